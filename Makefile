@@ -1,0 +1,48 @@
+# Two commands do all the set-up: `make demo` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check bench format docs clean
+
+# --- environments ------------------------------------------------------------------------------------------------
+
+.venv/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("evtool needs Python 3.11 or later; name one: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/developing: .venv/installed requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	@touch $@
+
+# --- what a user sees --------------------------------------------------------------------------------------------
+
+demo: .venv/installed
+	@rm -rf .evtool/demo
+	$(BIN)/evtool publish samples/events/order-created.json --store .evtool/demo/store.db
+	$(BIN)/evtool replay --store .evtool/demo/store.db
+
+# --- what a developer runs ---------------------------------------------------------------------------------------
+
+test: .venv/developing
+	$(BIN)/python -m pytest
+
+check: .venv/developing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/test_floors.py
+
+bench: .venv/developing
+	$(BIN)/python bench/startup.py
+
+format: .venv/developing
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: .venv/developing
+	$(BIN)/python docs/generate.py
+
+clean:
+	rm -rf .venv .evtool build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,24 @@
+"""Lengths of time as people write them in routes.yaml and on the command line: 500ms, 10s, 15m, 24h, 7d."""
+
+import re
+from typing import Annotated
+
+from pydantic import BeforeValidator, WithJsonSchema
+
+UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+PATTERN = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$"
+
+
+def seconds(text: object) -> float:
+    """`"1.5m"` -> 90.0. Raises ValueError with a sentence for a person."""
+    if not isinstance(text, str) or not re.match(PATTERN, text):
+        raise ValueError("a length of time is a number with a unit: 500ms, 10s, 15m, 24h or 7d")
+    unit = re.sub(r"[0-9.]", "", text)
+    return float(text[: -len(unit)]) * UNITS[unit]
+
+
+def _read(value: object) -> float:
+    return value if isinstance(value, float) else seconds(value)  # a float is a default of ours
+
+
+Duration = Annotated[float, BeforeValidator(_read), WithJsonSchema({"type": "string", "pattern": PATTERN})]

@@ -1,0 +1,46 @@
+"""What can go wrong, as a tree; each branch knows its exit code.
+
+    EvtoolError
+      UsageError      2   an option, an argument or an input that cannot be used
+      ConfigError     2   routes.yaml or a schema is wrong; carries every finding
+      StoreError      4   the store cannot be used
+
+Findings about events are values, not exceptions (see finding.py): one bad event never ends the
+work on the others. An exception that is not in this tree is a bug in evtool and ends with exit 3.
+"""
+
+from collections.abc import Sequence
+
+from evtool.finding import Finding
+
+EXIT_OK = 0
+EXIT_FINDINGS = 1
+EXIT_USAGE = 2
+EXIT_BUG = 3
+EXIT_STORE = 4
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+EXIT_OUTPUT_CLOSED = 141  # 128 + SIGPIPE
+
+
+class EvtoolError(Exception):
+    """Something that evtool expects to go wrong and can tell a person about in one line."""
+
+    exit_code = EXIT_USAGE
+
+
+class UsageError(EvtoolError):
+    """The command was asked for something that cannot be done."""
+
+
+class ConfigError(EvtoolError):
+    """The project's own files are wrong. `findings` says each thing and where."""
+
+    def __init__(self, message: str, findings: Sequence[Finding] = ()):
+        super().__init__(message)
+        self.findings = tuple(findings)
+
+
+class StoreError(EvtoolError):
+    """The store cannot be opened, read or written. What was acknowledged before is safe."""
+
+    exit_code = EXIT_STORE

@@ -1,0 +1,90 @@
+"""What a handler is: the call it gets, the outcomes it can have, and the options that all kinds share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from evtool.duration import Duration
+
+OUTPUT_LIMIT = 1024 * 1024  # bytes kept of what one attempt prints; more is read and dropped
+OUTPUT_TAIL = 4096  # bytes of it that go into the history of an attempt
+EMIT_LIMIT = 100  # events that one attempt may emit
+
+
+class Call(NamedTuple):
+    """One attempt: the event as JSON bytes, what it is, and which attempt this is."""
+
+    raw: bytes
+    event_id: str
+    event_type: str
+    route: str
+    attempt: int
+
+
+class Emitted(NamedTuple):
+    """An event that a handler tells. Without a source, the handler's name is the source."""
+
+    type: str
+    detail: Any
+    source: str | None = None
+    resources: tuple[str, ...] = ()
+    time: str | None = None
+
+
+class Done(NamedTuple):
+    """The handler did its work."""
+
+    emitted: tuple[Emitted, ...] = ()
+    output: str = ""
+
+
+class Failed(NamedTuple):
+    """The handler tried and failed: the attempt counts. `final` means that trying again cannot help."""
+
+    error: str
+    outcome: Literal["failed", "timeout", "crashed", "bad-result"] = "failed"
+    output: str = ""
+    final: bool = False
+
+
+class Unavailable(NamedTuple):
+    """The handler could not be reached or started: no attempt is used up, the delivery waits."""
+
+    reason: str
+
+
+Outcome = Done | Failed | Unavailable
+
+
+class Handler(Protocol):
+    """A handler that is ready to be called, as often as needed, until it is closed."""
+
+    def __call__(self, call: Call) -> Outcome:
+        """Handle one event. Never raises for what the handler's own code does."""
+
+    def close(self) -> None:
+        """End whatever is kept warm. May be called twice."""
+
+
+class HandlerOptions(BaseModel):
+    """What every handler in routes.yaml may say, whatever its kind."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    description: str = ""
+    emits: Annotated[tuple[str, ...], Field(description="event types that it may emit")] = ()
+    timeout: Annotated[Duration, Field(description="time limit of one attempt, such as 10s")] = 30.0
+    on_replay: Annotated[Literal["run", "skip"], Field(description="whether a delivering replay calls it")] = "run"
+
+
+class Kind(NamedTuple):
+    """A way to run handlers: the options it takes, and how a handler is made of them.
+
+    `open(name, options, folder)` makes the handler `name`; relative paths in `options` count from `folder`,
+    the one that routes.yaml is in. It starts nothing yet: what is missing shows when the handler is called.
+    """
+
+    options: type[HandlerOptions]
+    open: Callable[[str, Any, Path], Handler]
