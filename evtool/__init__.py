@@ -1,3 +1,23 @@
-"""evtool: the command-line event workbench for event-driven systems."""
+"""evtool: the command-line event workbench for event-driven systems.
+
+From Python: `Pattern`, `PatternError` and `Routes`.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evtool.pattern import Pattern, PatternError
+    from evtool.routes import Routes
 
 __version__ = "0.1.0"
+__all__ = ["Pattern", "PatternError", "Routes", "__version__"]
+
+HOMES = {"Pattern": "evtool.pattern", "PatternError": "evtool.pattern", "Routes": "evtool.routes"}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what is public when it is first used: the command line must start without it."""
+    if name not in HOMES:
+        raise AttributeError(f"module 'evtool' has no attribute {name!r}")
+    return getattr(importlib.import_module(HOMES[name]), name)

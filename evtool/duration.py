@@ -1,6 +1,7 @@
 """Lengths of time as people write them in routes.yaml and on the command line: 500ms, 10s, 15m, 24h, 7d."""
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import BeforeValidator, WithJsonSchema
@@ -15,6 +16,20 @@ def seconds(text: object) -> float:
         raise ValueError("a length of time is a number with a unit: 500ms, 10s, 15m, 24h or 7d")
     unit = re.sub(r"[0-9.]", "", text)
     return float(text[: -len(unit)]) * UNITS[unit]
+
+
+def moment(text: str, now: int) -> int:
+    """A time as people name it, in milliseconds since 1970: an RFC 3339 time, a date, or how long ago (`2h`).
+
+    Raises ValueError with a sentence for a person.
+    """
+    if re.match(PATTERN, text):
+        return now - round(seconds(text) * 1000)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f'"{text}" is no time: 2026-11-23T10:00Z, 2026-11-23, or how long ago, such as 2h') from None
+    return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def _read(value: object) -> float:

@@ -1,7 +1,7 @@
 """A finding: one thing found wrong, with a code, a place and a hint. The currency of all reports."""
 
-from difflib import get_close_matches
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import NamedTuple
 
 # code -> what it is about. Ranges: EV0 files and syntax, EV1 event against schema, EV2 pattern syntax,

@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from evtool.duration import Duration
 
-OUTPUT_LIMIT = 1024 * 1024  # bytes kept of what one attempt prints; more is read and dropped
-OUTPUT_TAIL = 4096  # bytes of it that go into the history of an attempt
+OUTPUT_TAIL = 4096  # bytes kept of what one attempt prints, the last ones; the others are read and dropped
 EMIT_LIMIT = 100  # events that one attempt may emit
+EMIT_BYTES = 16 * 1024 * 1024  # and how long they may be together
 
 
 class Call(NamedTuple):
@@ -74,7 +74,7 @@ class HandlerOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     description: str = ""
-    emits: Annotated[tuple[str, ...], Field(description="event types that it may emit")] = ()
+    emits: Annotated[list[str], Field(default_factory=list, description="event types that it may emit")]
     timeout: Annotated[Duration, Field(description="time limit of one attempt, such as 10s")] = 30.0
     on_replay: Annotated[Literal["run", "skip"], Field(description="whether a delivering replay calls it")] = "run"
 

@@ -1,0 +1,20 @@
+"""What a user can say: a command is a module of this folder, a function in it of the same name, and a row here."""
+
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    """A row of the help: under which heading, and what the command does."""
+
+    heading: str
+    summary: str
+
+
+COMMANDS = {
+    "validate": Command("Before it happens", "check events against the schemas of their types"),
+    "publish": Command("When it happens", "store events, fire their handlers, follow what these emit"),
+    "deliver": Command("When it happens", "attempt the deliveries that are due"),
+    "events": Command("Afterwards", "list the stored events, or show one with its history"),
+    "replay": Command("Afterwards", "put stored events through the routes again: who fires"),
+    "dlq": Command("Afterwards", "list, show and redrive dead letters"),
+}

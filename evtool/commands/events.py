@@ -1,0 +1,117 @@
+"""evtool events: the log, or one event with its whole history."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from evtool.errors import EXIT_OK, UsageError
+from evtool.event import identify
+from evtool.options import Argument, OfRoute, OfSource, OfType, Option, Since, Until
+from evtool.records import cause_record, delivery_record, history, logged_record
+from evtool.report import Record, Subject
+from evtool.screen import Screen
+from evtool.selection import selected
+from evtool.session import Session
+from evtool.store import Store
+from evtool.stored import Filter, Stored
+from evtool.trees import delivery_line, document_lines, history_lines
+from evtool.validation import Verdict
+
+STATES = ("ready", "waiting", "leased", "done", "dead")
+
+
+def events(
+    session: Session,
+    id: Annotated[str | None, Argument("[ID]", "one event, with its history")] = None,  # noqa: A002
+    *,
+    type: OfType = None,  # noqa: A002
+    source: OfSource = None,
+    route: OfRoute = None,
+    state: Annotated[
+        str | None, Option("--state", f"only with a delivery that is {', '.join(STATES)}", "STATE")
+    ] = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Annotated[int | None, Option("--limit", "only the newest N", "N")] = None,
+) -> int:
+    """List the stored events, or show one with its cause, deliveries, attempts and effects.
+
+    Example: evtool events --type order.created --state waiting
+    """
+    if state is not None and state not in STATES:
+        raise UsageError(f"--state is one of {', '.join(STATES)}, not {state}")
+    wanted = selected(since=since, until=until, type=type, source=source, state=state)._replace(route=route)
+    with Store(session.store_file(existing=True)) as store:
+        if id is not None:
+            return _show(session, store, id)
+        count = 0
+        with session.report(Subject("events", "events", _Log)) as report:
+            for event in store.events(wanted, newest=limit):
+                report.add(logged_record(store, event))
+                count += 1
+            report.end({"summary": {"events": count}})
+    return EXIT_OK
+
+
+def _show(session: Session, store: Store, wanted: str) -> int:
+    found = list(store.events(Filter(ids=(wanted,))))
+    if not found:
+        raise UsageError(f"there is no event {wanted} in {store.file}; `evtool events` lists what is there")
+    for event in found:  # several sources may use one id
+        deliveries = store.deliveries(event.seq)
+        with session.report(Subject("events", "deliveries", _Detail)) as report:
+            for delivery in deliveries:
+                report.add({**delivery_record(store, delivery), "history": history(store, delivery)})
+            report.end(_about(store, event))
+    return EXIT_OK
+
+
+def _about(store: Store, event: Stored) -> dict[str, Any]:
+    return {
+        "event": identify(event.raw).document,
+        "stored_at": logged_record(store, event)["stored_at"],
+        "sha256": event.sha256,
+        "cause": cause_record(store, event),
+        "effects": [effect.id for effect in store.effects(event.seq)],
+    }
+
+
+class _Log:
+    """The text report of the log: a line per event, as it is read."""
+
+    def __init__(self, screen: Screen):
+        self._screen = screen
+
+    def add(self, record: Record) -> None:
+        assert not isinstance(record, Verdict)
+        states = ", ".join(f"{count} {state}" for state, count in record["states"].items()) or "no route took it"
+        cause = f"  from {record['cause']['handler']}" if record["cause"] else ""
+        self._screen.line(
+            (record["stored_at"], "dim"), f"  {record['id']}  ", (record["type"], "bold"), f"  {states}", (cause, "dim")
+        )
+
+    def end(self, tail: Mapping[str, Any]) -> None:
+        if not tail["summary"]["events"]:
+            self._screen.line("no events")
+
+
+class _Detail:
+    """The text report of one event."""
+
+    def __init__(self, screen: Screen):
+        self._screen = screen
+        self._deliveries: list[Mapping[str, Any]] = []
+
+    def add(self, record: Record) -> None:
+        assert not isinstance(record, Verdict)
+        self._deliveries.append(record)
+
+    def end(self, tail: Mapping[str, Any]) -> None:
+        document_lines(self._screen, tail["event"])
+        self._screen.line("stored  ", tail["stored_at"], ("  sha256 " + tail["sha256"], "dim"))
+        if tail["cause"]:
+            self._screen.line("cause  ", tail["cause"]["event"], f"  by {tail['cause']['handler']}")
+        for delivery in self._deliveries:
+            self._screen.line("delivery  ", *delivery_line(delivery))
+            history_lines(self._screen, delivery)
+        for effect in tail["effects"]:
+            self._screen.line("effect  ", effect)

@@ -1,0 +1,135 @@
+"""evtool publish: events go the whole road, and what they fire is shown."""
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Annotated, Any, NamedTuple
+
+from evtool import routes as all_routes
+from evtool.completion import samples
+from evtool.delivery import deliver
+from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE
+from evtool.event import Event, place
+from evtool.finding import Finding
+from evtool.intake import accept, takers
+from evtool.options import Argument, MaxBytes, NoSchema, NoValidate, Option, Source, Type, check_no_schema
+from evtool.reading import MAX_BYTES, read
+from evtool.records import count, published_record, summed
+from evtool.report import Subject
+from evtool.reports.text import show
+from evtool.road import Road, opened, rules_of
+from evtool.routes import Routes
+from evtool.samples import paths_of
+from evtool.screen import Screen, errors
+from evtool.session import Session, stamp
+from evtool.setting import with_changes
+from evtool.trees import Trees
+from evtool.validation import Verdict, judge
+
+
+def publish(
+    session: Session,
+    events: Annotated[list[str], Argument("EVENT...", "files, folders, -, or names of samples", samples)],
+    *,
+    set: Annotated[  # noqa: A002
+        list[str], Option("--set", "set a field, such as detail.total=5; the event gets a new id", "PATH=VALUE")
+    ] = [],  # noqa: B006  (never changed)
+    type: Type = None,  # noqa: A002
+    source: Source = None,
+    no_validate: NoValidate = False,
+    no_schema: NoSchema = "error",
+    dry_run: Annotated[bool, Option("--dry-run", "show what would fire; store nothing, call nothing")] = False,
+    no_deliver: Annotated[bool, Option("--no-deliver", "store events and deliveries, call nothing")] = False,
+    max_bytes: MaxBytes = MAX_BYTES,
+) -> int:
+    """Publish events: validate, store, route, call handlers, follow what they emit.
+
+    Shows what fired as a tree. An event that is not valid is refused. The same event a second time is already stored
+    and fires nothing. Exit code 1 if an event was refused or a delivery failed.
+
+    Example: evtool publish order-created --set detail.orderTotal=99.5
+    """
+    check_no_schema(no_schema)
+    project = session.project()
+    wanted = paths_of(events, project)
+    rules = rules_of(project, validate=not no_validate, no_schema=no_schema)
+    now = stamp()
+    verdicts = judge(
+        read(wanted, max_bytes=max_bytes, stdin=sys.stdin.buffer),
+        rules,
+        now,
+        type=type,
+        source=source,
+        change=lambda event: with_changes(event, set, now),
+    )
+    if dry_run:
+        return _tell(session, verdicts, partial(_plan, all_routes.of_project(project)))
+    with opened(session, project, rules) as road:
+        return _tell(session, verdicts, partial(_publish, road, call=not no_deliver))
+
+
+class Told(NamedTuple):
+    """What became of an event: records of it and of what it led to, and why it was not taken."""
+
+    records: list[dict[str, Any]]
+    conflict: Finding | None = None
+
+
+def _publish(road: Road, event: Event, *, call: bool) -> Told:
+    """Stores an event and attempts its deliveries, and those of the events that come of it, until nothing is due."""
+    store = road.store
+    kept = accept(event, store=store, routes=road.routes, now=road.world.now)
+    if kept.status == "conflict":
+        message = (
+            f"an event with this source and id is stored with other content: sha256 {kept.stored_sha256[:16]}… is "
+            f"stored, {kept.sha256[:16]}… came"
+        )
+        hint = "nothing was overwritten; give the event an id of its own"
+        return Told([], Finding("EV010", message, suggestion=hint, event_id=event.id, **place(event, "/id")))
+    if kept.status == "duplicate":
+        return Told([published_record(store, store.event(kept.seq), kept.status, [])])
+    if call:
+        for _ in deliver(store, road.routes, road.handlers, road.world, root=kept.seq):
+            pass
+    return Told([published_record(store, e, "stored", store.deliveries(e.seq)) for e in store.chain(kept.seq)])
+
+
+def _plan(routes: Routes, event: Event) -> Told:
+    """What would fire, with nothing stored and nothing called."""
+    deliveries: list[dict[str, Any]] = [
+        {
+            "route": route.name,
+            "handler": handler,
+            "state": "would fire",
+            "attempts": 0,
+            "duration_ms": None,
+            "error": None,
+            "due": None,
+            "emitted": [],
+        }
+        for route, handler, _ in takers(event, routes)
+    ]
+    record = {"id": event.id, "type": event.type, "source": event.source, "status": "dry-run", "cause": None}
+    return Told([{**record, "deliveries": deliveries}])
+
+
+def _tell(session: Session, verdicts: Iterable[Verdict], handle: Callable[[Event], Told]) -> int:
+    """Handles each event that is well, and tells what became of it and what is wrong with the others."""
+    screen = Screen(errors(), color=session.color)
+    findings: list[Finding] = []
+    sums: Counter[str] = Counter()
+    with session.report(Subject("publish", "events", lambda out: Trees(out, quiet=session.quiet))) as report:
+        for verdict in verdicts:
+            told = handle(verdict.event) if verdict.event and verdict.ok else Told([])
+            wrong = [*verdict.findings, *([told.conflict] if told.conflict else [])]
+            findings += wrong
+            for finding in wrong:
+                show(screen, finding)
+            for record in told.records:
+                count(sums, record)
+                report.add(record)
+        report.end({"findings": [finding.as_dict() for finding in findings], "summary": summed(sums)})
+    if any(finding.code == "EV001" for finding in findings):
+        return EXIT_USAGE
+    return EXIT_FINDINGS if sums["failed"] or any(f.severity == "error" for f in findings) else EXIT_OK

@@ -1,0 +1,216 @@
+"""evtool replay: stored events through the current routes, beside what they fired when they were published."""
+
+import sys
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+from evtool import replay as replays
+from evtool import routes as all_routes
+from evtool.errors import EXIT_FINDINGS, EXIT_OK, UsageError
+from evtool.event import Event, identify, rfc3339
+from evtool.options import Argument, OfRoute, OfSource, OfType, Option, Since, Until
+from evtool.pattern import Pattern, PatternError
+from evtool.project import Project
+from evtool.reading import MAX_BYTES, read
+from evtool.replay import Fire
+from evtool.report import Record, Subject
+from evtool.reports.text import show
+from evtool.road import opened, rules_of
+from evtool.samples import paths_of
+from evtool.screen import Screen, Segment, errors
+from evtool.selection import check_ids, selected
+from evtool.session import Session, now_ms, stamp
+from evtool.store import Store
+from evtool.stored import Filter
+from evtool.validation import Rules, Verdict, judge
+
+STYLES = {"would fire": "green", "done": "green", "failed": "bold red", "waiting": "yellow", "skipped": "dim"}
+
+
+class Chosen(NamedTuple):
+    """An event that is replayed. `seq` is its number in the store, None when it is not there."""
+
+    event: Event
+    seq: int | None
+
+
+def replay(
+    session: Session,
+    ids: Annotated[
+        list[str], Argument("[ID]...", "events to replay; all that the options select when none is named")
+    ] = [],  # noqa: B006
+    *,
+    deliver: Annotated[bool, Option("--deliver", "call the handlers, but for those with on_replay: skip")] = False,
+    name: Annotated[str | None, Option("--name", "the name of a delivering replay", "NAME")] = None,
+    since: Since = None,
+    until: Until = None,
+    type: OfType = None,  # noqa: A002
+    source: OfSource = None,
+    route: OfRoute = None,
+    pattern: Annotated[
+        str | None, Option("--pattern", "only events that match this event pattern", "JSON|@FILE")
+    ] = None,
+    limit: Annotated[int | None, Option("--limit", "at most N events", "N")] = None,
+    from_: Annotated[list[str], Option("--from", "events of files instead of the store", "PATH")] = [],  # noqa: B006
+) -> int:
+    """Put stored events through the routes again and show which handlers fire.
+
+    By default this is a plan: nothing is called. It shows what fired when each event was published beside what would
+    fire now. With --deliver the handlers are called; what that causes carries the replay's name. Exit code 1 if a
+    delivery failed.
+
+    Example: evtool replay --type order.created --since 2h -v
+    """
+    project = session.project()
+    routes = all_routes.of_project(project)
+    routes = routes.only(route) if route is not None else routes
+    matches = _matcher(pattern)
+    wanted = selected(ids, since=since, until=until, type=type, source=source)
+    name = name or f"replay-{rfc3339(now_ms())}-{uuid.uuid4().hex[:4]}"
+    failed = 0
+    with ExitStack() as open_until_told:
+        if deliver:
+            road = open_until_told.enter_context(opened(session, project, rules_of(project)))
+            store: Store | None = road.store
+        elif from_ and not session.store_file(project).exists():
+            store = None
+        else:
+            store = open_until_told.enter_context(Store(session.store_file(project, existing=True)))
+
+        def fires(chosen: Chosen) -> list[Fire]:
+            if not deliver:
+                return replays.plan(chosen.event, routes, name)
+            seq = chosen.seq if chosen.seq is not None else road.store.keep(chosen.event, [], now=now_ms()).seq
+            return replays.run(seq, chosen.event, routes, name, road.store, road.handlers, road.world)
+
+        found = _from_files(session, project, from_, wanted, store) if from_ else _from_store(store, wanted)
+        subject = Subject("replay", "events", lambda screen: _Text(screen, session, name if deliver else None))
+        report = open_until_told.enter_context(session.report(subject))
+        handlers: Counter[str] = Counter()
+        events = 0
+        for chosen in found:
+            if not matches(chosen.event):
+                continue
+            fired = fires(chosen)
+            if route is not None and not fired:
+                continue
+            if limit is not None and events >= limit:
+                break
+            events += 1
+            failed += sum(fire.action == "failed" for fire in fired)
+            handlers.update(fire.handler for fire in fired if fire.action != "skipped")
+            report.add(_record(chosen, fired, store))
+        told = {"replay": name} if deliver else {}
+        summary = {"events": events, "fires": handlers.total()}
+        report.end({**told, "handlers": dict(sorted(handlers.items())), "summary": summary})
+    return EXIT_FINDINGS if failed else EXIT_OK
+
+
+def _matcher(text: str | None) -> Callable[[Event], bool]:
+    """The test of --pattern: JSON, or @FILE with JSON in it."""
+    if text is None:
+        return lambda _: True
+    try:
+        source = Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text
+        pattern = Pattern(source)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--pattern {text}: cannot be read: {error}") from None
+    except PatternError as error:
+        raise UsageError(f"--pattern: {error}") from None
+    return lambda event: pattern.matches(event.raw)
+
+
+def _from_store(store: Store | None, wanted: Filter) -> Iterator[Chosen]:
+    """The stored events that are wanted; what the replay itself adds to the log is not among them."""
+    assert store is not None
+    check_ids(store, wanted.ids)
+    for stored in store.events(wanted._replace(last=store.last())):
+        yield Chosen(identify(stored.raw), stored.seq)
+
+
+def _from_files(
+    session: Session, project: Project, paths: list[str], wanted: Filter, store: Store | None
+) -> Iterator[Chosen]:
+    """The events of files that are wanted; what is no event is told and left out."""
+    screen = Screen(errors(), color=session.color)
+    pieces = read(paths_of(paths, project), max_bytes=MAX_BYTES, stdin=sys.stdin.buffer)
+    for verdict in judge(pieces, Rules(None), stamp()):
+        for finding in verdict.findings:
+            show(screen, finding)
+        event = verdict.event
+        if event is not None and wanted.takes(event):
+            stored = store.find(event.source, event.id) if store else None
+            yield Chosen(event, stored.seq if stored else None)
+
+
+def _record(chosen: Chosen, fires: list[Fire], store: Store | None) -> dict[str, Any]:
+    event = chosen.event
+    published = store.deliveries(chosen.seq, replay="") if store and chosen.seq is not None else None
+    fired = [{"route": d.route, "handler": d.handler, "state": d.state} for d in published or []]
+    return {
+        "id": event.id,
+        "type": event.type,
+        "time": event.time,
+        "fires": [fire._asdict() for fire in fires],
+        "fired": fired if published is not None else None,
+    }
+
+
+class _Text:
+    """The text report: a row per handler, and with -v a line per event."""
+
+    def __init__(self, screen: Screen, session: Session, name: str | None):
+        self._screen, self._session, self._name = screen, session, name
+        self._then: Counter[str] = Counter()
+        self._now: dict[str, Counter[str]] = {}
+        self._changed = 0
+
+    def add(self, record: Record) -> None:
+        assert not isinstance(record, Verdict)
+        then = Counter(fire["handler"] for fire in record["fired"] or [])
+        now = Counter(fire["handler"] for fire in record["fires"])
+        self._then.update(then)
+        for fire in record["fires"]:
+            self._now.setdefault(fire["handler"], Counter())[fire["action"]] += 1
+        self._changed += record["fired"] is not None and then != now
+        if self._session.verbose:
+            self._event(record)
+
+    def end(self, tail: Mapping[str, Any]) -> None:
+        handlers = sorted({*self._then, *self._now})
+        columns = ["done", "failed", "waiting", "skipped"] if self._name else ["would fire"]
+        rows: list[list[Segment]] = [
+            [
+                (name, "bold"),
+                str(self._then[name]),
+                *((str(self._now.get(name, Counter())[column]), STYLES[column]) for column in columns),
+            ]
+            for name in handlers
+        ]
+        self._screen.table(["handler", "fired", *columns], rows, right=range(1, len(columns) + 2))
+        if self._session.quiet:
+            return
+        events = tail["summary"]["events"]
+        said = f"replayed as {self._name}" if self._name else "a plan: nothing was called"
+        self._screen.line(f"{events:,} event{'' if events == 1 else 's'}, ", said)
+        if self._changed:
+            more = "" if self._session.verbose else "; -v shows which"
+            self._screen.line((f"{self._changed:,} would fire other handlers than when published{more}", "yellow"))
+
+    def _event(self, record: Mapping[str, Any]) -> None:
+        self._screen.line((record["type"], "bold"), f"  {record['id']}  ", (record["time"] or "", "dim"))
+        then = {(fire["route"], fire["handler"]): fire["state"] for fire in record["fired"] or []}
+        now = {(fire["route"], fire["handler"]): fire["action"] for fire in record["fires"]}
+        for key in {**then, **now}:
+            route, handler = key
+            published = f"  when published: {then.get(key, 'did not fire')}" if record["fired"] is not None else ""
+            action = now.get(key, "would not fire")
+            self._screen.line(
+                "  ", (handler, "bold"), (f"  {action}", STYLES.get(action, "red")), f"  by {route}{published}"
+            )
+        if not then and not now:
+            self._screen.line("  no route takes it")

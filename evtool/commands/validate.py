@@ -1,0 +1,93 @@
+"""evtool validate: events against the schemas of their types."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from jsonschema_rs import validator_for
+
+from evtool import project as projects
+from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, UsageError
+from evtool.options import Argument, MaxBytes, NoSchema, Option, Source, Type, check_no_schema
+from evtool.progress import following
+from evtool.project import Project
+from evtool.reading import MAX_BYTES, read, total_bytes
+from evtool.report import Subject
+from evtool.reports.text import Findings
+from evtool.schemas import Schemas
+from evtool.session import Session, stamp
+from evtool.validation import Rules, judge
+
+
+def validate(
+    session: Session,
+    paths: Annotated[
+        list[str],
+        Argument("[PATH]...", "JSON files, JSON Lines (.jsonl, .ndjson, .gz), folders, or - for standard input"),
+    ] = [],  # noqa: B006  (never changed)
+    *,
+    schema: Annotated[str | None, Option("--schema", "this schema for every event", "FILE")] = None,
+    type: Type = None,  # noqa: A002
+    source: Source = None,
+    no_schema: NoSchema = "error",
+    fail_fast: Annotated[bool, Option("--fail-fast", "stop at the first event that is not valid")] = False,
+    max_bytes: MaxBytes = MAX_BYTES,
+) -> int:
+    """Check events against the JSON Schemas of their types.
+
+    Tells every error of every event with its file, line and column. Without a PATH the samples of the project are
+    checked. Exit code 1 if an event is not valid.
+
+    Example: evtool validate samples/events -o text -o junit=report.xml
+    """
+    check_no_schema(no_schema)
+    project = _project(session, needed=not (paths and schema))
+    wanted = paths or [projects.display(path) for path in project.samples] if project else paths
+    if not wanted:
+        raise UsageError("name events to validate, or set `samples:` in routes.yaml")
+    rules = Rules(_schemas(project, schema), no_schema)
+    events = invalid = unread = 0
+    files: set[str] = set()
+    with (
+        session.report(Subject("validate", "findings", lambda screen: Findings(screen, quiet=session.quiet))) as report,
+        following(total_bytes(wanted), quiet=session.quiet) as on_bytes,
+    ):
+        pieces = read(wanted, max_bytes=max_bytes, stdin=sys.stdin.buffer, on_bytes=on_bytes)
+        for verdict in judge(pieces, rules, stamp(), type=type, source=source):
+            report.add(verdict)
+            files.add(verdict.file)
+            if verdict.unread:
+                unread += 1
+                continue
+            events += 1
+            invalid += not verdict.ok
+            if fail_fast and invalid:
+                break
+        summary = {"events": events, "valid": events - invalid, "invalid": invalid, "files": len(files)}
+        report.end({"summary": summary})
+    return EXIT_USAGE if unread else EXIT_FINDINGS if invalid else EXIT_OK
+
+
+def _project(session: Session, *, needed: bool) -> Project | None:
+    """The project, its file held against the exported shape, which takes a fraction of the time of loading the routes.
+
+    If it does not fit, the routes are loaded: that says what is wrong.
+    """
+    project = session.project() if needed else projects.read(session.routes)
+    if project is not None and not validator_for(projects.shape()).is_valid(project.document.value):
+        from evtool import routes  # noqa: PLC0415  (pydantic takes longer to import than the rest to run)
+
+        routes.of_project(project)
+    return project
+
+
+def _schemas(project: Project | None, schema: str | None) -> Schemas:
+    folders = project.schemas if project else []
+    if schema is not None:
+        file = Path(schema)
+        if not file.is_file():
+            raise UsageError(f"--schema: there is no file {schema}")
+        return Schemas(folders, only=file)
+    if not folders:
+        raise UsageError("there are no schemas: set `schemas:` in routes.yaml, or give --schema FILE")
+    return Schemas(folders)

@@ -1,0 +1,287 @@
+"""An event: find its envelope, its type, source and id, and give every form of it one shape.
+
+Four forms are read: the EventBridge envelope, CloudEvents 1.0 structured JSON, the entries of a PutEvents request, and a
+bare payload whose type the caller names. The first two are kept byte for byte; the others get an EventBridge envelope
+around the exact text of their payload: number forms survive.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from evtool.finding import Finding, did_you_mean
+from evtool.jsontext import JsonProblem, Span, parse, positions, source_line
+from evtool.reading import Piece
+
+ACCOUNT = "000000000000"  # for events that come without an envelope of their own
+REGION = "us-east-1"
+BARE_SOURCE = "evtool"  # the source of a bare payload when none is named
+
+NOT_AN_EVENT = "this is not an event: it has no envelope (detail-type, or CloudEvents' specversion and type)"
+
+
+class Origin(NamedTuple):
+    """Where an event's text came from, and how pointers into its document become pointers into that text."""
+
+    piece: Piece
+    roots: tuple[tuple[str, str], ...] = (("", ""),)  # (prefix in the document, prefix in the piece), longest first
+
+
+class Event(NamedTuple):
+    """One event. `document` is the whole envelope as routes see it, `raw` its exact bytes."""
+
+    id: str
+    type: str
+    source: str
+    time: str | None
+    raw: bytes
+    document: Mapping[str, Any]
+    payload: str  # the key of the payload in the envelope: "detail" or "data"
+    origin: Origin | None = None
+    identified: bool = True  # False when the id was made here, because the input had none
+
+    @property
+    def detail(self) -> Any:
+        """The payload: what a schema describes."""
+        return self.document.get(self.payload)
+
+
+class Stamp(NamedTuple):
+    """What an event without an envelope needs: where ids come from, and what time it is (RFC 3339)."""
+
+    new_id: Callable[[], str]
+    now: Callable[[], str]
+
+
+def milliseconds(time: str) -> int:
+    """An RFC 3339 time as milliseconds since 1970; without an offset it is taken as UTC. Raises ValueError."""
+    moment = datetime.fromisoformat(time)
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def rfc3339(ms: int) -> str:
+    """Milliseconds since 1970 as a UTC time with a fixed width."""
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
+
+
+def envelope(
+    detail: bytes,
+    *,
+    type: str,  # noqa: A002  (the field's word)
+    source: str,
+    id: str,  # noqa: A002
+    time: str,
+    resources: Sequence[str] = (),
+    replay: str | None = None,
+) -> bytes:
+    """An EventBridge envelope around the JSON text of a payload."""
+    head: dict[str, Any] = {
+        "version": "0",
+        "id": id,
+        "detail-type": type,
+        "source": source,
+        "account": ACCOUNT,
+        "time": time,
+        "region": REGION,
+        "resources": list(resources),
+    }
+    if replay is not None:
+        head["replay-name"] = replay
+    return json.dumps(head, ensure_ascii=False).encode()[:-1] + b', "detail": ' + detail + b"}"
+
+
+def with_member(raw: bytes, key: str, value: object) -> bytes:
+    """The text of a JSON object with one member put first; the rest stays as it is written."""
+    rest = raw.lstrip()[1:].lstrip()
+    member = json.dumps(key) + ": " + json.dumps(value, ensure_ascii=False)
+    return b"{" + member.encode() + (b"" if rest.startswith(b"}") else b", ") + rest
+
+
+def replayed(raw: bytes, document: Mapping[str, Any], name: str) -> bytes:
+    """The event as a replay delivers it: marked with the replay's name, as EventBridge does with `replay-name`."""
+    key = "replayname" if "specversion" in document else "replay-name"  # CloudEvents allows letters and digits only
+    return raw if key in document else with_member(raw, key, name)
+
+
+def place(event_or_origin: "Event | Origin | None", pointer: str, *, key: bool = False) -> dict[str, Any]:
+    """Where a pointer into the document stands in the file: the place fields of a Finding.
+
+    Something that is not there (a missing property, a value inside a PutEvents string) is placed at the nearest thing
+    around it that is.
+    """
+    origin = event_or_origin.origin if isinstance(event_or_origin, Event) else event_or_origin
+    if origin is None:
+        return {"pointer": pointer}
+    inner = _inside(origin, pointer)
+    spans = positions(origin.piece.raw)
+    exact = inner in spans
+    while inner not in spans:
+        inner = inner.rpartition("/")[0]
+    return {"pointer": pointer, **located(origin.piece, spans[inner], key=key and exact)}
+
+
+def located(piece: Piece, span: Span, *, key: bool = False) -> dict[str, Any]:
+    """A span of a piece as the place fields of a Finding."""
+    use_key = key and span.key_line > 0
+    line, column, width = (
+        (span.key_line, span.key_column, span.key_width) if use_key else (span.line, span.column, span.width)
+    )
+    return {**_in_file(piece, line, column), "width": width}
+
+
+def problem(piece: Piece, error: JsonProblem) -> Finding:
+    """A JSON problem in a piece as a finding in its file."""
+    where = _in_file(piece, error.line, error.column)
+    return Finding(error.code, error.message, suggestion=error.hint, **where)
+
+
+def events_of(
+    piece: Piece,
+    stamp: Stamp,
+    *,
+    type: str | None = None,  # noqa: A002
+    source: str | None = None,
+    max_depth: int = 200,
+) -> Iterator[Event | Finding]:
+    """The event, or the events of a PutEvents request, that a piece of text holds; or what is wrong with it.
+
+    `type` and `source` are given to a bare payload; an envelope keeps its own.
+    """
+    try:
+        document = parse(piece.raw, max_depth=max_depth)
+    except JsonProblem as error:
+        yield problem(piece, error)
+        return
+    if not isinstance(document, dict):
+        yield Finding("EV009", f"an event is a JSON object, this is {_kind(document)}", **place(Origin(piece), ""))
+        return
+    if "specversion" in document or "detail-type" in document or ("detail" in document and type is None):
+        yield _enveloped(piece, document, stamp)
+    elif isinstance(document.get("Entries"), list):
+        for index, entry in enumerate(document["Entries"]):
+            yield _entry(piece, entry, f"/Entries/{index}", stamp)
+    elif "DetailType" in document or "Detail" in document:
+        yield _entry(piece, document, "", stamp)
+    elif type is not None:
+        roots = (("/detail", ""), ("", "/"))
+        raw = envelope(piece.raw, type=type, source=source or BARE_SOURCE, id=stamp.new_id(), time=stamp.now())
+        yield _identify(raw, parse(raw, max_depth=max_depth + 1), Origin(piece, roots), identified=False)
+    else:
+        near = next((hint for key in document if (hint := did_you_mean("detail-type", [key]))), None)
+        hint = f'"detail-type" is written "{near.split(chr(34))[1]}" here' if near else "name its type with --type"
+        yield Finding("EV009", NOT_AN_EVENT, suggestion=hint, **place(Origin(piece), ""))
+
+
+def identify(raw: bytes) -> Event:
+    """The event that a text holds which evtool made or stored. Raises ValueError when it is none."""
+    found = _identify(raw, parse(raw, max_depth=1000), None)
+    if isinstance(found, Finding):
+        raise ValueError(found.message)
+    return found
+
+
+# --- one form each ---------------------------------------------------------------------------------------------------
+
+
+def _enveloped(piece: Piece, document: dict[str, Any], stamp: Stamp) -> Event | Finding:
+    if "id" in document or "specversion" in document:
+        return _identify(piece.raw, document, Origin(piece))
+    raw = with_member(piece.raw, "id", stamp.new_id())
+    if "time" not in document:
+        raw = with_member(raw, "time", stamp.now())
+    return _identify(raw, parse(raw, max_depth=1000), Origin(piece), identified=False)
+
+
+def _entry(piece: Piece, entry: Any, base: str, stamp: Stamp) -> Event | Finding:
+    """An entry of a PutEvents request: its Detail is JSON text in a string (an object is taken, too)."""
+    names = {"/detail-type": "DetailType", "/source": "Source", "/time": "Time", "/resources": "Resources"}
+    roots = (*((k, f"{base}/{v}") for k, v in names.items()), ("/detail", f"{base}/Detail"), ("", base))
+    origin = Origin(piece, tuple(roots))
+    if not isinstance(entry, dict):
+        return Finding("EV009", f"an entry is a JSON object, this is {_kind(entry)}", **place(Origin(piece), base))
+    for key in ("Source", "DetailType"):
+        if not isinstance(entry.get(key), str):
+            return _bad_member(Origin(piece), entry, base, key)
+    detail = entry.get("Detail", {})
+    try:
+        text = detail.encode() if isinstance(detail, str) else json.dumps(detail, ensure_ascii=False).encode()
+        parse(text)
+    except JsonProblem as error:
+        message = f"Detail is not well-formed JSON: {error.message} (line {error.line}, column {error.column} of it)"
+        return Finding(error.code, message, suggestion=error.hint, **place(origin, "/detail"))
+    raw = envelope(
+        text,
+        type=entry["DetailType"],
+        source=entry["Source"],
+        id=stamp.new_id(),
+        time=entry["Time"] if isinstance(entry.get("Time"), str) else stamp.now(),
+        resources=[r for r in entry.get("Resources") or () if isinstance(r, str)],
+    )
+    return _identify(raw, parse(raw, max_depth=1000), origin, identified=False)
+
+
+def _identify(
+    raw: bytes, document: dict[str, Any], origin: Origin | None, *, identified: bool = True
+) -> Event | Finding:
+    cloud = "specversion" in document
+    kind, payload = ("type", "data") if cloud else ("detail-type", "detail")
+    for key in ("id", "source", kind):
+        value = document.get(key)
+        if not isinstance(value, str) or not value or "\0" in value:
+            return _bad_member(origin, document, "", key)
+    if cloud and document["specversion"] != "1.0":
+        message = f"CloudEvents {json.dumps(document['specversion'])} is not understood, only 1.0"
+        return Finding("EV108", message, **place(origin, "/specversion"))
+    if not cloud and not isinstance(document.get("detail"), dict):
+        return _bad_member(origin, document, "", "detail", wanted="a JSON object")
+    time = document.get("time")
+    if time is not None and not _is_time(time):
+        message = f"time is not an RFC 3339 time such as 2026-11-23T10:00:00Z: {json.dumps(time)}"
+        return Finding("EV108", message, **place(origin, "/time"))
+    return Event(document["id"], document[kind], document["source"], time, raw, document, payload, origin, identified)
+
+
+def _bad_member(
+    origin: Origin | None, document: Mapping[str, Any], base: str, key: str, wanted: str = "a text that is not empty"
+) -> Finding:
+    if key in document:
+        message = f"the envelope's {key} must be {wanted}, not {_kind(document[key])}"
+        return Finding("EV108", message, **place(origin, f"{base}/{key}"))
+    mistaken = next((k for k in document if did_you_mean(key, [k])), None)
+    if mistaken is None:
+        return Finding("EV108", f"the envelope has no {key}", **place(origin, base))
+    message = f"the envelope has no {key}"
+    return Finding(
+        "EV108", message, suggestion=f'did you mean "{key}"?', **place(origin, f"{base}/{mistaken}", key=True)
+    )
+
+
+def _is_time(value: object) -> bool:
+    try:
+        milliseconds(value)  # type: ignore[arg-type]
+    except (ValueError, TypeError, OverflowError):
+        return False
+    return True
+
+
+def _kind(value: object) -> str:
+    names = {dict: "an object", list: "an array", str: "a text", bool: "a boolean", type(None): "null"}
+    return "an empty text" if value == "" else names.get(type(value), "a number")
+
+
+def _inside(origin: Origin, pointer: str) -> str:
+    for outer, inner in origin.roots:
+        if pointer == outer or pointer.startswith(outer + "/"):
+            return inner + pointer[len(outer) :]
+    return ""
+
+
+def _in_file(piece: Piece, line: int, column: int) -> dict[str, Any]:
+    """A line and column inside a piece as a place in its file."""
+    return {
+        "file": piece.file,
+        "line": piece.line + line - 1,
+        "column": column + piece.column - 1 if line == 1 else column,
+        "excerpt": " " * (piece.column - 1 if line == 1 else 0) + source_line(piece.raw, line),
+    }

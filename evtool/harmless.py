@@ -1,0 +1,15 @@
+"""Harmless: what event text may not do to a terminal or a CI log. Everything that people read passes through here."""
+
+import re
+
+# What a CI runner would take for a command: `##[` anywhere in a line (GitHub, Azure), `::` at its start (GitHub).
+COMMAND_ANYWHERE = re.compile(r"##(?=\w*\[)")
+COMMAND_AT_START = re.compile(r"^(\s*)::")
+
+
+def harmless(text: str) -> str:
+    """A text with everything spelled out that is not plainly visible: control characters, escape sequences, direction
+    overrides, line breaks, lone surrogates; and what a CI runner would obey."""
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    return COMMAND_AT_START.sub(r"\1\\x3a:", COMMAND_ANYWHERE.sub(r"\\x23#", text))

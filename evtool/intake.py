@@ -1,0 +1,36 @@
+"""The one door of the store: an event that is well comes in once, with a delivery for every handler that takes it."""
+
+from collections.abc import Callable
+
+from evtool.event import Event, replayed
+from evtool.routes import Route, Routes
+from evtool.store import Store
+from evtool.stored import Cause, Kept, Planned
+
+MAX_DEPTH = 10  # how far a chain of events may reach from its root; what goes deeper is taken for a loop
+LOOP = f"the chain of events is deeper than {MAX_DEPTH}: this looks like a loop"
+
+
+def accept(event: Event, *, store: Store, routes: Routes, now: Callable[[], int], cause: Cause | None = None) -> Kept:
+    """Stores an event and its deliveries in one transaction.
+
+    Too deep in a chain, its deliveries are dead letters from the start.
+    """
+    replay = cause.replay if cause else None
+    fires = [(route.name, handler) for route, handler, skipped in takers(event, routes, replay) if not skipped]
+    loop = cause is not None and cause.depth > MAX_DEPTH
+    planned = [Planned(route, handler, LOOP, "Loop") if loop else Planned(route, handler) for route, handler in fires]
+    return store.keep(event, planned, now=now(), cause=cause)
+
+
+def takers(event: Event, routes: Routes, replay: str | None = None) -> list[tuple[Route, str, bool]]:
+    """The route and handler of every delivery of an event, and whether a replay leaves it out.
+
+    In a replay the event is matched as it is delivered: with the replay's name in its envelope.
+    """
+    raw = event.raw if replay is None else replayed(event.raw, event.document, replay)
+    return [
+        (route, handler, replay is not None and routes.handlers[handler].options.on_replay == "skip")
+        for route in routes.match(raw)
+        for handler in dict.fromkeys(route.to)
+    ]

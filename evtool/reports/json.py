@@ -1,0 +1,27 @@
+"""The json report: one document, written while the records come."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+from evtool.report import SHAPE, Record, Subject, rows
+
+
+class Json:
+    """One document: the records in a list, the tail beside it."""
+
+    def __init__(self, subject: Subject, file: TextIO, color: str):  # noqa: ARG002  (the contract of all kinds)
+        self._file = file
+        self._between = "\n"
+        command, key = json.dumps(subject.command), json.dumps(subject.key)
+        file.write(f'{{"evtool": {SHAPE}, "command": {command}, {key}: [')
+
+    def add(self, record: Record) -> None:
+        """Writes a record into the list."""
+        for row in rows(record):
+            self._file.write(self._between + json.dumps(row))
+            self._between = ",\n"
+
+    def end(self, tail: Mapping[str, Any]) -> None:
+        """Closes the list and writes the tail."""
+        self._file.write("\n]" + "".join(f', "{key}": {json.dumps(value)}' for key, value in tail.items()) + "}\n")

@@ -1,0 +1,70 @@
+"""The text report: for people; findings with one clickable line, the source line with a caret, and the hint."""
+
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+from evtool.finding import Finding
+from evtool.harmless import harmless
+from evtool.report import Record, Report, Subject
+from evtool.screen import Screen, Segment
+from evtool.validation import Verdict
+
+STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
+TAB = "    "  # a tab of a source line, so that the caret stands where it should
+
+
+def Text(subject: Subject, file: TextIO, color: str) -> Report:  # noqa: N802  (stands beside the other kinds)
+    """What people read, as the command that reports wants it read."""
+    return subject.text(Screen(file, color=color))
+
+
+class Findings:
+    """Findings as they come, and how many events they are among."""
+
+    def __init__(self, screen: Screen, *, quiet: bool = False):
+        self._screen, self._quiet = screen, quiet
+
+    def add(self, record: Record) -> None:
+        """Shows the findings of a verdict."""
+        for finding in record.findings if isinstance(record, Verdict) else ():
+            show(self._screen, finding)
+
+    def end(self, tail: Mapping[str, Any]) -> None:
+        """Shows the sum."""
+        if self._quiet:
+            return
+        done = tail["summary"]
+        events, files, invalid = done["events"], done["files"], done["invalid"]
+        said = f"checked {_count(events, 'event')} in {_count(files, 'file')}: "
+        self._screen.line(said, (f"{invalid:,} invalid", "bold red") if invalid else ("all valid", "bold green"))
+
+
+def show(screen: Screen, finding: Finding) -> None:
+    """Shows one finding."""
+    where = ":".join(str(part) for part in (finding.file, finding.line, finding.column) if part is not None)
+    style = STYLES[finding.severity]
+    severity: list[Segment] = [] if finding.severity == "error" else [(f"{finding.severity}: ", style)]
+    screen.line((f"{where}: ", "bold"), (f"{finding.code} ", style), *severity, finding.message)
+    if finding.excerpt is None or finding.line is None or finding.column is None:
+        if finding.suggestion:
+            screen.line("    ", finding.suggestion)
+        return
+    number = f"{finding.line:>5} | "
+    text, column = _window(finding.excerpt, finding.column, max(30, screen.width - len(number)))
+    screen.line((number, "dim"), text.replace("\t", TAB))
+    under = " " * len(harmless(text[: column - 1].replace("\t", TAB)))
+    caret = "^" * max(1, min(finding.width, len(text) - column + 1))
+    hint = f" {finding.suggestion}" if finding.suggestion else ""
+    screen.line((f"{'':>5} | ", "dim"), under, (caret, style), hint)
+
+
+def _window(text: str, column: int, width: int) -> tuple[str, int]:
+    """As much of a long line as fits, with the column in it."""
+    if len(text) <= width:
+        return text, column
+    start = max(0, min(column - 1 - width // 3, len(text) - width))
+    return text[start : start + width], column - start
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

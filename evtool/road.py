@@ -1,0 +1,42 @@
+"""The road, opened: the routes, the store, the handlers and the world that a command which delivers works with."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from random import SystemRandom
+from typing import NamedTuple
+
+from evtool import routes as all_routes
+from evtool.delivery import Handlers, World
+from evtool.project import Project
+from evtool.routes import Routes
+from evtool.schemas import Schemas
+from evtool.session import Session, now_ms
+from evtool.store import Store
+from evtool.validation import Rules
+
+
+class Road(NamedTuple):
+    """Everything that an event meets on its way."""
+
+    project: Project
+    routes: Routes
+    store: Store
+    handlers: Handlers
+    world: World
+
+
+def rules_of(project: Project, *, validate: bool = True, no_schema: str = "error") -> Rules:
+    """What the events of a project are held against; without a schema folder only their envelopes are judged."""
+    folders = project.schemas
+    return Rules(Schemas(folders) if validate and folders else None, no_schema)
+
+
+@contextmanager
+def opened(session: Session, project: Project, rules: Rules) -> Iterator[Road]:
+    """Opens the road and closes it: the store, and the handlers that were kept warm."""
+    routes = all_routes.of_project(project)
+    world = World(now_ms, SystemRandom(), f"{os.getpid()}-{uuid.uuid4().hex[:8]}", rules)
+    with Store(session.store_file(project)) as store, Handlers(routes) as handlers:
+        yield Road(project, routes, store, handlers, world)

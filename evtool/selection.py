@@ -1,0 +1,41 @@
+"""Selection: the options that name events of the log, as a filter of the store."""
+
+from collections.abc import Sequence
+
+from evtool.duration import moment
+from evtool.errors import UsageError
+from evtool.session import now_ms
+from evtool.store import Store
+from evtool.stored import Filter
+
+
+def selected(
+    ids: Sequence[str] = (),
+    *,
+    since: str | None = None,
+    until: str | None = None,
+    type: str | None = None,  # noqa: A002  (the option's word)
+    source: str | None = None,
+    state: str | None = None,
+) -> Filter:
+    """The filter that options describe. Raises UsageError."""
+    now = now_ms()
+    try:
+        return Filter(
+            since=None if since is None else moment(since, now),
+            until=None if until is None else moment(until, now),
+            type=type,
+            source=source,
+            state=state,
+            ids=tuple(ids),
+        )
+    except (ValueError, OverflowError) as error:
+        raise UsageError(str(error)) from None
+
+
+def check_ids(store: Store, ids: Sequence[str]) -> None:
+    """Raises UsageError when an id is none of a stored event."""
+    there = {event.id for event in store.events(Filter(ids=tuple(ids)))} if ids else set()
+    for wanted in ids:
+        if wanted not in there:
+            raise UsageError(f"there is no event {wanted} in {store.file}; `evtool events` lists what is there")

@@ -1,0 +1,64 @@
+"""Setting fields of an event from the command line: `detail.items[0].price=5`."""
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from evtool.errors import UsageError
+from evtool.event import Event, Stamp, identify
+from evtool.jsontext import JsonProblem, parse
+
+STEP = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
+
+
+def with_changes(event: Event, assignments: Sequence[str], stamp: Stamp) -> Event:
+    """The event with fields set, each `PATH=VALUE`; a value that is no JSON is taken as a text.
+
+    A changed event is another event: it gets a new id, unless the id is what is set. Raises UsageError.
+    """
+    if not assignments:
+        return event
+    document = parse(event.raw, max_depth=1000)
+    document["id"] = stamp.new_id()
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        if not equals or not path:
+            raise UsageError(f"--set {assignment}: it is PATH=VALUE, such as detail.total=5")
+        _put(document, path, _value(text))
+    try:
+        changed = identify(json.dumps(document, ensure_ascii=False).encode())
+    except ValueError as error:
+        raise UsageError(f"--set leaves no event: {error}") from None
+    return changed._replace(origin=event.origin)
+
+
+def _put(document: Any, path: str, value: Any) -> None:
+    steps: list[str | int] = [int(index) if index else name for index, name in STEP.findall(path)]
+    *outer, last = steps
+    at = document
+    for step in outer:
+        at = _step(at, step, path)
+    if (isinstance(at, dict) and isinstance(last, str)) or (
+        isinstance(at, list) and isinstance(last, int) and last < len(at)
+    ):
+        at[last] = value
+    elif isinstance(at, list) and isinstance(last, int) and last == len(at):
+        at.append(value)
+    else:
+        raise UsageError(f"--set {path}: there is nothing that {last} can be set in")
+
+
+def _step(at: Any, step: str | int, path: str) -> Any:
+    if isinstance(at, dict) and isinstance(step, str):
+        return at.setdefault(step, {})
+    if isinstance(at, list) and isinstance(step, int) and step < len(at):
+        return at[step]
+    raise UsageError(f"--set {path}: the event has no {step} there")
+
+
+def _value(text: str) -> Any:
+    try:
+        return parse(text.encode(errors="surrogateescape"))
+    except JsonProblem:
+        return text

@@ -1,0 +1,56 @@
+-- The store: events as they arrived, their deliveries, and every attempt. Times are milliseconds since 1970.
+
+CREATE TABLE event (
+    seq       INTEGER PRIMARY KEY AUTOINCREMENT,  -- the order in which events were stored
+    source    TEXT    NOT NULL,
+    id        TEXT    NOT NULL,
+    type      TEXT    NOT NULL,
+    time      INTEGER,                            -- when it happened, as its envelope says
+    stored_at INTEGER NOT NULL,
+    sha256    BLOB    NOT NULL,
+    raw       BLOB    NOT NULL,                   -- the exact bytes; everything else here is derived from them
+    root      INTEGER NOT NULL,                   -- seq of the event that began the chain; its own if nothing caused it
+    depth     INTEGER NOT NULL,                   -- how many events up the chain until the root
+    cause     INTEGER REFERENCES delivery (seq),  -- the delivery that emitted it
+    replay    TEXT,                               -- the name of the replay that caused it
+    UNIQUE (source, id)
+) STRICT;
+
+CREATE INDEX event_by_type ON event (type, seq);
+CREATE INDEX event_by_time ON event (coalesce(time, stored_at));
+CREATE INDEX event_by_root ON event (root);
+CREATE INDEX event_by_cause ON event (cause) WHERE cause IS NOT NULL;
+
+CREATE TABLE delivery (
+    seq         INTEGER PRIMARY KEY AUTOINCREMENT,
+    event       INTEGER NOT NULL REFERENCES event (seq),
+    route       TEXT    NOT NULL,
+    handler     TEXT    NOT NULL,
+    replay      TEXT    NOT NULL DEFAULT '',      -- '' for the first publication
+    state       TEXT    NOT NULL CHECK (state IN ('ready', 'waiting', 'leased', 'done', 'dead')),
+    attempts    INTEGER NOT NULL DEFAULT 0,
+    forgiven    INTEGER NOT NULL DEFAULT 0,       -- attempts before the last redrive: its limits count from there
+    created     INTEGER NOT NULL,                 -- from when its age counts
+    due         INTEGER,                          -- when it may be attempted; for a lease: when the lease ends
+    owner       TEXT,                             -- who holds the lease
+    duration_ms INTEGER,                          -- of the last attempt
+    error       TEXT,                             -- why it is not done
+    condition   TEXT,                             -- of a dead one: the limit that was exhausted
+    UNIQUE (event, route, handler, replay),
+    CHECK ((state = 'leased') = (owner IS NOT NULL)),
+    CHECK ((state IN ('done', 'dead')) = (due IS NULL))
+) STRICT;
+
+CREATE INDEX delivery_by_due ON delivery (due) WHERE due IS NOT NULL;
+CREATE INDEX delivery_by_state ON delivery (state, seq) WHERE state <> 'done';
+
+CREATE TABLE attempt (
+    delivery    INTEGER NOT NULL REFERENCES delivery (seq),
+    number      INTEGER NOT NULL,
+    started     INTEGER NOT NULL,
+    duration_ms INTEGER,
+    outcome     TEXT,                             -- NULL while it runs, and for ever if evtool died in it
+    error       TEXT,
+    output      TEXT,                             -- the tail of what the handler printed
+    PRIMARY KEY (delivery, number)
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,128 @@
+"""How people read what happened: trees of events, lists of deliveries, and the history of one event."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from evtool.report import Record
+from evtool.screen import Node, Screen, Segment
+from evtool.validation import Verdict
+
+STATES = {"done": "green", "ready": "yellow", "waiting": "yellow", "leased": "cyan", "dead": "bold red"}
+
+
+def event_tree(records: Iterable[Mapping[str, Any]]) -> Node:
+    """The tree of a chain: the first record is its root, the others name their cause."""
+    chain = list(records)
+    return _event(chain[0], {record["id"]: record for record in chain[1:]})
+
+
+class Trees:
+    """The text report of what was published: a tree per chain, and the sums."""
+
+    def __init__(self, screen: Screen, *, quiet: bool = False):
+        self._screen, self._quiet = screen, quiet
+        self._chain: list[Mapping[str, Any]] = []
+
+    def add(self, record: Record) -> None:
+        """Takes an event into its chain; the next root completes it."""
+        assert not isinstance(record, Verdict)
+        if record["cause"] is None:
+            self._draw()
+        self._chain.append(record)
+
+    def end(self, tail: Mapping[str, Any]) -> None:
+        """Draws the last chain and tells the sums."""
+        self._draw()
+        if not self._quiet:
+            self._screen.line(*summary_line(tail["summary"]))
+
+    def _draw(self) -> None:
+        if self._chain:
+            self._screen.tree(event_tree(self._chain))
+        self._chain = []
+
+
+def summary_line(summary: Mapping[str, int]) -> list[Segment]:
+    """The sums of events and deliveries; states that do not occur are left out."""
+    said: list[Segment] = [f"{summary[key]:,} {key}, " for key in ("events", "deliveries") if key in summary]
+    states = [(f"{summary[s]:,} {s}", STATES[s]) for s in ("done", "waiting", "ready", "dead") if summary[s]]
+    for state in states:
+        said += [state, ", "]
+    last = said.pop()
+    return said if last == ", " else [*said, str(last).removesuffix(", ")]
+
+
+class Deliveries:
+    """The text report of deliveries: a line each, and the sums."""
+
+    def __init__(self, screen: Screen, *, quiet: bool = False):
+        self._screen, self._quiet, self._any = screen, quiet, False
+
+    def add(self, record: Record) -> None:
+        """Shows a delivery."""
+        assert not isinstance(record, Verdict)
+        self._any = True
+        self._screen.line((record["type"], "bold"), "  ", (record["event"], "dim"), "  ", *delivery_line(record))
+
+    def end(self, tail: Mapping[str, Any]) -> None:
+        """Tells the sums."""
+        if not self._any:
+            self._screen.line("nothing is due")
+        elif not self._quiet:
+            self._screen.line(*summary_line(tail["summary"]))
+
+
+def history_lines(screen: Screen, delivery: Mapping[str, Any]) -> None:
+    """Shows every attempt of a delivery, with the end of what the handler printed."""
+    for attempt in delivery["history"]:
+        took = "" if attempt["duration_ms"] is None else f"  {attempt['duration_ms']:,} ms"
+        outcome = attempt["outcome"] or "no end is known"
+        error = f": {attempt['error']}" if attempt["error"] else ""
+        screen.line(f"    attempt {attempt['attempt']}  ", (attempt["started"], "dim"), f"{took}  {outcome}{error}")
+        for line in (attempt["output"] or "").splitlines():
+            screen.line(("      | ", "dim"), line)
+
+
+def document_lines(screen: Screen, document: Mapping[str, Any]) -> None:
+    """Shows an event as it is, laid out."""
+    for line in json.dumps(document, indent=2, ensure_ascii=False).split("\n"):
+        screen.line("  ", line)
+
+
+def _event(record: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]]) -> Node:
+    children = [
+        Node(delivery_line(delivery), [_event(others[i], others) for i in delivery["emitted"] if i in others])
+        for delivery in record["deliveries"]
+    ]
+    said: list[Segment] = [(record["type"], "bold"), "  ", (record["id"], "dim")]
+    if record["status"] == "duplicate":
+        said.append(("  already stored: nothing fires again", "yellow"))
+    elif not children:
+        said.append(("  no route takes it", "yellow"))
+    return Node(said, children)
+
+
+def delivery_line(record: Mapping[str, Any]) -> list[Segment]:
+    """A delivery in a line: handler, state, time, route, and what stands in its way."""
+    state = record["state"]
+    said: list[Segment] = [(record["handler"], "bold"), (f"  {state}", STATES.get(state, ""))]
+    if record["duration_ms"] is not None:
+        said.append((f"  {record['duration_ms']:,} ms", "dim"))
+    if record["attempts"] > 1:
+        said.append((f"  attempt {record['attempts']}", "dim"))
+    said.append((f"  by {record['route']}", "dim"))
+    if record["error"]:
+        said.append(f": {record['error']}")
+    if record["due"] and state == "ready" and record["attempts"]:
+        said.append((f"; tried again at {_clock(record['due'])}", "yellow"))
+    if state == "waiting":
+        said.append(("; waits, and no attempt is used up", "yellow"))
+    if record.get("condition"):
+        said.append((f" [{record['condition']}]", "red"))
+    return said
+
+
+def _clock(time: str) -> str:
+    """The time of day of an RFC 3339 time."""
+    return time[11:19] + " UTC"
