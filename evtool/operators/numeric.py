@@ -1,0 +1,76 @@
+"""`numeric`: numbers above, below or between bounds, compared as doubles."""
+
+import json
+from collections.abc import Callable, Sequence
+from operator import eq, ge, gt, le, lt
+from typing import Any
+
+from evtool.literals import ARRAY, OBJECT, SCALAR, Number, Scalar, kind_of, scalar
+from evtool.operators.operand import TOO_MANY, OperandError, Test, double, is_string
+
+COMPARISONS: dict[str, Callable[[float, float], bool]] = {"=": eq, "<": lt, "<=": le, ">": gt, ">=": ge}
+HINTS = {"!=": 'write {"anything-but": 5} instead', "==": 'write "="'}
+
+
+def _shown(terms: Sequence[Any], index: int) -> str:
+    """A term as AWS names it in its messages."""
+    if index >= len(terms):
+        return "]"
+    kind = kind_of(terms[index])
+    if kind != SCALAR:
+        return "{" if kind == OBJECT else "["
+    value = scalar(terms[index])
+    if isinstance(value, Number):
+        return value.text
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _bound(terms: Sequence[Any], index: int, name: str) -> float:
+    message = f"Value of {'equals' if name == '=' else name} must be numeric"
+    if index >= len(terms):
+        raise OperandError(message)
+    return double(terms[index], message, index)
+
+
+def _comparing(name: str, bound: float) -> Test:
+    compare = COMPARISONS[name]
+    return lambda value: type(value) is Number and value.double is not None and compare(value.double, bound)
+
+
+def _upper(terms: Sequence[Any], bottom: float) -> Test:
+    """The second half of a range."""
+    if not is_string(terms[2]):
+        raise OperandError(f"Bad value in numeric range: {_shown(terms, 2)}", 2)
+    name = terms[2]
+    if name not in ("<", "<="):
+        raise OperandError(f"Bad numeric range operator: {name}", 2, hint='the upper bound follows "<" or "<="')
+    top = _bound(terms, 3, name)
+    if len(terms) > 4:
+        raise OperandError("Too many terms in numeric range expression", 4)
+    if bottom >= top:
+        raise OperandError("Bottom must be less than top", hint='for one number use "="' if bottom == top else None)
+    return _comparing(name, top)
+
+
+def numeric(argument: Any) -> Test:
+    """`{"numeric": [">", 0, "<=", 5]}`."""
+    if kind_of(argument) != ARRAY:
+        raise OperandError("Value of numeric must be an array.", hint='write it as [">", 0, "<=", 5]')
+    if not argument or not is_string(argument[0]):
+        raise OperandError(f"Invalid member in numeric match: {_shown(argument, 0)}", hint="a comparison comes first")
+    name = argument[0]
+    if name not in COMPARISONS:
+        hint = HINTS.get(name, f"there are {', '.join(COMPARISONS)}")
+        raise OperandError(f"Unrecognized numeric range operator: {name}", 0, hint=hint)
+    bound = _bound(argument, 1, name)
+    test = _comparing(name, bound)
+    if len(argument) == 2:
+        return test
+    if name not in (">", ">="):
+        raise OperandError(TOO_MANY, 2, hint=None if name == "=" else "the lower bound of a range comes first")
+    below = _upper(argument, bound)
+
+    def between(value: Scalar) -> bool:
+        return test(value) and below(value)
+
+    return between

@@ -1,0 +1,318 @@
+"""Event patterns: that they mean what they mean on AWS, that all that is wrong is said, and that no event is slow."""
+
+import json
+import subprocess
+import sys
+import time
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from evtool.errors import EvtoolError
+from evtool.pattern import MAX_BRANCHES, MAX_FIELDS, MAX_LENGTH, Pattern, PatternError, Problem, leaves_of
+
+VECTORS = Path(__file__).parent / "vectors"
+
+
+def vectors(name):
+    return [json.loads(line) for line in (VECTORS / f"patterns-{name}.jsonl").read_text("utf-8").splitlines()]
+
+
+def answer(pattern, event):
+    try:
+        return Pattern(pattern).matches(event)
+    except PatternError:
+        return "invalid"
+
+
+def problems_of(pattern):
+    with pytest.raises(PatternError) as caught:
+        Pattern(pattern)
+    return caught.value.problems
+
+
+@pytest.mark.parametrize(("name", "count"), [("aws", 157), ("curated", 458)])
+def test_vectors(name, count):
+    """Every recorded answer of AWS is ours, too."""
+    rows = vectors(name)
+    assert len(rows) == count
+    answers = [(row["id"], answer(row["pattern_text"], row["event_text"])) for row in rows]
+    assert answers == [(row["id"], row["expected"]) for row in rows]
+
+
+@pytest.mark.parametrize(("name", "count"), [("aws", 157), ("curated", 458)])
+def test_vectors_as_bytes(name, count):
+    """Bytes mean what the text they encode means."""
+    for row in vectors(name):
+        got = answer(row["pattern_text"].encode(), row["event_text"].encode())
+        assert (row["id"], got) == (row["id"], row["expected"])
+
+
+def test_many_rules():
+    """An event that is read once is judged by each rule as if it were alone."""
+    rows = vectors("multirule")
+    assert len(rows) == 76
+    for row in rows:
+        leaves = leaves_of(row["event_text"])
+        got = [rule["name"] for rule in row["rules"] if Pattern(rule["pattern"]).holds(leaves)]
+        assert (row["id"], sorted(got)) == (row["id"], sorted(row["expected"]))
+
+
+def test_words_of_aws():
+    """A pattern that AWS refuses is refused in AWS' words; only for broken JSON are the words our own."""
+    rows = [row for row in vectors("curated") if row["expected"] == "invalid"]
+    syntax = ("Unexpected character", "Illegal unquoted", "Invalid numeric value")
+    checked = [row for row in rows if not row["error"].startswith(syntax)]
+    assert len(checked) > 80
+    for row in checked:
+        assert problems_of(row["pattern_text"])[0].message == row["error"], row["id"]
+
+
+def test_dict_and_text_agree():
+    """A pattern and an event given as dicts mean the same as their JSON text, when a dict can hold them."""
+    for row in vectors("aws"):
+        pattern, event = json.loads(row["pattern_text"]), json.loads(row["event_text"])
+        assert answer(pattern, event) == row["expected"], row["id"]
+
+
+# (pattern, event, whether it matches): rules that the recorded answers leave out
+MEANINGS = [
+    ('{"a":[{"equals-ignore-case":"ǅ"}]}', '{"a":"ǅ"}', False),
+    ('{"a":[{"suffix":{"equals-ignore-case":"straße"}}]}', '{"a":"hauptSTRASSE"}', True),
+    ('{"a":[{"prefix":{"equals-ignore-case":"ß"}}]}', '{"a":"SSx"}', True),
+    ('{"a":[{"anything-but":{"equals-ignore-case":"K"}}]}', '{"a":"\u212a"}', True),
+    ('{"a":[{"wildcard":"a*b*a"}]}', '{"a":"aba"}', True),
+    ('{"a":[{"wildcard":"a*a"}]}', '{"a":"a"}', False),
+    ('{"a":[{"wildcard":"a\\\\\\\\*"}]}', '{"a":"a\\\\b"}', True),
+    ('{"a":[{"wildcard":"*ab*abc"}]}', '{"a":"ababc"}', True),
+    ('{"a":["10.0.0.1"]}', '{"a":"010.000.0.1"}', True),
+    ('{"a":[{"exactly":"10.0.0.1"}]}', '{"a":"010.000.0.1"}', False),
+    ('{"a":[{"anything-but":"10.0.0.1"}]}', '{"a":"010.0.0.1"}', True),
+    ('{"a":[{"cidr":"10.0.0.0/+08"}]}', '{"a":"10.9.9.9"}', True),
+    ('{"a":[9007199254740993]}', '{"a":9007199254740993.0}', False),
+    ('{"a":[{"anything-but":5}]}', '{"a":123456789012345678901}', True),
+    ('{"a":[0]}', '{"a":1e-400}', False),
+    ('{"d":{"a":[{"exists":false}],"b":[2]}}', '{"d":[{"a":1},{"b":2}]}', False),
+    ('{"d":{"a":[1],"b":[{"exists":false}]}}', '{"d":[{"a":1},{"b":2}]}', True),
+    ('{"d":{"a":[1],"b":[{"exists":false},2]}}', '{"d":[{"a":1,"b":3},{"a":1,"b":2}]}', True),
+    ('{"o":{"k":[1],"v":[2]}}', '{"o":[{"k":1}],"o.v":2}', True),
+    ('{"o":{"k":[1],"v":[2]}}', '{"o":[{"k":1}],"o":[{"v":2}]}', True),
+    ('{"o":{"k":[1],"v":[2],"z":[3]}}', '{"o":[{"k":1,"z":3}],"o":[{"v":2}]}', True),
+    ('{"o":{"k":[1],"v":[2],"z":[3]}}', '{"o":[{"k":1},{"z":3}],"o":[{"v":2}]}', False),
+    ('{"o":[1],"o-x":{"y":[2]},"o.k":[4]}', '{"o":[[1],[{"k":4}]],"o-x":[{"y":2}]}', False),
+    ('{"o":[1],"o-x":{"y":[2]},"o.k":[4]}', '{"o":[[1,{"k":4}],[3]],"o-x":[{"y":2}]}', True),
+    ('{"a":{"x":[1],"y":[2]},"b":{"x":[1],"y":[2]}}', '{"a":[{"x":1,"y":2}],"b":[{"x":1},{"y":2}]}', False),
+    ('{"":{"a":[1]}}', '{"a":1}', True),
+    ('{"a":{"b":[1]},"a":{"c":[2]}}', '{"a":{"c":2}}', False),
+    ('{"$or":[{"a":[1]},{"b":[2]}],"$or":[{"c":[3]},{"d":[4]}]}', '{"b":2}', False),
+    ('{"$or":[{"a":[1]},{"b":[2]}],"$or":[{"c":[3]},{"d":[4]}]}', '{"b":2,"c":3}', True),
+]
+
+
+@pytest.mark.parametrize(("pattern", "event", "expected"), MEANINGS)
+def test_meaning(pattern, event, expected):
+    """A rule of the language that is easily got wrong holds."""
+    assert Pattern(pattern).matches(event) is expected
+
+
+def test_python_numbers():
+    """Numbers of a dict compare by value as those of a text do, whatever their Python type; a bool is no number."""
+    pattern = Pattern({"a": [300]})
+    assert all(pattern.matches({"a": value}) for value in (300, 300.0, Decimal("3e2")))
+    assert not any(pattern.matches({"a": value}) for value in ("300", True, float("nan"), 10**5000))
+    assert Pattern({"a": [1]}).matches({"a": 1})
+    assert not Pattern({"a": [1]}).matches({"a": True})
+    assert Pattern({"a": [10**5000]}).matches({"a": 10**5000})
+
+
+def test_everything_wrong_is_said():
+    """All problems come at once, each with a code, a place and, where we can, the likely fix."""
+    pattern = {
+        "source": "shop",
+        "detail": {"total": [{"numerik": [">", 1]}, {"numeric": [">", "1"]}], "none": []},
+        "$or": [{"prefix": ["a"]}, 5],
+    }
+    assert problems_of(pattern) == (
+        Problem("EV201", ("source",), '"source" must be an object or an array', 'values stand in a list: ["shop"]'),
+        Problem(
+            "EV202", ("detail", "total", 0, "numerik"), "Unrecognized match type numerik", 'did you mean "numeric"?'
+        ),
+        Problem(
+            "EV203",
+            ("detail", "total", 1, "numeric", 1),
+            "Value of > must be numeric",
+            "write the number without quotes",
+        ),
+        Problem("EV201", ("detail", "none"), "Empty arrays are not allowed"),
+        Problem(
+            "EV201", ("$or", 0, "prefix"), "prefix is Ruler reserved fieldName which cannot be used inside $or.", None
+        ),
+        Problem("EV201", ("$or", 1), "Only JSON object is allowed in array of $or relationship."),
+    )
+
+
+def test_error_reads_as_a_sentence():
+    """The error itself names the place, AWS' words and the hint."""
+    with pytest.raises(EvtoolError, match=r"detail\.state\.0\.Prefix: Unrecognized match type Prefix \(did you mean"):
+        Pattern({"detail": {"state": [{"Prefix": "x"}]}})
+
+
+@pytest.mark.parametrize(
+    ("condition", "path", "message"),
+    [
+        ({"anything-but": {"prefix": ["a", ""]}}, ("anything-but", "prefix", 1), "Null prefix/suffix not allowed"),
+        ({"anything-but": {"wildcard": []}}, ("anything-but", "wildcard"), "Empty arrays are not allowed"),
+        ({"anything-but": ["x", 1e400]}, ("anything-but", 1), "Cannot compare number : inf"),
+        ({"prefix": {"equals-ignore-case": 1}}, ("prefix", "equals-ignore-case"), "equals-ignore-case match pattern"),
+        ({"suffix": {"prefix": "x", "y": 1}}, ("suffix", "prefix"), "Unsupported suffix pattern: prefix"),
+        ({"prefix": "x", "suffix": "y"}, ("suffix",), "Only one key allowed in match expression"),
+        ({"numeric": ["=", 1], "prefix": "y"}, ("prefix",), "Too many elements in numeric expression"),
+        ({"numeric": []}, ("numeric",), "Invalid member in numeric match: ]"),
+        ({"numeric": ["="]}, ("numeric",), "Value of equals must be numeric"),
+        ({"numeric": [">", 1, None]}, ("numeric", 2), "Bad value in numeric range: null"),
+        ({"wildcard": "é**"}, ("wildcard",), "Consecutive wildcard characters at pos 3"),
+        ({"cidr": "1:2/3"}, ("cidr",), "Invalid IP address: 1:2"),
+        ({"exactly": 1}, ("exactly",), "exact match pattern must be a string"),
+        ([1], (), "Match value must be String, number, true, false, or null"),
+        (object(), (), "Match value must be String, number, true, false, or null"),
+    ],
+)
+def test_place_of_a_problem(condition, path, message):
+    """A problem inside an operator is placed where it is, and in AWS' words."""
+    (problem,) = problems_of({"a": ["fine", condition]})
+    assert problem.path == ("a", 1, *path)
+    assert problem.message.startswith(message)
+
+
+def test_limits():
+    """What goes beyond a limit of AWS is refused as such; what reaches it is not."""
+    fields = {f"f{number}": [1] for number in range(MAX_FIELDS)}
+    ors = {"$or": [{f"a{n}": [1]} for n in range(100)], "detail": {"$or": [{f"b{n}": [1]} for n in range(10)]}}
+    assert len(Pattern(ors).branches) == MAX_BRANCHES
+    assert Pattern(fields).branches
+    assert Pattern('{"a":["%s"]}' % ("x" * (MAX_LENGTH - 10))).branches
+    beyond = [
+        {**fields, "more": [1]},
+        {**ors, "$or": [*ors["$or"], {"z": [1]}]},
+        "{" + ",".join(['"$or":[{"a":[1]},{"b":[2]}]'] * 100) + "}",
+        '{"a":["%s"]}' % ("x" * (MAX_LENGTH - 9)),
+        {"a": [{"wildcard": "*:*:*:*:*:event-bus/*"}]},
+        {"a": [{"wildcard": "*:*:*"}, {"anything-but": {"wildcard": ["*:*:*", "x*"]}}]},
+    ]
+    assert [problem.code for pattern in beyond for problem in problems_of(pattern)] == ["EV204"] * len(beyond)
+
+
+# computed by event-ruler 2.0.1: whether it is more than 10
+@pytest.mark.parametrize(
+    ("wildcard", "refused"),
+    [
+        ("*:*:*:*:*", False),
+        ("*aaaaaaaa*", False),
+        ("*aaaaaaaaa*", True),
+        ("*:*:*:*:*:*", True),
+        ("*ab*ab*ab*ab*", False),
+        ("*a*a*a*a*a*a*", True),
+        ("*:*:*:*:*:x", False),
+        ("/Users/*/dir/dir/dir/dir/dir/doc.txt", False),
+    ],
+)
+def test_wildcard_complexity(wildcard, refused):
+    """A wildcard is refused when more than ten of its beginnings can match at once."""
+    assert (answer({"a": [{"wildcard": wildcard}]}, {}) == "invalid") is refused
+
+
+@pytest.mark.parametrize(
+    "event",
+    ["[1]", "null", "", " ", '{"a":}', '{"a":NaN}', b'{"a":"\xff"}', [], None, {"a": object()}, "[" * 100_000],
+)
+def test_no_event(event):
+    """What is not a JSON object is refused with an error that a caller of either family catches."""
+    with pytest.raises(EvtoolError, match="the event is ") as caught:
+        Pattern({"a": [1]}).matches(event)
+    assert isinstance(caught.value, ValueError)
+
+
+def test_hostile_patterns():
+    """A pattern that nests without end or is no JSON is a PatternError, not a crash."""
+    deep = pattern = {}
+    for _ in range(5000):
+        deep["a"] = deep = {}
+    deep["a"] = [1]
+    for source in (pattern, '{"a":' * 800, "[" * 100_000, b"\xff", '{"a":[NaN]}', "\ufeff{}", 5, None):
+        assert answer(source, {}) == "invalid"
+
+
+def test_paths_suffice():
+    """Reading only the paths that a pattern names gives the answer that reading the whole event gives."""
+    for row in vectors("curated"):
+        if row["expected"] != "invalid":
+            pattern = Pattern(row["pattern_text"])
+            assert pattern.holds(leaves_of(row["event_text"])) is row["expected"], row["id"]
+    leaves = leaves_of({"a": {"b": 1, "c": 2}, "d": 3}, Pattern({"a": {"b": [5]}}).paths)
+    assert list(leaves) == ["a.b"]
+
+
+def test_compiled_form():
+    """The compiled pattern is data: who explains a match reads paths, operators and values, and runs the same tests."""
+    pattern = Pattern('{"d":{"n":[3.0,{"numeric":[">",5]}]},"a":[{"exists":false}]}')
+    (branch,) = pattern.branches
+    assert [(field.path, field.absent) for field in branch] == [("a", True), ("d.n", False)]
+    assert [(c.operator, c.expected) for c in branch[1].conditions] == [("equals", 3.0), ("numeric", [">", 5])]
+    (leaf,) = leaves_of('{"d":{"n":6}}')["d.n"]
+    assert [condition.test(leaf.value) for condition in branch[1].conditions] == [False, True]
+
+
+def deep_array(depth):
+    value = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+LARGE = 10_000
+LARGE_EVENTS = [
+    # every element fails on its own
+    ({"o": {"a": [1], "b": [2]}}, {"o": [{"a": 1, "b": 0}, {"a": 0, "b": 2}] * (LARGE // 2)}, False),
+    # arrays that are independent of each other multiply when all ways are tried
+    (
+        {"o": {"a": [1]}, "p": {"a": [1], "b": [2]}},
+        {"o": [{"a": 1}] * LARGE, "p": [{"a": 1}, {"b": 2}] * (LARGE // 2)},
+        False,
+    ),
+    (
+        {"o": {"a": [1], "b": [2]}, "p": {"a": [1], "b": [2]}},
+        {"o": [{"a": 1, "b": 2}] * LARGE, "p": [{"a": 1}, {"b": 2}] * (LARGE // 2)},
+        False,
+    ),
+    # one long array inside an element
+    ({"o": {"i": {"a": [1], "b": [2]}}}, {"o": [{"i": [{"a": 1}, {"b": 2}] * (LARGE // 2)}]}, False),
+    ({"o": {"a": [1], "b": [{"exists": False}]}}, {"o": [{"a": 1, "b": 2}] * LARGE}, False),
+    # an array reached by two spellings, which would take all pairs of elements
+    (
+        {"o": {"m": {"x": [1], "y": [2], "z": [3]}}},
+        {"o": [{"m": {"x": 1, "y": 2}}] * LARGE, "o.m": [{"x": 1, "y": 2}, {"z": 0}] * LARGE},
+        False,
+    ),
+    ({"r": [2]}, {"r": list(range(10, LARGE))}, False),
+    ({"r": [1]}, {"r": deep_array(5000)}, True),
+    ({"a": [{"wildcard": "*a*b*c"}]}, {"a": "ab" * 500_000}, False),
+]
+
+
+@pytest.mark.parametrize(("pattern", "event", "expected"), LARGE_EVENTS)
+def test_large_events(pattern, event, expected):
+    """No event makes matching slow: ten thousand elements take well under a second."""
+    compiled = Pattern(pattern)
+    started = time.process_time()
+    assert compiled.matches(event) is expected
+    assert time.process_time() - started < 2
+
+
+def test_imports_little():
+    """Starting up with patterns loads no library beyond Python's own."""
+    code = (
+        "import sys, evtool.pattern; print(*(m for m in ('pydantic', 'dataclasses', 'ipaddress') if m in sys.modules))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == ""
