@@ -1,0 +1,291 @@
+"""The program inside a worker process: loads one function and calls it for each event that comes in.
+
+It is run by its path and imports nothing of evtool, so that it starts fast and leaves the handler's imports alone.
+A message is 4 bytes of length, big-endian, and as many bytes. Events come in on what is stdin at first; answers go out
+on a pipe of their own, as JSON: `{"emitted": [[type, detail, source], ...]}`, or `{"error", "outcome", "traceback"}`.
+The first answer, before any event, is `{}`, or `{"unavailable": why}`. What is printed is log.
+"""
+
+# pathlib is half as much again to import as all the rest
+# ruff: noqa: PTH112, PTH113, PTH118, PTH119, PTH120, PTH122
+
+import _thread
+import atexit
+import importlib
+import importlib.util
+import io
+import json
+import os
+import select
+import signal
+import sys
+import time
+import traceback
+import types
+import uuid
+from collections import namedtuple
+from collections.abc import Callable
+from importlib.machinery import PathFinder
+
+GRACE = 0.5  # seconds for a handler to come to its end when evtool is gone
+MESSAGE_LIMIT = 500  # characters of an error's message
+TRACEBACK_LIMIT = 16_384  # characters
+
+Function = Callable[[object, "Context"], object]
+
+# name of the handler, "module:function", folder of routes.yaml, seconds, and how many events and bytes it may emit
+Settings = namedtuple("Settings", "name target folder timeout emit_limit emit_bytes")
+
+_LOG_STREAM = time.strftime("%Y/%m/%d/[$LATEST]") + uuid.uuid4().hex
+_REGION = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+
+
+class Context:
+    """What a handler gets besides the event: all that a Lambda function gets, and `emit`.
+
+    See https://docs.aws.amazon.com/lambda/latest/dg/python-context.html.
+    """
+
+    function_version = "$LATEST"
+    memory_limit_in_mb = "128"
+    log_stream_name = _LOG_STREAM
+    identity = None
+    client_context = None
+
+    def __init__(self, settings: Settings):
+        self.aws_request_id = str(uuid.uuid4())
+        self.function_name = settings.name
+        self.invoked_function_arn = f"arn:aws:lambda:{_REGION}:000000000000:function:{settings.name}"
+        self.log_group_name = f"/aws/lambda/{settings.name}"
+        self._deadline = time.monotonic() + settings.timeout
+        self._settings = settings
+        self._emitted: list[str] = []
+        self._bytes = 0
+        self._excess = ""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until the time limit of this attempt."""
+        return max(int((self._deadline - time.monotonic()) * 1000), 0)
+
+    def log(self, message: object) -> None:
+        """Print to the log."""
+        sys.stdout.write(str(message))
+
+    def emit(self, type: str, detail: dict[str, object], *, source: str | None = None) -> None:  # noqa: A002
+        """Tell a new event: its type and its detail, a JSON object. Its source is the handler's name by default.
+
+        It enters when the handler has done its work; if the handler fails, it never was.
+        Raises TypeError or ValueError for what is not an event.
+        """
+        for word, value in (("type", type), ("source", "default" if source is None else source)):
+            if not isinstance(value, str):
+                raise TypeError(f"emit: the {word} is a string, not {value.__class__.__name__}")
+            if not value:
+                raise ValueError(f"emit: the {word} is empty")
+        if not isinstance(detail, dict):
+            raise TypeError(f"emit: the detail of {type} is a JSON object (a dict), not {detail.__class__.__name__}")
+        try:
+            text = json.dumps([type, detail, source], ensure_ascii=False, allow_nan=False)
+            self._bytes += len(text.encode())
+        except TypeError as error:
+            raise TypeError(f"emit: {type} cannot be written as JSON: {error}") from None
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"emit: {type} cannot be written as JSON: {error}") from None
+        if len(self._emitted) >= self._settings.emit_limit:
+            self._excess = f"emitted more than {self._settings.emit_limit} events"
+        elif self._bytes > self._settings.emit_bytes:
+            self._excess = f"emitted more than {self._settings.emit_bytes} bytes"
+        if self._excess:
+            raise ValueError(self._excess)
+        self._emitted.append(text)
+
+
+# --- errors as people read them ------------------------------------------------------------------------------------
+
+
+def _place(error: BaseException, folder: str) -> str:
+    """Where in the project an error arose, ` (payment.py:12)`: the innermost place that is not in a library."""
+    place = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        file = frame.f_code.co_filename
+        if file.startswith(folder + os.sep) and "site-packages" not in file:
+            place = f" ({os.path.basename(file)}:{line})"
+    return place
+
+
+def describe(error: BaseException, folder: str) -> str:
+    """An error in one line: `ValueError: the card is blocked (payment.py:12)`."""
+    try:
+        message = str(error)
+    except Exception:  # noqa: BLE001 - code of the handler
+        message = ""
+    first = ": ".join([type(error).__name__, *message.strip().splitlines()[:1]])
+    return first[:MESSAGE_LIMIT] + _place(error, folder)
+
+
+def _traceback(error: BaseException) -> str:
+    within = error.__traceback__ and error.__traceback__.tb_next  # without our own frame
+    try:
+        return "".join(traceback.format_exception(type(error), error, within))[-TRACEBACK_LIMIT:]
+    except Exception:  # noqa: BLE001 - code of the handler
+        return ""
+
+
+# --- loading -------------------------------------------------------------------------------------------------------
+
+
+def _load_file(path: str) -> types.ModuleType:
+    if not os.path.isfile(path):
+        raise ImportError(f"there is no file {path}")
+    name = os.path.splitext(os.path.basename(path))[0]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    if os.path.dirname(path) not in sys.path:
+        sys.path.insert(1, os.path.dirname(path))  # its neighbours can be imported, as those of a script
+    spec.loader.exec_module(module)
+    return module
+
+
+def _prefer_folder(name: str, folder: str) -> None:
+    """Have a module that is in the folder taken from there, though one of its name is installed or loaded already.
+
+    Being first in `sys.path` is not enough: a package without `__init__.py` gives way to any that has one.
+    """
+    path = os.path.join(folder, *name.split("."))
+    top = name.partition(".")[0]
+    spec = PathFinder.find_spec(top, [folder])
+    if spec is None or not (os.path.isfile(f"{path}.py") or os.path.isdir(path)):
+        return
+    loaded = getattr(sys.modules.get(top), "__spec__", None)
+    if loaded and (loaded.origin, list(loaded.submodule_search_locations or ())) == (
+        spec.origin,
+        list(spec.submodule_search_locations or ()),
+    ):
+        return
+    sys.modules[top] = module = importlib.util.module_from_spec(spec)
+    if spec.loader:
+        spec.loader.exec_module(module)
+
+
+def load(target: str, folder: str) -> Function:
+    """The function `module:function` or `path/to/file.py:function`, counted from the folder.
+
+    Raises ImportError when it is not there, and whatever the module raises.
+    """
+    place, _, name = target.rpartition(":")
+    importlib.invalidate_caches()
+    if sys.path[:1] != [folder]:
+        sys.path.insert(0, folder)
+    if place.endswith(".py"):
+        found: object = _load_file(os.path.join(folder, place))
+    else:
+        _prefer_folder(place, folder)
+        found = importlib.import_module(place)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if found is None:
+        raise ImportError(f"{place} has no function {name}")
+    if not callable(found):
+        raise ImportError(f"{name} in {place} is not a function")
+    return found
+
+
+# --- calling -------------------------------------------------------------------------------------------------------
+
+
+def _check_result(result: object) -> None:
+    """Whatever a handler returns is ignored, except what shows that none of it has run."""
+    if isinstance(result, types.CoroutineType | types.GeneratorType | types.AsyncGeneratorType):
+        if not isinstance(result, types.AsyncGeneratorType):
+            result.close()
+        raise TypeError("the handler did nothing: it is an async function or a generator, not a plain function")
+
+
+def attempt(
+    function: Function, raw: bytes, settings: Settings, caught: tuple[type[BaseException], ...] = (BaseException,)
+) -> bytes:
+    """Call the function with an event; the answer. Only what is not `caught` is raised."""
+    context = Context(settings)
+    failed = trace = ""
+    try:
+        _check_result(function(json.loads(raw), context))
+    except caught as error:
+        failed, trace = describe(error, settings.folder), _traceback(error)
+    if context._excess:
+        return json.dumps({"error": context._excess, "outcome": "bad-result", "traceback": trace}).encode()
+    if failed:
+        return json.dumps({"error": failed, "outcome": "failed", "traceback": trace}).encode()
+    return b'{"emitted":[%b]}' % ",".join(context._emitted).encode()
+
+
+# --- the process ---------------------------------------------------------------------------------------------------
+
+
+def _die_with_evtool(requests: int) -> None:
+    """Wait in a thread until nobody can send requests any more; then end what does not end by itself."""
+    poll = select.poll()
+    poll.register(requests, 0)
+    poll.poll()  # asked for nothing, it tells that the other end is closed
+    time.sleep(GRACE)
+    os.killpg(os.getpid(), signal.SIGKILL)
+
+
+def _stream(number: int) -> io.TextIOWrapper:
+    raw = io.FileIO(number, "w", closefd=False)
+    return io.TextIOWrapper(raw, "utf-8", "backslashreplace", write_through=True)
+
+
+def _is_open(stream: object) -> bool:
+    try:
+        return stream.closed is False  # type: ignore[attr-defined]
+    except (AttributeError, ValueError):  # no stream at all, or detached from its buffer
+        return False
+
+
+def _mend_log(log: int) -> None:
+    """Have file descriptors 1 and 2, `sys.stdout` and `sys.stderr` go to the log, whatever a handler did to them."""
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    if sys.stdout is not sys.__stdout__ or not _is_open(sys.stdout):
+        sys.stdout = sys.__stdout__ = _stream(1)  # type: ignore[misc]
+    if sys.stderr is not sys.__stderr__ or not _is_open(sys.stderr):
+        sys.stderr = sys.__stderr__ = _stream(2)  # type: ignore[misc]
+
+
+def _answer(replies: int, message: bytes) -> None:
+    rest = memoryview(len(message).to_bytes(4, "big") + message)
+    while rest:
+        rest = rest[os.write(replies, rest) :]
+
+
+def main() -> None:
+    """Serve events until there are no more. Arguments: the settings as a JSON array, and where to answer."""
+    settings, replies = Settings(*json.loads(sys.argv[1])), int(sys.argv[2])
+    del sys.argv[1:]
+    requests, log = os.fdopen(os.dup(0), "rb"), os.dup(1)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.set_inheritable(replies, False)  # noqa: FBT003 - it takes no keywords
+    _thread.start_new_thread(_die_with_evtool, (requests.fileno(),))
+    own = os.getpid()
+    atexit.register(os.killpg, own, signal.SIGKILL)  # the first in is the last to run: children that are left end, too
+    sys.stdout = sys.__stdout__ = _stream(1)  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = _stream(2)  # type: ignore[misc]
+    try:
+        function = load(settings.target, settings.folder)
+    except BaseException as error:  # noqa: BLE001 - even sys.exit() at import
+        _answer(replies, json.dumps({"unavailable": describe(error, settings.folder)}).encode())
+        return
+    _answer(replies, b"{}")
+    while head := requests.read(4):
+        answer = attempt(function, requests.read(int.from_bytes(head, "big")), settings)
+        if os.getpid() != own:
+            os._exit(0)  # a child that the handler forked and let return
+        _mend_log(log)
+        _answer(replies, answer)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,641 @@
+"""Every kind of handler keeps the contract of evtool/handler.py, whatever the handler does."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import uuid
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from evtool.handler import EMIT_BYTES, EMIT_LIMIT, OUTPUT_TAIL, Call, Done, Emitted, Failed, Unavailable
+from evtool.handlers import KINDS, python
+from evtool.worker import Context, Settings
+
+FOLDER = Path(__file__).parent / "handlers"
+# kind -> the options of a handler that does what the event asks for, and of one that is not there
+THERE = {
+    "python": {"python": "zoo:play"},
+    "command": {"command": [sys.executable, "-u", "commands.py"]},
+}
+ABSENT = {
+    "python": {"python": "absent:play"},
+    "command": {"command": ["./absent"]},
+}
+
+
+def call(do="work", **detail):
+    """An attempt at an event that asks for something."""
+    event = {"id": "e-1", "source": "shop", "detail-type": "order.created", "detail": {"do": do, **detail}}
+    return Call(json.dumps(event, indent=1).encode(), "e-1", "order.created", "pay", 2)
+
+
+@pytest.fixture
+def opened():
+    """Opens handlers, and closes them after the test."""
+    handlers = []
+
+    def open_handler(options, *, timeout="20s", folder=FOLDER):
+        kind = KINDS[next(iter(options))]
+        handlers.append(kind.open("charge", kind.options.model_validate({**options, "timeout": timeout}), folder))
+        return handlers[-1]
+
+    yield open_handler
+    for handler in handlers:
+        handler.close()
+        handler.close()
+
+
+def is_running(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+# --- the contract ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+class TestEveryKind:
+    def test_does_its_work(self, kind, opened, tmp_path):
+        """A handler gets the event and does its work, as often as it is called."""
+        handler = opened(THERE[kind])
+        for number in range(2):
+            assert handler(call("work", file=str(tmp_path / f"{number}"))) == Done()
+        assert [file.read_text() for file in sorted(tmp_path.iterdir())] == ["e-1", "e-1"]
+
+    def test_emits(self, kind, opened):
+        """What a handler emits comes back in order, with its source if it names one."""
+        assert opened(THERE[kind])(call("emit")) == Done(
+            (
+                Emitted("payment.authorized", {"total": 1.5, "name": "Žižek"}),
+                Emitted("payment.told", {}, "bank"),
+            )
+        )
+
+    def test_fails_with_a_reason(self, kind, opened):
+        """A failure says why in one line, counts as an attempt, may be tried again, and emits nothing."""
+        outcome = opened(THERE[kind])(call("fail"))
+        assert isinstance(outcome, Failed)
+        assert "ValueError: the card is blocked" in outcome.error
+        assert (outcome.outcome, outcome.final) == ("failed", False)
+
+    def test_is_not_available(self, kind, opened):
+        """What is not there is not available, which is said with its name, every time."""
+        handler = opened(ABSENT[kind])
+        for _ in range(2):
+            outcome = handler(call())
+            assert isinstance(outcome, Unavailable)
+            assert "absent" in outcome.reason
+
+    def test_a_missing_folder_is_not_available(self, kind, opened, tmp_path):
+        """Nor is a handler whose folder is gone."""
+        assert isinstance(opened(THERE[kind], folder=tmp_path / "gone")(call()), Unavailable)
+
+    @pytest.mark.parametrize("do", ["hang", "resist"])
+    def test_takes_too_long(self, kind, do, opened, tmp_path):
+        """At its time limit a handler is ended with all that it started, even in other sessions, and says so."""
+        outcome = opened(THERE[kind], timeout="1500ms")(call(do, file=str(tmp_path / "pids")))
+        assert outcome == Failed("took longer than 1.5s", "timeout", "waiting\n")
+        pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
+        limit = 2 if sys.platform != "linux" else 3  # elsewhere nobody knows what left the group
+        assert [is_running(pid) for pid in pids[:limit]] == [False] * limit
+
+    def test_output_is_captured(self, kind, opened, capfd):
+        """What a handler and its children print is its log, in order, and never on our own output."""
+        outcome = opened(THERE[kind])(call("say"))
+        assert sorted(outcome.output.split()) == ["child", "err", "out"]
+        assert capfd.readouterr() == ("", "")
+
+    @pytest.mark.parametrize("do", ["flood", "print_bytes"])
+    def test_output_is_tamed(self, kind, do, opened):
+        """Of a flood the end is kept, and what is not UTF-8 is escaped."""
+        output = opened(THERE[kind])(call(do)).output
+        assert output.endswith({"flood": "xxx\nthe last line\n", "print_bytes": "caf\\xe9 \\xff\0\n"}[do])
+        assert len(output) <= OUTPUT_TAIL
+
+    def test_an_endless_flood_takes_too_long(self, kind, opened):
+        """A handler that prints for ever is ended at its time limit like any other."""
+        outcome = opened(THERE[kind], timeout="500ms")(call("flood_for_ever"))
+        assert outcome.outcome == "timeout"
+        assert len(outcome.output) == OUTPUT_TAIL
+
+    @pytest.mark.parametrize(("do", "error"), [("killed", "killed by SIGKILL"), ("segfault", "killed by SIGSEGV")])
+    def test_crashes(self, kind, do, error, opened):
+        """A crash is told with its signal, and counts as an attempt."""
+        outcome = opened(THERE[kind])(call(do))
+        assert (outcome.outcome, outcome.error.split(" in the")[0]) == ("crashed", error)
+
+    def test_is_called_again_after_each_of_these(self, kind, opened, tmp_path):
+        """Whatever an attempt came to, the next one is as good as the first."""
+        handler = opened(THERE[kind], timeout="1500ms")
+        for do in ("fail", "hang", "killed", "segfault", "leave", "flood", "emit", "exit_well", "print_bytes"):
+            handler(call(do, file=str(tmp_path / "pids")))
+            assert handler(call("work", file=str(tmp_path / do))) == Done(), do
+            assert (tmp_path / do).read_text() == "e-1"
+
+    def test_big_events_and_outputs(self, kind, opened):
+        """An event and an output larger than any pipe go through at once."""
+        outcome = opened(THERE[kind])(call("flood", text="x" * 5_000_000))
+        assert isinstance(outcome, Done)
+
+    def test_an_interrupted_call_leaves_nothing(self, kind, opened, tmp_path):
+        """Ctrl-C in the middle of a call ends the handler, and the next call is right."""
+        handler = opened(THERE[kind])
+        fifo = tmp_path / "pids"
+        os.mkfifo(fifo)
+
+        def interrupt():
+            pids.extend(fifo.read_text().split())
+            signal.raise_signal(signal.SIGINT)
+
+        pids: list[str] = []
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            handler(call("hang", file=str(fifo)))
+        thread.join()
+        assert len(pids) == 3
+        assert not any(is_running(int(pid)) for pid in pids[:2])
+        assert handler(call("work", file=str(tmp_path / "done"))) == Done()
+
+
+def test_processes_of_others_are_left_alone(opened, tmp_path):
+    """Whoever uses evtool as a library may have children too: they go on, and their exit codes are not lost."""
+    others = [
+        subprocess.Popen(["sh", "-c", f"{work}; exit 3"], stdin=subprocess.PIPE, start_new_session=session)
+        for work in ("read line", "true")
+        for session in (False, True)
+    ]
+    for over in others[2:]:
+        os.waitid(os.P_PID, over.pid, os.WEXITED | os.WNOWAIT)
+    assert opened(THERE["python"], timeout="1s")(call("hang", file=str(tmp_path / "pids"))).outcome == "timeout"
+    assert [other.poll() for other in others[:2]] == [None, None]
+    for other in others:
+        other.communicate(b"\n")
+    assert [other.returncode for other in others] == [3, 3, 3, 3]
+
+
+# --- python: context and emit ----------------------------------------------------------------------------------------
+
+
+def test_the_context_is_that_of_lambda(opened):
+    """A handler gets the event as a dict and a context with what Lambda's has; each attempt has an id of its own."""
+    handler = opened({"python": "zoo:play"}, timeout="10s")
+    details = [handler(call("describe")).emitted[0].detail for _ in range(2)]
+    for detail in details:
+        context = detail["context"]
+        assert detail["event"] == json.loads(call("describe").raw)
+        assert 9000 < detail["left"] <= 10_000
+        assert detail["cwd"] == str(FOLDER)
+        assert str(uuid.UUID(context.pop("aws_request_id"), version=4))
+        assert context.pop("log_stream_name")
+        assert context == {
+            "function_name": "charge",
+            "function_version": "$LATEST",
+            "memory_limit_in_mb": "128",
+            "invoked_function_arn": "arn:aws:lambda:us-east-1:000000000000:function:charge",
+            "log_group_name": "/aws/lambda/charge",
+            "identity": None,
+            "client_context": None,
+        }
+
+
+def test_the_worker_is_kept_warm(opened):
+    """Calls share one process until it is closed; the next call has a new one."""
+    handler = opened({"python": "zoo:play"})
+    first, second = (handler(call("describe")).emitted[0].detail["pid"] for _ in range(2))
+    handler.close()
+    assert not is_running(first)
+    third = handler(call("describe")).emitted[0].detail["pid"]
+    assert first == second != third
+
+
+def test_stdin_is_empty(opened):
+    """A handler that reads stdin gets nothing, and does not wait."""
+    assert opened({"python": "zoo:play"})(call("read_stdin")).emitted[0].detail == {"stdin": ""}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ((1, {}), TypeError, "the type is a string, not int"),
+        (("", {}), ValueError, "the type is empty"),
+        (("x", [1]), TypeError, "the detail of x is a JSON object (a dict), not list"),
+        (("x", None), TypeError, "the detail of x is a JSON object (a dict), not NoneType"),
+        (("x", {"at": {1, 2}}), TypeError, "x cannot be written as JSON: Object of type set"),
+        (("x", {"total": float("nan")}), ValueError, "x cannot be written as JSON: Out of range"),
+        (("x", {"name": "\ud800"}), ValueError, "x cannot be written as JSON: 'utf-8' codec"),
+    ],
+)
+def test_emit_refuses_what_is_no_event(arguments, error, message):
+    """The handler that emits something impossible is told so at that place, in a sentence."""
+    context = Context(Settings("charge", "zoo:play", str(FOLDER), 1.0, 100, 1000))
+    with pytest.raises(error) as raised:
+        context.emit(*arguments)
+    assert str(raised.value).startswith(f"emit: {message}")
+
+
+@pytest.mark.parametrize(("source", "error"), [(1, TypeError), ("", ValueError)])
+def test_emit_refuses_a_source_that_is_none(source, error):
+    """A source is a text, too."""
+    context = Context(Settings("charge", "zoo:play", str(FOLDER), 1.0, 100, 1000))
+    with pytest.raises(error, match="emit: the source is"):
+        context.emit("x", {}, source=source)
+
+
+@pytest.mark.parametrize(
+    ("do", "error"),
+    [
+        ("emit_101", f"emitted more than {EMIT_LIMIT} events"),
+        ("emit_101_hiding_it", f"emitted more than {EMIT_LIMIT} events"),
+        ("emit_17_megabytes", f"emitted more than {EMIT_BYTES} bytes"),
+    ],
+)
+def test_too_much_emitted_is_a_bad_result(do, error, opened):
+    """What is emitted without measure is no result, whether or not the handler minds."""
+    outcome = opened({"python": "zoo:play"})(call(do))
+    assert (outcome.error, outcome.outcome, outcome.final) == (error, "bad-result", True)
+
+
+@pytest.mark.parametrize(("do", "count"), [("emit_100", 100), ("emit_megabytes", 1)])
+def test_much_may_be_emitted(do, count, opened):
+    """Up to the limits all of it comes back."""
+    assert len(opened({"python": "zoo:play"})(call(do)).emitted) == count
+
+
+# --- python: failing -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("do", "error"),
+    [
+        ("fail", "ValueError: the card is blocked (zoo.py:{line})"),
+        ("fail_in_a_library", "ValueError: invalid literal for int() with base 10: 'no number' (zoo.py:{line})"),
+        ("exit_well", "SystemExit: 0 (zoo.py:{line})"),
+        ("interrupt", "KeyboardInterrupt (zoo.py:{line})"),
+        ("no_message", "MuteError (zoo.py:{line})"),
+        ("waits", "TypeError: the handler did nothing: it is an async function or a generator, not a plain function"),
+        (
+            "generates",
+            "TypeError: the handler did nothing: it is an async function or a generator, not a plain function",
+        ),
+    ],
+)
+def test_an_error_says_what_and_where(do, error, opened):
+    """Whatever a handler raises is a failure with its message and its place; the log has the traceback."""
+    lines = (FOLDER / "zoo.py").read_text().splitlines()
+    body = lines.index(next(line for line in lines if line.startswith((f"def {do}(", f"async def {do}("))))
+    outcome = opened({"python": "zoo:play"})(call(do))
+    assert outcome.outcome == "failed"
+    place = next((n for n in range(body + 2, body + 9) if f"zoo.py:{n})" in outcome.error), None)
+    assert outcome.error == error.format(line=place)
+    assert outcome.output.startswith("Traceback")
+    assert "worker.py" not in outcome.output or "did nothing" in error
+
+
+def test_a_long_message_is_cut(opened):
+    """An error stays one line that a person can read."""
+    error = opened({"python": "zoo:play"})(call("long_message")).error
+    assert len(error) < 600
+    assert "\n" not in error
+
+
+@pytest.mark.parametrize(
+    ("do", "error"),
+    [("leave", "exit 0 in the middle of its work"), ("die_holding_the_pipes", "exit 3 in the middle of its work")],
+)
+def test_leaving_without_an_answer_is_a_crash(do, error, opened):
+    """A handler that ends its process has not done its work, even with exit code 0 or a child that goes on."""
+    outcome = opened({"python": "zoo:play"})(call(do))
+    assert (outcome.error, outcome.outcome) == (error, "crashed")
+
+
+@pytest.mark.parametrize(
+    "do",
+    [
+        "change_the_event",
+        "close_stdout",
+        "close_descriptors",
+        "replace_stdout",
+        "detach_stdout",
+        "print_bytes",
+        "print_surrogate",
+        "leave_a_thread",
+        "emit_later",
+        "return_twice",
+        "return_nonsense",
+    ],
+)
+def test_the_next_call_is_right(do, opened):
+    """Whatever a handler does to its process, it is done, and the next call and its log are as they should be."""
+    handler = opened({"python": "zoo:play"})
+    assert isinstance(handler(call(do)), Done)
+    assert handler(call("say")) == Done((), "out\nerr\nchild\n")
+    assert handler(call("length", text="abc")).emitted[0].detail == {"length": 3}
+
+
+# --- python: loading -------------------------------------------------------------------------------------------------
+
+GOOD = "def play(event, context):\n    print('mended')\n"
+BROKEN = {
+    None: "No module named 'shop'",
+    "def play(:": "SyntaxError",
+    "1 / 0": "ZeroDivisionError: division by zero (shop.py:1)",
+    "\nimport absent": "No module named 'absent' (shop.py:2)",
+    "from json import absent": "ImportError: cannot import name 'absent'",
+    "def pay(): pass": "shop has no function play",
+    "play = 3": "play in shop is not a function",
+    "raise SystemExit(0)": "SystemExit: 0 (shop.py:1)",
+    "import os\nprint('bye')\nos._exit(3)": "exit 3 bye",
+}
+
+
+@pytest.mark.parametrize(("text", "why"), BROKEN.items(), ids=[str(why) for why in BROKEN.values()])
+def test_what_cannot_be_loaded_is_not_available_until_it_is_mended(text, why, opened, tmp_path):
+    """A module that is missing or broken costs no attempt; when somebody has mended it, the next call succeeds."""
+    module = tmp_path / "shop.py"
+    if text is not None:
+        module.write_text(text)
+    handler = opened({"python": "shop:play"}, folder=tmp_path)
+    outcome = handler(call())
+    assert isinstance(outcome, Unavailable)
+    assert outcome.reason.startswith(f"shop:play cannot be loaded from {tmp_path}: ")
+    assert why in outcome.reason
+    module.write_text(GOOD)
+    assert handler(call()) == Done((), "mended\n")
+
+
+def test_a_module_that_loads_for_ever_is_not_available(opened, tmp_path, monkeypatch):
+    """Loading has a time limit of its own."""
+    monkeypatch.setattr(python, "START_LIMIT", 0.5)
+    (tmp_path / "shop.py").write_text("import threading\nthreading.Event().wait()")
+    outcome = opened({"python": "shop:play"}, folder=tmp_path)(call())
+    assert isinstance(outcome, Unavailable)
+    assert outcome.reason.endswith("it took longer than 0.5s")
+
+
+def test_a_file_can_be_named(opened, tmp_path):
+    """A handler can be named by its file, and can import what is beside it and what is in the folder."""
+    (tmp_path / "functions").mkdir()
+    handler = opened({"python": "functions/my-app.py:Handlers.play"}, folder=tmp_path)
+    assert "there is no file" in handler(call()).reason
+    (tmp_path / "functions" / "my-app.py").write_text(
+        "import beside\nimport shop\nclass Handlers:\n    play = staticmethod(shop.play)\n"
+    )
+    (tmp_path / "functions" / "beside.py").touch()
+    (tmp_path / "shop.py").write_text(GOOD)
+    assert handler(call()) == Done((), "mended\n")
+
+
+@pytest.mark.parametrize(
+    "name", ["worker", "uuid", "json", "pytest.handlers", "evtool.handlers.shop", "samples.payment"]
+)
+def test_modules_of_the_folder_come_first(name, opened, tmp_path):
+    """The handler's module is the one in the folder, whatever else is installed or loaded under its name."""
+    file = tmp_path.joinpath(*name.split(".")).with_suffix(".py")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(GOOD)
+    assert opened({"python": f"{name}:play"}, folder=tmp_path)(call()) == Done((), "mended\n")
+
+
+def test_a_worker_that_died_between_calls_costs_nothing(opened):
+    """A worker that is gone when the next event comes is replaced, and the event is handled."""
+    handler = opened({"python": "zoo:play"})
+    pid = handler(call("describe")).emitted[0].detail["pid"]
+    os.kill(pid, signal.SIGKILL)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    assert handler(call("describe")).emitted[0].detail["pid"] != pid
+
+
+@pytest.mark.parametrize("wait", ["pass", "threading.Event().wait()"], ids=["idle", "busy"])
+def test_a_worker_does_not_outlive_evtool(wait, tmp_path):
+    """When evtool is killed, its workers and what they started end, whether they are at work or not."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    (tmp_path / "shop.py").write_text(
+        "import os, subprocess, threading\n"
+        "def play(event, context):\n"
+        f"    held = os.open({str(fifo)!r}, os.O_WRONLY)\n"
+        "    subprocess.Popen(['sleep', '60'], pass_fds=[held])\n"
+        "    os.write(held, b'!')\n"
+        f"    {wait}\n"
+    )
+    program = (
+        "import pathlib, sys, threading\n"
+        "from evtool.handler import Call\n"
+        "from evtool.handlers import KINDS\n"
+        "kind = KINDS['python']\n"
+        "options = kind.options.model_validate({'python': 'shop:play', 'timeout': '60s'})\n"
+        "kind.open('charge', options, pathlib.Path(sys.argv[1]))(Call(b'{}', '1', 't', 'r', 1))\n"
+        "threading.Event().wait()\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, tmp_path]) as evtool, fifo.open("rb", buffering=0) as pipe:
+        assert pipe.read(1) == b"!"
+        evtool.kill()
+        assert select.select([pipe], [], [], 20)[0], "somebody still holds the pipe"
+        assert pipe.read(1) == b""
+
+
+# --- python: without isolation ---------------------------------------------------------------------------------------
+
+
+def test_without_isolation_it_runs_right_here(opened, capfd):
+    """For a debugger the function runs in this process, and what it prints goes to stderr, a child's output too."""
+    handler = opened({"python": "zoo:play", "isolation": "none"})
+    assert handler(call("describe")).emitted[0].detail["pid"] == os.getpid()
+    assert handler(call("say")) == Done()
+    sys.stdout.write("data")
+    sys.stdout.flush()
+    out, err = capfd.readouterr()
+    assert out == "data"
+    assert sorted(err.split()) == ["child", "err", "out"]
+
+
+@pytest.mark.parametrize("do", ["fail", "exit_well", "emit_101"])
+def test_without_isolation_failures_are_the_same(do, opened):
+    """A failure reads the same in both ways of running."""
+    here = opened({"python": "zoo:play", "isolation": "none"})(call(do))
+    there = opened({"python": "zoo:play"})(call(do))
+    assert here == there
+
+
+def test_without_isolation_what_is_absent_is_not_available(opened):
+    """What cannot be imported is not available here, too."""
+    assert isinstance(opened({"python": "absent:play", "isolation": "none"})(call()), Unavailable)
+
+
+def test_without_isolation_ctrl_c_is_for_evtool(opened):
+    """Who debugs can leave."""
+    with pytest.raises(KeyboardInterrupt):
+        opened({"python": "zoo:play", "isolation": "none"})(call("interrupt"))
+
+
+# --- command ---------------------------------------------------------------------------------------------------------
+
+
+def shell(script):
+    """The options of a command that runs a script."""
+    return {"command": ["sh", "-c", script]}
+
+
+@pytest.mark.parametrize(
+    ("script", "outcome"),
+    [
+        ("exit 0", Done()),
+        ("echo log; echo why >&2; exit 3", ("exit 3: why", "failed")),
+        ("echo first >&2; echo last >&2; echo >&2; exit 1", ("exit 1: last", "failed")),
+        ("exit 139", ("exit 139", "failed")),
+        ("kill -TERM $$", ("killed by SIGTERM", "crashed")),
+        ("echo busy >&2; exit 75", Unavailable("exit 75: busy")),
+        ("exit 75", Unavailable("exit 75")),
+    ],
+)
+def test_exit_codes(script, outcome, opened):
+    """Exit 0 is done, 75 is not available now, and all others are failures with the last line of stderr."""
+    got = opened(shell(script))(call())
+    assert ((got.error, got.outcome) if isinstance(got, Failed) else got) == outcome
+
+
+def test_the_command_gets_the_event_and_its_place(opened):
+    """The event comes byte by byte as it is, in the folder of routes.yaml, and the environment says what it is."""
+    names = ("EVENT_ID", "EVENT_TYPE", "HANDLER", "ROUTE", "ATTEMPT")
+    script = f"pwd; echo {' '.join(f'$EVTOOL_{name}' for name in names)}; cat $EVTOOL_EMIT; cat"
+    assert opened(shell(script))(call()).output == f"{FOLDER}\ne-1 order.created charge pay 2\n{call().raw.decode()}"
+
+
+def test_any_id_fits_into_the_environment(opened):
+    """An event id that no environment can hold does not break the call."""
+    odd = call()._replace(event_id="a\0b", event_type="\ud800")
+    assert opened(shell("echo $EVTOOL_EVENT_ID"))(odd) == Done((), "a\ufffdb\n")
+
+
+def test_there_is_no_shell(opened):
+    """Arguments arrive as they are written."""
+    assert opened({"command": ["echo", "$HOME; *", "a  b"]})(call()).output == "$HOME; * a  b\n"
+
+
+@pytest.mark.parametrize("script", ["exec 0<&-; exit 0", "head -c 1 >/dev/null", "exec <&- >&- 2>&-; sleep 0.1"])
+def test_input_that_is_not_read_does_no_harm(script, opened):
+    """A command may ignore its input and close its output, even with an event larger than any pipe."""
+    assert opened(shell(script))(call(text="x" * 2_000_000)) == Done()
+
+
+def test_a_background_process_does_not_outlast_the_command(opened, tmp_path):
+    """A command is over when it exits, even if something it started would hold the output; that is ended."""
+    outcome = opened(shell(f"sleep 60 & echo $! > {tmp_path}/pid; echo done"), timeout="10s")(call())
+    assert outcome == Done((), "done\n")
+    assert not is_running(int((tmp_path / "pid").read_text()))
+
+
+def test_programs_are_looked_up_on_path_or_in_the_folder(opened, tmp_path, monkeypatch):
+    """A name with a slash counts from the folder, one without is on PATH, and the current folder never counts."""
+    program = tmp_path / "tool"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f":.:{os.environ['PATH']}")
+    here, named = opened({"command": ["tool"]}, folder=tmp_path), opened({"command": ["./tool"]}, folder=tmp_path)
+    assert named(call()) == Unavailable(f"{program} cannot be started: No such file or directory")
+    program.write_text("#!/bin/sh\necho ran\n")
+    assert named(call()) == Unavailable(f"{program} cannot be started: Permission denied")
+    program.chmod(0o755)
+    assert named(call()) == Done((), "ran\n")
+    assert here(call()) == Unavailable("there is no program 'tool' on PATH; did you mean ./tool?")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert here(call()) == Done((), "ran\n")
+    program.write_text("#!/absent/interpreter\n")
+    assert named(call()) == Unavailable(
+        f"{program} cannot be started: the interpreter that its first line names is missing"
+    )
+
+
+def test_entries_have_all_their_fields(opened):
+    """An emitted line is an entry as PutEvents takes it; blank lines do not count, nor does the bus."""
+    entry = {
+        "DetailType": "a",
+        "Detail": "{}",
+        "Resources": ["r"],
+        "Time": "2026-01-31T12:00:00Z",
+        "EventBusName": "default",
+    }
+    outcome = opened(shell(f"printf '\\n%s\\r\\n\\n' '{json.dumps(entry)}' > $EVTOOL_EMIT"))(call())
+    assert outcome == Done((Emitted("a", {}, None, ("r",), "2026-01-31T12:00:00Z"),))
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("{", "emitted line 2, column 2: "),
+        ("[]", "emitted line 2: an object is expected"),
+        ('{"DetailType": "a", "Detail": {}, "Detail": {}}', "emitted line 2, column 35: "),
+        ('{"Detail": {}}', "emitted line 2: DetailType is missing"),
+        ('{"DetailType": "a"}', "emitted line 2: Detail is missing"),
+        ('{"DetailType": "", "Detail": {}}', "emitted line 2: DetailType is not a text"),
+        ('{"DetailType": "a", "Detail": "x"}', "emitted line 2: Detail, column 1: "),
+        ('{"DetailType": "a", "Detail": "[]"}', "emitted line 2: Detail is neither"),
+        ('{"DetailType": "a", "Detail": []}', "emitted line 2: Detail is neither"),
+        ('{"DetailType": "a", "Detail": {}, "Source": 1}', "emitted line 2: Source is not a text"),
+        ('{"DetailType": "a", "Detail": {}, "Time": 1}', "emitted line 2: Time is not a text"),
+        ('{"DetailType": "a", "Detail": {}, "Resources": "r"}', "emitted line 2: Resources is not a list"),
+        ('{"detailtype": "a"}', 'emitted line 2: the key detailtype is not known; did you mean "DetailType"?'),
+    ],
+)
+def test_a_bad_line_is_a_bad_result(line, problem, opened, tmp_path):
+    """What is no entry is named with its line, and nothing of the attempt is emitted."""
+    (tmp_path / "lines").write_text('{"DetailType": "a", "Detail": {}}\n' + line)
+    outcome = opened(shell("cat lines > $EVTOOL_EMIT"), folder=tmp_path)(call())
+    assert (outcome.outcome, outcome.final) == ("bad-result", True)
+    assert outcome.error.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("script", "error"),
+    [
+        ('for i in $(seq 101); do echo \'{"DetailType": "a", "Detail": {}}\'; done > $EVTOOL_EMIT', "than 100 events"),
+        ("head -c 17000000 /dev/zero > $EVTOOL_EMIT", f"emitted more than {EMIT_BYTES} bytes"),
+        ("ln -sf /dev/zero $EVTOOL_EMIT", "is not a file any more"),
+        ("rm $EVTOOL_EMIT; mkfifo $EVTOOL_EMIT", "is not a file any more"),
+    ],
+)
+def test_an_emit_file_without_measure_is_a_bad_result(script, error, opened):
+    """Neither a long list nor an endless file can flood evtool."""
+    outcome = opened(shell(script))(call())
+    assert outcome.outcome == "bad-result"
+    assert error in outcome.error
+
+
+def test_no_files_are_left(opened, tmp_path, monkeypatch):
+    """The file for emitted events is gone after the attempt, even if the command has removed it."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for script in ("exit 0", "exit 1", "rm $EVTOOL_EMIT"):
+        opened(shell(script))(call())
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- options ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"python": "shop"},
+        {"python": "shop:"},
+        {"python": ":play"},
+        {"python": "shop:play", "isolation": "thread"},
+        {"command": []},
+        {"command": "cat"},
+        {"command": ["cat", 1]},
+        {"command": ["cat", "a\0b"]},
+    ],
+)
+def test_options_that_mean_nothing_are_refused(options):
+    """A mistake in routes.yaml shows when it is read, not when the handler is called."""
+    with pytest.raises(ValidationError):
+        KINDS[next(iter(options))].options.model_validate(options)
