@@ -1,0 +1,296 @@
+"""Event texts out of the files, folders and streams that a user names; a bad one never ends the others."""
+
+import io
+import os
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from json import detect_encoding
+from typing import BinaryIO, NamedTuple
+
+from evtool.finding import Finding
+from evtool.jsonarray import elements
+from evtool.jsontext import JsonProblem, parse
+
+MAX_BYTES = 1024 * 1024  # of one event, unless the caller says otherwise
+STDIN = "-"
+
+_CHUNK = 1 << 16
+_BOM = b"\xef\xbb\xbf"
+_BLANK = b" \t\n\r"
+_DOCUMENTS = (".json", ".json.gz")
+_LINES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
+_NO_FILE = "it is a pipe, a socket or a device, not a file"
+
+
+class Piece(NamedTuple):
+    """The bytes of one JSON value, without blanks around it, and where in a file it begins (from 1, in characters)."""
+
+    file: str
+    line: int
+    column: int
+    raw: bytes
+
+
+class _Source(io.RawIOBase):
+    """Bytes that were read ahead, then those that `read` gives; `tell` is told how many of these there were."""
+
+    def __init__(self, read: Callable[[int], bytes], tell: Callable[[int], None] | None = None, ahead: bytes = b""):
+        self._read = read
+        self._tell = tell
+        self._ahead = memoryview(ahead)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        size = len(buffer)
+        if self._ahead:
+            chunk, self._ahead = self._ahead[:size], self._ahead[size:]
+            buffer[: len(chunk)] = chunk
+            return len(chunk)
+        data = self._read(size)
+        buffer[: len(data)] = data
+        if self._tell:
+            self._tell(len(data))
+        return len(data)
+
+
+# --- which files -----------------------------------------------------------------------------------------------------
+
+
+def _shown(path: str) -> str:
+    """A path as messages have it: bytes that are not UTF-8 as backslash escapes, nothing said of the current folder."""
+    try:
+        known = path.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    except UnicodeEncodeError:
+        known = path.encode(errors="backslashreplace").decode()
+    return known.removeprefix("./")
+
+
+def _unread(path: str, reason: str, hint: str | None = None) -> Finding:
+    return Finding("EV001", f"cannot be read: {reason}", file=_shown(path), suggestion=hint)
+
+
+def _because(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, ValueError):
+        return "no file can have this name"
+    return "its compressed text is cut off" if isinstance(error, EOFError) else "it is damaged, or not gzip"
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _entries(folder: str) -> list[str]:
+    """The folders and event files in a folder, in the order of their names; hidden ones are left out."""
+    with os.scandir(folder) as entries:
+        return sorted(
+            entry.path
+            for entry in entries
+            if entry.name[0] != "." and (entry.name.lower().endswith(_DOCUMENTS + _LINES) or _is_folder(entry))
+        )
+
+
+def _files(named: str) -> Iterator[tuple[str, int] | Finding]:
+    """The files that a path names, with their sizes. A folder that is inside of itself is told and not followed."""
+    waiting: list[tuple[str, tuple[tuple[int, int], ...]]] = [(named, ())]
+    while waiting:
+        path, around = waiting.pop()
+        entries = []
+        try:
+            status = os.stat(path)  # noqa: PTH116  (Path("") is the current folder)
+            if stat.S_ISDIR(status.st_mode):
+                entries = _entries(path)
+        except (OSError, ValueError) as error:
+            yield _unread(path, _because(error))
+            continue
+        identity = (status.st_dev, status.st_ino)
+        if identity in around:
+            yield _unread(path, "it is a link to a folder that it is in")
+        elif stat.S_ISDIR(status.st_mode):
+            waiting += [(entry, (*around, identity)) for entry in reversed(entries)]
+        elif stat.S_ISREG(status.st_mode):
+            yield path, status.st_size
+        else:
+            yield _unread(path, _NO_FILE, 'pipe it in and name "-"')
+
+
+# --- the texts in a file ---------------------------------------------------------------------------------------------
+
+
+def _parses(raw: bytes) -> bool:
+    try:
+        parse(raw)
+    except JsonProblem:
+        return False
+    return True
+
+
+def _is_utf8(head: bytes) -> bool:
+    return detect_encoding(head).startswith("utf-8")
+
+
+def _too_long(file: str, line: int, column: int, message: str) -> Finding:
+    return Finding("EV008", message, file=file, line=line, column=column)
+
+
+def _lines(stream: io.BufferedIOBase, file: str, max_bytes: int) -> Iterator[Piece | Finding]:
+    """JSON Lines: a piece for every line that is not blank."""
+    limit = max_bytes + len(b"\r\n")
+    number = 0
+    while text := stream.readline(limit):
+        number += 1
+        whole = len(text) < limit or text.endswith(b"\n")
+        rest = b"" if whole else text
+        while rest and not rest.endswith(b"\n"):
+            rest = stream.readline(_CHUNK)
+        if number == 1:
+            text = text.removeprefix(_BOM)
+        raw = text.strip(_BLANK)
+        if len(raw) > max_bytes or not whole:
+            yield _too_long(file, number, 1, f"a line of more than {max_bytes} bytes is too long")
+        elif raw:
+            yield Piece(file, number, len(text) - len(text.lstrip(_BLANK)) + 1, raw)
+        if number == 1 and not _is_utf8(raw):
+            return  # one finding for the file, not one for each line
+
+
+def _array(stream: io.BufferedIOBase, file: str, max_bytes: int) -> Iterator[Piece | Finding]:
+    """A piece for every element of an array."""
+    for found in elements(stream, max_bytes=max_bytes):
+        if isinstance(found, JsonProblem):
+            yield Finding(
+                found.code, found.message, file=file, line=found.line, column=found.column, suggestion=found.hint
+            )
+        else:
+            yield Piece(file, found.line, found.column, found.raw)
+
+
+def _value(head: bytes, stream: io.BufferedIOBase, file: str, max_bytes: int) -> Piece | Finding:
+    """The one value that a stream holds. `head` was read already."""
+    text = head
+    if len(head) == _CHUNK:
+        text += stream.read(max(max_bytes - _CHUNK, 0) + _CHUNK)
+    text = text.removeprefix(_BOM)
+    begin = len(text) - len(text.lstrip(_BLANK))
+    line, column = text.count(b"\n", 0, begin) + 1, begin - text.rfind(b"\n", 0, begin)
+    raw = text[begin:].rstrip(_BLANK)
+    if len(raw) <= max_bytes and not stream.read(1):
+        return Piece(file, line, column, raw)
+    first, _, rest = raw.partition(b"\n")
+    if rest and _parses(first):
+        message, hint = "there is more text after the end of the value", "one event a line belongs into a .jsonl file"
+        return Finding("EV002", message, file=file, line=line + 1, column=1, suggestion=hint)
+    return _too_long(file, line, column, f"an event of more than {max_bytes} bytes is too long")
+
+
+def _json(stream: io.BufferedIOBase, file: str, max_bytes: int) -> Iterator[Piece | Finding]:
+    """A JSON file: one value, or an array of them."""
+    head = stream.read(_CHUNK)
+    if head.removeprefix(_BOM).lstrip(_BLANK)[:1] == b"[" and _is_utf8(head):
+        source = _Source(stream.read, ahead=head)
+        yield from _array(io.BufferedReader(source, _CHUNK), file, max_bytes)
+    else:
+        yield _value(head, stream, file, max_bytes)
+
+
+def _any(stream: io.BufferedIOBase, file: str, max_bytes: int) -> Iterator[Piece | Finding]:
+    """An array, JSON Lines, or one value, as the first two lines look. They are lines if one holds a value, or if the
+    second begins another; a first line that is too long to judge is one of them."""
+    ahead = b""
+
+    def line() -> bytes:
+        """The next line that is not blank, as far as it may be kept."""
+        nonlocal ahead
+        while len(ahead) <= 2 * max_bytes and (text := stream.readline(max_bytes + len(b"\r\n"))):
+            ahead += text
+            if text := text.removeprefix(_BOM).strip(_BLANK):
+                return text
+        return b""
+
+    first = line()
+    if not first:
+        return
+    if first.startswith(b"[") and _is_utf8(ahead):
+        form = _array
+    elif len(first) > max_bytes or _parses(first) or line().startswith(b"{"):
+        form = _lines
+    else:
+        form = _json
+    yield from form(io.BufferedReader(_Source(stream.read1, ahead=ahead), _CHUNK), file, max_bytes)
+
+
+@contextmanager
+def _opened(path: str, on_bytes: Callable[[int], None] | None) -> Iterator[io.BufferedIOBase]:
+    """A file to read, unpacked if its name ends in .gz. `on_bytes` is told of the bytes of the file itself."""
+    with io.FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)) as file:  # a pipe would block
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(0, _NO_FILE)
+        raw = _Source(file.read, on_bytes) if on_bytes else file
+        stream: io.BufferedIOBase = io.BufferedReader(raw, _CHUNK)
+        if path.lower().endswith(".gz"):
+            from gzip import GzipFile  # noqa: PLC0415  (few files are compressed)
+
+            stream = io.BufferedReader(GzipFile(fileobj=stream), _CHUNK)
+        yield stream
+
+
+def _in_file(path: str, max_bytes: int, on_bytes: Callable[[int], None] | None) -> Iterator[Piece | Finding]:
+    name = path.lower()
+    form = _json if name.endswith(_DOCUMENTS) else _lines if name.endswith(_LINES) else _any
+    with _opened(path, on_bytes) as stream:
+        yield from form(stream, _shown(path), max_bytes)
+
+
+def _read_errors() -> tuple[type[Exception], ...]:
+    import zlib  # noqa: PLC0415  (asked for only when something was raised)
+
+    return OSError, EOFError, zlib.error
+
+
+def _guarded(path: str, pieces: Iterator[Piece | Finding]) -> Iterator[Piece | Finding]:
+    """The pieces, and what stops them as a finding."""
+    try:
+        yield from pieces
+    except _read_errors() as error:
+        yield _unread(path, _because(error))
+
+
+def read(
+    paths: Sequence[str],
+    *,
+    max_bytes: int = MAX_BYTES,
+    stdin: BinaryIO,
+    on_bytes: Callable[[int], None] | None = None,
+) -> Iterator[Piece | Finding]:
+    """The event texts that paths name, each as it stands in its file, and a Finding for what cannot be read.
+
+    A path is a JSON file (one value, or an array of them), a JSON Lines file (.jsonl, .ndjson), either also with .gz,
+    a folder (its event files and those of the folders in it, in the order of their names), or "-" for `stdin`. Standard
+    input and files with another ending are taken by what they hold. What cannot be read at all is EV001, a text of more
+    than `max_bytes` EV008, a broken array EV002; the pieces themselves are not parsed. `on_bytes` is told from time to
+    time how many bytes of the files were read.
+    """
+    for named in paths:
+        if named == STDIN:
+            stream = io.BufferedReader(_Source(getattr(stdin, "read1", stdin.read), on_bytes), _CHUNK)
+            yield from _guarded("<stdin>", _any(stream, "<stdin>", max_bytes))
+            continue
+        for found in _files(named):
+            if isinstance(found, Finding):
+                yield found
+            else:
+                yield from _guarded(found[0], _in_file(found[0], max_bytes, on_bytes))
+
+
+def total_bytes(paths: Sequence[str]) -> int | None:
+    """How many bytes the files that paths name have, or None where standard input is one of them."""
+    if STDIN in paths:
+        return None
+    return sum(found[1] for path in paths for found in _files(path) if not isinstance(found, Finding))
