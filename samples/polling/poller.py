@@ -42,8 +42,9 @@ def poll(
             with orders:
                 orders.execute(MARK_DONE, (order,))
         yield len(found)
-        due = max(due + interval, clock.monotonic())  # a batch that took longer is followed by the next at once
-        clock.sleep(due - clock.monotonic())
+        now = clock.monotonic()
+        due = max(due + interval, now)  # a batch that took longer is followed by the next at once
+        clock.sleep(due - now)
 
 
 def main() -> None:

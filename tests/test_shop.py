@@ -1,0 +1,458 @@
+"""The shop in samples/: its events, schemas and handlers do what its story says, with nothing installed but Python."""
+
+import json
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from email import message_from_bytes, policy
+from importlib import import_module
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+import yaml
+
+from evtool.finding import CODES
+from samples.handlers import email_platform, processor
+from samples.handlers.email import confirm_order, tell_declined
+from samples.handlers.payment import authorize
+from samples.polling import poller
+
+ROOT = Path(__file__).parent.parent
+EVENTS = ROOT / "samples/events"
+INVALID = ROOT / "samples/invalid"
+SCHEMAS = ROOT / "samples/schemas"
+ROW = re.compile(r"^\| ([\w.-]+\.jsonl?) \| (?:(\d+)(?::(\d+))?)? ?\| (EV\d{3}) \| .+ \|$", re.MULTILINE)
+EXPECTED = [m.groups() for m in ROW.finditer((INVALID / "README.md").read_text())]
+FAULTS = {"EV102", "EV103", "EV104", "EV105", "EV106", "EV107"}  # those that a schema finds
+SHELLS = [s for s in (["sh"], ["dash"], ["bash", "--posix"], ["busybox", "sh"]) if shutil.which(s[0])]
+
+Row = tuple[str, str | None, str | None, str]
+
+
+class Context:
+    """What a handler is given besides the event; it keeps what is emitted."""
+
+    def __init__(self) -> None:
+        self.emitted: list[tuple[str, Any, str | None]] = []
+
+    def emit(self, type_: str, detail: Any, *, source: str | None = None) -> None:
+        """As evtool's context has it."""
+        self.emitted.append((type_, detail, source))
+
+
+@pytest.fixture(autouse=True)
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The shop keeps its things in a folder of the test, and nothing outside is called."""
+    for name in ("STRIPE_API_KEY", "KLAVIYO_API_KEY", "SMTP_HOST", "SHOP_PROCESSOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SHOP_DATA", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+def sample(name: str) -> Any:
+    return json.loads((EVENTS / f"{name}.json").read_text())
+
+
+def orders() -> list[Any]:
+    return [json.loads(line) for line in (EVENTS / "orders.jsonl").read_text().splitlines()]
+
+
+def faults(event_type: str, detail: Any) -> list[str]:
+    """What the schema of a type finds wrong with a detail, by an engine that is used directly."""
+    file = SCHEMAS / f"{event_type}.json"
+    validator = jsonschema_rs.validator_for(
+        json.loads(file.read_text()),
+        validate_formats=True,
+        base_uri=file.as_uri(),
+        retriever=lambda uri: json.loads(Path(uri.removeprefix("file://")).read_text()),
+    )
+    return [error.message for error in validator.iter_errors(detail)]
+
+
+def told(document: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Type and detail of the event, or of the events of a PutEvents request, that a document holds."""
+    if "Entries" in document:
+        return [(entry["DetailType"], json.loads(entry["Detail"])) for entry in document["Entries"]]
+    return [(document.get("detail-type") or document["type"], document.get("detail") or document["data"])]
+
+
+def rows(data: Path, database: str, query: str) -> list[Any]:
+    with closing(sqlite3.connect(data / f"{database}.db")) as connection:
+        return connection.execute(query).fetchall()
+
+
+# --- events and schemas ----------------------------------------------------------------------------------------------
+
+
+def test_every_sample_event_is_valid() -> None:
+    """What lies in samples/events is what the schemas allow, in every form of an event."""
+    documents = [json.loads(file.read_text()) for file in EVENTS.glob("*.json")] + orders()
+
+    found = [faults(event_type, detail) for document in documents for event_type, detail in told(document)]
+
+    assert len(found) == 12
+    assert not any(found)
+
+
+def test_sample_ids_are_unique() -> None:
+    """No two samples claim to be the same event."""
+    texts = [file.read_bytes().decode("latin-1") for folder in (EVENTS, INVALID) for file in folder.glob("*.json*")]
+
+    ids = [found for text in texts for found in re.findall(r'"id": "([0-9a-f-]{36})"', text)]
+
+    assert len(ids) == len(set(ids)) > 30
+
+
+def test_totals_add_up_except_in_the_published_order() -> None:
+    """The sum, which no schema can hold, is right in the samples and wrong in the order as it was printed."""
+
+    def adds_up(detail: Any) -> bool:
+        return detail["orderTotal"] == round(sum(item["price"] * item["quantity"] for item in detail["items"]), 2)
+
+    published = json.loads((INVALID / "order-published.json").read_text())
+
+    assert all(adds_up(event["detail"]) for event in [sample("order-created"), *orders()])
+    assert not adds_up(published["detail"])
+
+
+def test_invalid_samples_are_all_listed() -> None:
+    """The table of samples/invalid/README.md names every file there, and codes that exist."""
+    assert {row[0] for row in EXPECTED} == {file.name for file in INVALID.glob("*.json*")}
+    assert {row[3] for row in EXPECTED} <= CODES.keys()
+
+
+@pytest.mark.parametrize("row", EXPECTED, ids=lambda row: f"{row[0]}:{row[1]}:{row[3]}")
+def test_places_of_planted_faults(row: Row) -> None:
+    """A place in the table is in the file, and is a brace for what is missing, a key's quote for what is too much."""
+    name, line, column, code = row
+    if line is None:
+        return
+    text = (INVALID / name).read_text("utf-8" if code != "EV004" else "latin-1").splitlines()[int(line) - 1]
+    there = text[int(column or 1) - 1 :].lstrip("" if column else " ")
+
+    assert there.startswith({"EV102": "{", "EV103": '"', "EV003": '"', "EV108": '"'}.get(code, ""))
+    assert re.match(r'[{"\[\w-]', there)
+
+
+@pytest.mark.parametrize("name", sorted({row[0] for row in EXPECTED if row[0].endswith(".json") and row[3] in FAULTS}))
+def test_invalid_samples_have_the_faults_that_are_listed(name: str) -> None:
+    """A schema finds as much wrong with an invalid sample as the table lists, and nothing else."""
+    ((event_type, detail),) = told(json.loads((INVALID / name).read_text()))
+
+    assert len(faults(event_type, detail)) == sum(row[0] == name for row in EXPECTED)
+
+
+def test_routes_name_what_is_there() -> None:
+    """Every route goes to a handler, every handler's code exists, every type it emits has a schema."""
+    routes = yaml.safe_load((ROOT / "routes.yaml").read_text())
+    handlers = routes["handlers"]
+    functions = [handler["python"].split(":") for handler in handlers.values() if "python" in handler]
+    scripts = [handler["command"][-1] for handler in handlers.values() if "command" in handler]
+
+    assert {to for route in routes["routes"].values() for to in route["to"]} == handlers.keys()
+    assert all(callable(getattr(import_module(module), function)) for module, function in functions)
+    assert all((ROOT / script).is_file() for script in scripts)
+    assert all((SCHEMAS / f"{t}.json").is_file() for handler in handlers.values() for t in handler.get("emits", ()))
+
+
+# --- handlers --------------------------------------------------------------------------------------------------------
+
+
+def test_handlers_need_nothing_but_python() -> None:
+    """Every module of the handlers can be imported where no package is installed."""
+    modules = [f"samples.handlers.{file.stem}" for file in (ROOT / "samples/handlers").glob("[a-z]*.py")]
+    code = f"import sys; sys.path.insert(0, '.'); import {', '.join(modules)}"
+
+    assert len(modules) == 5
+    subprocess.run([sys.executable, "-I", "-S", "-c", code], cwd=ROOT, check=True)
+
+
+def test_order_is_kept_and_paid_for(data: Path) -> None:
+    """An order leads to payment.authorized, just as the sample of it shows, and to a row in the order database."""
+    context = Context()
+
+    authorize(sample("order-created"), context)
+
+    assert context.emitted == [("payment.authorized", sample("payment-authorized")["detail"], "shop.payments")]
+    assert rows(data, "shop", "SELECT order_id, total, status FROM orders") == [
+        ("314919ab8aed637123f804eb", 188.4, "paid")
+    ]
+
+
+def test_same_order_event_is_charged_once(data: Path) -> None:
+    """However often the event comes, there is one charge, one order, and always the same answer."""
+    context = Context()
+
+    for _ in range(3):
+        authorize(sample("order-created"), context)
+
+    assert rows(data, "processor", "SELECT amount, currency FROM charges") == [(18840, "USD")]
+    assert len(rows(data, "shop", "SELECT * FROM orders")) == 1
+    assert all(before == after for before, after in pairwise(context.emitted))
+
+
+def test_order_over_the_limit_is_declined(data: Path) -> None:
+    """The stand-in declines more than 1,000, and the customer can be told so."""
+    context = Context()
+    big = next(event for event in orders() if event["detail"]["orderTotal"] > 1000)
+
+    authorize(big, context)
+
+    assert context.emitted == [("payment.declined", sample("payment-declined")["detail"], "shop.payments")]
+    assert rows(data, "shop", "SELECT status FROM orders") == [("declined",)]
+
+
+def test_every_emitted_event_is_valid() -> None:
+    """What the payment handler tells is what its schemas promise."""
+    context = Context()
+
+    for order in orders():
+        authorize(order, context)
+
+    assert [faults(event_type, detail) for event_type, detail, _ in context.emitted] == [[], [], [], [], []]
+
+
+def test_processor_that_is_down_leaves_the_order_to_be_paid_later(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the processor the handler fails, but keeps the order, and charges it when the event comes again."""
+    context = Context()
+    monkeypatch.setenv("SHOP_PROCESSOR", "down")
+    with pytest.raises(ConnectionRefusedError):
+        authorize(sample("order-created"), context)
+    assert rows(data, "shop", "SELECT status FROM orders") == [("placed",)]
+    assert context.emitted == []
+
+    monkeypatch.delenv("SHOP_PROCESSOR")
+    authorize(sample("order-created"), context)
+
+    assert rows(data, "shop", "SELECT status FROM orders") == [("paid",)]
+    assert len(context.emitted) == 1
+
+
+def test_idempotency_key_is_for_one_amount() -> None:
+    """A key that comes back with another amount is a mistake, not a repeat."""
+    processor.charge("key", 100, "USD", "order")
+
+    with pytest.raises(ValueError, match="another amount"):
+        processor.charge("key", 200, "USD", "order")
+
+
+def test_live_stripe_keys_are_not_used(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sample never charges a real card, whatever is in the environment and installed."""
+    monkeypatch.setenv("STRIPE_API_KEY", "sk_live_1")
+    monkeypatch.setattr(processor, "find_spec", lambda name: True)
+
+    processor.charge("key", 100, "USD", "order")
+
+    assert len(rows(data, "processor", "SELECT * FROM charges")) == 1
+
+
+def test_confirmation_is_an_email_that_any_program_opens(data: Path) -> None:
+    """The file in the outbox has the headers and the text of a confirmation, and a repeat changes nothing."""
+    paid = sample("payment-authorized")
+    confirm_order(paid, Context())
+    (file,) = (data / "outbox").iterdir()
+    first = file.read_bytes()
+    confirm_order(paid, Context())
+
+    message = message_from_bytes(first, policy=policy.default)
+
+    assert [f.read_bytes() for f in (data / "outbox").iterdir()] == [first]
+    assert message["To"] == "John Smith <joe.smith@example.com>"
+    assert message["Message-ID"] == f"<{paid['id']}@shop.example>"
+    assert message["Date"] == "Mon, 02 Mar 2026 14:05:32 +0000"
+    assert "188.40 USD" in message.get_content()
+    assert "3 x 8123" in message.get_content()
+
+
+def test_decline_is_told_by_email(data: Path) -> None:
+    """The customer hears of a declined payment, with the reason."""
+    tell_declined(sample("payment-declined"), Context())
+
+    (file,) = (data / "outbox").iterdir()
+
+    assert "was declined (amount_too_large)" in message_from_bytes(
+        file.read_bytes(), policy=policy.default
+    ).get_content().replace("\n", " ")
+
+
+def test_event_ids_cannot_leave_the_outbox(data: Path) -> None:
+    """An id is somebody else's text: with slashes and dots in it, it still names a file in the outbox."""
+    for event_id in ("../../over", "/etc/passwd", "..", "a b\nBcc: x"):
+        confirm_order(sample("payment-authorized") | {"id": event_id}, Context())
+
+    assert len(list((data / "outbox").iterdir())) == 4
+    assert sorted(path.name for path in data.iterdir()) == ["outbox"]
+
+
+def test_email_is_sent_once_where_a_server_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With SMTP_HOST the e-mail goes to that server, and a repeat of the event does not send it again."""
+    sent: list[tuple[str, int, Any]] = []
+
+    class Server:  # in place of smtplib's, because tests open no connections
+        def __init__(self, host: str, port: int, timeout: float) -> None:
+            self.address = (host, port)
+
+        def __enter__(self) -> "Server":
+            return self
+
+        def __exit__(self, *failure: object) -> None:
+            pass
+
+        def send_message(self, message: Any) -> None:
+            sent.append((*self.address, message["Message-ID"]))
+
+    monkeypatch.setattr("smtplib.SMTP", Server)
+    monkeypatch.setenv("SMTP_HOST", "mail.example")
+    monkeypatch.setenv("SMTP_PORT", "2525")
+    paid = sample("payment-authorized")
+
+    for _ in range(2):
+        confirm_order(paid, Context())
+
+    assert sent == [("mail.example", 2525, f"<{paid['id']}@shop.example>")]
+
+
+def test_abandoned_cart_is_enrolled_once(data: Path) -> None:
+    """The same abandoned cart twice is one enrolment."""
+    for _ in range(2):
+        email_platform.enrol(sample("cart-abandoned"), Context())
+
+    assert rows(data, "email-platform", "SELECT email, cart_total FROM enrolments") == [
+        ("joe.smith@example.com", 65.97)
+    ]
+
+
+# --- the warehouse, in every shell that is here ----------------------------------------------------------------------
+
+PICK_LIST = """\
+PICK LIST      order 314919ab8aed637123f804eb
+
+[ ]     1 x  4912
+[ ]     3 x  8123
+
+SHIP TO        by FedEx
+
+     John Smith
+     1250 main street
+     HAVRE DE GRACE, MD 21078-3213
+"""
+
+
+def pick(event: str, shell: list[str]) -> subprocess.CompletedProcess[bytes]:
+    command = [*shell, "samples/handlers/warehouse.sh"]
+    return subprocess.run(command, input=event.encode(), cwd=ROOT, capture_output=True)
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])
+def test_pick_list(data: Path, shell: list[str]) -> None:
+    """A paid order makes a pick list, the same one when it comes again, and leaves no draft behind."""
+    for indent in (None, 2):
+        done = pick(json.dumps(sample("payment-authorized"), indent=indent), shell)
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+    (file,) = (data / "picks").iterdir()
+
+    assert file.name == "314919ab8aed637123f804eb.txt"
+    assert file.read_text() == PICK_LIST
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])
+@pytest.mark.parametrize("escaped", [True, False])
+def test_pick_list_is_true_to_the_address(data: Path, shell: list[str], *, escaped: bool) -> None:
+    """Quotes, backslashes, dollar signs and every script arrive as they are; what drives a terminal does not."""
+    event = sample("payment-authorized")
+    address = event["detail"]["shipTo"][0]["address"]
+    address["name"] = {"first": "Zoë 😀", "last": 'O"Hara \\n $(id) `id` %s'}
+    address["street1"] = "\x1b[2J7\tWater\nStreet\x9b"
+    address["street2"] = "orderId\u0000"
+
+    done = pick(json.dumps(event, ensure_ascii=escaped), shell)
+
+    assert done.returncode == 0
+    assert (data / "picks/314919ab8aed637123f804eb.txt").read_text().splitlines()[-4:] == [
+        '     Zoë 😀 O"Hara \\n $(id) `id` %s',
+        "      [2J7 Water Street ",
+        "     orderId ",
+        "     HAVRE DE GRACE, MD 21078-3213",
+    ]
+
+
+@pytest.mark.parametrize("order", ["../../over", "", "-rf", None])
+def test_order_numbers_cannot_leave_the_warehouse(data: Path, order: str | None) -> None:
+    """An order number that is none is refused before anything is written."""
+    event = sample("payment-authorized")
+    event["detail"]["orderId"] = order
+
+    done = pick(json.dumps(event), ["sh"])
+
+    assert (done.returncode, done.stderr) == (1, b"no order number to write a pick list for\n")
+    assert not data.exists()
+
+
+def test_warehouse_that_is_closed_asks_for_a_later_try(data: Path) -> None:
+    """Where no pick list can be put, the warehouse is not available: exit 75."""
+    data.write_text("a file where the folder should be")
+
+    assert pick(json.dumps(sample("payment-authorized")), ["sh"]).returncode == 75
+
+
+# --- polling ---------------------------------------------------------------------------------------------------------
+
+
+def compare(*options: str) -> list[list[str]]:
+    """The rows of the table that compare.py prints, as cells."""
+    script = ROOT / "samples/polling/compare.py"
+    done = subprocess.run([sys.executable, script, *options], capture_output=True, text=True, check=True)
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines()[2:]]
+
+
+def test_comparison_in_the_docs_is_the_one_that_is_printed() -> None:
+    """The table in docs/shop.md comes out of the script, to the last figure."""
+    script = ROOT / "samples/polling/compare.py"
+    printed = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True).stdout
+
+    assert printed in (ROOT / "docs/shop.md").read_text()
+
+
+def test_other_figures_in_the_docs_are_those_that_are_printed() -> None:
+    """What docs/shop.md says of runs with options is what these print."""
+    text = (ROOT / "docs/shop.md").read_text()
+
+    assert compare("--spike", "0")[0][2] == "31.7 s" in text
+    assert compare("--batch", "500")[0][3] == "103.9 s" in text
+    assert compare("--usual", "10", "--spike", "0")[2][4:] == ["3601", "3591"]
+    assert "3,591 of 3,601" in text
+
+
+def test_polling_waits_or_asks_in_vain() -> None:
+    """Seldom polling makes orders wait, eager polling makes queries that find nothing; events do neither."""
+    minute, ten, second, events = compare("--spike", "0", "--seed", "7")
+    waits = [float(row[2].removesuffix(" s")) for row in (minute, ten, second, events)]
+    empty = [int(row[5]) for row in (minute, ten, second, events)]
+
+    assert {row[1] for row in (minute, ten, second, events)} == {"300"}
+    assert waits == sorted(waits, reverse=True)
+    assert 20 < waits[0] < 40
+    assert waits[3] == 0
+    assert empty[0] < empty[1] < empty[2]
+    assert events[4:] == ["0", "0"]
+
+
+def test_poller_handles_each_order_of_a_real_table_once(tmp_path: Path) -> None:
+    """The poller is a real one: a query takes up to a batch, the oldest first, and what is done is not found again."""
+    with closing(sqlite3.connect(tmp_path / "orders.db")) as table:
+        table.executescript(poller.TABLE)
+        table.executemany("INSERT INTO orders VALUES (?, ?, 'new')", [(1, 30.0), (2, 10.0), (3, 20.0)])
+        handled: list[int] = []
+
+        found = poller.poll(table, handled.append, time, interval=0, batch=2)
+
+        assert [next(found) for _ in range(3)] == [2, 1, 0]
+        assert handled == [2, 3, 1]
