@@ -6,7 +6,9 @@ options that all commands share are added.
 
 import importlib
 import inspect
+import sys
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
@@ -36,7 +38,7 @@ def main(arguments: list[str]) -> None:
     """Runs evtool. Ends the process with the exit code of the command."""
     app = typer.Typer(cls=_Commands, rich_markup_mode=None, no_args_is_help=True, context_settings=HELP, epilog=EPILOG)
     app.callback()(evtool)
-    typer.main.get_command(app).main(arguments, prog_name="evtool")
+    sys.exit(ending(lambda: typer.main.get_command(app).main(arguments, prog_name="evtool") or 0))
 
 
 def evtool(
@@ -62,16 +64,23 @@ class _Commands(TyperGroup):
 
 def command(name: str) -> Any:
     """A command as typer has it, by its name in the table."""
-    module = importlib.import_module(f"evtool.commands.{name}")
-    parts: Mapping[str, Run] = getattr(module, "SUBCOMMANDS", {})
-    app = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings=HELP, no_args_is_help=bool(parts))
-    if parts:
-        app.callback(help=(module.__doc__ or "").partition(": ")[2])(lambda: None)
-        for part, run in parts.items():
-            app.command(part, help=_help(run))(_parsed(run))
-    else:
-        app.command(name, help=_help(getattr(module, name)), context_settings=HELP)(_parsed(getattr(module, name)))
+    below = subcommands(name)
+    app = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings=HELP, no_args_is_help=bool(below))
+    for word, run in (below or {name: getattr(_module(name), name)}).items():
+        app.command(word, help=_help(run), context_settings=HELP)(_parsed(run))
+    if below:
+        app.callback(help=COMMANDS[name].summary.capitalize() + ".")(lambda: None)
     return typer.main.get_command(app)
+
+
+def subcommands(name: str) -> Mapping[str, Run]:
+    """The subcommands of a command that has some, such as `dlq`."""
+    found: Mapping[str, Run] = getattr(_module(name), "SUBCOMMANDS", {})
+    return found
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"evtool.commands.{name}")
 
 
 def _help(run: Run) -> str:

@@ -9,7 +9,9 @@ from rich.text import Text
 from rich.tree import Tree
 
 from evtool.harmless import harmless
-from evtool.screen import Node, Segment
+
+Segment = str | tuple[str, str]  # a text, or a text and its style in rich's words
+Branch = tuple[Sequence[Segment], Sequence["Branch"]]  # a line of a tree, and the branches below it
 
 
 def console(file: TextIO, *, width: int, color: bool) -> Console:
@@ -43,7 +45,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Segment]], *, right: Se
     return drawn
 
 
-def tree(node: Node, *, color: bool) -> Tree:
+def tree(node: Branch, *, color: bool) -> Tree:
     """A tree with guide lines."""
     segments, children = node
     drawn = Tree(styled(segments, color=color), guide_style="dim" if color else "")

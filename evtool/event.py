@@ -1,7 +1,7 @@
 """An event: find its envelope, its type, source and id, and give every form of it one shape.
 
-Four forms are read: the EventBridge envelope, CloudEvents 1.0 structured JSON, the entries of a PutEvents request, and a
-bare payload whose type the caller names. The first two are kept byte for byte; the others get an EventBridge envelope
+Four forms are read: the EventBridge envelope, CloudEvents 1.0 structured JSON, the entries of a PutEvents request, and
+a bare payload whose type the caller names. The first two are kept byte for byte; the others get an EventBridge envelope
 around the exact text of their payload: number forms survive.
 """
 

@@ -160,7 +160,7 @@ def _unexpected(text: str, index: int, expected: str, opened: list[_Open]) -> Fa
         if found := pattern.match(text, index):
             return Fault(code, message.format(_short(found[0])), index, hint, len(found[0]))
     hint = "keys stand in double quotes" if expected in _KEYS else None
-    return Fault("EV002", f"{expected} is expected here, not {char!a}", index, hint)
+    return Fault("EV002", f"{expected} is expected here, not {char!r}", index, hint)
 
 
 def _next(opened: list[_Open]) -> str:

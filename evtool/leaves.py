@@ -50,12 +50,15 @@ class _Node:
 # --- reading --------------------------------------------------------------------------------------------------------
 
 
-def _fields(document: Any, above: str | None, trail: Trail) -> Iterator[tuple[str, Any, Trail]]:
+def _fields(
+    document: Any, above: str | None, trail: Trail, paths: Collection[str] | None
+) -> Iterator[tuple[str, Any, Trail]]:
     for key, value in members(document):
-        if above is None:
-            yield f"{key}", value, trail
-        elif key != "" or kind_of(value) == OBJECT:  # AWS does not see an empty name below the top
-            yield f"{above}.{key}", value, trail
+        path = f"{key}" if above is None else f"{above}.{key}"
+        if paths is not None and path not in paths:
+            continue
+        if key != "" or above is None or kind_of(value) == OBJECT:  # AWS does not see an empty name below the top
+            yield path, value, trail
 
 
 def _elements(values: Iterable[Any], path: str, trail: Trail, array: int) -> Iterator[tuple[str, Any, Trail]]:
@@ -77,21 +80,20 @@ def leaves_of(event: Mapping[str, Any] | str | bytes, paths: Collection[str] | N
         raise EventError("the event is not a JSON object")
     leaves: defaultdict[str, list[Leaf]] = defaultdict(list)
     arrays = count()
-    levels = [_fields(document, None, ())]  # not by recursion: events nest as deep as they like
+    levels = [_fields(document, None, (), paths)]  # not by recursion: events nest as deep as they like
     while levels:
         for path, value, trail in levels[-1]:
-            if paths is not None and path not in paths:
-                continue
             kind = kind_of(value)
             if kind == SCALAR:
                 leaves[path].append(Leaf(scalar(value), trail))
                 continue
             if kind is None:
                 raise EventError(f"the event is not JSON: {path} is of type {type(value).__name__}")
-            levels.append(
-                _fields(value, path, trail) if kind == OBJECT else _elements(value, path, trail, next(arrays))
-            )
-            break
+            if kind == OBJECT:
+                levels.append(_fields(value, path, trail, paths))
+            else:
+                levels.append(_elements(value, path, trail, next(arrays)))
+            break  # and come back to the rest of this level when that one is done
         else:
             levels.pop()
     return leaves
@@ -154,7 +156,8 @@ def consistent(fields: Sequence[Found]) -> bool:
     at what is chosen before. The work grows with the number of trails. Only an event that names one field by ways
     through several arrays, with duplicate or dotted keys, could take more; such a search ends early and says no.
     """
-    shared = _shared(fields)
+    scattered = any(any(found.hits) or any(found.present) for found in fields)
+    shared = _shared(fields) if scattered else {}
     if not shared:
         return all(found.hits or (found.absent and not found.present) for found in fields)
     chosen: Collection[Trail] = {()}

@@ -38,6 +38,10 @@ class Number(NamedTuple):
 
 Scalar = str | bool | Number | None
 
+_KINDS = {Pairs: OBJECT, dict: OBJECT, list: ARRAY, Digits: SCALAR, Number: SCALAR, type(None): SCALAR}
+_KINDS |= dict.fromkeys((str, bool, int, float, Decimal), SCALAR)
+_FAMILIES = (((str, int, float, Decimal), SCALAR), (Mapping, OBJECT), ((list, tuple), ARRAY))  # for types made of these
+
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
@@ -75,11 +79,10 @@ def parse(source: str | bytes) -> Any:
 
 def kind_of(value: object) -> str | None:
     """Whether a value, parsed by `parse` or made by Python code, is a JSON OBJECT, ARRAY or SCALAR; else None."""
-    if isinstance(value, (str, int, float, Decimal, Number)) or value is None:
-        return SCALAR
-    if isinstance(value, (Pairs, Mapping)):
-        return OBJECT
-    return ARRAY if isinstance(value, (list, tuple)) else None
+    kind = _KINDS.get(type(value))
+    if kind is not None:
+        return kind
+    return next((kind for types, kind in _FAMILIES if isinstance(value, types)), None)
 
 
 def members(value: Any) -> Iterable[tuple[str, Any]]:
@@ -89,10 +92,12 @@ def members(value: Any) -> Iterable[tuple[str, Any]]:
 
 def scalar(value: Any) -> Scalar:
     """A parsed JSON scalar as it is compared: numbers as `Number`, all else as it is."""
+    if type(value) is str or value is None or isinstance(value, (bool, Number)):
+        return value
     if isinstance(value, Digits):
         return Number(str(value), _double(value))
-    if isinstance(value, (str, bool, Number)) or value is None:
-        return value
+    if isinstance(value, str):
+        return str(value)
     text = repr(value) if isinstance(value, float) else str(Decimal(value))  # str() of an int has a limit of digits
     return Number(text, _double(text))
 

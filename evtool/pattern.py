@@ -84,7 +84,8 @@ class Field(NamedTuple):
     def found_in(self, leaves: Leaves) -> Found:
         """Where in an event the field holds."""
         here = leaves.get(self.path, ())
-        hits = [leaf.trail for leaf in here if any(condition.test(leaf.value) for condition in self.conditions)]
+        tests = [condition.test for condition in self.conditions] if here else []
+        hits = [leaf.trail for leaf in here if any(test(leaf.value) for test in tests)]
         return Found(hits, [leaf.trail for leaf in here] if self.absent else (), self.absent)
 
 

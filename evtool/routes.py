@@ -95,6 +95,7 @@ class Routes:
     def __init__(self, routes: Sequence[Route], handlers: Mapping[str, HandlerEntry] | None = None):
         self.routes = {route.name: route for route in routes}
         self.handlers = dict(handlers or {})
+        self._paths = frozenset(path for route in routes for path in route.pattern.paths)
 
     @classmethod
     def load(cls, file: str | Path = projects.ROUTES_FILE) -> "Routes":
@@ -103,7 +104,7 @@ class Routes:
 
     def match(self, event: Mapping[str, Any] | str | bytes) -> list[Route]:
         """The enabled routes that take an event, in the order of the file. JSON text keeps what a dict loses."""
-        leaves = leaves_of(event)
+        leaves = leaves_of(event, self._paths)
         return [route for route in self.routes.values() if route.enabled and route.pattern.holds(leaves)]
 
     def only(self, name: str) -> "Routes":

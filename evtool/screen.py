@@ -12,6 +12,12 @@ Segment = str | tuple[str, str]  # a text, or a text and its style in rich's wor
 WIDE = 500  # columns of a line in a pipe: nothing is cut that a program may look for
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 event`, `1,204 events`, `2 deliveries`."""
+    plural = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+    return f"{number:,} {noun if number == 1 else plural}"
+
+
 class Node(NamedTuple):
     """A line of a tree, and the nodes below it."""
 

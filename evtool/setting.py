@@ -43,7 +43,7 @@ def _put(document: Any, path: str, value: Any) -> None:
         isinstance(at, list) and isinstance(last, int) and last < len(at)
     ):
         at[last] = value
-    elif isinstance(at, list) and isinstance(last, int) and last == len(at):
+    elif isinstance(at, list) and last == len(at):
         at.append(value)
     else:
         raise UsageError(f"--set {path}: there is nothing that {last} can be set in")

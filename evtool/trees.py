@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from evtool.report import Record
-from evtool.screen import Node, Screen, Segment
+from evtool.screen import Node, Screen, Segment, counted
 from evtool.validation import Verdict
 
 STATES = {"done": "green", "ready": "yellow", "waiting": "yellow", "leased": "cyan", "dead": "bold red"}
@@ -45,12 +45,11 @@ class Trees:
 
 def summary_line(summary: Mapping[str, int]) -> list[Segment]:
     """The sums of events and deliveries; states that do not occur are left out."""
-    said: list[Segment] = [f"{summary[key]:,} {key}, " for key in ("events", "deliveries") if key in summary]
-    states = [(f"{summary[s]:,} {s}", STATES[s]) for s in ("done", "waiting", "ready", "dead") if summary[s]]
-    for state in states:
-        said += [state, ", "]
-    last = said.pop()
-    return said if last == ", " else [*said, str(last).removesuffix(", ")]
+    counts: list[Segment] = [
+        counted(summary[key], noun) for key, noun in (("events", "event"), ("deliveries", "delivery")) if key in summary
+    ]
+    counts += [(f"{summary[state]:,} {state}", style) for state, style in STATES.items() if summary.get(state)]
+    return [part for count in counts for part in (count, ", ")][:-1]
 
 
 class Deliveries:
@@ -114,7 +113,7 @@ def delivery_line(record: Mapping[str, Any]) -> list[Segment]:
     said.append((f"  by {record['route']}", "dim"))
     if record["error"]:
         said.append(f": {record['error']}")
-    if record["due"] and state == "ready" and record["attempts"]:
+    if record["due"] and state == "ready" and record["error"]:
         said.append((f"; tried again at {_clock(record['due'])}", "yellow"))
     if state == "waiting":
         said.append(("; waits, and no attempt is used up", "yellow"))

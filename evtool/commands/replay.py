@@ -21,7 +21,7 @@ from evtool.report import Record, Subject
 from evtool.reports.text import show
 from evtool.road import opened, rules_of
 from evtool.samples import paths_of
-from evtool.screen import Screen, Segment, errors
+from evtool.screen import Screen, Segment, counted, errors
 from evtool.selection import check_ids, selected
 from evtool.session import Session, now_ms, stamp
 from evtool.store import Store
@@ -196,7 +196,7 @@ class _Text:
             return
         events = tail["summary"]["events"]
         said = f"replayed as {self._name}" if self._name else "a plan: nothing was called"
-        self._screen.line(f"{events:,} event{'' if events == 1 else 's'}, ", said)
+        self._screen.line(counted(events, "event"), ", ", said)
         if self._changed:
             more = "" if self._session.verbose else "; -v shows which"
             self._screen.line((f"{self._changed:,} would fire other handlers than when published{more}", "yellow"))

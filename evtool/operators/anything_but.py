@@ -5,7 +5,7 @@ from typing import Any
 
 from evtool.finding import did_you_mean
 from evtool.literals import ARRAY, OBJECT, SCALAR, Number, kind_of, scalar
-from evtool.operators.operand import TOO_MANY, OperandError, Test, Words, double, first, is_string, single
+from evtool.operators.operand import TOO_MANY, OperandError, Test, Words, double, first, is_string, number, single
 from evtool.operators.strings import ending, equal_in_any_case, starting
 from evtool.operators.wildcard import words_of
 
@@ -43,7 +43,7 @@ def _but_values(argument: Any) -> Test:
     excluded = _excluded(argument)
     texts = frozenset(value for value in excluded if is_string(value))
     doubles = frozenset(
-        double(value, WRONG_ITEM, *([index] if kind_of(argument) == ARRAY else []))
+        double(number(value, WRONG_ITEM, index), *([index] if kind_of(argument) == ARRAY else []))
         for index, value in enumerate(excluded)
         if not is_string(value)
     )

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from operator import eq, ge, gt, le, lt
 from typing import Any
 
-from evtool.literals import ARRAY, OBJECT, SCALAR, Number, Scalar, kind_of, scalar
-from evtool.operators.operand import TOO_MANY, OperandError, Test, double, is_string
+from evtool.literals import ARRAY, OBJECT, SCALAR, Number, kind_of, scalar
+from evtool.operators.operand import TOO_MANY, OperandError, Test, double, is_string, number
 
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {"=": eq, "<": lt, "<=": le, ">": gt, ">=": ge}
 HINTS = {"!=": 'write {"anything-but": 5} instead', "==": 'write "="'}
@@ -25,11 +25,11 @@ def _shown(terms: Sequence[Any], index: int) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _bound(terms: Sequence[Any], index: int, name: str) -> float:
+def _bound(terms: Sequence[Any], index: int, name: str) -> Number:
     message = f"Value of {'equals' if name == '=' else name} must be numeric"
     if index >= len(terms):
         raise OperandError(message)
-    return double(terms[index], message, index)
+    return number(terms[index], message, index)
 
 
 def _comparing(name: str, bound: float) -> Test:
@@ -37,19 +37,17 @@ def _comparing(name: str, bound: float) -> Test:
     return lambda value: type(value) is Number and value.double is not None and compare(value.double, bound)
 
 
-def _upper(terms: Sequence[Any], bottom: float) -> Test:
-    """The second half of a range."""
+def _upper(terms: Sequence[Any]) -> tuple[str, Number]:
+    """The comparison and the bound of the second half of a range."""
     if not is_string(terms[2]):
         raise OperandError(f"Bad value in numeric range: {_shown(terms, 2)}", 2)
     name = terms[2]
     if name not in ("<", "<="):
         raise OperandError(f"Bad numeric range operator: {name}", 2, hint='the upper bound follows "<" or "<="')
-    top = _bound(terms, 3, name)
+    bound = _bound(terms, 3, name)
     if len(terms) > 4:
         raise OperandError("Too many terms in numeric range expression", 4)
-    if bottom >= top:
-        raise OperandError("Bottom must be less than top", hint='for one number use "="' if bottom == top else None)
-    return _comparing(name, top)
+    return name, bound
 
 
 def numeric(argument: Any) -> Test:
@@ -63,14 +61,13 @@ def numeric(argument: Any) -> Test:
         hint = HINTS.get(name, f"there are {', '.join(COMPARISONS)}")
         raise OperandError(f"Unrecognized numeric range operator: {name}", 0, hint=hint)
     bound = _bound(argument, 1, name)
-    test = _comparing(name, bound)
     if len(argument) == 2:
-        return test
+        return _comparing(name, double(bound, 1))
     if name not in (">", ">="):
         raise OperandError(TOO_MANY, 2, hint=None if name == "=" else "the lower bound of a range comes first")
-    below = _upper(argument, bound)
-
-    def between(value: Scalar) -> bool:
-        return test(value) and below(value)
-
-    return between
+    upper, limit = _upper(argument)
+    bottom, top = double(bound, 1), double(limit, 3)
+    if bottom >= top:
+        raise OperandError("Bottom must be less than top", hint='for one number use "="' if bottom == top else None)
+    above, below = _comparing(name, bottom), _comparing(upper, top)
+    return lambda value: above(value) and below(value)

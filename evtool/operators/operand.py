@@ -36,15 +36,20 @@ def string(value: Any, message: str, *path: str | int) -> str:
     raise OperandError(message, *path, hint=hint)
 
 
-def double(value: Any, message: str, *path: str | int) -> float:
-    """The operand, which must be a number that can be compared by value."""
-    number = scalar(value) if kind_of(value) == SCALAR else None
-    if not isinstance(number, Number):
-        raise OperandError(message, *path, hint="write the number without quotes" if is_string(value) else None)
-    if number.double is None:
-        hint = "a double cannot keep all its digits, or is too small for it"
-        raise OperandError(f"Cannot compare number : {number.text}", *path, hint=hint)
-    return number.double
+def number(value: Any, message: str, *path: str | int) -> Number:
+    """The operand, which must be a number."""
+    found = scalar(value) if kind_of(value) == SCALAR else None
+    if isinstance(found, Number):
+        return found
+    raise OperandError(message, *path, hint="write the number without quotes" if is_string(value) else None)
+
+
+def double(value: Number, *path: str | int) -> float:
+    """The value of a number, which must be one that can be compared by value."""
+    if value.double is None:
+        hint = "it is more than a double can keep"
+        raise OperandError(f"Cannot compare number : {value.text}", *path, hint=hint)
+    return value.double
 
 
 def first(argument: Any, missing: str) -> tuple[str, Any]:

@@ -6,10 +6,11 @@ from typing import Any, TextIO
 from evtool.finding import Finding
 from evtool.harmless import harmless
 from evtool.report import Record, Report, Subject
-from evtool.screen import Screen, Segment
+from evtool.screen import Screen, Segment, counted
 from evtool.validation import Verdict
 
 STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
+WIDEST = 150  # columns of a source line that are shown, even where there is room for more
 TAB = "    "  # a tab of a source line, so that the caret stands where it should
 
 
@@ -35,7 +36,7 @@ class Findings:
             return
         done = tail["summary"]
         events, files, invalid = done["events"], done["files"], done["invalid"]
-        said = f"checked {_count(events, 'event')} in {_count(files, 'file')}: "
+        said = f"checked {counted(events, 'event')} in {counted(files, 'file')}: "
         self._screen.line(said, (f"{invalid:,} invalid", "bold red") if invalid else ("all valid", "bold green"))
 
 
@@ -50,7 +51,7 @@ def show(screen: Screen, finding: Finding) -> None:
             screen.line("    ", finding.suggestion)
         return
     number = f"{finding.line:>5} | "
-    text, column = _window(finding.excerpt, finding.column, max(30, screen.width - len(number)))
+    text, column = _window(finding.excerpt, finding.column, max(30, min(WIDEST, screen.width - len(number))))
     screen.line((number, "dim"), text.replace("\t", TAB))
     under = " " * len(harmless(text[: column - 1].replace("\t", TAB)))
     caret = "^" * max(1, min(finding.width, len(text) - column + 1))
@@ -64,7 +65,3 @@ def _window(text: str, column: int, width: int) -> tuple[str, int]:
         return text, column
     start = max(0, min(column - 1 - width // 3, len(text) - width))
     return text[start : start + width], column - start
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -1,0 +1,82 @@
+"""The house: a module imports only from floors below its own, and the kinds in a drawer do not know each other."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+HOUSE = Path(__file__).parent.parent / "evtool"
+
+# From the ground up. A name that ends in .* is a drawer: its kinds may use what is below, but not one another.
+FLOORS = [
+    ["finding", "harmless", "duration", "literals", "worker"],
+    ["errors", "drawing", "handler", "retry", "jsonscan", "wording"],
+    ["screen", "database", "processes", "jsontext", "leaves", "yamltext", "operators.operand"],
+    ["jsonarray", "progress", "project", "operators.strings", "operators.wildcard", "operators.cidr"],
+    ["reading", "samples", "completion", "operators.*", "handlers.*"],
+    ["event", "operators", "handlers"],
+    ["pattern", "schemas", "setting", "stored"],
+    ["routes", "store", "validation"],
+    ["intake", "records", "report", "options"],
+    ["delivery", "trees", "reports.*"],
+    ["replay", "reports", "exits"],
+    ["session"],
+    ["road", "selection"],
+    ["commands", "commands.*"],
+    ["cli", "evtool"],
+    ["__main__"],
+]
+
+
+def module(file: Path) -> str:
+    """A file's name as the floors have it."""
+    parts = file.relative_to(HOUSE).with_suffix("").parts
+    return ".".join(parts).removesuffix(".__init__") if parts != ("__init__",) else "evtool"
+
+
+MODULES = {module(file): file for file in sorted(HOUSE.rglob("*.py"))}
+
+
+def floor(name: str) -> int:
+    """The number of the floor that a module is on."""
+    drawer = name.rpartition(".")[0] + ".*"
+    for number, names in enumerate(FLOORS):
+        if name in names:
+            return number
+    return next(number for number, names in enumerate(FLOORS) if drawer in names)
+
+
+def imports(name: str) -> set[str]:
+    """Which modules of the house a module imports, wherever in it the import stands."""
+    found = set()
+    for node in ast.walk(ast.parse(MODULES[name].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "evtool":
+            base = (node.module or "").removeprefix("evtool").lstrip(".")
+            for alias in node.names:
+                full = f"{base}.{alias.name}".lstrip(".")
+                found.add(full if full in MODULES else base or "evtool")
+    return found - {name}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_imports_go_down(name: str) -> None:
+    """A module imports only from lower floors; `evtool` itself gives nothing but the version to the inside."""
+    upward = {other for other in imports(name) - {"evtool"} if floor(other) >= floor(name)}
+
+    assert not upward
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_rooms_are_small(name: str) -> None:
+    """No module is longer than 300 lines, but the store, whose statements are laid out in full."""
+    lines = MODULES[name].read_text(encoding="utf-8").count("\n")
+
+    assert lines <= (340 if name == "store" else 300)
+
+
+def test_each_room_says_what_it_is_for() -> None:
+    """Every module opens with a docstring whose first sentence fits in a line or two."""
+    for name, file in MODULES.items():
+        first = (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "").split("\n\n")[0]
+        assert first.endswith("."), name
+        assert len(first) <= 250, name

@@ -1,0 +1,34 @@
+"""What event text may not do to a terminal or a CI log."""
+
+import pytest
+
+from evtool.harmless import harmless
+
+
+@pytest.mark.parametrize(
+    ("hostile", "shown"),
+    [
+        ("\x1b[31mred\x1b]0;title\x07", r"\x1b[31mred\x1b]0;title\x07"),
+        ("line\nbreak\r\ttab", r"line\nbreak\r\ttab"),
+        ("\x9b2J", r"\x9b2J"),
+        ("del\x7f", r"del\x7f"),
+        ("right\u202eto left\u2066", r"right\u202eto left\u2066"),
+        ("zero\u200bwidth\ufeff", r"zero\u200bwidth\ufeff"),
+        ("\u2028", r"\u2028"),
+        ("lone \ud800", r"lone \ud800"),
+        ("tag \U000e0041", r"tag \U000e0041"),
+        ("::error::x", r"\x3a:error::x"),
+        ("  ::set-output name=a::b", r"  \x3a:set-output name=a::b"),
+        ("in a line ##[error]x", r"in a line \x23#[error]x"),
+        ("##vso[task.setvariable]x", r"\x23#vso[task.setvariable]x"),
+    ],
+)
+def test_hostile_text_is_spelled_out(hostile: str, shown: str) -> None:
+    """Nothing that a terminal or a CI runner would obey is left in what is printed."""
+    assert harmless(hostile) == shown
+
+
+@pytest.mark.parametrize("text", ["", "plain", "Grüße, 世界", "a :: b", "# heading ## [link]", 'quotes " and \\ too'])
+def test_plain_text_stays_as_it_is(text: str) -> None:
+    """What is plainly visible is shown as it is."""
+    assert harmless(text) == text

@@ -1,0 +1,291 @@
+"""evtool publish, deliver, events and dlq, as a user calls them."""
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Evtool
+
+ORDER = "samples/events/order-created.json"
+
+
+def project(folder: Path, handler: str, routes: str, **files: str) -> None:
+    """A project with one Python handler file and the given routes."""
+    (folder / "work.py").write_text(handler, encoding="utf-8")
+    (folder / "routes.yaml").write_text(f"version: 1\n{routes}", encoding="utf-8")
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+ONE = """
+handlers:
+  work: {python: "work.py:work"}
+routes:
+  all: {pattern: {detail-type: [{prefix: ""}]}, to: [work], retry: {max_attempts: 2, first_delay: 1ms, max_delay: 1ms}}
+"""
+
+
+def test_an_order_fires_payment_and_then_email_and_warehouse(evtool: Evtool, shop: Path) -> None:
+    """The order is paid for, and what the payment emits sends the e-mail and writes the pick list."""
+    ran = evtool("publish", ORDER, "-o", "json", cwd=shop)
+
+    assert ran.code == 0, ran.err
+    order, paid = ran.json["events"]
+    assert [d["handler"] for d in order["deliveries"]] == ["charge-card"]
+    assert order["deliveries"][0]["emitted"] == [paid["id"]]
+    assert (paid["type"], paid["cause"]) == (
+        "payment.authorized",
+        {"event": order["id"], "handler": "charge-card"},
+    )
+    assert {d["handler"]: d["state"] for d in paid["deliveries"]} == {"confirmation-email": "done", "warehouse": "done"}
+    assert ran.json["summary"] == {"events": 2, "deliveries": 3, "done": 3, "waiting": 0, "ready": 0, "dead": 0}
+    assert list((shop / "samples/.data").rglob("*.eml"))
+    assert list((shop / "samples/.data").rglob("*.txt"))
+
+
+def test_the_tree_shows_what_fired_and_what_that_fired(evtool: Evtool, shop: Path) -> None:
+    """People read the chain as a tree: the e-mail stands below the payment that caused it."""
+    lines = evtool("publish", "order-created", cwd=shop).out.splitlines()
+
+    indent = {word: line.index(word) for line in lines for word in ("charge-card", "payment.authorized", "warehouse") if word in line}
+    assert indent["charge-card"] < indent["payment.authorized"] < indent["warehouse"]
+    assert lines[-1] == "2 events, 3 deliveries, 3 done"
+
+
+def test_the_same_event_again_is_already_stored_and_fires_nothing(evtool: Evtool, shop: Path) -> None:
+    """Publishing is idempotent by source and id."""
+    evtool("publish", ORDER, cwd=shop)
+    again = evtool("publish", ORDER, "-o", "json", cwd=shop)
+
+    assert again.code == 0
+    assert [(e["status"], e["deliveries"]) for e in again.json["events"]] == [("duplicate", [])]
+    assert "already stored" in evtool("publish", ORDER, cwd=shop).out
+    states = [e["states"] for e in evtool("events", "-o", "json", cwd=shop).json["events"]]
+    assert states == [{"done": 1}, {"done": 2}]
+
+
+def test_other_content_under_the_same_id_is_a_conflict(evtool: Evtool, shop: Path) -> None:
+    """Nothing is overwritten: both hashes are shown, and what was stored stays."""
+    evtool("publish", ORDER, cwd=shop)
+    file = shop / ORDER
+    before = evtool("events", "-o", "json", cwd=shop).json
+    file.write_text(file.read_text().replace("HAVRE DE GRACE", "BALTIMORE"))
+    ran = evtool("publish", ORDER, "-o", "json", cwd=shop)
+
+    assert ran.code == 1
+    [finding] = ran.json["findings"]
+    assert finding["code"] == "EV010"
+    assert finding["line"] == 3
+    assert finding["message"].count("sha256") == 1
+    assert evtool("events", "-o", "json", cwd=shop).json == before
+
+
+def test_an_invalid_event_is_refused_and_nothing_is_stored(evtool: Evtool, shop: Path) -> None:
+    """Exit code 1, the finding on standard error, and an empty log."""
+    ran = evtool("publish", "samples/invalid/order-wrong-type.json", cwd=shop)
+
+    assert ran.code == 1
+    assert "samples/invalid/order-wrong-type.json:42:21: EV104" in ran.err
+    assert evtool("events", cwd=shop).out == "no events\n"
+    assert evtool("publish", "samples/invalid/order-wrong-type.json", "--no-validate", cwd=shop).code == 0
+
+
+def test_one_bad_line_does_not_lose_the_others(evtool: Evtool, shop: Path) -> None:
+    """The good events of a file are published, the bad ones told, each with its line."""
+    ran = evtool("publish", "samples/invalid/orders.jsonl", "--no-deliver", "-o", "jsonl", cwd=shop)
+
+    *stored, last = [json.loads(line) for line in ran.out.splitlines()]
+    lines = (shop / "samples/invalid/orders.jsonl").read_text(errors="replace").splitlines()
+    assert ran.code == 1
+    assert len(stored) + len({f["line"] for f in last["findings"]}) == len(lines)
+    assert all(event["deliveries"][0]["state"] == "ready" for event in stored)
+
+
+def test_a_handler_that_is_away_uses_up_no_attempt(evtool: Evtool, shop: Path) -> None:
+    """With the payment module renamed the order waits; renamed back, it is delivered and has one attempt."""
+    module, away = shop / "samples/handlers/payment.py", shop / "samples/handlers/payment_.py"
+    module.rename(away)
+    ran = evtool("publish", ORDER, "-o", "json", cwd=shop)
+    [event] = ran.json["events"]
+    [delivery] = event["deliveries"]
+
+    assert ran.code == 0
+    assert (delivery["state"], delivery["attempts"]) == ("waiting", 0)
+    assert "payment" in delivery["error"]
+    assert evtool("deliver", "-o", "json", cwd=shop).json["summary"]["waiting"] == 1
+
+    away.rename(module)
+    delivered = evtool("deliver", "-o", "json", cwd=shop)
+
+    assert delivered.code == 0
+    assert delivered.json["summary"] == {"deliveries": 3, "done": 3, "waiting": 0, "ready": 0, "dead": 0}
+    [told] = evtool("events", event["id"], "-o", "json", cwd=shop).json["deliveries"]
+    assert (told["state"], told["attempts"], len(told["history"])) == ("done", 1, 1)
+
+
+def test_a_failure_is_tried_again_and_then_becomes_a_dead_letter(evtool: Evtool, tmp_path: Path) -> None:
+    """Attempts are counted, the last error is kept with its attempts, and redriving starts anew."""
+    project(tmp_path, "def work(event, context):\n    raise ValueError('no luck')\n", ONE)
+    ran = evtool("publish", "-", "--type", "x", "-o", "json", stdin=b'{"a": 1}')
+    identity = ran.json["events"][0]["id"]
+    evtool("deliver", "--now")
+
+    assert ran.code == 1
+    [letter] = evtool("dlq", "show", "-o", "json").json["deliveries"]
+    assert (letter["event"], letter["attempts"], letter["condition"]) == (identity, 2, "MaximumRetryAttempts")
+    assert [a["error"] for a in letter["history"]] == ["ValueError: no luck (work.py:2)"] * 2
+    assert "no luck" in evtool("dlq", "list").out
+
+    (tmp_path / "work.py").write_text("def work(event, context):\n    print('mended')\n")
+    assert evtool("dlq", "redrive", "--dry-run", "-o", "json").json["summary"]["deliveries"] == 1
+    assert evtool("dlq", "redrive", "-o", "json").json["summary"]["deliveries"] == 1
+    assert evtool("dlq", "redrive", "-o", "json").json["summary"]["deliveries"] == 0
+    assert evtool("deliver").code == 0
+    [done] = evtool("events", identity, "-o", "json").json["deliveries"]
+    assert (done["state"], done["attempts"], done["history"][2]["output"]) == ("done", 3, "mended\n")
+
+
+def test_a_failure_shows_why_and_when_it_is_tried_again(evtool: Evtool, tmp_path: Path) -> None:
+    """Within the limits of its route a failed delivery is ready, with the reason and the time of the next attempt."""
+    project(tmp_path, "def work(event, context):\n    raise ValueError('later')\n", ONE.replace("1ms", "1h"))
+    ran = evtool("publish", "-", "--type", "x", stdin=b'{"a": 1}')
+
+    assert ran.code == 1
+    assert "ready" in ran.out
+    assert "ValueError: later (work.py:2); tried again at" in ran.out
+    assert evtool("deliver").out == "nothing is due\n"
+
+
+def test_a_chain_that_is_too_deep_is_stopped_as_a_loop(evtool: Evtool, tmp_path: Path) -> None:
+    """An event deeper than 10 below its root is stored, but its deliveries are dead letters."""
+    project(tmp_path, "def work(event, context):\n    context.emit('again', {})\n", ONE)
+    ran = evtool("publish", "-", "--type", "again", "-o", "json", stdin=b"{}")
+
+    states = [d["state"] for e in ran.json["events"] for d in e["deliveries"]]
+    assert ran.code == 1
+    assert states == ["done"] * 11 + ["dead"]
+    [letter] = evtool("dlq", "list", "-o", "json").json["deliveries"]
+    assert letter["condition"] == "Loop"
+    assert letter["attempts"] == 0
+
+
+def test_an_emitted_event_that_is_not_valid_is_the_handlers_failure(evtool: Evtool, shop: Path) -> None:
+    """What a handler emits enters by the same door: the delivery is dead, and nothing of it is stored."""
+    (shop / "samples/handlers/payment.py").write_text(
+        "def authorize(event, context):\n    context.emit('payment.declined', {'orderId': 5}, source='shop.payments')\n"
+    )
+    ran = evtool("publish", ORDER, "-o", "json", cwd=shop)
+
+    [event] = ran.json["events"]
+    [delivery] = event["deliveries"]
+    assert ran.code == 1
+    assert (delivery["state"], delivery["condition"]) == ("dead", "NotRetriable")
+    assert "emitted payment.declined, which is not valid: EV10" in delivery["error"]
+
+
+def test_set_changes_fields_and_makes_another_event(evtool: Evtool, shop: Path) -> None:
+    """A changed event has an id of its own, so it is not a conflict with the sample."""
+    first = evtool("publish", "order-created", "--no-deliver", "-o", "json", cwd=shop).json["events"][0]
+    ran = evtool("publish", "order.created", "--set", "detail.items[0].quantity=7", "--no-deliver", "-o", "json", cwd=shop)
+    second = ran.json["events"][0]
+
+    assert (second["status"], second["id"] != first["id"]) == ("stored", True)
+    document = evtool("events", second["id"], "-o", "json", cwd=shop).json["event"]
+    assert document["detail"]["items"][0]["quantity"] == 7
+    refused = evtool("publish", "order-created", "--set", "detail.orderTotal=free", cwd=shop)
+    assert (refused.code, "detail.orderTotal should be number" in refused.err) == (1, True)
+
+
+@pytest.mark.parametrize("assignment", ["detail", "=5", "detail.items[9].price=5", "detail.orderTotal.x=5", "detail=5"])
+def test_a_field_that_cannot_be_set_is_a_usage_error(evtool: Evtool, shop: Path, assignment: str) -> None:
+    """What --set cannot do ends with exit code 2 and one line."""
+    ran = evtool("publish", "order-created", "--set", assignment, cwd=shop)
+
+    assert ran.code == 2
+    assert ran.err.startswith("evtool: --set")
+    assert ran.err.count("\n") == 1
+
+
+def test_a_dry_run_stores_and_calls_nothing(evtool: Evtool, shop: Path) -> None:
+    """It names what would fire and leaves no trace."""
+    ran = evtool("publish", ORDER, "--dry-run", "-o", "json", cwd=shop)
+
+    assert [d["handler"] for d in ran.json["events"][0]["deliveries"]] == ["charge-card"]
+    assert not (shop / ".evtool").exists()
+    assert not (shop / "samples/.data").exists()
+
+
+def test_without_deliver_the_event_waits_for_deliver(evtool: Evtool, shop: Path) -> None:
+    """--no-deliver stores; `evtool deliver` then does the rest."""
+    ran = evtool("publish", ORDER, "--no-deliver", "-o", "json", cwd=shop)
+    delivered = evtool("deliver", "-o", "json", cwd=shop)
+
+    assert ran.json["summary"]["ready"] == 1
+    assert [d["handler"] for d in delivered.json["deliveries"]] == ["charge-card", "confirmation-email", "warehouse"]
+
+
+def test_the_exact_bytes_are_stored_for_the_owner_only(evtool: Evtool, shop: Path) -> None:
+    """The log keeps what came, and nobody else on the machine may read it."""
+    ran = evtool("publish", "samples/events/order-created.cloudevents.json", "--no-deliver", "-o", "json", cwd=shop)
+    told = evtool("events", ran.json["events"][0]["id"], "-o", "json", cwd=shop).json
+    file = shop / "samples/events/order-created.cloudevents.json"
+
+    import hashlib
+
+    assert told["sha256"] == hashlib.sha256(file.read_bytes().strip()).hexdigest()
+    assert stat.S_IMODE(os.stat(shop / ".evtool/store.db").st_mode) == 0o600
+
+
+def test_what_handlers_print_never_mixes_with_the_output(evtool: Evtool, tmp_path: Path) -> None:
+    """A handler that prints does not break the JSON that evtool prints; its output is in the history."""
+    project(tmp_path, "def work(event, context):\n    print('{\"noise\": 1}')\n", ONE)
+    ran = evtool("publish", "-", "--type", "x", "-o", "json", stdin=b"{}")
+
+    event = ran.json["events"][0]["id"]
+    assert evtool("events", event, "-o", "json").json["deliveries"][0]["history"][0]["output"] == '{"noise": 1}\n'
+
+
+def test_hostile_text_reaches_no_terminal(evtool: Evtool, tmp_path: Path) -> None:
+    """Control characters of events, handlers and file names are spelled out in everything that people read."""
+    project(tmp_path, "def work(event, context):\n    print('\\x1b]0;x\\x07')\n    raise ValueError('\\x1b[31m')\n", ONE)
+    outputs = [evtool("publish", "-", "--type", "x\x1b[2J\u202e", stdin=b'{"a": "\\u001b[31m"}')]
+    identity = evtool("events", "-o", "json").json["events"][0]["id"]
+    outputs += [evtool(*words) for words in (["events"], ["events", identity], ["dlq", "show"], ["replay", "-v"])]
+
+    for ran in outputs:
+        assert "\x1b" not in ran.out + ran.err
+        assert "\u202e" not in ran.out + ran.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["publish", "nothing-like-it"], 2, "there is no file and no sample nothing-like-it"),
+        (["publish", "order-craeted"], 2, 'did you mean "order-created"?'),
+        (["publish", "missing.json"], 2, "missing.json"),
+        (["publish", ORDER, "--routes", "none.yaml"], 2, "none.yaml"),
+        (["publish", ORDER, "-o", "junit"], 2, "publish can be told as text, json, jsonl"),
+        (["publish", ORDER, "--store", "samples"], 4, "this is a folder"),
+        (["publish", ORDER, "--store", "routes.yaml"], 4, "this is not a store of evtool"),
+        (["events", "no-such-id"], 2, "there is no store"),
+        (["dlq", "list"], 2, "there is no store"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(evtool: Evtool, shop: Path, arguments: list[str], code: int, said: str) -> None:
+    """The exit code is the documented one, the line says what to do, and there is no traceback."""
+    ran = evtool(*arguments, cwd=shop)
+
+    assert ran.code == code
+    assert said in ran.err
+    assert "Traceback" not in ran.err
+    assert ran.err.count("\n") <= 2
+
+
+def test_without_a_project_publish_says_what_is_missing(evtool: Evtool) -> None:
+    """There is nothing to publish to without a routes.yaml."""
+    ran = evtool("publish", "x.json")
+
+    assert (ran.code, "no routes.yaml here" in ran.err) == (2, True)

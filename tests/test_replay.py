@@ -1,0 +1,148 @@
+"""evtool replay, as a user calls it."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Evtool, Ran
+
+
+@pytest.fixture
+def published(evtool: Evtool, shop: Path) -> Ran:
+    """The shop after Joe's order."""
+    return evtool("publish", "order-created", "-o", "json", cwd=shop)
+
+
+def named(ran: Ran) -> set[str]:
+    """The handlers that a command's result names."""
+    key = "deliveries" if "deliveries" in ran.json["events"][0] else "fires"
+    return {entry["handler"] for event in ran.json["events"] for entry in event[key]}
+
+
+def test_a_plan_names_the_handlers_that_the_publish_fired(evtool: Evtool, shop: Path, published: Ran) -> None:
+    """The same events under the same routes fire the same handlers, and nothing is called."""
+    mails = len(list((shop / "samples/.data").rglob("*.eml")))
+    plan = evtool("replay", "-o", "json", cwd=shop)
+
+    assert plan.code == 0
+    assert named(plan) == named(published)
+    assert plan.json["handlers"] == {"charge-card": 1, "confirmation-email": 1, "warehouse": 1}
+    assert {fire["action"] for event in plan.json["events"] for fire in event["fires"]} == {"would fire"}
+    assert plan.json["summary"] == {"events": 2, "fires": 3}
+    assert len(list((shop / "samples/.data").rglob("*.eml"))) == mails
+
+
+def test_what_fired_stands_beside_what_would_fire_now(evtool: Evtool, shop: Path, published: Ran) -> None:
+    """With another version of the routes each event shows both."""
+    routes = shop / "routes.yaml"
+    routes.write_text(routes.read_text().replace("to: [warehouse]", "to: [email-platform]"))
+    ran = evtool("replay", "-o", "json", cwd=shop)
+    paid = ran.json["events"][1]
+
+    assert [f["handler"] for f in paid["fired"]] == ["confirmation-email", "warehouse"]
+    assert [f["handler"] for f in paid["fires"]] == ["confirmation-email", "email-platform"]
+    text = evtool("replay", "-v", cwd=shop).out
+    assert "warehouse  would not fire" in text
+    assert "email-platform  would fire  by fulfil-order  when published: did not fire" in text
+    assert "1 would fire other handlers than when published" in text
+
+
+def test_a_delivering_replay_calls_all_but_those_that_skip(evtool: Evtool, shop: Path, published: Ran) -> None:
+    """The card is not charged again; the others are called and get the event with the replay's name."""
+    (shop / "samples/handlers/email.py").write_text(
+        "def confirm_order(event, context):\n    print(event['replay-name'])\n"
+    )
+    ran = evtool("replay", "--deliver", "--name", "again", "-o", "json", cwd=shop)
+
+    assert ran.code == 0
+    actions = {fire["handler"]: fire["action"] for event in ran.json["events"] for fire in event["fires"]}
+    assert actions == {"charge-card": "skipped", "confirmation-email": "done", "warehouse": "done"}
+    assert ran.json["replay"] == "again"
+    told = evtool("events", published.json["events"][1]["id"], "-o", "json", cwd=shop).json
+    [mail] = [d for d in told["deliveries"] if d["replay"] == "again" and d["handler"] == "confirmation-email"]
+    assert mail["history"][0]["output"] == "again\n"
+
+
+def test_what_a_replay_causes_carries_its_name(evtool: Evtool, tmp_path: Path) -> None:
+    """Events that handlers emit in a replay have `replay-name` in their envelope, as on EventBridge."""
+    (tmp_path / "work.py").write_text("def work(event, context):\n    context.emit('b', {})\n")
+    (tmp_path / "routes.yaml").write_text(
+        "version: 1\nhandlers: {work: {python: 'work.py:work'}}\nroutes: {a: {pattern: {detail-type: [a]}, to: [work]}}\n"
+    )
+    evtool("publish", "-", "--type", "a", stdin=b"{}")
+    evtool("replay", "--deliver", "--name", "monday", "--type", "a")
+    events = evtool("events", "--type", "b", "-o", "json").json["events"]
+    documents = [evtool("events", event["id"], "-o", "json").json["event"] for event in events]
+
+    assert [document.get("replay-name") for document in documents] == [None, "monday"]
+
+
+def test_the_same_replay_again_delivers_nothing_twice(evtool: Evtool, shop: Path, published: Ran) -> None:
+    """A replay that was cut off is taken up again by its name."""
+    evtool("replay", "--deliver", "--name", "again", cwd=shop)
+    identity = published.json["events"][1]["id"]
+    before = evtool("events", identity, "-o", "json", cwd=shop).json
+    evtool("replay", "--deliver", "--name", "again", cwd=shop)
+
+    assert evtool("events", identity, "-o", "json", cwd=shop).json == before
+
+
+@pytest.mark.parametrize(
+    ("options", "types"),
+    [
+        (["--type", "order.created"], ["order.created"]),
+        (["--source", "shop.payments"], ["payment.authorized"]),
+        (["--route", "fulfil-order"], ["payment.authorized"]),
+        (["--pattern", '{"detail": {"orderTotal": [{"numeric": [">", 100]}]}}'], ["order.created"]),
+        (["--since", "2026-03-02T14:00Z", "--until", "2026-03-03"], ["order.created"]),
+        (["--until", "2001-01-01"], []),
+        (["--since", "1h"], ["payment.authorized"]),
+        (["--limit", "1"], ["order.created"]),
+    ],
+)
+def test_filters_choose_events(
+    evtool: Evtool, shop: Path, published: Ran, options: list[str], types: list[str]
+) -> None:
+    """Events are chosen by time, type, source, route and pattern."""
+    ran = evtool("replay", *options, "-o", "json", cwd=shop)
+
+    assert [event["type"] for event in ran.json["events"]] == types
+
+
+def test_events_of_files_are_planned_without_a_store(evtool: Evtool, shop: Path) -> None:
+    """--from takes events that were never published."""
+    ran = evtool("replay", "--from", "samples/events/orders.jsonl", "-o", "json", cwd=shop)
+
+    assert ran.code == 0
+    assert set(ran.json["handlers"]) == {"charge-card"}
+    assert {event["fired"] is None for event in ran.json["events"]} == {True}
+    assert not (shop / ".evtool").exists()
+
+
+def test_events_of_files_are_stored_when_they_are_delivered(evtool: Evtool, shop: Path) -> None:
+    """A delivering replay of a file leaves its trace in the log."""
+    ran = evtool("replay", "--from", "payment-authorized", "--deliver", "-o", "json", cwd=shop)
+
+    assert {fire["action"] for event in ran.json["events"] for fire in event["fires"]} == {"done"}
+    [event] = evtool("events", "-o", "json", cwd=shop).json["events"]
+    assert event["states"] == {"done": 2}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--route", "fulfil-ordr"], 'did you mean "fulfil-order"?'),
+        (["--pattern", '{"source": "shop"}'], "must be an object or an array"),
+        (["--pattern", "{"], "--pattern"),
+        (["--pattern", "@none.json"], "none.json"),
+        (["--since", "yesterday"], '"yesterday" is no time'),
+        (["no-such-event"], "there is no event no-such-event"),
+    ],
+)
+def test_a_wrong_filter_is_a_usage_error(
+    evtool: Evtool, shop: Path, published: Ran, options: list[str], said: str
+) -> None:
+    """What cannot select anything is told, with exit code 2."""
+    ran = evtool("replay", *options, cwd=shop)
+
+    assert (ran.code, said in ran.err, "Traceback" in ran.err) == (2, True, False)

@@ -1,0 +1,60 @@
+"""When a failed delivery is tried again."""
+
+from random import Random
+
+import pytest
+
+from evtool.retry import GiveUp, Retry, after_failure, while_unavailable
+
+
+def pauses(policy: Retry, seed: int) -> tuple[list[float], GiveUp]:
+    """Every pause of a delivery that always fails at once, and why it is given up."""
+    random, age, found = Random(seed), 0.0, []
+    while not isinstance(
+        pause := after_failure(policy, attempts=len(found) + 1, age=age, final=False, random=random), GiveUp
+    ):
+        found.append(pause)
+        age += pause
+    return found, pause
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_default_schedule_ends_at_one_of_the_two_limits(seed: int) -> None:
+    """A delivery is given up after 185 attempts or 24 hours, whichever comes first, and not long before."""
+    found, why = pauses(Retry(), seed)
+
+    assert len(found) + 1 <= 185
+    assert sum(found) <= 86_400
+    assert why.condition == ("MaximumRetryAttempts" if len(found) + 1 == 185 else "MaximumEventAgeInSeconds")
+    assert sum(found) > 86_400 - 900 or len(found) + 1 == 185
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_pauses_double_up_to_the_longest_with_half_of_it_random(seed: int) -> None:
+    """The n-th pause lies between half of first_delay * 2^n and all of it, and never above max_delay."""
+    found, _ = pauses(Retry(max_attempts=12, first_delay=1.0, max_delay=60.0), seed)
+
+    for number, pause in enumerate(found):
+        whole = min(60.0, 2.0**number)
+        assert whole / 2 <= pause <= whole
+
+
+def test_a_single_attempt_is_never_repeated() -> None:
+    """With max_attempts 1 the first failure is the last."""
+    found, why = pauses(Retry(max_attempts=1), 0)
+
+    assert found == []
+    assert why == GiveUp("MaximumRetryAttempts")
+
+
+def test_what_cannot_be_helped_is_not_tried_again() -> None:
+    """A final failure gives up at once, whatever the policy allows."""
+    assert after_failure(Retry(), attempts=1, age=0, final=True, random=Random(0)) == GiveUp("NotRetriable")
+
+
+def test_waiting_for_a_handler_doubles_and_is_bounded_by_age_alone() -> None:
+    """A handler that is not available is looked for ever less often, until the delivery is too old."""
+    policy = Retry(max_attempts=1, first_delay=1.0, max_delay=900.0, max_age=86_400.0)
+
+    assert [while_unavailable(policy, age=age) for age in (0, 5, 5_000)] == [1.0, 5, 900.0]
+    assert while_unavailable(policy, age=86_400) == GiveUp("MaximumEventAgeInSeconds")
