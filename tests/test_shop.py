@@ -406,34 +406,35 @@ def test_warehouse_that_is_closed_asks_for_a_later_try(data: Path) -> None:
 # --- polling ---------------------------------------------------------------------------------------------------------
 
 
-def compare(*options: str) -> list[list[str]]:
-    """The rows of the table that compare.py prints, as cells."""
-    script = ROOT / "samples/polling/compare.py"
-    done = subprocess.run([sys.executable, script, *options], capture_output=True, text=True, check=True)
-    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines()[2:]]
+def compare(*options: str) -> str:
+    """What compare.py prints."""
+    command = [sys.executable, ROOT / "samples/polling/compare.py", *options]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
+
+
+def cells(printed: str) -> list[list[str]]:
+    """The rows of a Markdown table, without its head."""
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in printed.splitlines()[2:]]
 
 
 def test_comparison_in_the_docs_is_the_one_that_is_printed() -> None:
     """The table in docs/shop.md comes out of the script, to the last figure."""
-    script = ROOT / "samples/polling/compare.py"
-    printed = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True).stdout
-
-    assert printed in (ROOT / "docs/shop.md").read_text()
+    assert compare() in (ROOT / "docs/shop.md").read_text()
 
 
 def test_other_figures_in_the_docs_are_those_that_are_printed() -> None:
     """What docs/shop.md says of runs with options is what these print."""
     text = (ROOT / "docs/shop.md").read_text()
 
-    assert compare("--spike", "0")[0][2] == "31.7 s" in text
-    assert compare("--batch", "500")[0][3] == "103.9 s" in text
-    assert compare("--usual", "10", "--spike", "0")[2][4:] == ["3601", "3591"]
+    assert cells(compare("--spike", "0"))[0][2] == "31.7 s" in text
+    assert cells(compare("--batch", "500"))[0][3] == "103.9 s" in text
+    assert cells(compare("--usual", "10", "--spike", "0"))[2][4:] == ["3601", "3591"]
     assert "3,591 of 3,601" in text
 
 
 def test_polling_waits_or_asks_in_vain() -> None:
     """Seldom polling makes orders wait, eager polling makes queries that find nothing; events do neither."""
-    minute, ten, second, events = compare("--spike", "0", "--seed", "7")
+    minute, ten, second, events = cells(compare("--spike", "0", "--seed", "7"))
     waits = [float(row[2].removesuffix(" s")) for row in (minute, ten, second, events)]
     empty = [int(row[5]) for row in (minute, ten, second, events)]
 
