@@ -90,10 +90,18 @@ MEANINGS = [
     ('{"a":[{"exactly":"10.0.0.1"}]}', '{"a":"010.000.0.1"}', False),
     ('{"a":[{"anything-but":"10.0.0.1"}]}', '{"a":"010.0.0.1"}', True),
     ('{"a":[{"cidr":"10.0.0.0/+08"}]}', '{"a":"10.9.9.9"}', True),
+    ('{"a":[{"cidr":"::/0"}]}', '{"a":"255.255.255.255"}', False),
+    ('{"a":[{"cidr":"::/0"}]}', '{"a":"0.0.0.0"}', False),
+    ('{"a":["32.1.13.184"]}', '{"a":"2001:db8::1"}', True),
+    ('{"a":[{"prefix":"abc\\""}]}', '{"a":"abc"}', True),
+    ('{"a":[{"suffix":"\\"abc"}]}', '{"a":"abc"}', True),
+    ('{"a":[{"equals-ignore-case":"😀"}]}', '{"a":"😀"}', False),
+    ('{"a":[0]}', '{"a":1e-99999999999999999999}', False),
     ('{"a":[9007199254740993]}', '{"a":9007199254740993.0}', False),
     ('{"a":[{"anything-but":5}]}', '{"a":123456789012345678901}', True),
     ('{"a":[0]}', '{"a":1e-400}', False),
     ('{"d":{"a":[{"exists":false}],"b":[2]}}', '{"d":[{"a":1},{"b":2}]}', False),
+    ('{"d":{"b":[2],"a":[{"exists":false}]}}', '{"d":[{"a":1},{"b":2}]}', False),
     ('{"d":{"a":[1],"b":[{"exists":false}]}}', '{"d":[{"a":1},{"b":2}]}', True),
     ('{"d":{"a":[1],"b":[{"exists":false},2]}}', '{"d":[{"a":1,"b":3},{"a":1,"b":2}]}', True),
     ('{"o":{"k":[1],"v":[2]}}', '{"o":[{"k":1}],"o.v":2}', True),
@@ -288,10 +296,15 @@ LARGE_EVENTS = [
     # one long array inside an element
     ({"o": {"i": {"a": [1], "b": [2]}}}, {"o": [{"i": [{"a": 1}, {"b": 2}] * (LARGE // 2)}]}, False),
     ({"o": {"a": [1], "b": [{"exists": False}]}}, {"o": [{"a": 1, "b": 2}] * LARGE}, False),
-    # an array reached by two spellings, which would take all pairs of elements
     (
-        {"o": {"m": {"x": [1], "y": [2], "z": [3]}}},
-        {"o": [{"m": {"x": 1, "y": 2}}] * LARGE, "o.m": [{"x": 1, "y": 2}, {"z": 0}] * LARGE},
+        {"o": {"a": [1], "b": [2]}, "p": {"a": [1], "b": [2]}},
+        {"o": [{"a": 1, "b": 2}] * LARGE, "p": [{"a": 1}, {"b": 2}] * (LARGE // 2) + [{"a": 1, "b": 2}]},
+        True,
+    ),
+    # an array reached by two spellings, where all pairs of elements would have to be tried
+    (
+        {"o": {"m": {"u": [1], "v": [1], "w": [1], "z": [1]}}},
+        {"o": [{"m": {"u": 1, "v": 1}}] * LARGE, "o.m": [{"u": 1, "v": 1}] * LARGE + [{"w": 1}, {"z": 1}]},
         False,
     ),
     ({"r": [2]}, {"r": list(range(10, LARGE))}, False),
