@@ -16,7 +16,7 @@ _NO_KEY = (0, 0, 0)
 _SAVE = "save the file as UTF-8"
 # a surrogate escape that is half of no pair, or may be: the scanner decides
 _MAYBE_LONE = re.compile(rb"(?i:\\\\ud[89a-f]|\\ud[89ab]..(?!\\ud[c-f])|(?<!\\ud[89ab]..)\\ud[c-f])", re.DOTALL)
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)  # one that is not closed goes to the end
 _STEP = [(byte in b"[{") - (byte in b"]}") for byte in range(256)]
 _NO_BRACKETS = bytes(byte for byte in range(256) if not _STEP[byte])
 
