@@ -1,0 +1,266 @@
+"""JSON text: what is taken, what is refused and where, and where the parts of a text stand.
+
+The corpus is tests/cases/json: y_*.json is well-formed, n_CODE_LINE-COLUMN_*.json is refused with that code there.
+"""
+
+import json
+import pickle
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evtool.finding import CODES
+from evtool.jsontext import JsonProblem, Span, parse, positions, source_line
+
+CASES = sorted((Path(__file__).parent / "cases" / "json").iterdir())
+GOOD = [case for case in CASES if case.name.startswith("y_")]
+BAD = [case for case in CASES if case.name.startswith("n_")]
+
+
+def problem(raw: bytes, **options: int) -> JsonProblem:
+    """The problem that a text has."""
+    with pytest.raises(JsonProblem) as caught:
+        parse(raw, **options)
+    return caught.value
+
+
+def mutants(seed: int, number: int) -> list[bytes]:
+    """Texts of the corpus with a few bytes put in, taken out or written over, always the same ones."""
+    chance = random.Random(seed)
+    texts = [case.read_bytes() for case in CASES if case.stat().st_size < 400]
+    tokens = [
+        b'"',
+        b"\\",
+        b"\\ud800",
+        b"\\u0041",
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b",",
+        b":",
+        b"1e999",
+        b"NaN",
+        b"-",
+        b".",
+        b"0",
+    ]
+    made = []
+    for _ in range(number):
+        text = bytearray(chance.choice(texts))
+        for _ in range(chance.randint(1, 2)):
+            at = chance.randint(0, len(text))
+            new = chance.choice([b"", chance.choice(tokens), bytes([chance.randrange(256)])])
+            text[at : at + chance.randint(0, 3)] = new
+        made.append(bytes(text))
+    return made
+
+
+def outcome(read: Callable[[bytes], Any], raw: bytes) -> tuple[Any, tuple[Any, ...]]:
+    """What reading a text gives, and what is wrong with the text."""
+    try:
+        return read(raw), ()
+    except JsonProblem as error:
+        return None, error.args
+
+
+def resolved(value: Any, pointer: str) -> Any:
+    """What a JSON Pointer leads to."""
+    for step in pointer.split("/")[1:]:
+        name = step.replace("~1", "/").replace("~0", "~")
+        value = value[int(name)] if isinstance(value, list) else value[name]
+    return value
+
+
+@pytest.mark.parametrize("case", GOOD, ids=lambda case: case.stem)
+def test_takes_well_formed_text(case: Path) -> None:
+    """Well-formed text gives the value that it says, integers exact and floats as floats."""
+    raw = case.read_bytes()
+
+    assert repr(parse(raw)) == repr(json.loads(raw.decode("utf-8-sig")))
+
+
+@pytest.mark.parametrize("case", BAD, ids=lambda case: case.stem)
+def test_refuses_with_code_and_place(case: Path) -> None:
+    """A text that is refused says why, as a known code and a sentence, and where: line, column and byte offset."""
+    _, code, place, _ = case.stem.split("_")
+    raw = case.read_bytes()
+
+    found = problem(raw)
+
+    assert f"{found.code}_{found.line}-{found.column}" == f"{code}_{place}"
+    assert found.code in CODES
+    assert str(found) == found.message != ""
+    before = raw[: found.offset].decode("utf-8-sig", "replace").split("\n")
+    assert (len(before), len(before[-1]) + 1) == (found.line, found.column)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if "EV007" not in case.name], ids=lambda case: case.stem)
+def test_places_are_told_of_the_same_texts(case: Path) -> None:
+    """The scanner that knows places and the one that is fast refuse the same texts, for the same reason."""
+    raw = case.read_bytes()
+
+    value, refusal = outcome(parse, raw)
+    spans, same_refusal = outcome(positions, raw)
+
+    assert refusal == same_refusal
+    assert refusal or parse(raw[spans[""].start : spans[""].end]) == value
+
+
+def test_mutants_are_taken_or_refused_in_one_way() -> None:
+    """Whatever bytes come, the outcome is a value that the standard parser gives too, or one JsonProblem."""
+    taken = 0
+    for raw in mutants(seed=1, number=20_000):
+        value, refusal = outcome(parse, raw)
+        spans, same_refusal = outcome(positions, raw)
+        assert refusal == same_refusal, raw
+        if not refusal:
+            taken += 1
+            assert repr(value) == repr(json.loads(raw.decode("utf-8-sig"))), raw
+            assert "" in spans
+    assert taken > 1000
+
+
+def test_what_json_tools_write_is_taken() -> None:
+    """Text written by the standard library is read back as it was, escaped or not."""
+    chance = random.Random(2)
+    letters = 'a"\\/\n\u0000é\u2028😀\ud7ff'
+
+    def value(depth: int) -> Any:
+        kind = chance.randrange(8 if depth else 6)
+        if kind == 6:
+            return [value(depth - 1) for _ in range(chance.randrange(4))]
+        if kind == 7:
+            return {"".join(chance.choices(letters, k=3)): value(depth - 1) for _ in range(chance.randrange(4))}
+        return [None, True, chance.getrandbits(80), chance.random(), "".join(chance.choices(letters, k=5)), -1][kind]
+
+    for _ in range(300):
+        wanted = value(5)
+        for options in ({"ensure_ascii": False}, {"indent": 2}):
+            raw = json.dumps(wanted, **options).encode()  # type: ignore[arg-type]
+            assert parse(raw) == wanted
+            for pointer, span in positions(raw).items():
+                assert parse(raw[span.start : span.end]) == resolved(wanted, pointer)
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (b'{"a": 1, "a": 2}', 'the key "a" stands twice in this object, first at 1:2'),
+        (b'{"a": 1}\n{"b": 2}', "one event a line belongs into a .jsonl file"),
+        ('{"a": 1}'.encode("utf-16"), "save the file as UTF-8"),
+        ("é".encode("latin-1"), "save the file as UTF-8"),
+        (b"[True]", "small letters"),
+        (b"{'a': 1}", "double quotes"),
+        (b'{"a": [1, {"b": 2', "is the text cut off?"),
+        (b'{"a": [1, {"b": 2', "the object that begins at 1:11"),
+        (b'{"a": 1,}', 'a comma before "}"'),
+        (b"9" * 5000, "5000 digits"),
+        (b'"a\tb"', r"\u0009"),
+    ],
+)
+def test_says_what_helps(raw: bytes, said: str) -> None:
+    """The message or the hint names the thing and what to do about it."""
+    found = problem(raw)
+
+    assert said in f"{found.message} ({found.hint})"
+
+
+@pytest.mark.parametrize(("raw", "underlined"), [(b'{"ab": 1, "ab": 2}', '"ab"'), (b"[-Infinity]", "-Infinity")])
+def test_underlines_the_word(raw: bytes, underlined: str) -> None:
+    """The width covers what is wrong."""
+    found = problem(raw)
+
+    assert source_line(raw, found.line)[found.column - 1 :][: found.width] == underlined
+
+
+def test_the_limit_of_depth_can_be_chosen() -> None:
+    """A text may be as deep as asked for and no deeper; brackets in strings and side by side do not count."""
+    raw = b'{"a": [[], [], "[[[[", {"b": "\\"{{{"}]}'
+
+    assert parse(raw, max_depth=3)["a"][3]["b"] == '"{{{'
+    assert problem(raw, max_depth=2).code == "EV007"
+    assert problem(b"[" * 100_000 + b"]" * 100_000, max_depth=10**9).code == "EV007"  # beyond what Python can
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"[" * 201 + b'"' + b'\\"' * 500_000,
+        b"[" * 201 + b'"' * 1_000_001,
+        b'"' + b"\\ud83d" * 150_000 + b'"',
+        b"1" * 1_000_000,
+        b'{"a":' * 150_000,
+        b"\\" * 1_000_000,
+    ],
+    ids=["quotes in a string", "quotes", "surrogates", "digits", "objects", "backslashes"],
+)
+def test_hostile_text_is_refused_in_time(raw: bytes) -> None:
+    """A megabyte of anything is judged in time that grows with its length only: this would run for hours else."""
+    assert problem(raw).message
+
+
+def test_positions_of_keys_and_values() -> None:
+    """Each value is found by its pointer: lines and columns in characters, offsets in bytes, widths within the line."""
+    raw = '{"é": [10, {\r\n  "a/b": "x😀"}],\n "~": {}}'.encode()
+
+    found = positions(raw)
+
+    assert found == {
+        "": Span(0, 0, 0, 1, 1, 12, 0, 44),
+        "/é": Span(1, 2, 3, 1, 7, 6, 7, 33),
+        "/é/0": Span(0, 0, 0, 1, 8, 2, 8, 10),
+        "/é/1": Span(0, 0, 0, 1, 12, 1, 12, 32),
+        "/é/1/a~1b": Span(2, 3, 5, 2, 10, 4, 24, 31),
+        "/~0": Span(3, 2, 3, 3, 7, 2, 41, 43),
+    }
+    assert raw[24:31].decode() == '"x😀"'
+
+
+def test_a_byte_order_mark_takes_no_column() -> None:
+    """Columns are those that an editor shows; offsets count the mark."""
+    raw = b'\xef\xbb\xbf{"a": 1}'
+
+    assert positions(raw)["/a"] == Span(1, 2, 3, 1, 7, 1, 9, 10)
+    assert source_line(raw, 1) == '{"a": 1}'
+
+
+@pytest.mark.parametrize(
+    ("raw", "line", "shown"),
+    [
+        (b"a\r\nb\nc", 1, "a"),
+        (b"a\r\nb\nc", 2, "b"),
+        (b"a\r\nb\nc", 3, "c"),
+        (b"a\n", 2, ""),
+        (b"a", 7, ""),
+        (b"\xff\n\xc3\xa9\xff", 2, "é\ufffd"),
+        ("a\u2028b\nc".encode(), 1, "a\u2028b"),
+    ],
+)
+def test_source_line(raw: bytes, line: int, shown: str) -> None:
+    """A line is what stands between line feeds, with replacement characters for what is not UTF-8."""
+    assert source_line(raw, line) == shown
+
+
+def test_a_problem_can_cross_processes() -> None:
+    """A problem is the same after it was sent to another process."""
+    found = problem(b"[1,]")
+
+    assert vars(pickle.loads(pickle.dumps(found))) == vars(found)
+
+
+def test_is_quick_to_import() -> None:
+    """Reading JSON that is well-formed loads neither the scanner for problems nor anything else that takes time."""
+    slow = ["dataclasses", "logging", "pathlib", "inspect", "yaml", "pydantic", "evtool.jsonscan"]
+    code = f"import sys; from evtool.jsontext import parse; parse(b'[1]'); print(set({slow}) & sys.modules.keys())"
+
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[1]
+    )
+
+    assert done.stdout == "set()\n", done.stderr
