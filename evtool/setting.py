@@ -39,22 +39,23 @@ def _put(document: Any, path: str, value: Any) -> None:
     at = document
     for step in outer:
         at = _step(at, step, path)
-    if (isinstance(at, dict) and isinstance(last, str)) or (
-        isinstance(at, list) and isinstance(last, int) and last < len(at)
-    ):
-        at[last] = value
-    elif isinstance(at, list) and last == len(at):
+    if isinstance(at, list) and last == len(at):
         at.append(value)
-    else:
+        return
+    if not _fits(at, last):
         raise UsageError(f"--set {path}: there is nothing that {last} can be set in")
+    at[last] = value
+
+
+def _fits(at: Any, step: str | int) -> bool:
+    """Whether a step leads into an object by a key, or into an array by an index that is there."""
+    return isinstance(step, str) if isinstance(at, dict) else isinstance(at, list) and step in range(len(at))
 
 
 def _step(at: Any, step: str | int, path: str) -> Any:
-    if isinstance(at, dict) and isinstance(step, str):
-        return at.setdefault(step, {})
-    if isinstance(at, list) and isinstance(step, int) and step < len(at):
-        return at[step]
-    raise UsageError(f"--set {path}: the event has no {step} there")
+    if not _fits(at, step):
+        raise UsageError(f"--set {path}: the event has no {step} there")
+    return at.setdefault(step, {}) if isinstance(at, dict) else at[step]
 
 
 def _value(text: str) -> Any:

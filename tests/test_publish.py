@@ -1,7 +1,7 @@
 """evtool publish, deliver, events and dlq, as a user calls them."""
 
+import hashlib
 import json
-import os
 import stat
 from pathlib import Path
 
@@ -50,7 +50,8 @@ def test_the_tree_shows_what_fired_and_what_that_fired(evtool: Evtool, shop: Pat
     """People read the chain as a tree: the e-mail stands below the payment that caused it."""
     lines = evtool("publish", "order-created", cwd=shop).out.splitlines()
 
-    indent = {word: line.index(word) for line in lines for word in ("charge-card", "payment.authorized", "warehouse") if word in line}
+    words = ("charge-card", "payment.authorized", "warehouse")
+    indent = {word: line.index(word) for line in lines for word in words if word in line}
     assert indent["charge-card"] < indent["payment.authorized"] < indent["warehouse"]
     assert lines[-1] == "2 events, 3 deliveries, 3 done"
 
@@ -189,7 +190,8 @@ def test_an_emitted_event_that_is_not_valid_is_the_handlers_failure(evtool: Evto
 def test_set_changes_fields_and_makes_another_event(evtool: Evtool, shop: Path) -> None:
     """A changed event has an id of its own, so it is not a conflict with the sample."""
     first = evtool("publish", "order-created", "--no-deliver", "-o", "json", cwd=shop).json["events"][0]
-    ran = evtool("publish", "order.created", "--set", "detail.items[0].quantity=7", "--no-deliver", "-o", "json", cwd=shop)
+    seven = ("--set", "detail.items[0].quantity=7")
+    ran = evtool("publish", "order.created", *seven, "--no-deliver", "-o", "json", cwd=shop)
     second = ran.json["events"][0]
 
     assert (second["status"], second["id"] != first["id"]) == ("stored", True)
@@ -233,10 +235,8 @@ def test_the_exact_bytes_are_stored_for_the_owner_only(evtool: Evtool, shop: Pat
     told = evtool("events", ran.json["events"][0]["id"], "-o", "json", cwd=shop).json
     file = shop / "samples/events/order-created.cloudevents.json"
 
-    import hashlib
-
     assert told["sha256"] == hashlib.sha256(file.read_bytes().strip()).hexdigest()
-    assert stat.S_IMODE(os.stat(shop / ".evtool/store.db").st_mode) == 0o600
+    assert stat.S_IMODE((shop / ".evtool/store.db").stat().st_mode) == 0o600
 
 
 def test_what_handlers_print_never_mixes_with_the_output(evtool: Evtool, tmp_path: Path) -> None:
@@ -250,7 +250,8 @@ def test_what_handlers_print_never_mixes_with_the_output(evtool: Evtool, tmp_pat
 
 def test_hostile_text_reaches_no_terminal(evtool: Evtool, tmp_path: Path) -> None:
     """Control characters of events, handlers and file names are spelled out in everything that people read."""
-    project(tmp_path, "def work(event, context):\n    print('\\x1b]0;x\\x07')\n    raise ValueError('\\x1b[31m')\n", ONE)
+    handler = "def work(event, context):\n    print('\\x1b]0;x\\x07')\n    raise ValueError('\\x1b[31m')\n"
+    project(tmp_path, handler, ONE)
     outputs = [evtool("publish", "-", "--type", "x\x1b[2J\u202e", stdin=b'{"a": "\\u001b[31m"}')]
     identity = evtool("events", "-o", "json").json["events"][0]["id"]
     outputs += [evtool(*words) for words in (["events"], ["events", identity], ["dlq", "show"], ["replay", "-v"])]

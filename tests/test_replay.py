@@ -67,7 +67,8 @@ def test_what_a_replay_causes_carries_its_name(evtool: Evtool, tmp_path: Path) -
     """Events that handlers emit in a replay have `replay-name` in their envelope, as on EventBridge."""
     (tmp_path / "work.py").write_text("def work(event, context):\n    context.emit('b', {})\n")
     (tmp_path / "routes.yaml").write_text(
-        "version: 1\nhandlers: {work: {python: 'work.py:work'}}\nroutes: {a: {pattern: {detail-type: [a]}, to: [work]}}\n"
+        "version: 1\nhandlers: {work: {python: 'work.py:work'}}\n"
+        "routes: {a: {pattern: {detail-type: [a]}, to: [work]}}\n"
     )
     evtool("publish", "-", "--type", "a", stdin=b"{}")
     evtool("replay", "--deliver", "--name", "monday", "--type", "a")
