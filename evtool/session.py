@@ -6,8 +6,9 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, BinaryIO, NamedTuple, TextIO
 
 from evtool import project as projects
 from evtool.errors import UsageError
@@ -78,6 +79,11 @@ class _Several:
 def now_ms() -> int:
     """The time as milliseconds since 1970."""
     return time.time_ns() // 1_000_000
+
+
+def standard_input() -> BinaryIO:
+    """Standard input as bytes; nothing when it is closed."""
+    return sys.stdin.buffer if sys.stdin is not None else BytesIO()
 
 
 def stamp() -> Stamp:

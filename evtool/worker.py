@@ -2,8 +2,8 @@
 
 It is run by its path and imports nothing of evtool, so that it starts fast and leaves the handler's imports alone.
 A message is 4 bytes of length, big-endian, and as many bytes. Events come in on what is stdin at first; answers go out
-on a pipe of their own, as JSON: `{"emitted": [[type, detail, source], ...]}`, or `{"error", "outcome", "traceback"}`.
-The first answer, before any event, is `{}`, or `{"unavailable": why}`. What is printed is log.
+on a pipe of their own, as JSON: `{"emitted": [[type, detail, source], ...]}`, `{"error", "outcome", "traceback"}`
+or `{"unavailable": why}`. The first answer, before any event, is `{}` or the last of these. What is printed is log.
 """
 
 # pathlib is half as much again to import as all the rest
@@ -212,6 +212,8 @@ def attempt(
     failed = trace = ""
     try:
         _check_result(function(json.loads(raw), context))
+    except ConnectionRefusedError as error:  # what the handler works with is away, which is nobody's failure
+        return json.dumps({"unavailable": describe(error, settings.folder)}).encode()
     except caught as error:
         failed, trace = describe(error, settings.folder), _traceback(error)
     if context._excess:

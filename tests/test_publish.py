@@ -127,6 +127,16 @@ def test_a_handler_that_is_away_uses_up_no_attempt(evtool: Evtool, shop: Path) -
     assert (told["state"], told["attempts"], len(told["history"])) == ("done", 1, 1)
 
 
+def test_a_handler_whose_counterpart_is_away_waits(evtool: Evtool, shop: Path) -> None:
+    """When the payment processor refuses connections the order waits, too; `deliver` charges when it is back."""
+    ran = evtool("publish", ORDER, "-o", "json", cwd=shop, env={"SHOP_PROCESSOR": "down"})
+    [delivery] = ran.json["events"][0]["deliveries"]
+
+    assert (ran.code, delivery["state"], delivery["attempts"]) == (0, "waiting", 0)
+    assert "does not answer" in delivery["error"]
+    assert evtool("deliver", "-o", "json", cwd=shop).json["summary"]["done"] == 3
+
+
 def test_a_failure_is_tried_again_and_then_becomes_a_dead_letter(evtool: Evtool, tmp_path: Path) -> None:
     """Attempts are counted, the last error is kept with its attempts, and redriving starts anew."""
     project(tmp_path, "def work(event, context):\n    raise ValueError('no luck')\n", ONE)

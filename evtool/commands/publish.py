@@ -1,6 +1,5 @@
 """evtool publish: events go the whole road, and what they fire is shown."""
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -22,7 +21,7 @@ from evtool.road import Road, opened, rules_of
 from evtool.routes import Routes
 from evtool.samples import paths_of
 from evtool.screen import Screen, errors
-from evtool.session import Session, stamp
+from evtool.session import Session, stamp, standard_input
 from evtool.setting import with_changes
 from evtool.trees import Trees
 from evtool.validation import Verdict, judge
@@ -56,7 +55,7 @@ def publish(
     rules = rules_of(project, validate=not no_validate, no_schema=no_schema)
     now = stamp()
     verdicts = judge(
-        read(wanted, max_bytes=max_bytes, stdin=sys.stdin.buffer),
+        read(wanted, max_bytes=max_bytes, stdin=standard_input()),
         rules,
         now,
         type=type,

@@ -1,6 +1,5 @@
 """evtool replay: stored events through the current routes, beside what they fired when they were published."""
 
-import sys
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +22,7 @@ from evtool.road import opened, rules_of
 from evtool.samples import paths_of
 from evtool.screen import Screen, Segment, counted, errors
 from evtool.selection import check_ids, selected
-from evtool.session import Session, now_ms, stamp
+from evtool.session import Session, now_ms, stamp, standard_input
 from evtool.store import Store
 from evtool.stored import Filter
 from evtool.validation import Rules, Verdict, judge
@@ -137,7 +136,7 @@ def _from_files(
 ) -> Iterator[Chosen]:
     """The events of files that are wanted; what is no event is told and left out."""
     screen = Screen(errors(), color=session.color)
-    pieces = read(paths_of(paths, project), max_bytes=MAX_BYTES, stdin=sys.stdin.buffer)
+    pieces = read(paths_of(paths, project), max_bytes=MAX_BYTES, stdin=standard_input())
     for verdict in judge(pieces, Rules(None), stamp()):
         for finding in verdict.findings:
             show(screen, finding)

@@ -1,6 +1,5 @@
 """evtool validate: events against the schemas of their types."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +14,7 @@ from evtool.reading import MAX_BYTES, read, total_bytes
 from evtool.report import Subject
 from evtool.reports.text import Findings
 from evtool.schemas import Schemas
-from evtool.session import Session, stamp
+from evtool.session import Session, stamp, standard_input
 from evtool.validation import Rules, judge
 
 
@@ -52,7 +51,7 @@ def validate(
         session.report(Subject("validate", "findings", lambda screen: Findings(screen, quiet=session.quiet))) as report,
         following(total_bytes(wanted), quiet=session.quiet) as on_bytes,
     ):
-        pieces = read(wanted, max_bytes=max_bytes, stdin=sys.stdin.buffer, on_bytes=on_bytes)
+        pieces = read(wanted, max_bytes=max_bytes, stdin=standard_input(), on_bytes=on_bytes)
         for verdict in judge(pieces, rules, stamp(), type=type, source=source):
             report.add(verdict)
             files.add(verdict.file)

@@ -47,6 +47,8 @@ class PythonOptions(HandlerOptions):
 def _outcome(answer: bytes, output: str) -> Outcome:
     """What the answer of an attempt means (see worker.py)."""
     told = json.loads(answer)
+    if "unavailable" in told:
+        return Unavailable(told["unavailable"])
     if "error" in told:
         log = (output + told["traceback"])[-OUTPUT_TAIL:]
         return Failed(told["error"], told["outcome"], log, final=told["outcome"] == "bad-result")

@@ -1,0 +1,239 @@
+"""The store: what it keeps, what it refuses, and what many processes may do to it at once."""
+
+import json
+import os
+import resource
+import signal
+import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import apsw
+import pytest
+
+from evtool.database import VERSION, journal_mode, wal_is_safe
+from evtool.errors import StoreError
+from evtool.event import Event, envelope, identify
+from evtool.store import Store
+from evtool.stored import Attempt, Delivery, Planned
+from tests.conftest import ROOT, Evtool
+
+ENDED = Attempt(1, 0, 5, "done", None, None)
+
+
+def event(number: int, detail: bytes = b"{}") -> Event:
+    """An event with a number for an id."""
+    return identify(envelope(detail, type="t", source="s", id=str(number), time="2026-11-23T10:00:00Z"))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store."""
+    return Store(tmp_path / "deep/store.db")
+
+
+def claimed(store: Store, now: int, owner: str = "me", lease: int = 1000) -> Delivery:
+    """A delivery that must be there to be claimed."""
+    found = store.claim(now=now, owner=owner, until=now + lease)
+    assert found is not None
+    return found
+
+
+def test_an_event_and_its_deliveries_are_kept_together(store: Store) -> None:
+    """If the deliveries cannot be kept, neither is the event."""
+    broken = [Planned("r", "h"), Planned("r", None)]  # type: ignore[arg-type]
+    with pytest.raises(apsw.ConstraintError):
+        store.keep(event(1), broken, now=0)
+
+    assert list(store.events()) == []
+    assert store.claim(now=10, owner="me", until=20) is None
+
+
+def test_the_same_key_is_kept_once(store: Store) -> None:
+    """The same bytes again are a duplicate, other bytes a conflict that changes nothing."""
+    first = store.keep(event(1), [Planned("r", "h")], now=0)
+    again = store.keep(event(1), [Planned("r", "h")], now=1)
+    other = store.keep(event(1, b'{"a": 1}'), [Planned("r", "h")], now=2)
+
+    assert [kept.status for kept in (first, again, other)] == ["stored", "duplicate", "conflict"]
+    assert [e.raw for e in store.events()] == [event(1).raw]
+    assert len(store.deliveries(first.seq)) == 1
+
+
+def test_events_come_back_in_stored_order_page_by_page(store: Store) -> None:
+    """More events than a page holds are all listed, once each, in their order."""
+    with store.transaction():
+        for number in range(1203):
+            store.keep(event(number), [], now=number)
+
+    assert [e.id for e in store.events()] == [str(number) for number in range(1203)]
+    assert [e.id for e in store.events(newest=3)] == ["1200", "1201", "1202"]
+
+
+def test_a_claim_counts_the_attempt_and_hides_the_delivery(store: Store) -> None:
+    """While a lease lasts nobody else gets the delivery; when it has ended, somebody does, and it counts again."""
+    store.keep(event(1), [Planned("r", "h")], now=0)
+    first = claimed(store, now=0, lease=1000)
+
+    assert first.attempts == 1
+    assert store.claim(now=999, owner="other", until=2000) is None
+    assert claimed(store, now=1000, owner="other").attempts == 2
+    assert [(a.number, a.outcome) for a in store.attempts(first.seq)] == [(1, None), (2, None)]
+
+
+def test_a_worker_that_comes_too_late_changes_nothing(store: Store) -> None:
+    """Every outcome is fenced by owner and attempt."""
+    store.keep(event(1), [Planned("r", "h")], now=0)
+    late = claimed(store, now=0, owner="late")
+    current = claimed(store, now=5000, owner="current")
+
+    assert not store.finish(late, ENDED)
+    assert not store.retry(late, ENDED, due=1)
+    assert not store.bury(late, ENDED, condition="x")
+    assert not store.wait(late, reason="x", due=1)
+    assert store.delivery(current.seq).owner == "current"
+    assert store.finish(current, ENDED._replace(number=2))
+    assert not store.finish(current, ENDED)
+
+
+def test_waiting_takes_the_attempt_back(store: Store) -> None:
+    """A handler that is not available leaves no attempt behind, and `hurry` makes the delivery due."""
+    store.keep(event(1), [Planned("r", "h")], now=0)
+    store.wait(claimed(store, now=0), reason="away", due=99_000)
+
+    [waiting] = store.deliveries(1)
+    assert (waiting.state, waiting.attempts, waiting.error) == ("waiting", 0, "away")
+    assert store.attempts(waiting.seq) == []
+    assert store.claim(now=10, owner="me", until=20) is None
+    store.hurry(now=10)
+    assert claimed(store, now=10).attempts == 1
+
+
+def test_a_redriven_letter_begins_anew_but_keeps_its_history(store: Store) -> None:
+    """Limits count from the redrive; redriving twice is redriving once."""
+    store.keep(event(1), [Planned("r", "h")], now=0)
+    letter = claimed(store, now=0)
+    store.bury(letter, ENDED._replace(outcome="failed"), condition="MaximumRetryAttempts")
+
+    assert store.revive(store.delivery(letter.seq), now=50)
+    assert not store.revive(store.delivery(letter.seq), now=60)
+    again = claimed(store, now=50)
+    assert (again.attempts, again.forgiven, again.created) == (2, 1, 50)
+    assert len(store.attempts(letter.seq)) == 2
+
+
+@pytest.mark.parametrize(
+    ("version", "safe"),
+    [
+        ((3, 40, 1), False),
+        ((3, 44, 6), True),
+        ((3, 45, 0), False),
+        ((3, 50, 6), False),
+        ((3, 50, 7), True),
+        ((3, 51, 0), False),
+        ((3, 51, 2), False),
+        ((3, 51, 3), True),
+        ((3, 54, 1), True),
+    ],
+)
+def test_wal_is_used_where_its_reset_bug_is_mended(version: tuple[int, int, int], safe: bool) -> None:
+    """SQLite 3.7.0 to 3.51.2 can damage a WAL store, but for the branches that got the fix."""
+    assert wal_is_safe(version) is safe
+
+
+def test_the_file_is_private_durable_and_marked(store: Store) -> None:
+    """0600 in a folder 0700, the journal that suits the version, every commit on the disk, and an id of its own."""
+    assert stat.S_IMODE(store.file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(store.file.parent.stat().st_mode) == 0o700
+    connection = store._connection
+    assert connection.pragma("journal_mode") == journal_mode(store.file.parent)
+    assert connection.pragma("synchronous") == (2 if journal_mode(store.file.parent) == "wal" else 3)
+    assert connection.pragma("application_id") == 0x65767431
+    assert connection.pragma("user_version") == VERSION
+    assert all(
+        row[0] == "STRICT" or "STRICT" in row[0]
+        for row in connection.execute("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+    )
+
+
+def test_what_is_no_store_is_refused(tmp_path: Path) -> None:
+    """A foreign database, a text file, a newer store and a folder are told apart, and left as they are."""
+    foreign = tmp_path / "foreign.db"
+    apsw.Connection(str(foreign)).execute("CREATE TABLE theirs (x)")
+    newer = tmp_path / "newer.db"
+    Store(newer).close()
+    connection = apsw.Connection(str(newer))
+    connection.pragma("user_version", VERSION + 1)
+    connection.close()
+    text = tmp_path / "text.db"
+    text.write_text("this is no database at all, but a text that is long enough to be taken for a header of one\n" * 20)
+
+    for file, said in (
+        (foreign, "not a store"),
+        (newer, "a newer evtool"),
+        (text, "not a store"),
+        (tmp_path, "a folder"),
+    ):
+        before = file.read_bytes() if file.is_file() else b""
+        with pytest.raises(StoreError, match=said):
+            Store(file)
+        assert (file.read_bytes() if file.is_file() else b"") == before
+
+
+def test_eight_processes_store_each_line_once(evtool: Evtool, shop: Path) -> None:
+    """The same file imported by several processes at once gives one event a line, and no error."""
+    file = shop / "many.jsonl"
+    file.write_bytes(b"\n".join(event(number).raw for number in range(60)))
+    (shop / "routes.yaml").write_text("version: 1\n")
+
+    with ThreadPoolExecutor(8) as pool:
+        ran = list(pool.map(lambda _: evtool("publish", "many.jsonl", "-o", "json", cwd=shop), range(8)))
+
+    assert {(r.code, r.err) for r in ran} == {(0, "")}
+    statuses = [e["status"] for r in ran for e in r.json["events"]]
+    assert (statuses.count("stored"), statuses.count("duplicate")) == (60, 420)
+
+
+def test_what_was_printed_survives_a_kill(shop: Path) -> None:
+    """After kill -9 in the middle of an import every event that was told is there, with its delivery."""
+    (shop / "many.jsonl").write_bytes(b"\n".join(event(number).raw for number in range(5000)))
+    (shop / "routes.yaml").write_text(
+        "version: 1\nhandlers: {h: {command: ['true']}}\nroutes: {r: {pattern: {source: [s]}, to: [h]}}\n"
+    )
+    arguments = [sys.executable, "-m", "evtool", "publish", "many.jsonl", "--no-deliver", "-o", "jsonl"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(arguments, cwd=shop, stdout=subprocess.PIPE, env=environment) as process:
+        assert process.stdout
+        told = [json.loads(process.stdout.readline())["id"] for _ in range(200)]
+        process.send_signal(signal.SIGKILL)
+
+    with Store(shop / ".evtool/store.db") as store:
+        there = {e.id: [d.state for d in store.deliveries(e.seq)] for e in store.events()}
+    assert set(told) <= set(there)
+    assert set(map(tuple, there.values())) == {("ready",)}
+
+
+def small_files() -> None:
+    """What a full disk is like without being root: no file may grow beyond 64 KiB."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, 65_536))
+
+
+def test_a_full_disk_loses_nothing_that_was_told(shop: Path) -> None:
+    """Exit code 4 and one line; what was told is there, and with room again the rest goes in."""
+    (shop / "many.jsonl").write_bytes(b"\n".join(event(number).raw for number in range(600)))
+    (shop / "routes.yaml").write_text("version: 1\n")
+    arguments = [sys.executable, "-m", "evtool", "publish", "many.jsonl", "-o", "jsonl"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    full = subprocess.run(arguments, cwd=shop, capture_output=True, env=environment, preexec_fn=small_files)
+
+    assert full.returncode == 4, full.stderr
+    assert full.stderr.count(b"\n") == 1
+    told = [json.loads(line)["id"] for line in full.stdout.splitlines()]
+    with Store(shop / ".evtool/store.db") as store:
+        assert {e.id for e in store.events()} >= set(told)
+    assert subprocess.run(arguments, cwd=shop, capture_output=True, env=environment).returncode == 0
+    with Store(shop / ".evtool/store.db") as store:
+        assert len(list(store.events())) == 600
