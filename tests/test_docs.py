@@ -1,0 +1,434 @@
+"""The documentation is true: what it shows is run, what it names is there, what is there is named.
+
+Marks in the pages, invisible to readers, say how an example is run:
+`<!-- file: NAME -->` the next block is a file of the project, `<!-- folder: NAME -->` from here on it is another
+project, in a folder of that name, `<!-- varies: ms, time, id -->` what differs from run to run in the next session.
+In what a session prints, a line `...` stands for any lines.
+"""
+
+import difflib
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import apsw
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
+
+from evtool import cli
+from evtool.commands import COMMANDS
+from evtool.errors import ConfigError
+from evtool.pattern import Pattern, PatternError
+from evtool.routes import Routes
+from evtool.yamltext import load
+from tests.conftest import ROOT, Evtool
+
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
+SHAPES = ROOT / "docs/output"
+PROJECT = ("evtool", "samples", "routes.yaml", "tests/conftest.py", "tests/__init__.py", "tests/test_floors.py")
+END = "--- end of a command ---"
+
+BLOCK = re.compile(r"((?:^<!-- [^\n]* -->\n)*)^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+MARK = re.compile(r"<!-- (\w+): (.*) -->")
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+VARYING = {
+    "ms": (re.compile(r"[\d,]+ ms"), "N ms"),
+    "time": (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z|\d\d:\d\d:\d\d UTC"), "TIME"),
+    "id": (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "ID"),
+    "sha256": (re.compile(r"\b[0-9a-f]{64}\b"), "SHA256"),
+}
+
+
+class Block(NamedTuple):
+    """A fenced block of a page: its language, its text, and the marks above it."""
+
+    language: str
+    text: str
+    marks: dict[str, str]
+
+
+def blocks(page: Path) -> list[Block]:
+    """The fenced blocks of a page."""
+    found = BLOCK.findall(page.read_text(encoding="utf-8"))
+    return [Block(language, text, dict(MARK.findall(marks))) for marks, language, text in found]
+
+
+def named(page: Path) -> str:
+    """A page as the tests name it."""
+    return str(page.relative_to(ROOT))
+
+
+# --- sessions --------------------------------------------------------------------------------------------------------
+
+
+def commands(session: str) -> list[tuple[str, str]]:
+    """The commands of a session, each with what it prints."""
+    parts = re.split(r"^\$ ", session, flags=re.MULTILINE)[1:]
+    return [(command, printed) for command, _, printed in (part.partition("\n") for part in parts)]
+
+
+def applied(text: str, diff: str) -> str:
+    """A file after a diff that only adds: an added line goes after the line that it stands below."""
+    lines = text.split("\n")
+    at = -1
+    for line in diff.rstrip("\n").split("\n"):
+        if line.startswith("+"):
+            at += 1
+            lines.insert(at, line[1:])
+        else:
+            at = lines.index(line[1:], at + 1)
+    return "\n".join(lines)
+
+
+def write(block: Block, file: Path) -> None:
+    """Writes an example file, or adds to one that is there."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(applied(file.read_text(), block.text) if block.language == "diff" else block.text)
+
+
+def run(session: str, folder: Path, env: dict[str, str]) -> list[str]:
+    """What each command of a session prints, on both streams, in one shell."""
+    script = "".join(f"{command}\ncode=$?; echo '{END}'; (exit $code)\n" for command, _ in commands(session))
+    done = subprocess.run(["sh", "-c", f"exec 2>&1\n{script}"], cwd=folder, env=env, capture_output=True, timeout=120)
+    return done.stdout.decode().split(f"{END}\n")[:-1]
+
+
+def settled(text: str, varies: str) -> str:
+    """A text with all that may vary replaced by its kind."""
+    for kind in filter(None, re.split(r"[, ]+", varies)):
+        pattern, name = VARYING[kind]
+        text = pattern.sub(name, text)
+    return text
+
+
+def says(printed: str, expected: str) -> bool:
+    """Whether a text is the expected one, in which a line `...` stands for any lines."""
+    pattern = re.escape(expected).replace(r"\.\.\." + "\\\n", r"(?:.*\n)*?")
+    return re.fullmatch(pattern, printed) is not None
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the project, in which `evtool` on PATH is the copy's own."""
+    for name in PROJECT:
+        source, target = ROOT / name, tmp_path / "project" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns(".data", "__pycache__"))
+        else:
+            shutil.copy(source, target)
+    command = tmp_path / "bin/evtool"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m evtool "$@"\n')
+    command.chmod(0o755)
+    return tmp_path / "project"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_sessions_print_what_they_show(page: Path, copy: Path) -> None:
+    """Every session that begins with evtool, run in a copy of the project, prints what the page shows."""
+    env = {
+        **os.environ,
+        "PATH": f"{copy.parent / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(copy),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    folder = copy
+    for block in blocks(page):
+        if "folder" in block.marks:
+            folder = copy / block.marks["folder"]
+        if "file" in block.marks:
+            write(block, folder / block.marks["file"])
+        if block.language == "console" and block.text.startswith("$ evtool"):
+            varies = block.marks.get("varies", "")
+            for (command, expected), printed in zip(commands(block.text), run(block.text, folder, env), strict=True):
+                wanted, got = settled(expected.rstrip("\n"), varies), settled(printed.rstrip("\n"), varies)
+                difference = "\n".join(difflib.ndiff(wanted.split("\n"), got.split("\n")))
+                assert says(got + "\n", wanted + "\n"), f"$ {command}\n{difference}"
+
+
+def test_the_session_of_the_readme_can_be_pasted() -> None:
+    """The block without prompts has the commands of the session below it."""
+    found = blocks(ROOT / "README.md")
+    pasted = next(block.text for block in found if block.language == "sh")
+    session = next(block.text for block in found if block.text.startswith("$ evtool"))
+
+    assert [line for line in pasted.splitlines() if line.startswith("evtool")] == [c for c, _ in commands(session)]
+
+
+# --- examples --------------------------------------------------------------------------------------------------------
+
+
+def yaml_blocks() -> Iterator[tuple[Path, Block]]:
+    """Every YAML example with its page."""
+    for page in PAGES:
+        yield from ((page, block) for block in blocks(page) if block.language == "yaml")
+
+
+SECTIONS = {"version", "schemas", "samples", "store", "handlers", "routes"}
+
+
+def test_yaml_examples_of_routes_load(tmp_path: Path) -> None:
+    """What is a routes.yaml, or sections of one, loads and fits the exported schema; `refused` says with which codes."""
+    shape = Draft202012Validator(json.loads((ROOT / "evtool/routes.schema.json").read_text()))
+    seen = 0
+    for page, block in yaml_blocks():
+        document = yaml.safe_load(block.text) if "refused" not in block.marks else {"version": 1}
+        if not isinstance(document, dict) or not set(document) <= SECTIONS:
+            continue
+        seen += 1
+        file = tmp_path / "routes.yaml"
+        file.write_text(block.text if "version" in document else f"version: 1\n{block.text}")
+        if "refused" in block.marks:
+            with pytest.raises(ConfigError) as caught:
+                Routes.load(file)
+            assert [f.code for f in caught.value.findings] == block.marks["refused"].split(", "), page
+            continue
+        if "handlers" in document or "routes" not in document:
+            Routes.load(file)
+        shape.validate(load(file.read_bytes(), "routes.yaml").value)
+    assert seen > 5
+
+
+def test_other_yaml_examples_are_well_formed() -> None:
+    """Workflows and the like are YAML."""
+    for page, block in yaml_blocks():
+        if "refused" not in block.marks:
+            assert isinstance(yaml.safe_load(block.text), dict), page
+
+
+def test_json_examples_are_well_formed() -> None:
+    """What is marked as JSON is JSON."""
+    for page in PAGES:
+        for block in blocks(page):
+            if block.language == "json":
+                assert json.loads(block.text), page
+
+
+VERDICT = re.compile(r"^  (matches|not|refused) +(.*)$", re.MULTILINE)
+
+
+@pytest.mark.parametrize("text", [b.text for b in blocks(ROOT / "docs/patterns.md") if b.language == "pattern"])
+def test_patterns_match_as_the_page_says(text: str) -> None:
+    """Every pattern example matches, does not match or is refused as it is written below it."""
+    source = text[: next(VERDICT.finditer(text)).start()]
+    for verdict, rest in VERDICT.findall(text):
+        if verdict == "refused":
+            with pytest.raises(PatternError) as caught:
+                Pattern(source)
+            assert rest in [f"{p.code} {p.message}" for p in caught.value.problems]
+        else:
+            assert Pattern(source).matches(rest) == (verdict == "matches"), rest
+
+
+def test_every_operator_has_an_example() -> None:
+    """No operator of the pattern language is left out of its page."""
+    from evtool.operators import OPERATORS
+
+    examples = "".join(b.text for b in blocks(ROOT / "docs/patterns.md") if b.language == "pattern")
+    assert all(f'"{name}"' in examples for name in [*OPERATORS, "$or"])
+
+
+def test_queries_of_the_store_run(evtool: Evtool, shop: Path) -> None:
+    """Every query that the page of the store shows runs on a store, and finds something."""
+    evtool("publish", "order-created", "--set", "id=first", cwd=shop)
+    (shop / "broken.yaml").write_text(BROKEN)
+    evtool("publish", "samples/events/order-created.json", "--set", "id=second", "--routes", "broken.yaml", cwd=shop)
+    connection = apsw.Connection(str(shop / ".evtool/store.db"), flags=apsw.SQLITE_OPEN_READONLY)
+    queries = [b.text for b in blocks(ROOT / "docs/store.md") if b.language == "sql"]
+
+    assert queries
+    for query in queries:
+        assert connection.execute(query).fetchall(), query
+    connection.close()
+
+
+# --- machine-readable output -----------------------------------------------------------------------------------------
+
+
+REFUSED = "samples/invalid/order-three-faults.json"
+OUTPUTS = [  # schema, then the command
+    ("validate", "validate"),
+    ("validate", f"validate {REFUSED}"),
+    ("validate", "validate samples/invalid nowhere.json"),
+    ("publish", "publish order-created"),
+    ("publish", "publish order-created"),
+    ("publish", f"publish {REFUSED} nowhere.json"),
+    ("publish", "publish samples/events --dry-run"),
+    ("publish", "publish order-created --set id=late --no-deliver"),
+    ("deliver", "deliver"),
+    ("deliver", "deliver"),
+    ("publish", "publish samples/events/order-created.json --set id=fails --routes broken.yaml"),
+    ("publish", "publish samples/events/order-created.json --set id=waits --routes broken.yaml"),
+    ("dlq-list", "dlq list"),
+    ("dlq-show", "dlq show"),
+    ("dlq-redrive", "dlq redrive --dry-run"),
+    ("dlq-redrive", "dlq redrive"),
+    ("events", "events"),
+    ("events", "events --type nothing"),
+    ("event", "events fails"),
+    ("event", "events late"),
+    ("replay", "replay"),
+    ("replay", "replay --deliver --name again"),
+    ("replay", "replay --from samples/events"),
+]
+BROKEN = """
+version: 1
+handlers:
+  fails: {command: [sh, -c, "echo no >&2; exit 3"]}
+  waits: {command: [sh, -c, "exit 75"]}
+  missing: {python: "nowhere:nothing"}
+routes:
+  all:
+    pattern: {detail-type: [order.created]}
+    to: [fails, waits, missing]
+    retry: {max_attempts: 1}
+"""
+
+
+def shapes(name: str) -> tuple[Draft202012Validator, Draft202012Validator]:
+    """The validators of a command's document and of its lines."""
+    documents = {file.name: json.loads(file.read_text()) for file in SHAPES.glob("*.schema.json")}
+    registry = Registry().with_resources((n, Resource.from_contents(d)) for n, d in documents.items())
+    file = f"{name}.schema.json"
+    Draft202012Validator.check_schema(documents[file])
+    return (
+        Draft202012Validator({"$ref": file}, registry=registry),
+        Draft202012Validator({"$ref": f"{file}#/$defs/line"}, registry=registry),
+    )
+
+
+def test_output_is_as_its_schema_says(evtool: Evtool, shop: Path) -> None:
+    """What every command prints with -o json and -o jsonl fits the JSON Schema of its page."""
+    (shop / "broken.yaml").write_text(BROKEN)
+    for form in ("json", "jsonl"):
+        for name, command in OUTPUTS:
+            document, line = shapes(name)
+            ran = evtool(*command.split(), "-o", form, "--store", f"{form}.db", cwd=shop)
+            assert ran.code in (0, 1, 2), ran.err
+            if form == "json":
+                document.validate(ran.json)
+            for text in ran.out.splitlines() if form == "jsonl" else ():
+                line.validate(json.loads(text))
+
+
+def test_every_schema_is_used_and_named() -> None:
+    """Each schema of the output describes some command, and the page links to it."""
+    page = (ROOT / "docs/output.md").read_text(encoding="utf-8")
+    files = {file.name.removesuffix(".schema.json") for file in SHAPES.glob("*.schema.json")}
+
+    assert files == {name for name, _ in OUTPUTS} | {"records"}
+    assert all(f"output/{name}.schema.json" in page for name in files)
+
+
+# --- completeness ----------------------------------------------------------------------------------------------------
+
+
+def generator() -> Any:
+    """docs/generate.py as a module."""
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", generator().GENERATED)
+def test_generated_pages_are_up_to_date(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is generated from the code is what `make docs` would write now."""
+    monkeypatch.setenv("COLUMNS", "100")
+    assert (ROOT / name).read_text(encoding="utf-8") == generator().GENERATED[name]()
+
+
+def test_every_finding_code_is_documented() -> None:
+    """No code is missing because its range has no heading."""
+    from evtool.finding import CODES
+
+    page = (ROOT / "docs/findings.md").read_text(encoding="utf-8")
+    assert all(f"| {code} | {meaning} |" in page for code, meaning in CODES.items())
+
+
+def test_every_command_and_option_is_documented() -> None:
+    """Each command has a section in docs/commands.md that names all its options, each with a help text."""
+    page = (ROOT / "docs/commands.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
+    for name in COMMANDS:
+        command = cli.command(name)
+        below = getattr(command, "commands", None) or {"": command}
+        for word, each in below.items():
+            section = sections[f"evtool {name} {word}".strip()]
+            for parameter in each.params:
+                assert parameter.help, f"{name} {word} {parameter.name}"
+                assert all(flag in section for flag in parameter.opts if flag.startswith("-")), parameter.name
+
+
+def test_every_exit_code_is_documented() -> None:
+    """docs/exit-codes.md has a row for each exit code of evtool/errors.py."""
+    from evtool import errors
+
+    page = (ROOT / "docs/exit-codes.md").read_text(encoding="utf-8")
+    codes = [value for name, value in vars(errors).items() if name.startswith("EXIT_")]
+    assert all(re.search(rf"^\| {code} \|", page, re.MULTILINE) for code in codes)
+
+
+def test_every_key_of_routes_is_documented() -> None:
+    """docs/routes.md names every key that routes.yaml may have."""
+    page = (ROOT / "docs/routes.md").read_text(encoding="utf-8")
+    schema = json.loads((ROOT / "evtool/routes.schema.json").read_text())
+    keys = {key for part in [schema, *schema["$defs"].values()] for key in part.get("properties", {})}
+    assert not {key for key in keys if f"`{key}`" not in page}
+
+
+def test_every_module_has_its_place_in_the_architecture() -> None:
+    """docs/architecture.md says of each module where in the house it is."""
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    files = [str(file.relative_to(ROOT / "evtool")) for file in (ROOT / "evtool").rglob("*.py")]
+    assert not [file for file in files if f"`{file}`" not in page and not file.endswith("__init__.py")]
+
+
+def test_every_dependency_is_explained() -> None:
+    """docs/dependencies.md has a row for each dependency, with the version that is asked for and its licence."""
+    page = (ROOT / "docs/dependencies.md").read_text(encoding="utf-8")
+    project = (ROOT / "pyproject.toml").read_text()
+    wanted = re.search(r"^dependencies = \[(.*?)\]", project, re.MULTILINE | re.DOTALL)
+    assert wanted
+    required = [*re.findall(r'"(.*?)"', wanted[1]), *(ROOT / "requirements-dev.txt").read_text().split()]
+    for requirement in [*required, re.findall(r'requires = \["(.*?)"\]', project)[0]]:
+        name, version = re.fullmatch(r"([\w-]+)(.*)", requirement).groups()  # type: ignore[union-attr]
+        row = re.search(rf"^\| \[{name}\]\(.*$", page, re.MULTILINE | re.IGNORECASE)
+        assert row, name
+        assert f"`{version}`" in row[0], requirement
+        if name not in ("hatchling", "apsw"):  # one is not installed, the other says "any-OSI"
+            told = metadata(name)
+            licence = told["License-Expression"] or told["License"]
+            assert licence.partition(" ")[0] in row[0], f"{name}: {licence}"
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = HEADING.findall(re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_links_lead_somewhere(page: Path) -> None:
+    """A relative link points to a file that is there, and its anchor to a heading of it."""
+    for link in LINK.findall(page.read_text(encoding="utf-8")):
+        if "://" in link:
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
