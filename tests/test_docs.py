@@ -43,7 +43,7 @@ MARK = re.compile(r"<!-- (\w+): (.*) -->")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 VARYING = {
-    "ms": (re.compile(r"[\d,]+ ms"), "N ms"),
+    "ms": (re.compile(r"[\d,]+ ms|(?<=\"duration_ms\": )\d+"), "N ms"),
     "time": (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z|\d\d:\d\d:\d\d UTC"), "TIME"),
     "id": (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "ID"),
     "sha256": (re.compile(r"\b[0-9a-f]{64}\b"), "SHA256"),
