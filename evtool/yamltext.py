@@ -193,9 +193,11 @@ class _Reader:
             )
         if error.context:
             message += f" {error.context}"
-        if begin and _place(begin) != _place(mark):
+        if begin and mark.index >= len(self.text.rstrip()):
+            mark = begin  # what is not closed tells more than the end of the file
+        elif begin and _place(begin) != _place(mark):
             message += f" that begins at {begin.line + 1}:{begin.column + 1}"
-        self.note("EV020", message, mark.line, mark.column, hint)
+        self.note("EV020", message, min(mark.line, len(self.lines) - 1), mark.column, hint)
 
     def value(self, event: Any, depth: int) -> tuple[Any, list[Any] | None]:
         """The value that begins with an event, and the places of its parts."""
