@@ -10,6 +10,7 @@ BIN := .venv/bin
 	@$(PYTHON) -c 'import sys; sys.exit("evtool needs Python 3.11 or later; name one: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/python -m compileall -q evtool
 	@touch $@
 
 .venv/developing: .venv/installed requirements-dev.txt

@@ -6,7 +6,7 @@ import os
 from contextlib import redirect_stdout, suppress
 from pathlib import Path
 
-from evtool import cli
+from evtool import cli, parsing
 from evtool.commands import COMMANDS
 from evtool.finding import CODES
 from evtool.routes import RoutesModel
@@ -24,8 +24,8 @@ RANGES = {
 def commands() -> str:
     """The command reference: the help of every command, as it is printed."""
     parts = ["# Commands\n\nThe `--help` of every command, as evtool prints it. `make docs` writes this page.\n"]
-    for words in ("", *COMMANDS, *(f"dlq {part}" for part in cli.subcommands("dlq"))):
-        parts.append(f"## {f'evtool {words}'.strip()}\n\n```\n{_help(words)}\n```\n")
+    every = ("", *COMMANDS, *(f"dlq {part}" for part in parsing.subcommands("dlq")))
+    parts += [f"## {f'evtool {words}'.strip()}\n\n```\n{_help(words)}\n```\n" for words in every]
     return "\n".join(parts)
 
 

@@ -1,37 +1,17 @@
-"""The command line: a name from the table of commands, its options parsed, the command called.
+"""The command line: `evtool --help`, and a name from the table of commands."""
 
-The only module that knows typer. Commands declare their options by options.py; here these become typer's, and the
-options that all commands share are added.
-"""
-
-import importlib
-import inspect
 import sys
-from collections.abc import Callable, Mapping
-from types import ModuleType
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from evtool import __version__
 from evtool.commands import COMMANDS
 from evtool.exits import ending
-from evtool.options import Argument, Option
-from evtool.session import Session
 
-Run = Callable[..., int]
 HELP = {"help_option_names": ["-h", "--help"]}
 EPILOG = "Exit codes: 0 well, 1 findings, 2 usage or configuration, 3 a bug in evtool, 4 the store cannot be used."
-
-# what every command takes, by its name in Session
-COMMON: dict[str, Any] = {
-    "routes": Annotated[str | None, Option("--routes", "the project's routes.yaml", "FILE")],
-    "store": Annotated[str | None, Option("--store", "the store's file", "FILE")],
-    "quiet": Annotated[bool, Option("-q --quiet", "say only what is asked for or wrong")],
-    "verbose": Annotated[int, Option("-v --verbose", "say more")],
-    "color": Annotated[str, Option("--color", "auto, always or never; NO_COLOR is heeded", "WHEN")],
-    "output": Annotated[list[str], Option("-o", "how to tell the result: text, json, jsonl, ...", "FORMAT[=FILE]")],
-}
 
 
 def main(arguments: list[str]) -> None:
@@ -45,6 +25,9 @@ def evtool(
     version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,  # noqa: FBT002
 ) -> None:
     """The workbench for event-driven systems: validate, publish, replay."""
+    if version:
+        typer.echo(f"evtool {__version__}")
+        raise typer.Exit
 
 
 class _Commands(TyperGroup):
@@ -54,80 +37,13 @@ class _Commands(TyperGroup):
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
-        return command(cmd_name) if cmd_name in COMMANDS else None
+        if cmd_name not in COMMANDS:
+            return None
+        from evtool import parsing  # noqa: PLC0415  (what every command needs is not needed for --help)
+
+        return parsing.command(cmd_name)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         for heading in dict.fromkeys(row.heading for row in COMMANDS.values()):
             with formatter.section(heading):
                 formatter.write_dl([(name, row.summary) for name, row in COMMANDS.items() if row.heading == heading])
-
-
-def command(name: str) -> Any:
-    """A command as typer has it, by its name in the table."""
-    below = subcommands(name)
-    app = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings=HELP, no_args_is_help=bool(below))
-    for word, run in (below or {name: getattr(_module(name), name)}).items():
-        app.command(word, help=_help(run), context_settings=HELP)(_parsed(run))
-    if below:
-        app.callback(help=COMMANDS[name].summary.capitalize() + ".")(lambda: None)
-    return typer.main.get_command(app)
-
-
-def subcommands(name: str) -> Mapping[str, Run]:
-    """The subcommands of a command that has some, such as `dlq`."""
-    found: Mapping[str, Run] = getattr(_module(name), "SUBCOMMANDS", {})
-    return found
-
-
-def _module(name: str) -> ModuleType:
-    return importlib.import_module(f"evtool.commands.{name}")
-
-
-def _help(run: Run) -> str:
-    """A docstring as help: its example stands on a line of its own, as written."""
-    return inspect.cleandoc(run.__doc__ or "").replace("Example: ", "\b\nExample:\n  ")
-
-
-def _parsed(run: Run) -> Callable[..., None]:
-    """A command as a function that typer can parse arguments for: with the shared options, and without the session."""
-
-    def parsed(**values: Any) -> None:
-        shared = {name: values.pop(name) for name in COMMON}
-        session = Session(**{**shared, "output": tuple(shared["output"])})
-        raise typer.Exit(ending(lambda: run(session, **values), color=session.color))
-
-    hints = get_type_hints(run, include_extras=True)
-    own = [
-        inspect.Parameter(p.name, inspect.Parameter.KEYWORD_ONLY, default=p.default, annotation=_typer(hints[p.name]))
-        for p in list(inspect.signature(run).parameters.values())[1:]
-    ]
-    defaults = Session()._asdict() | {"output": []}
-    common = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=_typer(hint))
-        for name, hint in COMMON.items()
-    ]
-    parameters = own + common
-    parsed.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    parsed.__annotations__ = {p.name: p.annotation for p in parameters}
-    return parsed
-
-
-def _typer(hint: Any) -> Any:
-    """An annotation of options.py as typer's."""
-    kind, declared = get_args(hint)
-    complete = declared.complete
-    if isinstance(declared, Argument):
-        told: Any = typer.Argument(
-            metavar=declared.metavar, help=declared.help, autocompletion=complete, show_default=False
-        )
-    else:
-        assert isinstance(declared, Option)
-        told = typer.Option(
-            *declared.flags.split(),
-            help=declared.help,
-            metavar=declared.metavar,
-            autocompletion=complete,
-            count=kind is int and declared.metavar is None,
-            show_default=False,
-        )
-    return Annotated[kind, told]

@@ -2,9 +2,7 @@
 
 import os
 import sys
-import traceback
 from collections.abc import Callable
-from tempfile import mkstemp
 
 from evtool.errors import (
     EXIT_BUG,
@@ -14,7 +12,7 @@ from evtool.errors import (
     ConfigError,
     EvtoolError,
 )
-from evtool.reports.text import show
+from evtool.frames import show
 from evtool.screen import Screen, errors
 
 
@@ -50,6 +48,9 @@ def _told(message: str, code: int, color: str) -> int:
 
 
 def _bug(error: Exception, color: str) -> int:
+    import traceback  # noqa: PLC0415  (not worth its time until there is a bug)
+    from tempfile import mkstemp  # noqa: PLC0415
+
     try:
         handle, name = mkstemp(prefix="evtool-", suffix=".txt")  # readable by its owner only
         with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:

@@ -4,8 +4,6 @@ from collections.abc import Callable
 from typing import Annotated, NamedTuple
 
 from evtool import completion
-from evtool.errors import UsageError
-from evtool.validation import NO_SCHEMA
 
 Complete = Callable[[str], list[str]]
 
@@ -41,9 +39,3 @@ Until = Annotated[str | None, Option("--until", "before this time", "TIME")]
 NoValidate = Annotated[bool, Option("--no-validate", "let events in without holding them against schemas")]
 NoSchema = Annotated[str, Option("--no-schema", "what a type without a schema is: error, warn or ignore", "LEVEL")]
 MaxBytes = Annotated[int, Option("--max-bytes", "the longest event that is read", "N")]
-
-
-def check_no_schema(level: str) -> None:
-    """Raises UsageError if --no-schema has no meaning."""
-    if level not in NO_SCHEMA:
-        raise UsageError(f"--no-schema is one of {', '.join(NO_SCHEMA)}, not {level}")

@@ -3,12 +3,12 @@
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from shutil import get_terminal_size
 from typing import Any, NamedTuple, TextIO
 
 from evtool.harmless import harmless
 
 Segment = str | tuple[str, str]  # a text, or a text and its style in rich's words
+NARROW = 80  # columns of a terminal that does not tell
 WIDE = 500  # columns of a line in a pipe: nothing is cut that a program may look for
 
 
@@ -37,9 +37,13 @@ class Screen:
     @property
     def width(self) -> int:
         """Columns that a line may take."""
-        if self.terminal or "COLUMNS" in os.environ:
-            return get_terminal_size((80, 24)).columns
-        return WIDE
+        named = os.environ.get("COLUMNS", "")
+        if named.isdecimal() and int(named) > 0:
+            return int(named)
+        try:
+            return os.get_terminal_size(self.file.fileno()).columns or NARROW if self.terminal else WIDE
+        except (OSError, ValueError):
+            return NARROW
 
     def line(self, *segments: Segment) -> None:
         """One line, made of texts and styled texts."""

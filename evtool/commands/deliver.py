@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from evtool import delivery as deliveries
 from evtool.errors import EXIT_FINDINGS, EXIT_OK
-from evtool.options import NoSchema, NoValidate, Option, check_no_schema
+from evtool.options import NoSchema, NoValidate, Option
 from evtool.records import count_delivery, delivery_record, summed
 from evtool.report import Subject
 from evtool.road import opened, rules_of
@@ -26,7 +26,6 @@ def deliver(
 
     Example: evtool deliver -o json
     """
-    check_no_schema(no_schema)
     project = session.project()
     rules = rules_of(project, validate=not no_validate, no_schema=no_schema)
     sums: Counter[str] = Counter()

@@ -9,14 +9,15 @@ from evtool import routes as all_routes
 from evtool.completion import samples
 from evtool.delivery import deliver
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE
-from evtool.event import Event, place
+from evtool.event import Event
 from evtool.finding import Finding
+from evtool.frames import show
 from evtool.intake import accept, takers
-from evtool.options import Argument, MaxBytes, NoSchema, NoValidate, Option, Source, Type, check_no_schema
+from evtool.options import Argument, MaxBytes, NoSchema, NoValidate, Option, Source, Type
+from evtool.places import place
 from evtool.reading import MAX_BYTES, read
 from evtool.records import count, published_record, summed
 from evtool.report import Subject
-from evtool.reports.text import show
 from evtool.road import Road, opened, rules_of
 from evtool.routes import Routes
 from evtool.samples import paths_of
@@ -49,7 +50,6 @@ def publish(
 
     Example: evtool publish order-created --set detail.orderTotal=99.5
     """
-    check_no_schema(no_schema)
     project = session.project()
     wanted = paths_of(events, project)
     rules = rules_of(project, validate=not no_validate, no_schema=no_schema)
@@ -85,7 +85,7 @@ def _publish(road: Road, event: Event, *, call: bool) -> Told:
             f"stored, {kept.sha256[:16]}… came"
         )
         hint = "nothing was overwritten; give the event an id of its own"
-        return Told([], Finding("EV010", message, suggestion=hint, event_id=event.id, **place(event, "/id")))
+        return Told([], Finding("EV010", message, suggestion=hint, event_id=event.id, **place(event.origin, "/id")))
     if kept.status == "duplicate":
         return Told([published_record(store, store.event(kept.seq), kept.status, [])])
     if call:

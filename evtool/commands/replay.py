@@ -11,13 +11,13 @@ from evtool import replay as replays
 from evtool import routes as all_routes
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, UsageError
 from evtool.event import Event, identify, rfc3339
+from evtool.frames import show
 from evtool.options import Argument, OfRoute, OfSource, OfType, Option, Since, Until
 from evtool.pattern import Pattern, PatternError
 from evtool.project import Project
 from evtool.reading import MAX_BYTES, read
 from evtool.replay import Fire
 from evtool.report import Record, Subject
-from evtool.reports.text import show
 from evtool.road import opened, rules_of
 from evtool.samples import paths_of
 from evtool.screen import Screen, Segment, counted, errors

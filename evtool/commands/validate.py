@@ -7,7 +7,7 @@ from jsonschema_rs import validator_for
 
 from evtool import project as projects
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, UsageError
-from evtool.options import Argument, MaxBytes, NoSchema, Option, Source, Type, check_no_schema
+from evtool.options import Argument, MaxBytes, NoSchema, Option, Source, Type
 from evtool.progress import following
 from evtool.project import Project
 from evtool.reading import MAX_BYTES, read, total_bytes
@@ -15,7 +15,7 @@ from evtool.report import Subject
 from evtool.reports.text import Findings
 from evtool.schemas import Schemas
 from evtool.session import Session, stamp, standard_input
-from evtool.validation import Rules, judge
+from evtool.validation import judge, rules_of
 
 
 def validate(
@@ -39,12 +39,11 @@ def validate(
 
     Example: evtool validate samples/events -o text -o junit=report.xml
     """
-    check_no_schema(no_schema)
     project = _project(session, needed=not (paths and schema))
     wanted = paths or [projects.display(path) for path in project.samples] if project else paths
     if not wanted:
         raise UsageError("name events to validate, or set `samples:` in routes.yaml")
-    rules = Rules(_schemas(project, schema), no_schema)
+    rules = rules_of(_schemas(project, schema), no_schema)
     events = invalid = unread = 0
     files: set[str] = set()
     with (

@@ -1,15 +1,14 @@
 """The junit report: one test case per event, failed by its findings, for every CI that reads JUnit's XML."""
 
 import re
-import tempfile
 from collections.abc import Mapping
+from html import escape  # that of xml.sax imports all of urllib
 from typing import Any, TextIO
-from xml.sax.saxutils import escape, quoteattr
 
 from evtool.report import Record, Subject
 from evtool.validation import Verdict
 
-NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, production Char
+NOT_XML = r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"  # XML 1.0, production Char
 SPOOL = 1024 * 1024  # bytes of cases kept in memory before they go to a temporary file
 
 
@@ -17,6 +16,8 @@ class Junit:
     """A test suite whose counts come first: the cases wait in a temporary file until they are counted."""
 
     def __init__(self, subject: Subject, file: TextIO, color: str):  # noqa: ARG002  (the contract of all kinds)
+        import tempfile  # noqa: PLC0415  (for this report only)
+
         self._subject, self._file = subject, file
         self._cases = tempfile.SpooledTemporaryFile(SPOOL, mode="w+", encoding="utf-8")  # noqa: SIM115
         self._tests = self._failures = 0
@@ -36,9 +37,7 @@ class Junit:
         self._failures += 1
         told = "\n".join(f"{f.file}:{f.line}:{f.column}: {f.code} {f.message}" for f in errors)
         first = f"{errors[0].code} {errors[0].message}"
-        failure = (
-            f"<failure type={_attribute(errors[0].code)} message={_attribute(first)}>{escape(_xml(told))}</failure>"
-        )
+        failure = f"<failure type={_attribute(errors[0].code)} message={_attribute(first)}>{_xml(told)}</failure>"
         self._cases.write(f"  <testcase {attributes}>{failure}</testcase>\n")
 
     def end(self, tail: Mapping[str, Any]) -> None:  # noqa: ARG002  (the counts are of cases)
@@ -54,9 +53,9 @@ class Junit:
 
 
 def _xml(text: str) -> str:
-    """The text with what XML cannot hold spelled out."""
-    return NOT_XML.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+    """The text as XML has it, with what XML cannot hold spelled out."""
+    return escape(re.sub(NOT_XML, lambda match: match[0].encode("unicode_escape").decode("ascii"), text))
 
 
 def _attribute(text: str) -> str:
-    return quoteattr(_xml(text))
+    return '"' + _xml(text).replace("\n", "&#10;").replace("\t", "&#9;").replace("\r", "&#13;") + '"'
