@@ -201,29 +201,31 @@ def _json(stream: io.BufferedIOBase, file: str, max_bytes: int) -> Iterator[Piec
 
 
 def _any(stream: io.BufferedIOBase, file: str, max_bytes: int) -> Iterator[Piece | Finding]:
-    """An array, JSON Lines, or one value, as the first two lines look. They are lines if one holds a value, or if the
-    second begins another; a first line that is too long to judge is one of them."""
-    ahead = b""
+    """An array, JSON Lines, or one value, as the first two lines that are not blank look.
+
+    It is JSON Lines when the first of them holds a value; and when the second begins an object at its very begin, which
+    a value over several lines hardly has there, unless all of it together is a value.
+    """
+    ahead = bytearray()
 
     def line() -> bytes:
         """The next line that is not blank, as far as it may be kept."""
-        nonlocal ahead
         while len(ahead) <= 2 * max_bytes and (text := stream.readline(max_bytes + len(b"\r\n"))):
-            ahead += text
-            if text := text.removeprefix(_BOM).strip(_BLANK):
-                return text
+            ahead.extend(text)
+            if text.removeprefix(_BOM).strip(_BLANK):
+                return text.removeprefix(_BOM)
         return b""
 
-    first = line()
-    if not first:
-        return
-    if first.startswith(b"[") and _is_utf8(ahead):
+    first = line().strip(_BLANK)
+    form = _json
+    if first.startswith(b"[") and _is_utf8(first):
         form = _array
-    elif len(first) > max_bytes or _parses(first) or line().startswith(b"{"):
+    elif not first or len(first) > max_bytes or _parses(first):
         form = _lines
-    else:
-        form = _json
-    yield from form(io.BufferedReader(_Source(stream.read1, ahead=ahead), _CHUNK), file, max_bytes)
+    elif line().startswith(b"{"):
+        ahead.extend(stream.read(max_bytes))
+        form = _json if _parses(bytes(ahead)) else _lines
+    yield from form(io.BufferedReader(_Source(stream.read1, ahead=bytes(ahead)), _CHUNK), file, max_bytes)
 
 
 @contextmanager

@@ -1,0 +1,338 @@
+"""Event texts out of files, folders and streams: each with its place, and nothing that is bad ends the others."""
+
+import gzip
+import io
+import os
+import random
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from evtool.finding import Finding
+from evtool.reading import Piece, read, total_bytes
+
+MIB = 1 << 20
+
+
+def told(*paths: str | Path, stdin: bytes = b"", max_bytes: int = 100) -> list[str]:
+    """Each piece as "file:line:column text", each finding as "file:line:column code"."""
+    return [
+        f"{Path(found.file or '').name}:{found.line}:{found.column} "
+        + (found.raw.decode(errors="replace") if isinstance(found, Piece) else found.code)
+        for found in read([str(path) for path in paths], stdin=io.BytesIO(stdin), max_bytes=max_bytes)
+    ]
+
+
+def finding(path: str | Path, *, stdin: bytes = b"") -> Finding:
+    """The one thing that reading a path tells."""
+    (found,) = read([str(path)], stdin=io.BytesIO(stdin), max_bytes=100)
+    assert isinstance(found, Finding)
+    return found
+
+
+LINES = b'{"a": 1}\r\n\n \t\r\n  {"b": "\xe2\x80\xa8\x0b\x85"}\n{bad\n{"c": 3}'
+LINE_PIECES = ['1:1 {"a": 1}', '4:3 {"b": "\u2028\x0b\ufffd"}', "5:1 {bad", '6:1 {"c": 3}']
+
+
+@pytest.mark.parametrize("pack", [lambda raw: raw, gzip.compress], ids=["plain", "gzip"])
+@pytest.mark.parametrize(
+    ("name", "raw", "pieces"),
+    [
+        ("x.json", b'{"a":\n 1}\n', ['1:1 {"a":\n 1}']),
+        ("x.json", b'\xef\xbb\xbf\n\r\n  {"a": 1} \n\n', ['3:3 {"a": 1}']),
+        ("x.json", b'\n[{"a": 1},\n "b"]', ['2:2 {"a": 1}', '3:2 "b"']),
+        ("x.json", b"[]", []),
+        ("x.json", b"", ["1:1 "]),
+        ("x.json", b"{bad", ["1:1 {bad"]),
+        ("x.JSON", b"[1,\n2", ["1:2 1", "2:2 EV002"]),
+        ("x.jsonl", LINES, LINE_PIECES),
+        ("x.ndjson", LINES + b"\n", LINE_PIECES),
+        ("x.jsonl", b"\xef\xbb\xbf 1\n2\n", ["1:2 1", "2:1 2"]),
+        ("x.jsonl", b"", []),
+        ("x.jsonl", b"\n\n\r\n", []),
+    ],
+)
+def test_reads_files_by_their_endings(
+    tmp_path: Path, name: str, raw: bytes, pieces: list[str], pack: Callable[[bytes], bytes]
+) -> None:
+    """A JSON file gives its value or the elements of its array, JSON Lines a piece a line, packed or not."""
+    file = tmp_path / (name if pack(b"") == b"" else f"{name}.gz")
+    file.write_bytes(pack(raw))
+
+    assert told(file) == [f"{file.name}:{piece}" for piece in pieces]
+
+
+@pytest.mark.parametrize(
+    ("raw", "pieces"),
+    [
+        (b"", []),
+        (b"\n\n", []),
+        (b"\n" * 500 + b"{}\n[]", ["501:1 {}", "502:1 []"]),
+        (b'{"a": 1}', ['1:1 {"a": 1}']),
+        (b'{\n  "a": 1\n}\n', ['1:1 {\n  "a": 1\n}']),
+        (b'{"a":\n1}', ['1:1 {"a":\n1}']),
+        (b'\n{"a": 1}\n\n{"b": 2}\n', ['2:1 {"a": 1}', '4:1 {"b": 2}']),
+        (b'{"Entries": [\n  {"a": 1}\n]}', ['1:1 {"Entries": [\n  {"a": 1}\n]}']),
+        (b'{"Entries": [\n{"a": 1}\n]}', ['1:1 {"Entries": [\n{"a": 1}\n]}']),
+        (b'{"Entries": [\n  {"a" 1}\n]}', ['1:1 {"Entries": [\n  {"a" 1}\n]}']),
+        (b'{"cut": [\n{"a": 1}\n{"b": 2}\n', ['1:1 {"cut": [', '2:1 {"a": 1}', '3:1 {"b": 2}']),
+        (b'{bad\n{"b": 2}\n', ["1:1 {bad", '2:1 {"b": 2}']),
+        (b'{"a": 1}\n{bad\n', ['1:1 {"a": 1}', "2:1 {bad"]),
+        (b'\xef\xbb\xbf\n [{"a": 1},\n2]', ['2:3 {"a": 1}', "3:1 2"]),
+        (b"[{},\n", ["1:2 {}", "2:1 EV002"]),
+        (b"x" * 500 + b"\n{}\n", ["1:1 EV008", "2:1 {}"]),
+        (b'{"a":\n' + b" " * 500 + b"1}", ["1:1 EV008"]),
+        (b"\xff\xfe{\0}\0", ["1:1 \ufffd\ufffd{\0}\0"]),
+    ],
+)
+def test_takes_streams_by_what_they_hold(tmp_path: Path, raw: bytes, pieces: list[str]) -> None:
+    """Standard input, and a file with another ending, is one value, an array or JSON Lines, as it looks."""
+    other = tmp_path / "events.txt"
+    other.write_bytes(raw)
+
+    assert told("-", stdin=raw) == [f"<stdin>:{piece}" for piece in pieces]
+    assert told(other) == [f"events.txt:{piece}" for piece in pieces]
+
+
+def test_lines_come_as_soon_as_they_are_written() -> None:
+    """A line of a stream that goes on is given before the next one is there."""
+    out, into = os.pipe()
+    with open(out, "rb") as stdin, open(into, "wb", buffering=0) as writer:  # noqa: PTH123
+        pieces = read(["-"], stdin=stdin)
+        for number in range(3):
+            writer.write(b'{"n": %d}\n' % number)
+            piece = next(pieces)
+            assert isinstance(piece, Piece)
+            assert piece.raw == b'{"n": %d}' % number
+
+
+def test_reads_folders_in_order(tmp_path: Path) -> None:
+    """A folder gives its event files and those in its folders, by name; others and hidden ones are left out."""
+    for name in ("b.json", "a/z.jsonl", "a/b/c.ndjson", "C.JSON", "d.json.gz", ".hidden.json", ".git/x.json", "e.yaml"):
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(gzip.compress(b"0") if name.endswith(".gz") else b"0")
+
+    found = [told_of.file or "" for told_of in read([str(tmp_path)], stdin=io.BytesIO())]
+
+    assert [Path(file).relative_to(tmp_path).as_posix() for file in found] == [
+        "C.JSON",
+        "a/b/c.ndjson",
+        "a/z.jsonl",
+        "b.json",
+        "d.json.gz",
+    ]
+
+
+def test_names_files_of_this_folder_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files below the current folder are named as a person would name them."""
+    (tmp_path / "x.json").write_bytes(b"1")
+    monkeypatch.chdir(tmp_path)
+
+    assert [piece.file for piece in read([".", "x.json"], stdin=io.BytesIO())] == ["x.json", "x.json"]
+
+
+def test_what_cannot_be_read_does_not_end_the_others(tmp_path: Path) -> None:
+    """Each bad file is one finding, and all good ones around it are read."""
+    good = tmp_path / "good.json"
+    good.write_bytes(b"1")
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "nowhere.json").symlink_to("missing")
+    (tmp_path / "itself.json").symlink_to("itself.json")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "up").symlink_to(tmp_path)
+    (tmp_path / "folder" / "z.json").write_bytes(b"2")
+    (tmp_path / "cut.json.gz").write_bytes(gzip.compress(b'{"a": 1}')[:-5])
+    (tmp_path / "no.jsonl.gz").write_bytes(b"no gzip")
+    packed = bytearray(gzip.compress(random.Random(6).randbytes(500)))
+    packed[200] ^= 1
+    (tmp_path / "damaged.json.gz").write_bytes(packed)
+
+    assert told(tmp_path, "missing.json", "/dev/null", "a\0b", "", good) == [
+        "cut.json.gz:None:None EV001",
+        "damaged.json.gz:None:None EV001",
+        "up:None:None EV001",
+        "z.json:1:1 2",
+        "good.json:1:1 1",
+        "itself.json:None:None EV001",
+        "no.jsonl.gz:None:None EV001",
+        "nowhere.json:None:None EV001",
+        "pipe.json:None:None EV001",
+        "missing.json:None:None EV001",
+        "null:None:None EV001",
+        "a\0b:None:None EV001",
+        ":None:None EV001",
+        "good.json:1:1 1",
+    ]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
+def test_a_file_without_permission_is_told(tmp_path: Path) -> None:
+    """A file that may not be read says so."""
+    file = tmp_path / "x.json"
+    file.write_bytes(b"1")
+    file.chmod(0)
+
+    assert "Permission denied" in finding(file).message
+
+
+def test_names_that_are_not_utf8_are_shown_with_escapes(tmp_path: Path) -> None:
+    """Any file name is read and can be printed."""
+    (tmp_path / os.fsdecode(b"n\xff.json")).write_bytes(b"1")
+
+    assert told(tmp_path) == ["n\\xff.json:1:1 1"]
+
+
+def test_what_was_read_of_a_cut_off_file_is_kept(tmp_path: Path) -> None:
+    """The lines before the place where a compressed file is cut off are given."""
+    raw = b"".join(b'{"n": %d}\n' % random.Random(n).getrandbits(64) for n in range(20_000))
+    (tmp_path / "x.jsonl.gz").write_bytes(gzip.compress(raw)[:-20_000])
+
+    found = told(tmp_path / "x.jsonl.gz")
+
+    assert len(found) > 10_000
+    assert found[-1] == "x.jsonl.gz:None:None EV001"
+
+
+def test_a_packed_file_may_have_several_parts(tmp_path: Path) -> None:
+    """Files that were packed one by one and joined are read to their end."""
+    (tmp_path / "x.jsonl.gz").write_bytes(gzip.compress(b"1\n") + gzip.compress(b"2\n"))
+
+    assert told(tmp_path) == ["x.jsonl.gz:1:1 1", "x.jsonl.gz:2:1 2"]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b""], ids=["lf", "crlf", "none"])
+@pytest.mark.parametrize("size", [98, 99, 100, 101, 102, 103, 5000])
+def test_lines_that_are_too_long_are_passed_over(tmp_path: Path, size: int, end: bytes) -> None:
+    """A line of the limit is taken, a longer one told once, and the next is read."""
+    file = tmp_path / "x.jsonl"
+    file.write_bytes(b"1\n" + b"x" * size + end + (b"2" if end else b""))
+
+    middle = "x.jsonl:2:1 " + ("x" * size if size <= 100 else "EV008")
+    assert told(file) == ["x.jsonl:1:1 1", middle, *(["x.jsonl:3:1 2"] if end else [])]
+
+
+def test_values_that_are_too_long_are_told(tmp_path: Path) -> None:
+    """A JSON file of more than the limit is told, as an element of an array is, without what is around the value."""
+    file = tmp_path / "x.json"
+    for raw, outcome in [
+        (b'"' + b"x" * 98 + b'"', "1:1 " + '"' + "x" * 98 + '"'),
+        (b"\n " + b"1" * 100 + b"\n" * 60_000, "2:2 " + "1" * 100),
+        (b"1" * 101, "1:1 EV008"),
+        (b"{}" + b" " * 200_000 + b"{}", "1:1 EV008"),
+        (b"[" + b"1" * 101 + b"]", "1:2 EV008"),
+    ]:
+        file.write_bytes(raw)
+        assert told(file) == [f"x.json:{outcome}"]
+
+
+def test_json_lines_in_a_json_file_are_told(tmp_path: Path) -> None:
+    """A long .json file with one event a line says what to name it."""
+    file = tmp_path / "x.json"
+    file.write_bytes(b'{"a": 1}\n' * 50_000)
+
+    found = finding(file)
+
+    assert (found.code, found.line) == ("EV002", 2)
+    assert ".jsonl" in (found.suggestion or "")
+
+
+def test_a_file_in_utf16_is_told_once(tmp_path: Path) -> None:
+    """Text in another encoding is one piece, which will say so, not one for each of its lines."""
+    for name in ("x.jsonl", "y.json"):
+        for encoding in ("utf-16", "utf-16-le", "utf-32-be"):
+            (tmp_path / name).write_bytes('[{"a": 1},\n{"b": 2}]\n'.encode(encoding))
+            assert len(told(tmp_path / name, max_bytes=1000)) == 1
+
+
+class Endless(io.BytesIO):
+    """A stream that gives the same bytes again and again."""
+
+    def __init__(self, again: bytes, times: int):
+        super().__init__()
+        self.parts = iter([again] * times)
+
+    def read1(self, _: int | None = -1, /) -> bytes:
+        """The next part."""
+        return next(self.parts, b"")
+
+
+@pytest.mark.parametrize(
+    ("again", "count"),
+    [
+        (b'{"a": "%s"}\n' % (b"x" * 3980) * 15, 3000),
+        ((b" " * 599 + b"\n") * 100, 0),
+        (b"x" * 60_000, 1),
+        (b" " * 60_000, 1),
+    ],
+    ids=["lines", "blank lines", "one line", "blanks"],
+)
+def test_memory_stays_flat(again: bytes, count: int) -> None:
+    """Twelve megabytes go through in the size of a few events."""
+    tracemalloc.start()
+    try:
+        found = sum(1 for _ in read(["-"], stdin=Endless(again, 200), max_bytes=MIB // 4))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert found == count
+    assert peak < 3 * MIB
+
+
+def test_a_bomb_does_not_go_off(tmp_path: Path) -> None:
+    """A small file that unpacks to a lot takes no more memory than an event may."""
+    (tmp_path / "x.json.gz").write_bytes(gzip.compress(b"[" + b'"' + b"x" * 50 * MIB))
+    (tmp_path / "y.json.gz").write_bytes(gzip.compress(b'"' + b"x" * 50 * MIB))
+    (tmp_path / "z.jsonl.gz").write_bytes(gzip.compress(b" " * 50 * MIB + b"1"))
+    tracemalloc.start()
+    try:
+        found = told(tmp_path, max_bytes=MIB)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert [text.split()[-1] for text in found] == ["EV002", "EV008", "EV008"]
+    assert peak < 6 * MIB
+
+
+def test_progress_adds_up(tmp_path: Path) -> None:
+    """What is told while reading sums up to what was announced: the bytes of the files as they are stored."""
+    (tmp_path / "a.json").write_bytes(b"[1, 2]" + b" " * 100_000)
+    (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(random.Random(7).randbytes(200_000).hex().encode()))
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "d.jsonl").write_bytes(b"1\n" * 200_000)
+    steps: list[int] = []
+
+    for _ in read([str(tmp_path), "missing"], stdin=io.BytesIO(), on_bytes=steps.append):
+        pass
+
+    assert (
+        sum(steps)
+        == total_bytes([str(tmp_path), "missing"])
+        == sum(file.stat().st_size for file in tmp_path.rglob("*.*"))
+    )
+    assert len([step for step in steps if step]) > 5
+    assert total_bytes([str(tmp_path), "-"]) is None
+
+
+class Failing(io.BytesIO):
+    """A stream that gives one line and then fails."""
+
+    def read1(self, size: int | None = -1, /) -> bytes:
+        """The line, then an error of the system."""
+        if line := super().read1(size):
+            return line
+        raise OSError(5, "Input/output error")
+
+
+def test_a_stream_that_fails_is_told() -> None:
+    """What came before a stream failed is given, then the reason."""
+    first, second = read(["-"], stdin=Failing(b'{"a": 1}\n'))
+
+    assert isinstance(first, Piece)
+    assert isinstance(second, Finding)
+    assert (second.file, second.code) == ("<stdin>", "EV001")
+    assert "Input/output error" in second.message
