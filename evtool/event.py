@@ -6,26 +6,22 @@ around the exact text of their payload: number forms survive.
 """
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from evtool.finding import Finding, did_you_mean
-from evtool.jsontext import JsonProblem, Span, parse, positions, source_line
+from evtool.jsontext import JsonProblem, parse
+from evtool.places import Origin, place, problem
 from evtool.reading import Piece
 
 ACCOUNT = "000000000000"  # for events that come without an envelope of their own
 REGION = "us-east-1"
 BARE_SOURCE = "evtool"  # the source of a bare payload when none is named
+YEAR_10000 = 253_402_300_800  # in seconds since 1970; no time is written with five digits for its year
 
 NOT_AN_EVENT = "this is not an event: it has no envelope (detail-type, or CloudEvents' specversion and type)"
-
-
-class Origin(NamedTuple):
-    """Where an event's text came from, and how pointers into its document become pointers into that text."""
-
-    piece: Piece
-    roots: tuple[tuple[str, str], ...] = (("", ""),)  # (prefix in the document, prefix in the piece), longest first
 
 
 class Event(NamedTuple):
@@ -104,38 +100,6 @@ def replayed(raw: bytes, document: Mapping[str, Any], name: str) -> bytes:
     return raw if key in document else with_member(raw, key, name)
 
 
-def place(event_or_origin: "Event | Origin | None", pointer: str, *, key: bool = False) -> dict[str, Any]:
-    """Where a pointer into the document stands in the file: the place fields of a Finding.
-
-    Something that is not there (a missing property, a value inside a PutEvents string) is placed at the nearest thing
-    around it that is.
-    """
-    origin = event_or_origin.origin if isinstance(event_or_origin, Event) else event_or_origin
-    if origin is None:
-        return {"pointer": pointer}
-    inner = _inside(origin, pointer)
-    spans = positions(origin.piece.raw)
-    exact = inner in spans
-    while inner not in spans:
-        inner = inner.rpartition("/")[0]
-    return {"pointer": pointer, **located(origin.piece, spans[inner], key=key and exact)}
-
-
-def located(piece: Piece, span: Span, *, key: bool = False) -> dict[str, Any]:
-    """A span of a piece as the place fields of a Finding."""
-    use_key = key and span.key_line > 0
-    line, column, width = (
-        (span.key_line, span.key_column, span.key_width) if use_key else (span.line, span.column, span.width)
-    )
-    return {**_in_file(piece, line, column), "width": width}
-
-
-def problem(piece: Piece, error: JsonProblem) -> Finding:
-    """A JSON problem in a piece as a finding in its file."""
-    where = _in_file(piece, error.line, error.column)
-    return Finding(error.code, error.message, suggestion=error.hint, **where)
-
-
 def events_of(
     piece: Piece,
     stamp: Stamp,
@@ -148,6 +112,7 @@ def events_of(
 
     `type` and `source` are given to a bare payload; an envelope keeps its own.
     """
+    piece = piece._replace(raw=piece.raw.removeprefix(BOM_UTF8))  # it must not end up in the middle of an envelope
     try:
         document = parse(piece.raw, max_depth=max_depth)
     except JsonProblem as error:
@@ -203,9 +168,14 @@ def _entry(piece: Piece, entry: Any, base: str, stamp: Stamp) -> Event | Finding
     for key in ("Source", "DetailType"):
         if not isinstance(entry.get(key), str):
             return _bad_member(Origin(piece), entry, base, key)
-    detail = entry.get("Detail", {})
+    resources, time, detail = entry.get("Resources") or [], entry.get("Time"), entry.get("Detail", {})
+    if not isinstance(resources, list) or not all(isinstance(each, str) for each in resources):
+        return _bad_member(Origin(piece), entry, base, "Resources", wanted="a list of texts")
+    if isinstance(time, int | float) and not isinstance(time, bool) and 0 <= time < YEAR_10000:
+        time = rfc3339(round(time * 1000))
     try:
-        text = detail.encode() if isinstance(detail, str) else json.dumps(detail, ensure_ascii=False).encode()
+        text = (detail if isinstance(detail, str) else json.dumps(detail, ensure_ascii=False)).encode()
+        text = text.removeprefix(BOM_UTF8)
         parse(text)
     except JsonProblem as error:
         message = f"Detail is not well-formed JSON: {error.message} (line {error.line}, column {error.column} of it)"
@@ -215,8 +185,8 @@ def _entry(piece: Piece, entry: Any, base: str, stamp: Stamp) -> Event | Finding
         type=entry["DetailType"],
         source=entry["Source"],
         id=stamp.new_id(),
-        time=entry["Time"] if isinstance(entry.get("Time"), str) else stamp.now(),
-        resources=[r for r in entry.get("Resources") or () if isinstance(r, str)],
+        time=stamp.now() if time is None else time,
+        resources=resources,
     )
     return _identify(raw, parse(raw, max_depth=1000), origin, identified=False)
 
@@ -237,7 +207,7 @@ def _identify(
         return _bad_member(origin, document, "", "detail", wanted="a JSON object")
     time = document.get("time")
     if time is not None and not _is_time(time):
-        message = f"time is not an RFC 3339 time such as 2026-11-23T10:00:00Z: {json.dumps(time)}"
+        message = f"time is not an RFC 3339 time such as 2026-11-23T10:00:00Z: {json.dumps(time)[:60]}"
         return Finding("EV108", message, **place(origin, "/time"))
     return Event(document["id"], document[kind], document["source"], time, raw, document, payload, origin, identified)
 
@@ -268,20 +238,3 @@ def _is_time(value: object) -> bool:
 def _kind(value: object) -> str:
     names = {dict: "an object", list: "an array", str: "a text", bool: "a boolean", type(None): "null"}
     return "an empty text" if value == "" else names.get(type(value), "a number")
-
-
-def _inside(origin: Origin, pointer: str) -> str:
-    for outer, inner in origin.roots:
-        if pointer == outer or pointer.startswith(outer + "/"):
-            return inner + pointer[len(outer) :]
-    return ""
-
-
-def _in_file(piece: Piece, line: int, column: int) -> dict[str, Any]:
-    """A line and column inside a piece as a place in its file."""
-    return {
-        "file": piece.file,
-        "line": piece.line + line - 1,
-        "column": column + piece.column - 1 if line == 1 else column,
-        "excerpt": " " * (piece.column - 1 if line == 1 else 0) + source_line(piece.raw, line),
-    }

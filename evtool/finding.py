@@ -44,8 +44,8 @@ class Finding(NamedTuple):
     """One thing found wrong.
 
     `line` and `column` count from 1, columns in characters. `pointer` is a JSON Pointer (RFC 6901)
-    into the document. `excerpt` is the source line and `width` how much of it to underline; both
-    serve the text form only.
+    into the document. `excerpt` is the source line, or the part of it that begins in the column
+    `excerpt_start`, and `width` how much of it to underline; they serve the text form only.
     """
 
     code: str
@@ -61,6 +61,7 @@ class Finding(NamedTuple):
     suggestion: str | None = None
     excerpt: str | None = None
     width: int = 1
+    excerpt_start: int = 1
 
     def as_dict(self) -> dict[str, str | int | None]:
         """The finding as machines read it: every key always there, `None` where it has no value."""

@@ -1,6 +1,7 @@
 """What a schema violation means, in a sentence for a person, with its code and a hint."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -10,6 +11,8 @@ from jsonschema_rs import ValidationErrorKind as Kind
 from evtool.finding import did_you_mean
 
 SHOWN = 60  # characters of a value that a message shows
+_MEANT = re.compile(r"true|false|-?(?:0|[1-9][0-9]{0,300})(?:\.[0-9]{1,300})?")  # what may stand in quotes by mistake
+HINTED = 100  # names that a hint is sought for: nobody misspells more
 
 
 class Violation(NamedTuple):
@@ -31,17 +34,24 @@ def violations(error: ValidationError, schema: Mapping[str, Any]) -> Iterator[Vi
     value: Any = error.instance
     match error.kind:
         case Kind.Required(property=name):
-            stray = [key for key in value if key not in schema.get("properties", {})]
+            stray = [key for key in value if key not in schema.get("properties", {})][:HINTED]
             meant = next((key for key in stray if did_you_mean(name, [key])), None)
             hint = f'"{meant}" looks like it' if meant else None
             yield Violation("EV102", path, f"has no {_text(name)}, which is required", hint)
         case Kind.AdditionalProperties(unexpected=names) | Kind.UnevaluatedProperties(unexpected=names):
             absent = [key for key in schema.get("properties", {}) if key not in value]
-            for name in names:
-                hint = did_you_mean(name, absent) or did_you_mean(name, schema.get("properties", {}))
+            for number, name in enumerate(names):
+                known = (absent, schema.get("properties", {})) if number < HINTED else ()
+                hint = next(filter(None, (did_you_mean(name, keys) for keys in known)), None)
                 yield Violation("EV103", (*path, name), "is not allowed here", hint, at_key=True)
-        case Kind.FalseSchema() if path:
+        case Kind.FalseSchema():
             yield Violation("EV103", path, "is not allowed here", at_key=True)
+        case Kind.UnevaluatedItems(unexpected=indices):
+            for index in indices:
+                yield Violation("EV103", (*path, index), "is not allowed here")
+        case Kind.AdditionalItems(limit=limit):
+            for index in range(limit, len(value)):
+                yield Violation("EV103", (*path, index), "is not allowed here")
         case Kind.Type(types=types):
             wanted = " or ".join(str(t) for t in types)
             yield Violation(
@@ -64,10 +74,20 @@ def violations(error: ValidationError, schema: Mapping[str, Any]) -> Iterator[Vi
             yield Violation("EV109", path, "matches none of the forms that the schema allows", _nearest(branches))
         case Kind.OneOfMultipleValid():
             yield Violation("EV109", path, "matches more than one of the forms of which the schema allows exactly one")
+        case Kind.Not(schema=excluded):
+            yield Violation("EV109", path, f"has the form that the schema excludes: {_text(excluded)}")
+        case Kind.UniqueItems():
+            yield Violation("EV109", path, "has an element twice")
+        case Kind.Contains():
+            yield Violation("EV109", path, "has too few or too many elements of the form that the schema asks for")
+        case Kind.PropertyNames(error=inner):
+            for found in violations(inner, {}):
+                named = (*path, str(inner.instance))
+                yield Violation(found.code, named, f"as a key {found.message}", found.suggestion, at_key=True)
         case kind if (bound := _bound(kind)) is not None:
             yield Violation("EV106", path, f"{bound}, got {_text(value)}")
         case _:
-            yield Violation("EV109", path, f"does not hold: {_short(error.message)}")
+            yield Violation("EV109", path, f"does not hold: {short(error.message)}")
 
 
 def _bound(kind: Kind) -> str | None:
@@ -103,19 +123,16 @@ def _nearest(branches: list[list[ValidationError]]) -> str | None:
     errors = min((branch for branch in branches if branch), key=len, default=None)
     if errors is None:
         return None
-    first = errors[0]
-    at = "".join(f".{step}" for step in first.instance_path)
-    return f"the nearest form fails with: {_short(first.message)}" + (f" at {at.lstrip('.')}" if at else "")
+    path = ".".join(str(step) for step in errors[0].instance_path)
+    first = next(violations(errors[0], {}))
+    hint = f"; {first.suggestion}" if first.suggestion else ""
+    return f"the nearest form: {path} {first.message}{hint}" if path else f"the nearest form: it {first.message}{hint}"
 
 
 def _unquote(value: Any, types: list[str]) -> str | None:
-    if isinstance(value, str) and {"number", "integer", "boolean"} & set(types):
-        try:
-            if not isinstance(json.loads(value), int | float):
-                return None
-        except ValueError:
-            return None
-        return "remove the quotes"
+    if isinstance(value, str) and _MEANT.fullmatch(value):
+        meant = "boolean" if value in ("true", "false") else "integer" if value.lstrip("-").isdigit() else "number"
+        return "remove the quotes" if meant in types or (meant == "integer" and "number" in types) else None
     if isinstance(value, int | float) and not isinstance(value, bool) and "string" in types:
         return "put it in quotes"
     return None
@@ -127,8 +144,9 @@ def _kind(value: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    return _short(json.dumps(value, ensure_ascii=False))
+    return short(json.dumps(value, ensure_ascii=False))
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+def short(text: str, width: int = SHOWN) -> str:
+    """A text with no more than `width` characters."""
+    return text if len(text) <= width else text[: width - 1] + "…"
