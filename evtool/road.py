@@ -10,7 +10,7 @@ from typing import NamedTuple
 from evtool import routes as all_routes
 from evtool import validation
 from evtool.delivery import Handlers, World
-from evtool.project import Project
+from evtool.project import Project, display
 from evtool.routes import Routes
 from evtool.schemas import Schemas
 from evtool.session import Session, now_ms
@@ -39,5 +39,8 @@ def opened(session: Session, project: Project, rules: Rules) -> Iterator[Road]:
     """Opens the road and closes it: the store, and the handlers that were kept warm."""
     routes = all_routes.of_project(project)
     world = World(now_ms, SystemRandom(), f"{os.getpid()}-{uuid.uuid4().hex[:8]}", rules)
-    with Store(session.store_file(project)) as store, Handlers(routes) as handlers:
+    file = session.store_file(project)
+    if session.verbose:
+        session.note(f"routes: {project.shown}, store: {display(file)}")
+    with Store(file) as store, Handlers(routes) as handlers:
         yield Road(project, routes, store, handlers, world)

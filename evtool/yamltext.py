@@ -20,7 +20,8 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # without libyaml 
 _BOM = "\ufeff"
 _SAVE = "save the file as UTF-8"
 _COLUMNS = 1 << 23  # more than a line can have: a place is line * _COLUMNS + column, both from 0
-_SUSPECT = re.compile("[^\t\n\r -~\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# compiled only for what is not plain: that takes longer than to read a small file
+_SUSPECT = "[^\t\n\r -~\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LINE_END = re.compile("\r\n?|\n")
 
@@ -105,6 +106,11 @@ def _place(mark: Any) -> int:
     return int(mark.line) * _COLUMNS + int(mark.column)
 
 
+def _is_plain(text: str) -> bool:
+    """Whether a text has nothing but visible ASCII characters, tabs and line ends."""
+    return text.isascii() and text.translate(dict.fromkeys(map(ord, "\t\n\r"))).isprintable()
+
+
 class _Reader:
     """Makes the value of a YAML text of the events of its parser, and notes what is wrong on the way.
 
@@ -148,7 +154,7 @@ class _Reader:
             message = f"the byte 0x{raw[error.start]:02x} is not UTF-8 here"
             self.note("EV004", message, len(before) - 1, len(before[-1]), _SAVE)
             raise self.refusal() from None
-        if suspect := _SUSPECT.search(self.text):
+        if not _is_plain(self.text) and (suspect := re.search(_SUSPECT, self.text)):
             before = _LINE_END.split(self.text[: suspect.start()])
             code = ord(suspect[0])
             message = f"the character U+{code:04X} cannot stand in YAML as it is"
