@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TextIO
 
 from evtool.errors import (
     EXIT_BUG,
@@ -12,38 +13,49 @@ from evtool.errors import (
     ConfigError,
     EvtoolError,
 )
+from evtool.finding import Finding
 from evtool.frames import show
 from evtool.screen import Screen, errors
 
 
 def ending(work: Callable[[], int], *, color: str = "auto") -> int:
     """Does the work and returns the exit code; whatever goes wrong is told on standard error."""
+    _open_standard_streams()
     try:
         code = work()
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
     except ConfigError as error:
-        screen = Screen(errors(), color=color)
-        for finding in error.findings:
-            show(screen, finding)
-        return _told(str(error), error.exit_code, color)
+        return _told(str(error), error.exit_code, color, error.findings)
     except EvtoolError as error:
         return _told(str(error), error.exit_code, color)
     except KeyboardInterrupt:
         return _told("interrupted", EXIT_INTERRUPTED, color)
     except BrokenPipeError:
-        _discard_output()
+        _discard(sys.stdout, sys.stderr)
         return EXIT_OUTPUT_CLOSED
     except OSError as error:
-        _discard_output()
+        _discard(sys.stdout)
         return _told(f"cannot read or write: {error}", EXIT_STORE, color)
     except Exception as error:  # noqa: BLE001  (whatever it is, it is told in one line)
         return _bug(error, color)
     return code
 
 
-def _told(message: str, code: int, color: str) -> int:
-    Screen(errors(), color=color).line(("evtool: ", "bold"), message)
+def _open_standard_streams() -> None:
+    """What the caller has closed leads to nowhere, so that no file is opened in its place and written to by mistake."""
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: PTH123, SIM115
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+
+
+def _told(message: str, code: int, color: str, findings: Sequence[Finding] = ()) -> int:
+    try:
+        screen = Screen(errors(), color=color)
+        for finding in findings:
+            show(screen, finding)
+        screen.line(("evtool: ", "bold"), message)
+    except OSError:  # standard error is closed or full: the exit code still tells
+        _discard(sys.stderr)
     return code
 
 
@@ -62,7 +74,7 @@ def _bug(error: Exception, color: str) -> int:
     return _told(f"a bug in evtool ({kind}: {error}); {where}: please report it", EXIT_BUG, color)
 
 
-def _discard_output() -> None:
-    """What is still buffered for a closed pipe must not fail again when Python ends."""
-    if sys.stdout is not None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _discard(*streams: TextIO) -> None:
+    """What is still buffered for a closed pipe or a full disk must not fail again when Python ends."""
+    for stream in streams:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

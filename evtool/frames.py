@@ -20,10 +20,11 @@ def show(screen: Screen, finding: Finding) -> None:
             screen.line("    ", finding.suggestion)
         return
     number = f"{finding.line:>5} | "
-    text, column = _window(finding.excerpt, finding.column, max(30, min(WIDEST, screen.width - len(number))))
+    column = finding.column - finding.excerpt_start + 1
+    text, column = _window(finding.excerpt, column, max(30, min(WIDEST, screen.width - len(number))))
     screen.line((number, "dim"), text.replace("\t", TAB))
-    under = " " * len(harmless(text[: column - 1].replace("\t", TAB)))
-    caret = "^" * max(1, min(finding.width, len(text) - column + 1))
+    under = " " * _columns(text[: column - 1])
+    caret = "^" * max(1, _columns(text[column - 1 : column - 1 + finding.width]))
     hint = f" {finding.suggestion}" if finding.suggestion else ""
     screen.line((f"{'':>5} | ", "dim"), under, (caret, style), hint)
 
@@ -34,3 +35,13 @@ def _window(text: str, column: int, width: int) -> tuple[str, int]:
         return text, column
     start = max(0, min(column - 1 - width // 3, len(text) - width))
     return text[start : start + width], column - start
+
+
+def _columns(text: str) -> int:
+    """How many columns a text takes on a terminal once it is harmless."""
+    shown = harmless(text.replace("\t", TAB))
+    if shown.isascii():
+        return len(shown)
+    from unicodedata import combining, east_asian_width  # noqa: PLC0415  (for the few texts that are wide)
+
+    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in shown)

@@ -35,7 +35,12 @@ def _inside(origin: Origin, pointer: str) -> str:
     return ""
 
 
-def _in_file(piece: Piece, line: int, column: int, width: int) -> dict[str, Any]:
+def pointer_of(path: Iterable[str | int]) -> str:
+    """A path of keys and indices as a JSON Pointer (RFC 6901)."""
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
+
+
+def located(piece: Piece, line: int, column: int, width: int) -> dict[str, Any]:
     """A line and column inside a piece as a place in its file, with what stands around it."""
     before = piece.column - 1 if line == 1 else 0
     begin = max(0, column - 1 - MARGIN)
@@ -48,11 +53,6 @@ def _in_file(piece: Piece, line: int, column: int, width: int) -> dict[str, Any]
         "excerpt": " " * indent + _lines(piece.raw)[line - 1].removesuffix("\r")[begin : column - 1 + MARGIN],
         "excerpt_start": before + begin + 1 - indent,
     }
-
-
-def pointer_of(path: Iterable[str | int]) -> str:
-    """A path of keys and indices as a JSON Pointer (RFC 6901)."""
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
 
 
 def place(origin: Origin | None, pointer: str, *, key: bool = False) -> dict[str, Any]:
@@ -70,10 +70,10 @@ def place(origin: Origin | None, pointer: str, *, key: bool = False) -> dict[str
         inner = inner.rpartition("/")[0]
     span = spans[inner]
     where = span[:3] if at_key and span.key_line else (span.line, span.column, span.width)
-    return {"pointer": pointer, **_in_file(origin.piece, *where)}
+    return {"pointer": pointer, **located(origin.piece, *where)}
 
 
 def problem(piece: Piece, error: JsonProblem) -> Finding:
     """A JSON problem in a piece as a finding in its file."""
-    where = _in_file(piece, error.line, error.column, error.width)
+    where = located(piece, error.line, error.column, error.width)
     return Finding(error.code, error.message, suggestion=error.hint, **where)

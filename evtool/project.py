@@ -19,6 +19,7 @@ class Project(NamedTuple):
 
     file: Path
     document: Document
+    text: bytes = b""  # with one kind of line ends, for the lines that findings show
 
     @property
     def folder(self) -> Path:
@@ -89,9 +90,11 @@ def read(named: str | None = None) -> Project | None:
         raise UsageError(f"cannot read {display(file)}: {error.strerror}") from None
     document = load(raw, display(file))
     if not isinstance(document.value, dict):
-        finding = Finding("EV022", "routes.yaml is a mapping: version, handlers, routes", file=display(file), line=1)
+        finding = Finding(
+            "EV022", "routes.yaml is a mapping: version, handlers, routes", file=display(file), line=1, column=1
+        )
         raise ConfigError(f"{display(file)} cannot be used", [finding])
-    return Project(file, document)
+    return Project(file, document, raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
 
 
 def need(named: str | None = None) -> Project:

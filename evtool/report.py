@@ -1,5 +1,6 @@
 """What a report is: records as they come, then the tail with the summary."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol, TextIO
 
@@ -34,3 +35,8 @@ Open = Callable[[Subject, TextIO, str], Report]  # subject, where to, and the ch
 def rows(record: Record) -> list[Mapping[str, Any]]:
     """A record as machines read it: a verdict is its findings."""
     return [finding.as_dict() for finding in record.findings] if isinstance(record, Verdict) else [record]
+
+
+def json_text(value: Any) -> str:
+    """A value as JSON on one line: ASCII, and without the `##[` and `##vso[` that CI runners obey anywhere."""
+    return json.dumps(value).replace("##", r"\u0023\u0023")

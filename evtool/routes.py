@@ -1,10 +1,11 @@
 """Routes: routes.yaml as typed values, everything wrong with it told at once, and which routes an event takes."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, GetCoreSchemaHandler, Tag, ValidationError
 from pydantic_core import CoreSchema, ErrorDetails, core_schema
 
 from evtool import project as projects
@@ -13,7 +14,9 @@ from evtool.finding import Finding, did_you_mean
 from evtool.handler import Handler, HandlerOptions
 from evtool.handlers import KINDS
 from evtool.pattern import Pattern, PatternError, leaves_of
+from evtool.places import located, pointer_of
 from evtool.project import Project
+from evtool.reading import Piece
 from evtool.retry import Retry
 
 # --- the models: what routes.yaml may say ----------------------------------------------------------------------------
@@ -34,7 +37,25 @@ class _ByKind:
 
 
 Name = Annotated[str, Field(pattern=r"^[.\-_A-Za-z0-9]{1,64}$")]  # as EventBridge names rules
-Paths = str | Annotated[list[str], Field(min_length=1)]
+Paths = Annotated[
+    Annotated[str, Tag("one")] | Annotated[list[str], Field(min_length=1), Tag("several")],
+    Discriminator(lambda value: "several" if isinstance(value, list) else "one"),
+]
+NAMES_ONLY = {"additionalProperties": False}  # else the exported JSON Schema lets other names through
+
+# what pydantic finds -> what it is called here; the rest is told in pydantic's words
+MESSAGES = {
+    "dict_type": "should be a mapping",
+    "greater_than_equal": "should be at least {ge}",
+    "int_type": "should be a whole number",
+    "less_than_equal": "should be at most {le}",
+    "list_type": "should be a list",
+    "literal_error": "should be {expected}",
+    "model_type": "should be a mapping",
+    "string_pattern_mismatch": "should match {pattern}",
+    "string_type": "should be a text",
+    "too_short": "should not be empty",
+}
 
 
 class RouteModel(BaseModel):
@@ -58,8 +79,10 @@ class RoutesModel(BaseModel):
     schemas: Annotated[Paths | None, Field(description="folder(s) of JSON Schemas, TYPE.json each")] = None
     samples: Annotated[Paths | None, Field(description="sample events: files or folders")] = None
     store: Annotated[str, Field(description="the store's file")] = projects.STORE_FILE
-    handlers: Annotated[dict[Name, Annotated[HandlerOptions, _ByKind()]], Field(default_factory=dict)]
-    routes: Annotated[dict[Name, RouteModel], Field(default_factory=dict)]
+    handlers: Annotated[
+        dict[Name, Annotated[HandlerOptions, _ByKind()]], Field(default_factory=dict, json_schema_extra=NAMES_ONLY)
+    ]
+    routes: Annotated[dict[Name, RouteModel], Field(default_factory=dict, json_schema_extra=NAMES_ONLY)]
 
 
 # --- the values that the rest of evtool works with -------------------------------------------------------------------
@@ -155,30 +178,29 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 def _finding(
     project: Project, code: str, message: str, path: Sequence[str | int], *, key: bool = False, **more: Any
 ) -> Finding:
-    line, column = project.document.place(path, key=key)
-    lines = project.file.read_text(encoding="utf-8").split("\n")
-    word = str(path[-1]) if key and path else ""
-    pointer = "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in path)
-    return Finding(
-        code,
-        message,
-        file=project.shown,
-        line=line,
-        column=column,
-        pointer=pointer,
-        excerpt=lines[line - 1].rstrip("\r") if line <= len(lines) else "",
-        width=max(1, len(word)),
-        **more,
-    )
+    width = len(str(path[-1])) if key and path else 1
+    where = located(Piece(project.shown, 1, 1, project.text), *project.document.place(path, key=key), width)
+    return Finding(code, message, pointer=pointer_of(path), **where, **more)
+
+
+def _path(detail: ErrorDetails) -> list[str | int]:
+    """Where in routes.yaml pydantic found something: without the tags of alternatives, and the `[key]` of a name."""
+    match detail["loc"]:
+        case ("schemas" | "samples" as key, _, *rest):
+            return [key, *rest]
+        case (section, name, "[key]") if detail["type"] == "string_pattern_mismatch":
+            return [section, name]
+        case ("handlers", name, _, *rest):
+            return ["handlers", name, *rest]
+    return list(detail["loc"])
 
 
 def _shape_finding(project: Project, detail: ErrorDetails) -> Finding:
-    path = [step for step in detail["loc"] if not str(step).startswith("kind ")]
-    path = path[:-1] if path and path[-1] == "[key]" else path
+    path, kind = _path(detail), detail["type"]
     known = _known_keys(path[:-1], project.document.value)
     named = ".".join(str(step) for step in path)
     route = str(path[1]) if len(path) > 1 and path[0] == "routes" else None
-    match detail["type"]:
+    match kind:
         case "extra_forbidden":
             hint = did_you_mean(path[-1], known) or f"known here: {', '.join(known)}"
             return _finding(project, "EV021", f"unknown key {named}", path, key=True, suggestion=hint, route=route)
@@ -186,12 +208,20 @@ def _shape_finding(project: Project, detail: ErrorDetails) -> Finding:
             return _finding(project, "EV022", f"{named} is missing", path[:-1], route=route)
         case "union_tag_not_found":
             return _finding(project, "EV022", *_no_kind(path, detail["input"]))
-        case "string_pattern_mismatch" if len(path) == 2:
+        case "string_pattern_mismatch" if detail["loc"][-1] == "[key]":
             message = f'the name "{path[-1]}" may have letters, digits, ".", "-" and "_", at most 64'
             return _finding(project, "EV022", message, path, key=True, route=route)
-    message = detail["msg"].removeprefix("Value error, ")
-    message = message[0].lower() + message[1:]
-    return _finding(project, "EV022", f"{named}: {message}", path, route=route)
+    told = detail["msg"].removeprefix("Value error, ")
+    message = MESSAGES.get(kind, told[0].lower() + told[1:]).format(**detail.get("ctx", {}))
+    return _finding(project, "EV022", f"{named}: {message}", path, suggestion=_instead(detail), route=route)
+
+
+def _instead(detail: ErrorDetails) -> str | None:
+    """What may have been meant by a value."""
+    if detail["type"] == "literal_error":
+        return did_you_mean(detail["input"], re.findall("'([^']*)'", detail["ctx"]["expected"]))
+    scalar = isinstance(detail["input"], int | float)
+    return "put it in quotes" if detail["type"] == "string_type" and scalar else None
 
 
 def _no_kind(path: Sequence[str | int], value: Any) -> tuple[str, Sequence[str | int]]:

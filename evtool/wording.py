@@ -46,9 +46,8 @@ def violations(error: ValidationError, schema: Mapping[str, Any]) -> Iterator[Vi
                 yield Violation("EV103", (*path, name), "is not allowed here", hint, at_key=True)
         case Kind.FalseSchema():
             yield Violation("EV103", path, "is not allowed here", at_key=True)
-        case Kind.UnevaluatedItems(unexpected=indices):
-            for index in indices:
-                yield Violation("EV103", (*path, index), "is not allowed here")
+        case Kind.UnevaluatedItems():
+            yield Violation("EV103", path, "has elements that are not allowed here")
         case Kind.AdditionalItems(limit=limit):
             for index in range(limit, len(value)):
                 yield Violation("EV103", (*path, index), "is not allowed here")

@@ -1,10 +1,9 @@
 """The json report: one document, written while the records come."""
 
-import json
 from collections.abc import Mapping
 from typing import Any, TextIO
 
-from evtool.report import SHAPE, Record, Subject, rows
+from evtool.report import SHAPE, Record, Subject, json_text, rows
 
 
 class Json:
@@ -13,15 +12,15 @@ class Json:
     def __init__(self, subject: Subject, file: TextIO, color: str):  # noqa: ARG002  (the contract of all kinds)
         self._file = file
         self._between = "\n"
-        command, key = json.dumps(subject.command), json.dumps(subject.key)
+        command, key = json_text(subject.command), json_text(subject.key)
         file.write(f'{{"evtool": {SHAPE}, "command": {command}, {key}: [')
 
     def add(self, record: Record) -> None:
         """Writes a record into the list."""
         for row in rows(record):
-            self._file.write(self._between + json.dumps(row))
+            self._file.write(self._between + json_text(row))
             self._between = ",\n"
 
     def end(self, tail: Mapping[str, Any]) -> None:
         """Closes the list and writes the tail."""
-        self._file.write("\n]" + "".join(f', "{key}": {json.dumps(value)}' for key, value in tail.items()) + "}\n")
+        self._file.write("\n]" + "".join(f', "{key}": {json_text(value)}' for key, value in tail.items()) + "}\n")

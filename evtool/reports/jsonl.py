@@ -1,10 +1,9 @@
 """The jsonl report: one object a line, the summary as the last."""
 
-import json
 from collections.abc import Mapping
 from typing import Any, TextIO
 
-from evtool.report import SHAPE, Record, Subject, rows
+from evtool.report import SHAPE, Record, Subject, json_text, rows
 
 
 class JsonLines:
@@ -16,9 +15,9 @@ class JsonLines:
     def add(self, record: Record) -> None:
         """Writes a record and hands it on: somebody may be waiting for it."""
         for row in rows(record):
-            self._file.write(json.dumps(row) + "\n")
+            self._file.write(json_text(row) + "\n")
         self._file.flush()
 
     def end(self, tail: Mapping[str, Any]) -> None:
         """Writes the summary."""
-        self._file.write(json.dumps({"evtool": SHAPE, "command": self._subject.command, **tail}) + "\n")
+        self._file.write(json_text({"evtool": SHAPE, "command": self._subject.command, **tail}) + "\n")

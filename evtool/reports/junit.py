@@ -1,14 +1,14 @@
 """The junit report: one test case per event, failed by its findings, for every CI that reads JUnit's XML."""
 
-import re
 from collections.abc import Mapping
 from html import escape  # that of xml.sax imports all of urllib
 from typing import Any, TextIO
 
+from evtool.finding import Finding
+from evtool.harmless import harmless
 from evtool.report import Record, Subject
 from evtool.validation import Verdict
 
-NOT_XML = r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"  # XML 1.0, production Char
 SPOOL = 1024 * 1024  # bytes of cases kept in memory before they go to a temporary file
 
 
@@ -35,9 +35,9 @@ class Junit:
             self._cases.write(f"  <testcase {attributes}/>\n")
             return
         self._failures += 1
-        told = "\n".join(f"{f.file}:{f.line}:{f.column}: {f.code} {f.message}" for f in errors)
+        told = "\n".join(_xml(f"{_where(f)}: {f.code} {f.message}") for f in errors)
         first = f"{errors[0].code} {errors[0].message}"
-        failure = f"<failure type={_attribute(errors[0].code)} message={_attribute(first)}>{_xml(told)}</failure>"
+        failure = f"<failure type={_attribute(errors[0].code)} message={_attribute(first)}>{told}</failure>"
         self._cases.write(f"  <testcase {attributes}>{failure}</testcase>\n")
 
     def end(self, tail: Mapping[str, Any]) -> None:  # noqa: ARG002  (the counts are of cases)
@@ -52,10 +52,14 @@ class Junit:
         self._cases.close()
 
 
+def _where(finding: Finding) -> str:
+    return ":".join(str(part) for part in (finding.file, finding.line, finding.column) if part is not None)
+
+
 def _xml(text: str) -> str:
-    """The text as XML has it, with what XML cannot hold spelled out."""
-    return escape(re.sub(NOT_XML, lambda match: match[0].encode("unicode_escape").decode("ascii"), text))
+    """The text as XML has it. What is harmless has no character that XML cannot hold."""
+    return escape(harmless(text))
 
 
 def _attribute(text: str) -> str:
-    return '"' + _xml(text).replace("\n", "&#10;").replace("\t", "&#9;").replace("\r", "&#13;") + '"'
+    return f'"{_xml(text)}"'

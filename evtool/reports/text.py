@@ -31,5 +31,8 @@ class Findings:
             return
         done = tail["summary"]
         events, files, invalid = done["events"], done["files"], done["invalid"]
-        said = f"checked {counted(events, 'event')} in {counted(files, 'file')}: "
-        self._screen.line(said, (f"{invalid:,} invalid", "bold red") if invalid else ("all valid", "bold green"))
+        said = f"checked {counted(events, 'event')} in {counted(files, 'file')}"
+        if not events:
+            self._screen.line(said)
+            return
+        self._screen.line(f"{said}: ", (f"{invalid:,} invalid", "bold red") if invalid else ("all valid", "bold green"))
