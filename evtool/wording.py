@@ -14,6 +14,20 @@ SHOWN = 60  # characters of a value that a message shows
 _MEANT = re.compile(r"true|false|-?(?:0|[1-9][0-9]{0,300})(?:\.[0-9]{1,300})?")  # what may stand in quotes by mistake
 HINTED = 100  # names that a hint is sought for: nobody misspells more
 
+BOUNDS: dict[type, str] = {  # the kind of a limit, and what it asks for
+    Kind.Minimum: "should be at least {}",
+    Kind.Maximum: "should be at most {}",
+    Kind.ExclusiveMinimum: "should be more than {}",
+    Kind.ExclusiveMaximum: "should be less than {}",
+    Kind.MultipleOf: "should be a multiple of {}",
+    Kind.MinLength: "should have at least {} characters",
+    Kind.MaxLength: "should have at most {} characters",
+    Kind.MinItems: "should have at least {} elements",
+    Kind.MaxItems: "should have at most {} elements",
+    Kind.MinProperties: "should have at least {} properties",
+    Kind.MaxProperties: "should have at most {} properties",
+}
+
 
 class Violation(NamedTuple):
     """One thing that a schema does not allow. `path` leads to it in the payload."""
@@ -54,7 +68,7 @@ def violations(error: ValidationError, schema: Mapping[str, Any]) -> Iterator[Vi
         case Kind.Type(types=types):
             wanted = " or ".join(str(t) for t in types)
             yield Violation(
-                "EV104", path, f"should be {wanted}, got {_kind(value)} {_text(value)}", _unquote(value, types)
+                "EV104", path, f"should be {wanted}, got {_kind(value)}{_text(value)}", _unquote(value, types)
             )
         case Kind.Enum(options=options):
             allowed = ", ".join(_text(option) for option in options)
@@ -89,32 +103,10 @@ def violations(error: ValidationError, schema: Mapping[str, Any]) -> Iterator[Vi
             yield Violation("EV109", path, f"does not hold: {short(error.message)}")
 
 
-def _bound(kind: Kind) -> str | None:
+def _bound(kind: Any) -> str | None:
     """The sentence of a limit on size or amount, None when it is none."""
-    match kind:
-        case Kind.Minimum(limit=limit):
-            return f"should be at least {limit}"
-        case Kind.Maximum(limit=limit):
-            return f"should be at most {limit}"
-        case Kind.ExclusiveMinimum(limit=limit):
-            return f"should be more than {limit}"
-        case Kind.ExclusiveMaximum(limit=limit):
-            return f"should be less than {limit}"
-        case Kind.MultipleOf(multiple_of=step):
-            return f"should be a multiple of {step}"
-        case Kind.MinLength(limit=limit):
-            return f"should have at least {limit} characters"
-        case Kind.MaxLength(limit=limit):
-            return f"should have at most {limit} characters"
-        case Kind.MinItems(limit=limit):
-            return f"should have at least {limit} elements"
-        case Kind.MaxItems(limit=limit):
-            return f"should have at most {limit} elements"
-        case Kind.MinProperties(limit=limit):
-            return f"should have at least {limit} properties"
-        case Kind.MaxProperties(limit=limit):
-            return f"should have at most {limit} properties"
-    return None
+    sentence = BOUNDS.get(type(kind))
+    return sentence.format(getattr(kind, kind.__match_args__[0])) if sentence else None
 
 
 def _nearest(branches: list[list[ValidationError]]) -> str | None:
@@ -138,8 +130,8 @@ def _unquote(value: Any, types: list[str]) -> str | None:
 
 
 def _kind(value: Any) -> str:
-    names = {dict: "the object", list: "the array", str: "the string", bool: "the boolean", type(None): ""}
-    return names.get(type(value), "the number")
+    names = {dict: "the object ", list: "the array ", str: "the string ", bool: "the boolean ", type(None): ""}
+    return names.get(type(value), "the number ")
 
 
 def _text(value: Any) -> str:

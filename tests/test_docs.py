@@ -25,7 +25,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
-from evtool import cli
+from evtool import parsing
 from evtool.commands import COMMANDS
 from evtool.errors import ConfigError
 from evtool.pattern import Pattern, PatternError
@@ -368,7 +368,7 @@ def test_every_command_and_option_is_documented() -> None:
     page = (ROOT / "docs/commands.md").read_text(encoding="utf-8")
     sections = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
     for name in COMMANDS:
-        command = cli.command(name)
+        command = parsing.command(name)
         below = getattr(command, "commands", None) or {"": command}
         for word, each in below.items():
             section = sections[f"evtool {name} {word}".strip()]
