@@ -13,7 +13,6 @@ from evtool.jsontext import JsonProblem, parse
 from evtool.places import Origin, place, pointer_of, problem
 from evtool.reading import Piece
 
-BUILT_IN = ("http://json-schema.org/", "https://json-schema.org/")  # the meta-schemas, which the engine brings along
 DATA = ("const", "default", "enum", "example", "examples")  # keywords whose values are no schemas
 NAMED = ("$defs", "definitions", "dependentSchemas", "patternProperties", "properties")  # their keys are no keywords
 
@@ -76,7 +75,7 @@ class Library:
         for text in waiting:
             for pointer, base, schema in _subschemas(text):
                 reference = schema.get("$ref")
-                if not isinstance(reference, str) or reference.startswith(BUILT_IN):
+                if not isinstance(reference, str):
                     continue
                 try:
                     target = self._follow(_joined(base, reference))
@@ -165,7 +164,7 @@ def _subschemas(text: Text) -> Iterator[tuple[str, str, dict[str, Any]]]:
     while waiting:
         pointer, base, value, named = waiting.pop()
         if isinstance(value, list):
-            waiting += [(f"{pointer}/{index}", base, each, False) for index, each in enumerate(value)]
+            waiting += [(f"{pointer}/{index}", base, each, False) for index, each in reversed(list(enumerate(value)))]
         if not isinstance(value, dict):
             continue
         if not named:
@@ -175,7 +174,7 @@ def _subschemas(text: Text) -> Iterator[tuple[str, str, dict[str, Any]]]:
             yield pointer, base, value
         waiting += [
             (pointer + pointer_of([key]), base, each, not named and key in NAMED)
-            for key, each in value.items()
+            for key, each in reversed(value.items())
             if named or key not in DATA
         ]
 

@@ -82,15 +82,22 @@ class Schemas:
     # --- compiling ---------------------------------------------------------------------------------------------------
 
     def _compile(self, file: Path) -> Any:
+        """The validator of a schema, after that of everything it refers to: the engine judges only whole schemas."""
         texts, findings = self._library.follow(self._library.open(file))
         root = texts[0]
         if findings:
             raise ConfigError(f"the schema {root.piece.file} cannot be used", findings)
-        try:
-            self._validators[file] = self._validator(root.value, root.uri)
-        except ValidationError as error:
-            raise self._not_usable(texts, error) from None
-        return self._validators[file]
+        draft = root.value.get("$schema") if isinstance(root.value, dict) else None
+        for text in reversed(texts):
+            inherits = draft is not None and isinstance(text.value, dict)
+            try:
+                validator = self._validator({"$schema": draft, **text.value} if inherits else text.value, text.uri)
+            except ValidationError as error:
+                raise ConfigError(
+                    f"the schema {root.piece.file} cannot be used", [self._not_valid(text, error)]
+                ) from None
+        self._validators[file] = validator
+        return validator
 
     def _validator(self, document: Any, uri: str) -> Any:
         return validator_for(
@@ -112,26 +119,15 @@ class Schemas:
         found = self._library.at((error.absolute_keyword_location or "").rpartition("/")[0])
         return found if isinstance(found, dict) else {}
 
-    def _not_usable(self, texts: Sequence[Text], error: ValidationError) -> ConfigError:
-        """What is wrong, in the document that is wrong by itself: the schema, or one that it refers to."""
-        culprit = texts[0]
-        draft = culprit.value.get("$schema") if isinstance(culprit.value, dict) else None
-        for text in reversed(texts[1:]):
-            inherits = draft is not None and isinstance(text.value, dict)
-            try:
-                self._validator({"$schema": draft, **text.value} if inherits else text.value, text.uri)
-            except ValidationError as own:
-                culprit, error = text, own
-                break
+    def _not_valid(self, text: Text, error: ValidationError) -> Finding:
+        if error.message.startswith("Unknown meta-schema"):
+            message = f"$schema names no draft that is understood: {short(text.value['$schema'])}"
+            where = place(Origin(text.piece), "/$schema")
+            return Finding("EV602", message, suggestion=f"the drafts are {DRAFTS}", **where)
         found = next(violations(error, {}))
         message = f"not a valid JSON Schema: {_dotted(found.path) or 'it'} {found.message}"
-        where = place(Origin(culprit.piece), pointer_of(found.path), key=found.at_key)
-        finding = Finding("EV602", message, suggestion=found.suggestion, **where)
-        if error.message.startswith("Unknown meta-schema"):
-            message = f"$schema names no draft that is understood: {short(culprit.value['$schema'])}"
-            where = place(Origin(culprit.piece), "/$schema")
-            finding = Finding("EV602", message, suggestion=f"the drafts are {DRAFTS}", **where)
-        return ConfigError(f"the schema {texts[0].piece.file} cannot be used", [finding])
+        where = place(Origin(text.piece), pointer_of(found.path), key=found.at_key)
+        return Finding("EV602", message, suggestion=found.suggestion, **where)
 
 
 def _dotted(path: Sequence[str | int]) -> str:

@@ -1,0 +1,314 @@
+"""Schemas: what is found wrong with an event and how it is said, which schemas are refused, and that none is fetched.
+
+The corpora are in tests/cases/schemas: a folder of `refused` has a schema `t.json` and what is said of it;
+`wording.jsonl` has what is said of events; `pairs.jsonl` has schemas and values that are judged by another
+implementation as well.
+"""
+
+import http.server
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import referencing.jsonschema
+
+from evtool.errors import ConfigError
+from evtool.event import Event, identify
+from evtool.finding import Finding
+from evtool.schemas import Schemas
+from tests.conftest import Evtool
+
+CASES = Path(__file__).parent / "cases" / "schemas"
+REFUSED = sorted((CASES / "refused").iterdir())
+WORDING = [json.loads(line) for line in (CASES / "wording.jsonl").read_text(encoding="utf-8").splitlines()]
+PAIRS = [json.loads(line) for line in (CASES / "pairs.jsonl").read_text(encoding="utf-8").splitlines()]
+DRAFTS = [
+    "http://json-schema.org/draft-04/schema#",
+    "http://json-schema.org/draft-06/schema#",
+    "http://json-schema.org/draft-07/schema#",
+    "https://json-schema.org/draft/2019-09/schema",
+    "https://json-schema.org/draft/2020-12/schema",
+]
+FORMATS = [  # format, what has it, what does not
+    ("date-time", "2026-03-01T20:41:00Z", "2026-03-01 at 20:41"),
+    ("date", "2026-02-28", "2026-02-30"),
+    ("time", "20:41:00Z", "25:00:00Z"),
+    ("email", "joe@shop.example", "[email protected]"),
+    ("uri", "https://shop.example/a?b#c", "shop.example"),
+    ("ipv4", "192.0.2.1", "192.0.2.256"),
+    ("ipv6", "2001:db8::1", "2001:db8::g"),
+    ("hostname", "shop.example", "-shop-.example"),
+    ("uuid", "76270a23-6943-4191-8246-75dc05ddb793", "76270a23"),
+]
+NESTED_REPETITIONS = ["^(a+)+$", r"^(a|aa)+\1?$", r"^(?=(a+)+$)b", r"^(([a-z])+.)+[A-Z]$"]
+LOOPS_IN_PLACE = [
+    {"allOf": [{"$ref": "#"}]},
+    {"anyOf": [{"$ref": "#"}]},
+    {"not": {"$ref": "#"}},
+    {"if": {"$ref": "#"}, "then": True},
+    {"$dynamicAnchor": "x", "$dynamicRef": "#x"},
+    {"$defs": {"a": {"oneOf": [{"$ref": "#/$defs/b"}]}, "b": {"allOf": [{"$ref": "#/$defs/a"}]}}, "$ref": "#/$defs/a"},
+]
+
+
+def event(detail: Any, name: str = "t") -> Event:
+    """An event of a type with a payload."""
+    return identify(json.dumps({"id": "1", "source": "s", "detail-type": name, "detail": detail}).encode())
+
+
+def schemas(folder: Path, **files: Any) -> Schemas:
+    """A folder of schemas; `t` is the schema of the events here."""
+    for name, schema in files.items():
+        (folder / f"{name}.json").write_text(json.dumps(schema), encoding="utf-8")
+    return Schemas([folder])
+
+
+def said(finding: Finding) -> str:
+    """A finding as the corpus has it."""
+    return f"{finding.code} {finding.message}" + (f" ({finding.suggestion})" if finding.suggestion else "")
+
+
+def refusal(folder: Path) -> ConfigError:
+    """What is said of a schema that is refused."""
+    with pytest.raises(ConfigError) as caught:
+        Schemas([folder]).check(event({}))
+    return caught.value
+
+
+# --- events ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", WORDING, ids=lambda case: str(case["findings"][0]))
+def test_everything_wrong_is_said_in_words(tmp_path: Path, case: dict[str, Any]) -> None:
+    """Each rule that does not hold is one finding, in a sentence, with what may have been meant."""
+    found = schemas(tmp_path, t=case["schema"]).check(event(case["detail"]))
+
+    assert sorted(said(finding) for finding in found) == sorted(case["findings"])
+
+
+@pytest.mark.parametrize("draft", DRAFTS)
+@pytest.mark.parametrize(("name", "good", "bad"), FORMATS, ids=lambda value: value)
+def test_formats_are_asserted(tmp_path: Path, draft: str, name: str, good: str, bad: str) -> None:
+    """What a format means is checked in every draft; uuid since the draft that brought it, 2019-09."""
+    known = name != "uuid" or draft in DRAFTS[3:]
+    judge = schemas(tmp_path, t={"$schema": draft, "properties": {"a": {"format": name}}})
+
+    assert judge.check(event({"a": good})) == []
+    assert [finding.code for finding in judge.check(event({"a": bad}))] == ["EV107"] * known
+
+
+@pytest.mark.parametrize("case", PAIRS, ids=lambda case: json.dumps(case["schema"])[:60])
+def test_another_implementation_agrees(tmp_path: Path, case: dict[str, Any]) -> None:
+    """What is valid in each draft is what the package `jsonschema` takes for valid."""
+    for draft in case["drafts"] or [None]:
+        schema = {"$schema": draft, **case["schema"]} if draft else case["schema"]
+        validator = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
+        validator.check_schema(schema)
+        inside = {"properties": {"a": {"$ref": "v.json"}}, **({"$schema": draft} if draft else {})}
+        judge = schemas(tmp_path, t=inside, v=schema)
+        other = validator(schema, registry=referencing.jsonschema.EMPTY_REGISTRY)
+        for value in case["instances"]:
+            assert (judge.check(event({"a": value})) == []) is other.is_valid(value), (draft, value)
+
+
+def test_references_are_followed_in_the_folder(tmp_path: Path) -> None:
+    """Relative to the file, by `$id`, by anchor, by pointer, into subfolders and back, and to a part with a name."""
+    (tmp_path / "shared").mkdir()
+    schemas(tmp_path / "shared", money={"$defs": {"amount": {"type": "number", "$ref": "limits.json#positive"}}})
+    schemas(tmp_path / "shared", limits={"$id": "limits.json", "$defs": {"p": {"$anchor": "positive", "minimum": 0}}})
+    schemas(tmp_path / "shared", known={"$id": "urn:shop:known", "$defs": {"x": {"$ref": "#/$defs/y"}, "y": False}})
+    properties = {
+        "relative": {"$ref": "shared/money.json#/$defs/amount"},
+        "id": {"$ref": "urn:shop:known#/$defs/x"},
+        "up": {"$ref": "shared/../u.json"},
+        "part": {"$ref": "https://shop.example/part"},
+    }
+    parts = {"p": {"$id": "https://shop.example/part", "enum": ["a"]}}
+    judge = schemas(tmp_path, t={"properties": properties, "$defs": parts}, u={"type": "string"})
+
+    assert judge.check(event({"relative": 1, "up": "", "part": "a"})) == []
+    found = judge.check(event({"relative": -1, "id": 1, "up": 1, "part": "b"}))
+    assert {(finding.code, finding.pointer) for finding in found} == {
+        ("EV106", "/detail/relative"),
+        ("EV103", "/detail/id"),
+        ("EV104", "/detail/up"),
+        ("EV105", "/detail/part"),
+    }
+
+
+def test_hints_know_the_properties_behind_references(tmp_path: Path) -> None:
+    """A misspelled property is recognised in a part of the schema that another file holds."""
+    shared = {"$defs": {"a": {"properties": {"zipCode": {}}, "additionalProperties": False}}}
+    judge = schemas(tmp_path, t={"properties": {"a": {"$ref": "shared.json#/$defs/a"}}}, shared=shared)
+
+    [finding] = judge.check(event({"a": {"zipcode": 1}}))
+    assert finding.suggestion == 'did you mean "zipCode"?'
+
+
+def test_the_schema_of_the_source_comes_first(tmp_path: Path) -> None:
+    """`SOURCE@TYPE.json` describes the events of that source, `TYPE.json` the others."""
+    judge = schemas(tmp_path, **{"t": True, "s@t": False})
+
+    assert [finding.code for finding in judge.check(event({}))] == ["EV103"]
+    assert judge.check(event({})._replace(source="other")) == []
+    assert judge.types() == ["t"]
+
+
+@pytest.mark.parametrize("pattern", NESTED_REPETITIONS)
+def test_no_regular_expression_hangs(tmp_path: Path, pattern: str) -> None:
+    """A pattern that needs exponential time elsewhere is decided or given up at once."""
+    judge = schemas(tmp_path, t={"properties": {"a": {"pattern": pattern}}})
+    begun = time.monotonic()
+    found = judge.check(event({"a": "a" * 5000 + "!"}))
+
+    assert [finding.code for finding in found] == ["EV107"]
+    assert time.monotonic() - begun < 2
+
+
+def test_recursion_in_schema_and_event_is_followed_to_the_end(tmp_path: Path) -> None:
+    """An event as deep as events may be is held against a schema that is recursive."""
+    judge = schemas(tmp_path, t={"properties": {"next": {"$ref": "#"}, "value": {"type": "integer"}}})
+    good: dict[str, Any] = {"value": 1}
+    bad: dict[str, Any] = {"value": "x"}
+    for _ in range(195):
+        good, bad = {"next": good}, {"next": bad}
+
+    assert judge.check(event(good)) == []
+    assert [finding.pointer for finding in judge.check(event(bad))] == ["/detail" + "/next" * 195 + "/value"]
+
+
+@pytest.mark.parametrize("schema", LOOPS_IN_PLACE, ids=json.dumps)
+def test_a_schema_that_contains_itself_in_place_ends(tmp_path: Path, schema: dict[str, Any]) -> None:
+    """Whatever such a schema means, it neither hangs nor exhausts the stack."""
+    schemas(tmp_path, t=schema).check(event({"a": {"b": [1]}}))
+
+
+def test_thousands_of_findings_take_no_time_for_each(tmp_path: Path, evtool: Evtool) -> None:
+    """An event with 20,000 faults is told within seconds: what is needed for all is not done for each."""
+    schemas(tmp_path, s={"properties": {"a": {"items": {"type": "string"}}}, "additionalProperties": False})
+    detail = {"a": list(range(10_000)), **{f"key{n}": n for n in range(10_000)}}
+    (tmp_path / "e.json").write_text(json.dumps(detail), encoding="utf-8")
+    begun = time.monotonic()
+    ran = evtool("validate", "e.json", "--type", "x", "--schema", "s.json", "-o", "json")
+
+    assert len(ran.json["findings"]) == 20_000
+    assert time.monotonic() - begun < 15
+
+
+# --- schemas that are refused ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.name)
+def test_a_schema_that_cannot_be_used_says_where_and_why(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything that is wrong is told at its place, in the file that is wrong."""
+    monkeypatch.chdir(case)
+    found = refusal(case).findings
+    expected = (case / "expected.txt").read_text(encoding="utf-8").splitlines()
+
+    assert len(found) == len(expected)
+    for finding, line in zip(found, expected, strict=True):
+        assert f"{finding.file}:{finding.line}:{finding.column} {finding.code} {finding.message}".startswith(line)
+
+
+@pytest.mark.parametrize("case", ["unknown-type-in-another-file", "missing-file", "not-json", "loop-of-two"])
+def test_a_refused_schema_ends_with_exit_code_2(evtool: Evtool, tmp_path: Path, case: str) -> None:
+    """The command tells the findings of the schema and no traceback."""
+    (tmp_path / "e.jsonl").write_text('{"detail-type": "t", "source": "s", "detail": {}}\n' * 2, encoding="utf-8")
+    (tmp_path / "routes.yaml").write_text(f"version: 1\nschemas: {CASES / 'refused' / case}\n", encoding="utf-8")
+    ran = evtool("validate", "e.jsonl")
+
+    assert (ran.code, ran.out) == (2, "")
+    first = (CASES / "refused" / case / "expected.txt").read_text(encoding="utf-8").splitlines()[0]
+    assert first.partition(" ")[2].split(" ")[0] in ran.err
+    assert ran.err.splitlines()[-1].startswith("evtool: the schema ")
+
+
+def test_links_out_of_the_folder_are_not_followed(tmp_path: Path) -> None:
+    """A reference to a link is a reference to what it points at."""
+    inside = tmp_path / "schemas"
+    inside.mkdir()
+    schemas(tmp_path, outside={"canary": True})
+    (inside / "link.json").symlink_to(tmp_path / "outside.json")
+    (inside / "up").symlink_to(tmp_path)
+    for reference in ("link.json", "up/outside.json"):
+        schemas(inside, t={"$ref": reference})
+        [finding] = refusal(inside).findings
+        assert (finding.code, "canary" in str(finding)) == ("EV603", False)
+
+
+def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
+    """A pipe would never end; a folder and a link to itself have nothing to read."""
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "folder.json").mkdir()
+    (tmp_path / "loop.json").symlink_to("loop.json")
+    judge = Schemas([tmp_path])
+    for name in ("pipe", "folder", "loop"):
+        with pytest.raises(ConfigError) as caught:
+            judge.check(event({}, name))
+        assert [finding.code for finding in caught.value.findings] == ["EV601"]
+    schemas(tmp_path, t={"$ref": "urn:x"})
+    assert [finding.code for finding in refusal(tmp_path).findings] == ["EV603"]
+
+
+def test_a_broken_neighbour_does_no_harm(tmp_path: Path) -> None:
+    """Looking for an `$id` passes over files that are no schemas."""
+    (tmp_path / "broken.json").write_text("nonsense", encoding="utf-8")
+    judge = schemas(tmp_path, t={"$ref": "urn:x"}, x={"$id": "urn:x", "type": "string"})
+
+    assert [finding.code for finding in judge.check(event({}))] == ["EV104"]
+
+
+@pytest.fixture
+def requests() -> Iterator[tuple[str, list[str]]]:
+    """A web server on this machine, and the paths that were asked of it."""
+    asked: list[str] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        '{"$ref": "WEB/ref.json"}',
+        '{"$id": "WEB/", "$ref": "ref.json"}',
+        '{"$schema": "WEB/draft.json"}',
+        '{"properties": {"a": {"$ref": "WEB/ref.json#/a"}}}',
+        '{"$dynamicRef": "WEB/ref.json#a"}',
+        '{"$schema": "http://json-schema.org/draft-04/schema#", "id": "WEB/", "items": {"$ref": "x.json"}}',
+        '{"$defs": {"a": {"$id": "WEB/a", "$ref": "b"}}, "$ref": "#/$defs/a"}',
+        '{"$ref": "FILE"}',
+        '{"$id": "FILE", "$ref": "?x"}',
+        '{"$dynamicRef": "FILE#a"}',
+    ],
+)
+def test_nothing_is_fetched(evtool: Evtool, tmp_path: Path, requests: tuple[str, list[str]], schema: str) -> None:
+    """No schema makes evtool ask a server or open a file outside: it is refused, and no request arrives."""
+    web, asked = requests
+    (tmp_path / "canary.json").write_text('{"canary": 1, "$defs": {"a": {"$anchor": "a"}}}', encoding="utf-8")
+    (tmp_path / "schemas").mkdir()
+    text = schema.replace("WEB", web).replace("FILE", (tmp_path / "canary.json").as_uri())
+    (tmp_path / "schemas/t.json").write_text(text, encoding="utf-8")
+    (tmp_path / "routes.yaml").write_text("version: 1\nschemas: schemas\n", encoding="utf-8")
+    ran = evtool("validate", "-", stdin=b'{"detail-type": "t", "source": "s", "detail": {}}')
+
+    assert asked == []
+    assert (ran.code, "EV60" in ran.err, "Traceback" in ran.err) == (2, True, False)
