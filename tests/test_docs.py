@@ -25,9 +25,11 @@ import yaml
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
-from evtool import parsing
+from evtool import errors, parsing
 from evtool.commands import COMMANDS
 from evtool.errors import ConfigError
+from evtool.finding import CODES
+from evtool.operators import OPERATORS
 from evtool.pattern import Pattern, PatternError
 from evtool.routes import Routes
 from evtool.yamltext import load
@@ -183,7 +185,7 @@ SECTIONS = {"version", "schemas", "samples", "store", "handlers", "routes"}
 
 
 def test_yaml_examples_of_routes_load(tmp_path: Path) -> None:
-    """What is a routes.yaml, or sections of one, loads and fits the exported schema; `refused` says with which codes."""
+    """What is a routes.yaml, or a part of one, loads and fits the schema; the mark `refused` says with which codes."""
     shape = Draft202012Validator(json.loads((ROOT / "evtool/routes.schema.json").read_text()))
     seen = 0
     for page, block in yaml_blocks():
@@ -237,10 +239,18 @@ def test_patterns_match_as_the_page_says(text: str) -> None:
 
 def test_every_operator_has_an_example() -> None:
     """No operator of the pattern language is left out of its page."""
-    from evtool.operators import OPERATORS
-
     examples = "".join(b.text for b in blocks(ROOT / "docs/patterns.md") if b.language == "pattern")
     assert all(f'"{name}"' in examples for name in [*OPERATORS, "$or"])
+
+
+def test_python_examples_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a page shows of the use from Python runs in the project's folder, and takes the shop's order."""
+    monkeypatch.chdir(ROOT)
+    [example] = [b.text for b in blocks(ROOT / "docs/patterns.md") if b.language == "python"]
+    names: dict[str, Any] = {}
+    exec(example, names)
+
+    assert names["taken"] == ["pay-for-order"]
 
 
 def test_queries_of_the_store_run(evtool: Evtool, shop: Path) -> None:
@@ -357,8 +367,6 @@ def test_generated_pages_are_up_to_date(name: str, monkeypatch: pytest.MonkeyPat
 
 def test_every_finding_code_is_documented() -> None:
     """No code is missing because its range has no heading."""
-    from evtool.finding import CODES
-
     page = (ROOT / "docs/findings.md").read_text(encoding="utf-8")
     assert all(f"| {code} | {meaning} |" in page for code, meaning in CODES.items())
 
@@ -379,8 +387,6 @@ def test_every_command_and_option_is_documented() -> None:
 
 def test_every_exit_code_is_documented() -> None:
     """docs/exit-codes.md has a row for each exit code of evtool/errors.py."""
-    from evtool import errors
-
     page = (ROOT / "docs/exit-codes.md").read_text(encoding="utf-8")
     codes = [value for name, value in vars(errors).items() if name.startswith("EXIT_")]
     assert all(re.search(rf"^\| {code} \|", page, re.MULTILINE) for code in codes)
