@@ -1,0 +1,360 @@
+"""evtool validate, as a user calls it: what it finds, in what it is given, and how it ends."""
+
+import gzip
+import json
+import re
+import stat
+from pathlib import Path
+from typing import Any
+from unicodedata import combining, east_asian_width
+
+import pytest
+
+from tests.conftest import ROOT, Evtool
+
+SAMPLES = ROOT / "samples"
+SCHEMA = {
+    "type": "object",
+    "required": ["id"],
+    "properties": {"id": {"type": "string"}, "count": {"type": "integer", "minimum": 1}},
+    "additionalProperties": False,
+}
+
+
+def planted() -> list[tuple[str, int | None, int | None, str]]:
+    """The table of samples/invalid/README.md: file, line and column where they are sure, code."""
+    rows = re.findall(
+        r"^\| (\S+) \| (\d*):?(\d*) \| (EV\d+) \|", (SAMPLES / "invalid/README.md").read_text("utf-8"), re.MULTILINE
+    )
+    return [
+        (file, int(line) if line else None, int(column) if column else None, code) for file, line, column, code in rows
+    ]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project with a schema for the type `t`, and no samples."""
+    (tmp_path / "schemas").mkdir()
+    (tmp_path / "schemas/t.json").write_text(json.dumps(SCHEMA), encoding="utf-8")
+    (tmp_path / "routes.yaml").write_text("version: 1\nschemas: schemas\n", encoding="utf-8")
+    return tmp_path
+
+
+def envelope(detail: Any, **more: Any) -> dict[str, Any]:
+    """An EventBridge envelope around a payload."""
+    return {"id": "1", "source": "s", "detail-type": "t", "detail": detail, **more}
+
+
+def found(ran: Any) -> list[tuple[str, int, int, str]]:
+    """The findings of a run, as file, line, column and code."""
+    return [(f["file"], f["line"], f["column"], f["code"]) for f in ran.json["findings"]]
+
+
+# --- the shop --------------------------------------------------------------------------------------------------------
+
+
+def test_the_samples_are_valid(evtool: Evtool, shop: Path) -> None:
+    """Without arguments the samples of the project are checked, and nothing is wrong with them."""
+    ran = evtool("validate", cwd=shop)
+
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out == "checked 12 events in 7 files: all valid\n"
+    assert evtool("validate", "-q", cwd=shop).out == ""
+
+
+def test_every_planted_fault_is_found_and_nothing_else(evtool: Evtool, shop: Path) -> None:
+    """Each row of the table is one finding at its place, and there are no others."""
+    ran = evtool("validate", "samples/invalid", "-o", "json", cwd=shop)
+    expected = planted()
+    exact = {(Path(file).name, line, column, code) for file, line, column, code in found(ran)}
+
+    assert ran.code == 1
+    assert len(expected) == len(found(ran)) > 20
+    for file, line, column, code in expected:
+        assert any(f == file and line in (None, n) and column in (None, c) and k == code for f, n, c, k in exact), file
+    assert ran.json["summary"]["files"] == len({row[0] for row in expected})
+
+
+def test_below_a_project_its_schemas_are_found(evtool: Evtool, shop: Path) -> None:
+    """routes.yaml is looked for going up; files are named as they were given."""
+    ran = evtool("validate", "order-wrong-type.json", cwd=shop / "samples/invalid")
+
+    assert ran.out.startswith("order-wrong-type.json:42:21: EV104 ")
+
+
+# --- what is found ---------------------------------------------------------------------------------------------------
+
+
+def test_every_error_of_every_event_is_told(evtool: Evtool, project: Path) -> None:
+    """Not only the first of an event, nor only those of the first event."""
+    wrong = {"coumt": 1, "count": 0}
+    (project / "e.jsonl").write_text(f"{json.dumps(envelope(wrong))}\n{json.dumps(envelope({'id': 5, 'x': 1}))}\n")
+    ran = evtool("validate", "e.jsonl", "-o", "json")
+
+    assert [(f["line"], f["code"], f["pointer"]) for f in ran.json["findings"]] == [
+        (1, "EV102", "/detail"),
+        (1, "EV103", "/detail/coumt"),
+        (1, "EV106", "/detail/count"),
+        (2, "EV104", "/detail/id"),
+        (2, "EV103", "/detail/x"),
+    ]
+    assert ran.json["summary"] == {"events": 2, "valid": 0, "invalid": 2, "files": 1}
+    assert {(f["event_id"], f["event_type"]) for f in ran.json["findings"]} == {("1", "t")}
+
+
+@pytest.mark.parametrize(
+    ("line", "marked"),
+    [
+        ('{"id": "a", "count": "5"}', '"5"'),
+        ('{"id": "a",\t\t"count":\t"5"}', '"5"'),
+        ('{"id": "\\u0007 \u202e\u200b\x7f", "count": "5"}', '"5"'),
+        ('{"id": "注文 😀 e\u0301", "count": "5"}', '"5"'),
+        ('{"id": "a", "cou\tnt": 5}'.replace("\t", "\\t"), '"cou\\tnt"'),
+        ('{"id": "a", "zähler\u202e": 5}', '"zähler\u202e"'),
+        ('{"id": "' + "a" * 400 + '", "count": "5"}', '"5"'),
+        ('{"id": "' + "a" * 400 + '", "count": "5", "zzz": "' + "b" * 400 + '"}', '"5"'),
+        ('{"id": "##[error]", "count": "5"}', '"5"'),
+    ],
+)
+def test_the_caret_stands_under_the_fault(evtool: Evtool, project: Path, line: str, marked: str) -> None:
+    """Also behind tabs, wide and invisible characters, and far out in a long line."""
+
+    def columns(text: str) -> int:
+        return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
+
+    (project / "e.json").write_text(f"{line}\n", encoding="utf-8")
+    shown, caret = evtool("validate", "e.json", "--type", "t", env={"COLUMNS": "120"}).out.splitlines()[1:3]
+    visible = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in marked)
+    start = columns(shown[: shown.index(visible)])
+
+    assert caret.index("^") == start
+    assert caret.count("^") == columns(visible)
+
+
+def test_a_type_without_a_schema_is_an_error_a_warning_or_nothing(evtool: Evtool, project: Path) -> None:
+    """--no-schema decides; a near type is named."""
+    (project / "schemas/order.created.json").write_text("true", encoding="utf-8")
+    event = json.dumps(envelope({}, **{"detail-type": "order.craeted"})).encode()
+    error, warn, ignore = (
+        evtool("validate", "-", "--no-schema", how, "-o", "json", stdin=event) for how in ("error", "warn", "ignore")
+    )
+
+    assert (error.code, warn.code, ignore.code) == (1, 0, 0)
+    assert [(f["code"], f["severity"], f["suggestion"]) for f in error.json["findings"] + warn.json["findings"]] == [
+        ("EV101", "error", 'did you mean "order.created"?'),
+        ("EV101", "warning", 'did you mean "order.created"?'),
+    ]
+    assert ignore.json["findings"] == []
+    assert evtool("validate", "-", stdin=event).code == 1
+
+
+# --- what is given ---------------------------------------------------------------------------------------------------
+
+GOOD = {"id": "a", "count": 1}
+BAD = {"id": "a", "count": 0}
+CLOUD = {"specversion": "1.0", "id": "1", "source": "/s", "type": "t"}
+FORMS = {  # name of the file -> its text with a valid and an invalid event, and where the fault is
+    "array.json": (json.dumps([envelope(GOOD), envelope(BAD)]), (1, "/detail/count")),
+    "lines.jsonl": ("\n".join(map(json.dumps, [envelope(GOOD), envelope(BAD)])), (2, "/detail/count")),
+    "lines.ndjson": ("\r\n".join(map(json.dumps, [envelope(GOOD), envelope(BAD)])), (2, "/detail/count")),
+    "cloud.jsonl": ("\n".join(json.dumps({**CLOUD, "data": data}) for data in (GOOD, BAD)), (2, "/data/count")),
+    "put.json": (
+        json.dumps({"Entries": [{"Source": "s", "DetailType": "t", "Detail": json.dumps(d)} for d in (GOOD, BAD)]}),
+        (1, "/detail/count"),
+    ),
+    "entries.jsonl": (
+        "\n".join(json.dumps({"Source": "s", "DetailType": "t", "Detail": d}) for d in (GOOD, BAD)),
+        (2, "/detail/count"),
+    ),
+}
+
+
+@pytest.mark.parametrize("way", ["file", "gz", "stdin", "folder"])
+@pytest.mark.parametrize("name", FORMS)
+def test_every_form_is_read_in_every_way(evtool: Evtool, project: Path, name: str, way: str) -> None:
+    """Envelopes of both kinds, PutEvents requests and entries; in arrays and lines, packed, piped, in a folder."""
+    text, (line, pointer) = FORMS[name]
+    folder = project / "in/deeper"
+    folder.mkdir(parents=True)
+    (folder / name).write_text(text)
+    (folder / f"{name}.gz").write_bytes(gzip.compress(text.encode()))
+    if way in ("gz", "folder"):
+        (folder / name).unlink()
+    path = {"file": folder / name, "gz": folder / f"{name}.gz", "stdin": "-", "folder": "in"}[way]
+    ran = evtool("validate", path, "-o", "json", stdin=text.encode())
+
+    assert [(f["line"], f["code"], f["pointer"]) for f in ran.json["findings"]] == [(line, "EV106", pointer)]
+    assert (ran.code, ran.json["summary"]) == (1, {"events": 2, "valid": 1, "invalid": 1, "files": 1})
+
+
+def test_a_bare_payload_needs_a_type(evtool: Evtool, project: Path) -> None:
+    """--type says which schema holds, --source whose; without a type it is no event."""
+    (project / "schemas/shop@t.json").write_text("false", encoding="utf-8")
+    text = json.dumps(GOOD).encode()
+
+    assert evtool("validate", "-", "--type", "t", stdin=text).code == 0
+    assert evtool("validate", "-", "--type", "t", "--source", "shop", stdin=text).code == 1
+    refused = evtool("validate", "-", stdin=text)
+    assert (refused.code, "EV009" in refused.out, "--type" in refused.out) == (1, True, True)
+
+
+def test_one_schema_for_everything(evtool: Evtool, tmp_path: Path) -> None:
+    """--schema works without a project, refers to what is beside it, and is used for every type."""
+    (tmp_path / "own.json").write_text('{"properties": {"a": {"$ref": "beside.json"}}}', encoding="utf-8")
+    (tmp_path / "beside.json").write_text('{"type": "integer"}', encoding="utf-8")
+    event = json.dumps(envelope({"a": "x"}, **{"detail-type": "anything"})).encode()
+    ran = evtool("validate", "-", "--schema", "own.json", "-o", "json", stdin=event)
+
+    assert [f["code"] for f in ran.json["findings"]] == ["EV104"]
+
+
+def test_fail_fast_ends_with_the_first_event_that_is_not_valid(evtool: Evtool, project: Path) -> None:
+    """All of its errors are told, and nothing after it is read."""
+    lines = [envelope(GOOD), envelope({"count": 0}), envelope(BAD)]
+    (project / "e.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    ran = evtool("validate", "e.jsonl", "--fail-fast", "-o", "json")
+
+    assert [f["line"] for f in ran.json["findings"]] == [2, 2]
+    assert ran.json["summary"] == {"events": 2, "valid": 1, "invalid": 1, "files": 1}
+
+
+def test_an_event_that_is_too_long_does_not_lose_the_others(evtool: Evtool, project: Path) -> None:
+    """--max-bytes is the limit of one event, and 1 MiB without it."""
+    lines = [envelope(GOOD), envelope({"id": "x" * 500}), envelope(BAD)]
+    (project / "e.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+
+    assert found(evtool("validate", "e.jsonl", "--max-bytes", "300", "-o", "json")) == [
+        ("e.jsonl", 2, 1, "EV008"),
+        ("e.jsonl", 3, json.dumps(lines[2]).rindex("0") + 1, "EV106"),
+    ]
+    (project / "long.json").write_text(json.dumps(envelope({"id": "x" * (1 << 20)})))
+    assert found(evtool("validate", "long.json", "-o", "json")) == [("long.json", 1, 1, "EV008")]
+
+
+@pytest.mark.parametrize(
+    ("entry", "code", "said"),
+    [
+        ({"Resources": 5}, "EV108", "Resources must be a list of texts, not a number"),
+        ({"Resources": [5]}, "EV108", "Resources must be a list of texts, not an array"),
+        ({"Time": "yesterday"}, "EV108", 'time is not an RFC 3339 time such as 2026-11-23T10:00:00Z: "yesterday"', 81),
+        ({"Time": True}, "EV108", "time is not an RFC 3339 time such as 2026-11-23T10:00:00Z: true"),
+        ({"Time": 1e300}, "EV108", "time is not an RFC 3339 time such as 2026-11-23T10:00:00Z: 1e+300"),
+        ({"Detail": "{nonsense"}, "EV002", "Detail is not well-formed JSON"),
+        ({"Detail": "[]"}, "EV108", "detail must be a JSON object, not an array"),
+        ({"DetailType": ""}, "EV108", "detail-type must be a text that is not empty, not an empty text"),
+        ({"Source": None}, "EV108", "Source must be a text that is not empty, not null"),
+    ],
+)
+def test_a_put_events_entry_that_is_none(
+    evtool: Evtool, project: Path, entry: dict[str, Any], code: str, said: str
+) -> None:
+    """What EventBridge would not take, or what cannot be understood, is told at its place in the request."""
+    request = json.dumps({"Entries": [{"Source": "s", "DetailType": "t", "Detail": '{"id": "a"}', **entry}]})
+    [key] = entry
+    [finding] = evtool("validate", "-", "-o", "json", stdin=request.encode()).json["findings"]
+
+    assert (finding["code"], said in finding["message"]) == (code, True)
+    assert request[finding["column"] - 1 :].startswith(json.dumps(entry[key]))
+    assert request[: finding["column"] - 1].endswith(f'"{key}": ')
+
+
+def test_times_of_put_events_may_be_numbers(evtool: Evtool, project: Path) -> None:
+    """SDKs write them as seconds since 1970."""
+    entry = {"Source": "s", "DetailType": "t", "Detail": '{"id": "a"}', "Time": 1700000000.5}
+
+    assert evtool("validate", "-", stdin=json.dumps(entry).encode()).code == 0
+
+
+@pytest.mark.parametrize("name", ["mark.json", "mark.jsonl"])
+def test_byte_order_marks_are_no_part_of_an_event(evtool: Evtool, project: Path, name: str) -> None:
+    """Wherever an editor or a script put one: before a file, a line or a detail."""
+    lines = [GOOD, envelope(GOOD), {"Source": "s", "DetailType": "t", "Detail": "\ufeff" + json.dumps(GOOD)}]
+    texts = ["\ufeff" + json.dumps(line) for line in lines]
+    (project / name).write_text("\n".join(texts if name.endswith("l") else texts[:1]), encoding="utf-8")
+    ran = evtool("validate", name, "--type", "t", "-o", "json")
+
+    assert (ran.code, ran.json["findings"]) == (0, [])
+
+
+# --- what is written, and how it ends --------------------------------------------------------------------------------
+
+
+def test_several_reports_at_once(evtool: Evtool, shop: Path) -> None:
+    """Each goes to its file, whole and for the owner only; one may go to standard output."""
+    out = shop / "out"
+    out.mkdir()
+    kinds = ["json", "jsonl", "github", "junit"]
+    ran = evtool(
+        "validate", "samples/invalid", *(w for k in kinds for w in ("-o", f"{k}=out/{k}")), "-o", "text", cwd=shop
+    )
+
+    assert (ran.code, ran.out.splitlines()[-1]) == (1, "checked 27 events in 22 files: 24 invalid")
+    assert sorted(file.name for file in out.iterdir()) == sorted(kinds)
+    assert {stat.S_IMODE(file.stat().st_mode) for file in out.iterdir()} == {0o600}
+    assert json.loads((out / "json").read_text())["summary"]["invalid"] == 24
+
+
+def test_a_report_replaces_a_link_and_not_what_it_points_at(evtool: Evtool, project: Path) -> None:
+    """Nobody can have evtool write somewhere else by putting a link in its way."""
+    (project / "precious").write_text("precious")
+    (project / "report.json").symlink_to("precious")
+    evtool("validate", "-", "-o", "json=report.json", stdin=json.dumps(envelope(GOOD)).encode())
+
+    assert (project / "precious").read_text() == "precious"
+    assert json.loads((project / "report.json").read_text())["findings"] == []
+
+
+def test_when_it_cannot_go_on_an_old_report_stays(evtool: Evtool, project: Path) -> None:
+    """A file appears when it is whole: what breaks off in the middle leaves nothing of itself."""
+    (project / "report.json").write_text("old")
+    (project / "schemas/t.json").write_text('{"type": "strng"}')
+    ran = evtool("validate", "-", "-o", "json=report.json", stdin=json.dumps(envelope(GOOD)).encode())
+
+    assert (ran.code, (project / "report.json").read_text()) == (2, "old")
+    assert sorted(file.name for file in project.iterdir()) == ["report.json", "routes.yaml", "schemas"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-o", "xml"], "-o xml: validate can be told as text, json, jsonl, github, junit"),
+        (["-o", "json", "-o", "text"], "only one -o can go to standard output"),
+        (["-o", "json=none/report.json"], "cannot write none/report.json: No such file or directory"),
+        (["-o", "json=routes.yaml/report.json"], "cannot write routes.yaml/report.json: Not a directory"),
+        (["-o", "json=r", "-o", "junit=r"], "cannot write r: File exists"),
+        (["--no-schema", "perhaps"], "--no-schema is one of error, warn, ignore, not perhaps"),
+        (["--schema", "none.json"], "there is no file none.json"),
+        (["--schema", "schemas"], "there is no file schemas"),
+        (["--max-bytes", "many"], "many"),
+        (["--fail-fats"], "--fail-fats"),
+        (["--routes", "none.yaml"], "there is no file none.yaml"),
+        ([], "name events to validate, or set `samples:` in routes.yaml"),
+    ],
+)
+def test_a_mistake_ends_with_exit_code_2(evtool: Evtool, project: Path, arguments: list[str], said: str) -> None:
+    """It says what is wrong with the command line, prints no result and leaves no file."""
+    ran = evtool("validate", *arguments, *(["-"] if arguments else []), stdin=json.dumps(envelope(GOOD)).encode())
+
+    assert (ran.code, ran.out) == (2, "")
+    assert said in ran.err
+    assert "Traceback" not in ran.err
+    assert sorted(file.name for file in project.iterdir()) == ["routes.yaml", "schemas"]
+
+
+def test_without_a_project_validate_says_what_is_missing(evtool: Evtool, tmp_path: Path) -> None:
+    """There are no schemas without a routes.yaml or --schema."""
+    assert "no routes.yaml here" in evtool("validate", "-").err
+    (tmp_path / "routes.yaml").write_text("version: 1\n")
+    ran = evtool("validate", "-")
+    assert (ran.code, "there are no schemas" in ran.err) == (2, True)
+
+
+def test_what_cannot_be_read_is_told_and_the_rest_is_checked(evtool: Evtool, project: Path) -> None:
+    """Exit code 2, because not everything that was asked for was seen; the faults of the others are told."""
+    (project / "bad.json").write_text(json.dumps(envelope(BAD)))
+    ran = evtool("validate", "none.json", "bad.json", "-o", "json")
+
+    assert (ran.code, [f["code"] for f in ran.json["findings"]]) == (2, ["EV001", "EV106"])
+    assert ran.json["summary"] == {"events": 1, "valid": 0, "invalid": 1, "files": 2}
+    alone = evtool("validate", "none.json")
+    assert (alone.code, alone.out.splitlines()[-1]) == (2, "checked 0 events in 1 file")
