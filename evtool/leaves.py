@@ -29,6 +29,15 @@ class Leaf(NamedTuple):
 Leaves = Mapping[str, Sequence[Leaf]]
 
 
+class Container(NamedTuple):
+    """An object or array in an event: its path, what it is, the array elements it stands in, and an array's number."""
+
+    path: str
+    value: Any
+    trail: Trail
+    number: int | None
+
+
 class Found(NamedTuple):
     """Where a field's condition holds, where the field has any value, and whether it holds where it has none."""
 
@@ -66,10 +75,15 @@ def _elements(values: Iterable[Any], path: str, trail: Trail, array: int) -> Ite
         yield path, value, trail if kind_of(value) == SCALAR else (*trail, (array, index))
 
 
-def leaves_of(event: Mapping[str, Any] | str | bytes, paths: Collection[str] | None = None) -> Leaves:
+def leaves_of(
+    event: Mapping[str, Any] | str | bytes,
+    paths: Collection[str] | None = None,
+    containers: list[Container] | None = None,
+) -> Leaves:
     """The leaves of an event, given as a dict or as JSON text; text keeps number forms and duplicate keys.
 
-    With `paths`, the paths of fields and of the objects that lead to them, the rest of the event is passed over.
+    With `paths`, the paths of fields and of the objects that lead to them, the rest of the event is passed over. The
+    objects and arrays in the event are added to `containers`, each before what is in it.
     Raises EventError when the event is not a JSON object.
     """
     try:
@@ -89,10 +103,13 @@ def leaves_of(event: Mapping[str, Any] | str | bytes, paths: Collection[str] | N
                 continue
             if kind is None:
                 raise EventError(f"the event is not JSON: {path} is of type {type(value).__name__}")
-            if kind == OBJECT:
+            number = None if kind == OBJECT else next(arrays)
+            if containers is not None:
+                containers.append(Container(path, value, trail, number))
+            if number is None:
                 levels.append(_fields(value, path, trail, paths))
             else:
-                levels.append(_elements(value, path, trail, next(arrays)))
+                levels.append(_elements(value, path, trail, number))
             break  # and come back to the rest of this level when that one is done
         else:
             levels.pop()

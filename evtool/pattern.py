@@ -75,11 +75,15 @@ class Condition(NamedTuple):
 
 
 class Field(NamedTuple):
-    """What is asked of a field: that one of the conditions holds. `absent` tells that it may have no value instead."""
+    """What is asked of a field: that one of the conditions holds. `absent` tells that it may have no value instead.
+
+    `keys` lead to the conditions in the pattern.
+    """
 
     path: str
     conditions: tuple[Condition, ...]
     absent: bool
+    keys: tuple[str | int, ...] = ()
 
     def found_in(self, leaves: Leaves) -> Found:
         """Where in an event the field holds."""
@@ -147,7 +151,7 @@ def _field(values: Sequence[Any], path: str, keys: tuple[str | int, ...], proble
     if wildcards and is_too_complex(wildcards):
         problems.append(Problem("EV204", keys, TOO_COMPLEX))
     absent = any(condition.operator == "exists" and condition.expected is False for condition in conditions)
-    return Field(path, tuple(conditions), absent)
+    return Field(path, tuple(conditions), absent, keys)
 
 
 def _listed(name: str, value: Any) -> str | None:
