@@ -236,7 +236,7 @@ def test_an_event_that_is_too_long_does_not_lose_the_others(evtool: Evtool, proj
     [
         ({"Resources": 5}, "EV108", "Resources must be a list of texts, not a number"),
         ({"Resources": [5]}, "EV108", "Resources must be a list of texts, not an array"),
-        ({"Time": "yesterday"}, "EV108", 'time is not an RFC 3339 time such as 2026-11-23T10:00:00Z: "yesterday"', 81),
+        ({"Time": "yesterday"}, "EV108", 'time is not an RFC 3339 time such as 2026-11-23T10:00:00Z: "yesterday"'),
         ({"Time": True}, "EV108", "time is not an RFC 3339 time such as 2026-11-23T10:00:00Z: true"),
         ({"Time": 1e300}, "EV108", "time is not an RFC 3339 time such as 2026-11-23T10:00:00Z: 1e+300"),
         ({"Detail": "{nonsense"}, "EV002", "Detail is not well-formed JSON"),

@@ -1,0 +1,293 @@
+"""The forms in which results are told, read back by what reads them, with event text that wants something else."""
+
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+from xml.etree import ElementTree
+
+import pytest
+
+from evtool.commands.validate import validate
+from evtool.exits import ending
+from evtool.finding import CODES, Finding
+from evtool.report import Subject
+from evtool.reports import KINDS
+from evtool.reports.text import Findings
+from evtool.session import Session
+from evtool.validation import Verdict
+
+FINDING_KEYS = [  # of a finding, and of nothing else
+    "code",
+    "severity",
+    "message",
+    "file",
+    "line",
+    "column",
+    "pointer",
+    "event_id",
+    "event_type",
+    "route",
+    "suggestion",
+]
+
+# What has driven terminals, CI runners and parsers before.
+NAUGHTY = [
+    "\x1b[31mred\x1b[0m",
+    "\x1b]0;title\x07",
+    "\x1b]8;;https://evil.example\x1b\\link\x1b]8;;\x1b\\",
+    "\x9b31m",
+    "\x90payload\x9c",
+    "\x00\x01\x07\x08\x0b\x0c\x0e\x1f\x7f",
+    "\r::error::carriage return",
+    "\n::error::line feed",
+    "\n::set-output name=x::y",
+    "\u2028::error::line separator",
+    "\x85::warning::next line",
+    "::error file=x,line=1::at the start",
+    "  ::error::after blanks",
+    "::add-mask::a",
+    "::stop-commands::pause",
+    "##[error]anywhere",
+    "###[group]three",
+    "####[group]four",
+    "##vso[task.setvariable variable=x]y",
+    "##teamcity[buildStatus status='FAILURE']",
+    "text before ##[add-mask]a",
+    "%0A::error::percent",
+    "%25%0D%0A%3A%2C",
+    "a,line=99::b",
+    "\u202eright to left\u202c",
+    "\u2066isolate\u2069",
+    "zero\u200bwidth\u200d\ufeff",
+    "\U000e0001\U000e0041tags",
+    "]]>",
+    "<![CDATA[x]]>",
+    "</failure><injected/>",
+    "&amp;&#0;&undefined;",
+    "\"'<>&",
+    "\ufffe\uffff\ufdd0",
+    "<script>alert(1)</script>",
+    '"}, {"code": "forged"',
+    "=cmd|' /C calc'!A0",
+    "注文 😀 Ünï e\u0301",
+    "\t\ttabs\t",
+    "",
+    " ",
+    "x" * 100_000,
+]
+LONE = ["\ud83d", "a\udcffb"]  # no event has them, but file names do
+
+RUNNER_COMMANDS = {  # what GitHub's runner obeys (actions/runner, ActionCommandManager and its extensions)
+    "error", "warning", "notice", "debug", "group", "endgroup", "add-mask", "add-path", "add-matcher",
+    "remove-matcher", "save-state", "set-output", "set-env", "stop-commands", "echo", "internal-set-repo-path",
+}  # fmt: skip
+
+
+class Command(NamedTuple):
+    """A command as GitHub's runner reads it from a line."""
+
+    name: str
+    properties: dict[str, str]
+    data: str
+
+
+def obeyed(line: str) -> Command | None:
+    """The command in a line by the runner's rules: `::name k=v,k=v::data` at its start after blanks, else
+    `##[name k=v;k=v]data` anywhere."""
+    trimmed = line.lstrip()
+    if trimmed.startswith("::") and "::" in trimmed[2:]:
+        head, _, data = trimmed[2:].partition("::")
+        name, _, rest = head.partition(" ")
+        if name.lower() in RUNNER_COMMANDS:
+            pairs = (pair.partition("=") for pair in rest.split(",") if pair)
+            return Command(name, {key.strip(): _plain(value) for key, _, value in pairs}, _plain(data))
+    old = re.search(r"##\[([^\]]*)\](.*)", line)
+    if old and old[1].split(" ")[0].lower() in RUNNER_COMMANDS:
+        return Command(old[1].split(" ")[0], {}, old[2])
+    return None
+
+
+def _plain(text: str) -> str:
+    for code, char in (("%3A", ":"), ("%2C", ","), ("%0D", "\r"), ("%0A", "\n"), ("%25", "%")):
+        text = text.replace(code, char)
+    return text
+
+
+def lines(text: str) -> list[str]:
+    """The lines of an output as a runner or a terminal has them, by every line end that Unicode knows."""
+    return text.splitlines()
+
+
+def finding(text: str, **more: Any) -> Finding:
+    """A finding that has a text wherever an event or a file name can bring one in."""
+    place: dict[str, Any] = {"line": 3, "column": 5, "excerpt": f"    {text}", "width": len(text)}
+    about = {"file": text or "e.json", "event_id": text, "event_type": text, "suggestion": text, "pointer": f"/{text}"}
+    return Finding("EV104", text, **{**place, **about, **more})
+
+
+def told(kind: str, findings: list[Finding], color: str = "never") -> str:
+    """What a report prints of findings."""
+    file = io.StringIO()
+    report = KINDS[kind](Subject("validate", "findings", Findings), file, color)
+    for each in findings:
+        report.add(Verdict(each.file or "", 1, None, (each,)))
+    report.end({"summary": {"events": len(findings), "valid": 0, "invalid": len(findings), "files": 1}})
+    return file.getvalue()
+
+
+def harmless_to_a_terminal(text: str) -> bool:
+    """Whether nothing but plain characters and the ends of lines is in a text."""
+    return all(char.isprintable() or char == "\n" for char in text)
+
+
+@pytest.mark.parametrize("text", NAUGHTY, ids=lambda text: ascii(text)[:40])
+def test_json_gives_the_text_back_and_commands_nobody(text: str) -> None:
+    """-o json and -o jsonl are ASCII, parse to exactly the text, and hold nothing that a CI runner obeys."""
+    document, rows = told("json", [finding(text)]), told("jsonl", [finding(text)])
+
+    assert json.loads(document)["findings"] == [json.loads(rows.split("\n")[0])]
+    assert json.loads(document)["findings"][0]["message"] == text
+    for output in (document, rows):
+        assert output.isascii()
+        assert harmless_to_a_terminal(output)
+        assert "##" not in output
+        assert not any(map(obeyed, lines(output)))
+
+
+@pytest.mark.parametrize("text", [*NAUGHTY, *LONE], ids=lambda text: ascii(text)[:40])
+@pytest.mark.parametrize("color", ["never", "always"])
+def test_text_is_harmless(text: str, color: str) -> None:
+    """What people read drives neither a terminal nor a CI runner; with colours there is nothing besides the colours."""
+    output = told("text", [finding(text)], color)
+    output = re.sub(r"\x1b\[[0-9;]*m", "", output) if color == "always" else output
+
+    assert harmless_to_a_terminal(output)
+    assert not any(map(obeyed, lines(output)))
+    assert "##[" not in output
+    assert "##vso[" not in output
+
+
+@pytest.mark.parametrize("text", [*NAUGHTY, *LONE], ids=lambda text: ascii(text)[:40])
+def test_github_takes_one_annotation_for_each_finding(text: str) -> None:
+    """The runner reads the level, the place and the message of a finding, and no command besides."""
+    output = told("github", [finding(text), finding(text, severity="warning"), finding(text, severity="note")])
+    commands = [command for line in lines(output) if (command := obeyed(line))]
+
+    assert [command.name for command in commands] == ["error", "warning", "notice"]
+    for command in commands:
+        assert set(command.properties) == {"file", "line", "col", "title"}
+        assert (command.properties["line"], command.properties["col"]) == ("3", "5")
+        assert command.properties["title"] == "EV104"
+    assert len(lines(output)) == 3
+    assert harmless_to_a_terminal(output)
+    if text.isprintable() and text and "##" not in text and not text.lstrip().startswith("::"):
+        assert commands[0].data == f"{text}; {text}"
+        assert commands[0].properties["file"] == text
+
+
+@pytest.mark.parametrize("text", [*NAUGHTY, *LONE], ids=lambda text: ascii(text)[:40])
+def test_junit_is_xml_with_one_case_for_each_event(text: str) -> None:
+    """A parser reads the counts, the place and the message; no text becomes an element or a command."""
+    output = told("junit", [finding(text), finding("plain", line=None, column=None, excerpt=None)])
+    suites = ElementTree.fromstring(output)
+
+    assert [element.tag for element in suites.iter()] == [
+        "testsuites",
+        "testsuite",
+        *("testcase", "failure") * 2,
+    ]
+    assert (suites.get("tests"), suites.get("failures")) == ("2", "2")
+    first, second = suites.iter("failure")
+    assert first.get("type") == "EV104"
+    if text.isprintable() and text and "##" not in text and not text.lstrip().startswith("::"):
+        assert first.get("message") == f"EV104 {text}"
+        assert first.text == f"{text}:3:5: EV104 {text}"
+    assert second.text == "plain: EV104 plain"
+    assert harmless_to_a_terminal(output)
+    assert not any(map(obeyed, lines(output)))
+
+
+def test_junit_counts_good_events_too(tmp_path: Path) -> None:
+    """A case per event, failed or not; warnings fail none."""
+    file = io.StringIO()
+    report = KINDS["junit"](Subject("validate", "findings", Findings), file, "never")
+    report.add(Verdict("e.json", 1, None, ()))
+    report.add(Verdict("e.json", 2, None, (finding("x", severity="warning"),)))
+    report.add(Verdict("e.json", 3, None, (finding("x"), finding("y"))))
+    report.end({"summary": {}})
+    suite = ElementTree.fromstring(file.getvalue())
+
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors"), suite.get("skipped")) == (
+        "3",
+        "1",
+        "0",
+        "0",
+    )
+    assert [len(list(case)) for case in suite.iter("testcase")] == [0, 0, 1]
+
+
+# --- the whole way, from an event to a report ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file whose events bring hostile text into everything that a report tells: keys, values, types and ids."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "schemas").mkdir()
+    schema = {"properties": {"a": {"enum": ["b"]}}, "additionalProperties": False}
+    (tmp_path / "schemas/t.json").write_text(json.dumps(schema), encoding="utf-8")
+    (tmp_path / "routes.yaml").write_text("version: 1\nschemas: schemas\n", encoding="utf-8")
+    events = []
+    for text in NAUGHTY:
+        known = {"source": "s", "id": text.replace("\0", "") or "1", "detail-type": "t"}
+        events += [
+            {**known, "detail": {text: 1, "a": text}},
+            {**known, "detail-type": text.replace("\0", "") or "x", "detail": {}},
+            {**known, "time": text, "detail": {}},
+        ]
+    rows = [json.dumps(event, ensure_ascii=number % 2 == 0) for number, event in enumerate(events)]
+    (tmp_path / "e.jsonl").write_text("\n".join([*rows, *(text.replace("\n", " ") for text in NAUGHTY)]), "utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_hostile_events_come_out_harmless(hostile: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every report of events that try everything can be read back, and has none of it in it."""
+    code = ending(lambda: validate(Session(output=(kind,)), ["e.jsonl"]))
+    out, err = capsys.readouterr()
+
+    assert (code, err) == (1, "")
+    assert harmless_to_a_terminal(out)
+    commands = [command for line in lines(out) if (command := obeyed(line))]
+    if kind == "github":
+        assert len(commands) == len(lines(out)) > 3 * len(NAUGHTY)
+        assert {command.properties["file"] for command in commands} == {"e.jsonl"}
+        assert {command.properties["title"] for command in commands} <= set(CODES)
+    else:
+        assert commands == []
+    if kind == "json":
+        assert len(json.loads(out)["findings"]) > 3 * len(NAUGHTY)
+    if kind == "jsonl":
+        assert all(json.loads(line) for line in out.splitlines())
+    if kind == "junit":
+        assert ElementTree.fromstring(out).get("errors") == "0"
+
+
+def test_json_has_the_documented_keys_and_no_others(hostile: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Machines rely on the shape: each key is there, with null where it has no value."""
+    ending(lambda: validate(Session(output=("json",)), ["e.jsonl", "none.json"]))
+    document = json.loads(capsys.readouterr().out)
+
+    assert list(document) == ["evtool", "command", "findings", "summary"]
+    assert (document["evtool"], document["command"]) == (1, "validate")
+    assert list(document["summary"]) == ["events", "valid", "invalid", "files"]
+    for row in document["findings"]:
+        assert list(row) == FINDING_KEYS
+        assert row["code"] in CODES
+        assert row["severity"] in ("error", "warning", "note")
+    ending(lambda: validate(Session(output=("jsonl",)), ["e.jsonl", "none.json"]))
+    *rows, last = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert rows == [{**row, "event_id": r["event_id"]} for row, r in zip(document["findings"], rows, strict=True)]
+    assert last == {"evtool": 1, "command": "validate", "summary": document["summary"]}
