@@ -12,6 +12,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "validate": Command("Before it happens", "check events against the schemas of their types"),
+    "explain": Command("Before it happens", "say why routes do or do not match an event"),
     "publish": Command("When it happens", "store events, fire their handlers, follow what these emit"),
     "deliver": Command("When it happens", "attempt the deliveries that are due"),
     "events": Command("Afterwards", "list the stored events, or show one with its history"),
