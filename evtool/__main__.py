@@ -20,11 +20,15 @@ def main() -> None:
 
 def _validate(paths: list[str]) -> None:
     """`evtool validate PATH...` without options, as editors and hooks call it per file: the same without typer."""
-    from evtool.commands.validate import validate  # noqa: PLC0415  (not needed for --version)
-    from evtool.exits import ending  # noqa: PLC0415
-    from evtool.session import Session  # noqa: PLC0415
+    from evtool.exits import ending  # noqa: PLC0415  (not needed for --version)
 
-    sys.exit(ending(lambda: validate(Session(), paths)))
+    def run() -> int:
+        from evtool.commands.validate import validate  # noqa: PLC0415
+        from evtool.session import Session  # noqa: PLC0415
+
+        return validate(Session(), paths)
+
+    sys.exit(ending(run))
 
 
 if __name__ == "__main__":

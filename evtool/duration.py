@@ -2,9 +2,9 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 PATTERN = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$"
@@ -37,3 +37,8 @@ def _read(value: object) -> float:
 
 
 Duration = Annotated[float, BeforeValidator(_read), WithJsonSchema({"type": "string", "pattern": PATTERN})]
+
+
+def lasting(default: str, description: str) -> Any:
+    """A field of a model that holds a Duration: its default and its description, as people write them."""
+    return Field(default=seconds(default), description=description, json_schema_extra={"default": default})

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from evtool.duration import Duration
+from evtool.duration import Duration, lasting
 
 OUTPUT_TAIL = 4096  # bytes kept of what one attempt prints, the last ones; the others are read and dropped
 EMIT_LIMIT = 100  # events that one attempt may emit
@@ -75,7 +75,7 @@ class HandlerOptions(BaseModel):
 
     description: str = ""
     emits: Annotated[list[str], Field(default_factory=list, description="event types that it may emit")]
-    timeout: Annotated[Duration, Field(description="time limit of one attempt, such as 10s")] = 30.0
+    timeout: Duration = lasting("30s", "time limit of one attempt")
     on_replay: Annotated[Literal["run", "skip"], Field(description="whether a delivering replay calls it")] = "run"
 
 

@@ -1,7 +1,7 @@
-"""How a command declares its arguments and options; only cli.py knows the library that parses them."""
+"""How a command declares its arguments and options; only parsing.py knows the library that parses them."""
 
 from collections.abc import Callable
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from evtool import completion
 
@@ -23,6 +23,7 @@ class Option(NamedTuple):
     help: str
     metavar: str | None = None
     complete: Complete | None = None
+    least: int | None = None  # of a number
 
 
 # Options that several commands take, so that they are spelled and explained alike.
@@ -37,5 +38,9 @@ Since = Annotated[
 ]
 Until = Annotated[str | None, Option("--until", "before this time", "TIME")]
 NoValidate = Annotated[bool, Option("--no-validate", "let events in without holding them against schemas")]
-NoSchema = Annotated[str, Option("--no-schema", "what a type without a schema is: error, warn or ignore", "LEVEL")]
-MaxBytes = Annotated[int, Option("--max-bytes", "the longest event that is read", "N")]
+NoSchema = Annotated[
+    Literal["error", "warn", "ignore"],
+    Option("--no-schema", "what a type without a schema is: error, warn or ignore", "LEVEL"),
+]
+MaxBytes = Annotated[int, Option("--max-bytes", "the longest event that is read", "N", least=1)]
+Limit = Annotated[int | None, Option("--limit", "at most N events", "N", least=1)]

@@ -4,7 +4,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import typer
 
@@ -22,7 +22,9 @@ COMMON: dict[str, Any] = {
     "store": Annotated[str | None, Option("--store", "the store's file", "FILE")],
     "quiet": Annotated[bool, Option("-q --quiet", "say only what is asked for or wrong")],
     "verbose": Annotated[int, Option("-v --verbose", "say more")],
-    "color": Annotated[str, Option("--color", "auto, always or never; NO_COLOR is heeded", "WHEN")],
+    "color": Annotated[
+        Literal["auto", "always", "never"], Option("--color", "auto, always or never; NO_COLOR is heeded", "WHEN")
+    ],
     "output": Annotated[list[str], Option("-o", "how to tell the result: text, json, jsonl, ...", "FORMAT[=FILE]")],
 }
 
@@ -93,6 +95,7 @@ def _typer(hint: Any) -> Any:
             metavar=declared.metavar,
             autocompletion=complete,
             count=kind is int and declared.metavar is None,
+            min=declared.least,
             show_default=False,
         )
     return Annotated[kind, told]

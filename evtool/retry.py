@@ -5,7 +5,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from evtool.duration import Duration
+from evtool.duration import Duration, lasting
 
 
 class Retry(BaseModel):
@@ -14,9 +14,9 @@ class Retry(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     max_attempts: Annotated[int, Field(ge=1, le=10_000, description="attempts before a delivery is given up")] = 185
-    max_age: Annotated[Duration, Field(description="age at which a delivery is given up")] = 86_400.0
-    first_delay: Annotated[Duration, Field(description="pause after the first failure; it doubles from then on")] = 1.0
-    max_delay: Annotated[Duration, Field(description="the longest pause")] = 900.0
+    max_age: Duration = lasting("24h", "age at which a delivery is given up")
+    first_delay: Duration = lasting("1s", "pause after the first failure; it doubles from then on")
+    max_delay: Duration = lasting("15m", "the longest pause")
 
 
 class GiveUp(NamedTuple):

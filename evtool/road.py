@@ -8,7 +8,6 @@ from random import SystemRandom
 from typing import NamedTuple
 
 from evtool import routes as all_routes
-from evtool import validation
 from evtool.delivery import Handlers, World
 from evtool.project import Project, display
 from evtool.routes import Routes
@@ -31,7 +30,7 @@ class Road(NamedTuple):
 def rules_of(project: Project, *, validate: bool = True, no_schema: str = "error") -> Rules:
     """What the events of a project are held against; without a schema folder only their envelopes are judged."""
     folders = project.schemas
-    return validation.rules_of(Schemas(folders) if validate and folders else None, no_schema)
+    return Rules(Schemas(folders) if validate and folders else None, no_schema)
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from evtool.errors import UsageError
 from evtool.event import Event, Stamp, events_of
 from evtool.finding import Finding
 from evtool.reading import Piece
@@ -29,25 +28,15 @@ class Verdict(NamedTuple):
         return self.event is not None and all(finding.severity != "error" for finding in self.findings)
 
 
-NO_SCHEMA = ("error", "warn", "ignore")  # what a type without a schema can be
-
-
 class Rules(NamedTuple):
     """What events are held against. Without schemas only the envelope is judged."""
 
     schemas: Schemas | None
-    no_schema: str = "error"  # one of NO_SCHEMA
+    no_schema: str = "error"  # what a type without a schema is: error | warn | ignore
 
     def check(self, event: Event) -> tuple[Finding, ...]:
         """What the schema of the event finds wrong with it."""
         return () if self.schemas is None else tuple(self.schemas.check(event, no_schema=self.no_schema))
-
-
-def rules_of(schemas: Schemas | None, no_schema: str) -> Rules:
-    """The rules that options ask for. Raises UsageError when `no_schema` is none of NO_SCHEMA."""
-    if no_schema not in NO_SCHEMA:
-        raise UsageError(f"--no-schema is one of {', '.join(NO_SCHEMA)}, not {no_schema}")
-    return Rules(schemas, no_schema)
 
 
 def judge(

@@ -1,11 +1,12 @@
 """evtool events: the log, or one event with its whole history."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from evtool.errors import EXIT_OK, UsageError
 from evtool.event import identify
 from evtool.options import Argument, OfRoute, OfSource, OfType, Option, Since, Until
+from evtool.project import display
 from evtool.records import cause_record, delivery_record, history, logged_record
 from evtool.report import Record, Subject
 from evtool.screen import Screen
@@ -16,7 +17,7 @@ from evtool.stored import Filter, Stored
 from evtool.trees import delivery_line, document_lines, history_lines
 from evtool.validation import Verdict
 
-STATES = ("ready", "waiting", "leased", "done", "dead")
+State = Literal["ready", "waiting", "leased", "done", "dead"]
 
 
 def events(
@@ -26,23 +27,19 @@ def events(
     type: OfType = None,  # noqa: A002
     source: OfSource = None,
     route: OfRoute = None,
-    state: Annotated[
-        str | None, Option("--state", f"only with a delivery that is {', '.join(STATES)}", "STATE")
-    ] = None,
+    state: Annotated[State | None, Option("--state", "only with a delivery in this state", "STATE")] = None,
     since: Since = None,
     until: Until = None,
-    limit: Annotated[int | None, Option("--limit", "only the newest N", "N")] = None,
+    limit: Annotated[int | None, Option("--limit", "only the newest N", "N", least=1)] = None,
 ) -> int:
     """List the stored events, or show one with its cause, deliveries, attempts and effects.
 
     Example: evtool events --type order.created --state waiting
     """
-    if state is not None and state not in STATES:
-        raise UsageError(f"--state is one of {', '.join(STATES)}, not {state}")
     wanted = selected(since=since, until=until, type=type, source=source, state=state)._replace(route=route)
     with Store(session.store_file(existing=True)) as store:
         if id is not None:
-            return _show(session, store, id)
+            return _show(session, store, id, source)
         count = 0
         with session.report(Subject("events", "events", _Log)) as report:
             for event in store.events(wanted, newest=limit):
@@ -52,16 +49,18 @@ def events(
     return EXIT_OK
 
 
-def _show(session: Session, store: Store, wanted: str) -> int:
-    found = list(store.events(Filter(ids=(wanted,))))
+def _show(session: Session, store: Store, wanted: str, source: str | None) -> int:
+    found = list(store.events(Filter(ids=(wanted,), source=source)))
     if not found:
-        raise UsageError(f"there is no event {wanted} in {store.file}; `evtool events` lists what is there")
-    for event in found:  # several sources may use one id
-        deliveries = store.deliveries(event.seq)
-        with session.report(Subject("events", "deliveries", _Detail)) as report:
-            for delivery in deliveries:
-                report.add({**delivery_record(store, delivery), "history": history(store, delivery)})
-            report.end(_about(store, event))
+        raise UsageError(f"there is no event {wanted} in {display(store.file)}; `evtool events` lists what is there")
+    if len(found) > 1:
+        sources = ", ".join(event.source for event in found)
+        raise UsageError(f"several events have the id {wanted}; choose one with --source: {sources}")
+    [event] = found
+    with session.report(Subject("events", "deliveries", _Detail)) as report:
+        for delivery in store.deliveries(event.seq):
+            report.add({**delivery_record(store, delivery), "history": history(store, delivery)})
+        report.end(_about(store, event))
     return EXIT_OK
 
 

@@ -104,7 +104,9 @@ def _plan(routes: Routes, event: Event) -> Told:
             "attempts": 0,
             "duration_ms": None,
             "error": None,
+            "condition": None,
             "due": None,
+            "replay": None,
             "emitted": [],
         }
         for route, handler, _ in takers(event, routes)

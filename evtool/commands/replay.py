@@ -12,7 +12,7 @@ from evtool import routes as all_routes
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, UsageError
 from evtool.event import Event, identify, rfc3339
 from evtool.frames import show
-from evtool.options import Argument, OfRoute, OfSource, OfType, Option, Since, Until
+from evtool.options import Argument, Limit, OfRoute, OfSource, OfType, Option, Since, Until
 from evtool.pattern import Pattern, PatternError
 from evtool.project import Project
 from evtool.reading import MAX_BYTES, read
@@ -53,7 +53,7 @@ def replay(
     pattern: Annotated[
         str | None, Option("--pattern", "only events that match this event pattern", "JSON|@FILE")
     ] = None,
-    limit: Annotated[int | None, Option("--limit", "at most N events", "N")] = None,
+    limit: Limit = None,
     from_: Annotated[list[str], Option("--from", "events of files instead of the store", "PATH")] = [],  # noqa: B006
 ) -> int:
     """Put stored events through the routes again and show which handlers fire.

@@ -15,7 +15,7 @@ from evtool.report import Subject
 from evtool.reports.text import Findings
 from evtool.schemas import Schemas
 from evtool.session import Session, stamp, standard_input
-from evtool.validation import judge, rules_of
+from evtool.validation import Rules, judge
 
 
 def validate(
@@ -43,7 +43,7 @@ def validate(
     wanted = paths or [projects.display(path) for path in project.samples] if project else paths
     if not wanted:
         raise UsageError("name events to validate, or set `samples:` in routes.yaml")
-    rules = rules_of(_schemas(project, schema), no_schema)
+    rules = Rules(_schemas(project, schema), no_schema)
     events = invalid = unread = 0
     files: set[str] = set()
     with (
