@@ -255,10 +255,10 @@ def _pattern_findings(project: Project, name: str, route: Any, patterns: dict[st
         patterns[name] = Pattern(pattern)
     except PatternError as error:
         for problem in error.problems:
-            path = ("routes", name, "pattern", *problem.path)
-            yield _finding(
-                project, problem.code, f"route {name}: {problem.message}", path, suggestion=problem.hint, route=name
-            )
+            path, message = ("routes", name, "pattern", *problem.path), f"route {name}: {problem.message}"
+            at_key = problem.code == "EV202"  # the key names an operator that there is not
+            more = {"suggestion": problem.hint, "route": name}
+            yield _finding(project, problem.code, message, path, key=at_key, **more)
 
 
 def _missing_handlers(project: Project, name: str, route: Any) -> Iterator[Finding]:

@@ -1,0 +1,178 @@
+"""routes.yaml: everything that is wrong with it is told at once, at its place, and the exported schema agrees.
+
+In tests/cases/routes, a file of `refused` ends with what is said of it: `#! LINE:COLUMN CODE message | hint`, of which
+the begin is enough.
+"""
+
+import json
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from evtool import project as projects
+from evtool.errors import ConfigError
+from evtool.project import Project
+from evtool.routes import RoutesModel, of_project
+from evtool.yamltext import load
+from tests.conftest import ROOT, Evtool
+
+CASES = Path(__file__).parent / "cases" / "routes"
+GOOD = sorted((CASES / "good").glob("*.yaml"))
+REFUSED = sorted((CASES / "refused").glob("*.yaml"))
+# What a JSON Schema cannot see: what a pattern means, and which handlers there are.
+BEYOND_THE_SCHEMA = {"patterns"}
+
+
+def said(case: Path) -> list[str]:
+    """What a file of the corpus says should be said of it."""
+    lines = case.read_text("utf-8", errors="replace").splitlines()
+    return [line.removeprefix("#! ") for line in lines if line.startswith("#! ")]
+
+
+def refusal(file: Path) -> ConfigError:
+    """What is said of a file that is refused."""
+    with pytest.raises(ConfigError) as caught:
+        of_project(projects.need(str(file)))
+    return caught.value
+
+
+@pytest.mark.parametrize("case", GOOD, ids=lambda case: case.stem)
+def test_a_good_file_is_taken(case: Path) -> None:
+    """Routes and handlers are there by their names, in the order of the file."""
+    project = projects.need(str(case))
+    routes = of_project(project)
+
+    assert list(routes.routes) == project.names("routes")
+    assert list(routes.handlers) == project.names("handlers")
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.stem)
+def test_everything_that_is_wrong_is_told_at_its_place(case: Path) -> None:
+    """Line, column, code, sentence and hint, in the order of the file; nothing is left out, nothing said twice."""
+    found = refusal(case).findings
+    expected = said(case)
+
+    assert found
+    assert len(found) == len(expected) or not expected
+    for finding, line in zip(found, expected, strict=bool(expected)):
+        sentence, _, hint = line.partition(" | ")
+        assert f"{finding.line}:{finding.column} {finding.code} {finding.message}".startswith(sentence) or (
+            finding.code == sentence
+        )
+        assert (finding.suggestion or "").startswith(hint)
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.stem)
+def test_commands_refuse_it_with_exit_code_2(evtool: Evtool, tmp_path: Path, case: Path) -> None:
+    """Everything goes to standard error, the last line sums up, and there is no traceback."""
+    (tmp_path / "routes.yaml").write_bytes(case.read_bytes())
+    (tmp_path / "schemas").mkdir()
+    if case.stem in BEYOND_THE_SCHEMA:
+        ran = evtool("publish", "-", "--type", "t", stdin=b"{}")
+    else:
+        ran = evtool("validate", "-", stdin=b"{}")
+
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.splitlines()[-1] == "evtool: routes.yaml cannot be used"
+    assert ran.err.count("routes.yaml:") == max(1, len(said(case)))
+    assert not (tmp_path / "pwned").exists()
+    assert not (tmp_path / ".evtool").exists()
+
+
+def test_the_exported_schema_is_that_of_the_models() -> None:
+    """Editors and `validate` see what the models say: `make docs` has been run."""
+    sys.path.insert(0, str(ROOT / "docs"))
+    try:
+        import generate  # noqa: PLC0415  (a script, not a package)
+    finally:
+        sys.path.pop(0)
+
+    assert (ROOT / "evtool/routes.schema.json").read_text(encoding="utf-8") == generate.routes_schema()
+    jsonschema.Draft202012Validator.check_schema(projects.shape())
+
+
+@pytest.mark.parametrize("case", [*GOOD, *REFUSED], ids=lambda case: f"{case.parent.stem}/{case.stem}")
+def test_the_exported_schema_agrees_with_the_models(case: Path) -> None:
+    """What is well-formed is valid for both or for neither, whichever validator judges."""
+    try:
+        value = load(case.read_bytes(), case.name).value
+    except ConfigError:
+        return  # no YAML to judge
+    try:
+        RoutesModel.model_validate(value)
+        taken = True
+    except ValueError:
+        taken = False
+
+    assert jsonschema.Draft202012Validator(projects.shape()).is_valid(value) is taken
+    assert taken is (case in GOOD or case.stem in BEYOND_THE_SCHEMA)
+
+
+def test_many_findings_take_no_time_for_each(tmp_path: Path) -> None:
+    """A file in which every one of 2,000 routes is wrong is told in seconds."""
+    routes = "".join(f"  r{number}: {{pattern: {{}}, to: [nobody], colour: red}}\n" for number in range(2000))
+    (tmp_path / "routes.yaml").write_text(f"version: 1\nroutes:\n{routes}")
+
+    assert len(refusal(tmp_path / "routes.yaml").findings) == 6000
+
+
+def mutants(seed: int, number: int) -> list[bytes]:
+    """Files of the corpus and the shop's, with some of their parts put elsewhere, doubled, cut and changed."""
+    chance = random.Random(seed)
+    texts = [case.read_bytes() for case in (*GOOD, *REFUSED, ROOT / "routes.yaml")]
+    odd = [b"\x00", b"\xff", b"\t", b"'", b'"', b"[", b"{", b"}", b": ", b"- ", b"&a ", b"*a", b"<<: ", b"!!x ", b"|\n"]
+    odd += [
+        b"null",
+        b"-1",
+        b"1e999",
+        b"~",
+        b"?",
+        b"#",
+        b"\r",
+        "\u2028".encode(),
+        b"kind python",
+        b"[key]",
+        b"%",
+        b"---\n",
+    ]
+    made = []
+    for _ in range(number):
+        text = chance.choice(texts)
+        for _ in range(chance.randint(1, 4)):
+            at, until = sorted(chance.choices(range(len(text) + 1), k=2))
+            until = min(until, at + chance.choice([0, 1, 10, 40]))
+            put = chance.choice([chance.choice(odd), text[at : at + 30], b"", chance.choice(texts)[:60]])
+            text = text[:at] + put + text[until:]
+        made.append(text)
+    return made
+
+
+def test_no_mutant_is_more_than_a_mistake(tmp_path: Path) -> None:
+    """Whatever stands in the file, it is taken or refused with findings at places that exist."""
+    file = tmp_path / "routes.yaml"
+    refused = 0
+    for text in mutants(2026, 500):
+        file.write_bytes(text)
+        try:
+            of_project(projects.need(str(file)))
+        except ConfigError as error:
+            refused += 1
+            for finding in error.findings:
+                assert finding.line is not None, text
+                assert finding.column is not None, text
+            json.dumps([finding.as_dict() for finding in error.findings])
+
+    assert 250 < refused <= 500
+
+
+def test_the_project_of_a_wrong_file_still_says_where_things_are() -> None:
+    """Hints and completion ask a project whose content may be anything."""
+    for value in ({}, {"routes": 5, "handlers": [], "schemas": 5, "samples": {"a": 1}, "store": 5}):
+        project = Project(Path("/shop/routes.yaml"), load(json.dumps(value).encode(), "routes.yaml"))
+        told: list[Any] = [project.schemas, project.samples, project.names("routes"), project.names("handlers")]
+        assert told == [[], [], [], []]
+        assert project.store == Path("/shop/.evtool/store.db")
