@@ -100,11 +100,34 @@ def test_elements_stand_where_they_stand_in_the_whole(size: int) -> None:
         (b'[{"a": 1]}, 2]', ['{"a": 1]', "EV002 1:10 @9"]),
         (b"[1] 2", ["1", "EV002 1:5 @4"]),
         (b"[1]\n[2]", ["1", "EV002 2:1 @4"]),
+        (b"[1][2]", ["1", "EV002 1:4 @3"]),
     ],
 )
 def test_says_where_an_array_is_broken(raw: bytes, outcome: list[str], size: int) -> None:
     """What comes before the break is given, then one problem with its line, column and offset, and nothing more."""
     assert told(raw, size) == outcome
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (b'[1,\n {"a": 2', "the text ends inside the array, in what begins at 2:2 (is the text cut off?)"),
+        (b'["a\\', "the text ends inside the array, in what begins at 1:2 (is the text cut off?)"),
+        (b"[1,", "the text ends inside the array (is the text cut off?)"),
+        (b"[1,]", 'a comma before "]" is not allowed (None)'),
+        (b"[,]", 'a value is expected here, not "," (None)'),
+        (b"[{} {}]", '"," or "]" is expected here, not "{" (None)'),
+        (b'["a\nb"]', r"a string is not closed on its line (a line break in a string is written \n)"),
+        (b"[1] 2", "there is more text after the end of the array (None)"),
+        (b"{}", "an array is expected here (None)"),
+    ],
+)
+def test_says_what_helps(raw: bytes, said: str) -> None:
+    """The message says what is wrong with the array, the hint what may help."""
+    found = pieces(raw)[-1]
+
+    assert isinstance(found, JsonProblem)
+    assert f"{found.message} ({found.hint})" == said
 
 
 @pytest.mark.parametrize("size", [1, 100, 1 << 16])

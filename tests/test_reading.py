@@ -141,6 +141,7 @@ def test_what_cannot_be_read_does_not_end_the_others(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.json")
     (tmp_path / "nowhere.json").symlink_to("missing")
     (tmp_path / "itself.json").symlink_to("itself.json")
+    (tmp_path / "itself").symlink_to("itself")  # no event file by its name: left out
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "up").symlink_to(tmp_path)
     (tmp_path / "folder" / "z.json").write_bytes(b"2")
@@ -226,6 +227,14 @@ def test_values_that_are_too_long_are_told(tmp_path: Path) -> None:
     ]:
         file.write_bytes(raw)
         assert told(file) == [f"x.json:{outcome}"]
+
+
+def test_values_of_any_size_up_to_the_limit_are_read_whole(tmp_path: Path) -> None:
+    """A value is one piece however many reads it takes."""
+    file = tmp_path / "x.json"
+    for size in (65_535, 65_536, 65_537, 300_000):
+        file.write_bytes(b" " + b"1" * size + b"\n")
+        assert told(file, max_bytes=300_000) == ["x.json:1:2 " + "1" * size]
 
 
 def test_json_lines_in_a_json_file_are_told(tmp_path: Path) -> None:
