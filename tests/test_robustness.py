@@ -1,0 +1,406 @@
+"""Mistaken and hostile surroundings: whatever is broken, evtool ends by itself with the right code, no traceback."""
+
+import gzip
+import json
+import os
+import pty
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evtool.event import Stamp
+from evtool.finding import CODES
+from evtool.reading import read
+from evtool.reports import KINDS
+from evtool.schemas import Schemas
+from evtool.validation import Rules, Verdict, judge
+from tests.conftest import ROOT, Evtool
+
+SAMPLES = ROOT / "samples"
+STAMP = Stamp(lambda: "id", lambda: "2026-11-23T10:00:00Z")
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def evtool_process(*arguments: str | Path, cwd: Path, **options: Any) -> "subprocess.Popen[bytes]":
+    """evtool, still running, for what the fixture cannot do."""
+    words = [sys.executable, "-m", "evtool", *map(str, arguments)]
+    return subprocess.Popen(words, cwd=cwd, env=ENVIRONMENT, **options)
+
+
+def shell(command: str, cwd: Path) -> tuple[int, str]:
+    """The exit code of a shell command in which `evtool` is evtool, and what it said on both streams."""
+    script = f'evtool() {{ "{sys.executable}" -m evtool "$@"; }}; set -o pipefail; {command}'
+    done = subprocess.run(["bash", "-c", script], cwd=cwd, env=ENVIRONMENT, capture_output=True, timeout=60)
+    return done.returncode, (done.stdout + done.stderr).decode(errors="replace")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project with a valid event, and a file with many that are not."""
+    (tmp_path / "schemas").mkdir()
+    (tmp_path / "schemas/t.json").write_text('{"properties": {"a": {"type": "string"}}}', encoding="utf-8")
+    (tmp_path / "routes.yaml").write_text("version: 1\nschemas: schemas\n", encoding="utf-8")
+    (tmp_path / "good.json").write_text(event({"a": "x"}), encoding="utf-8")
+    (tmp_path / "bad.jsonl").write_text(event({"a": 1}) * 5000, encoding="utf-8")
+    (tmp_path / "broken.yaml").write_text("version: 2\n", encoding="utf-8")
+    return tmp_path
+
+
+def event(detail: Any) -> str:
+    """A line with an event."""
+    return json.dumps({"id": "1", "source": "s", "detail-type": "t", "detail": detail}) + "\n"
+
+
+# --- streams ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_reader_that_goes_away_ends_it_quietly(project: Path, kind: str) -> None:
+    """`| head -1` is no error: exit code 141, as for every program whose output is closed, and nothing is said."""
+    code, said = shell(f"evtool validate bad.jsonl -o {kind} | head -c 1 > /dev/null", project)
+
+    assert (code, said) == (141, "")
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "said"),
+    [
+        ("evtool validate good.json <&-", 0, "checked 1 event in 1 file: all valid\n"),
+        ("evtool validate - <&-", 0, "checked 0 events in 0 files\n"),
+        ("evtool validate good.json >&-", 0, ""),
+        ("evtool validate bad.jsonl >&-", 1, ""),
+        ("evtool validate bad.jsonl -o json >&-", 1, ""),
+        ("evtool validate none.json -q 2>&-", 2, "none.json: EV001 cannot be read: No such file or directory\n"),
+        ("evtool validate --routes broken.yaml 2>&-", 2, ""),
+        ("evtool validate bad.jsonl -o json <&- >&- 2>&-", 1, ""),
+        ("evtool validate --routes broken.yaml 2>/dev/full", 2, ""),
+        (
+            "evtool validate good.json >/dev/full",
+            4,
+            "evtool: cannot read or write: [Errno 28] No space left on device\n",
+        ),
+        (
+            "evtool validate bad.jsonl >/dev/full",
+            4,
+            "evtool: cannot read or write: [Errno 28] No space left on device\n",
+        ),
+        ("evtool validate bad.jsonl -o junit >/dev/full 2>&1", 4, ""),
+        ("evtool validate --routes broken.yaml 2>&1 >/dev/null | true", 2, ""),
+        ("evtool --help >/dev/full", 4, "evtool: cannot read or write: [Errno 28] No space left on device\n"),
+        ("evtool validate --help >&-", 0, ""),
+    ],
+)
+def test_closed_and_full_streams(project: Path, command: str, code: int, said: str) -> None:
+    """What is closed is not written to, what is full is told, and the exit code is right even when nobody hears."""
+    assert shell(command, project) == (code, said)
+
+
+def test_a_report_for_a_closed_output_goes_into_no_file(project: Path) -> None:
+    """A file that is opened while standard output is closed must not get what was meant for that."""
+    shell("evtool validate bad.jsonl -o json=report.json -o text >&-", project)
+
+    assert len(json.loads((project / "report.json").read_text())["findings"]) == 5000
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT])
+def test_ctrl_c_ends_it_with_130(project: Path, number: signal.Signals) -> None:
+    """In the middle of reading: one line, no traceback, no half-written report."""
+    process = evtool_process(
+        *("validate", "-", "-o", "json=report.json"),
+        cwd=project,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdin
+    process.stdin.write(event({"a": "x"}).encode() * 20000)  # more than a pipe holds: when it is written, it is read
+    process.stdin.flush()
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+
+    assert (process.returncode, out, err) == (130, b"", b"evtool: interrupted\n")
+    assert not list(project.glob("*report*")) + list(project.glob(".report*"))
+
+
+def test_a_terminal_gets_colours_and_harmless_text(project: Path) -> None:
+    """On a terminal, too, an event brings no escape sequence of its own."""
+    (project / "e.json").write_text(event({"a": ["\x1b]0;title\x07", "\u202e"]}), encoding="utf-8")
+    ours, theirs = pty.openpty()
+    process = evtool_process("validate", "e.json", cwd=project, stdout=theirs, stderr=theirs, stdin=theirs)
+    os.close(theirs)
+    seen = b""
+    with os.fdopen(ours, "rb", buffering=0) as terminal:
+        while True:
+            try:
+                seen += terminal.read(4096)
+            except OSError:  # the other side has hung up
+                break
+
+    assert process.wait(30) == 1
+    assert b"\x1b[" in seen
+    assert b"\x1b]" not in seen
+    assert "\u202e".encode() not in seen
+
+
+def test_plain_ascii_is_enough(evtool: Evtool, project: Path) -> None:
+    """In the C locale what cannot be written is spelled out; JSON is the same everywhere."""
+    ascii_only = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    (project / "é.json").write_text('{"source": "s", "detail-type": "t", "detail": {"a": ["é😀"]}}', encoding="utf-8")
+    ran = evtool("validate", ".", "-o", "text", "-o", "json=out.json", env=ascii_only)
+
+    assert (ran.code, ran.err) == (1, "")
+    assert r"\xe9\U0001f600" in ran.out
+    assert "é😀" in json.loads((project / "out.json").read_bytes())["findings"][-1]["message"]
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_no_event_file_is_told(evtool: Evtool, project: Path) -> None:
+    """Pipes, sockets, links to nowhere, to themselves and to the folder they are in, packed texts that are cut off."""
+    box = project / "box"
+    box.mkdir()
+    os.mkfifo(box / "a-pipe.json")
+    (box / "b-nowhere.json").symlink_to("nowhere.json")
+    (box / "c-self.json").symlink_to("c-self.json")
+    (box / "d-around").symlink_to("../box")
+    packed = gzip.compress(event({"a": "x" * 100}).encode())
+    (box / "e-cut.jsonl.gz").write_bytes(packed[:-20])
+    (box / "f-damaged.json.gz").write_bytes(b"no gzip at all")
+    (box / "g-good.json").write_text(event({"a": "x"}))
+    ran = evtool("validate", "box", "box/none", "box/g-good.json/x", "", "-o", "json")
+
+    told = {f["file"]: (f["code"], f["message"].removeprefix("cannot be read: ")) for f in ran.json["findings"]}
+    assert ran.code == 2
+    assert told == {
+        "box/a-pipe.json": ("EV001", "it is a pipe, a socket or a device, not a file"),
+        "box/b-nowhere.json": ("EV001", "No such file or directory"),
+        "box/c-self.json": ("EV001", "Too many levels of symbolic links"),
+        "box/d-around": ("EV001", "it is a link to a folder that it is in"),
+        "box/e-cut.jsonl.gz": ("EV001", "its compressed text is cut off"),
+        "box/f-damaged.json.gz": ("EV001", "it is damaged, or not gzip"),
+        "box/none": ("EV001", "No such file or directory"),
+        "box/g-good.json/x": ("EV001", "Not a directory"),
+        "": ("EV001", "No such file or directory"),
+    }
+    assert ran.json["summary"]["events"] == ran.json["summary"]["valid"] == 1
+
+
+def test_what_may_not_be_read_is_told(project: Path) -> None:
+    """A folder and a file without permission are findings; a routes.yaml without it ends with exit code 2."""
+    powerless = "setpriv --bounding-set=-dac_override,-dac_read_search" if os.geteuid() == 0 else ""
+    if powerless and not shutil.which("setpriv"):
+        pytest.skip("root may read everything")
+    evtool = f'{powerless} "{sys.executable}" -m evtool'
+    (project / "locked").mkdir()
+    (project / "locked.json").write_text(event({}))
+    for name in ("locked", "locked.json"):
+        (project / name).chmod(0)
+    code, said = shell(f"{evtool} validate locked locked.json good.json", project)
+    (project / "routes.yaml").chmod(0)
+    refused = shell(f"{evtool} validate good.json", project)
+    (project / "locked").chmod(0o755)  # so that it can be removed
+
+    assert (code, said.splitlines()) == (
+        2,
+        [
+            "locked: EV001 cannot be read: Permission denied",
+            "locked.json: EV001 cannot be read: Permission denied",
+            "checked 1 event in 3 files: all valid",
+        ],
+    )
+    assert refused == (2, "evtool: cannot read routes.yaml: Permission denied\n")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_names_that_are_not_utf_8(evtool: Evtool, project: Path, kind: str) -> None:
+    """A file with such a name is read, and named with the byte spelled out."""
+    name = os.fsdecode(b"caf\xe9.json")
+    (project / name).write_text(event({"a": 1}))
+    ran = evtool("validate", name, "none\udcff.json", "-o", kind)
+
+    assert (ran.code, ran.err) == (2, "")
+    assert r"caf\xe9.json" in ran.out.replace("\\\\", "\\")
+    assert r"none\xff.json" in ran.out.replace("\\\\", "\\")
+
+
+def peak_megabytes(*arguments: str | Path, cwd: Path, stdin: Path | None = None) -> tuple[int, float, int]:
+    """The exit code of evtool, the most memory that it had, and how many bytes it printed."""
+    script = (
+        "import resource, subprocess, sys\n"
+        "done = subprocess.run([sys.executable, '-m', 'evtool', *sys.argv[1:]], stdout=subprocess.PIPE)\n"
+        "print(done.returncode, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024, len(done.stdout))"
+    )
+    with (stdin or Path(os.devnull)).open("rb") as file:
+        words = [sys.executable, "-c", script, *map(str, arguments)]
+        done = subprocess.run(words, cwd=cwd, env=ENVIRONMENT, stdin=file, capture_output=True, timeout=60, check=True)
+    code, peak, size = done.stdout.split()
+    return int(code), float(peak), int(size)
+
+
+@pytest.mark.parametrize("form", ["lines", "array in one line", "packed", "one line", "standard input"])
+def test_memory_stays_flat(project: Path, form: str) -> None:
+    """20 MB of events take no more than a few megabytes above an empty file, however they are laid out."""
+    line = event({"a": "x" * 2000})[:-1]
+    lines, one = "\n".join([line] * 9500), event({"a": "x" * 20_000_000})
+    file = project / "big.jsonl"
+    match form:
+        case "lines" | "standard input":
+            file.write_text(lines)
+        case "array in one line":
+            file = project / "big.json"
+            file.write_text(f"[{lines.replace(chr(10), ',')}]")
+        case "packed":
+            file = project / "big.jsonl.gz"
+            file.write_bytes(gzip.compress(lines.encode(), 1))
+        case "one line":
+            file.write_text(one + line)
+    _, idle, _ = peak_megabytes("validate", "good.json", cwd=project)
+    stdin = file if form == "standard input" else None
+    code, peak, _ = peak_megabytes("validate", "-" if stdin else file.name, cwd=project, stdin=stdin)
+
+    assert code == (1 if form == "one line" else 0)
+    assert peak < idle + 16
+
+
+def test_findings_far_out_in_one_line_stay_cheap(project: Path) -> None:
+    """An array of thousands of invalid events in one line: each is shown with what is around it, not all before it."""
+    (project / "big.json").write_text("[" + ",".join([event({"a": 1})[:-1]] * 10_000) + "]")
+    begun = time.monotonic()
+    code, peak, printed = peak_megabytes("validate", "big.json", cwd=project)
+
+    assert (code, printed < 10_000 * 500) == (1, True)
+    assert peak < 120
+    assert time.monotonic() - begun < 15
+
+
+def test_a_limit_on_file_size_is_told(project: Path) -> None:
+    """A report that cannot be written whole is not there at all."""
+    code, said = shell("ulimit -f 8; trap '' XFSZ; evtool validate bad.jsonl -o json=report.json", project)
+
+    assert (code, said) == (4, "evtool: cannot read or write: [Errno 27] File too large\n")
+    assert not list(project.glob("*report*")) + list(project.glob(".report*"))
+
+
+def test_few_descriptors_and_little_stack_suffice(project: Path) -> None:
+    """A folder of 200 files and an event as deep as events may be need no more than a small process has."""
+    box = project / "box"
+    box.mkdir()
+    for number in range(200):
+        (box / f"{number}.json").write_text(event({"a": "x"}))
+    deep: Any = "x"
+    for _ in range(190):
+        deep = [deep]
+    (box / "deep.json").write_text(event({"b": deep}))
+    code, said = shell("ulimit -n 24; ulimit -s 1024; evtool validate box", project)
+
+    assert (code, said) == (0, "checked 201 events in 201 files: all valid\n")
+
+
+# --- mutants ---------------------------------------------------------------------------------------------------------
+
+ODD = [b'"', b"\\", b"\\ud800", b"\\u0000", b"{", b"}", b"[", b"]", b",", b":", b"\n", b"\r", b"\t", b"\x00", b"\xff"]
+ODD += [
+    b"\xef\xbb\xbf",
+    b"null",
+    b"true",
+    b"1e999",
+    b"-",
+    b"NaN",
+    b"9" * 400,
+    b"[" * 300,
+    b"\xf0\x9f\x98\x80",
+    b"\xed\xa0\x80",
+]
+ODD += [b'"detail":5', b'"specversion":"1.0"', b'"Entries":[{}]', b'"detail-type":[]', b'"time":0', b'"Detail":"[]"']
+
+
+def mutants(seed: int, number: int) -> list[bytes]:
+    """The sample events with some of their parts put elsewhere, doubled, cut and changed; always the same ones."""
+    chance = random.Random(seed)
+    texts = [
+        file.read_bytes() for folder in ("events", "invalid") for file in sorted((SAMPLES / folder).glob("*.json*"))
+    ]
+    made = []
+    for _ in range(number):
+        text = chance.choice(texts)
+        for _ in range(chance.randint(1, 4)):
+            at = chance.randrange(len(text) + 1)
+            until = at + chance.choice([0, 1, 5, 200])
+            put = chance.choice([chance.choice(ODD), text[at : at + 40], b"", chance.choice(texts)[:100]])
+            text = text[:at] + put + text[until:]
+        made.append(text)
+    return made
+
+
+def test_no_mutant_is_more_than_a_finding() -> None:
+    """2,000 changed events, read as every kind of file: each ends in a verdict whose findings have a known code."""
+    rules = Rules(Schemas([SAMPLES / "schemas"]))
+    codes = set()
+    good = 0
+    for number, text in enumerate(mutants(2026, 2000)):
+        name = "order.created" if number % 3 == 0 else None
+        verdicts: list[Verdict] = list(judge(read(["-"], stdin=BytesIO(text)), rules, STAMP, type=name))
+        for verdict in verdicts:
+            good += verdict.ok
+            codes |= {finding.code for finding in verdict.findings}
+            for finding in verdict.findings:
+                assert finding.line is not None, text
+                assert finding.column is not None, text
+                json.dumps(finding.as_dict())
+
+    assert good > 100
+    assert codes <= set(CODES)
+    assert len(codes) > 12
+
+
+def test_processes_end_with_a_documented_code(tmp_path: Path) -> None:
+    """150 changed events through the command line, as every kind of file and report: 0, 1 or 2, and no traceback."""
+    names = ["m.json", "m.jsonl", "m.txt", "m.json.gz", "-"]
+    schemas = tmp_path / "routes.yaml"
+    schemas.write_text(f"version: 1\nschemas: {SAMPLES / 'schemas'}\n", encoding="utf-8")
+
+    def run(number: int, text: bytes) -> tuple[int, bytes]:
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        name = names[number % len(names)]
+        if name != "-":
+            (folder / name).write_bytes(gzip.compress(text)[: -1 - number % 3] if name.endswith("gz") else text)
+        kind = list(KINDS)[number % len(KINDS)] if number % 10 == 0 else None
+        words = [sys.executable, "-m", "evtool", "validate", name, *(["-o", kind] if kind else [])]
+        done = subprocess.run(words, input=text, cwd=folder, env=ENVIRONMENT, capture_output=True, timeout=60)
+        return done.returncode, done.stderr
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        ended = list(pool.map(run, range(150), mutants(11, 150)))
+
+    assert {1, 2} <= {code for code, _ in ended} <= {0, 1, 2}
+    assert {said for _, said in ended} == {b""}
+
+
+def test_a_slow_writer_is_waited_for(project: Path) -> None:
+    """A verdict is told when its line is there, not when the pipe is closed."""
+    process = evtool_process("validate", "-", "-o", "jsonl", cwd=project, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin
+    assert process.stdout
+    giving_up = threading.Timer(30, process.kill)
+    giving_up.start()
+    process.stdin.write((event({"a": 1}) * 2).encode())
+    process.stdin.flush()
+    told = json.loads(process.stdout.readline())
+    process.stdin.close()
+    rest = process.stdout.read().splitlines()
+    process.stdout.close()
+    giving_up.cancel()
+
+    assert (process.wait(30), told["line"], len(rest)) == (1, 1, 2)
