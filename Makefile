@@ -37,6 +37,7 @@ check: .venv/developing
 
 bench: .venv/developing
 	$(BIN)/python bench/startup.py
+	$(BIN)/python bench/throughput.py
 
 format: .venv/developing
 	$(BIN)/ruff check --fix .

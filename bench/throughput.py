@@ -1,0 +1,111 @@
+"""How fast events go through evtool, as multiples of a floor or a peer in the same run.
+
+The events are copies of the shop's order with ids of their own. evtool runs as a process, its start included; the
+floors are the least that has to be done: parse and judge, append and fsync, read and parse.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import jsonschema
+import jsonschema_rs
+import referencing.jsonschema
+from referencing import Registry
+
+EVENTS = 20_000
+STORED = 2_000
+PEER = 500  # events for the slow peer, scaled up
+
+Row = tuple[str, float, str, float]  # what, seconds, than what, seconds
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds that some work takes."""
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def evtool(*arguments: str) -> float:
+    """Seconds that a run of evtool takes."""
+    command = [str(Path(sys.executable).parent / "evtool"), *arguments]
+    return timed(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))
+
+
+def main() -> None:
+    """Prints the table."""
+    folder = Path(tempfile.mkdtemp())
+    os.environ["EVTOOL_STORE"] = str(folder / "store.db")
+    order = json.loads(Path("samples/events/order-created.json").read_text(encoding="utf-8"))
+    lines = [json.dumps({**order, "id": str(uuid.uuid4())}).encode() + b"\n" for _ in range(EVENTS)]
+    many, few = folder / "many.jsonl", folder / "few.jsonl"
+    many.write_bytes(b"".join(lines))
+    few.write_bytes(b"".join(lines[:STORED]))
+
+    rows = [*validating(many, lines), *storing(few, lines[:STORED], folder), *replaying(few)]
+    print(f"{'':<58}{'seconds':>9}{'ratio':>8}")
+    for what, took, than, least in rows:
+        print(f"{what:<58}{took:>9.2f}{took / least:>8.2f}\n{f'  of {than}':<58}{least:>9.2f}{1:>8}")
+
+
+def validating(file: Path, lines: list[bytes]) -> list[Row]:
+    """validate, beside a bare loop of the same parser and engine, and beside the jsonschema package."""
+    base = Path("samples/schemas").absolute()
+    schema = json.loads((base / "order.created.json").read_text(encoding="utf-8"))
+    uri = (base / "order.created.json").as_uri()
+
+    def read(target: str) -> dict[str, object]:
+        found: dict[str, object] = json.loads(Path(target.removeprefix("file://")).read_text(encoding="utf-8"))
+        return found
+
+    judge = jsonschema_rs.validator_for(schema, validate_formats=True, base_uri=uri, retriever=read)
+    registry: Registry[object] = Registry(
+        retrieve=lambda target: referencing.jsonschema.DRAFT202012.create_resource(read(target))
+    )
+    peer = jsonschema.Draft202012Validator(
+        {**schema, "$id": uri}, registry=registry, format_checker=jsonschema.FormatChecker()
+    )
+    took = evtool("validate", str(file))
+    floor = timed(lambda: [judge.is_valid(json.loads(line)["detail"]) for line in lines])
+    slow = timed(lambda: [list(peer.iter_errors(json.loads(line)["detail"])) for line in lines[:PEER]])
+    return [
+        (f"validate {len(lines):,} events", took, "json.loads and jsonschema-rs in a bare loop", floor),
+        (
+            f"validate {len(lines):,} events",
+            took,
+            f"the jsonschema package, from {PEER} events",
+            slow * len(lines) / PEER,
+        ),
+    ]
+
+
+def storing(file: Path, lines: list[bytes], folder: Path) -> list[Row]:
+    """publish without delivery, each event committed by itself, beside an append and fsync for each."""
+
+    def append() -> None:
+        with (folder / "floor.log").open("ab", buffering=0) as log:
+            for line in lines:
+                log.write(line)
+                os.fsync(log.fileno())
+
+    took = evtool("publish", "--no-deliver", "-o", "jsonl", str(file))
+    return [(f"publish --no-deliver {len(lines):,} events", took, "append and fsync for each", timed(append))]
+
+
+def replaying(file: Path) -> list[Row]:
+    """The plan of a replay, beside reading and parsing the same events from JSON Lines."""
+    took = evtool("replay", "-o", "jsonl")
+    lines = file.read_bytes().splitlines()
+    floor = timed(lambda: [json.loads(line) for line in lines])
+    return [(f"replay (a plan) of {len(lines):,} events", took, "json.loads of the same lines", floor)]
+
+
+if __name__ == "__main__":
+    main()
