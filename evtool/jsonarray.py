@@ -14,9 +14,20 @@ _NO_CHARACTER = bytes(range(0x80, 0xC0))  # bytes of UTF-8 that begin no charact
 _CUT = "is the text cut off?"
 _BLANK = b" \t\n\r"
 _BLANKS = re.compile(rb"[ \t\n\r]*+")
-# up to the next bracket, or to a string that is not complete in what is in memory
-_TO_BRACKET = re.compile(rb'(?:[^"\[\]{}]++|"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+")*+')
-_TO_BRACKET_OR_COMMA = re.compile(rb'(?:[^"\[\]{},]++|"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+")*+')
+_STRING = rb'"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+"'
+
+
+def _content(levels: int) -> bytes:
+    """A pattern for what stands in brackets: other things, strings, and brackets in it up to some levels deep."""
+    nested = rb"|[\[{]" + _content(levels - 1) + rb"[\]}]" if levels else b""
+    return rb'(?:[^"\[\]{}]++|' + _STRING + nested + b")*+"
+
+
+# up to a bracket that opens or closes, or to a string that is not complete in what is in memory; the common depths of
+# events are passed over in one step
+_TO_BRACKET = re.compile(_content(4))
+_TO_BRACKET_OR_COMMA = re.compile(rb'(?:[^"\[\]{},]++|' + _STRING + b")*+")
+_OPENING = re.compile(rb"[\[{][\[{ \t\n\r]*+")
 _TO_QUOTE = re.compile(rb'[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+')
 
 
@@ -123,11 +134,16 @@ def _skim(data: bytes, at: int, depth: int, quoted: bool) -> tuple[int, int, boo
         stop = data[at : at + 1]
         if stop == b'"':
             quoted = True
+            at += 1
         elif depth == 1 or not stop:
             break
+        elif stop in b"]}":
+            depth -= 1
+            at += 1
         else:
-            depth += 1 if stop in b"[{" else -1
-        at += 1
+            opening = at
+            at = _end(_OPENING, data, at)
+            depth += len(data[opening:at].translate(None, _BLANK))
     return at, depth, quoted
 
 

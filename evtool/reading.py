@@ -9,7 +9,6 @@ from json import detect_encoding
 from typing import BinaryIO, NamedTuple
 
 from evtool.finding import Finding
-from evtool.jsonarray import elements
 from evtool.jsontext import JsonProblem, parse
 
 MAX_BYTES = 1024 * 1024  # of one event, unless the caller says otherwise
@@ -163,6 +162,8 @@ def _lines(stream: io.BufferedIOBase, file: str, max_bytes: int) -> Iterator[Pie
 
 def _array(stream: io.BufferedIOBase, file: str, max_bytes: int) -> Iterator[Piece | Finding]:
     """A piece for every element of an array."""
+    from evtool.jsonarray import elements  # noqa: PLC0415  (its patterns take longer to compile than an event to read)
+
     for found in elements(stream, max_bytes=max_bytes):
         if isinstance(found, JsonProblem):
             yield Finding(
