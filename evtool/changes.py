@@ -13,7 +13,7 @@ from evtool.pattern import Branch, Field, Pattern
 from evtool.witnesses import Witness, witness
 
 ADD, REMOVE, SET = "add", "remove", "set"
-PLACES = 50  # in an event that are tried for one field
+PLACES = 20  # in an event that are tried for one field
 DEEP = 100  # steps; to what is deeper no change is told
 
 
@@ -114,7 +114,8 @@ def _removed(field: Field, anatomy: Anatomy) -> _Way:
 def _ways(field: Field, anatomy: Anatomy) -> Iterator[_Way]:
     """What could be done for a field, what is nearest first."""
     leaves = anatomy.leaves.get(field.path, ())
-    yield from filter(None, (_set(field, leaf, anatomy) for leaf in leaves))
+    wrong = (leaf for leaf in leaves if not any(condition.test(leaf.value) for condition in field.conditions))
+    yield from filter(None, (_set(field, leaf, anatomy) for leaf in wrong))
     if field.absent:
         yield _removed(field, anatomy)
     yield from _added(field, anatomy)

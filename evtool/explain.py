@@ -17,7 +17,7 @@ from evtool.pattern import EQUALS, Branch, Field, Pattern
 ONE_OF = "one-of"  # the operator of several alternatives
 APART = 0.7  # the closeness of what holds, but not together with the rest
 PAIRS = 1000  # of a value and an alternative that are looked at for the nearest
-BRANCHES = 50  # that are looked at for the nearest
+BRANCHES = 20  # that are looked at for the nearest
 LISTED = 5  # alternatives, or elements, that a sentence lists
 
 
@@ -77,8 +77,6 @@ class _Standing(NamedTuple):
 
 def _held(found: Sequence[Found]) -> frozenset[int]:
     """The numbers of the fields that hold together: all, all that can hold but one, or as many as come first."""
-    if consistent(found):
-        return frozenset(range(len(found)))
     able = [number for number, each in enumerate(found) if each.hits or each.absent]
     for left_out in (None, *reversed(able)):
         kept = [number for number in able if number != left_out]

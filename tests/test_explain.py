@@ -1,0 +1,386 @@
+"""evtool explain: that it never disagrees with the matcher, names the real reason, and proposes what really helps."""
+
+import json
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evtool.anatomy import opened
+from evtool.event import Stamp, identify
+from evtool.explain import Explanation, explain
+from evtool.pattern import Pattern, PatternError
+from evtool.setting import with_changes
+from tests.conftest import Evtool, Ran
+
+VECTORS = Path(__file__).parent / "vectors"
+STAMP = Stamp(lambda: "1", lambda: "2026-11-23T10:00:00Z")
+
+
+def explained(pattern: Any, event: Any) -> Explanation:
+    """The explanation of a pattern and an event, given as Python values or JSON text."""
+    texts = [each if isinstance(each, str) else json.dumps(each) for each in (pattern, event)]
+    return explain(Pattern(texts[0]), opened(texts[1]))
+
+
+# --- never another answer than the matcher's -------------------------------------------------------------------------
+
+
+def check(told: Explanation, matches: bool) -> None:
+    """What holds of every explanation."""
+    assert told.matches is matches
+    assert all(tried.ok for tried in told.conditions) is matches
+    assert told.conditions
+    assert [tried for tried in told.conditions if bool(tried.reason) is tried.ok] == []
+    assert told.changes is None or (not matches and told.changes)
+    assert all(change.words for change in told.changes or ())
+
+
+@pytest.mark.parametrize(("name", "count"), [("aws", 119), ("curated", 366)])
+def test_vectors(name: str, count: int) -> None:
+    """Every recorded answer of AWS is explained as what it is: all conditions hold exactly when it matches."""
+    rows = [json.loads(line) for line in (VECTORS / f"patterns-{name}.jsonl").read_text("utf-8").splitlines()]
+    valid = [row for row in rows if row["expected"] != "invalid"]
+    assert len(valid) == count
+    for row in valid:
+        check(explain(Pattern(row["pattern_text"]), opened(row["event_text"])), row["expected"])
+
+
+VALUES = ["a", "A", "ab", "b c", "", 1, 2.5, 300, "300", True, None, "10.0.0.1"]
+NAMES = ["a", "b", "c"]
+
+
+def a_value(rng: random.Random, depth: int = 0) -> Any:
+    """A random part of an event."""
+    kind = rng.random()
+    if depth < 3 and kind < 0.3:
+        return {name: a_value(rng, depth + 1) for name in rng.sample(NAMES, rng.choice([0, 2, 3, 3]))}
+    if depth < 3 and kind < 0.55:
+        return [a_value(rng, depth + 1) for _ in range(rng.randint(0, 3))]
+    return rng.choice(VALUES)
+
+
+def a_condition(rng: random.Random) -> Any:
+    """A random alternative of a field."""
+    text = rng.choice(["a", "A", "ab", "30"])
+    return rng.choice(
+        [
+            rng.choice(VALUES),
+            {"exists": rng.random() < 0.5},
+            {"prefix": text},
+            {"suffix": {"equals-ignore-case": text}},
+            {"wildcard": f"{text}*"},
+            {"anything-but": [text, "b"]},
+            {"anything-but": {"prefix": text}},
+            {"numeric": rng.choice([[">", 1], ["<=", 2.5], [">", 0, "<", 2], ["=", 300]])},
+            {"cidr": "10.0.0.0/8"},
+            {"equals-ignore-case": text},
+        ]
+    )
+
+
+def a_pattern(rng: random.Random, depth: int = 0) -> dict[str, Any]:
+    """A random pattern."""
+    made: dict[str, Any] = {}
+    for name in rng.sample(NAMES, rng.choice([1, 1, 2])):
+        nested = depth < 2 and rng.random() < 0.3
+        made[name] = (
+            a_pattern(rng, depth + 1) if nested else [a_condition(rng) for _ in range(rng.choice([1, 1, 1, 2, 3]))]
+        )
+    if depth < 2 and rng.random() < 0.15:
+        made["$or"] = [a_pattern(rng, depth + 1) for _ in range(rng.randint(2, 3))]
+    return made
+
+
+def test_random_pairs() -> None:
+    """For 3,000 random pairs the explanation agrees with the matcher; what it says would match, does match when set."""
+    rng = random.Random(20261123)
+    envelope = {"id": "1", "source": "s", "detail-type": "t"}
+    answers = {True: 0, False: 0}
+    proposed = tried = 0
+    for _ in range(3000):
+        detail = a_value(rng)
+        event = {**envelope, "detail": detail if isinstance(detail, dict) else {"a": detail, "b": a_value(rng)}}
+        pattern = Pattern(json.dumps({"detail": a_pattern(rng)}))
+        told = explain(pattern, opened(json.dumps(event)))
+        check(told, pattern.matches(json.dumps(event)))
+        answers[told.matches] += 1
+        proposed += told.changes is not None
+        if told.changes and all(change.action != "remove" for change in told.changes):
+            assignments = [f"{change.path}={json.dumps(change.value)}" for change in told.changes]
+            changed = with_changes(identify(json.dumps(event).encode()), assignments, STAMP)
+            assert pattern.matches(changed.raw), (event, assignments)
+            tried += 1
+    assert min(answers.values()) > 300
+    assert proposed > 0.6 * answers[False]
+    assert tried > 0.5 * answers[False]
+
+
+# --- the real reason -------------------------------------------------------------------------------------------------
+
+ORDER = {
+    "id": "1",
+    "source": "shop.checkout",
+    "detail-type": "order.created",
+    "detail": {
+        "orderTotal": 27.64,
+        "quantity": "300",
+        "customer": {"name": "Joe", "city": "HAVRE DE GRACE"},
+        "items": [{"id": "4912", "price": 122.43}, {"id": "8123", "price": 21.99}],
+        "tags": [],
+        "file": "invoices/2026/11.PDF",
+        "state": "draft",
+        "ip": "10.0.0.7:443",
+    },
+}
+
+# (pattern of the detail, the words that name the reason, the smallest change)
+NEAR_MISSES: list[tuple[dict[str, Any], str, str | None]] = [
+    ({"ordertotal": [27.64]}, 'missing; did you mean "detail.orderTotal"?', "add detail.ordertotal = 27.64"),
+    ({"orderTotal": [{"numeric": [">", 100]}]}, "27.64 is 72.36 below 100", "detail.orderTotal = 100.01"),
+    ({"orderTotal": [{"numeric": [">", 27.64]}]}, "the bound itself does not count", "detail.orderTotal = 27.65"),
+    ({"quantity": [300]}, '"300" is a text, 300 is a number', "detail.quantity = 300"),
+    ({"quantity": [{"numeric": [">", 5]}]}, "without quotes it would hold", "detail.quantity = 300"),
+    (
+        {"orderTotal": [{"prefix": "27"}]},
+        "27.64 is a number, and prefix takes texts only",
+        'detail.orderTotal = "27.64"',
+    ),
+    ({"state": ["Draft"]}, 'differs from "Draft" in upper and lower case only', 'detail.state = "Draft"'),
+    ({"state": ["draft "]}, "in blanks only", 'detail.state = "draft "'),
+    ({"state": ["dra*"]}, "only in a wildcard a star stands for other characters", 'detail.state = "dra*"'),
+    ({"state": [{"anything-but": ["draft", "void"]}]}, "anything-but excludes", "another value for detail.state"),
+    ({"state": [{"exists": False}]}, 'the field is there, with the value "draft"', "remove detail.state"),
+    ({"state": ["paid", "sent"]}, '"draft" fits none of "paid", "sent"', 'detail.state = "paid"'),
+    ({"file": [{"suffix": ".pdf"}]}, "in other upper and lower case only", 'detail.file = "invoices/2026/11.pdf"'),
+    ({"file": [{"prefix": "invoices/2027"}]}, 'begins with "invoices/202", but not', 'detail.file = "invoices/2027"'),
+    ({"file": [{"wildcard": "invoices/*/12.*"}]}, 'has no "/12." after "invoices/"', 'detail.file = "invoices//12."'),
+    ({"file": [{"prefix": "2026"}]}, "in it, but not at the beginning", 'detail.file = "2026"'),
+    ({"ip": [{"cidr": "10.0.0.0/24"}]}, 'not an IP address alone: "10.0.0.7" would hold', 'detail.ip = "10.0.0.0"'),
+    ({"customer": ["Joe"]}, "an object with name, city: conditions are on a value in it", None),
+    ({"state": {"paid": [True]}}, 'detail.state is "draft" and has no fields', None),
+    ({"tags": ["new"]}, "an empty array", 'add detail.tags[0] = "new"'),
+    (
+        {"customer": {"adress": {"city": [{"exists": True}]}}},
+        'detail.customer has no "adress"',
+        "add detail.customer.adress.city",
+    ),
+    (
+        {"items": {"id": ["4912"], "price": [21.99]}},
+        "holds in detail.items[1], but detail.items.id holds in detail.items[0]",
+        "detail.items[0].price = 21.99",
+    ),
+]
+
+
+@pytest.mark.parametrize(("detail", "reason", "change"), NEAR_MISSES, ids=[str(row[0]) for row in NEAR_MISSES])
+def test_near_miss(detail: dict[str, Any], reason: str, change: str | None) -> None:
+    """The one condition that fails says what is really wrong, and the change is the smallest that helps."""
+    told = explained({"source": ["shop.checkout"], "detail": detail}, ORDER)
+
+    assert not told.matches
+    (failed,) = told.failed
+    assert reason in str(failed.reason)
+    assert (", ".join(each.words for each in told.changes) if told.changes else None) == change
+
+
+def test_the_other_envelope() -> None:
+    """A pattern for EventBridge's envelope on a CloudEvent is told the CloudEvents name of the field."""
+    event = {"specversion": "1.0", "id": "1", "type": "order.created", "source": "shop", "data": {"total": 5}}
+    told = explained({"detail-type": ["order.created"], "detail": {"total": [5]}}, event)
+
+    reasons = {tried.path: str(tried.reason) for tried in told.conditions}
+    assert 'did you mean "type"?' in reasons["detail-type"]
+    assert 'did you mean "data.total"?' in reasons["detail.total"]
+
+
+def test_json_in_a_text() -> None:
+    """A detail that was made a text twice is recognised."""
+    told = explained({"detail": {"a": [1]}}, {"detail": '{"a": 1}'})
+
+    assert "its JSON is in a text" in str(told.failed[0].reason)
+
+
+def test_the_best_branch_is_shown() -> None:
+    """Of a `$or` the branch that comes nearest is explained, with its number."""
+    pattern = {"source": ["shop"], "$or": [{"a": [1], "b": [2]}, {"a": [5], "b": [6]}, {"c": [3]}]}
+    told = explained(pattern, {"source": "shop", "a": 5, "b": 7})
+
+    assert (told.branch, told.branches) == (2, 3)
+    assert [(tried.path, tried.ok) for tried in told.conditions] == [("a", True), ("b", False), ("source", True)]
+    assert explained(pattern, {"source": "shop", "c": 3}).branch == 3
+
+
+def test_several_alternatives() -> None:
+    """Alternatives stand as the pattern has them; the nearest one is what the reason is about."""
+    told = explained({"a": ["x", {"prefix": "y"}, 300]}, {"a": ["300", "z"]})
+
+    (tried,) = told.conditions
+    assert (tried.operator, tried.expected, tried.actual) == ("one-of", ["x", {"prefix": "y"}, 300], ["300", "z"])
+    assert '"300" is a text, 300 is a number' in str(tried.reason)
+
+
+def test_large_events_are_explained() -> None:
+    """Ten thousand elements and several branches take seconds at most, and the sentences stay short."""
+    event = {"o": [{"a": 1, "b": 0}, {"a": 0, "b": 2}] * 5000, "t": [str(number) for number in range(10_000)]}
+    branches = [{"o": {"a": [1], "b": [2]}, "t": [f"x{number}"]} for number in range(10)]
+    started = time.process_time()
+    told = explain(Pattern({"$or": branches}), opened(event))
+
+    assert time.process_time() - started < 10
+    assert [len(str(tried.reason)) < 300 for tried in told.failed] == [True, True]
+
+
+# --- the command -----------------------------------------------------------------------------------------------------
+
+
+def routes_of(ran: Ran) -> list[str]:
+    """The routes in the order in which they are told."""
+    return [route["route"] for route in ran.json["routes"]]
+
+
+def test_the_nearest_route_comes_first(evtool: Evtool, shop: Path) -> None:
+    """Routes that match come first, then by how many conditions fail; one that matches makes the exit code 0."""
+    ran = evtool("explain", "cart-abandoned", "-o", "json", cwd=shop)
+
+    assert ran.code == 0
+    assert routes_of(ran)[:2] == ["win-back-cart", "tell-declined"]
+    failing = [sum(not each["ok"] for each in route["conditions"]) for route in ran.json["routes"]]
+    assert failing == sorted(failing)
+    assert [route["matches"] for route in ran.json["routes"]] == [True, False, False, False, False]
+    assert ran.json["event"] == {
+        "id": "4fed5ebb-10bd-4d88-bf87-af2b873ec14f",
+        "type": "cart.abandoned",
+        "source": "shop.cart",
+    }
+
+
+def test_the_shape_for_machines(evtool: Evtool, shop: Path) -> None:
+    """A condition has path, operator, expected, actual, ok and reason, and its place in routes.yaml."""
+    arguments = ("explain", "cart-abandoned", "--set", "detail.cartTotal=12", "--route", "win-back-cart", "-o", "json")
+    ran = evtool(*arguments, cwd=shop)
+
+    assert ran.code == 1
+    (route,) = ran.json["routes"]
+    failed = next(each for each in route["conditions"] if not each["ok"])
+    line = next(n for n, text in enumerate((shop / "routes.yaml").read_text().split("\n"), 1) if "cartTotal" in text)
+    assert failed == {
+        "path": "detail.cartTotal",
+        "operator": "numeric",
+        "expected": [">=", 20],
+        "wanted": "numeric >= 20",
+        "actual": [12],
+        "ok": False,
+        "reason": "12 is 8 below 20",
+        "line": line,
+        "column": 20,
+    }
+    assert (route["matches"], route["enabled"], route["file"]) == (False, True, "routes.yaml")
+    assert route["change"] == [
+        {"action": "set", "path": "detail.cartTotal", "value": 20, "words": "detail.cartTotal = 20"}
+    ]
+
+
+def test_three_routes_in_full(evtool: Evtool, shop: Path) -> None:
+    """People see three routes condition by condition and a line for each other one; -v shows all in full."""
+    short = evtool("explain", "cart-abandoned", cwd=shop).out
+    full = evtool("explain", "cart-abandoned", "-v", cwd=shop).out
+
+    assert "  ok    detail.cartTotal  65.97  (wanted: numeric >= 20)" in short
+    assert "pay-for-order  does not match: 2 of 2 conditions fail: detail-type, source" in short
+    assert (short.count("change: "), full.count("change: ")) == (2, 4)
+    assert "1 of 5 routes matches; -v shows every condition" in short
+
+
+def test_one_route_with_its_places(evtool: Evtool, shop: Path) -> None:
+    """--route shows only that route, where it stands and where what fails stands; a wrong name is corrected."""
+    out = evtool("explain", "order-created", "--route", "tell-declined", cwd=shop).out
+    lines = (shop / "routes.yaml").read_text().split("\n")
+    line = lines.index("  tell-declined:") + 1
+
+    assert f"tell-declined  does not match: 1 of 2 conditions fails  routes.yaml:{line}:3" in out
+    assert f"routes.yaml:{line + 4}:20" in out
+    assert "pay-for-order" not in out
+    wrong = evtool("explain", "order-created", "--route", "tell-decline", cwd=shop)
+    assert (wrong.code, 'did you mean "tell-declined"?' in wrong.err) == (2, True)
+
+
+def test_a_disabled_route_is_explained(evtool: Evtool, shop: Path) -> None:
+    """A route that is switched off is explained like the others, and said to be off."""
+    routes = shop / "routes.yaml"
+    routes.write_text(routes.read_text().replace("  win-back-cart:\n", "  win-back-cart:\n    state: disabled\n"))
+    ran = evtool("explain", "cart-abandoned", "-o", "json", cwd=shop)
+
+    assert [route["enabled"] for route in ran.json["routes"]] == [False, True, True, True, True]
+    assert ran.json["routes"][0]["matches"]
+    assert "win-back-cart  matches  disabled: it takes nothing" in evtool("explain", "cart-abandoned", cwd=shop).out
+
+
+def test_a_pattern_needs_no_project(evtool: Evtool, tmp_path: Path) -> None:
+    """--pattern tries a pattern that stands nowhere, or in a file, on a file or standard input."""
+    event = json.dumps(ORDER)
+    (tmp_path / "event.json").write_text(event)
+    (tmp_path / "pattern.json").write_text('{"detail": {"orderTotal": [{"numeric": ["<", 100]}]}}')
+    matching = evtool("explain", "event.json", "--pattern", "@pattern.json", "-o", "json")
+    other = evtool("explain", "-", "--pattern", '{"detail": {"orderTotal": ["27.64"]}}', stdin=event.encode())
+    broken = evtool("explain", "event.json", "--pattern", '{"source": "shop"}')
+    missing = evtool("explain", "event.json", "--pattern", "@nowhere.json")
+
+    assert (matching.code, matching.json["routes"][0]["route"], matching.json["routes"][0]["matches"]) == (
+        0,
+        None,
+        True,
+    )
+    assert (other.code, '27.64 is a number, "27.64" is a text' in other.out) == (1, True)
+    assert (broken.code, 'values stand in a list: ["shop"]' in broken.err) == (2, True)
+    assert (missing.code, missing.out) == (2, "")
+
+
+def test_a_bare_payload(evtool: Evtool, shop: Path) -> None:
+    """A payload without an envelope is explained with the type and source that are given."""
+    arguments = ("--type", "cart.abandoned", "--source", "shop.cart", "--route", "win-back-cart")
+
+    assert evtool("explain", "-", *arguments, stdin=b'{"cartTotal": 20}', cwd=shop).code == 0
+    assert evtool("explain", "-", *arguments, stdin=b'{"cartTotal": 19}', cwd=shop).code == 1
+
+
+def test_what_is_no_event(evtool: Evtool, shop: Path) -> None:
+    """What is not well-formed is a finding and exit code 1, what cannot be read or is not one event is exit code 2."""
+    broken = evtool("explain", "-", "-o", "json", stdin=b'{"id": ', cwd=shop)
+
+    assert (broken.code, broken.json["event"], broken.json["routes"]) == (1, None, [])
+    assert [finding["code"] for finding in broken.json["findings"]] == ["EV002"]
+    assert "EV002" in broken.err
+    for named in ("nowhere.json", "no-such-sample", "samples/events"):
+        ran = evtool("explain", named, cwd=shop)
+        assert (ran.code, "Traceback" in ran.err) == (2, False)
+        assert ran.err
+    assert evtool("explain", "order-created", "--route", "pay-for-order", "--pattern", "{}", cwd=shop).code == 2
+
+
+def test_what_a_code_means(evtool: Evtool) -> None:
+    """The code of a finding is explained without a project; for an unknown one those of its range are named."""
+    known, unknown = evtool("explain", "EV104"), evtool("explain", "ev199")
+
+    assert (known.code, known.out) == (0, "EV104  wrong type\n")
+    assert evtool("explain", "EV104", "-o", "json").json["codes"] == [{"code": "EV104", "meaning": "wrong type"}]
+    assert unknown.code == 2
+    assert "there is no finding EV199; there are EV101, EV102" in unknown.err
+
+
+def test_hostile_text_is_made_harmless(evtool: Evtool, tmp_path: Path) -> None:
+    """Escapes in an event or its field names do not reach the terminal."""
+    event = {**ORDER, "detail": {"a\x1b[31m": 1, "b": "\x1b]0;x\x07\u202e"}}
+    pattern = json.dumps({"detail": {"b": ["c"], "a\x1b[32m": [1]}})
+    ran = evtool("explain", "-", "--pattern", pattern, stdin=json.dumps(event).encode())
+
+    assert ran.code == 1
+    assert not {"\x1b", "\x07", "\u202e"} & set(ran.out)
+
+
+def test_invalid_patterns_are_refused_not_explained() -> None:
+    """There is no explanation of what is no pattern."""
+    with pytest.raises(PatternError):
+        explained({"a": []}, {"a": 1})
