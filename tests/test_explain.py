@@ -161,6 +161,7 @@ NEAR_MISSES: list[tuple[dict[str, Any], str, str | None]] = [
     ({"ip": [{"cidr": "10.0.0.0/24"}]}, 'not an IP address alone: "10.0.0.7" would hold', 'detail.ip = "10.0.0.0"'),
     ({"customer": ["Joe"]}, "an object with name, city: conditions are on a value in it", None),
     ({"state": {"paid": [True]}}, 'detail.state is "draft" and has no fields', None),
+    ({"items": {"id": ["8123"], "price": [5]}}, "none of 2 values fits", "detail.items[1].price = 5"),
     ({"tags": ["new"]}, "an empty array", 'add detail.tags[0] = "new"'),
     (
         {"customer": {"adress": {"city": [{"exists": True}]}}},
@@ -211,6 +212,7 @@ def test_the_best_branch_is_shown() -> None:
     assert (told.branch, told.branches) == (2, 3)
     assert [(tried.path, tried.ok) for tried in told.conditions] == [("a", True), ("b", False), ("source", True)]
     assert explained(pattern, {"source": "shop", "c": 3}).branch == 3
+    assert explained({"$or": [{"a": ["void"]}, {"a": ["Paid"]}, {"a": ["sent"]}]}, {"a": "paid"}).branch == 2
 
 
 def test_several_alternatives() -> None:
