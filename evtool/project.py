@@ -62,18 +62,23 @@ def display(path: Path) -> str:
     return os.path.relpath(path, here) if path.is_relative_to(here) else str(path)
 
 
+def is_file(path: str | Path) -> bool:
+    """Whether there is a file; a name that no file can have, or one in a folder that may not be entered, means no."""
+    return os.path.isfile(path)  # noqa: PTH113  (Path.is_file() raises for these)
+
+
 def find(named: str | None) -> Path | None:
     """The routes.yaml to use: the named one, that of EVTOOL_ROUTES, or the nearest going up from here."""
     named = named or os.environ.get("EVTOOL_ROUTES")
     if named:
         file = Path(named).absolute()
-        if file.is_dir():
+        if is_file(file / ROUTES_FILE):
             file = file / ROUTES_FILE
-        if not file.is_file():
+        if not is_file(file):
             raise UsageError(f"there is no file {named} (named by --routes or EVTOOL_ROUTES)")
         return file
     here = Path.cwd()
-    return next((folder / ROUTES_FILE for folder in (here, *here.parents) if (folder / ROUTES_FILE).is_file()), None)
+    return next((folder / ROUTES_FILE for folder in (here, *here.parents) if is_file(folder / ROUTES_FILE)), None)
 
 
 def read(named: str | None = None) -> Project | None:

@@ -11,6 +11,7 @@ from evtool.errors import ConfigError
 from evtool.finding import Finding
 from evtool.jsontext import JsonProblem, parse
 from evtool.places import Origin, place, pointer_of, problem
+from evtool.project import is_file
 from evtool.reading import Piece
 
 DATA = ("const", "default", "enum", "example", "examples")  # keywords whose values are no schemas
@@ -111,8 +112,7 @@ class Library:
         if uri.startswith("file:///"):
             file = os.path.realpath(unquote(uri.removeprefix("file://")).replace("\0", ""))
             inside = any(Path(file).is_relative_to(folder) for folder in self._allowed)
-            # Path.is_file() raises for a name that is too long
-            return Target(self.open(Path(file)), "") if inside and os.path.isfile(file) else None  # noqa: PTH113
+            return Target(self.open(Path(file)), "") if inside and is_file(file) else None
         if not self._complete:
             self._complete = True
             for each in (f for folder in self._searched for f in sorted(folder.rglob("*.json")) if f.is_file()):

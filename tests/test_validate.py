@@ -325,6 +325,8 @@ def test_when_it_cannot_go_on_an_old_report_stays(evtool: Evtool, project: Path)
         (["--no-schema", "perhaps"], "--no-schema is one of error, warn, ignore, not perhaps"),
         (["--schema", "none.json"], "there is no file none.json"),
         (["--schema", "schemas"], "there is no file schemas"),
+        (["--schema", "x" * 300], "there is no file xxx"),
+        (["--routes", "x" * 300], "there is no file xxx"),
         (["--max-bytes", "many"], "many"),
         (["--fail-fats"], "--fail-fats"),
         (["--routes", "none.yaml"], "there is no file none.yaml"),

@@ -83,7 +83,7 @@ def _schemas(project: Project | None, schema: str | None) -> Schemas:
     folders = project.schemas if project else []
     if schema is not None:
         file = Path(schema)
-        if not file.is_file():
+        if not projects.is_file(file):
             raise UsageError(f"--schema: there is no file {schema}")
         return Schemas(folders, only=file)
     if not folders:
