@@ -1,9 +1,11 @@
-"""Selection: the options that name events of the log, as a filter of the store."""
+"""Selection: the options that say which stored events are meant, as a filter of the store and as a pattern."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from evtool.duration import moment
 from evtool.errors import UsageError
+from evtool.pattern import Pattern, PatternError
 from evtool.session import now_ms
 from evtool.store import Store
 from evtool.stored import Filter
@@ -39,3 +41,13 @@ def check_ids(store: Store, ids: Sequence[str]) -> None:
     for wanted in ids:
         if wanted not in there:
             raise UsageError(f"there is no event {wanted} in {store.file}; `evtool events` lists what is there")
+
+
+def named_pattern(text: str) -> Pattern:
+    """The pattern of --pattern: JSON, or @FILE with JSON in it. Raises UsageError."""
+    try:
+        return Pattern(Path(text[1:]).read_bytes() if text.startswith("@") else text)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--pattern {text}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    except PatternError as error:
+        raise UsageError(f"--pattern: {error}") from None

@@ -295,6 +295,10 @@ OUTPUTS = [  # schema, then the command
     ("replay", "replay"),
     ("replay", "replay --deliver --name again"),
     ("replay", "replay --from samples/events"),
+    ("explain", "explain order-created"),
+    ("explain", "explain order-created --route fulfil-order"),
+    ("explain", "explain nowhere.json"),
+    ("explain", "explain EV104"),
 ]
 BROKEN = """
 version: 1

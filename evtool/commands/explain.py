@@ -18,12 +18,13 @@ from evtool.finding import CODES
 from evtool.frames import show
 from evtool.misses import shown
 from evtool.options import Argument, MaxBytes, OfRoute, Option, Source, Type
-from evtool.pattern import EQUALS, Pattern, PatternError
+from evtool.pattern import EQUALS, Pattern
 from evtool.project import Project
 from evtool.reading import MAX_BYTES, read
 from evtool.report import Record, Subject
 from evtool.samples import paths_of
 from evtool.screen import Screen, Segment, counted, errors
+from evtool.selection import named_pattern
 from evtool.session import Session, stamp, standard_input
 from evtool.setting import with_changes
 from evtool.validation import Rules, Verdict, judge
@@ -76,7 +77,7 @@ def explain(
     if route is not None and pattern is not None:
         raise UsageError("give --route or --pattern, not both")
     project = session.project() if pattern is None else _project(session, event)
-    candidates = _routes(project, route) if pattern is None else [Candidate(_pattern(pattern))]
+    candidates = _routes(project, route) if pattern is None else [Candidate(named_pattern(pattern))]
     paths = paths_of([event], project) if project else [event]
     now = stamp()
     pieces = read(paths, max_bytes=max_bytes, stdin=standard_input())
@@ -102,19 +103,6 @@ def _routes(project: Project | None, name: str | None) -> list[Candidate]:
     routes = all_routes.of_project(project)
     routes = routes.only(name) if name is not None else routes
     return [Candidate(each.pattern, each.name, each.enabled, project) for each in routes.routes.values()]
-
-
-def _pattern(text: str) -> Pattern:
-    """The pattern of --pattern: JSON, or @FILE with JSON in it."""
-    try:
-        return Pattern(Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--pattern {text}: cannot be read: {error}") from None
-    except PatternError as error:
-        raise UsageError(f"--pattern: {error}") from None
-
-
-# --- what is told ----------------------------------------------------------------------------------------------------
 
 
 def _tell(session: Session, verdict: Verdict, candidates: list[Candidate], *, chosen: bool) -> int:

@@ -2,18 +2,16 @@
 
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from evtool import replay as replays
 from evtool import routes as all_routes
-from evtool.errors import EXIT_FINDINGS, EXIT_OK, UsageError
+from evtool.errors import EXIT_FINDINGS, EXIT_OK
 from evtool.event import Event, identify, rfc3339
 from evtool.frames import show
 from evtool.options import Argument, Limit, OfRoute, OfSource, OfType, Option, Since, Until
-from evtool.pattern import Pattern, PatternError
 from evtool.project import Project
 from evtool.reading import MAX_BYTES, read
 from evtool.replay import Fire
@@ -21,7 +19,7 @@ from evtool.report import Record, Subject
 from evtool.road import opened, rules_of
 from evtool.samples import paths_of
 from evtool.screen import Screen, Segment, counted, errors
-from evtool.selection import check_ids, selected
+from evtool.selection import check_ids, named_pattern, selected
 from evtool.session import Session, now_ms, stamp, standard_input
 from evtool.store import Store
 from evtool.stored import Filter
@@ -67,7 +65,7 @@ def replay(
     project = session.project()
     routes = all_routes.of_project(project)
     routes = routes.only(route) if route is not None else routes
-    matches = _matcher(pattern)
+    asked = named_pattern(pattern) if pattern is not None else None
     wanted = selected(ids, since=since, until=until, type=type, source=source)
     name = name or f"replay-{rfc3339(now_ms())}-{uuid.uuid4().hex[:4]}"
     failed = 0
@@ -92,7 +90,7 @@ def replay(
         handlers: Counter[str] = Counter()
         events = 0
         for chosen in found:
-            if not matches(chosen.event):
+            if asked is not None and not asked.matches(chosen.event.raw):
                 continue
             fired = fires(chosen)
             if route is not None and not fired:
@@ -107,20 +105,6 @@ def replay(
         summary = {"events": events, "fires": handlers.total()}
         report.end({**told, "handlers": dict(sorted(handlers.items())), "summary": summary})
     return EXIT_FINDINGS if failed else EXIT_OK
-
-
-def _matcher(text: str | None) -> Callable[[Event], bool]:
-    """The test of --pattern: JSON, or @FILE with JSON in it."""
-    if text is None:
-        return lambda _: True
-    try:
-        source = Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text
-        pattern = Pattern(source)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--pattern {text}: cannot be read: {error}") from None
-    except PatternError as error:
-        raise UsageError(f"--pattern: {error}") from None
-    return lambda event: pattern.matches(event.raw)
 
 
 def _from_store(store: Store | None, wanted: Filter) -> Iterator[Chosen]:
