@@ -7,6 +7,13 @@ from evtool import __version__
 
 def main() -> None:
     """Runs evtool with the arguments of the process."""
+    try:
+        _run()
+    except KeyboardInterrupt:  # while modules are imported; later, the command itself sees to it
+        sys.exit(130)
+
+
+def _run() -> None:
     arguments = sys.argv[1:]
     if arguments == ["--version"]:
         sys.stdout.write(f"evtool {__version__}\n")

@@ -7,15 +7,19 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+LONGEST = 3650 * 86400.0  # what is longer can no longer be added to a date
 PATTERN = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$"
 
 
 def seconds(text: object) -> float:
     """`"1.5m"` -> 90.0. Raises ValueError with a sentence for a person."""
-    if not isinstance(text, str) or not re.match(PATTERN, text):
+    if not isinstance(text, str) or not re.fullmatch(PATTERN, text):
         raise ValueError("a length of time is a number with a unit: 500ms, 10s, 15m, 24h or 7d")
     unit = re.sub(r"[0-9.]", "", text)
-    return float(text[: -len(unit)]) * UNITS[unit]
+    length = float(text[: -len(unit)]) * UNITS[unit]
+    if length > LONGEST:
+        raise ValueError("a length of time is at most 3650d")
+    return length
 
 
 def moment(text: str, now: int) -> int:
@@ -23,7 +27,7 @@ def moment(text: str, now: int) -> int:
 
     Raises ValueError with a sentence for a person.
     """
-    if re.match(PATTERN, text):
+    if re.fullmatch(PATTERN, text):
         return now - round(seconds(text) * 1000)
     try:
         found = datetime.fromisoformat(text)

@@ -47,10 +47,15 @@ _STRANGE = (  # what people write where JSON wants a value: code, message, hint
 
 
 class Fault(Exception):  # noqa: N818  (what JsonProblem is made of)
-    """What is wrong at a place of a text: (code, message, index, hint, how many characters to underline)."""
+    """What is wrong at a place of a text.
 
-    def __init__(self, code: str, message: str, index: int, hint: str | None = None, width: int = 1):
-        super().__init__(code, message, index, hint, width)
+    In `args`: code, message, index, hint, how many characters to underline, another index that the message ends with.
+    """
+
+    def __init__(
+        self, code: str, message: str, index: int, hint: str | None = None, width: int = 1, other: int | None = None
+    ):
+        super().__init__(code, message, index, hint, width, other)
 
 
 class _Open(NamedTuple):
@@ -108,9 +113,8 @@ def _new_key(text: str, start: int, end: int, keys: dict[str, int]) -> str:
     plain = text[start + 1 : end - 1]
     name = str(json.loads(text[start:end])) if "\\" in plain else plain
     if name in keys:
-        line, column = place(text, keys[name])
-        message = f'the key "{_short(name)}" stands twice in this object, first at {line}:{column}'
-        raise Fault("EV003", message, start, width=end - start)
+        message = f'the key "{_short(name)}" stands twice in this object, first at'
+        raise Fault("EV003", message, start, width=end - start, other=keys[name])
     keys[name] = start
     return name
 
@@ -135,10 +139,8 @@ def _truncated(text: str, opened: list[_Open]) -> Fault:
     if not opened:
         return Fault("EV002", "there is no JSON value: the text is empty", end)
     what = "object" if opened[-1].closer == "}" else "array"
-    line, column = place(text, opened[-1].start)
-    return Fault(
-        "EV002", f"the text ends inside the {what} that begins at {line}:{column}", end, "is the text cut off?"
-    )
+    begin = opened[-1].start
+    return Fault("EV002", f"the text ends inside the {what} that begins at", end, "is the text cut off?", other=begin)
 
 
 def _unexpected(text: str, index: int, expected: str, opened: list[_Open]) -> Fault:

@@ -26,15 +26,25 @@ class JsonProblem(ValueError):  # noqa: N818  (also carried about as a value)
 
     `code` is one of `evtool.finding.CODES`. `line` and `column` count from 1, columns in characters, with a
     replacement character for what is not UTF-8; `offset` counts bytes from 0. `width` is how many characters to
-    underline.
+    underline. `message` is what is `said`, with the `other` place in the text that it ends with, if it does.
     """
 
     def __init__(
-        self, code: str, message: str, line: int, column: int, offset: int, hint: str | None = None, width: int = 1
+        self,
+        code: str,
+        said: str,
+        line: int,
+        column: int,
+        offset: int,
+        hint: str | None = None,
+        width: int = 1,
+        other: tuple[int, int] | None = None,
     ):
-        super().__init__(code, message, line, column, offset, hint, width)
+        super().__init__(code, said, line, column, offset, hint, width, other)
         self.code = code
-        self.message = message
+        self.said = said
+        self.other = other
+        self.message = said if other is None else f"{said} {other[0]}:{other[1]}"
         self.line = line
         self.column = column
         self.offset = offset
@@ -141,9 +151,10 @@ def _scan(text: str, max_depth: int) -> Iterator[tuple[str, int, int, str]]:
     try:
         yield from jsonscan.scan(text, max_depth)
     except jsonscan.Fault as fault:
-        code, message, index, hint, width = fault.args
+        code, said, index, hint, width, other = fault.args
         line, column = jsonscan.place(text, index)
-        raise JsonProblem(code, message, line, column, len(text[:index].encode()), hint, width) from None
+        there = None if other is None else jsonscan.place(text, other)
+        raise JsonProblem(code, said, line, column, len(text[:index].encode()), hint, width, there) from None
 
 
 def _first_problem(raw: bytes, max_depth: int) -> JsonProblem | None:

@@ -76,4 +76,8 @@ def place(origin: Origin | None, pointer: str, *, key: bool = False) -> dict[str
 def problem(piece: Piece, error: JsonProblem) -> Finding:
     """A JSON problem in a piece as a finding in its file."""
     where = located(piece, error.line, error.column, error.width)
-    return Finding(error.code, error.message, suggestion=error.hint, **where)
+    message = error.said
+    if error.other is not None:
+        other = located(piece, *error.other, 1)
+        message += f" {other['line']}:{other['column']}"
+    return Finding(error.code, message, suggestion=error.hint, **where)

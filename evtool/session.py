@@ -108,7 +108,16 @@ def _output(entry: str, subject: Subject) -> tuple[str, Path | None]:
 
 @contextmanager
 def _whole(file: Path) -> Iterator[TextIO]:
-    """A file that is there when everything is written, and not before; only its owner may read it."""
+    """A file that is there when everything is written, and not before; only its owner may read it.
+
+    A device or a pipe is written to as it is.
+    """
+    if file.is_dir():
+        raise UsageError(f"cannot write {file}: it is a folder")
+    if file.exists() and not file.is_file():
+        with file.open("w", encoding="utf-8") as stream:
+            yield stream
+        return
     part = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         stream = os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8")

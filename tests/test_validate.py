@@ -360,3 +360,14 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_checked(evtool: Evtool, pro
     assert ran.json["summary"] == {"events": 1, "valid": 0, "invalid": 1, "files": 2}
     alone = evtool("validate", "none.json")
     assert (alone.code, alone.out.splitlines()[-1]) == (2, "checked 0 events in 1 file")
+
+
+def test_a_second_place_in_a_message_is_one_of_the_file(evtool: Evtool, tmp_path: Path) -> None:
+    """Where a message points at something else as well, it counts lines and columns of the file, not of the event."""
+    lines = [b'{"a":1}', b'{"detail-type":"x","x":1,"x":2}', b'{"detail-type":"x","x":[1,']
+    (tmp_path / "lines.jsonl").write_bytes(b"\n".join(lines))
+    (tmp_path / "any.json").write_text("{}")
+    ran = evtool("validate", "lines.jsonl", "--schema", "any.json")
+
+    assert 'lines.jsonl:2:26: EV003 the key "x" stands twice in this object, first at 2:20' in ran.out
+    assert "lines.jsonl:3:27: EV002 the text ends inside the array that begins at 3:24" in ran.out
