@@ -1,17 +1,22 @@
-"""Writes what is generated from the code: the command reference, the finding codes, the JSON Schema of routes.yaml."""
+"""Writes what is generated: the command reference, finding codes, conformance, and the JSON Schema of routes.yaml."""
 
 import io
 import json
 import os
+from collections import Counter
 from contextlib import redirect_stdout, suppress
 from pathlib import Path
+from typing import Any
 
 from evtool import cli, parsing
 from evtool.commands import COMMANDS
 from evtool.finding import CODES
+from evtool.pattern import Pattern, PatternError
 from evtool.routes import RoutesModel
 
 ROOT = Path(__file__).parent.parent
+# what AWS has answered, by file: the name of its one family, if it has not several
+VECTORS = {"aws": "recorded from the service", "curated": None, "multirule": "several rules together"}
 RANGES = {
     "EV0": "Files and syntax",
     "EV1": "Event against schema",
@@ -38,6 +43,35 @@ def findings() -> str:
     return "\n".join(parts)
 
 
+def conformance() -> str:
+    """How many of AWS's recorded answers the matcher gives, by family."""
+    cases: Counter[str] = Counter()
+    right: Counter[str] = Counter()
+    for file, family in VECTORS.items():
+        text = (ROOT / f"tests/vectors/patterns-{file}.jsonl").read_text(encoding="utf-8")
+        for row in map(json.loads, text.splitlines()):
+            name = family or row["op"]
+            cases[name] += 1
+            right[name] += _answer(row) == row["expected"]
+    rows = [f"| {name} | {cases[name]} | {right[name]} |" for name in cases]
+    total = f"| **all** | **{cases.total()}** | **{right.total()}** |"
+    head = (
+        "# Conformance\n\n"
+        "How the matcher answers what AWS has answered: recordings of the service, and of AWS event-ruler\n"
+        "2.0.1 for each rule alone (`tests/vectors`). `make docs` writes this page, and a test holds it to the truth.\n"
+    )
+    return "\n".join([head, "| family | cases | right |", "|---|--:|--:|", *rows, total, ""])
+
+
+def _answer(row: dict[str, Any]) -> object:
+    if "rules" in row:
+        return sorted(r["name"] for r in row["rules"] if Pattern(json.dumps(r["pattern"])).matches(row["event_text"]))
+    try:
+        return Pattern(row["pattern_text"]).matches(row["event_text"])
+    except PatternError:
+        return "invalid"
+
+
 def routes_schema() -> str:
     """The JSON Schema of routes.yaml, for editors and for a quick check."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **RoutesModel.model_json_schema()}
@@ -47,6 +81,7 @@ def routes_schema() -> str:
 GENERATED = {
     "docs/commands.md": commands,
     "docs/findings.md": findings,
+    "docs/conformance.md": conformance,
     "evtool/routes.schema.json": routes_schema,
 }
 
