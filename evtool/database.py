@@ -80,20 +80,22 @@ def connect(file: Path) -> apsw.Connection:
 def _create_private(file: Path) -> None:
     """An empty file that only its owner may read: SQLite gives its journal the same mode."""
     try:
-        if not file.parent.is_dir():
-            file.parent.mkdir(parents=True, mode=0o700)
+        file.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
         with suppress(FileExistsError):
             os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         if file.is_dir():
             raise StoreError(f"{file}: this is a folder; --store names a file")
+        if file.stat().st_size == 0:
+            file.chmod(0o600)
     except OSError as error:
         raise StoreError(f"{file}: the store cannot be made: {error.strerror}") from None
 
 
 def _prepare(connection: apsw.Connection, file: Path) -> None:
     connection.set_busy_timeout(BUSY_SECONDS * 1000)
-    application, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
-    empty = connection.execute("SELECT count(*) FROM sqlite_schema").get == 0
+    with connection:  # read together: another process may be making the tables
+        application, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
+        empty = connection.execute("SELECT count(*) FROM sqlite_schema").get == 0
     if not empty and application != APPLICATION_ID:
         raise StoreError(f"{file}: this is not a store of evtool; --store names another file")
     if isinstance(version, int) and version > VERSION:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import NamedTuple
 
-from evtool.errors import ConfigError
 from evtool.event import Event, envelope, identify, replayed, rfc3339
 from evtool.handler import Call, Done, Emitted, Failed, Handler, Outcome, Unavailable
 from evtool.intake import accept
+from evtool.jsontext import parse
+from evtool.reading import MAX_BYTES
 from evtool.retry import GiveUp, Retry, after_failure, while_unavailable
 from evtool.routes import Routes
 from evtool.store import Store
@@ -19,6 +20,7 @@ from evtool.validation import Rules
 # How much longer than the handler's own time limit a lease lasts: ending a process that resists, and waiting for the
 # store's lock, must not let another worker take the delivery over.
 LEASE_MARGIN = 60.0
+LONGEST_LEASE = 24 * 3600 * 1000  # ms; a worker with other routes may have taken longer ones than ours
 EMITTED_IDS = uuid.UUID("7f0b5b0e-6a0c-4c55-9d43-0d1f9a3c2e11")  # the name space of the ids of emitted events
 
 
@@ -58,65 +60,64 @@ class Handlers:
         return self._entries[name].options.timeout if name in self._entries else 0.0
 
 
-def deliver(
-    store: Store,
-    routes: Routes,
-    handlers: Handlers,
-    world: World,
-    *,
-    root: int | None = None,
-    replay: str | None = None,
-) -> Iterator[Delivery]:
+class Road(NamedTuple):
+    """Everything that an event meets on its way."""
+
+    store: Store
+    routes: Routes
+    handlers: Handlers
+    world: World
+
+
+def deliver(road: Road, *, root: int | None = None, replay: str | None = None) -> Iterator[Delivery]:
     """Attempts what is due, and what becomes due by it, until nothing is; yields each delivery as it then stands.
 
-    `root` limits it to one chain of events, `replay` to one replay.
+    `root` limits it to one chain of events, `replay` to one replay. What waits is looked for once.
     """
-    longest = max((handlers.timeout(name) for name in routes.handlers), default=0.0)
-    while True:
-        now = world.now()
-        until = now + round((longest + LEASE_MARGIN) * 1000)
-        claimed = store.claim(now=now, owner=world.owner, until=until, root=root, replay=replay)
-        if claimed is None:
-            return
+    store, world = road.store, road.world
+    longest = max((road.handlers.timeout(name) for name in road.routes.handlers), default=0.0)
+    lease = round((longest + LEASE_MARGIN) * 1000)
+    begun = now = world.now()
+    store.release(now=now, longest=max(lease, LONGEST_LEASE))
+    while claimed := store.claim(now=now, owner=world.owner, lease=lease, begun=begun, root=root, replay=replay):
         try:
-            _attempt(claimed, store, routes, handlers, world, started=now)
-        except KeyboardInterrupt:
-            broken = Attempt(claimed.attempts, now, world.now() - now, "interrupted", "interrupted", None)
+            _attempt(claimed, road, started=now)
+        except BaseException as error:
+            broken = Attempt(claimed.attempts, now, world.now() - now, "interrupted", type(error).__name__, None)
             store.retry(claimed, broken, due=world.now())
             raise
         yield store.delivery(claimed.seq)
+        now = world.now()
 
 
-def _attempt(
-    claimed: Delivery, store: Store, routes: Routes, handlers: Handlers, world: World, *, started: int
-) -> None:
-    stored = store.event(claimed.event)
-    policy = routes.routes[claimed.route].retry if claimed.route in routes.routes else Retry()
+def _attempt(claimed: Delivery, road: Road, *, started: int) -> None:
+    stored = road.store.event(claimed.event)
+    policy = road.routes.routes[claimed.route].retry if claimed.route in road.routes.routes else Retry()
     used = claimed.attempts - claimed.forgiven
     if used > policy.max_attempts:  # the attempts before this one never told their end: they took evtool down
         outcome: Outcome = Failed("no attempt came to an end", "crashed", final=True)
     else:
-        outcome = _call(claimed, stored, handlers)
-    ended = world.now()
+        outcome = _call(claimed, stored, road.handlers)
+    ended = road.world.now()
     age = (ended - claimed.created) / 1000
 
     if isinstance(outcome, Unavailable):
         pause = while_unavailable(policy, age=age)
         if not isinstance(pause, GiveUp):
-            store.wait(claimed, reason=outcome.reason, due=ended + round(pause * 1000))
+            road.store.wait(claimed, reason=outcome.reason, due=ended + round(pause * 1000))
             return
         outcome = Failed(outcome.reason)
     if isinstance(outcome, Done):
-        outcome = _finish(claimed, stored, outcome, store, routes, world, started=started, ended=ended)
+        outcome = _finish(claimed, stored, outcome, road, started=started, ended=ended)
     if isinstance(outcome, Failed):
         attempt = Attempt(
             claimed.attempts, started, ended - started, outcome.outcome, outcome.error, outcome.output or None
         )
-        pause = after_failure(policy, attempts=used, age=age, final=outcome.final, random=world.random)
+        pause = after_failure(policy, attempts=used, age=age, final=outcome.final, random=road.world.random)
         if isinstance(pause, GiveUp):
-            store.bury(claimed, attempt, condition=pause.condition)
+            road.store.bury(claimed, attempt, condition=pause.condition)
         else:
-            store.retry(claimed, attempt, due=ended + round(pause * 1000))
+            road.store.retry(claimed, attempt, due=ended + round(pause * 1000))
 
 
 def _call(claimed: Delivery, stored: Stored, handlers: Handlers) -> Outcome:
@@ -125,55 +126,48 @@ def _call(claimed: Delivery, stored: Stored, handlers: Handlers) -> Outcome:
     return handlers.call(claimed.handler, Call(raw, event.id, event.type, claimed.route, claimed.attempts))
 
 
-def _finish(
-    claimed: Delivery,
-    stored: Stored,
-    done: Done,
-    store: Store,
-    routes: Routes,
-    world: World,
-    *,
-    started: int,
-    ended: int,
-) -> Done | Failed:
+def _finish(claimed: Delivery, stored: Stored, done: Done, road: Road, *, started: int, ended: int) -> Done | Failed:
     """Records that a delivery is done and lets in what it emitted, in one transaction.
 
-    An emitted event that is not well is the handler's mistake, and trying again would only repeat its work.
+    If the lease was lost meanwhile, whoever has it now will tell the end, and nothing is recorded.
     """
     events = []
     for number, emitted in enumerate(done.emitted):
-        try:
-            event = _event(emitted, number, claimed, stored, ended)
-        except ValueError as error:
-            return Failed(f"emitted something that is no event: {error}", "bad-result", done.output, final=True)
-        try:
-            wrong = [finding for finding in world.rules.check(event) if finding.severity == "error"]
-        except ConfigError as error:
-            return Failed(f"emitted {event.type}, but {error}", "failed", done.output)
-        if wrong:
-            more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-            message = f"emitted {event.type}, which is not valid: {wrong[0].code} {wrong[0].message}{more}"
-            return Failed(message, "bad-result", done.output, final=True)
+        event = _event(emitted, number, claimed, stored, road.world.rules, ended)
+        if isinstance(event, str):
+            return Failed(event, "bad-result", done.output, final=True)
         events.append(event)
     cause = Cause(claimed.seq, stored.root, stored.depth + 1, claimed.replay or None)
-    with store.transaction():
-        attempt = Attempt(claimed.attempts, started, ended - started, "done", None, done.output or None)
-        if store.finish(claimed, attempt):
+    attempt = Attempt(claimed.attempts, started, ended - started, "done", None, done.output or None)
+    with road.store.transaction():
+        if road.store.finish(claimed, attempt):
             for event in events:
-                accept(event, store=store, routes=routes, now=world.now, cause=cause)
+                accept(event, store=road.store, routes=road.routes, now=road.world.now, cause=cause)
     return done
 
 
-def _event(emitted: Emitted, number: int, claimed: Delivery, stored: Stored, now: int) -> Event:
-    """The event that a handler told. Its id is derived from its cause: the same delivery tells the same event."""
+def _event(emitted: Emitted, number: int, claimed: Delivery, stored: Stored, rules: Rules, now: int) -> Event | str:
+    """The event that a handler told, or why it cannot enter: that is the handler's mistake, and trying again would only
+    repeat its work. The id is derived from the cause: the same delivery tells the same event."""
     name = json.dumps([stored.source, stored.id, claimed.route, claimed.handler, claimed.replay, number])
-    raw = envelope(
-        json.dumps(emitted.detail, ensure_ascii=False, allow_nan=False).encode(),
-        type=emitted.type,
-        source=emitted.source or claimed.handler,
-        id=str(uuid.uuid5(EMITTED_IDS, name)),
-        time=emitted.time or rfc3339(now),
-        resources=emitted.resources,
-        replay=claimed.replay or None,
-    )
-    return identify(raw)
+    try:
+        raw = envelope(
+            json.dumps(emitted.detail, ensure_ascii=False, allow_nan=False).encode(),
+            type=emitted.type,
+            source=emitted.source or claimed.handler,
+            id=str(uuid.uuid5(EMITTED_IDS, name)),
+            time=emitted.time or rfc3339(now),
+            resources=emitted.resources,
+            replay=claimed.replay or None,
+        )
+        parse(raw)  # no deeper than any other event
+        event = identify(raw)
+    except (ValueError, RecursionError) as error:
+        return f"emitted {emitted.type}, which is no event: {error}"
+    if len(raw) > MAX_BYTES:
+        return f"emitted {emitted.type}, which is too long: {len(raw)} bytes; {MAX_BYTES} are allowed"
+    wrong = [finding for finding in rules.check(event) if finding.severity == "error"]
+    if not wrong:
+        return event
+    more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+    return f"emitted {event.type}, which is not valid: {wrong[0].code} {wrong[0].message}{more}"

@@ -14,9 +14,16 @@ Segment = str | tuple[str, str]  # a text, or a text and its style in rich's wor
 Branch = tuple[Sequence[Segment], Sequence["Branch"]]  # a line of a tree, and the branches below it
 
 
+class _Pipe(Console):
+    """A console that leaves a closed pipe to whoever called: rich would end the process with exit code 1."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def console(file: TextIO, *, width: int, color: bool) -> Console:
     """A console that interprets nothing: text is text, styles come from us alone."""
-    return Console(
+    return _Pipe(
         file=file,
         width=width,
         force_terminal=color,

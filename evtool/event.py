@@ -6,6 +6,7 @@ around the exact text of their payload: number forms survive.
 """
 
 import json
+import re
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ REGION = "us-east-1"
 BARE_SOURCE = "evtool"  # the source of a bare payload when none is named
 YEAR_10000 = 253_402_300_800  # in seconds since 1970; no time is written with five digits for its year
 
+TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"  # RFC 3339
 NOT_AN_EVENT = "this is not an event: it has no envelope (detail-type, or CloudEvents' specversion and type)"
 
 
@@ -201,7 +203,7 @@ def _identify(
         if not isinstance(value, str) or not value or "\0" in value:
             return _bad_member(origin, document, "", key)
     if cloud and document["specversion"] != "1.0":
-        message = f"CloudEvents {json.dumps(document['specversion'])} is not understood, only 1.0"
+        message = f'CloudEvents {json.dumps(document["specversion"])} is not understood, only "1.0"'
         return Finding("EV108", message, **place(origin, "/specversion"))
     if not cloud and not isinstance(document.get("detail"), dict):
         return _bad_member(origin, document, "", "detail", wanted="a JSON object")
@@ -216,7 +218,9 @@ def _bad_member(
     origin: Origin | None, document: Mapping[str, Any], base: str, key: str, wanted: str = "a text that is not empty"
 ) -> Finding:
     if key in document:
-        message = f"the envelope's {key} must be {wanted}, not {_kind(document[key])}"
+        value = document[key]
+        kind = "one with a NUL character" if isinstance(value, str) and "\0" in value else _kind(value)
+        message = f"the envelope's {key} must be {wanted}, not {kind}"
         return Finding("EV108", message, **place(origin, f"{base}/{key}"))
     mistaken = next((k for k in document if did_you_mean(key, [k])), None)
     if mistaken is None:
@@ -228,9 +232,12 @@ def _bad_member(
 
 
 def _is_time(value: object) -> bool:
+    """Whether this is a time of RFC 3339, and one that can be written down again."""
+    if not isinstance(value, str) or not re.fullmatch(TIME, value):
+        return False
     try:
-        milliseconds(value)  # type: ignore[arg-type]
-    except (ValueError, TypeError, OverflowError):
+        rfc3339(milliseconds(value))
+    except (ValueError, OverflowError):
         return False
     return True
 

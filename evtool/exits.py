@@ -16,11 +16,13 @@ from evtool.errors import (
 from evtool.finding import Finding
 from evtool.frames import show
 from evtool.screen import Screen, errors
+from evtool.signals import Ended, heed
 
 
 def ending(work: Callable[[], int], *, color: str = "auto") -> int:
     """Does the work and returns the exit code; whatever goes wrong is told on standard error."""
     _open_standard_streams()
+    heed()
     try:
         code = work()
         sys.stdout.flush()
@@ -28,6 +30,8 @@ def ending(work: Callable[[], int], *, color: str = "auto") -> int:
         return _told(str(error), error.exit_code, color, error.findings)
     except EvtoolError as error:
         return _told(str(error), error.exit_code, color)
+    except Ended as error:
+        return _told(f"ended by {error}", error.exit_code, color)
     except KeyboardInterrupt:
         return _told("interrupted", EXIT_INTERRUPTED, color)
     except BrokenPipeError:

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 from evtool.event import Event, replayed
+from evtool.finding import Finding
+from evtool.places import place
 from evtool.routes import Route, Routes
 from evtool.store import Store
 from evtool.stored import Cause, Kept, Planned
@@ -21,6 +23,16 @@ def accept(event: Event, *, store: Store, routes: Routes, now: Callable[[], int]
     loop = cause is not None and cause.depth > MAX_DEPTH
     planned = [Planned(route, handler, LOOP, "Loop") if loop else Planned(route, handler) for route, handler in fires]
     return store.keep(event, planned, now=now(), cause=cause)
+
+
+def conflict(event: Event, kept: Kept) -> Finding:
+    """What there is to say of an event whose key is taken by other content."""
+    message = (
+        f"an event with this source and id is stored with other content: sha256 {kept.stored_sha256[:16]}… is "
+        f"stored, {kept.sha256[:16]}… came"
+    )
+    hint = "nothing was overwritten; give the event an id of its own"
+    return Finding("EV010", message, suggestion=hint, event_id=event.id, **place(event.origin, "/id"))
 
 
 def takers(event: Event, routes: Routes, replay: str | None = None) -> list[tuple[Route, str, bool]]:

@@ -14,6 +14,7 @@ from itertools import count
 from pathlib import Path
 
 from evtool.handler import OUTPUT_TAIL
+from evtool.signals import deferred
 
 GRACE = 0.5  # seconds between SIGTERM and SIGKILL; Lambda gives its extensions as much
 PATIENCE = 2.0  # seconds for the system to end what got SIGKILL; a process on a dead mount may not end at all
@@ -135,25 +136,24 @@ class Process:
         self._listened: list[int] = []
         self._selector = selectors.DefaultSelector()
         try:
-            self._process = subprocess.Popen(
-                arguments,
-                bufsize=0,
-                cwd=folder,
-                env={**os.environb, **(environment or {}), _MARK: marks},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT if together else subprocess.PIPE,
-                pass_fds=pass_fds,
-                start_new_session=True,
-            )
-        except BaseException:
-            self._selector.close()
-            raise
-        _running.add(self._process.pid)
-        try:
+            with deferred():
+                self._process = subprocess.Popen(
+                    arguments,
+                    bufsize=0,
+                    cwd=folder,
+                    env={**os.environb, **(environment or {}), _MARK: marks},
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT if together else subprocess.PIPE,
+                    pass_fds=pass_fds,
+                    start_new_session=True,
+                )
+                _running.add(self._process.pid)
             self._watch()
         except BaseException:
-            self.end()
+            if hasattr(self, "_process"):
+                self.end()
+            self._selector.close()
             raise
 
     def _watch(self) -> None:
@@ -229,7 +229,8 @@ class Process:
                 raise TimeoutError
             ready = self._selector.select(left if self._pidfd is not None else min(left, TICK))
             for key, _ in ready:
-                key.data()
+                if key.fd in self._selector.get_map():  # one before it may have drained it and let it go
+                    key.data()
             if not ready:
                 self.has_exited()
 

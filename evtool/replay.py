@@ -2,11 +2,10 @@
 
 from typing import NamedTuple
 
-from evtool.delivery import Handlers, World, deliver
+from evtool.delivery import Road, deliver
 from evtool.event import Event
 from evtool.intake import takers
 from evtool.routes import Routes
-from evtool.store import Store
 from evtool.stored import Planned
 
 
@@ -26,17 +25,15 @@ def plan(event: Event, routes: Routes, name: str) -> list[Fire]:
     return [Fire(route.name, handler, "would fire") for route, handler, _ in takers(event, routes, name)]
 
 
-def run(
-    seq: int, event: Event, routes: Routes, name: str, store: Store, handlers: Handlers, world: World
-) -> list[Fire]:
-    """Delivers a stored event again, under the name of the replay, with all that comes of it.
+def run(seq: int, event: Event, chosen: Routes, name: str, road: Road) -> list[Fire]:
+    """Delivers a stored event again by the chosen routes, under the name of the replay, with all that comes of it.
 
-    A handler with `on_replay: skip` is left out.
+    A handler with `on_replay: skip` is left out. What handlers emit goes by all routes, as any event does.
     """
-    takes = takers(event, routes, name)
+    takes = takers(event, chosen, name)
     planned = [Planned(route.name, handler) for route, handler, skipped in takes if not skipped]
-    store.plan(seq, planned, now=world.now(), replay=name)
-    for _ in deliver(store, routes, handlers, world, replay=name):
+    road.store.plan(seq, planned, now=road.world.now(), replay=name)
+    for _ in deliver(road, replay=name):
         pass
-    actions = {(d.route, d.handler): ACTIONS[d.state] for d in store.deliveries(seq, replay=name)}
+    actions = {(d.route, d.handler): ACTIONS[d.state] for d in road.store.deliveries(seq, replay=name)}
     return [Fire(route.name, handler, actions.get((route.name, handler), "skipped")) for route, handler, _ in takes]

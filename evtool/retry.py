@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from evtool.duration import Duration, lasting
 
+SHORTEST = 0.001  # seconds between two looks for a handler: a clock that stands still must not hold evtool
+
 
 class Retry(BaseModel):
     """The retry policy of a route. The limits are EventBridge's: 185 attempts, 24 hours, whichever comes first."""
@@ -44,4 +46,4 @@ def while_unavailable(policy: Retry, *, age: float) -> float | GiveUp:
     """Seconds until a handler that is not available is looked for again: as long as it has waited already."""
     if age >= policy.max_age:
         return GiveUp("MaximumEventAgeInSeconds")
-    return min(max(age, policy.first_delay), policy.max_delay)
+    return max(SHORTEST, min(max(age, policy.first_delay), policy.max_delay))

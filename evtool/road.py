@@ -5,26 +5,14 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from random import SystemRandom
-from typing import NamedTuple
 
 from evtool import routes as all_routes
-from evtool.delivery import Handlers, World
+from evtool.delivery import Handlers, Road, World
 from evtool.project import Project, display
-from evtool.routes import Routes
 from evtool.schemas import Schemas
 from evtool.session import Session, now_ms
 from evtool.store import Store
 from evtool.validation import Rules
-
-
-class Road(NamedTuple):
-    """Everything that an event meets on its way."""
-
-    project: Project
-    routes: Routes
-    store: Store
-    handlers: Handlers
-    world: World
 
 
 def rules_of(project: Project, *, validate: bool = True, no_schema: str = "error") -> Rules:
@@ -42,4 +30,4 @@ def opened(session: Session, project: Project, rules: Rules) -> Iterator[Road]:
     if session.verbose:
         session.note(f"routes: {project.shown}, store: {display(file)}")
     with Store(file) as store, Handlers(routes) as handlers:
-        yield Road(project, routes, store, handlers, world)
+        yield Road(store, routes, handlers, world)

@@ -207,7 +207,8 @@ def _shape_finding(project: Project, detail: ErrorDetails) -> Finding:
         case "missing":
             return _finding(project, "EV022", f"{named} is missing", path[:-1], route=route)
         case "union_tag_not_found":
-            return _finding(project, "EV022", *_no_kind(path, detail["input"]))
+            meant = next((h for key in _mapping(detail["input"]) if (h := did_you_mean(key, KINDS))), None)
+            return _finding(project, "EV022", *_no_kind(path, detail["input"]), suggestion=meant)
         case "string_pattern_mismatch" if detail["loc"][-1] == "[key]":
             message = f'the name "{path[-1]}" may have letters, digits, ".", "-" and "_", at most 64'
             return _finding(project, "EV022", message, path, key=True, route=route)

@@ -36,6 +36,8 @@ def with_changes(event: Event, assignments: Sequence[str], stamp: Stamp) -> Even
 
 def _put(document: Any, path: str, value: Any) -> None:
     steps: list[str | int] = [int(index) if index else name for index, name in STEP.findall(path)]
+    if not steps:
+        raise UsageError(f"--set {path}: this names no field; it is PATH=VALUE, such as detail.total=5")
     *outer, last = steps
     at = document
     for step in outer:

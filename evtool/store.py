@@ -172,6 +172,10 @@ class Store:
         """A delivery by its number."""
         return Delivery(*self._rows(f"SELECT {DELIVERY} FROM delivery WHERE seq = ?", seq)[0])
 
+    def knows_replay(self, name: str) -> bool:
+        """Whether a replay of this name has made deliveries before."""
+        return bool(self._rows("SELECT 1 FROM delivery WHERE replay = ? LIMIT 1", name))
+
     def attempts(self, delivery: int) -> list[Attempt]:
         """The history of a delivery."""
         query = "SELECT number, started, duration_ms, outcome, error, output FROM attempt WHERE delivery = ? ORDER BY 1"
@@ -191,23 +195,20 @@ class Store:
         return [letter for letter in found if not ids or self.event(letter.event).id in ids]
 
     def claim(
-        self, *, now: int, owner: str, until: int, root: int | None = None, replay: str | None = None
+        self, *, now: int, owner: str, lease: int, begun: int, root: int | None = None, replay: str | None = None
     ) -> Delivery | None:
-        """Takes the delivery that has been due longest: its attempt is counted, and the lease lasts `until`.
+        """Takes the delivery that has been due longest: its attempt is counted, and it is ours for `lease` ms.
 
-        `root` limits it to one chain of events, `replay` to one replay. A lease that has ended counts as due.
+        A lease that has ended counts as due. What waits for its handler is taken only if it was due when the run had
+        `begun`: it is looked for once in a run. `root` limits it to one chain of events, `replay` to one replay.
         """
+        chain = "" if root is None else "AND event IN (SELECT seq FROM event WHERE root = ?4)"
         with self.transaction():
             rows = self._rows(
-                "UPDATE delivery SET state = 'leased', attempts = attempts + 1, owner = ?1, due = ?2 WHERE seq = ("
-                "SELECT seq FROM delivery WHERE due <= ?3 AND (?5 IS NULL OR replay = ?5)"
-                " AND (?4 IS NULL OR event IN (SELECT seq FROM event WHERE root = ?4)) ORDER BY due, seq LIMIT 1"
-                f") RETURNING {DELIVERY}",
-                owner,
-                until,
-                now,
-                root,
-                replay,
+                "UPDATE delivery SET state = 'leased', attempts = attempts + 1, owner = ?1, due = ?2 + ?3 WHERE seq = ("
+                "SELECT seq FROM delivery WHERE due <= ?2 AND (state <> 'waiting' OR due <= ?6)"
+                f" AND (?5 IS NULL OR replay = ?5) {chain} ORDER BY due, seq LIMIT 1) RETURNING {DELIVERY}",
+                *(owner, now, lease, root, replay, begun),
             )
             if not rows:
                 return None
@@ -216,6 +217,11 @@ class Store:
                 "INSERT INTO attempt (delivery, number, started) VALUES (?, ?, ?)", claimed.seq, claimed.attempts, now
             )
             return claimed
+
+    def release(self, *, now: int, longest: int) -> None:
+        """Ends leases that last longer than any would, `longest` ms: the clock was set back since they were taken."""
+        with self.transaction():
+            self._rows("UPDATE delivery SET due = ?1 WHERE state = 'leased' AND due > ?1 + ?2", now, longest)
 
     def hurry(self, *, now: int, failed: bool = False) -> None:
         """Makes what waits for its handler due now: the handler may be back, and looking costs no attempt.

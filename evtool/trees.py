@@ -27,7 +27,8 @@ class Trees:
     def add(self, record: Record) -> None:
         """Takes an event into its chain; the next root completes it."""
         assert not isinstance(record, Verdict)
-        if record["cause"] is None:
+        cause = record["cause"]
+        if cause is None or cause["event"] not in {event["id"] for event in self._chain}:
             self._draw()
         self._chain.append(record)
 

@@ -9,7 +9,7 @@ HOUSE = Path(__file__).parent.parent / "evtool"
 
 # From the ground up. A name that ends in .* is a drawer: its kinds may use what is below, but not one another.
 FLOORS = [
-    ["finding", "harmless", "duration", "literals", "worker"],
+    ["finding", "harmless", "duration", "literals", "signals", "worker"],
     ["errors", "drawing", "handler", "retry", "jsonscan", "wording"],
     ["screen", "database", "processes", "jsontext", "leaves", "yamltext", "operators.operand"],
     ["jsonarray", "frames", "progress", "project", "operators.strings", "operators.wildcard", "operators.cidr"],

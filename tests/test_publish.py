@@ -2,12 +2,18 @@
 
 import hashlib
 import json
+import os
+import signal
 import stat
+import subprocess
+import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Evtool
+from evtool.store import Store
+from tests.conftest import ROOT, Evtool
 
 ORDER = "samples/events/order-created.json"
 
@@ -211,7 +217,9 @@ def test_set_changes_fields_and_makes_another_event(evtool: Evtool, shop: Path) 
     assert (refused.code, "detail.orderTotal should be number" in refused.err) == (1, True)
 
 
-@pytest.mark.parametrize("assignment", ["detail", "=5", "detail.items[9].price=5", "detail.orderTotal.x=5", "detail=5"])
+@pytest.mark.parametrize(
+    "assignment", ["detail", "=5", ".=5", "[]=5", "detail.items[9].price=5", "detail.orderTotal.x=5", "detail=5"]
+)
 def test_a_field_that_cannot_be_set_is_a_usage_error(evtool: Evtool, shop: Path, assignment: str) -> None:
     """What --set cannot do ends with exit code 2 and one line."""
     ran = evtool("publish", "order-created", "--set", assignment, cwd=shop)
@@ -300,3 +308,108 @@ def test_without_a_project_publish_says_what_is_missing(evtool: Evtool) -> None:
     ran = evtool("publish", "x.json")
 
     assert (ran.code, "no routes.yaml here" in ran.err) == (2, True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_nothing_running_and_the_delivery_ready(tmp_path: Path, number: signal.Signals) -> None:
+    """Whoever ends evtool ends its handlers, too, and the delivery can be attempted again at once."""
+    (tmp_path / "routes.yaml").write_text(
+        "version: 1\nhandlers: {h: {command: [sh, -c, 'echo $$ > pid; exec sleep 60']}}\n"
+        "routes: {r: {pattern: {detail-type: [x]}, to: [h]}}\n"
+    )
+    (tmp_path / "x.json").write_text("{}")
+    arguments = [sys.executable, "-m", "evtool", "publish", "x.json", "--type", "x"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    unignored = partial(signal.signal, number, signal.SIG_DFL)
+    with subprocess.Popen(arguments, cwd=tmp_path, env=environment, preexec_fn=unignored) as process:  # noqa: PLW1509
+        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().strip():
+            assert process.poll() is None
+        process.send_signal(number)
+    handler = int((tmp_path / "pid").read_text())
+
+    assert process.returncode == 128 + number
+    with pytest.raises(ProcessLookupError):
+        os.kill(handler, 0)
+    with Store(tmp_path / ".evtool/store.db") as store:
+        assert [d.state for d in store.deliveries(1)] == ["ready"]
+
+
+def test_what_is_too_deep_or_too_long_is_not_let_in_from_handlers_either(evtool: Evtool, tmp_path: Path) -> None:
+    """The limits on events hold for what handlers emit: the delivery is dead, and evtool goes on."""
+    handler = (
+        "def work(event, context):\n    deep = {}\n"
+        "    for _ in range(event['detail']['depth']):\n        deep = {'a': deep}\n"
+        "    context.emit('emitted', {'deep': deep, 'long': 'x' * event['detail']['length']})\n"
+    )
+    project(tmp_path, handler, ONE.replace('{prefix: ""}', "x"))
+    for depth, length, said in ((970, 0, "is no event"), (260, 0, "is no event"), (1, 2_000_000, "is too long")):
+        text = json.dumps({"depth": depth, "length": length}).encode()
+        ran = evtool("publish", "-", "--type", "x", "-o", "json", stdin=text)
+
+        assert ran.code == 1, ran.err
+        [delivery] = ran.json["events"][0]["deliveries"]
+        assert delivery["state"] == "dead"
+        assert said in delivery["error"]
+
+
+def test_deliver_ends_though_handlers_stay_away(evtool: Evtool, tmp_path: Path) -> None:
+    """What waits is looked for once, even if its route looks for it again at once."""
+    project(tmp_path, "", ONE.replace("work.py:work", "gone:work").replace("1ms", "0s"))
+    (tmp_path / "many.jsonl").write_text("".join(f'{{"n": {number}}}\n' for number in range(20)))
+    evtool("publish", "many.jsonl", "--type", "x", "--no-deliver")
+
+    assert evtool("deliver", "-o", "json").json["summary"] == {
+        "deliveries": 20,
+        "done": 0,
+        "waiting": 20,
+        "ready": 0,
+        "dead": 0,
+    }
+
+
+def test_deliver_sums_deliveries_and_not_attempts(evtool: Evtool, tmp_path: Path) -> None:
+    """A delivery that fails first and then succeeds in the same run is one that is done."""
+    handler = (
+        "import os\ndef work(event, context):\n"
+        "    if not os.path.exists('tried'):\n        open('tried', 'w').close()\n"
+        "        raise ValueError('once')\n"
+    )
+    project(tmp_path, handler, ONE.replace("1ms", "0s"))
+    evtool("publish", "-", "--type", "x", "--no-deliver", stdin=b"{}")
+    ran = evtool("deliver", "-o", "json")
+
+    assert ran.code == 0
+    assert (ran.json["summary"]["deliveries"], ran.json["summary"]["done"]) == (1, 1)
+
+
+@pytest.mark.parametrize("time", ["9999-12-31T23:59:59.9999Z", "0001-01-01T00:00:00+23:59", "2026-11-23", "2026-W47-1"])
+def test_a_time_that_is_none_is_refused(evtool: Evtool, tmp_path: Path, time: str) -> None:
+    """A time that could not be listed later does not come in."""
+    project(tmp_path, "", ONE)
+    event = {"id": "1", "source": "s", "detail-type": "x", "time": time, "detail": {}}
+    ran = evtool("publish", "-", stdin=json.dumps(event).encode())
+
+    assert (ran.code, "EV108 time is not an RFC 3339 time" in ran.err) == (1, True)
+
+
+def test_a_stored_effect_that_is_published_again_is_told(evtool: Evtool, shop: Path) -> None:
+    """An event that a handler emitted once is a duplicate like any other, and not lost in another event's tree."""
+    evtool("publish", ORDER, cwd=shop)
+    effect = evtool("events", "--type", "payment.authorized", "-o", "json", cwd=shop).json["events"][0]["id"]
+    document = evtool("events", effect, "-o", "json", cwd=shop).json["event"]
+    (shop / "again.json").write_text(json.dumps(document))
+    ran = evtool("publish", "cart-abandoned", "again.json", cwd=shop)
+
+    assert "already stored" in ran.out or "EV010" in ran.err
+
+
+@pytest.mark.parametrize("command", ["publish order-created", "replay", "events --color always"])
+def test_a_closed_pipe_has_its_own_exit_code(shop: Path, command: str) -> None:
+    """Whatever draws, a reader that went away is no finding."""
+    evtool = f'"{sys.executable}" -m evtool'
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run(f"{evtool} publish order-created", shell=True, cwd=shop, env=environment, capture_output=True)
+    script = f"({evtool} {command}; echo $? > code) | true; sleep 0.01; cat code"
+    subprocess.run(f"exec 3>&1; {script}", shell=True, cwd=shop, env=environment, capture_output=True)
+
+    assert (shop / "code").read_text().strip() in ("0", "141")

@@ -129,6 +129,39 @@ def test_events_of_files_are_stored_when_they_are_delivered(evtool: Evtool, shop
     assert event["states"] == {"done": 2}
 
 
+def test_a_limit_limits_what_is_called(evtool: Evtool, shop: Path, published: Ran) -> None:
+    """No event beyond the limit is delivered."""
+    evtool("publish", "payment-authorized", cwd=shop)
+    ran = evtool(
+        "replay", "--deliver", "--name", "one", "--route", "confirm-order", "--limit", "1", "-o", "json", cwd=shop
+    )
+    ids = [event["id"] for event in evtool("events", "-o", "json", cwd=shop).json["events"]]
+    told = [evtool("events", identity, "-o", "json", cwd=shop).json["deliveries"] for identity in ids]
+
+    assert ran.json["summary"] == {"events": 1, "fires": 1}
+    assert sum(delivery["replay"] == "one" for deliveries in told for delivery in deliveries) == 1
+
+
+def test_a_file_with_other_content_than_the_store_is_not_delivered(evtool: Evtool, shop: Path, published: Ran) -> None:
+    """The key of an event belongs to what was stored first: a conflict is told and calls nothing."""
+    file = shop / "samples/events/order-created.json"
+    file.write_text(file.read_text().replace("HAVRE DE GRACE", "BALTIMORE"))
+    ran = evtool("replay", "--deliver", "--from", "order-created", "-o", "json", cwd=shop)
+
+    assert (ran.code, ran.json["events"], "EV010" in ran.err) == (1, [], True)
+
+
+def test_what_a_replay_by_one_route_emits_goes_by_all(evtool: Evtool, shop: Path, published: Ran) -> None:
+    """--route chooses for the replayed events; what their handlers emit is handled as ever, and is no change later."""
+    routes = shop / "routes.yaml"
+    routes.write_text(routes.read_text().replace("on_replay: skip", "on_replay: run"))
+    evtool("replay", "--deliver", "--route", "pay-for-order", cwd=shop)
+    events = evtool("events", "--type", "payment.authorized", "-o", "json", cwd=shop).json["events"]
+
+    assert [event["states"] for event in events] == [{"done": 2}, {"done": 2}]
+    assert "would fire other handlers" not in evtool("replay", cwd=shop).out
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

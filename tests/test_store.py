@@ -36,7 +36,7 @@ def store(tmp_path: Path) -> Store:
 
 def claimed(store: Store, now: int, owner: str = "me", lease: int = 1000) -> Delivery:
     """A delivery that must be there to be claimed."""
-    found = store.claim(now=now, owner=owner, until=now + lease)
+    found = store.claim(now=now, owner=owner, lease=lease, begun=now)
     assert found is not None
     return found
 
@@ -48,7 +48,7 @@ def test_an_event_and_its_deliveries_are_kept_together(store: Store) -> None:
         store.keep(event(1), broken, now=0)
 
     assert list(store.events()) == []
-    assert store.claim(now=10, owner="me", until=20) is None
+    assert store.claim(now=10, owner="me", lease=1000, begun=0) is None
 
 
 def test_the_same_key_is_kept_once(store: Store) -> None:
@@ -78,7 +78,7 @@ def test_a_claim_counts_the_attempt_and_hides_the_delivery(store: Store) -> None
     first = claimed(store, now=0, lease=1000)
 
     assert first.attempts == 1
-    assert store.claim(now=999, owner="other", until=2000) is None
+    assert store.claim(now=999, owner="other", lease=1000, begun=0) is None
     assert claimed(store, now=1000, owner="other").attempts == 2
     assert [(a.number, a.outcome) for a in store.attempts(first.seq)] == [(1, None), (2, None)]
 
@@ -98,6 +98,24 @@ def test_a_worker_that_comes_too_late_changes_nothing(store: Store) -> None:
     assert not store.finish(current, ENDED)
 
 
+def test_a_lease_beyond_all_leases_is_ended(store: Store) -> None:
+    """When the clock was set back, a delivery is not held for years by a lease of the future."""
+    store.keep(event(1), [Planned("r", "h")], now=0)
+    claimed(store, now=9_000_000, lease=1000)
+    store.release(now=5000, longest=60_000)
+
+    assert claimed(store, now=5000, owner="other").attempts == 2
+
+
+def test_what_waits_is_looked_for_once_in_a_run(store: Store) -> None:
+    """A delivery that came to wait after the run had begun is left for the next run, however soon it is due."""
+    store.keep(event(1), [Planned("r", "h")], now=0)
+    store.wait(claimed(store, now=5), reason="away", due=6)
+
+    assert store.claim(now=10, owner="me", lease=1000, begun=5) is None
+    assert store.claim(now=10, owner="me", lease=1000, begun=6) is not None
+
+
 def test_waiting_takes_the_attempt_back(store: Store) -> None:
     """A handler that is not available leaves no attempt behind, and `hurry` makes the delivery due."""
     store.keep(event(1), [Planned("r", "h")], now=0)
@@ -106,7 +124,7 @@ def test_waiting_takes_the_attempt_back(store: Store) -> None:
     [waiting] = store.deliveries(1)
     assert (waiting.state, waiting.attempts, waiting.error) == ("waiting", 0, "away")
     assert store.attempts(waiting.seq) == []
-    assert store.claim(now=10, owner="me", until=20) is None
+    assert store.claim(now=10, owner="me", lease=1000, begun=0) is None
     store.hurry(now=10)
     assert claimed(store, now=10).attempts == 1
 

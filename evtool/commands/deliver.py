@@ -28,14 +28,17 @@ def deliver(
     """
     project = session.project()
     rules = rules_of(project, validate=not no_validate, no_schema=no_schema)
-    sums: Counter[str] = Counter()
+    settled: dict[int, dict[str, Any]] = {}  # as each stands in the end: it may be attempted several times
     subject = Subject("deliver", "deliveries", lambda screen: Deliveries(screen, quiet=session.quiet))
     with opened(session, project, rules) as road, session.report(subject) as report:
         road.store.hurry(now=road.world.now(), failed=now)
-        for done in deliveries.deliver(road.store, road.routes, road.handlers, road.world):
+        for done in deliveries.deliver(road):
             event = road.store.event(done.event)
             record: dict[str, Any] = {"event": event.id, "type": event.type, **delivery_record(road.store, done)}
-            count_delivery(sums, record)
+            settled[done.seq] = {key: record[key] for key in ("state", "error")}
             report.add(record)
+        sums: Counter[str] = Counter()
+        for last in settled.values():
+            count_delivery(sums, last)
         report.end({"summary": {key: value for key, value in summed(sums).items() if key != "events"}})
     return EXIT_FINDINGS if sums["failed"] else EXIT_OK

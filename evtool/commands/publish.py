@@ -7,18 +7,17 @@ from typing import Annotated, Any, NamedTuple
 
 from evtool import routes as all_routes
 from evtool.completion import samples
-from evtool.delivery import deliver
+from evtool.delivery import Road, deliver
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE
 from evtool.event import Event
 from evtool.finding import Finding
 from evtool.frames import show
-from evtool.intake import accept, takers
+from evtool.intake import accept, conflict, takers
 from evtool.options import Argument, MaxBytes, NoSchema, NoValidate, Option, Source, Type
-from evtool.places import place
 from evtool.reading import MAX_BYTES, read
 from evtool.records import count, published_record, summed
 from evtool.report import Subject
-from evtool.road import Road, opened, rules_of
+from evtool.road import opened, rules_of
 from evtool.routes import Routes
 from evtool.samples import paths_of
 from evtool.screen import Screen, errors
@@ -80,16 +79,11 @@ def _publish(road: Road, event: Event, *, call: bool) -> Told:
     store = road.store
     kept = accept(event, store=store, routes=road.routes, now=road.world.now)
     if kept.status == "conflict":
-        message = (
-            f"an event with this source and id is stored with other content: sha256 {kept.stored_sha256[:16]}… is "
-            f"stored, {kept.sha256[:16]}… came"
-        )
-        hint = "nothing was overwritten; give the event an id of its own"
-        return Told([], Finding("EV010", message, suggestion=hint, event_id=event.id, **place(event.origin, "/id")))
+        return Told([], conflict(event, kept))
     if kept.status == "duplicate":
         return Told([published_record(store, store.event(kept.seq), kept.status, [])])
     if call:
-        for _ in deliver(store, road.routes, road.handlers, road.world, root=kept.seq):
+        for _ in deliver(road, root=kept.seq):
             pass
     return Told([published_record(store, e, "stored", store.deliveries(e.seq)) for e in store.chain(kept.seq)])
 

@@ -2,21 +2,26 @@
 
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
 from typing import Annotated, Any, NamedTuple
 
 from evtool import replay as replays
 from evtool import routes as all_routes
+from evtool.delivery import Road
 from evtool.errors import EXIT_FINDINGS, EXIT_OK
 from evtool.event import Event, identify, rfc3339
+from evtool.finding import Finding
 from evtool.frames import show
+from evtool.intake import conflict
 from evtool.options import Argument, Limit, OfRoute, OfSource, OfType, Option, Since, Until
 from evtool.project import Project
 from evtool.reading import MAX_BYTES, read
 from evtool.replay import Fire
 from evtool.report import Record, Subject
 from evtool.road import opened, rules_of
+from evtool.routes import Routes
 from evtool.samples import paths_of
 from evtool.screen import Screen, Segment, counted, errors
 from evtool.selection import check_ids, named_pattern, selected
@@ -33,6 +38,7 @@ class Chosen(NamedTuple):
 
     event: Event
     seq: int | None
+    replay: str = ""  # the name of the replay that caused it, if one did
 
 
 def replay(
@@ -68,40 +74,64 @@ def replay(
     asked = named_pattern(pattern) if pattern is not None else None
     wanted = selected(ids, since=since, until=until, type=type, source=source)
     name = name or f"replay-{rfc3339(now_ms())}-{uuid.uuid4().hex[:4]}"
-    failed = 0
-    with ExitStack() as open_until_told:
-        if deliver:
-            road = open_until_told.enter_context(opened(session, project, rules_of(project)))
-            store: Store | None = road.store
-        elif from_ and not session.store_file(project).exists():
-            store = None
-        else:
-            store = open_until_told.enter_context(Store(session.store_file(project, existing=True)))
 
-        def fires(chosen: Chosen) -> list[Fire]:
-            if not deliver:
-                return replays.plan(chosen.event, routes, name)
-            seq = chosen.seq if chosen.seq is not None else road.store.keep(chosen.event, [], now=now_ms()).seq
-            return replays.run(seq, chosen.event, routes, name, road.store, road.handlers, road.world)
-
+    def chosen(store: Store | None) -> Iterator[Chosen]:
+        """The events that all options let through."""
         found = _from_files(session, project, from_, wanted, store) if from_ else _from_store(store, wanted)
-        subject = Subject("replay", "events", lambda screen: _Text(screen, session, name if deliver else None))
-        report = open_until_told.enter_context(session.report(subject))
-        handlers: Counter[str] = Counter()
-        events = 0
-        for chosen in found:
-            if asked is not None and not asked.matches(chosen.event.raw):
+        matching = (each for each in found if asked is None or asked.matches(each.event.raw))
+        taken = (each for each in matching if route is None or replays.plan(each.event, routes, name))
+        return islice(taken, limit)
+
+    if not deliver:
+        with _store(session, project, needed=not from_) as store:
+            return _tell(session, chosen(store), store, lambda each: replays.plan(each.event, routes, name))
+    with opened(session, project, rules_of(project)) as road:
+        if road.store.knows_replay(name):
+            session.note(f"the replay {name} was delivered before: what it has done is not done again")
+        return _tell(session, chosen(road.store), road.store, lambda each: _run(each, road, routes, name), name)
+
+
+@contextmanager
+def _store(session: Session, project: Project, *, needed: bool) -> Iterator[Store | None]:
+    """The store, or None when there is none and none is needed."""
+    if not needed and not session.store_file(project).exists():
+        yield None
+        return
+    with Store(session.store_file(project, existing=True)) as store:
+        yield store
+
+
+def _run(chosen: Chosen, road: Road, routes: Routes, name: str) -> list[Fire] | Finding:
+    """Delivers an event again; one of a file is stored first, unless its key is taken by other content."""
+    kept = road.store.keep(chosen.event, [], now=road.world.now())
+    if kept.status == "conflict":
+        return conflict(chosen.event, kept)
+    return replays.run(kept.seq, chosen.event, routes, name, road)
+
+
+def _tell(
+    session: Session,
+    chosen: Iterator[Chosen],
+    store: Store | None,
+    fire: Callable[[Chosen], list[Fire] | Finding],
+    name: str | None = None,
+) -> int:
+    """Fires each event and tells what came of it; `name` is that of a replay that delivers."""
+    screen = Screen(errors(), color=session.color)
+    handlers: Counter[str] = Counter()
+    events = failed = 0
+    with session.report(Subject("replay", "events", lambda out: _Text(out, session, name))) as report:
+        for each in chosen:
+            fires = fire(each)
+            if isinstance(fires, Finding):
+                show(screen, fires)
+                failed += 1
                 continue
-            fired = fires(chosen)
-            if route is not None and not fired:
-                continue
-            if limit is not None and events >= limit:
-                break
             events += 1
-            failed += sum(fire.action == "failed" for fire in fired)
-            handlers.update(fire.handler for fire in fired if fire.action != "skipped")
-            report.add(_record(chosen, fired, store))
-        told = {"replay": name} if deliver else {}
+            failed += sum(one.action == "failed" for one in fires)
+            handlers.update(one.handler for one in fires if one.action != "skipped")
+            report.add(_record(each, fires, store))
+        told = {"replay": name} if name else {}
         summary = {"events": events, "fires": handlers.total()}
         report.end({**told, "handlers": dict(sorted(handlers.items())), "summary": summary})
     return EXIT_FINDINGS if failed else EXIT_OK
@@ -112,7 +142,7 @@ def _from_store(store: Store | None, wanted: Filter) -> Iterator[Chosen]:
     assert store is not None
     check_ids(store, wanted.ids)
     for stored in store.events(wanted._replace(last=store.last())):
-        yield Chosen(identify(stored.raw), stored.seq)
+        yield Chosen(identify(stored.raw), stored.seq, stored.replay or "")
 
 
 def _from_files(
@@ -127,12 +157,12 @@ def _from_files(
         event = verdict.event
         if event is not None and wanted.takes(event):
             stored = store.find(event.source, event.id) if store else None
-            yield Chosen(event, stored.seq if stored else None)
+            yield Chosen(event, stored.seq, stored.replay or "") if stored else Chosen(event, None)
 
 
 def _record(chosen: Chosen, fires: list[Fire], store: Store | None) -> dict[str, Any]:
     event = chosen.event
-    published = store.deliveries(chosen.seq, replay="") if store and chosen.seq is not None else None
+    published = store.deliveries(chosen.seq, replay=chosen.replay) if store and chosen.seq is not None else None
     fired = [{"route": d.route, "handler": d.handler, "state": d.state} for d in published or []]
     return {
         "id": event.id,

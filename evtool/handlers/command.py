@@ -1,5 +1,6 @@
 """Handlers of kind `command`: a program that gets the event on stdin, started for each attempt."""
 
+import errno
 import os
 import stat
 import tempfile
@@ -174,6 +175,8 @@ class _Command:
             program = _find(program, self._folder)
             process = Process([program, *arguments], self._folder, self._environment(call, emit))
         except OSError as error:
+            if error.errno == errno.E2BIG:  # of this event's id or type, which no waiting makes shorter
+                return Failed(_describe(error, program), final=True)
             return Unavailable(_describe(error, program))
         try:
             process.send(call.raw, last=True)

@@ -46,7 +46,10 @@ class PythonOptions(HandlerOptions):
 
 def _outcome(answer: bytes, output: str) -> Outcome:
     """What the answer of an attempt means (see worker.py)."""
-    told = json.loads(answer)
+    try:
+        told = json.loads(answer)
+    except RecursionError:
+        return Failed("emitted an event that is nested too deeply: it is no event", "bad-result", output, final=True)
     if "unavailable" in told:
         return Unavailable(told["unavailable"])
     if "error" in told:
