@@ -15,6 +15,7 @@ from evtool.retry import GiveUp, Retry, after_failure, while_unavailable
 from evtool.routes import Routes
 from evtool.store import Store
 from evtool.stored import Attempt, Cause, Delivery, Stored
+from evtool.transform import transformed
 from evtool.validation import Rules
 
 # How much longer than the handler's own time limit a lease lasts: ending a process that resists, and waiting for the
@@ -97,7 +98,7 @@ def _attempt(claimed: Delivery, road: Road, *, started: int) -> None:
     if used > policy.max_attempts:  # the attempts before this one never told their end: they took evtool down
         outcome: Outcome = Failed("no attempt came to an end", "crashed", final=True)
     else:
-        outcome = _call(claimed, stored, road.handlers)
+        outcome = _call(claimed, stored, road)
     ended = road.world.now()
     age = (ended - claimed.created) / 1000
 
@@ -120,10 +121,18 @@ def _attempt(claimed: Delivery, road: Road, *, started: int) -> None:
             road.store.retry(claimed, attempt, due=ended + round(pause * 1000))
 
 
-def _call(claimed: Delivery, stored: Stored, handlers: Handlers) -> Outcome:
+def _call(claimed: Delivery, stored: Stored, road: Road) -> Outcome:
     event = identify(stored.raw)
-    raw = replayed(event.raw, event.document, claimed.replay) if claimed.replay else event.raw
-    return handlers.call(claimed.handler, Call(raw, event.id, event.type, claimed.route, claimed.attempts))
+    if claimed.replay:
+        event = identify(replayed(event.raw, event.document, claimed.replay))
+    raw = event.raw
+    route = road.routes.routes.get(claimed.route)
+    if route and route.input:
+        try:
+            raw = transformed(route.input, event, route=route.name, received=stored.stored_at)
+        except ValueError as reason:
+            return Failed(f"the input cannot be made: {reason}", final=True)
+    return road.handlers.call(claimed.handler, Call(raw, event.id, event.type, claimed.route, claimed.attempts))
 
 
 def _finish(claimed: Delivery, stored: Stored, done: Done, road: Road, *, started: int, ended: int) -> Done | Failed:

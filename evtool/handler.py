@@ -14,7 +14,7 @@ EMIT_BYTES = 16 * 1024 * 1024  # and how long they may be together
 
 
 class Call(NamedTuple):
-    """One attempt: the event as JSON bytes, what it is, and which attempt this is."""
+    """One attempt: the event as JSON bytes, or what the route's input makes of it; what it is; and which attempt."""
 
     raw: bytes
     event_id: str

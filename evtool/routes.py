@@ -18,6 +18,7 @@ from evtool.places import located, pointer_of
 from evtool.project import Project
 from evtool.reading import Piece
 from evtool.retry import Retry
+from evtool.transform import Input, Transform, compiled, problems
 
 # --- the models: what routes.yaml may say ----------------------------------------------------------------------------
 
@@ -53,7 +54,11 @@ MESSAGES = {
     "literal_error": "should be {expected}",
     "model_type": "should be a mapping",
     "string_pattern_mismatch": "should match {pattern}",
+    "path": "{said}",
+    "string_too_long": "should have at most {max_length} characters",
+    "string_too_short": "should not be empty",
     "string_type": "should be a text",
+    "too_long": "should have at most {max_length} entries",
     "too_short": "should not be empty",
 }
 
@@ -67,6 +72,7 @@ class RouteModel(BaseModel):
     pattern: Annotated[dict[str, Any], Field(description="an EventBridge event pattern")]
     to: Annotated[list[str], Field(min_length=1, description="names of handlers")]
     retry: Retry = Retry()
+    input: Annotated[Input | None, Field(description="what the handlers get instead of the event")] = None
     state: Literal["enabled", "disabled"] = "enabled"
 
 
@@ -97,6 +103,7 @@ class Route(NamedTuple):
     retry: Retry = Retry()
     enabled: bool = True
     description: str = ""
+    input: Transform | None = None
 
 
 class HandlerEntry(NamedTuple):
@@ -151,12 +158,13 @@ def of_project(project: Project) -> Routes:
     for name, route in _mapping(raw.get("routes")).items():
         findings += _pattern_findings(project, name, route, patterns)
         findings += _missing_handlers(project, name, route)
+        findings += _template_findings(project, name, _mapping(_mapping(route).get("input")))
     if model is None or findings:
         findings.sort(key=lambda f: (f.line or 0, f.column or 0))
         raise ConfigError(f"{project.shown} cannot be used", findings)
     return Routes(
         [
-            Route(name, patterns[name], tuple(r.to), r.retry, r.state == "enabled", r.description)
+            Route(name, patterns[name], tuple(r.to), r.retry, r.state == "enabled", r.description, compiled(r.input))
             for name, r in model.routes.items()
         ],
         {
@@ -188,8 +196,8 @@ def _path(detail: ErrorDetails) -> list[str | int]:
     match detail["loc"]:
         case ("schemas" | "samples" as key, _, *rest):
             return [key, *rest]
-        case (section, name, "[key]") if detail["type"] == "string_pattern_mismatch":
-            return [section, name]
+        case (*path, "[key]") if detail["type"] in ("string_pattern_mismatch", "path name"):
+            return list(path)
         case ("handlers", name, _, *rest):
             return ["handlers", name, *rest]
     return list(detail["loc"])
@@ -212,6 +220,8 @@ def _shape_finding(project: Project, detail: ErrorDetails) -> Finding:
         case "string_pattern_mismatch" if detail["loc"][-1] == "[key]":
             message = f'the name "{path[-1]}" may have letters, digits, ".", "-" and "_", at most 64'
             return _finding(project, "EV022", message, path, key=True, route=route)
+        case "path name":
+            return _finding(project, "EV022", f"{named}: {detail['msg']}", path, key=True, route=route)
     told = detail["msg"].removeprefix("Value error, ")
     message = MESSAGES.get(kind, told[0].lower() + told[1:]).format(**detail.get("ctx", {}))
     return _finding(project, "EV022", f"{named}: {message}", path, suggestion=_instead(detail), route=route)
@@ -219,6 +229,8 @@ def _shape_finding(project: Project, detail: ErrorDetails) -> Finding:
 
 def _instead(detail: ErrorDetails) -> str | None:
     """What may have been meant by a value."""
+    if detail["type"] == "path":
+        return str(detail["ctx"]["hint"])
     if detail["type"] == "literal_error":
         return did_you_mean(detail["input"], re.findall("'([^']*)'", detail["ctx"]["expected"]))
     scalar = isinstance(detail["input"], int | float)
@@ -242,6 +254,8 @@ def _known_keys(path: Sequence[str | int], raw: Mapping[str, Any]) -> list[str]:
             return list(RouteModel.model_fields)
         case ["routes", _, "retry"]:
             return list(Retry.model_fields)
+        case ["routes", _, "input"]:
+            return list(Input.model_fields)
         case ["handlers", name]:
             kind = _kind_of(_mapping(raw.get("handlers")).get(str(name)))
             return list(KINDS[kind.removeprefix("kind ")].options.model_fields) if kind else []
@@ -260,6 +274,14 @@ def _pattern_findings(project: Project, name: str, route: Any, patterns: dict[st
             at_key = problem.code == "EV202"  # the key names an operator that there is not
             more = {"suggestion": problem.hint, "route": name}
             yield _finding(project, problem.code, message, path, key=at_key, **more)
+
+
+def _template_findings(project: Project, name: str, given: Mapping[str, Any]) -> Iterator[Finding]:
+    template, paths = given.get("template"), _mapping(given.get("paths"))
+    if isinstance(template, str) and template:  # else its shape is wrong, which the model says
+        for message, hint in problems(paths, template):
+            where = ("routes", name, "input", "template")
+            yield _finding(project, "EV022", f"route {name}: {message}", where, suggestion=hint, route=name)
 
 
 def _missing_handlers(project: Project, name: str, route: Any) -> Iterator[Finding]:

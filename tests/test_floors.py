@@ -16,7 +16,7 @@ FLOORS = [
     ["reading", "samples", "completion", "operators.*", "handlers.*"],
     ["places"],
     ["event", "operators", "handlers"],
-    ["pattern", "references", "setting", "stored"],
+    ["pattern", "references", "setting", "stored", "transform"],
     ["schemas", "misses"],
     ["routes", "store", "validation", "anatomy", "witnesses"],
     ["intake", "records", "report", "options", "changes"],

@@ -23,8 +23,8 @@ from tests.conftest import ROOT, Evtool
 CASES = Path(__file__).parent / "cases" / "routes"
 GOOD = sorted((CASES / "good").glob("*.yaml"))
 REFUSED = sorted((CASES / "refused").glob("*.yaml"))
-# What a JSON Schema cannot see: what a pattern means, and which handlers there are.
-BEYOND_THE_SCHEMA = {"patterns"}
+# What a JSON Schema cannot see: what a pattern and a template mean, and which handlers there are.
+BEYOND_THE_SCHEMA = {"patterns", "templates"}
 
 
 def said(case: Path) -> list[str]:
