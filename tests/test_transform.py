@@ -20,10 +20,12 @@ EVENT = rb"""{
   "detail": {
     "customer": "Jo\u00eb", "total": 1.50, "big": 12345678901234567890.10, "paid": true, "note": null, "said": "\"hi\"",
     "line": "one\ntwo", "payload": {"acc_id": "0a7 87", "tags": [ "a", 2 ]}, "levels": ["HIGH"], "a/b~c d": 1e3,
-    "deep": [[1, {"x": "y"}]], "0": "zero", "empty": {}
+    "deep": [[1, {"x": "y"}]], "0": "zero", "letter": {"s": "a \"b\" \\ c\n"}
   }
 }"""
-PATHS = {name: f"$.detail.{name}" for name in ("customer", "total", "paid", "note", "said", "line", "payload")}
+PATHS = {
+    name: f"$.detail.{name}" for name in ("customer", "total", "paid", "note", "said", "line", "payload", "letter")
+}
 PATHS |= {"list": "$.detail.levels", "first": "$.resources[0]", "gone": "$.detail.gone", "big": "$.detail.big"}
 
 
@@ -76,6 +78,7 @@ def test_a_path_that_is_not_in_the_event_sends_nothing(path: str) -> None:
         ('"info <gone>."', "info ."),
         ('"of <payload>"', "of {acc_id:0a7 87,tags:[a,2]}"),
         ('"is <list>"', "is [HIGH]"),
+        ('"<letter>"', "{s:a b \\ c\n}"),
         (r'"say \"<customer>\"\n"', 'say "Joë"\n'),
         ('"{[/ of <customer>"', "{[/ of Joë"),
         ('"no hole < 3"', "no hole < 3"),
