@@ -1,7 +1,6 @@
 """Signals: a request to end evtool is heeded, but never in the middle of starting a process."""
 
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -31,13 +30,14 @@ def heed() -> None:
 @contextmanager
 def deferred() -> Iterator[None]:
     """Signals that come inside are heeded at the end of it: what is started there can be ended then."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread is interrupted
-        return
     came: list[tuple[int, Any]] = []
     usual = {number: handler for number in ENDING if callable(handler := signal.getsignal(number))}
-    for number in usual:
-        signal.signal(number, lambda *arguments: came.append(arguments))
+    try:
+        for number in usual:
+            signal.signal(number, lambda *arguments: came.append(arguments))
+    except ValueError:  # not the main thread, which alone is interrupted
+        yield
+        return
     try:
         yield
     finally:
