@@ -74,6 +74,9 @@ class Condition(NamedTuple):
     test: Test
 
 
+NOWHERE, NO_VALUE = Found((), ()), Found((), (), absent=True)  # of a field that an event does not have
+
+
 class Field(NamedTuple):
     """What is asked of a field: that one of the conditions holds. `absent` tells that it may have no value instead.
 
@@ -87,9 +90,15 @@ class Field(NamedTuple):
 
     def found_in(self, leaves: Leaves) -> Found:
         """Where in an event the field holds."""
-        here = leaves.get(self.path, ())
-        tests = [condition.test for condition in self.conditions] if here else []
-        hits = [leaf.trail for leaf in here if any(test(leaf.value) for test in tests)]
+        here = leaves.get(self.path)
+        if not here:
+            return NO_VALUE if self.absent else NOWHERE
+        hits = []
+        for value, trail in here:
+            for condition in self.conditions:
+                if condition.test(value):
+                    hits.append(trail)
+                    break
         return Found(hits, [leaf.trail for leaf in here] if self.absent else (), self.absent)
 
 
