@@ -38,6 +38,7 @@ check: .venv/developing
 bench: .venv/developing
 	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/throughput.py
+	$(BIN)/python bench/routing.py
 
 format: .venv/developing
 	$(BIN)/ruff check --fix .

@@ -13,6 +13,7 @@ from evtool.errors import ConfigError, UsageError
 from evtool.finding import Finding, did_you_mean
 from evtool.handler import Handler, HandlerOptions
 from evtool.handlers import KINDS
+from evtool.index import Index
 from evtool.pattern import Pattern, PatternError, leaves_of
 from evtool.places import located, pointer_of
 from evtool.project import Project
@@ -125,7 +126,9 @@ class Routes:
     def __init__(self, routes: Sequence[Route], handlers: Mapping[str, HandlerEntry] | None = None):
         self.routes = {route.name: route for route in routes}
         self.handlers = dict(handlers or {})
-        self._paths = frozenset(path for route in routes for path in route.pattern.paths)
+        self._enabled = [route for route in routes if route.enabled]
+        self._paths = frozenset(path for route in self._enabled for path in route.pattern.paths)
+        self._index = Index([route.pattern for route in self._enabled])
 
     @classmethod
     def load(cls, file: str | Path = projects.ROUTES_FILE) -> "Routes":
@@ -135,7 +138,8 @@ class Routes:
     def match(self, event: Mapping[str, Any] | str | bytes) -> list[Route]:
         """The enabled routes that take an event, in the order of the file. JSON text keeps what a dict loses."""
         leaves = leaves_of(event, self._paths)
-        return [route for route in self.routes.values() if route.enabled and route.pattern.holds(leaves)]
+        candidates = [self._enabled[number] for number in self._index.candidates(leaves)]
+        return [route for route in candidates if route.pattern.holds(leaves)]
 
     def only(self, name: str) -> "Routes":
         """The same handlers with one route. Raises UsageError when there is no such route."""

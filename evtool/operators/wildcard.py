@@ -32,14 +32,20 @@ def tokens_of(text: str) -> list[str | None]:
     return tokens
 
 
-def words_of(text: str) -> Words:
-    """The test whether a string matches a wildcard. Nothing is tried twice. Raises OperandError."""
+def literals_of(text: str) -> list[str]:
+    """What stands before, between and after the wildcard characters. Raises OperandError."""
     parts = [""]
     for token in tokens_of(text):
         if token is STAR:
             parts.append("")
         else:
             parts[-1] += token
+    return parts
+
+
+def words_of(text: str) -> Words:
+    """The test whether a string matches a wildcard. Nothing is tried twice. Raises OperandError."""
+    parts = literals_of(text)
     if len(parts) == 1:
         return parts[0].__eq__
     first, *middle, last = parts
