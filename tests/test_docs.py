@@ -425,7 +425,7 @@ def test_every_dependency_is_explained() -> None:
         assert f"`{version}`" in row[0], requirement
         if name not in ("hatchling", "apsw"):  # one is not installed, the other says "any-OSI"
             told = metadata(name)
-            licence = told["License-Expression"] or told["License"]
+            licence = told.json.get("license_expression") or told.json["license"]
             assert licence.partition(" ")[0] in row[0], f"{name}: {licence}"
 
 
