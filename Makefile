@@ -48,4 +48,4 @@ docs: .venv/developing
 	$(BIN)/python docs/generate.py
 
 clean:
-	rm -rf .venv .evtool build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .evtool build dist .mypy_cache .pytest_cache .ruff_cache
