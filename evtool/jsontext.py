@@ -208,10 +208,3 @@ def positions(raw: bytes) -> dict[str, Span]:
         else:
             opened.append(_Level(pointer, key, start, first, count() if kind == "[" else None))
     return spans
-
-
-def source_line(raw: bytes, line: int) -> str:
-    """A line of a text, counted from 1, as a person is shown it; "" where there is none."""
-    lines = raw.split(b"\n", line)
-    shown = lines[line - 1] if line <= len(lines) else b""
-    return shown.removesuffix(b"\r").decode(errors="replace").removeprefix(_BOM)
