@@ -4,14 +4,16 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, Self
 
 import apsw
 
 from evtool.errors import StoreError
+from evtool.faults import making_errors, store_errors
+from evtool.migrations import APPLICATION_ID, VERSION, upgrade
 
-APPLICATION_ID = 0x65767431  # "evt1": tells a store of evtool from any other SQLite file
-VERSION = 1  # of the tables; a store of a newer version is refused
-BUSY_SECONDS = 30
+BUSY = 30.0  # seconds to wait for another process to let go of the store
+TABLES = {"event", "delivery", "attempt"}
 NETWORK_DISKS = ("nfs", "nfs4", "cifs", "smb3", "9p", "virtiofs", "lustre", "gpfs", "ceph")
 
 
@@ -41,40 +43,68 @@ def journal_mode(folder: Path) -> str:
     return "wal" if wal_is_safe((version[0], version[1], version[2])) and local else "delete"
 
 
-@contextmanager
-def store_errors(file: Path) -> Iterator[None]:
-    """What SQLite reports, as a StoreError with what to do about it."""
-    try:
-        yield
-    except apsw.FullError:
-        raise StoreError(f"{file}: the disk is full; make room and try again, what is stored is safe") from None
-    except apsw.ReadOnlyError:
-        raise StoreError(f"{file}: the store cannot be written; mind its permissions and those of its folder") from None
-    except (apsw.NotADBError, apsw.CorruptError) as error:
-        raise StoreError(f"{file}: this is not a store of evtool, or it is damaged ({error})") from None
-    except apsw.BusyError:
-        raise StoreError(f"{file}: another process has kept the store locked for {BUSY_SECONDS} s") from None
-    except apsw.CantOpenError as error:
-        raise StoreError(f"{file}: the store cannot be opened ({error})") from None
-    except (apsw.IOError, apsw.PermissionsError, apsw.AuthError) as error:
-        raise StoreError(f"{file}: the disk reports an error ({error})") from None
+class Database:
+    """One connection to the store's file. Not to be shared between threads or carried over a fork."""
+
+    def __init__(self, file: Path, *, writing: bool = True, busy: float = BUSY):
+        """Opens the file. With `writing` it is made if it is not there, and its tables are brought up to date; without,
+        nothing in it is changed. `busy` is how many seconds to wait for a lock. Raises StoreError.
+        """
+        self.file = file
+        self._busy = busy
+        with store_errors(file.absolute(), busy):
+            self.connection = _connected(file.absolute(), busy, writing=writing)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self.connection.close()
+
+    @contextmanager
+    def transaction(self, kind: str = "IMMEDIATE") -> Iterator[None]:
+        """All that is written inside is on the disk at the end, or none of it. May be nested.
+
+        A DEFERRED one is for reading: everything is seen as it was at one moment.
+        """
+        if self.connection.in_transaction:
+            yield
+            return
+        with store_errors(self.file, self._busy):
+            self.connection.execute(f"BEGIN {kind}")
+            try:
+                yield
+                self.connection.execute("COMMIT")
+            except BaseException:
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+                raise
+
+    def rows(self, query: str, *values: Any) -> list[Any]:
+        """All rows of a statement at once: an unfinished one would keep its lock."""
+        with store_errors(self.file, self._busy):
+            return self.connection.execute(query, values).fetchall()
 
 
-def connect(file: Path) -> apsw.Connection:
-    """A connection to the store, made if it is not there. Raises StoreError.
-
-    FULL: a commit is on the disk when it returns. Statements that write run inside BEGIN IMMEDIATE only.
-    """
-    file = file.absolute()
-    with store_errors(file):
+def _connected(file: Path, busy: float, *, writing: bool) -> apsw.Connection:
+    if writing:
         _create_private(file)
-        connection = apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READWRITE)
-        try:
-            _prepare(connection, file)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+    connection = apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READWRITE if writing else apsw.SQLITE_OPEN_READONLY)
+    try:
+        connection.set_busy_timeout(round(busy * 1000))
+        version = _version(connection, file)
+        if writing:
+            _prepare(connection, file, version)
+        elif version != VERSION:
+            raise StoreError(f"{file}: an older evtool made this store; `evtool events` brings it up to date")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _create_private(file: Path) -> None:
@@ -88,41 +118,37 @@ def _create_private(file: Path) -> None:
         if file.stat().st_size == 0:
             file.chmod(0o600)
     except OSError as error:
-        raise StoreError(f"{file}: the store cannot be made: {error.strerror}") from None
+        raise making_errors(file, error) from None
 
 
-def _prepare(connection: apsw.Connection, file: Path) -> None:
-    connection.set_busy_timeout(BUSY_SECONDS * 1000)
+def _version(connection: apsw.Connection, file: Path) -> int:
+    """The version of the store's tables, 0 for an empty file. Raises StoreError for what is no store."""
     with connection:  # read together: another process may be making the tables
-        application, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
-        empty = connection.execute("SELECT count(*) FROM sqlite_schema").get == 0
-    if not empty and application != APPLICATION_ID:
-        raise StoreError(f"{file}: this is not a store of evtool; --store names another file")
-    if isinstance(version, int) and version > VERSION:
-        raise StoreError(f"{file}: a newer evtool made this store (version {version}, this one reads {VERSION})")
+        application, version = connection.pragma("application_id"), connection.pragma("user_version")
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+    assert isinstance(version, int)
+    if tables and application != APPLICATION_ID:
+        raise StoreError(f"{file}: this is not a store of evtool; name another file with --store")
+    if version > VERSION:
+        told = f"a newer evtool made this store (version {version}, this one reads {VERSION}); update evtool"
+        raise StoreError(f"{file}: {told}, or name another store with --store")
+    if tables and not tables >= TABLES:
+        raise StoreError(f"{file}: the store is damaged: its tables are not there; restore a backup")
+    return version if tables else 0
+
+
+def _prepare(connection: apsw.Connection, file: Path, version: int) -> None:
+    """Sets the connection up for writing, and the tables if need be.
+
+    FULL: a commit is on the disk when it returns. Statements that write run inside BEGIN IMMEDIATE only.
+    """
+    connection.pragma("auto_vacuum", "INCREMENTAL")  # takes effect in an empty file only; gives back what is pruned
     wanted = journal_mode(file.parent)
-    if _pragma(connection, "journal_mode") != wanted:
+    if connection.pragma("journal_mode") != wanted:
         connection.pragma("journal_mode", wanted)
     connection.pragma("synchronous", "FULL" if wanted == "wal" else "EXTRA")
-    connection.pragma("foreign_keys", "ON")
     connection.pragma("trusted_schema", "OFF")
     connection.pragma("cell_size_check", "ON")
-    if empty:
-        _create_tables(connection)
-
-
-def _create_tables(connection: apsw.Connection) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        if _pragma(connection, "user_version") == 0:  # nobody else was quicker
-            connection.execute((Path(__file__).parent / "store.sql").read_text(encoding="utf-8"))
-            connection.pragma("application_id", APPLICATION_ID)
-            connection.pragma("user_version", VERSION)
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-
-
-def _pragma(connection: apsw.Connection, name: str) -> object:
-    return connection.pragma(name)
+    if version < VERSION:
+        upgrade(connection)
+    connection.pragma("foreign_keys", "ON")

@@ -8,11 +8,9 @@ that came too late changes nothing.
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-from evtool.database import connect, store_errors
+from evtool.database import Database
 from evtool.event import Event
 from evtool.stored import Attempt, Cause, Delivery, Filter, Kept, Planned, Stored, event_time
 
@@ -25,39 +23,8 @@ DELIVERY = (
 )
 
 
-class Store:
-    """One connection to the store. Not to be shared between threads or carried over a fork."""
-
-    def __init__(self, file: Path):
-        """Opens the store, making it if need be. Raises StoreError."""
-        self.file = file
-        self._connection = connect(file)
-
-    def __enter__(self) -> "Store":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Closes the connection."""
-        self._connection.close()
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All that is written inside is on the disk at the end, or none of it. May be nested."""
-        if self._connection.in_transaction:
-            yield
-            return
-        with store_errors(self.file):
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
+class Store(Database):
+    """The database with its words: events, deliveries, attempts."""
 
     # --- events ------------------------------------------------------------------------------------------------------
 
@@ -65,14 +32,14 @@ class Store:
         """Keeps an event once, with its deliveries. The same (source, id) again changes nothing."""
         digest = hashlib.sha256(event.raw).digest()
         with self.transaction():
-            there = self._rows("SELECT seq, sha256 FROM event WHERE source = ? AND id = ?", event.source, event.id)
+            there = self.rows("SELECT seq, sha256 FROM event WHERE source = ? AND id = ?", event.source, event.id)
             if there:
                 status = "duplicate" if there[0][1] == digest else "conflict"
                 return Kept(there[0][0], status, there[0][1].hex(), digest.hex())
             root, depth, delivery, replay = (
                 (cause.root, cause.depth, cause.delivery, cause.replay) if cause else (0, 0, None, None)
             )
-            seq = self._rows(
+            seq = self.rows(
                 "INSERT INTO event (source, id, type, time, stored_at, sha256, raw, root, depth, cause, replay)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq",
                 event.source,
@@ -88,7 +55,7 @@ class Store:
                 replay,
             )[0][0]
             if cause is None:
-                self._rows("UPDATE event SET root = seq WHERE seq = ?", seq)
+                self.rows("UPDATE event SET root = seq WHERE seq = ?", seq)
             self.plan(seq, deliveries, now=now, replay=replay or "")
             return Kept(seq, "stored", digest.hex(), digest.hex())
 
@@ -97,7 +64,7 @@ class Store:
         with self.transaction():
             for route, handler, error, condition in deliveries:
                 state, due = ("ready", now) if error is None else ("dead", None)
-                self._rows(
+                self.rows(
                     "INSERT INTO delivery (event, route, handler, replay, state, created, due, error, condition)"
                     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                     event,
@@ -113,7 +80,7 @@ class Store:
 
     def event(self, seq: int) -> Stored:
         """A stored event by its number."""
-        return Stored(*self._rows(f"SELECT {EVENT} FROM event WHERE seq = ?", seq)[0])
+        return Stored(*self.rows(f"SELECT {EVENT} FROM event WHERE seq = ?", seq)[0])
 
     def events(self, wanted: Filter = Filter(), *, newest: int | None = None) -> Iterator[Stored]:  # noqa: B008
         """The events that a filter lets through, in the order in which they were stored, read in pages.
@@ -123,13 +90,13 @@ class Store:
         where, values = _where(wanted)
         after = 0
         if newest is not None:
-            last = self._rows(
+            last = self.rows(
                 f"SELECT seq FROM event WHERE {where} ORDER BY seq DESC LIMIT 1 OFFSET ?",
                 *values,
                 newest,
             )
             after = last[0][0] if last else 0
-        while rows := self._rows(
+        while rows := self.rows(
             f"SELECT {EVENT} FROM event WHERE {where} AND seq > ? ORDER BY seq LIMIT ?",
             *values,
             after,
@@ -140,50 +107,50 @@ class Store:
 
     def last(self) -> int:
         """The number of the event that was stored last; 0 when there is none."""
-        found: int = self._rows("SELECT coalesce(max(seq), 0) FROM event")[0][0]
+        found: int = self.rows("SELECT coalesce(max(seq), 0) FROM event")[0][0]
         return found
 
     def find(self, source: str, id: str) -> Stored | None:  # noqa: A002  (the column's name)
         """The event with this key."""
-        rows = self._rows(f"SELECT {EVENT} FROM event WHERE source = ? AND id = ?", source, id)
+        rows = self.rows(f"SELECT {EVENT} FROM event WHERE source = ? AND id = ?", source, id)
         return Stored(*rows[0]) if rows else None
 
     def effects(self, event: int) -> list[Stored]:
         """The events that the deliveries of an event emitted."""
         query = f"SELECT {EVENT} FROM event WHERE cause IN (SELECT seq FROM delivery WHERE event = ?) ORDER BY seq"
-        return [Stored(*row) for row in self._rows(query, event)]
+        return [Stored(*row) for row in self.rows(query, event)]
 
     def emitted_by(self, delivery: int) -> list[Stored]:
         """The events that one delivery emitted."""
-        return [Stored(*row) for row in self._rows(f"SELECT {EVENT} FROM event WHERE cause = ? ORDER BY seq", delivery)]
+        return [Stored(*row) for row in self.rows(f"SELECT {EVENT} FROM event WHERE cause = ? ORDER BY seq", delivery)]
 
     def chain(self, root: int) -> list[Stored]:
         """A root event and everything it led to, in the order in which it was stored."""
-        return [Stored(*row) for row in self._rows(f"SELECT {EVENT} FROM event WHERE root = ? ORDER BY seq", root)]
+        return [Stored(*row) for row in self.rows(f"SELECT {EVENT} FROM event WHERE root = ? ORDER BY seq", root)]
 
     # --- deliveries --------------------------------------------------------------------------------------------------
 
     def deliveries(self, event: int, *, replay: str | None = None) -> list[Delivery]:
         """The deliveries of an event; with `replay` only those of that replay ('' is the first publication)."""
         query = f"SELECT {DELIVERY} FROM delivery WHERE event = ?1 AND (?2 IS NULL OR replay = ?2) ORDER BY seq"
-        return [Delivery(*row) for row in self._rows(query, event, replay)]
+        return [Delivery(*row) for row in self.rows(query, event, replay)]
 
     def delivery(self, seq: int) -> Delivery:
         """A delivery by its number."""
-        return Delivery(*self._rows(f"SELECT {DELIVERY} FROM delivery WHERE seq = ?", seq)[0])
+        return Delivery(*self.rows(f"SELECT {DELIVERY} FROM delivery WHERE seq = ?", seq)[0])
 
     def knows_replay(self, name: str) -> bool:
         """Whether a replay of this name has made deliveries before."""
-        return bool(self._rows("SELECT 1 FROM delivery WHERE replay = ? LIMIT 1", name))
+        return bool(self.rows("SELECT 1 FROM delivery WHERE replay = ? LIMIT 1", name))
 
     def attempts(self, delivery: int) -> list[Attempt]:
         """The history of a delivery."""
         query = "SELECT number, started, duration_ms, outcome, error, output FROM attempt WHERE delivery = ? ORDER BY 1"
-        return [Attempt(*row) for row in self._rows(query, delivery)]
+        return [Attempt(*row) for row in self.rows(query, delivery)]
 
     def states(self, event: int) -> dict[str, int]:
         """How many deliveries of an event are in which state."""
-        return dict(self._rows("SELECT state, count(*) FROM delivery WHERE event = ? GROUP BY state ORDER BY 1", event))
+        return dict(self.rows("SELECT state, count(*) FROM delivery WHERE event = ? GROUP BY state ORDER BY 1", event))
 
     def dead(self, *, ids: Sequence[str] = (), route: str | None = None, handler: str | None = None) -> list[Delivery]:
         """The dead letters, oldest first."""
@@ -191,7 +158,7 @@ class Store:
             f"SELECT {DELIVERY} FROM delivery WHERE state = 'dead' AND (?1 IS NULL OR route = ?1)"
             " AND (?2 IS NULL OR handler = ?2) ORDER BY seq"
         )
-        found = [Delivery(*row) for row in self._rows(query, route, handler)]
+        found = [Delivery(*row) for row in self.rows(query, route, handler)]
         return [letter for letter in found if not ids or self.event(letter.event).id in ids]
 
     def claim(
@@ -204,7 +171,7 @@ class Store:
         """
         chain = "" if root is None else "AND event IN (SELECT seq FROM event WHERE root = ?4)"
         with self.transaction():
-            rows = self._rows(
+            rows = self.rows(
                 "UPDATE delivery SET state = 'leased', attempts = attempts + 1, owner = ?1, due = ?2 + ?3 WHERE seq = ("
                 "SELECT seq FROM delivery WHERE due <= ?2 AND (state <> 'waiting' OR due <= ?6)"
                 f" AND (?5 IS NULL OR replay = ?5) {chain} ORDER BY due, seq LIMIT 1) RETURNING {DELIVERY}",
@@ -213,7 +180,7 @@ class Store:
             if not rows:
                 return None
             claimed = Delivery(*rows[0])
-            self._rows(
+            self.rows(
                 "INSERT INTO attempt (delivery, number, started) VALUES (?, ?, ?)", claimed.seq, claimed.attempts, now
             )
             return claimed
@@ -221,7 +188,7 @@ class Store:
     def release(self, *, now: int, longest: int) -> None:
         """Ends leases that last longer than any would, `longest` ms: the clock was set back since they were taken."""
         with self.transaction():
-            self._rows("UPDATE delivery SET due = ?1 WHERE state = 'leased' AND due > ?1 + ?2", now, longest)
+            self.rows("UPDATE delivery SET due = ?1 WHERE state = 'leased' AND due > ?1 + ?2", now, longest)
 
     def hurry(self, *, now: int, failed: bool = False) -> None:
         """Makes what waits for its handler due now: the handler may be back, and looking costs no attempt.
@@ -230,7 +197,7 @@ class Store:
         """
         with self.transaction():
             states = "('waiting', 'ready')" if failed else "('waiting')"
-            self._rows(f"UPDATE delivery SET due = ?1 WHERE state IN {states} AND due > ?1", now)
+            self.rows(f"UPDATE delivery SET due = ?1 WHERE state IN {states} AND due > ?1", now)
 
     def finish(self, claimed: Delivery, attempt: Attempt) -> bool:
         """The delivery is done. False when the lease was lost meanwhile: then nothing is changed."""
@@ -249,14 +216,14 @@ class Store:
         with self.transaction():
             if not self._fenced(claimed, "waiting", due, reason, None, None, claimed.attempts - 1):
                 return False
-            self._rows("DELETE FROM attempt WHERE delivery = ? AND number = ?", claimed.seq, claimed.attempts)
+            self.rows("DELETE FROM attempt WHERE delivery = ? AND number = ?", claimed.seq, claimed.attempts)
             return True
 
     def revive(self, letter: Delivery, *, now: int) -> bool:
         """A dead letter becomes ready again, with its age and attempts counted anew. False when it is not dead."""
         with self.transaction():
             return bool(
-                self._rows(
+                self.rows(
                     "UPDATE delivery SET state = 'ready', due = ?, created = ?, forgiven = attempts, error = NULL,"
                     " condition = NULL WHERE seq = ? AND state = 'dead' RETURNING seq",
                     now,
@@ -278,7 +245,7 @@ class Store:
         with self.transaction():
             if not self._fenced(claimed, state, due, error, condition, attempt.duration_ms, claimed.attempts):
                 return False
-            self._rows(
+            self.rows(
                 "UPDATE attempt SET duration_ms = ?, outcome = ?, error = ?, output = ?"
                 " WHERE delivery = ? AND number = ?",
                 attempt.duration_ms,
@@ -302,7 +269,7 @@ class Store:
     ) -> bool:
         """Ends the lease, if it is still this one's."""
         return bool(
-            self._rows(
+            self.rows(
                 "UPDATE delivery SET state = ?, due = ?, error = ?, condition = ?, duration_ms = ?, attempts = ?,"
                 " owner = NULL WHERE seq = ? AND owner = ? AND attempts = ? RETURNING seq",
                 state,
@@ -316,11 +283,6 @@ class Store:
                 claimed.attempts,
             )
         )
-
-    def _rows(self, query: str, *values: Any) -> list[Any]:
-        """All rows of a statement at once: an unfinished one would keep its lock."""
-        with store_errors(self.file):
-            return self._connection.execute(query, values).fetchall()
 
 
 def _where(wanted: Filter) -> tuple[str, list[Any]]:

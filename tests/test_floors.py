@@ -11,6 +11,7 @@ HOUSE = Path(__file__).parent.parent / "evtool"
 FLOORS = [
     ["finding", "harmless", "duration", "literals", "signals", "worker"],
     ["errors", "drawing", "handler", "retry", "jsonscan", "wording"],
+    ["faults", "migrations"],
     ["screen", "database", "processes", "jsontext", "leaves", "yamltext", "operators.operand"],
     ["jsonarray", "frames", "progress", "project", "operators.strings", "operators.wildcard", "operators.cidr"],
     ["reading", "samples", "completion", "operators.*", "handlers.*"],

@@ -13,9 +13,10 @@ from pathlib import Path
 import apsw
 import pytest
 
-from evtool.database import VERSION, journal_mode, wal_is_safe
+from evtool.database import journal_mode, wal_is_safe
 from evtool.errors import StoreError
 from evtool.event import Event, envelope, identify
+from evtool.migrations import VERSION
 from evtool.store import Store
 from evtool.stored import Attempt, Delivery, Planned
 from tests.conftest import ROOT, Evtool
@@ -165,7 +166,7 @@ def test_the_file_is_private_durable_and_marked(store: Store) -> None:
     """0600 in a folder 0700, the journal that suits the version, every commit on the disk, and an id of its own."""
     assert stat.S_IMODE(store.file.stat().st_mode) == 0o600
     assert stat.S_IMODE(store.file.parent.stat().st_mode) == 0o700
-    connection = store._connection
+    connection = store.connection
     assert connection.pragma("journal_mode") == journal_mode(store.file.parent)
     assert connection.pragma("synchronous") == (2 if journal_mode(store.file.parent) == "wal" else 3)
     assert connection.pragma("application_id") == 0x65767431

@@ -1,0 +1,70 @@
+"""Faults: what goes wrong with the store's file, in a line that says what to do about it."""
+
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+
+from evtool.errors import StoreError
+
+SAFE = "what is stored is safe"
+
+
+@contextmanager
+def store_errors(file: Path, busy: float) -> Iterator[None]:
+    """What SQLite reports, as a StoreError. `busy` is how many seconds were waited for a lock."""
+    try:
+        yield
+    except apsw.FullError:
+        raise StoreError(f"{file}: the disk is full; make room and try again, {SAFE}") from None
+    except (apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError, apsw.AuthError) as error:
+        raise StoreError(f"{file}: {_closed(file, error)}") from None
+    except apsw.NotADBError:
+        told = "this is not a store of evtool, or its beginning is damaged; restore a backup, or name another: --store"
+        raise StoreError(f"{file}: {told}") from None
+    except apsw.CorruptError as error:
+        told = f"the store is damaged ({error}): `evtool doctor` says where; restore a backup"
+        raise StoreError(f"{file}: {told}") from None
+    except (apsw.BusyError, apsw.ProtocolError):
+        told = f"another process has kept the store locked for {busy:g} s; try again when it has ended, {SAFE}"
+        raise StoreError(f"{file}: {told}") from None
+    except apsw.IOError as error:
+        raise StoreError(f"{file}: the disk reports an error ({error}){_limit()}; {SAFE}") from None
+
+
+def making_errors(file: Path, error: OSError) -> StoreError:
+    """Why a store cannot be made where there is none."""
+    if file.is_symlink() and not os.path.exists(file):  # noqa: PTH110  (Path.exists() raises for loops)
+        told = f"this is a symbolic link to {os.readlink(file)}, which is not there; make it lead to a store"  # noqa: PTH115
+        return StoreError(f"{file}: {told}, or remove it")
+    blocked = next((folder for folder in file.parents if folder.exists() and not folder.is_dir()), None)
+    if blocked is not None:
+        return StoreError(f"{file}: {blocked} is a file, not a folder; name another place with --store")
+    return StoreError(f"{file}: the store cannot be made: {_closed(file, error)}")
+
+
+def _closed(file: Path, error: Exception) -> str:
+    """Why a file cannot be opened or written, as far as it can be seen from outside."""
+    other = "or name another store with --store"
+    there = next((path for path in (file, *file.parents) if os.path.exists(path)), file)  # noqa: PTH110
+    if os.statvfs(there).f_flag & os.ST_RDONLY:
+        return f"its file system is read-only; mount it for writing, {other}"
+    if there.is_file() and not os.access(there, os.R_OK | os.W_OK):
+        return f"the file is read-only for you, or closed; see `ls -l` and change that with chmod or chown, {other}"
+    folder = there if there.is_dir() else there.parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"the folder {folder} is read-only for you; change that with chmod or chown, {other}"
+    if isinstance(error, apsw.ReadOnlyError):
+        return f"the store is read-only ({error}); mind the permissions of the file and its folder, {other}"
+    return getattr(error, "strerror", None) or f"the store cannot be opened ({error})"
+
+
+def _limit() -> str:
+    """A limit on the length of files looks like a broken disk: it is named if there is one."""
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    if limit == resource.RLIM_INFINITY:
+        return ""
+    return f": no file may grow beyond {limit:,} bytes here (ulimit -f)"
