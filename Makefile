@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench format docs clean
+.PHONY: demo test check bench bench-engines format docs clean
 
 # --- environments ------------------------------------------------------------------------------------------------
 
@@ -39,6 +39,10 @@ bench: .venv/developing
 	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/throughput.py
 	$(BIN)/python bench/routing.py
+	$(BIN)/python bench/engines/compare.py
+
+bench-engines: .venv/developing
+	$(BIN)/python bench/engines/compare.py $(OPTIONS)
 
 format: .venv/developing
 	$(BIN)/ruff check --fix .
@@ -48,4 +52,4 @@ docs: .venv/developing
 	$(BIN)/python docs/generate.py
 
 clean:
-	rm -rf .venv .evtool build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .evtool build dist .mypy_cache .pytest_cache .ruff_cache bench/engines/*/target
