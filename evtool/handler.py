@@ -7,10 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from evtool.duration import Duration, lasting
-
-OUTPUT_TAIL = 4096  # bytes kept of what one attempt prints, the last ones; the others are read and dropped
-EMIT_LIMIT = 100  # events that one attempt may emit
-EMIT_BYTES = 16 * 1024 * 1024  # and how long they may be together
+from evtool.size import Size, sized
 
 
 class Call(NamedTuple):
@@ -76,7 +73,16 @@ class HandlerOptions(BaseModel):
     description: str = ""
     emits: Annotated[list[str], Field(default_factory=list, description="event types that it may emit")]
     timeout: Duration = lasting("30s", "time limit of one attempt")
+    emit_limit: Annotated[int, Field(ge=0, le=10_000, description="how many events one attempt may emit")] = 100
+    emit_bytes: Size = sized("16MiB", "how long they may be together")
     on_replay: Annotated[Literal["run", "skip"], Field(description="whether a delivering replay calls it")] = "run"
+
+
+class ProcessOptions(HandlerOptions):
+    """What every handler may say that runs as a process."""
+
+    memory: Size = sized("2GiB", "how much memory each of its processes may take (Linux)")
+    output: Size = sized("4KiB", "how much is kept of what one attempt prints, the last of it")
 
 
 class Kind(NamedTuple):

@@ -1,44 +1,51 @@
 """Processes of handlers: each in a group of its own, limited in time and output, and ended with all that it started."""
 
 import os
+import re
+import resource
 import selectors
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import cache, partial
+from functools import partial
 from itertools import count
+from math import inf
 from pathlib import Path
 
-from evtool.handler import OUTPUT_TAIL
+from evtool.handler import ProcessOptions
 from evtool.signals import deferred
+from evtool.size import shown
+from evtool.strays import PATIENCE, adopt, end_strays, running
 
 GRACE = 0.5  # seconds between SIGTERM and SIGKILL; Lambda gives its extensions as much
-PATIENCE = 2.0  # seconds for the system to end what got SIGKILL; a process on a dead mount may not end at all
 TICK = 0.005  # seconds between two looks at a process where the system cannot tell when it exits
+ERRORS_TAIL = 4096  # bytes kept of stderr alone, whatever is kept of the output
 CHUNK = 1 << 16  # bytes read or written at once: what a pipe holds
 DRAIN = 64  # chunks read of what is left when an attempt is over: a flood that goes on must not hold it
 
+LOST = 256  # in place of an exit code, which is lower: somebody else was told it
+# how runtimes say that they were given no more memory: Python, C, C++, Node.js, Java, Go
+OUT_OF_MEMORY = re.compile(r"MemoryError|out of memory|cannot allocate memory|bad_alloc|OutOfMemory", re.IGNORECASE)
+
 _MARK = b"EVTOOL_PROCESS"  # environment variable by which everything that a process started is known
-_PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 
 _numbers = count(1)
-_running: set[int] = set()  # processes that are somebody's to wait for
 
 
 class Tail:
-    """The last bytes of a stream, `OUTPUT_TAIL` of them."""
+    """The last bytes of a stream, `size` of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, size: int) -> None:
+        self._size = size
         self._kept = bytearray()
 
     def add(self, data: bytes) -> None:
         """Take more, and drop what is too old."""
         self._kept += data
-        del self._kept[:-OUTPUT_TAIL]
+        del self._kept[: max(len(self._kept) - self._size, 0)]
 
     def take(self) -> str:
         """The text, escaped where it is not UTF-8. What comes after begins anew."""
@@ -47,65 +54,17 @@ class Tail:
         return text
 
 
-# --- what a process leaves behind ----------------------------------------------------------------------------------
+def _limit_memory(pid: int, size: int) -> None:
+    """Limit what a process and those that it starts may write to, each by itself; nothing where that is not to be had.
 
-
-@cache
-def _prepare() -> None:
-    """Once for this process: its descendants' orphans become its children (Linux), and exit codes are not lost."""
-    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # inherited from the parent; every exit code would read 0
+    RLIMIT_DATA, since RLIMIT_AS also counts what the Java, Go and JavaScript runtimes only set aside. It is set from
+    outside because no code may run between fork and exec while there are threads, and before the event is sent.
+    """
     if sys.platform == "linux":
-        import ctypes  # noqa: PLC0415 - 6 ms, for those only who start a process
-
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
-def _children() -> set[int]:
-    """The children of this process, its own and the adopted ones; none where the system does not tell."""
-    found: set[int] = set()
-    with suppress(OSError):
-        for thread in os.scandir("/proc/self/task"):
-            found.update(map(int, Path(thread.path, "children").read_text().split()))
-    return found
-
-
-def _is_stray(pid: int, leader: int, mark: bytes) -> bool:
-    """Whether a child was adopted from the process with that id and mark, and is not one that somebody else started."""
-    try:
-        session = os.getsid(pid)
-        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-            return session == leader  # of the dead no more is known
-        environment = Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:
-        return False
-    return mark in environment or (not environment and session != os.getsid(0))
-
-
-def _is_reaped(pid: int) -> bool:
-    try:
-        return os.waitpid(pid, os.WNOHANG)[0] == pid
-    except ChildProcessError:
-        return True
-
-
-def _end_strays(leader: int, mark: bytes) -> None:
-    """End what a process started and what is still there after its group has ended: in a session of its own."""
-    until = time.monotonic() + PATIENCE
-    ended: set[int] = set()
-    while time.monotonic() < until:
-        strays = {pid for pid in _children() - _running - ended if _is_stray(pid, leader, mark)}
-        for pid in strays:
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-        ended = {pid for pid in ended | strays if not _is_reaped(pid)}
-        if not ended and not strays:
-            return
-        time.sleep(0.0005)  # whoever dies hands its children on to us: look again until there are none
-
-
-# --- one process ---------------------------------------------------------------------------------------------------
+        with suppress(ProcessLookupError, PermissionError):
+            now, most = resource.prlimit(pid, resource.RLIMIT_DATA)
+            limits = [size, *(limit for limit in (now, most) if limit != resource.RLIM_INFINITY)]
+            resource.prlimit(pid, resource.RLIMIT_DATA, (min(limits), most))
 
 
 class Process:
@@ -119,15 +78,16 @@ class Process:
         self,
         arguments: Sequence[str],
         folder: Path,
+        options: ProcessOptions,
         environment: Mapping[bytes, bytes] | None = None,
         *,
         together: bool = False,
         pass_fds: Sequence[int] = (),
     ):
-        _prepare()
+        adopt()
         self._mark = b"/%d.%d/" % (os.getpid(), next(_numbers))
         marks = os.environb.get(_MARK, b"") + self._mark  # an evtool around this one must find them, too
-        self.output, self.errors = Tail(), Tail()
+        self.output, self.errors = Tail(options.output), Tail(ERRORS_TAIL)
         self._unsent = memoryview(b"")
         self._last = False  # whether stdin ends after what is unsent
         self._gone = False
@@ -148,7 +108,8 @@ class Process:
                     pass_fds=pass_fds,
                     start_new_session=True,
                 )
-                _running.add(self._process.pid)
+                running.add(self._process.pid)
+            _limit_memory(self._process.pid, options.memory)
             self._watch()
         except BaseException:
             if hasattr(self, "_process"):
@@ -221,13 +182,16 @@ class Process:
         self._last = last
         self._write()
 
-    def until(self, enough: Callable[[], bool], deadline: float) -> None:
-        """Move bytes until it is enough. Raises TimeoutError at the deadline, one of `time.monotonic()`."""
+    def until(self, enough: Callable[[], bool], deadline: float, *, look: float = inf) -> None:
+        """Move bytes until it is enough. Raises TimeoutError at the deadline, one of `time.monotonic()`.
+
+        `enough` is asked whenever something happens, and after `look` seconds in which nothing does.
+        """
         while not enough():
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TimeoutError
-            ready = self._selector.select(left if self._pidfd is not None else min(left, TICK))
+            ready = self._selector.select(min(left, look if self._pidfd is not None else TICK))
             for key, _ in ready:
                 if key.fd in self._selector.get_map():  # one before it may have drained it and let it go
                     key.data()
@@ -244,9 +208,11 @@ class Process:
         """Whether the process is over, with all that it wrote moved. Nothing is reaped: its group keeps its number."""
         if self._gone:
             return True
-        with suppress(ChildProcessError):
+        try:
             if os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
                 return False
+        except ChildProcessError:
+            self._process.returncode = LOST
         self._gone = True
         self.drain()
         return True
@@ -272,8 +238,8 @@ class Process:
             with suppress(TimeoutError):
                 self.until(self.has_exited, time.monotonic() + limit)
         self._process.returncode = self._code = self._process.wait() if self._gone else -signal.SIGKILL
-        _running.discard(self._process.pid)
-        _end_strays(self._process.pid, self._mark)
+        running.discard(self._process.pid)
+        end_strays(self._process.pid, self._mark)
         self.drain()
         self._close()
         return self._code
@@ -287,8 +253,15 @@ class Process:
             os.close(stream)
 
 
+def out_of_memory(output: str, options: ProcessOptions) -> str:
+    """What to add to the error of a process that says that it was given no more memory; empty if it does not."""
+    return f" (its memory is limited to {shown(options.memory)})" if OUT_OF_MEMORY.search(output) else ""
+
+
 def ending(code: int) -> str:
     """How a process ended, by its exit code: `exit 3` or `killed by SIGSEGV`."""
+    if code == LOST:
+        return "nobody knows how it ended"
     if code >= 0:
         return f"exit {code}"
     try:

@@ -17,7 +17,12 @@ class Ended(KeyboardInterrupt):
 
 
 def heed() -> None:
-    """Has signals that would end the process at once raise Ended, unless the caller had them ignored, as nohup does."""
+    """Has signals that would end the process at once raise Ended, unless the caller had them ignored, as nohup does.
+
+    A caller that had SIGCHLD ignored is not followed: every process would seem to have ended well.
+    """
+    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
     def end(number: int, _: object) -> None:
         raise Ended(number)

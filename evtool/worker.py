@@ -1,9 +1,11 @@
 """The program inside a worker process: loads one function and calls it for each event that comes in.
 
 It is run by its path and imports nothing of evtool, so that it starts fast and leaves the handler's imports alone.
-A message is 4 bytes of length, big-endian, and as many bytes. Events come in on what is stdin at first; answers go out
-on a pipe of their own, as JSON: `{"emitted": [[type, detail, source], ...]}`, `{"error", "outcome", "traceback"}`
-or `{"unavailable": why}`. The first answer, before any event, is `{}` or the last of these. What is printed is log.
+A message is 4 bytes of length, 4 bytes of the call's number, both big-endian, and as many bytes. Events come in on
+what is stdin at first; answers go out on a pipe of their own, under the number of their call, as JSON:
+`{"emitted": [[type, detail, source], ...]}`, `{"error", "outcome", "traceback", "spent"}` or `{"unavailable": why}`.
+The first answer, number 0, is `{}` or the last of these. A worker that is `spent` has no memory or no file descriptors
+left, and is to be replaced. What is printed is log.
 """
 
 # pathlib is half as much again to import as all the rest
@@ -11,6 +13,7 @@ or `{"unavailable": why}`. The first answer, before any event, is `{}` or the la
 
 import _thread
 import atexit
+import errno
 import importlib
 import importlib.util
 import io
@@ -92,9 +95,9 @@ class Context:
         except (ValueError, RecursionError) as error:
             raise ValueError(f"emit: {type} cannot be written as JSON: {error}") from None
         if len(self._emitted) >= self._settings.emit_limit:
-            self._excess = f"emitted more than {self._settings.emit_limit} events"
+            self._excess = f"emitted more than {self._settings.emit_limit} events (emit_limit)"
         elif self._bytes > self._settings.emit_bytes:
-            self._excess = f"emitted more than {self._settings.emit_bytes} bytes"
+            self._excess = f"emitted more than {self._settings.emit_bytes} bytes (emit_bytes)"
         if self._excess:
             raise ValueError(self._excess)
         self._emitted.append(text)
@@ -117,7 +120,7 @@ def describe(error: BaseException, folder: str) -> str:
     """An error in one line: `ValueError: the card is blocked (payment.py:12)`."""
     try:
         message = str(error)
-    except Exception:  # noqa: BLE001 - code of the handler
+    except BaseException:  # noqa: BLE001 - code of the handler
         message = ""
     first = ": ".join([type(error).__name__, *message.strip().splitlines()[:1]])
     return first[:MESSAGE_LIMIT] + _place(error, folder)
@@ -127,8 +130,18 @@ def _traceback(error: BaseException) -> str:
     within = error.__traceback__ and error.__traceback__.tb_next  # without our own frame
     try:
         return "".join(traceback.format_exception(type(error), error, within))[-TRACEBACK_LIMIT:]
-    except Exception:  # noqa: BLE001 - code of the handler
+    except BaseException:  # noqa: BLE001 - code of the handler
         return ""
+
+
+def _is_spent(error: BaseException) -> bool:
+    """Whether a process got no more of what it never gives back. Frees what it can of it."""
+    spent = isinstance(error, MemoryError) or (
+        isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENOMEM)
+    )
+    if spent:
+        traceback.clear_frames(error.__traceback__)
+    return spent
 
 
 # --- loading -------------------------------------------------------------------------------------------------------
@@ -210,16 +223,18 @@ def attempt(
     """Call the function with an event; the answer. Only what is not `caught` is raised."""
     context = Context(settings)
     failed = trace = ""
+    spent = False
     try:
         _check_result(function(json.loads(raw), context))
     except ConnectionRefusedError as error:  # what the handler works with is away, which is nobody's failure
         return json.dumps({"unavailable": describe(error, settings.folder)}).encode()
     except caught as error:
+        spent = _is_spent(error)
         failed, trace = describe(error, settings.folder), _traceback(error)
-    if context._excess:
-        return json.dumps({"error": context._excess, "outcome": "bad-result", "traceback": trace}).encode()
-    if failed:
-        return json.dumps({"error": failed, "outcome": "failed", "traceback": trace}).encode()
+    if context._excess or failed:
+        outcome = "bad-result" if context._excess else "failed"
+        told = {"error": context._excess or failed, "outcome": outcome, "traceback": trace, "spent": spent}
+        return json.dumps(told).encode()
     return b'{"emitted":[%b]}' % ",".join(context._emitted).encode()
 
 
@@ -247,8 +262,13 @@ def _is_open(stream: object) -> bool:
         return False
 
 
-def _mend_log(log: int) -> None:
-    """Have file descriptors 1 and 2, `sys.stdout` and `sys.stderr` go to the log, whatever a handler did to them."""
+def _mend(log: int, folder: int, depth: int) -> None:
+    """Have the next call find the log, the current folder and the recursion limit as the first one did.
+
+    File descriptors 1 and 2, `sys.stdout` and `sys.stderr` are the log.
+    """
+    sys.setrecursionlimit(depth)
+    os.fchdir(folder)
     os.dup2(log, 1)
     os.dup2(log, 2)
     if sys.stdout is not sys.__stdout__ or not _is_open(sys.stdout):
@@ -257,10 +277,15 @@ def _mend_log(log: int) -> None:
         sys.stderr = sys.__stderr__ = _stream(2)  # type: ignore[misc]
 
 
-def _answer(replies: int, message: bytes) -> None:
-    rest = memoryview(len(message).to_bytes(4, "big") + message)
+def _answer(replies: int, number: int, message: bytes) -> None:
+    rest = memoryview((len(message) << 32 | number).to_bytes(8, "big") + message)
     while rest:
         rest = rest[os.write(replies, rest) :]
+
+
+def _end_group(own: int) -> None:
+    if os.getpid() == own:  # and not a child that the handler forked
+        os.killpg(own, signal.SIGKILL)
 
 
 def main() -> None:
@@ -272,21 +297,27 @@ def main() -> None:
     os.set_inheritable(replies, False)  # noqa: FBT003 - it takes no keywords
     _thread.start_new_thread(_die_with_evtool, (requests.fileno(),))
     own = os.getpid()
-    atexit.register(os.killpg, own, signal.SIGKILL)  # the first in is the last to run: children that are left end, too
+    atexit.register(_end_group, own)  # the first in is the last to run: children that are left end, too
     sys.stdout = sys.__stdout__ = _stream(1)  # type: ignore[misc]
     sys.stderr = sys.__stderr__ = _stream(2)  # type: ignore[misc]
+    why = None
     try:
         function = load(settings.target, settings.folder)
     except BaseException as error:  # noqa: BLE001 - even sys.exit() at import
-        _answer(replies, json.dumps({"unavailable": describe(error, settings.folder)}).encode())
+        why = describe(error, settings.folder)
+    if os.getpid() != own:
+        os._exit(0)  # a child that the handler forked and let return
+    _answer(replies, 0, b"{}" if why is None else json.dumps({"unavailable": why}).encode())
+    if why is not None:
         return
-    _answer(replies, b"{}")
-    while head := requests.read(4):
-        answer = attempt(function, requests.read(int.from_bytes(head, "big")), settings)
+    folder, depth = os.open(".", getattr(os, "O_PATH", os.O_RDONLY)), sys.getrecursionlimit()
+    while head := requests.read(8):
+        length, number = divmod(int.from_bytes(head, "big"), 1 << 32)
+        answer = attempt(function, requests.read(length), settings)
         if os.getpid() != own:
-            os._exit(0)  # a child that the handler forked and let return
-        _mend_log(log)
-        _answer(replies, answer)
+            os._exit(0)
+        _mend(log, folder, depth)
+        _answer(replies, number, answer)
 
 
 if __name__ == "__main__":

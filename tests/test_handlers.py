@@ -10,11 +10,12 @@ import tempfile
 import threading
 import uuid
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 from pydantic import ValidationError
 
-from evtool.handler import EMIT_BYTES, EMIT_LIMIT, OUTPUT_TAIL, Call, Done, Emitted, Failed, Unavailable
+from evtool.handler import Call, Done, Emitted, Failed, Unavailable
 from evtool.handlers import KINDS, python
 from evtool.worker import Context, Settings
 
@@ -41,9 +42,10 @@ def opened():
     """Opens handlers, and closes them after the test."""
     handlers = []
 
-    def open_handler(options, *, timeout="20s", folder=FOLDER):
+    def open_handler(options, *, timeout="20s", folder=FOLDER, **limits):
         kind = KINDS[next(iter(options))]
-        handlers.append(kind.open("charge", kind.options.model_validate({**options, "timeout": timeout}), folder))
+        model = kind.options.model_validate({**options, "timeout": timeout, **limits})
+        handlers.append(kind.open("charge", model, folder))
         return handlers[-1]
 
     yield open_handler
@@ -120,13 +122,35 @@ class TestEveryKind:
         """Of a flood the end is kept, and what is not UTF-8 is escaped."""
         output = opened(THERE[kind])(call(do)).output
         assert output.endswith({"flood": "xxx\nthe last line\n", "print_bytes": "caf\\xe9 \\xff\0\n"}[do])
-        assert len(output) <= OUTPUT_TAIL
+        assert len(output) <= 4096
+
+    def test_more_output_can_be_kept(self, kind, opened):
+        """How much of what a handler prints is kept is its own choice."""
+        assert len(opened(THERE[kind], output="10KB")(call("flood")).output) == 10_000
+        assert opened(THERE[kind], output="0B")(call("flood")).output == ""
+
+    def test_less_may_be_emitted(self, kind, opened):
+        """How many events a handler emits, and how long they are, can be limited more than it is."""
+        for limit, error in (
+            ({"emit_limit": 1}, "emitted more than 1 events (emit_limit)"),
+            ({"emit_bytes": "50B"}, "emitted more than 50 bytes (emit_bytes)"),
+        ):
+            assert opened(THERE[kind], **limit)(call("emit")) == Failed(error, "bad-result", ANY, final=True)
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits a process from outside")
+    def test_memory_is_limited(self, kind, opened, tmp_path):
+        """A handler that wants more memory than it may have fails by the name of the limit, and is called again."""
+        handler = opened(THERE[kind], memory="300MB")
+        outcome = handler(call("eat_memory"))
+        assert "MemoryError" in outcome.error
+        assert outcome.error.endswith("(its memory is limited to 300MB)")
+        assert handler(call("work", file=str(tmp_path / "done"))) == Done()
 
     def test_an_endless_flood_takes_too_long(self, kind, opened):
         """A handler that prints for ever is ended at its time limit like any other."""
         outcome = opened(THERE[kind], timeout="500ms")(call("flood_for_ever"))
         assert outcome.outcome == "timeout"
-        assert len(outcome.output) == OUTPUT_TAIL
+        assert len(outcome.output) == 4096
 
     @pytest.mark.parametrize(("do", "error"), [("killed", "killed by SIGKILL"), ("segfault", "killed by SIGSEGV")])
     def test_crashes(self, kind, do, error, opened):
@@ -255,9 +279,9 @@ def test_emit_refuses_a_source_that_is_none(source, error):
 @pytest.mark.parametrize(
     ("do", "error"),
     [
-        ("emit_101", f"emitted more than {EMIT_LIMIT} events"),
-        ("emit_101_hiding_it", f"emitted more than {EMIT_LIMIT} events"),
-        ("emit_17_megabytes", f"emitted more than {EMIT_BYTES} bytes"),
+        ("emit_101", "emitted more than 100 events (emit_limit)"),
+        ("emit_101_hiding_it", "emitted more than 100 events (emit_limit)"),
+        ("emit_17_megabytes", "emitted more than 16777216 bytes (emit_bytes)"),
     ],
 )
 def test_too_much_emitted_is_a_bad_result(do, error, opened):
@@ -599,7 +623,7 @@ def test_a_bad_line_is_a_bad_result(line, problem, opened, tmp_path):
     ("script", "error"),
     [
         ('for i in $(seq 101); do echo \'{"DetailType": "a", "Detail": {}}\'; done > $EVTOOL_EMIT', "than 100 events"),
-        ("head -c 17000000 /dev/zero > $EVTOOL_EMIT", f"emitted more than {EMIT_BYTES} bytes"),
+        ("head -c 17000000 /dev/zero > $EVTOOL_EMIT", "emitted more than 16777216 bytes (emit_bytes)"),
         ("ln -sf /dev/zero $EVTOOL_EMIT", "is not a file any more"),
         ("rm $EVTOOL_EMIT; mkfifo $EVTOOL_EMIT", "is not a file any more"),
     ],

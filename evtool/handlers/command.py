@@ -3,39 +3,28 @@
 import errno
 import os
 import stat
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from evtool.finding import did_you_mean
-from evtool.handler import (
-    EMIT_BYTES,
-    EMIT_LIMIT,
-    Call,
-    Done,
-    Emitted,
-    Failed,
-    Handler,
-    HandlerOptions,
-    Kind,
-    Outcome,
-    Unavailable,
-)
+from evtool.handler import Call, Done, Emitted, Failed, Handler, Kind, Outcome, ProcessOptions, Unavailable
 from evtool.jsontext import JsonProblem, parse
-from evtool.processes import Process, ending
+from evtool.processes import Process, ending, out_of_memory
 
 NOT_AVAILABLE = 75  # EX_TEMPFAIL in sysexits.h: try again later
+LOOK = 0.1  # seconds between two looks at how much it has emitted, which must not fill the disk
 MESSAGE_LIMIT = 500  # characters of a line of stderr that become the error
 
 # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
 ENTRY_KEYS = ("Source", "DetailType", "Detail", "Resources", "Time", "EventBusName", "TraceHeader")
 
 
-class CommandOptions(HandlerOptions):
+class CommandOptions(ProcessOptions):
     """What a command may say in routes.yaml."""
 
     command: Annotated[
@@ -105,48 +94,62 @@ def _emitted(entry: Any) -> Emitted:
     )
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+def _lines(path: Path, limit: int) -> Iterator[tuple[int, bytes]]:
     """The lines that are not blank, with their numbers. Raises ValueError for a file that is not one or is too long."""
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise ValueError("the file named by EVTOOL_EMIT is not a file any more")
-    with path.open("rb") as file:
-        raw = file.read(EMIT_BYTES + 1)
-    if len(raw) > EMIT_BYTES:
-        raise ValueError(f"emitted more than {EMIT_BYTES} bytes")
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ValueError("the file named by EVTOOL_EMIT is not a file any more")
+        with path.open("rb") as file:
+            raw = file.read(limit + 1)
+    except OSError as error:
+        raise ValueError(f"the file named by EVTOOL_EMIT cannot be read: {error.strerror}") from None
+    if len(raw) > limit:
+        raise ValueError(_too_long(limit))
     for number, line in enumerate(raw.split(b"\n"), 1):
         if line.strip():
             yield number, line
 
 
-def _read_emitted(path: Path) -> tuple[Emitted, ...]:
+def _read_emitted(path: Path, options: CommandOptions) -> tuple[Emitted, ...]:
     """The events in the file. Raises ValueError that says which line is wrong, and how."""
     found: list[Emitted] = []
-    for number, line in _lines(path):
+    for number, line in _lines(path, options.emit_bytes):
         try:
             found.append(_emitted(parse(line)))
         except JsonProblem as problem:
             raise ValueError(f"emitted line {number}, column {problem.column}: {problem}") from None
         except ValueError as problem:
             raise ValueError(f"emitted line {number}: {problem}") from None
-        if len(found) > EMIT_LIMIT:
-            raise ValueError(f"emitted more than {EMIT_LIMIT} events")
+        if len(found) > options.emit_limit:
+            raise ValueError(f"emitted more than {options.emit_limit} events (emit_limit)")
     return tuple(found)
+
+
+def _too_long(limit: int) -> str:
+    return f"emitted more than {limit} bytes (emit_bytes)"
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # removed, which is judged at the end
+        return 0
 
 
 # --- one attempt ---------------------------------------------------------------------------------------------------
 
 
-def _judge(code: int, process: Process, emit: Path) -> Outcome:
+def _judge(code: int, process: Process, emit: Path, options: CommandOptions) -> Outcome:
     """What the exit code of a command means."""
     output, errors = process.output.take(), process.errors.take()
     said = ": ".join([ending(code), *errors.strip().splitlines()[-1:]])[:MESSAGE_LIMIT]
     if code == NOT_AVAILABLE:
         return Unavailable(said)
     if code:
-        return Failed(said, "failed" if code > 0 else "crashed", output)
+        return Failed(said + out_of_memory(errors, options), "failed" if code > 0 else "crashed", output)
     try:
-        return Done(_read_emitted(emit), output)
-    except (ValueError, OSError) as error:
+        return Done(_read_emitted(emit, options), output)
+    except ValueError as error:
         return Failed(str(error), "bad-result", output, final=True)
 
 
@@ -160,33 +163,40 @@ class _Command:
 
     def __call__(self, call: Call) -> Outcome:
         try:
-            descriptor, emit = tempfile.mkstemp(prefix="evtool-emit-")
+            folder = TemporaryDirectory(prefix="evtool-emit-", ignore_cleanup_errors=True)
         except OSError as error:
-            return Unavailable(f"no temporary file can be made: {error}")
-        os.close(descriptor)
-        try:
-            return self._attempt(call, Path(emit))
-        finally:
-            Path(emit).unlink(missing_ok=True)
+            return Unavailable(f"no temporary folder can be made: {error}")
+        with folder as place:  # whatever the program puts there, it is gone afterwards
+            emit = Path(place, "events.jsonl")
+            emit.touch(mode=0o600)
+            return self._attempt(call, emit)
 
     def _attempt(self, call: Call, emit: Path) -> Outcome:
-        program, *arguments = self._options.command
+        options = self._options
+        program, *arguments = options.command
         try:
             program = _find(program, self._folder)
-            process = Process([program, *arguments], self._folder, self._environment(call, emit))
+            process = Process([program, *arguments], self._folder, options, self._environment(call, emit))
         except OSError as error:
             if error.errno == errno.E2BIG:  # of this event's id or type, which no waiting makes shorter
                 return Failed(_describe(error, program), final=True)
             return Unavailable(_describe(error, program))
+
+        def is_over() -> bool:
+            return process.has_exited() or _size(emit) > options.emit_bytes
+
         try:
             process.send(call.raw, last=True)
-            process.until(process.has_exited, time.monotonic() + self._options.timeout)
+            process.until(is_over, time.monotonic() + options.timeout, look=LOOK)
+            exited = process.has_exited()
         except TimeoutError:
             process.end()
-            return Failed(f"took longer than {self._options.timeout:g}s", "timeout", process.output.take())
+            return Failed(f"took longer than {options.timeout:g}s", "timeout", process.output.take())
         finally:
             code = process.end()
-        return _judge(code, process, emit)
+        if not exited:
+            return Failed(_too_long(options.emit_bytes), "bad-result", process.output.take(), final=True)
+        return _judge(code, process, emit, options)
 
     def _environment(self, call: Call, emit: Path) -> dict[bytes, bytes]:
         return {

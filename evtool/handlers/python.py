@@ -7,31 +7,21 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from evtool import worker
-from evtool.handler import (
-    EMIT_BYTES,
-    EMIT_LIMIT,
-    OUTPUT_TAIL,
-    Call,
-    Done,
-    Emitted,
-    Failed,
-    Handler,
-    HandlerOptions,
-    Kind,
-    Outcome,
-    Unavailable,
-)
-from evtool.processes import GRACE, Process, ending
+from evtool.handler import Call, Done, Emitted, Failed, Handler, Kind, Outcome, ProcessOptions, Unavailable
+from evtool.processes import GRACE, Process, ending, out_of_memory
 
 START_LIMIT = 10.0  # seconds to load the module, besides the handler's own time limit; Lambda's init phase has as many
 
+# bytes of an answer besides what is emitted: an error with its traceback, or brackets and commas
+ANSWER_LIMIT = 1 << 20
 
-class PythonOptions(HandlerOptions):
+
+class PythonOptions(ProcessOptions):
     """What a Python handler may say in routes.yaml."""
 
     python: Annotated[
@@ -44,16 +34,34 @@ class PythonOptions(HandlerOptions):
     ] = "process"
 
 
-def _outcome(answer: bytes, output: str) -> Outcome:
-    """What the answer of an attempt means (see worker.py)."""
+class GarbledError(Exception):
+    """What came out of the pipe of a worker's answers is none: something else has written to it."""
+
+    def __init__(self) -> None:
+        super().__init__("something wrote to the pipe that belongs to evtool, so what came of the call is not known")
+
+
+def _read(answer: bytes) -> dict[str, Any]:
+    """An answer of a worker (see worker.py). Raises GarbledError."""
     try:
         told = json.loads(answer)
     except RecursionError:
-        return Failed("emitted an event that is nested too deeply: it is no event", "bad-result", output, final=True)
+        error = "emitted an event that is nested too deeply: it is no event"
+        return {"error": error, "outcome": "bad-result", "traceback": "", "spent": False}
+    except ValueError:
+        raise GarbledError from None
+    if not isinstance(told, dict):
+        raise GarbledError
+    return told
+
+
+def _outcome(told: dict[str, Any], output: str, keep: int) -> Outcome:
+    """What an answer means. Of the output and a traceback so much is kept."""
     if "unavailable" in told:
         return Unavailable(told["unavailable"])
     if "error" in told:
-        log = (output + told["traceback"])[-OUTPUT_TAIL:]
+        log = output + told["traceback"]
+        log = log[max(len(log) - keep, 0) :]
         return Failed(told["error"], told["outcome"], log, final=told["outcome"] == "bad-result")
     return Done(tuple(Emitted(*each) for each in told["emitted"]), output)
 
@@ -65,10 +73,12 @@ def _unavailable(settings: worker.Settings, why: str) -> Unavailable:
 class _InWorker:
     """Calls the function in a worker process, which is started at the first call and again whenever it is gone."""
 
-    def __init__(self, settings: worker.Settings):
+    def __init__(self, settings: worker.Settings, options: PythonOptions):
         self._settings = settings
+        self._options = options
         self._process: Process | None = None
         self._received = bytearray()
+        self._number = 0  # of the call that is under way
 
     def __call__(self, call: Call) -> Outcome:
         try:
@@ -92,52 +102,74 @@ class _InWorker:
             return f"it took longer than {START_LIMIT:g}s"
         except OSError as error:
             return f"no process can be started: {error}"
+        except GarbledError as garbled:
+            return str(garbled)
         if answer is None:
             code, output = self._end()
-            return f"{ending(code)} {output}".strip()
-        why: str | None = json.loads(answer).get("unavailable")
-        return why
+            return f"{ending(code)} {output}".strip() + out_of_memory(output, self._options)
+        why: str | None = answer.get("unavailable")
+        return why and why + out_of_memory(why, self._options)
 
     def _spawn(self) -> Process:
         replies, answers = os.pipe()
         try:
             arguments = [sys.executable, "-P", "-u", worker.__file__, json.dumps(self._settings), str(answers)]
-            process = Process(arguments, Path(self._settings.folder), together=True, pass_fds=[answers])
+            folder = Path(self._settings.folder)
+            process = Process(arguments, folder, self._options, together=True, pass_fds=[answers])
         except BaseException:
             os.close(replies)
             raise
         finally:
             os.close(answers)
         self._received.clear()
+        self._number = 0
         process.listen(replies, self._received.extend)
         return process
 
     def _attempt(self, raw: bytes) -> Outcome:
         assert self._process
-        self._process.send(len(raw).to_bytes(4) + raw)
+        self._number = (self._number + 1) % (1 << 32)
+        self._process.send((len(raw) << 32 | self._number).to_bytes(8) + raw)
         try:
             answer = self._hear(self._settings.timeout)
         except TimeoutError:
             _, output = self._end()
             return Failed(f"took longer than {self._settings.timeout:g}s", "timeout", output)
+        except GarbledError as garbled:
+            _, output = self._end()
+            return Failed(str(garbled), "crashed", output)
         if answer is None:
             code, output = self._end()
-            return Failed(f"{ending(code)} in the middle of its work", "crashed", output)
-        return _outcome(answer, self._process.output.take())
+            hint = out_of_memory(output, self._options)
+            return Failed(f"{ending(code)} in the middle of its work{hint}", "crashed", output)
+        output = self._process.output.take()
+        if answer.get("spent"):
+            self._end()
+            answer["error"] += out_of_memory(answer["error"], self._options)
+        return _outcome(answer, output, self._options.output)
 
-    def _hear(self, limit: float) -> bytes | None:
-        """The next message of the worker; None if it exits instead. Raises TimeoutError."""
+    def _hear(self, limit: float) -> dict[str, Any] | None:
+        """The next answer of the worker; None if it exits instead. Raises TimeoutError or GarbledError."""
         assert self._process
         self._process.until(self._is_answered, time.monotonic() + limit)
         self._process.drain()  # what was printed before the answer
         if not self._has_message():
             return None
-        message = bytes(self._received[4:])
+        message = bytes(self._received[8:])
         self._received.clear()
-        return message
+        return _read(message)
 
     def _has_message(self) -> bool:
-        return len(self._received) >= 4 and len(self._received) >= 4 + int.from_bytes(self._received[:4])
+        """Whether an answer is there, and it alone. Raises GarbledError."""
+        received = self._received
+        if len(received) < 8:
+            return False
+        length, number = divmod(int.from_bytes(received[:8]), 1 << 32)
+        if number != self._number or max(length, len(received) - 8) > self._settings.emit_bytes + ANSWER_LIMIT:
+            raise GarbledError
+        if len(received) > 8 + length:
+            raise GarbledError
+        return len(received) == 8 + length
 
     def _is_answered(self) -> bool:
         assert self._process
@@ -178,8 +210,9 @@ def _stdout_is_stderr() -> Iterator[None]:
 class _InProcess:
     """Calls the function right here, where a debugger can follow. A Ctrl-C is meant for evtool."""
 
-    def __init__(self, settings: worker.Settings):
+    def __init__(self, settings: worker.Settings, options: PythonOptions):
         self._settings = settings
+        self._keep = options.output
         self._function: worker.Function | None = None
 
     def __call__(self, call: Call) -> Outcome:
@@ -190,7 +223,7 @@ class _InProcess:
                 except (Exception, SystemExit) as error:  # noqa: BLE001 - code of the handler
                     return _unavailable(self._settings, worker.describe(error, self._settings.folder))
             answer = worker.attempt(self._function, call.raw, self._settings, (Exception, SystemExit))
-        return _outcome(answer, "")
+        return _outcome(_read(answer), "", self._keep)
 
     def close(self) -> None:
         """Nothing is kept warm."""
@@ -198,8 +231,10 @@ class _InProcess:
 
 def open_handler(name: str, options: PythonOptions, folder: Path) -> Handler:
     """The handler, with nothing started or imported yet."""
-    settings = worker.Settings(name, options.python, str(folder.absolute()), options.timeout, EMIT_LIMIT, EMIT_BYTES)
-    return _InWorker(settings) if options.isolation == "process" else _InProcess(settings)
+    settings = worker.Settings(
+        name, options.python, str(folder.absolute()), options.timeout, options.emit_limit, options.emit_bytes
+    )
+    return _InWorker(settings, options) if options.isolation == "process" else _InProcess(settings, options)
 
 
 KIND = Kind(PythonOptions, open_handler)

@@ -164,6 +164,14 @@ def flood(event, context):
     print("the last line")
 
 
+HOARD = []
+
+
+def eat_memory(event, context):
+    while True:
+        HOARD.append(b"x" * 10_000_000)
+
+
 def flood_for_ever(event, context):
     while True:
         print("x" * 100_000)
