@@ -2,9 +2,9 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import apsw
 
@@ -36,11 +36,22 @@ def disk_type(path: Path) -> str:
     return found
 
 
-def journal_mode(folder: Path) -> str:
+class Journal(NamedTuple):
+    """How SQLite keeps transactions whole, and why in this way."""
+
+    mode: str  # wal | delete
+    reason: str
+
+
+def journal(folder: Path) -> Journal:
     """WAL where it is safe, a rollback journal where the SQLite or the disk is not made for it."""
-    version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
-    local = disk_type(folder) not in NETWORK_DISKS
-    return "wal" if wal_is_safe((version[0], version[1], version[2])) and local else "delete"
+    version, disk = apsw.sqlite_lib_version(), disk_type(folder)
+    major, minor, patch = (int(part) for part in version.split("."))
+    if not wal_is_safe((major, minor, patch)):
+        return Journal("delete", f"SQLite {version} has the WAL-reset bug")
+    if disk in NETWORK_DISKS:
+        return Journal("delete", f"the disk is a network disk ({disk})")
+    return Journal("wal", f"SQLite {version} has no WAL-reset bug, the disk is local")
 
 
 class Database:
@@ -52,7 +63,7 @@ class Database:
         """
         self.file = file
         self._busy = busy
-        with store_errors(file.absolute(), busy):
+        with self.errors():
             self.connection = _connected(file.absolute(), busy, writing=writing)
 
     def __enter__(self) -> Self:
@@ -65,6 +76,10 @@ class Database:
         """Closes the connection."""
         self.connection.close()
 
+    def errors(self) -> AbstractContextManager[None]:
+        """What SQLite reports inside, as a StoreError."""
+        return store_errors(self.file.absolute(), self._busy)
+
     @contextmanager
     def transaction(self, kind: str = "IMMEDIATE") -> Iterator[None]:
         """All that is written inside is on the disk at the end, or none of it. May be nested.
@@ -74,7 +89,7 @@ class Database:
         if self.connection.in_transaction:
             yield
             return
-        with store_errors(self.file, self._busy):
+        with self.errors():
             self.connection.execute(f"BEGIN {kind}")
             try:
                 yield
@@ -86,7 +101,7 @@ class Database:
 
     def rows(self, query: str, *values: Any) -> list[Any]:
         """All rows of a statement at once: an unfinished one would keep its lock."""
-        with store_errors(self.file, self._busy):
+        with self.errors():
             return self.connection.execute(query, values).fetchall()
 
 
@@ -143,7 +158,7 @@ def _prepare(connection: apsw.Connection, file: Path, version: int) -> None:
     FULL: a commit is on the disk when it returns. Statements that write run inside BEGIN IMMEDIATE only.
     """
     connection.pragma("auto_vacuum", "INCREMENTAL")  # takes effect in an empty file only; gives back what is pruned
-    wanted = journal_mode(file.parent)
+    wanted = journal(file.parent).mode
     if connection.pragma("journal_mode") != wanted:
         connection.pragma("journal_mode", wanted)
     connection.pragma("synchronous", "FULL" if wanted == "wal" else "EXTRA")

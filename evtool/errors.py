@@ -4,6 +4,7 @@
       UsageError      2   an option, an argument or an input that cannot be used
       ConfigError     2   routes.yaml or a schema is wrong; carries every finding
       StoreError      4   the store cannot be used
+        DamageError       a part of it cannot be read
 
 Findings about events are values, not exceptions (see finding.py): one bad event never ends the
 work on the others. An exception that is not in this tree is a bug in evtool and ends with exit 3.
@@ -44,3 +45,7 @@ class StoreError(EvtoolError):
     """The store cannot be opened, read or written. What was acknowledged before is safe."""
 
     exit_code = EXIT_STORE
+
+
+class DamageError(StoreError):
+    """A part of the store cannot be read: something else than evtool, or the disk, has written to it."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import apsw
 
-from evtool.errors import StoreError
+from evtool.errors import DamageError, StoreError
 
 SAFE = "what is stored is safe"
 
@@ -25,9 +25,9 @@ def store_errors(file: Path, busy: float) -> Iterator[None]:
     except apsw.NotADBError:
         told = "this is not a store of evtool, or its beginning is damaged; restore a backup, or name another: --store"
         raise StoreError(f"{file}: {told}") from None
-    except apsw.CorruptError as error:
+    except (apsw.CorruptError, apsw.SQLError) as error:  # the statements are constants: it is the tables that changed
         told = f"the store is damaged ({error}): `evtool doctor` says where; restore a backup"
-        raise StoreError(f"{file}: {told}") from None
+        raise DamageError(f"{file}: {told}") from None
     except (apsw.BusyError, apsw.ProtocolError):
         told = f"another process has kept the store locked for {busy:g} s; try again when it has ended, {SAFE}"
         raise StoreError(f"{file}: {told}") from None

@@ -10,9 +10,34 @@ from evtool.errors import StoreError
 APPLICATION_ID = 0x65767431  # "evt1": tells a store of evtool from any other SQLite file
 VERSION = 1  # of the tables; a store of a newer version is refused
 
+TABLES = Path(__file__).parent / "store.sql"
+
 # From a version to the next one: the statements that do it. A version that was released is never taken out, and
 # store.sql always has the tables as they are after the last step.
 STEPS: dict[int, str] = {}
+
+
+def shape(connection: apsw.Connection) -> set[tuple[object, ...]]:
+    """What tables a store has, with their columns and indexes; the order in which they were added does not count."""
+    columns = (
+        'SELECT t.name, c.name, c.type, c."notnull", c.pk FROM sqlite_schema AS t, pragma_table_info(t.name) AS c'
+        " WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%'"
+    )
+    indexes = (
+        "SELECT i.tbl_name, i.name, group_concat(coalesce(c.name, '?')) FROM sqlite_schema AS i,"
+        " pragma_index_info(i.name) AS c WHERE i.type = 'index' GROUP BY 1, 2"
+    )
+    return {*connection.execute(columns), *connection.execute(indexes)}
+
+
+def expected_shape() -> set[tuple[object, ...]]:
+    """What a store of this version has."""
+    connection = apsw.Connection(":memory:")
+    try:
+        connection.execute(TABLES.read_text(encoding="utf-8"))
+        return shape(connection)
+    finally:
+        connection.close()
 
 
 def upgrade(connection: apsw.Connection, version: int | None = None, steps: Mapping[int, str] | None = None) -> None:
@@ -27,7 +52,7 @@ def upgrade(connection: apsw.Connection, version: int | None = None, steps: Mapp
         found = connection.pragma("user_version")
         assert isinstance(found, int)
         if found == 0:
-            connection.execute((Path(__file__).parent / "store.sql").read_text(encoding="utf-8"))
+            connection.execute(TABLES.read_text(encoding="utf-8"))
             connection.pragma("application_id", APPLICATION_ID)
         for step in range(found or wanted, wanted):
             connection.execute(steps[step])

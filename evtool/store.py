@@ -87,7 +87,7 @@ class Store(Database):
 
         With `newest` only that many of the last ones.
         """
-        where, values = _where(wanted)
+        where, values = clause(wanted)
         after = 0
         if newest is not None:
             last = self.rows(
@@ -285,7 +285,7 @@ class Store(Database):
         )
 
 
-def _where(wanted: Filter) -> tuple[str, list[Any]]:
+def clause(wanted: Filter) -> tuple[str, list[Any]]:
     """A filter as the condition of a query and its values."""
     tests = {
         "coalesce(time, stored_at) >= ?": wanted.since,

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 from evtool.event import Event, milliseconds
 
+STATES = ("done", "ready", "waiting", "leased", "dead")  # of a delivery
+
 
 def event_time(event: Event) -> int | None:
     """When an event happened, in milliseconds since 1970, if its envelope says so."""

@@ -48,6 +48,7 @@ VARYING = {
     "ms": (re.compile(r"[\d,]+ ms|(?<=\"duration_ms\": )\d+"), "N ms"),
     "time": (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z|\d\d:\d\d:\d\d UTC"), "TIME"),
     "id": (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "ID"),
+    "disk": (re.compile(r"disk \w+|[\d,]+ bytes"), "DISK"),
     "sha256": (re.compile(r"\b[0-9a-f]{64}\b"), "SHA256"),
 }
 
@@ -295,6 +296,7 @@ OUTPUTS = [  # schema, then the command
     ("replay", "replay"),
     ("replay", "replay --deliver --name again"),
     ("replay", "replay --from samples/events"),
+    ("doctor", "doctor"),
     ("explain", "explain order-created"),
     ("explain", "explain order-created --route fulfil-order"),
     ("explain", "explain nowhere.json"),

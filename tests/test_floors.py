@@ -21,7 +21,7 @@ FLOORS = [
     ["schemas", "misses", "shelves"],
     ["index"],
     ["routes", "store", "validation", "anatomy", "witnesses"],
-    ["intake", "records", "report", "options", "changes"],
+    ["intake", "sums", "health", "backup", "letters", "retention", "records", "report", "options", "changes"],
     ["delivery", "trees", "explain", "reports.*"],
     ["replay", "reports", "exits"],
     ["session"],

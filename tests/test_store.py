@@ -13,7 +13,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from evtool.database import journal_mode, wal_is_safe
+from evtool.database import journal, wal_is_safe
 from evtool.errors import StoreError
 from evtool.event import Event, envelope, identify
 from evtool.migrations import VERSION
@@ -167,8 +167,8 @@ def test_the_file_is_private_durable_and_marked(store: Store) -> None:
     assert stat.S_IMODE(store.file.stat().st_mode) == 0o600
     assert stat.S_IMODE(store.file.parent.stat().st_mode) == 0o700
     connection = store.connection
-    assert connection.pragma("journal_mode") == journal_mode(store.file.parent)
-    assert connection.pragma("synchronous") == (2 if journal_mode(store.file.parent) == "wal" else 3)
+    assert connection.pragma("journal_mode") == journal(store.file.parent).mode
+    assert connection.pragma("synchronous") == (2 if journal(store.file.parent).mode == "wal" else 3)
     assert connection.pragma("application_id") == 0x65767431
     assert connection.pragma("user_version") == VERSION
     assert all(

@@ -18,4 +18,5 @@ COMMANDS = {
     "events": Command("Afterwards", "list the stored events, or show one with its history"),
     "replay": Command("Afterwards", "put stored events through the routes again: who fires"),
     "dlq": Command("Afterwards", "list, show and redrive dead letters"),
+    "doctor": Command("The store", "check the store: structure, every event's bytes, sums"),
 }

@@ -1,0 +1,183 @@
+"""Health: what can be wrong with a store, found by reading all of it and changing nothing."""
+
+import hashlib
+import stat
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import apsw
+
+from evtool import __version__
+from evtool.database import disk_type, journal, wal_is_safe
+from evtool.errors import DamageError
+from evtool.event import identify
+from evtool.finding import Finding
+from evtool.migrations import VERSION, expected_shape, shape
+from evtool.project import display
+from evtool.store import EVENT, Store
+from evtool.stored import STATES, Stored, event_time
+
+PAGE = 50  # events read at a time: each may be long
+MOST = 100  # findings of one kind about structure: what is damaged there is damaged all over
+RESTORE = "restore a backup"
+
+# What must not be there: the finding, what is counted, and the query that counts it.
+RULES = (
+    (
+        "EV032",
+        "events in a wrong place of the chain of what caused what",
+        "SELECT count(*) FROM event LEFT JOIN delivery ON delivery.seq = event.cause"
+        " LEFT JOIN event AS parent ON parent.seq = delivery.event"
+        " WHERE (event.root, event.depth) IS NOT (coalesce(parent.root, event.seq), coalesce(parent.depth + 1, 0))",
+    ),
+    (
+        "EV034",
+        "events emitted by a delivery that is not done",
+        "SELECT count(*) FROM event JOIN delivery ON delivery.seq = event.cause WHERE delivery.state <> 'done'",
+    ),
+    (
+        "EV034",
+        "deliveries that count other attempts than their history has",
+        "SELECT count(*) FROM delivery WHERE attempts <>"
+        " (SELECT count(*) FROM attempt WHERE attempt.delivery = delivery.seq)",
+    ),
+)
+
+
+class Facts(NamedTuple):
+    """What a store is, and how it is kept."""
+
+    bytes: int
+    wal_bytes: int  # committed, but not yet in the file itself
+    mode: str  # permissions, as chmod has them
+    disk: str  # the type of its file system; "" where that cannot be told
+    evtool: str
+    tables: int  # the version of the tables
+    sqlite: str
+    wal_reset_fixed: bool
+    journal: str
+    journal_reason: str
+
+
+def facts(store: Store) -> Facts:
+    """What is told of a store whether it is well or not."""
+    file, sqlite = store.file.absolute(), apsw.sqlite_lib_version()
+    major, minor, patch = map(int, sqlite.split("."))
+    wal = file.with_name(f"{file.name}-wal")
+    return Facts(
+        bytes=file.stat().st_size,
+        wal_bytes=wal.stat().st_size if wal.exists() else 0,
+        mode=f"{stat.S_IMODE(file.stat().st_mode):04o}",
+        disk=disk_type(file.resolve()),
+        evtool=__version__,
+        tables=VERSION,
+        sqlite=sqlite,
+        wal_reset_fixed=wal_is_safe((major, minor, patch)),
+        journal=str(store.rows("PRAGMA journal_mode")[0][0]),
+        journal_reason=journal(file.resolve().parent).reason,
+    )
+
+
+def findings(store: Store) -> Iterator[Finding]:
+    """Everything that is wrong with a store. What cannot be read is a finding, and the rest is looked at."""
+    for check in (_surroundings, _tables, _structure, _references, _events, _rules, _sums):
+        try:
+            yield from check(store)
+        except DamageError:
+            told = f"the store is too damaged to check its {check.__name__.strip('_')} to the end"
+            yield _finding(store, "EV030", told, suggestion=RESTORE)
+
+
+def _surroundings(store: Store) -> Iterator[Finding]:
+    now = facts(store)
+    if int(now.mode, 8) & 0o077:
+        hint = f"chmod 600 {display(store.file)}"
+        yield _finding(store, "EV035", f"others may read the store: its mode is {now.mode}", suggestion=hint)
+    wanted = journal(store.file.absolute().parent)
+    if wanted.mode != "wal":
+        yield _finding(store, "EV036", f"{wanted.reason}: a rollback journal is used, which is slower", "warning")
+
+
+def _tables(store: Store) -> Iterator[Finding]:
+    with store.errors():
+        there = shape(store.connection)
+    for table, name in sorted({(str(each[0]), str(each[1])) for each in there ^ expected_shape()}):
+        yield _finding(store, "EV030", f"{name} of table {table} is not as evtool makes it", suggestion=RESTORE)
+
+
+def _structure(store: Store) -> Iterator[Finding]:
+    for (said,) in store.rows(f"PRAGMA integrity_check({MOST})"):
+        for line in said.splitlines() if said != "ok" else ():
+            yield _finding(store, "EV030", line, suggestion=RESTORE)
+
+
+def _references(store: Store) -> Iterator[Finding]:
+    torn: dict[tuple[str, str], int] = {}
+    for table, _, parent, _ in store.rows("PRAGMA foreign_key_check"):
+        torn[table, parent] = torn.get((table, parent), 0) + 1
+    for (table, parent), count in torn.items():
+        yield _finding(store, "EV033", f"rows of {table} that name a row of {parent} which is not there: {count:,}")
+
+
+def _events(store: Store) -> Iterator[Finding]:
+    """Every event's bytes against its hash, and its columns against its bytes."""
+    for start in range(0, store.last(), PAGE):
+        try:
+            for event in _between(store, start, start + PAGE):
+                yield from _event(store, event)
+        except DamageError:
+            for seq in range(start + 1, start + PAGE + 1):
+                yield from _alone(store, seq)
+
+
+def _alone(store: Store, seq: int) -> Iterator[Finding]:
+    """An event by itself, because one near it cannot be read."""
+    try:
+        for event in _between(store, seq - 1, seq):
+            yield from _event(store, event)
+    except DamageError:
+        yield _finding(store, "EV030", f"event number {seq} cannot be read", suggestion=RESTORE)
+
+
+def _between(store: Store, after: int, until: int) -> list[Stored]:
+    query = f"SELECT {EVENT} FROM event WHERE seq > ? AND seq <= ?"
+    return [Stored(*row) for row in store.rows(query, after, until)]
+
+
+def _event(store: Store, event: Stored) -> Iterator[Finding]:
+    about: dict[str, Any] = {"event_id": event.id, "event_type": event.type}
+    digest = hashlib.sha256(event.raw).hexdigest()
+    if digest != event.sha256:
+        told = f"event {event.id}: its bytes have sha256 {digest}, and {event.sha256} was stored"
+        yield _finding(store, "EV031", told, suggestion=RESTORE, **about)
+        return
+    try:
+        read = identify(event.raw)
+    except ValueError as error:
+        yield _finding(store, "EV032", f"event {event.id}: its bytes are no event: {error}", **about)
+        return
+    derived = {"id": read.id, "type": read.type, "source": read.source, "time": event_time(read)}
+    for column, value in derived.items():
+        if getattr(event, column) != value:
+            told = f"event {event.id}: the column {column} is {getattr(event, column)!r}, its bytes say {value!r}"
+            yield _finding(store, "EV032", told, **about)
+
+
+def _rules(store: Store) -> Iterator[Finding]:
+    for code, told, query in RULES:
+        if count := store.rows(query)[0][0]:
+            yield _finding(store, code, f"{told}: {count:,}")
+
+
+def _sums(store: Store) -> Iterator[Finding]:
+    """Whether every delivery is in one of the states, counted by other ways through the file."""
+    with store.transaction("DEFERRED"):
+        total = store.rows("SELECT count(*) FROM delivery")[0][0]
+        each = {s: store.rows("SELECT count(*) FROM delivery WHERE state = ?", s)[0][0] for s in STATES}
+    if total != sum(each.values()):
+        said = " + ".join(f"{count:,} {state}" for state, count in each.items())
+        yield _finding(store, "EV034", f"{total:,} deliveries are not {said}")
+
+
+def _finding(store: Store, code: str, message: str, severity: str = "error", **more: Any) -> Finding:
+    return Finding(code, message, severity, file=display(store.file), **more)

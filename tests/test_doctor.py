@@ -1,0 +1,179 @@
+"""evtool doctor: whatever is wrong with a store is found and named, and looking changes nothing."""
+
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import apsw
+import pytest
+
+from evtool.errors import StoreError
+from evtool.event import envelope, identify
+from evtool.health import findings
+from evtool.store import Store
+from evtool.stored import Attempt, Cause, Planned
+from tests.conftest import Evtool
+
+BODY = b'{"note": "' + b"x" * 300 + b'"}'
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A store with 40 events, one of which was caused by another, deliveries in every state, and no -wal beside it."""
+    with Store(tmp_path / "store.db") as store:
+        for number in range(40):
+            raw = envelope(BODY, type="t", source="s", id=f"id-{number}", time="2026-11-23T10:00:00Z")
+            kept = store.keep(identify(raw), [Planned("r", "h"), Planned("r", "other")], now=0)
+            if number < 4:
+                claimed = store.claim(now=number, owner="me", lease=1000, begun=0, root=kept.seq)
+                assert claimed
+                ended = Attempt(1, 0, 5, "done", None, None)
+                if number == 0:
+                    store.finish(claimed, ended)
+                    effect = envelope(b"{}", type="u", source="h", id="effect", time="2026-11-23T10:00:00Z")
+                    store.keep(identify(effect), [], now=1, cause=Cause(claimed.seq, kept.seq, 1))
+                elif number == 1:
+                    store.bury(claimed, ended._replace(outcome="failed"), condition="NotRetriable")
+                elif number == 2:
+                    store.wait(claimed, reason="away", due=10)
+    return store.file
+
+
+def changed(file: Path, *statements: str) -> None:
+    """Does to a store what evtool would never do."""
+    connection = apsw.Connection(str(file))
+    for statement in statements:
+        connection.execute(statement)
+    connection.close()
+
+
+def codes(file: Path) -> list[str]:
+    """The codes of what is found."""
+    with Store(file, writing=False) as store:
+        return [finding.code for finding in findings(store)]
+
+
+def test_a_well_store_is_told_so_and_left_alone(evtool: Evtool, file: Path) -> None:
+    """Exit code 0, the versions, the journal and the sums; not a byte of the file is changed."""
+    before = file.read_bytes()
+    ran = evtool("doctor", "--store", file, "-o", "json")
+
+    assert (ran.code, ran.err) == (0, "")
+    told, summary = ran.json["store"], ran.json["summary"]
+    assert (told["mode"], told["sqlite"], told["wal_reset_fixed"]) == ("0600", apsw.sqlite_lib_version(), True)
+    assert (told["journal"], told["tables"]) == ("wal", 1)
+    assert summary["events"] == 41
+    assert summary["deliveries"] == 80 == sum(summary[s] for s in ("done", "ready", "waiting", "leased", "dead"))
+    assert (summary["done"], summary["leased"], summary["waiting"], summary["dead"]) == (1, 1, 1, 1)
+    assert "all is well" in evtool("doctor", "--store", file).out
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("statement", "code", "said"),
+    [
+        ("UPDATE event SET raw = CAST(replace(raw, 'xxx', 'xyx') AS BLOB) WHERE id = 'id-7'", "EV031", "id-7"),
+        ("UPDATE event SET sha256 = zeroblob(32) WHERE id = 'id-8'", "EV031", "id-8"),
+        ("UPDATE event SET type = 'other' WHERE id = 'id-9'", "EV032", "the column type is 'other'"),
+        ("UPDATE event SET time = time + 1 WHERE id = 'id-9'", "EV032", "the column time"),
+        ("UPDATE event SET root = 3 WHERE id = 'effect'", "EV032", "what caused what: 1"),
+        ("UPDATE event SET depth = 2 WHERE id = 'id-0'", "EV032", "events in a wrong place"),
+        ("DELETE FROM delivery WHERE seq = 1", "EV033", "rows of attempt that name a row of delivery"),
+        (
+            "DELETE FROM event WHERE id = 'id-30'",
+            "EV033",
+            "rows of delivery that name a row of event which is not there: 2",
+        ),
+        ("UPDATE delivery SET attempts = 5 WHERE seq = 20", "EV034", "deliveries that count other attempts"),
+        ("INSERT INTO attempt (delivery, number, started) VALUES (30, 1, 0)", "EV034", "deliveries that count"),
+        ("UPDATE delivery SET state = 'dead' WHERE seq = 1", "EV034", "events emitted by a delivery that is not done"),
+        (
+            "PRAGMA ignore_check_constraints = ON; UPDATE delivery SET state = 'odd', due = 1 WHERE seq = 30",
+            "EV034",
+            "",
+        ),
+        ("DROP INDEX event_by_root; CREATE INDEX event_by_root ON event (root) WHERE seq > 5", None, ""),
+        ("DROP INDEX event_by_root", "EV030", "event_by_root of table event is not as evtool makes it"),
+        ("ALTER TABLE delivery RENAME COLUMN attempts TO tries", "EV030", "tries of table delivery"),
+    ],
+)
+def test_what_was_changed_by_others_is_found(
+    evtool: Evtool, file: Path, statement: str, code: str | None, said: str
+) -> None:
+    """Each kind of change that evtool would not make has its finding, and exit code 1."""
+    changed(file, "PRAGMA foreign_keys = OFF", *statement.split("; "))
+    ran = evtool("doctor", "--store", file, "-o", "json")
+
+    found = [finding for finding in ran.json["findings"] if finding["code"] == code and said in finding["message"]]
+    assert bool(found) == (code is not None), ran.out
+    assert ran.code == (1 if code else 0)
+
+
+def test_every_bit_that_flips_in_an_event_is_found(file: Path) -> None:
+    """Flips in the bytes of events are found to the last one, and the event is named; elsewhere nothing breaks."""
+    good = file.read_bytes()
+    with Store(file, writing=False) as store:
+        stored = {event.seq: event.raw for event in store.events()}
+    seed = random.Random(20261123)
+    flipped = 0
+    for place in seed.choices(range(100, len(good)), k=400):
+        bad = bytearray(good)
+        bad[place] ^= 1 << seed.randrange(8)
+        file.write_bytes(bad)
+        with suppress(StoreError), Store(file, writing=False) as store:
+            found = list(findings(store))
+            now = {event.seq: event.raw for event in store.events()}
+            changed_events = {seq for seq, raw in now.items() if stored.get(seq) != raw}
+            flipped += bool(changed_events)
+            assert bool(changed_events) <= bool(found), place
+            if now.keys() == stored.keys() and changed_events:
+                assert [f.code for f in found] == ["EV031"] * len(changed_events), place
+    assert flipped > 20
+
+
+def test_events_beside_a_damaged_page_are_still_looked_at(evtool: Evtool, file: Path) -> None:
+    """A page that cannot be read hides only the events on it."""
+    content = bytearray(file.read_bytes())
+    page = content.index(b'"id-20"') // 4096 * 4096
+    content[page : page + 8] = b"\xff" * 8
+    file.write_bytes(content)
+    changed_later = content.index(BODY, content.index(b'"id-39"'))
+    content[changed_later + 50] ^= 1
+    file.write_bytes(content)
+    ran = evtool("doctor", "--store", file, "-o", "json")
+
+    assert ran.code == 1
+    assert any("cannot be read" in f["message"] for f in ran.json["findings"])
+    assert [f["event_id"] for f in ran.json["findings"] if f["code"] == "EV031"] == ["id-39"]
+
+
+def test_a_store_that_others_may_read_is_found(evtool: Evtool, file: Path) -> None:
+    """Permissions are part of being well, and the finding says how to mend them."""
+    file.chmod(0o644)
+    ran = evtool("doctor", "--store", file)
+
+    assert ran.code == 1
+    assert "EV035 others may read the store: its mode is 0644\n    chmod 600 " in ran.out
+
+
+def test_a_store_in_use_can_be_checked(evtool: Evtool, file: Path) -> None:
+    """A writer in the middle of a transaction is not disturbed, and what it has not committed is not seen."""
+    with Store(file) as store, store.transaction():
+        store.keep(identify(envelope(b"{}", type="t", source="s", id="new", time="2026-11-23T10:00:00Z")), [], now=0)
+        ran = evtool("doctor", "--store", file, "-o", "json")
+
+    assert (ran.code, ran.json["summary"]["events"]) == (0, 41)
+    assert codes(file) == []
+
+
+@pytest.mark.parametrize("make", [lambda f: None, lambda f: f.write_bytes(b""), lambda f: f.mkdir()])
+def test_what_is_no_store_cannot_be_checked(evtool: Evtool, tmp_path: Path, make: Callable[[Path], None]) -> None:
+    """Where no store is, none is made: exit code 2 for no file, 4 for one that is not a store."""
+    file = tmp_path / "none.db"
+    make(file)
+    ran = evtool("doctor", "--store", file)
+
+    assert ran.code == (4 if file.exists() else 2), ran.err
+    assert ran.err.count("\n") == 1
+    assert not file.is_file() or file.read_bytes() == b""
