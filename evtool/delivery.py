@@ -102,19 +102,20 @@ def _attempt(claimed: Delivery, road: Road, *, started: int) -> None:
     ended = road.world.now()
     age = (ended - claimed.created) / 1000
 
+    pause: float | GiveUp | None = None
     if isinstance(outcome, Unavailable):
         pause = while_unavailable(policy, age=age)
         if not isinstance(pause, GiveUp):
             road.store.wait(claimed, reason=outcome.reason, due=ended + round(pause * 1000))
             return
-        outcome = Failed(outcome.reason)
+        outcome = Failed(outcome.reason)  # and given up for its age, however many attempts there were
     if isinstance(outcome, Done):
         outcome = _finish(claimed, stored, outcome, road, started=started, ended=ended)
     if isinstance(outcome, Failed):
         attempt = Attempt(
             claimed.attempts, started, ended - started, outcome.outcome, outcome.error, outcome.output or None
         )
-        pause = after_failure(policy, attempts=used, age=age, final=outcome.final, random=road.world.random)
+        pause = pause or after_failure(policy, attempts=used, age=age, final=outcome.final, random=road.world.random)
         if isinstance(pause, GiveUp):
             road.store.bury(claimed, attempt, condition=pause.condition)
         else:

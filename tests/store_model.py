@@ -1,0 +1,705 @@
+"""A model of the store and its delivery in plain Python, and a machine that holds the real ones against it.
+
+Workers run the real `deliver`, each in a thread with a connection of its own, and move only when the machine lets them:
+from one call of a handler to the next. So every order of claims, outcomes, crashes and lost leases can be had. After
+every step the tables, as docs/store.md describes them, must say what the model says.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from queue import SimpleQueue
+from random import Random
+from threading import Thread
+from typing import Any, NamedTuple
+
+import apsw
+import hypothesis
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from evtool.delivery import Handlers, Road, World, deliver
+from evtool.event import Event, envelope, identify
+from evtool.handler import Call, Done, Emitted, Failed, HandlerOptions, Outcome, Unavailable
+from evtool.intake import accept
+from evtool.pattern import Pattern
+from evtool.retry import Retry
+from evtool.routes import HandlerEntry, Route, Routes
+from evtool.store import Store
+from evtool.validation import Rules
+
+START = 1_800_000_000_000  # ms
+DAY = 24 * 3_600_000
+TIMEOUT = 10.0  # seconds, of every handler
+DEEPEST = 10  # how far a chain of events may reach from its root
+WORKERS = 3
+JUMPS = (1, 700, 3_000, 75_000, 3_600_000, DAY + 1, -1, -5_000, -75_000, -7_200_000)
+
+Published = tuple[str, str, int]  # source, type, and the `n` of its detail
+
+
+class Crash(BaseException):
+    """The process is gone, in the middle of whatever it did."""
+
+
+# --- the project -----------------------------------------------------------------------------------------------------
+
+POLICIES = {
+    "all": Retry(max_attempts=3, max_age=60.0, first_delay=1.0, max_delay=1.5),
+    "big": Retry(max_attempts=1, max_age=3600.0),
+    "odd": Retry(),
+}
+TO = {"all": ("a", "b"), "big": ("b",), "odd": ("c",)}
+PATTERNS = {
+    "all": Pattern({"source": ["shop"]}),
+    "big": Pattern({"detail": {"n": [{"numeric": [">", 1]}]}}),
+    "odd": Pattern({"detail-type": ["odd"]}),
+}
+TAKES: dict[str, Callable[[Published], bool]] = {
+    "all": lambda event: event[0] == "shop",
+    "big": lambda event: event[2] > 1,
+    "odd": lambda event: event[1] == "odd",
+}
+CONFIGURATIONS = (("all", "big", "odd"), ("all", "odd"), ("big",), ())  # the names of the routes that there are
+
+events = st.tuples(st.sampled_from(["shop", "else"]), st.sampled_from(["even", "odd"]), st.integers(0, 2))
+unavailable, failed = Unavailable("away"), Failed("broken")
+outcomes = st.one_of(
+    st.sampled_from([failed, failed, unavailable, unavailable, Failed("hopeless", "timeout", final=True), Done()]),
+    st.builds(Done, st.lists(events, min_size=1, max_size=2).map(tuple)),  # made real events when they are answered
+    st.just(Done((Emitted("", {}),))),  # an event that is none
+)
+
+
+class Entry(HandlerEntry):
+    """A handler of routes.yaml that asks the machine what to answer."""
+
+    ask: Callable[[str, Call], Outcome]
+
+    def open(self) -> Any:
+        """The handler."""
+        return Asking(lambda call: self.ask(self.name, call))
+
+
+class Asking:
+    """An open handler."""
+
+    def __init__(self, answer: Callable[[Call], Outcome]):
+        self.answer = answer
+
+    def __call__(self, call: Call) -> Outcome:
+        return self.answer(call)
+
+    def close(self) -> None:
+        """Nothing is kept warm."""
+
+
+def routes_of(names: tuple[str, ...], ask: Callable[[str, Call], Outcome]) -> Routes:
+    """A configuration, with handlers that ask."""
+    routes = [Route(name, PATTERNS[name], TO[name], POLICIES[name]) for name in names]
+    entries = {}
+    for handler in sorted({handler for name in names for handler in TO[name]}):
+        entries[handler] = Entry(handler, "python", HandlerOptions(timeout=TIMEOUT, emits=[]), Path())
+        entries[handler].ask = ask
+    return Routes(routes, entries)
+
+
+def real(outcome: Outcome, call: int) -> Outcome:
+    """An outcome whose emitted events say which call told them."""
+    if not isinstance(outcome, Done):
+        return outcome
+    emitted = [e if isinstance(e, Emitted) else Emitted(e[1], {"n": e[2], "call": call}, e[0]) for e in outcome.emitted]
+    return Done(tuple(emitted))
+
+
+def opened(file: Path) -> Store:
+    """The store, not waiting for the disk: what is on it after a power cut is the matter of another proof."""
+    store = Store(file)
+    store.rows("PRAGMA synchronous = OFF")
+    return store
+
+
+# --- workers ---------------------------------------------------------------------------------------------------------
+
+
+class Report(NamedTuple):
+    """What a worker did: `call` of a handler, `settled` a delivery, or the `end` of its run, by an error perhaps."""
+
+    kind: str
+    handler: str = ""
+    call: Call | None = None
+    seq: int = 0
+    error: BaseException | None = None
+
+
+class Worker:
+    """A process of evtool that runs until its handler is called, or nothing is due."""
+
+    def __init__(self, file: Path, clock: Callable[[], int]):
+        self._file, self._clock = file, clock
+        self._orders: SimpleQueue[Any] = SimpleQueue()
+        self._reports: SimpleQueue[Report] = SimpleQueue()
+        self._store: Store | None = None
+        self._fuse = -1
+        self._routes = [routes_of(names, self._ask) for names in CONFIGURATIONS]
+        Thread(target=self._live, daemon=True).start()
+
+    def run(self, configuration: int, owner: str, root: int | None, seed: int) -> Iterator[Report]:
+        """Delivers, up to the first call."""
+        self._fuse = -1
+        self._orders.put((configuration, owner, root, seed))
+        return self._told()
+
+    def answer(self, outcome: Outcome | BaseException, *, fuse: int = -1) -> Iterator[Report]:
+        """Goes on with the answer of the handler, up to the next call or so many looks at the clock."""
+        self._fuse = fuse
+        self._orders.put(outcome)
+        return self._told()
+
+    def close(self) -> None:
+        """Ends the thread."""
+        self._orders.put(None)
+
+    def _told(self) -> Iterator[Report]:
+        while True:
+            report = self._reports.get()
+            yield report
+            if report.kind != "settled":
+                return
+
+    def _ask(self, handler: str, call: Call) -> Outcome:
+        self._reports.put(Report("call", handler, call))
+        answer: Outcome | BaseException = self._orders.get()
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    def _now(self) -> int:
+        if self._fuse == 0:
+            raise Crash  # and again, whenever what is already dead looks at the clock
+        self._fuse -= 1
+        return self._clock()
+
+    def _live(self) -> None:
+        while order := self._orders.get():
+            error: BaseException | None = None
+            try:
+                self._deliver(*order)
+            except BaseException as raised:  # noqa: BLE001  (the machine judges it)
+                error = raised
+                if self._store and not isinstance(raised, KeyboardInterrupt):
+                    self._store.close()
+                    self._store = None
+            self._reports.put(Report("end", error=error))
+        if self._store:
+            self._store.close()
+
+    def _deliver(self, configuration: int, owner: str, root: int | None, seed: int) -> None:
+        self._store = self._store or opened(self._file)
+        routes = self._routes[configuration]
+        with Handlers(routes) as handlers:
+            road = Road(self._store, routes, handlers, World(self._now, Random(seed), owner, Rules(None)))
+            for delivery in deliver(road, root=root):
+                self._reports.put(Report("settled", seq=delivery.seq))
+
+
+# --- the model -------------------------------------------------------------------------------------------------------
+
+
+class Kept(NamedTuple):
+    """An event that must be in the store."""
+
+    seq: int
+    raw: bytes
+    root: int
+    depth: int
+    cause: int | None
+    event: Published
+
+    def row(self) -> tuple[Any, ...]:
+        """What its row says after its key."""
+        return self.raw, self.depth, self.cause
+
+
+class Sent:
+    """A delivery as it must be in the store."""
+
+    def __init__(self, kept: Kept, route: str, handler: str, now: int):
+        self.kept, self.route, self.handler = kept, route, handler
+        loop = kept.depth > DEEPEST
+        self.state, self.condition = ("dead", "Loop") if loop else ("ready", None)
+        self.due = None if loop else now
+        self.created = now
+        self.attempts = self.forgiven = 0
+        self.holder = ""  # whose lease it is, by run and attempt
+        self.history: dict[int, str | None] = {}  # the outcome of every attempt
+
+    def row(self) -> tuple[Any, ...]:
+        """What its row says."""
+        fixed = (self.kept.seq, self.route, self.handler, self.created)
+        return *fixed, self.state, self.attempts, self.forgiven, self.due, self.condition
+
+    def settle(self, state: str, outcome: str, due: int | None = None, condition: str | None = None) -> None:
+        """An attempt came to its end."""
+        self.state, self.due, self.condition, self.holder = state, due, condition, ""
+        self.history[self.attempts] = outcome
+
+
+class Turn:
+    """A run of a worker: what it may take, and the call that it waits for."""
+
+    def __init__(self, worker: Worker, names: tuple[str, ...], owner: str, root: int | None, begun: int):
+        self.worker, self.names, self.owner, self.root, self.begun = worker, names, owner, root, begun
+        self.called: Sent | None = None
+        self.token = ""  # of the lease that the call has
+
+    def policy(self, sent: Sent) -> Retry:
+        """The retry policy that counts: that of the routes which the run has."""
+        return POLICIES[sent.route] if sent.route in self.names else Retry()
+
+
+def same(real: Mapping[int, Any], wanted: Mapping[int, Any]) -> None:
+    """Whether a table says what the model says; else the rows that differ."""
+    different = {seq for seq in {*real, *wanted} if real.get(seq) != wanted.get(seq)}
+    assert not different, "".join(f"\n{seq}: is {real.get(seq)}, not {wanted.get(seq)}" for seq in sorted(different))
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """Everything that can happen to a store, in any order."""
+
+    file: Path  # set by `machine_on`
+    workers: list[Worker]
+    time: list[int]
+    whole: list[bool]  # whether the example before this one came to its end
+    publisher: Store
+    eye: apsw.Connection
+    steps = 0
+
+    # --- the beginning and the end ---
+
+    @initialize()
+    def empty(self) -> None:
+        """A store without events."""
+        if not self.whole.pop():  # an example that failed left its workers anywhere
+            self.workers[:] = [Worker(self.file, self.now) for _ in range(WORKERS)]
+        self.whole.append(False)
+        with self.publisher.transaction():
+            self.publisher.rows("PRAGMA defer_foreign_keys = 1")
+            for table in ("attempt", "delivery", "event"):
+                self.publisher.rows(f"DELETE FROM {table}")
+        self.time[0] = START
+        self.configuration = 0
+        self.kept: dict[tuple[str, str], Kept] = {}
+        self.sent: dict[int, Sent] = {}
+        self.turns: dict[int, Turn] = {}
+        self.calls = 0
+        self.last: Outcome | None = None
+
+    def teardown(self) -> None:
+        """Whatever has happened: when all is well again, one run brings every delivery to its end."""
+        if sys.exc_info()[0]:
+            return
+        for number in list(self.turns):
+            self.move(number, self.turns[number].worker.answer(Crash(), fuse=0))
+        self.configuration = 0
+        self.time[0] = max([self.time[0], *(sent.due for sent in self.sent.values() if sent.due)]) + 1
+        self.run_through(0, Done(), limit=10_000)
+        self.agrees()
+        assert {sent.state for sent in self.sent.values()} <= {"done", "dead"}
+        self.whole[0] = True
+
+    # --- what can happen ---
+
+    @rule(event=events, twin=st.booleans())
+    def publish(self, event: Published, twin: bool) -> None:
+        """A new event; a twin has the id of another one from another source."""
+        taken = {name for source, name in self.kept if source == event[0]}
+        others = sorted(name for source, name in self.kept if source in ("shop", "else") and name not in taken)
+        made = self.made(others[0] if twin and others else f"e{len(self.kept)}", event)
+        kept = accept(made, store=self.publisher, routes=self.routes(), now=self.now)
+        assert kept.status == "stored"
+        self.keep(made.raw, self.names(), now=self.now())
+
+    @precondition(lambda self: self.kept)
+    @rule(which=st.integers(0, 99), changed=st.booleans())
+    def publish_again(self, which: int, changed: bool) -> None:
+        """An event that is there: the same bytes are a duplicate, others a conflict, and neither changes anything."""
+        (source, name), there = sorted(self.kept.items())[which % len(self.kept)]
+        made = self.made(name, (source, "changed", 0)) if changed else identify(there.raw)
+        kept = accept(made, store=self.publisher, routes=self.routes(), now=self.now)
+        assert (kept.seq, kept.status) == (there.seq, "conflict" if changed else "duplicate")
+
+    @precondition(lambda self: len(self.turns) < WORKERS)
+    @rule(number=st.integers(0, WORKERS - 1), chain=st.none() | st.integers(0, 99))
+    def begin(self, number: int, chain: int | None) -> None:
+        """A worker begins a run, limited to one chain of events perhaps."""
+        while number in self.turns:
+            number = (number + 1) % WORKERS
+        roots = sorted({kept.root for kept in self.kept.values()})
+        root = None if chain is None or not roots else roots[chain % len(roots)]
+        self.start(number, root)
+
+    @precondition(lambda self: self.turns)
+    @rule(which=st.integers(0, WORKERS - 1), outcome=outcomes)
+    def answer(self, which: int, outcome: Outcome) -> None:
+        """A handler comes to its end, long after its lease was lost perhaps."""
+        number = self.busy(which)
+        self.move(number, self.turns[number].worker.answer(self.real(outcome)), real_outcome=self.last)
+
+    @precondition(lambda self: self.turns)
+    @rule(which=st.integers(0, WORKERS - 1), outcome=outcomes, fuse=st.integers(0, 4))
+    def crash(self, which: int, outcome: Outcome, fuse: int) -> None:
+        """A worker dies: in its handler, or between two looks at the clock: inside of a transaction, too."""
+        number = self.busy(which)
+        answer = Crash() if fuse == 0 else self.real(outcome)
+        self.move(number, self.turns[number].worker.answer(answer, fuse=fuse), real_outcome=self.last)
+
+    @precondition(lambda self: self.turns)
+    @rule(which=st.integers(0, WORKERS - 1))
+    def interrupt(self, which: int) -> None:
+        """Ctrl-C while a handler runs."""
+        number = self.busy(which)
+        self.move(number, self.turns[number].worker.answer(KeyboardInterrupt()))
+
+    @precondition(lambda self: len(self.turns) < WORKERS)
+    @rule(outcome=outcomes)
+    def deliver(self, outcome: Outcome) -> None:
+        """A run in which every handler does the same."""
+        number = next(number for number in range(WORKERS) if number not in self.turns)
+        self.run_through(number, outcome, limit=14)
+
+    @rule(jump=st.sampled_from(JUMPS))
+    def tick(self, jump: int) -> None:
+        """Time goes on, or the clock is set."""
+        self.time[0] += jump
+
+    @precondition(lambda self: any(sent.due for sent in self.sent.values()))
+    @rule(which=st.integers(0, 9), old=st.booleans(), off=st.integers(-1, 1))
+    def reach(self, which: int, old: bool, off: int) -> None:
+        """The very moment at which something is due, a lease ends, or a delivery is too old."""
+        unsettled = [sent for _, sent in sorted(self.sent.items()) if sent.due is not None]
+        sent = unsettled[which % len(unsettled)]
+        assert sent.due is not None
+        old_at = sent.created + round(POLICIES[sent.route].max_age * 1000)
+        self.time[0] = max(self.now(), (old_at if old else sent.due) + off)
+
+    @precondition(lambda self: 0 < len(self.turns) < WORKERS)
+    @rule(which=st.integers(0, WORKERS - 1), outcome=st.none() | outcomes)
+    def overtake(self, which: int, outcome: Outcome | None) -> None:
+        """A lease ends while the handler runs, and another worker begins; the first one tells its end too late."""
+        number = self.busy(which)
+        called = self.turns[number].called
+        assert called
+        self.time[0] = max(self.now(), called.due or 0)
+        other = next(number for number in range(WORKERS) if number not in self.turns)
+        self.start(other, None)
+        while other in self.turns and self.turns[other].called is not called:  # what was due before it
+            self.move(other, self.turns[other].worker.answer(unavailable), real_outcome=unavailable)
+        if outcome:
+            self.move(number, self.turns[number].worker.answer(self.real(outcome)), real_outcome=self.last)
+
+    @precondition(lambda self: 0 < len(self.turns) < WORKERS)
+    @rule()
+    def turn_back(self) -> None:
+        """The clock is set back by days while a handler runs, and another worker begins."""
+        self.time[0] -= 3 * DAY
+        self.start(next(number for number in range(WORKERS) if number not in self.turns), None)
+
+    @precondition(lambda self: self.sent)
+    @rule(which=st.integers(0, 99))
+    def redrive(self, which: int) -> None:
+        """A dead letter is made ready again; what is not dead is left alone."""
+        seq = sorted(self.sent, key=lambda seq: (self.sent[seq].state != "dead", seq))[which % len(self.sent)]
+        sent = self.sent[seq]
+        revived = self.publisher.revive(self.publisher.delivery(seq), now=self.now())
+        assert revived == (sent.state == "dead")
+        if revived:
+            sent.state, sent.condition, sent.due, sent.created = "ready", None, self.now(), self.now()
+            sent.forgiven = sent.attempts
+
+    @rule(failed=st.booleans())
+    def hurry(self, failed: bool) -> None:
+        """What waits is made due, and with `failed` what is to be tried again."""
+        self.publisher.hurry(now=self.now(), failed=failed)
+        for sent in self.sent.values():
+            if sent.state in (("waiting", "ready") if failed else ("waiting",)) and sent.due is not None:
+                sent.due = min(sent.due, self.now())
+
+    @rule(configuration=st.integers(0, len(CONFIGURATIONS) - 1))
+    def configure(self, configuration: int) -> None:
+        """Routes and their handlers are put in and taken out; runs that have begun keep theirs."""
+        self.configuration = configuration
+
+    # --- what must be true after every step ---
+
+    @invariant()
+    def agrees(self) -> None:
+        """The tables say what the model says: nothing is lost, nothing is there twice, and all sums add up."""
+        StoreMachine.steps += 1
+        stored = {row[0]: row for row in self.eye.execute("SELECT seq, source, id, raw, depth, cause FROM event")}
+        same(stored, {kept.seq: (kept.seq, *key, *kept.row()) for key, kept in self.kept.items()})
+        rows = self.eye.execute(
+            "SELECT seq, event, route, handler, created, state, attempts, forgiven, due, condition FROM delivery"
+        )
+        same({row[0]: row[1:] for row in rows}, {seq: sent.row() for seq, sent in self.sent.items()})
+        history: dict[int, dict[int, str | None]] = {seq: {} for seq in self.sent}
+        for delivery, number, outcome in self.eye.execute("SELECT delivery, number, outcome FROM attempt"):
+            history[delivery][number] = outcome
+        same(history, {seq: sent.history for seq, sent in self.sent.items()})
+        for sent in self.sent.values():
+            assert (sent.state == "dead") == (sent.condition is not None)
+            assert len(sent.history) == sent.attempts
+            assert list(sent.history.values()).count("done") == (sent.state == "done")
+
+    # --- how the model moves ---
+
+    def now(self) -> int:
+        """The time."""
+        return self.time[0]
+
+    def names(self) -> tuple[str, ...]:
+        """The routes that there are now."""
+        return CONFIGURATIONS[self.configuration]
+
+    def routes(self) -> Routes:
+        """The same for real, as the publisher has them; it calls no handler."""
+        return self.workers[0]._routes[self.configuration]
+
+    def made(self, name: str, event: Published) -> Event:
+        """A real event."""
+        source, kind, n = event
+        detail = json.dumps({"n": n}).encode()
+        return identify(envelope(detail, type=kind, source=source, id=name, time="2026-11-23T10:00:00Z"))
+
+    def keep(self, raw: bytes, names: tuple[str, ...], *, now: int, by: Sent | None = None) -> None:
+        """An event is in the store now, with its deliveries."""
+        document = json.loads(raw)
+        key = (document["source"], document["id"])
+        event = (document["source"], document["detail-type"], document["detail"]["n"])
+        [(seq,)] = self.eye.execute("SELECT seq FROM event WHERE source = ? AND id = ?", key).fetchall()
+        cause = next((seq for seq, sent in self.sent.items() if sent is by), None)
+        root, depth = (by.kept.root, by.kept.depth + 1) if by else (seq, 0)
+        assert key not in self.kept
+        kept = self.kept[key] = Kept(seq, raw, root, depth, cause, event)
+        for route in [name for name in names if TAKES[name](event)]:
+            for handler in TO[route]:
+                wanted = (seq, route, handler)
+                found = "SELECT seq FROM delivery WHERE (event, route, handler) = (?, ?, ?) AND replay = ''"
+                [(number,)] = self.eye.execute(found, wanted).fetchall()
+                self.sent[number] = Sent(kept, route, handler, now)
+
+    def real(self, outcome: Outcome) -> Outcome:
+        """An outcome whose emitted events say which call told them."""
+        self.calls += 1
+        self.last = real(outcome, self.calls)
+        return self.last
+
+    def busy(self, which: int) -> int:
+        """A worker whose handler runs."""
+        return sorted(self.turns)[which % len(self.turns)]
+
+    def start(self, number: int, root: int | None) -> None:
+        """A run begins: leases that are longer than any can be are ended first."""
+        now = self.now()
+        for sent in self.sent.values():
+            if sent.state == "leased" and sent.due is not None and sent.due > now + DAY:
+                sent.due = now
+        self.calls += 1
+        worker, owner = self.workers[number], f"run {self.calls}"
+        self.turns[number] = Turn(worker, self.names(), owner, root, now)
+        self.move(number, worker.run(self.configuration, owner, root, self.calls))
+
+    def run_through(self, number: int, outcome: Outcome, *, limit: int) -> None:
+        """A run whose handlers all do the same, up to so many calls."""
+        self.start(number, None)
+        while number in self.turns and (limit := limit - 1):
+            self.move(number, self.turns[number].worker.answer(self.real(outcome)), real_outcome=self.last)
+
+    def move(self, number: int, reports: Iterator[Report], *, real_outcome: Outcome | None = None) -> None:
+        """A worker went on: what it did must be allowed, and is taken over into the model."""
+        turn = self.turns[number]
+        for report in reports:
+            if report.kind == "end":
+                del self.turns[number]
+                self.ended(turn, report.error, real_outcome)
+            elif report.kind == "call":
+                assert report.call
+                self.claimed(turn, report.handler, report.call)
+            elif turn.called and self.sent[report.seq] is turn.called:
+                assert real_outcome
+                self.settled(turn, turn.called, real_outcome)
+                turn.called = None
+            else:
+                self.given_up(turn, self.sent[report.seq])
+
+    def take(self, turn: Turn, sent: Sent) -> None:
+        """A delivery was claimed: it must have been due, and the attempt counts."""
+        assert self.is_due(turn, sent), "nobody may take this now"
+        sent.attempts += 1
+        sent.history[sent.attempts] = None
+        sent.state, sent.holder = "leased", f"{turn.owner}, attempt {sent.attempts}"
+        turn.token = sent.holder
+
+    def is_due(self, turn: Turn, sent: Sent) -> bool:
+        """Whether a run may, and must, take a delivery."""
+        if sent.due is None or sent.due > self.now() or turn.root not in (None, sent.kept.root):
+            return False
+        return sent.state != "waiting" or sent.due <= turn.begun
+
+    def claimed(self, turn: Turn, handler: str, call: Call) -> None:
+        """A handler is called."""
+        document = json.loads(call.raw)
+        kept = self.kept[document["source"], document["id"]]
+        assert call.raw == kept.raw
+        key = (kept.seq, call.route, handler)
+        [(seq, sent)] = [(seq, s) for seq, s in self.sent.items() if (s.kept.seq, s.route, s.handler) == key]
+        self.take(turn, sent)
+        assert call.attempt == sent.attempts
+        assert sent.attempts - sent.forgiven <= turn.policy(sent).max_attempts
+        sent.due = self.due(seq)
+        assert sent.due is not None
+        assert sent.due - self.now() > TIMEOUT * 1000, "the lease ends before the handler must"
+        turn.called = sent
+
+    def given_up(self, turn: Turn, sent: Sent) -> None:
+        """Settled without a call: the handler is not there, or all attempts ended in crashes."""
+        self.take(turn, sent)
+        if sent.attempts - sent.forgiven > turn.policy(sent).max_attempts:
+            sent.settle("dead", "crashed", condition="NotRetriable")
+        else:
+            assert all(sent.handler not in TO[name] for name in turn.names)
+            self.settled(turn, sent, Unavailable("not in routes.yaml"))
+
+    def settled(self, turn: Turn, sent: Sent, outcome: Outcome) -> None:
+        """A handler came to its end, and its outcome counts if the lease was not lost."""
+        if sent.holder != turn.token:
+            return
+        if isinstance(outcome, Unavailable):
+            self.unavailable(turn, sent)
+        elif isinstance(outcome, Failed):
+            self.failed(turn, sent, outcome.outcome, final=outcome.final)
+        elif any(not emitted.type for emitted in outcome.emitted):
+            self.failed(turn, sent, "bad-result", final=True)
+        else:
+            sent.settle("done", "done")
+            self.emitted(turn, sent, outcome)
+
+    def failed(self, turn: Turn, sent: Sent, outcome: str, *, final: bool) -> None:
+        """A failure is tried again within the policy's window, or given up for the reason that holds."""
+        policy, now = turn.policy(sent), self.now()
+        used, age = sent.attempts - sent.forgiven, (now - sent.created) / 1000
+        longest = min(policy.max_delay, policy.first_delay * 2 ** (used - 1))
+        seq = next(seq for seq, other in self.sent.items() if other is sent)
+        due = self.due(seq)
+        if final:
+            sent.settle("dead", outcome, condition="NotRetriable")
+        elif used >= policy.max_attempts:
+            sent.settle("dead", outcome, condition="MaximumRetryAttempts")
+        elif due is None:
+            assert age + longest > policy.max_age, "given up too early"
+            sent.settle("dead", outcome, condition="MaximumEventAgeInSeconds")
+        else:
+            assert longest / 2 * 1000 - 1 <= due - now <= longest * 1000 + 1
+            assert due - sent.created <= policy.max_age * 1000 + 1, "to be tried again when it is too old"
+            sent.settle("ready", outcome, due=due)
+
+    def unavailable(self, turn: Turn, sent: Sent) -> None:
+        """A handler that is not there costs no attempt, until the delivery is too old."""
+        policy, now = turn.policy(sent), self.now()
+        age = (now - sent.created) / 1000
+        if age >= policy.max_age:
+            sent.settle("dead", "failed", condition="MaximumEventAgeInSeconds")
+            return
+        pause = max(0.001, min(max(age, policy.first_delay), policy.max_delay))
+        del sent.history[sent.attempts]
+        sent.attempts -= 1
+        sent.state, sent.due, sent.holder = "waiting", now + round(pause * 1000), ""
+
+    def emitted(self, turn: Turn, sent: Sent, outcome: Done) -> None:
+        """What a handler emitted is in the store with its deliveries, from the attempt that counts and no other."""
+        seq = next(seq for seq, other in self.sent.items() if other is sent)
+        found = self.eye.execute("SELECT raw FROM event WHERE cause = ? ORDER BY seq", (seq,)).fetchall()
+        told = [(document["detail-type"], document["detail"]) for document in (json.loads(raw) for (raw,) in found)]
+        assert told == [(emitted.type, emitted.detail) for emitted in outcome.emitted]
+        for (raw,) in found:
+            self.keep(raw, turn.names, now=self.now(), by=sent)
+
+    def ended(self, turn: Turn, error: BaseException | None, outcome: Outcome | None) -> None:
+        """A run is over: nothing that it could take is left, unless it was ended."""
+        if error is None:
+            assert turn.called is None
+            left = [sent.row() for sent in self.sent.values() if self.is_due(turn, sent)]
+            assert not left, "due, and not attempted"
+        elif isinstance(error, KeyboardInterrupt):
+            assert turn.called
+            if turn.called.holder == turn.token:
+                turn.called.settle("ready", "interrupted", due=self.now())
+        elif not isinstance(error, Crash):
+            raise error
+        else:
+            if turn.called and outcome and turn.called.holder == turn.token and not self.is_leased(turn.called):
+                self.settled(turn, turn.called, outcome)  # it died after the commit
+            self.claimed_in_vain(turn)
+
+    def claimed_in_vain(self, turn: Turn) -> None:
+        """What a run had claimed when it died, before it could call the handler."""
+        query = "SELECT seq, attempts, due FROM delivery WHERE owner = ?"
+        for seq, attempts, due in self.eye.execute(query, (turn.owner,)).fetchall():
+            if attempts > self.sent[seq].attempts:
+                self.take(turn, self.sent[seq])
+                self.sent[seq].due = due
+
+    def due(self, seq: int) -> int | None:
+        """When a delivery is due, in the store."""
+        [(due,)] = self.eye.execute("SELECT due FROM delivery WHERE seq = ?", (seq,)).fetchall()
+        return int(due) if due is not None else None
+
+    def is_leased(self, sent: Sent) -> bool:
+        """Whether a delivery is leased, in the store."""
+        seq = next(seq for seq, other in self.sent.items() if other is sent)
+        return bool(self.eye.execute("SELECT 1 FROM delivery WHERE seq = ? AND state = 'leased'", (seq,)).fetchall())
+
+
+@contextmanager
+def machine_on(folder: Path) -> Iterator[type[StoreMachine]]:
+    """The machine, with a store in a folder that all its examples use one after the other."""
+    time = [START]
+    file = folder / "machine.db"
+    with opened(file) as publisher:
+        workers = [Worker(file, lambda: time[0]) for _ in range(WORKERS)]
+        eye = apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READONLY)
+        try:
+            yield type(
+                "Machine",
+                (StoreMachine,),
+                {"file": file, "workers": workers, "time": time, "whole": [True], "publisher": publisher, "eye": eye},
+            )
+        finally:
+            for worker in workers:
+                worker.close()
+            eye.close()
+
+
+def tried(machine: type[StoreMachine], *, examples: int, seed: int, steps: int = 25, shrink: bool = True) -> None:
+    """Runs a machine; raises AssertionError with the shortest way there when the store does not as the model does."""
+    run_state_machine_as_test(
+        hypothesis.seed(seed)(machine),
+        settings=hypothesis.settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            database=None,
+            report_multiple_bugs=False,
+            phases=[hypothesis.Phase.generate, *([hypothesis.Phase.shrink] if shrink else [])],
+            suppress_health_check=list(hypothesis.HealthCheck),
+        ),
+    )

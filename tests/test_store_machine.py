@@ -1,0 +1,46 @@
+"""The store and its delivery in every order of events, outcomes, crashes, lost leases and clocks that chance finds."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evtool import delivery, intake
+from evtool.retry import GiveUp
+from tests.store_model import machine_on, tried
+
+
+@pytest.mark.parametrize("seed", [1])
+def test_whatever_happens_nothing_is_lost_or_done_twice(tmp_path: Path, seed: int) -> None:
+    """After every step the store says what the model says, and in the end every delivery is done or dead."""
+    with machine_on(tmp_path) as machine:
+        tried(machine, examples=2000, seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "broken"),
+    [
+        (delivery, "accept", lambda *_, **__: None),
+        (delivery, "after_failure", lambda *_, **__: 1.0),
+        (delivery, "while_unavailable", lambda *_, **__: GiveUp("NotRetriable")),
+        (delivery, "LEASE_MARGIN", -5.0),
+        (delivery, "LONGEST_LEASE", 10**15),
+        (intake, "MAX_DEPTH", 1),
+    ],
+    ids=[
+        "what is emitted is lost",
+        "a failure is tried again for ever",
+        "what waits is given up",
+        "a lease ends before its handler must",
+        "a lease of the future holds a delivery",
+        "a chain is cut off early",
+    ],
+)
+def test_what_is_broken_on_purpose_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Any, name: str, broken: Callable[..., Any] | float
+) -> None:
+    """The machine would notice: each broken promise is found in a part of the examples."""
+    monkeypatch.setattr(place, name, broken)
+    with machine_on(tmp_path) as machine, pytest.raises(AssertionError):
+        tried(machine, examples=500, seed=1, shrink=False)
