@@ -157,7 +157,8 @@ def _prepare(connection: apsw.Connection, file: Path, version: int) -> None:
 
     FULL: a commit is on the disk when it returns. Statements that write run inside BEGIN IMMEDIATE only.
     """
-    connection.pragma("auto_vacuum", "INCREMENTAL")  # takes effect in an empty file only; gives back what is pruned
+    if version == 0:
+        connection.pragma("auto_vacuum", "INCREMENTAL")  # before anything is written: pruning can give back the space
     wanted = journal(file.parent).mode
     if connection.pragma("journal_mode") != wanted:
         connection.pragma("journal_mode", wanted)

@@ -113,7 +113,13 @@ def _attempt(claimed: Delivery, road: Road, *, started: int) -> None:
         outcome = _finish(claimed, stored, outcome, road, started=started, ended=ended)
     if isinstance(outcome, Failed):
         attempt = Attempt(
-            claimed.attempts, started, ended - started, outcome.outcome, outcome.error, outcome.output or None
+            claimed.attempts,
+            started,
+            ended - started,
+            outcome.outcome,
+            outcome.error,
+            outcome.output or None,
+            outcome.code,
         )
         pause = pause or after_failure(policy, attempts=used, age=age, final=outcome.final, random=road.world.random)
         if isinstance(pause, GiveUp):

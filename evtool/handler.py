@@ -44,6 +44,7 @@ class Failed(NamedTuple):
     outcome: Literal["failed", "timeout", "crashed", "bad-result"] = "failed"
     output: str = ""
     final: bool = False
+    code: str | None = None  # how the handler put it: an exit code, a signal, the class of an exception
 
 
 class Unavailable(NamedTuple):

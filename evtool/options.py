@@ -37,6 +37,7 @@ Since = Annotated[
     str | None, Option("--since", "from this time on: 2026-11-23T10:00Z, 2026-11-23, or 2h ago as 2h", "TIME")
 ]
 Until = Annotated[str | None, Option("--until", "before this time", "TIME")]
+OlderThan = Annotated[str | None, Option("--older-than", "only what is older: 30d, 12h", "TIME")]
 NoValidate = Annotated[bool, Option("--no-validate", "let events in without holding them against schemas")]
 NoSchema = Annotated[
     Literal["error", "warn", "ignore"],

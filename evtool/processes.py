@@ -258,6 +258,11 @@ def out_of_memory(output: str, options: ProcessOptions) -> str:
     return f" (its memory is limited to {shown(options.memory)})" if OUT_OF_MEMORY.search(output) else ""
 
 
+def exit_code(code: int) -> str | None:
+    """An exit code as text, `3`, or the signal that ended the process, `SIGSEGV`; None if nobody knows."""
+    return None if code == LOST else ending(code).split()[-1]
+
+
 def ending(code: int) -> str:
     """How a process ended, by its exit code: `exit 3` or `killed by SIGSEGV`."""
     if code == LOST:

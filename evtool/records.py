@@ -33,6 +33,7 @@ def history(store: Store, delivery: Delivery) -> list[dict[str, Any]]:
             "started": rfc3339(attempt.started),
             "duration_ms": attempt.duration_ms,
             "outcome": attempt.outcome,
+            "code": attempt.code,
             "error": attempt.error,
             "output": attempt.output,
         }

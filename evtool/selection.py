@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from evtool.duration import moment
+from evtool.duration import moment, seconds
 from evtool.errors import UsageError
 from evtool.pattern import Pattern, PatternError
 from evtool.session import now_ms
@@ -33,6 +33,14 @@ def selected(
         )
     except (ValueError, OverflowError) as error:
         raise UsageError(str(error)) from None
+
+
+def before(older_than: str | None) -> int | None:
+    """The moment of --older-than, in milliseconds since 1970. Raises UsageError."""
+    try:
+        return None if older_than is None else now_ms() - round(seconds(older_than) * 1000)
+    except ValueError as error:
+        raise UsageError(f"--older-than: {error}") from None
 
 
 def check_ids(store: Store, ids: Sequence[str]) -> None:

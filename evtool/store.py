@@ -145,21 +145,13 @@ class Store(Database):
 
     def attempts(self, delivery: int) -> list[Attempt]:
         """The history of a delivery."""
-        query = "SELECT number, started, duration_ms, outcome, error, output FROM attempt WHERE delivery = ? ORDER BY 1"
+        columns = "number, started, duration_ms, outcome, error, output, code"
+        query = f"SELECT {columns} FROM attempt WHERE delivery = ? ORDER BY number"
         return [Attempt(*row) for row in self.rows(query, delivery)]
 
     def states(self, event: int) -> dict[str, int]:
         """How many deliveries of an event are in which state."""
         return dict(self.rows("SELECT state, count(*) FROM delivery WHERE event = ? GROUP BY state ORDER BY 1", event))
-
-    def dead(self, *, ids: Sequence[str] = (), route: str | None = None, handler: str | None = None) -> list[Delivery]:
-        """The dead letters, oldest first."""
-        query = (
-            f"SELECT {DELIVERY} FROM delivery WHERE state = 'dead' AND (?1 IS NULL OR route = ?1)"
-            " AND (?2 IS NULL OR handler = ?2) ORDER BY seq"
-        )
-        found = [Delivery(*row) for row in self.rows(query, route, handler)]
-        return [letter for letter in found if not ids or self.event(letter.event).id in ids]
 
     def claim(
         self, *, now: int, owner: str, lease: int, begun: int, root: int | None = None, replay: str | None = None
@@ -219,19 +211,6 @@ class Store(Database):
             self.rows("DELETE FROM attempt WHERE delivery = ? AND number = ?", claimed.seq, claimed.attempts)
             return True
 
-    def revive(self, letter: Delivery, *, now: int) -> bool:
-        """A dead letter becomes ready again, with its age and attempts counted anew. False when it is not dead."""
-        with self.transaction():
-            return bool(
-                self.rows(
-                    "UPDATE delivery SET state = 'ready', due = ?, created = ?, forgiven = attempts, error = NULL,"
-                    " condition = NULL WHERE seq = ? AND state = 'dead' RETURNING seq",
-                    now,
-                    now,
-                    letter.seq,
-                )
-            )
-
     def _settle(
         self,
         claimed: Delivery,
@@ -246,12 +225,13 @@ class Store(Database):
             if not self._fenced(claimed, state, due, error, condition, attempt.duration_ms, claimed.attempts):
                 return False
             self.rows(
-                "UPDATE attempt SET duration_ms = ?, outcome = ?, error = ?, output = ?"
+                "UPDATE attempt SET duration_ms = ?, outcome = ?, error = ?, output = ?, code = ?"
                 " WHERE delivery = ? AND number = ?",
                 attempt.duration_ms,
                 attempt.outcome,
                 attempt.error,
                 attempt.output,
+                attempt.code,
                 claimed.seq,
                 claimed.attempts,
             )

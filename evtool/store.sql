@@ -50,6 +50,7 @@ CREATE TABLE attempt (
     started     INTEGER NOT NULL,
     duration_ms INTEGER,
     outcome     TEXT,                             -- NULL while it runs, and for ever if evtool died in it
+    code        TEXT,                             -- an exit code, a signal, the class of an exception
     error       TEXT,
     output      TEXT,                             -- the tail of what the handler printed
     PRIMARY KEY (delivery, number)

@@ -84,6 +84,7 @@ class Attempt(NamedTuple):
     outcome: str | None
     error: str | None
     output: str | None
+    code: str | None = None  # an exit code, a signal, the class of an exception
 
 
 class Filter(NamedTuple):

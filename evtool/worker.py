@@ -3,9 +3,9 @@
 It is run by its path and imports nothing of evtool, so that it starts fast and leaves the handler's imports alone.
 A message is 4 bytes of length, 4 bytes of the call's number, both big-endian, and as many bytes. Events come in on
 what is stdin at first; answers go out on a pipe of their own, under the number of their call, as JSON:
-`{"emitted": [[type, detail, source], ...]}`, `{"error", "outcome", "traceback", "spent"}` or `{"unavailable": why}`.
-The first answer, number 0, is `{}` or the last of these. A worker that is `spent` has no memory or no file descriptors
-left, and is to be replaced. What is printed is log.
+`{"emitted": [[type, detail, source], ...]}`, `{"error", "outcome", "code", "traceback", "spent"}` or
+`{"unavailable": why}`. The first answer, number 0, is `{}` or the last of these. A worker that is `spent` has no memory
+or no file descriptors left, and is to be replaced. What is printed is log.
 """
 
 # pathlib is half as much again to import as all the rest
@@ -222,7 +222,7 @@ def attempt(
 ) -> bytes:
     """Call the function with an event; the answer. Only what is not `caught` is raised."""
     context = Context(settings)
-    failed = trace = ""
+    failed = trace = code = ""
     spent = False
     try:
         _check_result(function(json.loads(raw), context))
@@ -230,10 +230,16 @@ def attempt(
         return json.dumps({"unavailable": describe(error, settings.folder)}).encode()
     except caught as error:
         spent = _is_spent(error)
-        failed, trace = describe(error, settings.folder), _traceback(error)
+        failed, trace, code = describe(error, settings.folder), _traceback(error), type(error).__name__
     if context._excess or failed:
         outcome = "bad-result" if context._excess else "failed"
-        told = {"error": context._excess or failed, "outcome": outcome, "traceback": trace, "spent": spent}
+        told = {
+            "error": context._excess or failed,
+            "outcome": outcome,
+            "traceback": trace,
+            "spent": spent,
+            "code": None if context._excess else code,
+        }
         return json.dumps(told).encode()
     return b'{"emitted":[%b]}' % ",".join(context._emitted).encode()
 

@@ -16,6 +16,7 @@ import pytest
 from evtool.database import journal, wal_is_safe
 from evtool.errors import StoreError
 from evtool.event import Event, envelope, identify
+from evtool.letters import Wanted, redrive
 from evtool.migrations import VERSION
 from evtool.store import Store
 from evtool.stored import Attempt, Delivery, Planned
@@ -136,8 +137,8 @@ def test_a_redriven_letter_begins_anew_but_keeps_its_history(store: Store) -> No
     letter = claimed(store, now=0)
     store.bury(letter, ENDED._replace(outcome="failed"), condition="MaximumRetryAttempts")
 
-    assert store.revive(store.delivery(letter.seq), now=50)
-    assert not store.revive(store.delivery(letter.seq), now=60)
+    assert [each.seq for each in redrive(store, Wanted(), now=50)] == [letter.seq]
+    assert list(redrive(store, Wanted(), now=60)) == []
     again = claimed(store, now=50)
     assert (again.attempts, again.forgiven, again.created) == (2, 1, 50)
     assert len(store.attempts(letter.seq)) == 2

@@ -17,6 +17,6 @@ COMMANDS = {
     "deliver": Command("When it happens", "attempt the deliveries that are due"),
     "events": Command("Afterwards", "list the stored events, or show one with its history"),
     "replay": Command("Afterwards", "put stored events through the routes again: who fires"),
-    "dlq": Command("Afterwards", "list, show and redrive dead letters"),
+    "dlq": Command("Afterwards", "list, show, redrive or purge dead letters"),
     "doctor": Command("The store", "check the store: structure, every event's bytes, sums"),
 }

@@ -5,11 +5,12 @@ from typing import Annotated, Any
 
 from evtool.errors import EXIT_OK, UsageError
 from evtool.event import identify
-from evtool.options import Argument, OfHandler, OfRoute, Option
+from evtool.letters import Wanted, dead, purge, redrive
+from evtool.options import Argument, OfHandler, OfRoute, OfType, OlderThan, Option
 from evtool.records import delivery_record, history
 from evtool.report import Record, Subject
 from evtool.screen import Screen
-from evtool.selection import check_ids
+from evtool.selection import before, check_ids
 from evtool.session import Session, now_ms
 from evtool.store import Store
 from evtool.stored import Delivery
@@ -17,67 +18,130 @@ from evtool.trees import delivery_line, document_lines, history_lines
 from evtool.validation import Verdict
 
 Ids = Annotated[list[str], Argument("[ID]...", "ids of events; all of them when none is named")]
+DryRun = Annotated[bool, Option("--dry-run", "show which, change nothing")]
 
 
-def dlq_list(session: Session, ids: Ids = [], *, route: OfRoute = None, handler: OfHandler = None) -> int:  # noqa: B006
+def dlq_list(
+    session: Session,
+    ids: Ids = [],  # noqa: B006  (never changed)
+    *,
+    type: OfType = None,  # noqa: A002
+    route: OfRoute = None,
+    handler: OfHandler = None,
+    older_than: OlderThan = None,
+) -> int:
     """List the dead letters: event, route, handler, attempts, and which limit was exhausted.
 
     Example: evtool dlq list --handler charge-card
     """
-    return _tell(session, ids, route, handler, full=False)
+    return _tell(session, "dlq list", _wanted(ids, type, route, handler, older_than))
 
 
-def dlq_show(session: Session, ids: Ids = [], *, route: OfRoute = None, handler: OfHandler = None) -> int:  # noqa: B006
-    """Show dead letters with their event and every attempt.
+def dlq_show(
+    session: Session,
+    ids: Ids = [],  # noqa: B006
+    *,
+    type: OfType = None,  # noqa: A002
+    route: OfRoute = None,
+    handler: OfHandler = None,
+    older_than: OlderThan = None,
+) -> int:
+    """Show dead letters with their event and every attempt: time, duration, outcome, code, and what was printed last.
 
     Example: evtool dlq show 7c9e6679-7425-40de-944b-e07fc1f90ae7
     """
-    return _tell(session, ids, route, handler, full=True)
+    return _tell(session, "dlq show", _wanted(ids, type, route, handler, older_than), full=True)
 
 
 def dlq_redrive(
     session: Session,
     ids: Ids = [],  # noqa: B006
     *,
+    type: OfType = None,  # noqa: A002
     route: OfRoute = None,
     handler: OfHandler = None,
-    dry_run: Annotated[bool, Option("--dry-run", "show which, change nothing")] = False,
+    older_than: OlderThan = None,
+    dry_run: DryRun = False,
 ) -> int:
     """Make dead letters ready again; `evtool deliver` then attempts them.
 
     Example: evtool dlq redrive --handler charge-card && evtool deliver
     """
-    with Store(session.store_file(existing=True)) as store:
-        letters = _letters(store, ids, route, handler)
-        with session.report(Subject("dlq redrive", "deliveries", _Letters)) as report:
-            revived = 0
-            for letter in letters:
-                revived += dry_run or store.revive(letter, now=now_ms())
-                report.add(_record(store, letter if dry_run else store.delivery(letter.seq), full=False))
-            report.end({"summary": {"deliveries": revived, "dry_run": dry_run}})
-        if revived and not dry_run:
-            session.note("now ready: `evtool deliver` attempts them")
-    return EXIT_OK
+    return _change(session, "dlq redrive", _wanted(ids, type, route, handler, older_than), dry_run=dry_run)
 
 
-def _tell(session: Session, ids: list[str], route: str | None, handler: str | None, *, full: bool) -> int:
-    command = "dlq show" if full else "dlq list"
+def dlq_purge(
+    session: Session,
+    ids: Ids = [],  # noqa: B006
+    *,
+    type: OfType = None,  # noqa: A002
+    route: OfRoute = None,
+    handler: OfHandler = None,
+    older_than: OlderThan = None,
+    all: Annotated[bool, Option("--all", "every dead letter")] = False,  # noqa: A002
+    dry_run: DryRun = False,
+) -> int:
+    """Delete dead letters for ever, with their attempts. Their events stay in the store.
+
+    Which ones has to be said: by ids, by options, or with --all.
+
+    Example: evtool dlq purge --handler email-platform --older-than 90d --dry-run
+    """
+    wanted = _wanted(ids, type, route, handler, older_than)
+    if not all and wanted == Wanted():
+        raise UsageError("say which dead letters to delete for ever: by ids, options or --all")
+    if all and wanted != Wanted():
+        raise UsageError("--all means every dead letter: leave out what chooses among them")
+    return _change(session, "dlq purge", wanted, dry_run=dry_run)
+
+
+def _wanted(
+    ids: list[str],
+    type: str | None,  # noqa: A002
+    route: str | None,
+    handler: str | None,
+    older_than: str | None,
+) -> Wanted:
+    return Wanted(tuple(ids), type, route, handler, before(older_than))
+
+
+def _tell(session: Session, command: str, wanted: Wanted, *, full: bool = False) -> int:
+    count = 0
     with Store(session.store_file(existing=True)) as store:
-        letters = _letters(store, ids, route, handler)
-        subject = Subject(command, "deliveries", lambda screen: _Letters(screen, full=full))
-        with session.report(subject) as report:
-            for letter in letters:
+        _check(store, wanted)
+        with session.report(Subject(command, "deliveries", lambda screen: _Letters(screen, full=full))) as report:
+            for letter in dead(store, wanted):
                 report.add(_record(store, letter, full=full))
-            report.end({"summary": {"deliveries": len(letters)}})
+                count += 1
+            report.end({"summary": {"deliveries": count}})
     return EXIT_OK
 
 
-def _letters(store: Store, ids: list[str], route: str | None, handler: str | None) -> list[Delivery]:
-    check_ids(store, ids)
-    letters = store.dead(ids=ids, route=route, handler=handler)
-    if ids and not letters:
-        raise UsageError(f"{', '.join(ids)}: no delivery of it is dead")
-    return letters
+def _change(session: Session, command: str, wanted: Wanted, *, dry_run: bool) -> int:
+    """Redrives or purges, or shows what would be.
+
+    What is redriven is told as it then stands, what is gone as it was.
+    """
+    redriving = command == "dlq redrive"
+    count = 0
+    with Store(session.store_file(existing=True)) as store:
+        _check(store, wanted)
+        with session.report(Subject(command, "deliveries", _Letters)) as report:
+            changed = redrive(store, wanted, now=now_ms()) if redriving else purge(store, wanted)
+            for letter in dead(store, wanted) if dry_run else changed:
+                now = store.delivery(letter.seq) if redriving and not dry_run else letter
+                report.add(_record(store, now, full=False))
+                count += 1
+            report.end({"summary": {"deliveries": count, "dry_run": dry_run}})
+    if count and not dry_run:
+        session.note("now ready: `evtool deliver` attempts them" if redriving else f"deleted: {count:,}")
+    return EXIT_OK
+
+
+def _check(store: Store, wanted: Wanted) -> None:
+    check_ids(store, wanted.ids)
+    if wanted.ids and next(dead(store, wanted), None) is None:
+        raise UsageError(f"{', '.join(wanted.ids)}: no delivery of it is dead")
 
 
 def _record(store: Store, letter: Delivery, *, full: bool) -> dict[str, Any]:
@@ -107,4 +171,4 @@ class _Letters:
             self._screen.line("no dead letters")
 
 
-SUBCOMMANDS = {"list": dlq_list, "show": dlq_show, "redrive": dlq_redrive}
+SUBCOMMANDS = {"list": dlq_list, "show": dlq_show, "redrive": dlq_redrive, "purge": dlq_purge}

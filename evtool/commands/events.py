@@ -1,6 +1,6 @@
 """evtool events: the log, or one event with its whole history."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from evtool.errors import EXIT_OK, UsageError
@@ -9,12 +9,13 @@ from evtool.options import Argument, OfRoute, OfSource, OfType, Option, Since, U
 from evtool.project import display
 from evtool.records import cause_record, delivery_record, history, logged_record
 from evtool.report import Record, Subject
-from evtool.screen import Screen
+from evtool.screen import Screen, Segment
 from evtool.selection import selected
 from evtool.session import Session
 from evtool.store import Store
-from evtool.stored import Filter, Stored
-from evtool.trees import delivery_line, document_lines, history_lines
+from evtool.stored import STATES, Filter, Stored
+from evtool.sums import sums
+from evtool.trees import delivery_line, document_lines, history_lines, summary_line
 from evtool.validation import Verdict
 
 State = Literal["ready", "waiting", "leased", "done", "dead"]
@@ -31,13 +32,20 @@ def events(
     since: Since = None,
     until: Until = None,
     limit: Annotated[int | None, Option("--limit", "only the newest N", "N", least=1)] = None,
+    summary: Annotated[bool, Option("--summary", "only count: events, deliveries by route, handler and state")] = False,
 ) -> int:
     """List the stored events, or show one with its cause, deliveries, attempts and effects.
+
+    With --summary they are counted, with all their deliveries.
 
     Example: evtool events --type order.created --state waiting
     """
     wanted = selected(since=since, until=until, type=type, source=source, state=state)._replace(route=route)
     with Store(session.store_file(existing=True)) as store:
+        if summary:
+            if id is not None or limit is not None:
+                raise UsageError("--summary counts all events that are chosen: leave out ID and --limit")
+            return _sum(session, store, wanted)
         if id is not None:
             return _show(session, store, id, source)
         count = 0
@@ -61,6 +69,16 @@ def _show(session: Session, store: Store, wanted: str, source: str | None) -> in
         for delivery in store.deliveries(event.seq):
             report.add({**delivery_record(store, delivery), "history": history(store, delivery)})
         report.end(_about(store, event))
+    return EXIT_OK
+
+
+def _sum(session: Session, store: Store, wanted: Filter) -> int:
+    found = sums(store, wanted)
+    with session.report(Subject("events", "handlers", _Sums)) as report:
+        for route, handler, states in found.taken:
+            record = {"route": route, "handler": handler, "deliveries": sum(states.values()), **states}
+            report.add(record)
+        report.end({"summary": {"events": found.events, "deliveries": found.deliveries, **found.states}})
     return EXIT_OK
 
 
@@ -91,6 +109,29 @@ class _Log:
     def end(self, tail: Mapping[str, Any]) -> None:
         if not tail["summary"]["events"]:
             self._screen.line("no events")
+
+
+class _Sums:
+    """The text report of the sums: a row for each route and handler, and one for all."""
+
+    def __init__(self, screen: Screen):
+        self._screen = screen
+        self._rows: list[Sequence[Segment]] = []
+
+    def add(self, record: Record) -> None:
+        assert not isinstance(record, Verdict)
+        self._rows.append([record["route"], record["handler"], *_counts(record)])
+
+    def end(self, tail: Mapping[str, Any]) -> None:
+        header = ["route", "handler", "deliveries", *STATES]
+        if self._rows:
+            rows = [*self._rows, ["all", "", *_counts(tail["summary"])]]
+            self._screen.table(header, rows, right=range(2, len(header)))
+        self._screen.line(*summary_line(tail["summary"]))
+
+
+def _counts(record: Mapping[str, int]) -> list[str]:
+    return [f"{record[key]:,}" for key in ("deliveries", *STATES)]
 
 
 class _Detail:

@@ -14,7 +14,7 @@ from pydantic import Field
 from evtool.finding import did_you_mean
 from evtool.handler import Call, Done, Emitted, Failed, Handler, Kind, Outcome, ProcessOptions, Unavailable
 from evtool.jsontext import JsonProblem, parse
-from evtool.processes import Process, ending, out_of_memory
+from evtool.processes import Process, ending, exit_code, out_of_memory
 
 NOT_AVAILABLE = 75  # EX_TEMPFAIL in sysexits.h: try again later
 LOOK = 0.1  # seconds between two looks at how much it has emitted, which must not fill the disk
@@ -146,7 +146,9 @@ def _judge(code: int, process: Process, emit: Path, options: CommandOptions) -> 
     if code == NOT_AVAILABLE:
         return Unavailable(said)
     if code:
-        return Failed(said + out_of_memory(errors, options), "failed" if code > 0 else "crashed", output)
+        return Failed(
+            said + out_of_memory(errors, options), "failed" if code > 0 else "crashed", output, code=exit_code(code)
+        )
     try:
         return Done(_read_emitted(emit, options), output)
     except ValueError as error:

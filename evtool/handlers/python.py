@@ -13,7 +13,7 @@ from pydantic import Field
 
 from evtool import worker
 from evtool.handler import Call, Done, Emitted, Failed, Handler, Kind, Outcome, ProcessOptions, Unavailable
-from evtool.processes import GRACE, Process, ending, out_of_memory
+from evtool.processes import GRACE, Process, ending, exit_code, out_of_memory
 
 START_LIMIT = 10.0  # seconds to load the module, besides the handler's own time limit; Lambda's init phase has as many
 
@@ -62,7 +62,7 @@ def _outcome(told: dict[str, Any], output: str, keep: int) -> Outcome:
     if "error" in told:
         log = output + told["traceback"]
         log = log[max(len(log) - keep, 0) :]
-        return Failed(told["error"], told["outcome"], log, final=told["outcome"] == "bad-result")
+        return Failed(told["error"], told["outcome"], log, final=told["outcome"] == "bad-result", code=told["code"])
     return Done(tuple(Emitted(*each) for each in told["emitted"]), output)
 
 
@@ -141,7 +141,7 @@ class _InWorker:
         if answer is None:
             code, output = self._end()
             hint = out_of_memory(output, self._options)
-            return Failed(f"{ending(code)} in the middle of its work{hint}", "crashed", output)
+            return Failed(f"{ending(code)} in the middle of its work{hint}", "crashed", output, code=exit_code(code))
         output = self._process.output.take()
         if answer.get("spent"):
             self._end()

@@ -1,0 +1,83 @@
+"""Dead letters: deliveries that were given up are found, made ready again, or deleted for ever."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from evtool.store import DELIVERY, Store
+from evtool.stored import Delivery
+
+PAGE = 200  # dead letters that are changed in one transaction
+
+
+class Wanted(NamedTuple):
+    """Which dead letters are meant; what is None or empty does not count."""
+
+    ids: tuple[str, ...] = ()  # of their events
+    type: str | None = None  # of their events
+    route: str | None = None
+    handler: str | None = None
+    before: int | None = None  # died before this time, in milliseconds since 1970
+
+
+def dead(store: Store, wanted: Wanted = Wanted()) -> Iterator[Delivery]:  # noqa: B008
+    """The dead letters, in the order in which their deliveries were made, read in pages."""
+    return _changed(store, wanted)
+
+
+def redrive(store: Store, wanted: Wanted, *, now: int) -> Iterator[Delivery]:
+    """Makes dead letters ready again, with their age and attempts counted anew; yields each as it was.
+
+    Whoever comes second finds no dead letter, and changes nothing.
+    """
+
+    def ready(letter: Delivery) -> None:
+        store.rows(
+            "UPDATE delivery SET state = 'ready', due = ?1, created = ?1, forgiven = attempts, error = NULL,"
+            " condition = NULL WHERE seq = ?2",
+            now,
+            letter.seq,
+        )
+
+    return _changed(store, wanted, ready)
+
+
+def purge(store: Store, wanted: Wanted) -> Iterator[Delivery]:
+    """Deletes dead letters with their attempts for ever; yields each as it was. Their events stay."""
+
+    def delete(letter: Delivery) -> None:
+        store.rows("DELETE FROM attempt WHERE delivery = ?", letter.seq)
+        store.rows("DELETE FROM delivery WHERE seq = ?", letter.seq)
+
+    return _changed(store, wanted, delete)
+
+
+def _changed(store: Store, wanted: Wanted, change: Callable[[Delivery], None] | None = None) -> Iterator[Delivery]:
+    """Changes dead letters, a page in one transaction, and yields those of a page when that is on the disk."""
+    after = 0
+    while True:
+        with store.transaction("IMMEDIATE" if change else "DEFERRED"):
+            page = _page(store, wanted, after)
+            if change:
+                for letter in page:
+                    change(letter)
+        if not page:
+            return
+        yield from page
+        after = page[-1].seq
+
+
+def _page(store: Store, wanted: Wanted, after: int) -> list[Delivery]:
+    ended = "(SELECT max(started + coalesce(duration_ms, 0)) FROM attempt WHERE attempt.delivery = delivery.seq)"
+    tests = {
+        "event IN (SELECT seq FROM event WHERE type = ?)": wanted.type,
+        "route = ?": wanted.route,
+        "handler = ?": wanted.handler,
+        f"coalesce({ended}, created) < ?": wanted.before,
+    }
+    used = {test: value for test, value in tests.items() if value is not None}
+    ids = f"event IN (SELECT seq FROM event WHERE id IN ({','.join('?' * len(wanted.ids))}))" if wanted.ids else "1"
+    query = (
+        f"SELECT {DELIVERY} FROM delivery WHERE state = 'dead' AND seq > ? AND {' AND '.join([*used, ids])}"
+        " ORDER BY seq LIMIT ?"
+    )
+    return [Delivery(*row) for row in store.rows(query, after, *used.values(), *wanted.ids, PAGE)]

@@ -1,0 +1,145 @@
+"""Dead letters as a user meets them: what each keeps, which are chosen, what becomes of them."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from evtool.event import envelope, identify
+from evtool.store import Store
+from evtool.stored import Attempt, Planned
+from tests.conftest import Evtool, Ran
+
+DAY = 86_400_000
+ROUTES = """
+version: 1
+handlers:
+  exits: {command: [sh, -c, "echo why; exit 3"]}
+  killed: {command: [sh, -c, "kill -SEGV $$"]}
+  raises: {python: "work.py:work"}
+  slow: {command: [sleep, "9"], timeout: 50ms}
+routes:
+  all:
+    pattern: {detail-type: [t]}
+    to: [exits, killed, raises, slow]
+    retry: {max_attempts: 2, first_delay: 1ms, max_delay: 1ms}
+"""
+
+
+def test_a_letter_says_all_there_is_to_say(evtool: Evtool, tmp_path: Path) -> None:
+    """Event, route, limit, and of each attempt time, duration, outcome, code, error and the end of its output."""
+    (tmp_path / "routes.yaml").write_text(ROUTES)
+    (tmp_path / "work.py").write_text("def work(event, context):\n    print('hm')\n    return {}['no']\n")
+    event = evtool("publish", "-", "--type", "t", "-o", "json", stdin=b'{"a": 1}').json["events"][0]["id"]
+    evtool("deliver", "--now")
+    letters = {letter["handler"]: letter for letter in evtool("dlq", "show", "-o", "json").json["deliveries"]}
+
+    assert {handler: letter["history"][1]["code"] for handler, letter in letters.items()} == {
+        "exits": "3",
+        "killed": "SIGSEGV",
+        "raises": "KeyError",
+        "slow": None,
+    }
+    assert [letter["history"][1]["outcome"] for letter in letters.values()] == [
+        "failed",
+        "crashed",
+        "failed",
+        "timeout",
+    ]
+    assert {letter["condition"] for letter in letters.values()} == {"MaximumRetryAttempts"}
+    assert {(letter["event"], letter["route"], letter["attempts"]) for letter in letters.values()} == {
+        (event, "all", 2)
+    }
+    assert all(letter["document"]["detail"] == {"a": 1} for letter in letters.values())
+    [first, second] = letters["exits"]["history"]
+    assert (first["attempt"], first["output"], first["error"]) == (1, "why\n", "exit 3")
+    assert first["started"] < second["started"]
+    assert all(a["duration_ms"] >= 0 for letter in letters.values() for a in letter["history"])
+    text = evtool("dlq", "show", "--handler", "exits").out
+    assert all(part in text for part in ("[MaximumRetryAttempts]", "attempt 2", "failed: exit 3", "| why", '"a": 1'))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """A store with dead letters of two types, two routes and two handlers, of which one is 10 days old."""
+    now = time.time_ns() // 1_000_000
+    with Store(tmp_path / "store.db") as made:
+        for number, (kind, age) in enumerate((("a", 10), ("b", 0), ("a", 0))):
+            raw = envelope(b"{}", type=kind, source="s", id=f"id-{number}", time="2026-01-01T00:00:00Z")
+            kept = made.keep(identify(raw), [Planned("r1", "h"), Planned("r2", "g")], now=now - age * DAY)
+            for _ in range(2):
+                claimed = made.claim(now=now, owner="me", lease=1, begun=now, root=kept.seq)
+                assert claimed
+                made.bury(claimed, Attempt(1, now - age * DAY, 5, "failed", "no", None), condition="NotRetriable")
+        made.rows("UPDATE attempt SET started = ? WHERE delivery < 3", now - 10 * DAY)
+        made.keep(identify(raw.replace(b"id-2", b"well")), [Planned("r1", "h")], now=now)
+    return made.file
+
+
+CHOICES = [
+    ([], 6),
+    (["id-1"], 2),
+    (["id-1", "id-2", "--route", "r1"], 2),
+    (["--handler", "g"], 3),
+    (["--route", "r2", "--type", "a"], 2),
+    (["--older-than", "9d"], 2),
+    (["--older-than", "9d", "--handler", "h"], 1),
+    (["--older-than", "11d"], 0),
+    (["--type", "none"], 0),
+]
+
+
+def deliveries(ran: Ran) -> int:
+    """How many letters a command told, which is what its summary says."""
+    assert (ran.code, len(ran.json["deliveries"])) == (0, ran.json["summary"]["deliveries"]), ran.err
+    return len(ran.json["deliveries"])
+
+
+@pytest.mark.parametrize(("options", "count"), CHOICES)
+def test_letters_are_chosen_alike_by_all_commands(evtool: Evtool, store: Path, options: list[str], count: int) -> None:
+    """list, a dry run of redrive and purge, and redrive mean the same letters; redriving twice is redriving once."""
+
+    def dlq(*words: str) -> int:
+        return deliveries(evtool("dlq", *words, *options, "--store", store, "-o", "json"))
+
+    before = store.read_bytes()
+    assert (dlq("list"), dlq("redrive", "--dry-run")) == (count, count)
+    if options:
+        assert dlq("purge", "--dry-run") == count
+    assert store.read_bytes() == before
+    assert dlq("redrive") == count
+    states = evtool("events", "--summary", "--store", store, "-o", "json").json["summary"]
+    assert (states["ready"], states["dead"]) == (1 + count, 6 - count)
+    if not any(option.startswith("id-") for option in options):
+        assert dlq("redrive") == 0
+
+
+def test_what_is_purged_is_gone_but_its_event(evtool: Evtool, store: Path) -> None:
+    """Letters and their attempts are deleted, events and other deliveries stay, and the store is well."""
+    assert deliveries(evtool("dlq", "purge", "--handler", "h", "--store", store, "-o", "json")) == 3
+    assert deliveries(evtool("dlq", "purge", "--handler", "h", "--store", store, "-o", "json")) == 0
+    assert deliveries(evtool("dlq", "list", "--store", store, "-o", "json")) == 3
+    summary = evtool("doctor", "--store", store, "-o", "json").json["summary"]
+
+    assert (summary["errors"], summary["events"], summary["deliveries"]) == (0, 4, 4)
+    assert deliveries(evtool("dlq", "purge", "--all", "--store", store, "-o", "json")) == 3
+    assert evtool("dlq", "list", "--store", store).out == "no dead letters\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["purge"], "say which dead letters"),
+        (["purge", "--all", "--handler", "h"], "--all means every dead letter"),
+        (["purge", "nobody"], "there is no event nobody"),
+        (["redrive", "well"], "no delivery of it is dead"),
+        (["list", "--older-than", "long"], "a length of time is a number with a unit"),
+    ],
+)
+def test_what_is_not_clear_deletes_nothing(evtool: Evtool, store: Path, words: list[str], said: str) -> None:
+    """Exit code 2, one line, and every letter is still there."""
+    ran = evtool("dlq", *words, "--store", store)
+
+    assert (ran.code, ran.err.count("\n")) == (2, 1)
+    assert said in ran.err
+    assert deliveries(evtool("dlq", "list", "--store", store, "-o", "json")) == 6
