@@ -34,7 +34,14 @@ class _Commands(TyperGroup):
     """The commands of the table; only the module of the one that is called is imported."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002  (typer's signature)
-        return list(COMMANDS)
+        return [name for name in COMMANDS if " " not in name]
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Two words that are a command together, such as `events prune`, come before one with an argument."""
+        words = " ".join(args[:2])
+        if " " in words and words in COMMANDS:
+            return words, self.get_command(ctx, words), args[2:]
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
         if cmd_name not in COMMANDS:

@@ -63,6 +63,7 @@ def facts(store: Store) -> Facts:
     """What is told of a store whether it is well or not."""
     file, sqlite = store.file.absolute(), apsw.sqlite_lib_version()
     major, minor, patch = map(int, sqlite.split("."))
+    mode, wanted = str(store.rows("PRAGMA journal_mode")[0][0]), journal(file.resolve().parent)
     wal = file.with_name(f"{file.name}-wal")
     return Facts(
         bytes=file.stat().st_size,
@@ -73,8 +74,8 @@ def facts(store: Store) -> Facts:
         tables=VERSION,
         sqlite=sqlite,
         wal_reset_fixed=wal_is_safe((major, minor, patch)),
-        journal=str(store.rows("PRAGMA journal_mode")[0][0]),
-        journal_reason=journal(file.resolve().parent).reason,
+        journal=mode,
+        journal_reason=wanted.reason if mode == wanted.mode else f"{wanted.mode} when next written: {wanted.reason}",
     )
 
 

@@ -33,7 +33,7 @@ def command(name: str) -> Any:
     """A command as typer has it, by its name in the table."""
     below = subcommands(name)
     app = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings=HELP, no_args_is_help=bool(below))
-    for word, run in (below or {name: getattr(_module(name), name)}).items():
+    for word, run in (below or {name: getattr(_module(name), _identifier(name))}).items():
         app.command(word, help=_help(run), context_settings=HELP)(_parsed(run))
     if below:
         app.callback(help=COMMANDS[name].summary.capitalize() + ".")(lambda: None)
@@ -47,7 +47,11 @@ def subcommands(name: str) -> Mapping[str, Run]:
 
 
 def _module(name: str) -> ModuleType:
-    return importlib.import_module(f"evtool.commands.{name}")
+    return importlib.import_module(f"evtool.commands.{_identifier(name)}")
+
+
+def _identifier(name: str) -> str:
+    return name.replace(" ", "_")
 
 
 def _help(run: Run) -> str:

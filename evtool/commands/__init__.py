@@ -1,4 +1,7 @@
-"""What a user can say: a command is a module of this folder, a function in it of the same name, and a row here."""
+"""What a user can say: a command is a module of this folder, a function in it of the same name, and a row here.
+
+A name of two words, such as `events prune`, has a `_` for the blank in module and function.
+"""
 
 from typing import NamedTuple
 
@@ -18,5 +21,7 @@ COMMANDS = {
     "events": Command("Afterwards", "list the stored events, or show one with its history"),
     "replay": Command("Afterwards", "put stored events through the routes again: who fires"),
     "dlq": Command("Afterwards", "list, show, redrive or purge dead letters"),
+    "backup": Command("The store", "copy the store while it is in use"),
+    "events prune": Command("The store", "delete old events that came to their end"),
     "doctor": Command("The store", "check the store: structure, every event's bytes, sums"),
 }

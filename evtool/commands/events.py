@@ -36,7 +36,8 @@ def events(
 ) -> int:
     """List the stored events, or show one with its cause, deliveries, attempts and effects.
 
-    With --summary they are counted, with all their deliveries.
+    With --summary they are counted, with all their deliveries. An event whose id is the word prune is shown by
+    `evtool events -- prune`.
 
     Example: evtool events --type order.created --state waiting
     """

@@ -1,0 +1,54 @@
+"""evtool backup: a consistent copy of the store."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from evtool import backup as copies
+from evtool.errors import EXIT_OK
+from evtool.options import Argument, Option
+from evtool.project import display
+from evtool.report import Record, Subject
+from evtool.screen import Screen, counted
+from evtool.session import Session
+from evtool.store import Store
+from evtool.validation import Verdict
+
+
+def backup(
+    session: Session,
+    file: Annotated[str, Argument("FILE", "where the copy goes")],
+    *,
+    force: Annotated[bool, Option("--force", "take the place of a file that is there")] = False,
+) -> int:
+    """Copy the store as it is at one moment, while it is in use.
+
+    The copy is checked, and there when it is whole. To go back to it: docs/store.md.
+
+    Example: evtool backup ~/shop-$(date +%F).db
+    """
+    target = Path(file)
+    with Store(session.store_file(existing=True), writing=False) as store:
+        copy = copies.backup(store, target, force=force)
+    with session.report(Subject("backup", "files", lambda screen: _Copies(screen, quiet=session.quiet))) as report:
+        report.add({"file": display(target), "bytes": copy.bytes})
+        report.end({"summary": {"events": copy.events, "deliveries": copy.deliveries, "attempts": copy.attempts}})
+    return EXIT_OK
+
+
+class _Copies:
+    """The text report: what was copied where."""
+
+    def __init__(self, screen: Screen, *, quiet: bool):
+        self._screen, self._quiet = screen, quiet
+        self._files: list[Mapping[str, Any]] = []
+
+    def add(self, record: Record) -> None:
+        assert not isinstance(record, Verdict)
+        self._files.append(record)
+
+    def end(self, tail: Mapping[str, Any]) -> None:
+        held = tail["summary"]
+        for file in () if self._quiet else self._files:
+            what = f"{counted(held['events'], 'event')}, {counted(held['deliveries'], 'delivery')}"
+            self._screen.line(f"copied {what} to {file['file']} ({file['bytes']:,} bytes)")

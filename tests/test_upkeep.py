@@ -1,0 +1,262 @@
+"""Upkeep of the store as a user does it: copies, what is old deleted, sums."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from evtool.event import Event, envelope, identify
+from evtool.health import findings
+from evtool.retention import Old, give_back, prune
+from evtool.store import Store
+from evtool.stored import Attempt, Cause, Planned
+from tests.conftest import ROOT, Evtool
+
+DAY = 86_400_000
+
+
+def event(name: str, kind: str = "t", size: int = 0) -> Event:
+    """An event with a name for an id."""
+    detail = json.dumps({"x": "y" * size}).encode()
+    return identify(envelope(detail, type=kind, source="s", id=name, time="2026-01-01T00:00:00Z"))
+
+
+def settle(store: Store, root: int, how: str, now: int) -> int:
+    """Brings the delivery of a root event into a state; the number of the delivery."""
+    if how == "ready":
+        return 0
+    claimed = store.claim(now=now, owner="me", lease=DAY * 1000, begun=now, root=root)
+    assert claimed
+    attempt = Attempt(1, now, 1, "done", None, None)
+    if how == "done":
+        store.finish(claimed, attempt)
+    if how == "dead":
+        store.bury(claimed, attempt._replace(outcome="failed"), condition="NotRetriable")
+    if how == "waiting":
+        store.wait(claimed, reason="away", due=now)
+    return claimed.seq
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A store with a chain for every state, 10 days old, and one that was done today."""
+    now = time.time_ns() // 1_000_000
+    with Store(tmp_path / "store.db") as store:
+        for how in ("ready", "done", "dead", "waiting", "leased"):
+            kept = store.keep(event(how), [Planned("r", "h")], now=now - 10 * DAY)
+            delivery = settle(store, kept.seq, how, now - 10 * DAY)
+            if how == "done":
+                cause = Cause(delivery, kept.seq, 1)
+                store.keep(event("effect", "u"), [Planned("r", "other")], now=now - 10 * DAY, cause=cause)
+                settle(store, kept.seq, "done", now - 10 * DAY)
+        store.keep(event("unrouted"), [], now=now - 10 * DAY)
+        settle(store, store.keep(event("fresh"), [Planned("r", "h")], now=now).seq, "done", now)
+    return store.file
+
+
+def ids(file: Path) -> list[str]:
+    """Which events are there."""
+    with Store(file) as store:
+        assert list(findings(store)) == []
+        return [each.id for each in store.events()]
+
+
+# --- backup ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_backup_is_the_store_and_is_private(evtool: Evtool, file: Path, tmp_path: Path) -> None:
+    """The copy holds the same, opens as a store, is one file that only its owner may read, and is told of."""
+    ran = evtool("backup", "copy.db", "--store", file, "-o", "json")
+    copy = tmp_path / "copy.db"
+
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.json["files"] == [{"file": "copy.db", "bytes": copy.stat().st_size}]
+    assert {key: ran.json["summary"][key] for key in ("events", "deliveries")} == {"events": 8, "deliveries": 7}
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir() if "copy" in path.name] == ["copy.db"]
+    assert ids(copy) == ids(file)
+    assert evtool("backup", "other.db", "--store", file).out.startswith("copied 8 events, 7 deliveries to other.db (")
+
+
+def test_a_backup_is_of_one_moment_while_others_write(evtool: Evtool, file: Path, tmp_path: Path) -> None:
+    """What is committed is in the copy, with what is still in the -wal; what is not, is not; the writer goes on."""
+    with Store(file) as store:
+        store.keep(event("committed"), [], now=0)
+        with store.transaction():
+            store.keep(event("not yet"), [], now=0)
+            assert evtool("backup", "copy.db", "--store", file).code == 0
+    assert ids(tmp_path / "copy.db") == [*ids(file)[:-2], "committed"]
+    assert ids(file)[-1] == "not yet"
+
+
+def test_backups_while_a_process_imports_are_all_well(evtool: Evtool, file: Path, tmp_path: Path) -> None:
+    """Every copy that was made while another process wrote is a whole store, and a later one never holds less."""
+    (tmp_path / "many.jsonl").write_bytes(b"\n".join(event(str(number)).raw for number in range(3000)))
+    (tmp_path / "routes.yaml").write_text("version: 1\n")
+    arguments = [sys.executable, "-m", "evtool", "publish", "many.jsonl", "--store", str(file), "-q"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    held = []
+    with subprocess.Popen(arguments, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            assert evtool("backup", "copy.db", "--force", "--store", file).code == 0
+            held.append(len(ids(tmp_path / "copy.db")))
+    assert held == sorted(held)
+    assert len(ids(file)) == 3008
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("store.db", "is the store itself"),
+        ("link.db", "is the store itself"),
+        ("store.db-wal", "is the store itself"),
+        ("there.db", "is there already; --force"),
+        ("used.db", "used.db-wal is there"),
+        (".", "it is a folder"),
+        ("pipe", "it is no file"),
+        ("nowhere/copy.db", "No such file or directory"),
+    ],
+)
+def test_a_backup_overwrites_nothing_by_mistake(
+    evtool: Evtool, file: Path, tmp_path: Path, target: str, said: str
+) -> None:
+    """Exit code 2, one line, and all files are as they were; --force helps only where a mere file is in the way."""
+    (tmp_path / "there.db").write_bytes(b"dear")
+    (tmp_path / "used.db-wal").write_bytes(b"dear")
+    (tmp_path / "link.db").symlink_to(file)
+    os.mkfifo(tmp_path / "pipe")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    for force in ([], ["--force"]) if target != "there.db" else ([],):
+        ran = evtool("backup", target, *force, "--store", file)
+        assert (ran.code, ran.err.count("\n")) == (2, 1)
+        assert said in ran.err
+        after = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+        assert {name: after[name] for name in before} == before
+
+    assert evtool("backup", "there.db", "--force", "--store", file).code == 0
+    assert len(ids(tmp_path / "there.db")) == 8
+
+
+def test_no_backup_is_made_of_a_damaged_store(evtool: Evtool, file: Path, tmp_path: Path) -> None:
+    """Exit code 4, and what was there before is still there: a good copy is worth more than a new one."""
+    assert evtool("backup", "copy.db", "--store", file).code == 0
+    good = (tmp_path / "copy.db").read_bytes()
+    content = bytearray(file.read_bytes())
+    page = content.index(b'"id": "waiting"') // 4096 * 4096
+    content[page : page + 8] = b"\xff" * 8
+    file.write_bytes(content)
+    ran = evtool("backup", "copy.db", "--force", "--store", file)
+
+    assert (ran.code, ran.err.count("\n")) == (4, 1)
+    assert "damaged" in ran.err
+    assert (tmp_path / "copy.db").read_bytes() == good
+
+
+# --- retention -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "gone"),
+    [
+        (["--older-than", "9d"], ["done", "effect", "unrouted"]),
+        (["--older-than", "9d", "--state", "done", "--state", "dead"], ["dead", "done", "effect", "unrouted"]),
+        (["--older-than", "9d", "--state", "dead"], ["dead", "unrouted"]),
+        (["--older-than", "0s"], ["done", "effect", "fresh", "unrouted"]),
+        (["--older-than", "11d"], []),
+    ],
+)
+def test_only_what_is_old_and_came_to_its_end_is_pruned(
+    evtool: Evtool, file: Path, options: list[str], gone: list[str]
+) -> None:
+    """A dry run tells the same and changes nothing; what is to come, or dead unless asked for, always stays."""
+    before = ids(file)
+    dry = evtool("events", "prune", *options, "--dry-run", "--store", file, "-o", "json")
+    assert ids(file) == before
+    ran = evtool("events", "prune", *options, "--store", file, "-o", "json")
+
+    assert (dry.code, ran.code, ran.err) == (0, 0, "")
+    assert sorted(set(before) - set(ids(file))) == gone
+    assert ran.json["types"] == dry.json["types"]
+    assert ran.json["summary"]["events"] == dry.json["summary"]["events"] == len(gone)
+    assert ran.json["summary"]["bytes"] == sum(len(event(name, "u" if name == "effect" else "t").raw) for name in gone)
+    assert evtool("events", "prune", *options, "--store", file, "-o", "json").json["summary"]["events"] == 0
+
+
+def test_a_chain_stays_while_any_of_it_is_young_or_to_come(tmp_path: Path) -> None:
+    """An old event stays if what it caused is young, was redriven or replayed lately, or is not done."""
+    with Store(tmp_path / "store.db") as store:
+        for name, effect_at, how in (("old", 5, "done"), ("young", 500, "done"), ("open", 5, "ready")):
+            kept = store.keep(event(name), [Planned("r", "h")], now=0)
+            cause = Cause(settle(store, kept.seq, "done", 0), kept.seq, 1)
+            store.keep(event(f"{name} effect"), [Planned("r", "h")], now=effect_at, cause=cause)
+            settle(store, kept.seq, how, 600)
+        replayed = store.keep(event("replayed"), [], now=0)
+        store.plan(replayed.seq, [Planned("r", "h")], now=500, replay="again")
+        settle(store, replayed.seq, "done", 600)
+
+        assert sum(gone.events for gone in prune(store, Old(before=100))) == 2
+        assert [each.id for each in store.events()] == ["young", "young effect", "open", "open effect", "replayed"]
+        assert list(findings(store)) == []
+
+
+def test_pruning_gives_the_space_back_a_piece_at_a_time(tmp_path: Path) -> None:
+    """The file shrinks to what is left, other processes can write between the transactions, and all sums hold."""
+    with Store(tmp_path / "store.db") as store, Store(tmp_path / "store.db", busy=0.0) as other:
+        with store.transaction():
+            for number in range(1000):
+                store.keep(event(str(number), size=2000), [], now=number)
+        before = store.file.stat().st_size + (tmp_path / "store.db-wal").stat().st_size
+        for batch, gone in enumerate(prune(store, Old(before=900))):
+            assert gone.events == 100
+            other.keep(event(f"meanwhile-{batch}"), [], now=10_000)
+        freed = give_back(store)
+    after = (tmp_path / "store.db").stat().st_size
+
+    assert freed > 1_800_000
+    assert after < before - freed + 100_000
+    assert len(ids(tmp_path / "store.db")) == 109
+
+
+def test_an_event_whose_id_is_a_command_can_be_shown(evtool: Evtool, tmp_path: Path) -> None:
+    """`events prune` is a command; the event of that name is shown after --, or with its source."""
+    with Store(tmp_path / "store.db") as store:
+        store.keep(event("prune"), [], now=0)
+    for words in (["--", "prune"], ["--source", "s", "prune"]):
+        options = ["--store", "store.db", "-o", "json"]
+        assert evtool("events", *options, *words).json["event"]["id"] == "prune"
+    ran = evtool("events", "prune", "--store", "store.db")
+    assert (ran.code, "--older-than" in ran.err) == (2, True)
+
+
+@pytest.mark.parametrize("options", [["--older-than", "long"], ["--older-than", "1d", "--state", "leased"]])
+def test_what_cannot_be_pruned_is_refused(evtool: Evtool, file: Path, options: list[str]) -> None:
+    """A wrong length of time, and states that are not the end of anything: exit code 2, nothing is deleted."""
+    ran = evtool("events", "prune", *options, "--store", file)
+
+    assert (ran.code, ran.err.count("\n")) == (2, 1)
+    assert len(ids(file)) == 8
+
+
+# --- sums ------------------------------------------------------------------------------------------------------------
+
+
+def test_sums_add_up_whatever_is_chosen(evtool: Evtool, file: Path) -> None:
+    """Every delivery of the chosen events is counted once, by route and handler and in all."""
+    for options in ([], ["--type", "t"], ["--type", "u"], ["--since", "1d"], ["--state", "dead"], ["--route", "none"]):
+        told = evtool("events", "--summary", *options, "--store", file, "-o", "json").json
+        listed = evtool("events", *options, "--store", file, "-o", "json").json["events"]
+        states = ("done", "ready", "waiting", "leased", "dead")
+        for row in (*told["handlers"], told["summary"]):
+            assert row["deliveries"] == sum(row[state] for state in states)
+        for key in ("deliveries", *states):
+            assert told["summary"][key] == sum(row[key] for row in told["handlers"])
+        assert told["summary"]["events"] == len(listed)
+        assert told["summary"]["deliveries"] == sum(sum(each["states"].values()) for each in listed)
+    lines = evtool("events", "--summary", "--store", file).out.splitlines()
+    assert lines[-2].split() == ["all", "7", "3", "1", "1", "1", "1"]
+    assert evtool("events", "fresh", "--summary", "--store", file).code == 2
