@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench bench-engines format docs clean
+.PHONY: demo test check bench bench-engines conformance differential format docs clean
 
 # --- environments ------------------------------------------------------------------------------------------------
 
@@ -43,6 +43,13 @@ bench: .venv/developing
 
 bench-engines: .venv/developing
 	$(BIN)/python bench/engines/compare.py $(OPTIONS)
+
+conformance: .venv/developing
+	$(BIN)/python bench/engines/conformance.py
+	$(BIN)/python docs/generate.py
+
+differential: .venv/developing
+	$(BIN)/python bench/engines/differential.py $(OPTIONS)
 
 format: .venv/developing
 	$(BIN)/ruff check --fix .

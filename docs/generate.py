@@ -17,6 +17,16 @@ from evtool.routes import RoutesModel
 ROOT = Path(__file__).parent.parent
 # what AWS has answered, by file: the name of its one family, if it has not several
 VECTORS = {"aws": "recorded from the service", "curated": None, "multirule": "several rules together"}
+CONFORMANCE = """# Conformance
+
+How the matcher answers what AWS has answered: recordings of the service, and of AWS event-ruler
+2.0.1 for each rule alone (`tests/vectors`). `make docs` writes this page, and a test holds it to the truth.
+
+The other engines were asked on {dates} with `make conformance`, each rule alone: event-ruler is AWS's own
+library, LocalStack and moto emulate AWS. A pattern that has to be refused is a case like any other. The one case that
+event-ruler answers otherwise than the service is a limit of the service, on how complex wildcards may be. Where evtool
+differs on purpose is told [with the pattern language](patterns.md#where-evtool-differs).
+"""
 RANGES = {
     "EV0": "Files and syntax",
     "EV1": "Event against schema",
@@ -44,23 +54,26 @@ def findings() -> str:
 
 
 def conformance() -> str:
-    """How many of AWS's recorded answers the matcher gives, by family."""
+    """How many of AWS's recorded answers the matcher gives, by family, and how many other engines gave."""
+    peers = json.loads((ROOT / "docs/conformance.json").read_text(encoding="utf-8"))["engines"]
     cases: Counter[str] = Counter()
-    right: Counter[str] = Counter()
+    right: dict[str, Counter[str]] = {engine: Counter() for engine in ("evtool", *peers)}
     for file, family in VECTORS.items():
         text = (ROOT / f"tests/vectors/patterns-{file}.jsonl").read_text(encoding="utf-8")
         for row in map(json.loads, text.splitlines()):
             name = family or row["op"]
             cases[name] += 1
-            right[name] += _answer(row) == row["expected"]
-    rows = [f"| {name} | {cases[name]} | {right[name]} |" for name in cases]
-    total = f"| **all** | **{cases.total()}** | **{right.total()}** |"
-    head = (
-        "# Conformance\n\n"
-        "How the matcher answers what AWS has answered: recordings of the service, and of AWS event-ruler\n"
-        "2.0.1 for each rule alone (`tests/vectors`). `make docs` writes this page, and a test holds it to the truth.\n"
+            right["evtool"][name] += _answer(row) == row["expected"]
+            for engine, found in peers.items():
+                right[engine][name] += row["id"] not in found["wrong"]
+    titles = ["evtool", *(f"{engine} {found['version']}" for engine, found in peers.items())]
+    rows = [f"| {name} | {cases[name]} | {' | '.join(str(one[name]) for one in right.values())} |" for name in cases]
+    totals = " | ".join(f"**{one.total()}**" for one in right.values())
+    table = [f"| family | cases | {' | '.join(titles)} |", f"|---|--:|{'--:|' * len(titles)}", *rows]
+    dates = sorted({found["date"] for found in peers.values()})
+    return "\n".join(
+        [CONFORMANCE.format(dates=" and ".join(dates)), *table, f"| **all** | **{cases.total()}** | {totals} |", ""]
     )
-    return "\n".join([head, "| family | cases | right |", "|---|--:|--:|", *rows, total, ""])
 
 
 def _answer(row: dict[str, Any]) -> object:

@@ -44,6 +44,20 @@ QUAMINA = Engine(
     ("go",),
     "apt-get install golang",
 )
+EMULATORS = HERE / "emulators"
+IN_ITS_OWN = (
+    f"{sys.executable} -m venv --clear target/venv && target/venv/bin/python -m pip install -q -r requirements.txt"
+)
+LOCALSTACK, MOTO = (
+    Engine(
+        name,
+        EMULATORS,
+        ("target/venv/bin/python", "emulators.py", name.lower()),
+        ("sh", "-c", f"mkdir -p target && {IN_ITS_OWN}"),
+        "requirements.txt",
+    )
+    for name in ("LocalStack", "moto")
+)
 EVTOOL = Engine("evtool", HERE, (sys.executable, "ours.py"))
 
 

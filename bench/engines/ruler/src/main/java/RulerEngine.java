@@ -33,6 +33,7 @@ public class RulerEngine {
         String asked = request.fieldNames().next();
         JsonNode given = request.get(asked);
         switch (asked) {
+            case "about": return about();
             case "load": return load(given.asText());
             case "rules": return rules(given);
             case "pass": return pass();
@@ -40,6 +41,13 @@ public class RulerEngine {
             case "complexity": return complexity(given);
             default: throw new IllegalArgumentException(asked);
         }
+    }
+
+    private static ObjectNode about() {
+        String jar = Machine.class.getProtectionDomain().getCodeSource().getLocation().getPath();
+        return JSON.createObjectNode()
+            .put("version", jar.replaceAll(".*event-ruler-|\\.jar$", ""))
+            .put("java", System.getProperty("java.version"));
     }
 
     private static ObjectNode load(String file) throws IOException {
