@@ -4,26 +4,19 @@ import gzip
 import json
 import os
 import pty
-import random
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from evtool.event import Stamp
-from evtool.finding import CODES
-from evtool.reading import read
 from evtool.reports import KINDS
-from evtool.schemas import Schemas
-from evtool.validation import Rules, Verdict, judge
 from tests.conftest import ROOT, Evtool
 
 SAMPLES = ROOT / "samples"
@@ -305,87 +298,6 @@ def test_few_descriptors_and_little_stack_suffice(project: Path) -> None:
     code, said = shell("ulimit -n 24; ulimit -s 1024; evtool validate box", project)
 
     assert (code, said) == (0, "checked 201 events in 201 files: all valid\n")
-
-
-# --- mutants ---------------------------------------------------------------------------------------------------------
-
-ODD = [b'"', b"\\", b"\\ud800", b"\\u0000", b"{", b"}", b"[", b"]", b",", b":", b"\n", b"\r", b"\t", b"\x00", b"\xff"]
-ODD += [
-    b"\xef\xbb\xbf",
-    b"null",
-    b"true",
-    b"1e999",
-    b"-",
-    b"NaN",
-    b"9" * 400,
-    b"[" * 300,
-    b"\xf0\x9f\x98\x80",
-    b"\xed\xa0\x80",
-]
-ODD += [b'"detail":5', b'"specversion":"1.0"', b'"Entries":[{}]', b'"detail-type":[]', b'"time":0', b'"Detail":"[]"']
-
-
-def mutants(seed: int, number: int) -> list[bytes]:
-    """The sample events with some of their parts put elsewhere, doubled, cut and changed; always the same ones."""
-    chance = random.Random(seed)
-    texts = [
-        file.read_bytes() for folder in ("events", "invalid") for file in sorted((SAMPLES / folder).glob("*.json*"))
-    ]
-    made = []
-    for _ in range(number):
-        text = chance.choice(texts)
-        for _ in range(chance.randint(1, 4)):
-            at = chance.randrange(len(text) + 1)
-            until = at + chance.choice([0, 1, 5, 200])
-            put = chance.choice([chance.choice(ODD), text[at : at + 40], b"", chance.choice(texts)[:100]])
-            text = text[:at] + put + text[until:]
-        made.append(text)
-    return made
-
-
-def test_no_mutant_is_more_than_a_finding() -> None:
-    """2,000 changed events, read as every kind of file: each ends in a verdict whose findings have a known code."""
-    rules = Rules(Schemas([SAMPLES / "schemas"]))
-    codes = set()
-    good = 0
-    for number, text in enumerate(mutants(2026, 2000)):
-        name = "order.created" if number % 3 == 0 else None
-        verdicts: list[Verdict] = list(judge(read(["-"], stdin=BytesIO(text)), rules, STAMP, type=name))
-        for verdict in verdicts:
-            good += verdict.ok
-            codes |= {finding.code for finding in verdict.findings}
-            for finding in verdict.findings:
-                assert finding.line is not None, text
-                assert finding.column is not None, text
-                json.dumps(finding.as_dict())
-
-    assert good > 100
-    assert codes <= set(CODES)
-    assert len(codes) > 12
-
-
-def test_processes_end_with_a_documented_code(tmp_path: Path) -> None:
-    """150 changed events through the command line, as every kind of file and report: 0, 1 or 2, and no traceback."""
-    names = ["m.json", "m.jsonl", "m.txt", "m.json.gz", "-"]
-    schemas = tmp_path / "routes.yaml"
-    schemas.write_text(f"version: 1\nschemas: {SAMPLES / 'schemas'}\n", encoding="utf-8")
-
-    def run(number: int, text: bytes) -> tuple[int, bytes]:
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        name = names[number % len(names)]
-        if name != "-":
-            (folder / name).write_bytes(gzip.compress(text)[: -1 - number % 3] if name.endswith("gz") else text)
-        kind = list(KINDS)[number % len(KINDS)] if number % 10 == 0 else None
-        words = [sys.executable, "-m", "evtool", "validate", name, *(["-o", kind] if kind else [])]
-        done = subprocess.run(words, input=text, cwd=folder, env=ENVIRONMENT, capture_output=True, timeout=60)
-        return done.returncode, done.stderr
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        ended = list(pool.map(run, range(150), mutants(11, 150)))
-
-    assert {1, 2} <= {code for code, _ in ended} <= {0, 1, 2}
-    assert {said for _, said in ended} == {b""}
 
 
 def test_a_slow_writer_is_waited_for(project: Path) -> None:

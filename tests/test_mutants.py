@@ -1,0 +1,133 @@
+"""Mistaken and hostile text: each is taken or refused as documented, quickly, and nothing else ever comes out."""
+
+import gzip
+import os
+import re
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+import yaml
+
+from evtool import jsontext, reading, yamltext
+from evtool.jsontext import JsonProblem, parse
+from evtool.reports import KINDS as REPORTS
+from tests.conftest import ROOT
+from tests.mutants import KINDS, Case, Kind, mutants, suite
+
+SEED = 1
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def verdict(raw: bytes) -> str:
+    """What a JSON text is: `taken`, or the code of what is wrong with it."""
+    try:
+        parse(raw)
+    except JsonProblem as problem:
+        return problem.code
+    return "taken"
+
+
+@pytest.mark.parametrize("case", suite(), ids=lambda case: case.name)
+def test_jsontestsuite_is_answered_as_documented(case: Case) -> None:
+    """Each of the 318 cases has the verdict that the table beside them gives."""
+    assert verdict(case.raw) == case.verdict
+
+
+def test_what_must_be_taken_is_and_what_must_be_refused_is() -> None:
+    """All `n_` are refused, all `y_` are taken but the two in which a key stands twice."""
+    sums = {kind: [case.verdict for case in suite() if case.name.startswith(kind)] for kind in "yni"}
+
+    assert {kind: len(verdicts) for kind, verdicts in sums.items()} == {"y": 95, "n": 188, "i": 35}
+    assert (sums["y"].count("taken"), sums["y"].count("EV003")) == (93, 2)
+    assert "taken" not in sums["n"]
+
+
+def tried(kind: Kind, number: int, folder: Path) -> int:
+    """How many of so many mutants are well-formed; says which one a judge did not let through."""
+    taken = 0
+    for raw in islice(mutants(kind, Random(SEED)), number):
+        begun = time.process_time()
+        try:
+            taken += kind.judge(raw, folder)
+        except BaseException as error:
+            error.add_note(f"for {raw!r}, seed {SEED}")
+            raise
+        assert time.process_time() - begun < 2, raw
+    return taken
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "least"),
+    [("json", 10_000, 500), ("events", 2000, 20), ("lines", 1000, 0), ("yaml", 2000, 400), ("routes", 500, 10)],
+)
+def test_mutants_are_taken_or_refused(tmp_path: Path, name: str, number: int, least: int) -> None:
+    """Whatever bytes come, what comes out is documented; some of them are well-formed still."""
+    assert least <= tried(KINDS[name](), number, tmp_path) < number
+
+
+def test_the_slower_parser_of_yaml_refuses_mutants_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no libyaml, PyYAML's own parser lets out nothing else."""
+    monkeypatch.setattr(yamltext, "_Loader", yaml.SafeLoader)
+
+    assert 150 < tried(KINDS["yaml"](), 1000, tmp_path) < 1000
+
+
+@pytest.mark.parametrize(
+    ("place", "attribute", "broken", "name"),
+    [
+        (jsontext, "RecursionError", KeyError, "json"),
+        (jsontext, "_INFINITE", (), "json"),
+        (jsontext, "_MAYBE_LONE", re.compile(b"(?!)"), "json"),
+        (yamltext, "MAX_DEPTH", 10**6, "yaml"),
+        (yamltext, "_SUSPECT", "(?!)", "yaml"),
+        (reading, "_is_utf8", lambda _: False, "lines"),
+    ],
+    ids=[
+        "RecursionError is let through",
+        "infinite numbers are taken",
+        "half of a surrogate pair is looked for in vain",
+        "YAML is as deep as it likes",
+        "characters that YAML has not are let through",
+        "the lines after the first are lost",
+    ],
+)
+def test_what_is_broken_on_purpose_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Any, attribute: str, broken: Any, name: str
+) -> None:
+    """The judges would notice."""
+    monkeypatch.setattr(place, attribute, broken, raising=attribute != "RecursionError")
+    if attribute == "RecursionError":  # in that module the name now means another error
+        monkeypatch.setattr(jsontext, "_is_deeper", lambda *_: False)
+    with pytest.raises((AssertionError, RecursionError, yaml.YAMLError)):
+        tried(KINDS[name](), 2000, tmp_path)
+
+
+def test_processes_end_with_a_documented_code(tmp_path: Path) -> None:
+    """150 changed events through the command line, as every kind of file and report: 0, 1 or 2, and no traceback."""
+    names = ["m.json", "m.jsonl", "m.txt", "m.json.gz", "-"]
+    routes = f"version: 1\nschemas: {ROOT / 'samples/schemas'}\n"
+    (tmp_path / "routes.yaml").write_text(routes, encoding="utf-8")
+
+    def run(number: int, text: bytes) -> tuple[int, bytes]:
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        name = names[number % len(names)]
+        if name != "-":
+            (folder / name).write_bytes(gzip.compress(text)[: -1 - number % 3] if name.endswith("gz") else text)
+        kind = list(REPORTS)[number % len(REPORTS)] if number % 10 == 0 else None
+        words = [sys.executable, "-m", "evtool", "validate", name, *(["-o", kind] if kind else [])]
+        done = subprocess.run(words, input=text, cwd=folder, env=ENVIRONMENT, capture_output=True, timeout=60)
+        return done.returncode, done.stderr
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        ended = list(pool.map(run, range(150), mutants(KINDS["events"](), Random(SEED))))
+
+    assert {1, 2} <= {code for code, _ in ended} <= {0, 1, 2}
+    assert {said for _, said in ended} == {b""}
