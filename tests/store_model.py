@@ -31,6 +31,7 @@ from evtool.delivery import Handlers, Road, World, deliver
 from evtool.event import Event, envelope, identify
 from evtool.handler import Call, Done, Emitted, Failed, HandlerOptions, Outcome, Unavailable
 from evtool.intake import accept
+from evtool.letters import Wanted, redrive
 from evtool.pattern import Pattern
 from evtool.retry import Retry
 from evtool.routes import HandlerEntry, Route, Routes
@@ -414,15 +415,13 @@ class StoreMachine(RuleBasedStateMachine):
         self.time[0] -= 3 * DAY
         self.start(next(number for number in range(WORKERS) if number not in self.turns), None)
 
-    @precondition(lambda self: self.sent)
-    @rule(which=st.integers(0, 99))
-    def redrive(self, which: int) -> None:
-        """A dead letter is made ready again; what is not dead is left alone."""
-        seq = sorted(self.sent, key=lambda seq: (self.sent[seq].state != "dead", seq))[which % len(self.sent)]
-        sent = self.sent[seq]
-        revived = self.publisher.revive(self.publisher.delivery(seq), now=self.now())
-        assert revived == (sent.state == "dead")
-        if revived:
+    @rule(handler=st.sampled_from([None, "a", "b", "c"]))
+    def redrive(self, handler: str | None) -> None:
+        """Dead letters are made ready again; what is not dead is left alone."""
+        letters = self.letters(handler)
+        redriven = redrive(self.publisher, Wanted(handler=handler), now=self.now())
+        assert [letter.seq for letter in redriven] == letters
+        for sent in [self.sent[seq] for seq in letters]:
             sent.state, sent.condition, sent.due, sent.created = "ready", None, self.now(), self.now()
             sent.forgiven = sent.attempts
 
@@ -465,6 +464,10 @@ class StoreMachine(RuleBasedStateMachine):
     def now(self) -> int:
         """The time."""
         return self.time[0]
+
+    def letters(self, handler: str | None) -> list[int]:
+        """The dead letters of a handler."""
+        return sorted(seq for seq, s in self.sent.items() if s.state == "dead" and handler in (None, s.handler))
 
     def names(self) -> tuple[str, ...]:
         """The routes that there are now."""
