@@ -8,7 +8,7 @@ from evtool.errors import UsageError
 from evtool.pattern import Pattern, PatternError
 from evtool.session import now_ms
 from evtool.store import Store
-from evtool.stored import Filter
+from evtool.stored import Filter, Stored
 
 
 def selected(
@@ -49,6 +49,15 @@ def check_ids(store: Store, ids: Sequence[str]) -> None:
     for wanted in ids:
         if wanted not in there:
             raise UsageError(f"there is no event {wanted} in {store.file}; `evtool events` lists what is there")
+
+
+def stored_event(store: Store, wanted: str, source: str | None) -> Stored | None:
+    """The stored event of an id, if there is one. Raises UsageError when there are several, from other sources."""
+    found = list(store.events(Filter(ids=(wanted,), source=source)))
+    if len(found) > 1:
+        sources = ", ".join(event.source for event in found)
+        raise UsageError(f"several events have the id {wanted}; choose one with --source: {sources}")
+    return found[0] if found else None
 
 
 def named_pattern(text: str) -> Pattern:

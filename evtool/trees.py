@@ -1,7 +1,7 @@
 """How people read what happened: trees of events, lists of deliveries, and the history of one event."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from evtool.report import Record
@@ -18,10 +18,12 @@ def event_tree(records: Iterable[Mapping[str, Any]]) -> Node:
 
 
 class Trees:
-    """The text report of what was published: a tree per chain, and the sums."""
+    """The text report of what was published: a tree per chain, what there is to say `below` of its events, the sums."""
 
-    def __init__(self, screen: Screen, *, quiet: bool = False):
-        self._screen, self._quiet = screen, quiet
+    def __init__(
+        self, screen: Screen, *, quiet: bool = False, below: Callable[[Mapping[str, Any]], None] | None = None
+    ):
+        self._screen, self._quiet, self._below = screen, quiet, below
         self._chain: list[Mapping[str, Any]] = []
 
     def add(self, record: Record) -> None:
@@ -41,6 +43,9 @@ class Trees:
     def _draw(self) -> None:
         if self._chain:
             self._screen.tree(event_tree(self._chain))
+        if self._below:
+            for record in self._chain:
+                self._below(record)
         self._chain = []
 
 

@@ -362,6 +362,65 @@ def test_what_is_no_event(evtool: Evtool, shop: Path) -> None:
     assert evtool("explain", "order-created", "--route", "pay-for-order", "--pattern", "{}", cwd=shop).code == 2
 
 
+def test_a_stored_event(evtool: Evtool, shop: Path) -> None:
+    """The id of a stored event is explained; a file or sample of that name goes before it, and --source chooses."""
+    for source, name in (("shop.cart", "one"), ("shop.cart", "payment-declined"), ("shop.desk", "one")):
+        evtool("publish", "cart-abandoned", "--set", f"id={name}", "--set", f"source={source}", cwd=shop)
+    stored = evtool("explain", "one", "--source", "shop.desk", "-o", "json", cwd=shop)
+    sample = evtool("explain", "payment-declined", "-o", "json", cwd=shop)
+    pattern = evtool("explain", "one", "--source", "shop.desk", "--pattern", '{"source": ["shop.desk"]}', cwd=shop)
+    several, nothing = evtool("explain", "one", cwd=shop), evtool("explain", "two", cwd=shop)
+
+    assert stored.json["event"] == {"id": "one", "type": "cart.abandoned", "source": "shop.desk"}
+    assert sample.json["event"]["type"] == "payment.declined"
+    assert (pattern.code, "the pattern  matches" in pattern.out) == (0, True)
+    assert several.code == nothing.code == 2
+    assert "several events have the id one; choose one with --source: shop.cart, shop.desk" in several.err
+    assert "there is no file, no sample and no stored event two" in nothing.err
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+def test_publish_tells_why_other_routes_do_not_fire(evtool: Evtool, shop: Path, options: tuple[str, ...]) -> None:
+    """With -v each event that was published is followed by the routes that do not take it, the nearest first."""
+    plain = evtool("publish", "cart-abandoned", "--set", "detail.cartTotal=12", "--dry-run", cwd=shop)
+    told = evtool("publish", "cart-abandoned", "--set", "detail.cartTotal=12", "-v", *options, cwd=shop)
+    lines = told.out.splitlines()
+
+    assert "not taken by" not in plain.out
+    assert lines[1].endswith("not taken by")
+    assert lines[2] == "  win-back-cart  does not match: 1 of 3 conditions fails  routes.yaml:63:3"
+    assert lines[3] == "    FAIL  detail.cartTotal  12 is 8 below 20  (wanted: numeric >= 20)"
+    assert "  and by 2 more routes; -vv shows all" in lines
+    assert (
+        "win-back-cart" not in evtool("publish", "cart-abandoned", "-v", *options, cwd=shop).out.split("not taken")[1]
+    )
+    every = evtool("publish", "cart-abandoned", "--set", "detail.cartTotal=12", "-v", "-v", *options, cwd=shop).out
+    assert all(name in every for name in ("pay-for-order", "confirm-order", "fulfil-order", "tell-declined"))
+
+
+def test_every_event_of_a_chain_is_told_about(evtool: Evtool, shop: Path) -> None:
+    """What handlers emit is told about as well; what was stored before fires nothing and is not."""
+    first = evtool("publish", "order-created", "payment-declined", "-v", cwd=shop).out
+    again = evtool("publish", "order-created", "-v", cwd=shop).out
+
+    told = [line.split()[0] for line in first.splitlines() if line.endswith("not taken by")]
+    assert told == ["order.created", "payment.authorized", "payment.declined"]
+    assert "not taken by" not in again
+
+
+def test_replay_tells_why_other_routes_do_not_fire(evtool: Evtool, shop: Path) -> None:
+    """With -v the reasons stand below each event, matched as it is replayed; the JSON is the same without."""
+    evtool("publish", "cart-abandoned", cwd=shop)
+    routes = shop / "routes.yaml"
+    only_new = "      source: [shop.cart]\n      replay-name: [{exists: false}]\n"
+    routes.write_text(routes.read_text().replace("      source: [shop.cart]\n", only_new))
+    told = evtool("replay", "-v", cwd=shop).out
+
+    assert "\n  not taken by\n    win-back-cart  does not match: 1 of 4 conditions fails" in told
+    assert "      FAIL  replay-name  " in told
+    assert evtool("replay", "-v", "-o", "json", cwd=shop).json == evtool("replay", "-o", "json", cwd=shop).json
+
+
 def test_what_a_code_means(evtool: Evtool) -> None:
     """The code of a finding is explained without a project; for an unknown one those of its range are named."""
     known, unknown = evtool("explain", "EV104"), evtool("explain", "ev199")

@@ -23,7 +23,7 @@ FLOORS = [
     ["routes", "store", "validation", "anatomy", "witnesses"],
     ["intake", "sums", "health", "backup", "letters", "retention", "records", "report", "options", "changes"],
     ["delivery", "trees", "explain", "reports.*"],
-    ["replay", "reports", "exits"],
+    ["replay", "reports", "exits", "reasons"],
     ["session"],
     ["road", "selection"],
     ["commands", "commands.*"],

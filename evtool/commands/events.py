@@ -10,7 +10,7 @@ from evtool.project import display
 from evtool.records import cause_record, delivery_record, history, logged_record
 from evtool.report import Record, Subject
 from evtool.screen import Screen, Segment
-from evtool.selection import selected
+from evtool.selection import selected, stored_event
 from evtool.session import Session
 from evtool.store import Store
 from evtool.stored import STATES, Filter, Stored
@@ -59,13 +59,9 @@ def events(
 
 
 def _show(session: Session, store: Store, wanted: str, source: str | None) -> int:
-    found = list(store.events(Filter(ids=(wanted,), source=source)))
-    if not found:
+    event = stored_event(store, wanted, source)
+    if event is None:
         raise UsageError(f"there is no event {wanted} in {display(store.file)}; `evtool events` lists what is there")
-    if len(found) > 1:
-        sources = ", ".join(event.source for event in found)
-        raise UsageError(f"several events have the id {wanted}; choose one with --source: {sources}")
-    [event] = found
     with session.report(Subject("events", "deliveries", _Detail)) as report:
         for delivery in store.deliveries(event.seq):
             report.add({**delivery_record(store, delivery), "history": history(store, delivery)})

@@ -4,57 +4,37 @@ import re
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
-from evtool import explain as explaining
 from evtool import project as projects
 from evtool import routes as all_routes
-from evtool.anatomy import opened
 from evtool.completion import samples
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, UsageError
 from evtool.event import Event
-from evtool.explain import Explanation
 from evtool.finding import CODES
 from evtool.frames import show
-from evtool.misses import shown
 from evtool.options import Argument, MaxBytes, OfRoute, Option, Source, Type
-from evtool.pattern import EQUALS, Pattern
-from evtool.project import Project
-from evtool.reading import MAX_BYTES, read
+from evtool.project import Project, display
+from evtool.reading import MAX_BYTES, Piece, read
+from evtool.reasons import IN_FULL, Candidate, candidates_of, explained, headline, record_of, tell_conditions
 from evtool.report import Record, Subject
-from evtool.samples import paths_of
-from evtool.screen import Screen, Segment, counted, errors
-from evtool.selection import named_pattern
+from evtool.samples import path_of, paths_of
+from evtool.screen import Screen, counted, errors
+from evtool.selection import named_pattern, stored_event
 from evtool.session import Session, stamp, standard_input
 from evtool.setting import with_changes
+from evtool.store import Store
 from evtool.validation import Rules, Verdict, judge
 
+WANTED = "no file, no sample and no stored event"
 CODE = re.compile(r"EV\d{3}", re.IGNORECASE)
-IN_FULL = 3  # routes that are shown condition by condition
-VALUES = 3  # of a field that are shown
-MARGIN = 44  # columns that paths may take
-
-
-class Candidate(NamedTuple):
-    """A pattern that is explained: that of a route, or one that stands in no file."""
-
-    pattern: Pattern
-    route: str | None = None
-    enabled: bool = True
-    project: Project | None = None
-
-    def place(self, *keys: str | int) -> dict[str, Any]:
-        """Line and column in routes.yaml of the route, or of a part of its pattern."""
-        if self.project is None:
-            return {"line": None, "column": None}
-        path = ("routes", str(self.route), *(("pattern", *keys) if keys else ()))
-        line, column = self.project.document.place(path, key=not keys)
-        return {"line": line, "column": column}
 
 
 def explain(
     session: Session,
-    event: Annotated[str, Argument("EVENT", "a file, -, the name of a sample, or the code of a finding", samples)],
+    event: Annotated[
+        str, Argument("EVENT", "a file, -, a sample, the id of a stored event, or the code of a finding", samples)
+    ],
     *,
     set: Annotated[list[str], Option("--set", "set a field first, such as detail.total=5", "PATH=VALUE")] = [],  # noqa: A002, B006
     type: Type = None,  # noqa: A002
@@ -67,8 +47,9 @@ def explain(
 ) -> int:
     """Explain why routes do or do not match an event: every condition, what was found, and the nearest route first.
 
-    Says the smallest change that would make a route match. With the code of a finding, such as EV104, it says what that
-    means. Exit code 0 if a route matches, 1 if none does.
+    Says the smallest change that would make a route match. A file or a sample goes before a stored event of the same
+    name. With the code of a finding, such as EV104, it says what that means. Exit code 0 if a route matches, 1 if none
+    does.
 
     Example: evtool explain cart-abandoned --set detail.cartTotal=12
     """
@@ -78,9 +59,10 @@ def explain(
         raise UsageError("give --route or --pattern, not both")
     project = session.project() if pattern is None else _project(session, event)
     candidates = _routes(project, route) if pattern is None else [Candidate(named_pattern(pattern))]
-    paths = paths_of([event], project) if project else [event]
     now = stamp()
-    pieces = read(paths, max_bytes=max_bytes, stdin=standard_input())
+    stored = _stored(session, project, event, source) if project and path_of(event, project) is None else []
+    paths = paths_of([event], project, wanted=WANTED) if project and not stored else [event]
+    pieces = stored or read(paths, max_bytes=max_bytes, stdin=standard_input())
     judged = judge(
         pieces, Rules(None), now, type=type, source=source, change=lambda found: with_changes(found, set, now)
     )
@@ -98,11 +80,20 @@ def _project(session: Session, event: str) -> Project | None:
     return None if event == "-" or Path(event).exists() else projects.read(session.routes)
 
 
+def _stored(session: Session, project: Project, wanted: str, source: str | None) -> list[Piece]:
+    """The stored event of an id, if there is one: what is neither a file nor a sample may be an id."""
+    file = session.store_file(project)
+    if not file.exists():
+        return []
+    with Store(file) as store:
+        found = stored_event(store, wanted, source)
+    return [Piece(display(file), 1, 1, found.raw)] if found else []
+
+
 def _routes(project: Project | None, name: str | None) -> list[Candidate]:
     assert project is not None
     routes = all_routes.of_project(project)
-    routes = routes.only(name) if name is not None else routes
-    return [Candidate(each.pattern, each.name, each.enabled, project) for each in routes.routes.values()]
+    return candidates_of(routes.only(name) if name is not None else routes, project)
 
 
 def _tell(session: Session, verdict: Verdict, candidates: list[Candidate], *, chosen: bool) -> int:
@@ -110,15 +101,11 @@ def _tell(session: Session, verdict: Verdict, candidates: list[Candidate], *, ch
     event = verdict.event
     for finding in verdict.findings:
         show(Screen(errors(), color=session.color), finding)
-    explained: list[tuple[Candidate, Explanation]] = []
-    if event is not None:
-        anatomy = opened(event.raw)
-        explained = [(each, explaining.explain(each.pattern, anatomy)) for each in candidates]
-        explained.sort(key=lambda pair: pair[1].distance)
+    found = explained(event.raw, candidates) if event is not None else []
     subject = Subject("explain", "routes", lambda screen: _Text(screen, session, event, places=chosen))
     with session.report(subject) as report:
-        for candidate, explanation in explained:
-            report.add(_record(candidate, explanation))
+        for candidate, explanation in found:
+            report.add(record_of(candidate, explanation))
         report.end(
             {
                 "event": {"id": event.id, "type": event.type, "source": event.source} if event else None,
@@ -127,36 +114,7 @@ def _tell(session: Session, verdict: Verdict, candidates: list[Candidate], *, ch
         )
     if event is None:
         return EXIT_USAGE if verdict.unread else EXIT_FINDINGS
-    return EXIT_OK if any(explanation.matches for _, explanation in explained) else EXIT_FINDINGS
-
-
-def _record(candidate: Candidate, explanation: Explanation) -> dict[str, Any]:
-    """What became of a pattern, as machines read it."""
-    several = explanation.branches > 1
-    return {
-        "route": candidate.route,
-        "enabled": candidate.enabled,
-        "file": candidate.project.shown if candidate.project else None,
-        **candidate.place(),
-        "matches": explanation.matches,
-        "branch": {"number": explanation.branch, "of": explanation.branches} if several else None,
-        "conditions": [
-            {
-                "path": tried.path,
-                "operator": tried.operator,
-                "expected": tried.expected,
-                "wanted": tried.wanted,
-                "actual": tried.actual,
-                "ok": tried.ok,
-                "reason": tried.reason,
-                **candidate.place(*tried.keys),
-            }
-            for tried in explanation.conditions
-        ],
-        "change": None
-        if explanation.changes is None
-        else [{**change.as_dict(), "words": change.words} for change in explanation.changes],
-    }
+    return EXIT_OK if any(explanation.matches for _, explanation in found) else EXIT_FINDINGS
 
 
 class _Text:
@@ -176,9 +134,9 @@ class _Text:
             self._screen.line("")
         self._told += 1
         self._matching += record["matches"]
-        self._screen.line(*_headline(record, named=not in_full))
+        self._screen.line(*headline(record, named=not in_full))
         if in_full:
-            self._conditions(record)
+            tell_conditions(self._screen, record, places=self._places)
 
     def end(self, tail: Mapping[str, Any]) -> None:  # noqa: ARG002  (the contract of all reports)
         if self._session.quiet or self._told < 2:
@@ -187,51 +145,6 @@ class _Text:
         match = "matches" if self._matching == 1 else "match"
         self._screen.line("")
         self._screen.line(f"{self._matching or 'none'} of {counted(self._told, 'route')} {match}{more}")
-
-    def _conditions(self, record: Mapping[str, Any]) -> None:
-        conditions = sorted(record["conditions"], key=lambda each: not each["ok"])
-        width = min(MARGIN, max(len(each["path"]) for each in conditions))
-        for each in conditions:
-            said = _values(each["actual"]) if each["ok"] else each["reason"]
-            plain = each["wanted"] in said or (each["ok"] and each["operator"] == EQUALS)
-            mark = ("  ok    ", "green") if each["ok"] else ("  FAIL  ", "bold red")
-            wanted = "" if plain else f"  (wanted: {each['wanted']})"
-            place = f"  {_place({**record, **each})}" if self._places and not each["ok"] else ""
-            self._screen.line(mark, f"{each['path']:<{width}}  {said}", (wanted + place, "dim"))
-        if record["change"]:
-            changes = ", ".join(each["words"] for each in record["change"])
-            self._screen.line("  ", ("change", "cyan"), f": {changes}")
-
-
-def _headline(record: Mapping[str, Any], *, named: bool) -> list[Segment]:
-    """What became of a pattern in a line; `named` has it name the conditions that fail."""
-    failed = [each["path"] for each in record["conditions"] if not each["ok"]]
-    name = record["route"] or "the pattern"
-    said: list[Segment] = [(name, "bold")]
-    if record["matches"]:
-        said.append(("  matches", "green"))
-    else:
-        total = counted(len(record["conditions"]), "condition")
-        verb = "fails" if len(failed) == 1 else "fail"
-        said.append((f"  does not match: {len(failed)} of {total} {verb}", "red"))
-    if named and failed:
-        said.append(f": {', '.join(failed)}")
-    if not record["enabled"]:
-        said.append(("  disabled: it takes nothing", "yellow"))
-    if record["branch"]:
-        nearest = "" if record["matches"] else "nearest: "
-        said.append(f"  ({nearest}branch {record['branch']['number']} of {record['branch']['of']} of its $or)")
-    return [*said, (f"  {_place(record)}", "dim")] if record["file"] else said
-
-
-def _place(record: Mapping[str, Any]) -> str:
-    return f"{record['file']}:{record['line']}:{record['column']}"
-
-
-def _values(values: list[Any]) -> str:
-    """What a field has: its first values, or that it has none."""
-    more = f" and {len(values) - VALUES:,} more" if len(values) > VALUES else ""
-    return (", ".join(shown(value) for value in values[:VALUES]) or "is not there") + more
 
 
 # --- codes -----------------------------------------------------------------------------------------------------------

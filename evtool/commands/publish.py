@@ -1,7 +1,7 @@
 """evtool publish: events go the whole road, and what they fire is shown."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any, NamedTuple
 
@@ -15,12 +15,13 @@ from evtool.frames import show
 from evtool.intake import accept, conflict, takers
 from evtool.options import Argument, MaxBytes, NoSchema, NoValidate, Option, Source, Type
 from evtool.reading import MAX_BYTES, read
+from evtool.reasons import IN_FULL, Candidate, Others, candidates_of
 from evtool.records import count, published_record, summed
 from evtool.report import Subject
 from evtool.road import opened, rules_of
 from evtool.routes import Routes
 from evtool.samples import paths_of
-from evtool.screen import Screen, errors
+from evtool.screen import Screen, Segment, errors
 from evtool.session import Session, stamp, standard_input
 from evtool.setting import with_changes
 from evtool.trees import Trees
@@ -45,7 +46,8 @@ def publish(
     """Publish events: validate, store, route, call handlers, follow what they emit.
 
     Shows what fired as a tree. An event that is not valid is refused. The same event a second time is already stored
-    and fires nothing. Exit code 1 if an event was refused or a delivery failed.
+    and fires nothing. With -v it is told why other routes do not take it. Exit code 1 if an event was refused or a
+    delivery failed.
 
     Example: evtool publish order-created --set detail.orderTotal=99.5
     """
@@ -62,15 +64,18 @@ def publish(
         change=lambda event: with_changes(event, set, now),
     )
     if dry_run:
-        return _tell(session, verdicts, partial(_plan, all_routes.of_project(project)))
+        routes = all_routes.of_project(project)
+        return _tell(session, verdicts, partial(_plan, routes), candidates_of(routes, project))
     with opened(session, project, rules) as road:
-        return _tell(session, verdicts, partial(_publish, road, call=not no_deliver))
+        others = candidates_of(road.routes, project)
+        return _tell(session, verdicts, partial(_publish, road, call=not no_deliver), others)
 
 
 class Told(NamedTuple):
-    """What became of an event: records of it and of what it led to, and why it was not taken."""
+    """What became of an event: records and bytes of it and of what it led to, and why it was not taken."""
 
     records: list[dict[str, Any]]
+    raws: Sequence[bytes] = ()
     conflict: Finding | None = None
 
 
@@ -79,13 +84,15 @@ def _publish(road: Road, event: Event, *, call: bool) -> Told:
     store = road.store
     kept = accept(event, store=store, routes=road.routes, now=road.world.now)
     if kept.status == "conflict":
-        return Told([], conflict(event, kept))
+        return Told([], conflict=conflict(event, kept))
     if kept.status == "duplicate":
         return Told([published_record(store, store.event(kept.seq), kept.status, [])])
     if call:
         for _ in deliver(road, root=kept.seq):
             pass
-    return Told([published_record(store, e, "stored", store.deliveries(e.seq)) for e in store.chain(kept.seq)])
+    chain = list(store.chain(kept.seq))
+    records = [published_record(store, each, "stored", store.deliveries(each.seq)) for each in chain]
+    return Told(records, [each.raw for each in chain])
 
 
 def _plan(routes: Routes, event: Event) -> Told:
@@ -106,21 +113,30 @@ def _plan(routes: Routes, event: Event) -> Told:
         for route, handler, _ in takers(event, routes)
     ]
     record = {"id": event.id, "type": event.type, "source": event.source, "status": "dry-run", "cause": None}
-    return Told([{**record, "deliveries": deliveries}])
+    return Told([{**record, "deliveries": deliveries}], [event.raw])
 
 
-def _tell(session: Session, verdicts: Iterable[Verdict], handle: Callable[[Event], Told]) -> int:
+def _tell(
+    session: Session, verdicts: Iterable[Verdict], handle: Callable[[Event], Told], candidates: list[Candidate]
+) -> int:
     """Handles each event that is well, and tells what became of it and what is wrong with the others."""
     screen = Screen(errors(), color=session.color)
     findings: list[Finding] = []
     sums: Counter[str] = Counter()
-    with session.report(Subject("publish", "events", lambda out: Trees(out, quiet=session.quiet))) as report:
+    others = Others(candidates, in_full=None if session.verbose > 1 else IN_FULL)
+
+    def text(out: Screen) -> Trees:
+        return Trees(out, quiet=session.quiet, below=partial(_below, others, out) if session.verbose else None)
+
+    with session.report(Subject("publish", "events", text)) as report:
         for verdict in verdicts:
             told = handle(verdict.event) if verdict.event and verdict.ok else Told([])
             wrong = [*verdict.findings, *([told.conflict] if told.conflict else [])]
             findings += wrong
             for finding in wrong:
                 show(screen, finding)
+            if told.raws:
+                others.note({record["id"]: raw for record, raw in zip(told.records, told.raws, strict=True)})
             for record in told.records:
                 count(sums, record)
                 report.add(record)
@@ -128,3 +144,11 @@ def _tell(session: Session, verdicts: Iterable[Verdict], handle: Callable[[Event
     if any(finding.code == "EV001" for finding in findings):
         return EXIT_USAGE
     return EXIT_FINDINGS if sums["failed"] or any(f.severity == "error" for f in findings) else EXIT_OK
+
+
+def _below(others: Others, screen: Screen, record: Mapping[str, Any]) -> None:
+    """Tells why the other routes do not take an event; one that was stored before fires nothing, whatever takes it."""
+    if record["status"] != "duplicate":
+        taken = {delivery["route"] for delivery in record["deliveries"]}
+        above: list[Segment] = [(record["type"], "bold"), "  ", (record["id"], "dim"), "  not taken by"]
+        others.tell(screen, record["id"], taken, above)

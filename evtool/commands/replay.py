@@ -11,13 +11,14 @@ from evtool import replay as replays
 from evtool import routes as all_routes
 from evtool.delivery import Road
 from evtool.errors import EXIT_FINDINGS, EXIT_OK
-from evtool.event import Event, identify, rfc3339
+from evtool.event import Event, identify, replayed, rfc3339
 from evtool.finding import Finding
 from evtool.frames import show
 from evtool.intake import conflict
 from evtool.options import Argument, Limit, OfRoute, OfSource, OfType, Option, Since, Until
 from evtool.project import Project
 from evtool.reading import MAX_BYTES, read
+from evtool.reasons import IN_FULL, Others, candidates_of
 from evtool.replay import Fire
 from evtool.report import Record, Subject
 from evtool.road import opened, rules_of
@@ -63,8 +64,8 @@ def replay(
     """Put stored events through the routes again and show which handlers fire.
 
     By default this is a plan: nothing is called. It shows what fired when each event was published beside what would
-    fire now. With --deliver the handlers are called; what that causes carries the replay's name. Exit code 1 if a
-    delivery failed.
+    fire now; with -v each event, and why other routes do not take it. With --deliver the handlers are called; what that
+    causes carries the replay's name. Exit code 1 if a delivery failed.
 
     Example: evtool replay --type order.created --since 2h -v
     """
@@ -75,20 +76,24 @@ def replay(
     wanted = selected(ids, since=since, until=until, type=type, source=source)
     name = name or f"replay-{rfc3339(now_ms())}-{uuid.uuid4().hex[:4]}"
 
+    others = Others(candidates_of(routes, project), in_full=None if session.verbose > 1 else IN_FULL)
+
     def chosen(store: Store | None) -> Iterator[Chosen]:
         """The events that all options let through."""
         found = _from_files(session, project, from_, wanted, store) if from_ else _from_store(store, wanted)
         matching = (each for each in found if asked is None or asked.matches(each.event.raw))
         taken = (each for each in matching if route is None or replays.plan(each.event, routes, name))
-        return islice(taken, limit)
+        for each in islice(taken, limit):
+            others.note({each.event.id: replayed(each.event.raw, each.event.document, name)})
+            yield each
 
     if not deliver:
         with _store(session, project, needed=not from_) as store:
-            return _tell(session, chosen(store), store, lambda each: replays.plan(each.event, routes, name))
+            return _tell(session, chosen(store), store, lambda each: replays.plan(each.event, routes, name), others)
     with opened(session, project, rules_of(project)) as road:
         if road.store.knows_replay(name):
             session.note(f"the replay {name} was delivered before: what it has done is not done again")
-        return _tell(session, chosen(road.store), road.store, lambda each: _run(each, road, routes, name), name)
+        return _tell(session, chosen(road.store), road.store, lambda each: _run(each, road, routes, name), others, name)
 
 
 @contextmanager
@@ -114,13 +119,14 @@ def _tell(
     chosen: Iterator[Chosen],
     store: Store | None,
     fire: Callable[[Chosen], list[Fire] | Finding],
+    others: Others,
     name: str | None = None,
 ) -> int:
     """Fires each event and tells what came of it; `name` is that of a replay that delivers."""
     screen = Screen(errors(), color=session.color)
     handlers: Counter[str] = Counter()
     events = failed = 0
-    with session.report(Subject("replay", "events", lambda out: _Text(out, session, name))) as report:
+    with session.report(Subject("replay", "events", lambda out: _Text(out, session, others, name))) as report:
         for each in chosen:
             fires = fire(each)
             if isinstance(fires, Finding):
@@ -174,10 +180,10 @@ def _record(chosen: Chosen, fires: list[Fire], store: Store | None) -> dict[str,
 
 
 class _Text:
-    """The text report: a row per handler, and with -v a line per event."""
+    """The text report: a row per handler, and with -v each event: who fires, and why other routes do not."""
 
-    def __init__(self, screen: Screen, session: Session, name: str | None):
-        self._screen, self._session, self._name = screen, session, name
+    def __init__(self, screen: Screen, session: Session, others: Others, name: str | None):
+        self._screen, self._session, self._others, self._name = screen, session, others, name
         self._then: Counter[str] = Counter()
         self._now: dict[str, Counter[str]] = {}
         self._changed = 0
@@ -227,3 +233,6 @@ class _Text:
             )
         if not then and not now:
             self._screen.line("  no route takes it")
+        self._others.tell(
+            self._screen, record["id"], {fire["route"] for fire in record["fires"]}, ["  not taken by"], indent="  "
+        )
