@@ -106,8 +106,15 @@ class Database:
 
 
 def _connected(file: Path, busy: float, *, writing: bool) -> apsw.Connection:
-    if writing:
-        _create_private(file)
+    try:
+        if writing:
+            _create_private(file)
+        if file.stat() and file.is_dir():
+            raise StoreError(f"{file}: this is a folder; --store names a file")
+        if not os.access(file, os.R_OK | os.W_OK):  # SQLite would leave files beside it that cannot be written, either
+            raise PermissionError
+    except OSError as error:
+        raise making_errors(file, error) from None
     connection = apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READWRITE if writing else apsw.SQLITE_OPEN_READONLY)
     try:
         connection.set_busy_timeout(round(busy * 1000))
@@ -124,24 +131,22 @@ def _connected(file: Path, busy: float, *, writing: bool) -> apsw.Connection:
 
 def _create_private(file: Path) -> None:
     """An empty file that only its owner may read: SQLite gives its journal the same mode."""
-    try:
-        file.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
-        with suppress(FileExistsError):
-            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        if file.is_dir():
-            raise StoreError(f"{file}: this is a folder; --store names a file")
-        if file.stat().st_size == 0:
-            file.chmod(0o600)
-    except OSError as error:
-        raise making_errors(file, error) from None
+    file.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+    with suppress(FileExistsError):
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    if file.is_file() and file.stat().st_size == 0:
+        file.chmod(0o600)
 
 
 def _version(connection: apsw.Connection, file: Path) -> int:
     """The version of the store's tables, 0 for an empty file. Raises StoreError for what is no store."""
-    with connection:  # read together: another process may be making the tables
-        application, version = connection.pragma("application_id"), connection.pragma("user_version")
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+    query = (  # one statement, that is one moment: another process may be making the tables
+        "SELECT application_id, user_version, (SELECT group_concat(name, ' ') FROM sqlite_schema)"
+        " FROM pragma_application_id, pragma_user_version"
+    )
+    application, version, names = next(connection.execute(query))
     assert isinstance(version, int)
+    tables = set(str(names or "").split(" ")) - {""}
     if tables and application != APPLICATION_ID:
         raise StoreError(f"{file}: this is not a store of evtool; name another file with --store")
     if version > VERSION:

@@ -36,25 +36,25 @@ def store_errors(file: Path, busy: float) -> Iterator[None]:
 
 
 def making_errors(file: Path, error: OSError) -> StoreError:
-    """Why a store cannot be made where there is none."""
-    if file.is_symlink() and not os.path.exists(file):  # noqa: PTH110  (Path.exists() raises for loops)
-        told = f"this is a symbolic link to {os.readlink(file)}, which is not there; make it lead to a store"  # noqa: PTH115
+    """Why a store cannot be made, or opened where something is."""
+    if os.path.islink(file) and not os.path.exists(file):
+        told = f"this is a symbolic link to {os.readlink(file)}, which is not there; make it lead to a store"
         return StoreError(f"{file}: {told}, or remove it")
-    blocked = next((folder for folder in file.parents if folder.exists() and not folder.is_dir()), None)
+    blocked = next((folder for folder in file.parents if os.path.exists(folder) and not os.path.isdir(folder)), None)
     if blocked is not None:
         return StoreError(f"{file}: {blocked} is a file, not a folder; name another place with --store")
-    return StoreError(f"{file}: the store cannot be made: {_closed(file, error)}")
+    return StoreError(f"{file}: {_closed(file, error)}")
 
 
 def _closed(file: Path, error: Exception) -> str:
     """Why a file cannot be opened or written, as far as it can be seen from outside."""
     other = "or name another store with --store"
-    there = next((path for path in (file, *file.parents) if os.path.exists(path)), file)  # noqa: PTH110
+    there = next((path for path in (file, *file.parents) if os.path.exists(path)), file)
     if os.statvfs(there).f_flag & os.ST_RDONLY:
         return f"its file system is read-only; mount it for writing, {other}"
-    if there.is_file() and not os.access(there, os.R_OK | os.W_OK):
+    if os.path.isfile(there) and not os.access(there, os.R_OK | os.W_OK):
         return f"the file is read-only for you, or closed; see `ls -l` and change that with chmod or chown, {other}"
-    folder = there if there.is_dir() else there.parent
+    folder = there if os.path.isdir(there) else there.parent
     if not os.access(folder, os.W_OK | os.X_OK):
         return f"the folder {folder} is read-only for you; change that with chmod or chown, {other}"
     if isinstance(error, apsw.ReadOnlyError):

@@ -28,7 +28,13 @@ RULES = (
         "events in a wrong place of the chain of what caused what",
         "SELECT count(*) FROM event LEFT JOIN delivery ON delivery.seq = event.cause"
         " LEFT JOIN event AS parent ON parent.seq = delivery.event"
-        " WHERE (event.root, event.depth) IS NOT (coalesce(parent.root, event.seq), coalesce(parent.depth + 1, 0))",
+        " WHERE coalesce(event.root, event.seq) <> coalesce(parent.root, parent.seq, event.seq)"
+        " OR event.depth <> coalesce(parent.depth + 1, 0)",
+    ),
+    (
+        "EV034",
+        "events that are stored more than once",
+        "SELECT count(*) FROM (SELECT 1 FROM event GROUP BY source, id HAVING count(*) > 1)",
     ),
     (
         "EV034",

@@ -63,13 +63,13 @@ def _length(store: Store) -> int:
 def _chains(store: Store, old: Old, after: int, *, among: Sequence[int] = ()) -> list[int]:
     """The roots of chains that may go, of those that are given, a page of them."""
     query = (
-        "SELECT seq FROM event AS first WHERE seq > ?1 AND root = seq AND stored_at < ?2 AND NOT EXISTS ("
-        "SELECT 1 FROM event LEFT JOIN delivery ON delivery.event = event.seq WHERE event.root = first.seq"
-        " AND (event.stored_at >= ?2 OR delivery.created >= ?2"
-        f" OR delivery.state NOT IN ({_listed(old.states)})))"
-        f"{f' AND seq IN ({_listed(among)})' if among else ''} ORDER BY seq LIMIT {PAGE}"
+        "SELECT seq FROM event AS first WHERE seq > ?1 AND coalesce(root, seq) = seq AND stored_at < ?2"
+        " AND NOT EXISTS (SELECT 1 FROM event LEFT JOIN delivery ON delivery.event = event.seq"
+        " WHERE (event.seq = first.seq OR event.root = first.seq) AND (event.stored_at >= ?2 OR delivery.created >= ?2"
+        f" OR delivery.state NOT IN ({','.join('?' * len(old.states))})))"
+        f" AND {_among(among) if among else '1'} ORDER BY seq LIMIT {PAGE}"
     )
-    return [seq for (seq,) in store.rows(query, after, old.before, *old.states, *among)]
+    return [seq for (seq,) in store.rows(query, after, old.before, *old.states)]
 
 
 def _held(store: Store, chains: Sequence[int]) -> list[Pruned]:
@@ -77,19 +77,19 @@ def _held(store: Store, chains: Sequence[int]) -> list[Pruned]:
     query = (
         "SELECT type, count(*), sum(length(raw)),"
         " sum((SELECT count(*) FROM delivery WHERE delivery.event = event.seq))"
-        f" FROM event WHERE root IN ({_listed(chains)}) GROUP BY type"
+        f" FROM event WHERE {_among(chains)} OR {_among(chains, 'root')} GROUP BY type"
     )
-    return [Pruned(*row) for row in store.rows(query, *chains)]
+    return [Pruned(*row) for row in store.rows(query)]
 
 
 def _delete(store: Store, chains: Sequence[int]) -> None:
-    events = f"SELECT seq FROM event WHERE root IN ({_listed(chains)})"
+    events = f"SELECT seq FROM event WHERE {_among(chains)} OR {_among(chains, 'root')}"
     deliveries = f"SELECT seq FROM delivery WHERE event IN ({events})"
     store.rows("PRAGMA defer_foreign_keys = ON")  # for this transaction: events and deliveries name each other
-    store.rows(f"DELETE FROM attempt WHERE delivery IN ({deliveries})", *chains)
-    store.rows(f"DELETE FROM delivery WHERE event IN ({events})", *chains)
-    store.rows(f"DELETE FROM event WHERE root IN ({_listed(chains)})", *chains)
+    store.rows(f"DELETE FROM attempt WHERE delivery IN ({deliveries})")
+    store.rows(f"DELETE FROM delivery WHERE event IN ({events})")
+    store.rows(f"DELETE FROM event WHERE seq IN ({events})")
 
 
-def _listed(values: Sequence[object]) -> str:
-    return ",".join("?" * len(values))
+def _among(numbers: Sequence[int], column: str = "seq") -> str:
+    return f"{column} IN ({','.join(map(str, numbers))})"

@@ -39,7 +39,7 @@ class Session(NamedTuple):
         """
         named = self.store or os.environ.get("EVTOOL_STORE")
         file = Path(named) if named else (project or self.project()).store
-        if existing and not file.exists():
+        if existing and _is_missing(file):
             raise UsageError(f"there is no store {projects.display(file)} yet: `evtool publish` makes it")
         return file
 
@@ -73,6 +73,17 @@ class _Several:
     def end(self, tail: Mapping[str, Any]) -> None:
         for report in self._reports:
             report.end(tail)
+
+
+def _is_missing(file: Path) -> bool:
+    """Whether there is nothing by this name. What is there and cannot be used is for the store to tell."""
+    try:
+        file.lstat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def now_ms() -> int:

@@ -1,0 +1,93 @@
+-- A store of version 1, as evtool wrote it: it must open for ever, with all that is in it (tests/test_migrations.py).
+-- Once version 1 is released this file is never changed again.
+
+PRAGMA application_id = 1702261809;
+PRAGMA user_version = 1;
+
+CREATE TABLE event (
+    seq       INTEGER PRIMARY KEY AUTOINCREMENT,  -- the order in which events were stored
+    source    TEXT    NOT NULL,
+    id        TEXT    NOT NULL,
+    type      TEXT    NOT NULL,
+    time      INTEGER,                            -- when it happened, as its envelope says
+    stored_at INTEGER NOT NULL,
+    sha256    BLOB    NOT NULL,
+    raw       BLOB    NOT NULL,                   -- the exact bytes; everything else here is derived from them
+    root      INTEGER NOT NULL,                   -- seq of the event that began the chain; its own if nothing caused it
+    depth     INTEGER NOT NULL,                   -- how many events up the chain until the root
+    cause     INTEGER REFERENCES delivery (seq),  -- the delivery that emitted it
+    replay    TEXT,                               -- the name of the replay that caused it
+    UNIQUE (source, id)
+) STRICT;
+
+CREATE INDEX event_by_type ON event (type, seq);
+CREATE INDEX event_by_time ON event (coalesce(time, stored_at));
+CREATE INDEX event_by_root ON event (root);
+CREATE INDEX event_by_cause ON event (cause) WHERE cause IS NOT NULL;
+
+CREATE TABLE delivery (
+    seq         INTEGER PRIMARY KEY AUTOINCREMENT,
+    event       INTEGER NOT NULL REFERENCES event (seq),
+    route       TEXT    NOT NULL,
+    handler     TEXT    NOT NULL,
+    replay      TEXT    NOT NULL DEFAULT '',      -- '' for the first publication
+    state       TEXT    NOT NULL CHECK (state IN ('ready', 'waiting', 'leased', 'done', 'dead')),
+    attempts    INTEGER NOT NULL DEFAULT 0,
+    forgiven    INTEGER NOT NULL DEFAULT 0,       -- attempts before the last redrive: its limits count from there
+    created     INTEGER NOT NULL,                 -- from when its age counts
+    due         INTEGER,                          -- when it may be attempted; for a lease: when the lease ends
+    owner       TEXT,                             -- who holds the lease
+    duration_ms INTEGER,                          -- of the last attempt
+    error       TEXT,                             -- why it is not done
+    condition   TEXT,                             -- of a dead one: the limit that was exhausted
+    UNIQUE (event, route, handler, replay),
+    CHECK ((state = 'leased') = (owner IS NOT NULL)),
+    CHECK ((state IN ('done', 'dead')) = (due IS NULL))
+) STRICT;
+
+CREATE INDEX delivery_by_due ON delivery (due) WHERE due IS NOT NULL;
+CREATE INDEX delivery_by_state ON delivery (state, seq) WHERE state <> 'done';
+
+CREATE TABLE attempt (
+    delivery    INTEGER NOT NULL REFERENCES delivery (seq),
+    number      INTEGER NOT NULL,
+    started     INTEGER NOT NULL,
+    duration_ms INTEGER,
+    outcome     TEXT,                             -- NULL while it runs, and for ever if evtool died in it
+    code        TEXT,                             -- an exit code, a signal, the class of an exception
+    error       TEXT,
+    output      TEXT,                             -- the tail of what the handler printed
+    PRIMARY KEY (delivery, number)
+) STRICT, WITHOUT ROWID;
+
+-- event: seq, source, id, type, time, stored_at, sha256, raw, root, depth, cause, replay
+INSERT INTO event VALUES
+  (1, 'shop.checkout', 'order-1', 'order.created', 1795428000000, 1795428000000, X'85CA3B41B62584DBF25446174488D8C5D65F3DA4CE885DAAC4D2A04895CC74D2', CAST('{"version": "0", "id": "order-1", "detail-type": "order.created", "source": "shop.checkout", "account": "000000000000", "time": "2026-11-23T10:00:00Z", "region": "us-east-1", "resources": [], "detail": {"orderId": "o-1"}}' AS BLOB), 1, 0, NULL, NULL);
+INSERT INTO event VALUES
+  (2, 'charge-card', 'payment-1', 'payment.authorized', 1795428000000, 1795428000050, X'9102C6BFBBC39898948E89ECA1E9FAD157ADC6FF24643FBCAE6E78E1B142EE5C', CAST('{"version": "0", "id": "payment-1", "detail-type": "payment.authorized", "source": "charge-card", "account": "000000000000", "time": "2026-11-23T10:00:00Z", "region": "us-east-1", "resources": [], "detail": {"orderId": "o-1"}}' AS BLOB), 1, 1, 1, NULL);
+INSERT INTO event VALUES
+  (3, 'shop.cart', 'cart-1', 'cart.abandoned', 1795428000000, 1795428000600, X'A893C37F688AD4147274CB1464493164D01DC57E5D88E6BCF5AA90C87B54EBAF', CAST('{"version": "0", "id": "cart-1", "detail-type": "cart.abandoned", "source": "shop.cart", "account": "000000000000", "time": "2026-11-23T10:00:00Z", "region": "us-east-1", "resources": [], "detail": {"orderId": "o-1"}}' AS BLOB), 3, 0, NULL, NULL);
+
+-- delivery: seq, event, route, handler, replay, state, attempts, forgiven, created, due, owner, duration_ms, error, condition
+INSERT INTO delivery VALUES
+  (1, 1, 'pay-for-order', 'charge-card', '', 'done', 1, 0, 1795428000000, NULL, NULL, 48, NULL, NULL);
+INSERT INTO delivery VALUES
+  (2, 1, 'keep-order', 'order-database', '', 'dead', 1, 0, 1795428000000, NULL, NULL, 7, 'exit 3: no such shelf', 'MaximumRetryAttempts');
+INSERT INTO delivery VALUES
+  (3, 1, 'count', 'counter', '', 'waiting', 0, 0, 1795428000000, 1795428060000, NULL, NULL, 'there is no program counter on PATH', NULL);
+INSERT INTO delivery VALUES
+  (4, 1, 'page', 'pager', '', 'ready', 1, 0, 1795428000000, 1795428001000, NULL, 5, 'took longer than 5s', NULL);
+INSERT INTO delivery VALUES
+  (5, 2, 'confirm-order', 'confirmation-email', '', 'leased', 1, 0, 1795428000050, 1795428090060, 'killed', NULL, NULL, NULL);
+INSERT INTO delivery VALUES
+  (6, 1, 'pay-for-order', 'charge-card', 'again', 'ready', 0, 0, 1795428000500, 1795428000500, NULL, NULL, NULL, NULL);
+
+-- attempt: delivery, number, started, duration_ms, outcome, code, error, output
+INSERT INTO attempt VALUES
+  (1, 1, 1795428000000, 48, 'done', NULL, NULL, 'charged' || char(10) || '');
+INSERT INTO attempt VALUES
+  (2, 1, 1795428000001, 7, 'failed', '3', 'exit 3: no such shelf', 'no such shelf' || char(10) || '');
+INSERT INTO attempt VALUES
+  (4, 1, 1795428000003, 5, 'timeout', NULL, 'took longer than 5s', NULL);
+INSERT INTO attempt VALUES
+  (5, 1, 1795428000060, NULL, NULL, NULL, NULL, NULL);

@@ -1,0 +1,275 @@
+"""What can be wrong with the store's file: one line that says what to do, exit code 4, and it works after repair."""
+
+import ctypes
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import apsw
+import pytest
+
+from evtool import database, exits
+from evtool.commands.events import events as list_events
+from evtool.database import Database
+from evtool.errors import StoreError
+from evtool.session import Session
+from tests.conftest import ROOT, Evtool, Ran
+
+EVENT = b'{"id": "%b", "source": "s", "detail-type": "t", "detail": {}}\n'
+CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, PR_CAPBSET_DROP = 1, 2, 24  # linux/capability.h, linux/prctl.h
+
+
+def mortal() -> None:
+    """Takes from root what lets it pass over permissions: a test of them means the same for everybody."""
+    if os.geteuid() == 0:
+        for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
+            ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+
+
+def run(
+    folder: Path, *words: str, before: Callable[[], None] = mortal, prefix: tuple[str, ...] = (), stdin: bytes = b""
+) -> Ran:
+    """evtool in a folder, in a process that something is done to before it starts."""
+    done = subprocess.run(
+        [*prefix, sys.executable, "-m", "evtool", *words],
+        cwd=folder,
+        input=stdin,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        timeout=60,
+        preexec_fn=before,
+    )
+    return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def publish(folder: Path, name: bytes, before: Callable[[], None] = mortal) -> Ran:
+    """Publishes an event with this id."""
+    return run(folder, "publish", "-", "--store", "kept/store.db", stdin=EVENT % name, before=before)
+
+
+def ids(folder: Path) -> list[str]:
+    """The events of the store, as evtool lists them."""
+    ran = run(folder, "events", "--store", "kept/store.db", "-o", "json")
+    assert ran.code == 0, ran.err
+    return [event["id"] for event in ran.json["events"]]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder with a store in which is one event."""
+    (tmp_path / "routes.yaml").write_text("version: 1\n")
+    assert publish(tmp_path, b"first").code == 0
+    return tmp_path
+
+
+def refused(ran: Ran, *said: str) -> None:
+    """Exit code 4, nothing on standard output, and one line that says this."""
+    assert (ran.code, ran.out, ran.err.count("\n")) == (4, "", 1), ran.err
+    assert all(part in ran.err for part in said), ran.err
+
+
+@pytest.mark.parametrize(
+    ("path", "mode", "said"),
+    [
+        ("kept/store.db", 0o400, "the file is read-only for you"),
+        ("kept/store.db", 0o000, "the file is read-only for you, or closed"),
+        ("kept", 0o500, "kept is read-only for you"),
+        ("kept", 0o000, "read-only for you"),
+    ],
+)
+def test_what_may_not_be_written_is_told(project: Path, path: str, mode: int, said: str) -> None:
+    """A file or a folder without permission: chmod is named, nothing is lost, and with permission it works again."""
+    usual = (project / path).stat().st_mode
+    (project / path).chmod(mode)
+    try:
+        refused(publish(project, b"second"), said, "chmod", "--store")
+    finally:
+        (project / path).chmod(usual)
+
+    assert publish(project, b"second").code == 0
+    assert ids(project) == ["first", "second"]
+
+
+def mounting(folder: Path, script: str) -> tuple[str, ...]:
+    """What runs a command where a shell script may mount; the test is skipped where nobody may."""
+    prefix = ("unshare", "-rm", "sh", "-c")
+    if shutil.which("unshare") is None or subprocess.run([*prefix, "mount -t tmpfs t kept"], cwd=folder).returncode:
+        pytest.skip("no file system can be mounted here")
+    return (*prefix, script, "sh")
+
+
+def test_a_read_only_file_system_is_told(project: Path) -> None:
+    """Its name is said, and that it is to be mounted for writing; `doctor` and `events` say the same."""
+    script = 'mount --bind kept kept && mount -o remount,ro,bind kept && exec "$0" "$@"'
+    mounting = ("unshare", "-rm", "sh", "-c", script)
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run([*mounting, "true"], cwd=project, capture_output=True).returncode
+    ):
+        pytest.skip("no file system can be mounted here")
+    for words in (["publish", "-"], ["events"], ["doctor"]):
+        ran = run(
+            project, *words, "--store", "kept/store.db", prefix=mounting, stdin=EVENT % b"second", before=os.getpid
+        )
+        refused(ran, "its file system is read-only; mount it for writing")
+
+    assert ids(project) == ["first"]
+
+
+def no_room() -> None:
+    """No file may grow: what a full disk is like, without being root."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+
+def test_a_limit_on_files_is_told(project: Path) -> None:
+    """It looks like a broken disk to SQLite, so the limit is named; nothing that was told is lost."""
+    refused(
+        publish(project, b"second", before=no_room), "no file may grow beyond 4,096 bytes here (ulimit -f)", "is safe"
+    )
+
+    assert publish(project, b"second").code == 0
+    assert ids(project) == ["first", "second"]
+
+
+def test_a_full_disk_is_told(project: Path) -> None:
+    """On a file system without room: the disk is said to be full, and with room again it works."""
+    script = (
+        "mount -t tmpfs -o size=8m t kept && cp copy.db kept/store.db && cat /dev/zero 2>&- > kept/filler;"
+        ' "$@"; echo $? >&2; rm kept/filler; "$@" >&2'
+    )
+    shutil.copy(project / "kept/store.db", project / "copy.db")
+    arguments = ["publish", "many.jsonl", "--store", "kept/store.db", "-q", "-o", "jsonl"]
+    (project / "many.jsonl").write_bytes(b"".join(EVENT % b"%d" % number for number in range(200)))
+    mounting = ("unshare", "-rm", "sh", "-c", script, "sh")
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run([*mounting, "true"], cwd=project, capture_output=True).returncode
+    ):
+        pytest.skip("no file system can be mounted here")
+    ran = run(project, *arguments, prefix=mounting, before=os.getpid)
+
+    first, code, *again = ran.err.splitlines()
+    assert "the disk is full; make room" in first or "disk reports an error" in first, ran.err
+    assert code == "4"
+    assert [json.loads(line).get("id") for line in again] == [*map(str, range(200)), None]
+
+
+def damage(file: Path, at: int, what: bytes) -> None:
+    """Overwrites a part of a file."""
+    with file.open("r+b") as opened:
+        opened.seek(at)
+        opened.write(what)
+
+
+def truncate(file: Path) -> None:
+    """Cuts a file in the middle."""
+    os.truncate(file, file.stat().st_size // 2 + 100)
+
+
+def foreign(file: Path) -> None:
+    """Another program's database in the place of the store."""
+    file.unlink()
+    connection = apsw.Connection(str(file))
+    connection.execute("CREATE TABLE theirs (x)")
+    connection.close()
+
+
+def folder_instead(file: Path) -> None:
+    """A folder in the place of the store."""
+    file.unlink()
+    file.mkdir()
+
+
+def file_above(file: Path) -> None:
+    """A file where the store's folder should be."""
+    shutil.rmtree(file.parent)
+    file.parent.write_text("not a folder")
+
+
+def dangling(file: Path) -> None:
+    """A symbolic link that leads nowhere."""
+    file.unlink()
+    file.symlink_to("gone.db")
+
+
+FAULTS: list[tuple[Callable[[Path], None], str]] = [
+    (lambda file: damage(file, 0, b"garbage!" * 4), "its beginning is damaged"),
+    (lambda file: damage(file, 4096, b"\xff" * (file.stat().st_size - 4096)), "the store is damaged"),
+    (truncate, "the store is damaged"),
+    (foreign, "this is not a store of evtool; name another file"),
+    (folder_instead, "this is a folder; --store names a file"),
+    (file_above, "kept is a file, not a folder; name another place"),
+    (dangling, "this is a symbolic link to gone.db, which is not there"),
+]
+
+
+@pytest.mark.parametrize(("fault", "said"), FAULTS)
+def test_what_is_no_store_or_damaged_is_told(project: Path, fault: Callable[[Path], None], said: str) -> None:
+    """Every command says it in one line with exit code 4 and leaves the file alone; a copy that is put back works."""
+    file = project / "kept/store.db"
+    good = file.read_bytes()
+    fault(file)
+    before = file.read_bytes() if file.is_file() else None
+    for command in (["publish", "-"], ["events"], ["dlq", "list"], ["deliver"]):
+        ran = run(project, *command, "--store", "kept/store.db", stdin=EVENT % b"second")
+        refused(ran, said)
+    assert (file.read_bytes() if file.is_file() else None) == before
+    if said == "the store is damaged":  # what can be opened at all is doctor's to judge
+        assert run(project, "doctor", "--store", "kept/store.db").code in (1, 4)
+
+    if file.parent.is_file():
+        file.parent.unlink()
+    shutil.rmtree(file.parent, ignore_errors=True)
+    file.parent.mkdir()
+    file.write_bytes(good)
+    assert publish(project, b"second").code == 0
+    assert ids(project) == ["first", "second"]
+
+
+def test_a_locked_store_is_told(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who waits in vain is told how long, and that another process has the store; when it is let go, it works."""
+    file = project / "kept/store.db"
+    holder = apsw.Connection(str(file))
+    holder.execute("BEGIN EXCLUSIVE")
+    with Database(file, busy=0.05) as waiting:
+        assert waiting.rows("SELECT id FROM event") == [("first",)]  # reading needs no lock
+        with (
+            pytest.raises(StoreError, match=r"has kept the store locked for 0\.05 s; try again"),
+            waiting.transaction(),
+        ):
+            pass
+    holder.execute("ROLLBACK")
+    holder.pragma("journal_mode", "delete")  # in which a writer keeps readers out, too
+    holder.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(StoreError, match="locked for 0 s"):
+        Database(file, busy=0.0)
+    monkeypatch.setattr(database.Database.__init__, "__kwdefaults__", {"writing": True, "busy": 0.05})
+    monkeypatch.setattr(exits, "heed", lambda: None)
+
+    assert exits.ending(lambda: list_events(Session(store=str(file)))) == 4
+    assert "another process has kept the store locked for 0.05 s" in capsys.readouterr().err
+    holder.execute("ROLLBACK")
+    holder.close()
+    assert publish(project, b"second").code == 0
+
+
+def test_a_conflict_shows_both_hashes_and_overwrites_nothing(evtool: Evtool, project: Path) -> None:
+    """The same source and id with other content is a finding with both hashes; the event stays as it came."""
+    other = EVENT.replace(b"{}", b'{"other": 1}') % b"first"
+    told = run(project, "events", "first", "--store", "kept/store.db", "-o", "json").json
+    ran = evtool("publish", "-", "--store", "kept/store.db", "-o", "json", stdin=other)
+
+    [finding] = ran.json["findings"]
+    assert (ran.code, finding["code"]) == (1, "EV010")
+    assert told["sha256"][:16] in finding["message"]
+    assert finding["message"].count("…") == 2
+    assert run(project, "events", "first", "--store", "kept/store.db", "-o", "json").json == told
