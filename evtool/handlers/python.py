@@ -47,7 +47,7 @@ def _read(answer: bytes) -> dict[str, Any]:
         told = json.loads(answer)
     except RecursionError:
         error = "emitted an event that is nested too deeply: it is no event"
-        return {"error": error, "outcome": "bad-result", "traceback": "", "spent": False}
+        return {"error": error, "outcome": "bad-result", "code": None, "traceback": "", "spent": False}
     except ValueError:
         raise GarbledError from None
     if not isinstance(told, dict):
