@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench bench-engines conformance differential format docs clean
+.PHONY: demo test check proofs bench bench-engines conformance differential format docs clean
 
 # --- environments ------------------------------------------------------------------------------------------------
 
@@ -34,6 +34,11 @@ check: .venv/developing
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_floors.py
+
+# the promises of the store and of delivery, attacked at full length: docs/reliability.md
+proofs: .venv/developing
+	$(BIN)/python -m proofs $(OPTIONS)
+	$(BIN)/python -m proofs --sabotage
 
 bench: .venv/developing
 	$(BIN)/python bench/startup.py

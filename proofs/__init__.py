@@ -1,0 +1,1 @@
+"""The proofs: each promise of the store and of delivery, attacked until it breaks or the numbers are large enough."""

@@ -1,0 +1,125 @@
+"""Sabotages: bugs put into a copy of evtool on purpose, each of which a proof must catch, or it proves nothing."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parent.parent
+
+
+class Edit(NamedTuple):
+    """A text in a file of evtool, and what stands there instead."""
+
+    file: str
+    old: str
+    new: str
+
+
+class Sabotage(NamedTuple):
+    """A bug, and the proof that must catch it."""
+
+    proof: str
+    edits: tuple[Edit, ...]
+
+
+SABOTAGES = {
+    "acknowledged before the commit": Sabotage(
+        "kills-of-publish",
+        (
+            Edit(
+                "commands/publish.py",
+                "with opened(session, project, rules) as road:",
+                "with opened(session, project, rules) as road, road.store.transaction():",
+            ),
+        ),
+    ),
+    "a lease that never ends": Sabotage(
+        "kills-of-deliver", (Edit("store.py", "WHERE due <= ?2 AND", "WHERE due <= ?2 AND state <> 'leased' AND"),)
+    ),
+    "an attempt is counted when it has ended": Sabotage(
+        "kills-of-deliver",
+        (
+            Edit("store.py", "attempts = attempts + 1, owner", "owner"),
+            Edit(
+                "store.py",
+                "claimed = Delivery(*rows[0])",
+                "claimed = Delivery(*rows[0])._replace(attempts=Delivery(*rows[0]).attempts + 1)",
+            ),
+            Edit("store.py", "INSERT INTO attempt", "INSERT OR REPLACE INTO attempt"),
+            Edit("store.py", "owner = ? AND attempts = ?", "owner = ? AND attempts + 1 = ?"),
+        ),
+    ),
+    "an event without its deliveries": Sabotage(
+        "powercuts",
+        (
+            Edit(
+                "store.py",
+                'self.plan(seq, deliveries, now=now, replay=replay or "")',
+                'self.connection.execute("COMMIT; BEGIN IMMEDIATE")\n'
+                '            self.plan(seq, deliveries, now=now, replay=replay or "")',
+            ),
+        ),
+    ),
+    "an outcome without the events that it emitted": Sabotage(
+        "powercuts", (Edit("delivery.py", "with road.store.transaction():", "if True:"),)
+    ),
+    "synchronous=NORMAL instead of FULL": Sabotage("powercuts", (Edit("database.py", '"FULL" if', '"NORMAL" if'),)),
+    "synchronous=OFF": Sabotage("powercuts", (Edit("database.py", '"FULL" if wanted == "wal" else "EXTRA"', '"OFF"'),)),
+    "an error of the commit is ignored": Sabotage(
+        "faults",
+        (
+            Edit(
+                "database.py",
+                '                self.connection.execute("COMMIT")\n            except',
+                '                try:\n                    self.connection.execute("COMMIT")\n'
+                "                except apsw.Error:\n                    pass\n            except",
+            ),
+        ),
+    ),
+    "a broken disk is taken for a bug": Sabotage(
+        "faults", (Edit("faults.py", "except apsw.IOError", "except apsw.NoMemError"),)
+    ),
+    "a full disk is taken for a bug": Sabotage(
+        "fulldisk", (Edit("faults.py", "except apsw.IOError", "except apsw.NoMemError"),)
+    ),
+    "no fence": Sabotage("workers", (Edit("store.py", "owner = ? AND attempts = ?", "? <> '' AND ? > 0"),)),
+    "a lock is not waited for": Sabotage("workers", (Edit("database.py", "round(busy * 1000)", "0"),)),
+    "the same key is stored again": Sabotage(
+        "workers",
+        (
+            Edit("store.sql", "    UNIQUE (source, id)\n", "    CHECK (1)\n"),
+            Edit(
+                "store.py",
+                'WHERE source = ? AND id = ?", event.source, event.id)',
+                'WHERE source = ? AND 1 > ?", event.source, 2)',
+            ),
+        ),
+    ),
+}
+
+
+class Unfit(Exception):
+    """The text that a sabotage replaces is not there any more: it must be told anew."""
+
+
+def copy(folder: Path, edits: tuple[Edit, ...]) -> None:
+    """Makes a copy of evtool and of the proofs in which the edits are made. Raises Unfit."""
+    for name in ("evtool", "proofs"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for edit in edits:
+        file = folder / "evtool" / edit.file
+        text = file.read_text(encoding="utf-8")
+        if text.count(edit.old) != 1:
+            raise Unfit(f"evtool/{edit.file} has this {text.count(edit.old)} times, not once: {edit.old}")
+        file.write_text(text.replace(edit.old, edit.new), encoding="utf-8")
+
+
+def prove(name: str, folder: Path, seed: int) -> tuple[int, str]:
+    """Runs the quick proof that must catch a sabotage on a copy of evtool that has it: its exit code, and its words."""
+    sabotage = SABOTAGES[name]
+    copy(folder, sabotage.edits)
+    words = [sys.executable, "-m", "proofs", sabotage.proof, "--quick", "--seed", str(seed)]
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
+    return done.returncode, done.stdout + done.stderr

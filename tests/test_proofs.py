@@ -1,0 +1,35 @@
+"""The proofs of reliability in their quick form: the promises hold, and each sabotage of evtool is caught."""
+
+import subprocess
+import sys
+
+import pytest
+
+from proofs.__main__ import PROOFS
+from proofs.sabotages import SABOTAGES
+from tests.conftest import ROOT
+
+
+def proofs(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """The proofs as `make proofs` runs them."""
+    words = [sys.executable, "-m", "proofs", *arguments]
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.parametrize("name", PROOFS)
+def test_the_promise_holds(name: str) -> None:
+    """A small number of attacks finds nothing, and the figures are told with the seed and the SQLite."""
+    ran = proofs(name, "--quick")
+
+    assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout
+    assert f"{name} holds: " in ran.stdout
+    assert "(seed 1, " in ran.stdout
+
+
+@pytest.mark.parametrize("name", SABOTAGES)
+def test_a_sabotage_is_caught(name: str) -> None:
+    """A proof that cannot fail proves nothing: with this bug put in, the proof that is there for it fails."""
+    ran = proofs("--sabotage", name)
+
+    assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout
+    assert f"{name}: caught by" in ran.stdout
