@@ -10,6 +10,7 @@ from typing import Any
 
 from evtool import cli, parsing
 from evtool.commands import COMMANDS
+from evtool.examples import EXAMPLES, SCHEMA
 from evtool.finding import CODES
 from evtool.pattern import Pattern, PatternError
 from evtool.routes import RoutesModel
@@ -17,6 +18,17 @@ from evtool.routes import RoutesModel
 ROOT = Path(__file__).parent.parent
 # what AWS has answered, by file: the name of its one family, if it has not several
 VECTORS = {"aws": "recorded from the service", "curated": None, "multirule": "several rules together"}
+FINDINGS = """# Findings
+
+Every finding has a code that keeps its meaning; `evtool explain EV104` tells it, with the examples that stand here.
+`make docs` writes this page, and a test runs the examples.
+
+The events are of type `order.created`, whose detail has this schema:
+
+```json
+{schema}
+```
+"""
 CONFORMANCE = """# Conformance
 
 How the matcher answers what AWS has answered: recordings of the service, and of AWS event-ruler
@@ -45,12 +57,22 @@ def commands() -> str:
 
 
 def findings() -> str:
-    """The finding codes, by range."""
-    parts = ["# Findings\n\nEvery finding has a code that keeps its meaning. `make docs` writes this page.\n"]
+    """The finding codes, by range, with an example of each."""
+    parts = [FINDINGS.format(schema=SCHEMA)]
     for begin, title in RANGES.items():
-        rows = [f"| {code} | {meaning} |" for code, meaning in CODES.items() if code.startswith(begin)]
+        codes = [code for code in CODES if code.startswith(begin)]
+        rows = [f"| {code} | {CODES[code]} |" for code in codes]
         parts.append("\n".join([f"## {title}\n", "| code | meaning |", "|---|---|", *rows, ""]))
+        parts += [_example(code) for code in codes]
     return "\n".join(parts)
+
+
+def _example(code: str) -> str:
+    of, bad, good = EXAMPLES[code]
+    if of == "words":
+        return f"**{code}**, {CODES[code]}: {bad}. Instead: {good}.\n"
+    shown = "\n\ninstead of which\n\n".join(f"```text\n{text.strip()}\n```" for text in (bad, good))
+    return f"**{code}**, {CODES[code]}: this {of}\n\n{shown}\n"
 
 
 def conformance() -> str:

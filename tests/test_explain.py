@@ -423,12 +423,15 @@ def test_replay_tells_why_other_routes_do_not_fire(evtool: Evtool, shop: Path) -
 
 def test_what_a_code_means(evtool: Evtool) -> None:
     """The code of a finding is explained without a project; for an unknown one those of its range are named."""
-    known, unknown = evtool("explain", "EV104"), evtool("explain", "ev199")
+    known, unknown = evtool("explain", "EV202"), evtool("explain", "ev299")
 
-    assert (known.code, known.out) == (0, "EV104  wrong type\n")
-    assert evtool("explain", "EV104", "-o", "json").json["codes"] == [{"code": "EV104", "meaning": "wrong type"}]
+    assert known.code == 0
+    assert known.out.startswith("EV202  unknown operator\n  bad pattern\n")
+    [told] = evtool("explain", "ev202", "-o", "json").json["codes"]
+    assert (told["meaning"], told["of"], "Prefix" in told["bad"]) == ("unknown operator", "pattern", True)
+    assert '"pattern": "^o-"' in evtool("explain", "EV107").out
     assert unknown.code == 2
-    assert "there is no finding EV199; there are EV101, EV102" in unknown.err
+    assert "there is no finding EV299; there are EV201, EV202" in unknown.err
 
 
 def test_hostile_text_is_made_harmless(evtool: Evtool, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from evtool import routes as all_routes
 from evtool.completion import samples
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, UsageError
 from evtool.event import Event
+from evtool.examples import EXAMPLES, SCHEMA
 from evtool.finding import CODES
 from evtool.frames import show
 from evtool.options import Argument, MaxBytes, OfRoute, Option, Source, Type
@@ -156,7 +157,7 @@ def _code(session: Session, code: str) -> int:
         near = [known for known in CODES if known[:3] == code[:3]] or list(CODES)
         raise UsageError(f"there is no finding {code}; there are {', '.join(near)}")
     with session.report(Subject("explain", "codes", _Codes)) as report:
-        report.add({"code": code, "meaning": CODES[code]})
+        report.add({"code": code, "meaning": CODES[code], **EXAMPLES[code]._asdict()})
         report.end({})
     return EXIT_OK
 
@@ -170,6 +171,14 @@ class _Codes:
     def add(self, record: Record) -> None:
         assert not isinstance(record, Verdict)
         self._screen.line((record["code"], "bold"), f"  {record['meaning']}")
+        what = "" if record["of"] == "words" else f" {record['of']}"
+        parts = [("bad" + what, "red", record["bad"]), ("good" + what, "green", record["good"])]
+        if record["code"].startswith("EV1"):
+            parts.append(("the schema of the detail", "cyan", SCHEMA))
+        for title, style, text in parts:
+            self._screen.line("  ", (title, style))
+            for line in text.rstrip("\n").split("\n"):
+                self._screen.line("    ", line)
 
     def end(self, tail: Mapping[str, Any]) -> None:
         """There is no more to say."""

@@ -1,0 +1,72 @@
+"""The examples of findings: that the bad ones give their finding, and the good ones none."""
+
+from pathlib import Path
+
+import pytest
+
+from evtool.examples import EXAMPLES, SCHEMA
+from evtool.finding import CODES
+from evtool.pattern import Pattern, PatternError
+from tests.conftest import Evtool, Ran
+
+PROJECT = "version: 1\nschemas: schemas\n"
+
+
+def given(evtool: Evtool, folder: Path, of: str, text: str) -> Ran:
+    """What evtool says of an example, in a project of its own."""
+    files = {"routes.yaml": PROJECT, "schemas/order.created.json": SCHEMA, "event.json": EXAMPLES["EV102"].good}
+    named = {"event": "event.json", "events": "event.json", "schema": "schemas/order.created.json"}
+    for name, content in {**files, named.get(of, of): text}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content, encoding="utf-8")
+    if of == "events":
+        (folder / "event.json").rename(folder / "events.jsonl")
+        return evtool("publish", "events.jsonl", "--no-deliver", cwd=folder)
+    if of == "routes.yaml":
+        return evtool("publish", "event.json", "--no-validate", "--dry-run", cwd=folder)
+    return evtool("validate", "event.json", cwd=folder)
+
+
+def test_every_code_has_examples() -> None:
+    """For each code of a finding there is what gives it and what does not, and for no other."""
+    assert set(EXAMPLES) == set(CODES), "evtool/examples.py"
+    assert all(example.bad and example.good and example.bad != example.good for example in EXAMPLES.values())
+
+
+@pytest.mark.parametrize("code", [code for code, example in EXAMPLES.items() if example.of == "pattern"])
+def test_examples_of_patterns(code: str) -> None:
+    """A bad pattern is refused with its code, a good one is taken."""
+    with pytest.raises(PatternError) as caught:
+        Pattern(EXAMPLES[code].bad)
+    assert {problem.code for problem in caught.value.problems} == {code}
+    assert Pattern(EXAMPLES[code].good)
+
+
+@pytest.mark.parametrize("code", [c for c, example in EXAMPLES.items() if example.of not in ("pattern", "words")])
+def test_examples_of_files(evtool: Evtool, tmp_path: Path, code: str) -> None:
+    """A bad file gives its finding and no other, a good one none."""
+    of, bad, good = EXAMPLES[code]
+    told = given(evtool, tmp_path / "bad", of, bad)
+    found = {word.strip(":") for word in (told.out + told.err).split() if word.strip(":") in CODES}
+
+    assert told.code in (1, 2)
+    assert found == {code}, told.out + told.err
+    assert given(evtool, tmp_path / "good", of, good).code == 0
+
+
+def test_examples_in_words(evtool: Evtool, tmp_path: Path) -> None:
+    """What is only told in words is so: a file that is not there, that is not UTF-8, too deep, or too long."""
+    (tmp_path / "latin.json").write_bytes('{"detail-type": "é"}'.encode("latin-1"))
+    (tmp_path / "deep.json").write_text(
+        '{"detail-type": "a", "source": "b", "detail": {"a": ' + "[" * 201 + "]" * 201 + "}}"
+    )
+    (tmp_path / "long.json").write_text('{"detail-type": "a", "source": "b", "detail": {}}')
+    (tmp_path / "routes.yaml").write_text(PROJECT)
+    (tmp_path / "schemas").mkdir()
+    ran = [
+        evtool("validate", f"{name}.json", "--max-bytes", "10" if name == "long" else "10000")
+        for name in ("nowhere", "latin", "deep", "long")
+    ]
+
+    for code, each in zip(("EV001", "EV004", "EV007", "EV008"), ran, strict=True):
+        assert code in each.out + each.err
