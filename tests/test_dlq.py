@@ -61,10 +61,13 @@ def test_a_letter_says_all_there_is_to_say(evtool: Evtool, tmp_path: Path) -> No
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    """A store with dead letters of two types, two routes and two handlers, of which one is 10 days old."""
+    """A store with dead letters of two types, two routes and two handlers, of which one died 10 days ago.
+
+    Another was published earlier, but died today: what counts is when a letter died.
+    """
     now = time.time_ns() // 1_000_000
     with Store(tmp_path / "store.db") as made:
-        for number, (kind, age) in enumerate((("a", 10), ("b", 0), ("a", 0))):
+        for number, (kind, age) in enumerate((("a", 10), ("b", 20), ("a", 0))):
             raw = envelope(b"{}", type=kind, source="s", id=f"id-{number}", time="2026-01-01T00:00:00Z")
             kept = made.keep(identify(raw), [Planned("r1", "h"), Planned("r2", "g")], now=now - age * DAY)
             for _ in range(2):

@@ -205,7 +205,7 @@ def test_what_is_no_store_is_refused(tmp_path: Path) -> None:
 def test_eight_processes_store_each_line_once(evtool: Evtool, shop: Path) -> None:
     """The same file imported by several processes at once gives one event a line, and no error."""
     file = shop / "many.jsonl"
-    file.write_bytes(b"\n".join(event(number).raw for number in range(60)))
+    file.write_bytes(b"\n".join(event(number).raw for number in range(300)))
     (shop / "routes.yaml").write_text("version: 1\n")
 
     with ThreadPoolExecutor(8) as pool:
@@ -213,7 +213,7 @@ def test_eight_processes_store_each_line_once(evtool: Evtool, shop: Path) -> Non
 
     assert {(r.code, r.err) for r in ran} == {(0, "")}
     statuses = [e["status"] for r in ran for e in r.json["events"]]
-    assert (statuses.count("stored"), statuses.count("duplicate")) == (60, 420)
+    assert (statuses.count("stored"), statuses.count("duplicate")) == (300, 2100)
 
 
 def test_what_was_printed_survives_a_kill(shop: Path) -> None:
