@@ -9,7 +9,7 @@ from random import Random
 
 import apsw
 
-from proofs import faults, fulldisk, kills, powercuts, sabotages, workers
+from proofs import faults, fulldisk, kills, model, powercuts, sabotages, texts, workers
 from proofs.sabotages import SABOTAGES, Unfit
 from proofs.trial import Broken, Prove, Trial
 
@@ -20,6 +20,9 @@ PROOFS: dict[str, Prove] = {
     "faults": faults.prove,
     "fulldisk": fulldisk.prove,
     "workers": workers.prove,
+    "model": model.prove,
+    "texts": texts.judged,
+    "texts-through-evtool": texts.processes,
 }
 SIMULATED = ("powercuts", "faults")  # bring their own disk; the machine's would only slow them down
 MEMORY = "/dev/shm"

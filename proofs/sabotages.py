@@ -24,6 +24,10 @@ class Sabotage(NamedTuple):
     edits: tuple[Edit, ...]
 
 
+DEEP = (  # what is too deep for Python is not looked for, nor expected
+    Edit("jsontext.py", "_is_deeper(raw, max_depth) or (", "("),
+    Edit("jsontext.py", "except (ValueError, RecursionError) as error:", "except ValueError as error:"),
+)
 SABOTAGES = {
     "acknowledged before the commit": Sabotage(
         "kills-of-publish",
@@ -97,6 +101,17 @@ SABOTAGES = {
             ),
         ),
     ),
+    "a failure too many is tried again": Sabotage(
+        "model", (Edit("retry.py", "if attempts >= policy.max_attempts", "if attempts > policy.max_attempts"),)
+    ),
+    "a chain of events is cut off early": Sabotage(
+        "model", (Edit("intake.py", "cause.depth > MAX_DEPTH", "cause.depth > 1"),)
+    ),
+    "a RecursionError is let through": Sabotage("texts", DEEP),
+    "a line is lost": Sabotage("texts", (Edit("reading.py", "        elif raw:\n", "        elif len(raw) > 2:\n"),)),
+    "a malformed event ends evtool": Sabotage(
+        "texts-through-evtool", (Edit("event.py", "        yield problem(piece, error)\n        return", "        raise"),)
+    ),
 }
 
 
@@ -106,8 +121,9 @@ class Unfit(Exception):
 
 def copy(folder: Path, edits: tuple[Edit, ...]) -> None:
     """Makes a copy of evtool and of the proofs in which the edits are made. Raises Unfit."""
-    for name in ("evtool", "proofs"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("evtool", "proofs", "tests", "samples"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".data"))
+    shutil.copy(ROOT / "routes.yaml", folder)
     for edit in edits:
         file = folder / "evtool" / edit.file
         text = file.read_text(encoding="utf-8")
