@@ -110,7 +110,7 @@ SABOTAGES = {
     "a RecursionError is let through": Sabotage("texts", DEEP),
     "a line is lost": Sabotage("texts", (Edit("reading.py", "        elif raw:\n", "        elif len(raw) > 2:\n"),)),
     "a malformed event ends evtool": Sabotage(
-        "texts-through-evtool", (Edit("event.py", "        yield problem(piece, error)\n        return", "        raise"),)
+        "texts-through-evtool", (Edit("event.py", "yield problem(piece, error)\n        return", "raise"),)
     ),
 }
 
