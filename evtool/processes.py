@@ -18,7 +18,7 @@ from pathlib import Path
 from evtool.handler import ProcessOptions
 from evtool.signals import deferred
 from evtool.size import shown
-from evtool.strays import PATIENCE, adopt, end_strays, running
+from evtool.strays import PATIENCE, adopt, children, end_strays, running, starting
 
 GRACE = 0.5  # seconds between SIGTERM and SIGKILL; Lambda gives its extensions as much
 TICK = 0.005  # seconds between two looks at a process where the system cannot tell when it exits
@@ -88,6 +88,7 @@ class Process:
         self._mark = b"/%d.%d/" % (os.getpid(), next(_numbers))
         marks = os.environb.get(_MARK, b"") + self._mark  # an evtool around this one must find them, too
         self.output, self.errors = Tail(options.output), Tail(ERRORS_TAIL)
+        self._others = children() - running
         self._unsent = memoryview(b"")
         self._last = False  # whether stdin ends after what is unsent
         self._gone = False
@@ -96,7 +97,7 @@ class Process:
         self._listened: list[int] = []
         self._selector = selectors.DefaultSelector()
         try:
-            with deferred():
+            with deferred(), starting:
                 self._process = subprocess.Popen(
                     arguments,
                     bufsize=0,
@@ -239,7 +240,7 @@ class Process:
                 self.until(self.has_exited, time.monotonic() + limit)
         self._process.returncode = self._code = self._process.wait() if self._gone else -signal.SIGKILL
         running.discard(self._process.pid)
-        end_strays(self._process.pid, self._mark)
+        end_strays(self._mark, self._others)
         self.drain()
         self._close()
         return self._code

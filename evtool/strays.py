@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 import time
 from contextlib import suppress
 from functools import cache
@@ -13,9 +14,10 @@ PATIENCE = 2.0  # seconds for the system to end what got SIGKILL; a process on a
 _PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 
 running: set[int] = set()  # processes that are somebody's to wait for
+starting = threading.Lock()  # held while a process is started, until it is in `running`
 
 
-def _children() -> set[int]:
+def children() -> set[int]:
     """The children of this process, its own and the adopted ones; none where the system does not tell."""
     found: set[int] = set()
     with suppress(OSError):
@@ -24,17 +26,26 @@ def _children() -> set[int]:
     return found
 
 
-def _is_stray(pid: int, leader: int, mark: bytes) -> bool:
-    """Whether a child was adopted from the process with that id and mark, and is not one that somebody else started."""
+def _environment(pid: int) -> bytes | None:
+    """The environment that a child was started with; None of one that is dead or dying. Raises OSError."""
+    if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        return None
     try:
-        session = os.getsid(pid)
-        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-            # of the dead no more is known; in another session only those can be others' that lead it
-            return session == leader or session not in (pid, os.getsid(0))
-        environment = Path(f"/proc/{pid}/environ").read_bytes()
+        return Path(f"/proc/{pid}/environ").read_bytes()
+    except ProcessLookupError:
+        return None
+
+
+def _is_stray(pid: int, mark: bytes) -> bool:
+    """Whether a child was adopted from the process with that mark, and is not one that somebody else started.
+
+    Of the dead only the session is known, and of those that emptied their environment: it is not that of evtool.
+    """
+    try:
+        environment, session = _environment(pid), os.getsid(pid)
     except OSError:
         return False
-    return mark in environment or (not environment and session != os.getsid(0))
+    return mark in environment if environment else session != os.getsid(0)
 
 
 def _is_reaped(pid: int) -> bool:
@@ -54,12 +65,17 @@ def adopt() -> None:
             ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def end_strays(leader: int, mark: bytes) -> None:
-    """End what a process started and what is still there after its group has ended: in a session of its own."""
+def end_strays(mark: bytes, others: set[int]) -> None:
+    """End what a process started and what is still there after its group has ended: in a session of its own.
+
+    `others` are the children that were there before the process, and are not its.
+    """
     until = time.monotonic() + PATIENCE
     ended: set[int] = set()
     while time.monotonic() < until:
-        strays = {pid for pid in _children() - running - ended if _is_stray(pid, leader, mark)}
+        with starting:
+            found = children() - running - others - ended
+        strays = {pid for pid in found if _is_stray(pid, mark)}
         for pid in strays:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)

@@ -17,7 +17,6 @@ import errno
 import importlib
 import importlib.util
 import io
-import json
 import os
 import select
 import signal
@@ -29,6 +28,7 @@ import uuid
 from collections import namedtuple
 from collections.abc import Callable
 from importlib.machinery import PathFinder
+from json import dumps, loads  # themselves, whatever a handler does to the module
 
 GRACE = 0.5  # seconds for a handler to come to its end when evtool is gone
 MESSAGE_LIMIT = 500  # characters of an error's message
@@ -88,7 +88,7 @@ class Context:
         if not isinstance(detail, dict):
             raise TypeError(f"emit: the detail of {type} is a JSON object (a dict), not {detail.__class__.__name__}")
         try:
-            text = json.dumps([type, detail, source], ensure_ascii=False, allow_nan=False)
+            text = dumps([type, detail, source], ensure_ascii=False, allow_nan=False)
             self._bytes += len(text.encode())
         except TypeError as error:
             raise TypeError(f"emit: {type} cannot be written as JSON: {error}") from None
@@ -225,9 +225,9 @@ def attempt(
     failed = trace = code = ""
     spent = False
     try:
-        _check_result(function(json.loads(raw), context))
+        _check_result(function(loads(raw), context))
     except ConnectionRefusedError as error:  # what the handler works with is away, which is nobody's failure
-        return json.dumps({"unavailable": describe(error, settings.folder)}).encode()
+        return dumps({"unavailable": describe(error, settings.folder)}).encode()
     except caught as error:
         spent = _is_spent(error)
         failed, trace, code = describe(error, settings.folder), _traceback(error), type(error).__name__
@@ -240,7 +240,7 @@ def attempt(
             "spent": spent,
             "code": None if context._excess else code,
         }
-        return json.dumps(told).encode()
+        return dumps(told).encode()
     return b'{"emitted":[%b]}' % ",".join(context._emitted).encode()
 
 
@@ -268,15 +268,15 @@ def _is_open(stream: object) -> bool:
         return False
 
 
-def _mend(log: int, folder: int, depth: int) -> None:
-    """Have the next call find the log, the current folder and the recursion limit as the first one did.
-
-    File descriptors 1 and 2, `sys.stdout` and `sys.stderr` are the log.
-    """
+def _mend(nothing: int, log: int, folder: int, depth: int) -> None:
+    """Have the next call find standard input, the log, the folder and the recursion limit as the first one did."""
     sys.setrecursionlimit(depth)
     os.fchdir(folder)
+    os.dup2(nothing, 0)
     os.dup2(log, 1)
     os.dup2(log, 2)
+    if not _is_open(sys.stdin):
+        sys.stdin = sys.__stdin__ = io.TextIOWrapper(io.FileIO(0, closefd=False), "utf-8")  # type: ignore[misc]
     if sys.stdout is not sys.__stdout__ or not _is_open(sys.stdout):
         sys.stdout = sys.__stdout__ = _stream(1)  # type: ignore[misc]
     if sys.stderr is not sys.__stderr__ or not _is_open(sys.stderr):
@@ -296,10 +296,11 @@ def _end_group(own: int) -> None:
 
 def main() -> None:
     """Serve events until there are no more. Arguments: the settings as a JSON array, and where to answer."""
-    settings, replies = Settings(*json.loads(sys.argv[1])), int(sys.argv[2])
+    settings, replies = Settings(*loads(sys.argv[1])), int(sys.argv[2])
     del sys.argv[1:]
     requests, log = os.fdopen(os.dup(0), "rb"), os.dup(1)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
     os.set_inheritable(replies, False)  # noqa: FBT003 - it takes no keywords
     _thread.start_new_thread(_die_with_evtool, (requests.fileno(),))
     own = os.getpid()
@@ -313,7 +314,7 @@ def main() -> None:
         why = describe(error, settings.folder)
     if os.getpid() != own:
         os._exit(0)  # a child that the handler forked and let return
-    _answer(replies, 0, b"{}" if why is None else json.dumps({"unavailable": why}).encode())
+    _answer(replies, 0, b"{}" if why is None else dumps({"unavailable": why}).encode())
     if why is not None:
         return
     folder, depth = os.open(".", getattr(os, "O_PATH", os.O_RDONLY)), sys.getrecursionlimit()
@@ -322,7 +323,7 @@ def main() -> None:
         answer = attempt(function, requests.read(length), settings)
         if os.getpid() != own:
             os._exit(0)
-        _mend(log, folder, depth)
+        _mend(nothing, log, folder, depth)
         _answer(replies, number, answer)
 
 

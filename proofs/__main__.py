@@ -9,7 +9,7 @@ from random import Random
 
 import apsw
 
-from proofs import faults, fulldisk, kills, model, powercuts, sabotages, texts, workers
+from proofs import faults, fulldisk, kills, model, powercuts, sabotages, texts, workers, zoo
 from proofs.sabotages import SABOTAGES, Unfit
 from proofs.trial import Broken, Prove, Trial
 
@@ -23,6 +23,7 @@ PROOFS: dict[str, Prove] = {
     "model": model.prove,
     "texts": texts.judged,
     "texts-through-evtool": texts.processes,
+    "zoo": zoo.prove,
 }
 SIMULATED = ("powercuts", "faults")  # bring their own disk; the machine's would only slow them down
 MEMORY = "/dev/shm"

@@ -112,6 +112,19 @@ SABOTAGES = {
     "a malformed event ends evtool": Sabotage(
         "texts-through-evtool", (Edit("event.py", "yield problem(piece, error)\n        return", "raise"),)
     ),
+    "only the process itself is ended": Sabotage(
+        "zoo",
+        (
+            Edit("processes.py", "os.killpg(self._process.pid, number)", "os.kill(self._process.pid, number)"),
+            Edit("processes.py", "        end_strays(self._mark, self._others)\n", ""),
+        ),
+    ),
+    "all output is kept": Sabotage(
+        "zoo", (Edit("processes.py", "del self._kept[: max(len(self._kept) - self._size, 0)]", ""),)
+    ),
+    "memory has no limit": Sabotage(
+        "zoo", (Edit("processes.py", "resource.prlimit(pid, resource.RLIMIT_DATA, (min(limits), most))", ""),)
+    ),
 }
 
 

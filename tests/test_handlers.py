@@ -22,7 +22,7 @@ from evtool.worker import Context, Settings
 FOLDER = Path(__file__).parent / "handlers"
 # kind -> the options of a handler that does what the event asks for, and of one that is not there
 THERE = {
-    "python": {"python": "zoo:play"},
+    "python": {"python": "functions:play"},
     "command": {"command": [sys.executable, "-u", "commands.py"]},
 }
 ABSENT = {
@@ -146,18 +146,6 @@ class TestEveryKind:
         assert outcome.error.endswith("(its memory is limited to 300MB)")
         assert handler(call("work", file=str(tmp_path / "done"))) == Done()
 
-    def test_an_endless_flood_takes_too_long(self, kind, opened):
-        """A handler that prints for ever is ended at its time limit like any other."""
-        outcome = opened(THERE[kind], timeout="500ms")(call("flood_for_ever"))
-        assert outcome.outcome == "timeout"
-        assert len(outcome.output) == 4096
-
-    @pytest.mark.parametrize(("do", "error"), [("killed", "killed by SIGKILL"), ("segfault", "killed by SIGSEGV")])
-    def test_crashes(self, kind, do, error, opened):
-        """A crash is told with its signal, and counts as an attempt."""
-        outcome = opened(THERE[kind])(call(do))
-        assert (outcome.outcome, outcome.error.split(" in the")[0]) == ("crashed", error)
-
     def test_is_called_again_after_each_of_these(self, kind, opened, tmp_path):
         """Whatever an attempt came to, the next one is as good as the first."""
         handler = opened(THERE[kind], timeout="1500ms")
@@ -208,12 +196,38 @@ def test_processes_of_others_are_left_alone(opened, tmp_path):
     assert [other.returncode for other in others] == [3, 3, 3, 3]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_exit_code_that_is_lost_is_no_success(kind, opened):
+    """Where somebody else is told how processes end, an attempt that failed is not taken for one that went well."""
+    usual = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        outcome = opened(THERE[kind])(call("leave"))
+    finally:
+        signal.signal(signal.SIGCHLD, usual)
+    assert isinstance(outcome, Failed)
+    assert outcome.error.startswith("nobody knows how it ended")
+
+
+def test_who_starts_evtool_cannot_make_it_lose_exit_codes(evtool, tmp_path):
+    """A caller that ignores SIGCHLD, which children inherit, does not make failures look like successes."""
+    (tmp_path / "routes.yaml").write_text(
+        "version: 1\n"
+        "handlers: {fails: {command: [sh, -c, exit 3]}}\n"
+        "routes: {all: {pattern: {source: [{exists: true}]}, to: [fails]}}\n"
+    )
+    program = "import os, signal as s, sys; s.signal(s.SIGCHLD, s.SIG_IGN); os.execv(sys.executable, sys.argv[1:])"
+    command = [sys.executable, "-m", "evtool", "publish", "-", "--type", "x", "--source", "y"]
+    ran = subprocess.run([sys.executable, "-c", program, *command], cwd=tmp_path, input=b"{}", capture_output=True)
+    assert b"exit 3; tried again" in ran.stdout
+    assert ran.returncode == 1
+
+
 # --- python: context and emit ----------------------------------------------------------------------------------------
 
 
 def test_the_context_is_that_of_lambda(opened):
     """A handler gets the event as a dict and a context with what Lambda's has; each attempt has an id of its own."""
-    handler = opened({"python": "zoo:play"}, timeout="10s")
+    handler = opened({"python": "functions:play"}, timeout="10s")
     details = [handler(call("describe")).emitted[0].detail for _ in range(2)]
     for detail in details:
         context = detail["context"]
@@ -235,7 +249,7 @@ def test_the_context_is_that_of_lambda(opened):
 
 def test_the_worker_is_kept_warm(opened):
     """Calls share one process until it is closed; the next call has a new one."""
-    handler = opened({"python": "zoo:play"})
+    handler = opened({"python": "functions:play"})
     first, second = (handler(call("describe")).emitted[0].detail["pid"] for _ in range(2))
     handler.close()
     assert not is_running(first)
@@ -245,7 +259,7 @@ def test_the_worker_is_kept_warm(opened):
 
 def test_stdin_is_empty(opened):
     """A handler that reads stdin gets nothing, and does not wait."""
-    assert opened({"python": "zoo:play"})(call("read_stdin")).emitted[0].detail == {"stdin": ""}
+    assert opened({"python": "functions:play"})(call("read_stdin")).emitted[0].detail == {"stdin": ""}
 
 
 @pytest.mark.parametrize(
@@ -262,7 +276,7 @@ def test_stdin_is_empty(opened):
 )
 def test_emit_refuses_what_is_no_event(arguments, error, message):
     """The handler that emits something impossible is told so at that place, in a sentence."""
-    context = Context(Settings("charge", "zoo:play", str(FOLDER), 1.0, 100, 1000))
+    context = Context(Settings("charge", "functions:play", str(FOLDER), 1.0, 100, 1000))
     with pytest.raises(error) as raised:
         context.emit(*arguments)
     assert str(raised.value).startswith(f"emit: {message}")
@@ -271,29 +285,15 @@ def test_emit_refuses_what_is_no_event(arguments, error, message):
 @pytest.mark.parametrize(("source", "error"), [(1, TypeError), ("", ValueError)])
 def test_emit_refuses_a_source_that_is_none(source, error):
     """A source is a text, too."""
-    context = Context(Settings("charge", "zoo:play", str(FOLDER), 1.0, 100, 1000))
+    context = Context(Settings("charge", "functions:play", str(FOLDER), 1.0, 100, 1000))
     with pytest.raises(error, match="emit: the source is"):
         context.emit("x", {}, source=source)
-
-
-@pytest.mark.parametrize(
-    ("do", "error"),
-    [
-        ("emit_101", "emitted more than 100 events (emit_limit)"),
-        ("emit_101_hiding_it", "emitted more than 100 events (emit_limit)"),
-        ("emit_17_megabytes", "emitted more than 16777216 bytes (emit_bytes)"),
-    ],
-)
-def test_too_much_emitted_is_a_bad_result(do, error, opened):
-    """What is emitted without measure is no result, whether or not the handler minds."""
-    outcome = opened({"python": "zoo:play"})(call(do))
-    assert (outcome.error, outcome.outcome, outcome.final) == (error, "bad-result", True)
 
 
 @pytest.mark.parametrize(("do", "count"), [("emit_100", 100), ("emit_megabytes", 1)])
 def test_much_may_be_emitted(do, count, opened):
     """Up to the limits all of it comes back."""
-    assert len(opened({"python": "zoo:play"})(call(do)).emitted) == count
+    assert len(opened({"python": "functions:play"})(call(do)).emitted) == count
 
 
 # --- python: failing -------------------------------------------------------------------------------------------------
@@ -302,11 +302,11 @@ def test_much_may_be_emitted(do, count, opened):
 @pytest.mark.parametrize(
     ("do", "error"),
     [
-        ("fail", "ValueError: the card is blocked (zoo.py:{line})"),
-        ("fail_in_a_library", "ValueError: invalid literal for int() with base 10: 'no number' (zoo.py:{line})"),
-        ("exit_well", "SystemExit: 0 (zoo.py:{line})"),
-        ("interrupt", "KeyboardInterrupt (zoo.py:{line})"),
-        ("no_message", "MuteError (zoo.py:{line})"),
+        ("fail", "ValueError: the card is blocked (functions.py:{line})"),
+        ("fail_in_a_library", "ValueError: invalid literal for int() with base 10: 'no number' (functions.py:{line})"),
+        ("exit_well", "SystemExit: 0 (functions.py:{line})"),
+        ("interrupt", "KeyboardInterrupt (functions.py:{line})"),
+        ("no_message", "MuteError (functions.py:{line})"),
         ("waits", "TypeError: the handler did nothing: it is an async function or a generator, not a plain function"),
         (
             "generates",
@@ -316,11 +316,11 @@ def test_much_may_be_emitted(do, count, opened):
 )
 def test_an_error_says_what_and_where(do, error, opened):
     """Whatever a handler raises is a failure with its message and its place; the log has the traceback."""
-    lines = (FOLDER / "zoo.py").read_text().splitlines()
+    lines = (FOLDER / "functions.py").read_text().splitlines()
     body = lines.index(next(line for line in lines if line.startswith((f"def {do}(", f"async def {do}("))))
-    outcome = opened({"python": "zoo:play"})(call(do))
+    outcome = opened({"python": "functions:play"})(call(do))
     assert outcome.outcome == "failed"
-    place = next((n for n in range(body + 2, body + 9) if f"zoo.py:{n})" in outcome.error), None)
+    place = next((n for n in range(body + 2, body + 9) if f"functions.py:{n})" in outcome.error), None)
     assert outcome.error == error.format(line=place)
     assert outcome.output.startswith("Traceback")
     assert "worker.py" not in outcome.output or "did nothing" in error
@@ -328,43 +328,9 @@ def test_an_error_says_what_and_where(do, error, opened):
 
 def test_a_long_message_is_cut(opened):
     """An error stays one line that a person can read."""
-    error = opened({"python": "zoo:play"})(call("long_message")).error
+    error = opened({"python": "functions:play"})(call("long_message")).error
     assert len(error) < 600
     assert "\n" not in error
-
-
-@pytest.mark.parametrize(
-    ("do", "error"),
-    [("leave", "exit 0 in the middle of its work"), ("die_holding_the_pipes", "exit 3 in the middle of its work")],
-)
-def test_leaving_without_an_answer_is_a_crash(do, error, opened):
-    """A handler that ends its process has not done its work, even with exit code 0 or a child that goes on."""
-    outcome = opened({"python": "zoo:play"})(call(do))
-    assert (outcome.error, outcome.outcome) == (error, "crashed")
-
-
-@pytest.mark.parametrize(
-    "do",
-    [
-        "change_the_event",
-        "close_stdout",
-        "close_descriptors",
-        "replace_stdout",
-        "detach_stdout",
-        "print_bytes",
-        "print_surrogate",
-        "leave_a_thread",
-        "emit_later",
-        "return_twice",
-        "return_nonsense",
-    ],
-)
-def test_the_next_call_is_right(do, opened):
-    """Whatever a handler does to its process, it is done, and the next call and its log are as they should be."""
-    handler = opened({"python": "zoo:play"})
-    assert isinstance(handler(call(do)), Done)
-    assert handler(call("say")) == Done((), "out\nerr\nchild\n")
-    assert handler(call("length", text="abc")).emitted[0].detail == {"length": 3}
 
 
 # --- python: loading -------------------------------------------------------------------------------------------------
@@ -433,7 +399,7 @@ def test_modules_of_the_folder_come_first(name, opened, tmp_path):
 
 def test_a_worker_that_died_between_calls_costs_nothing(opened):
     """A worker that is gone when the next event comes is replaced, and the event is handled."""
-    handler = opened({"python": "zoo:play"})
+    handler = opened({"python": "functions:play"})
     pid = handler(call("describe")).emitted[0].detail["pid"]
     os.kill(pid, signal.SIGKILL)
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
@@ -474,7 +440,7 @@ def test_a_worker_does_not_outlive_evtool(wait, tmp_path):
 
 def test_without_isolation_it_runs_right_here(opened, capfd):
     """For a debugger the function runs in this process, and what it prints goes to stderr, a child's output too."""
-    handler = opened({"python": "zoo:play", "isolation": "none"})
+    handler = opened({"python": "functions:play", "isolation": "none"})
     assert handler(call("describe")).emitted[0].detail["pid"] == os.getpid()
     assert handler(call("say")) == Done()
     sys.stdout.write("data")
@@ -487,8 +453,8 @@ def test_without_isolation_it_runs_right_here(opened, capfd):
 @pytest.mark.parametrize("do", ["fail", "exit_well", "emit_101"])
 def test_without_isolation_failures_are_the_same(do, opened):
     """A failure reads the same in both ways of running."""
-    here = opened({"python": "zoo:play", "isolation": "none"})(call(do))
-    there = opened({"python": "zoo:play"})(call(do))
+    here = opened({"python": "functions:play", "isolation": "none"})(call(do))
+    there = opened({"python": "functions:play"})(call(do))
     assert here == there
 
 
@@ -500,7 +466,7 @@ def test_without_isolation_what_is_absent_is_not_available(opened):
 def test_without_isolation_ctrl_c_is_for_evtool(opened):
     """Who debugs can leave."""
     with pytest.raises(KeyboardInterrupt):
-        opened({"python": "zoo:play", "isolation": "none"})(call("interrupt"))
+        opened({"python": "functions:play", "isolation": "none"})(call("interrupt"))
 
 
 # --- command ---------------------------------------------------------------------------------------------------------
@@ -617,22 +583,6 @@ def test_a_bad_line_is_a_bad_result(line, problem, opened, tmp_path):
     outcome = opened(shell("cat lines > $EVTOOL_EMIT"), folder=tmp_path)(call())
     assert (outcome.outcome, outcome.final) == ("bad-result", True)
     assert outcome.error.startswith(problem)
-
-
-@pytest.mark.parametrize(
-    ("script", "error"),
-    [
-        ('for i in $(seq 101); do echo \'{"DetailType": "a", "Detail": {}}\'; done > $EVTOOL_EMIT', "than 100 events"),
-        ("head -c 17000000 /dev/zero > $EVTOOL_EMIT", "emitted more than 16777216 bytes (emit_bytes)"),
-        ("ln -sf /dev/zero $EVTOOL_EMIT", "is not a file any more"),
-        ("rm $EVTOOL_EMIT; mkfifo $EVTOOL_EMIT", "is not a file any more"),
-    ],
-)
-def test_an_emit_file_without_measure_is_a_bad_result(script, error, opened):
-    """Neither a long list nor an endless file can flood evtool."""
-    outcome = opened(shell(script))(call())
-    assert outcome.outcome == "bad-result"
-    assert error in outcome.error
 
 
 def test_no_files_are_left(opened, tmp_path, monkeypatch):

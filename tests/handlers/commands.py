@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-import zoo
+import functions
 
 
 def emit(event):
@@ -29,7 +29,7 @@ def main(event):
     if do in globals():
         globals()[do](event)
     else:
-        getattr(zoo, do)(event, None)
+        getattr(functions, do)(event, None)
 
 
 main(json.load(sys.stdin))

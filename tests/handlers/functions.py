@@ -1,14 +1,12 @@
-"""Handlers that behave well, badly and very badly: `play` does what the event asks for."""
+"""Handlers that behave well and badly: `play` does what the event asks for. The very bad ones are in the zoo."""
 # ruff: noqa: BLE001, T201
 
 import ctypes
-import io
 import os
 import signal
 import subprocess
 import sys
 import threading
-from contextlib import suppress
 from pathlib import Path
 
 ALWAYS = threading.Event()
@@ -99,12 +97,6 @@ def killed(event, context):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def die_holding_the_pipes(event, context):
-    if os.fork() == 0:
-        ALWAYS.wait()
-    os._exit(3)
-
-
 def no_message(event, context):
     class MuteError(Exception):
         def __str__(self):
@@ -135,27 +127,13 @@ def emit_101(event, context):
         context.emit("x", {"number": number})
 
 
-def emit_101_hiding_it(event, context):
-    with suppress(ValueError):
-        emit_101(event, context)
-
-
 def emit_100(event, context):
     for number in range(100):
         context.emit("x", {"number": number})
 
 
-def emit_17_megabytes(event, context):
-    for _ in range(17):
-        context.emit("x", {"text": "x" * 1024 * 1024})
-
-
 def emit_megabytes(event, context):
     context.emit("x", {"text": "x" * 5_000_000})
-
-
-def length(event, context):
-    context.emit("length", {"length": len(event["detail"]["text"])})
 
 
 def flood(event, context):
@@ -172,65 +150,5 @@ def eat_memory(event, context):
         HOARD.append(b"x" * 10_000_000)
 
 
-def flood_for_ever(event, context):
-    while True:
-        print("x" * 100_000)
-
-
-# --- what must not spoil the next call --------------------------------------------------------------------------------
-
-
-def change_the_event(event, context):
-    event["detail"].clear()
-    event.clear()
-
-
-def close_stdout(event, context):
-    sys.stdout.close()
-    sys.stderr.close()
-
-
-def close_descriptors(event, context):
-    os.close(1)
-    os.close(2)
-    os.open(os.devnull, os.O_RDONLY)
-
-
-def replace_stdout(event, context):
-    sys.stdout = io.StringIO()
-    sys.stderr = None
-
-
-def detach_stdout(event, context):
-    sys.stdout = io.TextIOWrapper(sys.stdout.detach(), encoding="ascii")
-
-
 def print_bytes(event, context):
     os.write(1, b"caf\xe9 \xff\x00\n")
-
-
-def print_surrogate(event, context):
-    print("\ud800")
-
-
-def leave_a_thread(event, context):
-    threading.Thread(target=ALWAYS.wait).start()
-
-
-def emit_later(event, context):
-    ready = threading.Event()
-
-    def tell():
-        ready.wait()
-        context.emit("late", {})
-
-    threading.Thread(target=tell).start()
-    threading.Timer(0, ready.set).start()
-
-
-def return_twice(event, context):
-    os.fork()
-
-
-def return_nonsense(event, context):
-    return {1, 2, 3}

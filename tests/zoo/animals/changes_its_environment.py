@@ -1,0 +1,9 @@
+# Empties its environment.
+# python: {outcome: done}
+# command: {outcome: done}
+
+import os
+
+
+def handle(event, context):
+    os.environ.clear()
