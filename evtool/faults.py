@@ -25,7 +25,8 @@ def store_errors(file: Path, busy: float) -> Iterator[None]:
     except apsw.NotADBError:
         told = "this is not a store of evtool, or its beginning is damaged; restore a backup, or name another: --store"
         raise StoreError(f"{file}: {told}") from None
-    except (apsw.CorruptError, apsw.SQLError) as error:  # the statements are constants: it is the tables that changed
+    # the statements are constants: it is the tables that changed; and no text was written that is not UTF-8
+    except (apsw.CorruptError, apsw.SQLError, UnicodeDecodeError) as error:
         told = f"the store is damaged ({error}): `evtool doctor` says where; restore a backup"
         raise DamageError(f"{file}: {told}") from None
     except (apsw.BusyError, apsw.ProtocolError):

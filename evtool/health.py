@@ -87,7 +87,7 @@ def facts(store: Store) -> Facts:
 
 def findings(store: Store) -> Iterator[Finding]:
     """Everything that is wrong with a store. What cannot be read is a finding, and the rest is looked at."""
-    for check in (_surroundings, _tables, _structure, _references, _events, _rules, _sums):
+    for check in (_surroundings, _tables, _structure, _references, _events, _texts, _rules, _sums):
         try:
             yield from check(store)
         except DamageError:
@@ -128,13 +128,24 @@ def _references(store: Store) -> Iterator[Finding]:
 
 def _events(store: Store) -> Iterator[Finding]:
     """Every event's bytes against its hash, and its columns against its bytes."""
-    for start in range(0, store.last(), PAGE):
+    start, last = 0, store.last()
+    while start < last:
         try:
             for event in _between(store, start, start + PAGE):
                 yield from _event(store, event)
         except DamageError:
             for seq in range(start + 1, start + PAGE + 1):
                 yield from _alone(store, seq)
+        start = _end_of_gap(store, start + PAGE, last)
+
+
+def _end_of_gap(store: Store, after: int, last: int) -> int:
+    """The number before the next event: a damaged number may be far away from all others."""
+    try:
+        found: int = store.rows("SELECT coalesce(min(seq), ?) FROM event WHERE seq > ?", last + 1, after)[0][0]
+    except DamageError:
+        return after
+    return found - 1
 
 
 def _alone(store: Store, seq: int) -> Iterator[Finding]:
@@ -153,6 +164,9 @@ def _between(store: Store, after: int, until: int) -> list[Stored]:
 
 def _event(store: Store, event: Stored) -> Iterator[Finding]:
     about: dict[str, Any] = {"event_id": event.id, "event_type": event.type}
+    if not isinstance(event.raw, bytes):  # damage can turn them into anything
+        yield _finding(store, "EV031", f"event {event.id}: its bytes are not there", suggestion=RESTORE, **about)
+        return
     digest = hashlib.sha256(event.raw).hexdigest()
     if digest != event.sha256:
         told = f"event {event.id}: its bytes have sha256 {digest}, and {event.sha256} was stored"
@@ -168,6 +182,19 @@ def _event(store: Store, event: Stored) -> Iterator[Finding]:
         if getattr(event, column) != value:
             told = f"event {event.id}: the column {column} is {getattr(event, column)!r}, its bytes say {value!r}"
             yield _finding(store, "EV032", told, **about)
+
+
+def _texts(store: Store) -> Iterator[Finding]:
+    """Reads all deliveries and attempts: a text that is no UTF-8 cannot be read, and that is told."""
+    after = 0
+    while read := store.rows("SELECT * FROM delivery WHERE seq > ? ORDER BY seq LIMIT ?", after, PAGE):
+        after = read[-1][0]
+    key = (0, 0)
+    while read := store.rows(
+        "SELECT * FROM attempt WHERE (delivery, number) > (?, ?) ORDER BY delivery, number LIMIT ?", *key, PAGE
+    ):
+        key = read[-1][:2]
+    yield from ()
 
 
 def _rules(store: Store) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from random import Random
 
 import apsw
 
-from proofs import faults, fulldisk, kills, model, powercuts, sabotages, texts, workers, zoo
+from proofs import bitflips, faults, fulldisk, kills, model, powercuts, sabotages, texts, workers, zoo
 from proofs.sabotages import SABOTAGES, Unfit
 from proofs.trial import Broken, Prove, Trial
 
@@ -20,12 +20,13 @@ PROOFS: dict[str, Prove] = {
     "faults": faults.prove,
     "fulldisk": fulldisk.prove,
     "workers": workers.prove,
+    "bitflips": bitflips.prove,
     "model": model.prove,
     "texts": texts.judged,
     "texts-through-evtool": texts.processes,
     "zoo": zoo.prove,
 }
-SIMULATED = ("powercuts", "faults")  # bring their own disk; the machine's would only slow them down
+SIMULATED = ("powercuts", "faults", "bitflips")  # bring their own disk; the machine's would only slow them down
 MEMORY = "/dev/shm"
 EXIT_BROKEN = 1
 

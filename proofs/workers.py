@@ -18,6 +18,7 @@ from proofs.running import Running, run, start
 from proofs.trial import Figures, Trial, hold
 
 HOUR = 3600  # seconds ahead: all leases have ended
+IMPORT = 7200  # seconds that eight imports of the same file may take
 
 
 def prove(trial: Trial) -> Figures:
@@ -120,7 +121,8 @@ def importing(trial: Trial) -> Figures:
     lines, number = trial.size(100_000, 120), 8
     project = projects.make(trial.folder / "import")
     file = projects.write(project.folder / "many.jsonl", project.events(lines, trial.random, kind="note", longest=100))
-    ended = [one.wait() for one in [start(project.folder, "publish", file) for _ in range(number)]]
+    crowd = [start(project.folder, "publish", file) for _ in range(number)]
+    ended = [one.wait(patience=IMPORT) for one in crowd]
     for each in ended:
         hold(each.code != KILLED and survived(each), "killed by somebody else")
     stored = sum(record["status"] == "stored" for each in ended for record in each.records)

@@ -75,6 +75,10 @@ def test_a_well_store_is_told_so_and_left_alone(evtool: Evtool, file: Path) -> N
     [
         ("UPDATE event SET raw = CAST(replace(raw, 'xxx', 'xyx') AS BLOB) WHERE id = 'id-7'", "EV031", "id-7"),
         ("UPDATE event SET sha256 = zeroblob(32) WHERE id = 'id-8'", "EV031", "id-8"),
+        ("UPDATE event SET id = CAST(x'eb41' AS TEXT) WHERE seq = 9", "EV030", "event number 9 cannot be read"),
+        ("UPDATE delivery SET route = CAST(x'eb41' AS TEXT) WHERE seq = 30", "EV030", "too damaged to check its texts"),
+        ("UPDATE attempt SET output = CAST(x'eb41' AS TEXT)", "EV030", "too damaged to check its texts"),
+        ("UPDATE event SET seq = 1000000000000000 WHERE id = 'id-39'", "EV033", "rows of delivery that name"),
         ("UPDATE event SET type = 'other' WHERE id = 'id-9'", "EV032", "the column type is 'other'"),
         ("UPDATE event SET time = time + 1 WHERE id = 'id-9'", "EV032", "the column time"),
         ("UPDATE event SET root = 3 WHERE id = 'effect'", "EV032", "what caused what: 1"),
@@ -130,6 +134,24 @@ def test_every_bit_that_flips_in_an_event_is_found(file: Path) -> None:
             if now.keys() == stored.keys() and changed_events:
                 assert [f.code for f in found] == ["EV031"] * len(changed_events), place
     assert flipped > 20
+
+
+def test_an_event_without_bytes_is_found(evtool: Evtool, file: Path) -> None:
+    """Damage to a row's header can leave anything where the bytes were."""
+    loose = "UPDATE sqlite_schema SET sql = replace(replace(sql, 'STRICT', ''), 'NOT NULL', '') WHERE name = 'event'"
+    strict = "SELECT sql FROM sqlite_schema WHERE name = 'event'"
+    connection = apsw.Connection(str(file))
+    kept = connection.execute(strict).get
+    connection.close()
+    changed(file, "PRAGMA writable_schema = ON", loose)
+    changed(file, "UPDATE event SET raw = NULL WHERE id = 'id-7'", "UPDATE event SET raw = 'text' WHERE id = 'id-8'")
+    restore = f"UPDATE sqlite_schema SET sql = '{kept.replace(chr(39), chr(39) * 2)}' WHERE name = 'event'"
+    changed(file, "PRAGMA writable_schema = ON", restore)
+    ran = evtool("doctor", "--store", file, "-o", "json")
+
+    found = [f["message"] for f in ran.json["findings"] if f["code"] == "EV031"]
+    assert ran.code == 1, ran.err
+    assert found == ["event id-7: its bytes are not there", "event id-8: its bytes are not there"]
 
 
 def test_events_beside_a_damaged_page_are_still_looked_at(evtool: Evtool, file: Path) -> None:
