@@ -87,7 +87,7 @@ def deliver(road: Road, *, root: int | None = None, replay: str | None = None) -
             broken = Attempt(claimed.attempts, now, world.now() - now, "interrupted", type(error).__name__, None)
             store.retry(claimed, broken, due=world.now())
             raise
-        yield store.delivery(claimed.seq)
+        yield from (each for each in store.deliveries(claimed.event) if each.seq == claimed.seq)  # unless purged
         now = world.now()
 
 

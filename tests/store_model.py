@@ -31,7 +31,7 @@ from evtool.delivery import Handlers, Road, World, deliver
 from evtool.event import Event, envelope, identify
 from evtool.handler import Call, Done, Emitted, Failed, HandlerOptions, Outcome, Unavailable
 from evtool.intake import accept
-from evtool.letters import Wanted, redrive
+from evtool.letters import Wanted, purge, redrive
 from evtool.pattern import Pattern
 from evtool.retry import Retry
 from evtool.routes import HandlerEntry, Route, Routes
@@ -425,6 +425,14 @@ class StoreMachine(RuleBasedStateMachine):
             sent.state, sent.condition, sent.due, sent.created = "ready", None, self.now(), self.now()
             sent.forgiven = sent.attempts
 
+    @rule(handler=st.sampled_from([None, "a", "b", "c"]))
+    def purge(self, handler: str | None) -> None:
+        """Dead letters are deleted, while an attempt of one that lost its lease is under way perhaps."""
+        letters = self.letters(handler)
+        assert [letter.seq for letter in purge(self.publisher, Wanted(handler=handler))] == letters
+        for seq in letters:
+            del self.sent[seq]
+
     @rule(failed=st.booleans())
     def hurry(self, failed: bool) -> None:
         """What waits is made due, and with `failed` what is to be tried again."""
@@ -531,6 +539,8 @@ class StoreMachine(RuleBasedStateMachine):
         """A worker went on: what it did must be allowed, and is taken over into the model."""
         turn = self.turns[number]
         for report in reports:
+            if report.kind != "settled" and turn.called and turn.called not in self.sent.values():
+                turn.called = None  # deleted, so there is nothing to tell of it
             if report.kind == "end":
                 del self.turns[number]
                 self.ended(turn, report.error, real_outcome)
@@ -643,8 +653,7 @@ class StoreMachine(RuleBasedStateMachine):
             left = [sent.row() for sent in self.sent.values() if self.is_due(turn, sent)]
             assert not left, "due, and not attempted"
         elif isinstance(error, KeyboardInterrupt):
-            assert turn.called
-            if turn.called.holder == turn.token:
+            if turn.called and turn.called.holder == turn.token:
                 turn.called.settle("ready", "interrupted", due=self.now())
         elif not isinstance(error, Crash):
             raise error

@@ -18,6 +18,11 @@ def pauses(policy: Retry, seed: int) -> tuple[list[float], GiveUp]:
     return found, pause
 
 
+def test_the_default_limits_are_those_of_eventbridge() -> None:
+    """185 attempts, 24 hours; the first pause is a second, the longest 15 minutes."""
+    assert Retry() == Retry(max_attempts=185, max_age=86_400.0, first_delay=1.0, max_delay=900.0)
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_the_default_schedule_ends_at_one_of_the_two_limits(seed: int) -> None:
     """A delivery is given up after 185 attempts or 24 hours, whichever comes first, and not long before."""
@@ -37,6 +42,33 @@ def test_pauses_double_up_to_the_longest_with_half_of_it_random(seed: int) -> No
     for number, pause in enumerate(found):
         whole = min(60.0, 2.0**number)
         assert whole / 2 <= pause <= whole
+
+
+class Fixed(Random):
+    """Randomness that is always the same share."""
+
+    def __init__(self, share: float):
+        super().__init__()
+        self.share = share
+
+    def random(self) -> float:
+        """The share."""
+        return self.share
+
+
+@pytest.mark.parametrize(("share", "wanted"), [(0.0, 4.0), (0.25, 5.0), (1.0, 8.0)])
+def test_a_random_share_of_half_the_pause_is_added_to_the_other_half(share: float, wanted: float) -> None:
+    """The fourth pause of 8 seconds is half of it and more."""
+    assert after_failure(Retry(), attempts=4, age=0, final=False, random=Fixed(share)) == wanted
+
+
+def test_the_last_moment_is_not_too_late() -> None:
+    """An attempt at the very age of max_age is made still, one a moment later is not."""
+    policy = Retry(max_age=10.0)
+
+    assert after_failure(policy, attempts=1, age=9.0, final=False, random=Fixed(1.0)) == 1.0
+    late = after_failure(policy, attempts=1, age=9.001, final=False, random=Fixed(1.0))
+    assert late == GiveUp("MaximumEventAgeInSeconds")
 
 
 def test_a_single_attempt_is_never_repeated() -> None:
