@@ -19,7 +19,7 @@ from evtool.event import Event, envelope, identify
 from evtool.letters import Wanted, redrive
 from evtool.migrations import VERSION
 from evtool.store import Store
-from evtool.stored import Attempt, Delivery, Planned
+from evtool.stored import Attempt, Cause, Delivery, Filter, Planned
 from tests.conftest import ROOT, Evtool
 
 ENDED = Attempt(1, 0, 5, "done", None, None)
@@ -121,7 +121,7 @@ def test_what_waits_is_looked_for_once_in_a_run(store: Store) -> None:
 def test_waiting_takes_the_attempt_back(store: Store) -> None:
     """A handler that is not available leaves no attempt behind, and `hurry` makes the delivery due."""
     store.keep(event(1), [Planned("r", "h")], now=0)
-    store.wait(claimed(store, now=0), reason="away", due=99_000)
+    assert store.wait(claimed(store, now=0), reason="away", due=99_000)
 
     [waiting] = store.deliveries(1)
     assert (waiting.state, waiting.attempts, waiting.error) == ("waiting", 0, "away")
@@ -142,6 +142,67 @@ def test_a_redriven_letter_begins_anew_but_keeps_its_history(store: Store) -> No
     again = claimed(store, now=50)
     assert (again.attempts, again.forgiven, again.created) == (2, 1, 50)
     assert len(store.attempts(letter.seq)) == 2
+
+
+@pytest.fixture
+def log(store: Store) -> Store:
+    """Three events: the first has emitted the second, which is delivered in a replay, too; the third stands alone."""
+    store.keep(event(1), [Planned("r", "h"), Planned("r2", "h")], now=10)
+    [first, _] = store.deliveries(1)
+    cause = Cause(first.seq, 1, 1)
+    store.keep(event(2), [Planned("r", "h")], now=20, cause=cause)
+    store.plan(2, [Planned("r3", "h", "gone", "Loop")], now=30, replay="again")
+    store.keep(identify(envelope(b"{}", type="u", source="z", id="1", time="2026-11-23T10:00:01Z")), [], now=40)
+    store.finish(claimed(store, now=50), ENDED)
+    return store
+
+
+AT = 1_795_428_000_000  # 2026-11-23T10:00:00Z, in milliseconds
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (Filter(), [1, 2, 3]),
+        (Filter(since=AT), [1, 2, 3]),
+        (Filter(since=AT + 1), [3]),
+        (Filter(until=AT + 1000), [1, 2]),
+        (Filter(until=AT + 1001), [1, 2, 3]),
+        (Filter(last=2), [1, 2]),
+        (Filter(type="t"), [1, 2]),
+        (Filter(source="z"), [3]),
+        (Filter(route="r2"), [1]),
+        (Filter(state="done"), [1]),
+        (Filter(state="dead"), [2]),
+        (Filter(ids=("1",)), [1, 3]),
+        (Filter(ids=("1", "2"), source="s"), [1, 2]),
+    ],
+)
+def test_a_filter_lets_through_what_it_names(log: Store, wanted: Filter, found: list[int]) -> None:
+    """Times are those of the events, from `since` on and before `until`; all that is named must hold."""
+    assert [each.seq for each in log.events(wanted)] == found
+    assert [each.seq for each in log.events(wanted, newest=1)] == found[-1:]
+    assert [each.seq for each in log.events(wanted, newest=len(found))] == found
+
+
+def test_what_an_event_led_to_is_found_from_both_ends(log: Store) -> None:
+    """By its key, its chain, its deliveries with or without those of a replay, and by what they emitted."""
+    first, second = log.deliveries(1)
+    found = log.find("s", "1")
+
+    assert found is not None
+    assert (found.seq, log.find("s", "3"), log.find("z", "2")) == (1, None, None)
+    assert [each.seq for each in log.chain(1)] == [1, 2]
+    assert [[each.seq for each in log.effects(seq)] for seq in (1, 2, 3)] == [[2], [], []]
+    assert [[each.seq for each in log.emitted_by(delivery.seq)] for delivery in (first, second)] == [[2], []]
+    assert [[d.route for d in log.deliveries(2, replay=name)] for name in (None, "", "again")] == [
+        ["r", "r3"],
+        ["r"],
+        ["r3"],
+    ]
+    assert (log.knows_replay("again"), log.knows_replay("never")) == (True, False)
+    assert [log.states(seq) for seq in (1, 2, 3)] == [{"done": 1, "ready": 1}, {"dead": 1, "ready": 1}, {}]
+    assert (log.event(2).depth, log.event(2).cause, log.last()) == (1, first.seq, 3)
 
 
 @pytest.mark.parametrize(
