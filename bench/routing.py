@@ -1,28 +1,27 @@
-"""How long it takes to find the routes of an event, parsed already, beside parsing it and beside trying every route.
+"""How long it takes to find the routes of an event, parsed already or as JSON text, beside parsing it with orjson."""
 
-Each mix of routes is measured with more and more of them; all but a few have nothing to do with an event.
-"""
-
-import json
 import random
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from evtool.leaves import leaves_of
+import orjson
+
 from evtool.pattern import Pattern
 from evtool.routes import Route, Routes
 
-SIZES = (100, 1_000, 10_000)
+MIXED = {100: "-", 1_000: "1.3", 10_000: "2.2", 100_000: "4.5"}
+GROWN = (100, 5_000)
 EVENTS = 200
-TRIES = 2_000  # of a route, for the time that trying every route takes
+ROUNDS = 20
+STATUS, CHANNEL = ("new", "paid", "sent", "back"), ("web", "app", "shop")
 
 Rule = dict[str, Any]
 dice = random.Random(1)
 
 
-def event(number: int) -> Rule:
-    """An order of one of a thousand customers, by one of 400 services."""
+def event(number: int, services: int) -> Rule:
+    """An order of one of ten thousand customers, by one of the services."""
     items = [
         {"sku": f"SKU-{dice.randrange(100_000):05}", "quantity": dice.randrange(1, 9), "price": 9.95, "gift": False}
         for _ in range(3)
@@ -30,16 +29,16 @@ def event(number: int) -> Rule:
     return {
         "version": "0",
         "id": f"{dice.getrandbits(128):032x}",
-        "source": f"service-{number % 400}",
+        "source": f"service-{number % services}",
         "detail-type": f"order.{number % 5}",
         "account": "123456789012",
         "time": "2026-10-01T10:00:00Z",
         "region": "eu-central-1",
         "resources": [f"arn:aws:s3:::bucket-{number % 50}/in/{dice.randrange(100_000)}.csv"],
         "detail": {
-            "orderId": f"o-{dice.randrange(1_000_000)}",
-            "status": dice.choice(["new", "paid", "sent", "back"]),
-            "channel": dice.choice(["web", "app", "shop"]),
+            "orderId": f"o-{dice.randrange(1_000_000):06}",
+            "status": dice.choice(STATUS),
+            "channel": dice.choice(CHANNEL),
             "total": dice.randrange(10_000),
             "currency": "EUR",
             "customer": {
@@ -47,96 +46,135 @@ def event(number: int) -> Rule:
                 "tier": dice.choice(["gold", "blue"]),
                 "mail": "joe@x.test",
             },
-            "address": {"street": "Main St 1", "city": "Springfield", "zip": "12345", "country": "DE"},
+            "address": {
+                "name": {"first": "Joe", "last": "Smith"},
+                "phone": {"number": "5555555555", "kind": "mobile"},
+                "street": "1250 Main Street",
+                "city": "Springfield",
+                "state": "MD",
+                "zip": "21078-3213",
+                "country": "US",
+            },
+            "shipment": {
+                "carrier": "FedEx",
+                "kind": "standard",
+                "note": "ring twice, then leave it with the neighbours",
+            },
             "items": items,
         },
     }
 
 
-def exact(number: int) -> Rule:
-    """By source, type and two fields with few values."""
-    detail = {
-        "status": [dice.choice(["new", "paid", "sent", "back"])],
-        "channel": [dice.choice(["web", "app", "shop"])],
-    }
-    return {"source": [f"service-{number % 400}"], "detail-type": [f"order.{dice.randrange(5)}"], "detail": detail}
-
-
-def ids(number: int) -> Rule:
+def of_id(number: int, _services: int) -> Rule:
     """By the id of a customer."""
     return {"detail-type": ["order.1"], "detail": {"customer": {"id": [f"c-{number}"]}}}
 
 
-def prefixes(number: int) -> Rule:
+def prefix(number: int, _services: int) -> Rule:
     """By the beginning of something in a list."""
-    return {"detail": {"items": {"sku": [{"prefix": f"SKU-{number % 10_000:04}"}]}}}
+    return {"detail": {"items": {"sku": [{"prefix": f"SKU-{number:05}"}]}}}
 
 
-def ranges(number: int) -> Rule:
-    """By a range of numbers."""
-    return {"source": [{"prefix": "service-"}], "detail": {"total": [{"numeric": [">=", number, "<", number + 3]}]}}
+def suffix(number: int, _services: int) -> Rule:
+    """By the end of a text."""
+    return {"detail": {"orderId": [{"suffix": f"-{number:06}"}]}}
 
 
-def wildcards(number: int) -> Rule:
+def any_case(number: int, _services: int) -> Rule:
+    """By a text in upper or lower case."""
+    return {"detail": {"orderId": [{"equals-ignore-case": f"O-{number:06}"}]}}
+
+
+def numeric(number: int, _services: int) -> Rule:
+    """By a range of numbers, of which none overlap."""
+    return {"detail": {"total": [{"numeric": [">=", number * 2, "<", number * 2 + 1]}]}}
+
+
+def wildcard(number: int, _services: int) -> Rule:
     """By a wildcard."""
     return {"resources": [{"wildcard": f"arn:aws:s3:::*/in/{number:05}*"}]}
 
 
-def others(number: int) -> Rule:
-    """By what only narrows a source: anything but, and a field that is there or not."""
-    detail = [
-        {"status": [{"anything-but": "new"}], "customer": {"tier": ["gold"]}},
-        {"channel": [{"exists": True}], "refund": [{"exists": False}]},
-        {"$or": [{"total": [{"numeric": ["<", 100]}]}, {"status": ["back"]}]},
+def anything_but(number: int, _services: int) -> Rule:
+    """By what a field is not, for one customer."""
+    return {"detail": {"status": [{"anything-but": "new"}], "customer": {"id": [f"c-{number}"]}}}
+
+
+def mixed(number: int, services: int) -> Rule:
+    """As routes may be: nearly all for the events of one service, one in a hundred for all of them."""
+    kinds: Sequence[Callable[[], Rule]] = [
+        lambda: {"status": [dice.choice(STATUS)], **({"channel": [dice.choice(CHANNEL)]} if number % 2 else {})},
+        lambda: {"customer": {"id": [f"c-{dice.randrange(10_000)}"]}},
+        lambda: {"address": {"city": [{"prefix": f"Spring{dice.choice('abcdefgh')}"}]}},
+        lambda: {"total": [{"numeric": [">=", number % 10_000, "<", number % 10_000 + 300]}]},
+        lambda: {"channel": [{"anything-but": dice.choice(CHANNEL)}]},
+        lambda: {"refund": [{"exists": dice.random() < 0.8}]},
+        lambda: {"orderId": [dice.choice([{"wildcard": f"o-*{number}"}, {"suffix": f"-{number}"}])]},
     ]
-    return {"source": [f"service-{number % 400}"], "detail": detail[number % 3]}
+    (kind,) = dice.choices(kinds, [60, 10, 8, 8, 6, 4, 3])
+    if number % 100 == 0:
+        return {"resources": [{"wildcard": f"arn:aws:s3:::bucket-*/{number:05}*"}], "detail": kind()}
+    return {"source": [f"service-{number % services}"], "detail-type": [f"order.{dice.randrange(5)}"], "detail": kind()}
 
 
-def mixed(number: int) -> Rule:
-    """As routes may be: most by exact values."""
-    kinds = [exact] * 60 + [ids] * 10 + [prefixes] * 8 + [ranges] * 8 + [others] * 11 + [wildcards] * 3
-    return dice.choice(kinds)(number)
+def unrelated(number: int, _services: int) -> Rule:
+    """Of services that send nothing."""
+    return mixed(number, 400) | {"source": [f"other-{number % 400}"]}
 
 
-MIXES: Sequence[Callable[[int], Rule]] = (exact, ids, prefixes, ranges, wildcards, others, mixed)
+FAMILIES: Sequence[Callable[[int, int], Rule]] = (of_id, prefix, suffix, any_case, numeric, wildcard, anything_but)
 
 
 def microseconds(work: Callable[[Any], object], events: Sequence[Any]) -> float:
-    """The time that some work takes for an event, in the best of three rounds."""
-    times = []
-    for _ in range(3):
-        begun = time.perf_counter()
-        for one in events:
-            work(one)
-        times.append(time.perf_counter() - begun)
-    return min(times) / len(events) * 1e6
+    """The time that some work takes for an event: the best of some rounds, each over a few events."""
+    total = 0.0
+    for start in range(0, len(events), 10):
+        some, best = events[start : start + 10], float("inf")
+        for _ in range(ROUNDS):
+            begun = time.perf_counter()
+            for one in some:
+                work(one)
+            best = min(best, time.perf_counter() - begun)
+        total += best
+    return total / len(events) * 1e6
+
+
+def measured(rules: Sequence[Rule], services: int) -> tuple[float, float]:
+    """What routing costs: of a parsed event, and of its JSON text; the unit is `orjson.loads` of it. Prints a line."""
+    events = [event(dice.randrange(services), services) for _ in range(EVENTS)]
+    texts = [orjson.dumps(one) for one in events]
+    routes = Routes([Route(f"r{number}", Pattern(rule), ("h",)) for number, rule in enumerate(rules)])
+    begun = time.perf_counter()
+    taken = sum(len(routes.match(one)) for one in events) / len(events)
+    ready = time.perf_counter() - begun
+    unit = microseconds(orjson.loads, texts)
+    parsed, text = microseconds(routes.match, events) / unit, microseconds(routes.match_checked, texts) / unit
+    print(f"{len(rules):>9,}{parsed:>12.2f}{text:>12.2f}{taken:>10.2f}{ready * 1000:>10.0f} ms", end="")
+    return parsed, text
 
 
 def main() -> None:
     """Prints the table."""
-    events = [event(number) for number in range(EVENTS)]
-    parsing = microseconds(json.loads, [json.dumps(one) for one in events])
-    print(f"json.loads of an event takes {parsing:.1f} us, the unit of what follows")
-    print(f"{'routes':<10}{'':>8}{'match':>10}{'trying all':>12}{'factor':>9}{'taken':>8}{'ready in':>11}")
-    for mix in MIXES:
-        for size in SIZES:
-            patterns = [Pattern(mix(number)) for number in range(size)]
-            paths = frozenset(path for pattern in patterns for path in pattern.paths)
-            routes = Routes([Route(f"r{number}", pattern, ("h",)) for number, pattern in enumerate(patterns)])
-
-            def scan(one: Rule, patterns: Sequence[Pattern] = patterns, paths: frozenset[str] = paths) -> list[Pattern]:
-                leaves = leaves_of(one, paths)
-                return [pattern for pattern in patterns if pattern.holds(leaves)]
-
-            begun = time.perf_counter()
-            taken = sum(len(routes.match(one)) for one in events) / len(events)
-            ready = time.perf_counter() - begun
-            took = microseconds(routes.match, events) / parsing
-            all_tried = microseconds(scan, events[: max(1, TRIES // size)]) / parsing
-            print(
-                f"{mix.__name__:<10}{size:>8,}{took:>10.1f}{all_tried:>12.1f}{all_tried / took:>9.1f}"
-                f"{taken:>8.1f}{ready * 1000:>8.0f} ms"
-            )
+    length = sum(len(orjson.dumps(event(number, 40))) for number in range(100)) // 100
+    print(f"routing an event of {length} bytes; the unit is orjson.loads of it")
+    print(f"{'rules':<14}{'':>9}{'parsed':>12}{'from text':>12}{'taken by':>10}{'ready in':>13}")
+    for size, goal in MIXED.items():
+        services = max(4, size // 25)
+        print(f"{'mixed':<14}", end="")
+        measured([mixed(number, services) for number in range(size)], services)
+        print(f"   goal, parsed: {goal}")
+    few = [mixed(number, 8) for number in range(200)]
+    print(f"{'mixed':<14}", end="")
+    alone, _ = measured(few, 8)
+    print(f"\n{'and unrelated':<14}", end="")
+    among, _ = measured(few + [unrelated(number, 400) for number in range(10_000)], 8)
+    print(f"   {among / alone:.2f} x, goal 1.5 x")
+    for family in FAMILIES:
+        costs = []
+        for size in GROWN:
+            print(f"{family.__name__:<14}", end="")
+            costs.append(measured([family(number, 40) for number in range(size)], 40)[0])
+            print("" if size == GROWN[0] else f"   {costs[-1] / costs[0]:.2f} x, goal 2 x")
 
 
 if __name__ == "__main__":

@@ -6,10 +6,11 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from evtool.anatomy import Anatomy, Steps, written
+from evtool.branches import Branch, Field
 from evtool.leaves import Found, Leaf, Trail, consistent, leaves_of
 from evtool.literals import ARRAY, OBJECT, Pairs, kind_of, members
 from evtool.misses import miss, shown
-from evtool.pattern import Branch, Field, Pattern
+from evtool.pattern import Pattern
 from evtool.witnesses import Witness, witness
 
 ADD, REMOVE, SET = "add", "remove", "set"

@@ -8,11 +8,12 @@ from itertools import islice, product
 from typing import Any, NamedTuple
 
 from evtool.anatomy import Anatomy, missing, written
+from evtool.branches import Branch, Field
 from evtool.changes import Change, smallest
 from evtool.leaves import Found, Trail, consistent
 from evtool.literals import plain
 from evtool.misses import NEAR, Miss, miss, shown, wanted
-from evtool.pattern import EQUALS, Branch, Field, Pattern
+from evtool.pattern import EQUALS, Pattern
 
 ONE_OF = "one-of"  # the operator of several alternatives
 APART = 0.7  # the closeness of what holds, but not together with the rest

@@ -43,6 +43,6 @@ def takers(event: Event, routes: Routes, replay: str | None = None) -> list[tupl
     raw = event.raw if replay is None else replayed(event.raw, event.document, replay)
     return [
         (route, handler, replay is not None and routes.handlers[handler].options.on_replay == "skip")
-        for route in routes.match(raw)
+        for route in routes.match_checked(raw)
         for handler in dict.fromkeys(route.to)
     ]

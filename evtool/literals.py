@@ -1,12 +1,16 @@
 """JSON as AWS compares it: the text of every number is kept, and every one of the keys that occur twice."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from json import JSONDecodeError, JSONDecoder
-from typing import Any, NamedTuple
+from typing import Any
+
+from msgspec import MsgspecError
+from msgspec.json import Decoder, encode
 
 SPACE = " \t\r\n"
-SAFE_LENGTH = 15  # a decimal of so many characters always comes back from the nearest double as it was
+SAFE = 10**15  # of the whole numbers below it, a double keeps all digits
 OBJECT, ARRAY, SCALAR = "object", "array", "scalar"
 
 
@@ -20,25 +24,11 @@ class Digits(str):
     __slots__ = ()
 
 
-class Number(NamedTuple):
-    """A number: `text` as it was written, and `double`, its value, when the nearest double gives the number back.
+# A scalar as it is compared. AWS compares numbers by value as long as a double keeps all their digits, which are floats
+# here, and by their text beyond that, which are Digits.
+Scalar = str | bool | float | Digits | None
 
-    AWS compares numbers by value as long as a double keeps all their digits, and by their text beyond that.
-    """
-
-    text: str
-    double: float | None
-
-    def equals(self, other: object) -> bool:
-        """Whether the other value is the same number: 300, 300.0 and 3e2 are, 300 and "300" are not."""
-        if type(other) is not Number:
-            return False
-        return self.text == other.text if self.double is None else self.double == other.double
-
-
-Scalar = str | bool | Number | None
-
-_KINDS = {Pairs: OBJECT, dict: OBJECT, list: ARRAY, Digits: SCALAR, Number: SCALAR, type(None): SCALAR}
+_KINDS = {Pairs: OBJECT, dict: OBJECT, list: ARRAY, Digits: SCALAR, type(None): SCALAR}
 _KINDS |= dict.fromkeys((str, bool, int, float, Decimal), SCALAR)
 _FAMILIES = (((str, int, float, Decimal), SCALAR), (Mapping, OBJECT), ((list, tuple), ARRAY))  # for types made of these
 
@@ -48,17 +38,28 @@ def _refuse(constant: str) -> None:
 
 
 _DECODER = JSONDecoder(object_pairs_hook=Pairs, parse_int=Digits, parse_float=Digits, parse_constant=_refuse)
+_FLOAT, _FLOATS = Decoder(float).decode, Decoder(list[float]).decode  # a good deal faster than float()
 
 
 def _double(text: str) -> float | None:
-    value = float(text)
-    if len(text) <= SAFE_LENGTH and text.lstrip("-").replace(".", "").isdigit():
+    """The value of a number, when the nearest double gives the number back."""
+    raw = text.encode()
+    try:
+        value = _FLOAT(raw)
+    except MsgspecError:  # it is infinite
+        return None
+    shortest = encode(value)
+    if shortest == raw:
         return value
     if value == 0:
         return value if not text.lower().partition("e")[0].strip("-.0") else None  # 1e-400 is not zero
-    if value in (float("inf"), float("-inf")) or value != value:
-        return None
-    return value if Decimal(repr(value)) == Decimal(text) else None
+    return value if Decimal(shortest.decode()) == Decimal(text) else None
+
+
+def number(text: str) -> float | Digits:
+    """A number as it is compared, of its text."""
+    double = _double(text)
+    return Digits(text) if double is None else double
 
 
 def parse(source: str | bytes) -> Any:
@@ -91,15 +92,40 @@ def members(value: Any) -> Iterable[tuple[str, Any]]:
 
 
 def scalar(value: Any) -> Scalar:
-    """A parsed JSON scalar as it is compared: numbers as `Number`, all else as it is."""
-    if type(value) is str or value is None or isinstance(value, (bool, Number)):
-        return value
-    if isinstance(value, Digits):
-        return Number(str(value), _double(value))
+    """A parsed JSON scalar as it is compared."""
+    kind = type(value)
+    found: Scalar = value
+    if kind is Digits:
+        return number(value)
+    if kind is str or kind is bool or value is None:
+        return found
+    if kind is int and -SAFE < value < SAFE:
+        return float(value)
+    if kind is float and value - value == 0:
+        return found
     if isinstance(value, str):
         return str(value)
-    text = repr(value) if isinstance(value, float) else str(Decimal(value))  # str() of an int has a limit of digits
-    return Number(text, _double(text))
+    return number(repr(value) if isinstance(value, float) else str(Decimal(value)))  # str() of an int has a limit
+
+
+def scalars(values: Sequence[Any]) -> Sequence[Scalar]:
+    """Many of them at once. Raises TypeError if one is no JSON scalar."""
+    kinds = set(map(type, values))
+    if kinds == {str}:
+        return values
+    if kinds == {Digits} and len(values) > 1:
+        raw = f"[{','.join(values)}]".encode()
+        with suppress(MsgspecError):
+            doubles = _FLOATS(raw)
+            if encode(doubles) == raw:  # all are written as short as can be
+                return doubles
+    return [scalar(value) for value in values]
+
+
+def text_of(number: float | Digits) -> str:
+    """A number as people write it: 300 and not 300.0."""
+    whole = type(number) is float and -SAFE < number < SAFE and number == int(number)
+    return str(int(number)) if whole else str(number)
 
 
 def plain(value: Any) -> Any:
@@ -109,9 +135,9 @@ def plain(value: Any) -> Any:
         return {key: plain(item) for key, item in members(value)}
     if kind == ARRAY:
         return [plain(item) for item in value]
-    value = scalar(value)
-    if not isinstance(value, Number):
-        return value
-    if value.double is None:
-        return value.text
-    return int(value.text) if value.text.lstrip("-").isdigit() else value.double
+    found = scalar(value)
+    if type(found) is not float:
+        return str(found) if isinstance(found, str) else found
+    if not isinstance(value, str):
+        return value if isinstance(value, int) else found
+    return int(value) if value.removeprefix("-").isdigit() else found

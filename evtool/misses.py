@@ -8,13 +8,14 @@ from decimal import Decimal
 from difflib import SequenceMatcher
 from typing import Any, NamedTuple
 
-from evtool.literals import Number, Scalar, scalar
+from evtool.branches import Condition
+from evtool.literals import Digits, Scalar, scalar, text_of
 from evtool.operators import OPERATORS
 from evtool.operators.cidr import digits_of
 from evtool.operators.numeric import COMPARISONS
 from evtool.operators.operand import OperandError
 from evtool.operators.wildcard import tokens_of
-from evtool.pattern import EQUALS, Condition
+from evtool.pattern import EQUALS
 
 SHOWN = 60  # characters of a value that a sentence repeats
 COMPARED = 200  # characters of a text that are looked at for likeness
@@ -35,13 +36,13 @@ class Miss(NamedTuple):
 
 def _text_of(value: Scalar) -> str:
     """A value as its JSON has it, a text without its quotes."""
-    if isinstance(value, Number):
-        return value.text
+    if type(value) is float:
+        return text_of(value)
     return value if isinstance(value, str) else json.dumps(value)
 
 
 def _kind(value: Scalar) -> str:
-    if isinstance(value, Number):
+    if isinstance(value, float | Digits):
         return "number"
     return "null" if value is None else "text" if isinstance(value, str) else "boolean"
 
@@ -58,7 +59,7 @@ def _plainly(number: Decimal) -> str:
 
 def shown(value: Any) -> str:
     """A value as JSON, cut where it is long."""
-    text = value.text if isinstance(value, Number) else json.dumps(value, ensure_ascii=False)
+    text = text_of(value) if isinstance(value, float | Digits) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
 
 
@@ -77,7 +78,7 @@ def wanted(condition: Condition) -> str:
 def expected_of(condition: Condition) -> Scalar:
     """The value that a plain condition compares with; of a number that a double cannot keep only the text is left."""
     value = scalar(condition.expected)
-    return Number(value, None) if isinstance(value, str) and not condition.test(value) else value
+    return Digits(value) if isinstance(value, str) and not condition.test(value) else value
 
 
 def terms(expected: list[Any]) -> Iterator[tuple[str, Any]]:
@@ -96,24 +97,24 @@ def _holds(operator: str, expected: Any, value: Scalar) -> bool:
 # --- numbers ---------------------------------------------------------------------------------------------------------
 
 
-def _off(value: Number, bound: Any) -> Miss:
+def _off(value: float, bound: Any) -> Miss:
     """By how much a number misses a bound."""
     limit = Decimal(str(bound))
-    gap = Decimal(repr(value.double)) - limit
+    gap = Decimal(repr(value)) - limit
     closeness = float(1 / (1 + abs(gap) / (abs(limit) or 1)))
     where = "below" if gap < 0 else "above"
-    return Miss(max(FAR, NEAR * closeness), f"{value.text} is {_plainly(abs(gap))} {where} {bound}")
+    return Miss(max(FAR, NEAR * closeness), f"{text_of(value)} is {_plainly(abs(gap))} {where} {bound}")
 
 
 def _numeric(condition: Condition, value: Scalar) -> Miss:
-    if not isinstance(value, Number):
+    if not isinstance(value, float | Digits):
         return _no_number(condition, value)
-    if value.double is None:
+    if isinstance(value, Digits):
         return Miss(FAR, f"{shown(value)} has more digits than numeric can compare")
-    name, bound = next(term for term in terms(condition.expected) if not COMPARISONS[term[0]](value.double, term[1]))
-    if value.double == bound:
+    name, bound = next(term for term in terms(condition.expected) if not COMPARISONS[term[0]](value, term[1]))
+    if value == bound:
         side = "above" if name == ">" else "below"
-        return Miss(NEAR, f"{value.text} is not {side} {bound}: the bound itself does not count")
+        return Miss(NEAR, f"{text_of(value)} is not {side} {bound}: the bound itself does not count")
     return _off(value, bound)
 
 
@@ -123,7 +124,7 @@ def _no_number(condition: Condition, value: Scalar) -> Miss:
         number = scalar(json.loads(value)) if isinstance(value, str) else None
     except (ValueError, TypeError, RecursionError):
         number = None
-    if isinstance(number, Number) and condition.test(number):
+    if isinstance(number, float) and condition.test(number):
         return Miss(ALMOST, f"{said}: without quotes it would hold")
     return Miss(FAR, said)
 
@@ -133,17 +134,26 @@ def _no_number(condition: Condition, value: Scalar) -> Miss:
 
 def _equals(condition: Condition, value: Scalar) -> Miss:
     expected = expected_of(condition)
-    if isinstance(expected, str) and isinstance(value, str):
+    if type(expected) is str and type(value) is str:
         return _other_text(expected, value)
     unlike = f"{shown(value)} is not {shown(expected)}"
-    if isinstance(expected, Number) and isinstance(value, Number):
-        if expected.double is not None and value.double is not None:
+    if isinstance(expected, float | Digits) and isinstance(value, float | Digits):
+        if isinstance(value, float) and isinstance(expected, float):
             return _off(value, condition.expected)
         return Miss(FAR, f"{unlike}: numbers as long as this are compared digit by digit")
     if _kind(expected) == _kind(value) or expected is None or value is None:
         return Miss(FAR, unlike)
-    same = _text_of(value) == _text_of(expected)
+    same = _spells(value, expected) or _spells(expected, value)
     return Miss(ALMOST if same else FAR, f"{_typed(value)}, {_typed(expected)}")
+
+
+def _spells(text: Scalar, value: Scalar) -> bool:
+    """Whether a text spells another value: `"300"` is 300, `"true"` is true."""
+    try:
+        spelled = scalar(json.loads(text)) if type(text) is str else text
+    except (ValueError, TypeError, RecursionError):
+        return False
+    return type(text) is str and spelled == value and type(spelled) is type(value)
 
 
 def _other_text(expected: str, value: str) -> Miss:

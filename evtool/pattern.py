@@ -9,16 +9,16 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from evtool.branches import Branch, Condition, Field, any_of, decided_by
 from evtool.errors import EvtoolError
 from evtool.finding import did_you_mean
-from evtool.leaves import EventError, Found, Leaves, consistent, leaves_of
+from evtool.leaves import Leaves, leaves_of
 from evtool.literals import ARRAY, OBJECT, SCALAR, kind_of, members, parse, plain, scalar
 from evtool.operators import OPERATORS
 from evtool.operators.equality import equal_to
-from evtool.operators.operand import ONE_KEY, TOO_MANY, OperandError, Test, first, single
+from evtool.operators.operand import ONE_KEY, TOO_MANY, OperandError, first, single
 from evtool.operators.wildcard import is_too_complex
-
-__all__ = ["Condition", "EventError", "Field", "Leaves", "Pattern", "PatternError", "Problem", "leaves_of"]
+from evtool.values import OfLeaves
 
 EQUALS = "equals"  # the operator of a plain value
 OR = "$or"
@@ -63,46 +63,6 @@ class PatternError(EvtoolError):
             for problem in problems
         ]
         super().__init__("Event pattern is not valid. " + "; ".join(lines))
-
-
-class Condition(NamedTuple):
-    """One alternative for a field: its dotted path, the operator, the operator's value, and the test it makes of it."""
-
-    path: str
-    operator: str
-    expected: Any
-    test: Test
-
-
-NOWHERE, NO_VALUE = Found((), ()), Found((), (), absent=True)  # of a field that an event does not have
-
-
-class Field(NamedTuple):
-    """What is asked of a field: that one of the conditions holds. `absent` tells that it may have no value instead.
-
-    `keys` lead to the conditions in the pattern.
-    """
-
-    path: str
-    conditions: tuple[Condition, ...]
-    absent: bool
-    keys: tuple[str | int, ...] = ()
-
-    def found_in(self, leaves: Leaves) -> Found:
-        """Where in an event the field holds."""
-        here = leaves.get(self.path)
-        if not here:
-            return NO_VALUE if self.absent else NOWHERE
-        hits = []
-        for value, trail in here:
-            for condition in self.conditions:
-                if condition.test(value):
-                    hits.append(trail)
-                    break
-        return Found(hits, [leaf.trail for leaf in here] if self.absent else (), self.absent)
-
-
-Branch = tuple[Field, ...]  # in the order in which AWS takes the fields
 
 
 class _Place(NamedTuple):
@@ -160,7 +120,7 @@ def _field(values: Sequence[Any], path: str, keys: tuple[str | int, ...], proble
     if wildcards and is_too_complex(wildcards):
         problems.append(Problem("EV204", keys, TOO_COMPLEX))
     absent = any(condition.operator == "exists" and condition.expected is False for condition in conditions)
-    return Field(path, tuple(conditions), absent, keys)
+    return Field(path, tuple(conditions), any_of(conditions), absent, keys)
 
 
 def _listed(name: str, value: Any) -> str | None:
@@ -252,8 +212,8 @@ class Pattern:
     """An event pattern, ready to be tried on events.
 
     The source is a dict or JSON text; only text keeps the forms of numbers and duplicate keys. Raises PatternError,
-    which says everything that is wrong. `branches` is the pattern as data; `paths` are those of the fields that it asks
-    for and of the objects above them, which is all that `leaves_of` need read of an event.
+    which says everything that is wrong. `branches` is the pattern as data, `fields` are the paths that it asks for, and
+    `paths` these and the objects above them, which is all that `leaves_of` need read of an event.
     """
 
     def __init__(self, source: Mapping[str, Any] | str | bytes):
@@ -266,27 +226,15 @@ class Pattern:
         self.branches: tuple[Branch, ...] = tuple(
             tuple(branch[path] for path in sorted(branch, key=_taken)) for branch in branches
         )
-        fields = {path for branch in branches for path in branch}
-        above = {path[:end] for path in fields for end, char in enumerate(path) if char == "."}
-        self.paths = frozenset(fields | above)
+        self.fields = frozenset(path for branch in branches for path in branch)
+        self.paths = self.fields | {path[:end] for path in self.fields for end, char in enumerate(path) if char == "."}
+        self.takes = decided_by(self.branches)
+        self._of_leaves = OfLeaves()
 
     def matches(self, event: Mapping[str, Any] | str | bytes) -> bool:
         """Whether an event matches. Raises EventError when it is not a JSON object."""
         return self.holds(leaves_of(event, self.paths))
 
     def holds(self, leaves: Leaves) -> bool:
-        """Whether an event matches whose leaves were read before, once for many patterns."""
-        known: dict[int, Found] = {}  # by field: branches share theirs
-        return any(_branch_holds(branch, leaves, known) for branch in self.branches)
-
-
-def _branch_holds(branch: Branch, leaves: Leaves, known: dict[int, Found]) -> bool:
-    fields = []
-    for field in branch:
-        found = known.get(id(field))
-        if found is None:
-            found = known[id(field)] = field.found_in(leaves)
-        if not found.hits and not found.absent:
-            return False
-        fields.append(found)
-    return consistent(fields)
+        """Whether an event matches whose leaves were read before."""
+        return self.takes(leaves, self._of_leaves)

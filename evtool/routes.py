@@ -13,12 +13,12 @@ from evtool.errors import ConfigError, UsageError
 from evtool.finding import Finding, did_you_mean
 from evtool.handler import Handler, HandlerOptions
 from evtool.handlers import KINDS
-from evtool.index import Index
-from evtool.pattern import Pattern, PatternError, leaves_of
+from evtool.pattern import Pattern, PatternError
 from evtool.places import located, pointer_of
 from evtool.project import Project
 from evtool.reading import Piece
 from evtool.retry import Retry
+from evtool.router import Router
 from evtool.transform import Input, Transform, compiled, problems
 
 # --- the models: what routes.yaml may say ----------------------------------------------------------------------------
@@ -127,8 +127,7 @@ class Routes:
         self.routes = {route.name: route for route in routes}
         self.handlers = dict(handlers or {})
         self._enabled = [route for route in routes if route.enabled]
-        self._paths = frozenset(path for route in self._enabled for path in route.pattern.paths)
-        self._index = Index([route.pattern for route in self._enabled])
+        self._router = Router([route.pattern for route in self._enabled])
 
     @classmethod
     def load(cls, file: str | Path = projects.ROUTES_FILE) -> "Routes":
@@ -137,9 +136,11 @@ class Routes:
 
     def match(self, event: Mapping[str, Any] | str | bytes) -> list[Route]:
         """The enabled routes that take an event, in the order of the file. JSON text keeps what a dict loses."""
-        leaves = leaves_of(event, self._paths)
-        candidates = [self._enabled[number] for number in self._index.candidates(leaves)]
-        return [route for route in candidates if route.pattern.holds(leaves)]
+        return [self._enabled[number] for number in self._router.match(event)]
+
+    def match_checked(self, event: bytes | str) -> list[Route]:
+        """The same for text that is known to be well-formed and to have no key twice, and many times as fast."""
+        return [self._enabled[number] for number in self._router.match_checked(event)]
 
     def only(self, name: str) -> "Routes":
         """The same handlers with one route. Raises UsageError when there is no such route."""

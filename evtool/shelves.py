@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import inf
 from typing import Any, NamedTuple, TypeVar
 
-from evtool.literals import Number, Scalar
+from evtool.branches import Condition
+from evtool.literals import Scalar
 from evtool.operators.cidr import block_of, digits_of
 from evtool.operators.wildcard import literals_of
-from evtool.pattern import Condition
 
-EXACT, PREFIX, SUFFIX, PART, NUMBERS, ADDRESSES, PRESENT = range(7)
+EXACT, IN_ANY_CASE, PREFIX, SUFFIX, PART, NUMBERS, ADDRESSES, PRESENT = range(8)
 BROAD = frozenset((NUMBERS, ADDRESSES, PRESENT))  # where one value may meet all
 
+LISTED = 10  # ranges that are looked through one by one
 GRAM = 3  # characters of a part of a wildcard that are looked up
 ADDRESS = 8  # digits of an address that are looked up: those of IPv4, or the first of IPv6
 
@@ -58,7 +59,7 @@ def _kinds(operator: str, expected: Any) -> Iterator[tuple[int, Any]]:
         case ("equals" | "exactly", value) | ("numeric", ["=", value]):
             yield EXACT, value
         case "equals-ignore-case", text if text.isascii():  # in other scripts case is not symmetric, see `strings`
-            yield PREFIX, f'{text.upper()}"'
+            yield IN_ANY_CASE, text.upper()
         case ("prefix", str(text)):
             yield PREFIX, text.upper()
         case ("suffix", str(text)):
@@ -91,28 +92,51 @@ def keys_of(condition: Condition) -> list[Key]:
 
 
 def _exact(filed: Mapping[Any, Filed]) -> Shelf[Filed]:
+    return lambda value: (filed[value],) if value in filed else ()
+
+
+def _in_any_case(filed: Mapping[str, Filed]) -> Shelf[Filed]:
     def met(value: Scalar) -> Iterable[Filed]:
-        key: object = value
-        if type(value) is Number:
-            key = value.text if value.double is None else value.double
-        return (filed[key],) if key in filed else ()
+        below = filed.get(value.upper()) if value.__class__ is str else None
+        return () if below is None else (below,)
 
     return met
 
 
 def _prefix(filed: Mapping[str, Filed]) -> Shelf[Filed]:
-    lengths = {len(text) for text in filed}
+    lengths = sorted({len(text) for text in filed})
+    after = '"' if any(text.endswith('"') for text in filed) else ""  # see `strings.starting`
 
     def met(value: Scalar) -> Iterable[Filed]:
-        text = f'{value}"'.upper() if type(value) is str else ""  # with the quote, see `strings.starting`
-        return [filed[start] for length in lengths if (start := text[:length]) in filed]
+        if value.__class__ is not str:
+            return ()
+        text = (value + after).upper()
+        found = []
+        for length in lengths:
+            below = filed.get(text[:length])
+            if below is not None:
+                found.append(below)
+        return found
 
     return met
 
 
 def _suffix(filed: Mapping[str, Filed]) -> Shelf[Filed]:
-    backwards = _prefix({text[::-1]: what for text, what in filed.items()})
-    return lambda value: backwards(value.upper()[::-1]) if type(value) is str else ()
+    lengths = sorted({len(text) for text in filed})
+    before = '"' if any(text.startswith('"') for text in filed) else ""
+
+    def met(value: Scalar) -> Iterable[Filed]:
+        if value.__class__ is not str:
+            return ()
+        text = (before + value).upper()
+        found = []
+        for length in lengths:
+            below = filed.get(text[-length:] if length else "")
+            if below is not None:
+                found.append(below)
+        return found
+
+    return met
 
 
 def _part(filed: Mapping[str, Filed]) -> Shelf[Filed]:
@@ -164,8 +188,15 @@ def _upper(item: tuple[float, float, Any]) -> float:
 
 
 def _numbers(filed: Mapping[tuple[float, float], Filed]) -> Shelf[Filed]:
-    ranges = _Ranges(filed)
-    return lambda value: ranges.holding(value.double) if type(value) is Number and value.double is not None else ()
+    if len(filed) > LISTED:
+        ranges = _Ranges(filed)
+        return lambda value: ranges.holding(value) if type(value) is float else ()
+    listed = [(*ends, what) for ends, what in filed.items()]
+
+    def met(value: Scalar) -> Iterable[Filed]:
+        return [what for low, high, what in listed if low <= value <= high] if type(value) is float else ()
+
+    return met
 
 
 def _addresses(filed: Mapping[tuple[float, float], Filed]) -> Shelf[Filed]:
@@ -184,6 +215,7 @@ def _present(filed: Mapping[None, Filed]) -> Shelf[Filed]:
 
 SHELVES: Mapping[int, Callable[[Mapping[Any, Any]], Shelf[Any]]] = {
     EXACT: _exact,
+    IN_ANY_CASE: _in_any_case,
     PREFIX: _prefix,
     SUFFIX: _suffix,
     PART: _part,

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from evtool.literals import Number, Scalar, plain, scalar
+from evtool.branches import Condition
+from evtool.literals import Digits, Scalar, plain, scalar, text_of
 from evtool.misses import terms
 from evtool.operators.wildcard import tokens_of
-from evtool.pattern import Condition
 
 CENT = Decimal("0.01")
 ANY = ("another value", 0)  # for what takes nearly everything; what excludes all texts still takes a number
@@ -24,7 +24,7 @@ class Witness(NamedTuple):
 def _near(expected: list[Any], value: Scalar) -> Iterator[int | float]:
     """Numbers at and next to the bounds of `numeric`, and between them; the nearest to a value first."""
     bounds = [Decimal(str(bound)) for _, bound in terms(expected)]
-    here = Decimal(repr(value.double)) if isinstance(value, Number) and value.double is not None else bounds[0]
+    here = Decimal(repr(value)) if isinstance(value, float) else bounds[0]
     steps = [Decimal(1), CENT] if all(number == int(number) for number in (*bounds, here)) else [CENT]
     for step in steps:
         around = [bound + change for bound in bounds for change in (0, step, -step)]
@@ -44,9 +44,9 @@ def _affixed(condition: Condition, value: Scalar) -> Iterator[str]:
 
 def _retyped(value: Scalar) -> Iterator[Any]:
     """A number as a text, and a text as the number or boolean that it spells."""
-    if isinstance(value, Number):
-        yield value.text
-    if isinstance(value, str):
+    if isinstance(value, float | Digits):
+        yield text_of(value)
+    if type(value) is str:
         try:
             yield plain(json.loads(value))
         except (ValueError, RecursionError):

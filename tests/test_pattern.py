@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from evtool.errors import EvtoolError
-from evtool.pattern import MAX_BRANCHES, MAX_FIELDS, MAX_LENGTH, Pattern, PatternError, Problem, leaves_of
+from evtool.leaves import leaves_of
+from evtool.pattern import MAX_BRANCHES, MAX_FIELDS, MAX_LENGTH, Pattern, PatternError, Problem
 
 VECTORS = Path(__file__).parent / "vectors"
 

@@ -4,8 +4,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from evtool.finding import did_you_mean
-from evtool.literals import ARRAY, OBJECT, SCALAR, Number, kind_of, scalar
-from evtool.operators.operand import TOO_MANY, OperandError, Test, Words, double, first, is_string, number, single
+from evtool.literals import ARRAY, OBJECT, kind_of
+from evtool.operators.operand import (
+    TOO_MANY,
+    OperandError,
+    Test,
+    Words,
+    double,
+    first,
+    is_number,
+    is_string,
+    number,
+    single,
+)
 from evtool.operators.strings import ending, equal_in_any_case, starting
 from evtool.operators.wildcard import words_of
 
@@ -26,15 +37,11 @@ INNER: dict[str, tuple[Callable[[str], Words], str]] = {
 }
 
 
-def _is_number(value: object) -> bool:
-    return kind_of(value) == SCALAR and isinstance(scalar(value), Number)
-
-
 def _excluded(value: Any, *path: str) -> Sequence[Any]:
     """What is excluded, always as a list."""
     if kind_of(value) == ARRAY:
         return list(value)
-    if is_string(value) or _is_number(value):
+    if is_string(value) or is_number(value):
         return [value]
     raise OperandError(WRONG_VALUE, *path)
 
@@ -50,7 +57,7 @@ def _but_values(argument: Any) -> Test:
     if bool(texts) == bool(doubles):
         raise OperandError(MIXED)
     if doubles:
-        return lambda value: type(value) is not Number or value.double not in doubles
+        return lambda value: type(value) is not float or value not in doubles
     return lambda value: type(value) is not str or value not in texts
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from operator import eq, ge, gt, le, lt
 from typing import Any
 
-from evtool.literals import ARRAY, OBJECT, SCALAR, Number, kind_of, scalar
+from evtool.literals import ARRAY, OBJECT, SCALAR, Digits, kind_of, plain
 from evtool.operators.operand import TOO_MANY, OperandError, Test, double, is_string, number
 
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {"=": eq, "<": lt, "<=": le, ">": gt, ">=": ge}
@@ -19,13 +19,11 @@ def _shown(terms: Sequence[Any], index: int) -> str:
     kind = kind_of(terms[index])
     if kind != SCALAR:
         return "{" if kind == OBJECT else "["
-    value = scalar(terms[index])
-    if isinstance(value, Number):
-        return value.text
+    value = plain(terms[index]) if not isinstance(terms[index], str) else terms[index]
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _bound(terms: Sequence[Any], index: int, name: str) -> Number:
+def _bound(terms: Sequence[Any], index: int, name: str) -> float | Digits:
     message = f"Value of {'equals' if name == '=' else name} must be numeric"
     if index >= len(terms):
         raise OperandError(message)
@@ -34,10 +32,10 @@ def _bound(terms: Sequence[Any], index: int, name: str) -> Number:
 
 def _comparing(name: str, bound: float) -> Test:
     compare = COMPARISONS[name]
-    return lambda value: type(value) is Number and value.double is not None and compare(value.double, bound)
+    return lambda value: type(value) is float and compare(value, bound)
 
 
-def _upper(terms: Sequence[Any]) -> tuple[str, Number]:
+def _upper(terms: Sequence[Any]) -> tuple[str, float | Digits]:
     """The comparison and the bound of the second half of a range."""
     if not is_string(terms[2]):
         raise OperandError(f"Bad value in numeric range: {_shown(terms, 2)}", 2)
@@ -69,5 +67,5 @@ def numeric(argument: Any) -> Test:
     bottom, top = double(bound, 1), double(limit, 3)
     if bottom >= top:
         raise OperandError("Bottom must be less than top", hint='for one number use "="' if bottom == top else None)
-    above, below = _comparing(name, bottom), _comparing(upper, top)
-    return lambda value: above(value) and below(value)
+    above, below = COMPARISONS[name], COMPARISONS[upper]
+    return lambda value: type(value) is float and above(value, bottom) and below(value, top)

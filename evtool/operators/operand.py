@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from evtool.literals import ARRAY, SCALAR, Number, Scalar, kind_of, members, scalar
+from evtool.literals import ARRAY, SCALAR, Digits, Scalar, kind_of, members, scalar
 
 Test = Callable[[Scalar], bool]  # of one value of an event
 Words = Callable[[str], bool]  # the same for strings only
@@ -25,7 +25,12 @@ class OperandError(Exception):
 
 def is_string(value: object) -> bool:
     """Whether a parsed JSON value is a string."""
-    return kind_of(value) == SCALAR and isinstance(scalar(value), str)
+    return kind_of(value) == SCALAR and type(scalar(value)) is str
+
+
+def is_number(value: object) -> bool:
+    """Whether a parsed JSON value is a number."""
+    return kind_of(value) == SCALAR and type(scalar(value)) in (float, Digits)
 
 
 def string(value: Any, message: str, *path: str | int) -> str:
@@ -36,20 +41,20 @@ def string(value: Any, message: str, *path: str | int) -> str:
     raise OperandError(message, *path, hint=hint)
 
 
-def number(value: Any, message: str, *path: str | int) -> Number:
+def number(value: Any, message: str, *path: str | int) -> float | Digits:
     """The operand, which must be a number."""
-    found = scalar(value) if kind_of(value) == SCALAR else None
-    if isinstance(found, Number):
+    if is_number(value):
+        found: float | Digits = scalar(value)  # type: ignore[assignment]  # which is_number has told
         return found
     raise OperandError(message, *path, hint="write the number without quotes" if is_string(value) else None)
 
 
-def double(value: Number, *path: str | int) -> float:
+def double(value: float | Digits, *path: str | int) -> float:
     """The value of a number, which must be one that can be compared by value."""
-    if value.double is None:
+    if isinstance(value, Digits):
         hint = "it is more than a double can keep"
-        raise OperandError(f"Cannot compare number : {value.text}", *path, hint=hint)
-    return value.double
+        raise OperandError(f"Cannot compare number : {value}", *path, hint=hint)
+    return value
 
 
 def first(argument: Any, missing: str) -> tuple[str, Any]:

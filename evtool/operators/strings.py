@@ -31,18 +31,27 @@ def ending(text: str) -> Words:
 
 def starting_in_any_case(text: str) -> Words:
     """Begins with the text, in upper or lower case."""
+    if text.isascii():
+        lower, length = text.lower(), len(text)
+        return lambda value: (start := f'{value}"'[:length]).lower() == lower and start.isascii()
     forms = _forms(text)
     return lambda value: _end(f'{value}"', forms) is not None
 
 
 def ending_in_any_case(text: str) -> Words:
     """Ends with the text, in upper or lower case."""
+    if text.isascii() and text:
+        lower, length = text.lower(), len(text)
+        return lambda value: (end := f'"{value}'[-length:]).lower() == lower and end.isascii()
     forms = [(lower[::-1], upper[::-1]) for lower, upper in reversed(_forms(text))]
     return lambda value: _end(f'"{value}'[::-1], forms) is not None
 
 
 def equal_in_any_case(text: str) -> Words:
     """Is the text, in upper or lower case."""
+    if text.isascii():
+        lower = text.lower()
+        return lambda value: value.lower() == lower and value.isascii()
     forms = _forms(text)
     return lambda value: _end(value, forms) == len(value)
 

@@ -1,0 +1,48 @@
+"""The router: which of many patterns match an event, whatever form it comes in."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import cached_property
+from typing import Any
+
+from evtool.index import Index
+from evtool.leaves import leaves_of
+from evtool.pattern import Pattern
+from evtool.projection import MISFITS, Projection
+from evtool.values import OfLeaves
+
+
+class Router:
+    """Many patterns, known by their numbers."""
+
+    def __init__(self, patterns: Sequence[Pattern]):
+        self._fields = frozenset(path for pattern in patterns for path in pattern.fields)
+        self._paths = frozenset(path for pattern in patterns for path in pattern.paths)
+        self._of_leaves = OfLeaves()
+        self._index = Index(patterns)
+
+    @cached_property
+    def _projection(self) -> Projection:
+        return Projection(self._fields)
+
+    def match(self, event: Mapping[str, Any] | str | bytes) -> Sequence[int]:
+        """The patterns that match an event, in their order. Raises EventError when it is not a JSON object."""
+        if isinstance(event, dict):
+            with suppress(*MISFITS):
+                return self._projected(self._projection.of_document(event))
+        return self._index.matching(leaves_of(event, self._paths), self._of_leaves)
+
+    def match_checked(self, event: bytes | str) -> Sequence[int]:
+        """The same for JSON text that is known to be well-formed and to have no key twice."""
+        try:
+            return self._projected(self._projection.of_text(event))
+        except MISFITS:
+            return self.match(event)
+
+    def _projected(self, event: Any) -> Sequence[int]:
+        projection = self._projection
+        try:
+            return self._index.matching(event, projection.getters)
+        except AttributeError:  # something on the way to a field is no object
+            projection.learn(event)
+            return self._index.matching(event, projection.getters)

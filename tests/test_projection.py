@@ -1,0 +1,192 @@
+"""Routing in bulk: what is decoded of an event for its patterns decides as the whole event does."""
+
+import json
+
+import pytest
+
+from evtool.index import REMEMBERED, SHORT
+from evtool.leaves import EventError
+from evtool.pattern import Pattern
+from evtool.projection import DEEPEST, LONGEST, MOST
+from evtool.routes import Route, Routes
+from tests.test_index import VECTORS, Dice, valid
+
+SETS = 150
+
+
+def routes_of(patterns):
+    """Routes by the numbers of their patterns."""
+    return Routes([Route(f"{number}", pattern, ("handler",)) for number, pattern in enumerate(patterns)])
+
+
+def names(routes):
+    """The numbers of routes."""
+    return [int(route.name) for route in routes]
+
+
+def agree(patterns, text):
+    """Routes take an event, as text and as a dict, when their patterns match it one by one; which these are."""
+    routes, document = routes_of(patterns), json.loads(text)
+    one_by_one = [number for number, pattern in enumerate(patterns) if pattern.matches(text)]
+    for _ in range(2):  # the second time it is known where the arrays are
+        assert names(routes.match_checked(text)) == one_by_one
+        assert names(routes.match_checked(text.encode())) == one_by_one
+        assert names(routes.match(text)) == one_by_one
+    by_document = [number for number, pattern in enumerate(patterns) if pattern.matches(document)]
+    assert names(routes.match(document)) == by_document
+    return one_by_one
+
+
+def has_no_key_twice(text):
+    """Whether an event may be one that came through the door."""
+
+    def pairs(items):
+        if len(dict(items)) < len(items):
+            raise ValueError
+        return dict(items)
+
+    try:
+        return isinstance(json.loads(text, object_pairs_hook=pairs), dict)
+    except ValueError:
+        return False
+
+
+def test_vectors():
+    """All patterns with recorded answers as one set of routes: each event that has no key twice is routed rightly."""
+    rows = [json.loads(line) for file in VECTORS.glob("*.jsonl") for line in file.read_text("utf-8").splitlines()]
+    texts = [text for text in dict.fromkeys(row["event_text"] for row in rows) if has_no_key_twice(text)]
+    patterns = valid(dict.fromkeys(row["pattern_text"] for row in rows if "pattern_text" in row))
+    routes = routes_of(patterns)
+    assert (len(patterns), len(texts)) > (300, 300)
+    taken = 0
+    for text in texts:
+        found = names(routes.match_checked(text))
+        assert found == [number for number, pattern in enumerate(patterns) if pattern.matches(text)], text
+        taken += len(found)
+    assert taken > 1_000
+
+
+def test_random_rules():
+    """Rules with all operators, events with arrays of objects: each event is routed as by one rule after the other."""
+    taken = 0
+    for seed in range(SETS):
+        dice = Dice(seed)
+        patterns = [dice.pattern() for _ in range(20)]
+        for text in (dice.event() for _ in range(10)):
+            if has_no_key_twice(text):
+                taken += len(agree(patterns, text))
+    assert taken > 300
+
+
+FIELDS = [
+    {"a": {"b": ["x"]}},
+    {"a": {"b": [1]}},
+    {"a": {"b": {"c": ["x"]}}},
+    {"a": {"b": [{"exists": False}]}},
+    {"a": {"b": [{"exists": True}]}},
+    {"a": {"b": {"c": [{"anything-but": "x"}]}}},
+    {"a": {"b": ["x"], "d": ["y"]}},
+    {"a": {"e": {"f": ["x"], "g": ["y"]}}},
+    {"a": {"e": {"f": ["x"], "g": [{"exists": False}]}}},
+    {"h": [None, True]},
+    {"h": [{"numeric": ["<", 5]}]},
+]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        '{"a":null}',
+        '{"a":"x"}',
+        '{"a":[]}',
+        '{"a":{"b":"x"}}',
+        '{"a":{"b":["x"]}}',
+        '{"a":{"b":[["x"],[]]}}',
+        '{"a":{"b":{"c":"x"}}}',
+        '{"a":{"b":[{"c":"x"},"x",1]}}',
+        '{"a":{"b":{"c":[{"d":1},"y"]}}}',
+        '{"a.b":"x"}',
+        '{"a.b.c":"x"}',
+        '{"a":{"b.c":"x"}}',
+        '{"a.b":{"c":"x"}}',
+        '{"a":{"b":"y"},"a.b":"x"}',
+        '{"a":[{"b":"x"},{"d":"y"}]}',
+        '{"a":[{"b":"x","d":"y"}]}',
+        '{"a":[[[{"b":"x","d":"y"}]]]}',
+        '{"a":{"e":[{"f":"x"},{"g":"y"}]}}',
+        '{"a":{"e":[{"f":"x"},{"f":"x","g":"y"},null,3]}}',
+        '{"a":{"e":[[{"f":"x"}],[{"g":"y"}]]}}',
+        '{"a":{"e":' + "[" * (DEEPEST + 2) + '{"f":"x","g":"y"}' + "]" * (DEEPEST + 2) + "}}",
+        '{"\\u0061":{"\\u0062":"\\u0078"}}',
+        '{"a":{"":{"b":"x"},"b":1.0}}',
+        '{"a":{"b":1e0}}',
+        '{"a":{"b":1.00000000000000000001}}',
+        '{"a":{"b":10000000000000000000000}}',
+        '{"h":true}',
+        '{"h":1}',
+        '{"h":[null]}',
+        '{"h":[[],[true,"x"]]}',
+        '{"h":[1.5,1e400,-0,12345678901234567890]}',
+        '{"h":{}}',
+    ],
+)
+def test_forms_of_events(text):
+    """Whatever stands on the way to a field, nothing, another type, arrays, names with dots, does not mislead."""
+    agree([Pattern(field) for field in FIELDS], text)
+    for field in FIELDS:
+        agree([Pattern(field)], text)
+
+
+@pytest.mark.parametrize("value", ["2", "2.0", "2e0", "20E-1", "-0.0", "16777217", "1234567890.1234567", "0.1", "1e-7"])
+def test_numbers(value):
+    """A number is the same number in every form, alone and among others."""
+    patterns = [Pattern(f'{{"a":{{"n":[{value}]}}}}'), Pattern({"a": {"n": [{"numeric": [">", -1]}]}})]
+    for event in (f'{{"a":{{"n":{value}}}}}', f'{{"a":[{{"n":7}},{{"n":{value}}}]}}', f'{{"a":{{"n":["x",{value}]}}}}'):
+        assert agree(patterns, event) == [0, 1]
+
+
+def test_fields_that_are_not_projected():
+    """Empty names, very long ways and very many fields are routed as all others are."""
+    deep = ["x"]
+    for _ in range(LONGEST + 1):
+        deep = {"a": deep}
+    event = json.dumps({"": "x", "b": "y", **json.loads(json.dumps(deep).replace('["x"]', '"x"'))})
+    assert agree([Pattern({"": ["x"]}), Pattern(deep), Pattern({"b": ["y"]})], event) == [0, 1, 2]
+    many = [Pattern({f"f{number}": [number]}) for number in range(MOST + 1)]
+    assert agree(many, '{"f7":7,"f1000":1000}') == [7, 1000]
+
+
+def test_dicts_of_other_types():
+    """A dict made by Python code is routed by what would be its JSON."""
+    routes = routes_of([Pattern({"a": {"b": ["x"]}}), Pattern({"1": [2]}), Pattern({"n": [{"numeric": [">", 1]}]})])
+    assert names(routes.match({"a": ({"b": "x"},)})) == [0]
+    assert names(routes.match({1: 2})) == [1]
+    assert names(routes.match({"n": float("inf")})) == []
+    with pytest.raises(EventError):
+        routes.match({"a": {"b": object()}})
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"a":}', '"x"', "null"])
+def test_no_event(text):
+    """What is no event raises an EventError, and nothing else."""
+    with pytest.raises(EventError):
+        routes_of([Pattern({"a": ["x"]})]).match_checked(text)
+
+
+def test_what_texts_lead_to_is_forgotten():
+    """The memory of an index has a bound: neither many texts nor long ones are kept."""
+    routes = routes_of([Pattern({"a": [{"prefix": "x"}]}), Pattern({"a": [{"suffix": "7"}]})])
+    for number in range(REMEMBERED * 2):
+        assert names(routes.match({"a": f"x{number}"})) == [0, 1] if number % 10 == 7 else [0]
+    assert names(routes.match({"a": "x" * (SHORT + 1)})) == [0]
+    (look,) = routes._router._index._root.looks
+    assert len(look.known) <= REMEMBERED
+    assert max(map(len, look.known)) <= SHORT
+
+
+def test_arrays_in_objects_in_arrays():
+    """A list that stands where a field is, in the objects of an array, is a list, whatever it looks like."""
+    patterns = [Pattern({"a": {"n": [2]}}), Pattern({"a": {"n": [12000]}})]
+    assert agree(patterns, '{"a":[{"n":[0,[1,2],3]},{"n":[0,[1,2],3]}]}') == [0]
+    assert agree(patterns, '{"a":[{"n":[0,[1,2]]},{},{"n":"x"}]}') == [0]
