@@ -100,11 +100,15 @@ def _condition(item: Any, path: str) -> Condition:
 
 
 def _wildcards(conditions: Sequence[Condition]) -> Iterator[str]:
-    for condition in conditions:
-        texts = condition.expected.get("wildcard", ()) if isinstance(condition.expected, dict) else ()
-        if condition.operator == "wildcard":
-            texts = condition.expected
-        yield from [texts] if isinstance(texts, str) else texts
+    """The wildcards of a field; one that stands there twice counts once."""
+    told = set()
+    for operator, expected in ((condition.operator, condition.expected) for condition in conditions):
+        inside = isinstance(expected, dict) and "wildcard" in expected
+        texts = expected["wildcard"] if inside else expected if operator == "wildcard" else ()
+        for text in [texts] if isinstance(texts, str) else texts:
+            if (operator, text) not in told:
+                told.add((operator, text))
+                yield text
 
 
 def _field(values: Sequence[Any], path: str, keys: tuple[str | int, ...], problems: list[Problem]) -> Field:

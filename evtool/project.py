@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from evtool.errors import ConfigError, UsageError
 from evtool.finding import Finding
+from evtool.garbage import uncollected
 from evtool.yamltext import Document, load
 
 ROUTES_FILE = "routes.yaml"
@@ -81,6 +82,7 @@ def find(named: str | None) -> Path | None:
     return next((folder / ROUTES_FILE for folder in (here, *here.parents) if is_file(folder / ROUTES_FILE)), None)
 
 
+@uncollected()
 def read(named: str | None = None) -> Project | None:
     """The project of the current folder, or of the named routes.yaml; None when there is none.
 

@@ -16,14 +16,20 @@ class Router:
     """Many patterns, known by their numbers."""
 
     def __init__(self, patterns: Sequence[Pattern]):
-        self._fields = frozenset(path for pattern in patterns for path in pattern.fields)
-        self._paths = frozenset(path for pattern in patterns for path in pattern.paths)
+        self._patterns = patterns
         self._of_leaves = OfLeaves()
-        self._index = Index(patterns)
+
+    @cached_property
+    def _index(self) -> Index:
+        return Index(self._patterns)
 
     @cached_property
     def _projection(self) -> Projection:
-        return Projection(self._fields)
+        return Projection({path for pattern in self._patterns for path in pattern.fields})
+
+    @cached_property
+    def _paths(self) -> frozenset[str]:
+        return frozenset(path for pattern in self._patterns for path in pattern.paths)
 
     def match(self, event: Mapping[str, Any] | str | bytes) -> Sequence[int]:
         """The patterns that match an event, in their order. Raises EventError when it is not a JSON object."""

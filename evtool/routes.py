@@ -11,6 +11,7 @@ from pydantic_core import CoreSchema, ErrorDetails, core_schema
 from evtool import project as projects
 from evtool.errors import ConfigError, UsageError
 from evtool.finding import Finding, did_you_mean
+from evtool.garbage import uncollected
 from evtool.handler import Handler, HandlerOptions
 from evtool.handlers import KINDS
 from evtool.pattern import Pattern, PatternError
@@ -150,6 +151,7 @@ class Routes:
         return Routes([self.routes[name]], self.handlers)
 
 
+@uncollected()
 def of_project(project: Project) -> Routes:
     """The routes of a project. Raises ConfigError, whose findings say everything that is wrong and where."""
     raw = project.document.value

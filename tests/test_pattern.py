@@ -330,3 +330,11 @@ def test_imports_little():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == ""
+
+
+def test_wildcards_that_stand_twice():
+    """The same wildcard twice in the list of a field is no more complex than once, as in AWS's engine."""
+    wildcards = [{"wildcard": "*:*:*"}, {"wildcard": "*:*:*"}, {"wildcard": "*:*:*b"}]
+    assert Pattern({"a": wildcards}).matches({"a": "1:2:3"})
+    with pytest.raises(PatternError, match="too complex"):
+        Pattern({"a": [*wildcards, {"anything-but": {"wildcard": "*:*:*"}}]})

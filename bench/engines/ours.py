@@ -11,7 +11,10 @@ from evtool.pattern import Pattern, PatternError
 from evtool.routes import Route, Routes
 
 # how a caller may ask which routes take an event; each makes a function of the event's JSON text
-FORMS: dict[str, Callable[[Routes], Callable[[bytes], list[Route]]]] = {"match": lambda routes: routes.match}
+FORMS: dict[str, Callable[[Routes], Callable[[bytes], list[Route]]]] = {
+    "match_checked": lambda routes: routes.match_checked,
+    "match": lambda routes: routes.match,
+}
 
 
 class Engine:
