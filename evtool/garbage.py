@@ -1,4 +1,4 @@
-"""Garbage collection rests while something large is built of which nothing is garbage: else it takes most of the time."""
+"""Garbage collection rests while something large is built of which nothing is garbage: else it takes most time."""
 
 import gc
 from collections.abc import Iterator
