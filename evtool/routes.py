@@ -183,9 +183,6 @@ def of_project(project: Project) -> Routes:
     )
 
 
-# --- what is wrong, and where ----------------------------------------------------------------------------------------
-
-
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
