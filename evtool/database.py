@@ -1,7 +1,7 @@
 """The store's file: opened safely for its SQLite version and its disk, created whole or not at all."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -13,6 +13,8 @@ from evtool.faults import making_errors, store_errors
 from evtool.migrations import APPLICATION_ID, VERSION, upgrade
 
 BUSY = 30.0  # seconds to wait for another process to let go of the store
+CACHE = 64 * 1024  # KiB of pages at most: the index of 1,000,000 random ids has room
+CHECKPOINT = 4000  # pages of WAL until they go into the file: most are written again and again, and go there once
 TABLES = {"event", "delivery", "attempt"}
 NETWORK_DISKS = ("nfs", "nfs4", "cifs", "smb3", "9p", "virtiofs", "lustre", "gpfs", "ceph")
 
@@ -99,10 +101,21 @@ class Database:
                     self.connection.execute("ROLLBACK")
                 raise
 
-    def rows(self, query: str, *values: Any) -> list[Any]:
+    def rows(self, query: str, *values: Any, **named: Any) -> list[Any]:
         """All rows of a statement at once: an unfinished one would keep its lock."""
-        with self.errors():
-            return self.connection.execute(query, values).fetchall()
+        try:
+            return self.connection.execute(query, named or values).fetchall()
+        except Exception:
+            with self.errors():
+                raise
+
+    def each(self, query: str, values: Iterable[Sequence[Any]]) -> list[Any]:
+        """All rows of a statement that is run for each of several values."""
+        try:
+            return self.connection.executemany(query, values).fetchall()
+        except Exception:
+            with self.errors():
+                raise
 
 
 def _connected(file: Path, busy: float, *, writing: bool) -> apsw.Connection:
@@ -170,6 +183,8 @@ def _prepare(connection: apsw.Connection, file: Path, version: int) -> None:
     connection.pragma("synchronous", "FULL" if wanted == "wal" else "EXTRA")
     connection.pragma("trusted_schema", "OFF")
     connection.pragma("cell_size_check", "ON")
+    connection.pragma("cache_size", -CACHE)
+    connection.pragma("wal_autocheckpoint", CHECKPOINT)
     if version < VERSION:
         upgrade(connection)
     connection.pragma("foreign_keys", "ON")

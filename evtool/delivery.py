@@ -1,64 +1,40 @@
-"""Delivery: claim what is due, call its handler, and record the outcome together with the events that it emitted."""
+"""Delivery: claims what is due for the handlers that are free, and settles what came back, many in one commit.
 
-import json
-import uuid
-from collections.abc import Callable, Iterator
-from random import Random
+One thread has the store and decides; each handler is called in threads of its own (slots.py). A round settles all that
+has come back since the last one and claims what the free slots can do, in one transaction.
+"""
+
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
-from evtool.event import Event, envelope, identify, replayed, rfc3339
-from evtool.handler import Call, Done, Emitted, Failed, Handler, Outcome, Unavailable
+from evtool.errors import StoreError
+from evtool.event import identify, replayed
+from evtool.handler import Answer, Call, Failed, Unavailable
 from evtool.intake import accept
-from evtool.jsontext import parse
-from evtool.reading import MAX_BYTES
-from evtool.retry import GiveUp, Retry, after_failure, while_unavailable
+from evtool.outcomes import Came, World, came_of, given_back, interrupted
+from evtool.queue import Chain, Claim, Lane, claim, first_due, lanes, release, settle
+from evtool.retry import Retry
 from evtool.routes import Routes
+from evtool.signals import noted
+from evtool.slots import MOST, Handlers, Job, Slot
 from evtool.store import Store
-from evtool.stored import Attempt, Cause, Delivery, Stored
+from evtool.stored import Cause, Delivery, Stored
 from evtool.transform import transformed
-from evtool.validation import Rules
 
-# How much longer than the handler's own time limit a lease lasts: ending a process that resists, and waiting for the
-# store's lock, must not let another worker take the delivery over.
-LEASE_MARGIN = 60.0
+WORKERS = 4  # handlers that are called at a time, if nothing else is said
+GRACE = 5.0  # seconds for calls to end when evtool is to end
+PAUSE = 0.1  # seconds between two looks for what others have stored, or for what has become due
+BEGIN_WITHIN = 20.0  # seconds after the claim in which a call may begin
+# How much longer than the handler's own time limit a lease lasts: beginning late, ending a process that resists, and
+# waiting for the store's lock, must not let another worker take the delivery over.
+LEASE_MARGIN = 40.0 + BEGIN_WITHIN
 LONGEST_LEASE = 24 * 3600 * 1000  # ms; a worker with other routes may have taken longer ones than ours
-EMITTED_IDS = uuid.UUID("7f0b5b0e-6a0c-4c55-9d43-0d1f9a3c2e11")  # the name space of the ids of emitted events
+FOREVER = 1 << 62  # ms
+CRASHES = 3  # attempts without an end that a delivery gets at least: they may have ended before the handler was called
 
-
-class World(NamedTuple):
-    """What delivery needs from outside: the time (ms), randomness, who is working, and what emitted events must be."""
-
-    now: Callable[[], int]
-    random: Random
-    owner: str
-    rules: Rules
-
-
-class Handlers:
-    """The handlers of a project, opened when first called and kept warm until closed."""
-
-    def __init__(self, routes: Routes):
-        self._entries = routes.handlers
-        self._open: dict[str, Handler] = {}
-
-    def __enter__(self) -> "Handlers":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for handler in self._open.values():
-            handler.close()
-
-    def call(self, name: str, call: Call) -> Outcome:
-        """Calls a handler by name; one that routes.yaml does not have is not available."""
-        if name not in self._entries:
-            return Unavailable(f"there is no handler {name} in routes.yaml")
-        if name not in self._open:
-            self._open[name] = self._entries[name].open()
-        return self._open[name](call)
-
-    def timeout(self, name: str) -> float:
-        """The time limit of a handler in seconds."""
-        return self._entries[name].options.timeout if name in self._entries else 0.0
+Idle = Callable[[float], bool]
 
 
 class Road(NamedTuple):
@@ -70,120 +46,206 @@ class Road(NamedTuple):
     world: World
 
 
-def deliver(road: Road, *, root: int | None = None, replay: str | None = None) -> Iterator[Delivery]:
+class Settled(NamedTuple):
+    """A delivery as an attempt has left it, its event, and the ids of the events that it emitted."""
+
+    delivery: Delivery
+    event: Stored
+    emitted: tuple[str, ...] = ()
+
+
+class _Run:
+    """What a run of deliveries keeps in mind between its rounds."""
+
+    def __init__(self, road: Road, workers: int, chain: Chain | None, *, forever: bool):
+        self._road, self._workers, self._chain = road, workers, chain
+        self._begun = FOREVER if forever else road.world.now()
+        self._lanes: list[Lane] = []
+        self._served: dict[object, int] = {}  # handlers and lanes, by the turn in which they were last served
+        self._turn = 0
+        self._arrived: list[tuple[Claim, Answer]] = []  # what came back and is not settled yet
+        if chain is None:
+            longest = max((round(self._lease(name) * 1000) for name in road.routes.handlers), default=0)
+            release(road.store, now=road.world.now(), longest=max(longest, LONGEST_LEASE))
+
+    def rounds(self, ended: Sequence[object], idle: Idle | None) -> Iterator[Settled]:
+        """Rounds until nothing is due or under way, or a signal has come."""
+        handlers = self._road.handlers
+        while not ended:
+            yield from self.round()
+            soonest = min((lane.due for lane in self._lanes), default=FOREVER) - self._road.world.now()
+            if handlers.busy:
+                handlers.wait(PAUSE)
+            elif soonest > 0 and (idle is None or not idle(min(soonest / 1000, PAUSE))):
+                return
+
+    def round(self, *, claiming: bool = True) -> Iterator[Settled]:
+        """Settles what has come back, and begins what can be."""
+        self._collect()
+        if not self._arrived:
+            self._lanes = self._look() if claiming else []
+            if not self._next():
+                return
+        with self._road.store.transaction():
+            settled = self._settle(self._arrived)
+            self._lanes = self._look() if claiming else []
+            taken = self._claim(settled)
+        self._arrived = []
+        for slot in taken:
+            if slot.thread:
+                slot.begin()
+        yield from settled
+        for slot in taken:
+            if not slot.thread:
+                slot.begin()
+
+    def stop(self) -> list[Settled]:
+        """Ends what is under way and gives back what was not begun."""
+        self._road.handlers.halt()
+        self._collect()
+        now = self._road.world.now()
+        left = [each for slot in self._road.handlers.busy for each in slot.left()]
+        cames = [Came(interrupted(claim, now) if begun else given_back(claim, now)) for claim, begun in left]
+        with self._road.store.transaction():
+            return [*self._settle(self._arrived), *self._written([claim for claim, _ in left], cames)]
+
+    def _collect(self) -> None:
+        for slot in self._road.handlers.busy:
+            for each in slot.came():
+                self._arrived.append(each)
+
+    def _look(self) -> list[Lane]:
+        return list(lanes(self._road.store, self._chain, begun=self._begun))
+
+    def _next(self) -> Lane | None:
+        """The lane whose turn it is: of a handler that is free, the one that was served the longest time ago."""
+        handlers, now = self._road.handlers, self._road.world.now()
+        if len(handlers.busy) >= self._workers:
+            return None
+        due = [lane for lane in self._lanes if lane.due <= now and handlers.is_free(lane.handler)]
+        served = self._served.get
+        return min(due, key=lambda lane: (served(lane.handler, 0), served(lane[:2], 0), lane.due), default=None)
+
+    def _claim(self, settled: list[Settled]) -> list[Slot]:
+        """Takes what free slots can do. What needs no call is settled at once."""
+        taken = []
+        while len(settled) < MOST * 4 and (lane := self._next()):
+            self._turn += 1
+            self._served[lane.handler] = self._served[lane[:2]] = self._turn
+            slot = self._road.handlers.slot(lane.handler) if lane.handler in self._road.handlers else None
+            latest, claims = time.monotonic() + BEGIN_WITHIN, self._claimed(lane, slot.size if slot else MOST)
+            self._lanes.remove(lane)
+            if (due := first_due(self._road.store, lane, self._chain, begun=self._begun)) is not None:
+                self._lanes.append(lane._replace(due=due))
+            needs = [(claim, self._needs(claim)) for claim in claims]
+            calls = [(claim, need) for claim, need in needs if isinstance(need, Call)]
+            if slot and calls:
+                slot.take(Job([claim for claim, _ in calls], [call for _, call in calls], latest))
+                taken.append(slot)
+            settled += self._settle([(claim, need) for claim, need in needs if isinstance(need, Answer)])
+        return taken
+
+    def _claimed(self, lane: Lane, most: int) -> list[Claim]:
+        world = self._road.world
+        return claim(
+            self._road.store,
+            lane,
+            self._chain,
+            now=world.now(),
+            begun=self._begun,
+            owner=world.owner,
+            lease=round(self._lease(lane.handler) * 1000),
+            most=most,
+            last=self._last(lane.route),
+        )
+
+    def _lease(self, handler: str) -> float:
+        return self._road.handlers.timeout(handler) + LEASE_MARGIN
+
+    def _policy(self, route: str) -> Retry:
+        return self._road.routes.routes[route].retry if route in self._road.routes.routes else Retry()
+
+    def _last(self, route: str) -> int:
+        """The last attempt that is made."""
+        return max(self._policy(route).max_attempts, CRASHES)
+
+    def _needs(self, claim: Claim) -> Call | Answer:
+        """The call that a delivery needs, or what there is to say without one."""
+        claimed, stored = claim
+        if claimed.attempts - claimed.forgiven > self._last(claimed.route):  # those before it took evtool down
+            return Answer(Failed("no attempt came to an end", "crashed", final=True))
+        if claimed.handler not in self._road.handlers:
+            return Answer(Unavailable(f"there is no handler {claimed.handler} in routes.yaml"))
+        route = self._road.routes.routes.get(claimed.route)
+        raw = stored.raw
+        if claimed.replay:
+            raw = replayed(raw, identify(raw).document, claimed.replay)
+        if route and route.input:
+            try:
+                raw = transformed(route.input, identify(raw), route=route.name, received=stored.stored_at)
+            except ValueError as reason:
+                return Answer(Failed(f"the input cannot be made: {reason}", final=True))
+        return Call(raw, stored.id, stored.type, claimed.route, claimed.attempts)
+
+    def _settle(self, answered: Sequence[tuple[Claim, Answer]]) -> list[Settled]:
+        """Writes down what came of deliveries, and lets in what they emitted."""
+        world = self._road.world
+        cames = [came_of(claim, answer, self._policy(claim.delivery.route), world) for claim, answer in answered]
+        return self._written([claim for claim, _ in answered], cames)
+
+    def _written(self, claims: Sequence[Claim], cames: Sequence[Came]) -> list[Settled]:
+        """Whoever lost a lease meanwhile changes nothing: who has it now will tell the end."""
+        store = self._road.store
+        ours = settle(store, [came.ending for came in cames]) if cames else set()
+        settled = []
+        for (claimed, event), came in zip(claims, cames, strict=True):
+            if claimed.seq in ours:
+                settled.append(Settled(came.ending.delivery, event, self._let_in(came, event)))
+            else:  # as it stands, unless somebody has purged it
+                there = [each for each in store.deliveries(claimed.event) if each.seq == claimed.seq]
+                settled += [Settled(each, event) for each in there]
+        return settled
+
+    def _let_in(self, came: Came, event: Stored) -> tuple[str, ...]:
+        """Stores the events that a delivery emitted; their ids."""
+        road, claimed = self._road, came.ending.claimed
+        cause = Cause(claimed.seq, event.root, event.depth + 1, claimed.replay or None)
+        kept = [
+            (each.id, accept(each, store=road.store, routes=road.routes, now=road.world.now, cause=cause))
+            for each in came.events
+        ]
+        return tuple(name for name, one in kept if one.status == "stored")
+
+
+def deliver(
+    road: Road,
+    *,
+    workers: int = WORKERS,
+    chain: Chain | None = None,
+    idle: Idle | None = None,
+    grace: float = GRACE,
+) -> Generator[Settled]:
     """Attempts what is due, and what becomes due by it, until nothing is; yields each delivery as it then stands.
 
-    `root` limits it to one chain of events, `replay` to one replay. What waits is looked for once.
+    `workers` handlers at most are called at a time. `chain` limits it to what one event led to. What waits is looked
+    for once. With `idle` it never ends by itself: when nothing is due, that is called with the seconds until something
+    may be, sleeps, and returns whether to go on; what waits is looked for whenever it is due.
+
+    A signal has it claim no more, wait for what is under way, `grace` seconds at most, give the rest back, and raise
+    what the signal raises; another one ends it at once. Whoever does not take all must close it.
     """
-    store, world = road.store, road.world
-    longest = max((road.handlers.timeout(name) for name in road.routes.handlers), default=0.0)
-    lease = round((longest + LEASE_MARGIN) * 1000)
-    begun = now = world.now()
-    store.release(now=now, longest=max(lease, LONGEST_LEASE))
-    while claimed := store.claim(now=now, owner=world.owner, lease=lease, begun=begun, root=root, replay=replay):
+    run = _Run(road, workers, chain, forever=idle is not None)
+    with noted() as came:
         try:
-            _attempt(claimed, road, started=now)
-        except BaseException as error:
-            broken = Attempt(claimed.attempts, now, world.now() - now, "interrupted", type(error).__name__, None)
-            store.retry(claimed, broken, due=world.now())
+            yield from run.rounds(came, idle)
+            deadline = time.monotonic() + grace
+            while road.handlers.busy and time.monotonic() < deadline:
+                road.handlers.wait(min(PAUSE, deadline - time.monotonic()))
+                yield from run.round(claiming=False)
+            yield from run.stop()
+        except BaseException:
+            with suppress(StoreError):
+                run.stop()
             raise
-        yield from (each for each in store.deliveries(claimed.event) if each.seq == claimed.seq)  # unless purged
-        now = world.now()
-
-
-def _attempt(claimed: Delivery, road: Road, *, started: int) -> None:
-    stored = road.store.event(claimed.event)
-    policy = road.routes.routes[claimed.route].retry if claimed.route in road.routes.routes else Retry()
-    used = claimed.attempts - claimed.forgiven
-    if used > policy.max_attempts:  # the attempts before this one never told their end: they took evtool down
-        outcome: Outcome = Failed("no attempt came to an end", "crashed", final=True)
-    else:
-        outcome = _call(claimed, stored, road)
-    ended = road.world.now()
-    age = (ended - claimed.created) / 1000
-
-    pause: float | GiveUp | None = None
-    if isinstance(outcome, Unavailable):
-        pause = while_unavailable(policy, age=age)
-        if not isinstance(pause, GiveUp):
-            road.store.wait(claimed, reason=outcome.reason, due=ended + round(pause * 1000))
-            return
-        outcome = Failed(outcome.reason)  # and given up for its age, however many attempts there were
-    if isinstance(outcome, Done):
-        outcome = _finish(claimed, stored, outcome, road, started=started, ended=ended)
-    if isinstance(outcome, Failed):
-        attempt = Attempt(
-            claimed.attempts,
-            started,
-            ended - started,
-            outcome.outcome,
-            outcome.error,
-            outcome.output or None,
-            outcome.code,
-        )
-        pause = pause or after_failure(policy, attempts=used, age=age, final=outcome.final, random=road.world.random)
-        if isinstance(pause, GiveUp):
-            road.store.bury(claimed, attempt, condition=pause.condition)
-        else:
-            road.store.retry(claimed, attempt, due=ended + round(pause * 1000))
-
-
-def _call(claimed: Delivery, stored: Stored, road: Road) -> Outcome:
-    event = identify(stored.raw)
-    if claimed.replay:
-        event = identify(replayed(event.raw, event.document, claimed.replay))
-    raw = event.raw
-    route = road.routes.routes.get(claimed.route)
-    if route and route.input:
-        try:
-            raw = transformed(route.input, event, route=route.name, received=stored.stored_at)
-        except ValueError as reason:
-            return Failed(f"the input cannot be made: {reason}", final=True)
-    return road.handlers.call(claimed.handler, Call(raw, event.id, event.type, claimed.route, claimed.attempts))
-
-
-def _finish(claimed: Delivery, stored: Stored, done: Done, road: Road, *, started: int, ended: int) -> Done | Failed:
-    """Records that a delivery is done and lets in what it emitted, in one transaction.
-
-    If the lease was lost meanwhile, whoever has it now will tell the end, and nothing is recorded.
-    """
-    events = []
-    for number, emitted in enumerate(done.emitted):
-        event = _event(emitted, number, claimed, stored, road.world.rules, ended)
-        if isinstance(event, str):
-            return Failed(event, "bad-result", done.output, final=True)
-        events.append(event)
-    cause = Cause(claimed.seq, stored.root, stored.depth + 1, claimed.replay or None)
-    attempt = Attempt(claimed.attempts, started, ended - started, "done", None, done.output or None)
-    with road.store.transaction():
-        if road.store.finish(claimed, attempt):
-            for event in events:
-                accept(event, store=road.store, routes=road.routes, now=road.world.now, cause=cause)
-    return done
-
-
-def _event(emitted: Emitted, number: int, claimed: Delivery, stored: Stored, rules: Rules, now: int) -> Event | str:
-    """The event that a handler told, or why it cannot enter: that is the handler's mistake, and trying again would only
-    repeat its work. The id is derived from the cause: the same delivery tells the same event."""
-    name = json.dumps([stored.source, stored.id, claimed.route, claimed.handler, claimed.replay, number])
-    try:
-        raw = envelope(
-            json.dumps(emitted.detail, ensure_ascii=False, allow_nan=False).encode(),
-            type=emitted.type,
-            source=emitted.source or claimed.handler,
-            id=str(uuid.uuid5(EMITTED_IDS, name)),
-            time=emitted.time or rfc3339(now),
-            resources=emitted.resources,
-            replay=claimed.replay or None,
-        )
-        parse(raw)  # no deeper than any other event
-        event = identify(raw)
-    except (ValueError, RecursionError) as error:
-        return f"emitted {emitted.type}, which is no event: {error}"
-    if len(raw) > MAX_BYTES:
-        return f"emitted {emitted.type}, which is too long: {len(raw)} bytes; {MAX_BYTES} are allowed"
-    wrong = [finding for finding in rules.check(event) if finding.severity == "error"]
-    if not wrong:
-        return event
-    more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-    return f"emitted {event.type}, which is not valid: {wrong[0].code} {wrong[0].message}{more}"
+    if came:
+        raise came[0]

@@ -56,8 +56,20 @@ class Unavailable(NamedTuple):
 Outcome = Done | Failed | Unavailable
 
 
+class Answer(NamedTuple):
+    """What came of a call, None if it was not begun, and how many seconds it took."""
+
+    outcome: Outcome | None
+    seconds: float = 0.0
+
+
 class Handler(Protocol):
-    """A handler that is ready to be called, as often as needed, until it is closed."""
+    """A handler that is ready to be called, as often as needed, until it is closed.
+
+    It is called in a thread, always the same one. A kind that is faster for many calls has a method, too,
+    `several(calls: Sequence[Call], latest: float) -> Iterator[Answer]`: an answer for each, in order; none is begun
+    after `latest`, a time of `time.monotonic()`.
+    """
 
     def __call__(self, call: Call) -> Outcome:
         """Handle one event. Never raises for what the handler's own code does."""
@@ -76,7 +88,13 @@ class HandlerOptions(BaseModel):
     timeout: Duration = lasting("30s", "time limit of one attempt")
     emit_limit: Annotated[int, Field(ge=0, le=10_000, description="how many events one attempt may emit")] = 100
     emit_bytes: Size = sized("16MiB", "how long they may be together")
+    concurrency: Annotated[int, Field(ge=1, le=64, description="how many events it may handle at a time")] = 1
     on_replay: Annotated[Literal["run", "skip"], Field(description="whether a delivering replay calls it")] = "run"
+
+    @property
+    def inside(self) -> bool:
+        """Whether it runs inside evtool, in its main thread, while evtool waits."""
+        return False
 
 
 class ProcessOptions(HandlerOptions):

@@ -178,6 +178,8 @@ def _event(store: Store, event: Stored) -> Iterator[Finding]:
         yield _finding(store, "EV032", f"event {event.id}: its bytes are no event: {error}", **about)
         return
     derived = {"id": read.id, "type": read.type, "source": read.source, "time": event_time(read)}
+    if store.find(event.source, event.id) is None:
+        yield _finding(store, "EV032", f"event {event.id}: it is not found by its id and source", **about)
     for column, value in derived.items():
         if getattr(event, column) != value:
             told = f"event {event.id}: the column {column} is {getattr(event, column)!r}, its bytes say {value!r}"

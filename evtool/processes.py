@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -16,7 +17,7 @@ from math import inf
 from pathlib import Path
 
 from evtool.handler import ProcessOptions
-from evtool.signals import deferred
+from evtool.signals import Halted, bell, deferred
 from evtool.size import shown
 from evtool.strays import PATIENCE, adopt, children, end_strays, running, starting
 
@@ -36,22 +37,32 @@ _numbers = count(1)
 
 
 class Tail:
-    """The last bytes of a stream, `size` of them."""
+    """The last bytes of a stream, `size` of them; of a stream with a `mark` in it, those of each part before a mark."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, mark: bytes = b"") -> None:
         self._size = size
+        self._mark = mark
         self._kept = bytearray()
+        self._parts: deque[bytearray] = deque()
 
     def add(self, data: bytes) -> None:
         """Take more, and drop what is too old."""
         self._kept += data
-        del self._kept[: max(len(self._kept) - self._size, 0)]
+        if self._mark:
+            *parts, self._kept = self._kept.split(self._mark)
+            self._parts.extend(part[max(len(part) - self._size, 0) :] for part in parts)
+        del self._kept[: max(len(self._kept) - self._size - len(self._mark), 0)]
 
     def take(self) -> str:
-        """The text, escaped where it is not UTF-8. What comes after begins anew."""
-        text = self._kept.decode(errors="backslashreplace")
-        self._kept.clear()
+        """The text up to the next mark or the end, escaped where it is not UTF-8. What comes after begins anew."""
+        part = self._parts.popleft() if self._parts else self._kept
+        text = part[max(len(part) - self._size, 0) :].decode(errors="backslashreplace")
+        part.clear()
         return text
+
+
+def _halt() -> None:
+    raise Halted
 
 
 def _limit_memory(pid: int, size: int) -> None:
@@ -70,7 +81,8 @@ def _limit_memory(pid: int, size: int) -> None:
 class Process:
     """A process that is sent bytes on stdin and whose output is captured, in `output`, and stderr alone in `errors`.
 
-    With `together`, stdout and stderr are one pipe: their order is kept, and `errors` stays empty.
+    With `together`, stdout and stderr are one pipe: their order is kept, and `errors` stays empty. A `mark` parts the
+    output. Whoever waits gets Halted when everybody is to stop waiting.
     Raises OSError when it cannot be started. What was started must be ended.
     """
 
@@ -82,12 +94,13 @@ class Process:
         environment: Mapping[bytes, bytes] | None = None,
         *,
         together: bool = False,
+        mark: bytes = b"",
         pass_fds: Sequence[int] = (),
     ):
         adopt()
         self._mark = b"/%d.%d/" % (os.getpid(), next(_numbers))
         marks = os.environb.get(_MARK, b"") + self._mark  # an evtool around this one must find them, too
-        self.output, self.errors = Tail(options.output), Tail(ERRORS_TAIL)
+        self.output, self.errors = Tail(options.output, mark), Tail(ERRORS_TAIL)
         self._others = children() - running
         self._unsent = memoryview(b"")
         self._last = False  # whether stdin ends after what is unsent
@@ -126,6 +139,7 @@ class Process:
         self._listen(process.stdout.fileno(), self.output.add)
         if process.stderr:
             self._listen(process.stderr.fileno(), self._add_error)
+        self._selector.register(bell()[0], selectors.EVENT_READ, _halt)
         with suppress(OSError, AttributeError):  # macOS has none
             self._pidfd = os.pidfd_open(process.pid)
             self._selector.register(self._pidfd, selectors.EVENT_READ, self.has_exited)
@@ -172,6 +186,11 @@ class Process:
         with suppress(ProcessLookupError, PermissionError):  # the latter on macOS, when all of the group are dead
             os.killpg(self._process.pid, number)
 
+    def _wait_on(self) -> None:
+        """Stop waiting for nobody's sake: the process is being ended."""
+        if bell()[0] in self._selector.get_map():
+            self._selector.unregister(bell()[0])
+
     def listen(self, stream: int, sink: Callable[[bytes], None]) -> None:
         """Have what comes out of one more pipe moved to `sink`. The pipe is closed when the process is ended."""
         self._listened.append(stream)
@@ -202,7 +221,7 @@ class Process:
     def drain(self) -> None:
         """Move what the process has written by now."""
         for key in list(self._selector.get_map().values()):
-            if key.events == selectors.EVENT_READ and key.fd != self._pidfd:
+            if key.events == selectors.EVENT_READ and key.fd not in (self._pidfd, bell()[0]):
                 any(not key.data() for _ in range(DRAIN))
 
     def has_exited(self) -> bool:
@@ -221,6 +240,7 @@ class Process:
     def hang_up(self, limit: float) -> None:
         """Close stdin and give the process so many seconds to exit because of it."""
         assert self._process.stdin
+        self._wait_on()
         if not self._process.stdin.closed:
             self.send(b"", last=True)
         with suppress(TimeoutError):
@@ -233,6 +253,7 @@ class Process:
         """
         if self._code is not None:
             return self._code
+        self._wait_on()
         for number, limit in ((signal.SIGTERM, GRACE), (signal.SIGKILL, PATIENCE)):
             if number == signal.SIGKILL or not self.has_exited():
                 self._signal(number)

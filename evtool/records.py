@@ -11,6 +11,11 @@ from evtool.stored import Delivery, Stored
 
 def delivery_record(store: Store, delivery: Delivery) -> dict[str, Any]:
     """A delivery as it stands."""
+    return settled_record(delivery, [event.id for event in store.emitted_by(delivery.seq)])
+
+
+def settled_record(delivery: Delivery, emitted: Iterable[str]) -> dict[str, Any]:
+    """A delivery as it stands, by somebody who knows the ids of the events that it emitted."""
     return {
         "route": delivery.route,
         "handler": delivery.handler,
@@ -21,7 +26,7 @@ def delivery_record(store: Store, delivery: Delivery) -> dict[str, Any]:
         "condition": delivery.condition,
         "due": rfc3339(delivery.due) if delivery.due is not None else None,
         "replay": delivery.replay or None,
-        "emitted": [event.id for event in store.emitted_by(delivery.seq)],
+        "emitted": list(emitted),
     }
 
 

@@ -1,10 +1,13 @@
 """Replay: stored events put through the routes again, as a plan of who would fire, or delivered."""
 
+from collections import deque
+from contextlib import closing
 from typing import NamedTuple
 
 from evtool.delivery import Road, deliver
 from evtool.event import Event
 from evtool.intake import takers
+from evtool.queue import Chain
 from evtool.routes import Routes
 from evtool.stored import Planned
 
@@ -33,7 +36,7 @@ def run(seq: int, event: Event, chosen: Routes, name: str, road: Road) -> list[F
     takes = takers(event, chosen, name)
     planned = [Planned(route.name, handler) for route, handler, skipped in takes if not skipped]
     road.store.plan(seq, planned, now=road.world.now(), replay=name)
-    for _ in deliver(road, replay=name):
-        pass
+    with closing(deliver(road, chain=Chain(road.store.event(seq).root, name))) as settled:
+        deque(settled, maxlen=0)
     actions = {(d.route, d.handler): ACTIONS[d.state] for d in road.store.deliveries(seq, replay=name)}
     return [Fire(route.name, handler, actions.get((route.name, handler), "skipped")) for route, handler, _ in takes]

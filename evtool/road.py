@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from random import SystemRandom
 
 from evtool import routes as all_routes
-from evtool.delivery import Handlers, Road, World
+from evtool.delivery import Road
+from evtool.outcomes import World
 from evtool.project import Project, display
 from evtool.schemas import Schemas
 from evtool.session import Session, now_ms
+from evtool.slots import Handlers
 from evtool.store import Store
 from evtool.validation import Rules
 

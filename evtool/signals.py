@@ -1,8 +1,10 @@
 """Signals: a request to end evtool is heeded, but never in the middle of starting a process."""
 
+import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -14,6 +16,10 @@ class Ended(KeyboardInterrupt):
     def __init__(self, number: int):
         super().__init__(signal.Signals(number).name)
         self.exit_code = 128 + number
+
+
+class Halted(KeyboardInterrupt):
+    """What this thread waits for is to end now."""
 
 
 def heed() -> None:
@@ -33,20 +39,63 @@ def heed() -> None:
 
 
 @contextmanager
-def deferred() -> Iterator[None]:
-    """Signals that come inside are heeded at the end of it: what is started there can be ended then."""
-    came: list[tuple[int, Any]] = []
-    usual = {number: handler for number in ENDING if callable(handler := signal.getsignal(number))}
+def _replaced(handle: Callable[[int, Any], None]) -> Iterator[dict[int, Callable[[int, Any], Any]]]:
+    """Has signals that are not ignored handled in another way inside; gives the usual ways."""
+    usual: dict[int, Callable[[int, Any], Any]] = {
+        number: handler for number in ENDING if callable(handler := signal.getsignal(number))
+    }
     try:
         for number in usual:
-            signal.signal(number, lambda *arguments: came.append(arguments))
+            signal.signal(number, handle)
     except ValueError:  # not the main thread, which alone is interrupted
-        yield
+        yield {}
         return
     try:
-        yield
+        yield usual
     finally:
         for number, handler in usual.items():
             signal.signal(number, handler)
-        for arguments in came:
-            usual[signal.Signals(arguments[0])](*arguments)
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Signals that come inside are heeded at the end of it: what is started there can be ended then."""
+    came: list[tuple[int, Any]] = []
+    usual: dict[int, Callable[[int, Any], Any]] = {}
+    try:
+        with _replaced(lambda number, frame: came.append((number, frame))) as usual:
+            yield
+    finally:
+        for number, frame in came:
+            usual[number](number, frame)
+
+
+@contextmanager
+def noted() -> Iterator[list[KeyboardInterrupt]]:
+    """The first signal that comes inside is put into the list, as what it would have raised. A second one is raised."""
+    came: list[KeyboardInterrupt] = []
+
+    def note(number: int, frame: Any) -> None:
+        if came:
+            usual[number](number, frame)
+        came.append(Ended(number) if number != signal.SIGINT else KeyboardInterrupt())
+
+    with _replaced(note) as usual:
+        yield came
+
+
+@cache
+def bell() -> tuple[int, int]:
+    """A pipe that can be read from while threads are to stop waiting."""
+    return os.pipe()
+
+
+@contextmanager
+def halting() -> Iterator[None]:
+    """Whoever waits for a process inside, in whatever thread, gets Halted."""
+    reading, writing = bell()
+    os.write(writing, b"!")
+    try:
+        yield
+    finally:
+        os.read(reading, 1)

@@ -1,7 +1,8 @@
 -- The store: events as they arrived, their deliveries, and every attempt. Times are milliseconds since 1970.
 
 CREATE TABLE event (
-    seq       INTEGER PRIMARY KEY AUTOINCREMENT,  -- the order in which events were stored
+    seq       INTEGER PRIMARY KEY,                -- the order in which events were stored
+    key       INTEGER NOT NULL,                   -- of (id, source), which are there once: see event_key in stored.py
     source    TEXT    NOT NULL,
     id        TEXT    NOT NULL,
     type      TEXT    NOT NULL,
@@ -9,27 +10,28 @@ CREATE TABLE event (
     stored_at INTEGER NOT NULL,
     sha256    BLOB    NOT NULL,
     raw       BLOB    NOT NULL,                   -- the exact bytes; everything else here is derived from them
-    root      INTEGER NOT NULL,                   -- seq of the event that began the chain; its own if nothing caused it
+    root      INTEGER,                            -- seq of the event that began the chain; NULL if it is this one
     depth     INTEGER NOT NULL,                   -- how many events up the chain until the root
     cause     INTEGER REFERENCES delivery (seq),  -- the delivery that emitted it
-    replay    TEXT,                               -- the name of the replay that caused it
-    UNIQUE (source, id)
+    replay    TEXT                                -- the name of the replay that caused it
 ) STRICT;
 
+-- A commit writes a page of each index: there are as few as the questions that are asked often.
+CREATE INDEX event_by_key ON event (key);
 CREATE INDEX event_by_type ON event (type, seq);
 CREATE INDEX event_by_time ON event (coalesce(time, stored_at));
-CREATE INDEX event_by_root ON event (root);
+CREATE INDEX event_by_root ON event (root) WHERE root IS NOT NULL;
 CREATE INDEX event_by_cause ON event (cause) WHERE cause IS NOT NULL;
 
 CREATE TABLE delivery (
-    seq         INTEGER PRIMARY KEY AUTOINCREMENT,
+    seq         INTEGER PRIMARY KEY,
     event       INTEGER NOT NULL REFERENCES event (seq),
     route       TEXT    NOT NULL,
     handler     TEXT    NOT NULL,
     replay      TEXT    NOT NULL DEFAULT '',      -- '' for the first publication
     state       TEXT    NOT NULL CHECK (state IN ('ready', 'waiting', 'leased', 'done', 'dead')),
     attempts    INTEGER NOT NULL DEFAULT 0,
-    forgiven    INTEGER NOT NULL DEFAULT 0,       -- attempts before the last redrive: its limits count from there
+    forgiven    INTEGER NOT NULL DEFAULT 0,       -- attempts that limits do not count: before a redrive, interrupted
     created     INTEGER NOT NULL,                 -- from when its age counts
     due         INTEGER,                          -- when it may be attempted; for a lease: when the lease ends
     owner       TEXT,                             -- who holds the lease
@@ -41,8 +43,8 @@ CREATE TABLE delivery (
     CHECK ((state IN ('done', 'dead')) = (due IS NULL))
 ) STRICT;
 
-CREATE INDEX delivery_by_due ON delivery (due) WHERE due IS NOT NULL;
-CREATE INDEX delivery_by_state ON delivery (state, seq) WHERE state <> 'done';
+CREATE INDEX delivery_by_lane ON delivery (handler, route, due) WHERE due IS NOT NULL;
+CREATE INDEX delivery_dead ON delivery (seq) WHERE state = 'dead';
 
 CREATE TABLE attempt (
     delivery    INTEGER NOT NULL REFERENCES delivery (seq),

@@ -69,6 +69,7 @@ class Deliveries:
         assert not isinstance(record, Verdict)
         self._any = True
         self._screen.line((record["type"], "bold"), "  ", (record["event"], "dim"), "  ", *delivery_line(record))
+        self._screen.file.flush()  # somebody may be watching
 
     def end(self, tail: Mapping[str, Any]) -> None:
         """Tells the sums."""

@@ -1,11 +1,13 @@
 """The program inside a worker process: loads one function and calls it for each event that comes in.
 
 It is run by its path and imports nothing of evtool, so that it starts fast and leaves the handler's imports alone.
-A message is 4 bytes of length, 4 bytes of the call's number, both big-endian, and as many bytes. Events come in on
-what is stdin at first; answers go out on a pipe of their own, under the number of their call, as JSON:
-`{"emitted": [[type, detail, source], ...]}`, `{"error", "outcome", "code", "traceback", "spent"}` or
-`{"unavailable": why}`. The first answer, number 0, is `{}` or the last of these. A worker that is `spent` has no memory
-or no file descriptors left, and is to be replaced. What is printed is log.
+A message is 4 bytes of length, 4 bytes of the call's number, 8 bytes of nanoseconds, all big-endian, and as many bytes.
+Events come in on what is stdin at first, ahead of time, with the latest `time.monotonic_ns()` to begin with them.
+Answers go out on a pipe of their own, under the number of their call and with its duration, as JSON:
+`{"emitted": [[type, detail, source], ...]}`, `{"error", "outcome", "code", "traceback", "spent"}`,
+`{"unavailable": why}`, or `{"late": true}` for a call that was not begun. The first answer, number 0, is `{}` or
+`{"unavailable": why}`. A worker that is `spent` has no memory or no file descriptors left, and ends. What is printed
+is log, with a mark after each call.
 """
 
 # pathlib is half as much again to import as all the rest
@@ -30,6 +32,7 @@ from collections.abc import Callable
 from importlib.machinery import PathFinder
 from json import dumps, loads  # themselves, whatever a handler does to the module
 
+SPENT = b'"spent": true}'  # how the answer ends of a worker that is
 GRACE = 0.5  # seconds for a handler to come to its end when evtool is gone
 MESSAGE_LIMIT = 500  # characters of an error's message
 TRACEBACK_LIMIT = 16_384  # characters
@@ -237,8 +240,8 @@ def attempt(
             "error": context._excess or failed,
             "outcome": outcome,
             "traceback": trace,
-            "spent": spent,
             "code": None if context._excess else code,
+            "spent": spent,
         }
         return dumps(told).encode()
     return b'{"emitted":[%b]}' % ",".join(context._emitted).encode()
@@ -247,11 +250,12 @@ def attempt(
 # --- the process ---------------------------------------------------------------------------------------------------
 
 
-def _die_with_evtool(requests: int) -> None:
+def _die_with_evtool(requests: int, gone: list[bool]) -> None:
     """Wait in a thread until nobody can send requests any more; then end what does not end by itself."""
     poll = select.poll()
     poll.register(requests, 0)
     poll.poll()  # asked for nothing, it tells that the other end is closed
+    gone.append(True)
     time.sleep(GRACE)
     os.killpg(os.getpid(), signal.SIGKILL)
 
@@ -283,10 +287,17 @@ def _mend(nothing: int, log: int, folder: int, depth: int) -> None:
         sys.stderr = sys.__stderr__ = _stream(2)  # type: ignore[misc]
 
 
-def _answer(replies: int, number: int, message: bytes) -> None:
-    rest = memoryview((len(message) << 32 | number).to_bytes(8, "big") + message)
+def _write(stream: int, data: bytes) -> None:
+    rest = memoryview(data)
     while rest:
-        rest = rest[os.write(replies, rest) :]
+        try:
+            rest = rest[os.write(stream, rest) :]
+        except BlockingIOError:  # a handler or its child has set it so
+            select.select([], [stream], [])
+
+
+def _answer(replies: int, number: int, message: bytes, duration: int = 0) -> None:
+    _write(replies, (len(message) << 96 | number << 64 | duration).to_bytes(16, "big") + message)
 
 
 def _end_group(own: int) -> None:
@@ -295,14 +306,15 @@ def _end_group(own: int) -> None:
 
 
 def main() -> None:
-    """Serve events until there are no more. Arguments: the settings as a JSON array, and where to answer."""
-    settings, replies = Settings(*loads(sys.argv[1])), int(sys.argv[2])
+    """Serve events until there are no more. Arguments: the settings as a JSON array, where to answer, and the mark."""
+    settings, replies, mark = Settings(*loads(sys.argv[1])), int(sys.argv[2]), sys.argv[3].encode()
     del sys.argv[1:]
     requests, log = os.fdopen(os.dup(0), "rb"), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.set_inheritable(replies, False)  # noqa: FBT003 - it takes no keywords
-    _thread.start_new_thread(_die_with_evtool, (requests.fileno(),))
+    gone: list[bool] = []
+    _thread.start_new_thread(_die_with_evtool, (requests.fileno(), gone))
     own = os.getpid()
     atexit.register(_end_group, own)  # the first in is the last to run: children that are left end, too
     sys.stdout = sys.__stdout__ = _stream(1)  # type: ignore[misc]
@@ -318,13 +330,18 @@ def main() -> None:
     if why is not None:
         return
     folder, depth = os.open(".", getattr(os, "O_PATH", os.O_RDONLY)), sys.getrecursionlimit()
-    while head := requests.read(8):
-        length, number = divmod(int.from_bytes(head, "big"), 1 << 32)
-        answer = attempt(function, requests.read(length), settings)
+    while (head := requests.read(16)) and not gone:
+        length, number, latest = (int.from_bytes(part, "big") for part in (head[:4], head[4:8], head[8:]))
+        raw = requests.read(length)
+        begun = time.monotonic_ns()
+        answer = attempt(function, raw, settings) if begun <= latest else b'{"late": true}'
         if os.getpid() != own:
             os._exit(0)
         _mend(nothing, log, folder, depth)
-        _answer(replies, number, answer)
+        _write(log, mark)
+        _answer(replies, number, answer, time.monotonic_ns() - begun)
+        if answer.endswith(SPENT):
+            return
 
 
 if __name__ == "__main__":

@@ -31,7 +31,9 @@ COPIED = ("evtool", "tests", "samples", "docs", "routes.yaml", "pyproject.toml")
 TESTS = {  # module -> the tests that have to notice what the machine does not
     "store": ("store",),
     "retry": ("retry", "routes_file"),
-    "delivery": ("publish",),
+    "queue": ("queue",),
+    "outcomes": ("delivery", "publish"),
+    "delivery": ("delivery", "publish"),
     "intake": ("publish",),
     "database": ("store", "faults"),
 }

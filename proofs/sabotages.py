@@ -40,19 +40,17 @@ SABOTAGES = {
         ),
     ),
     "a lease that never ends": Sabotage(
-        "kills-of-deliver", (Edit("store.py", "WHERE due <= ?2 AND", "WHERE due <= ?2 AND state <> 'leased' AND"),)
+        "kills-of-deliver",
+        (Edit("queue.py", "due IS NOT NULL AND (state", "state <> 'leased' AND due > 0 AND (state"),),
     ),
     "an attempt is counted when it has ended": Sabotage(
         "kills-of-deliver",
         (
-            Edit("store.py", "attempts = attempts + 1, owner", "owner"),
-            Edit(
-                "store.py",
-                "claimed = Delivery(*rows[0])",
-                "claimed = Delivery(*rows[0])._replace(attempts=Delivery(*rows[0]).attempts + 1)",
-            ),
-            Edit("store.py", "INSERT INTO attempt", "INSERT OR REPLACE INTO attempt"),
-            Edit("store.py", "owner = ? AND attempts = ?", "owner = ? AND attempts + 1 = ?"),
+            Edit("queue.py", "attempts = attempts + 1, owner", "owner"),
+            Edit("queue.py", "(Delivery(*row[:width])", "(Delivery(*row[:6], row[6] + 1, *row[7:width])"),
+            Edit("queue.py", "INSERT INTO attempt", "INSERT OR REPLACE INTO attempt"),
+            Edit("queue.py", "SELECT seq, attempts, :now", "SELECT seq, attempts + 1, :now"),
+            Edit("queue.py", "owner = ? AND attempts = ?", "owner = ? AND attempts + 1 = ?"),
         ),
     ),
     "an event without its deliveries": Sabotage(
@@ -67,7 +65,14 @@ SABOTAGES = {
         ),
     ),
     "an outcome without the events that it emitted": Sabotage(
-        "powercuts", (Edit("delivery.py", "with road.store.transaction():", "if True:"),)
+        "powercuts",
+        (
+            Edit(
+                "delivery.py",
+                "with self._road.store.transaction():\n            settled",
+                "if True:\n            settled",
+            ),
+        ),
     ),
     "synchronous=NORMAL instead of FULL": Sabotage("powercuts", (Edit("database.py", '"FULL" if', '"NORMAL" if'),)),
     "synchronous=OFF": Sabotage("powercuts", (Edit("database.py", '"FULL" if wanted == "wal" else "EXTRA"', '"OFF"'),)),
@@ -88,21 +93,14 @@ SABOTAGES = {
     "a full disk is taken for a bug": Sabotage(
         "fulldisk", (Edit("faults.py", "except apsw.IOError", "except apsw.NoMemError"),)
     ),
-    "no fence": Sabotage("workers", (Edit("store.py", "owner = ? AND attempts = ?", "? <> '' AND ? > 0"),)),
+    "no fence": Sabotage("workers", (Edit("queue.py", "owner = ? AND attempts = ?", "? <> '' AND ? > 0"),)),
     "a lock is not waited for": Sabotage("workers", (Edit("database.py", "round(busy * 1000)", "0"),)),
     "a doctor that does not look at the bytes": Sabotage(
         "bitflips", (Edit("health.py", "if digest != event.sha256:", "if not event.sha256:"),)
     ),
     "the same key is stored again": Sabotage(
         "workers",
-        (
-            Edit("store.sql", "    UNIQUE (source, id)\n", "    CHECK (1)\n"),
-            Edit(
-                "store.py",
-                'WHERE source = ? AND id = ?", event.source, event.id)',
-                'WHERE source = ? AND 1 > ?", event.source, 2)',
-            ),
-        ),
+        (Edit("store.py", "key = ? AND id = ? AND source = ?", "key = ? AND id = ? AND 1 > ?"),),
     ),
     "a failure too many is tried again": Sabotage(
         "model", (Edit("retry.py", "if attempts >= policy.max_attempts", "if attempts > policy.max_attempts"),)
@@ -123,7 +121,12 @@ SABOTAGES = {
         ),
     ),
     "all output is kept": Sabotage(
-        "zoo", (Edit("processes.py", "del self._kept[: max(len(self._kept) - self._size, 0)]", ""),)
+        "zoo",
+        (
+            Edit("processes.py", "del self._kept[: max(len(self._kept) - self._size - len(self._mark), 0)]", ""),
+            Edit("processes.py", "part[max(len(part) - self._size, 0) :] for", "part for"),
+            Edit("processes.py", "part[max(len(part) - self._size, 0) :].decode", "part.decode"),
+        ),
     ),
     "memory has no limit": Sabotage(
         "zoo", (Edit("processes.py", "resource.prlimit(pid, resource.RLIMIT_DATA, (min(limits), most))", ""),)

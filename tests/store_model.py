@@ -8,7 +8,7 @@ every step the tables, as docs/store.md describes them, must say what the model 
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 from random import Random
@@ -27,14 +27,17 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from evtool.delivery import Handlers, Road, World, deliver
+from evtool.delivery import CRASHES, Road, deliver
 from evtool.event import Event, envelope, identify
 from evtool.handler import Call, Done, Emitted, Failed, HandlerOptions, Outcome, Unavailable
 from evtool.intake import accept
 from evtool.letters import Wanted, purge, redrive
+from evtool.outcomes import World
 from evtool.pattern import Pattern
+from evtool.queue import Chain, hurry
 from evtool.retry import Retry
 from evtool.routes import HandlerEntry, Route, Routes
+from evtool.slots import Handlers
 from evtool.store import Store
 from evtool.validation import Rules
 
@@ -91,6 +94,14 @@ class Entry(HandlerEntry):
         return Asking(lambda call: self.ask(self.name, call))
 
 
+class Inside(HandlerOptions):
+    """Options of a handler that is called in the thread of its worker."""
+
+    @property
+    def inside(self) -> bool:
+        return True
+
+
 class Asking:
     """An open handler."""
 
@@ -109,7 +120,7 @@ def routes_of(names: tuple[str, ...], ask: Callable[[str, Call], Outcome]) -> Ro
     routes = [Route(name, PATTERNS[name], TO[name], POLICIES[name]) for name in names]
     entries = {}
     for handler in sorted({handler for name in names for handler in TO[name]}):
-        entries[handler] = Entry(handler, "python", HandlerOptions(timeout=TIMEOUT, emits=[]), Path())
+        entries[handler] = Entry(handler, "python", Inside(timeout=TIMEOUT, emits=[]), Path())
         entries[handler].ask = ask
     return Routes(routes, entries)
 
@@ -209,8 +220,10 @@ class Worker:
         routes = self._routes[configuration]
         with Handlers(routes) as handlers:
             road = Road(self._store, routes, handlers, World(self._now, Random(seed), owner, Rules(None)))
-            for delivery in deliver(road, root=root):
-                self._reports.put(Report("settled", seq=delivery.seq))
+            chain = Chain(root) if root else None
+            with closing(deliver(road, workers=1, chain=chain)) as settled:
+                for each in settled:
+                    self._reports.put(Report("settled", seq=each.delivery.seq))
 
 
 # --- the model -------------------------------------------------------------------------------------------------------
@@ -266,6 +279,10 @@ class Turn:
     def policy(self, sent: Sent) -> Retry:
         """The retry policy that counts: that of the routes which the run has."""
         return POLICIES[sent.route] if sent.route in self.names else Retry()
+
+    def last(self, sent: Sent) -> int:
+        """The last attempt that is made: one that never ended may have done so before the call."""
+        return max(self.policy(sent).max_attempts, CRASHES)
 
 
 def same(real: Mapping[int, Any], wanted: Mapping[int, Any]) -> None:
@@ -436,7 +453,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(failed=st.booleans())
     def hurry(self, failed: bool) -> None:
         """What waits is made due, and with `failed` what is to be tried again."""
-        self.publisher.hurry(now=self.now(), failed=failed)
+        hurry(self.publisher, now=self.now(), failed=failed)
         for sent in self.sent.values():
             if sent.state in (("waiting", "ready") if failed else ("waiting",)) and sent.due is not None:
                 sent.due = min(sent.due, self.now())
@@ -577,7 +594,7 @@ class StoreMachine(RuleBasedStateMachine):
         [(seq, sent)] = [(seq, s) for seq, s in self.sent.items() if (s.kept.seq, s.route, s.handler) == key]
         self.take(turn, sent)
         assert call.attempt == sent.attempts
-        assert sent.attempts - sent.forgiven <= turn.policy(sent).max_attempts
+        assert sent.attempts - sent.forgiven <= turn.last(sent)
         sent.due = self.due(seq)
         assert sent.due is not None
         assert sent.due - self.now() > TIMEOUT * 1000, "the lease ends before the handler must"
@@ -586,7 +603,7 @@ class StoreMachine(RuleBasedStateMachine):
     def given_up(self, turn: Turn, sent: Sent) -> None:
         """Settled without a call: the handler is not there, or all attempts ended in crashes."""
         self.take(turn, sent)
-        if sent.attempts - sent.forgiven > turn.policy(sent).max_attempts:
+        if sent.attempts - sent.forgiven > turn.last(sent):
             sent.settle("dead", "crashed", condition="NotRetriable")
         else:
             assert all(sent.handler not in TO[name] for name in turn.names)
@@ -655,6 +672,7 @@ class StoreMachine(RuleBasedStateMachine):
         elif isinstance(error, KeyboardInterrupt):
             if turn.called and turn.called.holder == turn.token:
                 turn.called.settle("ready", "interrupted", due=self.now())
+                turn.called.forgiven += 1
         elif not isinstance(error, Crash):
             raise error
         else:

@@ -7,8 +7,9 @@ import pytest
 
 from evtool.event import envelope, identify
 from evtool.store import Store
-from evtool.stored import Attempt, Planned
+from evtool.stored import Planned
 from tests.conftest import Evtool, Ran
+from tests.leases import claimed, ended
 
 DAY = 86_400_000
 ROUTES = """
@@ -71,9 +72,8 @@ def store(tmp_path: Path) -> Path:
             raw = envelope(b"{}", type=kind, source="s", id=f"id-{number}", time="2026-01-01T00:00:00Z")
             kept = made.keep(identify(raw), [Planned("r1", "h"), Planned("r2", "g")], now=now - age * DAY)
             for _ in range(2):
-                claimed = made.claim(now=now, owner="me", lease=1, begun=now, root=kept.seq)
-                assert claimed
-                made.bury(claimed, Attempt(1, now - age * DAY, 5, "failed", "no", None), condition="NotRetriable")
+                [letter] = claimed(made, now=now, root=kept.seq)
+                ended(made, letter, "dead", error="no", condition="NotRetriable")
         made.rows("UPDATE attempt SET started = ? WHERE delivery < 3", now - 10 * DAY)
         made.keep(identify(raw.replace(b"id-2", b"well")), [Planned("r1", "h")], now=now)
     return made.file

@@ -2,7 +2,8 @@
 
 Marks in the pages, invisible to readers, say how an example is run:
 `<!-- file: NAME -->` the next block is a file of the project, `<!-- folder: NAME -->` from here on it is another
-project, in a folder of that name, `<!-- varies: ms, time, id -->` what differs from run to run in the next session.
+project, in a folder of that name, `<!-- varies: ms, time, id -->` what differs from run to run in the next session,
+`order` is that of its lines.
 In what a session prints, a line `...` stands for any lines.
 """
 
@@ -113,8 +114,11 @@ def run(session: str, folder: Path, env: dict[str, str]) -> list[str]:
 def settled(text: str, varies: str) -> str:
     """A text with all that may vary replaced by its kind."""
     for kind in filter(None, re.split(r"[, ]+", varies)):
-        pattern, name = VARYING[kind]
-        text = pattern.sub(name, text)
+        if kind == "order":
+            text = "\n".join(sorted(text.split("\n")))
+        else:
+            pattern, name = VARYING[kind]
+            text = pattern.sub(name, text)
     return text
 
 

@@ -12,8 +12,9 @@ from evtool.errors import StoreError
 from evtool.event import envelope, identify
 from evtool.health import findings
 from evtool.store import Store
-from evtool.stored import Attempt, Cause, Planned
+from evtool.stored import Cause, Planned
 from tests.conftest import Evtool
+from tests.leases import claimed, ended
 
 BODY = b'{"note": "' + b"x" * 300 + b'"}'
 
@@ -26,17 +27,15 @@ def file(tmp_path: Path) -> Path:
             raw = envelope(BODY, type="t", source="s", id=f"id-{number}", time="2026-11-23T10:00:00Z")
             kept = store.keep(identify(raw), [Planned("r", "h"), Planned("r", "other")], now=0)
             if number < 4:
-                claimed = store.claim(now=number, owner="me", lease=1000, begun=0, root=kept.seq)
-                assert claimed
-                ended = Attempt(1, 0, 5, "done", None, None)
+                [delivery] = claimed(store, now=number, begun=0, root=kept.seq)
                 if number == 0:
-                    store.finish(claimed, ended)
+                    ended(store, delivery, "done")
                     effect = envelope(b"{}", type="u", source="h", id="effect", time="2026-11-23T10:00:00Z")
-                    store.keep(identify(effect), [], now=1, cause=Cause(claimed.seq, kept.seq, 1))
+                    store.keep(identify(effect), [], now=1, cause=Cause(delivery.seq, kept.seq, 1))
                 elif number == 1:
-                    store.bury(claimed, ended._replace(outcome="failed"), condition="NotRetriable")
+                    ended(store, delivery, "dead", condition="NotRetriable")
                 elif number == 2:
-                    store.wait(claimed, reason="away", due=10)
+                    ended(store, delivery, "waiting", error="away", due=10)
     return store.file
 
 

@@ -32,8 +32,9 @@ FLOORS = [
     ["index", "projection"],
     ["router"],
     ["routes", "store", "validation", "anatomy", "witnesses"],
-    ["intake", "sums", "health", "backup", "letters", "retention", "records", "report", "options", "changes"],
-    ["delivery", "trees", "explain", "reports.*"],
+    ["queue", "intake", "sums", "health", "backup", "letters", "retention", "records", "report", "options", "changes"],
+    ["slots", "outcomes", "trees", "explain", "reports.*"],
+    ["delivery"],
     ["replay", "reports", "exits", "reasons"],
     ["session"],
     ["road", "selection"],
@@ -86,11 +87,10 @@ def test_imports_go_down(name: str) -> None:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_rooms_are_small(name: str) -> None:
-    """No module is longer than 300 lines, but the store, whose statements are laid out in full, and the worker, a
-    program that has to be one file."""
+    """No module is longer than 300 lines, but the worker, a program that has to be one file."""
     lines = MODULES[name].read_text(encoding="utf-8").count("\n")
 
-    assert lines <= (340 if name in ("store", "worker") else 300)
+    assert lines <= (350 if name == "worker" else 300)
 
 
 def test_each_room_says_what_it_is_for() -> None:

@@ -244,7 +244,7 @@ def test_without_deliver_the_event_waits_for_deliver(evtool: Evtool, shop: Path)
     delivered = evtool("deliver", "-o", "json", cwd=shop)
 
     assert ran.json["summary"]["ready"] == 1
-    assert [d["handler"] for d in delivered.json["deliveries"]] == ["charge-card", "confirmation-email", "warehouse"]
+    assert {d["handler"] for d in delivered.json["deliveries"]} == {"charge-card", "confirmation-email", "warehouse"}
 
 
 def test_the_exact_bytes_are_stored_for_the_owner_only(evtool: Evtool, shop: Path) -> None:
@@ -324,7 +324,9 @@ def test_a_signal_leaves_nothing_running_and_the_delivery_ready(tmp_path: Path, 
     with subprocess.Popen(arguments, cwd=tmp_path, env=environment, preexec_fn=unignored) as process:  # noqa: PLW1509
         while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().strip():
             assert process.poll() is None
-        process.send_signal(number)
+        for _ in range(2):  # the first one would let it work on for a while
+            process.send_signal(number)
+            os.sched_yield()
     handler = int((tmp_path / "pid").read_text())
 
     assert process.returncode == 128 + number

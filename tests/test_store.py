@@ -16,13 +16,11 @@ import pytest
 from evtool.database import journal, wal_is_safe
 from evtool.errors import StoreError
 from evtool.event import Event, envelope, identify
-from evtool.letters import Wanted, redrive
 from evtool.migrations import VERSION
 from evtool.store import Store
-from evtool.stored import Attempt, Cause, Delivery, Filter, Planned
+from evtool.stored import Cause, Filter, Planned
 from tests.conftest import ROOT, Evtool
-
-ENDED = Attempt(1, 0, 5, "done", None, None)
+from tests.leases import claimed, ended
 
 
 def event(number: int, detail: bytes = b"{}") -> Event:
@@ -36,13 +34,6 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "deep/store.db")
 
 
-def claimed(store: Store, now: int, owner: str = "me", lease: int = 1000) -> Delivery:
-    """A delivery that must be there to be claimed."""
-    found = store.claim(now=now, owner=owner, lease=lease, begun=now)
-    assert found is not None
-    return found
-
-
 def test_an_event_and_its_deliveries_are_kept_together(store: Store) -> None:
     """If the deliveries cannot be kept, neither is the event."""
     broken = [Planned("r", "h"), Planned("r", None)]  # type: ignore[arg-type]
@@ -50,7 +41,7 @@ def test_an_event_and_its_deliveries_are_kept_together(store: Store) -> None:
         store.keep(event(1), broken, now=0)
 
     assert list(store.events()) == []
-    assert store.claim(now=10, owner="me", lease=1000, begun=0) is None
+    assert claimed(store, now=10) == []
 
 
 def test_the_same_key_is_kept_once(store: Store) -> None:
@@ -74,76 +65,6 @@ def test_events_come_back_in_stored_order_page_by_page(store: Store) -> None:
     assert [e.id for e in store.events(newest=3)] == ["1200", "1201", "1202"]
 
 
-def test_a_claim_counts_the_attempt_and_hides_the_delivery(store: Store) -> None:
-    """While a lease lasts nobody else gets the delivery; when it has ended, somebody does, and it counts again."""
-    store.keep(event(1), [Planned("r", "h")], now=0)
-    first = claimed(store, now=0, lease=1000)
-
-    assert first.attempts == 1
-    assert store.claim(now=999, owner="other", lease=1000, begun=0) is None
-    assert claimed(store, now=1000, owner="other").attempts == 2
-    assert [(a.number, a.outcome) for a in store.attempts(first.seq)] == [(1, None), (2, None)]
-
-
-def test_a_worker_that_comes_too_late_changes_nothing(store: Store) -> None:
-    """Every outcome is fenced by owner and attempt."""
-    store.keep(event(1), [Planned("r", "h")], now=0)
-    late = claimed(store, now=0, owner="late")
-    current = claimed(store, now=5000, owner="current")
-
-    assert not store.finish(late, ENDED)
-    assert not store.retry(late, ENDED, due=1)
-    assert not store.bury(late, ENDED, condition="x")
-    assert not store.wait(late, reason="x", due=1)
-    assert store.delivery(current.seq).owner == "current"
-    assert store.finish(current, ENDED._replace(number=2))
-    assert not store.finish(current, ENDED)
-
-
-def test_a_lease_beyond_all_leases_is_ended(store: Store) -> None:
-    """When the clock was set back, a delivery is not held for years by a lease of the future."""
-    store.keep(event(1), [Planned("r", "h")], now=0)
-    claimed(store, now=9_000_000, lease=1000)
-    store.release(now=5000, longest=60_000)
-
-    assert claimed(store, now=5000, owner="other").attempts == 2
-
-
-def test_what_waits_is_looked_for_once_in_a_run(store: Store) -> None:
-    """A delivery that came to wait after the run had begun is left for the next run, however soon it is due."""
-    store.keep(event(1), [Planned("r", "h")], now=0)
-    store.wait(claimed(store, now=5), reason="away", due=6)
-
-    assert store.claim(now=10, owner="me", lease=1000, begun=5) is None
-    assert store.claim(now=10, owner="me", lease=1000, begun=6) is not None
-
-
-def test_waiting_takes_the_attempt_back(store: Store) -> None:
-    """A handler that is not available leaves no attempt behind, and `hurry` makes the delivery due."""
-    store.keep(event(1), [Planned("r", "h")], now=0)
-    assert store.wait(claimed(store, now=0), reason="away", due=99_000)
-
-    [waiting] = store.deliveries(1)
-    assert (waiting.state, waiting.attempts, waiting.error) == ("waiting", 0, "away")
-    assert store.attempts(waiting.seq) == []
-    assert store.claim(now=10, owner="me", lease=1000, begun=0) is None
-    store.hurry(now=10)
-    assert claimed(store, now=10).attempts == 1
-
-
-def test_a_redriven_letter_begins_anew_but_keeps_its_history(store: Store) -> None:
-    """Limits count from the redrive; redriving twice is redriving once."""
-    store.keep(event(1), [Planned("r", "h")], now=0)
-    letter = claimed(store, now=0)
-    store.bury(letter, ENDED._replace(outcome="failed"), condition="MaximumRetryAttempts")
-
-    assert [each.seq for each in redrive(store, Wanted(), now=50)] == [letter.seq]
-    assert list(redrive(store, Wanted(), now=60)) == []
-    again = claimed(store, now=50)
-    assert (again.attempts, again.forgiven, again.created) == (2, 1, 50)
-    assert len(store.attempts(letter.seq)) == 2
-
-
 @pytest.fixture
 def log(store: Store) -> Store:
     """Three events: the first has emitted the second, which is delivered in a replay, too; the third stands alone."""
@@ -153,7 +74,7 @@ def log(store: Store) -> Store:
     store.keep(event(2), [Planned("r", "h")], now=20, cause=cause)
     store.plan(2, [Planned("r3", "h", "gone", "Loop")], now=30, replay="again")
     store.keep(identify(envelope(b"{}", type="u", source="z", id="1", time="2026-11-23T10:00:01Z")), [], now=40)
-    store.finish(claimed(store, now=50), ENDED)
+    ended(store, *claimed(store, now=50), "done")
     return store
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from evtool import delivery, intake
+from evtool import delivery, intake, outcomes
 from evtool.retry import GiveUp
+from evtool.stored import Kept
 from tests.store_model import machine_on, tried
 
 
@@ -21,9 +22,9 @@ def test_whatever_happens_nothing_is_lost_or_done_twice(tmp_path: Path, seed: in
 @pytest.mark.parametrize(
     ("place", "name", "broken"),
     [
-        (delivery, "accept", lambda *_, **__: None),
-        (delivery, "after_failure", lambda *_, **__: 1.0),
-        (delivery, "while_unavailable", lambda *_, **__: GiveUp("NotRetriable")),
+        (delivery, "accept", lambda *_, **__: Kept(0, "duplicate", "", "")),
+        (outcomes, "after_failure", lambda *_, **__: 1.0),
+        (outcomes, "while_unavailable", lambda *_, **__: GiveUp("NotRetriable")),
         (delivery, "LEASE_MARGIN", -5.0),
         (delivery, "LONGEST_LEASE", 10**15),
         (intake, "MAX_DEPTH", 1),

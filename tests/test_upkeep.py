@@ -14,8 +14,9 @@ from evtool.event import Event, envelope, identify
 from evtool.health import findings
 from evtool.retention import Old, give_back, prune
 from evtool.store import Store
-from evtool.stored import Attempt, Cause, Planned
+from evtool.stored import Cause, Planned
 from tests.conftest import ROOT, Evtool
+from tests.leases import claimed, ended
 
 DAY = 86_400_000
 
@@ -30,16 +31,14 @@ def settle(store: Store, root: int, how: str, now: int) -> int:
     """Brings the delivery of a root event into a state; the number of the delivery."""
     if how == "ready":
         return 0
-    claimed = store.claim(now=now, owner="me", lease=DAY * 1000, begun=now, root=root)
-    assert claimed
-    attempt = Attempt(1, now, 1, "done", None, None)
+    [delivery] = claimed(store, now=now, lease=DAY * 1000, root=root)
     if how == "done":
-        store.finish(claimed, attempt)
+        ended(store, delivery, "done")
     if how == "dead":
-        store.bury(claimed, attempt._replace(outcome="failed"), condition="NotRetriable")
+        ended(store, delivery, "dead", condition="NotRetriable")
     if how == "waiting":
-        store.wait(claimed, reason="away", due=now)
-    return claimed.seq
+        ended(store, delivery, "waiting", error="away", due=now)
+    return delivery.seq
 
 
 @pytest.fixture

@@ -1,44 +1,71 @@
 """evtool deliver: attempts what is due."""
 
+import time
 from collections import Counter
+from contextlib import closing
 from typing import Annotated, Any
 
 from evtool import delivery as deliveries
 from evtool.errors import EXIT_FINDINGS, EXIT_OK
 from evtool.options import NoSchema, NoValidate, Option
-from evtool.records import count_delivery, delivery_record, summed
+from evtool.queue import hurry
+from evtool.records import count_delivery, settled_record, summed
 from evtool.report import Subject
 from evtool.road import opened, rules_of
 from evtool.session import Session
 from evtool.trees import Deliveries
 
+ENDED = ("done", "dead")
+
 
 def deliver(
     session: Session,
     *,
+    watch: Annotated[bool, Option("--watch", "keep going: attempt whatever becomes due, whoever stores it")] = False,
+    workers: Annotated[
+        int, Option("--workers", "how many handlers are called at a time", "N", least=1)
+    ] = deliveries.WORKERS,
     now: Annotated[bool, Option("--now", "also what failed and is to be tried again later")] = False,
     no_validate: NoValidate = False,
     no_schema: NoSchema = "error",
 ) -> int:
     """Attempt the deliveries that are due, and those that wait for their handler.
 
-    What the handlers emit is followed until nothing is due. Exit code 1 if a delivery failed.
+    What the handlers emit is followed until nothing is due. Exit code 1 if a delivery failed. With --watch it goes on
+    until a signal ends it: then it begins no more, and gives what is under way 5 seconds to end; a second signal ends
+    that, too.
 
-    Example: evtool deliver -o json
+    Example: evtool deliver --watch --workers 8
     """
     project = session.project()
     rules = rules_of(project, validate=not no_validate, no_schema=no_schema)
-    settled: dict[int, dict[str, Any]] = {}  # as each stands in the end: it may be attempted several times
     subject = Subject("deliver", "deliveries", lambda screen: Deliveries(screen, quiet=session.quiet))
+    sums: Counter[str] = Counter()
+    open_ended: dict[int, dict[str, Any]] = {}  # what is not over, as it stands: it may be attempted several times
+    ending: KeyboardInterrupt | None = None
     with opened(session, project, rules) as road, session.report(subject) as report:
-        road.store.hurry(now=road.world.now(), failed=now)
-        for done in deliveries.deliver(road):
-            event = road.store.event(done.event)
-            record: dict[str, Any] = {"event": event.id, "type": event.type, **delivery_record(road.store, done)}
-            settled[done.seq] = {key: record[key] for key in ("state", "error")}
-            report.add(record)
-        sums: Counter[str] = Counter()
-        for last in settled.values():
+        hurry(road.store, now=road.world.now(), failed=now)
+        try:
+            with closing(deliveries.deliver(road, workers=workers, idle=_sleep if watch else None)) as settled:
+                for each in settled:
+                    stands = settled_record(each.delivery, each.emitted)
+                    record = {"event": each.event.id, "type": each.event.type, **stands}
+                    open_ended.pop(each.delivery.seq, None)
+                    if each.delivery.state in ENDED:
+                        count_delivery(sums, record)
+                    else:
+                        open_ended[each.delivery.seq] = {key: record[key] for key in ("state", "error")}
+                    report.add(record)
+        except KeyboardInterrupt as signal:  # the sums are told, too
+            ending = signal
+        for last in open_ended.values():
             count_delivery(sums, last)
         report.end({"summary": {key: value for key, value in summed(sums).items() if key != "events"}})
+    if ending:
+        raise ending
     return EXIT_FINDINGS if sums["failed"] else EXIT_OK
+
+
+def _sleep(seconds: float) -> bool:
+    time.sleep(seconds)
+    return True

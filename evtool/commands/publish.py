@@ -1,7 +1,8 @@
 """evtool publish: events go the whole road, and what they fire is shown."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from typing import Annotated, Any, NamedTuple
 
@@ -14,6 +15,7 @@ from evtool.finding import Finding
 from evtool.frames import show
 from evtool.intake import accept, conflict, takers
 from evtool.options import Argument, MaxBytes, NoSchema, NoValidate, Option, Source, Type
+from evtool.queue import Chain
 from evtool.reading import MAX_BYTES, read
 from evtool.reasons import IN_FULL, Candidate, Others, candidates_of
 from evtool.records import count, published_record, summed
@@ -88,8 +90,8 @@ def _publish(road: Road, event: Event, *, call: bool) -> Told:
     if kept.status == "duplicate":
         return Told([published_record(store, store.event(kept.seq), kept.status, [])])
     if call:
-        for _ in deliver(road, root=kept.seq):
-            pass
+        with closing(deliver(road, chain=Chain(kept.seq))) as settled:
+            deque(settled, maxlen=0)
     chain = list(store.chain(kept.seq))
     records = [published_record(store, each, "stored", store.deliveries(each.seq)) for each in chain]
     return Told(records, [each.raw for each in chain])

@@ -4,21 +4,26 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from evtool import worker
-from evtool.handler import Call, Done, Emitted, Failed, Handler, Kind, Outcome, ProcessOptions, Unavailable
+from evtool.handler import Answer, Call, Done, Emitted, Failed, Handler, Kind, Outcome, ProcessOptions, Unavailable
 from evtool.processes import GRACE, Process, ending, exit_code, out_of_memory
+from evtool.signals import Halted
 
 START_LIMIT = 10.0  # seconds to load the module, besides the handler's own time limit; Lambda's init phase has as many
 
-# bytes of an answer besides what is emitted: an error with its traceback, or brackets and commas
-ANSWER_LIMIT = 1 << 20
+HEAD = 16  # bytes before an answer (see worker.py)
+FOREVER = 1e9  # seconds: what is later than that is no limit
+
+ANSWER_LIMIT = 1 << 20  # bytes of an answer besides what is emitted: an error with its traceback, or brackets
 
 
 class PythonOptions(ProcessOptions):
@@ -32,6 +37,11 @@ class PythonOptions(ProcessOptions):
         Literal["process", "none"],
         Field(description="none runs it inside evtool, for a debugger, without a time limit"),
     ] = "process"
+
+    @property
+    def inside(self) -> bool:
+        """Whether it runs inside evtool."""
+        return self.isolation == "none"
 
 
 class GarbledError(Exception):
@@ -78,44 +88,65 @@ class _InWorker:
         self._options = options
         self._process: Process | None = None
         self._received = bytearray()
-        self._number = 0  # of the call that is under way
+        self._number = 0  # of the next answer
 
     def __call__(self, call: Call) -> Outcome:
+        [answer] = self.several([call], inf)
+        assert answer.outcome
+        return answer.outcome
+
+    def several(self, calls: Sequence[Call], latest: float) -> Iterator[Answer]:
+        """An answer for each call. The worker has them ahead of time; when it dies, the next one has those after it."""
+        rest = deque(calls)
         try:
-            if self._process is None or self._process.has_exited():
-                self._end()
-                why = self._start()
-                if why is not None:
-                    self._end()
-                    return _unavailable(self._settings, why)
-            return self._attempt(call.raw)
+            while rest:
+                try:
+                    why = self._ready()
+                except Halted:
+                    yield from [Answer(None)] * len(rest)
+                    raise
+                if why is not None:  # what holds for one holds for all
+                    yield from [Answer(_unavailable(self._settings, why))] * len(rest)
+                    return
+                yield from self._attempts(rest, latest)
         except BaseException:  # interrupted: the worker is in the middle of something
             self._end()
             raise
+
+    def _ready(self) -> str | None:
+        """Have a worker. Why there can be none, or None."""
+        if self._process and not self._process.has_exited() and not self._received:
+            return None
+        self._end()
+        why = self._start()
+        if why is not None:
+            self._end()
+        return why
 
     def _start(self) -> str | None:
         """Start a worker and wait until it has loaded the function. Why it cannot, or None."""
         try:
             self._process = self._spawn()
-            answer = self._hear(START_LIMIT)
+            answers = self._hear(START_LIMIT)
         except TimeoutError:
             return f"it took longer than {START_LIMIT:g}s"
         except OSError as error:
             return f"no process can be started: {error}"
         except GarbledError as garbled:
             return str(garbled)
-        if answer is None:
+        if not answers:
             code, output = self._end()
             return f"{ending(code)} {output}".strip() + out_of_memory(output, self._options)
-        why: str | None = answer.get("unavailable")
+        why: str | None = answers[0][0].get("unavailable")
         return why and why + out_of_memory(why, self._options)
 
     def _spawn(self) -> Process:
         replies, answers = os.pipe()
         try:
-            arguments = [sys.executable, "-P", "-u", worker.__file__, json.dumps(self._settings), str(answers)]
+            mark = os.urandom(12).hex()
+            arguments = [sys.executable, "-P", "-u", worker.__file__, json.dumps(self._settings), str(answers), mark]
             folder = Path(self._settings.folder)
-            process = Process(arguments, folder, self._options, together=True, pass_fds=[answers])
+            process = Process(arguments, folder, self._options, together=True, mark=mark.encode(), pass_fds=[answers])
         except BaseException:
             os.close(replies)
             raise
@@ -126,50 +157,79 @@ class _InWorker:
         process.listen(replies, self._received.extend)
         return process
 
-    def _attempt(self, raw: bytes) -> Outcome:
+    def _attempts(self, rest: deque[Call], latest: float) -> Iterator[Answer]:
+        """Answers for the calls, taken from the rest, until the worker is no more."""
         assert self._process
-        self._number = (self._number + 1) % (1 << 32)
-        self._process.send((len(raw) << 32 | self._number).to_bytes(8) + raw)
-        try:
-            answer = self._hear(self._settings.timeout)
-        except TimeoutError:
-            _, output = self._end()
-            return Failed(f"took longer than {self._settings.timeout:g}s", "timeout", output)
-        except GarbledError as garbled:
-            _, output = self._end()
-            return Failed(str(garbled), "crashed", output)
-        if answer is None:
-            code, output = self._end()
-            hint = out_of_memory(output, self._options)
-            return Failed(f"{ending(code)} in the middle of its work{hint}", "crashed", output, code=exit_code(code))
-        output = self._process.output.take()
-        if answer.get("spent"):
-            self._end()
-            answer["error"] += out_of_memory(answer["error"], self._options)
-        return _outcome(answer, output, self._options.output)
+        self._process.send(b"".join(self._request(number, call.raw, latest) for number, call in enumerate(rest)))
+        while rest and self._process:
+            begun = time.monotonic()
+            error: Exception | None = None
+            try:
+                answers = self._hear(self._settings.timeout)
+            except (TimeoutError, GarbledError) as problem:
+                answers, error = [], problem
+            for told, seconds in answers:
+                rest.popleft()
+                yield Answer(self._outcome(told), seconds)
+            if not answers:
+                rest.popleft()
+                yield Answer(self._broken(error), time.monotonic() - begun)
 
-    def _hear(self, limit: float) -> dict[str, Any] | None:
-        """The next answer of the worker; None if it exits instead. Raises TimeoutError or GarbledError."""
+    def _request(self, ahead: int, raw: bytes, latest: float) -> bytes:
+        """A call as the worker reads it."""
+        head = len(raw) << 32 | (self._number + ahead) % (1 << 32)
+        return head.to_bytes(8) + round(min(latest, FOREVER) * 1e9).to_bytes(8) + raw
+
+    def _broken(self, error: Exception | None) -> Failed:
+        """What an attempt came to that the worker will not answer."""
+        code, output = self._end()
+        if isinstance(error, TimeoutError):
+            return Failed(f"took longer than {self._settings.timeout:g}s", "timeout", output)
+        if isinstance(error, GarbledError):
+            return Failed(str(error), "crashed", output)
+        told = f"{ending(code)} in the middle of its work{out_of_memory(output, self._options)}"
+        return Failed(told, "crashed", output, code=exit_code(code))
+
+    def _outcome(self, told: dict[str, Any]) -> Outcome | None:
+        """What an answer means; None if the call was not begun."""
+        assert self._process
+        output = self._process.output.take()
+        if "late" in told:
+            return None
+        if told.get("spent"):
+            self._end()
+            told["error"] += out_of_memory(told["error"], self._options)
+        return _outcome(told, output, self._options.output)
+
+    def _hear(self, limit: float) -> list[tuple[dict[str, Any], float]]:
+        """The next answers of the worker, with how many seconds each took; none if it exits instead.
+
+        Raises TimeoutError or GarbledError.
+        """
         assert self._process
         self._process.until(self._is_answered, time.monotonic() + limit)
-        self._process.drain()  # what was printed before the answer
-        if not self._has_message():
-            return None
-        message = bytes(self._received[8:])
-        self._received.clear()
-        return _read(message)
+        answers: list[tuple[dict[str, Any], float]] = []
+        try:
+            while self._has_message():
+                end = HEAD + int.from_bytes(self._received[:4])
+                answers.append((_read(bytes(self._received[HEAD:end])), int.from_bytes(self._received[8:HEAD]) / 1e9))
+                del self._received[:end]
+                self._number = (self._number + 1) % (1 << 32)
+        except GarbledError:
+            if not answers:  # else it comes again after these
+                raise
+        self._process.drain()  # what was printed before these answers
+        return answers
 
     def _has_message(self) -> bool:
-        """Whether an answer is there, and it alone. Raises GarbledError."""
+        """Whether an answer is there. Raises GarbledError."""
         received = self._received
-        if len(received) < 8:
+        if len(received) < HEAD:
             return False
         length, number = divmod(int.from_bytes(received[:8]), 1 << 32)
-        if number != self._number or max(length, len(received) - 8) > self._settings.emit_bytes + ANSWER_LIMIT:
+        if number != self._number or length > self._settings.emit_bytes + ANSWER_LIMIT:
             raise GarbledError
-        if len(received) > 8 + length:
-            raise GarbledError
-        return len(received) == 8 + length
+        return len(received) >= HEAD + length
 
     def _is_answered(self) -> bool:
         assert self._process

@@ -5,7 +5,8 @@ PRAGMA application_id = 1702261809;
 PRAGMA user_version = 1;
 
 CREATE TABLE event (
-    seq       INTEGER PRIMARY KEY AUTOINCREMENT,  -- the order in which events were stored
+    seq       INTEGER PRIMARY KEY,                -- the order in which events were stored
+    key       INTEGER NOT NULL,                   -- of (id, source), which are there once: see event_key in stored.py
     source    TEXT    NOT NULL,
     id        TEXT    NOT NULL,
     type      TEXT    NOT NULL,
@@ -13,27 +14,28 @@ CREATE TABLE event (
     stored_at INTEGER NOT NULL,
     sha256    BLOB    NOT NULL,
     raw       BLOB    NOT NULL,                   -- the exact bytes; everything else here is derived from them
-    root      INTEGER NOT NULL,                   -- seq of the event that began the chain; its own if nothing caused it
+    root      INTEGER,                            -- seq of the event that began the chain; NULL if it is this one
     depth     INTEGER NOT NULL,                   -- how many events up the chain until the root
     cause     INTEGER REFERENCES delivery (seq),  -- the delivery that emitted it
-    replay    TEXT,                               -- the name of the replay that caused it
-    UNIQUE (source, id)
+    replay    TEXT                                -- the name of the replay that caused it
 ) STRICT;
 
+-- A commit writes a page of each index: there are as few as the questions that are asked often.
+CREATE INDEX event_by_key ON event (key);
 CREATE INDEX event_by_type ON event (type, seq);
 CREATE INDEX event_by_time ON event (coalesce(time, stored_at));
-CREATE INDEX event_by_root ON event (root);
+CREATE INDEX event_by_root ON event (root) WHERE root IS NOT NULL;
 CREATE INDEX event_by_cause ON event (cause) WHERE cause IS NOT NULL;
 
 CREATE TABLE delivery (
-    seq         INTEGER PRIMARY KEY AUTOINCREMENT,
+    seq         INTEGER PRIMARY KEY,
     event       INTEGER NOT NULL REFERENCES event (seq),
     route       TEXT    NOT NULL,
     handler     TEXT    NOT NULL,
     replay      TEXT    NOT NULL DEFAULT '',      -- '' for the first publication
     state       TEXT    NOT NULL CHECK (state IN ('ready', 'waiting', 'leased', 'done', 'dead')),
     attempts    INTEGER NOT NULL DEFAULT 0,
-    forgiven    INTEGER NOT NULL DEFAULT 0,       -- attempts before the last redrive: its limits count from there
+    forgiven    INTEGER NOT NULL DEFAULT 0,       -- attempts that limits do not count: before a redrive, interrupted
     created     INTEGER NOT NULL,                 -- from when its age counts
     due         INTEGER,                          -- when it may be attempted; for a lease: when the lease ends
     owner       TEXT,                             -- who holds the lease
@@ -45,8 +47,8 @@ CREATE TABLE delivery (
     CHECK ((state IN ('done', 'dead')) = (due IS NULL))
 ) STRICT;
 
-CREATE INDEX delivery_by_due ON delivery (due) WHERE due IS NOT NULL;
-CREATE INDEX delivery_by_state ON delivery (state, seq) WHERE state <> 'done';
+CREATE INDEX delivery_by_lane ON delivery (handler, route, due) WHERE due IS NOT NULL;
+CREATE INDEX delivery_dead ON delivery (seq) WHERE state = 'dead';
 
 CREATE TABLE attempt (
     delivery    INTEGER NOT NULL REFERENCES delivery (seq),
@@ -60,13 +62,13 @@ CREATE TABLE attempt (
     PRIMARY KEY (delivery, number)
 ) STRICT, WITHOUT ROWID;
 
--- event: seq, source, id, type, time, stored_at, sha256, raw, root, depth, cause, replay
+-- event: seq, key, source, id, type, time, stored_at, sha256, raw, root, depth, cause, replay
 INSERT INTO event VALUES
-  (1, 'shop.checkout', 'order-1', 'order.created', 1795428000000, 1795428000000, X'85CA3B41B62584DBF25446174488D8C5D65F3DA4CE885DAAC4D2A04895CC74D2', CAST('{"version": "0", "id": "order-1", "detail-type": "order.created", "source": "shop.checkout", "account": "000000000000", "time": "2026-11-23T10:00:00Z", "region": "us-east-1", "resources": [], "detail": {"orderId": "o-1"}}' AS BLOB), 1, 0, NULL, NULL);
+  (1, 6152722361947491262, 'shop.checkout', 'order-1', 'order.created', 1795428000000, 1795428000000, X'85CA3B41B62584DBF25446174488D8C5D65F3DA4CE885DAAC4D2A04895CC74D2', CAST('{"version": "0", "id": "order-1", "detail-type": "order.created", "source": "shop.checkout", "account": "000000000000", "time": "2026-11-23T10:00:00Z", "region": "us-east-1", "resources": [], "detail": {"orderId": "o-1"}}' AS BLOB), NULL, 0, NULL, NULL);
 INSERT INTO event VALUES
-  (2, 'charge-card', 'payment-1', 'payment.authorized', 1795428000000, 1795428000050, X'9102C6BFBBC39898948E89ECA1E9FAD157ADC6FF24643FBCAE6E78E1B142EE5C', CAST('{"version": "0", "id": "payment-1", "detail-type": "payment.authorized", "source": "charge-card", "account": "000000000000", "time": "2026-11-23T10:00:00Z", "region": "us-east-1", "resources": [], "detail": {"orderId": "o-1"}}' AS BLOB), 1, 1, 1, NULL);
+  (2, 3163049681903135601, 'charge-card', 'payment-1', 'payment.authorized', 1795428000000, 1795428000050, X'9102C6BFBBC39898948E89ECA1E9FAD157ADC6FF24643FBCAE6E78E1B142EE5C', CAST('{"version": "0", "id": "payment-1", "detail-type": "payment.authorized", "source": "charge-card", "account": "000000000000", "time": "2026-11-23T10:00:00Z", "region": "us-east-1", "resources": [], "detail": {"orderId": "o-1"}}' AS BLOB), 1, 1, 1, NULL);
 INSERT INTO event VALUES
-  (3, 'shop.cart', 'cart-1', 'cart.abandoned', 1795428000000, 1795428000600, X'A893C37F688AD4147274CB1464493164D01DC57E5D88E6BCF5AA90C87B54EBAF', CAST('{"version": "0", "id": "cart-1", "detail-type": "cart.abandoned", "source": "shop.cart", "account": "000000000000", "time": "2026-11-23T10:00:00Z", "region": "us-east-1", "resources": [], "detail": {"orderId": "o-1"}}' AS BLOB), 3, 0, NULL, NULL);
+  (3, -606415726698303214, 'shop.cart', 'cart-1', 'cart.abandoned', 1795428000000, 1795428000600, X'A893C37F688AD4147274CB1464493164D01DC57E5D88E6BCF5AA90C87B54EBAF', CAST('{"version": "0", "id": "cart-1", "detail-type": "cart.abandoned", "source": "shop.cart", "account": "000000000000", "time": "2026-11-23T10:00:00Z", "region": "us-east-1", "resources": [], "detail": {"orderId": "o-1"}}' AS BLOB), NULL, 0, NULL, NULL);
 
 -- delivery: seq, event, route, handler, replay, state, attempts, forgiven, created, due, owner, duration_ms, error, condition
 INSERT INTO delivery VALUES

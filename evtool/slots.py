@@ -1,0 +1,185 @@
+"""Slots: the handlers of a project, kept warm, each in threads of its own in which it is called."""
+
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import NamedTuple
+
+from evtool.handler import Answer, Call, Handler, Unavailable
+from evtool.queue import Claim
+from evtool.routes import HandlerEntry, Routes
+from evtool.signals import Halted, halting
+
+MOST = 250  # calls that a slot is given at once: a commit for more would cost hardly less for each
+WORTH = 0.05  # seconds of work that a slot is given at once: so much is done twice after a kill
+WORTH_IN_VAIN = 1.0  # seconds of looking for a handler that is not available
+GROWTH = 4  # how many times as many calls a slot is given as the time before, at most
+PATIENCE = 5.0  # seconds for calls that are halted, and for handlers that are closed; what resists is left behind
+
+
+class Job(NamedTuple):
+    """Deliveries and the calls that they need, none of which begins after `latest`, a time of `time.monotonic()`."""
+
+    claims: Sequence[Claim]
+    calls: Sequence[Call]
+    latest: float
+
+
+class Slot:
+    """A handler, and the thread that calls it. Without a thread it is called by whoever gives it a job."""
+
+    def __init__(self, entry: HandlerEntry, over: "SimpleQueue[Slot]"):
+        self.name = entry.name
+        self.claims: deque[Claim] = deque()  # of the job, those whose answers were not taken
+        self.busy = False
+        self.size = 1  # how many calls it is given at once
+        self._handler = entry.open()
+        self._answers: deque[Answer] = deque()
+        self._begun = 0.0
+        self._job = Job((), (), 0.0)
+        self._in_vain = True  # whether the handler was not available to any call of the job
+        self._over = over
+        self.is_over = True
+        self._error: BaseException | None = None
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self.thread = None if entry.options.inside else Thread(target=self._live, daemon=True)
+        if self.thread:
+            self.thread.start()
+
+    def take(self, job: Job) -> None:
+        """Has a job from now on."""
+        self.claims.extend(job.claims)
+        self.busy, self._job, self._begun = True, job, 0.0
+
+    def begin(self) -> None:
+        """Has the calls of its job made."""
+        self.is_over, self._in_vain, self._begun = False, True, time.monotonic()
+        if self.thread:
+            self._jobs.put(self._job)
+        else:
+            self._do(self._job)
+
+    def came(self) -> Iterator[tuple[Claim, Answer]]:
+        """The answers that have come since the last time. Raises what a handler never should."""
+        is_over = self.is_over  # before the answers are looked at: there are no more of them
+        while self._answers:
+            answer = self._answers.popleft()
+            self._in_vain = self._in_vain and isinstance(answer.outcome, Unavailable)
+            yield self.claims.popleft(), answer
+        error, self._error = self._error, None
+        if error and not isinstance(error, Halted):
+            raise error
+        if is_over and not self.claims:
+            self._adapt()
+            self.busy = False
+
+    def left(self) -> list[tuple[Claim, bool]]:
+        """The claims without an answer, and whether the call was begun: the first one's, since they go in order."""
+        left = [(claim, bool(self._begun) and number == 0) for number, claim in enumerate(self.claims)]
+        self.claims.clear()
+        self.busy = False
+        return left
+
+    def close(self) -> None:
+        """Has the handler closed and the thread ended, when the job is over."""
+        if self.thread:
+            self._jobs.put(None)
+        else:
+            self._handler.close()
+
+    def _adapt(self) -> None:
+        """The next job is as long as it should be if its calls take as long as those of this one."""
+        took = max(time.monotonic() - self._begun, 1e-6)
+        fitting = int(len(self._job.calls) * (WORTH_IN_VAIN if self._in_vain else WORTH) / took)
+        if hasattr(self._handler, "several"):
+            self.size = max(1, min(fitting, len(self._job.calls) * GROWTH, MOST))
+
+    def _live(self) -> None:
+        while job := self._jobs.get():
+            self._do(job)
+        self._handler.close()
+
+    def _do(self, job: Job) -> None:
+        try:
+            for answer in _answers(self._handler, job):
+                self._answers.append(answer)
+        except BaseException as error:  # noqa: BLE001  (raised where the answers are taken)
+            self._error = error
+        self.is_over = True
+        self._over.put(self)
+
+
+def _answers(handler: Handler, job: Job) -> Iterator[Answer]:
+    several = getattr(handler, "several", None)
+    if several:
+        yield from several(job.calls, job.latest)
+        return
+    for call in job.calls:
+        begun = time.monotonic()
+        yield Answer(handler(call), time.monotonic() - begun) if begun <= job.latest else Answer(None)
+
+
+class Handlers:
+    """The handlers of a project: opened when they are first called, for as many calls at a time as each may have."""
+
+    def __init__(self, routes: Routes):
+        self._entries = routes.handlers
+        self._slots: list[Slot] = []
+        self._over: SimpleQueue[Slot] = SimpleQueue()
+
+    def __enter__(self) -> "Handlers":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for slot in self._slots:
+            slot.close()
+        until = time.monotonic() + PATIENCE
+        for slot in self._slots:
+            if slot.thread:
+                slot.thread.join(max(until - time.monotonic(), 0))
+        self._slots.clear()
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    @property
+    def busy(self) -> list[Slot]:
+        """The slots that have a job."""
+        return [slot for slot in self._slots if slot.busy]
+
+    def timeout(self, name: str) -> float:
+        """The time limit of a handler in seconds."""
+        return self._entries[name].options.timeout if name in self._entries else 0.0
+
+    def is_free(self, name: str) -> bool:
+        """Whether a handler may have one more job. One that is not there may: its job is to be told so."""
+        return name not in self._entries or (
+            sum(slot.name == name for slot in self.busy) < self._entries[name].options.concurrency
+        )
+
+    def slot(self, name: str) -> Slot:
+        """A slot without a job, of a handler that is free."""
+        for slot in self._slots:
+            if slot.name == name and not slot.busy:
+                return slot
+        self._slots.append(Slot(self._entries[name], self._over))
+        return self._slots[-1]
+
+    def wait(self, seconds: float) -> None:
+        """Waits until a job is over, or so many seconds."""
+        with suppress(Empty):
+            self._over.get(timeout=max(seconds, 0))
+            while True:
+                self._over.get_nowait()
+
+    def halt(self) -> None:
+        """Ends all calls that are under way; what resists is left behind."""
+        if not self.busy:
+            return
+        until = time.monotonic() + PATIENCE
+        with halting():
+            while time.monotonic() < until and not all(slot.is_over for slot in self.busy):
+                self.wait(until - time.monotonic())

@@ -1,0 +1,43 @@
+"""Claims and their ends by hand, for tests that need deliveries in every state without calling handlers."""
+
+from evtool.queue import Chain, Ending, claim, lanes, settle
+from evtool.store import Store
+from evtool.stored import Attempt, Delivery
+
+OUTCOMES = {"done": "done", "dead": "failed", "ready": "failed"}
+
+
+def claimed(
+    store: Store,
+    *,
+    now: int,
+    owner: str = "me",
+    lease: int = 1000,
+    begun: int | None = None,
+    root: int | None = None,
+    most: int = 1,
+    last: int = 185,
+) -> list[Delivery]:
+    """What is due in the first lane that has something due, up to `most` deliveries; it is leased now."""
+    begun, chain = now if begun is None else begun, Chain(root) if root else None
+    with store.transaction():
+        for lane in lanes(store, chain, begun=begun):
+            if lane.due <= now:
+                options = {"now": now, "begun": begun, "lease": lease, "most": most, "last": last}
+                return [found.delivery for found in claim(store, lane, chain, owner=owner, **options)]
+    return []
+
+
+def ended(
+    store: Store,
+    delivery: Delivery,
+    state: str,
+    *,
+    due: int | None = None,
+    error: str | None = None,
+    condition: str | None = None,
+) -> bool:
+    """Ends a lease; False if it was lost. A delivery that waits takes its attempt back."""
+    made = state in OUTCOMES
+    attempt = Attempt(delivery.attempts, 0, 5, OUTCOMES[state], error, None) if made else None
+    return bool(settle(store, [Ending(delivery, state, due, error, condition, attempt)]))

@@ -1,0 +1,421 @@
+"""The delivery engine: many handlers at a time, many deliveries in a commit, and an end whenever one is asked for."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from evtool.delivery import PAUSE, Road, Settled, deliver
+from evtool.event import envelope, identify
+from evtool.handler import Call, Done, Emitted, Failed, HandlerOptions, Outcome, Unavailable
+from evtool.handlers import KINDS
+from evtool.intake import accept
+from evtool.outcomes import World
+from evtool.pattern import Pattern
+from evtool.retry import Retry
+from evtool.routes import HandlerEntry, Route, Routes
+from evtool.slots import Handlers
+from evtool.store import Store
+from evtool.validation import Rules
+from tests.conftest import ROOT, Evtool
+
+Answers = Callable[[str, Call], Outcome]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+class Entry(HandlerEntry):
+    """A handler that a test answers for."""
+
+    answers: Answers
+
+    def open(self) -> Any:
+        """The handler."""
+        return Answering(lambda call: self.answers(self.name, call))
+
+
+class Answering:
+    """An open handler."""
+
+    def __init__(self, answer: Callable[[Call], Outcome]):
+        self.answer = answer
+
+    def __call__(self, call: Call) -> Outcome:
+        return self.answer(call)
+
+    def close(self) -> None:
+        """Nothing is kept warm."""
+
+
+class Place:
+    """A store with events, and a clock that stands still."""
+
+    def __init__(self, file: Path):
+        self.store = Store(file)
+        self.now = 1_000_000
+        self.number = 0
+
+    def road(self, handlers: dict[str, int], to: dict[str, list[str]], answers: Answers, retry: Retry) -> Road:
+        """Handlers with their concurrency, routes with their handlers; a route takes the type of its name."""
+        entries = {}
+        for name, concurrency in handlers.items():
+            entries[name] = Entry(name, "python", HandlerOptions(emits=[], concurrency=concurrency), Path())
+            entries[name].answers = answers
+        routes = Routes([Route(n, Pattern({"detail-type": [n]}), tuple(h), retry) for n, h in to.items()], entries)
+        world = World(lambda: self.now, Random(1), f"owner-{threading.get_native_id()}", Rules(None))
+        return Road(self.store, routes, Handlers(routes), world)
+
+    def publish(self, road: Road, kind: str, count: int = 1) -> None:
+        """Stores so many events of a type."""
+        for _ in range(count):
+            self.number += 1
+            raw = envelope(b"{}", type=kind, source="s", id=str(self.number), time="2026-11-23T10:00:00Z")
+            accept(identify(raw), store=self.store, routes=road.routes, now=lambda: self.now)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    """A store with nothing in it."""
+    place = Place(tmp_path / "store.db")
+    with place.store:
+        yield place
+
+
+def run(road: Road, **options: Any) -> list[Settled]:
+    """All that a run settles."""
+    with road.handlers, closing(deliver(road, **options)) as settled:
+        return list(settled)
+
+
+def states(settled: Sequence[Settled]) -> list[str]:
+    """How each delivery stands."""
+    return [each.delivery.state for each in settled]
+
+
+# --- many at a time --------------------------------------------------------------------------------------------------
+
+
+def test_a_slow_handler_holds_up_no_other(place: Place) -> None:
+    """While one handler is busy, whatever is due for the others is done."""
+    free = threading.Event()
+    road = place.road(
+        {"slow": 1, "fast": 1},
+        {"t": ["slow", "fast"]},
+        lambda name, call: Done() if name == "fast" or free.wait(30) else Failed("nobody let it go"),
+        Retry(),
+    )
+    place.publish(road, "t", 5)
+    with road.handlers, closing(deliver(road)) as settled:
+        first = [next(settled).delivery.handler for _ in range(5)]
+        free.set()
+        rest = list(settled)
+
+    assert first == ["fast"] * 5
+    assert [each.delivery.handler for each in rest] == ["slow"] * 5
+    assert states(rest) == ["done"] * 5
+
+
+def test_a_handler_has_as_many_calls_at_a_time_as_it_may(place: Place) -> None:
+    """`concurrency` is used, and never exceeded; and no more handlers are called than there are workers."""
+    together = threading.Barrier(3)
+    under_way: list[str] = []
+    most: dict[str, int] = {}
+
+    def answer(name: str, call: Call) -> Outcome:
+        under_way.append(name)
+        most[name] = max(most.get(name, 0), under_way.count(name))
+        most["all"] = max(most.get("all", 0), len(under_way))
+        if name == "wide":
+            together.wait(30)  # only three together get on
+        under_way.remove(name)
+        return Done()
+
+    road = place.road({"wide": 3, "narrow": 1}, {"t": ["wide", "narrow"]}, answer, Retry())
+    place.publish(road, "t", 6)
+
+    assert states(run(road, workers=4)) == ["done"] * 12
+    assert (most["wide"], most["narrow"]) == (3, 1)
+    assert most["all"] <= 4
+
+
+def test_routes_and_handlers_take_turns(place: Place) -> None:
+    """With a single worker a long queue of one route does not hold up another, nor one handler the next."""
+    told: list[str] = []
+    road = place.road(
+        {"h": 1, "g": 1}, {"many": ["h"], "few": ["h", "g"]}, lambda n, c: told.append(n + c.route) or Done(), Retry()
+    )
+    place.publish(road, "many", 20)
+    place.now += 1
+    place.publish(road, "few", 2)
+    run(road, workers=1)
+
+    assert set(told[:3]) == {"hmany", "gfew", "hfew"}
+    assert max(number for number, name in enumerate(told) if name.endswith("few")) < 8
+
+
+def test_effects_are_followed_to_the_end(place: Place) -> None:
+    """What handlers emit is delivered in the same run, and told with the delivery that emitted it."""
+    road = place.road(
+        {"h": 1, "g": 1}, {"a": ["h"], "b": ["g"]}, lambda n, c: Done((Emitted("b", {}),) if n == "h" else ()), Retry()
+    )
+    place.publish(road, "a", 3)
+    settled = run(road)
+
+    assert sorted(each.delivery.handler for each in settled) == ["g"] * 3 + ["h"] * 3
+    emitted = {name for each in settled for name in each.emitted}
+    assert emitted == {each.event.id for each in settled if each.delivery.handler == "g"}
+
+
+# --- chunks of calls to a warm worker --------------------------------------------------------------------------------
+
+WORK = """
+import os, pathlib, time
+def work(event, context):
+    n = event['detail']['n']
+    with open('called', 'a') as file:
+        file.write(f'{n}\\n')
+    if n == 150 and not os.path.exists('poisoned'):
+        open('poisoned', 'w').close()
+        %s
+    print('this is', n)
+"""
+
+
+@pytest.fixture
+def many(tmp_path: Path, evtool: Evtool) -> Path:
+    """A project with 300 events that a Python handler takes."""
+    (tmp_path / "work.py").write_text(WORK % "pass")
+    (tmp_path / "routes.yaml").write_text(
+        "version: 1\nhandlers: {h: {python: 'work.py:work', timeout: 500ms}}\n"
+        "routes: {r: {pattern: {detail-type: [t]}, to: [h], retry: {first_delay: 1h}}}\n"
+    )
+    (tmp_path / "many.jsonl").write_text("".join(f'{{"n": {number}}}\n' for number in range(300)))
+    evtool("publish", "many.jsonl", "--type", "t", "--no-deliver", "-q")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("harm", "outcome"),
+    [("os._exit(3)", "crashed"), ("os.kill(0, 9)", "crashed"), ("time.sleep(60)", "timeout"), ("1 / 0", "failed")],
+)
+def test_a_poisonous_event_costs_its_neighbours_nothing(evtool: Evtool, many: Path, harm: str, outcome: str) -> None:
+    """The others of its chunk are called, once, and in their first attempt; only it is tried again later."""
+    (many / "work.py").write_text(WORK % harm)
+    ran = evtool("deliver", "-o", "json")
+    with Store(many / ".evtool/store.db") as store:
+        found = [store.deliveries(each.seq)[0] for each in store.events()]
+        [poison] = [each for each in found if each.state != "done"]
+
+        assert ran.json["summary"] == {"deliveries": 300, "done": 299, "waiting": 0, "ready": 1, "dead": 0}
+        assert [attempt.outcome for attempt in store.attempts(poison.seq)] == [outcome]
+        assert {each.attempts for each in found} == {1}
+    called = (many / "called").read_text().split()
+    assert (len(called), len(set(called))) == (300, 300)
+
+
+def test_what_is_printed_stays_with_its_attempt(evtool: Evtool, many: Path) -> None:
+    """However many calls the worker has at once, each has its own output."""
+    evtool("deliver", "-q")
+    with Store(many / ".evtool/store.db") as store:
+        for each in store.events():
+            [attempt] = store.attempts(store.deliveries(each.seq)[0].seq)
+            assert attempt.output == f"this is {json.loads(each.raw)['detail']['n']}\n"
+
+
+def test_many_that_wait_cost_one_another_nothing(evtool: Evtool, many: Path) -> None:
+    """When the handler is not there, no attempt is used; when it is back, all are delivered in their first."""
+    (many / "work.py").rename(many / "away.py")
+    assert evtool("deliver", "-o", "json").json["summary"]["waiting"] == 300
+    (many / "away.py").rename(many / "work.py")
+    ran = evtool("deliver", "-o", "json")
+
+    assert ran.json["summary"]["done"] == 300
+    assert {each["attempts"] for each in ran.json["deliveries"]} == {1}
+
+
+def test_what_comes_too_late_is_not_begun(tmp_path: Path) -> None:
+    """A call whose lease might end before it does is given back by the worker, and not made."""
+    (tmp_path / "work.py").write_text(WORK % "pass")
+    kind = KINDS["python"]
+    handler = kind.open("h", kind.options.model_validate({"python": "work.py:work"}), tmp_path)
+    calls = [Call(b'{"detail": {"n": %d}}' % number, "1", "t", "r", 1) for number in range(3)]
+    with closing(handler):
+        several = handler.several  # type: ignore[attr-defined]
+        assert [answer.outcome for answer in several(calls, 0.0)] == [None] * 3
+        assert not (tmp_path / "called").exists()
+        assert [answer.outcome for answer in several(calls, 1e9)] == [Done((), f"this is {n}\n") for n in range(3)]
+
+
+def test_processes_share_the_work(evtool: Evtool, many: Path) -> None:
+    """Several processes at once: every handler is called once for every event, and nobody sees an error."""
+    with ThreadPoolExecutor(3) as pool:
+        ran = list(pool.map(lambda _: evtool("deliver", "-o", "json"), range(3)))
+
+    assert {(each.code, each.err) for each in ran} == {(0, "")}
+    assert sum(each.json["summary"]["done"] for each in ran) == 300
+    assert sorted((many / "called").read_text().split(), key=int) == [str(number) for number in range(300)]
+
+
+# --- going on for ever -----------------------------------------------------------------------------------------------
+
+
+def test_what_becomes_due_is_attempted_while_it_is_watched(place: Place) -> None:
+    """Failures come again when their time has come, what waits is looked for when due, and rests are short."""
+    outcomes = {"1": [Failed("no"), Failed("no"), Done()], "2": [Unavailable("away"), Unavailable("away"), Done()]}
+    rests: list[float] = []
+
+    def idle(seconds: float) -> bool:
+        rests.append(seconds)
+        place.now += max(round(seconds * 1000), 1)
+        return len(rests) < 1000 and bool(outcomes["1"] or outcomes["2"])
+
+    road = place.road({"h": 1}, {"t": ["h"]}, lambda n, c: outcomes[c.event_id].pop(0), Retry())
+    place.publish(road, "t", 2)
+    settled = run(road, idle=idle)
+
+    last = {each.event.id: each.delivery for each in settled}
+    assert {name: (each.state, each.attempts) for name, each in last.items()} == {"1": ("done", 3), "2": ("done", 1)}
+    assert max(rests) <= PAUSE
+
+
+def test_what_others_store_is_found(place: Place, tmp_path: Path) -> None:
+    """An event of another process is delivered without being told of it."""
+    road = place.road({"h": 1}, {"t": ["h"]}, lambda n, c: Done(), Retry())
+    other = Place(tmp_path / "store.db")
+    rests = 0
+
+    def idle(seconds: float) -> bool:
+        nonlocal rests
+        rests += 1
+        if rests == 1:
+            other.publish(road, "t")
+        return rests < 2
+
+    assert states(run(road, idle=idle)) == ["done"]
+
+
+@pytest.mark.parametrize("jump", [-3 * 86_400_000, 3 * 86_400_000])
+def test_a_clock_that_jumps_loses_nothing(place: Place, jump: int) -> None:
+    """Set back or forward while a handler runs, the delivery is done once, and the next ones come."""
+
+    def answer(name: str, call: Call) -> Outcome:
+        place.now += jump if call.event_id == "1" else 0
+        return Done()
+
+    road = place.road({"h": 1}, {"t": ["h"]}, answer, Retry())
+    place.publish(road, "t", 2)
+    first = run(road)
+    place.now = max(place.now, 1_000_000)
+
+    assert states(first + run(road._replace(handlers=Handlers(road.routes)))) == ["done", "done"]
+
+
+# --- the end ---------------------------------------------------------------------------------------------------------
+
+
+def test_ctrl_c_lets_calls_end_and_gives_the_rest_back(place: Place) -> None:
+    """What is under way is done and told; what was not begun is ready, and no attempt was made."""
+    begun, free = threading.Event(), threading.Event()
+
+    def answer(name: str, call: Call) -> Outcome:
+        begun.set()
+        return Done() if free.wait(30) else Failed("nobody let it go")
+
+    road = place.road({"h": 1, "g": 1}, {"t": ["h"], "u": ["g"]}, answer, Retry())
+    place.publish(road, "t", 3)
+
+    def interrupt() -> None:
+        begun.wait(30)
+        signal.raise_signal(signal.SIGINT)
+        free.set()
+
+    settled: list[Settled] = []
+    with road.handlers, closing(deliver(road)) as run:
+        threading.Thread(target=interrupt).start()
+        with pytest.raises(KeyboardInterrupt):
+            settled.extend(run)
+
+    there = [place.store.deliveries(seq)[0] for seq in (1, 2, 3)]
+    assert [each.state for each in there] == ["done", "ready", "ready"]
+    assert [each.attempts for each in there] == [1, 0, 0]
+
+
+def test_who_takes_no_more_leaves_nothing_leased(place: Place) -> None:
+    """A reader that went away: what came back is written down, what is under way is done or given back."""
+    road = place.road({"h": 1, "g": 1}, {"t": ["h", "g"]}, lambda n, c: Done(), Retry())
+    place.publish(road, "t", 10)
+    with road.handlers, closing(deliver(road)) as settled:
+        next(settled)
+
+    found = [each for seq in range(1, 11) for each in place.store.deliveries(seq)]
+    assert {each.state for each in found} == {"done", "ready"}
+    assert all(each.attempts == len(place.store.attempts(each.seq)) for each in found)
+
+
+HANG = """
+def work(event, context):
+    with open('begun', 'w') as fifo:
+        fifo.write(str(__import__('os').getpid()))
+    with open('free') as fifo:
+        fifo.read()
+"""
+
+
+@pytest.fixture
+def hanging(many: Path) -> Path:
+    """The 300 events, for a handler that says when it begins, and is done when it is let go."""
+    (many / "work.py").write_text(HANG)
+    (many / "routes.yaml").write_text((many / "routes.yaml").read_text().replace("500ms", "60s"))
+    os.mkfifo(many / "begun")
+    os.mkfifo(many / "free")
+    return many
+
+
+def ended(folder: Path, *signals: signal.Signals, free: bool) -> tuple[int, int, str]:
+    """The exit code of a watching evtool that got signals while its handler ran, the handler's process, and stdout."""
+    command = [sys.executable, "-m", "evtool", "deliver", "--watch", "-o", "jsonl"]
+    with subprocess.Popen(command, cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) as process:
+        pid = int((folder / "begun").read_text())
+        for number in signals:
+            process.send_signal(number)
+            os.sched_yield()
+        if free:
+            (folder / "free").write_text("")
+        out, _ = process.communicate(timeout=30)
+    return process.returncode, pid, out
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_it_in_order(hanging: Path, number: signal.Signals, code: int) -> None:
+    """The call that is under way comes to its end and is told, with the sums; the others were never begun."""
+    returned, pid, out = ended(hanging, number, free=True)
+    [settled, summary] = map(json.loads, out.splitlines())
+
+    assert (returned, settled["state"], summary["summary"]["done"]) == (code, "done", 1)
+    with Store(hanging / ".evtool/store.db") as store:
+        found = [store.deliveries(each.seq)[0] for each in store.events()]
+        assert [(each.state, each.attempts) for each in found] == [("done", 1)] + [("ready", 0)] * 299
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_a_second_signal_ends_it_at_once(hanging: Path) -> None:
+    """The call counts as interrupted and for no limit, the delivery is ready, and no process is left."""
+    returned, pid, _ = ended(hanging, signal.SIGTERM, signal.SIGINT, free=False)
+
+    assert returned in (130, 143)
+    with Store(hanging / ".evtool/store.db") as store:
+        [delivery] = store.deliveries(1)
+        assert (delivery.state, delivery.attempts, delivery.forgiven) == ("ready", 1, 1)
+        assert [attempt.outcome for attempt in store.attempts(delivery.seq)] == ["interrupted"]
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)

@@ -1,0 +1,131 @@
+"""The queue: who gets a delivery, for how long, and whose word counts in the end."""
+
+from pathlib import Path
+
+import pytest
+
+from evtool.event import Event, envelope, identify
+from evtool.letters import Wanted, redrive
+from evtool.queue import Ending, claim, hurry, lanes, release, settle
+from evtool.store import Store
+from evtool.stored import Planned
+from tests.leases import claimed, ended
+
+
+def event(number: int, detail: bytes = b"{}") -> Event:
+    """An event with a number for an id."""
+    return identify(envelope(detail, type="t", source="s", id=str(number), time="2026-11-23T10:00:00Z"))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store with one delivery."""
+    store = Store(tmp_path / "store.db")
+    store.keep(event(1), [Planned("r", "h")], now=0)
+    return store
+
+
+def test_a_claim_counts_the_attempt_and_hides_the_delivery(store: Store) -> None:
+    """While a lease lasts nobody else gets the delivery; when it has ended, somebody does, and it counts again."""
+    [first] = claimed(store, now=0, lease=1000)
+
+    assert first.attempts == 1
+    assert claimed(store, now=999, owner="other") == []
+    assert [each.attempts for each in claimed(store, now=1000, owner="other")] == [2]
+    assert [(a.number, a.outcome) for a in store.attempts(first.seq)] == [(1, None), (2, None)]
+
+
+def test_a_worker_that_comes_too_late_changes_nothing(store: Store) -> None:
+    """Every outcome is fenced by owner and attempt."""
+    [late] = claimed(store, now=0, owner="late")
+    [current] = claimed(store, now=5000, owner="current")
+
+    for state, due in (("done", None), ("ready", 1), ("dead", None), ("waiting", 1)):
+        assert not ended(store, late, state, due=due)
+    assert store.delivery(current.seq).owner == "current"
+    assert [attempt.outcome for attempt in store.attempts(current.seq)] == [None, None]
+    assert ended(store, current, "done")
+    assert not ended(store, current, "done")
+
+
+def test_of_many_that_are_settled_together_only_the_own_are_changed(store: Store) -> None:
+    """A lease that was lost does not hold up the others of the same commit."""
+    store.keep(event(2), [Planned("r", "h")], now=0)
+    both = claimed(store, now=0, most=2)
+    [lost] = claimed(store, now=5000, owner="other")
+
+    assert settle(store, [Ending(each, "waiting", 9, "away") for each in both]) == {both[1].seq}
+    assert store.delivery(lost.seq).owner == "other"
+    assert store.delivery(both[1].seq).state == "waiting"
+
+
+def test_a_lease_beyond_all_leases_is_ended(store: Store) -> None:
+    """When the clock was set back, a delivery is not held for years by a lease of the future."""
+    claimed(store, now=9_000_000, lease=1000)
+    release(store, now=5000, longest=60_000)
+
+    assert [each.attempts for each in claimed(store, now=5000, owner="other")] == [2]
+
+
+def test_what_waits_is_looked_for_once_in_a_run(store: Store) -> None:
+    """A delivery that came to wait after the run had begun is left for the next run, however soon it is due."""
+    ended(store, *claimed(store, now=5), "waiting", due=6)
+
+    assert claimed(store, now=10, begun=5) == []
+    assert list(lanes(store, begun=5)) == []
+    assert len(claimed(store, now=10, begun=6)) == 1
+
+
+def test_waiting_takes_the_attempt_back(store: Store) -> None:
+    """A handler that is not available leaves no attempt behind, and `hurry` makes the delivery due."""
+    ended(store, *claimed(store, now=0), "waiting", due=99_000, error="away")
+
+    [waiting] = store.deliveries(1)
+    assert (waiting.state, waiting.attempts, waiting.error) == ("waiting", 0, "away")
+    assert store.attempts(waiting.seq) == []
+    assert claimed(store, now=10, begun=99_999) == []
+    hurry(store, now=10)
+    assert [each.attempts for each in claimed(store, now=10)] == [1]
+
+
+def test_a_redriven_letter_begins_anew_but_keeps_its_history(store: Store) -> None:
+    """Limits count from the redrive; redriving twice is redriving once."""
+    [letter] = claimed(store, now=0)
+    ended(store, letter, "dead", condition="MaximumRetryAttempts")
+
+    assert [each.seq for each in redrive(store, Wanted(), now=50)] == [letter.seq]
+    assert list(redrive(store, Wanted(), now=60)) == []
+    [again] = claimed(store, now=50)
+    assert (again.attempts, again.forgiven, again.created) == (2, 1, 50)
+    assert len(store.attempts(letter.seq)) == 2
+
+
+def test_what_is_claimed_for_the_last_time_is_claimed_alone(store: Store) -> None:
+    """A neighbour that takes evtool down cannot cost a delivery its last attempt: it is in no chunk."""
+    for number in range(2, 6):
+        store.keep(event(number), [Planned("r", "h")], now=number)
+    first = claimed(store, now=9, most=2)  # the attempts of these two never end
+    later = [claimed(store, now=2000 + turn, owner=str(turn), most=9, last=2) for turn in range(4)]
+
+    assert len(first) == 2
+    assert [[each.attempts for each in chunk] for chunk in later] == [[1, 1, 1], [2], [2], []]
+
+
+def test_a_chunk_is_no_longer_than_memory_is_wide(store: Store) -> None:
+    """Long events are claimed few at a time, and a single one however long it is."""
+    for number in range(2, 6):
+        store.keep(event(number, b'{"a": "%b"}' % (b"x" * 600_000)), [Planned("r", "h")], now=0)
+
+    assert [len(claimed(store, now=1, most=9)) for _ in range(4)] == [2, 1, 1, 1]
+
+
+def test_every_lane_says_when_it_is_due(store: Store) -> None:
+    """A handler by a route is found by what it has first, whatever stands behind it and beside it."""
+    store.keep(event(2), [Planned("r", "h"), Planned("q", "h"), Planned("r", "g")], now=7)
+    ended(store, *claimed(store, now=9, root=2), "done")
+
+    assert [tuple(lane) for lane in lanes(store, begun=99)] == [("h", "q", 7), ("h", "r", 0)]
+    [lane] = [lane for lane in lanes(store, begun=99) if lane.route == "q"]
+    with store.transaction():
+        [taken] = claim(store, lane, now=9, begun=9, owner="me", lease=9, most=9, last=9)
+    assert (taken.delivery.route, taken.event.id) == ("q", "2")
