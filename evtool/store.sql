@@ -24,7 +24,7 @@ CREATE INDEX event_by_root ON event (root) WHERE root IS NOT NULL;
 CREATE INDEX event_by_cause ON event (cause) WHERE cause IS NOT NULL;
 
 CREATE TABLE delivery (
-    seq         INTEGER PRIMARY KEY,
+    seq         INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given again: a late worker may hold a purged one
     event       INTEGER NOT NULL REFERENCES event (seq),
     route       TEXT    NOT NULL,
     handler     TEXT    NOT NULL,

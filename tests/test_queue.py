@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from evtool.event import Event, envelope, identify
-from evtool.letters import Wanted, redrive
+from evtool.letters import Wanted, purge, redrive
 from evtool.queue import Ending, claim, hurry, lanes, release, settle
 from evtool.store import Store
 from evtool.stored import Planned
@@ -46,6 +46,20 @@ def test_a_worker_that_comes_too_late_changes_nothing(store: Store) -> None:
     assert [attempt.outcome for attempt in store.attempts(current.seq)] == [None, None]
     assert ended(store, current, "done")
     assert not ended(store, current, "done")
+
+
+def test_a_number_is_not_given_again(store: Store) -> None:
+    """A worker that holds a delivery which was purged meanwhile cannot end another one in its place."""
+    [late] = claimed(store, now=0)
+    [current] = claimed(store, now=5000, owner="other")
+    assert ended(store, current, "dead")
+    assert len(list(purge(store, Wanted()))) == 1
+    store.keep(event(2), [Planned("r", "h")], now=6000)
+    [fresh] = claimed(store, now=6000)
+
+    assert (fresh.owner, fresh.attempts) == (late.owner, late.attempts)
+    assert not ended(store, late, "done")
+    assert store.delivery(fresh.seq).state == "leased"
 
 
 def test_of_many_that_are_settled_together_only_the_own_are_changed(store: Store) -> None:
