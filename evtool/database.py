@@ -1,7 +1,8 @@
 """The store's file: opened safely for its SQLite version and its disk, created whole or not at all."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -133,13 +134,26 @@ def _connected(file: Path, busy: float, *, writing: bool) -> apsw.Connection:
         connection.set_busy_timeout(round(busy * 1000))
         version = _version(connection, file)
         if writing:
-            _prepare(connection, file, version)
+            _patiently(lambda: _prepare(connection, file, version), busy)
         elif version != VERSION:
             raise StoreError(f"{file}: an older evtool made this store; `evtool events` brings it up to date")
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _patiently(step: Callable[[], None], busy: float) -> None:
+    """Takes a step again while others lock the store. SQLite does not wait where waiting could last for ever: when two
+    connections change the journal mode at once (https://sqlite.org/c3ref/busy_handler.html)."""
+    until = time.monotonic() + busy
+    while True:
+        try:
+            return step()
+        except apsw.BusyError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(0.01)
 
 
 def _create_private(file: Path) -> None:
