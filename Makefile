@@ -44,6 +44,7 @@ bench: .venv/developing
 	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/throughput.py
 	$(BIN)/python bench/routing.py
+	$(BIN)/python bench/delivery.py
 	$(BIN)/python bench/engines/compare.py
 
 bench-engines: .venv/developing

@@ -1,0 +1,127 @@
+"""How fast events are stored and delivered to a warm Python worker, beside the least that has to be done, in one run.
+
+Every pair takes turns, so that a busy machine or disk slows both alike. The goals are those of the ratios.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from pathlib import Path
+from random import Random
+
+from evtool import routes, slots
+from evtool.delivery import Road, deliver
+from evtool.event import Event, identify
+from evtool.handler import Call
+from evtool.outcomes import World
+from evtool.project import need
+from evtool.slots import Handlers
+from evtool.store import Store
+from evtool.stored import Planned
+from evtool.validation import Rules
+
+DELIVERIES = 50_000
+WANTED = 10_000  # deliveries a second
+SINGLE = 2_000  # deliveries with a commit each, and events that are stored with one each
+TURN = 200  # events until the other of a pair has its turn
+ROUTES = """
+version: 1
+handlers: {nothing: {python: "work.py:nothing"}}
+routes: {all: {pattern: {source: [{prefix: ""}]}, to: [nothing]}}
+"""
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds that some work takes."""
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def orders(count: int) -> list[Event]:
+    """Copies of the shop's order with ids of their own."""
+    order = json.loads(Path("samples/events/order-created.json").read_text(encoding="utf-8"))
+    return [identify(json.dumps({**order, "id": str(uuid.uuid4())}).encode()) for _ in range(count)]
+
+
+def stored(file: Path, events: Iterable[Event]) -> Path:
+    """A new store with events that wait for their delivery."""
+    with Store(file) as store, store.transaction():
+        for event in events:
+            store.keep(event, [Planned("all", "nothing")], now=1_000)
+    return file
+
+
+def through_evtool(file: Path, folder: Path) -> None:
+    """Delivers with the command, its start included."""
+    command = [str(Path(sys.executable).parent / "evtool"), "deliver", "-o", "jsonl", "--store", str(file)]
+    subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL)
+
+
+def one_by_one(file: Path, folder: Path) -> None:
+    """Delivers with a commit for each."""
+    slots.MOST = 1
+    known = routes.of_project(need(str(folder / "routes.yaml")))
+    world = World(lambda: time.time_ns() // 1_000_000, Random(1), "bench", Rules(None))
+    with (
+        Store(file) as store,
+        Handlers(known) as handlers,
+        closing(deliver(Road(store, known, handlers, world))) as settled,
+    ):
+        assert sum(1 for _ in settled) == SINGLE
+
+
+def without_store(events: list[Event], folder: Path) -> None:
+    """Calls the warm worker, as many calls ahead as evtool has, and nothing else."""
+    known = routes.of_project(need(str(folder / "routes.yaml")))
+    calls = [Call(event.raw, event.id, event.type, "all", 1) for event in events]
+    with closing(known.handlers["nothing"].open()) as handler:  # type: ignore[type-var]
+        for start in range(0, len(calls), 250):
+            for _ in handler.several(calls[start : start + 250], 1e9):  # type: ignore[attr-defined]
+                pass
+
+
+def keeping(folder: Path) -> tuple[float, float, float]:
+    """Seconds for events with a commit each: append and fsync, `Store.keep`, and that with a delivery."""
+    events, took = orders(SINGLE * 2), [0.0, 0.0, 0.0]
+    with Store(folder / "keep.db") as store, (folder / "floor.log").open("ab", buffering=0) as log:
+        for start in range(0, SINGLE, TURN):
+            alone, routed = events[start : start + TURN], events[SINGLE + start : SINGLE + start + TURN]
+            took[0] += timed(lambda: [(log.write(e.raw + b"\n"), os.fsync(log.fileno())) for e in alone])  # noqa: B023
+            took[1] += timed(lambda: [store.keep(e, [], now=1) for e in alone])  # noqa: B023
+            took[2] += timed(lambda: [store.keep(e, [Planned("r", "h")], now=1) for e in routed])  # noqa: B023
+    return took[0], took[1], took[2]
+
+
+def main() -> None:
+    """Prints the table."""
+    folder = Path(tempfile.mkdtemp())
+    (folder / "work.py").write_text("def nothing(event, context):\n    pass\n", encoding="utf-8")
+    (folder / "routes.yaml").write_text(ROUTES, encoding="utf-8")
+    append, kept, routed = keeping(folder)
+    events = orders(DELIVERIES)
+    many, few = stored(folder / "many.db", events), stored(folder / "few.db", events[:SINGLE])
+    bare = timed(lambda: without_store(events, folder))
+    took = timed(lambda: through_evtool(many, folder))
+    single = timed(lambda: one_by_one(few, folder)) * DELIVERIES / SINGLE
+    rows = (  # what, seconds, than what, seconds, and how many times as fast it should be
+        (f"keep {SINGLE:,} events, a commit each", kept, "append and fsync for each", append, 0.7),
+        (f"keep {SINGLE:,} with a delivery each", routed, "append and fsync for each", append, None),
+        (f"deliver {DELIVERIES:,} events", took, "the worker alone, without a store", bare, None),
+        (f"deliver {DELIVERIES:,} events", took, f"a commit for each, from {SINGLE:,}", single, 10.0),
+    )
+    print(f"{'':<52}{'seconds':>9}{'as fast':>9}{'goal':>9}")
+    for what, seconds, than, least, goal in rows:
+        wanted = f">= {goal:g}" if goal else ""
+        print(f"{what:<52}{seconds:>9.2f}{least / seconds:>8.2f}x{wanted:>9}\n{f'  as {than}':<52}{least:>9.2f}")
+    print(f"{DELIVERIES / took:,.0f} deliveries a second; the goal is {WANTED:,}")
+
+
+if __name__ == "__main__":
+    main()
