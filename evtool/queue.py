@@ -21,6 +21,7 @@ OF_CHAIN = (
     " AND event IN (SELECT seq FROM event WHERE seq = :root OR root = :root) AND (:replay IS NULL OR replay = :replay)"
 )
 IN_LANE = " AND handler = :handler AND route = :route"
+IN_LANE_OF_CHAIN = IN_LANE.replace("handler =", "+handler =").replace("route =", "+route =") + OF_CHAIN  # by its events
 THESE = "IN (SELECT value FROM json_each(:seqs))"
 
 
@@ -92,7 +93,7 @@ def lanes(store: Store, chain: Chain | None = None, *, begun: int) -> Iterator[L
 
 def first_due(store: Store, lane: Lane, chain: Chain | None = None, *, begun: int) -> int | None:
     """When the first delivery of a lane is due."""
-    query = f"SELECT due FROM delivery WHERE {DUE}{IN_LANE}{OF_CHAIN if chain else ''} ORDER BY due LIMIT 1"
+    query = f"SELECT due FROM delivery WHERE {DUE}{IN_LANE_OF_CHAIN if chain else IN_LANE} ORDER BY due LIMIT 1"
     found = store.rows(query, **_values(chain, begun=begun), handler=lane.handler, route=lane.route)
     return found[0][0] if found else None
 
@@ -122,9 +123,10 @@ def claim(
         "most": most,
     }
     values |= _values(chain) | {"handler": lane.handler, "route": lane.route}
+    these = IN_LANE_OF_CHAIN if chain else IN_LANE
     candidates = store.rows(
         "SELECT seq, attempts - forgiven + 1, (SELECT length(raw) FROM event WHERE event.seq = delivery.event)"
-        f" FROM delivery WHERE {DUE}{IN_LANE}{OF_CHAIN if chain else ''} AND due <= :now ORDER BY due, seq LIMIT :most",
+        f" FROM delivery WHERE {DUE}{these} AND due <= :now ORDER BY due, seq LIMIT :most",
         **values,
     )
     values["seqs"] = json.dumps(_together(candidates, last))

@@ -6,7 +6,7 @@ import pytest
 
 from evtool.event import Event, envelope, identify
 from evtool.letters import Wanted, purge, redrive
-from evtool.queue import Ending, claim, hurry, lanes, release, settle
+from evtool.queue import Chain, Ending, claim, hurry, lanes, release, settle
 from evtool.store import Store
 from evtool.stored import Planned
 from tests.leases import claimed, ended
@@ -143,3 +143,29 @@ def test_every_lane_says_when_it_is_due(store: Store) -> None:
     with store.transaction():
         [taken] = claim(store, lane, now=9, begun=9, owner="me", lease=9, most=9, last=9)
     assert (taken.delivery.route, taken.event.id) == ("q", "2")
+
+
+def test_a_chain_is_found_by_its_events_however_long_the_queue_is(store: Store) -> None:
+    """What one event led to is not looked for among all that is due: publishing stays fast behind a backlog."""
+
+    def steps(chain: Chain) -> int:
+        done = 0
+
+        def count() -> bool:
+            nonlocal done
+            done += 1
+            return False
+
+        store.connection.set_progress_handler(count, 10)
+        with store.transaction():
+            [lane] = lanes(store, chain, begun=9)
+            claim(store, lane, chain, now=9, begun=9, owner="me", lease=9, most=9, last=9)
+        store.connection.set_progress_handler(None)
+        return done
+
+    few = steps(Chain(1))
+    with store.transaction():
+        for number in range(2, 2002):
+            store.keep(event(number), [Planned("r", "h")], now=0)
+
+    assert steps(Chain(2001)) < few * 3
