@@ -11,7 +11,8 @@ from evtool.stored import Delivery, Stored
 
 def delivery_record(store: Store, delivery: Delivery) -> dict[str, Any]:
     """A delivery as it stands."""
-    return settled_record(delivery, [event.id for event in store.emitted_by(delivery.seq)])
+    emitted = store.emitted_by(delivery.seq) if delivery.state == "done" else []
+    return settled_record(delivery, [event.id for event in emitted])
 
 
 def settled_record(delivery: Delivery, emitted: Iterable[str]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import select
 import signal
 import stat
 import subprocess
@@ -415,3 +416,38 @@ def test_a_closed_pipe_has_its_own_exit_code(shop: Path, command: str) -> None:
     subprocess.run(f"exec 3>&1; {script}", shell=True, cwd=shop, env=environment, capture_output=True)
 
     assert (shop / "code").read_text().strip() in ("0", "141")
+
+
+def test_events_of_a_file_are_stored_together_but_told_one_by_one(evtool: Evtool, tmp_path: Path) -> None:
+    """What is wrong with one costs the others nothing; each says what became of it, in the order of the file."""
+    project(tmp_path, "", ONE)
+    lines = [json.dumps({"id": str(n // 2), "source": "s", "detail-type": "x", "detail": {}}) for n in range(250)]
+    lines[100], lines[200] = "{", json.dumps({"id": "0", "source": "s", "detail-type": "x", "detail": {"other": 1}})
+    (tmp_path / "many.jsonl").write_text("\n".join(lines))
+    ran = evtool("publish", "many.jsonl", "--no-deliver", "-o", "jsonl")
+
+    told = [json.loads(line) for line in ran.out.splitlines()]
+    assert [record["id"] for record in told[:-1]] == [str(n // 2) for n in range(250) if n not in (100, 200)]
+    assert [record["status"] for record in told[:4]] == ["stored", "duplicate", "stored", "duplicate"]
+    assert (ran.code, told[-1]["summary"]["ready"]) == (1, 125)
+    assert [finding["code"] for finding in told[-1]["findings"]] == ["EV002", "EV010"]
+
+
+def test_an_event_of_a_stream_is_stored_before_the_stream_goes_on(tmp_path: Path) -> None:
+    """Whoever pipes events in one by one is told the id of each, and can rely on it, while the pipe is open."""
+    project(tmp_path, "", ONE)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "evtool", "publish", "-", "--no-deliver", "-o", "jsonl"]
+    line = json.dumps({"id": "first", "source": "s", "detail-type": "x", "detail": {}})
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    ) as running:
+        assert running.stdin is not None
+        assert running.stdout is not None
+        running.stdin.write(f"{line}\n")
+        running.stdin.flush()
+        assert select.select([running.stdout], [], [], 30)[0], "nothing is told while the stream is open"
+        assert json.loads(running.stdout.readline())["id"] == "first"
+        with Store(tmp_path / ".evtool/store.db") as store:
+            assert store.find("s", "first") is not None
+        running.communicate(timeout=30)

@@ -1,7 +1,7 @@
 """evtool publish: events go the whole road, and what they fire is shown."""
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from typing import Annotated, Any, NamedTuple
@@ -26,8 +26,12 @@ from evtool.samples import paths_of
 from evtool.screen import Screen, Segment, errors
 from evtool.session import Session, stamp, standard_input
 from evtool.setting import with_changes
+from evtool.stored import Kept
 from evtool.trees import Trees
 from evtool.validation import Verdict, judge
+
+TOGETHER = 100  # events of files that are stored in one commit
+TOGETHER_BYTES = 1 << 20
 
 
 def publish(
@@ -67,10 +71,12 @@ def publish(
     )
     if dry_run:
         routes = all_routes.of_project(project)
-        return _tell(session, verdicts, partial(_plan, routes), candidates_of(routes, project))
+        others = candidates_of(routes, project)
+        return _tell(session, _batches(verdicts, 1), lambda events: [_plan(routes, each) for each in events], others)
     with opened(session, project, rules) as road:
         others = candidates_of(road.routes, project)
-        return _tell(session, verdicts, partial(_publish, road, call=not no_deliver), others)
+        most = TOGETHER if no_deliver and "-" not in events else 1  # nobody knows when a stream goes on
+        return _tell(session, _batches(verdicts, most), partial(_publish, road, call=not no_deliver), others)
 
 
 class Told(NamedTuple):
@@ -81,10 +87,29 @@ class Told(NamedTuple):
     conflict: Finding | None = None
 
 
-def _publish(road: Road, event: Event, *, call: bool) -> Told:
-    """Stores an event and attempts its deliveries, and those of the events that come of it, until nothing is due."""
+def _batches(verdicts: Iterable[Verdict], most: int) -> Iterator[list[Verdict]]:
+    """Verdicts in lists of up to so many, and of no more bytes than fit into memory with ease."""
+    batch: list[Verdict] = []
+    size = 0
+    for verdict in verdicts:
+        batch.append(verdict)
+        size += len(verdict.event.raw) if verdict.event else 0
+        if len(batch) >= most or size >= TOGETHER_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _publish(road: Road, events: Sequence[Event], *, call: bool) -> list[Told]:
+    """Stores events in one commit. With `call` it attempts what is due for them, and what comes of that."""
+    with road.store.transaction():
+        kept = [accept(event, store=road.store, routes=road.routes, now=road.world.now) for event in events]
+    return [_published(road, event, one, call=call) for event, one in zip(events, kept, strict=True)]
+
+
+def _published(road: Road, event: Event, kept: Kept, *, call: bool) -> Told:
     store = road.store
-    kept = accept(event, store=store, routes=road.routes, now=road.world.now)
     if kept.status == "conflict":
         return Told([], conflict=conflict(event, kept))
     if kept.status == "duplicate":
@@ -92,7 +117,7 @@ def _publish(road: Road, event: Event, *, call: bool) -> Told:
     if call:
         with closing(deliver(road, chain=Chain(kept.seq))) as settled:
             deque(settled, maxlen=0)
-    chain = list(store.chain(kept.seq))
+    chain = store.chain(kept.seq) if call else [store.event(kept.seq)]
     records = [published_record(store, each, "stored", store.deliveries(each.seq)) for each in chain]
     return Told(records, [each.raw for each in chain])
 
@@ -119,9 +144,12 @@ def _plan(routes: Routes, event: Event) -> Told:
 
 
 def _tell(
-    session: Session, verdicts: Iterable[Verdict], handle: Callable[[Event], Told], candidates: list[Candidate]
+    session: Session,
+    batches: Iterable[list[Verdict]],
+    handle: Callable[[Sequence[Event]], list[Told]],
+    candidates: list[Candidate],
 ) -> int:
-    """Handles each event that is well, and tells what became of it and what is wrong with the others."""
+    """Handles the events that are well, and tells what became of them and what is wrong with the others."""
     screen = Screen(errors(), color=session.color)
     findings: list[Finding] = []
     sums: Counter[str] = Counter()
@@ -131,8 +159,7 @@ def _tell(
         return Trees(out, quiet=session.quiet, below=partial(_below, others, out) if session.verbose else None)
 
     with session.report(Subject("publish", "events", text)) as report:
-        for verdict in verdicts:
-            told = handle(verdict.event) if verdict.event and verdict.ok else Told([])
+        for verdict, told in _handled(batches, handle):
             wrong = [*verdict.findings, *([told.conflict] if told.conflict else [])]
             findings += wrong
             for finding in wrong:
@@ -146,6 +173,17 @@ def _tell(
     if any(finding.code == "EV001" for finding in findings):
         return EXIT_USAGE
     return EXIT_FINDINGS if sums["failed"] or any(f.severity == "error" for f in findings) else EXIT_OK
+
+
+def _handled(
+    batches: Iterable[list[Verdict]], handle: Callable[[Sequence[Event]], list[Told]]
+) -> Iterator[tuple[Verdict, Told]]:
+    """What became of each event: nothing, if it is not well."""
+    for batch in batches:
+        events = [verdict.event for verdict in batch if verdict.event and verdict.ok]
+        tolds = iter(handle(events) if events else [])
+        for verdict in batch:
+            yield verdict, next(tolds) if verdict.ok else Told([])
 
 
 def _below(others: Others, screen: Screen, record: Mapping[str, Any]) -> None:
