@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 
 import apsw
 
-from evtool.errors import StoreError
+from evtool.errors import DamageError, StoreError
 from evtool.faults import making_errors, store_errors
 from evtool.migrations import APPLICATION_ID, VERSION, upgrade
 
@@ -17,6 +17,7 @@ BUSY = 30.0  # seconds to wait for another process to let go of the store
 CACHE = 64 * 1024  # KiB of pages at most: the index of 1,000,000 random ids has room
 CHECKPOINT = 4000  # pages of WAL until they go into the file: most are written again and again, and go there once
 TABLES = {"event", "delivery", "attempt"}
+JOURNALS = ("-wal", "-journal")  # files beside the store's that hold what was committed, or undo what was not
 NETWORK_DISKS = ("nfs", "nfs4", "cifs", "smb3", "9p", "virtiofs", "lustre", "gpfs", "ceph")
 
 
@@ -68,6 +69,7 @@ class Database:
         self._busy = busy
         with self.errors():
             self.connection = _connected(file.absolute(), busy, writing=writing)
+        self._path, self._place = file.absolute(), _place(file)
 
     def __enter__(self) -> Self:
         return self
@@ -87,7 +89,8 @@ class Database:
     def transaction(self, kind: str = "IMMEDIATE") -> Iterator[None]:
         """All that is written inside is on the disk at the end, or none of it. May be nested.
 
-        A DEFERRED one is for reading: everything is seen as it was at one moment.
+        A DEFERRED one is for reading: everything is seen as it was at one moment. Raises StoreError when the file is
+        not in its place any more: SQLite would go on with it, and nobody would find what is written.
         """
         if self.connection.in_transaction:
             yield
@@ -96,6 +99,11 @@ class Database:
             self.connection.execute(f"BEGIN {kind}")
             try:
                 yield
+                if _place(self._path) != self._place:
+                    told = (
+                        "the store was removed or replaced while it was in use; start again, with the one that is there"
+                    )
+                    raise StoreError(f"{self._path}: {told}")
                 self.connection.execute("COMMIT")
             except BaseException:
                 if self.connection.in_transaction:
@@ -119,6 +127,15 @@ class Database:
                 raise
 
 
+def _place(file: Path) -> tuple[int, int] | None:
+    """What tells a file from another of its name; None when there is none."""
+    try:
+        there = file.stat()
+    except OSError:
+        return None
+    return there.st_dev, there.st_ino
+
+
 def _connected(file: Path, busy: float, *, writing: bool) -> apsw.Connection:
     try:
         if writing:
@@ -135,8 +152,13 @@ def _connected(file: Path, busy: float, *, writing: bool) -> apsw.Connection:
         version = _version(connection, file)
         if writing:
             _patiently(lambda: _prepare(connection, file, version), busy)
+        elif version == 0:
+            raise StoreError(f"{file}: the file is empty: a store was never made in it, or is lost; restore a backup")
         elif version != VERSION:
             raise StoreError(f"{file}: an older evtool made this store; `evtool events` brings it up to date")
+    except apsw.CorruptError as error:
+        connection.close()
+        raise DamageError(f"{file}: the store is damaged and cannot be opened ({error}); restore a backup") from None
     except BaseException:
         connection.close()
         raise
@@ -157,8 +179,17 @@ def _patiently(step: Callable[[], None], busy: float) -> None:
 
 
 def _create_private(file: Path) -> None:
-    """An empty file that only its owner may read: SQLite gives its journal the same mode."""
+    """An empty file that only its owner may read: SQLite gives its journal the same mode.
+
+    Raises StoreError for what is left of another: SQLite would take its journal for that of the new file.
+    """
     file.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+    for left in (file.with_name(f"{file.name}{end}") for end in JOURNALS):
+        if left.exists() and not os.path.lexists(file):  # in this order: another process may be making the store
+            told = (
+                f"it is gone, and {left.name}, which belongs to it, is there; put it back, or remove {left.name}, too"
+            )
+            raise StoreError(f"{file}: {told}")
     with suppress(FileExistsError):
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     if file.is_file() and file.stat().st_size == 0:

@@ -115,7 +115,8 @@ class _Run:
                 self._arrived.append(each)
 
     def _look(self) -> list[Lane]:
-        return list(lanes(self._road.store, self._chain, begun=self._begun))
+        with self._road.store.transaction("DEFERRED"):
+            return list(lanes(self._road.store, self._chain, begun=self._begun))
 
     def _next(self) -> Lane | None:
         """The lane whose turn it is: of a handler that is free, the one that was served the longest time ago."""
@@ -173,7 +174,7 @@ class _Run:
         """The call that a delivery needs, or what there is to say without one."""
         claimed, stored = claim
         if claimed.attempts - claimed.forgiven > self._last(claimed.route):  # those before it took evtool down
-            return Answer(Failed("no attempt came to an end", "crashed", final=True))
+            return Answer(Failed("no attempt came to an end", "crashed"))
         if claimed.handler not in self._road.handlers:
             return Answer(Unavailable(f"there is no handler {claimed.handler} in routes.yaml"))
         route = self._road.routes.routes.get(claimed.route)

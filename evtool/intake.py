@@ -1,8 +1,9 @@
 """The one door of the store: an event that is well comes in once, with a delivery for every handler that takes it."""
 
+import json
 from collections.abc import Callable
 
-from evtool.event import Event, replayed
+from evtool.event import Event, identify, replayed
 from evtool.finding import Finding
 from evtool.places import place
 from evtool.routes import Route, Routes
@@ -25,14 +26,20 @@ def accept(event: Event, *, store: Store, routes: Routes, now: Callable[[], int]
     return store.keep(event, planned, now=now(), cause=cause)
 
 
-def conflict(event: Event, kept: Kept) -> Finding:
-    """What there is to say of an event whose key is taken by other content."""
+def conflict(event: Event, kept: Kept, stored: bytes) -> Finding:
+    """What there is to say of an event whose key is taken by other content, or by the same in other bytes."""
+    same = _meaning(identify(stored)) == _meaning(event)
     message = (
-        f"an event with this source and id is stored with other content: sha256 {kept.stored_sha256[:16]}… is "
-        f"stored, {kept.sha256[:16]}… came"
+        f"{'this event' if same else 'an event with this source and id'} is stored"
+        f" {'in other bytes, with the same meaning' if same else 'with other content'}:"
+        f" sha256 {kept.stored_sha256[:16]}… is stored, {kept.sha256[:16]}… came"
     )
-    hint = "nothing was overwritten; give the event an id of its own"
+    hint = "nothing was overwritten" + ("" if same else "; give the event an id of its own")
     return Finding("EV010", message, suggestion=hint, event_id=event.id, **place(event.origin, "/id"))
+
+
+def _meaning(event: Event) -> str:
+    return json.dumps(event.document, sort_keys=True)
 
 
 def takers(event: Event, routes: Routes, replay: str | None = None) -> list[tuple[Route, str, bool]]:

@@ -604,7 +604,7 @@ class StoreMachine(RuleBasedStateMachine):
         """Settled without a call: the handler is not there, or all attempts ended in crashes."""
         self.take(turn, sent)
         if sent.attempts - sent.forgiven > turn.last(sent):
-            sent.settle("dead", "crashed", condition="NotRetriable")
+            sent.settle("dead", "crashed", condition="MaximumRetryAttempts")
         else:
             assert all(sent.handler not in TO[name] for name in turn.names)
             self.settled(turn, sent, Unavailable("not in routes.yaml"))

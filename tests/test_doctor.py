@@ -188,13 +188,34 @@ def test_a_store_in_use_can_be_checked(evtool: Evtool, file: Path) -> None:
     assert codes(file) == []
 
 
-@pytest.mark.parametrize("make", [lambda f: None, lambda f: f.write_bytes(b""), lambda f: f.mkdir()])
-def test_what_is_no_store_cannot_be_checked(evtool: Evtool, tmp_path: Path, make: Callable[[Path], None]) -> None:
+def test_a_store_that_cannot_be_opened_is_not_sent_to_doctor(evtool: Evtool, file: Path) -> None:
+    """Whoever asks the doctor is not told to ask the doctor."""
+    with file.open("r+b") as opened:
+        opened.truncate(5000)
+    ran = evtool("doctor", "--store", file)
+
+    assert ran.code == 4
+    assert "the store is damaged and cannot be opened" in ran.err
+    assert "evtool doctor" not in ran.err
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda f: None, "there is no store"),
+        (lambda f: f.write_bytes(b""), "the file is empty: a store was never made in it, or is lost"),
+        (lambda f: f.mkdir(), "this is a folder"),
+    ],
+)
+def test_what_is_no_store_cannot_be_checked(
+    evtool: Evtool, tmp_path: Path, make: Callable[[Path], None], said: str
+) -> None:
     """Where no store is, none is made: exit code 2 for no file, 4 for one that is not a store."""
     file = tmp_path / "none.db"
     make(file)
     ran = evtool("doctor", "--store", file)
 
     assert ran.code == (4 if file.exists() else 2), ran.err
+    assert said in ran.err
     assert ran.err.count("\n") == 1
     assert not file.is_file() or file.read_bytes() == b""

@@ -273,3 +273,68 @@ def test_a_conflict_shows_both_hashes_and_overwrites_nothing(evtool: Evtool, pro
     assert told["sha256"][:16] in finding["message"]
     assert finding["message"].count("…") == 2
     assert run(project, "events", "first", "--store", "kept/store.db", "-o", "json").json == told
+
+
+def test_the_same_event_in_other_bytes_is_told_as_such(evtool: Evtool, project: Path) -> None:
+    """Other white space or another order is no reason for another id, with which the event would fire twice."""
+    other = b'{"detail": {}, "source":"s", "detail-type": "t",   "id": "first"}'
+    ran = evtool("publish", "-", "--store", "kept/store.db", "-o", "json", stdin=other)
+
+    [finding] = ran.json["findings"]
+    assert (ran.code, finding["code"], finding["suggestion"]) == (1, "EV010", "nothing was overwritten")
+    assert "this event is stored in other bytes, with the same meaning" in finding["message"]
+
+
+def replaced(file: Path) -> None:
+    """Another store in the place of the one in use."""
+    for name in ("copy.db", "copy.db-wal", "copy.db-shm"):
+        file.with_name(name).unlink(missing_ok=True)
+    Database(file.with_name("copy.db")).close()
+    for end in ("-wal", "-shm"):
+        file.with_name(file.name + end).unlink(missing_ok=True)
+    file.with_name("copy.db").replace(file)
+
+
+@pytest.mark.parametrize("fault", [Path.unlink, lambda file: shutil.rmtree(file.parent), replaced])
+def test_a_store_that_is_taken_away_is_used_no_longer(project: Path, fault: Callable[[Path], None]) -> None:
+    """Nothing is acknowledged that nobody would find: who writes, or waits for what becomes due, is told so."""
+    file = project / "kept/store.db"
+    with Database(file) as used:
+        with used.transaction():
+            pass
+        fault(file)
+        for kind in ("IMMEDIATE", "DEFERRED"):
+            with pytest.raises(StoreError, match="removed or replaced while it was in use"), used.transaction(kind):
+                pass
+
+
+def test_a_watch_ends_when_its_store_is_taken_away(project: Path) -> None:
+    """A watch does not go on for ever with a file that nobody else sees."""
+    watch = subprocess.Popen(
+        [sys.executable, "-m", "evtool", "deliver", "--watch", "--store", "kept/store.db", "-o", "jsonl=told.jsonl"],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        while not (project / "kept/store.db-wal").exists():
+            assert watch.poll() is None
+        shutil.rmtree(project / "kept")
+        assert "removed or replaced while it was in use" in watch.communicate(timeout=30)[1]
+        assert watch.returncode == 4
+    finally:
+        watch.kill()
+
+
+def test_a_journal_without_its_store_is_told(project: Path) -> None:
+    """What was committed last may be in it: no new store is made beside it, which would do away with it."""
+    file = project / "kept/store.db"
+    with Database(file) as used:
+        with used.transaction():
+            used.rows("UPDATE event SET stored_at = stored_at")
+        file.rename(file.with_name("elsewhere.db"))
+        refused(publish(project, b"second"), "it is gone, and store.db-wal, which belongs to it, is there")
+        file.with_name("elsewhere.db").rename(file)
+    assert publish(project, b"second").code == 0
+    assert ids(project) == ["first", "second"]

@@ -111,7 +111,7 @@ def _publish(road: Road, events: Sequence[Event], *, call: bool) -> list[Told]:
 def _published(road: Road, event: Event, kept: Kept, *, call: bool) -> Told:
     store = road.store
     if kept.status == "conflict":
-        return Told([], conflict=conflict(event, kept))
+        return Told([], conflict=conflict(event, kept, store.event(kept.seq).raw))
     if kept.status == "duplicate":
         return Told([published_record(store, store.event(kept.seq), kept.status, [])])
     if call:

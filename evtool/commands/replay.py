@@ -110,7 +110,7 @@ def _run(chosen: Chosen, road: Road, routes: Routes, name: str) -> list[Fire] | 
     """Delivers an event again; one of a file is stored first, unless its key is taken by other content."""
     kept = road.store.keep(chosen.event, [], now=road.world.now())
     if kept.status == "conflict":
-        return conflict(chosen.event, kept)
+        return conflict(chosen.event, kept, road.store.event(kept.seq).raw)
     return replays.run(kept.seq, chosen.event, routes, name, road)
 
 
