@@ -10,6 +10,7 @@ import re
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from evtool.finding import Finding, did_you_mean
@@ -91,15 +92,16 @@ def envelope(
 
 def with_member(raw: bytes, key: str, value: object) -> bytes:
     """The text of a JSON object with one member put first; the rest stays as it is written."""
-    rest = raw.lstrip()[1:].lstrip()
-    member = json.dumps(key) + ": " + json.dumps(value, ensure_ascii=False)
-    return b"{" + member.encode() + (b"" if rest.startswith(b"}") else b", ") + rest
+    return _with_first(raw, _member(key, value))
 
 
 def replayed(raw: bytes, document: Mapping[str, Any], name: str) -> bytes:
-    """The event as a replay delivers it: marked with the replay's name, as EventBridge does with `replay-name`."""
+    """The event as a replay delivers it: marked with the replay's name, as EventBridge does with `replay-name`.
+
+    Of the document only the envelope matters.
+    """
     key = "replayname" if "specversion" in document else "replay-name"  # CloudEvents allows letters and digits only
-    return raw if key in document else with_member(raw, key, name)
+    return raw if key in document else _with_first(raw, _mark(key, name))
 
 
 def events_of(
@@ -149,6 +151,18 @@ def identify(raw: bytes) -> Event:
 
 
 # --- one form each ---------------------------------------------------------------------------------------------------
+
+
+def _member(key: str, value: object) -> bytes:
+    return (json.dumps(key) + ": " + json.dumps(value, ensure_ascii=False)).encode()
+
+
+_mark = lru_cache(maxsize=2)(_member)  # a replay marks all events with the same
+
+
+def _with_first(raw: bytes, member: bytes) -> bytes:
+    rest = raw.lstrip()[1:].lstrip()
+    return b"{" + member + (b"" if rest.startswith(b"}") else b", ") + rest
 
 
 def _enveloped(piece: Piece, document: dict[str, Any], stamp: Stamp) -> Event | Finding:

@@ -23,9 +23,16 @@ class Fire(NamedTuple):
 ACTIONS = {"done": "done", "dead": "failed", "ready": "failed", "leased": "failed", "waiting": "waiting"}
 
 
-def plan(event: Event, routes: Routes, name: str) -> list[Fire]:
-    """Who fires under these routes. Nothing is called, so a handler with `on_replay: skip` is named like any other."""
-    return [Fire(route.name, handler, "would fire") for route, handler, _ in takers(event, routes, name)]
+def plan(marked: bytes, routes: Routes) -> list[Fire]:
+    """Whom an event, marked as the replay would deliver it, fires under these routes.
+
+    Nothing is called, so a handler with `on_replay: skip` is named like any other.
+    """
+    return [
+        Fire(route.name, handler, "would fire")
+        for route in routes.match_checked(marked)
+        for handler in dict.fromkeys(route.to)
+    ]
 
 
 def run(seq: int, event: Event, chosen: Routes, name: str, road: Road) -> list[Fire]:

@@ -11,7 +11,19 @@ from typing import Any
 
 from evtool.database import Database
 from evtool.event import Event
-from evtool.stored import SOURCES, Attempt, Cause, Delivery, Filter, Kept, Planned, Stored, event_key, event_time
+from evtool.stored import (
+    SOURCES,
+    Attempt,
+    Cause,
+    Delivery,
+    Filter,
+    Kept,
+    Planned,
+    Published,
+    Stored,
+    event_key,
+    event_time,
+)
 
 PAGE = 500  # rows read at a time: no cursor stays open while somebody works with them
 
@@ -20,6 +32,10 @@ KEY = "key = ? AND id = ? AND source = ?"
 WITH_ID = (  # of pairs of id and key
     "SELECT event.seq FROM json_each(?) AS wanted JOIN event"
     f" ON event.key BETWEEN wanted.value ->> 1 AND (wanted.value ->> 1) + {SOURCES} AND event.id = wanted.value ->> 0"
+)
+FIRED = (  # of numbers of events
+    "SELECT event, replay, route, handler, state FROM delivery"
+    " WHERE event IN (SELECT value FROM json_each(?)) ORDER BY seq"
 )
 DELIVERY = (  # the columns of Delivery
     "seq, event, route, handler, replay, state, attempts, forgiven, created, due, owner, duration_ms, error, condition"
@@ -97,14 +113,26 @@ class Store(Database):
                 newest,
             )
             after = last[0][0] if last else 0
-        while rows := self.rows(
-            f"SELECT {EVENT} FROM event WHERE {where} AND seq > ? ORDER BY seq LIMIT ?",
-            *values,
-            after,
-            PAGE,
-        ):
-            yield from (Stored(*row) for row in rows)
-            after = rows[-1][0]
+        for page in self._pages(EVENT, wanted, after):
+            yield from (Stored(*row) for row in page)
+
+    def published(self, wanted: Filter) -> Iterator[Published]:
+        """The same events with what each fired when it was published: for those who go through many."""
+        for page in self._pages("seq, raw, coalesce(replay, '')", wanted):
+            replays = {seq: replay for seq, _, replay in page}
+            fired: dict[int, list[tuple[str, str, str]]] = {seq: [] for seq in replays}
+            for event, replay, *fire in self.rows(FIRED, json.dumps([*replays])):
+                if replay == replays[event]:
+                    fired[event].append((fire[0], fire[1], fire[2]))
+            yield from (Published(seq, raw, fired[seq]) for seq, raw, _ in page)
+
+    def _pages(self, columns: str, wanted: Filter, after: int = 0) -> Iterator[list[Any]]:
+        """Columns of the events that a filter lets through; the first is `seq`, of which those beyond `after` count."""
+        where, values = clause(wanted)
+        query = f"SELECT {columns} FROM event WHERE {where} AND seq > ? ORDER BY seq LIMIT ?"
+        while page := self.rows(query, *values, after, PAGE):
+            yield page
+            after = page[-1][0]
 
     def last(self) -> int:
         """The number of the event that was stored last; 0 when there is none."""

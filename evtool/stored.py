@@ -72,6 +72,14 @@ class Stored(NamedTuple):
     replay: str | None
 
 
+class Published(NamedTuple):
+    """An event of the log, and what it fired when it was published: route, handler and state of each delivery."""
+
+    seq: int
+    raw: bytes
+    fired: list[tuple[str, str, str]]
+
+
 class Delivery(NamedTuple):
     """One event on its way to one handler by one route."""
 

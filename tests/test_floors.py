@@ -9,7 +9,19 @@ HOUSE = Path(__file__).parent.parent / "evtool"
 
 # From the ground up. A name that ends in .* is a drawer: its kinds may use what is below, but not one another.
 FLOORS = [
-    ["finding", "garbage", "examples", "harmless", "duration", "size", "literals", "signals", "strays", "worker"],
+    [
+        "finding",
+        "garbage",
+        "examples",
+        "harmless",
+        "duration",
+        "size",
+        "literals",
+        "signals",
+        "strays",
+        "worker",
+        "heads",
+    ],
     ["errors", "drawing", "handler", "retry", "jsonscan", "wording"],
     ["faults", "migrations"],
     ["screen", "database", "processes", "jsontext", "leaves", "yamltext", "operators.operand"],

@@ -180,3 +180,26 @@ def test_a_wrong_filter_is_a_usage_error(
     ran = evtool("replay", *options, cwd=shop)
 
     assert (ran.code, said in ran.err, "Traceback" in ran.err) == (2, True, False)
+
+
+def test_a_plan_matches_events_as_the_replay_would_mark_them(evtool: Evtool, tmp_path: Path) -> None:
+    """The name of the replay stands in both forms of envelope, unless the event has one of its own."""
+    (tmp_path / "routes.yaml").write_text(
+        'version: 1\nhandlers: {h: {command: ["true"]}}\nroutes:\n'
+        '  bridge: {pattern: {replay-name: ["monday"]}, to: [h]}\n'
+        '  cloud: {pattern: {replayname: ["monday"]}, to: [h]}\n'
+    )
+    (tmp_path / "some.jsonl").write_text(
+        '{"id": "1", "source": "s", "detail-type": "t", "time": "2026-11-23T10:00:00Z", "type": 1, "detail": {}}\n'
+        '{"id": "2", "source": "s", "specversion": "1.0", "type": "t", "detail-type": null}\n'
+        '{"id": "3", "source": "s", "detail-type": "t", "replay-name": "tuesday", "detail": {}}\n'
+    )
+    evtool("publish", "--no-deliver", "--no-validate", "some.jsonl")
+    plan = evtool("replay", "--name", "monday", "-o", "json").json
+
+    assert [[fire["route"] for fire in event["fires"]] for event in plan["events"]] == [["bridge"], ["cloud"], []]
+    assert [(event["type"], event["time"]) for event in plan["events"]] == [
+        ("t", "2026-11-23T10:00:00Z"),
+        ("t", None),
+        ("t", None),
+    ]

@@ -104,6 +104,20 @@ def test_a_filter_lets_through_what_it_names(log: Store, wanted: Filter, found: 
     assert [each.seq for each in log.events(wanted)] == found
     assert [each.seq for each in log.events(wanted, newest=1)] == found[-1:]
     assert [each.seq for each in log.events(wanted, newest=len(found))] == found
+    assert [each.seq for each in log.published(wanted)] == found
+
+
+def test_an_event_comes_with_what_it_fired_when_it_was_published(log: Store) -> None:
+    """That is without what a replay fired; for an event that a replay caused, it is what fired in that replay."""
+    log.keep(event(9), [Planned("r", "h"), Planned("a", "h")], now=AT, cause=Cause(1, 1, 1, "again"))
+    log.plan(4, [Planned("r", "h")], now=AT, replay="later")
+
+    assert [each.fired for each in log.published(Filter())] == [
+        [("r", "h", "done"), ("r2", "h", "ready")],
+        [("r", "h", "ready")],
+        [],
+        [("r", "h", "ready"), ("a", "h", "ready")],
+    ]
 
 
 def test_what_an_event_led_to_is_found_from_both_ends(log: Store) -> None:

@@ -1,8 +1,8 @@
 """evtool replay: stored events through the current routes, beside what they fired when they were published."""
 
 import uuid
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import Annotated, Any, NamedTuple
@@ -14,6 +14,7 @@ from evtool.errors import EXIT_FINDINGS, EXIT_OK
 from evtool.event import Event, identify, replayed, rfc3339
 from evtool.finding import Finding
 from evtool.frames import show
+from evtool.heads import head_of
 from evtool.intake import conflict
 from evtool.options import Argument, Limit, OfRoute, OfSource, OfType, Option, Since, Until
 from evtool.project import Project
@@ -35,11 +36,16 @@ STYLES = {"would fire": "green", "done": "green", "failed": "bold red", "waiting
 
 
 class Chosen(NamedTuple):
-    """An event that is replayed. `seq` is its number in the store, None when it is not there."""
+    """An event that is replayed: its bytes and what its envelope says.
 
-    event: Event
-    seq: int | None
-    replay: str = ""  # the name of the replay that caused it, if one did
+    `fired` are route, handler and state of each delivery when it was published, None when it is not in the store.
+    `event` is all of it, for one that comes from a file.
+    """
+
+    raw: bytes
+    head: Mapping[str, Any]
+    fired: Sequence[tuple[str, str, str]] | None
+    event: Event | None = None
 
 
 def replay(
@@ -81,19 +87,23 @@ def replay(
     def chosen(store: Store | None) -> Iterator[Chosen]:
         """The events that all options let through."""
         found = _from_files(session, project, from_, wanted, store) if from_ else _from_store(store, wanted)
-        matching = (each for each in found if asked is None or asked.matches(each.event.raw))
-        taken = (each for each in matching if route is None or replays.plan(each.event, routes, name))
+        matching = (each for each in found if asked is None or asked.matches(each.raw))
+        taken = (each for each in matching if route is None or plan(each))
         for each in islice(taken, limit):
-            others.note({each.event.id: replayed(each.event.raw, each.event.document, name)})
+            if session.verbose:
+                others.note({each.head["id"]: replayed(each.raw, each.head, name)})
             yield each
+
+    def plan(each: Chosen) -> list[Fire]:
+        return replays.plan(replayed(each.raw, each.head, name), routes)
 
     if not deliver:
         with _store(session, project, needed=not from_) as store:
-            return _tell(session, chosen(store), store, lambda each: replays.plan(each.event, routes, name), others)
+            return _tell(session, chosen(store), plan, others)
     with opened(session, project, rules_of(project)) as road:
         if road.store.knows_replay(name):
             session.note(f"the replay {name} was delivered before: what it has done is not done again")
-        return _tell(session, chosen(road.store), road.store, lambda each: _run(each, road, routes, name), others, name)
+        return _tell(session, chosen(road.store), lambda each: _run(each, road, routes, name), others, name)
 
 
 @contextmanager
@@ -108,16 +118,16 @@ def _store(session: Session, project: Project, *, needed: bool) -> Iterator[Stor
 
 def _run(chosen: Chosen, road: Road, routes: Routes, name: str) -> list[Fire] | Finding:
     """Delivers an event again; one of a file is stored first, unless its key is taken by other content."""
-    kept = road.store.keep(chosen.event, [], now=road.world.now())
+    event = chosen.event or identify(chosen.raw)
+    kept = road.store.keep(event, [], now=road.world.now())
     if kept.status == "conflict":
-        return conflict(chosen.event, kept, road.store.event(kept.seq).raw)
-    return replays.run(kept.seq, chosen.event, routes, name, road)
+        return conflict(event, kept, road.store.event(kept.seq).raw)
+    return replays.run(kept.seq, event, routes, name, road)
 
 
 def _tell(
     session: Session,
     chosen: Iterator[Chosen],
-    store: Store | None,
     fire: Callable[[Chosen], list[Fire] | Finding],
     others: Others,
     name: str | None = None,
@@ -134,9 +144,11 @@ def _tell(
                 failed += 1
                 continue
             events += 1
-            failed += sum(one.action == "failed" for one in fires)
-            handlers.update(one.handler for one in fires if one.action != "skipped")
-            report.add(_record(each, fires, store))
+            for one in fires:
+                failed += one.action == "failed"
+                if one.action != "skipped":
+                    handlers[one.handler] += 1
+            report.add(_record(each, fires))
         told = {"replay": name} if name else {}
         summary = {"events": events, "fires": handlers.total()}
         report.end({**told, "handlers": dict(sorted(handlers.items())), "summary": summary})
@@ -147,8 +159,8 @@ def _from_store(store: Store | None, wanted: Filter) -> Iterator[Chosen]:
     """The stored events that are wanted; what the replay itself adds to the log is not among them."""
     assert store is not None
     check_ids(store, wanted.ids)
-    for stored in store.events(wanted._replace(last=store.last())):
-        yield Chosen(identify(stored.raw), stored.seq, stored.replay or "")
+    for published in store.published(wanted._replace(last=store.last())):
+        yield Chosen(published.raw, head_of(published.raw), published.fired)
 
 
 def _from_files(
@@ -162,20 +174,21 @@ def _from_files(
             show(screen, finding)
         event = verdict.event
         if event is not None and wanted.takes(event):
-            stored = store.find(event.source, event.id) if store else None
-            yield Chosen(event, stored.seq, stored.replay or "") if stored else Chosen(event, None)
+            there = store.published(Filter(source=event.source, ids=(event.id,))) if store else ()
+            fired = next((each.fired for each in there), None)
+            yield Chosen(event.raw, event.document, fired, event)
 
 
-def _record(chosen: Chosen, fires: list[Fire], store: Store | None) -> dict[str, Any]:
-    event = chosen.event
-    published = store.deliveries(chosen.seq, replay=chosen.replay) if store and chosen.seq is not None else None
-    fired = [{"route": d.route, "handler": d.handler, "state": d.state} for d in published or []]
+def _record(chosen: Chosen, fires: list[Fire]) -> dict[str, Any]:
+    head, fired = chosen.head, chosen.fired
     return {
-        "id": event.id,
-        "type": event.type,
-        "time": event.time,
-        "fires": [fire._asdict() for fire in fires],
-        "fired": fired if published is not None else None,
+        "id": head["id"],
+        "type": head["type" if "specversion" in head else "detail-type"],
+        "time": head.get("time"),
+        "fires": [{"route": route, "handler": handler, "action": action} for route, handler, action in fires],
+        "fired": None
+        if fired is None
+        else [{"route": route, "handler": handler, "state": state} for route, handler, state in fired],
     }
 
 
@@ -185,17 +198,18 @@ class _Text:
     def __init__(self, screen: Screen, session: Session, others: Others, name: str | None):
         self._screen, self._session, self._others, self._name = screen, session, others, name
         self._then: Counter[str] = Counter()
-        self._now: dict[str, Counter[str]] = {}
+        self._now: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._changed = 0
 
     def add(self, record: Record) -> None:
         assert not isinstance(record, Verdict)
-        then = Counter(fire["handler"] for fire in record["fired"] or [])
-        now = Counter(fire["handler"] for fire in record["fires"])
-        self._then.update(then)
+        then = [fire["handler"] for fire in record["fired"] or ()]
+        now = [fire["handler"] for fire in record["fires"]]
+        for handler in then:
+            self._then[handler] += 1
         for fire in record["fires"]:
-            self._now.setdefault(fire["handler"], Counter())[fire["action"]] += 1
-        self._changed += record["fired"] is not None and then != now
+            self._now[fire["handler"]][fire["action"]] += 1
+        self._changed += record["fired"] is not None and sorted(then) != sorted(now)
         if self._session.verbose:
             self._event(record)
 
@@ -206,7 +220,7 @@ class _Text:
             [
                 (name, "bold"),
                 str(self._then[name]),
-                *((str(self._now.get(name, Counter())[column]), STYLES[column]) for column in columns),
+                *((str(self._now[name][column]), STYLES[column]) for column in columns),
             ]
             for name in handlers
         ]
