@@ -104,7 +104,7 @@ class _Run:
         self._road.handlers.halt()
         self._collect()
         now = self._road.world.now()
-        left = [each for slot in self._road.handlers.busy for each in slot.left()]
+        left = self._road.handlers.left()
         cames = [Came(interrupted(claim, now) if begun else given_back(claim, now)) for claim, begun in left]
         with self._road.store.transaction():
             return [*self._settle(self._arrived), *self._written([claim for claim, _ in left], cames)]
@@ -119,13 +119,26 @@ class _Run:
             return list(lanes(self._road.store, self._chain, begun=self._begun))
 
     def _next(self) -> Lane | None:
-        """The lane whose turn it is: of a handler that is free, the one that was served the longest time ago."""
+        """The lane whose turn it is: of a handler that is free, the one that was served the longest time ago.
+
+        When nobody waits for a worker, a handler that is fast is given its next calls before it is through.
+        """
         handlers, now = self._road.handlers, self._road.world.now()
-        if len(handlers.busy) >= self._workers:
-            return None
-        due = [lane for lane in self._lanes if lane.due <= now and handlers.is_free(lane.handler)]
+        due = [lane for lane in self._lanes if lane.due <= now]
+        free = [lane for lane in due if handlers.is_free(lane.handler)]
+        if len(handlers.busy) >= self._workers or not free:
+            waiting = {lane.handler for lane in due} - {slot.name for slot in handlers.busy}
+            free = [] if waiting else [lane for lane in due if handlers.fast(lane.handler)]
         served = self._served.get
-        return min(due, key=lambda lane: (served(lane.handler, 0), served(lane[:2], 0), lane.due), default=None)
+        return min(free, key=lambda lane: (served(lane.handler, 0), served(lane[:2], 0), lane.due), default=None)
+
+    def _slot(self, handler: str) -> Slot | None:
+        """The slot that is to have calls of a handler that may have some; None if there is no such handler."""
+        handlers = self._road.handlers
+        if handler not in handlers:
+            return None
+        is_free = handlers.is_free(handler) and len(handlers.busy) < self._workers
+        return handlers.slot(handler) if is_free else handlers.fast(handler)
 
     def _claim(self, settled: list[Settled]) -> list[Slot]:
         """Takes what free slots can do. What needs no call is settled at once."""
@@ -133,7 +146,7 @@ class _Run:
         while len(settled) < MOST * 4 and (lane := self._next()):
             self._turn += 1
             self._served[lane.handler] = self._served[lane[:2]] = self._turn
-            slot = self._road.handlers.slot(lane.handler) if lane.handler in self._road.handlers else None
+            slot = self._slot(lane.handler)
             latest, claims = time.monotonic() + BEGIN_WITHIN, self._claimed(lane, slot.size if slot else MOST)
             self._lanes.remove(lane)
             if (due := first_due(self._road.store, lane, self._chain, begun=self._begun)) is not None:

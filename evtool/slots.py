@@ -28,88 +28,106 @@ class Job(NamedTuple):
     latest: float
 
 
+class Over(NamedTuple):
+    """A job that is over: how many calls it had, the seconds they took, and whether the handler was there for none."""
+
+    calls: int
+    seconds: float
+    in_vain: bool
+
+
 class Slot:
     """A handler, and the thread that calls it. Without a thread it is called by whoever gives it a job."""
 
     def __init__(self, entry: HandlerEntry, over: "SimpleQueue[Slot]"):
         self.name = entry.name
-        self.claims: deque[Claim] = deque()  # of the job, those whose answers were not taken
-        self.busy = False
+        self.claims: deque[Claim] = deque()  # of its jobs, those whose answers were not taken
+        self.jobs = 0  # taken, and not known to be over
         self.size = 1  # how many calls it is given at once
         self._handler = entry.open()
+        self._taken: deque[Job] = deque()  # to be begun
+        self._begun = 0  # of its jobs
         self._answers: deque[Answer] = deque()
-        self._begun = 0.0
-        self._job = Job((), (), 0.0)
-        self._in_vain = True  # whether the handler was not available to any call of the job
-        self._over = over
-        self.is_over = True
+        self._over: deque[Over] = deque()
+        self._ring = over
         self._error: BaseException | None = None
-        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._broken = False  # whether a job did not come to its end: none is begun after it
+        self._inbox: SimpleQueue[Job | None] = SimpleQueue()
         self.thread = None if entry.options.inside else Thread(target=self._live, daemon=True)
         if self.thread:
             self.thread.start()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether all jobs that were begun are over."""
+        return len(self._over) >= self._begun
+
     def take(self, job: Job) -> None:
-        """Has a job from now on."""
+        """Has one more job from now on."""
         self.claims.extend(job.claims)
-        self.busy, self._job, self._begun = True, job, 0.0
+        self._taken.append(job)
+        self.jobs += 1
 
     def begin(self) -> None:
-        """Has the calls of its job made."""
-        self.is_over, self._in_vain, self._begun = False, True, time.monotonic()
-        if self.thread:
-            self._jobs.put(self._job)
-        else:
-            self._do(self._job)
+        """Has the calls made of the jobs that were taken."""
+        while self._taken:
+            job = self._taken.popleft()
+            self._begun += 1
+            if self.thread:
+                self._inbox.put(job)
+            else:
+                self._do(job)
 
     def came(self) -> Iterator[tuple[Claim, Answer]]:
         """The answers that have come since the last time. Raises what a handler never should."""
-        is_over = self.is_over  # before the answers are looked at: there are no more of them
+        over = len(self._over)  # before the answers are looked at: of these jobs there are no more of them
         while self._answers:
-            answer = self._answers.popleft()
-            self._in_vain = self._in_vain and isinstance(answer.outcome, Unavailable)
-            yield self.claims.popleft(), answer
+            yield self.claims.popleft(), self._answers.popleft()
         error, self._error = self._error, None
         if error and not isinstance(error, Halted):
             raise error
-        if is_over and not self.claims:
-            self._adapt()
-            self.busy = False
+        for _ in range(over):
+            self._adapt(self._over.popleft())
+            self._begun -= 1
+            self.jobs -= 1
 
     def left(self) -> list[tuple[Claim, bool]]:
         """The claims without an answer, and whether the call was begun: the first one's, since they go in order."""
-        left = [(claim, bool(self._begun) and number == 0) for number, claim in enumerate(self.claims)]
+        begun = len(self.claims) > sum(len(job.claims) for job in self._taken)
+        left = [(claim, begun and number == 0) for number, claim in enumerate(self.claims)]
         self.claims.clear()
-        self.busy = False
+        self._taken.clear()
+        self.jobs = 0
         return left
 
     def close(self) -> None:
-        """Has the handler closed and the thread ended, when the job is over."""
+        """Has the handler closed and the thread ended, when its jobs are over."""
         if self.thread:
-            self._jobs.put(None)
+            self._inbox.put(None)
         else:
             self._handler.close()
 
-    def _adapt(self) -> None:
+    def _adapt(self, job: Over) -> None:
         """The next job is as long as it should be if its calls take as long as those of this one."""
-        took = max(time.monotonic() - self._begun, 1e-6)
-        fitting = int(len(self._job.calls) * (WORTH_IN_VAIN if self._in_vain else WORTH) / took)
+        fitting = int(job.calls * (WORTH_IN_VAIN if job.in_vain else WORTH) / max(job.seconds, 1e-6))
         if hasattr(self._handler, "several"):
-            self.size = max(1, min(fitting, len(self._job.calls) * GROWTH, MOST))
+            self.size = max(1, min(fitting, job.calls * GROWTH, MOST))
 
     def _live(self) -> None:
-        while job := self._jobs.get():
+        while job := self._inbox.get():
             self._do(job)
         self._handler.close()
 
     def _do(self, job: Job) -> None:
+        begun, in_vain = time.monotonic(), True
         try:
-            for answer in _answers(self._handler, job):
+            for answer in _answers(self._handler, job) if not self._broken else ():
+                in_vain = in_vain and isinstance(answer.outcome, Unavailable)
                 self._answers.append(answer)
         except BaseException as error:  # noqa: BLE001  (raised where the answers are taken)
-            self._error = error
-        self.is_over = True
-        self._over.put(self)
+            self._error, self._broken = error, True
+        self._over.append(Over(len(job.calls), time.monotonic() - begun, in_vain))
+        self._ring.put(self)
 
 
 def _answers(handler: Handler, job: Job) -> Iterator[Answer]:
@@ -148,14 +166,14 @@ class Handlers:
     @property
     def busy(self) -> list[Slot]:
         """The slots that have a job."""
-        return [slot for slot in self._slots if slot.busy]
+        return [slot for slot in self._slots if slot.jobs]
 
     def timeout(self, name: str) -> float:
         """The time limit of a handler in seconds."""
         return self._entries[name].options.timeout if name in self._entries else 0.0
 
     def is_free(self, name: str) -> bool:
-        """Whether a handler may have one more job. One that is not there may: its job is to be told so."""
+        """Whether a handler may have one more call. One that is not there may: what it is told needs no call."""
         return name not in self._entries or (
             sum(slot.name == name for slot in self.busy) < self._entries[name].options.concurrency
         )
@@ -163,10 +181,14 @@ class Handlers:
     def slot(self, name: str) -> Slot:
         """A slot without a job, of a handler that is free."""
         for slot in self._slots:
-            if slot.name == name and not slot.busy:
+            if slot.name == name and not slot.jobs:
                 return slot
         self._slots.append(Slot(self._entries[name], self._over))
         return self._slots[-1]
+
+    def fast(self, name: str) -> Slot | None:
+        """A slot of a handler that has one job, and will be through with it before it could be given the next one."""
+        return next((slot for slot in self._slots if slot.name == name and slot.jobs == 1 and slot.size > 1), None)
 
     def wait(self, seconds: float) -> None:
         """Waits until a job is over, or so many seconds."""
@@ -177,9 +199,13 @@ class Handlers:
 
     def halt(self) -> None:
         """Ends all calls that are under way; what resists is left behind."""
-        if not self.busy:
-            return
         until = time.monotonic() + PATIENCE
+        if all(slot.is_over for slot in self._slots):
+            return
         with halting():
-            while time.monotonic() < until and not all(slot.is_over for slot in self.busy):
+            while time.monotonic() < until and not all(slot.is_over for slot in self._slots):
                 self.wait(until - time.monotonic())
+
+    def left(self) -> list[tuple[Claim, bool]]:
+        """What `Slot.left` says of all slots."""
+        return [each for slot in self._slots for each in slot.left()]

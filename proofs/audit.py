@@ -137,7 +137,7 @@ def settled(project: Project, kills: int) -> tuple[Sums, int]:
     """
     sums = audit(project)
     hold(sums.done == sums.deliveries, f"{sums.deliveries - sums.done} of {sums.deliveries} deliveries are stuck")
-    most = kills * MOST * HANDLERS  # what is claimed together is cut short together
+    most = kills * HANDLERS * 2 * MOST  # what is claimed together is cut short together, and what was to come next
     hold(sums.unfinished <= most, f"{sums.unfinished} attempts were cut short by {kills} kills")
     calls = project.calls()
     attempts = Counter[tuple[str, str]]()

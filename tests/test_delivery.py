@@ -17,7 +17,7 @@ import pytest
 
 from evtool.delivery import PAUSE, Road, Settled, deliver
 from evtool.event import envelope, identify
-from evtool.handler import Call, Done, Emitted, Failed, HandlerOptions, Outcome, Unavailable
+from evtool.handler import Answer, Call, Done, Emitted, Failed, HandlerOptions, Outcome, Unavailable
 from evtool.handlers import KINDS
 from evtool.intake import accept
 from evtool.outcomes import World
@@ -39,8 +39,9 @@ class Entry(HandlerEntry):
     answers: Answers
 
     def open(self) -> Any:
-        """The handler."""
-        return Answering(lambda call: self.answers(self.name, call))
+        """The handler; one whose name begins so takes many calls at once."""
+        kind = AnsweringMany if self.name.startswith("many") else Answering
+        return kind(lambda call: self.answers(self.name, call))
 
 
 class Answering:
@@ -54,6 +55,14 @@ class Answering:
 
     def close(self) -> None:
         """Nothing is kept warm."""
+
+
+class AnsweringMany(Answering):
+    """An open handler that is faster for many calls."""
+
+    def several(self, calls: Sequence[Call], latest: float) -> Iterator[Answer]:
+        """An answer for each."""
+        return (Answer(self.answer(call)) for call in calls)
 
 
 class Place:
@@ -160,6 +169,20 @@ def test_routes_and_handlers_take_turns(place: Place) -> None:
 
     assert set(told[:3]) == {"hmany", "gfew", "hfew"}
     assert max(number for number, name in enumerate(told) if name.endswith("few")) < 8
+
+
+def test_many_calls_at_once_leave_room_for_others(place: Place) -> None:
+    """A fast handler with thousands to do has no more than two chunks before a handler that came later has its turn."""
+    told: list[str] = []
+    to = {"t": ["many"], "u": ["g"]}
+    road = place.road({"many": 1, "g": 1}, to, lambda n, c: told.append(n) or Done(), Retry())
+    with place.store.transaction():
+        place.publish(road, "t", 2000)
+        place.now += 1
+        place.publish(road, "u", 3)
+
+    assert states(run(road, workers=1)) == ["done"] * 2003
+    assert [number for number, name in enumerate(told) if name == "g"][-1] < 1000
 
 
 def test_effects_are_followed_to_the_end(place: Place) -> None:
