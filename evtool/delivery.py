@@ -9,12 +9,14 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
+from evtool import diaries
+from evtool.answers import GarbledError, outcome_of, read
 from evtool.errors import StoreError
 from evtool.event import identify, replayed
 from evtool.handler import Answer, Call, Failed, Unavailable
 from evtool.intake import accept
 from evtool.outcomes import Came, World, came_of, given_back, interrupted
-from evtool.queue import Chain, Claim, Lane, claim, first_due, lanes, release, settle
+from evtool.queue import Chain, Claim, Lane, claim, first_due, held, lanes, release, settle
 from evtool.retry import Retry
 from evtool.routes import Routes
 from evtool.signals import noted
@@ -25,6 +27,7 @@ from evtool.transform import transformed
 
 WORKERS = 4  # handlers that are called at a time, if nothing else is said
 GRACE = 5.0  # seconds for calls to end when evtool is to end
+LOOK_AFTER = 1.0  # seconds between two looks for what those who were killed have left
 PAUSE = 0.1  # seconds between two looks for what others have stored, or for what has become due
 BEGIN_WITHIN = 20.0  # seconds after the claim in which a call may begin
 # How much longer than the handler's own time limit a lease lasts: beginning late, ending a process that resists, and
@@ -70,8 +73,11 @@ class _Run:
 
     def rounds(self, ended: Sequence[object], idle: Idle | None) -> Iterator[Settled]:
         """Rounds until nothing is due or under way, or a signal has come."""
-        handlers = self._road.handlers
+        handlers, look = self._road.handlers, 0.0
         while not ended:
+            if self._chain is None and time.monotonic() >= look:
+                yield from self._inherit()
+                look = time.monotonic() + LOOK_AFTER
             yield from self.round()
             soonest = min((lane.due for lane in self._lanes), default=FOREVER) - self._road.world.now()
             if handlers.busy:
@@ -108,6 +114,22 @@ class _Run:
         cames = [Came(interrupted(claim, now) if begun else given_back(claim, now)) for claim, begun in left]
         with self._road.store.transaction():
             return [*self._settle(self._arrived), *self._written([claim for claim, _ in left], cames)]
+
+    def _inherit(self) -> Iterator[Settled]:
+        """Settles what others had been told when they were killed, and frees what they had not begun."""
+        store, now = self._road.store, self._road.world.now()
+        for left in diaries.left(store.file):
+            with store.transaction():
+                told = held(store, left.owner, {seq: told.attempt for seq, told in left.told.items()})
+                answered = []
+                for seq, one in told.items():
+                    with suppress(GarbledError, KeyError, TypeError):  # else its lease ends
+                        answer = Answer(outcome_of(read(left.told[seq].answer)), left.told[seq].seconds)
+                        answered.append((one, answer))
+                settled = self._settle(answered)
+                idle = [*held(store, left.owner, left.idle).values()]
+                self._written(idle, [Came(given_back(one, now)) for one in idle])
+            yield from settled
 
     def _collect(self) -> None:
         for slot in self._road.handlers.busy:
@@ -199,7 +221,7 @@ class _Run:
                 raw = transformed(route.input, identify(raw), route=route.name, received=stored.stored_at)
             except ValueError as reason:
                 return Answer(Failed(f"the input cannot be made: {reason}", final=True))
-        return Call(raw, stored.id, stored.type, claimed.route, claimed.attempts)
+        return Call(raw, stored.id, stored.type, claimed.route, claimed.attempts, claimed.seq)
 
     def _settle(self, answered: Sequence[tuple[Claim, Answer]]) -> list[Settled]:
         """Writes down what came of deliveries, and lets in what they emitted."""

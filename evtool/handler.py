@@ -18,6 +18,7 @@ class Call(NamedTuple):
     event_type: str
     route: str
     attempt: int
+    delivery: int = 0  # its number in the store
 
 
 class Emitted(NamedTuple):
@@ -67,8 +68,8 @@ class Handler(Protocol):
     """A handler that is ready to be called, as often as needed, until it is closed.
 
     It is called in a thread, always the same one. A kind that is faster for many calls has a method, too,
-    `several(calls: Sequence[Call], latest: float) -> Iterator[Answer]`: an answer for each, in order; none is begun
-    after `latest`, a time of `time.monotonic()`.
+    `several(calls: Sequence[Call], latest: float, diary: Diary | None) -> Iterator[Answer]`: an answer for each, in
+    order; none is begun after `latest`, a time of `time.monotonic()`; before one begins, the diary is told.
     """
 
     def __call__(self, call: Call) -> Outcome:

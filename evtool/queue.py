@@ -6,7 +6,7 @@ attempt, so that a worker that came too late changes nothing.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from evtool.store import DELIVERY, EVENT, Store
@@ -139,11 +139,26 @@ def claim(
         f"INSERT INTO attempt (delivery, number, started) SELECT seq, attempts, :now FROM delivery WHERE seq {THESE}",
         **values,
     )
+    return _claims(store, values["seqs"])
+
+
+def held(store: Store, owner: str, attempts: Mapping[int, int]) -> dict[int, Claim]:
+    """The deliveries of these numbers that an owner still has, in these attempts."""
+    claims = {claim.delivery.seq: claim for claim in _claims(store, json.dumps([*attempts]))}
+    return {
+        seq: claim
+        for seq, claim in claims.items()
+        if (claim.delivery.owner, claim.delivery.attempts) == (owner, attempts[seq])
+    }
+
+
+def _claims(store: Store, seqs: int | str | None) -> list[Claim]:
+    """The deliveries of these numbers, in JSON, with their events."""
     delivery = ", ".join(f"delivery.{column.strip()}" for column in DELIVERY.split(","))
     rows = store.rows(
         f"SELECT {delivery}, claimed.* FROM delivery JOIN (SELECT {EVENT} FROM event) AS claimed"
         f" ON claimed.seq = delivery.event WHERE delivery.seq {THESE} ORDER BY delivery.seq",
-        **values,
+        seqs=seqs,
     )
     width = len(Delivery._fields)
     return [Claim(Delivery(*row[:width]), Stored(*row[width:])) for row in rows]

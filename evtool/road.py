@@ -4,8 +4,10 @@ import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from random import SystemRandom
 
+from evtool import diaries
 from evtool import routes as all_routes
 from evtool.delivery import Road
 from evtool.outcomes import World
@@ -31,5 +33,5 @@ def opened(session: Session, project: Project, rules: Rules) -> Iterator[Road]:
     file = session.store_file(project)
     if session.verbose:
         session.note(f"routes: {project.shown}, store: {display(file)}")
-    with Store(file) as store, Handlers(routes) as handlers:
+    with Store(file) as store, Handlers(routes, partial(diaries.kept, store.file, world.owner)) as handlers:
         yield Road(store, routes, handlers, world)

@@ -2,19 +2,21 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import NamedTuple
 
+from evtool.diaries import Diary
+from evtool.errors import StoreError
 from evtool.handler import Answer, Call, Handler, Unavailable
 from evtool.queue import Claim
 from evtool.routes import HandlerEntry, Routes
 from evtool.signals import Halted, halting
 
 MOST = 250  # calls that a slot is given at once: a commit for more would cost hardly less for each
-WORTH = 0.05  # seconds of work that a slot is given at once: so much is done twice after a kill
+WORTH = 0.05  # seconds of work that a slot is given at once
 WORTH_IN_VAIN = 1.0  # seconds of looking for a handler that is not available
 GROWTH = 4  # how many times as many calls a slot is given as the time before, at most
 PATIENCE = 5.0  # seconds for calls that are halted, and for handlers that are closed; what resists is left behind
@@ -26,6 +28,11 @@ class Job(NamedTuple):
     claims: Sequence[Claim]
     calls: Sequence[Call]
     latest: float
+
+    @property
+    def deliveries(self) -> list[tuple[int, int]]:
+        """Their numbers, and which attempts these are."""
+        return [(claim.delivery.seq, claim.delivery.attempts) for claim in self.claims]
 
 
 class Over(NamedTuple):
@@ -39,8 +46,9 @@ class Over(NamedTuple):
 class Slot:
     """A handler, and the thread that calls it. Without a thread it is called by whoever gives it a job."""
 
-    def __init__(self, entry: HandlerEntry, over: "SimpleQueue[Slot]"):
+    def __init__(self, entry: HandlerEntry, over: "SimpleQueue[Slot]", diary: Diary | None):
         self.name = entry.name
+        self.diary = diary
         self.claims: deque[Claim] = deque()  # of its jobs, those whose answers were not taken
         self.jobs = 0  # taken, and not known to be over
         self.size = 1  # how many calls it is given at once
@@ -62,8 +70,15 @@ class Slot:
         """Whether all jobs that were begun are over."""
         return len(self._over) >= self._begun
 
+    @property
+    def is_fast(self) -> bool:
+        """Whether it has one job, and may be through with it before it could be given the next one."""
+        return self.jobs == 1 and self.size > 1 and not (self.diary and self.diary.is_long)
+
     def take(self, job: Job) -> None:
         """Has one more job from now on."""
+        if self.diary:
+            self.diary.given(job.deliveries)
         self.claims.extend(job.claims)
         self._taken.append(job)
         self.jobs += 1
@@ -72,6 +87,8 @@ class Slot:
         """Has the calls made of the jobs that were taken."""
         while self._taken:
             job = self._taken.popleft()
+            if self.diary and not self._begun:
+                self.diary.renew(job.deliveries)
             self._begun += 1
             if self.thread:
                 self._inbox.put(job)
@@ -121,7 +138,7 @@ class Slot:
     def _do(self, job: Job) -> None:
         begun, in_vain = time.monotonic(), True
         try:
-            for answer in _answers(self._handler, job) if not self._broken else ():
+            for answer in _answers(self._handler, job, self.diary) if not self._broken else ():
                 in_vain = in_vain and isinstance(answer.outcome, Unavailable)
                 self._answers.append(answer)
         except BaseException as error:  # noqa: BLE001  (raised where the answers are taken)
@@ -130,34 +147,45 @@ class Slot:
         self._ring.put(self)
 
 
-def _answers(handler: Handler, job: Job) -> Iterator[Answer]:
+def _answers(handler: Handler, job: Job, diary: Diary | None) -> Iterator[Answer]:
     several = getattr(handler, "several", None)
     if several:
-        yield from several(job.calls, job.latest)
+        yield from several(job.calls, job.latest, diary)
         return
     for call in job.calls:
         begun = time.monotonic()
-        yield Answer(handler(call), time.monotonic() - begun) if begun <= job.latest else Answer(None)
+        if begun > job.latest:
+            yield Answer(None)
+            continue
+        if diary:
+            diary.began(call.delivery)
+        yield Answer(handler(call), time.monotonic() - begun)
 
 
 class Handlers:
-    """The handlers of a project: opened when they are first called, for as many calls at a time as each may have."""
+    """The handlers of a project: opened when they are first called, for as many calls at a time as each may have.
 
-    def __init__(self, routes: Routes):
+    `keep` makes the diary of a slot, if there is to be one.
+    """
+
+    def __init__(self, routes: Routes, keep: Callable[[], Diary | None] = lambda: None):
         self._entries = routes.handlers
+        self._keep = keep
         self._slots: list[Slot] = []
         self._over: SimpleQueue[Slot] = SimpleQueue()
 
     def __enter__(self) -> "Handlers":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
         for slot in self._slots:
             slot.close()
         until = time.monotonic() + PATIENCE
         for slot in self._slots:
             if slot.thread:
                 slot.thread.join(max(until - time.monotonic(), 0))
+            if slot.diary:
+                slot.diary.close(settled=not (kind and issubclass(kind, StoreError)))
         self._slots.clear()
 
     def __contains__(self, name: object) -> bool:
@@ -183,12 +211,12 @@ class Handlers:
         for slot in self._slots:
             if slot.name == name and not slot.jobs:
                 return slot
-        self._slots.append(Slot(self._entries[name], self._over))
+        self._slots.append(Slot(self._entries[name], self._over, self._keep()))
         return self._slots[-1]
 
     def fast(self, name: str) -> Slot | None:
         """A slot of a handler that has one job, and will be through with it before it could be given the next one."""
-        return next((slot for slot in self._slots if slot.name == name and slot.jobs == 1 and slot.size > 1), None)
+        return next((slot for slot in self._slots if slot.name == name and slot.is_fast), None)
 
     def wait(self, seconds: float) -> None:
         """Waits until a job is over, or so many seconds."""

@@ -2,7 +2,8 @@
 
 It is run by its path and imports nothing of evtool, so that it starts fast and leaves the handler's imports alone.
 A message is 4 bytes of length, 4 bytes of the call's number, 8 bytes of nanoseconds, all big-endian, and as many bytes.
-Events come in on what is stdin at first, ahead of time, with the latest `time.monotonic_ns()` to begin with them.
+Events come in on what is stdin at first, ahead of time, with the latest `time.monotonic_ns()` to begin with them, and
+8 bytes more: the delivery's number, under which the diary is told that it began, and the answer (see diaries.py).
 Answers go out on a pipe of their own, under the number of their call and with its duration, as JSON:
 `{"emitted": [[type, detail, source], ...]}`, `{"error", "outcome", "code", "traceback", "spent"}`,
 `{"unavailable": why}`, or `{"late": true}` for a call that was not begun. The first answer, number 0, is `{}` or
@@ -36,6 +37,7 @@ SPENT = b'"spent": true}'  # how the answer ends of a worker that is
 GRACE = 0.5  # seconds for a handler to come to its end when evtool is gone
 MESSAGE_LIMIT = 500  # characters of an error's message
 TRACEBACK_LIMIT = 16_384  # characters
+DIARY_LIMIT = 1 << 20  # bytes of an answer that is written into the diary, too
 
 Function = Callable[[object, "Context"], object]
 
@@ -296,6 +298,16 @@ def _write(stream: int, data: bytes) -> None:
             select.select([], [stream], [])
 
 
+def _note(diary: int, line: bytes) -> None:
+    """Write a line into the diary, if there is one. If that fails, empty it: what it does not say did not happen."""
+    try:
+        whole = diary < 0 or os.write(diary, line) == len(line)
+    except OSError:
+        whole = False
+    if not whole:
+        os.ftruncate(diary, 0)
+
+
 def _answer(replies: int, number: int, message: bytes, duration: int = 0) -> None:
     _write(replies, (len(message) << 96 | number << 64 | duration).to_bytes(16, "big") + message)
 
@@ -306,13 +318,16 @@ def _end_group(own: int) -> None:
 
 
 def main() -> None:
-    """Serve events until there are no more. Arguments: the settings as a JSON array, where to answer, and the mark."""
-    settings, replies, mark = Settings(*loads(sys.argv[1])), int(sys.argv[2]), sys.argv[3].encode()
+    """Serve events until there are no more. Arguments: the settings as a JSON array, the mark, where to answer, and the
+    diary, below 0 if there is none."""
+    settings, mark, replies, diary = Settings(*loads(sys.argv[1])), sys.argv[2].encode(), *map(int, sys.argv[3:])
     del sys.argv[1:]
     requests, log = os.fdopen(os.dup(0), "rb"), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.set_inheritable(replies, False)  # noqa: FBT003 - it takes no keywords
+    if diary >= 0:
+        os.set_inheritable(diary, False)  # noqa: FBT003
     gone: list[bool] = []
     _thread.start_new_thread(_die_with_evtool, (requests.fileno(), gone))
     own = os.getpid()
@@ -330,16 +345,23 @@ def main() -> None:
     if why is not None:
         return
     folder, depth = os.open(".", getattr(os, "O_PATH", os.O_RDONLY)), sys.getrecursionlimit()
-    while (head := requests.read(16)) and not gone:
-        length, number, latest = (int.from_bytes(part, "big") for part in (head[:4], head[4:8], head[8:]))
-        raw = requests.read(length)
-        begun = time.monotonic_ns()
-        answer = attempt(function, raw, settings) if begun <= latest else b'{"late": true}'
+    while (head := requests.read(24)) and not gone:
+        fields = (head[:4], head[4:8], head[8:16], head[16:])
+        length, number, latest, delivery = (int.from_bytes(field, "big") for field in fields)
+        raw, begun = requests.read(length), time.monotonic_ns()
+        if begun > latest:
+            _write(log, mark)
+            _answer(replies, number, b'{"late": true}')
+            continue
+        _note(diary, b"\nbegan %d\n" % delivery)
+        answer, took = attempt(function, raw, settings), time.monotonic_ns() - begun
         if os.getpid() != own:
             os._exit(0)
+        if len(answer) <= DIARY_LIMIT:
+            _note(diary, b"\ntold %d %d %b\n" % (delivery, took, answer))
         _mend(nothing, log, folder, depth)
         _write(log, mark)
-        _answer(replies, number, answer, time.monotonic_ns() - begun)
+        _answer(replies, number, answer, took)
         if answer.endswith(SPENT):
             return
 

@@ -11,7 +11,13 @@ from proofs.trial import Figures, Trial, hold
 SERIES = 100  # kills on one store: a new one is killed while it is made, too
 LEASE = 600  # seconds by which the clock goes ahead from wave to wave: all leases of the killed have ended
 KILLED = -9
+SLOW = 0.05  # of the kills, at most, find a handler that is not through within the half second that it is given
 LINE = 300  # bytes, about, of a record
+
+
+def allowed(kills: int) -> int:
+    """How many calls so many kills may cut short: none, but where the machine was busy with something else."""
+    return 2 + round(kills * SLOW)
 
 
 def survived(ended: Ended) -> bool:
@@ -91,7 +97,8 @@ def _again(trial: Trial, project: Project, before: Sums) -> None:
 
 def delivering(trial: Trial) -> Figures:
     """Lets a poisonous event kill evtool, and kills it, one process or several at once, while its handlers are warm."""
-    _poisoned(trial)
+    for kind in ("poison", "venom"):
+        _poisoned(trial, kind)
     project = projects.make(trial.folder / "deliver")
     kills, killed, wave = trial.size(300, 6), 0, 0
     orders, told = trial.size(200, 30), []
@@ -108,7 +115,7 @@ def delivering(trial: Trial) -> Figures:
     last = run(project.folder, "deliver", ahead=(wave + 1) * LEASE)
     hold(survived(last), "killed by somebody else")
     audit(project, [*told, *last.records])
-    sums, twice = settled(project, killed)
+    sums, twice = settled(project, allowed(killed))
     return {
         "kills of deliver": killed,
         "deliveries": sums.deliveries,
@@ -141,10 +148,10 @@ def _wave(trial: Trial, project: Project, *, ahead: int) -> list[Ended]:
 # --- poison ----------------------------------------------------------------------------------------------------------
 
 
-def _poisoned(trial: Trial) -> None:
+def _poisoned(trial: Trial, kind: str) -> None:
     """An event whose handler kills evtool each time becomes a dead letter after its three attempts."""
-    project = projects.make(trial.folder / "poison")
-    file = projects.write(project.folder / "poison.jsonl", project.events(1, trial.random, kind="poison"))
+    project = projects.make(trial.folder / kind)
+    file = projects.write(project.folder / "poison.jsonl", project.events(1, trial.random, kind=kind))
     hold(survived(run(project.folder, "publish", "--no-deliver", file)), "killed by somebody else")
     for attempt in range(1, 4):
         ended = run(project.folder, "deliver", ahead=attempt * LEASE)

@@ -15,6 +15,7 @@ EXPECTED = {
     "order": {("pay-for-order", "pay"), ("pack-order", "pack")},
     "paid": {("pack-paid", "pack")},  # emitted by pay
     "poison": {("poisoned", "poison")},
+    "venom": {("bitten", "venom")},
     "note": set(),
 }
 ROUTES = """
@@ -23,11 +24,13 @@ handlers:
   pay: {python: "handlers.py:pay", timeout: 30s, isolation: ISOLATION}
   pack: {python: "handlers.py:pack", timeout: 30s, isolation: ISOLATION}
   poison: {python: "handlers.py:poison", isolation: none}
+  venom: {python: "handlers.py:venom"}
 routes:
   pay-for-order: {pattern: {detail-type: [order]}, to: [pay]}
   pack-order: {pattern: {detail-type: [order]}, to: [pack]}
   pack-paid: {pattern: {detail-type: [paid]}, to: [pack]}
   poisoned: {pattern: {detail-type: [poison]}, to: [poison], retry: {max_attempts: 3}}
+  bitten: {pattern: {detail-type: [venom]}, to: [venom], retry: {max_attempts: 3}}
 """
 HANDLERS = """
 import os, signal, time
@@ -48,6 +51,11 @@ def pack(event, context):
 
 def poison(event, context):
     told(event, "poison")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def venom(event, context):
+    told(event, "venom")
+    os.kill(os.getppid(), signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGKILL)
 """
 

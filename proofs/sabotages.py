@@ -53,6 +53,12 @@ SABOTAGES = {
             Edit("queue.py", "owner = ? AND attempts = ?", "owner = ? AND attempts + 1 = ?"),
         ),
     ),
+    "what began is not written down": Sabotage(
+        "kills-of-deliver", (Edit("worker.py", '        _note(diary, b"\\nbegan %d\\n" % delivery)\n', ""),)
+    ),
+    "what was told is not written down": Sabotage(
+        "kills-of-deliver", (Edit("worker.py", "if len(answer) <= DIARY_LIMIT:", "if not answer:"),)
+    ),
     "an event without its deliveries": Sabotage(
         "powercuts",
         (

@@ -60,7 +60,7 @@ class Answering:
 class AnsweringMany(Answering):
     """An open handler that is faster for many calls."""
 
-    def several(self, calls: Sequence[Call], latest: float) -> Iterator[Answer]:
+    def several(self, calls: Sequence[Call], latest: float, diary: object) -> Iterator[Answer]:
         """An answer for each."""
         return (Answer(self.answer(call)) for call in calls)
 

@@ -14,7 +14,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from evtool import worker
-from evtool.handler import Answer, Call, Done, Emitted, Failed, Handler, Kind, Outcome, ProcessOptions, Unavailable
+from evtool.answers import GarbledError, outcome_of, read
+from evtool.diaries import Diary
+from evtool.handler import Answer, Call, Failed, Handler, Kind, Outcome, ProcessOptions, Unavailable
 from evtool.processes import GRACE, Process, ending, exit_code, out_of_memory
 from evtool.signals import Halted
 
@@ -44,38 +46,6 @@ class PythonOptions(ProcessOptions):
         return self.isolation == "none"
 
 
-class GarbledError(Exception):
-    """What came out of the pipe of a worker's answers is none: something else has written to it."""
-
-    def __init__(self) -> None:
-        super().__init__("something wrote to the pipe that belongs to evtool, so what came of the call is not known")
-
-
-def _read(answer: bytes) -> dict[str, Any]:
-    """An answer of a worker (see worker.py). Raises GarbledError."""
-    try:
-        told = json.loads(answer)
-    except RecursionError:
-        error = "emitted an event that is nested too deeply: it is no event"
-        return {"error": error, "outcome": "bad-result", "code": None, "traceback": "", "spent": False}
-    except ValueError:
-        raise GarbledError from None
-    if not isinstance(told, dict):
-        raise GarbledError
-    return told
-
-
-def _outcome(told: dict[str, Any], output: str, keep: int) -> Outcome:
-    """What an answer means. Of the output and a traceback so much is kept."""
-    if "unavailable" in told:
-        return Unavailable(told["unavailable"])
-    if "error" in told:
-        log = output + told["traceback"]
-        log = log[max(len(log) - keep, 0) :]
-        return Failed(told["error"], told["outcome"], log, final=told["outcome"] == "bad-result", code=told["code"])
-    return Done(tuple(Emitted(*each) for each in told["emitted"]), output)
-
-
 def _unavailable(settings: worker.Settings, why: str) -> Unavailable:
     return Unavailable(f"{settings.target} cannot be loaded from {settings.folder}: {why}")
 
@@ -87,6 +57,7 @@ class _InWorker:
         self._settings = settings
         self._options = options
         self._process: Process | None = None
+        self._diary: Diary | None = None  # that its workers write, too
         self._received = bytearray()
         self._number = 0  # of the next answer
 
@@ -95,9 +66,9 @@ class _InWorker:
         assert answer.outcome
         return answer.outcome
 
-    def several(self, calls: Sequence[Call], latest: float) -> Iterator[Answer]:
+    def several(self, calls: Sequence[Call], latest: float, diary: Diary | None = None) -> Iterator[Answer]:
         """An answer for each call. The worker has them ahead of time; when it dies, the next one has those after it."""
-        rest = deque(calls)
+        self._diary, rest = diary, deque(calls)
         try:
             while rest:
                 try:
@@ -144,9 +115,16 @@ class _InWorker:
         replies, answers = os.pipe()
         try:
             mark = os.urandom(12).hex()
-            arguments = [sys.executable, "-P", "-u", worker.__file__, json.dumps(self._settings), str(answers), mark]
-            folder = Path(self._settings.folder)
-            process = Process(arguments, folder, self._options, together=True, mark=mark.encode(), pass_fds=[answers])
+            diary = self._diary.stream if self._diary else -1
+            arguments = [json.dumps(self._settings), mark, str(answers), str(diary)]
+            process = Process(
+                [sys.executable, "-P", "-u", worker.__file__, *arguments],
+                Path(self._settings.folder),
+                self._options,
+                together=True,
+                mark=mark.encode(),
+                pass_fds=[answers, *([diary] if self._diary else [])],
+            )
         except BaseException:
             os.close(replies)
             raise
@@ -160,7 +138,7 @@ class _InWorker:
     def _attempts(self, rest: deque[Call], latest: float) -> Iterator[Answer]:
         """Answers for the calls, taken from the rest, until the worker is no more."""
         assert self._process
-        self._process.send(b"".join(self._request(number, call.raw, latest) for number, call in enumerate(rest)))
+        self._process.send(b"".join(self._request(number, call, latest) for number, call in enumerate(rest)))
         while rest and self._process:
             begun = time.monotonic()
             error: Exception | None = None
@@ -175,10 +153,11 @@ class _InWorker:
                 rest.popleft()
                 yield Answer(self._broken(error), time.monotonic() - begun)
 
-    def _request(self, ahead: int, raw: bytes, latest: float) -> bytes:
+    def _request(self, ahead: int, call: Call, latest: float) -> bytes:
         """A call as the worker reads it."""
-        head = len(raw) << 32 | (self._number + ahead) % (1 << 32)
-        return head.to_bytes(8) + round(min(latest, FOREVER) * 1e9).to_bytes(8) + raw
+        head = len(call.raw) << 32 | (self._number + ahead) % (1 << 32)
+        times = round(min(latest, FOREVER) * 1e9) << 64 | call.delivery
+        return head.to_bytes(8) + times.to_bytes(16) + call.raw
 
     def _broken(self, error: Exception | None) -> Failed:
         """What an attempt came to that the worker will not answer."""
@@ -199,7 +178,7 @@ class _InWorker:
         if told.get("spent"):
             self._end()
             told["error"] += out_of_memory(told["error"], self._options)
-        return _outcome(told, output, self._options.output)
+        return outcome_of(told, output, self._options.output)
 
     def _hear(self, limit: float) -> list[tuple[dict[str, Any], float]]:
         """The next answers of the worker, with how many seconds each took; none if it exits instead.
@@ -212,7 +191,7 @@ class _InWorker:
         try:
             while self._has_message():
                 end = HEAD + int.from_bytes(self._received[:4])
-                answers.append((_read(bytes(self._received[HEAD:end])), int.from_bytes(self._received[8:HEAD]) / 1e9))
+                answers.append((read(bytes(self._received[HEAD:end])), int.from_bytes(self._received[8:HEAD]) / 1e9))
                 del self._received[:end]
                 self._number = (self._number + 1) % (1 << 32)
         except GarbledError:
@@ -283,7 +262,7 @@ class _InProcess:
                 except (Exception, SystemExit) as error:  # noqa: BLE001 - code of the handler
                     return _unavailable(self._settings, worker.describe(error, self._settings.folder))
             answer = worker.attempt(self._function, call.raw, self._settings, (Exception, SystemExit))
-        return _outcome(_read(answer), "", self._keep)
+        return outcome_of(read(answer), "", self._keep)
 
     def close(self) -> None:
         """Nothing is kept warm."""

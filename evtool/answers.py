@@ -1,0 +1,40 @@
+"""Answers: what a worker says of a call (see worker.py), and what it means."""
+
+import json
+from typing import Any
+
+from evtool.handler import Done, Emitted, Failed, Outcome, Unavailable
+
+KEEP = 4096  # characters of output, where no handler says how many
+
+
+class GarbledError(Exception):
+    """What came out of the pipe of a worker's answers is none: something else has written to it."""
+
+    def __init__(self) -> None:
+        super().__init__("something wrote to the pipe that belongs to evtool, so what came of the call is not known")
+
+
+def read(answer: bytes) -> dict[str, Any]:
+    """An answer. Raises GarbledError."""
+    try:
+        told = json.loads(answer)
+    except RecursionError:
+        error = "emitted an event that is nested too deeply: it is no event"
+        return {"error": error, "outcome": "bad-result", "code": None, "traceback": "", "spent": False}
+    except ValueError:
+        raise GarbledError from None
+    if not isinstance(told, dict):
+        raise GarbledError
+    return told
+
+
+def outcome_of(told: dict[str, Any], output: str = "", keep: int = KEEP) -> Outcome:
+    """What an answer means. Of the output and a traceback so much is kept."""
+    if "unavailable" in told:
+        return Unavailable(told["unavailable"])
+    if "error" in told:
+        log = output + told["traceback"]
+        log = log[max(len(log) - keep, 0) :]
+        return Failed(told["error"], told["outcome"], log, final=told["outcome"] == "bad-result", code=told["code"])
+    return Done(tuple(Emitted(*each) for each in told["emitted"]), output)

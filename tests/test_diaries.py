@@ -1,0 +1,221 @@
+"""Diaries: what evtool was told before it was killed is not asked again, and what it had not begun is free at once."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from evtool import diaries
+from evtool.errors import StoreError
+from evtool.handler import HandlerOptions
+from evtool.routes import HandlerEntry, Routes
+from evtool.slots import Handlers
+from evtool.store import Store
+from tests.conftest import ROOT, Evtool
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+GONE = "4194305-0a1b"  # an owner whose process number no Linux gives
+WORK = """
+import os, signal, time
+from pathlib import Path
+
+def work(event, context):
+    with open("called", "a") as log:
+        log.write(event["id"] + "\\n")
+    context.emit("worked", {"on": event["id"]})
+    if event["detail"]["n"] == 150 and not Path("killed").exists():
+        Path("killed").touch()
+        os.kill(os.getppid(), signal.SIGKILL)
+        %s
+"""
+
+
+@pytest.fixture
+def many(tmp_path: Path, evtool: Evtool) -> Path:
+    """A project with 300 events for a fast handler."""
+    (tmp_path / "routes.yaml").write_text(
+        "version: 1\nhandlers: {h: {python: 'work.py:work'}}\nroutes: {r: {pattern: {detail-type: [t]}, to: [h]}}\n"
+    )
+    (tmp_path / "many.jsonl").write_text("".join(f'{{"n": {number}}}\n' for number in range(300)))
+    evtool("publish", "many.jsonl", "--type", "t", "--no-deliver", "-q")
+    return tmp_path
+
+
+def files(folder: Path) -> list[str]:
+    """What is beside the store, and the store."""
+    return sorted(file.name for file in (folder / ".evtool").iterdir())
+
+
+# --- after a kill ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", ["pass", "time.sleep(60)", "os._exit(1)"])
+def test_a_killed_evtool_goes_on_at_once(evtool: Evtool, many: Path, end: str) -> None:
+    """The next run calls what the killed one had not begun, settles what it had been told, with all that was emitted,
+    and leaves to its lease only the call that was under way, if its worker did not come to its end."""
+    (many / "work.py").write_text(WORK % end)
+    assert evtool("deliver").code == -9
+    assert evtool("deliver").code == 0
+
+    calls = Counter((many / "called").read_text().split())
+    done = 300 if end == "pass" else 299
+    assert (len(calls), calls.total()) == (300, 300)
+    with Store(many / ".evtool/store.db") as store:
+        events = list(store.events())
+        found = [store.deliveries(event.seq)[0] for event in events[:300]]
+        assert sorted(each.state for each in found) == ["done"] * done + ["leased"] * (300 - done)
+        assert {each.attempts for each in found} == {1}
+        assert len(events) == 300 + done
+    assert files(many) == ["store.db"]
+
+
+@pytest.mark.parametrize("command", [("deliver",), ("publish", "many.jsonl", "--type", "t")])
+def test_nothing_is_left_of_a_diary_that_is_not_needed(evtool: Evtool, many: Path, command: tuple[str, ...]) -> None:
+    """A run that comes to its end leaves nothing beside the store."""
+    (many / "work.py").write_text("def work(event, context):\n    pass\n")
+
+    assert evtool(*command).code == 0
+    assert files(many) == ["store.db"]
+
+
+def test_what_another_evtool_writes_is_left_alone(evtool: Evtool, many: Path) -> None:
+    """As long as its writer lives, even if it stands still, a diary is nobody else's business."""
+    os.mkfifo(many / "free")
+    (many / "work.py").write_text(
+        "def work(event, context):\n    if event['detail']['n'] == 0:\n        open('free').read()\n"
+    )
+    one = subprocess.Popen([sys.executable, "-m", "evtool", "deliver"], cwd=many, env=ENVIRONMENT)
+    with one, (many / "free").open("w"):
+        one.send_signal(signal.SIGSTOP)
+        ran = evtool("deliver", "-o", "json")
+        left = [name for name in files(many) if "-diary-" in name]
+        one.send_signal(signal.SIGCONT)
+
+    assert (ran.json["summary"]["done"], len(left), one.returncode) == (299, 1, 0)
+    assert files(many) == ["store.db"]
+
+
+# --- what a diary says -----------------------------------------------------------------------------------------------
+
+HEAD = f"evtool 1 {diaries._boot()} {GONE}\n"
+ANSWER = '{"emitted":[]}'
+
+
+@pytest.mark.parametrize(
+    ("text", "told", "idle"),
+    [
+        ("given 1:1 2:1\nbegan 1\ntold 1 5 {}\nbegan 2\n", {1}, {}),
+        ("given 1:1 2:1\nbegan 1\n", set(), {2: 1}),
+        ("given 1:1 2:3\n", set(), {1: 1, 2: 3}),
+        ("given 1:1\nbegan 1\ntold 1 5 {}\ngiven 1:2\n", {1}, {1: 2}),
+        ("given 1:1 2:1\nbegan 1\ntold 1 5 {\nbegan 2\n", {1}, {}),
+        ("given 1:1 2:1\nbegan 1\ntold 1 5 {}", set(), {2: 1}),
+    ],
+)
+def test_what_was_told_and_what_was_never_begun(
+    tmp_path: Path, text: str, told: set[int], idle: dict[int, int]
+) -> None:
+    """What began is told or under way; a line without an end was never written."""
+    (tmp_path / f"s.db-diary-{GONE}-1").write_text(HEAD + text)
+    [left] = diaries.left(tmp_path / "s.db")
+
+    assert (left.owner, set(left.told), left.idle) == (GONE, told, idle)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "\0" * 4096,
+        "given 1:1\n",
+        f"evtool 1 another-boot {GONE}\ngiven 1:1\n",
+        f"{HEAD}given 1:1 2\n",
+        f"{HEAD}given 1:1\nbegan x\n",
+        f"{HEAD}given 1:1\ntold 2 5 {ANSWER}\n",
+        f"{HEAD}given 1:1\nscribble\n",
+        HEAD.replace("evtool 1", "evtool 2"),
+    ],
+)
+def test_a_diary_that_nobody_can_trust_says_nothing(tmp_path: Path, text: str) -> None:
+    """After a power cut, or when something else has written into it, all leases have to end by themselves."""
+    (tmp_path / f"s.db-diary-{GONE}-1").write_text(text)
+
+    assert list(diaries.left(tmp_path / "s.db")) == []
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_diary_is_read_when_all_its_writers_are_gone(tmp_path: Path) -> None:
+    """Neither while evtool lives nor while a worker that shares it does."""
+    store = tmp_path / "s.db"
+    diary = diaries.kept(store, f"{os.getpid()}-1")
+    assert diary
+    diary.given([(1, 1)])
+    shared = os.dup(diary.stream)
+
+    assert list(diaries.left(store)) == []
+    diary.close(settled=False)
+    assert list(diaries.left(store)) == []
+    os.close(shared)
+    assert [left.idle for left in diaries.left(store)] == [{1: 1}]
+
+
+def test_a_long_diary_is_begun_anew(tmp_path: Path) -> None:
+    """It does not grow with the number of deliveries; what is open stays in it."""
+    store = tmp_path / "s.db"
+    diary = diaries.kept(store, GONE)
+    assert diary
+    diary.given([(1, 1)])
+    diary.renew([(1, 1)])
+    assert diary.file.read_text().count("given") == 1
+    diary.write("told 1 5 " + "x" * diaries.LONG)
+    diary.renew([(2, 1)])
+    size = diary.file.stat().st_size
+    diary.close(settled=False)
+
+    assert size < 200
+    assert [left.idle for left in diaries.left(store)] == [{2: 1}]
+
+
+def test_a_diary_that_cannot_be_written_says_nothing(tmp_path: Path) -> None:
+    """Better no word of what was begun than half of it."""
+    store = tmp_path / "s.db"
+    diary = diaries.kept(store, GONE)
+    assert diary
+    diary.given([(1, 1)])
+    full = os.open("/dev/full", os.O_WRONLY)
+    diary._replace(stream=full).began(1)
+    os.close(full)
+    diary.close(settled=False)
+
+    assert list(diaries.left(store)) == []
+
+
+def test_where_no_file_can_be_made_there_is_no_diary(tmp_path: Path) -> None:
+    """Deliveries go on without one."""
+    assert diaries.kept(tmp_path / "nowhere" / "s.db", GONE) is None
+    assert list(diaries.left(tmp_path / "nowhere" / "s.db")) == []
+
+
+@pytest.mark.parametrize(("error", "stays"), [(StoreError, True), (KeyboardInterrupt, False), (None, False)])
+def test_what_the_store_did_not_take_stays_in_the_diary(
+    tmp_path: Path, error: type[BaseException] | None, stays: bool
+) -> None:
+    """When the disk is full, what handlers have said is kept for the next run."""
+    entry = HandlerEntry("h", "python", HandlerOptions(emits=[]), tmp_path)
+    store = tmp_path / "s.db"
+    entry = entry._replace(kind="command")
+    handlers = Handlers(Routes([], {"h": entry}), lambda: diaries.kept(store, GONE))
+    try:
+        with handlers:
+            handlers.slot("h")
+            if error:
+                raise error
+    except (StoreError, KeyboardInterrupt):
+        pass
+
+    assert bool(list(tmp_path.iterdir())) is stays
