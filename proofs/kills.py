@@ -51,10 +51,10 @@ def _imports(trial: Trial, project: Project, kills: int) -> tuple[set[str], int]
     random = trial.random
     told: set[str] = set()
     killed = 0
-    events = project.events(150, random)
+    events = project.events(500, random)
     while killed < kills:
         if random.random() < 0.7:  # else the same again, as after a crash
-            events = project.events(random.choice([10, 40, 200]), random)
+            events = project.events(random.choice([10, 200, 1000]), random)
         file = projects.write(project.folder / random.choice(["some.jsonl", "some.json"]), events)
         stream = random.random() < 0.3
         real = random.random() < 0.1
@@ -66,7 +66,7 @@ def _imports(trial: Trial, project: Project, kills: int) -> tuple[set[str], int]
         )
         if random.random() < 0.8:  # in the middle of the work, else while it starts
             _await_output(running, random.randrange(len(events)) * LINE)
-        time.sleep(random.random() * (0.4 if real else 0.02))
+        time.sleep(random.random() * (0.4 if real else 0.01))
         running.signal()
         ended = running.wait()
         told |= {record["id"] for record in ended.records}
