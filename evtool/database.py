@@ -99,9 +99,9 @@ class Database:
             self.connection.execute(f"BEGIN {kind}")
             try:
                 yield
-                if _place(self._path) != self._place:
+                if self._place is None or _place(self._path) != self._place:
                     told = (
-                        "the store was removed or replaced while it was in use; start again, with the one that is there"
+                        "the store was removed or replaced while it was in use; start again with the one that is there"
                     )
                     raise StoreError(f"{self._path}: {told}")
                 self.connection.execute("COMMIT")
