@@ -8,7 +8,7 @@ from evtool.event import Event, envelope, identify
 from evtool.letters import Wanted, purge, redrive
 from evtool.queue import Chain, Ending, claim, hurry, lanes, release, settle
 from evtool.store import Store
-from evtool.stored import Planned
+from evtool.stored import Attempt, Cause, Planned
 from tests.leases import claimed, ended
 
 
@@ -73,6 +73,28 @@ def test_of_many_that_are_settled_together_only_the_own_are_changed(store: Store
     assert store.delivery(both[1].seq).state == "waiting"
 
 
+@pytest.mark.parametrize(
+    ("state", "due", "attempt", "forgiven"),
+    [
+        ("done", None, Attempt(2, 0, 7, "done", None, "printed"), False),
+        ("dead", None, Attempt(2, 0, 7, "failed", "no", None, "1"), False),
+        ("ready", 9, Attempt(2, 0, None, "interrupted", "ended", None), True),
+        ("waiting", 9, None, False),
+    ],
+)
+def test_what_is_told_of_a_delivery_is_what_the_store_has(
+    store: Store, state: str, due: int | None, attempt: Attempt | None, forgiven: bool
+) -> None:
+    """Reports need not look again: a delivery stands as its ending says, and so does its history."""
+    claimed(store, now=0)
+    [delivery] = claimed(store, now=5000, owner="other")
+    ending = Ending(delivery, state, due, "why", "Loop" if state == "dead" else None, attempt, forgiven)
+    settle(store, [ending])
+
+    assert ending.delivery == store.delivery(delivery.seq)
+    assert store.attempts(delivery.seq)[1:] == ([attempt._replace(started=5000)] if attempt else [])
+
+
 def test_a_lease_beyond_all_leases_is_ended(store: Store) -> None:
     """When the clock was set back, a delivery is not held for years by a lease of the future."""
     claimed(store, now=9_000_000, lease=1000)
@@ -102,6 +124,18 @@ def test_waiting_takes_the_attempt_back(store: Store) -> None:
     assert [each.attempts for each in claimed(store, now=10)] == [1]
 
 
+def test_what_is_to_be_tried_again_is_hurried_only_if_that_is_asked_for(store: Store) -> None:
+    """What is due already keeps its place in the queue."""
+    store.keep(event(2), [Planned("r", "h")], now=5)
+    ended(store, *claimed(store, now=0, root=1), "ready", due=99_000)
+    dues = []
+    for options in ({}, {"failed": True}):
+        hurry(store, now=10, **options)
+        dues.append([store.deliveries(seq)[0].due for seq in (1, 2)])
+
+    assert dues == [[99_000, 5], [10, 5]]
+
+
 def test_a_redriven_letter_begins_anew_but_keeps_its_history(store: Store) -> None:
     """Limits count from the redrive; redriving twice is redriving once."""
     [letter] = claimed(store, now=0)
@@ -123,6 +157,29 @@ def test_what_is_claimed_for_the_last_time_is_claimed_alone(store: Store) -> Non
 
     assert len(first) == 2
     assert [[each.attempts for each in chunk] for chunk in later] == [[1, 1, 1], [2], [2], []]
+
+
+def test_the_last_attempt_is_made_alone_also_of_the_first_in_line(store: Store) -> None:
+    """Whatever is due behind it comes in the next chunk."""
+    claimed(store, now=0, lease=10)
+    for number in (2, 3):
+        store.keep(event(number), [Planned("r", "h")], now=20)
+    later = [claimed(store, now=30, owner=str(turn), most=9, last=2) for turn in range(2)]
+
+    assert [[each.attempts for each in chunk] for chunk in later] == [[2], [1, 1]]
+
+
+def test_what_has_been_due_longest_comes_first(store: Store) -> None:
+    """Whichever was stored first, and also in one chain of events."""
+    [first] = store.deliveries(1)
+    for number, now in ((2, -5), (3, -9), (4, 3)):
+        store.keep(event(number), [Planned("r", "h")], now=now, cause=Cause(first.seq, 1, 1))
+
+    for root in (1, None):
+        found = [claimed(store, now=4, root=root, lease=1)[0] for _ in range(4)]
+        assert [each.event for each in found] == [3, 2, 1, 4]
+        for each in found:
+            ended(store, each, "ready", due=[0, -5, -9, 3][each.event - 1])
 
 
 def test_a_chunk_is_no_longer_than_memory_is_wide(store: Store) -> None:

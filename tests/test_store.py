@@ -4,7 +4,6 @@ import json
 import os
 import resource
 import signal
-import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -13,10 +12,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from evtool.database import journal, wal_is_safe
-from evtool.errors import StoreError
 from evtool.event import Event, envelope, identify
-from evtool.migrations import VERSION
 from evtool.store import Store
 from evtool.stored import Cause, Filter, Planned
 from tests.conftest import ROOT, Evtool
@@ -138,64 +134,6 @@ def test_what_an_event_led_to_is_found_from_both_ends(log: Store) -> None:
     assert (log.knows_replay("again"), log.knows_replay("never")) == (True, False)
     assert [log.states(seq) for seq in (1, 2, 3)] == [{"done": 1, "ready": 1}, {"dead": 1, "ready": 1}, {}]
     assert (log.event(2).depth, log.event(2).cause, log.last()) == (1, first.seq, 3)
-
-
-@pytest.mark.parametrize(
-    ("version", "safe"),
-    [
-        ((3, 40, 1), False),
-        ((3, 44, 6), True),
-        ((3, 45, 0), False),
-        ((3, 50, 6), False),
-        ((3, 50, 7), True),
-        ((3, 51, 0), False),
-        ((3, 51, 2), False),
-        ((3, 51, 3), True),
-        ((3, 54, 1), True),
-    ],
-)
-def test_wal_is_used_where_its_reset_bug_is_mended(version: tuple[int, int, int], safe: bool) -> None:
-    """SQLite 3.7.0 to 3.51.2 can damage a WAL store, but for the branches that got the fix."""
-    assert wal_is_safe(version) is safe
-
-
-def test_the_file_is_private_durable_and_marked(store: Store) -> None:
-    """0600 in a folder 0700, the journal that suits the version, every commit on the disk, and an id of its own."""
-    assert stat.S_IMODE(store.file.stat().st_mode) == 0o600
-    assert stat.S_IMODE(store.file.parent.stat().st_mode) == 0o700
-    connection = store.connection
-    assert connection.pragma("journal_mode") == journal(store.file.parent).mode
-    assert connection.pragma("synchronous") == (2 if journal(store.file.parent).mode == "wal" else 3)
-    assert connection.pragma("application_id") == 0x65767431
-    assert connection.pragma("user_version") == VERSION
-    assert all(
-        row[0] == "STRICT" or "STRICT" in row[0]
-        for row in connection.execute("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
-    )
-
-
-def test_what_is_no_store_is_refused(tmp_path: Path) -> None:
-    """A foreign database, a text file, a newer store and a folder are told apart, and left as they are."""
-    foreign = tmp_path / "foreign.db"
-    apsw.Connection(str(foreign)).execute("CREATE TABLE theirs (x)")
-    newer = tmp_path / "newer.db"
-    Store(newer).close()
-    connection = apsw.Connection(str(newer))
-    connection.pragma("user_version", VERSION + 1)
-    connection.close()
-    text = tmp_path / "text.db"
-    text.write_text("this is no database at all, but a text that is long enough to be taken for a header of one\n" * 20)
-
-    for file, said in (
-        (foreign, "not a store"),
-        (newer, "a newer evtool"),
-        (text, "not a store"),
-        (tmp_path, "a folder"),
-    ):
-        before = file.read_bytes() if file.is_file() else b""
-        with pytest.raises(StoreError, match=said):
-            Store(file)
-        assert (file.read_bytes() if file.is_file() else b"") == before
 
 
 def test_eight_processes_store_each_line_once(evtool: Evtool, shop: Path) -> None:

@@ -1,0 +1,97 @@
+"""The door of the store: which deliveries an event gets, and what is said of one that cannot enter."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from evtool.event import Event, envelope, identify
+from evtool.handler import HandlerOptions
+from evtool.intake import accept, conflict, takers
+from evtool.pattern import Pattern
+from evtool.routes import HandlerEntry, Route, Routes
+from evtool.store import Store
+from evtool.stored import Cause
+
+ROUTES = Routes(
+    [
+        Route("all", Pattern({"source": ["s"]}), ("once", "always", "once")),
+        Route("again", Pattern({"replay-name": [{"exists": True}]}), ("always",)),
+        Route("others", Pattern({"source": ["other"]}), ("always",)),
+    ],
+    {
+        "once": HandlerEntry("once", "python", HandlerOptions(emits=[], on_replay="skip"), Path()),
+        "always": HandlerEntry("always", "python", HandlerOptions(emits=[]), Path()),
+    },
+)
+
+
+def event(number: int, detail: bytes = b"{}") -> Event:
+    """An event with a number for an id."""
+    return identify(envelope(detail, type="t", source="s", id=str(number), time="2026-11-23T10:00:00Z"))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """A store in which an event has a delivery."""
+    with Store(tmp_path / "store.db") as store:
+        accept(event(1), store=store, routes=ROUTES, now=lambda: 5)
+        yield store
+
+
+@pytest.mark.parametrize(
+    ("replay", "taken"),
+    [
+        (None, [("all", "once", False), ("all", "always", False)]),
+        ("monday", [("all", "once", True), ("all", "always", False), ("again", "always", False)]),
+    ],
+)
+def test_a_handler_gets_an_event_once_by_each_route(replay: str | None, taken: list[tuple[str, str, bool]]) -> None:
+    """In a replay routes see its name in the event, and handlers that are not to be called again are left out."""
+    assert [(route.name, handler, skipped) for route, handler, skipped in takers(event(1), ROUTES, replay)] == taken
+
+
+@pytest.mark.parametrize(
+    ("replay", "made"), [(None, ["once", "always"]), ("monday", ["always", "always"])], ids=["published", "replayed"]
+)
+def test_what_is_emitted_gets_its_deliveries(store: Store, replay: str | None, made: list[str]) -> None:
+    """They are due at once; in a replay under its name, and without the handlers that it leaves out."""
+    kept = accept(event(2), store=store, routes=ROUTES, now=lambda: 9, cause=Cause(1, 1, 10, replay))
+
+    found = store.deliveries(kept.seq)
+    assert [each.handler for each in found] == made
+    assert {(each.state, each.due, each.replay) for each in found} == {("ready", 9, replay or "")}
+
+
+def test_what_is_too_deep_in_a_chain_is_stored_but_not_delivered(store: Store) -> None:
+    """Deeper than 10 below its root: its deliveries are dead letters that say why."""
+    kept = accept(event(2), store=store, routes=ROUTES, now=lambda: 9, cause=Cause(1, 1, 11))
+
+    found = store.deliveries(kept.seq)
+    assert [(each.state, each.due, each.condition, each.attempts) for each in found] == [("dead", None, "Loop", 0)] * 2
+    assert {each.error for each in found} == {"the chain of events is deeper than 10: this looks like a loop"}
+
+
+@pytest.mark.parametrize(
+    ("detail", "told", "hint"),
+    [
+        (
+            b'{"a": 1}',
+            "an event with this source and id is stored with other content",
+            "; give the event an id of its own",
+        ),
+        (b'{"b": 1, "a":{}}', "this event is stored in other bytes, with the same meaning", ""),
+    ],
+)
+def test_a_conflict_tells_both_contents_apart(store: Store, detail: bytes, told: str, hint: str) -> None:
+    """By the beginnings of their hashes, as long as a person may compare; and whether only the bytes differ."""
+    there, other = event(2, b'{"a": {}, "b": 1}'), event(2, detail)
+    accept(there, store=store, routes=ROUTES, now=lambda: 9)
+    kept = accept(other, store=store, routes=ROUTES, now=lambda: 9)
+    stored, came = (hashlib.sha256(each.raw).hexdigest()[:16] for each in (there, other))
+    finding = conflict(other, kept, there.raw)
+
+    assert (kept.status, finding.code, finding.event_id) == ("conflict", "EV010", "2")
+    assert finding.message == f"{told}: sha256 {stored}… is stored, {came}… came"
+    assert finding.suggestion == f"nothing was overwritten{hint}"

@@ -1,0 +1,212 @@
+"""Outcomes: what becomes of a delivery when its handler has answered, and which events enter because of it."""
+
+import json
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from evtool.event import Event, envelope, identify
+from evtool.handler import Answer, Done, Emitted, Failed, Unavailable
+from evtool.outcomes import Came, World, came_of, given_back, interrupted
+from evtool.queue import Claim
+from evtool.reading import MAX_BYTES
+from evtool.retry import Retry
+from evtool.schemas import Schemas
+from evtool.stored import Attempt, Delivery, Stored
+from evtool.validation import Rules
+
+NOW = 1_795_428_061_500  # 2026-11-23T10:01:01.500Z, in milliseconds
+CREATED = NOW - 60_000
+CLAIM = Claim(
+    Delivery(7, 1, "r", "h", "", "leased", 5, 3, CREATED, NOW + 1, "me", 12, "the last error", None),
+    Stored(1, "e-1", "t", "s", None, CREATED, "", b"{}", 1, 0, None, None),
+)
+RETRY = Retry(max_attempts=3, max_age=3600.0, first_delay=10.0, max_delay=900.0)
+
+
+class Lowest(Random):
+    """Randomness that makes every pause as short as it can be."""
+
+    def random(self) -> float:
+        """Nothing."""
+        return 0.0
+
+
+def came(answer: Answer, policy: Retry = RETRY, rules: Rules = Rules(None), **claimed: Any) -> Came:  # noqa: B008
+    """What comes of an answer, a minute after the delivery was made and in the second of its attempts that count."""
+    claim = CLAIM._replace(delivery=CLAIM.delivery._replace(**claimed))
+    return came_of(claim, answer, policy, World(lambda: NOW, Lowest(), "me", rules))
+
+
+def emitted(rules: Rules = Rules(None), *events: Emitted, **claimed: Any) -> list[Event]:  # noqa: B008
+    """The events that enter."""
+    return list(came(Answer(Done(events)), rules=rules, **claimed).events)
+
+
+def refusal(*events: Emitted, rules: Rules = Rules(None)) -> str:  # noqa: B008
+    """Why a delivery that emitted these is a dead letter."""
+    refused = came(Answer(Done(events, "printed"), 1.5), rules=rules)
+    left, attempt = refused.ending.delivery, refused.ending.attempt
+
+    assert (left.state, left.due, left.condition, refused.events) == ("dead", None, "NotRetriable", ())
+    assert attempt == Attempt(5, NOW, 1500, "bad-result", left.error, "printed")
+    assert left.error
+    return left.error
+
+
+# --- the delivery ----------------------------------------------------------------------------------------------------
+
+FAILED = Answer(Failed("no", "crashed", "printed", code="SIGSEGV"), 1.2344)
+BROKEN = Attempt(5, NOW, 1234, "crashed", "no", "printed", "SIGSEGV")
+AWAY = Answer(Unavailable("away"), 2.0)
+OLD = {"max_age": 60.0}
+
+
+@pytest.mark.parametrize(
+    ("answer", "policy", "left", "attempt"),
+    [
+        (
+            Answer(Done((), "printed"), 0.25),
+            {},
+            ("done", None, None, None),
+            Attempt(5, NOW, 250, "done", None, "printed"),
+        ),
+        (Answer(Done()), {}, ("done", None, None, None), Attempt(5, NOW, 0, "done", None, None)),
+        (FAILED, {}, ("ready", 10_000, "no", None), BROKEN),
+        (FAILED, {"first_delay": 20.0, "max_delay": 30.0}, ("ready", 15_000, "no", None), BROKEN),
+        (FAILED, {"max_attempts": 2}, ("dead", None, "no", "MaximumRetryAttempts"), BROKEN),
+        (FAILED, {"max_age": 70.0}, ("ready", 10_000, "no", None), BROKEN),
+        (FAILED, {"max_age": 69.0}, ("dead", None, "no", "MaximumEventAgeInSeconds"), BROKEN),
+        (
+            Answer(Failed("never", "bad-result", final=True), 1.0),
+            {},
+            ("dead", None, "never", "NotRetriable"),
+            Attempt(5, NOW, 1000, "bad-result", "never", None),
+        ),
+        (AWAY, {}, ("waiting", 60_000, "away", None), None),
+        (AWAY, {"max_attempts": 1}, ("waiting", 60_000, "away", None), None),
+        (
+            AWAY,
+            {"max_age": 60.0, "max_attempts": 1},
+            ("dead", None, "away", "MaximumEventAgeInSeconds"),
+            Attempt(5, NOW, 2000, "failed", "away", None),
+        ),
+        (Answer(None), {}, ("ready", 0, "the last error", None), None),
+    ],
+)
+def test_what_an_answer_makes_of_a_delivery(
+    answer: Answer, policy: dict[str, Any], left: tuple[object, ...], attempt: Attempt | None
+) -> None:
+    """Its state, how many ms from now it is due, its error and why it was given up; and what its history says."""
+    ending = came(answer, RETRY.model_copy(update=policy)).ending
+    state, due, error, condition = left
+
+    assert ending.delivery == CLAIM.delivery._replace(
+        state=state,
+        due=None if due is None else NOW + int(str(due)),
+        error=error,
+        condition=condition,
+        attempts=5 if attempt else 4,
+        owner=None,
+        duration_ms=attempt.duration_ms if attempt else 12,
+    )
+    assert ending.attempt == attempt
+
+
+def test_what_was_not_begun_leaves_no_attempt_and_what_was_cut_off_one_that_does_not_count() -> None:
+    """Both are due at once; only the attempt that was made is in the history."""
+    back, cut = given_back(CLAIM, NOW), interrupted(CLAIM, NOW)
+
+    wanted = CLAIM.delivery._replace(state="ready", due=NOW, owner=None)
+    assert (back.delivery, back.attempt) == (wanted._replace(attempts=4), None)
+    assert cut.delivery == wanted._replace(forgiven=4, error="evtool was ended meanwhile", duration_ms=None)
+    assert cut.attempt == Attempt(5, NOW, None, "interrupted", "evtool was ended meanwhile", None)
+
+
+# --- what it emitted -------------------------------------------------------------------------------------------------
+
+
+def test_an_emitted_event_is_as_its_handler_told_it() -> None:
+    """What is not said comes from the delivery: the source is the handler, the time is now; texts stay readable."""
+    little, much = emitted(
+        Rules(None),
+        Emitted("a", {"name": "Zoë"}),
+        Emitted("b", {}, "shop", ("arn:x",), "2020-01-31T12:00:00Z"),
+    )
+    members = ("detail-type", "source", "time", "resources", "detail")
+
+    assert [little.document[key] for key in members] == ["a", "h", "2026-11-23T10:01:01.500Z", [], {"name": "Zoë"}]
+    assert [much.document[key] for key in members] == ["b", "shop", "2020-01-31T12:00:00Z", ["arn:x"], {}]
+    assert "Zoë".encode() in little.raw
+    assert "replay-name" not in little.document
+    [again] = emitted(Rules(None), Emitted("a", {}), replay="monday")
+    assert again.document["replay-name"] == "monday"
+
+
+def test_the_same_delivery_tells_the_same_events() -> None:
+    """After a crash nothing enters twice; but each event of a delivery, and each delivery, has ids of its own."""
+    once = emitted(Rules(None), Emitted("a", {}), Emitted("a", {}))
+    others = [
+        emitted(Rules(None), Emitted("a", {}), **changed)[0]
+        for changed in ({"route": "other"}, {"handler": "other"}, {"replay": "other"})
+    ]
+
+    assert emitted(Rules(None), Emitted("a", {}), Emitted("a", {}), attempts=6) == once
+    assert len({event.id for event in [*once, *others]}) == 5
+
+
+def deep(levels: int) -> Any:
+    """A value in so many objects."""
+    value: Any = 1
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        (Emitted("", {}), "the envelope's detail-type must be a text that is not empty"),
+        (Emitted("x", 5), "the envelope's detail must be a JSON object"),
+        (Emitted("x", {"a": float("nan")}), "not JSON compliant"),
+        (Emitted("x", {"a": "\ud800"}), "surrogates not allowed"),
+        (Emitted("x", {}, time="tomorrow"), "time is not an RFC 3339 time"),
+        (Emitted("x", deep(200)), "deep"),
+        (Emitted("x", deep(5000)), "recursion"),
+    ],
+)
+def test_what_is_no_event_is_the_handlers_mistake(bad: Emitted, why: str) -> None:
+    """The delivery is a dead letter that says what was emitted; trying again would only repeat its work."""
+    told = refusal(Emitted("good", {}), bad)
+
+    assert told.startswith(f"emitted {bad.type}, which is no event: ")
+    assert why in told
+
+
+def test_what_is_emitted_may_be_as_long_as_any_event() -> None:
+    """To the byte."""
+    around = len(emitted(Rules(None), Emitted("a", {"a": ""}))[0].raw)
+    longest = Emitted("a", {"a": "x" * (MAX_BYTES - around)})
+
+    assert [len(event.raw) for event in emitted(Rules(None), longest)] == [MAX_BYTES]
+    told = refusal(longest._replace(detail={"a": longest.detail["a"] + "x"}))
+    assert told == f"emitted a, which is too long: {MAX_BYTES + 1} bytes; {MAX_BYTES} are allowed"
+
+
+def test_what_is_emitted_is_held_against_its_schema(tmp_path: Path) -> None:
+    """The first error is told with how many there are besides; what is only a warning stops nothing."""
+    schema = {"properties": {"a": {"type": "string"}, "b": {"type": "string"}}, "required": ["a"]}
+    (tmp_path / "t.json").write_text(json.dumps(schema))
+    rules = Rules(Schemas([tmp_path]), "warn")
+
+    [entered] = emitted(rules, Emitted("t", {"a": "x"}))
+    assert entered == identify(
+        envelope(b'{"a": "x"}', type="t", source="h", id=entered.id, time="2026-11-23T10:01:01.500Z")
+    )
+    told = refusal(Emitted("t", {"a": 1}), rules=rules)
+    assert told.startswith("emitted t, which is not valid: EV104 ")
+    assert "more" not in told
+    assert refusal(Emitted("t", {"a": 1, "b": 1}), rules=rules).endswith(" (and 1 more)")
+    assert [event.type for event in emitted(rules, Emitted("unknown", {}))] == ["unknown"]
