@@ -45,6 +45,7 @@ bench: .venv/developing
 	$(BIN)/python bench/throughput.py
 	$(BIN)/python bench/routing.py
 	$(BIN)/python bench/delivery.py
+	$(BIN)/python bench/million.py
 	$(BIN)/python bench/engines/compare.py
 
 bench-engines: .venv/developing

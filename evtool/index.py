@@ -67,9 +67,13 @@ class _Look(NamedTuple):
 
     def settled(self, value: Any) -> _Below:
         """Where a value leads that is no plain text: another scalar, or several."""
-        value = settled(value)
+        if value.__class__ is not Several:
+            value = settled(value)
         if value.__class__ is not Several:
             return NOWHERE if value is MISSING else self.below(value)
+        if len(value.values) == 1 and value.values[0].__class__ is str:
+            text = value.values[0]
+            return self.known.get(text, self.unknown) or self.remembered(text)
         matching: set[int] = set()
         nodes: set[_Node] = set()
         for each in value.values:

@@ -1,11 +1,13 @@
 """Replay: stored events put through the routes again, as a plan of who would fire, or delivered."""
 
 from collections import deque
+from collections.abc import Callable
 from contextlib import closing
 from typing import NamedTuple
 
 from evtool.delivery import Road, deliver
-from evtool.event import Event
+from evtool.event import Event, replayed
+from evtool.heads import head_of
 from evtool.intake import takers
 from evtool.queue import Chain
 from evtool.routes import Routes
@@ -23,19 +25,26 @@ class Fire(NamedTuple):
 ACTIONS = {"done": "done", "dead": "failed", "ready": "failed", "leased": "failed", "waiting": "waiting"}
 
 
-def plan(marked: bytes, routes: Routes) -> list[Fire]:
-    """Whom an event, marked as the replay would deliver it, fires under these routes.
+def planning(routes: Routes, name: str) -> Callable[[bytes], tuple[Fire, ...]]:
+    """Tells of one event after the other whom it would fire under these routes in a replay of this name.
 
     Nothing is called, so a handler with `on_replay: skip` is named like any other.
     """
-    return [
-        Fire(route.name, handler, "would fire")
-        for route in routes.match_checked(marked)
-        for handler in dict.fromkeys(route.to)
-    ]
+    fires = {
+        route.name: [Fire(route.name, handler, "would fire") for handler in dict.fromkeys(route.to)]
+        for route in routes.routes.values()
+    }
+    fields = {field for route in routes.routes.values() for field in route.pattern.fields}
+    is_seen = any(field.startswith(("replay-name", "replayname")) for field in fields)  # else the mark changes nothing
+
+    def plan(raw: bytes) -> tuple[Fire, ...]:
+        marked = replayed(raw, head_of(raw), name) if is_seen else raw
+        return tuple([fire for route in routes.match_checked(marked) for fire in fires[route.name]])
+
+    return plan
 
 
-def run(seq: int, event: Event, chosen: Routes, name: str, road: Road) -> list[Fire]:
+def run(seq: int, event: Event, chosen: Routes, name: str, road: Road) -> tuple[Fire, ...]:
     """Delivers a stored event again by the chosen routes, under the name of the replay, with all that comes of it.
 
     A handler with `on_replay: skip` is left out. What handlers emit goes by all routes, as any event does.
@@ -46,4 +55,6 @@ def run(seq: int, event: Event, chosen: Routes, name: str, road: Road) -> list[F
     with closing(deliver(road, chain=Chain(road.store.event(seq).root, name))) as settled:
         deque(settled, maxlen=0)
     actions = {(d.route, d.handler): ACTIONS[d.state] for d in road.store.deliveries(seq, replay=name)}
-    return [Fire(route.name, handler, actions.get((route.name, handler), "skipped")) for route, handler, _ in takes]
+    return tuple(
+        Fire(route.name, handler, actions.get((route.name, handler), "skipped")) for route, handler, _ in takes
+    )

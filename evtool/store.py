@@ -7,6 +7,7 @@ kept together; an outcome and the events that it emitted, too.
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from evtool.database import Database
@@ -17,6 +18,7 @@ from evtool.stored import (
     Cause,
     Delivery,
     Filter,
+    Fired,
     Kept,
     Planned,
     Published,
@@ -33,13 +35,19 @@ WITH_ID = (  # of pairs of id and key
     "SELECT event.seq FROM json_each(?) AS wanted JOIN event"
     f" ON event.key BETWEEN wanted.value ->> 1 AND (wanted.value ->> 1) + {SOURCES} AND event.id = wanted.value ->> 0"
 )
-FIRED = (  # of numbers of events
-    "SELECT event, replay, route, handler, state FROM delivery"
-    " WHERE event IN (SELECT value FROM json_each(?)) ORDER BY seq"
+FIRED = (  # of an event: what it fired when it was published
+    "(SELECT json_group_array(json_array(route, handler, state) ORDER BY delivery.seq) FROM delivery"
+    " WHERE event = event.seq AND delivery.replay = coalesce(event.replay, ''))"
 )
 DELIVERY = (  # the columns of Delivery
     "seq, event, route, handler, replay, state, attempts, forgiven, created, due, owner, duration_ms, error, condition"
 )
+
+
+@lru_cache(maxsize=1000)
+def _fired(text: str) -> tuple[Fired, ...]:
+    """What FIRED gives, as values: most events fire what many others fired."""
+    return tuple(Fired(*each) for each in json.loads(text))
 
 
 class Store(Database):
@@ -118,13 +126,8 @@ class Store(Database):
 
     def published(self, wanted: Filter) -> Iterator[Published]:
         """The same events with what each fired when it was published: for those who go through many."""
-        for page in self._pages("seq, raw, coalesce(replay, '')", wanted):
-            replays = {seq: replay for seq, _, replay in page}
-            fired: dict[int, list[tuple[str, str, str]]] = {seq: [] for seq in replays}
-            for event, replay, *fire in self.rows(FIRED, json.dumps([*replays])):
-                if replay == replays[event]:
-                    fired[event].append((fire[0], fire[1], fire[2]))
-            yield from (Published(seq, raw, fired[seq]) for seq, raw, _ in page)
+        for page in self._pages(f"seq, raw, {FIRED}", wanted):
+            yield from (Published(seq, raw, _fired(fired)) for seq, raw, fired in page)
 
     def _pages(self, columns: str, wanted: Filter, after: int = 0) -> Iterator[list[Any]]:
         """Columns of the events that a filter lets through; the first is `seq`, of which those beyond `after` count."""

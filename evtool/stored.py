@@ -72,12 +72,20 @@ class Stored(NamedTuple):
     replay: str | None
 
 
+class Fired(NamedTuple):
+    """A delivery of an event when it was published, in short."""
+
+    route: str
+    handler: str
+    state: str
+
+
 class Published(NamedTuple):
-    """An event of the log, and what it fired when it was published: route, handler and state of each delivery."""
+    """An event of the log, and what it fired when it was published."""
 
     seq: int
     raw: bytes
-    fired: list[tuple[str, str, str]]
+    fired: tuple[Fired, ...]
 
 
 class Delivery(NamedTuple):

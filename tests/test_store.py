@@ -108,7 +108,7 @@ def test_an_event_comes_with_what_it_fired_when_it_was_published(log: Store) -> 
     log.keep(event(9), [Planned("r", "h"), Planned("a", "h")], now=AT, cause=Cause(1, 1, 1, "again"))
     log.plan(4, [Planned("r", "h")], now=AT, replay="later")
 
-    assert [each.fired for each in log.published(Filter())] == [
+    assert [list(each.fired) for each in log.published(Filter())] == [
         [("r", "h", "done"), ("r2", "h", "ready")],
         [("r", "h", "ready")],
         [],

@@ -2,7 +2,7 @@
 
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from typing import Annotated, Any, NamedTuple
@@ -29,23 +29,50 @@ from evtool.screen import Screen, Segment, counted, errors
 from evtool.selection import check_ids, named_pattern, selected
 from evtool.session import Session, now_ms, stamp, standard_input
 from evtool.store import Store
-from evtool.stored import Filter
+from evtool.stored import Filter, Fired
 from evtool.validation import Rules, Verdict, judge
 
+ALIKE = 1000  # kinds of events that are counted before they are summed up
 STYLES = {"would fire": "green", "done": "green", "failed": "bold red", "waiting": "yellow", "skipped": "dim"}
 
 
 class Chosen(NamedTuple):
-    """An event that is replayed: its bytes and what its envelope says.
+    """An event that is replayed.
 
-    `fired` are route, handler and state of each delivery when it was published, None when it is not in the store.
-    `event` is all of it, for one that comes from a file.
+    `fired` is None when it is not in the store. `event` is all of it, for one that comes from a file.
     """
 
     raw: bytes
-    head: Mapping[str, Any]
-    fired: Sequence[tuple[str, str, str]] | None
+    fired: tuple[Fired, ...] | None
     event: Event | None = None
+
+
+class _Sums:
+    """What all events come to. Most fire what many others fire: they are counted before they are summed up."""
+
+    def __init__(self) -> None:
+        self.events = self.changed = 0
+        self.then: Counter[str] = Counter()  # by handler
+        self.now: defaultdict[str, Counter[str]] = defaultdict(Counter)  # by handler and action
+        self._alike: Counter[tuple[tuple[Fire, ...], tuple[Fired, ...] | None]] = Counter()
+
+    def add(self, fires: tuple[Fire, ...], fired: tuple[Fired, ...] | None) -> None:
+        """Counts an event."""
+        self._alike[fires, fired] += 1
+        if len(self._alike) > ALIKE:
+            self.sum_up()
+
+    def sum_up(self) -> None:
+        """Brings the sums up to date."""
+        for (fires, fired), times in self._alike.items():
+            self.events += times
+            for now in fires:
+                self.now[now.handler][now.action] += times
+            for then in fired or ():
+                self.then[then.handler] += times
+            handlers = sorted(fire.handler for fire in fires)
+            self.changed += times * (fired is not None and handlers != sorted(fire.handler for fire in fired))
+        self._alike.clear()
 
 
 def replay(
@@ -87,19 +114,22 @@ def replay(
     def chosen(store: Store | None) -> Iterator[Chosen]:
         """The events that all options let through."""
         found = _from_files(session, project, from_, wanted, store) if from_ else _from_store(store, wanted)
-        matching = (each for each in found if asked is None or asked.matches(each.raw))
-        taken = (each for each in matching if route is None or plan(each))
-        for each in islice(taken, limit):
-            if session.verbose:
-                others.note({each.head["id"]: replayed(each.raw, each.head, name)})
-            yield each
+        if asked is not None:
+            found = (each for each in found if asked.matches(each.raw))
+        if route is not None:
+            found = (each for each in found if plan(each.raw))
+        return map(noted, islice(found, limit)) if session.verbose else islice(found, limit)
 
-    def plan(each: Chosen) -> list[Fire]:
-        return replays.plan(replayed(each.raw, each.head, name), routes)
+    def noted(each: Chosen) -> Chosen:
+        head = head_of(each.raw)
+        others.note({head["id"]: replayed(each.raw, head, name)})
+        return each
+
+    plan = replays.planning(routes, name)
 
     if not deliver:
         with _store(session, project, needed=not from_) as store:
-            return _tell(session, chosen(store), plan, others)
+            return _tell(session, chosen(store), lambda each: plan(each.raw), others)
     with opened(session, project, rules_of(project)) as road:
         if road.store.knows_replay(name):
             session.note(f"the replay {name} was delivered before: what it has done is not done again")
@@ -116,7 +146,7 @@ def _store(session: Session, project: Project, *, needed: bool) -> Iterator[Stor
         yield store
 
 
-def _run(chosen: Chosen, road: Road, routes: Routes, name: str) -> list[Fire] | Finding:
+def _run(chosen: Chosen, road: Road, routes: Routes, name: str) -> tuple[Fire, ...] | Finding:
     """Delivers an event again; one of a file is stored first, unless its key is taken by other content."""
     event = chosen.event or identify(chosen.raw)
     kept = road.store.keep(event, [], now=road.world.now())
@@ -128,39 +158,39 @@ def _run(chosen: Chosen, road: Road, routes: Routes, name: str) -> list[Fire] | 
 def _tell(
     session: Session,
     chosen: Iterator[Chosen],
-    fire: Callable[[Chosen], list[Fire] | Finding],
+    fire: Callable[[Chosen], tuple[Fire, ...] | Finding],
     others: Others,
     name: str | None = None,
 ) -> int:
     """Fires each event and tells what came of it; `name` is that of a replay that delivers."""
     screen = Screen(errors(), color=session.color)
-    handlers: Counter[str] = Counter()
-    events = failed = 0
-    with session.report(Subject("replay", "events", lambda out: _Text(out, session, others, name))) as report:
+    sums, conflicts = _Sums(), 0
+    in_full = session.verbose or session.output  # else the sums are all that is told
+    with session.report(Subject("replay", "events", lambda out: _Text(out, session, others, name, sums))) as report:
         for each in chosen:
             fires = fire(each)
             if isinstance(fires, Finding):
                 show(screen, fires)
-                failed += 1
+                conflicts += 1
                 continue
-            events += 1
-            for one in fires:
-                failed += one.action == "failed"
-                if one.action != "skipped":
-                    handlers[one.handler] += 1
-            report.add(_record(each, fires))
+            sums.add(fires, each.fired)
+            if in_full:
+                report.add(_record(each, fires))
+        sums.sum_up()
+        handlers = {handler: of.total() - of["skipped"] for handler, of in sorted(sums.now.items())}
+        handlers = {handler: times for handler, times in handlers.items() if times}
         told = {"replay": name} if name else {}
-        summary = {"events": events, "fires": handlers.total()}
-        report.end({**told, "handlers": dict(sorted(handlers.items())), "summary": summary})
-    return EXIT_FINDINGS if failed else EXIT_OK
+        summary = {"events": sums.events, "fires": sum(handlers.values())}
+        report.end({**told, "handlers": handlers, "summary": summary})
+    return EXIT_FINDINGS if conflicts or any(of["failed"] for of in sums.now.values()) else EXIT_OK
 
 
 def _from_store(store: Store | None, wanted: Filter) -> Iterator[Chosen]:
     """The stored events that are wanted; what the replay itself adds to the log is not among them."""
     assert store is not None
     check_ids(store, wanted.ids)
-    for published in store.published(wanted._replace(last=store.last())):
-        yield Chosen(published.raw, head_of(published.raw), published.fired)
+    for _, raw, fired in store.published(wanted._replace(last=store.last())):
+        yield Chosen(raw, fired)
 
 
 def _from_files(
@@ -176,11 +206,11 @@ def _from_files(
         if event is not None and wanted.takes(event):
             there = store.published(Filter(source=event.source, ids=(event.id,))) if store else ()
             fired = next((each.fired for each in there), None)
-            yield Chosen(event.raw, event.document, fired, event)
+            yield Chosen(event.raw, fired, event)
 
 
-def _record(chosen: Chosen, fires: list[Fire]) -> dict[str, Any]:
-    head, fired = chosen.head, chosen.fired
+def _record(chosen: Chosen, fires: tuple[Fire, ...]) -> dict[str, Any]:
+    head, fired = head_of(chosen.raw), chosen.fired
     return {
         "id": head["id"],
         "type": head["type" if "specversion" in head else "detail-type"],
@@ -195,44 +225,34 @@ def _record(chosen: Chosen, fires: list[Fire]) -> dict[str, Any]:
 class _Text:
     """The text report: a row per handler, and with -v each event: who fires, and why other routes do not."""
 
-    def __init__(self, screen: Screen, session: Session, others: Others, name: str | None):
-        self._screen, self._session, self._others, self._name = screen, session, others, name
-        self._then: Counter[str] = Counter()
-        self._now: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        self._changed = 0
+    def __init__(self, screen: Screen, session: Session, others: Others, name: str | None, sums: _Sums):
+        self._screen, self._session, self._others, self._name, self._sums = screen, session, others, name, sums
 
     def add(self, record: Record) -> None:
         assert not isinstance(record, Verdict)
-        then = [fire["handler"] for fire in record["fired"] or ()]
-        now = [fire["handler"] for fire in record["fires"]]
-        for handler in then:
-            self._then[handler] += 1
-        for fire in record["fires"]:
-            self._now[fire["handler"]][fire["action"]] += 1
-        self._changed += record["fired"] is not None and sorted(then) != sorted(now)
         if self._session.verbose:
             self._event(record)
 
     def end(self, tail: Mapping[str, Any]) -> None:
-        handlers = sorted({*self._then, *self._now})
+        sums, events = self._sums, tail["summary"]["events"]
+        handlers = sorted({*sums.then, *sums.now})
         columns = ["done", "failed", "waiting", "skipped"] if self._name else ["would fire"]
         rows: list[list[Segment]] = [
             [
                 (name, "bold"),
-                str(self._then[name]),
-                *((str(self._now[name][column]), STYLES[column]) for column in columns),
+                str(sums.then[name]),
+                *((str(sums.now[name][column]), STYLES[column]) for column in columns),
             ]
             for name in handlers
         ]
         self._screen.table(["handler", "fired", *columns], rows, right=range(1, len(columns) + 2))
         if self._session.quiet:
             return
-        events = tail["summary"]["events"]
         said = f"replayed as {self._name}" if self._name else "a plan: nothing was called"
         self._screen.line(counted(events, "event"), ", ", said)
-        if self._changed:
+        if sums.changed:
             more = "" if self._session.verbose else "; -v shows which"
-            self._screen.line((f"{self._changed:,} would fire other handlers than when published{more}", "yellow"))
+            self._screen.line((f"{sums.changed:,} would fire other handlers than when published{more}", "yellow"))
 
     def _event(self, record: Mapping[str, Any]) -> None:
         self._screen.line((record["type"], "bold"), f"  {record['id']}  ", (record["time"] or "", "dim"))
