@@ -24,9 +24,28 @@ def read(answer: bytes) -> dict[str, Any]:
         return {"error": error, "outcome": "bad-result", "code": None, "traceback": "", "spent": False}
     except ValueError:
         raise GarbledError from None
-    if not isinstance(told, dict):
+    if not isinstance(told, dict) or not _is_answer(told):
         raise GarbledError
     return told
+
+
+def _is_answer(told: dict[str, Any]) -> bool:
+    """Whether it has the shape of one: a handler can write to the pipe, too."""
+    match told:
+        case {"emitted": [*events]}:
+            return all(_is_event(each) for each in events)
+        case {"error": str(), "outcome": "failed" | "bad-result", "traceback": str(), "code": str() | None}:
+            return True
+        case {"unavailable": str()} | {"late": True}:
+            return True
+    return False
+
+
+def _is_event(told: Any) -> bool:
+    match told:
+        case [str(), dict(), str() | None]:
+            return True
+    return False
 
 
 def outcome_of(told: dict[str, Any], output: str = "", keep: int = KEEP) -> Outcome:

@@ -12,9 +12,9 @@ from typing import NamedTuple
 from evtool import diaries
 from evtool.answers import GarbledError, outcome_of, read
 from evtool.errors import StoreError
-from evtool.event import identify, replayed
+from evtool.event import Event, identify, replayed
 from evtool.handler import Answer, Call, Failed, Unavailable
-from evtool.intake import accept
+from evtool.intake import accept, is_same
 from evtool.outcomes import Came, World, came_of, given_back, interrupted
 from evtool.queue import Chain, Claim, Lane, claim, first_due, held, lanes, release, settle
 from evtool.retry import Retry
@@ -123,7 +123,7 @@ class _Run:
                 told = held(store, left.owner, {seq: told.attempt for seq, told in left.told.items()})
                 answered = []
                 for seq, one in told.items():
-                    with suppress(GarbledError, KeyError, TypeError):  # else its lease ends
+                    with suppress(GarbledError):  # else its lease ends
                         answer = Answer(outcome_of(read(left.told[seq].answer)), left.told[seq].seconds)
                         answered.append((one, answer))
                 settled = self._settle(answered)
@@ -225,9 +225,22 @@ class _Run:
 
     def _settle(self, answered: Sequence[tuple[Claim, Answer]]) -> list[Settled]:
         """Writes down what came of deliveries, and lets in what they emitted."""
-        world = self._road.world
-        cames = [came_of(claim, answer, self._policy(claim.delivery.route), world) for claim, answer in answered]
-        return self._written([claim for claim, _ in answered], cames)
+        return self._written([claim for claim, _ in answered], [self._came(*each) for each in answered])
+
+    def _came(self, held: Claim, answer: Answer) -> Came:
+        """What comes of an attempt. An event whose key is taken cannot enter, and must not be lost in silence."""
+        policy, world = self._policy(held.delivery.route), self._road.world
+        came = came_of(held, answer, policy, world)
+        taken = next(filter(self._is_taken, came.events), None)
+        if taken is None:
+            return came
+        why = f"emitted {taken.type}, but its source and id {taken.id} are those of another event in the store"
+        return came_of(held, Answer(Failed(why, "bad-result", final=True), answer.seconds), policy, world)
+
+    def _is_taken(self, event: Event) -> bool:
+        """Whether another event has this key. One that differs in its time only is the same, told again."""
+        there = self._road.store.find(event.source, event.id)
+        return there is not None and not is_same(identify(there.raw), event, whenever=True)
 
     def _written(self, claims: Sequence[Claim], cames: Sequence[Came]) -> list[Settled]:
         """Whoever lost a lease meanwhile changes nothing: who has it now will tell the end."""

@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 LONGEST = 3650 * 86400.0  # what is longer can no longer be added to a date
@@ -40,7 +40,14 @@ def _read(value: object) -> float:
     return value if isinstance(value, float) else seconds(value)  # a float is a default of ours
 
 
+def _positive(value: float) -> float:
+    if not value:
+        raise ValueError("a time limit is longer than nothing")
+    return value
+
+
 Duration = Annotated[float, BeforeValidator(_read), WithJsonSchema({"type": "string", "pattern": PATTERN})]
+TimeLimit = Annotated[Duration, AfterValidator(_positive)]
 
 
 def lasting(default: str, description: str) -> Any:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from evtool.duration import Duration, lasting
+from evtool.duration import TimeLimit, lasting
 from evtool.size import Size, sized
 
 
@@ -86,7 +86,7 @@ class HandlerOptions(BaseModel):
 
     description: str = ""
     emits: Annotated[list[str], Field(default_factory=list, description="event types that it may emit")]
-    timeout: Duration = lasting("30s", "time limit of one attempt")
+    timeout: TimeLimit = lasting("30s", "time limit of one attempt")
     emit_limit: Annotated[int, Field(ge=0, le=10_000, description="how many events one attempt may emit")] = 100
     emit_bytes: Size = sized("16MiB", "how long they may be together")
     concurrency: Annotated[int, Field(ge=1, le=64, description="how many events it may handle at a time")] = 1

@@ -14,6 +14,13 @@ MAX_DEPTH = 10  # how far a chain of events may reach from its root; what goes d
 LOOP = f"the chain of events is deeper than {MAX_DEPTH}: this looks like a loop"
 
 
+def is_same(one: Event, other: Event, *, whenever: bool = False) -> bool:
+    """Whether two events mean the same, however they are written; with `whenever`, whatever their time."""
+    time = {"time": None} if whenever else {}
+    said, again = (json.dumps({**event.document, **time}, sort_keys=True) for event in (one, other))
+    return said == again
+
+
 def accept(event: Event, *, store: Store, routes: Routes, now: Callable[[], int], cause: Cause | None = None) -> Kept:
     """Stores an event and its deliveries in one transaction.
 
@@ -28,7 +35,7 @@ def accept(event: Event, *, store: Store, routes: Routes, now: Callable[[], int]
 
 def conflict(event: Event, kept: Kept, stored: bytes) -> Finding:
     """What there is to say of an event whose key is taken by other content, or by the same in other bytes."""
-    same = _meaning(identify(stored)) == _meaning(event)
+    same = is_same(identify(stored), event)
     message = (
         f"{'this event' if same else 'an event with this source and id'} is stored"
         f" {'in other bytes, with the same meaning' if same else 'with other content'}:"
@@ -36,10 +43,6 @@ def conflict(event: Event, kept: Kept, stored: bytes) -> Finding:
     )
     hint = "nothing was overwritten" + ("" if same else "; give the event an id of its own")
     return Finding("EV010", message, suggestion=hint, event_id=event.id, **place(event.origin, "/id"))
-
-
-def _meaning(event: Event) -> str:
-    return json.dumps(event.document, sort_keys=True)
 
 
 def takers(event: Event, routes: Routes, replay: str | None = None) -> list[tuple[Route, str, bool]]:

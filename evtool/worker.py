@@ -6,9 +6,9 @@ Events come in on what is stdin at first, ahead of time, with the latest `time.m
 8 bytes more: the delivery's number, under which the diary is told that it began, and the answer (see diaries.py).
 Answers go out on a pipe of their own, under the number of their call and with its duration, as JSON:
 `{"emitted": [[type, detail, source], ...]}`, `{"error", "outcome", "code", "traceback", "spent"}`,
-`{"unavailable": why}`, or `{"late": true}` for a call that was not begun. The first answer, number 0, is `{}` or
-`{"unavailable": why}`. A worker that is `spent` has no memory or no file descriptors left, and ends. What is printed
-is log, with a mark after each call.
+`{"unavailable": why}`, or `{"late": true}` for a call that was not begun. The first answer, number 0, is
+`{"emitted": []}` or `{"unavailable": why}`. A worker that is `spent` has no memory or no file descriptors left, and
+ends. What is printed is log, with a mark after each call.
 """
 
 # pathlib is half as much again to import as all the rest
@@ -341,7 +341,7 @@ def main() -> None:
         why = describe(error, settings.folder)
     if os.getpid() != own:
         os._exit(0)  # a child that the handler forked and let return
-    _answer(replies, 0, b"{}" if why is None else dumps({"unavailable": why}).encode())
+    _answer(replies, 0, b'{"emitted":[]}' if why is None else dumps({"unavailable": why}).encode())
     if why is not None:
         return
     folder, depth = os.open(".", getattr(os, "O_PATH", os.O_RDONLY)), sys.getrecursionlimit()

@@ -198,6 +198,36 @@ def test_effects_are_followed_to_the_end(place: Place) -> None:
     assert emitted == {each.event.id for each in settled if each.delivery.handler == "g"}
 
 
+def test_an_effect_whose_key_another_event_has_is_no_event(evtool: Evtool, tmp_path: Path) -> None:
+    """What a handler tells is not dropped in silence: the delivery is a dead letter that says so, and tells nothing."""
+    (tmp_path / "routes.yaml").write_text(
+        "version: 1\nhandlers: {h: {python: 'h.py:tell'}}\nroutes: {r: {pattern: {detail-type: [t]}, to: [h]}}\n"
+    )
+    (tmp_path / "h.py").write_text(
+        "import pathlib\ndef tell(event, context):\n"
+        "    context.emit('other', {})\n    context.emit('u', {'n': pathlib.Path('n').read_text()})\n"
+    )
+    (tmp_path / "n").write_text("1")
+    (tmp_path / "e.json").write_text('{"id": "e", "source": "s", "detail-type": "t", "detail": {}}')
+    first = evtool("publish", "e.json", "-o", "json").json["events"]
+    with Store(tmp_path / ".evtool/store.db") as store:
+        (tmp_path / "u.json").write_bytes(store.find("h", first[2]["id"]).raw)
+    (tmp_path / ".evtool/store.db").unlink()
+    evtool("publish", "u.json")
+
+    assert evtool("publish", "e.json", "-o", "json").code == 0  # the same, told again at another time
+    (tmp_path / ".evtool/store.db").unlink()
+    evtool("publish", "u.json")
+    (tmp_path / "n").write_text("2")
+    ran = evtool("publish", "e.json", "-o", "json")
+    [told] = ran.json["events"]
+    [delivery] = told["deliveries"]
+    assert (ran.code, delivery["state"], delivery["emitted"]) == (1, "dead", [])
+    assert first[2]["id"] in delivery["error"]
+    assert "another event in the store" in delivery["error"]
+    assert evtool("doctor").code == 0
+
+
 # --- chunks of calls to a warm worker --------------------------------------------------------------------------------
 
 WORK = """

@@ -106,7 +106,7 @@ class TestEveryKind:
     def test_takes_too_long(self, kind, do, opened, tmp_path):
         """At its time limit a handler is ended with all that it started, even in other sessions, and says so."""
         outcome = opened(THERE[kind], timeout="1500ms")(call(do, file=str(tmp_path / "pids")))
-        assert outcome == Failed("took longer than 1.5s", "timeout", "waiting\n")
+        assert outcome == Failed("took longer than 1.5s (timeout)", "timeout", "waiting\n")
         pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
         limit = 2 if sys.platform != "linux" else 3  # elsewhere nobody knows what left the group
         assert [is_running(pid) for pid in pids[:limit]] == [False] * limit
@@ -613,3 +613,30 @@ def test_options_that_mean_nothing_are_refused(options):
     """A mistake in routes.yaml shows when it is read, not when the handler is called."""
     with pytest.raises(ValidationError):
         KINDS[next(iter(options))].options.model_validate(options)
+
+
+@pytest.mark.parametrize("told", ["{}", "[]", '{"emitted":[[1]]}', '{"emitted":[["a",{},null,1,2,3]]}', '{"error":1}'])
+def test_an_answer_that_a_handler_forges_is_none(told, opened, tmp_path):
+    """Whatever a handler writes to the pipe of answers, evtool goes on, and the next event is handled."""
+    (tmp_path / "forges.py").write_text(
+        "import os\ndef play(event, context):\n"
+        "    if event['detail']['do'] == 'forge':\n"
+        f"        told = b'{told}'\n"
+        "        frame = (len(told) << 96 | 1 << 64).to_bytes(16, 'big') + told\n"
+        "        for descriptor in range(3, 64):\n"
+        "            try: os.write(descriptor, frame)\n"
+        "            except OSError: pass\n"
+    )
+    handler = opened({"python": "forges.py:play"}, folder=tmp_path)
+    outcome = handler(call("forge"))
+    assert isinstance(outcome, Failed)
+    assert (outcome.outcome, outcome.final) == ("crashed", False)
+    assert "belongs to evtool" in outcome.error
+    assert handler(call("work")) == Done()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_time_limit_is_longer_than_nothing(kind, opened):
+    """With none at all every attempt would be too long."""
+    with pytest.raises(ValidationError, match="a time limit is longer than nothing"):
+        opened(THERE[kind], timeout="0s")

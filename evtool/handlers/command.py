@@ -193,7 +193,7 @@ class _Command:
             exited = process.has_exited()
         except TimeoutError:
             process.end()
-            return Failed(f"took longer than {options.timeout:g}s", "timeout", process.output.take())
+            return Failed(f"took longer than {options.timeout:g}s (timeout)", "timeout", process.output.take())
         finally:
             code = process.end()
         if not exited:

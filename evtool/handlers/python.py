@@ -163,7 +163,7 @@ class _InWorker:
         """What an attempt came to that the worker will not answer."""
         code, output = self._end()
         if isinstance(error, TimeoutError):
-            return Failed(f"took longer than {self._settings.timeout:g}s", "timeout", output)
+            return Failed(f"took longer than {self._settings.timeout:g}s (timeout)", "timeout", output)
         if isinstance(error, GarbledError):
             return Failed(str(error), "crashed", output)
         told = f"{ending(code)} in the middle of its work{out_of_memory(output, self._options)}"
