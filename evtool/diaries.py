@@ -6,6 +6,7 @@ A diary is a file of lines, written by evtool and by the workers that it calls, 
     given 12:1 13:1               deliveries with their attempts, before they are claimed for good
     began 12                      before the handler is called
     told 12 48211 {"emitted":[]}  what the worker answers (see worker.py), and the nanoseconds that it took
+    over 13                       before it is given back without an attempt: the next one has the same number
 
 All who write it hold a lock on it as long as they live. Who gets the lock knows that no more will come: what was told
 can be settled, what was never begun is free, and only what was under way has to wait for the end of its lease. Nothing
@@ -58,6 +59,10 @@ class Diary(NamedTuple):
     def began(self, delivery: int) -> None:
         """The handler is about to be called."""
         self.write(f"began {delivery}")
+
+    def over(self, delivery: int) -> None:
+        """No attempt was made: the delivery is to be given back, or to wait."""
+        self.write(f"over {delivery}")
 
     def write(self, line: str) -> None:
         """A line, also after one that was left in its middle."""
@@ -185,6 +190,9 @@ def _read(stream: int) -> Left | None:
             elif word == b"told":
                 seq, nanoseconds, answer = rest.split(b" ", 2)
                 told[int(seq)] = Told(given[int(seq)], answer, int(nanoseconds) / 1e9)
+            elif word == b"over":
+                del given[int(rest)]
+                told.pop(int(rest), None)
             else:
                 return None
     except (ValueError, KeyError, IndexError):

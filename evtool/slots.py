@@ -99,7 +99,10 @@ class Slot:
         """The answers that have come since the last time. Raises what a handler never should."""
         over = len(self._over)  # before the answers are looked at: of these jobs there are no more of them
         while self._answers:
-            yield self.claims.popleft(), self._answers.popleft()
+            claim, answer = self.claims.popleft(), self._answers.popleft()
+            if self.diary and isinstance(answer.outcome, Unavailable | None):
+                self.diary.over(claim.delivery.seq)
+            yield claim, answer
         error, self._error = self._error, None
         if error and not isinstance(error, Halted):
             raise error

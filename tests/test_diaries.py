@@ -82,6 +82,31 @@ def test_nothing_is_left_of_a_diary_that_is_not_needed(evtool: Evtool, many: Pat
     assert files(many) == ["store.db"]
 
 
+def test_an_event_that_kills_evtool_is_given_up_though_its_handler_was_away(evtool: Evtool, tmp_path: Path) -> None:
+    """What was said while the handler was away is no answer to the next call, in which evtool was killed."""
+    (tmp_path / "routes.yaml").write_text(
+        "version: 1\nhandlers: {h: {python: 'work.py:work'}}\nroutes:\n  r: {pattern: {detail-type: [t]}, to: [h],"
+        " retry: {max_attempts: 2, first_delay: 1ms, max_delay: 1ms}}\n"
+    )
+    (tmp_path / "work.py").write_text(
+        "import os, signal\n\ndef work(event, context):\n    if not os.path.exists('back'):\n"
+        "        open('back', 'w').close()\n        raise ConnectionRefusedError\n"
+        "    os.remove('back')\n    os.kill(os.getppid(), signal.SIGKILL)\n    os._exit(1)\n"
+    )
+    (tmp_path / "e.json").write_text("{}")
+    evtool("publish", "e.json", "--type", "t", "--no-deliver")
+    for attempt in (1, 2, 3):
+        assert evtool("deliver", "--watch").code == -9
+        with Store(tmp_path / ".evtool/store.db") as store:
+            [delivery] = store.deliveries(1)
+            assert (delivery.state, delivery.attempts) == ("leased", attempt)
+            store.rows("UPDATE delivery SET due = 0")
+
+    assert evtool("deliver").code == 1
+    with Store(tmp_path / ".evtool/store.db") as store:
+        assert [(each.state, each.condition) for each in store.deliveries(1)] == [("dead", "MaximumRetryAttempts")]
+
+
 def test_what_another_evtool_writes_is_left_alone(evtool: Evtool, many: Path) -> None:
     """As long as its writer lives, even if it stands still, a diary is nobody else's business."""
     os.mkfifo(many / "free")
@@ -112,6 +137,8 @@ ANSWER = '{"emitted":[]}'
         ("given 1:1 2:1\nbegan 1\n", set(), {2: 1}),
         ("given 1:1 2:3\n", set(), {1: 1, 2: 3}),
         ("given 1:1\nbegan 1\ntold 1 5 {}\ngiven 1:2\n", {1}, {1: 2}),
+        ("given 1:1 2:1\nbegan 1\ntold 1 5 {}\nover 1\nover 2\n", set(), {}),
+        ("given 1:1\nbegan 1\ntold 1 5 {}\nover 1\ngiven 1:1\nbegan 1\n", set(), {}),
         ("given 1:1 2:1\nbegan 1\ntold 1 5 {\nbegan 2\n", {1}, {}),
         ("given 1:1 2:1\nbegan 1\ntold 1 5 {}", set(), {2: 1}),
     ],
