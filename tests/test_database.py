@@ -1,11 +1,12 @@
 """The store's file: how it is opened, kept private and durable, what is refused, and what a transaction keeps."""
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import apsw
@@ -21,6 +22,12 @@ INSERT = (
     "INSERT INTO event (key, id, source, type, stored_at, sha256, raw, depth)"
     " VALUES (?, ?, 's', 't', 0, x'00', x'7b7d', 0)"
 )
+
+
+@pytest.fixture(autouse=True)
+def local(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever the tests run, their disk is taken for one of this machine."""
+    monkeypatch.setattr(database, "NETWORK_DISKS", ())
 
 
 @pytest.fixture
@@ -186,7 +193,7 @@ def test_what_is_no_store_is_refused(tmp_path: Path) -> None:
         assert (path.read_bytes() if path.is_file() else b"") == before
 
 
-def test_who_only_reads_changes_nothing(file: Path, tmp_path: Path) -> None:
+def test_who_only_reads_changes_nothing(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is made or written: where that would be needed, it is refused."""
     with Database(file, writing=False) as reader:
         assert ids(reader) == []
@@ -199,6 +206,9 @@ def test_who_only_reads_changes_nothing(file: Path, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="the file is empty"):
         Database(tmp_path / "empty.db", writing=False)
     assert (tmp_path / "empty.db").stat().st_size == 0
+    monkeypatch.setattr(database, "VERSION", VERSION + 1)
+    with pytest.raises(StoreError, match="an older evtool made this store"):
+        Database(file, writing=False)
 
 
 # --- transactions ----------------------------------------------------------------------------------------------------
@@ -308,16 +318,38 @@ def test_who_waits_gets_the_store_when_it_is_free(opened: Database, file: Path) 
     assert ids(opened) == ["one", "two"]
 
 
-@pytest.mark.parametrize("release", [True, False])
-def test_who_makes_a_store_waits_for_others_that_do(tmp_path: Path, release: bool) -> None:
-    """SQLite does not wait when two change the journal at once: it is tried again, and given up when that is over."""
-    file = tmp_path / "store.db"
-    holder = apsw.Connection(str(file))
-    holder.execute("BEGIN IMMEDIATE")
-    if release:
-        threading.Timer(0.1, lambda: holder.execute("ROLLBACK")).start()
-        Database(file, busy=30).close()
-        return
+def test_who_waits_where_sqlite_does_not_gets_the_store_when_it_is_free(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not where the journal is to be changed: that is tried again, and given up when the time is over."""
+    holder = Database(file)
+    monkeypatch.setattr(database, "NETWORK_DISKS", (disk_type(file),))
     with pytest.raises(StoreError, match=r"has kept the store locked for 0\.05 s"):
         Database(file, busy=0.05)
-    holder.close()
+    closing = threading.Timer(0.05, holder.close)
+    closing.start()
+    with Database(file) as opened:
+        assert opened.connection.pragma("journal_mode") == "delete"
+    closing.join()
+
+
+def replaced(file: Path) -> None:
+    """Another store in the place of the one in use."""
+    for name in ("copy.db", "copy.db-wal", "copy.db-shm"):
+        file.with_name(name).unlink(missing_ok=True)
+    Database(file.with_name("copy.db")).close()
+    for end in ("-wal", "-shm"):
+        file.with_name(file.name + end).unlink(missing_ok=True)
+    file.with_name("copy.db").replace(file)
+
+
+@pytest.mark.parametrize("fault", [Path.unlink, lambda file: shutil.rmtree(file.parent), replaced])
+def test_a_store_that_is_taken_away_is_used_no_longer(file: Path, fault: Callable[[Path], None]) -> None:
+    """Nothing is acknowledged that nobody would find: who writes, or waits for what becomes due, is told so."""
+    with Database(file) as used:
+        with used.transaction():
+            pass
+        fault(file)
+        for kind in ("IMMEDIATE", "DEFERRED"):
+            with pytest.raises(StoreError, match="removed or replaced while it was in use"), used.transaction(kind):
+                pass

@@ -285,29 +285,6 @@ def test_the_same_event_in_other_bytes_is_told_as_such(evtool: Evtool, project: 
     assert "this event is stored in other bytes, with the same meaning" in finding["message"]
 
 
-def replaced(file: Path) -> None:
-    """Another store in the place of the one in use."""
-    for name in ("copy.db", "copy.db-wal", "copy.db-shm"):
-        file.with_name(name).unlink(missing_ok=True)
-    Database(file.with_name("copy.db")).close()
-    for end in ("-wal", "-shm"):
-        file.with_name(file.name + end).unlink(missing_ok=True)
-    file.with_name("copy.db").replace(file)
-
-
-@pytest.mark.parametrize("fault", [Path.unlink, lambda file: shutil.rmtree(file.parent), replaced])
-def test_a_store_that_is_taken_away_is_used_no_longer(project: Path, fault: Callable[[Path], None]) -> None:
-    """Nothing is acknowledged that nobody would find: who writes, or waits for what becomes due, is told so."""
-    file = project / "kept/store.db"
-    with Database(file) as used:
-        with used.transaction():
-            pass
-        fault(file)
-        for kind in ("IMMEDIATE", "DEFERRED"):
-            with pytest.raises(StoreError, match="removed or replaced while it was in use"), used.transaction(kind):
-                pass
-
-
 def test_a_watch_ends_when_its_store_is_taken_away(project: Path) -> None:
     """A watch does not go on for ever with a file that nobody else sees."""
     watch = subprocess.Popen(
