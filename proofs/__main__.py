@@ -9,7 +9,21 @@ from random import Random
 
 import apsw
 
-from proofs import bitflips, faults, fulldisk, kills, model, powercuts, sabotages, texts, workers, zoo
+from proofs import (
+    bitflips,
+    faults,
+    fulldisk,
+    hostile,
+    kills,
+    model,
+    offline,
+    powercuts,
+    sabotages,
+    texts,
+    waiting,
+    workers,
+    zoo,
+)
 from proofs.sabotages import SABOTAGES, Unfit
 from proofs.trial import Broken, Prove, Trial
 
@@ -24,6 +38,9 @@ PROOFS: dict[str, Prove] = {
     "model": model.prove,
     "texts": texts.judged,
     "texts-through-evtool": texts.processes,
+    "hostile": hostile.prove,
+    "offline": offline.prove,
+    "waiting": waiting.prove,
     "zoo": zoo.prove,
 }
 SIMULATED = ("powercuts", "faults", "bitflips")  # bring their own disk; the machine's would only slow them down

@@ -119,6 +119,30 @@ SABOTAGES = {
     "a malformed event ends evtool": Sabotage(
         "texts-through-evtool", (Edit("event.py", "yield problem(piece, error)\n        return", "raise"),)
     ),
+    "what cannot be printed is printed": Sabotage(
+        "hostile", (Edit("harmless.py", "if not text.isprintable():", "if not text:"),)
+    ),
+    "what a runner obeys is printed": Sabotage(
+        "hostile", (Edit("harmless.py", 'if "##" not in text and "::" not in text:', "if text:"),)
+    ),
+    "a schema is fetched": Sabotage(
+        "offline",
+        (
+            Edit(
+                "references.py",
+                "        return self._known.get(uri)\n",
+                "        with suppress(OSError):\n"
+                "            __import__('urllib.request').request.urlopen(uri, timeout=1)\n"
+                "        return self._known.get(uri)\n",
+            ),
+        ),
+    ),
+    "looking for a handler uses an attempt": Sabotage(
+        "waiting", (Edit("queue.py", "was.attempts - (attempt is None), was.forgiven", "was.attempts, was.forgiven"),)
+    ),
+    "what waits is given up too early": Sabotage(
+        "waiting", (Edit("retry.py", "if age >= policy.max_age:", "if age >= policy.max_age / 2:"),)
+    ),
     "only the process itself is ended": Sabotage(
         "zoo",
         (
