@@ -9,8 +9,8 @@ def main() -> None:
     """Runs evtool with the arguments of the process."""
     try:
         _run()
-    except KeyboardInterrupt:  # while modules are imported; later, the command itself sees to it
-        sys.exit(130)
+    except KeyboardInterrupt as ended:  # while modules are imported, or at the very end
+        sys.exit(getattr(ended, "exit_code", 130))
 
 
 def _run() -> None:

@@ -18,6 +18,7 @@ from proofs.running import Running, run, start
 from proofs.trial import Figures, Trial, hold
 
 HOUR = 3600  # seconds ahead: all leases have ended
+ENDS = (0, 143, -signal.SIGTERM, KILLED)  # of who is told to: it was through, at work, still starting, or killed before
 IMPORT = 7200  # seconds that eight imports of the same file may take
 
 
@@ -27,13 +28,13 @@ def prove(trial: Trial) -> Figures:
 
 
 def crowded(trial: Trial) -> Figures:
-    """Many workers deliver from one store, some are killed at random; who is left does all the work."""
+    """Many workers deliver from one store, half of them watch it; some are killed at random, and replaced."""
     number, orders, kills = trial.size(16, 4), trial.size(3334, 40), trial.size(100, 3)
     project = _published(trial, "crowd", orders)
-    crowd, killed, told = [start(project.folder, "deliver") for _ in range(number)], 0, []
-    while crowd:
+    crowd, killed, told = [_worker(trial, project) for _ in range(number)], 0, []
+    while crowd and _open(project):
         time.sleep(trial.random.random() * trial.size(30, 4) / 40)
-        if killed < kills and _open(project):
+        if killed < kills:
             trial.random.choice(crowd).signal()
         for one in [one for one in crowd if one.has_ended()]:
             crowd.remove(one)
@@ -41,13 +42,24 @@ def crowded(trial: Trial) -> Figures:
             told += ended.records
             if not survived(ended):
                 killed += 1
-                crowd.append(start(project.folder, "deliver", real=trial.random.random() < 0.2))
+                crowd.append(_worker(trial, project))
+    for one in crowd:
+        one.signal(signal.SIGTERM)
+    for ended in [one.wait() for one in crowd]:
+        told += ended.records
+        hold(ended.code in ENDS, f"exit code {ended.code} after SIGTERM: {ended.errors}")
+        killed += ended.code == KILLED
     last = run(project.folder, "deliver", ahead=HOUR)
     hold(survived(last), "killed by somebody else")
     audit(project, [*told, *last.records])
     sums, twice = settled(project, allowed(killed))
     hold(sums.deliveries == 3 * orders, f"{sums.deliveries} deliveries instead of {3 * orders}")
     return {f"deliveries by {number} workers": sums.deliveries, "workers killed": killed, "calls made twice": twice}
+
+
+def _worker(trial: Trial, project: Project) -> Running:
+    watch = trial.random.choice([(), ("--watch", "--workers", str(trial.random.randint(1, 4)))])
+    return start(project.folder, "deliver", *watch, real=trial.random.random() < 0.2)
 
 
 def _published(trial: Trial, name: str, orders: int, **detail: Any) -> Project:
@@ -58,7 +70,7 @@ def _published(trial: Trial, name: str, orders: int, **detail: Any) -> Project:
 
 
 def _open(project: Project) -> bool:
-    return bool(rows(project.store, "SELECT 1 FROM delivery WHERE due IS NOT NULL LIMIT 1"))
+    return bool(rows(project.store, "SELECT 1 FROM delivery WHERE state = 'ready' LIMIT 1"))
 
 
 # --- late workers ----------------------------------------------------------------------------------------------------
