@@ -33,7 +33,8 @@ TESTS = {  # module -> the tests that have to notice what the machine does not
     "retry": ("retry", "routes_file"),
     "queue": ("queue",),
     "outcomes": ("outcomes",),
-    "delivery": ("delivery", "publish"),
+    "delivery": ("delivery",),
+    "slots": ("delivery",),
     "intake": ("intake",),
     "database": ("database",),
 }
