@@ -249,11 +249,11 @@ class Process:
     def end(self) -> int:
         """End the process and all that it started. Its exit code, or the signal that ended it below zero.
 
-        May be called again.
+        It finds its stdin closed before it is told to end, so that it begins nothing more. May be called again.
         """
         if self._code is not None:
             return self._code
-        self._wait_on()
+        self.hang_up(0)
         for number, limit in ((signal.SIGTERM, GRACE), (signal.SIGKILL, PATIENCE)):
             if number == signal.SIGKILL or not self.has_exited():
                 self._signal(number)

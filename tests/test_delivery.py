@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from math import inf
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -24,6 +25,7 @@ from evtool.outcomes import World
 from evtool.pattern import Pattern
 from evtool.retry import Retry
 from evtool.routes import HandlerEntry, Route, Routes
+from evtool.signals import Halted, halting
 from evtool.slots import Handlers
 from evtool.store import Store
 from evtool.validation import Rules
@@ -231,7 +233,7 @@ def test_an_effect_whose_key_another_event_has_is_no_event(evtool: Evtool, tmp_p
 # --- chunks of calls to a warm worker --------------------------------------------------------------------------------
 
 WORK = """
-import os, pathlib, time
+import os, pathlib, signal, time
 def work(event, context):
     n = event['detail']['n']
     with open('called', 'a') as file:
@@ -258,7 +260,13 @@ def many(tmp_path: Path, evtool: Evtool) -> Path:
 
 @pytest.mark.parametrize(
     ("harm", "outcome"),
-    [("os._exit(3)", "crashed"), ("os.kill(0, 9)", "crashed"), ("time.sleep(60)", "timeout"), ("1 / 0", "failed")],
+    [
+        ("os._exit(3)", "crashed"),
+        ("os.kill(0, 9)", "crashed"),
+        ("time.sleep(60)", "timeout"),
+        ("signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(0.7)", "timeout"),
+        ("1 / 0", "failed"),
+    ],
 )
 def test_a_poisonous_event_costs_its_neighbours_nothing(evtool: Evtool, many: Path, harm: str, outcome: str) -> None:
     """The others of its chunk are called, once, and in their first attempt; only it is tried again later."""
@@ -306,6 +314,33 @@ def test_what_comes_too_late_is_not_begun(tmp_path: Path) -> None:
         assert [answer.outcome for answer in several(calls, 0.0)] == [None] * 3
         assert not (tmp_path / "called").exists()
         assert [answer.outcome for answer in several(calls, 1e9)] == [Done((), f"this is {n}\n") for n in range(3)]
+
+
+IGNORING = "signal.signal(signal.SIGTERM, signal.SIG_IGN); open('begun', 'w').close(); time.sleep(0.2)"
+
+
+def test_what_a_worker_did_before_it_was_ended_counts(tmp_path: Path) -> None:
+    """A call that comes to its end while evtool ends it is answered, and the worker begins no other."""
+    (tmp_path / "work.py").write_text(WORK % IGNORING)
+    kind = KINDS["python"]
+    handler = kind.open("h", kind.options.model_validate({"python": "work.py:work"}), tmp_path)
+    answers: list[Answer] = []
+
+    def work() -> None:
+        calls = [Call(b'{"detail": {"n": %d}}' % number, "1", "t", "r", 1) for number in range(149, 300)]
+        with pytest.raises(Halted):
+            answers.extend(handler.several(calls, inf))  # type: ignore[attr-defined]
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    while not (tmp_path / "begun").exists():
+        os.sched_yield()
+    with halting():
+        thread.join(30)
+
+    called = (tmp_path / "called").read_text().split()
+    assert [answer.outcome for answer in answers] == [Done((), f"this is {n}\n") for n in called]
+    assert called == ["149", "150"]
 
 
 def test_processes_share_the_work(evtool: Evtool, many: Path) -> None:

@@ -5,8 +5,8 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, redirect_stdout
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -26,6 +26,8 @@ HEAD = 16  # bytes before an answer (see worker.py)
 FOREVER = 1e9  # seconds: what is later than that is no limit
 
 ANSWER_LIMIT = 1 << 20  # bytes of an answer besides what is emitted: an error with its traceback, or brackets
+
+Told = tuple[dict[str, Any], float]  # an answer, and how many seconds it took
 
 
 class PythonOptions(ProcessOptions):
@@ -146,12 +148,21 @@ class _InWorker:
                 answers = self._hear(self._settings.timeout)
             except (TimeoutError, GarbledError) as problem:
                 answers, error = [], problem
-            for told, seconds in answers:
-                rest.popleft()
-                yield Answer(self._outcome(told), seconds)
+            except Halted:
+                self._process.end()
+                with suppress(GarbledError):  # what it said until then; the first call of the rest may have begun
+                    yield from self._taken(rest, self._heard())
+                raise
+            yield from self._taken(rest, answers)
             if not answers:
                 rest.popleft()
                 yield Answer(self._broken(error), time.monotonic() - begun)
+
+    def _taken(self, rest: deque[Call], answers: Iterable[Told]) -> Iterator[Answer]:
+        """Answers for the first calls of the rest, which are taken from it."""
+        for told, seconds in answers:
+            rest.popleft()
+            yield Answer(self._outcome(told), seconds)
 
     def _request(self, ahead: int, call: Call, latest: float) -> bytes:
         """A call as the worker reads it."""
@@ -180,14 +191,17 @@ class _InWorker:
             told["error"] += out_of_memory(told["error"], self._options)
         return outcome_of(told, output, self._options.output)
 
-    def _hear(self, limit: float) -> list[tuple[dict[str, Any], float]]:
-        """The next answers of the worker, with how many seconds each took; none if it exits instead.
-
-        Raises TimeoutError or GarbledError.
-        """
+    def _hear(self, limit: float) -> list[Told]:
+        """The next answers of the worker; none if it exits instead. Raises TimeoutError or GarbledError."""
         assert self._process
         self._process.until(self._is_answered, time.monotonic() + limit)
-        answers: list[tuple[dict[str, Any], float]] = []
+        answers = self._heard()
+        self._process.drain()  # what was printed before these answers
+        return answers
+
+    def _heard(self) -> list[Told]:
+        """The answers that have come. Raises GarbledError."""
+        answers: list[Told] = []
         try:
             while self._has_message():
                 end = HEAD + int.from_bytes(self._received[:4])
@@ -197,7 +211,6 @@ class _InWorker:
         except GarbledError:
             if not answers:  # else it comes again after these
                 raise
-        self._process.drain()  # what was printed before these answers
         return answers
 
     def _has_message(self) -> bool:
