@@ -18,7 +18,17 @@ def main(arguments: list[str]) -> None:
     """Runs evtool. Ends the process with the exit code of the command."""
     app = typer.Typer(cls=_Commands, rich_markup_mode=None, no_args_is_help=True, context_settings=HELP, epilog=EPILOG)
     app.callback()(evtool)
-    sys.exit(ending(lambda: typer.main.get_command(app).main(arguments, prog_name="evtool") or 0))
+
+    def run() -> int:
+        try:
+            return typer.main.get_command(app).main(arguments, prog_name="evtool") or 0
+        except SystemExit as end:  # a signal that came outside of a command, which typer takes for Ctrl-C in any case
+            signal = end.__context__ and end.__context__.__cause__
+            if isinstance(signal, KeyboardInterrupt):
+                raise signal from None
+            raise
+
+    sys.exit(ending(run))
 
 
 def evtool(
