@@ -34,7 +34,7 @@ TESTS = {  # module -> the tests that have to notice what the machine does not
     "queue": ("queue",),
     "outcomes": ("outcomes",),
     "delivery": ("delivery",),
-    "slots": ("delivery",),
+    "slots": ("slots",),
     "intake": ("intake",),
     "database": ("database",),
 }

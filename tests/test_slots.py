@@ -1,0 +1,336 @@
+"""Slots: calls that are made in threads of their own, how many at once, and what is left of them at the end."""
+
+import select
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evtool import diaries, slots
+from evtool.diaries import Diary
+from evtool.handler import Answer, Call, Done, Failed, HandlerOptions, Outcome, Unavailable
+from evtool.queue import Claim
+from evtool.routes import HandlerEntry, Routes
+from evtool.signals import Halted, bell
+from evtool.slots import Handlers, Job, Slot
+from evtool.stored import Delivery, Stored
+
+EVENT = Stored(1, "e-1", "t", "s", None, 0, "", b"{}", 1, 0, None, None)
+LATER = 1e12
+Answers = Callable[[Call], Outcome]
+
+
+class One:
+    """An open handler that takes one call at a time."""
+
+    def __init__(self, answer: Answers, closed: list[str]):
+        self.answer, self.closed = answer, closed
+
+    def __call__(self, call: Call) -> Outcome:
+        return self.answer(call)
+
+    def close(self) -> None:
+        """Tells that it was closed, and by which thread."""
+        self.closed.append(threading.current_thread().name)
+
+
+class Many(One):
+    """An open handler that is faster for many."""
+
+    def several(self, calls: Sequence[Call], _latest: float, _diary: Diary | None) -> Iterator[Answer]:
+        """An answer for each."""
+        return (Answer(self.answer(call)) for call in calls)
+
+
+class Inside(HandlerOptions):
+    """Options of a handler that is called by whoever gives it a job."""
+
+    @property
+    def inside(self) -> bool:
+        return True
+
+
+class Entry(HandlerEntry):
+    """A handler of routes.yaml that a test answers for."""
+
+    made: Callable[[], Any]
+
+    def open(self) -> Any:
+        """The handler."""
+        return self.made()
+
+
+class Place:
+    """Handlers, and what became of them."""
+
+    def __init__(self, answer: Answers, *, kind: type[One] = One, keep: Callable[[], Diary | None] = lambda: None):
+        self.closed: list[str] = []
+        entries = {}
+        for name, options in {
+            "h": HandlerOptions(emits=[], concurrency=2, timeout=7.0),
+            "g": HandlerOptions(emits=[]),
+            "inside": Inside(emits=[]),
+        }.items():
+            entries[name] = Entry(name, "python", options, Path())
+            entries[name].made = lambda: kind(answer, self.closed)
+        self.handlers = Handlers(Routes([], entries), keep)
+
+    def through(self, slot: Slot, *jobs: Job) -> list[tuple[int, Answer]]:
+        """What comes of jobs: deliveries and answers."""
+        for each in jobs:
+            slot.take(each)
+        slot.begin()
+        came: list[tuple[int, Answer]] = []
+        while slot.jobs:
+            self.handlers.wait(0.05)
+            came += [(claim.delivery.seq, answer) for claim, answer in slot.came()]
+        return came
+
+
+def job(*numbers: int, latest: float = LATER) -> Job:
+    """A job of these deliveries, in their second attempts."""
+    claims = [
+        Claim(Delivery(seq, 1, "r", "h", "", "leased", 2, 0, 0, 1, "me", None, None, None), EVENT) for seq in numbers
+    ]
+    return Job(claims, [Call(b"{}", "e-1", "t", "r", 2, seq) for seq in numbers], latest)
+
+
+# --- calls -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [One, Many])
+@pytest.mark.parametrize("name", ["h", "inside"])
+def test_every_call_of_every_job_has_its_answer(kind: type[One], name: str) -> None:
+    """In their order, in a thread of the slot's own unless the handler is to run inside of evtool's."""
+    threads: set[str] = set()
+
+    def answer(call: Call) -> Outcome:
+        threads.add(threading.current_thread().name)
+        return Done((), str(call.delivery))
+
+    place = Place(answer, kind=kind)
+    with place.handlers as handlers:
+        slot = handlers.slot(name)
+        came = place.through(slot, job(3, 1), job(2))
+        came += place.through(slot, job(4))
+        assert handlers.busy == []
+
+    assert [(seq, answer.outcome) for seq, answer in came] == [(seq, Done((), str(seq))) for seq in (3, 1, 2, 4)]
+    assert all(0 <= answer.seconds < 60 for _, answer in came)
+    assert (threads == {threading.main_thread().name}) is (name == "inside")
+    assert set(place.closed) == threads
+
+
+def test_what_comes_too_late_is_not_called() -> None:
+    """It has no outcome, and is given back."""
+    called: list[int] = []
+    place = Place(lambda call: called.append(call.delivery) or Done())
+    with place.handlers as handlers:
+        came = place.through(handlers.slot("h"), job(1, latest=0.0), job(2))
+
+    assert [(seq, answer.outcome) for seq, answer in came] == [(1, None), (2, Done())]
+    assert called == [2]
+
+
+class Clock:
+    """A clock that stands still unless it is told to go on."""
+
+    now = 1000.0
+
+    def monotonic(self) -> float:
+        """The time in seconds."""
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("calls", "seconds", "outcomes", "size"),
+    [
+        (1, 0.0, [Done()], 4),
+        (100, 0.0, [Done()], 250),
+        (100, 0.001, [Done()], 50),
+        (10, 0.02, [Failed("no")], 2),
+        (10, 1.0, [Done()], 1),
+        (100, 0.01, [Unavailable("away")], 100),
+        (100, 0.01, [Unavailable("away"), Done()], 5),
+        (10, 0.001, [Done()], 40),
+    ],
+)
+def test_a_job_is_as_long_as_its_handler_is_fast(
+    monkeypatch: pytest.MonkeyPatch, calls: int, seconds: float, outcomes: list[Outcome], size: int
+) -> None:
+    """So much that it takes 50 ms, or a second when the handler is away; at most four times as much as before."""
+    clock = Clock()
+    monkeypatch.setattr(slots, "time", clock)
+
+    def answer(call: Call) -> Outcome:
+        clock.now += seconds
+        return outcomes[call.delivery % len(outcomes)]
+
+    for kind, wanted in ((Many, size), (One, 1)):
+        place = Place(answer, kind=kind)
+        with place.handlers as handlers:
+            slot = handlers.slot("h")
+            place.through(slot, job(*range(calls)))
+            assert slot.size == wanted
+
+
+def test_only_a_slot_that_is_fast_is_given_its_next_job_before_the_last_is_over() -> None:
+    """One more, not two; and none before it has shown that it is fast."""
+    free = threading.Event()
+    place = Place(lambda call: Done() if call.delivery != 9 or free.wait(30) else Failed("nobody let it go"), kind=Many)
+    with place.handlers as handlers:
+        slot = handlers.slot("h")
+        found = [handlers.fast("h")]
+        slot.take(job(1))
+        found.append(handlers.fast("h"))
+        place.through(slot)
+        found.append(handlers.fast("h"))
+        for number in (9, 2):
+            slot.take(job(number))
+            slot.begin()
+            found += [handlers.fast("h"), handlers.fast("g")]
+        free.set()
+        place.through(slot)
+
+    assert found == [None, None, None, slot, None, None, None]
+
+
+# --- which slot ------------------------------------------------------------------------------------------------------
+
+
+def test_a_handler_has_as_many_slots_as_it_may_have_calls() -> None:
+    """A slot without a job is used again; a handler that is not there has no call that it would have to wait for."""
+    free = threading.Event()
+    place = Place(lambda call: Done() if free.wait(30) else Failed("nobody let it go"))
+    with place.handlers as handlers:
+        assert [name in handlers for name in ("h", "g", "gone")] == [True, True, False]
+        assert [handlers.timeout(name) for name in ("h", "g", "gone")] == [7.0, 30.0, 0.0]
+        first = handlers.slot("h")
+        assert handlers.slot("h") is first
+        assert handlers.busy == []
+        first.take(job(1))
+        first.begin()
+        assert [handlers.is_free(name) for name in ("h", "g", "gone")] == [True, True, True]
+        second = handlers.slot("h")
+        assert second is not first
+        second.take(job(2))
+        second.begin()
+        assert [handlers.is_free(name) for name in ("h", "g", "gone")] == [False, True, True]
+        assert handlers.busy == [first, second]
+        assert handlers.slot("g") not in (first, second)
+        free.set()
+        for slot in (first, second):
+            place.through(slot)
+        assert handlers.slot("h") is first
+
+    assert len(place.closed) == 3
+
+
+# --- the end ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["h", "inside"])
+def test_what_a_handler_never_should_raise_ends_the_run(name: str) -> None:
+    """It is raised where the answers are taken, and no job is begun after it: evtool has a bug."""
+    called: list[int] = []
+
+    def answer(call: Call) -> Outcome:
+        called.append(call.delivery)
+        return Done() if call.delivery == 1 else Failed(str(1 // (call.delivery - 2)))
+
+    place = Place(answer)
+    with place.handlers as handlers:
+        slot = handlers.slot(name)
+        with pytest.raises(ZeroDivisionError):
+            place.through(slot, job(1, 2, 3), job(4))
+        assert list(slot.came()) == []
+        assert [(claim.delivery.seq, begun) for claim, begun in slot.left()] == [(2, True), (3, False), (4, False)]
+
+    assert called == [1, 2]
+
+
+def test_calls_that_wait_for_a_process_are_halted() -> None:
+    """The one that was under way is told from those that had not begun; a job that was only taken has not begun."""
+    under_way = threading.Event()
+
+    def answer(_: Call) -> Outcome:
+        under_way.set()
+        if select.select([bell()[0]], [], [], 30)[0]:
+            raise Halted
+        return Failed("nobody rang the bell")
+
+    place = Place(answer)
+    with place.handlers as handlers:
+        handlers.halt()
+        one, other = handlers.slot("h"), handlers.slot("g")
+        one.take(job(1, 2))
+        one.begin()
+        other.take(job(3))
+        assert under_way.wait(30)
+        handlers.halt()
+        assert [*one.came(), *other.came()] == []
+        left = [(claim.delivery.seq, begun) for claim, begun in handlers.left()]
+        assert (handlers.busy, handlers.left()) == ([], [])
+
+    assert left == [(1, True), (2, False), (3, False)]
+
+
+# --- its diary -------------------------------------------------------------------------------------------------------
+
+
+def test_a_diary_says_what_was_given_begun_and_taken_back(tmp_path: Path) -> None:
+    """Before it is done; what waits for its handler, or came too late, has made no attempt."""
+    store = tmp_path / "s.db"
+    said: dict[int, list[str]] = {}
+
+    def lines() -> list[str]:
+        [file] = tmp_path.iterdir()
+        return [line for line in file.read_text().splitlines()[1:] if line and not line.startswith("evtool")]
+
+    def answer(call: Call) -> Outcome:
+        said[call.delivery] = lines()
+        return Unavailable("away") if call.delivery == 2 else Done()
+
+    place = Place(answer, keep=lambda: diaries.kept(store, "1-me"))
+    with place.handlers as handlers:
+        slot = handlers.slot("h")
+        slot.take(job(1, 2))
+        assert lines() == ["given 1:2 2:2"]
+        place.through(slot)
+        place.through(slot, job(3, latest=0.0))
+        assert lines() == ["given 1:2 2:2", "began 1", "began 2", "over 2", "given 3:2", "over 3"]
+
+    assert said == {1: ["given 1:2 2:2", "began 1"], 2: ["given 1:2 2:2", "began 1", "began 2"]}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_long_diary_is_begun_anew_when_nothing_else_is_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slot whose diary is too long has no second job, so that there is such a moment."""
+    monkeypatch.setattr(diaries, "LONG", 100)
+    free = threading.Event()
+    place = Place(
+        lambda call: Done() if call.delivery < 90 or free.wait(30) else Failed("nobody let it go"),
+        kind=Many,
+        keep=lambda: diaries.kept(tmp_path / "s.db", "1-me"),
+    )
+    with place.handlers as handlers:
+        slot = handlers.slot("h")
+        place.through(slot, job(*range(50)))
+        [file] = tmp_path.iterdir()
+        before = file.read_text()
+        slot.take(job(98))
+        assert handlers.fast("h") is None
+        slot.begin()
+        after = file.read_text()
+        slot.take(job(99))
+        slot.begin()
+        both = file.read_text()
+        free.set()
+        place.through(slot)
+
+    assert "given 0:2 1:2" in before
+    assert "0:2" not in after
+    assert "given 98:2" in after
+    assert both.index("given 98:2") < both.index("given 99:2")
