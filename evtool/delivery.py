@@ -68,8 +68,9 @@ class _Run:
         self._turn = 0
         self._arrived: list[tuple[Claim, Answer]] = []  # what came back and is not settled yet
         if chain is None:
-            longest = max((round(self._lease(name) * 1000) for name in road.routes.handlers), default=0)
-            release(road.store, now=road.world.now(), longest=max(longest, LONGEST_LEASE))
+            longest = max([LONGEST_LEASE, *(round(self._lease(name) * 1000) for name in road.routes.handlers)])
+            pause = max(round(self._policy(name).max_delay * 1000) for name in ["", *road.routes.routes])
+            release(road.store, now=road.world.now(), longest=longest, pause=pause)
 
     def rounds(self, ended: Sequence[object], idle: Idle | None) -> Iterator[Settled]:
         """Rounds until nothing is due or under way, or a signal has come."""
@@ -231,8 +232,7 @@ class _Run:
         """What comes of an attempt. An event whose key is taken cannot enter, and must not be lost in silence."""
         policy, world = self._policy(held.delivery.route), self._road.world
         came = came_of(held, answer, policy, world)
-        taken = next(filter(self._is_taken, came.events), None)
-        if taken is None:
+        if not (taken := next(filter(self._is_taken, came.events), None)):
             return came
         why = f"emitted {taken.type}, but its source and id {taken.id} are those of another event in the store"
         return came_of(held, Answer(Failed(why, "bad-result", final=True), answer.seconds), policy, world)

@@ -210,11 +210,19 @@ def _settled(ending: Ending) -> tuple[object, ...]:
     return (*written, was.seq, was.owner, was.attempts)
 
 
-def release(store: Store, *, now: int, longest: int) -> None:
-    """Ends leases that last longer than any would, `longest` ms: the clock was set back since they were taken."""
+def release(store: Store, *, now: int, longest: int, pause: int) -> None:
+    """Makes due now what would be so earlier if the clock had not been set back since.
+
+    That are leases that last longer than any would, `longest` ms, pauses that are longer than any, `pause` ms, and what
+    no attempt that counts was made of.
+    """
     with store.transaction():
         store.rows(
-            "UPDATE delivery SET due = ?1 WHERE state = 'leased' AND due IS NOT NULL AND due > ?1 + ?2", now, longest
+            "UPDATE delivery SET due = ?1 WHERE due > ?1 AND (state = 'leased' AND due > ?1 + ?2"
+            " OR state = 'ready' AND (attempts = forgiven OR due > ?1 + ?3))",
+            now,
+            longest,
+            pause,
         )
 
 

@@ -43,6 +43,7 @@ from evtool.validation import Rules
 
 START = 1_800_000_000_000  # ms
 DAY = 24 * 3_600_000
+PAUSE = 15 * 60_000  # between two attempts, at most
 TIMEOUT = 10.0  # seconds, of every handler
 DEEPEST = 10  # how far a chain of events may reach from its root
 WORKERS = 3
@@ -536,10 +537,12 @@ class StoreMachine(RuleBasedStateMachine):
         return sorted(self.turns)[which % len(self.turns)]
 
     def start(self, number: int, root: int | None) -> None:
-        """A run begins: leases that are longer than any can be are ended first."""
+        """A run begins. Of all deliveries, it makes due first what the clock has put off that was set back."""
         now = self.now()
-        for sent in self.sent.values():
-            if sent.state == "leased" and sent.due is not None and sent.due > now + DAY:
+        for sent in self.sent.values() if root is None else ():
+            late = 0 if sent.due is None else sent.due - now
+            fresh = sent.attempts == sent.forgiven
+            if (sent.state == "leased" and late > DAY) or (sent.state == "ready" and late > (0 if fresh else PAUSE)):
                 sent.due = now
         self.calls += 1
         worker, owner = self.workers[number], f"run {self.calls}"

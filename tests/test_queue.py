@@ -98,9 +98,26 @@ def test_what_is_told_of_a_delivery_is_what_the_store_has(
 def test_a_lease_beyond_all_leases_is_ended(store: Store) -> None:
     """When the clock was set back, a delivery is not held for years by a lease of the future."""
     claimed(store, now=9_000_000, lease=1000)
-    release(store, now=5000, longest=60_000)
+    release(store, now=5000, longest=60_000, pause=1000)
 
     assert [each.attempts for each in claimed(store, now=5000, owner="other")] == [2]
+
+
+@pytest.mark.parametrize(("due", "comes"), [(6000, False), (6001, True)])
+def test_a_pause_beyond_all_pauses_is_ended(store: Store, due: int, comes: bool) -> None:
+    """When the clock was set back, what failed is not tried again years later."""
+    ended(store, *claimed(store, now=0), "ready", due=due)
+    release(store, now=5000, longest=60_000, pause=1000)
+
+    assert bool(claimed(store, now=5000)) is comes
+
+
+def test_what_was_stored_in_the_future_is_due(store: Store) -> None:
+    """When the clock was set back, what nobody has attempted yet does not wait until it is as late again."""
+    store.rows("UPDATE delivery SET created = 9000000, due = 9000000")
+    release(store, now=5000, longest=60_000, pause=1000)
+
+    assert [each.attempts for each in claimed(store, now=5000)] == [1]
 
 
 def test_what_waits_is_looked_for_once_in_a_run(store: Store) -> None:
