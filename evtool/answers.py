@@ -49,11 +49,16 @@ def _is_event(told: Any) -> bool:
 
 
 def outcome_of(told: dict[str, Any], output: str = "", keep: int = KEEP) -> Outcome:
-    """What an answer means. Of the output and a traceback so much is kept."""
+    """What an answer means. Of the output and a traceback so much is kept.
+
+    Raises GarbledError for what nobody answers who has made a call.
+    """
     if "unavailable" in told:
         return Unavailable(told["unavailable"])
     if "error" in told:
         log = output + told["traceback"]
         log = log[max(len(log) - keep, 0) :]
         return Failed(told["error"], told["outcome"], log, final=told["outcome"] == "bad-result", code=told["code"])
+    if "late" in told:
+        raise GarbledError
     return Done(tuple(Emitted(*each) for each in told["emitted"]), output)

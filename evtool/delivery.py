@@ -19,7 +19,7 @@ from evtool.outcomes import Came, World, came_of, given_back, interrupted
 from evtool.queue import Chain, Claim, Lane, claim, first_due, held, lanes, release, settle
 from evtool.retry import Retry
 from evtool.routes import Routes
-from evtool.signals import noted
+from evtool.signals import deferred, noted
 from evtool.slots import MOST, Handlers, Job, Slot
 from evtool.store import Store
 from evtool.stored import Cause, Delivery, Stored
@@ -77,7 +77,7 @@ class _Run:
         handlers, look = self._road.handlers, 0.0
         while not ended:
             if self._chain is None and time.monotonic() >= look:
-                yield from self._inherit()
+                yield from self._inherit(patience=0 if look else diaries.PATIENCE)
                 look = time.monotonic() + LOOK_AFTER
             yield from self.round()
             soonest = min((lane.due for lane in self._lanes), default=FOREVER) - self._road.world.now()
@@ -110,16 +110,17 @@ class _Run:
         """Ends what is under way and gives back what was not begun."""
         self._road.handlers.halt()
         self._collect()
-        now = self._road.world.now()
-        left = self._road.handlers.left()
+        left, now = self._road.handlers.left(), self._road.world.now()
         cames = [Came(interrupted(claim, now) if begun else given_back(claim, now)) for claim, begun in left]
         with self._road.store.transaction():
-            return [*self._settle(self._arrived), *self._written([claim for claim, _ in left], cames)]
+            settled = [*self._settle(self._arrived), *self._written([claim for claim, _ in left], cames)]
+        self._road.handlers.settled = True
+        return settled
 
-    def _inherit(self) -> Iterator[Settled]:
+    def _inherit(self, patience: float) -> Iterator[Settled]:
         """Settles what others had been told when they were killed, and frees what they had not begun."""
         store, now = self._road.store, self._road.world.now()
-        for left in diaries.left(store.file):
+        for left in diaries.left(store.file, patience=patience):
             with store.transaction():
                 told = held(store, left.owner, {seq: told.attempt for seq, told in left.told.items()})
                 answered = []
@@ -133,9 +134,9 @@ class _Run:
             yield from settled
 
     def _collect(self) -> None:
-        for slot in self._road.handlers.busy:
-            for each in slot.came():
-                self._arrived.append(each)
+        with deferred():  # else an answer might be lost, and those after it seem to be those of others
+            for slot in self._road.handlers.busy:
+                self._arrived.extend(slot.came())
 
     def _look(self) -> list[Lane]:
         with self._road.store.transaction("DEFERRED"):
@@ -251,8 +252,7 @@ class _Run:
             if claimed.seq in ours:
                 settled.append(Settled(came.ending.delivery, event, self._let_in(came, event)))
             else:  # as it stands, unless somebody has purged it
-                there = [each for each in store.deliveries(claimed.event) if each.seq == claimed.seq]
-                settled += [Settled(each, event) for each in there]
+                settled += [Settled(one, event) for one in store.deliveries(claimed.event) if one.seq == claimed.seq]
         return settled
 
     def _let_in(self, came: Came, event: Stored) -> tuple[str, ...]:
@@ -284,6 +284,7 @@ def deliver(
     what the signal raises; another one ends it at once. Whoever does not take all must close it.
     """
     run = _Run(road, workers, chain, forever=idle is not None)
+    road.handlers.settled = False
     with noted() as came:
         try:
             yield from run.rounds(came, idle)

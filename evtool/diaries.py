@@ -50,7 +50,7 @@ class Diary(NamedTuple):
 
     file: Path
     stream: int  # a file descriptor, which workers share
-    head: bytes
+    head: str
 
     def given(self, deliveries: Iterable[tuple[int, int]]) -> None:
         """Deliveries, with their attempts, are to be called."""
@@ -81,16 +81,22 @@ class Diary(NamedTuple):
 
     def renew(self, deliveries: Iterable[tuple[int, int]]) -> None:
         """Begins it anew if it is long. Nothing else than these deliveries is open."""
-        if self.is_long:
-            os.ftruncate(self.stream, 0)
-            self.write(self.head.decode())
-            self.given(deliveries)
+        with suppress(OSError):
+            if self.is_long:
+                os.ftruncate(self.stream, 0)
+                self.write(self.head)
+                self.given(deliveries)
 
     def close(self, *, settled: bool) -> None:
         """Ends it; it is not needed any more if all is settled."""
         if settled:
-            self.file.unlink(missing_ok=True)
+            _remove(self.file)
         os.close(self.stream)
+
+
+def _remove(file: Path) -> None:
+    with suppress(OSError):  # it says nothing that is still so, and whoever comes next tries again
+        file.unlink()
 
 
 def _boot() -> str:
@@ -105,54 +111,57 @@ def kept(store: Path, owner: str) -> Diary | None:
     """A new diary beside a store, of the worker that claims as `owner`; None where there can be none."""
     boot = _boot()
     file = store.with_name(f"{store.name}-diary-{owner}-{next(_numbers)}")
-    new = file.with_name(f"{file.name}.new")
     if not boot:
         return None
     try:
-        stream = os.open(new, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
+        stream = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError:
         return None
-    diary = Diary(file, stream, f"evtool 1 {boot} {owner}".encode())
-    diary.write(diary.head.decode())
+    diary = Diary(file, stream, f"evtool 1 {boot} {owner}")
     try:
         fcntl.flock(stream, fcntl.LOCK_SH)
-        new.rename(file)  # nobody else ever sees it without its lock
     except OSError:
-        diary._replace(file=new).close(settled=True)
+        diary.close(settled=True)
         return None
+    if not os.fstat(stream).st_nlink:  # somebody has inherited it before it was locked
+        diary.close(settled=True)
+        return kept(store, owner)
+    diary.write(diary.head)
     return diary
 
 
-def left(store: Path) -> Iterator[Left]:
-    """What those who were killed have left. When the next is asked for, the last one is thrown away."""
-    prefix = f"{store.name}-diary-"
+def left(store: Path, *, patience: float = 0.0) -> Iterator[Left]:
+    """What those who were killed have left. When the next is asked for, the last one is thrown away.
+
+    The workers of an evtool that is gone have so many seconds to come to their end, too.
+    """
+    prefix, until = f"{store.name}-diary-", time.monotonic() + patience
     with suppress(OSError):
         for file in sorted(file for file in store.parent.iterdir() if file.name.startswith(prefix)):
-            yield from _inherited(file, pid=file.name.removeprefix(prefix).partition("-")[0])
+            yield from _inherited(file, file.name.removeprefix(prefix).partition("-")[0], until)
 
 
-def _inherited(file: Path, *, pid: str) -> Iterator[Left]:
+def _inherited(file: Path, pid: str, until: float) -> Iterator[Left]:
     try:
-        stream = os.open(file, os.O_RDONLY | os.O_NOFOLLOW)
+        stream = os.open(file, os.O_RDWR | os.O_NOFOLLOW)  # NFS locks for itself alone what can be written only
     except OSError:  # somebody else has seen to it
         return
     try:
-        if _locked(stream, pid):
+        if _locked(stream, pid, until):
             if read := _read(stream):
                 yield read
-            file.unlink(missing_ok=True)
+            _remove(file)
     finally:
         os.close(stream)
 
 
-def _locked(stream: int, pid: str) -> bool:
+def _locked(stream: int, pid: str, until: float) -> bool:
     """Whether nobody writes a diary any more; if only its evtool is gone, its workers soon are."""
-    until = time.monotonic() + PATIENCE
     while True:
         with suppress(OSError):
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return os.fstat(stream).st_nlink > 0
-        if time.monotonic() > until or not _is_gone(pid):
+        if time.monotonic() >= until or not _is_gone(pid):
             return False
         time.sleep(0.01)
 
@@ -187,6 +196,7 @@ def _read(stream: int) -> Left | None:
                     began.discard(int(seq))
             elif word == b"began":
                 began.add(int(rest))
+                told.pop(int(rest), None)  # of a call that took no attempt: this one has its number again
             elif word == b"told":
                 seq, nanoseconds, answer = rest.split(b" ", 2)
                 told[int(seq)] = Told(given[int(seq)], answer, int(nanoseconds) / 1e9)

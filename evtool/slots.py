@@ -9,7 +9,6 @@ from threading import Thread
 from typing import NamedTuple
 
 from evtool.diaries import Diary
-from evtool.errors import StoreError
 from evtool.handler import Answer, Call, Handler, Unavailable
 from evtool.queue import Claim
 from evtool.routes import HandlerEntry, Routes
@@ -85,10 +84,10 @@ class Slot:
 
     def begin(self) -> None:
         """Has the calls made of the jobs that were taken."""
+        if self.diary and not self._begun:
+            self.diary.renew(each for job in self._taken for each in job.deliveries)
         while self._taken:
             job = self._taken.popleft()
-            if self.diary and not self._begun:
-                self.diary.renew(job.deliveries)
             self._begun += 1
             if self.thread:
                 self._inbox.put(job)
@@ -176,11 +175,12 @@ class Handlers:
         self._keep = keep
         self._slots: list[Slot] = []
         self._over: SimpleQueue[Slot] = SimpleQueue()
+        self.settled = True  # whether the store knows what came of all calls, and no diary is needed
 
     def __enter__(self) -> "Handlers":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
+    def __exit__(self, *_: object) -> None:
         for slot in self._slots:
             slot.close()
         until = time.monotonic() + PATIENCE
@@ -188,7 +188,7 @@ class Handlers:
             if slot.thread:
                 slot.thread.join(max(until - time.monotonic(), 0))
             if slot.diary:
-                slot.diary.close(settled=not (kind and issubclass(kind, StoreError)))
+                slot.diary.close(settled=self.settled)
         self._slots.clear()
 
     def __contains__(self, name: object) -> bool:

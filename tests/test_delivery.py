@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -23,6 +24,7 @@ from evtool.handlers import KINDS
 from evtool.intake import accept
 from evtool.outcomes import World
 from evtool.pattern import Pattern
+from evtool.queue import Claim
 from evtool.retry import Retry
 from evtool.routes import HandlerEntry, Route, Routes
 from evtool.signals import Halted, halting
@@ -447,6 +449,47 @@ def test_who_takes_no_more_leaves_nothing_leased(place: Place) -> None:
     found = [each for seq in range(1, 11) for each in place.store.deliveries(seq)]
     assert {each.state for each in found} == {"done", "ready"}
     assert all(each.attempts == len(place.store.attempts(each.seq)) for each in found)
+
+
+class Interrupting(deque[Claim]):
+    """Claims in whose middle somebody who has pressed Ctrl-C before presses it again."""
+
+    def popleft(self) -> Claim:
+        """The first one."""
+        signal.raise_signal(signal.SIGINT)
+        return super().popleft()
+
+
+def test_an_answer_goes_to_its_own_delivery_whenever_a_signal_comes(place: Place) -> None:
+    """Ctrl-C twice while answers are taken: none is lost, and none is given to the next delivery."""
+    road = place.road({"many": 1}, {"t": ["many"]}, lambda n, c: Done(output=c.event_id), Retry())
+    place.publish(road, "t", 10)
+    road.handlers.slot("many").claims = Interrupting()
+    road.handlers.slot("many").size = 10
+    with road.handlers, closing(deliver(road)) as settled, pytest.raises(KeyboardInterrupt):
+        deque(settled, maxlen=0)
+
+    found = [place.store.deliveries(seq)[0] for seq in range(1, 11)]
+    assert {each.state for each in found} == {"done"}
+    assert [place.store.attempts(each.seq)[0].output for each in found] == [str(each.event) for each in found]
+
+
+def test_what_a_full_disk_did_not_take_is_not_settled(place: Place) -> None:
+    """Also when it is somebody else who ends the run: the diaries are still needed."""
+    many = Done((Emitted("x", {"much": "x" * 1_000_000}),))
+    road = place.road({"h": 1}, {"t": ["h"]}, lambda n, c: many, Retry())
+    place.publish(road, "t", 2)
+    with road.handlers, closing(deliver(road)) as settled:
+        next(settled)
+        assert not road.handlers.settled
+        [[pages]] = place.store.rows("PRAGMA page_count")
+        place.store.rows(f"PRAGMA max_page_count = {pages}")
+    assert not road.handlers.settled
+
+    place.store.rows("PRAGMA max_page_count = 1000000")
+    with road.handlers, closing(deliver(road)) as settled:
+        deque(settled, maxlen=0)
+    assert road.handlers.settled
 
 
 HANG = """

@@ -4,17 +4,21 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from evtool import diaries
-from evtool.errors import StoreError
-from evtool.handler import HandlerOptions
+from evtool.handler import Call, Done, HandlerOptions
+from evtool.queue import Claim, Lane, claim
 from evtool.routes import HandlerEntry, Routes
-from evtool.slots import Handlers
+from evtool.session import now_ms
+from evtool.slots import Handlers, Job
 from evtool.store import Store
+from evtool.stored import Delivery
 from tests.conftest import ROOT, Evtool
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -71,6 +75,19 @@ def test_a_killed_evtool_goes_on_at_once(evtool: Evtool, many: Path, end: str) -
         assert {each.attempts for each in found} == {1}
         assert len(events) == 300 + done
     assert files(many) == ["store.db"]
+
+
+def test_who_holds_a_diary_holds_up_nobody(tmp_path: Path) -> None:
+    """A child of a handler that outlives evtool keeps its diary; it is waited for once, for all diaries together."""
+    store = tmp_path / "s.db"
+    held = [diaries.kept(store, GONE) for _ in range(3)]
+    begun = time.monotonic()
+    assert list(diaries.left(store)) == []
+    assert time.monotonic() - begun < 0.1
+    assert list(diaries.left(store, patience=0.2)) == []
+    assert time.monotonic() - begun < 0.5
+    for diary in filter(None, held):
+        diary.close(settled=True)
 
 
 @pytest.mark.parametrize("command", [("deliver",), ("publish", "many.jsonl", "--type", "t")])
@@ -137,6 +154,7 @@ ANSWER = '{"emitted":[]}'
         ("given 1:1 2:1\nbegan 1\n", set(), {2: 1}),
         ("given 1:1 2:3\n", set(), {1: 1, 2: 3}),
         ("given 1:1\nbegan 1\ntold 1 5 {}\ngiven 1:2\n", {1}, {1: 2}),
+        ("given 1:1\nbegan 1\ntold 1 5 {}\ngiven 1:1\nbegan 1\n", set(), {}),
         ("given 1:1 2:1\nbegan 1\ntold 1 5 {}\nover 1\nover 2\n", set(), {}),
         ("given 1:1\nbegan 1\ntold 1 5 {}\nover 1\ngiven 1:1\nbegan 1\n", set(), {}),
         ("given 1:1 2:1\nbegan 1\ntold 1 5 {\nbegan 2\n", {1}, {}),
@@ -228,21 +246,77 @@ def test_where_no_file_can_be_made_there_is_no_diary(tmp_path: Path) -> None:
     assert list(diaries.left(tmp_path / "nowhere" / "s.db")) == []
 
 
-@pytest.mark.parametrize(("error", "stays"), [(StoreError, True), (KeyboardInterrupt, False), (None, False)])
-def test_what_the_store_did_not_take_stays_in_the_diary(
-    tmp_path: Path, error: type[BaseException] | None, stays: bool
-) -> None:
-    """When the disk is full, what handlers have said is kept for the next run."""
-    entry = HandlerEntry("h", "python", HandlerOptions(emits=[]), tmp_path)
-    store = tmp_path / "s.db"
-    entry = entry._replace(kind="command")
-    handlers = Handlers(Routes([], {"h": entry}), lambda: diaries.kept(store, GONE))
-    try:
-        with handlers:
-            handlers.slot("h")
-            if error:
-                raise error
-    except (StoreError, KeyboardInterrupt):
-        pass
+@pytest.mark.parametrize("answer", ['{"late": true}', '{"emitted": 1}', "1", "{"])
+def test_an_answer_that_is_none_is_left_to_its_lease(evtool: Evtool, many: Path, answer: str) -> None:
+    """Whatever has written it: its delivery is attempted again when the lease ends, and the run goes on."""
+    with Store(many / ".evtool/store.db") as store:
+        lane = Lane("h", "r", 0)
+        claim(store, lane, now=now_ms(), begun=now_ms(), owner=GONE, lease=100_000, most=1, last=3)
+        diary = f"{HEAD}given 1:1\nbegan 1\ntold 1 5 {answer}\n"
+        store.file.with_name(f"{store.file.name}-diary-{GONE}-1").write_text(diary)
+    (many / "work.py").write_text("def work(event, context):\n    pass\n")
+    ran = evtool("deliver", "-o", "json")
 
-    assert bool(list(tmp_path.iterdir())) is stays
+    assert (ran.code, ran.json["summary"]["done"]) == (0, 299)
+    assert files(many) == ["store.db"]
+
+
+class Ready(HandlerEntry):
+    """A handler that is done at once."""
+
+    def open(self) -> Any:
+        """The handler, which does nothing."""
+        return Nothing()
+
+
+class Nothing:
+    """An open handler."""
+
+    def __call__(self, call: Call) -> Done:
+        return Done()
+
+    def close(self) -> None:
+        """Nothing is kept warm."""
+
+
+@pytest.fixture
+def handlers(tmp_path: Path) -> Handlers:
+    """A handler `h`, with a diary."""
+    entry = Ready("h", "python", HandlerOptions(emits=[]), tmp_path)
+    return Handlers(Routes([], {"h": entry}), lambda: diaries.kept(tmp_path / "s.db", GONE))
+
+
+def test_all_that_is_given_at_once_is_in_a_diary_that_is_begun_anew(tmp_path: Path, handlers: Handlers) -> None:
+    """Also when only the second job makes it long."""
+    event: Any = None
+    with handlers:
+        slot = handlers.slot("h")
+        assert slot.diary
+        for seq in (1, 2):
+            delivery = Delivery(seq, seq, "r", "h", "", "leased", 1, 0, 0, None, GONE, None, None, None)
+            slot.take(Job([Claim(delivery, event)], [], 0.0))
+            slot.diary.write("told 1 5 " + "x" * diaries.LONG)
+        slot.begin()
+        handlers.settled = False
+
+    [left] = diaries.left(tmp_path / "s.db")
+    assert left.idle == {1: 1, 2: 1}
+
+
+@pytest.mark.parametrize("settled", [True, False])
+def test_what_the_store_did_not_take_stays_in_the_diary(tmp_path: Path, handlers: Handlers, settled: bool) -> None:
+    """When the disk is full, what handlers have said is kept for the next run."""
+    with handlers:
+        handlers.slot("h")
+        handlers.settled = settled
+
+    assert bool(list(tmp_path.iterdir())) is not settled
+
+
+def test_a_folder_that_became_read_only_ends_no_run(tmp_path: Path, handlers: Handlers) -> None:
+    """A diary that cannot be removed is left behind."""
+    with handlers:
+        diary = handlers.slot("h").diary
+        assert diary
+        diary.file.unlink()
+        diary.file.mkdir()
