@@ -30,7 +30,7 @@ def prove(trial: Trial) -> Figures:
     for settings in scenario.EVERY:
         project = projects.make(trial.folder / f"{settings.wal}-{settings.checkpoint}", isolation="none")
         changes = _recorded(trial, project, settings)
-        cuts = trial.size(5000, 120) // len(scenario.EVERY)
+        cuts = trial.size(5001, 120) // len(scenario.EVERY)
         figures["changes of the disk"] += sum(not isinstance(change, Said) for change in changes)
         figures["syncs"] += sum(isinstance(change, Sync) for change in changes)
         figures["power cuts"] += cuts
