@@ -26,7 +26,12 @@ def read(answer: bytes) -> dict[str, Any]:
         raise GarbledError from None
     if not isinstance(told, dict) or not _is_answer(told):
         raise GarbledError
-    return told
+    return {key: _whole(value) if isinstance(value, str) else value for key, value in told.items()}
+
+
+def _whole(text: str) -> str:
+    """A text without halves of surrogate pairs, which no store and no report can write: names of files have them."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _is_answer(told: dict[str, Any]) -> bool:

@@ -122,12 +122,11 @@ class _Run:
         store, now = self._road.store, self._road.world.now()
         for left in diaries.left(store.file, patience=patience):
             with store.transaction():
-                told = held(store, left.owner, {seq: told.attempt for seq, told in left.told.items()})
+                told = held(store, left.owner, {seq: each.attempt for seq, each in left.told.items()})
                 answered = []
                 for seq, one in told.items():
                     with suppress(GarbledError):  # else its lease ends
-                        answer = Answer(outcome_of(read(left.told[seq].answer)), left.told[seq].seconds)
-                        answered.append((one, answer))
+                        answered.append((one, Answer(outcome_of(read(left.told[seq].answer)), left.told[seq].seconds)))
                 settled = self._settle(answered)
                 idle = [*held(store, left.owner, left.idle).values()]
                 self._written(idle, [Came(given_back(one, now)) for one in idle])

@@ -268,6 +268,7 @@ def many(tmp_path: Path, evtool: Evtool) -> Path:
         ("time.sleep(60)", "timeout"),
         ("signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(0.7)", "timeout"),
         ("1 / 0", "failed"),
+        (r"raise OSError('\udcff', '\0\ud800')", "failed"),
     ],
 )
 def test_a_poisonous_event_costs_its_neighbours_nothing(evtool: Evtool, many: Path, harm: str, outcome: str) -> None:
