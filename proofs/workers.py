@@ -19,6 +19,7 @@ from proofs.trial import Figures, Trial, hold
 
 HOUR = 3600  # seconds ahead: all leases have ended
 ENDS = (0, 143, -signal.SIGTERM, KILLED)  # of who is told to: it was through, at work, still starting, or killed before
+PAUSE = 0.06  # seconds at most between two kills
 IMPORT = 7200  # seconds that eight imports of the same file may take
 
 
@@ -33,7 +34,7 @@ def crowded(trial: Trial) -> Figures:
     project = _published(trial, "crowd", orders)
     crowd, killed, told = [_worker(trial, project) for _ in range(number)], 0, []
     while crowd and _open(project):
-        time.sleep(trial.random.random() * trial.size(30, 4) / 40)
+        time.sleep(trial.random.random() * PAUSE)
         if killed < kills:
             trial.random.choice(crowd).signal()
         for one in [one for one in crowd if one.has_ended()]:
