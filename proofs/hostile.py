@@ -93,9 +93,10 @@ def _told(folder: Path, texts: list[str], commands: Sequence[str]) -> Iterator[t
     ]
     rows = [json.dumps(event) for event in events]
     (folder / "hostile.jsonl").write_text("\n".join([*rows, *texts, rows[0].replace("fails", "failed")]), "utf-8")
+    name = next(str(event["id"]) for event in events if "\0" not in str(event["id"]))  # no argument can have one
     for command in commands:
         for form in FORMS:
-            words = [word.replace("{id}", events[0]["id"]) for word in command.split(" ")]  # type: ignore[arg-type]
+            words = [word.replace("{id}", name) for word in command.split(" ")]
             done = subprocess.run(
                 [sys.executable, "-m", "evtool", *words, "-o", form],
                 cwd=folder,
