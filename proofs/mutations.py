@@ -33,7 +33,7 @@ TESTS = {  # module -> the tests that have to notice what the machine does not
     "retry": ("retry", "routes_file"),
     "queue": ("queue",),
     "outcomes": ("outcomes",),
-    "delivery": ("delivery",),
+    "delivery": ("delivery", "diaries"),
     "slots": ("slots",),
     "intake": ("intake",),
     "database": ("database",),

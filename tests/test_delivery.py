@@ -160,6 +160,43 @@ def test_a_handler_has_as_many_calls_at_a_time_as_it_may(place: Place) -> None:
     assert most["all"] <= 4
 
 
+def test_four_handlers_are_called_at_a_time_if_nothing_else_is_said(place: Place) -> None:
+    """Four are, and never more."""
+    together = threading.Barrier(4)
+    under_way: list[str] = []
+    most: list[int] = []
+
+    def answer(name: str, call: Call) -> Outcome:
+        under_way.append(name)
+        most.append(len(under_way))
+        together.wait(30)  # only four together get on
+        under_way.remove(name)
+        return Done()
+
+    names = [f"h{number}" for number in range(8)]
+    road = place.road(dict.fromkeys(names, 1), {"t": names}, answer, Retry())
+    place.publish(road, "t")
+
+    assert states(run(road)) == ["done"] * 8
+    assert max(most) == 4
+
+
+def test_a_lease_is_as_long_as_documented(place: Place) -> None:
+    """The time limit of the handler and a minute more."""
+    leases: list[int] = []
+
+    def answer(_: str, call: Call) -> Outcome:
+        with Store(place.store.file) as store:
+            leases.append((store.delivery(call.delivery).due or 0) - place.now)
+        return Done()
+
+    road = place.road({"h": 1}, {"t": ["h"]}, answer, Retry())
+    place.publish(road, "t")
+
+    assert states(run(road)) == ["done"]
+    assert leases == [90_000]
+
+
 def test_routes_and_handlers_take_turns(place: Place) -> None:
     """With a single worker a long queue of one route does not hold up another, nor one handler the next."""
     told: list[str] = []

@@ -6,7 +6,7 @@ import pytest
 
 from evtool.event import Event, envelope, identify
 from evtool.letters import Wanted, purge, redrive
-from evtool.queue import Chain, Ending, claim, hurry, lanes, release, settle
+from evtool.queue import Chain, Ending, claim, held, hurry, lanes, release, settle
 from evtool.store import Store
 from evtool.stored import Attempt, Cause, Planned
 from tests.leases import claimed, ended
@@ -46,6 +46,23 @@ def test_a_worker_that_comes_too_late_changes_nothing(store: Store) -> None:
     assert [attempt.outcome for attempt in store.attempts(current.seq)] == [None, None]
     assert ended(store, current, "done")
     assert not ended(store, current, "done")
+
+
+def test_who_was_killed_still_has_what_nobody_else_took(store: Store) -> None:
+    """By owner and attempt: what it was told counts for these deliveries only, with their events."""
+    for number in (2, 3):
+        store.keep(event(number), [Planned("r", "h")], now=0)
+    lost, *kept = claimed(store, now=0, owner="killed", most=3)
+    store.rows("UPDATE delivery SET due = 9999 WHERE seq <> ?", lost.seq)
+    claimed(store, now=5000, owner="other")
+    attempts = {lost.seq: 1, kept[0].seq: 1, kept[1].seq: 2, 99: 1}
+
+    found = held(store, "killed", attempts)
+    assert {seq: (claim.delivery, claim.event.id) for seq, claim in found.items()} == {
+        kept[0].seq: (kept[0]._replace(due=9999), "2")
+    }
+    assert [*held(store, "other", attempts)] == []
+    assert [*held(store, "other", {lost.seq: 2})] == [lost.seq]
 
 
 def test_a_number_is_not_given_again(store: Store) -> None:

@@ -2,6 +2,7 @@
 
 import select
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -195,6 +196,21 @@ def test_only_a_slot_that_is_fast_is_given_its_next_job_before_the_last_is_over(
         place.through(slot)
 
     assert found == [None, None, None, slot, None, None, None]
+
+
+def test_who_waits_is_told_when_a_job_is_over() -> None:
+    """At once: what came back can be settled, and the next job begun."""
+    place = Place(lambda _: Done())
+    with place.handlers as handlers:
+        slot = handlers.slot("h")
+        slot.take(job(1))
+        slot.begin()
+        begun = time.monotonic()
+        handlers.wait(30)
+        assert time.monotonic() - begun < 15
+        assert [answer.outcome for _, answer in slot.came()] == [Done()]
+        handlers.halt()  # nothing is under way
+        assert time.monotonic() - begun < slots.PATIENCE
 
 
 # --- which slot ------------------------------------------------------------------------------------------------------
