@@ -144,12 +144,13 @@ def claim(
 
 def held(store: Store, owner: str, attempts: Mapping[int, int]) -> dict[int, Claim]:
     """The deliveries of these numbers that an owner still has, in these attempts."""
-    claims = {claim.delivery.seq: claim for claim in _claims(store, json.dumps([*attempts]))}
-    return {
-        seq: claim
-        for seq, claim in claims.items()
-        if (claim.delivery.owner, claim.delivery.attempts) == (owner, attempts[seq])
-    }
+    leased = store.rows(
+        f"SELECT seq, attempts FROM delivery WHERE seq {THESE} AND owner = :owner",
+        seqs=json.dumps([*attempts]),
+        owner=owner,
+    )
+    seqs = [seq for seq, attempt in leased if attempt == attempts[seq]]
+    return {claim.delivery.seq: claim for claim in _claims(store, json.dumps(seqs))}
 
 
 def _claims(store: Store, seqs: int | str | None) -> list[Claim]:

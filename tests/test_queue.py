@@ -1,5 +1,6 @@
 """The queue: who gets a delivery, for how long, and whose word counts in the end."""
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,22 @@ def test_who_was_killed_still_has_what_nobody_else_took(store: Store) -> None:
     }
     assert [*held(store, "other", attempts)] == []
     assert [*held(store, "other", {lost.seq: 2})] == [lost.seq]
+
+
+def test_of_many_deliveries_only_those_that_an_owner_has_are_read(store: Store) -> None:
+    """Whoever inherits a long diary needs no more memory for what was settled long ago."""
+    for number in range(2, 12):
+        store.keep(event(number, b'{"x": "%s"}' % (b"x" * 1_000_000)), [Planned("r", "h")], now=number)
+        [delivery] = claimed(store, now=number, owner="owner")
+        ended(store, delivery, "done")
+    [last] = claimed(store, now=20, owner="owner")
+    tracemalloc.start()
+    found = held(store, "owner", dict.fromkeys(range(1, 12), 1))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert [*found] == [last.seq]
+    assert peak < 5_000_000
 
 
 def test_a_number_is_not_given_again(store: Store) -> None:
