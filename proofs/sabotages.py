@@ -75,8 +75,8 @@ SABOTAGES = {
         (
             Edit(
                 "delivery.py",
-                "with self._road.store.transaction():\n            settled",
-                "if True:\n            settled",
+                "with self._road.store.transaction():\n            settled = self",
+                "if True:\n            settled = self",
             ),
         ),
     ),
