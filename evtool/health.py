@@ -47,6 +47,12 @@ RULES = (
         "SELECT count(*) FROM delivery WHERE attempts <>"
         " (SELECT count(*) FROM attempt WHERE attempt.delivery = delivery.seq)",
     ),
+    (
+        "EV034",
+        "deliveries that are done without an attempt that was, or the other way round",
+        "SELECT count(*) FROM delivery WHERE (state = 'done') <>"
+        " EXISTS (SELECT 1 FROM attempt WHERE attempt.delivery = delivery.seq AND outcome = 'done')",
+    ),
 )
 
 

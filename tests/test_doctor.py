@@ -90,6 +90,8 @@ def test_a_well_store_is_told_so_and_left_alone(evtool: Evtool, file: Path) -> N
         ),
         ("UPDATE delivery SET attempts = 5 WHERE seq = 20", "EV034", "deliveries that count other attempts"),
         ("INSERT INTO attempt (delivery, number, started) VALUES (30, 1, 0)", "EV034", "deliveries that count"),
+        ("UPDATE delivery SET state = 'done', due = NULL WHERE seq = 30", "EV034", "or the other way round: 1"),
+        ("UPDATE delivery SET state = 'ready', due = 1 WHERE seq = 1", "EV034", "or the other way round: 1"),
         ("UPDATE delivery SET state = 'dead' WHERE seq = 1", "EV034", "events emitted by a delivery that is not done"),
         (
             "PRAGMA ignore_check_constraints = ON; UPDATE delivery SET state = 'odd', due = 1 WHERE seq = 30",
