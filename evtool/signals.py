@@ -5,9 +5,12 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from threading import Lock
 from typing import Any
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_hanging = Lock()
 
 
 class Ended(KeyboardInterrupt):
@@ -85,9 +88,14 @@ def noted() -> Iterator[list[KeyboardInterrupt]]:
 
 
 @cache
-def bell() -> tuple[int, int]:
-    """A pipe that can be read from while threads are to stop waiting."""
+def _pipe() -> tuple[int, int]:
     return os.pipe()
+
+
+def bell() -> tuple[int, int]:
+    """A pipe that can be read from while threads are to stop waiting: the same one for all of them."""
+    with _hanging:  # a cache alone has threads that come together make one each, and only one of these is rung
+        return _pipe()
 
 
 @contextmanager

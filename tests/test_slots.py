@@ -286,6 +286,7 @@ def test_calls_that_wait_for_a_process_are_halted() -> None:
         other.take(job(3))
         assert under_way.wait(30)
         handlers.halt()
+        assert one.is_over
         assert [*one.came(), *other.came()] == []
         left = [(claim.delivery.seq, begun) for claim, begun in handlers.left()]
         assert (handlers.busy, handlers.left()) == ([], [])
