@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -29,6 +30,13 @@ class Ran(NamedTuple):
 
 
 Evtool = Callable[..., Ran]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def interrupted_by_ctrl_c() -> None:
+    """A shell without job control starts what runs in the background with SIGINT ignored, and that is inherited."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
