@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import apsw
 
 from evtool import __version__
-from evtool.database import disk_type, journal, wal_is_safe
 from evtool.errors import DamageError
 from evtool.event import identify
 from evtool.finding import Finding
+from evtool.journal import disk_type, journal, wal_is_safe
 from evtool.migrations import VERSION, expected_shape, shape
 from evtool.project import display
 from evtool.store import EVENT, Store
@@ -35,6 +35,12 @@ RULES = (
         "EV034",
         "events that are stored more than once",
         "SELECT count(*) FROM (SELECT 1 FROM event GROUP BY source, id HAVING count(*) > 1)",
+    ),
+    (
+        "EV034",
+        "keys that lead to no event, or to another",
+        "SELECT count(*) FROM event_key LEFT JOIN event ON event.seq = event_key.event"
+        " WHERE event.key IS NOT event_key.key OR merged NOT IN (0, 1)",
     ),
     (
         "EV034",

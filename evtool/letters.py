@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from evtool.store import DELIVERY, Store
+from evtool.store import DELIVERY, WITH_ID, Store, with_id
 from evtool.stored import Delivery
 
 PAGE = 200  # dead letters that are changed in one transaction
@@ -69,15 +69,15 @@ def _changed(store: Store, wanted: Wanted, change: Callable[[Delivery], None] | 
 def _page(store: Store, wanted: Wanted, after: int) -> list[Delivery]:
     ended = "(SELECT max(started + coalesce(duration_ms, 0)) FROM attempt WHERE attempt.delivery = delivery.seq)"
     tests = {
-        "event IN (SELECT seq FROM event WHERE type = ?)": wanted.type,
+        "(SELECT type FROM event WHERE event.seq = delivery.event) = ?": wanted.type,
         "route = ?": wanted.route,
         "handler = ?": wanted.handler,
         f"coalesce({ended}, created) < ?": wanted.before,
+        f"event IN ({WITH_ID})": with_id(wanted.ids) if wanted.ids else None,
     }
     used = {test: value for test, value in tests.items() if value is not None}
-    ids = f"event IN (SELECT seq FROM event WHERE id IN ({','.join('?' * len(wanted.ids))}))" if wanted.ids else "1"
     query = (
-        f"SELECT {DELIVERY} FROM delivery WHERE state = 'dead' AND seq > ? AND {' AND '.join([*used, ids])}"
+        f"SELECT {DELIVERY} FROM delivery WHERE state = 'dead' AND seq > ? AND {' AND '.join(used) or '1'}"
         " ORDER BY seq LIMIT ?"
     )
-    return [Delivery(*row) for row in store.rows(query, after, *used.values(), *wanted.ids, PAGE)]
+    return [Delivery(*row) for row in store.rows(query, after, *used.values(), PAGE)]

@@ -18,7 +18,7 @@ STEPS: dict[int, str] = {}
 
 
 def shape(connection: apsw.Connection) -> set[tuple[object, ...]]:
-    """What tables a store has, with their columns and indexes; the order in which they were added does not count."""
+    """What tables a store has, with columns, indexes and triggers; in whatever order they were added."""
     columns = (
         'SELECT t.name, c.name, c.type, c."notnull", c.pk FROM sqlite_schema AS t, pragma_table_info(t.name) AS c'
         " WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%'"
@@ -27,7 +27,8 @@ def shape(connection: apsw.Connection) -> set[tuple[object, ...]]:
         "SELECT i.tbl_name, i.name, group_concat(coalesce(c.name, '?')) FROM sqlite_schema AS i,"
         " pragma_index_info(i.name) AS c WHERE i.type = 'index' GROUP BY 1, 2"
     )
-    return {*connection.execute(columns), *connection.execute(indexes)}
+    triggers = "SELECT tbl_name, name, sql FROM sqlite_schema WHERE type = 'trigger'"
+    return {*connection.execute(columns), *connection.execute(indexes), *connection.execute(triggers)}
 
 
 def expected_shape() -> set[tuple[object, ...]]:

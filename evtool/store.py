@@ -30,17 +30,30 @@ from evtool.stored import (
 PAGE = 500  # rows read at a time: no cursor stays open while somebody works with them
 
 EVENT = "seq, id, type, source, time, stored_at, lower(hex(sha256)), raw, coalesce(root, seq), depth, cause, replay"
-KEY = "key = ? AND id = ? AND source = ?"
-WITH_ID = (  # of pairs of id and key
-    "SELECT event.seq FROM json_each(?) AS wanted JOIN event"
-    f" ON event.key BETWEEN wanted.value ->> 1 AND (wanted.value ->> 1) + {SOURCES} AND event.id = wanted.value ->> 0"
+KEYED = (  # two questions cost less than one of both
+    "SELECT event FROM event_key WHERE merged = 0 AND key = ?1 UNION ALL"
+    " SELECT event FROM event_key WHERE merged = 1 AND key = ?1"
 )
+WITH_ID = (  # of pairs of id and key; CROSS keeps the order, so that of the keys only those wanted are read
+    "SELECT event.seq FROM json_each(?) AS wanted CROSS JOIN event_key ON event_key.merged IN (0, 1)"
+    f" AND event_key.key BETWEEN wanted.value ->> 1 AND (wanted.value ->> 1) + {SOURCES}"
+    " JOIN event ON event.seq = event_key.event AND event.id = wanted.value ->> 0"
+)
+HAS_DELIVERY = "EXISTS (SELECT 1 FROM delivery WHERE delivery.event = event.seq"
 FIRED = (  # of an event: what it fired when it was published
     "(SELECT json_group_array(json_array(route, handler, state) ORDER BY delivery.seq) FROM delivery"
     " WHERE event = event.seq AND delivery.replay = coalesce(event.replay, ''))"
 )
 DELIVERY = (  # the columns of Delivery
     "seq, event, route, handler, replay, state, attempts, forgiven, created, due, owner, duration_ms, error, condition"
+)
+INSERT_EVENT = (
+    "INSERT INTO event (key, source, id, type, time, stored_at, sha256, raw, root, depth, cause, replay)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+INSERT_DELIVERY = (
+    "INSERT INTO delivery (event, route, handler, replay, state, created, due, error, condition)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
 
 
@@ -60,48 +73,26 @@ class Store(Database):
         digest = hashlib.sha256(event.raw).digest()
         key = event_key(event.id, event.source)
         with self.transaction():
-            if there := self.rows(f"SELECT seq, sha256 FROM event WHERE {KEY}", key, event.id, event.source):
-                status = "duplicate" if there[0][1] == digest else "conflict"
-                return Kept(there[0][0], status, there[0][1].hex(), digest.hex())
+            if there := self._keyed(key, event.id, event.source):
+                status = "duplicate" if there.sha256 == digest.hex() else "conflict"
+                return Kept(there.seq, status, there.sha256, digest.hex())
             delivery, root, depth, replay = cause or (None, None, 0, None)
-            self.rows(
-                "INSERT INTO event (key, source, id, type, time, stored_at, sha256, raw, root, depth, cause, replay)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                key,
-                event.source,
-                event.id,
-                event.type,
-                event_time(event),
-                now,
-                digest,
-                event.raw,
-                root,
-                depth,
-                delivery,
-                replay,
-            )
+            happened = event_time(event)
+            values = (key, event.source, event.id, event.type, happened, now, digest, event.raw)
+            self.rows(INSERT_EVENT, *values, root, depth, delivery, replay)
             seq = self.connection.last_insert_rowid()
-            self.plan(seq, deliveries, now=now, replay=replay or "")
+            self._plan(seq, deliveries, now, replay or "")
             return Kept(seq, "stored", digest.hex(), digest.hex())
 
     def plan(self, event: int, deliveries: Sequence[Planned], *, now: int, replay: str = "") -> None:
         """Adds deliveries of a stored event, due now. One that is there already stays as it is."""
         with self.transaction():
-            for route, handler, error, condition in deliveries:
-                state, due = ("ready", now) if error is None else ("dead", None)
-                self.rows(
-                    "INSERT INTO delivery (event, route, handler, replay, state, created, due, error, condition)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                    event,
-                    route,
-                    handler,
-                    replay,
-                    state,
-                    now,
-                    due,
-                    error,
-                    condition,
-                )
+            self._plan(event, deliveries, now, replay)
+
+    def _plan(self, event: int, deliveries: Sequence[Planned], now: int, replay: str) -> None:
+        for route, handler, error, condition in deliveries:
+            state, due = ("ready", now) if error is None else ("dead", None)
+            self.rows(INSERT_DELIVERY, event, route, handler, replay, state, now, due, error, condition)
 
     def event(self, seq: int) -> Stored:
         """A stored event by its number."""
@@ -143,9 +134,16 @@ class Store(Database):
         return found
 
     def find(self, source: str, id: str) -> Stored | None:  # noqa: A002  (the column's name)
-        """The event with this key."""
-        rows = self.rows(f"SELECT {EVENT} FROM event WHERE {KEY}", event_key(id, source), id, source)
-        return Stored(*rows[0]) if rows else None
+        """The event with this id and source."""
+        return self._keyed(event_key(id, source), id, source)
+
+    def _keyed(self, key: int, id: str, source: str) -> Stored | None:  # noqa: A002
+        """The event with this id and source, of those whose key they have."""
+        for (seq,) in self.rows(KEYED, key):
+            query = f"SELECT {EVENT} FROM event WHERE seq = ? AND id = ? AND source = ?"
+            for row in self.rows(query, seq, id, source):
+                return Stored(*row)
+        return None
 
     def effects(self, event: int) -> list[Stored]:
         """The events that the deliveries of an event emitted."""
@@ -187,6 +185,11 @@ class Store(Database):
         return dict(self.rows("SELECT state, count(*) FROM delivery WHERE event = ? GROUP BY state ORDER BY 1", event))
 
 
+def with_id(ids: Sequence[str]) -> str:
+    """The value that WITH_ID takes."""
+    return json.dumps([(id, event_key(id)) for id in ids])  # noqa: A001
+
+
 def clause(wanted: Filter) -> tuple[str, list[Any]]:
     """A filter as the condition of a query and its values."""
     tests = {
@@ -195,9 +198,9 @@ def clause(wanted: Filter) -> tuple[str, list[Any]]:
         "seq <= ?": wanted.last,
         "type = ?": wanted.type,
         "source = ?": wanted.source,
-        "seq IN (SELECT event FROM delivery WHERE route = ?)": wanted.route,
-        "seq IN (SELECT event FROM delivery WHERE state = ?)": wanted.state,
-        f"seq IN ({WITH_ID})": json.dumps([(id, event_key(id)) for id in wanted.ids]) if wanted.ids else None,  # noqa: A001
+        f"{HAS_DELIVERY} AND delivery.route = ?)": wanted.route,
+        f"{HAS_DELIVERY} AND delivery.state = ?)": wanted.state,
+        f"seq IN ({WITH_ID})": with_id(wanted.ids) if wanted.ids else None,
     }
     used = {test: value for test, value in tests.items() if value is not None}
     return " AND ".join(used) or "1", [*used.values()]

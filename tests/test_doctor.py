@@ -82,6 +82,11 @@ def test_a_well_store_is_told_so_and_left_alone(evtool: Evtool, file: Path) -> N
         ("UPDATE event SET time = time + 1 WHERE id = 'id-9'", "EV032", "the column time"),
         ("UPDATE event SET root = 3 WHERE id = 'effect'", "EV032", "what caused what: 1"),
         ("UPDATE event SET depth = 2 WHERE id = 'id-0'", "EV032", "events in a wrong place"),
+        ("DELETE FROM event_key WHERE event = 9", "EV032", "it is not found by its id and source"),
+        ("UPDATE event_key SET merged = 2 WHERE event = 9", "EV032", "it is not found by its id and source"),
+        ("INSERT INTO event_key VALUES (0, 5, 1)", "EV034", "keys that lead to no event, or to another: 1"),
+        ("INSERT INTO event_key VALUES (1, 5, 1000)", "EV034", "keys that lead to no event, or to another: 1"),
+        ("DROP TRIGGER event_stored", "EV030", "event_stored of table event is not as evtool makes it"),
         ("DELETE FROM delivery WHERE seq = 1", "EV033", "rows of attempt that name a row of delivery"),
         (
             "DELETE FROM event WHERE id = 'id-30'",

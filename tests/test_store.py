@@ -13,6 +13,7 @@ import apsw
 import pytest
 
 from evtool.event import Event, envelope, identify
+from evtool.retention import Old, prune
 from evtool.store import Store
 from evtool.stored import Cause, Filter, Planned
 from tests.conftest import ROOT, Evtool
@@ -49,6 +50,58 @@ def test_the_same_key_is_kept_once(store: Store) -> None:
     assert [kept.status for kept in (first, again, other)] == ["stored", "duplicate", "conflict"]
     assert [e.raw for e in store.events()] == [event(1).raw]
     assert len(store.deliveries(first.seq)) == 1
+
+
+def test_an_event_is_found_also_when_its_key_was_put_among_the_many(store: Store) -> None:
+    """The 65,536th event merges the keys of those before it; each is found by its id, is kept once, and can go."""
+    for number in range(5):
+        store.keep(event(number), [], now=0)
+    with store.transaction():
+        store.rows("UPDATE event_key SET event = 65535 WHERE event = 5")
+        store.rows("UPDATE event SET seq = 65535 WHERE seq = 5")
+    for number in range(5, 10):
+        store.keep(event(number), [], now=0)
+
+    merged = dict(store.rows("SELECT merged, count(*) FROM event_key GROUP BY 1"))
+    assert merged.keys() == {0, 1}
+    assert sum(merged.values()) == 10
+    for number in range(10):
+        assert store.keep(event(number), [], now=0).status == "duplicate"
+        assert store.keep(event(number, b'{"a":1}'), [], now=0).status == "conflict"
+        assert [found.id for found in store.events(Filter(ids=(str(number),)))] == [str(number)]
+    list(prune(store, Old(before=1)))
+    assert store.rows("SELECT count(*) FROM event_key") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        Filter(since=0, until=1 << 60),
+        Filter(type="t"),
+        Filter(source="s", last=10_000),
+        Filter(route="r"),
+        Filter(state="ready"),
+        Filter(ids=tuple(map(str, range(0, 800, 2)))),
+    ],
+    ids=lambda wanted: next(name for name, value in wanted._asdict().items() if value),
+)
+def test_no_filter_begins_anew_on_every_page(store: Store, wanted: Filter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice as many events are twice as much work: what was read for a page is not read for the next."""
+    monkeypatch.setattr("evtool.store.PAGE", 20)
+    work = [0]
+
+    def step() -> bool:
+        work[-1] += 1
+        return False
+
+    store.connection.set_progress_handler(step, 10)
+    for start in (0, 400):
+        with store.transaction():
+            for number in range(start, start + 400):
+                store.keep(event(number), [Planned("r", "h")], now=0)
+        work.append(0)
+        assert len(list(store.events(wanted))) == (start + 400) // (2 if wanted.ids else 1)
+    assert work[2] < 3 * work[1]
 
 
 def test_events_come_back_in_stored_order_page_by_page(store: Store) -> None:

@@ -20,12 +20,32 @@ CREATE TABLE event (
     replay    TEXT                                -- the name of the replay that caused it
 ) STRICT;
 
--- A commit writes a page of each index: there are as few as the questions that are asked often.
-CREATE INDEX event_by_key ON event (key);
-CREATE INDEX event_by_type ON event (type, seq);
-CREATE INDEX event_by_time ON event (coalesce(time, stored_at));
+-- A commit writes a page of each index: there is one where a question is asked for each of many events. What a user asks
+-- of them all, such as their types, is answered by reading them all.
 CREATE INDEX event_by_root ON event (root) WHERE root IS NOT NULL;
 CREATE INDEX event_by_cause ON event (cause) WHERE cause IS NOT NULL;
+
+-- Where an event is by its key. New keys go where few are, and are put among the many others 65,536 at a time: keys are
+-- random, and where there are many, nearly each would change a page of its own.
+CREATE TABLE event_key (
+    merged INTEGER NOT NULL,                      -- 0 for the new ones, 1 for the others
+    key    INTEGER NOT NULL,
+    event  INTEGER NOT NULL,
+    PRIMARY KEY (merged, key, event)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER event_stored AFTER INSERT ON event BEGIN
+    INSERT INTO event_key VALUES (0, NEW.key, NEW.seq);
+END;
+
+CREATE TRIGGER event_keys_many AFTER INSERT ON event WHEN NEW.seq % 65536 = 0 BEGIN
+    INSERT INTO event_key SELECT 1, key, event FROM event_key WHERE merged = 0 ORDER BY key;
+    DELETE FROM event_key WHERE merged = 0;
+END;
+
+CREATE TRIGGER event_deleted AFTER DELETE ON event BEGIN
+    DELETE FROM event_key WHERE merged IN (0, 1) AND key = OLD.key AND event = OLD.seq;
+END;
 
 CREATE TABLE delivery (
     seq         INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given again: a late worker may hold a purged one
