@@ -5,57 +5,19 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import apsw
 
 from evtool.errors import DamageError, StoreError
 from evtool.faults import making_errors, store_errors
+from evtool.journal import journal, keep_wal
 from evtool.migrations import APPLICATION_ID, VERSION, upgrade
 
 BUSY = 30.0  # seconds to wait for another process to let go of the store
 CACHE = 64 * 1024  # KiB of pages at most: the index of 1,000,000 random ids has room
-CHECKPOINT = 4000  # pages of WAL until they go into the file: most are written again and again, and go there once
 TABLES = {"event", "delivery", "attempt"}
 JOURNALS = ("-wal", "-journal")  # files beside the store's that hold what was committed, or undo what was not
-NETWORK_DISKS = ("nfs", "nfs4", "cifs", "smb3", "9p", "virtiofs", "lustre", "gpfs", "ceph")
-
-
-def wal_is_safe(version: tuple[int, int, int]) -> bool:
-    """Whether this SQLite has the fix of the WAL-reset bug that 3.7.0 to 3.51.2 have (https://sqlite.org/changes.html)."""
-    return version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51, 0) or (3, 44, 6) <= version < (3, 45, 0)
-
-
-def disk_type(path: Path) -> str:
-    """The type of the file system that holds a path, as Linux names it; "" where that cannot be told."""
-    try:
-        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return ""
-    best, found = "", ""
-    for fields in (line.split(" ") for line in lines):
-        mount = fields[4].replace("\\040", " ")
-        if len(mount) >= len(best) and path.is_relative_to(mount):
-            best, found = mount, fields[fields.index("-") + 1]
-    return found
-
-
-class Journal(NamedTuple):
-    """How SQLite keeps transactions whole, and why in this way."""
-
-    mode: str  # wal | delete
-    reason: str
-
-
-def journal(folder: Path) -> Journal:
-    """WAL where it is safe, a rollback journal where the SQLite or the disk is not made for it."""
-    version, disk = apsw.sqlite_lib_version(), disk_type(folder)
-    major, minor, patch = (int(part) for part in version.split("."))
-    if not wal_is_safe((major, minor, patch)):
-        return Journal("delete", f"SQLite {version} has the WAL-reset bug")
-    if disk in NETWORK_DISKS:
-        return Journal("delete", f"the disk is a network disk ({disk})")
-    return Journal("wal", f"SQLite {version} has no WAL-reset bug, the disk is local")
 
 
 class Database:
@@ -66,10 +28,10 @@ class Database:
         nothing in it is changed. `busy` is how many seconds to wait for a lock. Raises StoreError.
         """
         self.file = file
-        self._busy = busy
+        self._path, self._busy = file.absolute(), busy
         with self.errors():
-            self.connection = _connected(file.absolute(), busy, writing=writing)
-        self._path, self._place = file.absolute(), _place(file)
+            self.connection = _connected(self._path, busy, writing=writing)
+        self._place = _place(self._path)
 
     def __enter__(self) -> Self:
         return self
@@ -83,7 +45,7 @@ class Database:
 
     def errors(self) -> AbstractContextManager[None]:
         """What SQLite reports inside, as a StoreError."""
-        return store_errors(self.file.absolute(), self._busy)
+        return store_errors(self._path, self._busy)
 
     @contextmanager
     def transaction(self, kind: str = "IMMEDIATE") -> Iterator[None]:
@@ -95,17 +57,15 @@ class Database:
         if self.connection.in_transaction:
             yield
             return
-        with self.errors():
+        try:
             self.connection.execute(f"BEGIN {kind}")
-            try:
-                yield
-                if self._place is None or _place(self._path) != self._place:
-                    told = (
-                        "the store was removed or replaced while it was in use; start again with the one that is there"
-                    )
-                    raise StoreError(f"{self._path}: {told}")
-                self.connection.execute("COMMIT")
-            except BaseException:
+            yield
+            if self._place is None or _place(self._path) != self._place:
+                told = "the store was removed or replaced while it was in use; start again with the one that is there"
+                raise StoreError(f"{self._path}: {told}")
+            self.connection.execute("COMMIT")
+        except BaseException:
+            with self.errors():
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
                 raise
@@ -229,7 +189,8 @@ def _prepare(connection: apsw.Connection, file: Path, version: int) -> None:
     connection.pragma("trusted_schema", "OFF")
     connection.pragma("cell_size_check", "ON")
     connection.pragma("cache_size", -CACHE)
-    connection.pragma("wal_autocheckpoint", CHECKPOINT)
+    if wanted == "wal":
+        keep_wal(connection)
     if version < VERSION:
         upgrade(connection)
     connection.pragma("foreign_keys", "ON")

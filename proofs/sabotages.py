@@ -64,9 +64,9 @@ SABOTAGES = {
         (
             Edit(
                 "store.py",
-                'self.plan(seq, deliveries, now=now, replay=replay or "")',
+                'self._plan(seq, deliveries, now, replay or "")',
                 'self.connection.execute("COMMIT; BEGIN IMMEDIATE")\n'
-                '            self.plan(seq, deliveries, now=now, replay=replay or "")',
+                '            self._plan(seq, deliveries, now, replay or "")',
             ),
         ),
     ),
@@ -87,9 +87,9 @@ SABOTAGES = {
         (
             Edit(
                 "database.py",
-                '                self.connection.execute("COMMIT")\n            except',
-                '                try:\n                    self.connection.execute("COMMIT")\n'
-                "                except apsw.Error:\n                    pass\n            except",
+                '            self.connection.execute("COMMIT")\n        except',
+                '            try:\n                self.connection.execute("COMMIT")\n'
+                "            except apsw.Error:\n                pass\n        except",
             ),
         ),
     ),
@@ -106,7 +106,10 @@ SABOTAGES = {
     ),
     "the same key is stored again": Sabotage(
         "workers",
-        (Edit("store.py", "key = ? AND id = ? AND source = ?", "key = ? AND id = ? AND 1 > ?"),),
+        (Edit("store.py", "WHERE seq = ? AND id = ? AND source = ?", "WHERE seq = ? AND id = ? AND 1 > ?"),),
+    ),
+    "room for commits is laid out where others commit": Sabotage(
+        "kills-of-publish", (Edit("journal.py", "os.O_WRONLY | os.O_APPEND", "os.O_WRONLY"),)
     ),
     "a failure too many is tried again": Sabotage(
         "model", (Edit("retry.py", "if attempts >= policy.max_attempts", "if attempts > policy.max_attempts"),)

@@ -3,7 +3,7 @@
 import io
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,10 +11,10 @@ from unittest.mock import patch
 
 import apsw
 
-from evtool import database
+from evtool import journal
 from proofs import project as projects
 from proofs.audit import audit
-from proofs.disk import Said, Seen, watched
+from proofs.disk import Said, Seen, Write, watched
 from proofs.project import Project
 from proofs.running import run
 from proofs.trial import Trial, hold
@@ -52,9 +52,29 @@ def attacked(seen: Seen, settings: Settings) -> Iterator[None]:
     """Inside, evtool keeps its store as the settings say, and all that it changes and tells is seen."""
     sys.stdout = _Heard(seen)
     sys.unraisablehook = lambda _: None  # a failed checkpoint: SQLite goes on without it, and there is no caller
-    apsw.connection_hooks.append(lambda connection: connection.wal_autocheckpoint(settings.checkpoint))
-    with patch.object(database, "wal_is_safe", lambda _: settings.wal), watched(seen):
+    with (
+        patch.object(journal, "wal_is_safe", lambda _: settings.wal),
+        patch.object(journal, "CHECKPOINT", settings.checkpoint),
+        patch.object(journal, "lay_out", _laid_out(seen)),
+        watched(seen),
+    ):
         yield
+
+
+def _laid_out(seen: Seen) -> Callable[[str, int], int]:
+    """The zeros that are appended to the WAL: SQLite does not write them; they are seen and may fail, too."""
+
+    def lay_out(file: str, needed: int) -> int:
+        length = Path(file).stat().st_size
+        try:
+            if length < needed:
+                seen(Write(Path(file).name, length, bytes(journal.ROOM)))
+        except apsw.Error:
+            return 0
+        return original(file, needed)
+
+    original = journal.lay_out
+    return lay_out
 
 
 def commands(trial: Trial, project: Project, scale: int) -> list[tuple[str, ...]]:

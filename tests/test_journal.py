@@ -1,0 +1,55 @@
+"""The write-ahead log: laid out before it is written, without harm to what others write into it."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from evtool import journal
+from evtool.journal import lay_out
+from evtool.store import Store
+from tests.test_store import event
+
+
+def size(file: Path) -> int:
+    """Bytes of the WAL of a store."""
+    return file.with_name(f"{file.name}-wal").stat().st_size
+
+
+def test_commits_write_where_the_file_is_already(tmp_path: Path) -> None:
+    """From the second one on, small commits do not make the WAL longer; a copy of it is read to its last commit."""
+    with Store(tmp_path / "store.db") as store:
+        store.keep(event(0), [], now=0)
+        laid_out = size(store.file)
+        for number in range(1, 10):
+            store.keep(event(number), [], now=0)
+        assert size(store.file) == laid_out
+        for end in ("", "-wal"):
+            shutil.copy(f"{store.file}{end}", f"{tmp_path}/copy.db{end}")
+
+    with Store(tmp_path / "copy.db") as copy:
+        assert [found.id for found in copy.events()] == list(map(str, range(10)))
+
+
+def test_what_is_laid_out_is_put_behind_what_is_there(tmp_path: Path) -> None:
+    """A file that is long enough stays as it is; another gets zeros at its end; one that is not there is not made."""
+    log = tmp_path / "log"
+    log.write_bytes(b"x" * 100)
+
+    assert lay_out(str(log), 100) == 100
+    assert log.read_bytes() == b"x" * 100
+    assert lay_out(str(log), 101) == 100 + journal.ROOM
+    assert log.read_bytes() == b"x" * 100 + bytes(journal.ROOM)
+    assert lay_out(str(tmp_path / "none"), 1) == 0
+    assert not (tmp_path / "none").exists()
+
+
+def test_the_log_stays_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once it has so many pages, they go into the file itself, and the next ones are written over them."""
+    monkeypatch.setattr(journal, "CHECKPOINT", 50)
+    monkeypatch.setattr(journal, "ROOM", 4096)
+    with Store(tmp_path / "store.db") as store:
+        for number in range(200):
+            store.keep(event(number), [], now=0)
+        assert size(store.file) < 120 * 4200
+        assert store.file.stat().st_size > 15 * 4096
