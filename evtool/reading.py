@@ -10,6 +10,7 @@ from typing import BinaryIO, NamedTuple
 
 from evtool.finding import Finding
 from evtool.jsontext import JsonProblem, parse
+from evtool.streams import Source, is_here
 
 MAX_BYTES = 1024 * 1024  # of one event, unless the caller says otherwise
 STDIN = "-"
@@ -29,30 +30,7 @@ class Piece(NamedTuple):
     line: int
     column: int
     raw: bytes
-
-
-class _Source(io.RawIOBase):
-    """Bytes that were read ahead, then those that `read` gives; `tell` is told how many of these there were."""
-
-    def __init__(self, read: Callable[[int], bytes], tell: Callable[[int], None] | None = None, ahead: bytes = b""):
-        self._read = read
-        self._tell = tell
-        self._ahead = memoryview(ahead)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        size = len(buffer)
-        if self._ahead:
-            chunk, self._ahead = self._ahead[:size], self._ahead[size:]
-            buffer[: len(chunk)] = chunk
-            return len(chunk)
-        data = self._read(size)
-        buffer[: len(data)] = data
-        if self._tell:
-            self._tell(len(data))
-        return len(data)
+    more: bool = False  # of a stream: the next one is here already, it need not be waited for
 
 
 # --- which files -----------------------------------------------------------------------------------------------------
@@ -142,20 +120,23 @@ def _too_long(file: str, line: int, column: int, message: str) -> Finding:
 def _lines(stream: io.BufferedIOBase, file: str, max_bytes: int) -> Iterator[Piece | Finding]:
     """JSON Lines: a piece for every line that is not blank."""
     limit = max_bytes + len(b"\r\n")
-    number = 0
+    number = taken = 0
     while text := stream.readline(limit):
         number += 1
+        taken += len(text)
         whole = len(text) < limit or text.endswith(b"\n")
         rest = b"" if whole else text
         while rest and not rest.endswith(b"\n"):
             rest = stream.readline(_CHUNK)
+            taken += len(rest)
         if number == 1:
             text = text.removeprefix(_BOM)
         raw = text.strip(_BLANK)
         if len(raw) > max_bytes or not whole:
             yield _too_long(file, number, 1, f"a line of more than {max_bytes} bytes is too long")
         elif raw:
-            yield Piece(file, number, len(text) - len(text.lstrip(_BLANK)) + 1, raw)
+            column = len(text) - len(text.lstrip(_BLANK)) + 1
+            yield Piece(file, number, column, raw, more=is_here(stream, taken))
         if number == 1 and not _is_utf8(raw):
             return  # one finding for the file, not one for each line
 
@@ -195,7 +176,7 @@ def _json(stream: io.BufferedIOBase, file: str, max_bytes: int) -> Iterator[Piec
     """A JSON file: one value, or an array of them."""
     head = stream.read(_CHUNK)
     if head.removeprefix(_BOM).lstrip(_BLANK)[:1] == b"[" and _is_utf8(head):
-        source = _Source(stream.read, ahead=head)
+        source = Source(stream.read, ahead=head)
         yield from _array(io.BufferedReader(source, _CHUNK), file, max_bytes)
     else:
         yield _value(head, stream, file, max_bytes)
@@ -226,7 +207,7 @@ def _any(stream: io.BufferedIOBase, file: str, max_bytes: int) -> Iterator[Piece
     elif line().startswith(b"{"):
         ahead.extend(stream.read(max_bytes))
         form = _json if _parses(bytes(ahead)) else _lines
-    yield from form(io.BufferedReader(_Source(stream.read1, ahead=bytes(ahead)), _CHUNK), file, max_bytes)
+    yield from form(io.BufferedReader(Source(stream.read1, ahead=bytes(ahead)), _CHUNK), file, max_bytes)
 
 
 @contextmanager
@@ -235,7 +216,7 @@ def _opened(path: str, on_bytes: Callable[[int], None] | None) -> Iterator[io.Bu
     with io.FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)) as file:  # a pipe would block
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(0, _NO_FILE)
-        raw = _Source(file.read, on_bytes) if on_bytes else file
+        raw = Source(file.read, on_bytes) if on_bytes else file
         stream: io.BufferedIOBase = io.BufferedReader(raw, _CHUNK)
         if path.lower().endswith(".gz"):
             from gzip import GzipFile  # noqa: PLC0415  (few files are compressed)
@@ -282,7 +263,7 @@ def read(
     """
     for named in paths:
         if named == STDIN:
-            stream = io.BufferedReader(_Source(getattr(stdin, "read1", stdin.read), on_bytes), _CHUNK)
+            stream = io.BufferedReader(Source(getattr(stdin, "read1", stdin.read), on_bytes), _CHUNK)
             yield from _guarded("<stdin>", _any(stream, "<stdin>", max_bytes))
             continue
         for found in _files(named):

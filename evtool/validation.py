@@ -16,6 +16,7 @@ class Verdict(NamedTuple):
     line: int
     event: Event | None
     findings: tuple[Finding, ...] = ()
+    more: bool = False  # of a stream: the next text is here already, it need not be waited for
 
     @property
     def unread(self) -> bool:
@@ -55,7 +56,7 @@ def judge(
             continue
         for found in events_of(piece, stamp, type=type, source=source):
             if isinstance(found, Finding):
-                yield Verdict(piece.file, found.line or piece.line, None, (found,))
+                yield Verdict(piece.file, found.line or piece.line, None, (found,), piece.more)
             else:
                 event = change(found)
-                yield Verdict(piece.file, piece.line, event, rules.check(event))
+                yield Verdict(piece.file, piece.line, event, rules.check(event), piece.more)

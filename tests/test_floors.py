@@ -22,6 +22,8 @@ FLOORS = [
         "worker",
         "heads",
         "diaries",
+        "journal",
+        "streams",
     ],
     ["errors", "drawing", "handler", "retry", "jsonscan", "wording"],
     ["faults", "migrations"],

@@ -433,21 +433,22 @@ def test_events_of_a_file_are_stored_together_but_told_one_by_one(evtool: Evtool
     assert [finding["code"] for finding in told[-1]["findings"]] == ["EV002", "EV010"]
 
 
-def test_an_event_of_a_stream_is_stored_before_the_stream_goes_on(tmp_path: Path) -> None:
-    """Whoever pipes events in one by one is told the id of each, and can rely on it, while the pipe is open."""
+def test_events_of_a_stream_are_stored_before_the_stream_goes_on(tmp_path: Path) -> None:
+    """Whoever pipes events in is told the id of each that came, and can rely on it, while the pipe is open."""
     project(tmp_path, "", ONE)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "evtool", "publish", "-", "--no-deliver", "-o", "jsonl"]
-    line = json.dumps({"id": "first", "source": "s", "detail-type": "x", "detail": {}})
     with subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        command, cwd=tmp_path, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
     ) as running:
         assert running.stdin is not None
         assert running.stdout is not None
-        running.stdin.write(f"{line}\n")
-        running.stdin.flush()
-        assert select.select([running.stdout], [], [], 30)[0], "nothing is told while the stream is open"
-        assert json.loads(running.stdout.readline())["id"] == "first"
-        with Store(tmp_path / ".evtool/store.db") as store:
-            assert store.find("s", "first") is not None
+        for names in (["first"], ["second", "third", "fourth"]):
+            events = [{"id": name, "source": "s", "detail-type": "x", "detail": {}} for name in names]
+            running.stdin.write(b"".join(json.dumps(event).encode() + b"\n" for event in events))
+            for name in names:
+                assert select.select([running.stdout], [], [], 30)[0], "nothing is told while the stream is open"
+                assert json.loads(running.stdout.readline())["id"] == name
+                with Store(tmp_path / ".evtool/store.db") as store:
+                    assert store.find("s", name) is not None
         running.communicate(timeout=30)

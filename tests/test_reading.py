@@ -108,6 +108,26 @@ def test_lines_come_as_soon_as_they_are_written() -> None:
             assert piece.raw == b'{"n": %d}' % number
 
 
+def test_a_piece_says_whether_the_next_one_is_here() -> None:
+    """Of lines that came together, all but the last; blank and unfinished lines are nothing that is here."""
+    out, into = os.pipe()
+    with open(out, "rb") as stdin, open(into, "wb", buffering=0) as writer:  # noqa: PTH123
+        pieces = read(["-"], stdin=stdin)
+        for written, here in (
+            (b"1\n", [False]),
+            (b"2\n3\n4\n", [True, True, False]),
+            (b"5\n\n \n", [False]),
+            (b"6\n7", [False]),
+            (b"\n" + b"8\n" * 20_000, [True] * 20_000 + [False]),
+        ):
+            writer.write(written)
+            for more in here:
+                piece = next(pieces)
+                assert isinstance(piece, Piece)
+                assert not piece.more or more
+                assert piece.more == more or len(here) > 4  # what was read with one call need not be all that is there
+
+
 def test_reads_folders_in_order(tmp_path: Path) -> None:
     """A folder gives its event files and those in its folders, by name; others and hidden ones are left out."""
     for name in ("b.json", "a/z.jsonl", "a/b/c.ndjson", "C.JSON", "d.json.gz", ".hidden.json", ".git/x.json", "e.yaml"):

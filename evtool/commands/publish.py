@@ -30,7 +30,7 @@ from evtool.stored import Kept
 from evtool.trees import Trees
 from evtool.validation import Verdict, judge
 
-TOGETHER = 100  # events of files that are stored in one commit
+TOGETHER = 100  # events that are stored in one commit
 TOGETHER_BYTES = 1 << 20
 
 
@@ -72,11 +72,16 @@ def publish(
     if dry_run:
         routes = all_routes.of_project(project)
         others = candidates_of(routes, project)
-        return _tell(session, _batches(verdicts, 1), lambda events: [_plan(routes, each) for each in events], others)
+        return _tell(
+            session,
+            ([verdict] for verdict in verdicts),
+            lambda events: [_plan(routes, each) for each in events],
+            others,
+        )
     with opened(session, project, rules) as road:
         others = candidates_of(road.routes, project)
-        most = TOGETHER if no_deliver and "-" not in events else 1  # nobody knows when a stream goes on
-        return _tell(session, _batches(verdicts, most), partial(_publish, road, call=not no_deliver), others)
+        batches = _batches(verdicts, TOGETHER if no_deliver else 1, stream="-" in events)
+        return _tell(session, batches, partial(_publish, road, call=not no_deliver), others)
 
 
 class Told(NamedTuple):
@@ -87,14 +92,17 @@ class Told(NamedTuple):
     conflict: Finding | None = None
 
 
-def _batches(verdicts: Iterable[Verdict], most: int) -> Iterator[list[Verdict]]:
-    """Verdicts in lists of up to so many, and of no more bytes than fit into memory with ease."""
+def _batches(verdicts: Iterable[Verdict], most: int, *, stream: bool) -> Iterator[list[Verdict]]:
+    """Verdicts in lists of up to so many, and of no more bytes than fit into memory with ease.
+
+    Of a stream only what is here already is taken together: nobody knows when it goes on.
+    """
     batch: list[Verdict] = []
     size = 0
     for verdict in verdicts:
         batch.append(verdict)
         size += len(verdict.event.raw) if verdict.event else 0
-        if len(batch) >= most or size >= TOGETHER_BYTES:
+        if len(batch) >= most or size >= TOGETHER_BYTES or (stream and not verdict.more):
             yield batch
             batch, size = [], 0
     if batch:
