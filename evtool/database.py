@@ -2,10 +2,10 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import apsw
 
@@ -47,28 +47,19 @@ class Database:
         """What SQLite reports inside, as a StoreError."""
         return store_errors(self._path, self._busy)
 
-    @contextmanager
-    def transaction(self, kind: str = "IMMEDIATE") -> Iterator[None]:
+    def transaction(self, kind: str = "IMMEDIATE") -> AbstractContextManager[None]:
         """All that is written inside is on the disk at the end, or none of it. May be nested.
 
         A DEFERRED one is for reading: everything is seen as it was at one moment. Raises StoreError when the file is
         not in its place any more: SQLite would go on with it, and nobody would find what is written.
         """
-        if self.connection.in_transaction:
-            yield
-            return
-        try:
-            self.connection.execute(f"BEGIN {kind}")
-            yield
-            if self._place is None or _place(self._path) != self._place:
-                told = "the store was removed or replaced while it was in use; start again with the one that is there"
-                raise StoreError(f"{self._path}: {told}")
-            self.connection.execute("COMMIT")
-        except BaseException:
-            with self.errors():
-                if self.connection.in_transaction:
-                    self.connection.execute("ROLLBACK")
-                raise
+        return nullcontext() if self.connection.in_transaction else _Transaction(self, kind)
+
+    def check_place(self) -> None:
+        """Raises StoreError if the file is not where it was opened."""
+        if self._place is None or _place(self._path) != self._place:
+            told = "the store was removed or replaced while it was in use; start again with the one that is there"
+            raise StoreError(f"{self._path}: {told}")
 
     def rows(self, query: str, *values: Any, **named: Any) -> list[Any]:
         """All rows of a statement at once: an unfinished one would keep its lock."""
@@ -85,6 +76,34 @@ class Database:
         except Exception:
             with self.errors():
                 raise
+
+
+class _Transaction:
+    """A transaction as a context. It is no generator: every event goes through here, and each costs its time."""
+
+    def __init__(self, database: Database, kind: str):
+        self._database, self._kind = database, kind
+
+    def __enter__(self) -> None:
+        try:
+            self._database.connection.execute(f"BEGIN {self._kind}")
+        except BaseException as error:  # noqa: BLE001  (raised by what is called)
+            self._undo(error)
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is not None:
+            self._undo(error)
+        try:
+            self._database.check_place()
+            self._database.connection.execute("COMMIT")
+        except BaseException as failure:  # noqa: BLE001  (raised by what is called)
+            self._undo(failure)
+
+    def _undo(self, error: BaseException) -> NoReturn:
+        with self._database.errors():
+            if self._database.connection.in_transaction:
+                self._database.connection.execute("ROLLBACK")
+            raise error
 
 
 def _place(file: Path) -> tuple[int, int] | None:

@@ -87,8 +87,8 @@ SABOTAGES = {
         (
             Edit(
                 "database.py",
-                '            self.connection.execute("COMMIT")\n        except',
-                '            try:\n                self.connection.execute("COMMIT")\n'
+                '            self._database.connection.execute("COMMIT")\n        except',
+                '            try:\n                self._database.connection.execute("COMMIT")\n'
                 "            except apsw.Error:\n                pass\n        except",
             ),
         ),
