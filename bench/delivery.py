@@ -91,7 +91,7 @@ def without_store(events: list[Event], folder: Path) -> None:
 def keeping(folder: Path) -> tuple[float, float, float]:
     """Seconds for events with a commit each: append and fsync, `Store.keep`, and that with a delivery."""
     events, took = orders(SINGLE * 2), [0.0, 0.0, 0.0]
-    gc.freeze()  # whoever stores events one by one does not hold thousands of them, which would be looked at for garbage
+    gc.freeze()  # whoever stores events one by one does not hold thousands, which would be looked at for garbage
     with Store(folder / "keep.db") as store, (folder / "floor.log").open("ab", buffering=0) as log:
         for start in range(0, SINGLE, TURN):
             alone, routed = events[start : start + TURN], events[SINGLE + start : SINGLE + start + TURN]
