@@ -30,6 +30,7 @@ from evtool.validation import Rules
 DELIVERIES = 50_000
 WANTED = 10_000  # deliveries a second
 SINGLE = 2_000  # deliveries with a commit each, and events that are stored with one each
+PUBLISHED = 20_000  # events that go through the command, its start included
 TURN = 200  # events until the other of a pair has its turn
 ROUTES = """
 version: 1
@@ -101,6 +102,27 @@ def keeping(folder: Path) -> tuple[float, float, float]:
     return took[0], took[1], took[2]
 
 
+def publishing(folder: Path, events: list[Event]) -> tuple[float, float, float]:
+    """Seconds for events, each a line: append and fsync for each; `evtool publish` of the file, and of a pipe."""
+    lines, evtool = folder / "events.jsonl", str(Path(sys.executable).parent / "evtool")
+    lines.write_bytes(b"".join(event.raw + b"\n" for event in events))
+
+    def append() -> None:
+        with (folder / "appended.log").open("ab", buffering=0) as log:
+            for event in events:
+                log.write(event.raw + b"\n")
+                os.fsync(log.fileno())
+
+    def publish(store: str, what: str) -> None:
+        command = [evtool, "publish", "--no-deliver", what, "-o", "jsonl", "--store", store]
+        with lines.open("rb") as stdin:
+            subprocess.run(command, check=True, cwd=folder, stdin=stdin, stdout=subprocess.DEVNULL)
+
+    before = timed(append)
+    file, pipe = timed(lambda: publish("file.db", str(lines))), timed(lambda: publish("pipe.db", "-"))
+    return (before + timed(append)) / 2, file, pipe
+
+
 def main() -> None:
     """Prints the table."""
     folder = Path(tempfile.mkdtemp())
@@ -108,13 +130,16 @@ def main() -> None:
     (folder / "routes.yaml").write_text(ROUTES, encoding="utf-8")
     append, kept, routed = keeping(folder)
     events = orders(DELIVERIES)
+    appended, file, pipe = publishing(folder, events[:PUBLISHED])
     many, few = stored(folder / "many.db", events), stored(folder / "few.db", events[:SINGLE])
     bare = timed(lambda: without_store(events, folder))
     took = timed(lambda: through_evtool(many, folder))
     single = timed(lambda: one_by_one(few, folder)) * DELIVERIES / SINGLE
     rows = (  # what, seconds, than what, seconds, and how many times as fast it should be
         (f"keep {SINGLE:,} events, a commit each", kept, "append and fsync for each", append, 0.7),
-        (f"keep {SINGLE:,} with a delivery each", routed, "append and fsync for each", append, 0.7),
+        (f"keep {SINGLE:,} with a delivery each", routed, "append and fsync for each", append, None),
+        (f"evtool publish, {PUBLISHED:,} lines of a file", file, "append and fsync for each", appended, 0.7),
+        (f"evtool publish, {PUBLISHED:,} lines of a stream", pipe, "append and fsync for each", appended, 0.7),
         (f"deliver {DELIVERIES:,} events", took, "the worker alone, without a store", bare, None),
         (f"deliver {DELIVERIES:,} events", took, f"a commit for each, from {SINGLE:,}", single, 10.0),
     )

@@ -90,7 +90,7 @@ def growing(small: Store, big: Store, lines: Path, random: Random) -> Iterator[R
     for together, what, goal in ((TOGETHER, f"{TOGETHER} in a commit", 1.3), (1, "a commit each", 1.3)):
         floor, first, last = took[together]
         yield f"store the last of {EVENTS:,} events, {what}", last, "the first", first, f"<= {goal}"
-        yield f"store the first, {what}", first, "append and fsync", floor, "<= 1.43" if together == 1 else ""
+        yield f"store the first, {what}", first, "append and fsync", floor, ""
 
 
 def read(lines: Path, loads: Callable[[bytes], object]) -> None:

@@ -66,7 +66,7 @@ class Facts(NamedTuple):
     """What a store is, and how it is kept."""
 
     bytes: int
-    wal_bytes: int  # committed, but not yet in the file itself
+    wal_bytes: int  # of the WAL beside it: what is committed and not yet in the file, and room for more
     mode: str  # permissions, as chmod has them
     disk: str  # the type of its file system; "" where that cannot be told
     evtool: str

@@ -37,6 +37,8 @@ TESTS = {  # module -> the tests that have to notice what the machine does not
     "slots": ("slots",),
     "intake": ("intake",),
     "database": ("database",),
+    "journal": ("journal", "database"),
+    "streams": ("reading", "publish"),
 }
 EXAMPLES = 120  # of the machine
 SECONDS = 600  # that the tests may take without any change

@@ -53,7 +53,7 @@ class _Checkup(Findings):
         if self._quiet:
             return
         told, summary = tail["store"], tail["summary"]
-        wal = f", {told['wal_bytes']:,} more in {told['file']}-wal" if told["wal_bytes"] else ""
+        wal = f", and {told['wal_bytes']:,} of {told['file']}-wal" if told["wal_bytes"] else ""
         self._screen.line("store    ", told["file"], f"  {told['bytes']:,} bytes{wal}")
         self._screen.line("kept     ", f"mode {told['mode']}, disk {told['disk'] or 'unknown'}, {_journal(told)}")
         self._screen.line("versions ", f"evtool {told['evtool']}, tables {told['tables']}, SQLite {told['sqlite']}")
