@@ -66,8 +66,8 @@ def keep_wal(connection: apsw.Connection) -> None:
         if pages >= CHECKPOINT:
             with suppress(apsw.Error):  # the commit is in the WAL: the next one tries again
                 connection.wal_checkpoint(name)
-        elif 0 < pages - before <= SMALL and (pages + SMALL) * (page + FRAME) > laid_out:
-            laid_out = lay_out(connection.filename_wal, (pages + SMALL) * (page + FRAME))
+        elif pages - before <= SMALL and (needed := (pages + SMALL) * (page + FRAME)) > laid_out:
+            laid_out = lay_out(connection.filename_wal, needed)
         before = pages
         return apsw.SQLITE_OK
 

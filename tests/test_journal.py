@@ -19,11 +19,13 @@ def size(file: Path) -> int:
 def test_commits_write_where_the_file_is_already(tmp_path: Path) -> None:
     """From the second one on, small commits do not make the WAL longer; a copy of it is read to its last commit."""
     with Store(tmp_path / "store.db") as store:
+        made = store.file.stat().st_size
         store.keep(event(0), [], now=0)
         laid_out = size(store.file)
+        assert laid_out > journal.ROOM
         for number in range(1, 10):
             store.keep(event(number), [], now=0)
-        assert size(store.file) == laid_out
+        assert (size(store.file), store.file.stat().st_size) == (laid_out, made)
         for end in ("", "-wal"):
             shutil.copy(f"{store.file}{end}", f"{tmp_path}/copy.db{end}")
 
@@ -31,17 +33,32 @@ def test_commits_write_where_the_file_is_already(tmp_path: Path) -> None:
         assert [found.id for found in copy.events()] == list(map(str, range(10)))
 
 
+def test_nothing_is_laid_out_for_large_commits(tmp_path: Path) -> None:
+    """They are few, and what they write is most of what they cost: the log ends with what was committed last."""
+    Store(tmp_path / "store.db").close()
+    with Store(tmp_path / "store.db") as store:
+        for start in (0, 500):
+            with store.transaction():
+                for number in range(start, start + 500):
+                    store.keep(event(number), [], now=0)
+        log = store.file.with_name("store.db-wal").read_bytes()
+    assert (len(log) - 32) % (4096 + journal.FRAME) == 0
+    assert log.count(bytes(4096)) == 0
+
+
 def test_what_is_laid_out_is_put_behind_what_is_there(tmp_path: Path) -> None:
     """A file that is long enough stays as it is; another gets zeros at its end; one that is not there is not made."""
     log = tmp_path / "log"
     log.write_bytes(b"x" * 100)
 
+    opened = len(list(Path("/proc/self/fd").iterdir()))
     assert lay_out(str(log), 100) == 100
     assert log.read_bytes() == b"x" * 100
     assert lay_out(str(log), 101) == 100 + journal.ROOM
     assert log.read_bytes() == b"x" * 100 + bytes(journal.ROOM)
     assert lay_out(str(tmp_path / "none"), 1) == 0
     assert not (tmp_path / "none").exists()
+    assert len(list(Path("/proc/self/fd").iterdir())) == opened
 
 
 def test_the_log_stays_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
