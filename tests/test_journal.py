@@ -22,7 +22,7 @@ def test_commits_write_where_the_file_is_already(tmp_path: Path) -> None:
         made = store.file.stat().st_size
         store.keep(event(0), [], now=0)
         laid_out = size(store.file)
-        assert laid_out > journal.ROOM
+        assert journal.ROOM < laid_out < 1 << 20
         for number in range(1, 10):
             store.keep(event(number), [], now=0)
         assert (size(store.file), store.file.stat().st_size) == (laid_out, made)
@@ -31,6 +31,15 @@ def test_commits_write_where_the_file_is_already(tmp_path: Path) -> None:
 
     with Store(tmp_path / "copy.db") as copy:
         assert [found.id for found in copy.events()] == list(map(str, range(10)))
+
+
+def test_there_is_always_room_for_the_next_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there were: before the room is used up, more is laid out."""
+    monkeypatch.setattr(journal, "ROOM", 1 << 16)
+    with Store(tmp_path / "store.db") as store:
+        for number in range(60):
+            store.keep(event(number), [], now=0)
+            assert store.file.with_name("store.db-wal").read_bytes().endswith(bytes(4 * 4096))
 
 
 def test_nothing_is_laid_out_for_large_commits(tmp_path: Path) -> None:
