@@ -72,12 +72,8 @@ def publish(
     if dry_run:
         routes = all_routes.of_project(project)
         others = candidates_of(routes, project)
-        return _tell(
-            session,
-            ([verdict] for verdict in verdicts),
-            lambda events: [_plan(routes, each) for each in events],
-            others,
-        )
+        single = ([verdict] for verdict in verdicts)
+        return _tell(session, single, lambda events: [_plan(routes, each) for each in events], others)
     with opened(session, project, rules) as road:
         others = candidates_of(road.routes, project)
         batches = _batches(verdicts, TOGETHER if no_deliver else 1, stream="-" in events)
