@@ -15,7 +15,7 @@ import pytest
 from evtool.event import Event, envelope, identify
 from evtool.retention import Old, prune
 from evtool.store import Store
-from evtool.stored import Cause, Filter, Planned
+from evtool.stored import Cause, Filter, Planned, event_key
 from tests.conftest import ROOT, Evtool
 from tests.leases import claimed, ended
 
@@ -50,6 +50,22 @@ def test_the_same_key_is_kept_once(store: Store) -> None:
     assert [kept.status for kept in (first, again, other)] == ["stored", "duplicate", "conflict"]
     assert [e.raw for e in store.events()] == [event(1).raw]
     assert len(store.deliveries(first.seq)) == 1
+
+
+@pytest.mark.parametrize("other", [("1", "other"), ("2", "s"), ("2", "other")])
+def test_events_whose_keys_are_the_same_number_are_different_events(store: Store, other: tuple[str, str]) -> None:
+    """The key is a hash: what it finds is compared, so that two events that share it are both stored and found."""
+    store.keep(event(1), [], now=0)
+    with store.transaction():
+        store.rows("UPDATE event_key SET key = ?", event_key(*other))
+        store.rows("UPDATE event SET key = ?", event_key(*other))
+    name, source = other
+    second = identify(envelope(b"{}", type="t", source=source, id=name, time="2026-11-23T10:00:00Z"))
+
+    assert store.find(source, name) is None
+    assert store.keep(second, [], now=0).status == "stored"
+    assert store.find(source, name) == store.event(2)
+    assert store.keep(second, [], now=0).status == "duplicate"
 
 
 def test_an_event_is_found_also_when_its_key_was_put_among_the_many(store: Store) -> None:
