@@ -63,6 +63,7 @@ def test_events_whose_keys_are_the_same_number_are_different_events(store: Store
     second = identify(envelope(b"{}", type="t", source=source, id=name, time="2026-11-23T10:00:00Z"))
 
     assert store.find(source, name) is None
+    assert list(store.events(Filter(ids=(name,)))) == ([store.event(1)] if name == "1" else [])
     assert store.keep(second, [], now=0).status == "stored"
     assert store.find(source, name) == store.event(2)
     assert store.keep(second, [], now=0).status == "duplicate"
@@ -183,6 +184,13 @@ def test_an_event_comes_with_what_it_fired_when_it_was_published(log: Store) -> 
         [],
         [("r", "h", "ready"), ("a", "h", "ready")],
     ]
+
+
+def test_a_delivery_is_found_by_its_number(log: Store) -> None:
+    """Each has its own, and is found by it."""
+    numbers = [delivery.seq for each in log.events() for delivery in log.deliveries(each.seq)]
+    assert len(numbers) > 2
+    assert [log.delivery(number).seq for number in numbers] == numbers
 
 
 def test_what_an_event_led_to_is_found_from_both_ends(log: Store) -> None:
