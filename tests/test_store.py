@@ -113,12 +113,33 @@ def test_no_filter_begins_anew_on_every_page(store: Store, wanted: Filter, monke
 
     store.connection.set_progress_handler(step, 10)
     for start in (0, 400):
+        work.append(0)
         with store.transaction():
             for number in range(start, start + 400):
                 store.keep(event(number), [Planned("r", "h")], now=0)
         work.append(0)
         assert len(list(store.events(wanted))) == (start + 400) // (2 if wanted.ids else 1)
-    assert work[2] < 3 * work[1]
+    assert work[4] < 3 * work[2]
+
+
+def test_an_event_is_found_without_looking_at_others(store: Store) -> None:
+    """Whatever the number of events, finding one of them is the same work."""
+    work = [0]
+
+    def step() -> bool:
+        work[-1] += 1
+        return False
+
+    store.connection.set_progress_handler(step, 1)
+    for start in (0, 100):
+        work.append(0)
+        with store.transaction():
+            for number in range(start, start + 100):
+                store.keep(event(number), [], now=0)
+        work.append(0)
+        assert store.find("s", "7") is not None
+        assert store.find("s", "none") is None
+    assert work[4] < 1.5 * work[2]
 
 
 def test_events_come_back_in_stored_order_page_by_page(store: Store) -> None:
