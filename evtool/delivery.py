@@ -213,11 +213,11 @@ class _Run:
             return Answer(Failed("no attempt came to an end", "crashed"))
         if claimed.handler not in self._road.handlers:
             return Answer(Unavailable(f"there is no handler {claimed.handler} in routes.yaml"))
-        route = self._road.routes.routes.get(claimed.route)
-        raw = stored.raw
-        if claimed.replay:
-            raw = replayed(raw, identify(raw).document, claimed.replay)
-        if route and route.input:
+        if not (route := self._road.routes.routes.get(claimed.route)):  # it may have had an input
+            return Answer(Unavailable(f"there is no route {claimed.route} in routes.yaml"))
+        raw, name = stored.raw, claimed.replay
+        raw = replayed(raw, identify(raw).document, name) if name else raw
+        if route.input:
             try:
                 raw = transformed(route.input, identify(raw), route=route.name, received=stored.stored_at)
             except ValueError as reason:

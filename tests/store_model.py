@@ -609,7 +609,7 @@ class StoreMachine(RuleBasedStateMachine):
         if sent.attempts - sent.forgiven > turn.last(sent):
             sent.settle("dead", "crashed", condition="MaximumRetryAttempts")
         else:
-            assert all(sent.handler not in TO[name] for name in turn.names)
+            assert sent.route not in turn.names
             self.settled(turn, sent, Unavailable("not in routes.yaml"))
 
     def settled(self, turn: Turn, sent: Sent, outcome: Outcome) -> None:

@@ -134,6 +134,30 @@ def test_a_handler_that_is_away_uses_up_no_attempt(evtool: Evtool, shop: Path) -
     assert (told["state"], told["attempts"], len(told["history"])) == ("done", 1, 1)
 
 
+def test_a_delivery_whose_route_is_gone_waits_for_it(evtool: Evtool, tmp_path: Path) -> None:
+    """Without its route nobody knows the input, so the handler is not called until the route is back."""
+    routes = """
+handlers:
+  work: {python: "work.py:work"}
+routes:
+  all: {pattern: {detail-type: [x]}, to: [work], input: {path: $.detail.a}}
+"""
+    project(tmp_path, "def work(event, context):\n    open('got', 'a').write(repr(event))\n", routes)
+    evtool("publish", "-", "--type", "x", "--no-deliver", cwd=tmp_path, stdin=b'{"a": "the input"}')
+    (tmp_path / "routes.yaml").write_text(f"version: 1\n{routes}".replace("all:", "every:"))
+    away = evtool("deliver", "-o", "json", cwd=tmp_path)
+
+    [delivery] = away.json["deliveries"]
+    assert (away.code, delivery["state"], delivery["attempts"]) == (0, "waiting", 0)
+    assert "there is no route all in routes.yaml" in delivery["error"]
+    assert not (tmp_path / "got").exists()
+
+    (tmp_path / "routes.yaml").write_text(f"version: 1\n{routes}")
+
+    assert evtool("deliver", "-o", "json", cwd=tmp_path).json["summary"]["done"] == 1
+    assert (tmp_path / "got").read_text() == "'the input'"
+
+
 def test_a_handler_whose_counterpart_is_away_waits(evtool: Evtool, shop: Path) -> None:
     """When the payment processor refuses connections the order waits, too; `deliver` charges when it is back."""
     ran = evtool("publish", ORDER, "-o", "json", cwd=shop, env={"SHOP_PROCESSOR": "down"})
