@@ -237,6 +237,13 @@ def hurry(store: Store, *, now: int, failed: bool = False) -> None:
         store.rows(f"UPDATE delivery SET due = ?1 WHERE state IN {states} AND due IS NOT NULL AND due > ?1", now)
 
 
+def later(store: Store, state: str) -> tuple[int, int]:
+    """How many deliveries in a state are due some time, and when the first is, if there is one."""
+    found = store.rows("SELECT count(*), min(due) FROM delivery WHERE due IS NOT NULL AND state = ?", state)
+    count, first = found[0]
+    return count, first or 0
+
+
 def _values(chain: Chain | None, **values: int | str | None) -> dict[str, int | str | None]:
     """The values of a statement by their names."""
     return {**values, **(chain._asdict() if chain else {})}

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import select
 import signal
 import stat
@@ -198,7 +199,11 @@ def test_a_failure_shows_why_and_when_it_is_tried_again(evtool: Evtool, tmp_path
     assert ran.code == 1
     assert "ready" in ran.out
     assert "ValueError: later (work.py:2); tried again at" in ran.out
-    assert evtool("deliver").out == "nothing is due\n"
+    left = evtool("deliver")
+    assert left.out == "nothing is due\n"
+    assert re.fullmatch(
+        r"to be tried again: 1 delivery, the first at 20\S+Z; `evtool deliver --now` does not wait\n", left.err
+    )
 
 
 def test_a_chain_that_is_too_deep_is_stopped_as_a_loop(evtool: Evtool, tmp_path: Path) -> None:

@@ -7,12 +7,15 @@ from typing import Annotated, Any
 
 from evtool import delivery as deliveries
 from evtool.errors import EXIT_FINDINGS, EXIT_OK
+from evtool.event import rfc3339
 from evtool.options import NoSchema, NoValidate, Option
-from evtool.queue import hurry
+from evtool.queue import hurry, later
 from evtool.records import count_delivery, settled_record, summed
 from evtool.report import Subject
 from evtool.road import opened, rules_of
+from evtool.screen import counted
 from evtool.session import Session
+from evtool.store import Store
 from evtool.trees import Deliveries
 
 ENDED = ("done", "dead")
@@ -61,9 +64,22 @@ def deliver(
         for last in open_ended.values():
             count_delivery(sums, last)
         report.end({"summary": {key: value for key, value in summed(sums).items() if key != "events"}})
+        if not sums:
+            _tell_later(session, road.store)
     if ending:
         raise ending
     return EXIT_FINDINGS if sums["failed"] else EXIT_OK
+
+
+def _tell_later(session: Session, store: Store) -> None:
+    """Says what is left to deliver although nothing is due."""
+    failed, first = later(store, "ready")
+    if failed:
+        tried = f"{counted(failed, 'delivery')}, the first at {rfc3339(first)}"
+        session.note(f"to be tried again: {tried}; `evtool deliver --now` does not wait")
+    held, first = later(store, "leased")
+    if held:
+        session.note(f"held by another evtool: {counted(held, 'delivery')}; if it was killed, until {rfc3339(first)}")
 
 
 def _sleep(seconds: float) -> bool:
