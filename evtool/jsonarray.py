@@ -56,7 +56,7 @@ class _Window:
         return JsonProblem("EV002", message, self.line, self.column, self.offset, hint)
 
     def read_on(self) -> bool:
-        chunk = self.stream.read(CHUNK)
+        chunk = self.stream.read1(CHUNK)  # what there is before something goes wrong
         self.data = self.data[self.at :] + chunk
         self.at = 0
         return bool(chunk)

@@ -5,14 +5,16 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from json import detect_encoding
 from typing import BinaryIO, NamedTuple
 
 from evtool.finding import Finding
 from evtool.jsontext import JsonProblem, parse
-from evtool.streams import Source, is_here
+from evtool.streams import File, Source, is_here
 
 MAX_BYTES = 1024 * 1024  # of one event, unless the caller says otherwise
+_MOST_BYTES = 1 << 60  # of one event whatever the caller says: no file is longer, and readline() takes it
 STDIN = "-"
 
 _CHUNK = 1 << 16
@@ -50,11 +52,9 @@ def _unread(path: str, reason: str, hint: str | None = None) -> Finding:
 
 
 def _because(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
     if isinstance(error, ValueError):
         return "no file can have this name"
-    return "its compressed text is cut off" if isinstance(error, EOFError) else "it is damaged, or not gzip"
+    return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -121,24 +121,29 @@ def _lines(stream: io.BufferedIOBase, file: str, max_bytes: int) -> Iterator[Pie
     """JSON Lines: a piece for every line that is not blank."""
     limit = max_bytes + len(b"\r\n")
     number = taken = 0
-    while text := stream.readline(limit):
-        number += 1
-        taken += len(text)
-        whole = len(text) < limit or text.endswith(b"\n")
-        rest = b"" if whole else text
-        while rest and not rest.endswith(b"\n"):
-            rest = stream.readline(_CHUNK)
-            taken += len(rest)
-        if number == 1:
-            text = text.removeprefix(_BOM)
-        raw = text.strip(_BLANK)
-        if len(raw) > max_bytes or not whole:
-            yield _too_long(file, number, 1, f"a line of more than {max_bytes} bytes is too long")
-        elif raw:
-            column = len(text) - len(text.lstrip(_BLANK)) + 1
-            yield Piece(file, number, column, raw, more=is_here(stream, taken))
-        if number == 1 and not _is_utf8(raw):
-            return  # one finding for the file, not one for each line
+    try:
+        while text := stream.readline(limit):
+            number += 1
+            taken += len(text)
+            whole = len(text) < limit or text.endswith(b"\n")
+            rest = b"" if whole else text
+            while rest and not rest.endswith(b"\n"):
+                rest = stream.readline(_CHUNK)
+                taken += len(rest)
+            if number == 1:
+                text = text.removeprefix(_BOM)
+            raw = text.strip(_BLANK)
+            if len(raw) > max_bytes or not whole:
+                yield _too_long(file, number, 1, f"a line of more than {max_bytes} bytes is too long")
+            elif raw:
+                column = len(text) - len(text.lstrip(_BLANK)) + 1
+                yield Piece(file, number, column, raw, more=is_here(stream, taken))
+            if number == 1 and not _is_utf8(raw):
+                return  # one finding for the file, not one for each line
+    except OSError as error:
+        if number == 0:
+            raise
+        raise OSError(error.errno, f"{_because(error)}, after line {number}") from None
 
 
 def _array(stream: io.BufferedIOBase, file: str, max_bytes: int) -> Iterator[Piece | Finding]:
@@ -154,16 +159,24 @@ def _array(stream: io.BufferedIOBase, file: str, max_bytes: int) -> Iterator[Pie
             yield Piece(file, found.line, found.column, found.raw)
 
 
-def _value(head: bytes, stream: io.BufferedIOBase, file: str, max_bytes: int) -> Piece | Finding:
-    """The one value that a stream holds. `head` was read already."""
-    text = head
-    if len(head) == _CHUNK:
-        text += stream.read(max(max_bytes - _CHUNK, 0) + _CHUNK)
-    text = text.removeprefix(_BOM)
-    begin = len(text) - len(text.lstrip(_BLANK))
-    line, column = text.count(b"\n", 0, begin) + 1, begin - text.rfind(b"\n", 0, begin)
-    raw = text[begin:].rstrip(_BLANK)
-    if len(raw) <= max_bytes and not stream.read(1):
+def _chunks(stream: io.BufferedIOBase) -> Iterator[bytes]:
+    """The rest of a stream in parts: `read` would ask for the memory of all of them before it knows what is there."""
+    return iter(lambda: stream.read1(_CHUNK), b"")
+
+
+def _value(chunks: Iterator[bytes], file: str, max_bytes: int) -> Piece | Finding:
+    """The one value that the chunks of a text hold. Of the blanks around it no more than a chunk is kept."""
+    text, line, column = b"", 1, 1
+    while not text and (chunk := next(chunks, b"")):
+        text = chunk.lstrip(_BLANK)
+        begin = len(chunk) - len(text)
+        breaks = chunk.count(b"\n", 0, begin)
+        line, column = line + breaks, begin - chunk.rfind(b"\n", 0, begin) if breaks else column + begin
+    kept = bytearray(text)
+    while len(kept) <= max_bytes and (chunk := next(chunks, b"")):
+        kept += chunk
+    raw = bytes(kept).rstrip(_BLANK)
+    if len(raw) <= max_bytes and not any(chunk.strip(_BLANK) for chunk in chunks):
         return Piece(file, line, column, raw)
     first, _, rest = raw.partition(b"\n")
     if rest and _parses(first):
@@ -174,12 +187,14 @@ def _value(head: bytes, stream: io.BufferedIOBase, file: str, max_bytes: int) ->
 
 def _json(stream: io.BufferedIOBase, file: str, max_bytes: int) -> Iterator[Piece | Finding]:
     """A JSON file: one value, or an array of them."""
-    head = stream.read(_CHUNK)
+    head = b""
+    while not head.removeprefix(_BOM).strip(_BLANK) and len(head) < _CHUNK and (chunk := stream.read1(_CHUNK)):
+        head += chunk
     if head.removeprefix(_BOM).lstrip(_BLANK)[:1] == b"[" and _is_utf8(head):
-        source = Source(stream.read, ahead=head)
+        source = Source(stream.read1, ahead=head)
         yield from _array(io.BufferedReader(source, _CHUNK), file, max_bytes)
     else:
-        yield _value(head, stream, file, max_bytes)
+        yield _value(chain([head.removeprefix(_BOM)], _chunks(stream)), file, max_bytes)
 
 
 def _any(stream: io.BufferedIOBase, file: str, max_bytes: int) -> Iterator[Piece | Finding]:
@@ -205,7 +220,9 @@ def _any(stream: io.BufferedIOBase, file: str, max_bytes: int) -> Iterator[Piece
     elif not first or len(first) > max_bytes or _parses(first):
         form = _lines
     elif line().startswith(b"{"):
-        ahead.extend(stream.read(max_bytes))
+        most = len(ahead) + max_bytes
+        while len(ahead) < most and (text := stream.read1(_CHUNK)):
+            ahead.extend(text)
         form = _json if _parses(bytes(ahead)) else _lines
     yield from form(io.BufferedReader(Source(stream.read1, ahead=bytes(ahead)), _CHUNK), file, max_bytes)
 
@@ -213,16 +230,16 @@ def _any(stream: io.BufferedIOBase, file: str, max_bytes: int) -> Iterator[Piece
 @contextmanager
 def _opened(path: str, on_bytes: Callable[[int], None] | None) -> Iterator[io.BufferedIOBase]:
     """A file to read, unpacked if its name ends in .gz. `on_bytes` is told of the bytes of the file itself."""
-    with io.FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)) as file:  # a pipe would block
+    with File(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), on_bytes) as file:  # a pipe would block
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(0, _NO_FILE)
-        raw = Source(file.read, on_bytes) if on_bytes else file
-        stream: io.BufferedIOBase = io.BufferedReader(raw, _CHUNK)
-        if path.lower().endswith(".gz"):
-            from gzip import GzipFile  # noqa: PLC0415  (few files are compressed)
+        stored = io.BufferedReader(file, _CHUNK)
+        if not path.lower().endswith(".gz"):
+            yield stored
+            return
+        from evtool.unpacking import Unpacked  # noqa: PLC0415  (few files are compressed)
 
-            stream = io.BufferedReader(GzipFile(fileobj=stream), _CHUNK)
-        yield stream
+        yield io.BufferedReader(Unpacked(stored), _CHUNK)
 
 
 def _in_file(path: str, max_bytes: int, on_bytes: Callable[[int], None] | None) -> Iterator[Piece | Finding]:
@@ -230,19 +247,14 @@ def _in_file(path: str, max_bytes: int, on_bytes: Callable[[int], None] | None) 
     form = _json if name.endswith(_DOCUMENTS) else _lines if name.endswith(_LINES) else _any
     with _opened(path, on_bytes) as stream:
         yield from form(stream, _shown(path), max_bytes)
-
-
-def _read_errors() -> tuple[type[Exception], ...]:
-    import zlib  # noqa: PLC0415  (asked for only when something was raised)
-
-    return OSError, EOFError, zlib.error
+        stream.read(1)  # raises what is wrong behind the end
 
 
 def _guarded(path: str, pieces: Iterator[Piece | Finding]) -> Iterator[Piece | Finding]:
     """The pieces, and what stops them as a finding."""
     try:
         yield from pieces
-    except _read_errors() as error:
+    except OSError as error:
         yield _unread(path, _because(error))
 
 
@@ -261,6 +273,7 @@ def read(
     than `max_bytes` EV008, a broken array EV002; the pieces themselves are not parsed. `on_bytes` is told from time to
     time how many bytes of the files were read.
     """
+    max_bytes = min(max_bytes, _MOST_BYTES)
     for named in paths:
         if named == STDIN:
             stream = io.BufferedReader(Source(getattr(stdin, "read1", stdin.read), on_bytes), _CHUNK)

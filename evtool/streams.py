@@ -2,6 +2,29 @@
 
 import io
 from collections.abc import Callable
+from errno import EAGAIN
+
+_NOTHING_NOW = "it has nothing to read now, and may never have"
+
+
+class File(io.FileIO):
+    """A file on the disk; `tell` is told how many bytes were read. It takes over the descriptor.
+
+    Some that look like files have nothing to read at the moment (those of /proc): OSError is raised, they do not end.
+    """
+
+    def __init__(self, descriptor: int, tell: Callable[[int], None] | None = None):
+        super().__init__(descriptor)
+        self._told = tell
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Reads what is to be had at once, into a buffer; how many bytes that is."""
+        size: int | None = super().readinto(buffer)
+        if size is None:
+            raise BlockingIOError(EAGAIN, _NOTHING_NOW)
+        if self._told:
+            self._told(size)
+        return size
 
 
 class Source(io.RawIOBase):

@@ -24,6 +24,7 @@ FLOORS = [
         "diaries",
         "journal",
         "streams",
+        "unpacking",
     ],
     ["errors", "drawing", "handler", "retry", "jsonscan", "wording"],
     ["faults", "migrations"],

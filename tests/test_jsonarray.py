@@ -21,7 +21,7 @@ class Trickle(io.BytesIO):
         super().__init__(raw)
         self.size = size
 
-    def read(self, _: int | None = -1, /) -> bytes:
+    def read1(self, _: int | None = -1, /) -> bytes:
         """The next few bytes."""
         return super().read(self.size)
 
@@ -149,7 +149,7 @@ class Endless(io.BytesIO):
         super().__init__()
         self.parts = iter([begin, *([again] * times), end])
 
-    def read(self, _: int | None = -1, /) -> bytes:
+    def read1(self, _: int | None = -1, /) -> bytes:
         """The next part."""
         return next(self.parts, b"")
 

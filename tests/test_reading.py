@@ -5,6 +5,7 @@ import io
 import os
 import random
 import tracemalloc
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from evtool.finding import Finding
 from evtool.reading import Piece, read, total_bytes
+from evtool.streams import File
 
 MIB = 1 << 20
 
@@ -167,8 +169,8 @@ def test_what_cannot_be_read_does_not_end_the_others(tmp_path: Path) -> None:
     (tmp_path / "folder" / "z.json").write_bytes(b"2")
     (tmp_path / "cut.json.gz").write_bytes(gzip.compress(b'{"a": 1}')[:-5])
     (tmp_path / "no.jsonl.gz").write_bytes(b"no gzip")
-    packed = bytearray(gzip.compress(random.Random(6).randbytes(500)))
-    packed[200] ^= 1
+    packed = bytearray(gzip.compress(random.Random(6).randbytes(60)))
+    packed[40] ^= 1
     (tmp_path / "damaged.json.gz").write_bytes(packed)
 
     assert told(tmp_path, "missing.json", "/dev/null", "a\0b", "", good) == [
@@ -217,9 +219,58 @@ def test_what_was_read_of_a_cut_off_file_is_kept(tmp_path: Path) -> None:
     assert found[-1] == "x.jsonl.gz:None:None EV001"
 
 
+PACKED_LINES = b"".join(b'{"n": %d}\n' % n for n in range(2000))
+
+
+@pytest.mark.parametrize(
+    ("packed", "lines", "reason"),
+    [
+        (gzip.compress(PACKED_LINES) + b"junk", 2000, "there is something else after the end of its compressed text"),
+        (gzip.compress(PACKED_LINES[:-1]) + b"junk", 2000, "there is something else after the end"),
+        (
+            gzip.compress(PACKED_LINES) + gzip.compress(b"1\n")[:12],
+            2000,
+            "its compressed text is cut off, after line 2000",
+        ),
+        (gzip.compress(PACKED_LINES) + b"\0\0\x1f\x8bjunk", 2000, "it is damaged, or not gzip, after line 2000"),
+        (gzip.compress(PACKED_LINES)[:-8] + bytes(8), 2000, "it is damaged, or not gzip, after line 2000"),
+        (zlib.compress(PACKED_LINES), 0, "it is damaged, or not gzip"),
+    ],
+    ids=["junk", "junk after half a line", "cut off", "bad member", "wrong sum", "not gzip"],
+)
+def test_every_line_before_damage_is_given(tmp_path: Path, packed: bytes, lines: int, reason: str) -> None:
+    """Of a damaged file all that was unpacked rightly is given, then why there is no more, and after which line."""
+    file = tmp_path / "x.jsonl.gz"
+    file.write_bytes(packed)
+
+    *pieces, last = read([str(file)], stdin=io.BytesIO())
+
+    assert [piece.raw for piece in pieces if isinstance(piece, Piece)] == PACKED_LINES.splitlines()[:lines]
+    assert isinstance(last, Finding)
+    assert last.message.startswith(f"cannot be read: {reason}")
+
+
+def test_damage_in_the_middle_takes_only_what_follows_it(tmp_path: Path) -> None:
+    """Where the packed text makes no sense any more, all lines that begin before are given, also those just before."""
+    raw = b"".join(b'{"n": %d}\n' % random.Random(n).getrandbits(64) for n in range(3000))
+    packer = zlib.compressobj(wbits=31)
+    good = packer.compress(raw) + packer.flush(zlib.Z_FULL_FLUSH)
+    (tmp_path / "x.jsonl.gz").write_bytes(good + b"\x07" * 100)  # 11: a kind of block that does not exist
+    packer = zlib.compressobj(wbits=31)
+    array = packer.compress(b"[" + raw.replace(b"\n", b",\n")) + packer.flush(zlib.Z_FULL_FLUSH)
+    (tmp_path / "y.json.gz").write_bytes(array + b"\x07" * 100)
+
+    found = told(tmp_path)
+
+    assert [line.split(" ", 1)[1].encode() for line in found[:3000]] == raw.splitlines()
+    assert found[3000] == "x.jsonl.gz:None:None EV001"
+    assert len(found[3001:]) == 3001
+    assert found[-1] == "y.json.gz:None:None EV001"
+
+
 def test_a_packed_file_may_have_several_parts(tmp_path: Path) -> None:
     """Files that were packed one by one and joined are read to their end."""
-    (tmp_path / "x.jsonl.gz").write_bytes(gzip.compress(b"1\n") + gzip.compress(b"2\n"))
+    (tmp_path / "x.jsonl.gz").write_bytes(gzip.compress(b"1\n") + gzip.compress(b"2\n") + bytes(100_000))
 
     assert told(tmp_path) == ["x.jsonl.gz:1:1 1", "x.jsonl.gz:2:1 2"]
 
@@ -255,6 +306,32 @@ def test_values_of_any_size_up_to_the_limit_are_read_whole(tmp_path: Path) -> No
     for size in (65_535, 65_536, 65_537, 300_000):
         file.write_bytes(b" " + b"1" * size + b"\n")
         assert told(file, max_bytes=300_000) == ["x.json:1:2 " + "1" * size]
+
+
+@pytest.mark.parametrize("most", [10**11, 10**30])
+def test_memory_is_that_of_the_file_whatever_is_allowed(tmp_path: Path, most: int) -> None:
+    """A limit far beyond what the machine has costs nothing."""
+    value = b'{"a":\n{"b": "' + b"x" * 200_000 + b'"}}'
+    for name in ("x.json", "x.txt", "x.jsonl"):
+        (tmp_path / name).write_bytes(value.replace(b"\n", b"") if name == "x.jsonl" else value)
+    tracemalloc.start()
+    try:
+        found = told(*(tmp_path / name for name in ("x.json", "x.txt", "x.jsonl")), max_bytes=most)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert [len(text.split(" ", 1)[1]) for text in found] == [len(value), len(value), len(value) - 1]
+    assert peak < 3 * MIB
+
+
+def test_blanks_around_a_value_may_be_of_any_length(tmp_path: Path) -> None:
+    """They count for nothing; a file of nothing else is as an empty one."""
+    file = tmp_path / "x.json"
+    blanks = b" \n" * 100_000 + b"  "
+    for raw, outcome in [(blanks + b"1" + blanks, "100001:3 1"), (blanks, "100001:3 "), (b" " * 200_000, "1:200001 ")]:
+        file.write_bytes(raw)
+        assert told(file) == [f"x.json:{outcome}"]
 
 
 def test_json_lines_in_a_json_file_are_told(tmp_path: Path) -> None:
@@ -365,3 +442,13 @@ def test_a_stream_that_fails_is_told() -> None:
     assert isinstance(second, Finding)
     assert (second.file, second.code) == ("<stdin>", "EV001")
     assert "Input/output error" in second.message
+
+
+def test_a_file_that_has_nothing_to_read_now_is_told() -> None:
+    """What could be a file, but has nothing at the moment and is not at its end, is an error, not an empty file."""
+    out, into = os.pipe2(os.O_NONBLOCK)
+    with open(into, "wb", buffering=0) as writer, io.BufferedReader(File(out)) as stream:  # noqa: PTH123
+        writer.write(b"1\n")
+        assert stream.readline() == b"1\n"
+        with pytest.raises(BlockingIOError, match="nothing to read now"):
+            stream.readline()
