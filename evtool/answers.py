@@ -8,6 +8,9 @@ from evtool.handler import Done, Emitted, Failed, Outcome, Unavailable
 KEEP = 4096  # characters of output, where no handler says how many
 
 
+SEPARATOR = b"\x1e"  # as in worker.py
+
+
 class GarbledError(Exception):
     """What came out of the pipe of a worker's answers is none: something else has written to it."""
 
@@ -17,21 +20,18 @@ class GarbledError(Exception):
 
 def read(answer: bytes) -> dict[str, Any]:
     """An answer. Raises GarbledError."""
+    *details, head = answer.split(SEPARATOR)
     try:
-        told = json.loads(answer)
-    except RecursionError:
-        error = "emitted an event that is nested too deeply: it is no event"
-        return {"error": error, "outcome": "bad-result", "code": None, "traceback": "", "spent": False}
-    except ValueError:
+        told = json.loads(head)
+    except (ValueError, RecursionError):
         raise GarbledError from None
-    if not isinstance(told, dict) or not _is_answer(told):
+    if not isinstance(told, dict) or not _is_answer(told) or len(told.get("emitted", ())) != len(details):
         raise GarbledError
-    return {key: _whole(value) if isinstance(value, str) else value for key, value in told.items()}
-
-
-def _whole(text: str) -> str:
-    """A text without halves of surrogate pairs, which no store and no report can write: names of files have them."""
-    return text.encode(errors="backslashreplace").decode()
+    if details:
+        told["emitted"] = [
+            Emitted(kind, text, source) for (kind, source), text in zip(told["emitted"], details, strict=True)
+        ]
+    return told
 
 
 def _is_answer(told: dict[str, Any]) -> bool:
@@ -48,7 +48,7 @@ def _is_answer(told: dict[str, Any]) -> bool:
 
 def _is_event(told: Any) -> bool:
     match told:
-        case [str(), dict(), str() | None]:
+        case [str(), str() | None]:
             return True
     return False
 
@@ -66,4 +66,4 @@ def outcome_of(told: dict[str, Any], output: str = "", keep: int = KEEP) -> Outc
         return Failed(told["error"], told["outcome"], log, final=told["outcome"] == "bad-result", code=told["code"])
     if "late" in told:
         raise GarbledError
-    return Done(tuple(Emitted(*each) for each in told["emitted"]), output)
+    return Done(tuple(told["emitted"]), output)

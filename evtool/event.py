@@ -64,6 +64,12 @@ def rfc3339(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
 
 
+def written(time: Any) -> Any:
+    """The time of an entry of a PutEvents request, which may be in seconds since 1970, as an envelope has it."""
+    is_number = isinstance(time, int | float) and not isinstance(time, bool)
+    return rfc3339(round(time * 1000)) if is_number and 0 <= time < YEAR_10000 else time
+
+
 def envelope(
     detail: bytes,
     *,
@@ -187,8 +193,6 @@ def _entry(piece: Piece, entry: Any, base: str, stamp: Stamp) -> Event | Finding
     resources, time, detail = entry.get("Resources") or [], entry.get("Time"), entry.get("Detail", {})
     if not isinstance(resources, list) or not all(isinstance(each, str) for each in resources):
         return _bad_member(Origin(piece), entry, base, "Resources", wanted="a list of texts")
-    if isinstance(time, int | float) and not isinstance(time, bool) and 0 <= time < YEAR_10000:
-        time = rfc3339(round(time * 1000))
     try:
         text = (detail if isinstance(detail, str) else json.dumps(detail, ensure_ascii=False)).encode()
         text = text.removeprefix(BOM_UTF8)
@@ -201,7 +205,7 @@ def _entry(piece: Piece, entry: Any, base: str, stamp: Stamp) -> Event | Finding
         type=entry["DetailType"],
         source=entry["Source"],
         id=stamp.new_id(),
-        time=stamp.now() if time is None else time,
+        time=stamp.now() if time is None else written(time),
         resources=resources,
     )
     return _identify(raw, parse(raw, max_depth=1000), origin, identified=False)

@@ -22,13 +22,13 @@ class Call(NamedTuple):
 
 
 class Emitted(NamedTuple):
-    """An event that a handler tells. Without a source, the handler's name is the source."""
+    """An event that a handler tells, its detail as JSON text. Without a source, the handler's name is the source."""
 
     type: str
-    detail: Any
+    detail: bytes
     source: str | None = None
     resources: tuple[str, ...] = ()
-    time: str | None = None
+    time: str | float | None = None  # or seconds since 1970
 
 
 class Done(NamedTuple):

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from random import Random
 from typing import NamedTuple
 
-from evtool.event import Event, envelope, identify, rfc3339
-from evtool.handler import Answer, Done, Emitted, Failed, Unavailable
+from evtool.event import Event, envelope, identify, rfc3339, written
+from evtool.handler import Answer, Done, Emitted, Failed, Outcome, Unavailable
 from evtool.jsontext import parse
 from evtool.queue import Claim, Ending
 from evtool.reading import MAX_BYTES
@@ -17,6 +17,7 @@ from evtool.validation import Rules
 
 EMITTED_IDS = uuid.UUID("7f0b5b0e-6a0c-4c55-9d43-0d1f9a3c2e11")  # the name space of the ids of emitted events
 INTERRUPTED = "evtool was ended meanwhile"
+SHOWN = 200  # characters of a type that a message shows
 
 
 class World(NamedTuple):
@@ -37,7 +38,7 @@ class Came(NamedTuple):
 
 def came_of(claim: Claim, answer: Answer, policy: Retry, world: World) -> Came:
     """What an answer makes of a delivery, by the retry policy of its route."""
-    claimed, outcome, now = claim.delivery, answer.outcome, world.now()
+    claimed, outcome, now = claim.delivery, _written(answer.outcome), world.now()
     if outcome is None:
         return Came(given_back(claim, now))
     age = (now - claimed.created) / 1000
@@ -77,29 +78,46 @@ def interrupted(claim: Claim, now: int) -> Ending:
     return Ending(claim.delivery, "ready", now, INTERRUPTED, attempt=attempt, forgiven=True)
 
 
+def _written(outcome: Outcome | None) -> Outcome | None:
+    """The outcome as it can be written down."""
+    if isinstance(outcome, Unavailable):
+        return Unavailable(_whole(outcome.reason))
+    if isinstance(outcome, Failed):
+        return outcome._replace(
+            error=_whole(outcome.error), output=_whole(outcome.output), code=outcome.code and _whole(outcome.code)
+        )
+    return outcome
+
+
+def _whole(text: str) -> str:
+    """A text without halves of surrogate pairs, which no store and no report can write: names of files have them."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def _event(emitted: Emitted, number: int, claim: Claim, rules: Rules, now: int) -> Event | str:
     """The event that a handler told, or why it cannot enter: that is the handler's mistake, and trying again would only
     repeat its work. The id is derived from the cause: the same delivery tells the same event."""
     claimed, cause = claim
+    named = emitted.type[:SHOWN]
     name = json.dumps([cause.source, cause.id, claimed.route, claimed.handler, claimed.replay, number])
     try:
         raw = envelope(
-            json.dumps(emitted.detail, ensure_ascii=False, allow_nan=False).encode(),
+            emitted.detail,
             type=emitted.type,
             source=emitted.source or claimed.handler,
             id=str(uuid.uuid5(EMITTED_IDS, name)),
-            time=emitted.time or rfc3339(now),
+            time=rfc3339(now) if emitted.time is None else written(emitted.time),
             resources=emitted.resources,
             replay=claimed.replay or None,
         )
         parse(raw)  # no deeper than any other event
         event = identify(raw)
     except (ValueError, RecursionError) as error:
-        return f"emitted {emitted.type}, which is no event: {error}"
+        return f"emitted {named}, which is no event: {error}"
     if len(raw) > MAX_BYTES:
-        return f"emitted {emitted.type}, which is too long: {len(raw)} bytes; {MAX_BYTES} are allowed"
+        return f"emitted {named}, which is too long: {len(raw)} bytes; {MAX_BYTES} are allowed"
     wrong = [finding for finding in rules.check(event) if finding.severity == "error"]
     if not wrong:
         return event
     more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-    return f"emitted {event.type}, which is not valid: {wrong[0].code} {wrong[0].message}{more}"
+    return f"emitted {named}, which is not valid: {wrong[0].code} {wrong[0].message}{more}"

@@ -27,6 +27,8 @@ ERRORS_TAIL = 4096  # bytes kept of stderr alone, whatever is kept of the output
 CHUNK = 1 << 16  # bytes read or written at once: what a pipe holds
 DRAIN = 64  # chunks read of what is left when an attempt is over: a flood that goes on must not hold it
 
+LONGEST_WAIT = 86_400.0  # seconds that are waited at once: the system takes no more than 24 days
+
 LOST = 256  # in place of an exit code, which is lower: somebody else was told it
 # how runtimes say that they were given no more memory: Python, C, C++, Node.js, Java, Go
 OUT_OF_MEMORY = re.compile(r"MemoryError|out of memory|cannot allocate memory|bad_alloc|OutOfMemory", re.IGNORECASE)
@@ -211,7 +213,7 @@ class Process:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TimeoutError
-            ready = self._selector.select(min(left, look if self._pidfd is not None else TICK))
+            ready = self._selector.select(min(left, look if self._pidfd is not None else TICK, LONGEST_WAIT))
             for key, _ in ready:
                 if key.fd in self._selector.get_map():  # one before it may have drained it and let it go
                     key.data()

@@ -8,8 +8,9 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import NamedTuple
 
+from evtool.answers import KEEP
 from evtool.diaries import Diary
-from evtool.handler import Answer, Call, Handler, Unavailable
+from evtool.handler import Answer, Call, Failed, Handler, Unavailable
 from evtool.queue import Claim
 from evtool.routes import HandlerEntry, Routes
 from evtool.signals import Halted, halting
@@ -60,9 +61,7 @@ class Slot:
         self._error: BaseException | None = None
         self._broken = False  # whether a job did not come to its end: none is begun after it
         self._inbox: SimpleQueue[Job | None] = SimpleQueue()
-        self.thread = None if entry.options.inside else Thread(target=self._live, daemon=True)
-        if self.thread:
-            self.thread.start()
+        self.thread = None if entry.options.inside else _started(self._live)
 
     @property
     def is_over(self) -> bool:
@@ -95,7 +94,7 @@ class Slot:
                 self._do(job)
 
     def came(self) -> Iterator[tuple[Claim, Answer]]:
-        """The answers that have come since the last time. Raises what a handler never should."""
+        """The answers that have come since the last time. Raises what has interrupted a call."""
         over = len(self._over)  # before the answers are looked at: of these jobs there are no more of them
         while self._answers:
             claim, answer = self.claims.popleft(), self._answers.popleft()
@@ -138,15 +137,37 @@ class Slot:
         self._handler.close()
 
     def _do(self, job: Job) -> None:
-        begun, in_vain = time.monotonic(), True
+        begun, in_vain, left = time.monotonic(), True, len(job.calls)
         try:
             for answer in _answers(self._handler, job, self.diary) if not self._broken else ():
                 in_vain = in_vain and isinstance(answer.outcome, Unavailable)
                 self._answers.append(answer)
+                left -= 1
+        except Exception as error:  # noqa: BLE001  (an event that has evtool fail must not do so for ever)
+            self._answers.extend([Answer(_bug(error)), *[Answer(None)] * left][:left])
+            in_vain = False
         except BaseException as error:  # noqa: BLE001  (raised where the answers are taken)
             self._error, self._broken = error, True
         self._over.append(Over(len(job.calls), time.monotonic() - begun, in_vain))
         self._ring.put(self)
+
+
+def _started(work: Callable[[], None]) -> Thread | None:
+    """A thread that does the work; None if the system has no more of them."""
+    thread = Thread(target=work, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:
+        return None
+    return thread
+
+
+def _bug(error: Exception) -> Failed:
+    """What an attempt came to in which evtool itself failed."""
+    import traceback  # noqa: PLC0415  (not worth its time until there is a bug)
+
+    told = f"a bug in evtool ({type(error).__name__}: {error}): please report it"
+    return Failed(told, "crashed", "".join(traceback.format_exception(error))[-KEEP:])
 
 
 def _answers(handler: Handler, job: Job, diary: Diary | None) -> Iterator[Answer]:

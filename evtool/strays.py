@@ -11,6 +11,8 @@ from pathlib import Path
 
 PATIENCE = 2.0  # seconds for the system to end what got SIGKILL; a process on a dead mount may not end at all
 
+OURS = b"/%d."  # how the marks begin that this evtool gives
+
 _PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 
 running: set[int] = set()  # processes that are somebody's to wait for
@@ -39,13 +41,14 @@ def _environment(pid: int) -> bytes | None:
 def _is_stray(pid: int, mark: bytes) -> bool:
     """Whether a child was adopted from the process with that mark, and is not one that somebody else started.
 
-    Of the dead only the session is known, and of those that emptied their environment: it is not that of evtool.
+    Of the dead only the session is known, and daemons empty their environment, or overwrite it with a title: what has a
+    session of its own, and is not marked as another handler's, is one.
     """
     try:
-        environment, session = _environment(pid), os.getsid(pid)
+        environment, session = _environment(pid) or b"", os.getsid(pid)
     except OSError:
         return False
-    return mark in environment if environment else session != os.getsid(0)
+    return mark in environment or (session != os.getsid(0) and OURS % os.getpid() not in environment)
 
 
 def _is_reaped(pid: int) -> bool:

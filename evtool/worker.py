@@ -5,9 +5,10 @@ A message is 4 bytes of length, 4 bytes of the call's number, 8 bytes of nanosec
 Events come in on what is stdin at first, ahead of time, with the latest `time.monotonic_ns()` to begin with them, and
 8 bytes more: the delivery's number, under which the diary is told that it began, and the answer (see diaries.py).
 Answers go out on a pipe of their own, under the number of their call and with its duration, as JSON:
-`{"emitted": [[type, detail, source], ...]}`, `{"error", "outcome", "code", "traceback", "spent"}`,
+`{"emitted": [[type, source], ...]}`, `{"error", "outcome", "code", "traceback", "spent"}`,
 `{"unavailable": why}`, or `{"late": true}` for a call that was not begun. The first answer, number 0, is
-`{"emitted": []}` or `{"unavailable": why}`. A worker that is `spent` has no memory or no file descriptors left, and
+`{"emitted": []}` or `{"unavailable": why}`. Before an answer come the details of what was emitted, each with a record
+separator after it, which is in no JSON text. A worker that is `spent` has no memory or no file descriptors left, and
 ends. What is printed is log, with a mark after each call.
 """
 
@@ -33,6 +34,7 @@ from collections.abc import Callable
 from importlib.machinery import PathFinder
 from json import dumps, loads  # themselves, whatever a handler does to the module
 
+SEPARATOR = b"\x1e"  # as in RFC 7464, but after a text
 SPENT = b'"spent": true}'  # how the answer ends of a worker that is
 GRACE = 0.5  # seconds for a handler to come to its end when evtool is gone
 MESSAGE_LIMIT = 500  # characters of an error's message
@@ -67,7 +69,8 @@ class Context:
         self.log_group_name = f"/aws/lambda/{settings.name}"
         self._deadline = time.monotonic() + settings.timeout
         self._settings = settings
-        self._emitted: list[str] = []
+        self._emitted: list[tuple[str, str | None]] = []
+        self._details: list[bytes] = []
         self._bytes = 0
         self._excess = ""
 
@@ -93,8 +96,8 @@ class Context:
         if not isinstance(detail, dict):
             raise TypeError(f"emit: the detail of {type} is a JSON object (a dict), not {detail.__class__.__name__}")
         try:
-            text = dumps([type, detail, source], ensure_ascii=False, allow_nan=False)
-            self._bytes += len(text.encode())
+            text = dumps(detail, ensure_ascii=False, allow_nan=False).encode()
+            self._bytes += len(text) + len(type.encode()) + len((source or "").encode())
         except TypeError as error:
             raise TypeError(f"emit: {type} cannot be written as JSON: {error}") from None
         except (ValueError, RecursionError) as error:
@@ -105,7 +108,8 @@ class Context:
             self._excess = f"emitted more than {self._settings.emit_bytes} bytes (emit_bytes)"
         if self._excess:
             raise ValueError(self._excess)
-        self._emitted.append(text)
+        self._emitted.append((type, source))
+        self._details.append(text + SEPARATOR)
 
 
 # --- errors as people read them ------------------------------------------------------------------------------------
@@ -121,22 +125,29 @@ def _place(error: BaseException, folder: str) -> str:
     return place
 
 
+def _asked(otherwise: object, question: Callable[..., object], *about: object) -> object:
+    """The answer to a question about what a handler may have made; the other one if it raises an exception."""
+    try:
+        return question(*about)
+    except BaseException:  # noqa: BLE001 - code of the handler
+        return otherwise
+
+
+def _named(error: BaseException) -> str:
+    return str(_asked("an exception without a name", getattr, type(error), "__name__"))[:MESSAGE_LIMIT]
+
+
 def describe(error: BaseException, folder: str) -> str:
     """An error in one line: `ValueError: the card is blocked (payment.py:12)`."""
-    try:
-        message = str(error)
-    except BaseException:  # noqa: BLE001 - code of the handler
-        message = ""
-    first = ": ".join([type(error).__name__, *message.strip().splitlines()[:1]])
-    return first[:MESSAGE_LIMIT] + _place(error, folder)
+    message = str.strip(_asked("", str, error))  # type: ignore[arg-type]
+    first = ": ".join([_named(error), *message.splitlines()[:1]])
+    return first[:MESSAGE_LIMIT] + str(_asked("", _place, error, folder))
 
 
 def _traceback(error: BaseException) -> str:
-    within = error.__traceback__ and error.__traceback__.tb_next  # without our own frame
-    try:
-        return "".join(traceback.format_exception(type(error), error, within))[-TRACEBACK_LIMIT:]
-    except BaseException:  # noqa: BLE001 - code of the handler
-        return ""
+    """All of it without our own frame."""
+    within = error.__traceback__ and error.__traceback__.tb_next
+    return "".join(traceback.format_exception(type(error), error, within))[-TRACEBACK_LIMIT:]
 
 
 def _is_spent(error: BaseException) -> bool:
@@ -222,31 +233,26 @@ def _check_result(result: object) -> None:
         raise TypeError("the handler did nothing: it is an async function or a generator, not a plain function")
 
 
-def attempt(
-    function: Function, raw: bytes, settings: Settings, caught: tuple[type[BaseException], ...] = (BaseException,)
-) -> bytes:
-    """Call the function with an event; the answer. Only what is not `caught` is raised."""
+def attempt(function: Function, raw: bytes, settings: Settings, raised: tuple[type[BaseException], ...] = ()) -> bytes:
+    """Call the function with an event; the answer. What is to be `raised` is; any other exception is a failure."""
     context = Context(settings)
-    failed = trace = code = ""
-    spent = False
+    told: dict[str, object] = {}
     try:
         _check_result(function(loads(raw), context))
-    except ConnectionRefusedError as error:  # what the handler works with is away, which is nobody's failure
-        return dumps({"unavailable": describe(error, settings.folder)}).encode()
-    except caught as error:
-        spent = _is_spent(error)
-        failed, trace, code = describe(error, settings.folder), _traceback(error), type(error).__name__
-    if context._excess or failed:
-        outcome = "bad-result" if context._excess else "failed"
-        told = {
-            "error": context._excess or failed,
-            "outcome": outcome,
-            "traceback": trace,
-            "code": None if context._excess else code,
-            "spent": spent,
-        }
+    except raised:
+        raise
+    except BaseException as error:  # noqa: BLE001 - code of the handler
+        spent = _asked(False, _is_spent, error)  # noqa: FBT003
+        told = {"error": describe(error, settings.folder), "outcome": "failed", "code": _named(error)}
+        told |= {"traceback": _asked("", _traceback, error), "spent": spent}
+        if issubclass(type(error), ConnectionRefusedError):  # what it works with is away, which is nobody's failure
+            told = {"unavailable": told["error"]}
+    if context._excess:
+        left = {"traceback": told.get("traceback", ""), "spent": told.get("spent", False)}
+        told = {"error": context._excess, "outcome": "bad-result", "code": None, **left}
+    if told:
         return dumps(told).encode()
-    return b'{"emitted":[%b]}' % ",".join(context._emitted).encode()
+    return b"".join(context._details) + dumps({"emitted": context._emitted}).encode()
 
 
 # --- the process ---------------------------------------------------------------------------------------------------
@@ -268,10 +274,8 @@ def _stream(number: int) -> io.TextIOWrapper:
 
 
 def _is_open(stream: object) -> bool:
-    try:
-        return stream.closed is False  # type: ignore[attr-defined]
-    except (AttributeError, ValueError):  # no stream at all, or detached from its buffer
-        return False
+    """Whether it is a stream at all, and not closed or detached from its buffer."""
+    return _asked(None, getattr, stream, "closed") is False
 
 
 def _mend(nothing: int, log: int, folder: int, depth: int) -> None:

@@ -81,7 +81,7 @@ unavailable, failed = Unavailable("away"), Failed("broken")
 outcomes = st.one_of(
     st.sampled_from([failed, failed, unavailable, unavailable, Failed("hopeless", "timeout", final=True), Done()]),
     st.builds(Done, st.lists(events, min_size=1, max_size=2).map(tuple)),  # made real events when they are answered
-    st.just(Done((Emitted("", {}),))),  # an event that is none
+    st.just(Done((Emitted("", b"{}"),))),  # an event that is none
 )
 
 
@@ -130,7 +130,10 @@ def real(outcome: Outcome, call: int) -> Outcome:
     """An outcome whose emitted events say which call told them."""
     if not isinstance(outcome, Done):
         return outcome
-    emitted = [e if isinstance(e, Emitted) else Emitted(e[1], {"n": e[2], "call": call}, e[0]) for e in outcome.emitted]
+    emitted = [
+        e if isinstance(e, Emitted) else Emitted(e[1], json.dumps({"n": e[2], "call": call}).encode(), e[0])
+        for e in outcome.emitted
+    ]
     return Done(tuple(emitted))
 
 

@@ -228,7 +228,10 @@ def test_many_calls_at_once_leave_room_for_others(place: Place) -> None:
 def test_effects_are_followed_to_the_end(place: Place) -> None:
     """What handlers emit is delivered in the same run, and told with the delivery that emitted it."""
     road = place.road(
-        {"h": 1, "g": 1}, {"a": ["h"], "b": ["g"]}, lambda n, c: Done((Emitted("b", {}),) if n == "h" else ()), Retry()
+        {"h": 1, "g": 1},
+        {"a": ["h"], "b": ["g"]},
+        lambda n, c: Done((Emitted("b", b"{}"),) if n == "h" else ()),
+        Retry(),
     )
     place.publish(road, "a", 3)
     settled = run(road)
@@ -515,7 +518,7 @@ def test_an_answer_goes_to_its_own_delivery_whenever_a_signal_comes(place: Place
 
 def test_what_a_full_disk_did_not_take_is_not_settled(place: Place) -> None:
     """Also when it is somebody else who ends the run: the diaries are still needed."""
-    many = Done((Emitted("x", {"much": "x" * 1_000_000}),))
+    many = Done((Emitted("x", b'{"much": "%b"}' % (b"x" * 1_000_000)),))
     road = place.road({"h": 1}, {"t": ["h"]}, lambda n, c: many, Retry())
     place.publish(road, "t", 2)
     with road.handlers, closing(deliver(road)) as settled:

@@ -62,6 +62,11 @@ def is_running(pid):
     return True
 
 
+def told(outcome):
+    """The detail of the first event that a handler emitted."""
+    return json.loads(outcome.emitted[0].detail)
+
+
 # --- the contract ----------------------------------------------------------------------------------------------------
 
 
@@ -78,8 +83,8 @@ class TestEveryKind:
         """What a handler emits comes back in order, with its source if it names one."""
         assert opened(THERE[kind])(call("emit")) == Done(
             (
-                Emitted("payment.authorized", {"total": 1.5, "name": "Žižek"}),
-                Emitted("payment.told", {}, "bank"),
+                Emitted("payment.authorized", '{"total": 1.5, "name": "Žižek"}'.encode()),
+                Emitted("payment.told", b"{}", "bank"),
             )
         )
 
@@ -228,7 +233,7 @@ def test_who_starts_evtool_cannot_make_it_lose_exit_codes(evtool, tmp_path):
 def test_the_context_is_that_of_lambda(opened):
     """A handler gets the event as a dict and a context with what Lambda's has; each attempt has an id of its own."""
     handler = opened({"python": "functions:play"}, timeout="10s")
-    details = [handler(call("describe")).emitted[0].detail for _ in range(2)]
+    details = [told(handler(call("describe"))) for _ in range(2)]
     for detail in details:
         context = detail["context"]
         assert detail["event"] == json.loads(call("describe").raw)
@@ -250,16 +255,16 @@ def test_the_context_is_that_of_lambda(opened):
 def test_the_worker_is_kept_warm(opened):
     """Calls share one process until it is closed; the next call has a new one."""
     handler = opened({"python": "functions:play"})
-    first, second = (handler(call("describe")).emitted[0].detail["pid"] for _ in range(2))
+    first, second = (told(handler(call("describe")))["pid"] for _ in range(2))
     handler.close()
     assert not is_running(first)
-    third = handler(call("describe")).emitted[0].detail["pid"]
+    third = told(handler(call("describe")))["pid"]
     assert first == second != third
 
 
 def test_stdin_is_empty(opened):
     """A handler that reads stdin gets nothing, and does not wait."""
-    assert opened({"python": "functions:play"})(call("read_stdin")).emitted[0].detail == {"stdin": ""}
+    assert told(opened({"python": "functions:play"})(call("read_stdin"))) == {"stdin": ""}
 
 
 @pytest.mark.parametrize(
@@ -400,10 +405,10 @@ def test_modules_of_the_folder_come_first(name, opened, tmp_path):
 def test_a_worker_that_died_between_calls_costs_nothing(opened):
     """A worker that is gone when the next event comes is replaced, and the event is handled."""
     handler = opened({"python": "functions:play"})
-    pid = handler(call("describe")).emitted[0].detail["pid"]
+    pid = told(handler(call("describe")))["pid"]
     os.kill(pid, signal.SIGKILL)
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    assert handler(call("describe")).emitted[0].detail["pid"] != pid
+    assert told(handler(call("describe")))["pid"] != pid
 
 
 @pytest.mark.parametrize("wait", ["pass", "threading.Event().wait()"], ids=["idle", "busy"])
@@ -441,13 +446,52 @@ def test_a_worker_does_not_outlive_evtool(wait, tmp_path):
 def test_without_isolation_it_runs_right_here(opened, capfd):
     """For a debugger the function runs in this process, and what it prints goes to stderr, a child's output too."""
     handler = opened({"python": "functions:play", "isolation": "none"})
-    assert handler(call("describe")).emitted[0].detail["pid"] == os.getpid()
+    assert told(handler(call("describe")))["pid"] == os.getpid()
     assert handler(call("say")) == Done()
     sys.stdout.write("data")
     sys.stdout.flush()
     out, err = capfd.readouterr()
     assert out == "data"
     assert sorted(err.split()) == ["child", "err", "out"]
+
+
+@pytest.mark.parametrize("raised", ["asyncio.CancelledError", "GeneratorExit", "type('Odd', (BaseException,), {})"])
+@pytest.mark.parametrize("at", ["import", "call"])
+def test_without_isolation_whatever_is_raised_is_the_handlers(raised, at, opened, tmp_path):
+    """It may be no Exception at all."""
+    indent = "    " if at == "call" else ""
+    (tmp_path / "odd.py").write_text(
+        f"import asyncio\ndef play(event, context):\n    pass\n{indent}raise {raised}('x')\n"
+    )
+    outcome = opened({"python": "odd.py:play", "isolation": "none"}, folder=tmp_path)(call())
+    assert isinstance(outcome, Failed if at == "call" else Unavailable)
+
+
+def test_without_isolation_it_may_not_close_standard_output(opened, tmp_path, capfd):
+    """What evtool tells after it comes out."""
+    (tmp_path / "odd.py").write_text("import sys\ndef play(event, context):\n    sys.stdout = None\n")
+    assert opened({"python": "odd.py:play", "isolation": "none"}, folder=tmp_path)(call()) == Done()
+    sys.stdout.write("data")
+    assert capfd.readouterr().out == "data"
+
+
+def test_without_isolation_an_interruption_is_meant_for_evtool(opened, tmp_path):
+    """As when somebody presses Ctrl-C in the middle of it."""
+    (tmp_path / "odd.py").write_text("def play(event, context):\n    raise KeyboardInterrupt\n")
+    with pytest.raises(KeyboardInterrupt):
+        opened({"python": "odd.py:play", "isolation": "none"}, folder=tmp_path)(call())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_time_limit_may_be_long(kind, opened):
+    """Longer than the system waits at once, which is 24 days."""
+    assert opened(THERE[kind], timeout="3650d")(call("work", file=os.devnull)) == Done()
+
+
+def test_a_part_of_path_that_cannot_be_looked_into_is_passed_over(opened, monkeypatch):
+    """As shells do."""
+    monkeypatch.setenv("PATH", f"/{'x' * 300}:{os.environ['PATH']}")
+    assert opened(shell("exit 0"))(call()) == Done()
 
 
 @pytest.mark.parametrize("do", ["fail", "exit_well", "emit_101"])
@@ -556,7 +600,14 @@ def test_entries_have_all_their_fields(opened):
         "EventBusName": "default",
     }
     outcome = opened(shell(f"printf '\\n%s\\r\\n\\n' '{json.dumps(entry)}' > $EVTOOL_EMIT"))(call())
-    assert outcome == Done((Emitted("a", {}, None, ("r",), "2026-01-31T12:00:00Z"),))
+    assert outcome == Done((Emitted("a", b"{}", None, ("r",), "2026-01-31T12:00:00Z"),))
+
+
+def test_what_is_null_in_an_entry_is_not_there(opened):
+    """As in PutEvents; a time may be in seconds since 1970."""
+    entry = {"DetailType": "a", "Detail": {}, "Source": None, "Resources": None, "Time": 1.5}
+    outcome = opened(shell(f"echo '{json.dumps(entry)}' > $EVTOOL_EMIT"))(call())
+    assert outcome == Done((Emitted("a", b"{}", None, (), 1.5),))
 
 
 @pytest.mark.parametrize(
@@ -572,7 +623,6 @@ def test_entries_have_all_their_fields(opened):
         ('{"DetailType": "a", "Detail": "[]"}', "emitted line 2: Detail is neither"),
         ('{"DetailType": "a", "Detail": []}', "emitted line 2: Detail is neither"),
         ('{"DetailType": "a", "Detail": {}, "Source": 1}', "emitted line 2: Source is not a text"),
-        ('{"DetailType": "a", "Detail": {}, "Time": 1}', "emitted line 2: Time is not a text"),
         ('{"DetailType": "a", "Detail": {}, "Resources": "r"}', "emitted line 2: Resources is not a list"),
         ('{"detailtype": "a"}', 'emitted line 2: the key detailtype is not known; did you mean "DetailType"?'),
     ],

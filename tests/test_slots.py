@@ -244,22 +244,59 @@ def test_a_handler_has_as_many_slots_as_it_may_have_calls() -> None:
     assert len(place.closed) == 3
 
 
+def test_without_a_thread_it_is_called_right_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system gives no more threads, work goes on one after the other."""
+
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    place = Place(lambda _: Done())
+    with place.handlers as handlers:
+        assert [answer.outcome for _, answer in place.through(handlers.slot("h"), job(1, 2))] == [Done()] * 2
+
+
 # --- the end ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["h", "inside"])
-def test_what_a_handler_never_should_raise_ends_the_run(name: str) -> None:
-    """It is raised where the answers are taken, and no job is begun after it: evtool has a bug."""
+def test_a_bug_of_evtool_is_a_failed_attempt(name: str) -> None:
+    """An event that has evtool fail must become a dead letter some time; what comes after it is given back."""
     called: list[int] = []
 
     def answer(call: Call) -> Outcome:
         called.append(call.delivery)
-        return Done() if call.delivery == 1 else Failed(str(1 // (call.delivery - 2)))
+        return Done() if call.delivery != 2 else Failed(str(1 // (call.delivery - 2)))
 
     place = Place(answer)
     with place.handlers as handlers:
         slot = handlers.slot(name)
-        with pytest.raises(ZeroDivisionError):
+        came = {seq: answer.outcome for seq, answer in place.through(slot, job(1, 2, 3), job(4))}
+
+    failed = came[2]
+    assert isinstance(failed, Failed)
+    assert (failed.outcome, failed.final) == ("crashed", False)
+    assert failed.error.startswith("a bug in evtool (ZeroDivisionError: ")
+    assert "in answer" in failed.output
+    assert (came[1], came[3], came[4]) == (Done(), None, Done())
+    assert called == [1, 2, 4]
+
+
+@pytest.mark.parametrize("name", ["h", "inside"])
+def test_what_interrupts_a_call_ends_the_run(name: str) -> None:
+    """It is raised where the answers are taken, and no job is begun after it."""
+    called: list[int] = []
+
+    def answer(call: Call) -> Outcome:
+        called.append(call.delivery)
+        if call.delivery == 2:
+            raise KeyboardInterrupt
+        return Done()
+
+    place = Place(answer)
+    with place.handlers as handlers:
+        slot = handlers.slot(name)
+        with pytest.raises(KeyboardInterrupt):
             place.through(slot, job(1, 2, 3), job(4))
         assert list(slot.came()) == []
         assert [(claim.delivery.seq, begun) for claim, begun in slot.left()] == [(2, True), (3, False), (4, False)]

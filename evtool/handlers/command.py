@@ -1,10 +1,13 @@
 """Handlers of kind `command`: a program that gets the event on stdin, started for each attempt."""
 
 import errno
+import json
 import os
 import stat
+import subprocess
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -18,6 +21,7 @@ from evtool.processes import Process, ending, exit_code, out_of_memory
 
 NOT_AVAILABLE = 75  # EX_TEMPFAIL in sysexits.h: try again later
 LOOK = 0.1  # seconds between two looks at how much it has emitted, which must not fill the disk
+LONGEST_LINE = 4 << 20  # bytes of an emitted line: an event is shorter, but many a character may be escaped
 MESSAGE_LIMIT = 500  # characters of a line of stderr that become the error
 
 # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
@@ -40,7 +44,7 @@ def _find(program: str, folder: Path) -> str:
     for directory in os.get_exec_path():
         path = Path(directory, program)
         # an empty or relative part of PATH would mean the current folder, whatever that is
-        if path.is_absolute() and path.is_file() and os.access(path, os.X_OK):
+        if path.is_absolute() and os.access(path, os.X_OK) and path.is_file():
             return str(path)
     hint = f"; did you mean ./{program}?" if program and (folder / program).is_file() else ""
     raise FileNotFoundError(f"there is no program {program!r} on PATH{hint}")
@@ -61,29 +65,30 @@ def _text(value: str) -> bytes:
 # --- what a command emits ------------------------------------------------------------------------------------------
 
 
-def _detail(value: Any) -> Any:
+def _detail(value: Any) -> bytes:
     """The detail of an entry, which may be JSON text. Raises ValueError."""
-    if isinstance(value, str):
-        try:
-            value = parse(value.encode())
-        except JsonProblem as problem:
-            raise ValueError(f"Detail, column {problem.column}: {problem}") from None
-    if not isinstance(value, dict):
+    text = (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)).encode()
+    try:
+        found = parse(text) if isinstance(value, str) else value
+    except JsonProblem as problem:
+        raise ValueError(f"Detail, column {problem.column}: {problem}") from None
+    if not isinstance(found, dict):
         raise ValueError("Detail is neither an object nor the JSON text of one")
-    return value
+    return text
 
 
 def _emitted(entry: Any) -> Emitted:
     """An event from an entry as PutEvents takes it. Raises ValueError."""
     if not isinstance(entry, dict):
         raise ValueError("an object is expected")
+    entry = {key: value for key, value in entry.items() if value is not None}
     for key in entry:
         if key not in ENTRY_KEYS:
             raise ValueError("; ".join([f"the key {key} is not known", *filter(None, [did_you_mean(key, ENTRY_KEYS)])]))
     for key in ("DetailType", "Detail"):
         if key not in entry:
             raise ValueError(f"{key} is missing")
-    for key in ("DetailType", "Source", "Time"):
+    for key in ("DetailType", "Source"):
         if key in entry and not (isinstance(entry[key], str) and entry[key]):
             raise ValueError(f"{key} is not a text")
     resources = entry.get("Resources", [])
@@ -99,15 +104,16 @@ def _lines(path: Path, limit: int) -> Iterator[tuple[int, bytes]]:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise ValueError("the file named by EVTOOL_EMIT is not a file any more")
+        if _size(path) > limit:
+            raise ValueError(_too_long(limit))
         with path.open("rb") as file:
-            raw = file.read(limit + 1)
+            for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE), b""), 1):
+                if len(line) == LONGEST_LINE:
+                    raise ValueError(f"emitted line {number}, which is too long: {LONGEST_LINE} bytes or more")
+                if line.strip():
+                    yield number, line
     except OSError as error:
         raise ValueError(f"the file named by EVTOOL_EMIT cannot be read: {error.strerror}") from None
-    if len(raw) > limit:
-        raise ValueError(_too_long(limit))
-    for number, line in enumerate(raw.split(b"\n"), 1):
-        if line.strip():
-            yield number, line
 
 
 def _read_emitted(path: Path, options: CommandOptions) -> tuple[Emitted, ...]:
@@ -134,6 +140,14 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:  # removed, which is judged at the end
         return 0
+
+
+def _remove(folder: "TemporaryDirectory[str]") -> None:
+    """Removes a temporary folder with whatever a program has put there."""
+    try:
+        folder.cleanup()
+    except RecursionError:  # folders in folders, more than Python can follow
+        subprocess.run(["/bin/rm", "-rf", folder.name], stderr=subprocess.DEVNULL, check=False)
 
 
 # --- one attempt ---------------------------------------------------------------------------------------------------
@@ -168,10 +182,15 @@ class _Command:
             folder = TemporaryDirectory(prefix="evtool-emit-", ignore_cleanup_errors=True)
         except OSError as error:
             return Unavailable(f"no temporary folder can be made: {error}")
-        with folder as place:  # whatever the program puts there, it is gone afterwards
-            emit = Path(place, "events.jsonl")
-            emit.touch(mode=0o600)
+        try:
+            emit = Path(folder.name, "events.jsonl")
+            try:
+                emit.touch(mode=0o600)
+            except OSError as error:
+                return Unavailable(f"no temporary file can be made: {error}")
             return self._attempt(call, emit)
+        finally:
+            _remove(folder)
 
     def _attempt(self, call: Call, emit: Path) -> Outcome:
         options = self._options

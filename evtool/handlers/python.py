@@ -247,14 +247,17 @@ def _stdout_is_stderr() -> Iterator[None]:
     replaced = (
         sys.stdout is not sys.__stdout__
     )  # else it may stay as it is: a debugger edits lines on the real one only
-    sys.stdout.flush()
+    stdout = sys.stdout
+    stdout.flush()
     kept = os.dup(1)
     os.dup2(2, 1)
     try:
         with redirect_stdout(sys.stderr) if replaced else nullcontext():
             yield
     finally:
-        sys.stdout.flush()
+        sys.stdout = stdout  # a handler may have put another one there
+        with suppress(ValueError):  # or closed it
+            stdout.flush()
         os.dup2(kept, 1)
         os.close(kept)
 
@@ -272,9 +275,11 @@ class _InProcess:
             if self._function is None:
                 try:
                     self._function = worker.load(self._settings.target, self._settings.folder)
-                except (Exception, SystemExit) as error:  # noqa: BLE001 - code of the handler
+                except KeyboardInterrupt:
+                    raise
+                except BaseException as error:  # noqa: BLE001 - code of the handler
                     return _unavailable(self._settings, worker.describe(error, self._settings.folder))
-            answer = worker.attempt(self._function, call.raw, self._settings, (Exception, SystemExit))
+            answer = worker.attempt(self._function, call.raw, self._settings, (KeyboardInterrupt,))
         return outcome_of(read(answer), "", self._keep)
 
     def close(self) -> None:
