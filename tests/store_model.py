@@ -665,7 +665,7 @@ class StoreMachine(RuleBasedStateMachine):
         seq = next(seq for seq, other in self.sent.items() if other is sent)
         found = self.eye.execute("SELECT raw FROM event WHERE cause = ? ORDER BY seq", (seq,)).fetchall()
         told = [(document["detail-type"], document["detail"]) for document in (json.loads(raw) for (raw,) in found)]
-        assert told == [(emitted.type, emitted.detail) for emitted in outcome.emitted]
+        assert told == [(emitted.type, json.loads(emitted.detail)) for emitted in outcome.emitted]
         for (raw,) in found:
             self.keep(raw, turn.names, now=self.now(), by=sent)
 
