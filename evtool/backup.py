@@ -9,6 +9,7 @@ import apsw
 from evtool.database import BUSY
 from evtool.errors import DamageError, UsageError
 from evtool.faults import store_errors
+from evtool.health import damage
 from evtool.project import display
 from evtool.store import Store
 
@@ -37,8 +38,7 @@ def backup(store: Store, target: Path, *, force: bool = False) -> Copy:
     except OSError as error:
         raise UsageError(f"cannot write {display(target)}: {error.strerror}") from None
     try:
-        with store_errors(target, BUSY):
-            counts = _copied(store, part)
+        counts = _copied(store, part, target)
         _synced(part)
         part.replace(target)
         _synced(target.absolute().parent)
@@ -62,22 +62,26 @@ def _check(file: Path, target: Path, *, force: bool) -> None:
         raise UsageError(f"{display(target)} is there already; --force lets the copy take its place")
 
 
-def _copied(store: Store, part: Path) -> Any:
-    """Copies the pages as they are at one moment, and counts what is in them before and after."""
+def _copied(store: Store, part: Path, target: Path) -> Any:
+    """Copies the pages as they are at one moment, counts what is in them before and after, and checks the copy."""
     copy = apsw.Connection(str(part), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
         with store.transaction("DEFERRED"):
             wanted = store.rows(COUNTS)[0]
-            with copy.backup("main", store.connection, "main") as pages:
+            with store_errors(target, BUSY), copy.backup("main", store.connection, "main") as pages:
                 pages.step(-1)
-        copy.pragma("journal_mode", "delete")  # in WAL mode it could not be read where nothing can be written
-        sound = copy.execute("PRAGMA integrity_check(1)").get
-        counts: Any = copy.execute(COUNTS).fetchall()[0]
+        with store_errors(target, BUSY):  # in WAL mode it could not be read where nothing can be written
+            copy.pragma("journal_mode", "delete")
     finally:
         copy.close()
-    if sound != "ok" or counts != wanted:
-        raise DamageError(f"{store.file}: the store is damaged, no copy was made: `evtool doctor` says where")
-    return counts
+    try:
+        with Store(part, writing=False) as made:
+            counts = made.rows(COUNTS)[0]
+            if counts == wanted and not any(damage(made)):
+                return counts
+    except DamageError:
+        pass  # it cannot even be opened
+    raise DamageError(f"{store.file}: the store is damaged, no copy was made: `evtool doctor` says where")
 
 
 def _synced(path: Path) -> None:

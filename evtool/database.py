@@ -189,8 +189,9 @@ def _version(connection: apsw.Connection, file: Path) -> int:
     if version > VERSION:
         told = f"a newer evtool made this store (version {version}, this one reads {VERSION}); update evtool"
         raise StoreError(f"{file}: {told}, or name another store with --store")
-    if tables and not tables >= TABLES:
-        raise StoreError(f"{file}: the store is damaged: its tables are not there; restore a backup")
+    if tables and (version < 1 or not tables >= TABLES):
+        what = f"its version is {version}" if version < 1 else "its tables are not there"
+        raise DamageError(f"{file}: the store is damaged: {what}; restore a backup")
     return version if tables else 0
 
 

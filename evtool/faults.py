@@ -27,13 +27,20 @@ def store_errors(file: Path, busy: float) -> Iterator[None]:
         raise StoreError(f"{file}: {told}") from None
     # the statements are constants: it is the tables that changed; and no text was written that is not UTF-8
     except (apsw.CorruptError, apsw.SQLError, UnicodeDecodeError) as error:
-        told = f"the store is damaged ({error}): `evtool doctor` says where; restore a backup"
-        raise DamageError(f"{file}: {told}") from None
+        raise damage(file, error) from None
+    except apsw.ConstraintError as error:  # what is written fits a store that is well
+        told = "`evtool doctor` says where it is damaged; if it is not, please report this: it is a bug in evtool"
+        raise DamageError(f"{file}: the store does not take what belongs in it ({error}): {told}") from None
     except (apsw.BusyError, apsw.ProtocolError):
         told = f"another process has kept the store locked for {busy:g} s; try again when it has ended, {SAFE}"
         raise StoreError(f"{file}: {told}") from None
     except apsw.IOError as error:
         raise StoreError(f"{file}: the disk reports an error ({error}){_limit()}; {SAFE}") from None
+
+
+def damage(file: Path, what: object) -> DamageError:
+    """What is damaged in a store, and what to do about it."""
+    return DamageError(f"{file}: the store is damaged ({what}): `evtool doctor` says where; restore a backup")
 
 
 def making_errors(file: Path, error: OSError) -> StoreError:

@@ -80,4 +80,4 @@ def _page(store: Store, wanted: Wanted, after: int) -> list[Delivery]:
         f"SELECT {DELIVERY} FROM delivery WHERE state = 'dead' AND seq > ? AND {' AND '.join(used) or '1'}"
         " ORDER BY seq LIMIT ?"
     )
-    return [Delivery(*row) for row in store.rows(query, after, *used.values(), PAGE)]
+    return store.read(Delivery, store.rows(query, after, *used.values(), PAGE))

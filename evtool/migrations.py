@@ -1,5 +1,6 @@
 """Migrations: the tables of a store brought to the version that this evtool works with, in one transaction."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,21 +18,23 @@ TABLES = Path(__file__).parent / "store.sql"
 STEPS: dict[int, str] = {}
 
 
-def shape(connection: apsw.Connection) -> set[tuple[object, ...]]:
-    """What tables a store has, with columns, indexes and triggers; in whatever order they were added."""
-    columns = (
-        'SELECT t.name, c.name, c.type, c."notnull", c.pk FROM sqlite_schema AS t, pragma_table_info(t.name) AS c'
-        " WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%'"
-    )
-    indexes = (
-        "SELECT i.tbl_name, i.name, group_concat(coalesce(c.name, '?')) FROM sqlite_schema AS i,"
-        " pragma_index_info(i.name) AS c WHERE i.type = 'index' GROUP BY 1, 2"
-    )
-    triggers = "SELECT tbl_name, name, sql FROM sqlite_schema WHERE type = 'trigger'"
-    return {*connection.execute(columns), *connection.execute(indexes), *connection.execute(triggers)}
+def shape(connection: apsw.Connection) -> set[tuple[str, str, str]]:
+    """The tables, indexes, triggers and views of a store: kind, name, and the statement that makes it.
+
+    How a statement is laid out does not count, nor do comments and quotes: a step may have written it.
+    """
+    made = connection.execute("SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL").fetchall()
+    return {
+        (str(kind), str(name), _bare(str(sql))) for kind, name, sql in made if not str(name).startswith("sqlite_stat")
+    }
 
 
-def expected_shape() -> set[tuple[object, ...]]:
+def _bare(sql: str) -> str:
+    """A statement without what means nothing."""
+    return re.sub(r"\s+", " ", re.sub(r"\s*([(),])\s*", r"\1", re.sub(r"--[^\n]*|\"", "", sql))).strip()
+
+
+def expected_shape() -> set[tuple[str, str, str]]:
     """What a store of this version has."""
     connection = apsw.Connection(":memory:")
     try:

@@ -162,7 +162,8 @@ def _claims(store: Store, seqs: int | str | None) -> list[Claim]:
         seqs=seqs,
     )
     width = len(Delivery._fields)
-    return [Claim(Delivery(*row[:width]), Stored(*row[width:])) for row in rows]
+    deliveries = store.read(Delivery, (row[:width] for row in rows))
+    return [*map(Claim, deliveries, store.read(Stored, (row[width:] for row in rows)))]
 
 
 def _together(candidates: Sequence[tuple[int, int, int]], last: int) -> list[int]:

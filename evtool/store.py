@@ -6,12 +6,14 @@ kept together; an outcome and the events that it emitted, too.
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from evtool.database import Database
+from evtool.errors import DamageError
 from evtool.event import Event
+from evtool.faults import damage
 from evtool.stored import (
     SOURCES,
     Attempt,
@@ -22,11 +24,13 @@ from evtool.stored import (
     Kept,
     Planned,
     Published,
+    Row,
     Stored,
     event_key,
     event_time,
 )
 
+R = TypeVar("R", bound=Row)
 PAGE = 500  # rows read at a time: no cursor stays open while somebody works with them
 
 EVENT = "seq, id, type, source, time, stored_at, lower(hex(sha256)), raw, coalesce(root, seq), depth, cause, replay"
@@ -47,6 +51,7 @@ FIRED = (  # of an event: what it fired when it was published
 DELIVERY = (  # the columns of Delivery
     "seq, event, route, handler, replay, state, attempts, forgiven, created, due, owner, duration_ms, error, condition"
 )
+ATTEMPT = "number, started, duration_ms, outcome, error, output, code"
 INSERT_EVENT = (
     "INSERT INTO event (key, source, id, type, time, stored_at, sha256, raw, root, depth, cause, replay)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -65,6 +70,21 @@ def _fired(text: str) -> tuple[Fired, ...]:
 
 class Store(Database):
     """The database with its words: events, deliveries, attempts."""
+
+    def read(self, kind: type[R], rows: Iterable[Sequence[Any]], of: str = "") -> list[R]:
+        """Rows as values of a kind. Raises DamageError for what evtool has not stored so: nothing is made of it."""
+        values = [kind(*row) for row in rows]
+        for value in values:
+            if wrong := value.wrong():
+                raise damage(self.file, f"{of}{wrong}")
+        return values
+
+    def _only(self, kind: type[R], rows: Sequence[Sequence[Any]], name: str) -> R:
+        """The one value that must be there."""
+        if not rows:
+            told = "it was deleted meanwhile, or the store is damaged, which `evtool doctor` would say"
+            raise DamageError(f"{self.file}: {name} is not there: {told}")
+        return self.read(kind, rows)[0]
 
     # --- events ------------------------------------------------------------------------------------------------------
 
@@ -96,7 +116,8 @@ class Store(Database):
 
     def event(self, seq: int) -> Stored:
         """A stored event by its number."""
-        return Stored(*self.rows(f"SELECT {EVENT} FROM event WHERE seq = ?", seq)[0])
+        rows = self.rows(f"SELECT {EVENT} FROM event WHERE seq = ?", seq)
+        return self._only(Stored, rows, f"event number {seq}")
 
     def events(self, wanted: Filter = Filter(), *, newest: int | None = None) -> Iterator[Stored]:  # noqa: B008
         """The events that a filter lets through, in the order in which they were stored, read in pages.
@@ -113,12 +134,12 @@ class Store(Database):
             )
             after = last[0][0] if last else 0
         for page in self._pages(EVENT, wanted, after):
-            yield from (Stored(*row) for row in page)
+            yield from self.read(Stored, page)
 
     def published(self, wanted: Filter) -> Iterator[Published]:
         """The same events with what each fired when it was published: for those who go through many."""
-        for page in self._pages(f"seq, raw, {FIRED}", wanted):
-            yield from (Published(seq, raw, _fired(fired)) for seq, raw, fired in page)
+        for page in self._pages(f"seq, raw, sha256, {FIRED}", wanted):
+            yield from self.read(Published, ((seq, raw, digest, _fired(fired)) for seq, raw, digest, fired in page))
 
     def _pages(self, columns: str, wanted: Filter, after: int = 0) -> Iterator[list[Any]]:
         """Columns of the events that a filter lets through; the first is `seq`, of which those beyond `after` count."""
@@ -141,34 +162,35 @@ class Store(Database):
         """The event with this id and source, of those whose key they have."""
         for (seq,) in self.rows(KEYED, key):
             query = f"SELECT {EVENT} FROM event WHERE seq = ? AND id = ? AND source = ?"
-            for row in self.rows(query, seq, id, source):
-                return Stored(*row)
+            for event in self.read(Stored, self.rows(query, seq, id, source)):
+                return event
         return None
 
     def effects(self, event: int) -> list[Stored]:
         """The events that the deliveries of an event emitted."""
         query = f"SELECT {EVENT} FROM event WHERE cause IN (SELECT seq FROM delivery WHERE event = ?) ORDER BY seq"
-        return [Stored(*row) for row in self.rows(query, event)]
+        return self.read(Stored, self.rows(query, event))
 
     def emitted_by(self, delivery: int) -> list[Stored]:
         """The events that one delivery emitted."""
-        return [Stored(*row) for row in self.rows(f"SELECT {EVENT} FROM event WHERE cause = ? ORDER BY seq", delivery)]
+        return self.read(Stored, self.rows(f"SELECT {EVENT} FROM event WHERE cause = ? ORDER BY seq", delivery))
 
     def chain(self, root: int) -> list[Stored]:
         """A root event and everything it led to, in the order in which it was stored."""
         query = f"SELECT {EVENT} FROM event WHERE seq = ?1 OR root = ?1 ORDER BY seq"
-        return [Stored(*row) for row in self.rows(query, root)]
+        return self.read(Stored, self.rows(query, root))
 
     # --- deliveries --------------------------------------------------------------------------------------------------
 
     def deliveries(self, event: int, *, replay: str | None = None) -> list[Delivery]:
         """The deliveries of an event; with `replay` only those of that replay ('' is the first publication)."""
         query = f"SELECT {DELIVERY} FROM delivery WHERE event = ?1 AND (?2 IS NULL OR replay = ?2) ORDER BY seq"
-        return [Delivery(*row) for row in self.rows(query, event, replay)]
+        return self.read(Delivery, self.rows(query, event, replay))
 
     def delivery(self, seq: int) -> Delivery:
         """A delivery by its number."""
-        return Delivery(*self.rows(f"SELECT {DELIVERY} FROM delivery WHERE seq = ?", seq)[0])
+        rows = self.rows(f"SELECT {DELIVERY} FROM delivery WHERE seq = ?", seq)
+        return self._only(Delivery, rows, f"delivery number {seq}")
 
     def knows_replay(self, name: str) -> bool:
         """Whether a replay of this name has made deliveries before."""
@@ -176,9 +198,8 @@ class Store(Database):
 
     def attempts(self, delivery: int) -> list[Attempt]:
         """The history of a delivery."""
-        columns = "number, started, duration_ms, outcome, error, output, code"
-        query = f"SELECT {columns} FROM attempt WHERE delivery = ? ORDER BY number"
-        return [Attempt(*row) for row in self.rows(query, delivery)]
+        query = f"SELECT {ATTEMPT} FROM attempt WHERE delivery = ? ORDER BY number"
+        return self.read(Attempt, self.rows(query, delivery), f"delivery number {delivery}, ")
 
     def states(self, event: int) -> dict[str, int]:
         """How many deliveries of an event are in which state."""

@@ -1,12 +1,15 @@
 """What the store holds, as values: events, deliveries, attempts."""
 
-from hashlib import blake2b
-from typing import NamedTuple
+from functools import cache
+from hashlib import blake2b, sha256
+from typing import NamedTuple, Protocol
 
 from evtool.event import Event, milliseconds
 
 SOURCES = 0xFFFFFFFF  # how far the keys of events with the same id lie apart at most
 STATES = ("done", "ready", "waiting", "leased", "dead")  # of a delivery
+OUTCOMES = ("done", "failed", "timeout", "crashed", "bad-result", "interrupted", None)  # of an attempt; None: no end
+TIMES = range(-62_135_596_800_000, 253_402_300_800_000)  # milliseconds since 1970, in the years 1 to 9999
 
 
 def event_time(event: Event) -> int | None:
@@ -26,6 +29,20 @@ def event_key(id: str, source: str = "") -> int:  # noqa: A002  (the column's na
 
 def _hash(text: str) -> bytes:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=4).digest()
+
+
+@cache
+def _misfit(kind: type, types: tuple[type, ...]) -> str | None:
+    """The first field of a kind that a value of such a type does not fit: damage can turn a column into anything."""
+    fields = zip(kind.__annotations__.items(), types, strict=True)
+    return next((field for (field, wanted), found in fields if not issubclass(found, wanted)), None)
+
+
+class Row(Protocol):
+    """A value that was read from the store."""
+
+    def wrong(self) -> str | None:
+        """What shows that evtool has not written it so, in words; None if nothing does."""
 
 
 class Planned(NamedTuple):
@@ -71,6 +88,26 @@ class Stored(NamedTuple):
     cause: int | None
     replay: str | None
 
+    def wrong(self) -> str | None:
+        """What shows that evtool has not stored it so; None if nothing does."""
+        why = self.torn() or self.odd()
+        return why and f"event number {self.seq}: {why}"
+
+    def torn(self) -> str | None:
+        """What is wrong with its bytes."""
+        if not isinstance(self.raw, bytes):
+            return "its bytes are not there"
+        found = sha256(self.raw).hexdigest()
+        return None if found == self.sha256 else f"its bytes have sha256 {found}, and {self.sha256} was stored"
+
+    def odd(self) -> str | None:
+        """What is wrong with its columns, as far as they can be judged alone."""
+        if misfit := _misfit(Stored, (*map(type, self),)):
+            return f"its {misfit} is {getattr(self, misfit)!r}"
+        if self.stored_at not in TIMES or (self.time is not None and self.time not in TIMES):
+            return f"it is of no time that there is: {self.time}, stored at {self.stored_at}"
+        return None
+
 
 class Fired(NamedTuple):
     """A delivery of an event when it was published, in short."""
@@ -85,7 +122,14 @@ class Published(NamedTuple):
 
     seq: int
     raw: bytes
+    digest: bytes  # their SHA-256, as it was stored
     fired: tuple[Fired, ...]
+
+    def wrong(self) -> str | None:
+        """What shows that evtool has not stored it so; None if nothing does."""
+        if isinstance(self.raw, bytes) and sha256(self.raw).digest() == self.digest:
+            return None
+        return f"event number {self.seq}: its bytes are not those that were stored"
 
 
 class Delivery(NamedTuple):
@@ -106,6 +150,26 @@ class Delivery(NamedTuple):
     error: str | None
     condition: str | None
 
+    def wrong(self) -> str | None:
+        """What shows that evtool has not stored it so: the CHECKs of store.sql, and more. None if nothing does."""
+        if misfit := _misfit(Delivery, (*map(type, self),)):
+            why = f"its {misfit} is {getattr(self, misfit)!r}"
+        elif self.state not in STATES:
+            why = f"its state is {self.state!r}"
+        elif (self.state == "leased") != (self.owner is not None):
+            why = f"it is {self.state}, and its owner is {self.owner!r}"
+        elif (self.state in ("done", "dead")) != (self.due is None):
+            why = f"it is {self.state}, and due {self.due}"
+        elif (self.state == "dead") != (self.condition is not None) or (self.state == "dead" and self.error is None):
+            why = f"it is {self.state}, its condition {self.condition!r}, its error {self.error!r}"
+        elif not 0 <= self.forgiven <= self.attempts:
+            why = f"of its {self.attempts} attempts {self.forgiven} are forgiven"
+        elif self.created not in TIMES or (self.due is not None and self.due not in TIMES):
+            why = f"it is of no time that there is: created {self.created}, due {self.due}"
+        else:
+            return None
+        return f"delivery number {self.seq}: {why}"
+
 
 class Attempt(NamedTuple):
     """One try of a delivery."""
@@ -117,6 +181,16 @@ class Attempt(NamedTuple):
     error: str | None
     output: str | None
     code: str | None = None  # an exit code, a signal, the class of an exception
+
+    def wrong(self) -> str | None:
+        """What shows that evtool has not stored it so; None if nothing does."""
+        if misfit := _misfit(Attempt, (*map(type, self),)):
+            return f"attempt {self.number}: its {misfit} is {getattr(self, misfit)!r}"
+        if self.outcome not in OUTCOMES:
+            return f"attempt {self.number}: its outcome is {self.outcome!r}"
+        if self.number < 1 or self.started not in TIMES:
+            return f"attempt {self.number}: it began at {self.started}, a time that there is not"
+        return None
 
 
 class Filter(NamedTuple):

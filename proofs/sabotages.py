@@ -102,7 +102,7 @@ SABOTAGES = {
     "no fence": Sabotage("workers", (Edit("queue.py", "owner = ? AND attempts = ?", "? <> '' AND ? > 0"),)),
     "a lock is not waited for": Sabotage("workers", (Edit("database.py", "round(busy * 1000)", "0"),)),
     "a doctor that does not look at the bytes": Sabotage(
-        "bitflips", (Edit("health.py", "if digest != event.sha256:", "if not event.sha256:"),)
+        "bitflips", (Edit("stored.py", "if found == self.sha256 else", "if found else"),)
     ),
     "the same key is stored again": Sabotage(
         "workers",

@@ -39,5 +39,7 @@ def ended(
 ) -> bool:
     """Ends a lease; False if it was lost. A delivery that waits takes its attempt back."""
     made = state in OUTCOMES
+    if state == "dead":
+        error, condition = error or "broken", condition or "MaximumRetryAttempts"
     attempt = Attempt(delivery.attempts, 0, 5, OUTCOMES[state], error, None) if made else None
     return bool(settle(store, [Ending(delivery, state, due, error, condition, attempt)]))

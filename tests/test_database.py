@@ -14,7 +14,7 @@ import pytest
 
 from evtool import database
 from evtool.database import Database
-from evtool.errors import StoreError
+from evtool.errors import DamageError, StoreError
 from evtool.journal import disk_type, journal, wal_is_safe
 from evtool.migrations import VERSION
 from tests.conftest import ROOT
@@ -156,7 +156,7 @@ def test_a_file_cannot_be_made_to_run_what_somebody_wrote_into_it(opened: Databa
 def test_rows_that_belong_together_stay_together(opened: Database) -> None:
     """A delivery of an event that is not there cannot come in."""
     columns = "event, route, handler, replay, state, created, due"
-    with pytest.raises(apsw.ConstraintError, match="FOREIGN KEY"), opened.transaction():
+    with pytest.raises(DamageError, match="FOREIGN KEY"), opened.transaction():
         opened.rows(f"INSERT INTO delivery ({columns}) VALUES (99, 'r', 'h', '', 'ready', 0, 0)")
 
 

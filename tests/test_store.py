@@ -9,9 +9,9 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import apsw
 import pytest
 
+from evtool.errors import DamageError
 from evtool.event import Event, envelope, identify
 from evtool.retention import Old, prune
 from evtool.store import Store
@@ -34,7 +34,7 @@ def store(tmp_path: Path) -> Store:
 def test_an_event_and_its_deliveries_are_kept_together(store: Store) -> None:
     """If the deliveries cannot be kept, neither is the event."""
     broken = [Planned("r", "h"), Planned("r", None)]  # type: ignore[arg-type]
-    with pytest.raises(apsw.ConstraintError):
+    with pytest.raises(DamageError, match="NOT NULL"):
         store.keep(event(1), broken, now=0)
 
     assert list(store.events()) == []

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import apsw
 import pytest
 
 from evtool.event import Event, envelope, identify
@@ -154,6 +155,32 @@ def test_no_backup_is_made_of_a_damaged_store(evtool: Evtool, file: Path, tmp_pa
     assert (ran.code, ran.err.count("\n")) == (4, 1)
     assert "damaged" in ran.err
     assert (tmp_path / "copy.db").read_bytes() == good
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE event SET raw = CAST(replace(raw, '2026', '2027') AS BLOB) WHERE id = 'done'",
+        "UPDATE event SET raw = x'' WHERE id = 'done'",
+        "PRAGMA ignore_check_constraints = ON; UPDATE delivery SET due = NULL WHERE state = 'waiting'",
+        "DROP TRIGGER event_stored",
+    ],
+)
+def test_no_backup_is_made_of_what_only_the_doctor_sees(
+    evtool: Evtool, file: Path, tmp_path: Path, statement: str
+) -> None:
+    """SQLite finds nothing there; still a good copy is not replaced, and nothing is left of the other."""
+    assert evtool("backup", "copy.db", "--store", file).code == 0
+    good = (tmp_path / "copy.db").read_bytes()
+    connection = apsw.Connection(str(file))
+    connection.execute(statement)
+    connection.close()
+    ran = evtool("backup", "copy.db", "--force", "--store", file)
+
+    assert (ran.code, ran.err.count("\n")) == (4, 1)
+    assert "store.db: the store is damaged, no copy was made: `evtool doctor` says where" in ran.err
+    assert (tmp_path / "copy.db").read_bytes() == good
+    assert [path.name for path in tmp_path.iterdir() if "copy" in path.name] == ["copy.db"]
 
 
 # --- retention -------------------------------------------------------------------------------------------------------

@@ -189,7 +189,7 @@ def _from_store(store: Store | None, wanted: Filter) -> Iterator[Chosen]:
     """The stored events that are wanted; what the replay itself adds to the log is not among them."""
     assert store is not None
     check_ids(store, wanted.ids)
-    for _, raw, fired in store.published(wanted._replace(last=store.last())):
+    for _, raw, _, fired in store.published(wanted._replace(last=store.last())):
         yield Chosen(raw, fired)
 
 

@@ -1,0 +1,125 @@
+"""A damaged store through every command: what is damaged is said so, and nothing is made of it."""
+
+from pathlib import Path
+
+import apsw
+import pytest
+
+from tests.conftest import Evtool
+
+ROUTES = """
+version: 1
+handlers:
+  away: {command: [sh, -c, exit 75]}
+  broken: {command: [sh, -c, exit 1]}
+  told: {command: [sh, -c, "cat >> called.txt"]}
+routes:
+  all:
+    pattern: {source: [s]}
+    to: [away, broken, told]
+    retry: {max_attempts: 1}
+"""
+EVENTS = b"".join(
+    b'{"version":"0","id":"%s","detail-type":"t","source":"%s","account":"1","time":"2026-11-23T10:00:00Z",'
+    b'"region":"r","resources":[],"detail":{"total":100}}\n' % pair
+    for pair in ((b"first", b"s"), (b"second", b"s"), (b"unrouted", b"elsewhere"))
+)
+
+
+@pytest.fixture
+def file(evtool: Evtool, tmp_path: Path) -> Path:
+    """A store with three events; the first has been delivered, as far as that is possible, the second has not."""
+    (tmp_path / "routes.yaml").write_text(ROUTES)
+    first, rest = EVENTS.split(b"\n", 1)
+    assert evtool("publish", "-", stdin=first).code == 1
+    assert evtool("publish", "-", "--no-deliver", stdin=rest).code == 0
+    return tmp_path / ".evtool/store.db"
+
+
+def changed(file: Path, *statements: str) -> None:
+    """Does to a store what evtool would never do."""
+    connection = apsw.Connection(str(file))
+    connection.execute("PRAGMA ignore_check_constraints = ON")
+    for statement in statements:
+        connection.execute(statement)
+    connection.close()
+
+
+def flip(file: Path, name: str) -> None:
+    """Flips a bit in an event's bytes that leaves it an event."""
+    changed(file, f"UPDATE event SET raw = CAST(replace(raw, ':100', ':101') AS BLOB) WHERE id = '{name}'")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["deliver"], ["replay"], ["replay", "--deliver"], ["events"], ["events", "second"], ["explain", "second"]],
+    ids=" ".join,
+)
+def test_an_event_whose_bytes_have_changed_goes_nowhere(
+    evtool: Evtool, tmp_path: Path, file: Path, words: list[str]
+) -> None:
+    """Exit code 4 and one line with the event's number; the handlers have not seen it."""
+    flip(file, "second")
+    ran = evtool(*words)
+
+    assert (ran.code, ran.err.count("\n")) == (4, 1), ran.err
+    assert "the store is damaged (event number 2: its bytes " in ran.err
+    assert "`evtool doctor` says where; restore a backup" in ran.err
+    assert ":101" not in (tmp_path / "called.txt").read_text()
+
+
+def test_a_dead_letter_whose_event_has_changed_is_not_shown(evtool: Evtool, file: Path) -> None:
+    """What would be shown is not what was stored."""
+    flip(file, "first")
+    ran = evtool("dlq", "show")
+
+    assert (ran.code, ran.out) == (4, ""), ran.err
+    assert "event number 1: its bytes have sha256 " in ran.err
+
+
+@pytest.mark.parametrize(
+    ("statement", "words", "said"),
+    [
+        ("UPDATE event SET cause = 99 WHERE id = 'second'", ["events"], "delivery number 99 is not there"),
+        ("DELETE FROM event WHERE id = 'first'", ["dlq", "list"], "event number 1 is not there"),
+        ("UPDATE event SET stored_at = 1 << 60", ["events"], "event number 1: it is of no time that there is"),
+        ("UPDATE delivery SET created = 1 << 60", ["dlq", "list"], "it is of no time that there is"),
+        ("UPDATE delivery SET state = 'odd', due = NULL", ["events", "first"], "its state is 'odd'"),
+        ("UPDATE attempt SET started = 1 << 60", ["events", "first"], "number 2, attempt 1: it began at 1152"),
+        ("UPDATE attempt SET outcome = 'odd'", ["dlq", "show"], "number 2, attempt 1: its outcome is 'odd'"),
+        (
+            "INSERT INTO attempt (delivery, number, started) SELECT seq, 1, 0 FROM delivery WHERE attempts = 0",
+            ["deliver"],
+            "the store does not take what belongs in it (UNIQUE constraint failed",
+        ),
+        (
+            "UPDATE event SET cause = 2 WHERE id = 'second'",
+            ["dlq", "purge", "--all"],
+            "the store does not take what belongs in it (FOREIGN KEY constraint failed",
+        ),
+        (
+            "UPDATE event SET cause = 1 WHERE id = 'second';"
+            " UPDATE delivery SET state = 'done', due = NULL, condition = NULL WHERE event = 1",
+            ["events", "prune", "--older-than", "0s"],
+            "the store does not take what belongs in it (FOREIGN KEY constraint failed",
+        ),
+        ("PRAGMA user_version = -1", ["events"], "the store is damaged: its version is -1"),
+        ("PRAGMA user_version = 0", ["publish", "-"], "the store is damaged: its version is 0"),
+        ("PRAGMA user_version = 0", ["doctor"], "the store is damaged: its version is 0"),
+        (
+            "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, '''ready''', '''reedy''')",
+            ["dlq", "redrive"],
+            "the store does not take what belongs in it (CHECK constraint failed",
+        ),
+    ],
+)
+def test_what_the_doctor_finds_is_no_bug(
+    evtool: Evtool, file: Path, statement: str, words: list[str], said: str
+) -> None:
+    """A command that meets the damage ends with exit code 4, in one line that names it."""
+    changed(file, statement)
+    assert evtool("doctor").code in (1, 4)
+    ran = evtool(*words, stdin=EVENTS)
+
+    assert (ran.code, ran.err.count("\n")) == (4, 1), ran.err
+    assert said in ran.err
