@@ -9,7 +9,7 @@ import apsw
 from evtool.database import BUSY
 from evtool.errors import DamageError, UsageError
 from evtool.faults import store_errors
-from evtool.health import damage
+from evtool.health import findings
 from evtool.project import display
 from evtool.store import Store
 
@@ -77,7 +77,7 @@ def _copied(store: Store, part: Path, target: Path) -> Any:
     try:
         with Store(part, writing=False) as made:
             counts = made.rows(COUNTS)[0]
-            if counts == wanted and not any(damage(made)):
+            if counts == wanted and all(finding.severity != "error" for finding in findings(made)):
                 return counts
     except DamageError:
         pass  # it cannot even be opened

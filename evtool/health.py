@@ -1,8 +1,7 @@
 """Health: what can be wrong with a store, found by reading all of it and changing nothing."""
 
 import stat
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import apsw
@@ -48,7 +47,7 @@ RULES = (
         "EV034",
         "counters of deliveries that would give numbers again, or none",
         "SELECT (SELECT count(*) FROM sqlite_sequence) <> 1 AND EXISTS (SELECT 1 FROM delivery) OR EXISTS"
-        " (SELECT 1 FROM sqlite_sequence WHERE name <> 'delivery' OR typeof(seq) <> 'integer'"
+        " (SELECT 1 FROM sqlite_sequence WHERE name IS NOT 'delivery' OR typeof(seq) <> 'integer'"
         f" OR seq NOT BETWEEN coalesce((SELECT max(seq) FROM delivery), 0) AND {NUMBERS})",
     ),
     (
@@ -131,16 +130,7 @@ def facts(store: Store) -> Facts:
 
 def findings(store: Store) -> Iterator[Finding]:
     """Everything that is wrong with a store. What cannot be read is a finding, and the rest is looked at."""
-    yield from _found(store, (_surroundings, _tables, _structure, _references, _events, _histories, _rules, _sums))
-
-
-def damage(store: Store) -> Iterator[Finding]:
-    """What is damaged in a store, as far as it shows without reading what the events say; their bytes are looked at."""
-    yield from _found(store, (_tables, _structure, _references, _bytes, _histories, _rules, _sums))
-
-
-def _found(store: Store, checks: Sequence[Callable[[Store], Iterator[Finding]]]) -> Iterator[Finding]:
-    for check in checks:
+    for check in (_surroundings, _tables, _structure, _references, _events, _histories, _rules, _sums):
         try:
             yield from check(store)
         except DamageError:
@@ -222,11 +212,12 @@ def _between(store: Store, after: int, until: int) -> list[Stored]:
 
 
 def _event(store: Store, event: Stored) -> Iterator[Finding]:
-    about: dict[str, Any] = {"event_id": event.id, "event_type": event.type}
+    odd = event.odd()
+    about: dict[str, Any] = {} if odd else {"event_id": event.id, "event_type": event.type}
     if torn := event.torn():
         yield _finding(store, "EV031", f"event {event.id}: {torn}", suggestion=RESTORE, **about)
         return
-    if odd := event.odd():
+    if odd:
         yield _finding(store, "EV030", f"event {event.id}: {odd}", suggestion=RESTORE, **about)
     try:
         read = identify(event.raw)
@@ -241,14 +232,6 @@ def _event(store: Store, event: Stored) -> Iterator[Finding]:
         if (found := getattr(event, column)) != value:
             told = f"event {event.id}: the column {column} is {found!r}, its bytes say {value!r}"
             yield _finding(store, "EV032", told, **about)
-
-
-def _bytes(store: Store) -> Iterator[Finding]:
-    """The first event that cannot be read as it was stored."""
-    try:
-        deque(store.events(), maxlen=0)
-    except DamageError as error:
-        yield _finding(store, "EV031", str(error))
 
 
 def _histories(store: Store) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from evtool.store import DELIVERY, EVENT, Store
-from evtool.stored import Attempt, Delivery, Stored
+from evtool.stored import Attempt, Delivery, Stored, fits
 
 CHUNK_BYTES = 1 << 20  # of the events of one claim, unless a single one is longer
 
@@ -38,6 +38,10 @@ class Lane(NamedTuple):
     handler: str
     route: str
     due: int
+
+    def wrong(self) -> str | None:
+        """What shows that evtool has not stored it so; None if nothing does."""
+        return None if fits(self) else f"a delivery to {self.handler!r} by {self.route!r} is due {self.due!r}"
 
 
 class Claim(NamedTuple):
@@ -77,7 +81,7 @@ def lanes(store: Store, chain: Chain | None = None, *, begun: int) -> Iterator[L
     """The lanes that have something to deliver, now or later."""
     if chain:
         query = f"SELECT handler, route, min(due) FROM delivery WHERE {DUE}{OF_CHAIN} GROUP BY handler, route"
-        yield from (Lane(*row) for row in store.rows(query, **_values(chain, begun=begun)))
+        yield from store.read(Lane, store.rows(query, **_values(chain, begun=begun)))
         return
     lane = Lane("", "", 0)
     while found := store.rows(  # from one lane to the next by the index: no lane is read to its end
@@ -86,7 +90,7 @@ def lanes(store: Store, chain: Chain | None = None, *, begun: int) -> Iterator[L
         handler=lane.handler,
         route=lane.route,
     ):
-        lane = Lane(*found[0])
+        [lane] = store.read(Lane, found)
         if (due := first_due(store, lane, begun=begun)) is not None:
             yield lane._replace(due=due)
 
@@ -95,7 +99,7 @@ def first_due(store: Store, lane: Lane, chain: Chain | None = None, *, begun: in
     """When the first delivery of a lane is due."""
     query = f"SELECT due FROM delivery WHERE {DUE}{IN_LANE_OF_CHAIN if chain else IN_LANE} ORDER BY due LIMIT 1"
     found = store.rows(query, **_values(chain, begun=begun), handler=lane.handler, route=lane.route)
-    return found[0][0] if found else None
+    return store.read(Lane, [(*lane[:2], *row) for row in found])[0].due if found else None
 
 
 def claim(
@@ -125,7 +129,8 @@ def claim(
     values |= _values(chain) | {"handler": lane.handler, "route": lane.route}
     these = IN_LANE_OF_CHAIN if chain else IN_LANE
     candidates = store.rows(
-        "SELECT seq, attempts - forgiven + 1, (SELECT length(raw) FROM event WHERE event.seq = delivery.event)"
+        "SELECT seq, attempts - forgiven + 1,"
+        " coalesce((SELECT length(raw) FROM event WHERE event.seq = delivery.event), 0)"
         f" FROM delivery WHERE {DUE}{these} AND due <= :now ORDER BY due, seq LIMIT :most",
         **values,
     )
@@ -157,13 +162,14 @@ def _claims(store: Store, seqs: int | str | None) -> list[Claim]:
     """The deliveries of these numbers, in JSON, with their events."""
     delivery = ", ".join(f"delivery.{column.strip()}" for column in DELIVERY.split(","))
     rows = store.rows(
-        f"SELECT {delivery}, claimed.* FROM delivery JOIN (SELECT {EVENT} FROM event) AS claimed"
+        f"SELECT {delivery}, claimed.* FROM delivery LEFT JOIN (SELECT {EVENT} FROM event) AS claimed"
         f" ON claimed.seq = delivery.event WHERE delivery.seq {THESE} ORDER BY delivery.seq",
         seqs=seqs,
     )
     width = len(Delivery._fields)
     deliveries = store.read(Delivery, (row[:width] for row in rows))
-    return [*map(Claim, deliveries, store.read(Stored, (row[width:] for row in rows)))]
+    events = store.read(Stored, ((row[1], *row[width + 1 :]) for row in rows))  # row[1] is the event's number
+    return [*map(Claim, deliveries, events)]
 
 
 def _together(candidates: Sequence[tuple[int, int, int]], last: int) -> list[int]:

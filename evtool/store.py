@@ -18,6 +18,7 @@ from evtool.stored import (
     SOURCES,
     Attempt,
     Cause,
+    Counted,
     Delivery,
     Filter,
     Fired,
@@ -203,7 +204,8 @@ class Store(Database):
 
     def states(self, event: int) -> dict[str, int]:
         """How many deliveries of an event are in which state."""
-        return dict(self.rows("SELECT state, count(*) FROM delivery WHERE event = ? GROUP BY state ORDER BY 1", event))
+        rows = self.rows("SELECT state, count(*) FROM delivery WHERE event = ? GROUP BY state ORDER BY 1", event)
+        return {state: count for state, count, _, _ in self.read(Counted, rows, f"event number {event}: ")}
 
 
 def with_id(ids: Sequence[str]) -> str:

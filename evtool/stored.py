@@ -38,6 +38,11 @@ def _misfit(kind: type, types: tuple[type, ...]) -> str | None:
     return next((field for (field, wanted), found in fields if not issubclass(found, wanted)), None)
 
 
+def fits(value: tuple[object, ...]) -> bool:
+    """Whether the fields of a value that was read have the types that are written."""
+    return _misfit(type(value), (*map(type, value),)) is None
+
+
 class Row(Protocol):
     """A value that was read from the store."""
 
@@ -154,6 +159,8 @@ class Delivery(NamedTuple):
         """What shows that evtool has not stored it so: the CHECKs of store.sql, and more. None if nothing does."""
         if misfit := _misfit(Delivery, (*map(type, self),)):
             why = f"its {misfit} is {getattr(self, misfit)!r}"
+        elif not (self.route and self.handler):
+            why = f"it goes to {self.handler!r} by {self.route!r}"
         elif self.state not in STATES:
             why = f"its state is {self.state!r}"
         elif (self.state == "leased") != (self.owner is not None):
@@ -169,6 +176,21 @@ class Delivery(NamedTuple):
         else:
             return None
         return f"delivery number {self.seq}: {why}"
+
+
+class Counted(NamedTuple):
+    """How many deliveries are in a state; of one handler by one route, or of all."""
+
+    state: str
+    deliveries: int
+    route: str = ""
+    handler: str = ""
+
+    def wrong(self) -> str | None:
+        """What shows that evtool has not stored it so; None if nothing does."""
+        if fits(self) and self.state in STATES:
+            return None
+        return f"deliveries to {self.handler!r} by {self.route!r} are in the state {self.state!r}"
 
 
 class Attempt(NamedTuple):

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from evtool.store import Store, clause
-from evtool.stored import STATES, Filter
+from evtool.stored import STATES, Counted, Filter
 
 States = dict[str, int]  # every state of a delivery, and how many are in it
 
@@ -35,13 +35,13 @@ def sums(store: Store, wanted: Filter = Filter()) -> Sums:  # noqa: B008
     with store.transaction("DEFERRED"):
         events = store.rows(f"SELECT count(*) FROM event WHERE {condition}", *values)[0][0]
         rows = store.rows(
-            "SELECT route, handler, state, count(*) FROM delivery"
-            f" WHERE event IN (SELECT seq FROM event WHERE {condition}) GROUP BY 1, 2, 3 ORDER BY 1, 2",
+            "SELECT state, count(*), route, handler FROM delivery"
+            f" WHERE event IN (SELECT seq FROM event WHERE {condition}) GROUP BY 1, 3, 4 ORDER BY 3, 4",
             *values,
         )
     total, taken = dict.fromkeys(STATES, 0), dict[tuple[str, str], States]()
-    for route, handler, state, count in rows:
+    for state, count, route, handler in store.read(Counted, rows):
         of_handler = taken.setdefault((route, handler), dict.fromkeys(STATES, 0))
         for counted in (of_handler, total):
-            counted[state] = counted.get(state, 0) + count
+            counted[state] += count
     return Sums(events, total, [Taken(route, handler, states) for (route, handler), states in taken.items()])

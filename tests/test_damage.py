@@ -85,6 +85,9 @@ def test_a_dead_letter_whose_event_has_changed_is_not_shown(evtool: Evtool, file
         ("UPDATE event SET stored_at = 1 << 60", ["events"], "event number 1: it is of no time that there is"),
         ("UPDATE delivery SET created = 1 << 60", ["dlq", "list"], "it is of no time that there is"),
         ("UPDATE delivery SET state = 'odd', due = NULL", ["events", "first"], "its state is 'odd'"),
+        ("UPDATE delivery SET state = 'odd', due = NULL", ["events"], "are in the state 'odd'"),
+        ("UPDATE delivery SET state = 'odd', due = NULL", ["events", "--summary"], "are in the state 'odd'"),
+        ("DELETE FROM event WHERE id = 'second'", ["deliver"], "event number 2: its bytes are not there"),
         ("UPDATE attempt SET started = 1 << 60", ["events", "first"], "number 2, attempt 1: it began at 1152"),
         ("UPDATE attempt SET outcome = 'odd'", ["dlq", "show"], "number 2, attempt 1: its outcome is 'odd'"),
         (

@@ -161,6 +161,23 @@ def test_a_full_disk_is_told(project: Path) -> None:
     assert [json.loads(line).get("id") for line in again] == [*map(str, range(200)), None]
 
 
+def test_a_full_disk_of_a_copy_is_told_as_such(project: Path) -> None:
+    """It is the copy that has no room, not the store; nothing is left of it."""
+    (project / "copies").mkdir()
+    script = 'mount -t tmpfs -o size=16k t copies && "$@"; echo $? >&2; ls -A copies >&2'
+    mounting = ("unshare", "-rm", "sh", "-c", script, "sh")
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run([*mounting, "true"], cwd=project, capture_output=True).returncode
+    ):
+        pytest.skip("no file system can be mounted here")
+    ran = run(project, "backup", "copies/copy.db", "--store", "kept/store.db", "-q", prefix=mounting, before=os.getpid)
+
+    told, *rest = ran.err.splitlines()
+    assert told.startswith("evtool: copies/copy.db: the disk is full; make room"), ran.err
+    assert rest == ["4"]
+
+
 def damage(file: Path, at: int, what: bytes) -> None:
     """Overwrites a part of a file."""
     with file.open("r+b") as opened:
