@@ -4,7 +4,7 @@ import io
 import json
 import os
 from collections import Counter
-from contextlib import redirect_stdout, suppress
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +124,7 @@ GENERATED = {
 def _help(words: str) -> str:
     os.environ |= {"COLUMNS": "100", "NO_COLOR": "1"}
     out = io.StringIO()
-    with redirect_stdout(out), suppress(SystemExit):
+    with redirect_stdout(out):
         cli.main([*words.split(), "--help"])
     return "\n".join(line.rstrip() for line in out.getvalue().rstrip().split("\n"))
 

@@ -1,41 +1,49 @@
 """The way in: `evtool` and `python -m evtool`. What is asked for most is answered before anything heavy is imported."""
 
+import os
 import sys
+from signal import SIG_IGN, SIGHUP, SIGINT, SIGTERM, getsignal, signal
 
 from evtool import __version__
 
 
 def main() -> None:
-    """Runs evtool with the arguments of the process."""
-    try:
-        _run()
-    except KeyboardInterrupt as ended:  # while modules are imported, or at the very end
-        sys.exit(getattr(ended, "exit_code", 130))
+    """Runs evtool with the arguments of the process, and ends that with the exit code."""
+    for number in (SIGINT, SIGTERM, SIGHUP):
+        if getsignal(number) is not SIG_IGN:  # as nohup has it
+            signal(number, _end)
+    from evtool.exits import ending  # noqa: PLC0415  (a signal may come while it is imported)
+
+    sys.exit(ending(_run))
 
 
-def _run() -> None:
+def _end(number: int, _: object) -> None:
+    """Ends evtool at once, before its command begins and when all is told.
+
+    Nothing is raised then: what imports modules may be no Python, and takes that for a fault of theirs, or loses it.
+    """
+    os._exit(128 + number)
+
+
+def _run() -> int:
     arguments = sys.argv[1:]
     if arguments == ["--version"]:
         sys.stdout.write(f"evtool {__version__}\n")
-    elif arguments[:1] == ["validate"] and not any(argument.startswith("-") for argument in arguments):
-        _validate(arguments[1:])
-    else:
-        from evtool import cli  # noqa: PLC0415  (typer takes longer to import than Python to start)
+        return 0
+    if arguments[:1] == ["validate"] and not any(argument.startswith("-") for argument in arguments):
+        return _validate(arguments[1:])
+    from evtool import cli  # noqa: PLC0415  (typer takes longer to import than Python to start)
 
-        cli.main(arguments)
+    return cli.main(arguments)
 
 
-def _validate(paths: list[str]) -> None:
+def _validate(paths: list[str]) -> int:
     """`evtool validate PATH...` without options, as editors and hooks call it per file: the same without typer."""
-    from evtool.exits import ending  # noqa: PLC0415  (not needed for --version)
+    from evtool.commands.validate import validate  # noqa: PLC0415
+    from evtool.session import Session  # noqa: PLC0415
+    from evtool.signals import heeded  # noqa: PLC0415
 
-    def run() -> int:
-        from evtool.commands.validate import validate  # noqa: PLC0415
-        from evtool.session import Session  # noqa: PLC0415
-
-        return validate(Session(), paths)
-
-    sys.exit(ending(run))
+    return heeded(lambda: validate(Session(), paths))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """The command line: `evtool --help`, and a name from the table of commands."""
 
-import sys
 from typing import Annotated, Any
 
 import typer
@@ -8,27 +7,26 @@ from typer.core import TyperGroup
 
 from evtool import __version__
 from evtool.commands import COMMANDS
-from evtool.exits import ending
 
 HELP = {"help_option_names": ["-h", "--help"]}
 EPILOG = "Exit codes: 0 well, 1 findings, 2 usage or configuration, 3 a bug in evtool, 4 the store cannot be used."
 
 
-def main(arguments: list[str]) -> None:
-    """Runs evtool. Ends the process with the exit code of the command."""
+def main(arguments: list[str]) -> int:
+    """Runs the command that the arguments name; its exit code."""
     app = typer.Typer(cls=_Commands, rich_markup_mode=None, no_args_is_help=True, context_settings=HELP, epilog=EPILOG)
     app.callback()(evtool)
-
-    def run() -> int:
-        try:
-            return typer.main.get_command(app).main(arguments, prog_name="evtool") or 0
-        except SystemExit as end:  # a signal that came outside of a command, which typer takes for Ctrl-C in any case
-            signal = end.__context__ and end.__context__.__cause__
-            if isinstance(signal, KeyboardInterrupt):
-                raise signal from None
-            raise
-
-    sys.exit(ending(run))
+    try:
+        typer.main.get_command(app).main(arguments, prog_name="evtool")
+    except SystemExit as end:
+        if isinstance(end.__context__, OSError):  # of a closed pipe typer makes a 1
+            raise end.__context__ from None
+        return int(end.code or 0)
+    except OSError as error:
+        if isinstance(error.__context__, typer.TyperException):  # a mistake that could not be told
+            return error.__context__.exit_code
+        raise
+    return 0
 
 
 def evtool(

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from evtool import diaries
 from evtool.answers import GarbledError, outcome_of, read
-from evtool.errors import StoreError
 from evtool.event import Event, identify, replayed
 from evtool.handler import Answer, Call, Failed, Unavailable
 from evtool.intake import accept, is_same
@@ -293,8 +292,6 @@ def deliver(
                 yield from run.round(claiming=False)
             yield from run.stop()
         except BaseException:
-            with suppress(StoreError):
+            with suppress(Exception):  # what came first is told
                 run.stop()
             raise
-    if came:
-        raise came[0]

@@ -16,13 +16,12 @@ from evtool.errors import (
 from evtool.finding import Finding
 from evtool.frames import show
 from evtool.screen import Screen, errors
-from evtool.signals import Ended, heed
+from evtool.signals import Ended
 
 
 def ending(work: Callable[[], int], *, color: str = "auto") -> int:
     """Does the work and returns the exit code; whatever goes wrong is told on standard error."""
     _open_standard_streams()
-    heed()
     try:
         code = work()
         sys.stdout.flush()
@@ -53,6 +52,10 @@ def _open_standard_streams() -> None:
 
 
 def _told(message: str, code: int, color: str, findings: Sequence[Finding] = ()) -> int:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _discard(sys.stdout)
     try:
         screen = Screen(errors(), color=color)
         for finding in findings:

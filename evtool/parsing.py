@@ -12,6 +12,7 @@ from evtool.commands import COMMANDS
 from evtool.exits import ending
 from evtool.options import Argument, Option
 from evtool.session import Session
+from evtool.signals import heeded
 
 Run = Callable[..., int]
 HELP = {"help_option_names": ["-h", "--help"]}
@@ -65,7 +66,7 @@ def _parsed(run: Run) -> Callable[..., None]:
     def parsed(**values: Any) -> None:
         shared = {name: values.pop(name) for name in COMMON}
         session = Session(**{**shared, "output": tuple(shared["output"])})
-        raise typer.Exit(ending(lambda: run(session, **values), color=session.color))
+        raise typer.Exit(ending(lambda: heeded(lambda: run(session, **values)), color=session.color))
 
     hints = get_type_hints(run, include_extras=True)
     own = [

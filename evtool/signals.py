@@ -25,22 +25,6 @@ class Halted(KeyboardInterrupt):
     """What this thread waits for is to end now."""
 
 
-def heed() -> None:
-    """Has signals that would end the process at once raise Ended, unless the caller had them ignored, as nohup does.
-
-    A caller that had SIGCHLD ignored is not followed: every process would seem to have ended well.
-    """
-    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-
-    def end(number: int, _: object) -> None:
-        raise Ended(number)
-
-    for number in ENDING:
-        if signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, end)
-
-
 @contextmanager
 def _replaced(handle: Callable[[int, Any], None]) -> Iterator[dict[int, Callable[[int, Any], Any]]]:
     """Has signals that are not ignored handled in another way inside; gives the usual ways."""
@@ -60,6 +44,29 @@ def _replaced(handle: Callable[[int, Any], None]) -> Iterator[dict[int, Callable
             signal.signal(number, handler)
 
 
+def heeded(command: Callable[[], int]) -> int:
+    """The exit code of a command, in which signals that would end evtool raise Ended, and SIGINT KeyboardInterrupt.
+
+    When one has come, whatever cannot be read or written any more is of no interest: the terminal may be gone, too.
+    A caller that had SIGCHLD ignored is not followed: every process would seem to have ended well.
+    """
+    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    came: list[KeyboardInterrupt] = []
+
+    def end(number: int, _: Any) -> None:
+        came.append(KeyboardInterrupt() if number == signal.SIGINT else Ended(number))
+        raise came[-1]
+
+    try:
+        with _replaced(end):
+            return command()
+    except OSError:
+        if came:
+            raise came[0] from None
+        raise
+
+
 @contextmanager
 def deferred() -> Iterator[None]:
     """Signals that come inside are heeded at the end of it: what is started there can be ended then."""
@@ -75,16 +82,21 @@ def deferred() -> Iterator[None]:
 
 @contextmanager
 def noted() -> Iterator[list[KeyboardInterrupt]]:
-    """The first signal that comes inside is put into the list, as what it would have raised. A second one is raised."""
+    """The first signal inside is put into the list, and raised at the end. A second one is raised at once."""
     came: list[KeyboardInterrupt] = []
 
     def note(number: int, frame: Any) -> None:
-        if came:
+        try:
             usual[number](number, frame)
-        came.append(Ended(number) if number != signal.SIGINT else KeyboardInterrupt())
+        except KeyboardInterrupt as signal:
+            if came:
+                raise
+            came.append(signal)
 
     with _replaced(note) as usual:
         yield came
+    if came:
+        raise came[0]
 
 
 @cache

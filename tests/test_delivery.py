@@ -1,16 +1,21 @@
 """The delivery engine: many handlers at a time, many deliveries in a commit, and an end whenever one is asked for."""
 
+import errno
+import fcntl
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from math import inf
 from pathlib import Path
 from random import Random
@@ -596,3 +601,42 @@ def test_a_second_signal_ends_it_at_once(hanging: Path) -> None:
         assert [attempt.outcome for attempt in store.attempts(delivery.seq)] == ["interrupted"]
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_a_terminal_that_is_gone_is_a_hang_up(hanging: Path) -> None:
+    """Nobody reads what is told then: that is no failure of writing it."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "evtool", "deliver", "--watch"]
+    control = partial(fcntl.ioctl, 0, termios.TIOCSCTTY, 0)
+    with subprocess.Popen(
+        command,
+        cwd=hanging,
+        env=ENVIRONMENT,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=control,  # noqa: PLW1509
+    ) as process:
+        (hanging / "begun").read_text()
+        os.close(theirs)
+        os.close(ours)
+        (hanging / "free").write_text("")
+        process.wait(timeout=30)
+
+    assert process.returncode == 129
+    with Store(hanging / ".evtool/store.db") as store:
+        assert store.deliveries(1)[0].state == "done"
+
+
+def test_what_ends_a_run_is_told_whatever_comes_of_the_end(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more files can be opened, and so on: the first error says why, not what follows from it."""
+
+    def halt() -> None:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    road = place.road({"h": 1}, {"t": ["h"]}, lambda n, c: Done(), Retry())
+    place.publish(road, "t", 1)
+    monkeypatch.setattr(road.handlers, "halt", halt)
+    with road.handlers, pytest.raises(ZeroDivisionError), closing(deliver(road, idle=lambda _: bool(1 / 0))) as settled:
+        deque(settled, maxlen=0)

@@ -270,7 +270,6 @@ def test_a_locked_store_is_told(
     with pytest.raises(StoreError, match="locked for 0 s"):
         Database(file, busy=0.0)
     monkeypatch.setattr(database.Database.__init__, "__kwdefaults__", {"writing": True, "busy": 0.05})
-    monkeypatch.setattr(exits, "heed", lambda: None)
 
     assert exits.ending(lambda: list_events(Session(store=str(file)))) == 4
     assert "another process has kept the store locked for 0.05 s" in capsys.readouterr().err

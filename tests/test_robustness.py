@@ -91,6 +91,12 @@ def test_a_reader_that_goes_away_ends_it_quietly(project: Path, kind: str) -> No
         ("evtool validate --routes broken.yaml 2>&1 >/dev/null | true", 2, ""),
         ("evtool --help >/dev/full", 4, "evtool: cannot read or write: [Errno 28] No space left on device\n"),
         ("evtool validate --help >&-", 0, ""),
+        ("evtool --help | true", 141, ""),
+        ("evtool --version >/dev/full", 4, "evtool: cannot read or write: [Errno 28] No space left on device\n"),
+        ("evtool --version >&-", 0, ""),
+        ("evtool --version | true", 141, ""),
+        ("evtool nonsense 2>/dev/full", 2, ""),
+        ("evtool validate --nonsense 2>&1 | true", 2, ""),
     ],
 )
 def test_closed_and_full_streams(project: Path, command: str, code: int, said: str) -> None:
@@ -123,6 +129,40 @@ def test_ctrl_c_ends_it_with_130(project: Path, number: signal.Signals) -> None:
 
     assert (process.returncode, out, err) == (130, b"", b"evtool: interrupted\n")
     assert not list(project.glob("*report*")) + list(project.glob(".report*"))
+
+
+SIGNALLING = """
+import os, sys
+
+class Finder:
+    def find_spec(name, path=None, target=None):
+        if name == os.environ["SIGNAL_AT"]:
+            os.kill(os.getpid(), int(os.environ["SIGNAL"]))
+
+sys.meta_path.insert(0, Finder)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("module", ["evtool.exits", "typer", "apsw", "pydantic_core", "decimal", "evtool.road"])
+def test_a_signal_while_modules_load_ends_it(
+    evtool: Evtool, project: Path, module: str, number: signal.Signals
+) -> None:
+    """Also where a module is no Python and imports others: with the exit code of the signal, and nothing to read."""
+    (project / "sitecustomize.py").write_text(SIGNALLING)
+    env = {"PYTHONPATH": f"{project}:{ROOT}", "SIGNAL_AT": module, "SIGNAL": str(int(number))}
+    ran = evtool("publish", "good.json", cwd=project, env=env)
+
+    assert ran == (128 + number, "", "")
+
+
+def test_a_signal_while_what_is_wrong_is_looked_for_ends_it(evtool: Evtool, project: Path) -> None:
+    """pydantic is then imported in the middle of the command."""
+    (project / "sitecustomize.py").write_text(SIGNALLING)
+    env = {"PYTHONPATH": f"{project}:{ROOT}", "SIGNAL_AT": "pydantic_core.core_schema", "SIGNAL": "15"}
+    ran = evtool("validate", "--routes", "broken.yaml", cwd=project, env=env)
+
+    assert ran == (143, "", "evtool: ended by SIGTERM\n")
 
 
 def test_a_terminal_gets_colours_and_harmless_text(project: Path) -> None:
