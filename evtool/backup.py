@@ -10,6 +10,7 @@ from evtool.database import BUSY
 from evtool.errors import DamageError, UsageError
 from evtool.faults import store_errors
 from evtool.health import findings
+from evtool.opening import uri
 from evtool.project import display
 from evtool.store import Store
 
@@ -64,7 +65,7 @@ def _check(file: Path, target: Path, *, force: bool) -> None:
 
 def _copied(store: Store, part: Path, target: Path) -> Any:
     """Copies the pages as they are at one moment, counts what is in them before and after, and checks the copy."""
-    copy = apsw.Connection(str(part), flags=apsw.SQLITE_OPEN_READWRITE)
+    copy = apsw.Connection(uri(part), flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI)
     try:
         with store.transaction("DEFERRED"):
             wanted = store.rows(COUNTS)[0]

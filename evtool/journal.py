@@ -51,8 +51,8 @@ def journal(folder: Path) -> Journal:
     return Journal("wal", f"SQLite {version} has no WAL-reset bug, the disk is local")
 
 
-def keep_wal(connection: apsw.Connection) -> None:
-    """Makes checkpoints of a connection in WAL mode, and lays the file out ahead of small commits.
+def keep_wal(connection: apsw.Connection, wal: str) -> None:
+    """Makes checkpoints of a connection in WAL mode, and lays the file `wal` out ahead of small commits.
 
     In a file that grows, a commit costs the disk two writes, one after the other: its bytes, and where they lie. So the
     WAL is made longer with zeros, which SQLite takes for its end, many commits' worth at a time.
@@ -67,7 +67,7 @@ def keep_wal(connection: apsw.Connection) -> None:
             with suppress(apsw.Error):  # the commit is in the WAL: the next one tries again
                 connection.wal_checkpoint(name)
         elif pages - before <= SMALL and (needed := (pages + SMALL) * (page + FRAME)) > laid_out:
-            laid_out = lay_out(connection.filename_wal, needed)
+            laid_out = lay_out(wal, needed)
         before = pages
         return apsw.SQLITE_OK
 

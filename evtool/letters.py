@@ -1,11 +1,12 @@
 """Dead letters: deliveries that were given up are found, made ready again, or deleted for ever."""
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from evtool.store import DELIVERY, WITH_ID, Store, with_id
 from evtool.stored import Delivery
 
+T = TypeVar("T")
 PAGE = 200  # dead letters that are changed in one transaction
 
 
@@ -19,50 +20,51 @@ class Wanted(NamedTuple):
     before: int | None = None  # died before this time, in milliseconds since 1970
 
 
-def dead(store: Store, wanted: Wanted = Wanted()) -> Iterator[Delivery]:  # noqa: B008
-    """The dead letters, in the order in which their deliveries were made, read in pages."""
-    return _changed(store, wanted)
+def dead(store: Store, wanted: Wanted, tell: Callable[[Delivery], T]) -> Iterator[T]:
+    """What is to be told of each dead letter, in the order in which their deliveries were made."""
+    return _changed(store, wanted, tell)
 
 
-def redrive(store: Store, wanted: Wanted, *, now: int) -> Iterator[Delivery]:
-    """Makes dead letters ready again, with their age and attempts counted anew; yields each as it was.
+def redrive(store: Store, wanted: Wanted, tell: Callable[[Delivery], T], *, now: int) -> Iterator[T]:
+    """Makes dead letters ready again, with their age and attempts counted anew; tells of each as it then stands.
 
     Whoever comes second finds no dead letter, and changes nothing.
     """
 
-    def ready(letter: Delivery) -> None:
+    def ready(letter: Delivery) -> T:
         store.rows(
             "UPDATE delivery SET state = 'ready', due = ?1, created = ?1, forgiven = attempts, error = NULL,"
             " condition = NULL WHERE seq = ?2",
             now,
             letter.seq,
         )
+        return tell(store.delivery(letter.seq))
 
-    return _changed(store, wanted, ready)
+    return _changed(store, wanted, ready, "IMMEDIATE")
 
 
-def purge(store: Store, wanted: Wanted) -> Iterator[Delivery]:
-    """Deletes dead letters with their attempts for ever; yields each as it was. Their events stay."""
+def purge(store: Store, wanted: Wanted, tell: Callable[[Delivery], T]) -> Iterator[T]:
+    """Deletes dead letters with their attempts for ever; tells of each as it was. Their events stay."""
 
-    def delete(letter: Delivery) -> None:
+    def delete(letter: Delivery) -> T:
+        told = tell(letter)
         store.rows("DELETE FROM attempt WHERE delivery = ?", letter.seq)
         store.rows("DELETE FROM delivery WHERE seq = ?", letter.seq)
+        return told
 
-    return _changed(store, wanted, delete)
+    return _changed(store, wanted, delete, "IMMEDIATE")
 
 
-def _changed(store: Store, wanted: Wanted, change: Callable[[Delivery], None] | None = None) -> Iterator[Delivery]:
-    """Changes dead letters, a page in one transaction, and yields those of a page when that is on the disk."""
+def _changed(store: Store, wanted: Wanted, change: Callable[[Delivery], T], kind: str = "DEFERRED") -> Iterator[T]:
+    """Changes dead letters, a page in one transaction, and yields what is told of them when that is on the disk."""
     after = 0
     while True:
-        with store.transaction("IMMEDIATE" if change else "DEFERRED"):
+        with store.transaction(kind):
             page = _page(store, wanted, after)
-            if change:
-                for letter in page:
-                    change(letter)
+            told = [change(letter) for letter in page]
         if not page:
             return
-        yield from page
+        yield from told
         after = page[-1].seq
 
 

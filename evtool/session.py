@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, NamedTuple, TextIO
 from evtool import project as projects
 from evtool.errors import UsageError
 from evtool.event import Stamp, rfc3339
+from evtool.opening import check_made, is_missing
 from evtool.project import Project
 from evtool.report import Record, Report, Subject
 from evtool.reports import FINDINGS_ONLY, KINDS
@@ -35,12 +36,15 @@ class Session(NamedTuple):
     def store_file(self, project: Project | None = None, *, existing: bool = False) -> Path:
         """Where the store is: --store, EVTOOL_STORE, or what the project says.
 
-        Raises UsageError when there is no project to say it, or when the file has to exist and does not.
+        Raises UsageError when there is no project to say it, or when the file has to exist and does not; StoreError
+        when it has to, and is empty.
         """
         named = self.store or os.environ.get("EVTOOL_STORE")
         file = Path(named) if named else (project or self.project()).store
-        if existing and _is_missing(file):
+        if existing and is_missing(file):
             raise UsageError(f"there is no store {projects.display(file)} yet: `evtool publish` makes it")
+        if existing:
+            check_made(file)
         return file
 
     def note(self, text: str) -> None:
@@ -73,17 +77,6 @@ class _Several:
     def end(self, tail: Mapping[str, Any]) -> None:
         for report in self._reports:
             report.end(tail)
-
-
-def _is_missing(file: Path) -> bool:
-    """Whether there is nothing by this name. What is there and cannot be used is for the store to tell."""
-    try:
-        file.lstat()
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def now_ms() -> int:

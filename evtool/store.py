@@ -6,7 +6,7 @@ kept together; an outcome and the events that it emitted, too.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -32,6 +32,7 @@ from evtool.stored import (
 )
 
 R = TypeVar("R", bound=Row)
+T = TypeVar("T")
 PAGE = 500  # rows read at a time: no cursor stays open while somebody works with them
 
 EVENT = "seq, id, type, source, time, stored_at, lower(hex(sha256)), raw, coalesce(root, seq), depth, cause, replay"
@@ -44,7 +45,6 @@ WITH_ID = (  # of pairs of id and key; CROSS keeps the order, so that of the key
     f" AND event_key.key BETWEEN wanted.value ->> 1 AND (wanted.value ->> 1) + {SOURCES}"
     " JOIN event ON event.seq = event_key.event AND event.id = wanted.value ->> 0"
 )
-HAS_DELIVERY = "EXISTS (SELECT 1 FROM delivery WHERE delivery.event = event.seq"
 FIRED = (  # of an event: what it fired when it was published
     "(SELECT json_group_array(json_array(route, handler, state) ORDER BY delivery.seq) FROM delivery"
     " WHERE event = event.seq AND delivery.replay = coalesce(event.replay, ''))"
@@ -125,29 +125,42 @@ class Store(Database):
 
         With `newest` only that many of the last ones.
         """
-        where, values = clause(wanted)
+        return self.told(lambda event: event, wanted, newest=newest)
+
+    def told(self, tell: Callable[[Stored], T], wanted: Filter, *, newest: int | None = None) -> Iterator[T]:
+        """What is to be told of each of these events, asked at the moment at which its page is read: what others delete
+        meanwhile is told whole, or not at all.
+        """
         after = 0
         if newest is not None:
-            last = self.rows(
-                f"SELECT seq FROM event WHERE {where} ORDER BY seq DESC LIMIT 1 OFFSET ?",
-                *values,
-                newest,
-            )
+            where, values = clause(wanted)
+            query = f"SELECT seq FROM event WHERE {where} ORDER BY seq DESC LIMIT 1 OFFSET ?"
+            last = self.rows(query, *values, newest)
             after = last[0][0] if last else 0
-        for page in self._pages(EVENT, wanted, after):
-            yield from self.read(Stored, page)
+        return self._pages(EVENT, wanted, lambda page: [*map(tell, self.read(Stored, page))], after)
 
     def published(self, wanted: Filter) -> Iterator[Published]:
         """The same events with what each fired when it was published: for those who go through many."""
-        for page in self._pages(f"seq, raw, sha256, {FIRED}", wanted):
-            yield from self.read(Published, ((seq, raw, digest, _fired(fired)) for seq, raw, digest, fired in page))
 
-    def _pages(self, columns: str, wanted: Filter, after: int = 0) -> Iterator[list[Any]]:
-        """Columns of the events that a filter lets through; the first is `seq`, of which those beyond `after` count."""
+        def made(page: list[Any]) -> list[Published]:
+            return self.read(Published, ((seq, raw, digest, _fired(fired)) for seq, raw, digest, fired in page))
+
+        return self._pages(f"seq, raw, sha256, {FIRED}", wanted, made)
+
+    def _pages(self, columns: str, wanted: Filter, made: Callable[[list[Any]], list[T]], after: int = 0) -> Iterator[T]:
+        """What is made of columns of the events that a filter lets through, page by page, each in one transaction.
+
+        The first column is `seq`, of which those beyond `after` count.
+        """
         where, values = clause(wanted)
         query = f"SELECT {columns} FROM event WHERE {where} AND seq > ? ORDER BY seq LIMIT ?"
-        while page := self.rows(query, *values, after, PAGE):
-            yield page
+        while True:
+            with self.transaction("DEFERRED"):
+                page = self.rows(query, *values, after, PAGE)
+                told = made(page)
+            if not page:
+                return
+            yield from told
             after = page[-1][0]
 
     def last(self) -> int:
@@ -221,9 +234,16 @@ def clause(wanted: Filter) -> tuple[str, list[Any]]:
         "seq <= ?": wanted.last,
         "type = ?": wanted.type,
         "source = ?": wanted.source,
-        f"{HAS_DELIVERY} AND delivery.route = ?)": wanted.route,
-        f"{HAS_DELIVERY} AND delivery.state = ?)": wanted.state,
         f"seq IN ({WITH_ID})": with_id(wanted.ids) if wanted.ids else None,
     }
+    condition, values = _all_of(tests)
+    of_delivery, asked = _all_of({"delivery.route = ?": wanted.route, "delivery.state = ?": wanted.state})
+    if asked:  # of one delivery, not of one for each
+        condition += f" AND EXISTS (SELECT 1 FROM delivery WHERE delivery.event = event.seq AND {of_delivery})"
+    return condition, values + asked
+
+
+def _all_of(tests: Mapping[str, Any]) -> tuple[str, list[Any]]:
+    """The tests that have a value, as one condition."""
     used = {test: value for test, value in tests.items() if value is not None}
     return " AND ".join(used) or "1", [*used.values()]

@@ -79,6 +79,11 @@ class Deliveries:
             self._screen.line(*summary_line(tail["summary"]))
 
 
+def states_text(states: Mapping[str, int]) -> str:
+    """How the deliveries of an event stand."""
+    return ", ".join(f"{count} {state}" for state, count in states.items()) or "no route took it"
+
+
 def history_lines(screen: Screen, delivery: Mapping[str, Any]) -> None:
     """Shows every attempt of a delivery, with the end of what the handler printed."""
     for attempt in delivery["history"]:

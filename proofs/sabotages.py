@@ -80,8 +80,8 @@ SABOTAGES = {
             ),
         ),
     ),
-    "synchronous=NORMAL instead of FULL": Sabotage("powercuts", (Edit("database.py", '"FULL" if', '"NORMAL" if'),)),
-    "synchronous=OFF": Sabotage("powercuts", (Edit("database.py", '"FULL" if wanted == "wal" else "EXTRA"', '"OFF"'),)),
+    "synchronous=NORMAL instead of FULL": Sabotage("powercuts", (Edit("opening.py", '"FULL" if', '"NORMAL" if'),)),
+    "synchronous=OFF": Sabotage("powercuts", (Edit("opening.py", '"FULL" if wanted == "wal" else "EXTRA"', '"OFF"'),)),
     "an error of the commit is ignored": Sabotage(
         "faults",
         (
@@ -89,7 +89,7 @@ SABOTAGES = {
                 "database.py",
                 '            self._database.connection.execute("COMMIT")\n        except',
                 '            try:\n                self._database.connection.execute("COMMIT")\n'
-                "            except apsw.Error:\n                pass\n        except",
+                "            except Exception:\n                pass\n        except",
             ),
         ),
     ),
@@ -100,7 +100,7 @@ SABOTAGES = {
         "fulldisk", (Edit("faults.py", "except apsw.IOError", "except apsw.NoMemError"),)
     ),
     "no fence": Sabotage("workers", (Edit("queue.py", "owner = ? AND attempts = ?", "? <> '' AND ? > 0"),)),
-    "a lock is not waited for": Sabotage("workers", (Edit("database.py", "round(busy * 1000)", "0"),)),
+    "a lock is not waited for": Sabotage("workers", (Edit("opening.py", "round(busy * 1000)", "0"),)),
     "a doctor that does not look at the bytes": Sabotage(
         "bitflips", (Edit("stored.py", "if found == self.sha256 else", "if found else"),)
     ),

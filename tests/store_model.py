@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from operator import attrgetter
 from pathlib import Path
 from queue import SimpleQueue
 from random import Random
@@ -440,8 +441,8 @@ class StoreMachine(RuleBasedStateMachine):
     def redrive(self, handler: str | None) -> None:
         """Dead letters are made ready again; what is not dead is left alone."""
         letters = self.letters(handler)
-        redriven = redrive(self.publisher, Wanted(handler=handler), now=self.now())
-        assert [letter.seq for letter in redriven] == letters
+        redriven = redrive(self.publisher, Wanted(handler=handler), attrgetter("seq"), now=self.now())
+        assert list(redriven) == letters
         for sent in [self.sent[seq] for seq in letters]:
             sent.state, sent.condition, sent.due, sent.created = "ready", None, self.now(), self.now()
             sent.forgiven = sent.attempts
@@ -450,7 +451,7 @@ class StoreMachine(RuleBasedStateMachine):
     def purge(self, handler: str | None) -> None:
         """Dead letters are deleted, while an attempt of one that lost its lease is under way perhaps."""
         letters = self.letters(handler)
-        assert [letter.seq for letter in purge(self.publisher, Wanted(handler=handler))] == letters
+        assert list(purge(self.publisher, Wanted(handler=handler), attrgetter("seq"))) == letters
         for seq in letters:
             del self.sent[seq]
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import apsw
 import pytest
 
-from evtool import database
 from evtool.database import Database
 from evtool.errors import DamageError, StoreError
 from evtool.journal import disk_type, journal, wal_is_safe
@@ -207,7 +206,7 @@ def test_who_only_reads_changes_nothing(file: Path, tmp_path: Path, monkeypatch:
     with pytest.raises(StoreError, match="the file is empty"):
         Database(tmp_path / "empty.db", writing=False)
     assert (tmp_path / "empty.db").stat().st_size == 0
-    monkeypatch.setattr(database, "VERSION", VERSION + 1)
+    monkeypatch.setattr("evtool.opening.VERSION", VERSION + 1)
     with pytest.raises(StoreError, match="an older evtool made this store"):
         Database(file, writing=False)
 

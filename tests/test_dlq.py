@@ -1,13 +1,19 @@
 """Dead letters as a user meets them: what each keeps, which are chosen, what becomes of them."""
 
+import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from evtool import exits
+from evtool.__main__ import main
 from evtool.event import envelope, identify
+from evtool.reports.jsonl import JsonLines
+from evtool.session import now_ms
 from evtool.store import Store
-from evtool.stored import Planned
+from evtool.stored import Cause, Planned
 from tests.conftest import Evtool, Ran
 from tests.leases import claimed, ended
 
@@ -113,8 +119,29 @@ def test_letters_are_chosen_alike_by_all_commands(evtool: Evtool, store: Path, o
     assert dlq("redrive") == count
     states = evtool("events", "--summary", "--store", store, "-o", "json").json["summary"]
     assert (states["ready"], states["dead"]) == (1 + count, 6 - count)
-    if not any(option.startswith("id-") for option in options):
-        assert dlq("redrive") == 0
+    assert dlq("redrive") == 0
+
+
+def test_redriving_twice_is_redriving_once(evtool: Evtool, store: Path) -> None:
+    """Exit code 0 each time, and of what was named and is not dead it is told how it stands."""
+    first = evtool("dlq", "redrive", "id-1", "well", "--store", store)
+    assert (first.code, first.out.count("\n")) == (0, 2)
+    assert first.err.splitlines() == [
+        "now ready: `evtool deliver` attempts them",
+        "no dead letter that was asked for: well (1 ready)",
+    ]
+    for words in (
+        ["redrive", "id-1"],
+        ["list", "id-1"],
+        ["show", "id-1"],
+        ["purge", "id-1"],
+        ["redrive", "id-1", "-q"],
+    ):
+        again = evtool("dlq", *words, "--store", store)
+        assert (again.code, again.out) == (0, "no dead letters\n")
+        assert again.err == ("" if "-q" in words else "no dead letter that was asked for: id-1 (2 ready)\n")
+    assert evtool("events", "--store", store, "--summary", "-o", "json").json["summary"]["deliveries"] == 7
+    assert evtool("dlq", "redrive", "id-0", "--handler", "other", "--store", store).err.endswith("id-0 (2 dead)\n")
 
 
 def test_what_is_purged_is_gone_but_its_event(evtool: Evtool, store: Path) -> None:
@@ -135,7 +162,6 @@ def test_what_is_purged_is_gone_but_its_event(evtool: Evtool, store: Path) -> No
         (["purge"], "say which dead letters"),
         (["purge", "--all", "--handler", "h"], "--all means every dead letter"),
         (["purge", "nobody"], "there is no event nobody"),
-        (["redrive", "well"], "no delivery of it is dead"),
         (["list", "--older-than", "long"], "a length of time is a number with a unit"),
     ],
 )
@@ -146,3 +172,43 @@ def test_what_is_not_clear_deletes_nothing(evtool: Evtool, store: Path, words: l
     assert (ran.code, ran.err.count("\n")) == (2, 1)
     assert said in ran.err
     assert deliveries(evtool("dlq", "list", "--store", store, "-o", "json")) == 6
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["dlq", "list"], 6),
+        (["dlq", "show"], 6),
+        (["dlq", "redrive"], 6),
+        (["dlq", "purge", "--all"], 6),
+        (["events"], 6),
+    ],
+)
+def test_what_others_delete_meanwhile_is_told_whole_or_not_at_all(
+    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], told: int
+) -> None:
+    """Another process prunes while the first line is told: a page of a list is of one moment."""
+    with Store(store) as other:
+        [well] = claimed(other, now=now_ms(), root=4)
+        ended(other, well, "done")
+        caused = Cause(well.seq, 4, 1)
+        for number in (3, 4):
+            effect = envelope(b"{}", type="effect", source="s", id=f"effect-{number}", time="2026-01-01T00:00:00Z")
+            other.keep(identify(effect), [], now=0, cause=caused)
+    write = JsonLines.add
+
+    def pruned(report: JsonLines, record: Any) -> None:
+        with Store(store) as other, other.transaction():
+            for table in ("attempt", "delivery", "event"):
+                other.rows("PRAGMA defer_foreign_keys = ON")
+                other.rows(f"DELETE FROM {table}")
+        write(report, record)
+
+    monkeypatch.setattr(JsonLines, "add", pruned)
+    monkeypatch.setattr(exits, "heed", lambda: None)
+    monkeypatch.setattr("sys.argv", ["evtool", *words, "--store", str(store), "-o", "jsonl"])
+    with pytest.raises(SystemExit, match="0"):
+        main()
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(lines) == told + 1
+    assert all(line["states"] for line in lines[:3] if words == ["events"])

@@ -48,9 +48,9 @@ def run(
     return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-def publish(folder: Path, name: bytes, before: Callable[[], None] = mortal) -> Ran:
+def publish(folder: Path, name: bytes, before: Callable[[], None] = mortal, store: str | Path = "kept/store.db") -> Ran:
     """Publishes an event with this id."""
-    return run(folder, "publish", "-", "--store", "kept/store.db", stdin=EVENT % name, before=before)
+    return run(folder, "publish", "-", "--store", str(store), stdin=EVENT % name, before=before)
 
 
 def ids(folder: Path) -> list[str]:
@@ -216,6 +216,43 @@ def dangling(file: Path) -> None:
     file.symlink_to("gone.db")
 
 
+def pipe_instead(file: Path) -> None:
+    """A named pipe in the place of the store: who opens it waits for another."""
+    file.unlink()
+    os.mkfifo(file)
+
+
+def device_instead(file: Path) -> None:
+    """A link to a device in the place of the store."""
+    file.unlink()
+    file.symlink_to(os.devnull)
+
+
+def labelled(file: Path) -> None:
+    """A database of another program that has no tables yet."""
+    file.unlink()
+    connection = apsw.Connection(str(file))
+    connection.pragma("application_id", 42)
+    connection.close()
+
+
+def second_name(file: Path) -> None:
+    """Another name for the same file."""
+    os.link(file, file.with_name("other.db"))
+
+
+def cut_off(file: Path) -> None:
+    """Nothing is left of the store but its log."""
+    file.write_bytes(b"")
+    file.with_name("store.db-wal").write_bytes(b"what was committed last")
+
+
+def lost(file: Path) -> None:
+    """The store is gone, and its log is there."""
+    file.unlink()
+    file.with_name("store.db-wal").write_bytes(b"what was committed last")
+
+
 FAULTS: list[tuple[Callable[[Path], None], str]] = [
     (lambda file: damage(file, 0, b"garbage!" * 4), "its beginning is damaged"),
     (lambda file: damage(file, 4096, b"\xff" * (file.stat().st_size - 4096)), "the store is damaged"),
@@ -224,6 +261,12 @@ FAULTS: list[tuple[Callable[[Path], None], str]] = [
     (folder_instead, "this is a folder; --store names a file"),
     (file_above, "kept is a file, not a folder; name another place"),
     (dangling, "this is a symbolic link to gone.db, which is not there"),
+    (pipe_instead, "this is a pipe, a socket or a device, not a file"),
+    (device_instead, "this is a pipe, a socket or a device, not a file"),
+    (labelled, "this is not a store of evtool; name another file"),
+    (second_name, "this file has 2 names (hard links)"),
+    (cut_off, "the file is empty"),
+    (lost, "it is gone, and store.db-wal, which belongs to it, is there"),
 ]
 
 
@@ -234,7 +277,17 @@ def test_what_is_no_store_or_damaged_is_told(project: Path, fault: Callable[[Pat
     good = file.read_bytes()
     fault(file)
     before = file.read_bytes() if file.is_file() else None
-    for command in (["publish", "-"], ["events"], ["dlq", "list"], ["deliver"]):
+    for command in (
+        ["publish", "-"],
+        ["events"],
+        ["dlq", "list"],
+        ["deliver"],
+        ["explain", "x"],
+        ["doctor"],
+        ["backup", "b"],
+    ):
+        if command[0] in ("doctor", "backup") and "the store is damaged" in said:
+            continue  # what can be opened at all is for them to judge
         ran = run(project, *command, "--store", "kept/store.db", stdin=EVENT % b"second")
         refused(ran, said)
     assert (file.read_bytes() if file.is_file() else None) == before
@@ -325,9 +378,79 @@ def test_a_journal_without_its_store_is_told(project: Path) -> None:
     file = project / "kept/store.db"
     with Database(file) as used:
         with used.transaction():
-            used.rows("UPDATE event SET stored_at = stored_at")
+            used.rows("UPDATE event SET stored_at = stored_at + 1")
         file.rename(file.with_name("elsewhere.db"))
         refused(publish(project, b"second"), "it is gone, and store.db-wal, which belongs to it, is there")
         file.with_name("elsewhere.db").rename(file)
     assert publish(project, b"second").code == 0
     assert ids(project) == ["first", "second"]
+
+
+def test_two_names_of_a_store_lose_nothing(project: Path) -> None:
+    """While one evtool uses a store, nobody can come by another name of the file; by a symbolic link everybody can."""
+    file, other, link = (project / "kept" / name for name in ("store.db", "other.db", "link.db"))
+    with Database(file) as used:
+        with used.transaction():
+            used.rows("UPDATE event SET stored_at = stored_at + 1")
+        link.symlink_to(file)
+        assert publish(project, b"second", store=link).code == 0
+        os.link(file, other)
+        refused(publish(project, b"third", store=other), "2 names (hard links)", "remove the others")
+        other.unlink()
+    assert publish(project, b"third").code == 0
+    assert ids(project) == ["first", "second", "third"]
+
+
+def test_a_log_with_nothing_in_it_is_no_loss(project: Path) -> None:
+    """Who only reads leaves an empty one behind: it keeps nobody from beginning anew."""
+    assert run(project, "doctor", "--store", "kept/store.db").code == 0
+    assert (project / "kept/store.db-wal").stat().st_size == 0
+    (project / "kept/store.db").unlink()
+    assert run(project, "events", "--store", "kept/store.db").code == 2
+    assert publish(project, b"anew").code == 0
+    assert ids(project) == ["anew"]
+
+
+def test_an_empty_file_is_no_store_for_those_who_ask(project: Path) -> None:
+    """They make no tables in it; it becomes a store when an event is published."""
+    file = project / "kept/store.db"
+    file.write_bytes(b"")
+    for words in (
+        ["events"],
+        ["dlq", "list"],
+        ["dlq", "purge", "--all"],
+        ["doctor"],
+        ["backup", "copy.db"],
+        ["replay"],
+    ):
+        refused(run(project, *words, "--store", "kept/store.db"), "the file is empty", "restore a backup")
+        assert file.stat().st_size == 0
+    assert publish(project, b"first").code == 0
+    assert ids(project) == ["first"]
+
+
+def test_names_that_are_no_text_are_names(tmp_path: Path) -> None:
+    """A folder, a store and a copy with bytes that are not UTF-8, and what else means something in a URI."""
+    folder = Path(os.fsdecode(bytes(tmp_path) + b"/a \xff?b=c#d%41"))
+    folder.mkdir()
+    (folder / "routes.yaml").write_text("version: 1\nstore: sto%20re.db\n")
+    for words in (["publish", "-"], ["backup", os.fsdecode(b"co\xffpy.db")], ["doctor"], ["events"]):
+        assert run(folder, *words, stdin=EVENT % b"first").code == 0
+    told = run(folder, "events", "--store", os.fsdecode(b"co\xffpy.db"), "-o", "json")
+    assert [event["id"] for event in told.json["events"]] == ["first"]
+    assert {"sto%20re.db", "routes.yaml", os.fsdecode(b"co\xffpy.db")} == {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("name", ["/", ".", "..", "kept", "kept/store.db/x"])
+def test_what_cannot_be_a_store_is_told(project: Path, name: str) -> None:
+    """Whatever is named, it is told in one line."""
+    for words in (["publish", "-"], ["events"], ["doctor"]):
+        ran = run(project, *words, "--store", name, stdin=EVENT % b"second")
+        refused(ran, name.strip("."))
+
+
+def test_a_store_that_no_file_can_be_called_is_told(project: Path) -> None:
+    """A name with a NUL, which YAML can write."""
+    (project / "routes.yaml").write_text('version: 1\nstore: "a\\0b"\n')
+    for words in (["publish", "-"], ["events"], ["explain", "x"]):
+        refused(run(project, *words, stdin=EVENT % b"second"), "no file can have this name")

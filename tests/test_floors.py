@@ -28,6 +28,7 @@ FLOORS = [
     ],
     ["errors", "drawing", "handler", "retry", "jsonscan", "wording"],
     ["faults", "migrations"],
+    ["opening"],
     ["screen", "database", "processes", "answers", "jsontext", "leaves", "yamltext", "operators.operand"],
     [
         "jsonarray",

@@ -109,8 +109,8 @@ def test_a_migration_that_fails_changes_nothing(evtool: Evtool, old: Path, last:
 MIGRATING = f"""
 import sys
 from pathlib import Path
-from evtool import database, migrations
-database.VERSION = migrations.VERSION = 2
+from evtool import database, migrations, opening
+opening.VERSION = migrations.VERSION = 2
 migrations.STEPS[1] = {ADD_NOTE!r}
 sys.stdout.write("begun\\n"); sys.stdout.flush(); sys.stdin.readline()
 database.Database(Path(sys.argv[1])).close()

@@ -182,6 +182,8 @@ AT = 1_795_428_000_000  # 2026-11-23T10:00:00Z, in milliseconds
         (Filter(route="r2"), [1]),
         (Filter(state="done"), [1]),
         (Filter(state="dead"), [2]),
+        (Filter(route="r", state="done"), [1]),
+        (Filter(route="r2", state="done"), []),
         (Filter(ids=("1",)), [1, 3]),
         (Filter(ids=("1", "2"), source="s"), [1, 2]),
     ],

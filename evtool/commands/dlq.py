@@ -1,6 +1,8 @@
 """evtool dlq: dead letters, that is deliveries that were given up."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Annotated, Any
 
 from evtool.errors import EXIT_OK, UsageError
@@ -8,13 +10,13 @@ from evtool.event import identify
 from evtool.letters import Wanted, dead, purge, redrive
 from evtool.options import Argument, OfHandler, OfRoute, OfType, OlderThan, Option
 from evtool.records import delivery_record, history
-from evtool.report import Record, Subject
+from evtool.report import Record, Report, Subject
 from evtool.screen import Screen
 from evtool.selection import before, check_ids
 from evtool.session import Session, now_ms
 from evtool.store import Store
-from evtool.stored import Delivery
-from evtool.trees import delivery_line, document_lines, history_lines
+from evtool.stored import Delivery, Filter
+from evtool.trees import delivery_line, document_lines, history_lines, states_text
 from evtool.validation import Verdict
 
 Ids = Annotated[list[str], Argument("[ID]...", "ids of events; all of them when none is named")]
@@ -106,14 +108,12 @@ def _wanted(
 
 
 def _tell(session: Session, command: str, wanted: Wanted, *, full: bool = False) -> int:
-    count = 0
     with Store(session.store_file(existing=True)) as store:
-        _check(store, wanted)
+        check_ids(store, wanted.ids)
         with session.report(Subject(command, "deliveries", lambda screen: _Letters(screen, full=full))) as report:
-            for letter in dead(store, wanted):
-                report.add(_record(store, letter, full=full))
-                count += 1
-            report.end({"summary": {"deliveries": count}})
+            found = _told(report, dead(store, wanted, partial(_record, store, full=full)))
+            report.end({"summary": {"deliveries": sum(found.values())}})
+        _note_others(session, store, wanted, found)
     return EXIT_OK
 
 
@@ -123,32 +123,44 @@ def _change(session: Session, command: str, wanted: Wanted, *, dry_run: bool) ->
     What is redriven is told as it then stands, what is gone as it was.
     """
     redriving = command == "dlq redrive"
-    count = 0
     with Store(session.store_file(existing=True)) as store:
-        _check(store, wanted)
+        check_ids(store, wanted.ids)
+        tell = partial(_record, store)
         with session.report(Subject(command, "deliveries", _Letters)) as report:
-            changed = redrive(store, wanted, now=now_ms()) if redriving else purge(store, wanted)
-            for letter in dead(store, wanted) if dry_run else changed:
-                now = store.delivery(letter.seq) if redriving and not dry_run else letter
-                report.add(_record(store, now, full=False))
-                count += 1
+            changed = redrive(store, wanted, tell, now=now_ms()) if redriving else purge(store, wanted, tell)
+            found = _told(report, dead(store, wanted, tell) if dry_run else changed)
+            count = sum(found.values())
             report.end({"summary": {"deliveries": count, "dry_run": dry_run}})
-    if count and not dry_run:
-        session.note("now ready: `evtool deliver` attempts them" if redriving else f"deleted: {count:,}")
+        if count and not dry_run:
+            session.note("now ready: `evtool deliver` attempts them" if redriving else f"deleted: {count:,}")
+        _note_others(session, store, wanted, found)
     return EXIT_OK
 
 
-def _check(store: Store, wanted: Wanted) -> None:
-    check_ids(store, wanted.ids)
-    if wanted.ids and next(dead(store, wanted), None) is None:
-        raise UsageError(f"{', '.join(wanted.ids)}: no delivery of it is dead")
+def _told(report: Report, letters: Iterable[dict[str, Any]]) -> Counter[str]:
+    """Tells of dead letters; how many each event has."""
+    found: Counter[str] = Counter()
+    for letter in letters:
+        if "document" in letter:
+            letter["document"] = identify(letter["document"]).document
+        report.add(letter)
+        found[letter["event"]] += 1
+    return found
 
 
-def _record(store: Store, letter: Delivery, *, full: bool) -> dict[str, Any]:
+def _note_others(session: Session, store: Store, wanted: Wanted, found: Counter[str]) -> None:
+    """Says of which events that were named there is no dead letter, and how their deliveries stand."""
+    others = tuple(id for id in wanted.ids if id not in found)  # noqa: A001
+    if others:
+        stand = store.told(lambda event: f"{event.id} ({states_text(store.states(event.seq))})", Filter(ids=others))
+        session.note(f"no dead letter that was asked for: {', '.join(stand)}")
+
+
+def _record(store: Store, letter: Delivery, *, full: bool = False) -> dict[str, Any]:
     event = store.event(letter.event)
     record = {"event": event.id, "type": event.type, **delivery_record(store, letter)}
     if full:
-        record["document"] = identify(event.raw).document
+        record["document"] = event.raw  # parsed when it is told: not all of a page at once
         record["history"] = history(store, letter)
     return record
 

@@ -1,6 +1,7 @@
 """evtool events: the log, or one event with its whole history."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from evtool.errors import EXIT_OK, UsageError
@@ -15,7 +16,7 @@ from evtool.session import Session
 from evtool.store import Store
 from evtool.stored import STATES, Filter, Stored
 from evtool.sums import sums
-from evtool.trees import delivery_line, document_lines, history_lines, summary_line
+from evtool.trees import delivery_line, document_lines, history_lines, states_text, summary_line
 from evtool.validation import Verdict
 
 State = Literal["ready", "waiting", "leased", "done", "dead"]
@@ -36,8 +37,8 @@ def events(
 ) -> int:
     """List the stored events, or show one with its cause, deliveries, attempts and effects.
 
-    With --summary they are counted, with all their deliveries. An event whose id is the word prune is shown by
-    `evtool events -- prune`.
+    With --summary they are counted, with all their deliveries. --route and --state together mean one delivery. An
+    event whose id is the word prune is shown by `evtool events -- prune`.
 
     Example: evtool events --type order.created --state waiting
     """
@@ -51,21 +52,29 @@ def events(
             return _show(session, store, id, source)
         count = 0
         with session.report(Subject("events", "events", _Log)) as report:
-            for event in store.events(wanted, newest=limit):
-                report.add(logged_record(store, event))
+            for record in store.told(partial(logged_record, store), wanted, newest=limit):
+                report.add(record)
                 count += 1
             report.end({"summary": {"events": count}})
     return EXIT_OK
 
 
 def _show(session: Session, store: Store, wanted: str, source: str | None) -> int:
-    event = stored_event(store, wanted, source)
-    if event is None:
-        raise UsageError(f"there is no event {wanted} in {display(store.file)}; `evtool events` lists what is there")
+    with store.transaction("DEFERRED"):  # one moment: others may delete it meanwhile
+        event = stored_event(store, wanted, source)
+        if event is None:
+            raise UsageError(
+                f"there is no event {wanted} in {display(store.file)}; `evtool events` lists what is there"
+            )
+        deliveries = [
+            {**delivery_record(store, delivery), "history": history(store, delivery)}
+            for delivery in store.deliveries(event.seq)
+        ]
+        about = _about(store, event)
     with session.report(Subject("events", "deliveries", _Detail)) as report:
-        for delivery in store.deliveries(event.seq):
-            report.add({**delivery_record(store, delivery), "history": history(store, delivery)})
-        report.end(_about(store, event))
+        for delivery in deliveries:
+            report.add(delivery)
+        report.end(about)
     return EXIT_OK
 
 
@@ -97,7 +106,7 @@ class _Log:
 
     def add(self, record: Record) -> None:
         assert not isinstance(record, Verdict)
-        states = ", ".join(f"{count} {state}" for state, count in record["states"].items()) or "no route took it"
+        states = states_text(record["states"])
         cause = f"  from {record['cause']['handler']}" if record["cause"] else ""
         self._screen.line(
             (record["stored_at"], "dim"), f"  {record['id']}  ", (record["type"], "bold"), f"  {states}", (cause, "dim")

@@ -14,6 +14,7 @@ from evtool.event import Event
 from evtool.examples import EXAMPLES, SCHEMA
 from evtool.finding import CODES
 from evtool.frames import show
+from evtool.opening import is_missing
 from evtool.options import Argument, MaxBytes, OfRoute, Option, Source, Type
 from evtool.project import Project, display
 from evtool.reading import MAX_BYTES, Piece, read
@@ -84,9 +85,9 @@ def _project(session: Session, event: str) -> Project | None:
 def _stored(session: Session, project: Project, wanted: str, source: str | None) -> list[Piece]:
     """The stored event of an id, if there is one: what is neither a file nor a sample may be an id."""
     file = session.store_file(project)
-    if not file.exists():
+    if is_missing(file):
         return []
-    with Store(file) as store:
+    with Store(session.store_file(project, existing=True)) as store:
         found = stored_event(store, wanted, source)
     return [Piece(display(file), 1, 1, found.raw)] if found else []
 

@@ -16,6 +16,7 @@ from evtool.finding import Finding
 from evtool.frames import show
 from evtool.heads import head_of
 from evtool.intake import conflict
+from evtool.opening import is_missing
 from evtool.options import Argument, Limit, OfRoute, OfSource, OfType, Option, Since, Until
 from evtool.project import Project
 from evtool.reading import MAX_BYTES, read
@@ -139,7 +140,7 @@ def replay(
 @contextmanager
 def _store(session: Session, project: Project, *, needed: bool) -> Iterator[Store | None]:
     """The store, or None when there is none and none is needed."""
-    if not needed and not session.store_file(project).exists():
+    if not needed and is_missing(session.store_file(project)):
         yield None
         return
     with Store(session.store_file(project, existing=True)) as store:
