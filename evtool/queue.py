@@ -44,6 +44,18 @@ class Lane(NamedTuple):
         return None if fits(self) else f"a delivery to {self.handler!r} by {self.route!r} is due {self.due!r}"
 
 
+class Candidate(NamedTuple):
+    """A delivery that may be claimed, the attempt that this would be, and how long its event is."""
+
+    seq: int
+    attempt: int
+    length: int
+
+    def wrong(self) -> str | None:
+        """What shows that evtool has not stored it so; None if nothing does."""
+        return None if fits(self) else f"delivery number {self.seq}: its next attempt would be {self.attempt!r}"
+
+
 class Claim(NamedTuple):
     """A delivery that is ours until its lease ends, and its event."""
 
@@ -134,7 +146,7 @@ def claim(
         f" FROM delivery WHERE {DUE}{these} AND due <= :now ORDER BY due, seq LIMIT :most",
         **values,
     )
-    values["seqs"] = json.dumps(_together(candidates, last))
+    values["seqs"] = json.dumps(_together(store.read(Candidate, candidates), last))
     store.rows(
         "UPDATE delivery SET state = 'leased', attempts = attempts + 1, owner = :owner, due = :until"
         f" WHERE seq {THESE}",
@@ -172,8 +184,8 @@ def _claims(store: Store, seqs: int | str | None) -> list[Claim]:
     return [*map(Claim, deliveries, events)]
 
 
-def _together(candidates: Sequence[tuple[int, int, int]], last: int) -> list[int]:
-    """The first of the candidates that may be claimed together: of (number, attempt, bytes)."""
+def _together(candidates: Sequence[Candidate], last: int) -> list[int]:
+    """The first of the candidates that may be claimed together."""
     chosen: list[int] = []
     size = 0
     for seq, attempt, length in candidates:

@@ -11,6 +11,7 @@ import apsw
 
 from proofs import (
     bitflips,
+    cells,
     faults,
     fulldisk,
     hostile,
@@ -35,6 +36,7 @@ PROOFS: dict[str, Prove] = {
     "fulldisk": fulldisk.prove,
     "workers": workers.prove,
     "bitflips": bitflips.prove,
+    "cells": cells.prove,
     "model": model.prove,
     "texts": texts.judged,
     "texts-through-evtool": texts.processes,
@@ -43,7 +45,12 @@ PROOFS: dict[str, Prove] = {
     "waiting": waiting.prove,
     "zoo": zoo.prove,
 }
-SIMULATED = ("powercuts", "faults", "bitflips")  # bring their own disk; the machine's would only slow them down
+SIMULATED = (
+    "powercuts",
+    "faults",
+    "bitflips",
+    "cells",
+)  # bring their own disk; the machine's would only slow them down
 MEMORY = "/dev/shm"
 EXIT_BROKEN = 1
 

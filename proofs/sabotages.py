@@ -104,6 +104,12 @@ SABOTAGES = {
     "a doctor that does not look at the bytes": Sabotage(
         "bitflips", (Edit("stored.py", "if found == self.sha256 else", "if found else"),)
     ),
+    "what is read is believed": Sabotage(
+        "cells", (Edit("store.py", "if wrong := value.wrong():", "if wrong := None:"),)
+    ),
+    "a doctor that does not look at each row": Sabotage(
+        "cells", (Edit("health.py", "if wrong := Delivery(*row).wrong():", "if wrong := None:"),)
+    ),
     "the same key is stored again": Sabotage(
         "workers",
         (Edit("store.py", "WHERE seq = ? AND id = ? AND source = ?", "WHERE seq = ? AND id = ? AND 1 > ?"),),
