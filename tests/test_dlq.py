@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from evtool import exits
 from evtool.__main__ import main
 from evtool.event import envelope, identify
 from evtool.reports.jsonl import JsonLines
@@ -205,7 +204,6 @@ def test_what_others_delete_meanwhile_is_told_whole_or_not_at_all(
         write(report, record)
 
     monkeypatch.setattr(JsonLines, "add", pruned)
-    monkeypatch.setattr(exits, "heed", lambda: None)
     monkeypatch.setattr("sys.argv", ["evtool", *words, "--store", str(store), "-o", "jsonl"])
     with pytest.raises(SystemExit, match="0"):
         main()
