@@ -7,7 +7,7 @@ from typing import Any, NoReturn, Self
 
 from evtool.errors import StoreError
 from evtool.faults import store_errors
-from evtool.opening import connected
+from evtool.opening import connected, waiting
 
 BUSY = 30.0  # seconds to wait for another process to let go of the store
 
@@ -34,6 +34,11 @@ class Database:
     def close(self) -> None:
         """Closes the connection."""
         self.connection.close()
+
+    def wait(self, busy: float) -> None:
+        """Says how many seconds to wait for a lock from now on."""
+        self._busy = busy
+        self.connection.set_busy_handler(waiting(busy))
 
     def errors(self) -> AbstractContextManager[None]:
         """What SQLite reports inside, as a StoreError."""

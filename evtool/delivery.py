@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from evtool import diaries
 from evtool.answers import GarbledError, outcome_of, read
+from evtool.errors import StoreError
 from evtool.event import Event, identify, replayed
 from evtool.handler import Answer, Call, Failed, Unavailable
 from evtool.intake import accept, is_same
@@ -291,7 +292,9 @@ def deliver(
                 road.handlers.wait(min(PAUSE, deadline - time.monotonic()))
                 yield from run.round(claiming=False)
             yield from run.stop()
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, StoreError):  # nobody is to wait for a lock twice
+                road.store.wait(0)
             with suppress(Exception):  # what came first is told
                 run.stop()
             raise

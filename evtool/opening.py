@@ -15,6 +15,20 @@ from evtool.journal import journal, keep_wal
 from evtool.migrations import APPLICATION_ID, VERSION, upgrade
 
 CACHE = 64 * 1024  # KiB of pages at most: the index of 1,000,000 random ids has room
+DELAYS = (
+    0.001,
+    0.002,
+    0.005,
+    0.01,
+    0.015,
+    0.02,
+    0.025,
+    0.025,
+    0.025,
+    0.05,
+    0.05,
+    0.1,
+)  # seconds between looks at a lock
 TABLES = {"event", "delivery", "attempt"}
 WAL = "-wal"
 JOURNALS = (WAL, "-journal")  # files beside the store's that hold what was committed, or undo what was not
@@ -62,7 +76,7 @@ def connected(file: Path, busy: float, *, writing: bool) -> apsw.Connection:
     access = apsw.SQLITE_OPEN_READWRITE if writing else apsw.SQLITE_OPEN_READONLY
     connection = apsw.Connection(uri(file), flags=access | apsw.SQLITE_OPEN_URI)
     try:
-        connection.set_busy_timeout(round(busy * 1000))
+        connection.set_busy_handler(waiting(busy))
         version = _version(connection, file)
         if writing:
             _patiently(lambda: _prepare(connection, file, version), busy)
@@ -122,6 +136,26 @@ def _make_private(file: Path) -> None:
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     if file.stat().st_size == 0:
         file.chmod(0o600)
+
+
+def waiting(busy: float) -> Callable[[int], bool]:
+    """What SQLite calls again and again while others have a lock: sleeps, and says whether to go on.
+
+    As long as its own (https://sqlite.org/c3ref/busy_timeout.html), but that would let no signal through.
+    """
+    until = 0.0
+
+    def sleep(times: int) -> bool:
+        nonlocal until
+        now = time.monotonic()
+        if times == 0:
+            until = now + busy
+        if now >= until:
+            return False
+        time.sleep(min(DELAYS[min(times, len(DELAYS) - 1)], until - now))
+        return True
+
+    return sleep
 
 
 def _patiently(step: Callable[[], None], busy: float) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -316,6 +317,14 @@ def test_who_waits_gets_the_store_when_it_is_free(opened: Database, file: Path) 
         assert not free.wait(0.05)
     assert free.wait(30)
     assert ids(opened) == ["one", "two"]
+
+
+def test_a_signal_ends_the_wait_for_a_lock(opened: Database, file: Path) -> None:
+    """Whoever is told to end while others have the store ends, and not half a minute later."""
+    with opened.transaction(), Database(file) as other:
+        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            other.rows("BEGIN IMMEDIATE")
 
 
 def test_who_waits_where_sqlite_does_not_gets_the_store_when_it_is_free(

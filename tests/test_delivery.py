@@ -24,6 +24,7 @@ from typing import Any
 import pytest
 
 from evtool.delivery import PAUSE, Road, Settled, deliver
+from evtool.errors import StoreError
 from evtool.event import envelope, identify
 from evtool.handler import Answer, Call, Done, Emitted, Failed, HandlerOptions, Outcome, Unavailable
 from evtool.handlers import KINDS
@@ -402,6 +403,25 @@ def test_processes_share_the_work(evtool: Evtool, many: Path) -> None:
     assert all(not each.err or each.err.startswith("held by another evtool: ") for each in ran)
     assert sum(each.json["summary"]["done"] for each in ran) == 300
     assert sorted((many / "called").read_text().split(), key=int) == [str(number) for number in range(300)]
+
+
+def test_a_lock_is_waited_for_once(place: Place) -> None:
+    """When others do not let go of the store, what is left to say is not waited for as long again."""
+    others: list[Store] = []
+
+    def lock(*_: object) -> Outcome:
+        others.append(Store(place.store.file))
+        others[0].rows("BEGIN IMMEDIATE")
+        return Done()
+
+    road = place.road({"h": 1}, {"a": ["h"]}, lock, Retry())
+    place.publish(road, "a")
+    place.store.wait(0.01)
+
+    with pytest.raises(StoreError, match=r"locked for 0\.01 s"):
+        list(deliver(road))
+    with pytest.raises(StoreError, match="locked for 0 s"), closing(others[0]):
+        place.store.rows("BEGIN IMMEDIATE")
 
 
 # --- going on for ever -----------------------------------------------------------------------------------------------
