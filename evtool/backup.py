@@ -1,20 +1,24 @@
 """Backup: a copy of the store as it is at one moment, whole or not there, made while others use it."""
 
 import os
+import stat
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import apsw
 
 from evtool.database import BUSY
+from evtool.diaries import DIARY
 from evtool.errors import DamageError, UsageError
 from evtool.faults import store_errors
 from evtool.health import findings
+from evtool.migrations import APPLICATION_ID
 from evtool.opening import uri
 from evtool.project import display
 from evtool.store import Store
 
 COUNTS = "SELECT (SELECT count(*) FROM event), (SELECT count(*) FROM delivery), (SELECT count(*) FROM attempt)"
+SHORT = 40  # characters of a name that are in the name of a file in the making: no name may have more than 255 bytes
 BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a file that it works with
 
 
@@ -32,10 +36,12 @@ def backup(store: Store, target: Path, *, force: bool = False) -> Copy:
 
     `force` lets it take the place of a file. Raises UsageError for a place that cannot be, StoreError for the rest.
     """
-    _check(store.file.absolute(), target.absolute(), force=force)
-    part = target.with_name(f".{target.name}.{os.getpid()}")
+    _check(store.file, target, force=force)
+    part = target.absolute().with_name(f".{target.name[:SHORT]}.{os.getpid()}")
     try:
-        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        opened = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        os.fchmod(opened, 0o600)  # whatever the umask takes away
+        os.close(opened)
     except OSError as error:
         raise UsageError(f"cannot write {display(target)}: {error.strerror}") from None
     try:
@@ -51,16 +57,36 @@ def backup(store: Store, target: Path, *, force: bool = False) -> Copy:
 
 def _check(file: Path, target: Path, *, force: bool) -> None:
     """Whether a copy may be put there. Raises UsageError."""
-    own = [file.resolve().with_name(file.resolve().name + name) for name in ("", *BESIDE)]
-    if target.resolve() in own or (target.exists() and target.samefile(file)):
+    try:
+        kind = stat.S_IFMT(target.stat().st_mode)
+    except FileNotFoundError:
+        kind = 0
+    except OSError as error:
+        raise UsageError(f"cannot write {display(target)}: {error.strerror}") from None
+    if kind not in (0, stat.S_IFREG):
+        raise UsageError(f"cannot write {display(target)}: it is {'a folder' if kind == stat.S_IFDIR else 'no file'}")
+    own, there = os.path.realpath(file), os.path.realpath(target)
+    if there in [own + end for end in ("", *BESIDE)] or (kind and target.samefile(file)):
         raise UsageError(f"{display(target)} is the store itself; name another file")
-    for name in BESIDE:  # SQLite would take it for a part of the copy
-        if target.with_name(target.name + name).exists():
-            raise UsageError(f"{display(target)}{name} is there: {display(target)} is, or was, a store in use")
-    if target.exists() and not target.is_file():
-        raise UsageError(f"cannot write {display(target)}: it is {'a folder' if target.is_dir() else 'no file'}")
+    if there.startswith(own + DIARY):
+        raise UsageError(f"{display(target)} is the name of a diary of the store, which is deleted; name another file")
+    for end in BESIDE:  # SQLite would take it for a part of the copy
+        if os.path.lexists(f"{target}{end}"):
+            raise UsageError(f"{display(target)}{end} is there: {display(target)} is, or was, a store in use")
     if os.path.lexists(target) and not force:
         raise UsageError(f"{display(target)} is there already; --force lets the copy take its place")
+    if kind and not _may_go(target):
+        raise UsageError(f"{display(target)} is no copy of a store: --force takes the place of such only; name another")
+
+
+def _may_go(target: Path) -> bool:
+    """Whether a file is empty, or a store by its header (https://sqlite.org/fileformat2.html#the_database_header)."""
+    try:
+        with target.open("rb") as file:
+            head = file.read(100)
+    except OSError as error:
+        raise UsageError(f"cannot read {display(target)}: {error.strerror}") from None
+    return not head or (head.startswith(b"SQLite format 3\0") and head[68:72] == APPLICATION_ID.to_bytes(4, "big"))
 
 
 def _copied(store: Store, part: Path, target: Path) -> Any:

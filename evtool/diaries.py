@@ -22,6 +22,7 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
+DIARY = "-diary-"  # what its name has behind that of the store's file
 LONG = 1 << 20  # bytes of a diary; a longer one is begun anew as soon as all in it is settled
 LONGEST = 1 << 29  # bytes of a diary that is read
 PATIENCE = 1.0  # seconds for the worker of an evtool that was killed to come to its end, too
@@ -110,7 +111,7 @@ def _boot() -> str:
 def kept(store: Path, owner: str) -> Diary | None:
     """A new diary beside a store, of the worker that claims as `owner`; None where there can be none."""
     boot = _boot()
-    file = store.with_name(f"{store.name}-diary-{owner}-{next(_numbers)}")
+    file = Path(f"{os.path.realpath(store)}{DIARY}{owner}-{next(_numbers)}")  # whatever symbolic link led to the store
     if not boot:
         return None
     try:
@@ -135,9 +136,10 @@ def left(store: Path, *, patience: float = 0.0) -> Iterator[Left]:
 
     The workers of an evtool that is gone have so many seconds to come to their end, too.
     """
-    prefix, until = f"{store.name}-diary-", time.monotonic() + patience
+    real, until = Path(os.path.realpath(store)), time.monotonic() + patience
+    prefix = real.name + DIARY
     with suppress(OSError):
-        for file in sorted(file for file in store.parent.iterdir() if file.name.startswith(prefix)):
+        for file in sorted(file for file in real.parent.iterdir() if file.name.startswith(prefix)):
             yield from _inherited(file, file.name.removeprefix(prefix).partition("-")[0], until)
 
 

@@ -1,13 +1,18 @@
 """What a handler is: the call it gets, the outcomes it can have, and the options that all kinds share."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from evtool.duration import TimeLimit, lasting
 from evtool.size import Size, sized
+
+FORM = "module:function, or path/to/file.py:function"
+FUNCTION = r"^[^:\x00]+:[^:\s\x00]+$"
 
 
 class Call(NamedTuple):
@@ -77,6 +82,17 @@ class Handler(Protocol):
 
     def close(self) -> None:
         """End whatever is kept warm. May be called twice."""
+
+
+def _function(value: str) -> str:
+    """The name of a function. Raises what routes.py tells: pydantic would tell a regular expression."""
+    if re.fullmatch(FUNCTION, value) is None:
+        hint = f"name the function, too: {value.partition(':')[0].strip() or 'module'}:function"
+        raise PydanticCustomError("path", "{said}", {"said": f"should be {FORM}", "hint": hint})
+    return value
+
+
+Function = Annotated[str, AfterValidator(_function), Field(description=FORM, json_schema_extra={"pattern": FUNCTION})]
 
 
 class HandlerOptions(BaseModel):

@@ -58,6 +58,10 @@ class Fault(Exception):  # noqa: N818  (what JsonProblem is made of)
         super().__init__(code, message, index, hint, width, other)
 
 
+_LINES = "one event a line belongs into a .jsonl file"
+_ONLY_CR = "a line ends with a carriage return alone: save the file with line feeds"
+
+
 class _Open(NamedTuple):
     """An array or object that is not closed yet."""
 
@@ -147,7 +151,8 @@ def _unexpected(text: str, index: int, expected: str, opened: list[_Open]) -> Fa
     """What to tell about the first thing that does not belong where it stands."""
     char = text[index : index + 1]
     if expected == _END:
-        hint = "one event a line belongs into a .jsonl file" if char in ("{", "[") else None
+        between = text[len(text[:index].rstrip(_BLANK)) : index]
+        hint = _ONLY_CR if "\r" in between and "\n" not in between else _LINES if char in ("{", "[") else None
         return Fault("EV002", "there is more text after the end of the value", index, hint)
     if char == "":
         return _truncated(text, opened)

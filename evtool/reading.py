@@ -126,14 +126,15 @@ def _lines(stream: io.BufferedIOBase, file: str, max_bytes: int) -> Iterator[Pie
             number += 1
             taken += len(text)
             whole = len(text) < limit or text.endswith(b"\n")
-            rest = b"" if whole else text
+            rest, blank = b"" if whole else text, not text.strip(_BLANK)
             while rest and not rest.endswith(b"\n"):
                 rest = stream.readline(_CHUNK)
                 taken += len(rest)
+                blank = blank and not rest.strip(_BLANK)
             if number == 1:
                 text = text.removeprefix(_BOM)
             raw = text.strip(_BLANK)
-            if len(raw) > max_bytes or not whole:
+            if len(raw) > max_bytes or not (whole or blank):
                 yield _too_long(file, number, 1, f"a line of more than {max_bytes} bytes is too long")
             elif raw:
                 column = len(text) - len(text.lstrip(_BLANK)) + 1

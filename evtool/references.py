@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import unquote, urljoin
+from urllib.parse import unquote, unquote_to_bytes, urljoin
 
 from evtool.errors import ConfigError
 from evtool.finding import Finding
@@ -110,7 +110,8 @@ class Library:
         if uri in self._known:
             return self._known[uri]
         if uri.startswith("file:///"):
-            file = os.path.realpath(unquote(uri.removeprefix("file://")).replace("\0", ""))
+            named = unquote_to_bytes(uri.removeprefix("file://")).replace(b"\0", b"")
+            file = os.path.realpath(os.fsdecode(named))
             inside = any(Path(file).is_relative_to(folder) for folder in self._allowed)
             return Target(self.open(Path(file)), "") if inside and is_file(file) else None
         if not self._complete:

@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TextIO
@@ -85,8 +85,12 @@ def now_ms() -> int:
 
 
 def standard_input() -> BinaryIO:
-    """Standard input as bytes; nothing when it is closed."""
-    return sys.stdin.buffer if sys.stdin is not None else BytesIO()
+    """Standard input as bytes; nothing when it is closed. One that does not block would seem to end where it pauses."""
+    if sys.stdin is None:
+        return BytesIO()
+    with suppress(OSError, ValueError):  # a test's has no descriptor
+        os.set_blocking(sys.stdin.fileno(), True)
+    return sys.stdin.buffer
 
 
 def stamp() -> Stamp:

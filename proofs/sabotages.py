@@ -47,7 +47,7 @@ SABOTAGES = {
         "kills-of-deliver",
         (
             Edit("queue.py", "attempts = attempts + 1, owner", "owner"),
-            Edit("queue.py", "(Delivery(*row[:width])", "(Delivery(*row[:6], row[6] + 1, *row[7:width])"),
+            Edit("queue.py", "(row[:width] for", "((*row[:6], row[6] + 1, *row[7:width]) for"),
             Edit("queue.py", "INSERT INTO attempt", "INSERT OR REPLACE INTO attempt"),
             Edit("queue.py", "SELECT seq, attempts, :now", "SELECT seq, attempts + 1, :now"),
             Edit("queue.py", "owner = ? AND attempts = ?", "owner = ? AND attempts + 1 = ?"),

@@ -209,6 +209,20 @@ def test_a_diary_is_read_when_all_its_writers_are_gone(tmp_path: Path) -> None:
     assert [left.idle for left in diaries.left(store)] == [{1: 1}]
 
 
+def test_a_diary_is_found_whatever_led_to_its_store(tmp_path: Path) -> None:
+    """By a symbolic link in another folder, too: it lies beside the store itself."""
+    (tmp_path / "elsewhere").mkdir()
+    file, link = tmp_path / "store.db", tmp_path / "elsewhere/link.db"
+    link.symlink_to(file)
+    for wrote, reads in ((file, link), (link, file)):
+        diary = diaries.kept(wrote, GONE)
+        assert diary
+        diary.given([(1, 1)])
+        diary.close(settled=False)
+        assert [left.idle for left in diaries.left(reads)] == [{1: 1}]
+    assert list(link.parent.iterdir()) == [link]
+
+
 def test_a_long_diary_is_begun_anew(tmp_path: Path) -> None:
     """It does not grow with the number of deliveries; what is open stays in it."""
     store = tmp_path / "s.db"

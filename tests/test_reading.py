@@ -2,8 +2,11 @@
 
 import gzip
 import io
+import json
 import os
 import random
+import subprocess
+import sys
 import tracemalloc
 import zlib
 from collections.abc import Callable
@@ -14,6 +17,7 @@ import pytest
 from evtool.finding import Finding
 from evtool.reading import Piece, read, total_bytes
 from evtool.streams import File
+from tests.conftest import ROOT, Evtool
 
 MIB = 1 << 20
 
@@ -54,6 +58,8 @@ LINE_PIECES = ['1:1 {"a": 1}', '4:3 {"b": "\u2028\x0b\ufffd"}', "5:1 {bad", '6:1
         ("x.jsonl", b"\xef\xbb\xbf 1\n2\n", ["1:2 1", "2:1 2"]),
         ("x.jsonl", b"", []),
         ("x.jsonl", b"\n\n\r\n", []),
+        ("x.jsonl", b" " * 500 + b"\n1\n" + b"\t" * 500, ["2:1 1"]),
+        ("x.txt", b" " * 500, []),
     ],
 )
 def test_reads_files_by_their_endings(
@@ -345,6 +351,36 @@ def test_json_lines_in_a_json_file_are_told(tmp_path: Path) -> None:
     assert ".jsonl" in (found.suggestion or "")
 
 
+@pytest.mark.parametrize("name", ["x.json", "x.jsonl", "x.txt"])
+def test_lines_that_end_with_a_carriage_return_are_told(evtool: Evtool, tmp_path: Path, name: str) -> None:
+    """As some editors and spreadsheets write them: it is said what to do."""
+    line = b'{"id": "1", "source": "s", "detail-type": "t", "detail": {}}\r'
+    (tmp_path / name).write_bytes(line * 2)
+    (tmp_path / "schema.json").write_text("true")
+    [found] = evtool("validate", name, "--schema", "schema.json", "-o", "json").json["findings"]
+
+    assert (found["code"], found["line"], found["column"]) == ("EV002", 1, len(line) + 1)
+    assert found["suggestion"] == "a line ends with a carriage return alone: save the file with line feeds"
+
+
+def test_a_stream_that_does_not_block_is_waited_for(tmp_path: Path) -> None:
+    """What a shell or another program may have set on standard input: where nothing comes yet is not the end."""
+    here, there = os.pipe()
+    os.set_blocking(here, False)
+    (tmp_path / "schema.json").write_text("true")
+    words = [sys.executable, "-m", "evtool", "validate", "-", "--schema", "schema.json", "--type", "t", "-o", "jsonl"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(words, cwd=tmp_path, stdin=here, stdout=subprocess.PIPE, env=environment) as process:
+        os.close(here)
+        with os.fdopen(there, "wb") as stream:
+            for number in range(3):
+                with pytest.raises(subprocess.TimeoutExpired):
+                    process.wait(0.5 if number == 0 else 0.05)
+                stream.write(b"{}\n")
+                stream.flush()
+        assert json.loads(process.communicate(timeout=30)[0].splitlines()[-1])["summary"]["events"] == 3
+
+
 def test_a_file_in_utf16_is_told_once(tmp_path: Path) -> None:
     """Text in another encoding is one piece, which will say so, not one for each of its lines."""
     for name in ("x.jsonl", "y.json"):
@@ -371,7 +407,7 @@ class Endless(io.BytesIO):
         (b'{"a": "%s"}\n' % (b"x" * 3980) * 15, 3000),
         ((b" " * 599 + b"\n") * 100, 0),
         (b"x" * 60_000, 1),
-        (b" " * 60_000, 1),
+        (b" " * 60_000, 0),
     ],
     ids=["lines", "blank lines", "one line", "blanks"],
 )

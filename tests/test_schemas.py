@@ -312,3 +312,16 @@ def test_nothing_is_fetched(evtool: Evtool, tmp_path: Path, requests: tuple[str,
 
     assert asked == []
     assert (ran.code, "EV60" in ran.err, "Traceback" in ran.err) == (2, True, False)
+
+
+def test_a_reference_is_followed_in_a_folder_whose_name_is_no_text(evtool: Evtool, tmp_path: Path) -> None:
+    """Bytes that are not UTF-8, and what means something in a URI, in the names of folders and files."""
+    folder = Path(os.fsdecode(bytes(tmp_path) + b"/a \xff%41#"))
+    folder.mkdir()
+    (folder / "s.json").write_text('{"$ref": "other.json"}')
+    (folder / "other.json").write_text('{"properties": {"a": {"$ref": "more.json#/$defs/n"}}}')
+    (folder / "more.json").write_text('{"$defs": {"n": {"type": "integer"}}}')
+    for detail, code in ((b'{"a": 1}', 0), (b'{"a": "x"}', 1)):
+        words = ["validate", "-", "--schema", "s.json", "--type", "t"]
+        ran = evtool(*words, stdin=detail, cwd=folder)
+        assert (ran.code, "EV603" in ran.out + ran.err) == (code, False)

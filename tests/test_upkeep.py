@@ -18,6 +18,7 @@ from evtool.store import Store
 from evtool.stored import Cause, Planned
 from tests.conftest import ROOT, Evtool
 from tests.leases import claimed, ended
+from tests.test_faults import mortal
 
 DAY = 86_400_000
 
@@ -116,6 +117,11 @@ def test_backups_while_a_process_imports_are_all_well(evtool: Evtool, file: Path
         ("link.db", "is the store itself"),
         ("store.db-wal", "is the store itself"),
         ("there.db", "is there already; --force"),
+        ("notes.txt", "--force"),
+        ("store.db-diary-1-x-1", "is the name of a diary of the store"),
+        ("store.db-diary-new", "is the name of a diary of the store"),
+        ("-", "a copy is a file, not a stream"),
+        ("/", "it is a folder"),
         ("used.db", "used.db-wal is there"),
         (".", "it is a folder"),
         ("pipe", "it is no file"),
@@ -126,7 +132,9 @@ def test_a_backup_overwrites_nothing_by_mistake(
     evtool: Evtool, file: Path, tmp_path: Path, target: str, said: str
 ) -> None:
     """Exit code 2, one line, and all files are as they were; --force helps only where a mere file is in the way."""
-    (tmp_path / "there.db").write_bytes(b"dear")
+    assert evtool("backup", "there.db", "--store", file).code == 0
+    (tmp_path / "notes.txt").write_bytes(b"dear")
+    (tmp_path / "store.db-diary-1-x-1").write_bytes(b"dear")
     (tmp_path / "used.db-wal").write_bytes(b"dear")
     (tmp_path / "link.db").symlink_to(file)
     os.mkfifo(tmp_path / "pipe")
@@ -140,6 +148,29 @@ def test_a_backup_overwrites_nothing_by_mistake(
 
     assert evtool("backup", "there.db", "--force", "--store", file).code == 0
     assert len(ids(tmp_path / "there.db")) == 8
+
+
+def test_force_takes_the_place_of_copies_only(evtool: Evtool, file: Path, tmp_path: Path) -> None:
+    """What is empty may go, too; of any other file it is said that it is none."""
+    (tmp_path / "text.db").write_bytes(b"SQLite format 3\0" + bytes(100))
+    (tmp_path / "empty.db").touch()
+    ran = evtool("backup", "text.db", "--force", "--store", file)
+    assert (ran.code, "is no copy of a store" in ran.err) == (2, True)
+    assert evtool("backup", "empty.db", "--force", "--store", file).code == 0
+    assert ids(tmp_path / "empty.db") == ids(file)
+
+
+def test_a_copy_may_have_the_longest_name_under_any_umask(evtool: Evtool, file: Path, tmp_path: Path) -> None:
+    """A name of 255 bytes; its owner can read it, and nobody else."""
+    for name in ("x" * 255, "ü" * 127):
+        script = f"umask 0777; exec {sys.executable} -m evtool backup {name} --store {file}"
+        ran = subprocess.run(
+            ["sh", "-c", script], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, preexec_fn=mortal
+        )
+        assert ran.returncode == 0
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+        assert (tmp_path / name).read_bytes()[:15] == b"SQLite format 3"
+    assert evtool("backup", "x" * 256, "--store", file).code == 2
 
 
 def test_no_backup_is_made_of_a_damaged_store(evtool: Evtool, file: Path, tmp_path: Path) -> None:

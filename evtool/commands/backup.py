@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from evtool import backup as copies
-from evtool.errors import EXIT_OK
+from evtool.errors import EXIT_OK, UsageError
 from evtool.options import Argument, Option
 from evtool.project import display
 from evtool.report import Record, Subject
@@ -27,6 +27,8 @@ def backup(
 
     Example: evtool backup ~/shop-$(date +%F).db
     """
+    if file == "-":
+        raise UsageError("a copy is a file, not a stream: name one, or ./- if that is its name")
     target = Path(file)
     with Store(session.store_file(existing=True), writing=False) as store:
         copy = copies.backup(store, target, force=force)

@@ -16,7 +16,7 @@ from pydantic import Field
 from evtool import worker
 from evtool.answers import GarbledError, outcome_of, read
 from evtool.diaries import Diary
-from evtool.handler import Answer, Call, Failed, Handler, Kind, Outcome, ProcessOptions, Unavailable
+from evtool.handler import Answer, Call, Failed, Function, Handler, Kind, Outcome, ProcessOptions, Unavailable
 from evtool.processes import GRACE, Process, ending, exit_code, out_of_memory
 from evtool.signals import Halted
 
@@ -33,10 +33,7 @@ Told = tuple[dict[str, Any], float]  # an answer, and how many seconds it took
 class PythonOptions(ProcessOptions):
     """What a Python handler may say in routes.yaml."""
 
-    python: Annotated[
-        str,
-        Field(pattern=r"^[^:\x00]+:[^:\s\x00]+$", description="module:function, or path/to/file.py:function"),
-    ]
+    python: Function
     isolation: Annotated[
         Literal["process", "none"],
         Field(description="none runs it inside evtool, for a debugger, without a time limit"),
