@@ -105,7 +105,9 @@ class HandlerOptions(BaseModel):
     timeout: TimeLimit = lasting("30s", "time limit of one attempt")
     emit_limit: Annotated[int, Field(ge=0, le=10_000, description="how many events one attempt may emit")] = 100
     emit_bytes: Size = sized("16MiB", "how long they may be together")
-    concurrency: Annotated[int, Field(ge=1, le=64, description="how many events it may handle at a time")] = 1
+    concurrency: Annotated[
+        int, Field(ge=1, le=64, description="how many events it may handle at a time, by each evtool")
+    ] = 1
     on_replay: Annotated[Literal["run", "skip"], Field(description="whether a delivering replay calls it")] = "run"
 
     @property

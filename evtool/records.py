@@ -96,4 +96,4 @@ def count_delivery(sums: Counter[str], delivery: Mapping[str, Any]) -> None:
 
 def summed(sums: Counter[str]) -> dict[str, int]:
     """The summary of a command that publishes or delivers."""
-    return {key: sums[key] for key in ("events", "deliveries", "done", "waiting", "ready", "dead")}
+    return {key: sums[key] for key in ("events", "deliveries", "done", "waiting", "ready", "leased", "dead")}

@@ -11,6 +11,7 @@ from typing import Any
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _hanging = Lock()
+_noted: list[list[KeyboardInterrupt]] = []  # by whoever notes signals now
 
 
 class Ended(KeyboardInterrupt):
@@ -82,7 +83,13 @@ def deferred() -> Iterator[None]:
 
 @contextmanager
 def noted() -> Iterator[list[KeyboardInterrupt]]:
-    """The first signal inside is put into the list, and raised at the end. A second one is raised at once."""
+    """The first signal inside is put into the list, and raised at the end. A second one is raised at once.
+
+    Inside of another one it is that one's list, and that one's end.
+    """
+    if _noted:
+        yield _noted[0]
+        return
     came: list[KeyboardInterrupt] = []
 
     def note(number: int, frame: Any) -> None:
@@ -93,10 +100,23 @@ def noted() -> Iterator[list[KeyboardInterrupt]]:
                 raise
             came.append(signal)
 
-    with _replaced(note) as usual:
-        yield came
+    _noted.append(came)
+    try:
+        with _replaced(note) as usual:
+            yield came
+    finally:
+        _noted.clear()
     if came:
         raise came[0]
+
+
+@contextmanager
+def caught(came: list[KeyboardInterrupt]) -> Iterator[None]:
+    """A signal that is raised inside goes into the list: it is to be raised again when all that was done is told."""
+    try:
+        yield
+    except KeyboardInterrupt as signal:
+        came.append(signal)
 
 
 @cache

@@ -1,7 +1,7 @@
 """How people read what happened: trees of events, lists of deliveries, and the history of one event."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from evtool.report import Record
@@ -25,14 +25,18 @@ class Trees:
     ):
         self._screen, self._quiet, self._below = screen, quiet, below
         self._chain: list[Mapping[str, Any]] = []
+        self._awaited: set[str] = set()  # ids of what the chain has emitted and has not come yet
 
     def add(self, record: Record) -> None:
-        """Takes an event into its chain; the next root completes it."""
+        """Takes an event into its chain. When all of that is known it is drawn: somebody may be waiting for it."""
         assert not isinstance(record, Verdict)
-        cause = record["cause"]
-        if cause is None or cause["event"] not in {event["id"] for event in self._chain}:
+        if record["id"] not in self._awaited:
             self._draw()
         self._chain.append(record)
+        self._awaited |= {emitted for delivery in record["deliveries"] for emitted in delivery["emitted"]}
+        self._awaited.discard(record["id"])
+        if not self._awaited:
+            self._draw()
 
     def end(self, tail: Mapping[str, Any]) -> None:
         """Draws the last chain and tells the sums."""
@@ -46,7 +50,8 @@ class Trees:
         if self._below:
             for record in self._chain:
                 self._below(record)
-        self._chain = []
+        self._screen.file.flush()
+        self._chain, self._awaited = [], set()
 
 
 def summary_line(summary: Mapping[str, int]) -> list[Segment]:
@@ -61,8 +66,9 @@ def summary_line(summary: Mapping[str, int]) -> list[Segment]:
 class Deliveries:
     """The text report of deliveries: a line each, and the sums."""
 
-    def __init__(self, screen: Screen, *, quiet: bool = False):
-        self._screen, self._quiet, self._any = screen, quiet, False
+    def __init__(self, screen: Screen, *, quiet: bool = False, ended: Sequence[object] = ()):
+        """`ended` holds something when a signal has ended the work: then nobody knows whether there is more."""
+        self._screen, self._quiet, self._ended, self._any = screen, quiet, ended, False
 
     def add(self, record: Record) -> None:
         """Shows a delivery."""
@@ -73,9 +79,9 @@ class Deliveries:
 
     def end(self, tail: Mapping[str, Any]) -> None:
         """Tells the sums."""
-        if not self._any:
+        if not self._any and not self._ended:
             self._screen.line("nothing is due")
-        elif not self._quiet:
+        elif self._any and not self._quiet:
             self._screen.line(*summary_line(tail["summary"]))
 
 

@@ -49,7 +49,15 @@ def test_an_order_fires_payment_and_then_email_and_warehouse(evtool: Evtool, sho
         {"event": order["id"], "handler": "charge-card"},
     )
     assert {d["handler"]: d["state"] for d in paid["deliveries"]} == {"confirmation-email": "done", "warehouse": "done"}
-    assert ran.json["summary"] == {"events": 2, "deliveries": 3, "done": 3, "waiting": 0, "ready": 0, "dead": 0}
+    assert ran.json["summary"] == {
+        "events": 2,
+        "deliveries": 3,
+        "done": 3,
+        "waiting": 0,
+        "ready": 0,
+        "leased": 0,
+        "dead": 0,
+    }
     assert list((shop / "samples/.data").rglob("*.eml"))
     assert list((shop / "samples/.data").rglob("*.txt"))
 
@@ -130,7 +138,7 @@ def test_a_handler_that_is_away_uses_up_no_attempt(evtool: Evtool, shop: Path) -
     delivered = evtool("deliver", "-o", "json", cwd=shop)
 
     assert delivered.code == 0
-    assert delivered.json["summary"] == {"deliveries": 3, "done": 3, "waiting": 0, "ready": 0, "dead": 0}
+    assert delivered.json["summary"] == {"deliveries": 3, "done": 3, "waiting": 0, "ready": 0, "leased": 0, "dead": 0}
     [told] = evtool("events", event["id"], "-o", "json", cwd=shop).json["deliveries"]
     assert (told["state"], told["attempts"], len(told["history"])) == ("done", 1, 1)
 
@@ -395,6 +403,7 @@ def test_deliver_ends_though_handlers_stay_away(evtool: Evtool, tmp_path: Path) 
         "done": 0,
         "waiting": 20,
         "ready": 0,
+        "leased": 0,
         "dead": 0,
     }
 
@@ -481,3 +490,127 @@ def test_events_of_a_stream_are_stored_before_the_stream_goes_on(tmp_path: Path)
                 with Store(tmp_path / ".evtool/store.db") as store:
                     assert store.find("s", name) is not None
         running.communicate(timeout=30)
+
+
+EMITTING = """
+def work(event, context):
+    if event["detail-type"] == "x":
+        context.emit("y", {})
+    with open("begun", "w") as fifo:
+        fifo.write(event["id"])
+    with open("free") as fifo:
+        fifo.read()
+"""
+
+
+def telling(folder: Path, *arguments: str) -> "subprocess.Popen[bytes]":
+    """An evtool that goes on, whose handlers say when they have begun, and are done when they are let go."""
+    project(folder, EMITTING, ONE)
+    os.mkfifo(folder / "begun")
+    os.mkfifo(folder / "free")
+    return subprocess.Popen(
+        [sys.executable, "-m", "evtool", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+    )
+
+
+def test_a_tree_is_told_when_it_is_whole_and_the_sums_when_a_signal_comes(tmp_path: Path) -> None:
+    """Whoever pipes events in and reads along need not wait for the next one; in the end what was done is summed up."""
+    with telling(tmp_path, "publish", "-", "--type", "x") as running:
+        assert running.stdin is not None
+        assert running.stdout is not None
+        for _ in range(2):
+            running.stdin.write(b"{}\n")
+            running.stdin.flush()
+            for _ in range(2):
+                (tmp_path / "begun").read_text()
+                (tmp_path / "free").write_text("")
+            assert select.select([running.stdout], [], [], 30)[0], "nothing is told while the stream is open"
+            tree = [running.stdout.readline().decode() for _ in range(4)]
+            assert [line.split()[-1] for line in tree[1::2]] == ["all", "all"]
+            assert "y " in tree[2]
+        running.send_signal(signal.SIGTERM)
+        out, err = running.communicate(timeout=30)
+
+    assert running.returncode == 143
+    assert out.decode() == "4 events, 4 deliveries, 4 done\n"
+    assert err.decode() == "evtool: ended by SIGTERM\n"
+
+
+def pending(pid: int) -> bool:
+    """Whether a signal was sent to a process and has not reached it."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return any(int(line.split()[1], 16) for line in lines if line.startswith(("SigPnd", "ShdPnd")))
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_what_is_stored_when_a_signal_comes_is_told(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    """The call that is under way is done; what it emitted is stored and left to `deliver`; no more events are taken."""
+    (tmp_path / "many.jsonl").write_text("{}\n" * 3)
+    with telling(tmp_path, "publish", "many.jsonl", "--type", "x", "-o", "jsonl=told.jsonl") as running:
+        (tmp_path / "begun").read_text()
+        running.send_signal(number)
+        while pending(running.pid):
+            assert running.poll() is None
+        (tmp_path / "free").write_text("")
+        _, err = running.communicate(timeout=30)
+    told = [json.loads(line) for line in (tmp_path / "told.jsonl").read_text().splitlines()]
+
+    assert (running.returncode, err.count(b"\n")) == (code, 1)
+    assert [(record["type"], record["deliveries"][0]["state"]) for record in told[:-1]] == [
+        ("x", "done"),
+        ("y", "ready"),
+    ]
+    assert told[-1]["summary"] == {
+        "events": 2,
+        "deliveries": 2,
+        "done": 1,
+        "waiting": 0,
+        "ready": 1,
+        "leased": 0,
+        "dead": 0,
+    }
+    with Store(tmp_path / ".evtool/store.db") as store:
+        assert store.last() == 2
+
+
+TAKEN = """
+import sqlite3
+
+def work(event, context):
+    store = sqlite3.connect(".evtool/store.db")
+    with store:
+        store.execute("UPDATE delivery SET owner = 'another' WHERE state = 'leased'")
+    store.close()
+"""
+
+
+@pytest.mark.parametrize("command", ["publish", "deliver"])
+def test_what_another_evtool_has_is_among_the_sums(evtool: Evtool, tmp_path: Path, command: str) -> None:
+    """They add up, and it is no failure: whoever has the delivery will tell what comes of it."""
+    project(tmp_path, TAKEN, ONE)
+    words = ["-", "--type", "x"]
+    if command == "deliver":
+        evtool("publish", *words, "--no-deliver", stdin=b"{}")
+    ran = evtool(command, *(words if command == "publish" else []), "-o", "json", stdin=b"{}")
+
+    summary = ran.json["summary"]
+    assert (ran.code, summary["deliveries"], summary["leased"]) == (0, 1, 1)
+    assert sum(summary[state] for state in ("done", "waiting", "ready", "leased", "dead")) == 1
+
+
+def test_a_watch_that_is_ended_does_not_say_that_nothing_is_due(tmp_path: Path) -> None:
+    """Nobody asked for that, and somebody else may have what is."""
+    with telling(tmp_path, "deliver", "--watch") as running:
+        while not (tmp_path / ".evtool/store.db-wal").exists():
+            assert running.poll() is None
+        select.select([running.stdout], [], [], 0.2)  # until it watches
+        running.send_signal(signal.SIGTERM)
+        out, _ = running.communicate(timeout=30)
+
+    assert (running.returncode, out) == (143, b"")

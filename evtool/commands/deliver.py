@@ -15,6 +15,7 @@ from evtool.report import Subject
 from evtool.road import opened, rules_of
 from evtool.screen import counted
 from evtool.session import Session
+from evtool.signals import caught
 from evtool.store import Store
 from evtool.trees import Deliveries
 
@@ -42,32 +43,32 @@ def deliver(
     """
     project = session.project()
     rules = rules_of(project, validate=not no_validate, no_schema=no_schema)
-    subject = Subject("deliver", "deliveries", lambda screen: Deliveries(screen, quiet=session.quiet))
+    ended: list[KeyboardInterrupt] = []
+    subject = Subject("deliver", "deliveries", lambda screen: Deliveries(screen, quiet=session.quiet, ended=ended))
     sums: Counter[str] = Counter()
     open_ended: dict[int, dict[str, Any]] = {}  # what is not over, as it stands: it may be attempted several times
-    ending: KeyboardInterrupt | None = None
     with opened(session, project, rules) as road, session.report(subject) as report:
         hurry(road.store, now=road.world.now(), failed=now)
-        try:
-            with closing(deliveries.deliver(road, workers=workers, idle=_sleep if watch else None)) as settled:
-                for each in settled:
-                    stands = settled_record(each.delivery, each.emitted)
-                    record = {"event": each.event.id, "type": each.event.type, **stands}
-                    open_ended.pop(each.delivery.seq, None)
-                    if each.delivery.state in ENDED:
-                        count_delivery(sums, record)
-                    else:
-                        open_ended[each.delivery.seq] = {key: record[key] for key in ("state", "error")}
-                    report.add(record)
-        except KeyboardInterrupt as signal:  # the sums are told, too
-            ending = signal
+        with (
+            caught(ended),
+            closing(deliveries.deliver(road, workers=workers, idle=_sleep if watch else None)) as settled,
+        ):
+            for each in settled:
+                stands = settled_record(each.delivery, each.emitted)
+                record = {"event": each.event.id, "type": each.event.type, **stands}
+                open_ended.pop(each.delivery.seq, None)
+                if each.delivery.state in ENDED:
+                    count_delivery(sums, record)
+                else:
+                    open_ended[each.delivery.seq] = {key: record[key] for key in ("state", "error")}
+                report.add(record)
         for last in open_ended.values():
             count_delivery(sums, last)
         report.end({"summary": {key: value for key, value in summed(sums).items() if key != "events"}})
-        if not sums:
+        if not sums and not ended:
             _tell_later(session, road.store)
-    if ending:
-        raise ending
+    if ended:
+        raise ended[0]
     return EXIT_FINDINGS if sums["failed"] else EXIT_OK
 
 

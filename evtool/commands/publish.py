@@ -26,6 +26,7 @@ from evtool.samples import paths_of
 from evtool.screen import Screen, Segment, errors
 from evtool.session import Session, stamp, standard_input
 from evtool.setting import with_changes
+from evtool.signals import caught, noted
 from evtool.stored import Kept
 from evtool.trees import Trees
 from evtool.validation import Verdict, judge
@@ -162,32 +163,40 @@ def _tell(
     def text(out: Screen) -> Trees:
         return Trees(out, quiet=session.quiet, below=partial(_below, others, out) if session.verbose else None)
 
+    def tell(verdict: Verdict, told: Told) -> None:
+        wrong = [*verdict.findings, *([told.conflict] if told.conflict else [])]
+        findings.extend(wrong)
+        for finding in wrong:
+            show(screen, finding)
+        if told.raws:
+            others.note({record["id"]: raw for record, raw in zip(told.records, told.raws, strict=True)})
+        for record in told.records:
+            count(sums, record)
+            report.add(record)
+
+    ended: list[KeyboardInterrupt] = []
     with session.report(Subject("publish", "events", text)) as report:
-        for verdict, told in _handled(batches, handle):
-            wrong = [*verdict.findings, *([told.conflict] if told.conflict else [])]
-            findings += wrong
-            for finding in wrong:
-                show(screen, finding)
-            if told.raws:
-                others.note({record["id"]: raw for record, raw in zip(told.records, told.raws, strict=True)})
-            for record in told.records:
-                count(sums, record)
-                report.add(record)
+        with caught(ended):
+            for batch in batches:
+                with noted():  # what is stored is told
+                    for verdict, told in _handled(batch, handle):
+                        tell(verdict, told)
         report.end({"findings": [finding.as_dict() for finding in findings], "summary": summed(sums)})
+    if ended:
+        raise ended[0]
     if any(finding.code == "EV001" for finding in findings):
         return EXIT_USAGE
     return EXIT_FINDINGS if sums["failed"] or any(f.severity == "error" for f in findings) else EXIT_OK
 
 
 def _handled(
-    batches: Iterable[list[Verdict]], handle: Callable[[Sequence[Event]], list[Told]]
+    batch: Sequence[Verdict], handle: Callable[[Sequence[Event]], list[Told]]
 ) -> Iterator[tuple[Verdict, Told]]:
     """What became of each event: nothing, if it is not well."""
-    for batch in batches:
-        events = [verdict.event for verdict in batch if verdict.event and verdict.ok]
-        tolds = iter(handle(events) if events else [])
-        for verdict in batch:
-            yield verdict, next(tolds) if verdict.ok else Told([])
+    events = [verdict.event for verdict in batch if verdict.event and verdict.ok]
+    tolds = iter(handle(events) if events else [])
+    for verdict in batch:
+        yield verdict, next(tolds) if verdict.ok else Told([])
 
 
 def _below(others: Others, screen: Screen, record: Mapping[str, Any]) -> None:
