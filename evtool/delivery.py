@@ -76,7 +76,7 @@ class _Run:
         """Rounds until nothing is due or under way, or a signal has come."""
         handlers, look = self._road.handlers, 0.0
         while not ended:
-            if self._chain is None and time.monotonic() >= look:
+            if (self._chain is None or self._chain.replay) and time.monotonic() >= look:
                 yield from self._inherit(patience=0 if look else diaries.PATIENCE)
                 look = time.monotonic() + LOOK_AFTER
             yield from self.round()

@@ -19,10 +19,10 @@ class Fire(NamedTuple):
 
     route: str
     handler: str
-    action: str  # would fire | done | failed | waiting | skipped
+    action: str  # would fire | done | failed | waiting | leased | skipped
 
 
-ACTIONS = {"done": "done", "dead": "failed", "ready": "failed", "leased": "failed", "waiting": "waiting"}
+ACTIONS = {"done": "done", "dead": "failed", "ready": "failed", "leased": "leased", "waiting": "waiting"}
 
 
 def planning(routes: Routes, name: str) -> Callable[[bytes], tuple[Fire, ...]]:

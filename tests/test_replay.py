@@ -203,3 +203,56 @@ def test_a_plan_matches_events_as_the_replay_would_mark_them(evtool: Evtool, tmp
         ("t", None),
         ("t", None),
     ]
+
+
+TAKEN = """
+import sqlite3
+
+def work(event, context):
+    store = sqlite3.connect(".evtool/store.db")
+    with store:
+        store.execute("UPDATE delivery SET owner = 'another' WHERE state = 'leased'")
+    store.close()
+"""
+
+WORK = """
+version: 1
+handlers: {work: {python: "work.py:work"}}
+routes: {a: {pattern: {detail-type: [a]}, to: [work]}}
+"""
+
+
+def test_what_another_evtool_has_is_no_failure(evtool: Evtool, tmp_path: Path) -> None:
+    """Whoever has the delivery will tell what comes of it."""
+    (tmp_path / "routes.yaml").write_text(WORK)
+    evtool("publish", "-", "--type", "a", "--no-deliver", stdin=b"{}")
+    (tmp_path / "work.py").write_text(TAKEN)
+    ran = evtool("replay", "--deliver", "--name", "monday", "-o", "json")
+    again = evtool("replay", "--deliver", "--name", "monday")
+
+    [event] = ran.json["events"]
+    assert (ran.code, event["fires"]) == (0, [{"route": "a", "handler": "work", "action": "leased"}])
+    assert (again.code, again.out.split("\n")[0].split()) == (
+        0,
+        ["handler", "fired", "done", "failed", "waiting", "leased", "skipped"],
+    )
+
+
+def test_a_replay_that_was_killed_goes_on_at_once(evtool: Evtool, tmp_path: Path) -> None:
+    """What a handler had answered is settled, and what that emitted is delivered: nothing is called twice."""
+    (tmp_path / "routes.yaml").write_text(WORK.replace("[a]", "[a, b]"))
+    (tmp_path / "work.py").write_text(
+        "import os, signal\n"
+        "def work(event, context):\n"
+        "    open('calls', 'a').write(event['detail-type'])\n"
+        "    if event['detail-type'] == 'a':\n"
+        "        context.emit('b', {})\n"
+        "        if 'replay-name' in event: os.kill(os.getppid(), signal.SIGKILL)\n"
+    )
+    evtool("publish", "-", "--type", "a", stdin=b"{}")
+    killed = evtool("replay", "--deliver", "--name", "monday", "--type", "a")
+    ran = evtool("replay", "--deliver", "--name", "monday", "--type", "a", "-o", "json")
+
+    assert (killed.code, ran.code) == (-9, 0)
+    assert [fire["action"] for fire in ran.json["events"][0]["fires"]] == ["done"]
+    assert (tmp_path / "calls").read_text() == "abab"

@@ -34,7 +34,14 @@ from evtool.stored import Filter, Fired
 from evtool.validation import Rules, Verdict, judge
 
 ALIKE = 1000  # kinds of events that are counted before they are summed up
-STYLES = {"would fire": "green", "done": "green", "failed": "bold red", "waiting": "yellow", "skipped": "dim"}
+STYLES = {
+    "would fire": "green",
+    "done": "green",
+    "failed": "bold red",
+    "waiting": "yellow",
+    "leased": "cyan",
+    "skipped": "dim",
+}
 
 
 class Chosen(NamedTuple):
@@ -237,7 +244,8 @@ class _Text:
     def end(self, tail: Mapping[str, Any]) -> None:
         sums, events = self._sums, tail["summary"]["events"]
         handlers = sorted({*sums.then, *sums.now})
-        columns = ["done", "failed", "waiting", "skipped"] if self._name else ["would fire"]
+        held = ["leased"] if any(of["leased"] for of in sums.now.values()) else []
+        columns = ["done", "failed", "waiting", *held, "skipped"] if self._name else ["would fire"]
         rows: list[list[Segment]] = [
             [
                 (name, "bold"),
