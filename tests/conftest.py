@@ -34,9 +34,11 @@ Evtool = Callable[..., Ran]
 
 @pytest.fixture(autouse=True, scope="session")
 def interrupted_by_ctrl_c() -> None:
-    """A shell without job control starts what runs in the background with SIGINT ignored, and that is inherited."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """A shell without job control starts what runs in the background with SIGINT ignored, nohup with SIGHUP ignored, and
+    that is inherited."""
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 @pytest.fixture(autouse=True)

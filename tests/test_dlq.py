@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from evtool.__main__ import main
+from evtool import cli
 from evtool.event import envelope, identify
 from evtool.reports.jsonl import JsonLines
 from evtool.session import now_ms
@@ -204,9 +204,7 @@ def test_what_others_delete_meanwhile_is_told_whole_or_not_at_all(
         write(report, record)
 
     monkeypatch.setattr(JsonLines, "add", pruned)
-    monkeypatch.setattr("sys.argv", ["evtool", *words, "--store", str(store), "-o", "jsonl"])
-    with pytest.raises(SystemExit, match="0"):
-        main()
+    assert cli.main([*words, "--store", str(store), "-o", "jsonl"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert len(lines) == told + 1
     assert all(line["states"] for line in lines[:3] if words == ["events"])
