@@ -33,9 +33,9 @@ Evtool = Callable[..., Ran]
 
 
 @pytest.fixture(autouse=True, scope="session")
-def interrupted_by_ctrl_c() -> None:
-    """A shell without job control starts what runs in the background with SIGINT ignored, nohup with SIGHUP ignored, and
-    that is inherited."""
+def ended_by_signals() -> None:
+    """A shell without job control starts what runs in the background with SIGINT ignored, and nohup with SIGHUP: that is
+    inherited."""
     for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, usual)
