@@ -1,6 +1,5 @@
 """Replay: stored events put through the routes again, as a plan of who would fire, or delivered."""
 
-from collections import deque
 from collections.abc import Callable
 from contextlib import closing
 from typing import NamedTuple
@@ -20,6 +19,13 @@ class Fire(NamedTuple):
     route: str
     handler: str
     action: str  # would fire | done | failed | waiting | leased | skipped
+
+
+class Replayed(NamedTuple):
+    """What a replay of an event fired."""
+
+    fires: tuple[Fire, ...]
+    later: int = 0  # deliveries of what the handlers emitted that failed
 
 
 ACTIONS = {"done": "done", "dead": "failed", "ready": "failed", "leased": "leased", "waiting": "waiting"}
@@ -44,7 +50,7 @@ def planning(routes: Routes, name: str) -> Callable[[bytes], tuple[Fire, ...]]:
     return plan
 
 
-def run(seq: int, event: Event, chosen: Routes, name: str, road: Road) -> tuple[Fire, ...]:
+def run(seq: int, event: Event, chosen: Routes, name: str, road: Road) -> Replayed:
     """Delivers a stored event again by the chosen routes, under the name of the replay, with all that comes of it.
 
     A handler with `on_replay: skip` is left out. What handlers emit goes by all routes, as any event does.
@@ -53,8 +59,7 @@ def run(seq: int, event: Event, chosen: Routes, name: str, road: Road) -> tuple[
     planned = [Planned(route.name, handler) for route, handler, skipped in takes if not skipped]
     road.store.plan(seq, planned, now=road.world.now(), replay=name)
     with closing(deliver(road, chain=Chain(road.store.event(seq).root, name))) as settled:
-        deque(settled, maxlen=0)
+        later = {each.delivery.seq: each.delivery.state for each in settled if each.event.seq != seq}
     actions = {(d.route, d.handler): ACTIONS[d.state] for d in road.store.deliveries(seq, replay=name)}
-    return tuple(
-        Fire(route.name, handler, actions.get((route.name, handler), "skipped")) for route, handler, _ in takes
-    )
+    fires = (Fire(route.name, handler, actions.get((route.name, handler), "skipped")) for route, handler, _ in takes)
+    return Replayed(tuple(fires), [*map(ACTIONS.get, later.values())].count("failed"))

@@ -34,8 +34,7 @@ Evtool = Callable[..., Ran]
 
 @pytest.fixture(autouse=True, scope="session")
 def ended_by_signals() -> None:
-    """A shell without job control starts what runs in the background with SIGINT ignored, and nohup with SIGHUP: that is
-    inherited."""
+    """A shell without job control has what runs in the background ignore SIGINT, nohup SIGHUP: that is inherited."""
     for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, usual)

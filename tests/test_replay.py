@@ -238,6 +238,39 @@ def test_what_another_evtool_has_is_no_failure(evtool: Evtool, tmp_path: Path) -
     )
 
 
+def test_what_fails_of_what_is_emitted_fails_the_replay(evtool: Evtool, tmp_path: Path) -> None:
+    """The exit code is of all that a replay led to; the report is of the replayed events."""
+    (tmp_path / "routes.yaml").write_text(WORK.replace("[a]", "[a, b]"))
+    (tmp_path / "work.py").write_text(
+        "def work(event, context):\n"
+        "    if event['detail-type'] == 'b' and 'replay-name' in event: 1 / 0\n"
+        "    if event['detail-type'] == 'a': context.emit('b', {})\n"
+    )
+    evtool("publish", "-", "--type", "a", stdin=b"{}")
+    ran = evtool("replay", "--deliver", "--type", "a", "-o", "json")
+
+    assert [fire["action"] for fire in ran.json["events"][0]["fires"]] == ["done"]
+    assert ran.err == "1 delivery of what the handlers emitted failed: `evtool events` shows which\n"
+    assert ran.code == 1
+
+
+def test_a_replay_that_is_ended_tells_what_it_has_done(evtool: Evtool, tmp_path: Path) -> None:
+    """The first event was delivered; the second one's handler ends evtool."""
+    (tmp_path / "routes.yaml").write_text(WORK)
+    (tmp_path / "work.py").write_text(
+        "import os, signal, time\n"
+        "def work(event, context):\n"
+        "    if 'replay-name' in event and event['detail']['n'] == 2:\n"
+        "        os.kill(os.getppid(), signal.SIGTERM)\n"
+    )
+    for n in (b"1", b"2"):
+        evtool("publish", "-", "--type", "a", stdin=b'{"n": ' + n + b"}")
+    ran = evtool("replay", "--deliver", "--name", "monday", "-o", "json")
+
+    assert ran.code == 143
+    assert ran.json["summary"] == {"events": 1, "fires": 1}
+
+
 def test_a_replay_that_was_killed_goes_on_at_once(evtool: Evtool, tmp_path: Path) -> None:
     """What a handler had answered is settled, and what that emitted is delivered: nothing is called twice."""
     (tmp_path / "routes.yaml").write_text(WORK.replace("[a]", "[a, b]"))

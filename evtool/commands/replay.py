@@ -21,7 +21,7 @@ from evtool.options import Argument, Limit, OfRoute, OfSource, OfType, Option, S
 from evtool.project import Project
 from evtool.reading import MAX_BYTES, read
 from evtool.reasons import IN_FULL, Others, candidates_of
-from evtool.replay import Fire
+from evtool.replay import Fire, Replayed
 from evtool.report import Record, Subject
 from evtool.road import opened, rules_of
 from evtool.routes import Routes
@@ -29,6 +29,7 @@ from evtool.samples import paths_of
 from evtool.screen import Screen, Segment, counted, errors
 from evtool.selection import check_ids, named_pattern, selected
 from evtool.session import Session, now_ms, stamp, standard_input
+from evtool.signals import caught
 from evtool.store import Store
 from evtool.stored import Filter, Fired
 from evtool.validation import Rules, Verdict, judge
@@ -137,7 +138,7 @@ def replay(
 
     if not deliver:
         with _store(session, project, needed=not from_) as store:
-            return _tell(session, chosen(store), lambda each: plan(each.raw), others)
+            return _tell(session, chosen(store), lambda each: Replayed(plan(each.raw)), others)
     with opened(session, project, rules_of(project)) as road:
         if road.store.knows_replay(name):
             session.note(f"the replay {name} was delivered before: what it has done is not done again")
@@ -154,7 +155,7 @@ def _store(session: Session, project: Project, *, needed: bool) -> Iterator[Stor
         yield store
 
 
-def _run(chosen: Chosen, road: Road, routes: Routes, name: str) -> tuple[Fire, ...] | Finding:
+def _run(chosen: Chosen, road: Road, routes: Routes, name: str) -> Replayed | Finding:
     """Delivers an event again; one of a file is stored first, unless its key is taken by other content."""
     event = chosen.event or identify(chosen.raw)
     kept = road.store.keep(event, [], now=road.world.now())
@@ -166,31 +167,38 @@ def _run(chosen: Chosen, road: Road, routes: Routes, name: str) -> tuple[Fire, .
 def _tell(
     session: Session,
     chosen: Iterator[Chosen],
-    fire: Callable[[Chosen], tuple[Fire, ...] | Finding],
+    fire: Callable[[Chosen], Replayed | Finding],
     others: Others,
     name: str | None = None,
 ) -> int:
     """Fires each event and tells what came of it; `name` is that of a replay that delivers."""
     screen = Screen(errors(), color=session.color)
-    sums, conflicts = _Sums(), 0
+    sums, conflicts, later = _Sums(), 0, 0
+    ended: list[KeyboardInterrupt] = []
     in_full = session.verbose or session.output  # else the sums are all that is told
     with session.report(Subject("replay", "events", lambda out: _Text(out, session, others, name, sums))) as report:
-        for each in chosen:
-            fires = fire(each)
-            if isinstance(fires, Finding):
-                show(screen, fires)
-                conflicts += 1
-                continue
-            sums.add(fires, each.fired)
-            if in_full:
-                report.add(_record(each, fires))
+        with caught(ended):
+            for each in chosen:
+                fired = fire(each)
+                if isinstance(fired, Finding):
+                    show(screen, fired)
+                    conflicts += 1
+                    continue
+                sums.add(fired.fires, each.fired)
+                later += fired.later
+                if in_full:
+                    report.add(_record(each, fired.fires))
         sums.sum_up()
         handlers = {handler: of.total() - of["skipped"] for handler, of in sorted(sums.now.items())}
         handlers = {handler: times for handler, times in handlers.items() if times}
         told = {"replay": name} if name else {}
         summary = {"events": sums.events, "fires": sum(handlers.values())}
         report.end({**told, "handlers": handlers, "summary": summary})
-    return EXIT_FINDINGS if conflicts or any(of["failed"] for of in sums.now.values()) else EXIT_OK
+    if later:
+        session.note(f"{counted(later, 'delivery')} of what the handlers emitted failed: `evtool events` shows which")
+    if ended:
+        raise ended[0]
+    return EXIT_FINDINGS if later or conflicts or any(of["failed"] for of in sums.now.values()) else EXIT_OK
 
 
 def _from_store(store: Store | None, wanted: Filter) -> Iterator[Chosen]:
