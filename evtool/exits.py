@@ -24,6 +24,7 @@ def ending(work: Callable[[], int], *, color: str = "auto") -> int:
     _open_standard_streams()
     try:
         code = work()
+        _flushed(sys.stderr)  # the exit code still tells
         sys.stdout.flush()
     except ConfigError as error:
         return _told(str(error), error.exit_code, color, error.findings)
@@ -51,11 +52,16 @@ def _open_standard_streams() -> None:
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
 
 
-def _told(message: str, code: int, color: str, findings: Sequence[Finding] = ()) -> int:
+def _flushed(stream: TextIO) -> None:
+    """Has come out what was written, if it can."""
     try:
-        sys.stdout.flush()
+        stream.flush()
     except OSError:
-        _discard(sys.stdout)
+        _discard(stream)
+
+
+def _told(message: str, code: int, color: str, findings: Sequence[Finding] = ()) -> int:
+    _flushed(sys.stdout)
     try:
         screen = Screen(errors(), color=color)
         for finding in findings:

@@ -100,7 +100,7 @@ SABOTAGES = {
         "fulldisk", (Edit("faults.py", "except apsw.IOError", "except apsw.NoMemError"),)
     ),
     "no fence": Sabotage("workers", (Edit("queue.py", "owner = ? AND attempts = ?", "? <> '' AND ? > 0"),)),
-    "a lock is not waited for": Sabotage("workers", (Edit("opening.py", "round(busy * 1000)", "0"),)),
+    "a lock is not waited for": Sabotage("workers", (Edit("opening.py", "until = now + busy", "until = now"),)),
     "a doctor that does not look at the bytes": Sabotage(
         "bitflips", (Edit("stored.py", "if found == self.sha256 else", "if found else"),)
     ),
