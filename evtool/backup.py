@@ -2,7 +2,10 @@
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from tempfile import mkstemp
 from typing import Any, NamedTuple
 
 import apsw
@@ -19,6 +22,7 @@ from evtool.store import Store
 
 COUNTS = "SELECT (SELECT count(*) FROM event), (SELECT count(*) FROM delivery), (SELECT count(*) FROM attempt)"
 SHORT = 40  # characters of a name that are in the name of a file in the making: no name may have more than 255 bytes
+WRITABLE = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI
 BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a file that it works with
 
 
@@ -37,22 +41,54 @@ def backup(store: Store, target: Path, *, force: bool = False) -> Copy:
     `force` lets it take the place of a file. Raises UsageError for a place that cannot be, StoreError for the rest.
     """
     _check(store.file, target, force=force)
-    part = target.absolute().with_name(f".{target.name[:SHORT]}.{os.getpid()}")
-    try:
-        opened = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with _writing(target):
+        opened, name = mkstemp(prefix=f".{target.name[:SHORT]}.", dir=target.absolute().parent)
         os.fchmod(opened, 0o600)  # whatever the umask takes away
         os.close(opened)
-    except OSError as error:
-        raise UsageError(f"cannot write {display(target)}: {error.strerror}") from None
+    part = Path(name)
     try:
         counts = _copied(store, part, target)
         _synced(part)
-        part.replace(target)
-        _synced(target.absolute().parent)
+        _check_taken(target, force=force)  # again: that took a while
+        with _writing(target):
+            _put(part, target, force=force)
+            _synced(target.absolute().parent)
     finally:
         for name in ("", *BESIDE):
             part.with_name(part.name + name).unlink(missing_ok=True)
     return Copy(target.stat().st_size, *counts)
+
+
+@contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileExistsError:
+        raise UsageError(_taken(target)) from None
+    except OSError as error:
+        raise UsageError(f"cannot write {display(target)}: {error.strerror}") from None
+
+
+def _taken(target: Path) -> str:
+    return f"{display(target)} is there already; --force lets the copy take its place"
+
+
+def _put(part: Path, target: Path, *, force: bool) -> None:
+    """Gives the copy its name. Without `force` it takes no other's, even if that came in this moment."""
+    if not force and _linked(part, target):
+        return
+    part.replace(target)
+
+
+def _linked(part: Path, target: Path) -> bool:
+    """Whether the copy got a name that was free; there are file systems where a file can have one name only."""
+    try:
+        os.link(part, target)
+    except FileExistsError:
+        raise
+    except OSError:
+        return False
+    return True
 
 
 def _check(file: Path, target: Path, *, force: bool) -> None:
@@ -70,13 +106,28 @@ def _check(file: Path, target: Path, *, force: bool) -> None:
         raise UsageError(f"{display(target)} is the store itself; name another file")
     if there.startswith(own + DIARY):
         raise UsageError(f"{display(target)} is the name of a diary of the store, which is deleted; name another file")
+    _check_taken(target, force=force)
+
+
+def _check_taken(target: Path, *, force: bool) -> None:
+    """Whether the copy may take that name from what has it now. Raises UsageError."""
+    if force:
+        _let_go(target)
     for end in BESIDE:  # SQLite would take it for a part of the copy
         if os.path.lexists(f"{target}{end}"):
             raise UsageError(f"{display(target)}{end} is there: {display(target)} is, or was, a store in use")
     if os.path.lexists(target) and not force:
-        raise UsageError(f"{display(target)} is there already; --force lets the copy take its place")
-    if kind and not _may_go(target):
+        raise UsageError(_taken(target))
+    if target.exists() and not _may_go(target):
         raise UsageError(f"{display(target)} is no copy of a store: --force takes the place of such only; name another")
+
+
+def _let_go(target: Path) -> None:
+    """Has SQLite take away the empty log that a reader left beside a copy. It does not while somebody uses that."""
+    with suppress(OSError, apsw.Error):
+        if target.with_name(f"{target.name}-wal").stat().st_size == 0:
+            with closing(apsw.Connection(uri(target), flags=WRITABLE)) as copy:
+                copy.pragma("schema_version")
 
 
 def _may_go(target: Path) -> bool:
@@ -91,7 +142,7 @@ def _may_go(target: Path) -> bool:
 
 def _copied(store: Store, part: Path, target: Path) -> Any:
     """Copies the pages as they are at one moment, counts what is in them before and after, and checks the copy."""
-    copy = apsw.Connection(uri(part), flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI)
+    copy = apsw.Connection(uri(part), flags=WRITABLE)
     try:
         with store.transaction("DEFERRED"):
             wanted = store.rows(COUNTS)[0]

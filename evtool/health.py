@@ -110,15 +110,15 @@ class Facts(NamedTuple):
 
 def facts(store: Store) -> Facts:
     """What is told of a store whether it is well or not."""
-    file, sqlite = store.file.absolute(), apsw.sqlite_lib_version()
+    file, sqlite = store.file.resolve(), apsw.sqlite_lib_version()
     major, minor, patch = map(int, sqlite.split("."))
-    mode, wanted = str(store.rows("PRAGMA journal_mode")[0][0]), journal(file.resolve().parent)
+    mode, wanted = str(store.rows("PRAGMA journal_mode")[0][0]), journal(file.parent)
     wal = file.with_name(f"{file.name}-wal")
     return Facts(
         bytes=file.stat().st_size,
         wal_bytes=wal.stat().st_size if wal.exists() else 0,
         mode=f"{stat.S_IMODE(file.stat().st_mode):04o}",
-        disk=disk_type(file.resolve()),
+        disk=disk_type(file),
         evtool=__version__,
         tables=VERSION,
         sqlite=sqlite,
@@ -176,13 +176,10 @@ def _events(store: Store) -> Iterator[Finding]:
     while start < last:
         until = min(start + PAGE, last)
         try:
-            events = _between(store, start, until)
+            found = _judged(store, start, until)
         except DamageError:
-            for seq in range(start + 1, until + 1):
-                yield from _alone(store, seq)
-        else:
-            for event in events:
-                yield from _event(store, event)
+            found = [finding for seq in range(start + 1, until + 1) for finding in _alone(store, seq)]
+        yield from found
         start = _end_of_gap(store, until, last)
 
 
@@ -195,20 +192,19 @@ def _end_of_gap(store: Store, after: int, last: int) -> int:
     return found
 
 
-def _alone(store: Store, seq: int) -> Iterator[Finding]:
+def _alone(store: Store, seq: int) -> list[Finding]:
     """An event by itself, because one near it cannot be read."""
     try:
-        events = _between(store, seq - 1, seq)
+        return _judged(store, seq - 1, seq)
     except DamageError:
-        yield _finding(store, "EV030", f"event number {seq} cannot be read", suggestion=RESTORE)
-    else:
-        for event in events:
-            yield from _event(store, event)
+        return [_finding(store, "EV030", f"event number {seq} cannot be read", suggestion=RESTORE)]
 
 
-def _between(store: Store, after: int, until: int) -> list[Stored]:
-    query = f"SELECT {EVENT} FROM event WHERE seq > ? AND seq <= ?"
-    return [Stored(*row) for row in store.rows(query, after, until)]
+def _judged(store: Store, after: int, until: int) -> list[Finding]:
+    """What is wrong with a page of events, as of one moment: others may delete them."""
+    with store.transaction("DEFERRED"):
+        rows = store.rows(f"SELECT {EVENT} FROM event WHERE seq > ? AND seq <= ?", after, until)
+        return [finding for row in rows for finding in _event(store, Stored(*row))]
 
 
 def _event(store: Store, event: Stored) -> Iterator[Finding]:

@@ -10,28 +10,17 @@ from pathlib import Path
 import apsw
 
 from evtool.errors import DamageError, StoreError
-from evtool.faults import making_errors
+from evtool.faults import damage, making_errors
 from evtool.journal import journal, keep_wal
 from evtool.migrations import APPLICATION_ID, VERSION, upgrade
 
 CACHE = 64 * 1024  # KiB of pages at most: the index of 1,000,000 random ids has room
-DELAYS = (
-    0.001,
-    0.002,
-    0.005,
-    0.01,
-    0.015,
-    0.02,
-    0.025,
-    0.025,
-    0.025,
-    0.05,
-    0.05,
-    0.1,
-)  # seconds between looks at a lock
+# Seconds between looks at a lock, as SQLite has them.
+DELAYS = (0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.025, 0.025, 0.025, 0.05, 0.05, 0.1)
 TABLES = {"event", "delivery", "attempt"}
 WAL = "-wal"
 JOURNALS = (WAL, "-journal")  # files beside the store's that hold what was committed, or undo what was not
+HEAD = "its first bytes are not those that SQLite writes"
 LOST = "a store was never made in it, or is lost; restore a backup"
 
 
@@ -62,22 +51,14 @@ def connected(file: Path, busy: float, *, writing: bool) -> apsw.Connection:
 
     `busy` is how many seconds to wait for a lock. Raises StoreError, or what SQLite says.
     """
-    try:
-        _check(file)
-        if writing:
-            _make_private(file)
-        file.stat()
-        if not os.access(file, os.R_OK | os.W_OK):  # SQLite would leave files beside it that cannot be written, either
-            raise PermissionError
-    except OSError as error:
-        raise making_errors(file, error) from None
-    except ValueError:
-        raise StoreError(f"{file}: no file can have this name; name another place with --store") from None
+    _look(file, writing=writing)
     access = apsw.SQLITE_OPEN_READWRITE if writing else apsw.SQLITE_OPEN_READONLY
     connection = apsw.Connection(uri(file), flags=access | apsw.SQLITE_OPEN_URI)
     try:
         connection.set_busy_handler(waiting(busy))
         version = _version(connection, file)
+        if writing and connection.readonly("main"):  # though the file can be written: SQLite takes it for a newer one's
+            raise damage(file, HEAD)
         if writing:
             _patiently(lambda: _prepare(connection, file, version), busy)
         elif version == 0:
@@ -91,6 +72,23 @@ def connected(file: Path, busy: float, *, writing: bool) -> apsw.Connection:
         connection.close()
         raise
     return connection
+
+
+def _look(file: Path, *, writing: bool) -> None:
+    """Looks at what is to be opened, and makes it if it may be. Raises StoreError."""
+    try:
+        _check(file)
+        if writing:
+            _make_private(file)
+        file.stat()
+        if not os.access(file, os.R_OK | os.W_OK):  # SQLite would leave files beside it that cannot be written, either
+            raise PermissionError
+        if not writing:
+            _check_head(file)
+    except OSError as error:
+        raise making_errors(file, error) from None
+    except ValueError:
+        raise StoreError(f"{file}: no file can have this name; name another place with --store") from None
 
 
 def _journals(file: Path) -> list[str]:
@@ -125,8 +123,21 @@ def _check(file: Path) -> None:
             f"this file has {there.st_nlink} names (hard links), and what is stored under one gets lost under another"
         )
         raise StoreError(f"{file}: {told}: https://sqlite.org/howtocorrupt.html; keep one name and remove the others")
+    if there.st_size == 1:  # SQLite would take it for empty
+        raise StoreError(f"{file}: this is not a store of evtool; name another file with --store")
     if there.st_size == 0 and WAL in left:
         raise StoreError(f"{file}: the file is empty, and the {WAL} that belongs to it is there: {LOST}")
+
+
+def _check_head(file: Path) -> None:
+    """Raises DamageError for what SQLite can only read, which does not show to those who only read.
+
+    Not for those who write: closing a file takes away the locks that this process has on it.
+    """
+    with file.open("rb") as opened:
+        head = opened.read(19)
+    if head.startswith(b"SQLite format 3\0") and head[18:] not in (b"\1", b"\2"):  # its format's number for writing
+        raise damage(file, HEAD)
 
 
 def _make_private(file: Path) -> None:

@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -220,6 +221,39 @@ def test_events_beside_a_damaged_page_are_still_looked_at(evtool: Evtool, file: 
     assert [f["event_id"] for f in ran.json["findings"] if f["code"] == "EV031"] == ["id-39"]
 
 
+@pytest.mark.parametrize("words", [["doctor"], ["events"], ["publish", "-"], ["backup", "copy.db"]], ids=" ".join)
+def test_a_store_that_sqlite_would_not_write_is_damaged(
+    evtool: Evtool, file: Path, tmp_path: Path, words: list[str]
+) -> None:
+    """The number of the format for writing, byte 18 of the header: a higher one than SQLite knows is for reading."""
+    with file.open("r+b") as opened:
+        opened.seek(18)
+        opened.write(b"\3")
+    before = file.read_bytes()
+    (tmp_path / "routes.yaml").write_text("version: 1\n")
+    ran = evtool(*words, "--store", file, stdin=b"")
+
+    assert ran.code == 4
+    assert "its first bytes are not those that SQLite writes" in ran.err
+    assert file.read_bytes() == before
+
+
+def test_events_that_are_deleted_meanwhile_are_not_found_ill(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An event and the key that it is found by are judged as of one moment, though another evtool prunes."""
+    read = Store.rows
+
+    def rows(store: Store, query: str, *values: Any) -> Any:
+        found = read(store, query, *values)
+        if "FROM event WHERE seq > ?" in query:
+            changed(file, "PRAGMA foreign_keys = OFF", "DELETE FROM event_key", "DELETE FROM event")
+        return found
+
+    monkeypatch.setattr(Store, "rows", rows)
+    with Store(file, writing=False) as store:
+        told = [finding.message for finding in findings(store)]
+    assert not [message for message in told if "is not found by its id" in message]
+
+
 def test_a_store_that_others_may_read_is_found(evtool: Evtool, file: Path) -> None:
     """Permissions are part of being well, and the finding says how to mend them."""
     file.chmod(0o644)
@@ -255,6 +289,7 @@ def test_a_store_that_cannot_be_opened_is_not_sent_to_doctor(evtool: Evtool, fil
     [
         (lambda f: None, "there is no store"),
         (lambda f: f.write_bytes(b""), "the file is empty: a store was never made in it, or is lost"),
+        (lambda f: f.write_bytes(b"x"), "this is not a store of evtool"),
         (lambda f: f.mkdir(), "this is a folder"),
     ],
 )
@@ -269,4 +304,4 @@ def test_what_is_no_store_cannot_be_checked(
     assert ran.code == (4 if file.exists() else 2), ran.err
     assert said in ran.err
     assert ran.err.count("\n") == 1
-    assert not file.is_file() or file.read_bytes() == b""
+    assert not file.is_file() or file.read_bytes() in (b"", b"x")

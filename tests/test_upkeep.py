@@ -6,12 +6,16 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import apsw
 import pytest
 
+from evtool.backup import backup
+from evtool.errors import UsageError
 from evtool.event import Event, envelope, identify
+from evtool.finding import Finding
 from evtool.health import findings
 from evtool.retention import Old, give_back, prune
 from evtool.store import Store
@@ -158,6 +162,36 @@ def test_force_takes_the_place_of_copies_only(evtool: Evtool, file: Path, tmp_pa
     assert (ran.code, "is no copy of a store" in ran.err) == (2, True)
     assert evtool("backup", "empty.db", "--force", "--store", file).code == 0
     assert ids(tmp_path / "empty.db") == ids(file)
+
+
+def test_a_copy_that_was_looked_at_may_go(evtool: Evtool, file: Path, tmp_path: Path) -> None:
+    """What commands leave beside a copy is no store in use; a connection that is open is."""
+    assert evtool("backup", "copy.db", "--store", file).code == 0
+    assert evtool("events", "--store", "copy.db").code == 0
+    assert evtool("doctor", "--store", "copy.db").code == 0
+    with Store(tmp_path / "copy.db", writing=False):
+        ran = evtool("backup", "copy.db", "--force", "--store", file)
+        assert (ran.code, "copy.db-wal is there" in ran.err) == (2, True)
+    assert evtool("backup", "copy.db", "--force", "--store", file).code == 0
+    assert ids(tmp_path / "copy.db") == ids(file)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_copy_takes_no_name_that_came_meanwhile(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, force: bool
+) -> None:
+    """While a copy is made and checked, somebody else may make a file of that name."""
+
+    def findings_late(store: Store) -> Iterator[Finding]:
+        (tmp_path / "copy.db").write_bytes(b"dear")
+        return findings(store)
+
+    monkeypatch.setattr("evtool.backup.findings", findings_late)
+    with Store(file) as store, pytest.raises(UsageError, match="no copy of a store" if force else "is there already"):
+        backup(store, tmp_path / "copy.db", force=force)
+
+    assert (tmp_path / "copy.db").read_bytes() == b"dear"
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".copy")] == []
 
 
 def test_a_copy_may_have_the_longest_name_under_any_umask(evtool: Evtool, file: Path, tmp_path: Path) -> None:
