@@ -12,6 +12,7 @@ SERIES = 100  # kills on one store: a new one is killed while it is made, too
 LEASE = 600  # seconds by which the clock goes ahead from wave to wave: all leases of the killed have ended
 KILLED = -9
 SLOW = 0.05  # of the kills, at most, find a handler that is not through within the half second that it is given
+BITES = ([0] * 9 + [1]) * 5  # how often each of these events kills evtool
 LINE = 300  # bytes, about, of a record
 
 
@@ -100,6 +101,7 @@ def delivering(trial: Trial) -> Figures:
     """Lets a poisonous event kill evtool, and kills it, one process or several at once, while its handlers are warm."""
     for kind in ("poison", "venom"):
         _poisoned(trial, kind)
+    _bitten(trial)
     project = projects.make(trial.folder / "deliver")
     kills, killed, wave = trial.size(300, 6), 0, 0
     orders, told = trial.size(200, 30), []
@@ -152,7 +154,7 @@ def _wave(trial: Trial, project: Project, *, ahead: int) -> list[Ended]:
 def _poisoned(trial: Trial, kind: str) -> None:
     """An event whose handler kills evtool each time becomes a dead letter after its three attempts."""
     project = projects.make(trial.folder / kind)
-    file = projects.write(project.folder / "poison.jsonl", project.events(1, trial.random, kind=kind))
+    file = projects.write(project.folder / "poison.jsonl", project.events(1, trial.random, kind=kind, bites=3))
     hold(survived(run(project.folder, "publish", "--no-deliver", file)), "killed by somebody else")
     for attempt in range(1, 4):
         ended = run(project.folder, "deliver", ahead=attempt * LEASE)
@@ -161,3 +163,16 @@ def _poisoned(trial: Trial, kind: str) -> None:
     [[state]] = rows(project.store, "SELECT state FROM delivery")
     hold((ended.code, state) == (1, "dead"), f"an event that kills evtool each time is {state} after three attempts")
     audit(project)
+
+
+def _bitten(trial: Trial) -> None:
+    """A handler that kills evtool among calls that were made and calls that were not costs no other call than that."""
+    project = projects.make(trial.folder / "bitten")
+    events = [event for bites in BITES for event in project.events(1, trial.random, kind="venom", bites=bites)]
+    file = projects.write(project.folder / "bites.jsonl", events)
+    hold(survived(run(project.folder, "publish", "--no-deliver", file)), "killed by somebody else")
+    for kill in range(sum(BITES)):
+        ended = run(project.folder, "deliver", ahead=kill * LEASE)
+        hold(ended.code == KILLED, f"an event that kills evtool once: exit code {ended.code}")
+    hold(survived(run(project.folder, "deliver", ahead=sum(BITES) * LEASE)), "killed by somebody else")
+    settled(project, sum(BITES))

@@ -55,8 +55,10 @@ def poison(event, context):
 
 def venom(event, context):
     told(event, "venom")
-    os.kill(os.getppid(), signal.SIGKILL)
-    os.kill(os.getpid(), signal.SIGKILL)
+    calls = Path(__file__).with_name("calls.log").read_text().split("\\n")
+    if calls.count(event["id"] + " venom") <= event["detail"]["bites"]:
+        os.kill(os.getppid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
