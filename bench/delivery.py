@@ -16,16 +16,17 @@ from contextlib import closing
 from pathlib import Path
 from random import Random
 
-from evtool import routes, slots
-from evtool.delivery import Road, deliver
-from evtool.event import Event, identify
-from evtool.handler import Call
-from evtool.outcomes import World
-from evtool.project import need
-from evtool.slots import Handlers
-from evtool.store import Store
-from evtool.stored import Planned
-from evtool.validation import Rules
+from evtool.delivery import pool as slots
+from evtool.delivery.loop import Road, deliver
+from evtool.delivery.outcomes import World
+from evtool.delivery.pool import Handlers
+from evtool.events.event import Event, identify
+from evtool.handlers.base import Call
+from evtool.routes import routes
+from evtool.routes.project import need
+from evtool.schemas.validation import Rules
+from evtool.store.rows import Planned
+from evtool.store.store import Store
 
 DELIVERIES = 50_000
 WANTED = 10_000  # deliveries a second

@@ -17,9 +17,9 @@ from uuid import UUID
 
 import orjson
 
-from evtool.event import Event, identify
-from evtool.store import Store
-from evtool.stored import Planned
+from evtool.events.event import Event, identify
+from evtool.store.rows import Planned
+from evtool.store.store import Store
 
 EVENTS = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
 MEASURED = EVENTS // 10  # of the first events, and of the last

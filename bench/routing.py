@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson
 
-from evtool.pattern import Pattern
-from evtool.routes import Route, Routes
+from evtool.patterns.pattern import Pattern
+from evtool.routes.routes import Route, Routes
 
 MIXED = {100: "-", 1_000: "1.3", 10_000: "2.2", 100_000: "4.5"}
 GROWN = (100, 5_000)

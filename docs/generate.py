@@ -8,12 +8,13 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from evtool import cli, parsing
-from evtool.commands import COMMANDS
-from evtool.examples import EXAMPLES, SCHEMA
-from evtool.finding import CODES
-from evtool.pattern import Pattern, PatternError
-from evtool.routes import RoutesModel
+from evtool.cli import app as cli
+from evtool.cli import parser as parsing
+from evtool.commands.registry import COMMANDS
+from evtool.findings.examples import EXAMPLES, SCHEMA
+from evtool.findings.finding import CODES
+from evtool.patterns.pattern import Pattern, PatternError
+from evtool.routes.routes import RoutesModel
 
 ROOT = Path(__file__).parent.parent
 # what AWS has answered, by file: the name of its one family, if it has not several

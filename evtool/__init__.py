@@ -7,13 +7,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from evtool.pattern import Pattern, PatternError
-    from evtool.routes import Routes
+    from evtool.patterns.pattern import Pattern, PatternError
+    from evtool.routes.routes import Routes
 
 __version__ = "0.1.0"
 __all__ = ["Pattern", "PatternError", "Routes", "__version__"]
 
-HOMES = {"Pattern": "evtool.pattern", "PatternError": "evtool.pattern", "Routes": "evtool.routes"}
+HOMES = {
+    "Pattern": "evtool.patterns.pattern",
+    "PatternError": "evtool.patterns.pattern",
+    "Routes": "evtool.routes.routes",
+}
 
 
 def __getattr__(name: str) -> Any:

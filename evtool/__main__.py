@@ -12,7 +12,7 @@ def main() -> None:
     for number in (SIGINT, SIGTERM, SIGHUP):
         if getsignal(number) is not SIG_IGN:  # as nohup has it
             signal(number, _end)
-    from evtool.exits import ending  # noqa: PLC0415  (a signal may come while it is imported)
+    from evtool.cli.error_handler import ending  # noqa: PLC0415  (a signal may come while it is imported)
 
     sys.exit(ending(_run))
 
@@ -32,15 +32,15 @@ def _run() -> int:
         return 0
     if arguments[:1] == ["validate"] and not any(argument.startswith("-") for argument in arguments):
         return _validate(arguments[1:])
-    from evtool import cli  # noqa: PLC0415  (typer takes longer to import than Python to start)
+    from evtool.cli import app as cli  # noqa: PLC0415  (typer takes longer to import than Python to start)
 
     return cli.main(arguments)
 
 
 def _validate(paths: list[str]) -> int:
     """`evtool validate PATH...` without options, as editors and hooks call it per file: the same without typer."""
+    from evtool.cli.session import Session  # noqa: PLC0415
     from evtool.commands.validate import validate  # noqa: PLC0415
-    from evtool.session import Session  # noqa: PLC0415
     from evtool.signals import heeded  # noqa: PLC0415
 
     return heeded(lambda: validate(Session(), paths))

@@ -12,7 +12,7 @@ work on the others. An exception that is not in this tree is a bug in evtool and
 
 from collections.abc import Sequence
 
-from evtool.finding import Finding
+from evtool.findings.finding import Finding
 
 EXIT_OK = 0
 EXIT_FINDINGS = 1

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import apsw
 
-from evtool.store import Store
+from evtool.store.store import Store
 from proofs import project as projects
 from proofs import scenario
 from proofs.audit import audit

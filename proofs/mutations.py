@@ -29,16 +29,16 @@ import yaml
 ROOT = Path(__file__).parent.parent
 COPIED = ("evtool", "tests", "samples", "docs", "routes.yaml", "pyproject.toml")
 TESTS = {  # module -> the tests that have to notice what the machine does not
-    "store": ("store",),
-    "retry": ("retry", "routes_file"),
-    "queue": ("queue",),
-    "outcomes": ("outcomes",),
-    "delivery": ("delivery", "diaries"),
-    "slots": ("slots",),
-    "intake": ("intake",),
-    "database": ("database",),
-    "journal": ("journal", "database"),
-    "streams": ("reading",),
+    "store/store": ("store",),
+    "delivery/retry": ("retry", "routes_file"),
+    "store/queue": ("queue",),
+    "delivery/outcomes": ("outcomes",),
+    "delivery/loop": ("delivery", "diaries"),
+    "delivery/pool": ("slots",),
+    "delivery/intake": ("intake",),
+    "store/sqlite/database": ("database",),
+    "store/sqlite/wal": ("journal", "database"),
+    "readers/streams": ("reading",),
 }
 EXAMPLES = 120  # of the machine
 SECONDS = 600  # that the tests may take without any change
@@ -89,7 +89,7 @@ def mutants(file: Path) -> Iterator[Mutant]:
         for name, change in _changes(node):
             changed = copy.deepcopy(tree)
             change(list(_code(changed))[index])
-            yield Mutant(file.name, getattr(node, "lineno", 0), name, ast.unparse(changed))
+            yield Mutant(str(file.relative_to(ROOT / "evtool")), getattr(node, "lineno", 0), name, ast.unparse(changed))
 
 
 def _code(tree: ast.AST) -> Iterator[ast.AST]:
@@ -240,7 +240,7 @@ def main() -> int:
         everything = list(mutants(file))
         chosen = Random(wanted.seed).sample(everything, min(wanted.sample or len(everything), len(everything)))
         with tempfile.TemporaryDirectory(prefix="mutations-") as folder:
-            unchanged = Mutant(file.name, 0, "nothing", file.read_text(encoding="utf-8"))
+            unchanged = Mutant(f"{module}.py", 0, "nothing", file.read_text(encoding="utf-8"))
             if list(survivors([unchanged], Path(folder) / "unchanged")) != [unchanged]:
                 parser.error(f"the tests of {module} fail without any change")
             left, seconds = 0, (time.monotonic() - begun) * TIMES

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from evtool.store import Store
+from evtool.store.store import Store
 from proofs import project as projects
 from proofs import scenario
 from proofs.audit import audit

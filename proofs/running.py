@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import evtool
-from evtool import cli, parsing
 from evtool.__main__ import main
+from evtool.cli import app as cli
+from evtool.cli import parser as parsing
 from proofs.trial import Broken
 
 PATIENCE = 600  # seconds; an evtool that takes longer hangs

@@ -25,8 +25,8 @@ class Sabotage(NamedTuple):
 
 
 DEEP = (  # what is too deep for Python is not looked for, nor expected
-    Edit("jsontext.py", "_is_deeper(raw, max_depth) or (", "("),
-    Edit("jsontext.py", "except (ValueError, RecursionError) as error:", "except ValueError as error:"),
+    Edit("readers/json_text.py", "_is_deeper(raw, max_depth) or (", "("),
+    Edit("readers/json_text.py", "except (ValueError, RecursionError) as error:", "except ValueError as error:"),
 )
 SABOTAGES = {
     "acknowledged before the commit": Sabotage(
@@ -41,29 +41,30 @@ SABOTAGES = {
     ),
     "a lease that never ends": Sabotage(
         "kills-of-deliver",
-        (Edit("queue.py", "due IS NOT NULL AND (state", "state <> 'leased' AND due > 0 AND (state"),),
+        (Edit("store/queue.py", "due IS NOT NULL AND (state", "state <> 'leased' AND due > 0 AND (state"),),
     ),
     "an attempt is counted when it has ended": Sabotage(
         "kills-of-deliver",
         (
-            Edit("queue.py", "attempts = attempts + 1, owner", "owner"),
-            Edit("queue.py", "(row[:width] for", "((*row[:6], row[6] + 1, *row[7:width]) for"),
-            Edit("queue.py", "INSERT INTO attempt", "INSERT OR REPLACE INTO attempt"),
-            Edit("queue.py", "SELECT seq, attempts, :now", "SELECT seq, attempts + 1, :now"),
-            Edit("queue.py", "owner = ? AND attempts = ?", "owner = ? AND attempts + 1 = ?"),
+            Edit("store/queue.py", "attempts = attempts + 1, owner", "owner"),
+            Edit("store/queue.py", "(row[:width] for", "((*row[:6], row[6] + 1, *row[7:width]) for"),
+            Edit("store/queue.py", "INSERT INTO attempt", "INSERT OR REPLACE INTO attempt"),
+            Edit("store/queue.py", "SELECT seq, attempts, :now", "SELECT seq, attempts + 1, :now"),
+            Edit("store/queue.py", "owner = ? AND attempts = ?", "owner = ? AND attempts + 1 = ?"),
         ),
     ),
     "what began is not written down": Sabotage(
-        "kills-of-deliver", (Edit("worker.py", '        _note(diary, b"\\nbegan %d\\n" % delivery)\n', ""),)
+        "kills-of-deliver",
+        (Edit("handlers/processes/worker.py", '        _note(diary, b"\\nbegan %d\\n" % delivery)\n', ""),),
     ),
     "what was told is not written down": Sabotage(
-        "kills-of-deliver", (Edit("worker.py", "if len(answer) <= DIARY_LIMIT:", "if not answer:"),)
+        "kills-of-deliver", (Edit("handlers/processes/worker.py", "if len(answer) <= DIARY_LIMIT:", "if not answer:"),)
     ),
     "an event without its deliveries": Sabotage(
         "powercuts",
         (
             Edit(
-                "store.py",
+                "store/store.py",
                 'self._plan(seq, deliveries, now, replay or "")',
                 'self.connection.execute("COMMIT; BEGIN IMMEDIATE")\n'
                 '            self._plan(seq, deliveries, now, replay or "")',
@@ -74,19 +75,23 @@ SABOTAGES = {
         "powercuts",
         (
             Edit(
-                "delivery.py",
+                "delivery/loop.py",
                 "with self._road.store.transaction():\n            settled = self",
                 "if True:\n            settled = self",
             ),
         ),
     ),
-    "synchronous=NORMAL instead of FULL": Sabotage("powercuts", (Edit("opening.py", '"FULL" if', '"NORMAL" if'),)),
-    "synchronous=OFF": Sabotage("powercuts", (Edit("opening.py", '"FULL" if wanted == "wal" else "EXTRA"', '"OFF"'),)),
+    "synchronous=NORMAL instead of FULL": Sabotage(
+        "powercuts", (Edit("store/sqlite/connection.py", '"FULL" if', '"NORMAL" if'),)
+    ),
+    "synchronous=OFF": Sabotage(
+        "powercuts", (Edit("store/sqlite/connection.py", '"FULL" if wanted == "wal" else "EXTRA"', '"OFF"'),)
+    ),
     "an error of the commit is ignored": Sabotage(
         "faults",
         (
             Edit(
-                "database.py",
+                "store/sqlite/database.py",
                 '            self._database.connection.execute("COMMIT")\n        except',
                 '            try:\n                self._database.connection.execute("COMMIT")\n'
                 "            except Exception:\n                pass\n        except",
@@ -94,51 +99,55 @@ SABOTAGES = {
         ),
     ),
     "a broken disk is taken for a bug": Sabotage(
-        "faults", (Edit("faults.py", "except apsw.IOError", "except apsw.NoMemError"),)
+        "faults", (Edit("store/sqlite/errors.py", "except apsw.IOError", "except apsw.NoMemError"),)
     ),
     "a full disk is taken for a bug": Sabotage(
-        "fulldisk", (Edit("faults.py", "except apsw.IOError", "except apsw.NoMemError"),)
+        "fulldisk", (Edit("store/sqlite/errors.py", "except apsw.IOError", "except apsw.NoMemError"),)
     ),
-    "no fence": Sabotage("workers", (Edit("queue.py", "owner = ? AND attempts = ?", "? <> '' AND ? > 0"),)),
-    "a lock is not waited for": Sabotage("workers", (Edit("opening.py", "until = now + busy", "until = now"),)),
+    "no fence": Sabotage("workers", (Edit("store/queue.py", "owner = ? AND attempts = ?", "? <> '' AND ? > 0"),)),
+    "a lock is not waited for": Sabotage(
+        "workers", (Edit("store/sqlite/connection.py", "until = now + busy", "until = now"),)
+    ),
     "a doctor that does not look at the bytes": Sabotage(
-        "bitflips", (Edit("stored.py", "if found == self.sha256 else", "if found else"),)
+        "bitflips", (Edit("store/rows.py", "if found == self.sha256 else", "if found else"),)
     ),
     "what is read is believed": Sabotage(
-        "cells", (Edit("store.py", "if wrong := value.wrong():", "if wrong := None:"),)
+        "cells", (Edit("store/store.py", "if wrong := value.wrong():", "if wrong := None:"),)
     ),
     "a doctor that does not look at each row": Sabotage(
-        "cells", (Edit("health.py", "if wrong := Delivery(*row).wrong():", "if wrong := None:"),)
+        "cells", (Edit("store/integrity.py", "if wrong := Delivery(*row).wrong():", "if wrong := None:"),)
     ),
     "the same key is stored again": Sabotage(
         "workers",
-        (Edit("store.py", "WHERE seq = ? AND id = ? AND source = ?", "WHERE seq = ? AND id = ? AND 1 > ?"),),
+        (Edit("store/store.py", "WHERE seq = ? AND id = ? AND source = ?", "WHERE seq = ? AND id = ? AND 1 > ?"),),
     ),
     "room for commits is laid out where others commit": Sabotage(
-        "kills-of-publish", (Edit("journal.py", "os.O_WRONLY | os.O_APPEND", "os.O_WRONLY"),)
+        "kills-of-publish", (Edit("store/sqlite/wal.py", "os.O_WRONLY | os.O_APPEND", "os.O_WRONLY"),)
     ),
     "a failure too many is tried again": Sabotage(
-        "model", (Edit("retry.py", "if attempts >= policy.max_attempts", "if attempts > policy.max_attempts"),)
+        "model", (Edit("delivery/retry.py", "if attempts >= policy.max_attempts", "if attempts > policy.max_attempts"),)
     ),
     "a chain of events is cut off early": Sabotage(
-        "model", (Edit("intake.py", "cause.depth > MAX_DEPTH", "cause.depth > 1"),)
+        "model", (Edit("delivery/intake.py", "cause.depth > MAX_DEPTH", "cause.depth > 1"),)
     ),
     "a RecursionError is let through": Sabotage("texts", DEEP),
-    "a line is lost": Sabotage("texts", (Edit("reading.py", "        elif raw:\n", "        elif len(raw) > 2:\n"),)),
+    "a line is lost": Sabotage(
+        "texts", (Edit("readers/files.py", "        elif raw:\n", "        elif len(raw) > 2:\n"),)
+    ),
     "a malformed event ends evtool": Sabotage(
-        "texts-through-evtool", (Edit("event.py", "yield problem(piece, error)\n        return", "raise"),)
+        "texts-through-evtool", (Edit("events/event.py", "yield problem(piece, error)\n        return", "raise"),)
     ),
     "what cannot be printed is printed": Sabotage(
-        "hostile", (Edit("harmless.py", "if not text.isprintable():", "if not text:"),)
+        "hostile", (Edit("terminal/sanitize.py", "if not text.isprintable():", "if not text:"),)
     ),
     "what a runner obeys is printed": Sabotage(
-        "hostile", (Edit("harmless.py", 'if "##" not in text and "::" not in text:', "if text:"),)
+        "hostile", (Edit("terminal/sanitize.py", 'if "##" not in text and "::" not in text:', "if text:"),)
     ),
     "a schema is fetched": Sabotage(
         "offline",
         (
             Edit(
-                "references.py",
+                "schemas/references.py",
                 "        return self._known.get(uri)\n",
                 "        with suppress(OSError):\n"
                 "            __import__('urllib.request').request.urlopen(uri, timeout=1)\n"
@@ -147,28 +156,42 @@ SABOTAGES = {
         ),
     ),
     "looking for a handler uses an attempt": Sabotage(
-        "waiting", (Edit("queue.py", "was.attempts - (attempt is None), was.forgiven", "was.attempts, was.forgiven"),)
+        "waiting",
+        (Edit("store/queue.py", "was.attempts - (attempt is None), was.forgiven", "was.attempts, was.forgiven"),),
     ),
     "what waits is given up too early": Sabotage(
-        "waiting", (Edit("retry.py", "if age >= policy.max_age:", "if age >= policy.max_age / 2:"),)
+        "waiting", (Edit("delivery/retry.py", "if age >= policy.max_age:", "if age >= policy.max_age / 2:"),)
     ),
     "only the process itself is ended": Sabotage(
         "zoo",
         (
-            Edit("processes.py", "os.killpg(self._process.pid, number)", "os.kill(self._process.pid, number)"),
-            Edit("processes.py", "        end_strays(self._mark, self._others)\n", ""),
+            Edit(
+                "handlers/processes/process.py",
+                "os.killpg(self._process.pid, number)",
+                "os.kill(self._process.pid, number)",
+            ),
+            Edit("handlers/processes/process.py", "        end_strays(self._mark, self._others)\n", ""),
         ),
     ),
     "all output is kept": Sabotage(
         "zoo",
         (
-            Edit("processes.py", "del self._kept[: max(len(self._kept) - self._size - len(self._mark), 0)]", ""),
-            Edit("processes.py", "part[max(len(part) - self._size, 0) :] for", "part for"),
-            Edit("processes.py", "part[max(len(part) - self._size, 0) :].decode", "part.decode"),
+            Edit(
+                "handlers/processes/process.py",
+                "del self._kept[: max(len(self._kept) - self._size - len(self._mark), 0)]",
+                "",
+            ),
+            Edit("handlers/processes/process.py", "part[max(len(part) - self._size, 0) :] for", "part for"),
+            Edit("handlers/processes/process.py", "part[max(len(part) - self._size, 0) :].decode", "part.decode"),
         ),
     ),
     "memory has no limit": Sabotage(
-        "zoo", (Edit("processes.py", "resource.prlimit(pid, resource.RLIMIT_DATA, (min(limits), most))", ""),)
+        "zoo",
+        (
+            Edit(
+                "handlers/processes/process.py", "resource.prlimit(pid, resource.RLIMIT_DATA, (min(limits), most))", ""
+            ),
+        ),
     ),
 }
 

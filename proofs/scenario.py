@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import apsw
 
-from evtool import journal
+from evtool.store.sqlite import wal as journal
 from proofs import project as projects
 from proofs.audit import audit
 from proofs.disk import Said, Seen, Write, watched

@@ -31,7 +31,7 @@ RUN = """
 import sys
 from evtool.handlers import python
 python.START_LIMIT = 3.0
-from evtool.cli import main
+from evtool.cli.app import main
 main(["publish", "events.jsonl", "-o", "json", "--no-schema", "ignore"])
 """
 

@@ -1,8 +1,8 @@
 """Claims and their ends by hand, for tests that need deliveries in every state without calling handlers."""
 
-from evtool.queue import Chain, Ending, claim, lanes, settle
-from evtool.store import Store
-from evtool.stored import Attempt, Delivery
+from evtool.store.queue import Chain, Ending, claim, lanes, settle
+from evtool.store.rows import Attempt, Delivery
+from evtool.store.store import Store
 
 OUTCOMES = {"done": "done", "dead": "failed", "ready": "failed"}
 

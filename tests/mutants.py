@@ -14,16 +14,16 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
-from evtool import project as projects
 from evtool.errors import ConfigError
-from evtool.event import Stamp
-from evtool.finding import CODES, Finding
-from evtool.jsontext import JsonProblem, parse, positions
-from evtool.reading import MAX_BYTES, Piece, read
-from evtool.routes import of_project
-from evtool.schemas import Schemas
-from evtool.validation import Rules, judge
-from evtool.yamltext import load
+from evtool.events.event import Stamp
+from evtool.findings.finding import CODES, Finding
+from evtool.readers.files import MAX_BYTES, Piece, read
+from evtool.readers.json_text import JsonProblem, parse, positions
+from evtool.readers.yaml_text import load
+from evtool.routes import project as projects
+from evtool.routes.routes import of_project
+from evtool.schemas.validation import Rules, judge
+from evtool.schemas.validator import Schemas
 
 ROOT = Path(__file__).parent.parent
 CASES = ROOT / "tests" / "cases"

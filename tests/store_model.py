@@ -28,19 +28,19 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from evtool.delivery import CRASHES, Road, deliver
-from evtool.event import Event, envelope, identify
-from evtool.handler import Call, Done, Emitted, Failed, HandlerOptions, Outcome, Unavailable
-from evtool.intake import accept
-from evtool.letters import Wanted, purge, redrive
-from evtool.outcomes import World
-from evtool.pattern import Pattern
-from evtool.queue import Chain, hurry
-from evtool.retry import Retry
-from evtool.routes import HandlerEntry, Route, Routes
-from evtool.slots import Handlers
-from evtool.store import Store
-from evtool.validation import Rules
+from evtool.delivery.intake import accept
+from evtool.delivery.loop import CRASHES, Road, deliver
+from evtool.delivery.outcomes import World
+from evtool.delivery.pool import Handlers
+from evtool.delivery.retry import Retry
+from evtool.events.event import Event, envelope, identify
+from evtool.handlers.base import Call, Done, Emitted, Failed, HandlerOptions, Outcome, Unavailable
+from evtool.patterns.pattern import Pattern
+from evtool.routes.routes import HandlerEntry, Route, Routes
+from evtool.schemas.validation import Rules
+from evtool.store.dead_letters import Wanted, purge, redrive
+from evtool.store.queue import Chain, hurry
+from evtool.store.store import Store
 
 START = 1_800_000_000_000  # ms
 DAY = 24 * 3_600_000

@@ -13,10 +13,10 @@ from pathlib import Path
 import apsw
 import pytest
 
-from evtool.database import Database
 from evtool.errors import DamageError, StoreError
-from evtool.journal import disk_type, journal, wal_is_safe
-from evtool.migrations import VERSION
+from evtool.store.sqlite.database import Database
+from evtool.store.sqlite.migrations import VERSION
+from evtool.store.sqlite.wal import disk_type, journal, wal_is_safe
 from tests.conftest import ROOT
 
 INSERT = (
@@ -28,7 +28,7 @@ INSERT = (
 @pytest.fixture(autouse=True)
 def local(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wherever the tests run, their disk is taken for one of this machine."""
-    monkeypatch.setattr("evtool.journal.NETWORK_DISKS", ())
+    monkeypatch.setattr("evtool.store.sqlite.wal.NETWORK_DISKS", ())
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_a_disk_that_hides_another_is_the_one_that_counts(tmp_path: Path) -> Non
     mount = 'mount -t tmpfs a "my disk" && mount -t ramfs b "my disk"'
     if subprocess.run(["unshare", "-rm", "sh", "-c", mount], cwd=tmp_path, capture_output=True).returncode:
         pytest.skip("no file system can be mounted here")
-    code = "import sys, pathlib, evtool.journal as d; print(d.disk_type(pathlib.Path(sys.argv[1])))"
+    code = "import sys, pathlib, evtool.store.sqlite.wal as d; print(d.disk_type(pathlib.Path(sys.argv[1])))"
     asked = [sys.executable, "-c", code, str(tmp_path / "my disk/store.db")]
     told = subprocess.run(
         ["unshare", "-rm", "sh", "-c", f'{mount} && exec "$@"', "sh", *asked],
@@ -141,7 +141,7 @@ def test_where_wal_is_not_safe_there_is_none(file: Path, monkeypatch: pytest.Mon
         ("wal_is_safe", lambda _: False, ("delete", f"SQLite {version} has the WAL-reset bug")),
         ("wal_is_safe", lambda _: True, usual),
     ):
-        monkeypatch.setattr(f"evtool.journal.{name}", value)
+        monkeypatch.setattr(f"evtool.store.sqlite.wal.{name}", value)
         with Database(file) as opened:
             kept = [opened.connection.pragma(name) for name in ("journal_mode", "synchronous")]
         assert journal(file.parent) == wanted
@@ -207,7 +207,7 @@ def test_who_only_reads_changes_nothing(file: Path, tmp_path: Path, monkeypatch:
     with pytest.raises(StoreError, match="the file is empty"):
         Database(tmp_path / "empty.db", writing=False)
     assert (tmp_path / "empty.db").stat().st_size == 0
-    monkeypatch.setattr("evtool.opening.VERSION", VERSION + 1)
+    monkeypatch.setattr("evtool.store.sqlite.connection.VERSION", VERSION + 1)
     with pytest.raises(StoreError, match="an older evtool made this store"):
         Database(file, writing=False)
 
@@ -332,7 +332,7 @@ def test_who_waits_where_sqlite_does_not_gets_the_store_when_it_is_free(
 ) -> None:
     """It does not where the journal is to be changed: that is tried again, and given up when the time is over."""
     holder = Database(file)
-    monkeypatch.setattr("evtool.journal.NETWORK_DISKS", (disk_type(file),))
+    monkeypatch.setattr("evtool.store.sqlite.wal.NETWORK_DISKS", (disk_type(file),))
     with pytest.raises(StoreError, match=r"has kept the store locked for 0\.05 s"):
         Database(file, busy=0.05)
     closing = threading.Timer(0.05, holder.close)

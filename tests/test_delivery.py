@@ -23,21 +23,21 @@ from typing import Any
 
 import pytest
 
-from evtool.delivery import PAUSE, Road, Settled, deliver
+from evtool.delivery.intake import accept
+from evtool.delivery.loop import PAUSE, Road, Settled, deliver
+from evtool.delivery.outcomes import World
+from evtool.delivery.pool import Handlers
+from evtool.delivery.retry import Retry
 from evtool.errors import StoreError
-from evtool.event import envelope, identify
-from evtool.handler import Answer, Call, Done, Emitted, Failed, HandlerOptions, Outcome, Unavailable
-from evtool.handlers import KINDS
-from evtool.intake import accept
-from evtool.outcomes import World
-from evtool.pattern import Pattern
-from evtool.queue import Claim
-from evtool.retry import Retry
-from evtool.routes import HandlerEntry, Route, Routes
+from evtool.events.event import envelope, identify
+from evtool.handlers.base import Answer, Call, Done, Emitted, Failed, HandlerOptions, Outcome, Unavailable
+from evtool.handlers.registry import KINDS
+from evtool.patterns.pattern import Pattern
+from evtool.routes.routes import HandlerEntry, Route, Routes
+from evtool.schemas.validation import Rules
 from evtool.signals import Halted, halting
-from evtool.slots import Handlers
-from evtool.store import Store
-from evtool.validation import Rules
+from evtool.store.queue import Claim
+from evtool.store.store import Store
 from tests.conftest import ROOT, Evtool
 
 Answers = Callable[[str, Call], Outcome]

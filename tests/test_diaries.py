@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from evtool import diaries
-from evtool.handler import Call, Done, HandlerOptions
-from evtool.queue import Claim, Lane, claim
-from evtool.routes import HandlerEntry, Routes
-from evtool.session import now_ms
-from evtool.slots import Handlers, Job
-from evtool.store import Store
-from evtool.stored import Delivery
+from evtool.cli.session import now_ms
+from evtool.delivery.pool import Handlers, Job
+from evtool.handlers.base import Call, Done, HandlerOptions
+from evtool.handlers.processes import call_log as diaries
+from evtool.routes.routes import HandlerEntry, Routes
+from evtool.store.queue import Claim, Lane, claim
+from evtool.store.rows import Delivery
+from evtool.store.store import Store
 from tests.conftest import ROOT, Evtool
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from evtool import cli
-from evtool.event import envelope, identify
-from evtool.reports.jsonl import JsonLines
-from evtool.session import now_ms
-from evtool.store import Store
-from evtool.stored import Cause, Planned
+from evtool.cli import app as cli
+from evtool.cli.session import now_ms
+from evtool.events.event import envelope, identify
+from evtool.reports.formats.jsonl import JsonLines
+from evtool.store.rows import Cause, Planned
+from evtool.store.store import Store
 from tests.conftest import Evtool, Ran
 from tests.leases import claimed, ended
 

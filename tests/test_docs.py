@@ -26,14 +26,15 @@ import yaml
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
-from evtool import errors, parsing
-from evtool.commands import COMMANDS
+from evtool import errors
+from evtool.cli import parser as parsing
+from evtool.commands.registry import COMMANDS
 from evtool.errors import ConfigError
-from evtool.finding import CODES
-from evtool.operators import OPERATORS
-from evtool.pattern import Pattern, PatternError
-from evtool.routes import Routes
-from evtool.yamltext import load
+from evtool.findings.finding import CODES
+from evtool.patterns.operators.registry import OPERATORS
+from evtool.patterns.pattern import Pattern, PatternError
+from evtool.readers.yaml_text import load
+from evtool.routes.routes import Routes
 from tests.conftest import ROOT, Evtool
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])

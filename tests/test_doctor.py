@@ -10,10 +10,10 @@ import apsw
 import pytest
 
 from evtool.errors import StoreError
-from evtool.event import envelope, identify
-from evtool.health import findings
-from evtool.store import Store
-from evtool.stored import Cause, Planned
+from evtool.events.event import envelope, identify
+from evtool.store.integrity import findings
+from evtool.store.rows import Cause, Planned
+from evtool.store.store import Store
 from tests.conftest import Evtool
 from tests.leases import claimed, ended
 

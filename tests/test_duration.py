@@ -2,7 +2,7 @@
 
 import pytest
 
-from evtool.duration import moment, seconds
+from evtool.units import moment, seconds
 
 NOW = 1_795_428_000_000  # 2026-11-23T10:00:00Z
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from evtool.examples import EXAMPLES, SCHEMA
-from evtool.finding import CODES
-from evtool.pattern import Pattern, PatternError
+from evtool.findings.examples import EXAMPLES, SCHEMA
+from evtool.findings.finding import CODES
+from evtool.patterns.pattern import Pattern, PatternError
 from tests.conftest import Evtool, Ran
 
 PROJECT = "version: 1\nschemas: schemas\n"

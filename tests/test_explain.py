@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from evtool.anatomy import opened
-from evtool.event import Stamp, identify
-from evtool.explain import Explanation, explain
-from evtool.pattern import Pattern, PatternError
-from evtool.setting import with_changes
+from evtool.events.event import Stamp, identify
+from evtool.events.overrides import with_changes
+from evtool.patterns.explain.event_structure import opened
+from evtool.patterns.explain.explanation import Explanation, explain
+from evtool.patterns.pattern import Pattern, PatternError
 from tests.conftest import Evtool, Ran
 
 VECTORS = Path(__file__).parent / "vectors"

@@ -14,11 +14,12 @@ from pathlib import Path
 import apsw
 import pytest
 
-from evtool import database, exits
+from evtool.cli import error_handler as exits
+from evtool.cli.session import Session
 from evtool.commands.events import events as list_events
-from evtool.database import Database
 from evtool.errors import StoreError
-from evtool.session import Session
+from evtool.store.sqlite import database
+from evtool.store.sqlite.database import Database
 from tests.conftest import ROOT, Evtool, Ran
 
 EVENT = b'{"id": "%b", "source": "s", "detail-type": "t", "detail": {}}\n'

@@ -15,9 +15,10 @@ from unittest.mock import ANY
 import pytest
 from pydantic import ValidationError
 
-from evtool.handler import Call, Done, Emitted, Failed, Unavailable
-from evtool.handlers import KINDS, python
-from evtool.worker import Context, Settings
+from evtool.handlers import python
+from evtool.handlers.base import Call, Done, Emitted, Failed, Unavailable
+from evtool.handlers.processes.worker import Context, Settings
+from evtool.handlers.registry import KINDS
 
 FOLDER = Path(__file__).parent / "handlers"
 # kind -> the options of a handler that does what the event asks for, and of one that is not there
@@ -426,8 +427,8 @@ def test_a_worker_does_not_outlive_evtool(wait, tmp_path):
     )
     program = (
         "import pathlib, sys, threading\n"
-        "from evtool.handler import Call\n"
-        "from evtool.handlers import KINDS\n"
+        "from evtool.handlers.base import Call\n"
+        "from evtool.handlers.registry import KINDS\n"
         "kind = KINDS['python']\n"
         "options = kind.options.model_validate({'python': 'shop:play', 'timeout': '60s'})\n"
         "kind.open('charge', options, pathlib.Path(sys.argv[1]))(Call(b'{}', '1', 't', 'r', 1))\n"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from evtool.harmless import harmless
+from evtool.terminal.sanitize import harmless
 
 
 @pytest.mark.parametrize(

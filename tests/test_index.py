@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from evtool import shelves
-from evtool.index import Index
-from evtool.leaves import leaves_of
-from evtool.pattern import Pattern, PatternError
-from evtool.routes import Route, Routes
-from evtool.values import OfLeaves
+from evtool.patterns.field_values import OfLeaves
+from evtool.patterns.flatten import leaves_of
+from evtool.patterns.pattern import Pattern, PatternError
+from evtool.routes import lookups as shelves
+from evtool.routes.index import Index
+from evtool.routes.routes import Route, Routes
 
 VECTORS = Path(__file__).parent / "vectors"
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from evtool.event import Event, envelope, identify
-from evtool.handler import HandlerOptions
-from evtool.intake import accept, conflict, takers
-from evtool.pattern import Pattern
-from evtool.routes import HandlerEntry, Route, Routes
-from evtool.store import Store
-from evtool.stored import Cause
+from evtool.delivery.intake import accept, conflict, takers
+from evtool.events.event import Event, envelope, identify
+from evtool.handlers.base import HandlerOptions
+from evtool.patterns.pattern import Pattern
+from evtool.routes.routes import HandlerEntry, Route, Routes
+from evtool.store.rows import Cause
+from evtool.store.store import Store
 
 ROUTES = Routes(
     [

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from evtool import journal
-from evtool.journal import lay_out
-from evtool.store import Store
+from evtool.store.sqlite import wal as journal
+from evtool.store.sqlite.wal import lay_out
+from evtool.store.store import Store
 from tests.test_store import event
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from evtool.jsonarray import Element, elements
-from evtool.jsontext import JsonProblem, positions
+from evtool.readers.json_array import Element, elements
+from evtool.readers.json_text import JsonProblem, positions
 
 KIB = 1024
 

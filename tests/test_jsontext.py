@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from evtool.finding import CODES
-from evtool.jsontext import JsonProblem, Span, parse, positions
+from evtool.findings.finding import CODES
+from evtool.readers.json_text import JsonProblem, Span, parse, positions
 
 CASES = sorted((Path(__file__).parent / "cases" / "json").iterdir())
 GOOD = [case for case in CASES if case.name.startswith("y_")]
@@ -206,8 +206,9 @@ def test_a_problem_can_cross_processes() -> None:
 
 def test_is_quick_to_import() -> None:
     """Reading JSON that is well-formed loads neither the scanner for problems nor anything else that takes time."""
-    slow = ["dataclasses", "logging", "pathlib", "inspect", "yaml", "pydantic", "evtool.jsonscan"]
-    code = f"import sys; from evtool.jsontext import parse; parse(b'[1]'); print(set({slow}) & sys.modules.keys())"
+    slow = ["dataclasses", "logging", "pathlib", "inspect", "yaml", "pydantic", "evtool.readers.json_errors"]
+    code = "import sys; from evtool.readers.json_text import parse; parse(b'[1]'); "
+    code += f"print(set({slow}) & sys.modules.keys())"
 
     done = subprocess.run(
         [sys.executable, "-S", "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[1]

@@ -9,9 +9,9 @@ import apsw
 import pytest
 
 from evtool.errors import StoreError
-from evtool.health import findings
-from evtool.migrations import STEPS, VERSION, expected_shape, shape, upgrade
-from evtool.store import Store
+from evtool.store.integrity import findings
+from evtool.store.sqlite.migrations import STEPS, VERSION, expected_shape, shape, upgrade
+from evtool.store.store import Store
 from tests.conftest import ROOT, Evtool
 
 RELEASED = sorted((ROOT / "tests/cases").glob("store-*.sql"))
@@ -109,7 +109,9 @@ def test_a_migration_that_fails_changes_nothing(evtool: Evtool, old: Path, last:
 MIGRATING = f"""
 import sys
 from pathlib import Path
-from evtool import database, migrations, opening
+from evtool.store.sqlite import database
+from evtool.store.sqlite import migrations
+from evtool.store.sqlite import connection as opening
 opening.VERSION = migrations.VERSION = 2
 migrations.STEPS[1] = {ADD_NOTE!r}
 sys.stdout.write("begun\\n"); sys.stdout.flush(); sys.stdin.readline()

@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 import yaml
 
-from evtool import jsontext, reading, yamltext
-from evtool.jsontext import JsonProblem, parse
-from evtool.reports import KINDS as REPORTS
+from evtool.readers import files as reading
+from evtool.readers import json_text as jsontext
+from evtool.readers import yaml_text as yamltext
+from evtool.readers.json_text import JsonProblem, parse
+from evtool.reports.formats.registry import KINDS as REPORTS
 from tests.conftest import ROOT
 from tests.mutants import KINDS, Case, Kind, mutants, suite
 

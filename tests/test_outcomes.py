@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from evtool.event import Event, envelope, identify
-from evtool.handler import Answer, Done, Emitted, Failed, Unavailable
-from evtool.outcomes import Came, World, came_of, given_back, interrupted
-from evtool.queue import Claim
-from evtool.reading import MAX_BYTES
-from evtool.retry import Retry
-from evtool.schemas import Schemas
-from evtool.stored import Attempt, Delivery, Stored
-from evtool.validation import Rules
+from evtool.delivery.outcomes import Came, World, came_of, given_back, interrupted
+from evtool.delivery.retry import Retry
+from evtool.events.event import Event, envelope, identify
+from evtool.handlers.base import Answer, Done, Emitted, Failed, Unavailable
+from evtool.readers.files import MAX_BYTES
+from evtool.schemas.validation import Rules
+from evtool.schemas.validator import Schemas
+from evtool.store.queue import Claim
+from evtool.store.rows import Attempt, Delivery, Stored
 
 NOW = 1_795_428_061_500  # 2026-11-23T10:01:01.500Z, in milliseconds
 CREATED = NOW - 60_000

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from evtool.index import REMEMBERED, SHORT
-from evtool.leaves import EventError
-from evtool.pattern import Pattern
-from evtool.projection import DEEPEST, LONGEST, MOST
-from evtool.routes import Route, Routes
+from evtool.patterns.flatten import EventError
+from evtool.patterns.pattern import Pattern
+from evtool.routes.index import REMEMBERED, SHORT
+from evtool.routes.projection import DEEPEST, LONGEST, MOST
+from evtool.routes.routes import Route, Routes
 from tests.test_index import VECTORS, Dice, valid
 
 SETS = 150

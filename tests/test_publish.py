@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from evtool.store import Store
+from evtool.store.store import Store
 from tests.conftest import ROOT, Evtool
 
 ORDER = "samples/events/order-created.json"

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from evtool.event import Event, envelope, identify
-from evtool.letters import Wanted, purge, redrive
-from evtool.queue import Chain, Ending, claim, held, hurry, lanes, release, settle
-from evtool.store import Store
-from evtool.stored import Attempt, Cause, Planned
+from evtool.events.event import Event, envelope, identify
+from evtool.store.dead_letters import Wanted, purge, redrive
+from evtool.store.queue import Chain, Ending, claim, held, hurry, lanes, release, settle
+from evtool.store.rows import Attempt, Cause, Planned
+from evtool.store.store import Store
 from tests.leases import claimed, ended
 
 

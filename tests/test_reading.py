@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from evtool.finding import Finding
-from evtool.reading import Piece, read, total_bytes
-from evtool.streams import File
+from evtool.findings.finding import Finding
+from evtool.readers.files import Piece, read, total_bytes
+from evtool.readers.streams import File
 from tests.conftest import ROOT, Evtool
 
 MIB = 1 << 20

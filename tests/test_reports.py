@@ -9,14 +9,14 @@ from xml.etree import ElementTree
 
 import pytest
 
+from evtool.cli.error_handler import ending
+from evtool.cli.session import Session
 from evtool.commands.validate import validate
-from evtool.exits import ending
-from evtool.finding import CODES, Finding
-from evtool.report import Subject
-from evtool.reports import KINDS
-from evtool.reports.text import Findings
-from evtool.session import Session
-from evtool.validation import Verdict
+from evtool.findings.finding import CODES, Finding
+from evtool.reports.base import Subject
+from evtool.reports.formats.registry import KINDS
+from evtool.reports.formats.text import Findings
+from evtool.schemas.validation import Verdict
 from tests.naughty import LONE, NAUGHTY, harmless_to_a_terminal, lines, obeyed
 
 FINDING_KEYS = [  # of a finding, and of nothing else

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from evtool.retry import GiveUp, Retry, after_failure, while_unavailable
+from evtool.delivery.retry import GiveUp, Retry, after_failure, while_unavailable
 
 
 def pauses(policy: Retry, seed: int) -> tuple[list[float], GiveUp]:

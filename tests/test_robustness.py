@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from evtool.event import Stamp
-from evtool.reports import KINDS
+from evtool.events.event import Stamp
+from evtool.reports.formats.registry import KINDS
 from tests.conftest import ROOT, Evtool
 
 SAMPLES = ROOT / "samples"
@@ -144,7 +144,9 @@ sys.meta_path.insert(0, Finder)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("module", ["evtool.exits", "typer", "apsw", "pydantic_core", "decimal", "evtool.road"])
+@pytest.mark.parametrize(
+    "module", ["evtool.cli.error_handler", "typer", "apsw", "pydantic_core", "decimal", "evtool.cli.runtime"]
+)
 def test_a_signal_while_modules_load_ends_it(
     evtool: Evtool, project: Path, module: str, number: signal.Signals
 ) -> None:

@@ -12,11 +12,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from evtool import project as projects
 from evtool.errors import ConfigError
-from evtool.project import Project
-from evtool.routes import RoutesModel, of_project
-from evtool.yamltext import load
+from evtool.readers.yaml_text import load
+from evtool.routes import project as projects
+from evtool.routes.project import Project
+from evtool.routes.routes import RoutesModel, of_project
 from tests.conftest import ROOT, Evtool
 
 CASES = Path(__file__).parent / "cases" / "routes"

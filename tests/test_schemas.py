@@ -19,9 +19,9 @@ import pytest
 import referencing.jsonschema
 
 from evtool.errors import ConfigError
-from evtool.event import Event, identify
-from evtool.finding import Finding
-from evtool.schemas import Schemas
+from evtool.events.event import Event, identify
+from evtool.findings.finding import Finding
+from evtool.schemas.validator import Schemas
 from tests.conftest import Evtool
 
 CASES = Path(__file__).parent / "cases" / "schemas"

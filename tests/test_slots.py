@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
-from evtool import diaries, slots
-from evtool.diaries import Diary
-from evtool.handler import Answer, Call, Done, Failed, HandlerOptions, Outcome, Unavailable
-from evtool.queue import Claim
-from evtool.routes import HandlerEntry, Routes
+from evtool.delivery import pool as slots
+from evtool.delivery.pool import Handlers, Job, Slot
+from evtool.handlers.base import Answer, Call, Done, Failed, HandlerOptions, Outcome, Unavailable
+from evtool.handlers.processes import call_log as diaries
+from evtool.handlers.processes.call_log import Diary
+from evtool.routes.routes import HandlerEntry, Routes
 from evtool.signals import Halted, bell
-from evtool.slots import Handlers, Job, Slot
-from evtool.stored import Delivery, Stored
+from evtool.store.queue import Claim
+from evtool.store.rows import Delivery, Stored
 
 EVENT = Stored(1, "e-1", "t", "s", None, 0, "", b"{}", 1, 0, None, None)
 LATER = 1e12

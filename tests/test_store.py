@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from evtool.errors import DamageError
-from evtool.event import Event, envelope, identify
-from evtool.retention import Old, prune
-from evtool.store import Store
-from evtool.stored import Cause, Filter, Planned, event_key
+from evtool.events.event import Event, envelope, identify
+from evtool.store.pruning import Old, prune
+from evtool.store.rows import Cause, Filter, Planned, event_key
+from evtool.store.store import Store
 from tests.conftest import ROOT, Evtool
 from tests.leases import claimed, ended
 
@@ -104,7 +104,7 @@ def test_an_event_is_found_also_when_its_key_was_put_among_the_many(store: Store
 )
 def test_no_filter_begins_anew_on_every_page(store: Store, wanted: Filter, monkeypatch: pytest.MonkeyPatch) -> None:
     """Twice as many events are twice as much work: what was read for a page is not read for the next."""
-    monkeypatch.setattr("evtool.store.PAGE", 20)
+    monkeypatch.setattr("evtool.store.store.PAGE", 20)
     work = [0]
 
     def step() -> bool:

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from evtool import delivery, intake, outcomes
-from evtool.retry import GiveUp
-from evtool.stored import Kept
+from evtool.delivery import intake, outcomes
+from evtool.delivery import loop as delivery
+from evtool.delivery.retry import GiveUp
+from evtool.store.rows import Kept
 from tests.store_model import machine_on, tried
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from evtool.errors import ConfigError
-from evtool.event import identify
-from evtool.routes import Routes
-from evtool.transform import Input, compiled, transformed
+from evtool.events.event import identify
+from evtool.events.input_transformer import Input, compiled, transformed
+from evtool.routes.routes import Routes
 from tests.conftest import Evtool
 
 RECEIVED = 1_795_687_200_123  # 2026-11-26T10:00:00.123Z

@@ -12,14 +12,14 @@ from pathlib import Path
 import apsw
 import pytest
 
-from evtool.backup import backup
 from evtool.errors import UsageError
-from evtool.event import Event, envelope, identify
-from evtool.finding import Finding
-from evtool.health import findings
-from evtool.retention import Old, give_back, prune
-from evtool.store import Store
-from evtool.stored import Cause, Planned
+from evtool.events.event import Event, envelope, identify
+from evtool.findings.finding import Finding
+from evtool.store.backup import backup
+from evtool.store.integrity import findings
+from evtool.store.pruning import Old, give_back, prune
+from evtool.store.rows import Cause, Planned
+from evtool.store.store import Store
 from tests.conftest import ROOT, Evtool
 from tests.leases import claimed, ended
 from tests.test_faults import mortal
@@ -186,7 +186,7 @@ def test_a_copy_takes_no_name_that_came_meanwhile(
         (tmp_path / "copy.db").write_bytes(b"dear")
         return findings(store)
 
-    monkeypatch.setattr("evtool.backup.findings", findings_late)
+    monkeypatch.setattr("evtool.store.backup.findings", findings_late)
     with Store(file) as store, pytest.raises(UsageError, match="no copy of a store" if force else "is there already"):
         backup(store, tmp_path / "copy.db", force=force)
 

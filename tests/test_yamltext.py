@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from evtool import yamltext
 from evtool.errors import ConfigError
-from evtool.finding import CODES, Finding
-from evtool.yamltext import load
+from evtool.findings.finding import CODES, Finding
+from evtool.readers import yaml_text as yamltext
+from evtool.readers.yaml_text import load
 
 CASES = sorted((Path(__file__).parent / "cases" / "yaml").glob("*.yaml"))
 GOOD = [case for case in CASES if case.name.startswith("y_")]

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import pytest
 
-from evtool.handler import Call, Done, Failed, Outcome
 from evtool.handlers import python
-from evtool.routes import Routes
+from evtool.handlers.base import Call, Done, Failed, Outcome
+from evtool.routes.routes import Routes
 from tests.zoo import TAME, WILD, Animal, animals, cage, event
 
 THREADS = 4

@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from evtool.literals import ARRAY, OBJECT, Digits, Pairs, kind_of
+from evtool.patterns.json_values import ARRAY, OBJECT, Digits, Pairs, kind_of
 
 NAMES = ("a", "b", "c", "d", "a.b", "b.c", "é")
 ODD_NAMES = ("", "$or", "prefix", "a.", ".a", "a..b")
@@ -32,7 +32,7 @@ TYPOS = ("Prefix", "regex", "shellstyle", "$or")
 
 
 def text_of(value: Any) -> str:
-    """A value as JSON text: what `evtool.literals.parse` makes of a text, back again."""
+    """A value as JSON text: what `evtool.patterns.json_values.parse` makes of a text, back again."""
     kind = kind_of(value)
     if kind == OBJECT:
         return "{" + ",".join(f"{json.dumps(key)}:{text_of(item)}" for key, item in value) + "}"

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from evtool.pattern import Pattern, PatternError
-from evtool.routes import Route, Routes
+from evtool.patterns.pattern import Pattern, PatternError
+from evtool.routes.routes import Route, Routes
 
 # how a caller may ask which routes take an event; each makes a function of the event's JSON text
 FORMS: dict[str, Callable[[Routes], Callable[[bytes], list[Route]]]] = {

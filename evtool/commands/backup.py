@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from evtool import backup as copies
+from evtool.cli.options import Argument, Option
+from evtool.cli.session import Session
 from evtool.errors import EXIT_OK, UsageError
-from evtool.options import Argument, Option
-from evtool.project import display
-from evtool.report import Record, Subject
-from evtool.screen import Screen, counted
-from evtool.session import Session
-from evtool.store import Store
-from evtool.validation import Verdict
+from evtool.reports.base import Record, Subject
+from evtool.routes.project import display
+from evtool.schemas.validation import Verdict
+from evtool.store import backup as copies
+from evtool.store.store import Store
+from evtool.terminal.screen import Screen, counted
 
 
 def backup(

@@ -5,19 +5,19 @@ from collections import Counter
 from contextlib import closing
 from typing import Annotated, Any
 
-from evtool import delivery as deliveries
+from evtool.cli.options import NoSchema, NoValidate, Option
+from evtool.cli.runtime import opened, rules_of
+from evtool.cli.session import Session
+from evtool.delivery import loop as deliveries
 from evtool.errors import EXIT_FINDINGS, EXIT_OK
-from evtool.event import rfc3339
-from evtool.options import NoSchema, NoValidate, Option
-from evtool.queue import hurry, later
-from evtool.records import count_delivery, settled_record, summed
-from evtool.report import Subject
-from evtool.road import opened, rules_of
-from evtool.screen import counted
-from evtool.session import Session
+from evtool.events.event import rfc3339
+from evtool.reports.base import Subject
+from evtool.reports.records import count_delivery, settled_record, summed
+from evtool.reports.trees import Deliveries
 from evtool.signals import caught
-from evtool.store import Store
-from evtool.trees import Deliveries
+from evtool.store.queue import hurry, later
+from evtool.store.store import Store
+from evtool.terminal.screen import counted
 
 ENDED = ("done", "dead")
 

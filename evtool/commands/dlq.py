@@ -5,19 +5,19 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Annotated, Any
 
+from evtool.cli.filters import before, check_ids
+from evtool.cli.options import Argument, OfHandler, OfRoute, OfType, OlderThan, Option
+from evtool.cli.session import Session, now_ms
 from evtool.errors import EXIT_OK, UsageError
-from evtool.event import identify
-from evtool.letters import Wanted, dead, purge, redrive
-from evtool.options import Argument, OfHandler, OfRoute, OfType, OlderThan, Option
-from evtool.records import delivery_record, history
-from evtool.report import Record, Report, Subject
-from evtool.screen import Screen
-from evtool.selection import before, check_ids
-from evtool.session import Session, now_ms
-from evtool.store import Store
-from evtool.stored import Delivery, Filter
-from evtool.trees import delivery_line, document_lines, history_lines, states_text
-from evtool.validation import Verdict
+from evtool.events.event import identify
+from evtool.reports.base import Record, Report, Subject
+from evtool.reports.records import delivery_record, history
+from evtool.reports.trees import delivery_line, document_lines, history_lines, states_text
+from evtool.schemas.validation import Verdict
+from evtool.store.dead_letters import Wanted, dead, purge, redrive
+from evtool.store.rows import Delivery, Filter
+from evtool.store.store import Store
+from evtool.terminal.screen import Screen
 
 Ids = Annotated[list[str], Argument("[ID]...", "ids of events; all of them when none is named")]
 DryRun = Annotated[bool, Option("--dry-run", "show which, change nothing")]

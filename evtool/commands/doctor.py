@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
+from evtool.cli.session import Session
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, DamageError
-from evtool.health import facts, findings
-from evtool.project import display
-from evtool.report import Subject
-from evtool.reports.text import Findings
-from evtool.session import Session
-from evtool.store import Store
-from evtool.stored import STATES
-from evtool.sums import sums
-from evtool.trees import summary_line
-from evtool.validation import Verdict
+from evtool.reports.base import Subject
+from evtool.reports.formats.text import Findings
+from evtool.reports.trees import summary_line
+from evtool.routes.project import display
+from evtool.schemas.validation import Verdict
+from evtool.store.counts import sums
+from evtool.store.integrity import facts, findings
+from evtool.store.rows import STATES
+from evtool.store.store import Store
 
 
 def doctor(session: Session) -> int:

@@ -4,20 +4,20 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any, Literal
 
+from evtool.cli.filters import selected, stored_event
+from evtool.cli.options import Argument, OfRoute, OfSource, OfType, Option, Since, Until
+from evtool.cli.session import Session
 from evtool.errors import EXIT_OK, UsageError
-from evtool.event import identify
-from evtool.options import Argument, OfRoute, OfSource, OfType, Option, Since, Until
-from evtool.project import display
-from evtool.records import cause_record, delivery_record, history, logged_record
-from evtool.report import Record, Subject
-from evtool.screen import Screen, Segment
-from evtool.selection import selected, stored_event
-from evtool.session import Session
-from evtool.store import Store
-from evtool.stored import STATES, Filter, Stored
-from evtool.sums import sums
-from evtool.trees import delivery_line, document_lines, history_lines, states_text, summary_line
-from evtool.validation import Verdict
+from evtool.events.event import identify
+from evtool.reports.base import Record, Subject
+from evtool.reports.records import cause_record, delivery_record, history, logged_record
+from evtool.reports.trees import delivery_line, document_lines, history_lines, states_text, summary_line
+from evtool.routes.project import display
+from evtool.schemas.validation import Verdict
+from evtool.store.counts import sums
+from evtool.store.rows import STATES, Filter, Stored
+from evtool.store.store import Store
+from evtool.terminal.screen import Screen, Segment
 
 State = Literal["ready", "waiting", "leased", "done", "dead"]
 

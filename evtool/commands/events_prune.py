@@ -4,15 +4,15 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any
 
+from evtool.cli.filters import before
+from evtool.cli.options import Option
+from evtool.cli.session import Session
 from evtool.errors import EXIT_OK, UsageError
-from evtool.options import Option
-from evtool.report import Record, Subject
-from evtool.retention import Old, give_back, prune
-from evtool.screen import Screen, counted
-from evtool.selection import before
-from evtool.session import Session
-from evtool.store import Store
-from evtool.validation import Verdict
+from evtool.reports.base import Record, Subject
+from evtool.schemas.validation import Verdict
+from evtool.store.pruning import Old, give_back, prune
+from evtool.store.store import Store
+from evtool.terminal.screen import Screen, counted
 
 ENDED = ("done", "dead")
 

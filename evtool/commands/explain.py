@@ -6,27 +6,35 @@ from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
-from evtool import project as projects
-from evtool import routes as all_routes
-from evtool.completion import samples
+from evtool.cli.completion import samples
+from evtool.cli.filters import named_pattern, stored_event
+from evtool.cli.options import Argument, MaxBytes, OfRoute, Option, Source, Type
+from evtool.cli.sample_names import path_of, paths_of
+from evtool.cli.session import Session, stamp, standard_input
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, UsageError
-from evtool.event import Event
-from evtool.examples import EXAMPLES, SCHEMA
-from evtool.finding import CODES
-from evtool.frames import show
-from evtool.opening import is_missing
-from evtool.options import Argument, MaxBytes, OfRoute, Option, Source, Type
-from evtool.project import Project, display
-from evtool.reading import MAX_BYTES, Piece, read
-from evtool.reasons import IN_FULL, Candidate, candidates_of, explained, headline, record_of, tell_conditions
-from evtool.report import Record, Subject
-from evtool.samples import path_of, paths_of
-from evtool.screen import Screen, counted, errors
-from evtool.selection import named_pattern, stored_event
-from evtool.session import Session, stamp, standard_input
-from evtool.setting import with_changes
-from evtool.store import Store
-from evtool.validation import Rules, Verdict, judge
+from evtool.events.event import Event
+from evtool.events.overrides import with_changes
+from evtool.findings.examples import EXAMPLES, SCHEMA
+from evtool.findings.finding import CODES
+from evtool.readers.files import MAX_BYTES, Piece, read
+from evtool.reports.base import Record, Subject
+from evtool.reports.explanations import (
+    IN_FULL,
+    Candidate,
+    candidates_of,
+    explained,
+    headline,
+    record_of,
+    tell_conditions,
+)
+from evtool.routes import project as projects
+from evtool.routes import routes as all_routes
+from evtool.routes.project import Project, display
+from evtool.schemas.validation import Rules, Verdict, judge
+from evtool.store.sqlite.connection import is_missing
+from evtool.store.store import Store
+from evtool.terminal.screen import Screen, counted, errors
+from evtool.terminal.snippets import show
 
 WANTED = "no file, no sample and no stored event"
 CODE = re.compile(r"EV\d{3}", re.IGNORECASE)

@@ -6,30 +6,30 @@ from contextlib import closing
 from functools import partial
 from typing import Annotated, Any, NamedTuple
 
-from evtool import routes as all_routes
-from evtool.completion import samples
-from evtool.delivery import Road, deliver
+from evtool.cli.completion import samples
+from evtool.cli.options import Argument, MaxBytes, NoSchema, NoValidate, Option, Source, Type
+from evtool.cli.runtime import opened, rules_of
+from evtool.cli.sample_names import paths_of
+from evtool.cli.session import Session, stamp, standard_input
+from evtool.delivery.intake import accept, conflict, takers
+from evtool.delivery.loop import Road, deliver
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE
-from evtool.event import Event
-from evtool.finding import Finding
-from evtool.frames import show
-from evtool.intake import accept, conflict, takers
-from evtool.options import Argument, MaxBytes, NoSchema, NoValidate, Option, Source, Type
-from evtool.queue import Chain
-from evtool.reading import MAX_BYTES, read
-from evtool.reasons import IN_FULL, Candidate, Others, candidates_of
-from evtool.records import count, published_record, summed
-from evtool.report import Subject
-from evtool.road import opened, rules_of
-from evtool.routes import Routes
-from evtool.samples import paths_of
-from evtool.screen import Screen, Segment, errors
-from evtool.session import Session, stamp, standard_input
-from evtool.setting import with_changes
+from evtool.events.event import Event
+from evtool.events.overrides import with_changes
+from evtool.findings.finding import Finding
+from evtool.readers.files import MAX_BYTES, read
+from evtool.reports.base import Subject
+from evtool.reports.explanations import IN_FULL, Candidate, Others, candidates_of
+from evtool.reports.records import count, published_record, summed
+from evtool.reports.trees import Trees
+from evtool.routes import routes as all_routes
+from evtool.routes.routes import Routes
+from evtool.schemas.validation import Verdict, judge
 from evtool.signals import caught, noted
-from evtool.stored import Kept
-from evtool.trees import Trees
-from evtool.validation import Verdict, judge
+from evtool.store.queue import Chain
+from evtool.store.rows import Kept
+from evtool.terminal.screen import Screen, Segment, errors
+from evtool.terminal.snippets import show
 
 TOGETHER = 100  # events that are stored in one commit
 TOGETHER_BYTES = 1 << 20

@@ -7,32 +7,32 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Annotated, Any, NamedTuple
 
-from evtool import replay as replays
-from evtool import routes as all_routes
-from evtool.delivery import Road
+from evtool.cli.filters import check_ids, named_pattern, selected
+from evtool.cli.options import Argument, Limit, OfRoute, OfSource, OfType, Option, Since, Until
+from evtool.cli.runtime import opened, rules_of
+from evtool.cli.sample_names import paths_of
+from evtool.cli.session import Session, now_ms, stamp, standard_input
+from evtool.delivery import replay as replays
+from evtool.delivery.intake import conflict
+from evtool.delivery.loop import Road
+from evtool.delivery.replay import Fire, Replayed
 from evtool.errors import EXIT_FINDINGS, EXIT_OK
-from evtool.event import Event, identify, replayed, rfc3339
-from evtool.finding import Finding
-from evtool.frames import show
-from evtool.heads import head_of
-from evtool.intake import conflict
-from evtool.opening import is_missing
-from evtool.options import Argument, Limit, OfRoute, OfSource, OfType, Option, Since, Until
-from evtool.project import Project
-from evtool.reading import MAX_BYTES, read
-from evtool.reasons import IN_FULL, Others, candidates_of
-from evtool.replay import Fire, Replayed
-from evtool.report import Record, Subject
-from evtool.road import opened, rules_of
-from evtool.routes import Routes
-from evtool.samples import paths_of
-from evtool.screen import Screen, Segment, counted, errors
-from evtool.selection import check_ids, named_pattern, selected
-from evtool.session import Session, now_ms, stamp, standard_input
+from evtool.events.event import Event, identify, replayed, rfc3339
+from evtool.events.header import head_of
+from evtool.findings.finding import Finding
+from evtool.readers.files import MAX_BYTES, read
+from evtool.reports.base import Record, Subject
+from evtool.reports.explanations import IN_FULL, Others, candidates_of
+from evtool.routes import routes as all_routes
+from evtool.routes.project import Project
+from evtool.routes.routes import Routes
+from evtool.schemas.validation import Rules, Verdict, judge
 from evtool.signals import caught
-from evtool.store import Store
-from evtool.stored import Filter, Fired
-from evtool.validation import Rules, Verdict, judge
+from evtool.store.rows import Filter, Fired
+from evtool.store.sqlite.connection import is_missing
+from evtool.store.store import Store
+from evtool.terminal.screen import Screen, Segment, counted, errors
+from evtool.terminal.snippets import show
 
 ALIKE = 1000  # kinds of events that are counted before they are summed up
 STYLES = {

@@ -5,17 +5,17 @@ from typing import Annotated
 
 from jsonschema_rs import validator_for
 
-from evtool import project as projects
+from evtool.cli.options import Argument, MaxBytes, NoSchema, Option, Source, Type
+from evtool.cli.session import Session, stamp, standard_input
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, UsageError
-from evtool.options import Argument, MaxBytes, NoSchema, Option, Source, Type
-from evtool.progress import following
-from evtool.project import Project
-from evtool.reading import MAX_BYTES, read, total_bytes
-from evtool.report import Subject
-from evtool.reports.text import Findings
-from evtool.schemas import Schemas
-from evtool.session import Session, stamp, standard_input
-from evtool.validation import Rules, judge
+from evtool.readers.files import MAX_BYTES, read, total_bytes
+from evtool.reports.base import Subject
+from evtool.reports.formats.text import Findings
+from evtool.routes import project as projects
+from evtool.routes.project import Project
+from evtool.schemas.validation import Rules, judge
+from evtool.schemas.validator import Schemas
+from evtool.terminal.progress import following
 
 
 def validate(
@@ -73,7 +73,7 @@ def _project(session: Session, *, needed: bool) -> Project | None:
     """
     project = session.project() if needed else projects.read(session.routes)
     if project is not None and not validator_for(projects.shape()).is_valid(project.document.value):
-        from evtool import routes  # noqa: PLC0415  (pydantic takes longer to import than the rest to run)
+        from evtool.routes import routes  # noqa: PLC0415  (pydantic takes longer to import than the rest to run)
 
         routes.of_project(project)
     return project

@@ -14,10 +14,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from evtool.finding import did_you_mean
-from evtool.handler import Call, Done, Emitted, Failed, Handler, Kind, Outcome, ProcessOptions, Unavailable
-from evtool.jsontext import JsonProblem, parse
-from evtool.processes import Process, ending, exit_code, out_of_memory
+from evtool.findings.finding import did_you_mean
+from evtool.handlers.base import Call, Done, Emitted, Failed, Handler, Kind, Outcome, ProcessOptions, Unavailable
+from evtool.handlers.processes.process import Process, ending, exit_code, out_of_memory
+from evtool.readers.json_text import JsonProblem, parse
 
 NOT_AVAILABLE = 75  # EX_TEMPFAIL in sysexits.h: try again later
 LOOK = 0.1  # seconds between two looks at how much it has emitted, which must not fill the disk

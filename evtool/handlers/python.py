@@ -13,11 +13,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from evtool import worker
-from evtool.answers import GarbledError, outcome_of, read
-from evtool.diaries import Diary
-from evtool.handler import Answer, Call, Failed, Function, Handler, Kind, Outcome, ProcessOptions, Unavailable
-from evtool.processes import GRACE, Process, ending, exit_code, out_of_memory
+from evtool.handlers.base import Answer, Call, Failed, Function, Handler, Kind, Outcome, ProcessOptions, Unavailable
+from evtool.handlers.processes import worker
+from evtool.handlers.processes.call_log import Diary
+from evtool.handlers.processes.process import GRACE, Process, ending, exit_code, out_of_memory
+from evtool.handlers.processes.worker_protocol import GarbledError, outcome_of, read
 from evtool.signals import Halted
 
 START_LIMIT = 10.0  # seconds to load the module, besides the handler's own time limit; Lambda's init phase has as many

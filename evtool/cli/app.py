@@ -1,0 +1,64 @@
+"""The command line: `evtool --help`, and a name from the table of commands."""
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from evtool import __version__
+from evtool.commands.registry import COMMANDS
+
+HELP = {"help_option_names": ["-h", "--help"]}
+EPILOG = "Exit codes: 0 well, 1 findings, 2 usage or configuration, 3 a bug in evtool, 4 the store cannot be used."
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the command that the arguments name; its exit code."""
+    app = typer.Typer(cls=_Commands, rich_markup_mode=None, no_args_is_help=True, context_settings=HELP, epilog=EPILOG)
+    app.callback()(evtool)
+    try:
+        typer.main.get_command(app).main(arguments, prog_name="evtool")
+    except SystemExit as end:
+        if isinstance(end.__context__, OSError):  # of a closed pipe typer makes a 1
+            raise end.__context__ from None
+        return int(end.code or 0)
+    except OSError as error:
+        if isinstance(error.__context__, typer.TyperException):  # a mistake that could not be told
+            return error.__context__.exit_code
+        raise
+    return 0
+
+
+def evtool(
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,  # noqa: FBT002
+) -> None:
+    """The workbench for event-driven systems: validate, publish, replay."""
+    if version:
+        typer.echo(f"evtool {__version__}")
+        raise typer.Exit
+
+
+class _Commands(TyperGroup):
+    """The commands of the table; only the module of the one that is called is imported."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002  (typer's signature)
+        return [name for name in COMMANDS if " " not in name]
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Two words that are a command together, such as `events prune`, come before one with an argument."""
+        words = " ".join(args[:2])
+        if " " in words and words in COMMANDS:
+            return words, self.get_command(ctx, words), args[2:]
+        return super().resolve_command(ctx, args)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        from evtool.cli import parser as parsing  # noqa: PLC0415  (what every command needs is not needed for --help)
+
+        return parsing.command(cmd_name)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        for heading in dict.fromkeys(row.heading for row in COMMANDS.values()):
+            with formatter.section(heading):
+                formatter.write_dl([(name, row.summary) for name, row in COMMANDS.items() if row.heading == heading])

@@ -1,0 +1,70 @@
+"""Selection: the options that say which stored events are meant, as a filter of the store and as a pattern."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from evtool.cli.session import now_ms
+from evtool.errors import UsageError
+from evtool.patterns.pattern import Pattern, PatternError
+from evtool.store.rows import Filter, Stored
+from evtool.store.store import Store
+from evtool.units import moment, seconds
+
+
+def selected(
+    ids: Sequence[str] = (),
+    *,
+    since: str | None = None,
+    until: str | None = None,
+    type: str | None = None,  # noqa: A002  (the option's word)
+    source: str | None = None,
+    state: str | None = None,
+) -> Filter:
+    """The filter that options describe. Raises UsageError."""
+    now = now_ms()
+    try:
+        return Filter(
+            since=None if since is None else moment(since, now),
+            until=None if until is None else moment(until, now),
+            type=type,
+            source=source,
+            state=state,
+            ids=tuple(ids),
+        )
+    except (ValueError, OverflowError) as error:
+        raise UsageError(str(error)) from None
+
+
+def before(older_than: str | None) -> int | None:
+    """The moment of --older-than, in milliseconds since 1970. Raises UsageError."""
+    try:
+        return None if older_than is None else now_ms() - round(seconds(older_than) * 1000)
+    except ValueError as error:
+        raise UsageError(f"--older-than: {error}") from None
+
+
+def check_ids(store: Store, ids: Sequence[str]) -> None:
+    """Raises UsageError when an id is none of a stored event."""
+    there = {event.id for event in store.events(Filter(ids=tuple(ids)))} if ids else set()
+    for wanted in ids:
+        if wanted not in there:
+            raise UsageError(f"there is no event {wanted} in {store.file}; `evtool events` lists what is there")
+
+
+def stored_event(store: Store, wanted: str, source: str | None) -> Stored | None:
+    """The stored event of an id, if there is one. Raises UsageError when there are several, from other sources."""
+    found = list(store.events(Filter(ids=(wanted,), source=source)))
+    if len(found) > 1:
+        sources = ", ".join(event.source for event in found)
+        raise UsageError(f"several events have the id {wanted}; choose one with --source: {sources}")
+    return found[0] if found else None
+
+
+def named_pattern(text: str) -> Pattern:
+    """The pattern of --pattern: JSON, or @FILE with JSON in it. Raises UsageError."""
+    try:
+        return Pattern(Path(text[1:]).read_bytes() if text.startswith("@") else text)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--pattern {text}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    except PatternError as error:
+        raise UsageError(f"--pattern: {error}") from None

@@ -1,0 +1,47 @@
+"""How a command declares its arguments and options; only parsing.py knows the library that parses them."""
+
+from collections.abc import Callable
+from typing import Annotated, Literal, NamedTuple
+
+from evtool.cli import completion
+
+Complete = Callable[[str], list[str]]
+
+
+class Argument(NamedTuple):
+    """A positional argument: how the usage line names it, and what it is."""
+
+    metavar: str
+    help: str
+    complete: Complete | None = None
+
+
+class Option(NamedTuple):
+    """An option: its spellings (blank-separated), what it does, and how its value is named."""
+
+    flags: str
+    help: str
+    metavar: str | None = None
+    complete: Complete | None = None
+    least: int | None = None  # of a number
+
+
+# Options that several commands take, so that they are spelled and explained alike.
+Type = Annotated[str | None, Option("--type", "the type of a payload that has no envelope", "TYPE", completion.types)]
+Source = Annotated[str | None, Option("--source", "who says it, for a payload that has no envelope", "SOURCE")]
+OfType = Annotated[str | None, Option("--type", "only events of this type", "TYPE", completion.types)]
+OfSource = Annotated[str | None, Option("--source", "only events from this source", "SOURCE")]
+OfRoute = Annotated[str | None, Option("--route", "only this route", "NAME", completion.routes)]
+OfHandler = Annotated[str | None, Option("--handler", "only this handler", "NAME", completion.handlers)]
+Since = Annotated[
+    str | None, Option("--since", "from this time on: 2026-11-23T10:00Z, 2026-11-23, or 2h ago as 2h", "TIME")
+]
+Until = Annotated[str | None, Option("--until", "before this time", "TIME")]
+OlderThan = Annotated[str | None, Option("--older-than", "only what is older: 30d, 12h", "TIME")]
+NoValidate = Annotated[bool, Option("--no-validate", "let events in without holding them against schemas")]
+NoSchema = Annotated[
+    Literal["error", "warn", "ignore"],
+    Option("--no-schema", "what a type without a schema is: error, warn or ignore", "LEVEL"),
+]
+MaxBytes = Annotated[int, Option("--max-bytes", "the longest event that is read", "N", least=1)]
+Limit = Annotated[int | None, Option("--limit", "at most N events", "N", least=1)]

@@ -1,0 +1,37 @@
+"""The road, opened: the routes, the store, the handlers and the world that a command which delivers works with."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from random import SystemRandom
+
+from evtool.cli.session import Session, now_ms
+from evtool.delivery.loop import Road
+from evtool.delivery.outcomes import World
+from evtool.delivery.pool import Handlers
+from evtool.handlers.processes import call_log as diaries
+from evtool.routes import routes as all_routes
+from evtool.routes.project import Project, display
+from evtool.schemas.validation import Rules
+from evtool.schemas.validator import Schemas
+from evtool.store.store import Store
+
+
+def rules_of(project: Project, *, validate: bool = True, no_schema: str = "error") -> Rules:
+    """What the events of a project are held against; without a schema folder only their envelopes are judged."""
+    folders = project.schemas
+    return Rules(Schemas(folders) if validate and folders else None, no_schema)
+
+
+@contextmanager
+def opened(session: Session, project: Project, rules: Rules) -> Iterator[Road]:
+    """Opens the road and closes it: the store, and the handlers that were kept warm."""
+    routes = all_routes.of_project(project)
+    world = World(now_ms, SystemRandom(), f"{os.getpid()}-{uuid.uuid4().hex[:8]}", rules)
+    file = session.store_file(project)
+    if session.verbose:
+        session.note(f"routes: {project.shown}, store: {display(file)}")
+    with Store(file) as store, Handlers(routes, partial(diaries.kept, store.file, world.owner)) as handlers:
+        yield Road(store, routes, handlers, world)

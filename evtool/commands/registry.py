@@ -1,0 +1,27 @@
+"""What a user can say: a command is a module of this folder, a function in it of the same name, and a row here.
+
+A name of two words, such as `events prune`, has a `_` for the blank in module and function.
+"""
+
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    """A row of the help: under which heading, and what the command does."""
+
+    heading: str
+    summary: str
+
+
+COMMANDS = {
+    "validate": Command("Before it happens", "check events against the schemas of their types"),
+    "explain": Command("Before it happens", "say why routes do or do not match an event"),
+    "publish": Command("When it happens", "store events, fire their handlers, follow what these emit"),
+    "deliver": Command("When it happens", "attempt the deliveries that are due"),
+    "events": Command("Afterwards", "list the stored events, or show one with its history"),
+    "replay": Command("Afterwards", "put stored events through the routes again: who fires"),
+    "dlq": Command("Afterwards", "list, show, redrive or purge dead letters"),
+    "backup": Command("The store", "copy the store while it is in use"),
+    "events prune": Command("The store", "delete old events that came to their end"),
+    "doctor": Command("The store", "check the store: structure, every event's bytes, sums"),
+}

@@ -1,0 +1,134 @@
+"""What a handler is: the call it gets, the outcomes it can have, and the options that all kinds share."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Protocol
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from evtool.size import Size, sized
+from evtool.units import TimeLimit, lasting
+
+FORM = "module:function, or path/to/file.py:function"
+FUNCTION = r"^[^:\x00]+:[^:\s\x00]+$"
+
+
+class Call(NamedTuple):
+    """One attempt: the event as JSON bytes, or what the route's input makes of it; what it is; and which attempt."""
+
+    raw: bytes
+    event_id: str
+    event_type: str
+    route: str
+    attempt: int
+    delivery: int = 0  # its number in the store
+
+
+class Emitted(NamedTuple):
+    """An event that a handler tells, its detail as JSON text. Without a source, the handler's name is the source."""
+
+    type: str
+    detail: bytes
+    source: str | None = None
+    resources: tuple[str, ...] = ()
+    time: str | float | None = None  # or seconds since 1970
+
+
+class Done(NamedTuple):
+    """The handler did its work."""
+
+    emitted: tuple[Emitted, ...] = ()
+    output: str = ""
+
+
+class Failed(NamedTuple):
+    """The handler tried and failed: the attempt counts. `final` means that trying again cannot help."""
+
+    error: str
+    outcome: Literal["failed", "timeout", "crashed", "bad-result"] = "failed"
+    output: str = ""
+    final: bool = False
+    code: str | None = None  # how the handler put it: an exit code, a signal, the class of an exception
+
+
+class Unavailable(NamedTuple):
+    """The handler could not be reached or started: no attempt is used up, the delivery waits."""
+
+    reason: str
+
+
+Outcome = Done | Failed | Unavailable
+
+
+class Answer(NamedTuple):
+    """What came of a call, None if it was not begun, and how many seconds it took."""
+
+    outcome: Outcome | None
+    seconds: float = 0.0
+
+
+class Handler(Protocol):
+    """A handler that is ready to be called, as often as needed, until it is closed.
+
+    It is called in a thread, always the same one. A kind that is faster for many calls has a method, too,
+    `several(calls: Sequence[Call], latest: float, diary: Diary | None) -> Iterator[Answer]`: an answer for each, in
+    order; none is begun after `latest`, a time of `time.monotonic()`; before one begins, the diary is told.
+    """
+
+    def __call__(self, call: Call) -> Outcome:
+        """Handle one event. Never raises for what the handler's own code does."""
+
+    def close(self) -> None:
+        """End whatever is kept warm. May be called twice."""
+
+
+def _function(value: str) -> str:
+    """The name of a function. Raises what routes.py tells: pydantic would tell a regular expression."""
+    if re.fullmatch(FUNCTION, value) is None:
+        hint = f"name the function, too: {value.partition(':')[0].strip() or 'module'}:function"
+        raise PydanticCustomError("path", "{said}", {"said": f"should be {FORM}", "hint": hint})
+    return value
+
+
+Function = Annotated[str, AfterValidator(_function), Field(description=FORM, json_schema_extra={"pattern": FUNCTION})]
+
+
+class HandlerOptions(BaseModel):
+    """What every handler in routes.yaml may say, whatever its kind."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    description: str = ""
+    emits: Annotated[list[str], Field(default_factory=list, description="event types that it may emit")]
+    timeout: TimeLimit = lasting("30s", "time limit of one attempt")
+    emit_limit: Annotated[int, Field(ge=0, le=10_000, description="how many events one attempt may emit")] = 100
+    emit_bytes: Size = sized("16MiB", "how long they may be together")
+    concurrency: Annotated[
+        int, Field(ge=1, le=64, description="how many events it may handle at a time, by each evtool")
+    ] = 1
+    on_replay: Annotated[Literal["run", "skip"], Field(description="whether a delivering replay calls it")] = "run"
+
+    @property
+    def inside(self) -> bool:
+        """Whether it runs inside evtool, in its main thread, while evtool waits."""
+        return False
+
+
+class ProcessOptions(HandlerOptions):
+    """What every handler may say that runs as a process."""
+
+    memory: Size = sized("2GiB", "how much memory each of its processes may take (Linux)")
+    output: Size = sized("4KiB", "how much is kept of what one attempt prints, the last of it")
+
+
+class Kind(NamedTuple):
+    """A way to run handlers: the options it takes, and how a handler is made of them.
+
+    `open(name, options, folder)` makes the handler `name`; relative paths in `options` count from `folder`,
+    the one that routes.yaml is in. It starts nothing yet: what is missing shows when the handler is called.
+    """
+
+    options: type[HandlerOptions]
+    open: Callable[[str, Any, Path], Handler]

@@ -1,0 +1,299 @@
+"""Processes of handlers: each in a group of its own, limited in time and output, and ended with all that it started."""
+
+import os
+import re
+import resource
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from itertools import count
+from math import inf
+from pathlib import Path
+
+from evtool.handlers.base import ProcessOptions
+from evtool.handlers.processes.orphans import PATIENCE, adopt, children, end_strays, running, starting
+from evtool.signals import Halted, bell, deferred
+from evtool.size import shown
+
+GRACE = 0.5  # seconds between SIGTERM and SIGKILL; Lambda gives its extensions as much
+TICK = 0.005  # seconds between two looks at a process where the system cannot tell when it exits
+ERRORS_TAIL = 4096  # bytes kept of stderr alone, whatever is kept of the output
+CHUNK = 1 << 16  # bytes read or written at once: what a pipe holds
+DRAIN = 64  # chunks read of what is left when an attempt is over: a flood that goes on must not hold it
+
+LONGEST_WAIT = 86_400.0  # seconds that are waited at once: the system takes no more than 24 days
+
+LOST = 256  # in place of an exit code, which is lower: somebody else was told it
+# how runtimes say that they were given no more memory: Python, C, C++, Node.js, Java, Go
+OUT_OF_MEMORY = re.compile(r"MemoryError|out of memory|cannot allocate memory|bad_alloc|OutOfMemory", re.IGNORECASE)
+
+_MARK = b"EVTOOL_PROCESS"  # environment variable by which everything that a process started is known
+
+_numbers = count(1)
+
+
+class Tail:
+    """The last bytes of a stream, `size` of them; of a stream with a `mark` in it, those of each part before a mark."""
+
+    def __init__(self, size: int, mark: bytes = b"") -> None:
+        self._size = size
+        self._mark = mark
+        self._kept = bytearray()
+        self._parts: deque[bytearray] = deque()
+
+    def add(self, data: bytes) -> None:
+        """Take more, and drop what is too old."""
+        self._kept += data
+        if self._mark:
+            *parts, self._kept = self._kept.split(self._mark)
+            self._parts.extend(part[max(len(part) - self._size, 0) :] for part in parts)
+        del self._kept[: max(len(self._kept) - self._size - len(self._mark), 0)]
+
+    def take(self) -> str:
+        """The text up to the next mark or the end, escaped where it is not UTF-8. What comes after begins anew."""
+        part = self._parts.popleft() if self._parts else self._kept
+        text = part[max(len(part) - self._size, 0) :].decode(errors="backslashreplace")
+        part.clear()
+        return text
+
+
+def _halt() -> None:
+    raise Halted
+
+
+def _limit_memory(pid: int, size: int) -> None:
+    """Limit what a process and those that it starts may write to, each by itself; nothing where that is not to be had.
+
+    RLIMIT_DATA, since RLIMIT_AS also counts what the Java, Go and JavaScript runtimes only set aside. It is set from
+    outside because no code may run between fork and exec while there are threads, and before the event is sent.
+    """
+    if sys.platform == "linux":
+        with suppress(ProcessLookupError, PermissionError):
+            now, most = resource.prlimit(pid, resource.RLIMIT_DATA)
+            limits = [size, *(limit for limit in (now, most) if limit != resource.RLIM_INFINITY)]
+            resource.prlimit(pid, resource.RLIMIT_DATA, (min(limits), most))
+
+
+class Process:
+    """A process that is sent bytes on stdin and whose output is captured, in `output`, and stderr alone in `errors`.
+
+    With `together`, stdout and stderr are one pipe: their order is kept, and `errors` stays empty. A `mark` parts the
+    output. Whoever waits gets Halted when everybody is to stop waiting.
+    Raises OSError when it cannot be started. What was started must be ended.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        folder: Path,
+        options: ProcessOptions,
+        environment: Mapping[bytes, bytes] | None = None,
+        *,
+        together: bool = False,
+        mark: bytes = b"",
+        pass_fds: Sequence[int] = (),
+    ):
+        adopt()
+        self._mark = b"/%d.%d/" % (os.getpid(), next(_numbers))
+        marks = os.environb.get(_MARK, b"") + self._mark  # an evtool around this one must find them, too
+        self.output, self.errors = Tail(options.output, mark), Tail(ERRORS_TAIL)
+        self._others = children() - running
+        self._unsent = memoryview(b"")
+        self._last = False  # whether stdin ends after what is unsent
+        self._gone = False
+        self._code: int | None = None
+        self._pidfd: int | None = None
+        self._listened: list[int] = []
+        self._selector = selectors.DefaultSelector()
+        try:
+            with deferred(), starting:
+                self._process = subprocess.Popen(
+                    arguments,
+                    bufsize=0,
+                    cwd=folder,
+                    env={**os.environb, **(environment or {}), _MARK: marks},
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT if together else subprocess.PIPE,
+                    pass_fds=pass_fds,
+                    start_new_session=True,
+                )
+                running.add(self._process.pid)
+            _limit_memory(self._process.pid, options.memory)
+            self._watch()
+        except BaseException:
+            if hasattr(self, "_process"):
+                self.end()
+            self._selector.close()
+            raise
+
+    def _watch(self) -> None:
+        process = self._process
+        assert process.stdin
+        assert process.stdout
+        os.set_blocking(process.stdin.fileno(), False)
+        self._listen(process.stdout.fileno(), self.output.add)
+        if process.stderr:
+            self._listen(process.stderr.fileno(), self._add_error)
+        self._selector.register(bell()[0], selectors.EVENT_READ, _halt)
+        with suppress(OSError, AttributeError):  # macOS has none
+            self._pidfd = os.pidfd_open(process.pid)
+            self._selector.register(self._pidfd, selectors.EVENT_READ, self.has_exited)
+
+    def _add_error(self, data: bytes) -> None:
+        self.output.add(data)
+        self.errors.add(data)
+
+    def _listen(self, stream: int, sink: Callable[[bytes], None]) -> None:
+        os.set_blocking(stream, False)
+        self._selector.register(stream, selectors.EVENT_READ, partial(self._read, stream, sink))
+
+    def _read(self, stream: int, sink: Callable[[bytes], None]) -> bool:
+        """Move one chunk; False if there is none now."""
+        try:
+            data = os.read(stream, CHUNK)
+        except BlockingIOError:
+            return False
+        if data:
+            sink(data)
+        else:
+            self._selector.unregister(stream)
+        return bool(data)
+
+    def _write(self) -> None:
+        """Send one chunk, and see to the rest when there is room again."""
+        assert self._process.stdin
+        stdin = self._process.stdin.fileno()
+        try:
+            self._unsent = self._unsent[os.write(stdin, self._unsent[:CHUNK]) :]
+        except BlockingIOError:
+            pass
+        except BrokenPipeError:  # it does not want its input, which is its own affair
+            self._unsent = self._unsent[:0]
+        waiting = stdin in self._selector.get_map()
+        if self._unsent and not waiting:
+            self._selector.register(stdin, selectors.EVENT_WRITE, self._write)
+        if not self._unsent and waiting:
+            self._selector.unregister(stdin)
+        if not self._unsent and self._last:
+            self._process.stdin.close()
+
+    def _signal(self, number: int) -> None:
+        with suppress(ProcessLookupError, PermissionError):  # the latter on macOS, when all of the group are dead
+            os.killpg(self._process.pid, number)
+
+    def _wait_on(self) -> None:
+        """Stop waiting for nobody's sake: the process is being ended."""
+        if bell()[0] in self._selector.get_map():
+            self._selector.unregister(bell()[0])
+
+    def listen(self, stream: int, sink: Callable[[bytes], None]) -> None:
+        """Have what comes out of one more pipe moved to `sink`. The pipe is closed when the process is ended."""
+        self._listened.append(stream)
+        self._listen(stream, sink)
+
+    def send(self, data: bytes, *, last: bool = False) -> None:
+        """Have data written to stdin, as far as the process takes it; `last` closes it then."""
+        self._unsent = memoryview(data)
+        self._last = last
+        self._write()
+
+    def until(self, enough: Callable[[], bool], deadline: float, *, look: float = inf) -> None:
+        """Move bytes until it is enough. Raises TimeoutError at the deadline, one of `time.monotonic()`.
+
+        `enough` is asked whenever something happens, and after `look` seconds in which nothing does.
+        """
+        while not enough():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            ready = self._selector.select(min(left, look if self._pidfd is not None else TICK, LONGEST_WAIT))
+            for key, _ in ready:
+                if key.fd in self._selector.get_map():  # one before it may have drained it and let it go
+                    key.data()
+            if not ready:
+                self.has_exited()
+
+    def drain(self) -> None:
+        """Move what the process has written by now."""
+        for key in list(self._selector.get_map().values()):
+            if key.events == selectors.EVENT_READ and key.fd not in (self._pidfd, bell()[0]):
+                any(not key.data() for _ in range(DRAIN))
+
+    def has_exited(self) -> bool:
+        """Whether the process is over, with all that it wrote moved. Nothing is reaped: its group keeps its number."""
+        if self._gone:
+            return True
+        try:
+            if os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                return False
+        except ChildProcessError:
+            self._process.returncode = LOST
+        self._gone = True
+        self.drain()
+        return True
+
+    def hang_up(self, limit: float) -> None:
+        """Close stdin and give the process so many seconds to exit because of it."""
+        assert self._process.stdin
+        self._wait_on()
+        if not self._process.stdin.closed:
+            self.send(b"", last=True)
+        with suppress(TimeoutError):
+            self.until(self.has_exited, time.monotonic() + limit)
+
+    def end(self) -> int:
+        """End the process and all that it started. Its exit code, or the signal that ended it below zero.
+
+        It finds its stdin closed before it is told to end, so that it begins nothing more. May be called again.
+        """
+        if self._code is not None:
+            return self._code
+        self.hang_up(0)
+        for number, limit in ((signal.SIGTERM, GRACE), (signal.SIGKILL, PATIENCE)):
+            if number == signal.SIGKILL or not self.has_exited():
+                self._signal(number)
+            with suppress(TimeoutError):
+                self.until(self.has_exited, time.monotonic() + limit)
+        self._process.returncode = self._code = self._process.wait() if self._gone else -signal.SIGKILL
+        running.discard(self._process.pid)
+        end_strays(self._mark, self._others)
+        self.drain()
+        self._close()
+        return self._code
+
+    def _close(self) -> None:
+        self._selector.close()
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if pipe:
+                pipe.close()
+        for stream in [*self._listened, *([] if self._pidfd is None else [self._pidfd])]:
+            os.close(stream)
+
+
+def out_of_memory(output: str, options: ProcessOptions) -> str:
+    """What to add to the error of a process that says that it was given no more memory; empty if it does not."""
+    return f" (its memory is limited to {shown(options.memory)})" if OUT_OF_MEMORY.search(output) else ""
+
+
+def exit_code(code: int) -> str | None:
+    """An exit code as text, `3`, or the signal that ended the process, `SIGSEGV`; None if nobody knows."""
+    return None if code == LOST else ending(code).split()[-1]
+
+
+def ending(code: int) -> str:
+    """How a process ended, by its exit code: `exit 3` or `killed by SIGSEGV`."""
+    if code == LOST:
+        return "nobody knows how it ended"
+    if code >= 0:
+        return f"exit {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:  # a real-time signal
+        return f"killed by signal {-code}"

@@ -1,0 +1,9 @@
+"""The kinds of handlers, by the key that names them in routes.yaml."""
+
+from evtool.handlers import command, python
+from evtool.handlers.base import Kind
+
+KINDS: dict[str, Kind] = {
+    "python": python.KIND,
+    "command": command.KIND,
+}

@@ -1,0 +1,13 @@
+"""`exists`: whether a field has a value at all."""
+
+from typing import Any
+
+from evtool.patterns.operators.arguments import OperandError, Test, is_string
+
+
+def exists(argument: Any) -> Test:
+    """`{"exists": true}` holds for every value, `{"exists": false}` for none: it is for fields that have no value."""
+    if isinstance(argument, bool):
+        return lambda _: argument
+    hint = "write true or false without quotes" if is_string(argument) else None
+    raise OperandError("exists match pattern must be either true or false.", hint=hint)

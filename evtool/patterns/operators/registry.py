@@ -1,0 +1,30 @@
+"""The operators of event patterns: by name, what takes an operator's value, checks it and makes a test of it.
+
+The meanings, and the words for what is wrong, are those of Amazon EventBridge and of its rule engine, event-ruler:
+https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
+Operators on strings never take a number, a boolean or null; `anything-but` takes all that it does not name.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from evtool.patterns.operators.anything_but import anything_but
+from evtool.patterns.operators.arguments import Test
+from evtool.patterns.operators.cidr import cidr
+from evtool.patterns.operators.equality import exactly
+from evtool.patterns.operators.existence import exists
+from evtool.patterns.operators.numeric import numeric
+from evtool.patterns.operators.strings import equals_ignore_case, prefix, suffix
+from evtool.patterns.operators.wildcard import wildcard
+
+OPERATORS: dict[str, Callable[[Any], Test]] = {
+    "anything-but": anything_but,
+    "cidr": cidr,
+    "equals-ignore-case": equals_ignore_case,
+    "exactly": exactly,
+    "exists": exists,
+    "numeric": numeric,
+    "prefix": prefix,
+    "suffix": suffix,
+    "wildcard": wildcard,
+}

@@ -1,0 +1,42 @@
+"""What a report is: records as they come, then the tail with the summary."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol, TextIO
+
+from evtool.schemas.validation import Verdict
+from evtool.terminal.screen import Screen
+
+Record = Verdict | Mapping[str, Any]
+SHAPE = 1  # the version of the shape of what machines read
+
+
+class Report(Protocol):
+    """Tells the result of a command in one form, while it comes, so that memory does not grow with it."""
+
+    def add(self, record: Record) -> None:
+        """Tells one record."""
+
+    def end(self, tail: Mapping[str, Any]) -> None:
+        """Tells what is known at the end: the summary, and what else goes beside the records."""
+
+
+class Subject(NamedTuple):
+    """What is reported: by which command, under which key its records stand, and how people read it."""
+
+    command: str
+    key: str
+    text: Callable[[Screen], Report]
+
+
+Open = Callable[[Subject, TextIO, str], Report]  # subject, where to, and the choice of colour
+
+
+def rows(record: Record) -> list[Mapping[str, Any]]:
+    """A record as machines read it: a verdict is its findings."""
+    return [finding.as_dict() for finding in record.findings] if isinstance(record, Verdict) else [record]
+
+
+def json_text(value: Any) -> str:
+    """A value as JSON on one line: ASCII, and without the `##[` and `##vso[` that CI runners obey anywhere."""
+    return json.dumps(value).replace("##", r"\u0023\u0023")

@@ -1,0 +1,23 @@
+"""The jsonl report: one object a line, the summary as the last."""
+
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+from evtool.reports.base import SHAPE, Record, Subject, json_text, rows
+
+
+class JsonLines:
+    """A line per record, told at once."""
+
+    def __init__(self, subject: Subject, file: TextIO, color: str):  # noqa: ARG002  (the contract of all kinds)
+        self._subject, self._file = subject, file
+
+    def add(self, record: Record) -> None:
+        """Writes a record and hands it on: somebody may be waiting for it."""
+        for row in rows(record):
+            self._file.write(json_text(row) + "\n")
+        self._file.flush()
+
+    def end(self, tail: Mapping[str, Any]) -> None:
+        """Writes the summary."""
+        self._file.write(json_text({"evtool": SHAPE, "command": self._subject.command, **tail}) + "\n")

@@ -1,0 +1,11 @@
+"""The forms in which results are told."""
+
+from evtool.reports.base import Open
+from evtool.reports.formats.github import Github
+from evtool.reports.formats.json import Json
+from evtool.reports.formats.jsonl import JsonLines
+from evtool.reports.formats.junit import Junit
+from evtool.reports.formats.text import Text
+
+KINDS: dict[str, Open] = {"text": Text, "json": Json, "jsonl": JsonLines, "github": Github, "junit": Junit}
+FINDINGS_ONLY = ("github", "junit")  # what only commands with findings can be told in

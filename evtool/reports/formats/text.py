@@ -1,0 +1,38 @@
+"""The text report: for people; findings with one clickable line, the source line with a caret, and the hint."""
+
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+from evtool.reports.base import Record, Report, Subject
+from evtool.schemas.validation import Verdict
+from evtool.terminal.screen import Screen, counted
+from evtool.terminal.snippets import show
+
+
+def Text(subject: Subject, file: TextIO, color: str) -> Report:  # noqa: N802  (stands beside the other kinds)
+    """What people read, as the command that reports wants it read."""
+    return subject.text(Screen(file, color=color))
+
+
+class Findings:
+    """Findings as they come, and how many events they are among."""
+
+    def __init__(self, screen: Screen, *, quiet: bool = False):
+        self._screen, self._quiet = screen, quiet
+
+    def add(self, record: Record) -> None:
+        """Shows the findings of a verdict."""
+        for finding in record.findings if isinstance(record, Verdict) else ():
+            show(self._screen, finding)
+
+    def end(self, tail: Mapping[str, Any]) -> None:
+        """Shows the sum."""
+        if self._quiet:
+            return
+        done = tail["summary"]
+        events, files, invalid = done["events"], done["files"], done["invalid"]
+        said = f"checked {counted(events, 'event')} in {counted(files, 'file')}"
+        if not events:
+            self._screen.line(said)
+            return
+        self._screen.line(f"{said}: ", (f"{invalid:,} invalid", "bold red") if invalid else ("all valid", "bold green"))

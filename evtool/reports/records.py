@@ -1,0 +1,99 @@
+"""Records: stored events and deliveries in the shapes that `-o json` promises (docs/output.md)."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from evtool.events.event import rfc3339
+from evtool.store.rows import Delivery, Stored
+from evtool.store.store import Store
+
+
+def delivery_record(store: Store, delivery: Delivery) -> dict[str, Any]:
+    """A delivery as it stands."""
+    emitted = store.emitted_by(delivery.seq) if delivery.state == "done" else []
+    return settled_record(delivery, [event.id for event in emitted])
+
+
+def settled_record(delivery: Delivery, emitted: Iterable[str]) -> dict[str, Any]:
+    """A delivery as it stands, by somebody who knows the ids of the events that it emitted."""
+    return {
+        "route": delivery.route,
+        "handler": delivery.handler,
+        "state": delivery.state,
+        "attempts": delivery.attempts,
+        "duration_ms": delivery.duration_ms,
+        "error": delivery.error,
+        "condition": delivery.condition,
+        "due": rfc3339(delivery.due) if delivery.due is not None else None,
+        "replay": delivery.replay or None,
+        "emitted": list(emitted),
+    }
+
+
+def history(store: Store, delivery: Delivery) -> list[dict[str, Any]]:
+    """The attempts of a delivery. One without an outcome is under way, or evtool was ended in it."""
+    return [
+        {
+            "attempt": attempt.number,
+            "started": rfc3339(attempt.started),
+            "duration_ms": attempt.duration_ms,
+            "outcome": attempt.outcome,
+            "code": attempt.code,
+            "error": attempt.error,
+            "output": attempt.output,
+        }
+        for attempt in store.attempts(delivery.seq)
+    ]
+
+
+def cause_record(store: Store, event: Stored) -> dict[str, str] | None:
+    """What caused an event: the event, and the handler that emitted it."""
+    if event.cause is None:
+        return None
+    delivery = store.delivery(event.cause)
+    return {"event": store.event(delivery.event).id, "handler": delivery.handler}
+
+
+def published_record(store: Store, event: Stored, status: str, deliveries: Iterable[Delivery]) -> dict[str, Any]:
+    """An event as `publish` tells it."""
+    return {
+        "id": event.id,
+        "type": event.type,
+        "source": event.source,
+        "status": status,
+        "cause": cause_record(store, event),
+        "deliveries": [delivery_record(store, delivery) for delivery in deliveries],
+    }
+
+
+def logged_record(store: Store, event: Stored) -> dict[str, Any]:
+    """An event as `events` lists it."""
+    return {
+        "id": event.id,
+        "type": event.type,
+        "source": event.source,
+        "time": rfc3339(event.time) if event.time is not None else None,
+        "stored_at": rfc3339(event.stored_at),
+        "cause": cause_record(store, event),
+        "states": store.states(event.seq),
+    }
+
+
+def count(sums: Counter[str], record: Mapping[str, Any]) -> None:
+    """Counts an event and the states of its deliveries; "failed" counts those that an exit code 1 tells of."""
+    sums["events"] += 1
+    for delivery in record["deliveries"]:
+        count_delivery(sums, delivery)
+
+
+def count_delivery(sums: Counter[str], delivery: Mapping[str, Any]) -> None:
+    """Counts a delivery by its state. It failed if it is dead, or if it is ready for another attempt."""
+    sums["deliveries"] += 1
+    sums[delivery["state"]] += 1
+    sums["failed"] += delivery["state"] == "dead" or (delivery["state"] == "ready" and delivery["error"] is not None)
+
+
+def summed(sums: Counter[str]) -> dict[str, int]:
+    """The summary of a command that publishes or delivers."""
+    return {key: sums[key] for key in ("events", "deliveries", "done", "waiting", "ready", "leased", "dead")}

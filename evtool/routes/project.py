@@ -1,0 +1,125 @@
+"""The project: find its routes.yaml, and say where its schemas, samples and store are."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from evtool.errors import ConfigError, UsageError
+from evtool.findings.finding import Finding
+from evtool.readers.yaml_text import Document, load
+from evtool.routes.garbage import uncollected
+
+ROUTES_FILE = "routes.yaml"
+STORE_FILE = ".evtool/store.db"
+
+
+class Project(NamedTuple):
+    """A routes.yaml that is well-formed YAML. Whether its content is right is for routes.py to say."""
+
+    file: Path
+    document: Document
+    text: bytes = b""  # with one kind of line ends, for the lines that findings show
+
+    @property
+    def folder(self) -> Path:
+        """The folder that relative paths of the file count from."""
+        return self.file.parent
+
+    @property
+    def shown(self) -> str:
+        """The file as messages name it: relative to the current folder where it is below it."""
+        return display(self.file)
+
+    @property
+    def schemas(self) -> list[Path]:
+        """The schema folders, in the order of the file."""
+        return [self.folder / entry for entry in _listed(self._value("schemas"))]
+
+    @property
+    def samples(self) -> list[Path]:
+        """Where `validate` looks when no path is given."""
+        return [self.folder / entry for entry in _listed(self._value("samples"))]
+
+    @property
+    def store(self) -> Path:
+        """Where the store is, unless an option or EVTOOL_STORE says otherwise."""
+        named = self._value("store")
+        return self.folder / (named if isinstance(named, str) else STORE_FILE)
+
+    def names(self, section: str) -> list[str]:
+        """The names in a section, `routes` or `handlers`: for completion and hints."""
+        found = self._value(section)
+        return list(found) if isinstance(found, dict) else []
+
+    def _value(self, key: str) -> Any:
+        return self.document.value.get(key) if isinstance(self.document.value, Mapping) else None
+
+
+def display(path: Path) -> str:
+    """A path as messages show it: relative to the current folder where it is below it."""
+    here = Path.cwd()
+    return os.path.relpath(path, here) if path.is_relative_to(here) else str(path)
+
+
+def is_file(path: str | Path) -> bool:
+    """Whether there is a file; a name that no file can have, or one in a folder that may not be entered, means no."""
+    return os.path.isfile(path)  # noqa: PTH113  (Path.is_file() raises for these)
+
+
+def find(named: str | None) -> Path | None:
+    """The routes.yaml to use: the named one, that of EVTOOL_ROUTES, or the nearest going up from here."""
+    named = named or os.environ.get("EVTOOL_ROUTES")
+    if named:
+        file = Path(named).absolute()
+        if is_file(file / ROUTES_FILE):
+            file = file / ROUTES_FILE
+        if not is_file(file):
+            raise UsageError(f"there is no file {named} (named by --routes or EVTOOL_ROUTES)")
+        return file
+    here = Path.cwd()
+    return next((folder / ROUTES_FILE for folder in (here, *here.parents) if is_file(folder / ROUTES_FILE)), None)
+
+
+@uncollected()
+def read(named: str | None = None) -> Project | None:
+    """The project of the current folder, or of the named routes.yaml; None when there is none.
+
+    Raises ConfigError with every place where the file is not well-formed YAML, UsageError when it cannot be read.
+    """
+    file = find(named)
+    if file is None:
+        return None
+    try:
+        raw = file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {display(file)}: {error.strerror}") from None
+    document = load(raw, display(file))
+    if not isinstance(document.value, dict):
+        finding = Finding(
+            "EV022", "routes.yaml is a mapping: version, handlers, routes", file=display(file), line=1, column=1
+        )
+        raise ConfigError(f"{display(file)} cannot be used", [finding])
+    return Project(file, document, raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+
+
+def need(named: str | None = None) -> Project:
+    """The project; raises UsageError when there is none."""
+    project = read(named)
+    if project is None:
+        raise UsageError(f"no {ROUTES_FILE} here or in a folder above; name one with --routes")
+    return project
+
+
+def shape() -> dict[str, Any]:
+    """The JSON Schema of routes.yaml, as exported from the models of routes.py."""
+    text = (Path(__file__).parent.parent / "routes.schema.json").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
+
+
+def _listed(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    return [entry for entry in value if isinstance(entry, str)] if isinstance(value, list) else []

@@ -1,0 +1,171 @@
+"""Backup: a copy of the store as it is at one moment, whole or not there, made while others use it."""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from tempfile import mkstemp
+from typing import Any, NamedTuple
+
+import apsw
+
+from evtool.errors import DamageError, UsageError
+from evtool.handlers.processes.call_log import DIARY
+from evtool.routes.project import display
+from evtool.store.integrity import findings
+from evtool.store.sqlite.connection import uri
+from evtool.store.sqlite.database import BUSY
+from evtool.store.sqlite.errors import store_errors
+from evtool.store.sqlite.migrations import APPLICATION_ID
+from evtool.store.store import Store
+
+COUNTS = "SELECT (SELECT count(*) FROM event), (SELECT count(*) FROM delivery), (SELECT count(*) FROM attempt)"
+SHORT = 40  # characters of a name that are in the name of a file in the making: no name may have more than 255 bytes
+WRITABLE = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI
+BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a file that it works with
+
+
+class Copy(NamedTuple):
+    """What was copied."""
+
+    bytes: int
+    events: int
+    deliveries: int
+    attempts: int
+
+
+def backup(store: Store, target: Path, *, force: bool = False) -> Copy:
+    """Copies the store into a file that only its owner may read, and which is there when it is whole and checked.
+
+    `force` lets it take the place of a file. Raises UsageError for a place that cannot be, StoreError for the rest.
+    """
+    _check(store.file, target, force=force)
+    with _writing(target):
+        opened, name = mkstemp(prefix=f".{target.name[:SHORT]}.", dir=target.absolute().parent)
+        os.fchmod(opened, 0o600)  # whatever the umask takes away
+        os.close(opened)
+    part = Path(name)
+    try:
+        counts = _copied(store, part, target)
+        _synced(part)
+        _check_taken(target, force=force)  # again: that took a while
+        with _writing(target):
+            _put(part, target, force=force)
+            _synced(target.absolute().parent)
+    finally:
+        for name in ("", *BESIDE):
+            part.with_name(part.name + name).unlink(missing_ok=True)
+    return Copy(target.stat().st_size, *counts)
+
+
+@contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileExistsError:
+        raise UsageError(_taken(target)) from None
+    except OSError as error:
+        raise UsageError(f"cannot write {display(target)}: {error.strerror}") from None
+
+
+def _taken(target: Path) -> str:
+    return f"{display(target)} is there already; --force lets the copy take its place"
+
+
+def _put(part: Path, target: Path, *, force: bool) -> None:
+    """Gives the copy its name. Without `force` it takes no other's, even if that came in this moment."""
+    if not force and _linked(part, target):
+        return
+    part.replace(target)
+
+
+def _linked(part: Path, target: Path) -> bool:
+    """Whether the copy got a name that was free; there are file systems where a file can have one name only."""
+    try:
+        os.link(part, target)
+    except FileExistsError:
+        raise
+    except OSError:
+        return False
+    return True
+
+
+def _check(file: Path, target: Path, *, force: bool) -> None:
+    """Whether a copy may be put there. Raises UsageError."""
+    try:
+        kind = stat.S_IFMT(target.stat().st_mode)
+    except FileNotFoundError:
+        kind = 0
+    except OSError as error:
+        raise UsageError(f"cannot write {display(target)}: {error.strerror}") from None
+    if kind not in (0, stat.S_IFREG):
+        raise UsageError(f"cannot write {display(target)}: it is {'a folder' if kind == stat.S_IFDIR else 'no file'}")
+    own, there = os.path.realpath(file), os.path.realpath(target)
+    if there in [own + end for end in ("", *BESIDE)] or (kind and target.samefile(file)):
+        raise UsageError(f"{display(target)} is the store itself; name another file")
+    if there.startswith(own + DIARY):
+        raise UsageError(f"{display(target)} is the name of a diary of the store, which is deleted; name another file")
+    _check_taken(target, force=force)
+
+
+def _check_taken(target: Path, *, force: bool) -> None:
+    """Whether the copy may take that name from what has it now. Raises UsageError."""
+    if force:
+        _let_go(target)
+    for end in BESIDE:  # SQLite would take it for a part of the copy
+        if os.path.lexists(f"{target}{end}"):
+            raise UsageError(f"{display(target)}{end} is there: {display(target)} is, or was, a store in use")
+    if os.path.lexists(target) and not force:
+        raise UsageError(_taken(target))
+    if target.exists() and not _may_go(target):
+        raise UsageError(f"{display(target)} is no copy of a store: --force takes the place of such only; name another")
+
+
+def _let_go(target: Path) -> None:
+    """Has SQLite take away the empty log that a reader left beside a copy. It does not while somebody uses that."""
+    with suppress(OSError, apsw.Error):
+        if target.with_name(f"{target.name}-wal").stat().st_size == 0:
+            with closing(apsw.Connection(uri(target), flags=WRITABLE)) as copy:
+                copy.pragma("schema_version")
+
+
+def _may_go(target: Path) -> bool:
+    """Whether a file is empty, or a store by its header (https://sqlite.org/fileformat2.html#the_database_header)."""
+    try:
+        with target.open("rb") as file:
+            head = file.read(100)
+    except OSError as error:
+        raise UsageError(f"cannot read {display(target)}: {error.strerror}") from None
+    return not head or (head.startswith(b"SQLite format 3\0") and head[68:72] == APPLICATION_ID.to_bytes(4, "big"))
+
+
+def _copied(store: Store, part: Path, target: Path) -> Any:
+    """Copies the pages as they are at one moment, counts what is in them before and after, and checks the copy."""
+    copy = apsw.Connection(uri(part), flags=WRITABLE)
+    try:
+        with store.transaction("DEFERRED"):
+            wanted = store.rows(COUNTS)[0]
+            with store_errors(target, BUSY), copy.backup("main", store.connection, "main") as pages:
+                pages.step(-1)
+        with store_errors(target, BUSY):  # in WAL mode it could not be read where nothing can be written
+            copy.pragma("journal_mode", "delete")
+    finally:
+        copy.close()
+    try:
+        with Store(part, writing=False) as made:
+            counts = made.rows(COUNTS)[0]
+            if counts == wanted and all(finding.severity != "error" for finding in findings(made)):
+                return counts
+    except DamageError:
+        pass  # it cannot even be opened
+    raise DamageError(f"{store.file}: the store is damaged, no copy was made: `evtool doctor` says where")
+
+
+def _synced(path: Path) -> None:
+    """Puts a file, or the names in a folder, on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

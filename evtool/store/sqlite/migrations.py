@@ -1,0 +1,71 @@
+"""Migrations: the tables of a store brought to the version that this evtool works with, in one transaction."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import apsw
+
+from evtool.errors import StoreError
+
+APPLICATION_ID = 0x65767431  # "evt1": tells a store of evtool from any other SQLite file
+VERSION = 1  # of the tables; a store of a newer version is refused
+
+TABLES = Path(__file__).parent / "tables.sql"
+
+# From a version to the next one: the statements that do it. A version that was released is never taken out, and
+# store.sql always has the tables as they are after the last step.
+STEPS: dict[int, str] = {}
+
+
+def shape(connection: apsw.Connection) -> set[tuple[str, str, str]]:
+    """The tables, indexes, triggers and views of a store: kind, name, and the statement that makes it.
+
+    How a statement is laid out does not count, nor do comments and quotes: a step may have written it.
+    """
+    made = connection.execute("SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL").fetchall()
+    return {
+        (str(kind), str(name), _bare(str(sql))) for kind, name, sql in made if not str(name).startswith("sqlite_stat")
+    }
+
+
+def _bare(sql: str) -> str:
+    """A statement without what means nothing."""
+    return re.sub(r"\s+", " ", re.sub(r"\s*([(),])\s*", r"\1", re.sub(r"--[^\n]*|\"", "", sql))).strip()
+
+
+def expected_shape() -> set[tuple[str, str, str]]:
+    """What a store of this version has."""
+    connection = apsw.Connection(":memory:")
+    try:
+        connection.execute(TABLES.read_text(encoding="utf-8"))
+        return shape(connection)
+    finally:
+        connection.close()
+
+
+def upgrade(connection: apsw.Connection, version: int | None = None, steps: Mapping[int, str] | None = None) -> None:
+    """Makes the tables of an empty store, or brings older ones up to `version`: all of it, or nothing.
+
+    Foreign keys must be off on the connection, so that a step may rebuild a table (https://sqlite.org/lang_altertable.html).
+    Whoever comes second finds the work done. Raises StoreError when rows that belong together are torn apart.
+    """
+    wanted, steps = version or VERSION, STEPS if steps is None else steps
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        found = connection.pragma("user_version")
+        assert isinstance(found, int)
+        if found == 0:
+            connection.execute(TABLES.read_text(encoding="utf-8"))
+            connection.pragma("application_id", APPLICATION_ID)
+        for step in range(found or wanted, wanted):
+            connection.execute(steps[step])
+        if 0 < found < wanted and connection.execute("PRAGMA foreign_key_check").fetchall():
+            raise StoreError(f"rows that belong together are not there: the store stays at version {found}")
+        if found < wanted:
+            connection.pragma("user_version", wanted)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
