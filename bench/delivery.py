@@ -20,7 +20,8 @@ from evtool.delivery import pool as slots
 from evtool.delivery.loop import Road, deliver
 from evtool.delivery.outcomes import World
 from evtool.delivery.pool import Handlers
-from evtool.events.event import Event, identify
+from evtool.events.envelopes import identify
+from evtool.events.event import Event
 from evtool.handlers.base import Call
 from evtool.routes import routes
 from evtool.routes.project import need

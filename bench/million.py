@@ -17,7 +17,8 @@ from uuid import UUID
 
 import orjson
 
-from evtool.events.event import Event, identify
+from evtool.events.envelopes import identify
+from evtool.events.event import Event
 from evtool.store.rows import Planned
 from evtool.store.store import Store
 

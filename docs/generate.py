@@ -11,10 +11,11 @@ from typing import Any
 from evtool.cli import app as cli
 from evtool.cli import parser as parsing
 from evtool.commands.registry import COMMANDS
+from evtool.findings.codes import CODES
 from evtool.findings.examples import EXAMPLES, SCHEMA
-from evtool.findings.finding import CODES
-from evtool.patterns.pattern import Pattern, PatternError
-from evtool.routes.routes import RoutesModel
+from evtool.patterns.compiler import PatternError
+from evtool.patterns.pattern import Pattern
+from evtool.routes.models import RoutesModel
 
 ROOT = Path(__file__).parent.parent
 # what AWS has answered, by file: the name of its one family, if it has not several

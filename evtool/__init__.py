@@ -7,7 +7,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from evtool.patterns.pattern import Pattern, PatternError
+    from evtool.patterns.compiler import PatternError
+    from evtool.patterns.pattern import Pattern
     from evtool.routes.routes import Routes
 
 __version__ = "0.1.0"
@@ -15,7 +16,7 @@ __all__ = ["Pattern", "PatternError", "Routes", "__version__"]
 
 HOMES = {
     "Pattern": "evtool.patterns.pattern",
-    "PatternError": "evtool.patterns.pattern",
+    "PatternError": "evtool.patterns.compiler",
     "Routes": "evtool.routes.routes",
 }
 

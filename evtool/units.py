@@ -1,55 +1,78 @@
-"""Lengths of time as people write them in routes.yaml and on the command line: 500ms, 10s, 15m, 24h, 7d."""
+"""Lengths of time and amounts of bytes as people write them (10s, 64MB), and pydantic's fields for them."""
 
 import re
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-LONGEST = 3650 * 86400.0  # what is longer can no longer be added to a date
-PATTERN = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$"
+SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+LONGEST = 3650 * SECONDS["d"]  # a longer time cannot be added to a date
+DURATION_PATTERN = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$"
+
+BYTES = {
+    "B": 1,
+    **{f"{prefix}B": 1000**power for power, prefix in enumerate("KMGT", 1)},
+    **{f"{prefix}iB": 1024**power for power, prefix in enumerate("KMGT", 1)},
+}
+LARGEST = 1024 * BYTES["TiB"]  # larger than any machine, and within what system calls accept
+SIZE_PATTERN = r"^[0-9]+(\.[0-9]+)?(B|[KMGT]i?B)$"
 
 
-def seconds(text: object) -> float:
-    """`"1.5m"` -> 90.0. Raises ValueError with a sentence for a person."""
-    if not isinstance(text, str) or not re.fullmatch(PATTERN, text):
+def parse_duration(text: object) -> float:
+    """`"1.5m"` -> 90.0 seconds. Raises ValueError with a sentence for the user."""
+    if not isinstance(text, str) or not re.fullmatch(DURATION_PATTERN, text):
         raise ValueError("a length of time is a number with a unit: 500ms, 10s, 15m, 24h or 7d")
-    unit = re.sub(r"[0-9.]", "", text)
-    length = float(text[: -len(unit)]) * UNITS[unit]
-    if length > LONGEST:
+    seconds = _amount(text, SECONDS)
+    if seconds > LONGEST:
         raise ValueError("a length of time is at most 3650d")
-    return length
+    return seconds
 
 
-def moment(text: str, now: int) -> int:
-    """A time as people name it, in milliseconds since 1970: an RFC 3339 time, a date, or how long ago (`2h`).
-
-    Raises ValueError with a sentence for a person.
-    """
-    if re.fullmatch(PATTERN, text):
-        return now - round(seconds(text) * 1000)
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f'"{text}" is no time: 2026-11-23T10:00Z, 2026-11-23, or how long ago, such as 2h') from None
-    return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
+def parse_size(text: object) -> int:
+    """`"1.5KiB"` -> 1536 bytes. Raises ValueError with a sentence for the user."""
+    if not isinstance(text, str) or not re.fullmatch(SIZE_PATTERN, text):
+        raise ValueError("a size is a number with a unit: 4KiB, 64MB or 1GiB")
+    size = _amount(text, BYTES)
+    if size > LARGEST:
+        raise ValueError("a size is at most 1024TiB")
+    return int(size)
 
 
-def _read(value: object) -> float:
-    return value if isinstance(value, float) else seconds(value)  # a float is a default of ours
+def format_size(count: int) -> str:
+    """Bytes in the largest unit that gives a whole number: 1536 -> `1536B`, 2048 -> `2KiB`."""
+    fitting = [unit for unit in BYTES if count and count % BYTES[unit] == 0]
+    unit = max(fitting, key=lambda unit: BYTES[unit], default="B")
+    return f"{count // BYTES[unit]}{unit}"
 
 
-def _positive(value: float) -> float:
+def _amount(text: str, units: Mapping[str, float]) -> float:
+    unit = re.sub(r"[0-9.]", "", text)
+    return float(text.removesuffix(unit)) * units[unit]
+
+
+def _read_duration(value: object) -> float:
+    return value if isinstance(value, float) else parse_duration(value)  # a float is one of our own defaults
+
+
+def _check_positive(value: float) -> float:
     if not value:
         raise ValueError("a time limit is longer than nothing")
     return value
 
 
-Duration = Annotated[float, BeforeValidator(_read), WithJsonSchema({"type": "string", "pattern": PATTERN})]
-TimeLimit = Annotated[Duration, AfterValidator(_positive)]
+Duration = Annotated[
+    float, BeforeValidator(_read_duration), WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN})
+]
+TimeLimit = Annotated[Duration, AfterValidator(_check_positive)]
+Size = Annotated[int, BeforeValidator(parse_size), WithJsonSchema({"type": "string", "pattern": SIZE_PATTERN})]
 
 
-def lasting(default: str, description: str) -> Any:
-    """A field of a model that holds a Duration: its default and its description, as people write them."""
-    return Field(default=seconds(default), description=description, json_schema_extra={"default": default})
+def duration_field(default: str, description: str) -> Any:
+    """A model's field that holds a Duration: its default as users write it, and its description."""
+    return Field(default=parse_duration(default), description=description, json_schema_extra={"default": default})
+
+
+def size_field(default: str, description: str) -> Any:
+    """A model's field that holds a Size: its default as users write it, and its description."""
+    return Field(default=parse_size(default), description=description, json_schema_extra={"default": default})

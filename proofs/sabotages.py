@@ -135,7 +135,7 @@ SABOTAGES = {
         "texts", (Edit("readers/files.py", "        elif raw:\n", "        elif len(raw) > 2:\n"),)
     ),
     "a malformed event ends evtool": Sabotage(
-        "texts-through-evtool", (Edit("events/event.py", "yield problem(piece, error)\n        return", "raise"),)
+        "texts-through-evtool", (Edit("events/envelopes.py", "yield problem(piece, error)\n        return", "raise"),)
     ),
     "what cannot be printed is printed": Sabotage(
         "hostile", (Edit("terminal/sanitize.py", "if not text.isprintable():", "if not text:"),)

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 from evtool.errors import ConfigError
 from evtool.events.event import Stamp
-from evtool.findings.finding import CODES, Finding
+from evtool.findings.codes import CODES
+from evtool.findings.finding import Finding
 from evtool.readers.files import MAX_BYTES, Piece, read
 from evtool.readers.json_text import JsonProblem, parse, positions
 from evtool.readers.yaml_text import load

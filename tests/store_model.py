@@ -32,10 +32,11 @@ from evtool.delivery.intake import accept
 from evtool.delivery.loop import CRASHES, Road, deliver
 from evtool.delivery.outcomes import World
 from evtool.delivery.pool import Handlers
-from evtool.delivery.retry import Retry
-from evtool.events.event import Event, envelope, identify
+from evtool.events.envelopes import envelope, identify
+from evtool.events.event import Event
 from evtool.handlers.base import Call, Done, Emitted, Failed, HandlerOptions, Outcome, Unavailable
 from evtool.patterns.pattern import Pattern
+from evtool.routes.models import Retry
 from evtool.routes.routes import HandlerEntry, Route, Routes
 from evtool.schemas.validation import Rules
 from evtool.store.dead_letters import Wanted, purge, redrive

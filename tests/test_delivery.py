@@ -27,12 +27,12 @@ from evtool.delivery.intake import accept
 from evtool.delivery.loop import PAUSE, Road, Settled, deliver
 from evtool.delivery.outcomes import World
 from evtool.delivery.pool import Handlers
-from evtool.delivery.retry import Retry
 from evtool.errors import StoreError
-from evtool.events.event import envelope, identify
+from evtool.events.envelopes import envelope, identify
 from evtool.handlers.base import Answer, Call, Done, Emitted, Failed, HandlerOptions, Outcome, Unavailable
 from evtool.handlers.registry import KINDS
 from evtool.patterns.pattern import Pattern
+from evtool.routes.models import Retry
 from evtool.routes.routes import HandlerEntry, Route, Routes
 from evtool.schemas.validation import Rules
 from evtool.signals import Halted, halting

@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 
 from evtool.cli.session import now_ms
+from evtool.delivery import recovery
 from evtool.delivery.pool import Handlers, Job
 from evtool.handlers.base import Call, Done, HandlerOptions
 from evtool.handlers.processes import call_log as diaries
 from evtool.routes.routes import HandlerEntry, Routes
 from evtool.store.queue import Claim, Lane, claim
 from evtool.store.rows import Delivery
+from evtool.store.sqlite.files import call_log_prefix
 from evtool.store.store import Store
 from tests.conftest import ROOT, Evtool
 
@@ -80,11 +82,11 @@ def test_a_killed_evtool_goes_on_at_once(evtool: Evtool, many: Path, end: str) -
 def test_who_holds_a_diary_holds_up_nobody(tmp_path: Path) -> None:
     """A child of a handler that outlives evtool keeps its diary; it is waited for once, for all diaries together."""
     store = tmp_path / "s.db"
-    held = [diaries.kept(store, GONE) for _ in range(3)]
+    held = [diaries.kept(call_log_prefix(store), GONE) for _ in range(3)]
     begun = time.monotonic()
-    assert list(diaries.left(store)) == []
+    assert list(recovery.left(store)) == []
     assert time.monotonic() - begun < 0.1
-    assert list(diaries.left(store, patience=0.2)) == []
+    assert list(recovery.left(store, patience=0.2)) == []
     assert time.monotonic() - begun < 0.5
     for diary in filter(None, held):
         diary.close(settled=True)
@@ -143,7 +145,7 @@ def test_what_another_evtool_writes_is_left_alone(evtool: Evtool, many: Path) ->
 
 # --- what a diary says -----------------------------------------------------------------------------------------------
 
-HEAD = f"evtool 1 {diaries._boot()} {GONE}\n"
+HEAD = f"evtool 1 {diaries.boot_id()} {GONE}\n"
 ANSWER = '{"emitted":[]}'
 
 
@@ -166,7 +168,7 @@ def test_what_was_told_and_what_was_never_begun(
 ) -> None:
     """What began is told or under way; a line without an end was never written."""
     (tmp_path / f"s.db-diary-{GONE}-1").write_text(HEAD + text)
-    [left] = diaries.left(tmp_path / "s.db")
+    [left] = recovery.left(tmp_path / "s.db")
 
     assert (left.owner, set(left.told), left.idle) == (GONE, told, idle)
     assert not list(tmp_path.iterdir())
@@ -190,23 +192,23 @@ def test_a_diary_that_nobody_can_trust_says_nothing(tmp_path: Path, text: str) -
     """After a power cut, or when something else has written into it, all leases have to end by themselves."""
     (tmp_path / f"s.db-diary-{GONE}-1").write_text(text)
 
-    assert list(diaries.left(tmp_path / "s.db")) == []
+    assert list(recovery.left(tmp_path / "s.db")) == []
     assert not list(tmp_path.iterdir())
 
 
 def test_a_diary_is_read_when_all_its_writers_are_gone(tmp_path: Path) -> None:
     """Neither while evtool lives nor while a worker that shares it does."""
     store = tmp_path / "s.db"
-    diary = diaries.kept(store, f"{os.getpid()}-1")
+    diary = diaries.kept(call_log_prefix(store), f"{os.getpid()}-1")
     assert diary
     diary.given([(1, 1)])
     shared = os.dup(diary.stream)
 
-    assert list(diaries.left(store)) == []
+    assert list(recovery.left(store)) == []
     diary.close(settled=False)
-    assert list(diaries.left(store)) == []
+    assert list(recovery.left(store)) == []
     os.close(shared)
-    assert [left.idle for left in diaries.left(store)] == [{1: 1}]
+    assert [left.idle for left in recovery.left(store)] == [{1: 1}]
 
 
 def test_a_diary_is_found_whatever_led_to_its_store(tmp_path: Path) -> None:
@@ -215,18 +217,18 @@ def test_a_diary_is_found_whatever_led_to_its_store(tmp_path: Path) -> None:
     file, link = tmp_path / "store.db", tmp_path / "elsewhere/link.db"
     link.symlink_to(file)
     for wrote, reads in ((file, link), (link, file)):
-        diary = diaries.kept(wrote, GONE)
+        diary = diaries.kept(call_log_prefix(wrote), GONE)
         assert diary
         diary.given([(1, 1)])
         diary.close(settled=False)
-        assert [left.idle for left in diaries.left(reads)] == [{1: 1}]
+        assert [left.idle for left in recovery.left(reads)] == [{1: 1}]
     assert list(link.parent.iterdir()) == [link]
 
 
 def test_a_long_diary_is_begun_anew(tmp_path: Path) -> None:
     """It does not grow with the number of deliveries; what is open stays in it."""
     store = tmp_path / "s.db"
-    diary = diaries.kept(store, GONE)
+    diary = diaries.kept(call_log_prefix(store), GONE)
     assert diary
     diary.given([(1, 1)])
     diary.renew([(1, 1)])
@@ -237,13 +239,13 @@ def test_a_long_diary_is_begun_anew(tmp_path: Path) -> None:
     diary.close(settled=False)
 
     assert size < 200
-    assert [left.idle for left in diaries.left(store)] == [{2: 1}]
+    assert [left.idle for left in recovery.left(store)] == [{2: 1}]
 
 
 def test_a_diary_that_cannot_be_written_says_nothing(tmp_path: Path) -> None:
     """Better no word of what was begun than half of it."""
     store = tmp_path / "s.db"
-    diary = diaries.kept(store, GONE)
+    diary = diaries.kept(call_log_prefix(store), GONE)
     assert diary
     diary.given([(1, 1)])
     full = os.open("/dev/full", os.O_WRONLY)
@@ -251,13 +253,13 @@ def test_a_diary_that_cannot_be_written_says_nothing(tmp_path: Path) -> None:
     os.close(full)
     diary.close(settled=False)
 
-    assert list(diaries.left(store)) == []
+    assert list(recovery.left(store)) == []
 
 
 def test_where_no_file_can_be_made_there_is_no_diary(tmp_path: Path) -> None:
     """Deliveries go on without one."""
-    assert diaries.kept(tmp_path / "nowhere" / "s.db", GONE) is None
-    assert list(diaries.left(tmp_path / "nowhere" / "s.db")) == []
+    assert diaries.kept(call_log_prefix(tmp_path / "nowhere" / "s.db"), GONE) is None
+    assert list(recovery.left(tmp_path / "nowhere" / "s.db")) == []
 
 
 @pytest.mark.parametrize("answer", ['{"late": true}', '{"emitted": 1}', "1", "{"])
@@ -297,7 +299,7 @@ class Nothing:
 def handlers(tmp_path: Path) -> Handlers:
     """A handler `h`, with a diary."""
     entry = Ready("h", "python", HandlerOptions(emits=[]), tmp_path)
-    return Handlers(Routes([], {"h": entry}), lambda: diaries.kept(tmp_path / "s.db", GONE))
+    return Handlers(Routes([], {"h": entry}), lambda: diaries.kept(call_log_prefix(tmp_path / "s.db"), GONE))
 
 
 def test_all_that_is_given_at_once_is_in_a_diary_that_is_begun_anew(tmp_path: Path, handlers: Handlers) -> None:
@@ -313,7 +315,7 @@ def test_all_that_is_given_at_once_is_in_a_diary_that_is_begun_anew(tmp_path: Pa
         slot.begin()
         handlers.settled = False
 
-    [left] = diaries.left(tmp_path / "s.db")
+    [left] = recovery.left(tmp_path / "s.db")
     assert left.idle == {1: 1, 2: 1}
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from evtool.cli import app as cli
 from evtool.cli.session import now_ms
-from evtool.events.event import envelope, identify
+from evtool.events.envelopes import envelope, identify
 from evtool.reports.formats.jsonl import JsonLines
 from evtool.store.rows import Cause, Planned
 from evtool.store.store import Store

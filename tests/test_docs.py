@@ -30,9 +30,10 @@ from evtool import errors
 from evtool.cli import parser as parsing
 from evtool.commands.registry import COMMANDS
 from evtool.errors import ConfigError
-from evtool.findings.finding import CODES
+from evtool.findings.codes import CODES
+from evtool.patterns.compiler import PatternError
 from evtool.patterns.operators.registry import OPERATORS
-from evtool.patterns.pattern import Pattern, PatternError
+from evtool.patterns.pattern import Pattern
 from evtool.readers.yaml_text import load
 from evtool.routes.routes import Routes
 from tests.conftest import ROOT, Evtool

@@ -10,7 +10,7 @@ import apsw
 import pytest
 
 from evtool.errors import StoreError
-from evtool.events.event import envelope, identify
+from evtool.events.envelopes import envelope, identify
 from evtool.store.integrity import findings
 from evtool.store.rows import Cause, Planned
 from evtool.store.store import Store

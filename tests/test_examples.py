@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from evtool.findings.codes import CODES
 from evtool.findings.examples import EXAMPLES, SCHEMA
-from evtool.findings.finding import CODES
-from evtool.patterns.pattern import Pattern, PatternError
+from evtool.patterns.compiler import PatternError
+from evtool.patterns.pattern import Pattern
 from tests.conftest import Evtool, Ran
 
 PROJECT = "version: 1\nschemas: schemas\n"

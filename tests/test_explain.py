@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from evtool.events.event import Stamp, identify
+from evtool.events.envelopes import identify
+from evtool.events.event import Stamp
 from evtool.events.overrides import with_changes
+from evtool.patterns.compiler import PatternError
 from evtool.patterns.explain.event_structure import opened
 from evtool.patterns.explain.explanation import Explanation, explain
-from evtool.patterns.pattern import Pattern, PatternError
+from evtool.patterns.pattern import Pattern
 from tests.conftest import Evtool, Ran
 
 VECTORS = Path(__file__).parent / "vectors"

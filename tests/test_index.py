@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from evtool.patterns.compiler import PatternError
 from evtool.patterns.field_values import OfLeaves
 from evtool.patterns.flatten import leaves_of
-from evtool.patterns.pattern import Pattern, PatternError
+from evtool.patterns.pattern import Pattern
 from evtool.routes import lookups as shelves
 from evtool.routes.index import Index
 from evtool.routes.routes import Route, Routes

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from evtool.delivery.intake import accept, conflict, takers
-from evtool.events.event import Event, envelope, identify
+from evtool.events.envelopes import envelope, identify
+from evtool.events.event import Event
 from evtool.handlers.base import HandlerOptions
 from evtool.patterns.pattern import Pattern
 from evtool.routes.routes import HandlerEntry, Route, Routes

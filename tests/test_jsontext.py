@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from evtool.findings.finding import CODES
+from evtool.findings.codes import CODES
 from evtool.readers.json_text import JsonProblem, Span, parse, positions
 
 CASES = sorted((Path(__file__).parent / "cases" / "json").iterdir())

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from evtool.delivery.outcomes import Came, World, came_of, given_back, interrupted
-from evtool.delivery.retry import Retry
-from evtool.events.event import Event, envelope, identify
+from evtool.events.envelopes import envelope, identify
+from evtool.events.event import Event
 from evtool.handlers.base import Answer, Done, Emitted, Failed, Unavailable
 from evtool.readers.files import MAX_BYTES
+from evtool.routes.models import Retry
 from evtool.schemas.validation import Rules
 from evtool.schemas.validator import Schemas
 from evtool.store.queue import Claim

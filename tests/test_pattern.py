@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from evtool.errors import EvtoolError
+from evtool.patterns.compiler import MAX_BRANCHES, MAX_FIELDS, MAX_LENGTH, PatternError, Problem
 from evtool.patterns.flatten import leaves_of
-from evtool.patterns.pattern import MAX_BRANCHES, MAX_FIELDS, MAX_LENGTH, Pattern, PatternError, Problem
+from evtool.patterns.pattern import Pattern
 
 VECTORS = Path(__file__).parent / "vectors"
 

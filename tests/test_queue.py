@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from evtool.events.event import Event, envelope, identify
+from evtool.events.envelopes import envelope, identify
+from evtool.events.event import Event
 from evtool.store.dead_letters import Wanted, purge, redrive
 from evtool.store.queue import Chain, Ending, claim, held, hurry, lanes, release, settle
 from evtool.store.rows import Attempt, Cause, Planned

@@ -12,7 +12,8 @@ import pytest
 from evtool.cli.error_handler import ending
 from evtool.cli.session import Session
 from evtool.commands.validate import validate
-from evtool.findings.finding import CODES, Finding
+from evtool.findings.codes import CODES
+from evtool.findings.finding import Finding
 from evtool.reports.base import Subject
 from evtool.reports.formats.registry import KINDS
 from evtool.reports.formats.text import Findings

@@ -4,7 +4,8 @@ from random import Random
 
 import pytest
 
-from evtool.delivery.retry import GiveUp, Retry, after_failure, while_unavailable
+from evtool.delivery.retry import GiveUp, after_failure, while_unavailable
+from evtool.routes.models import Retry
 
 
 def pauses(policy: Retry, seed: int) -> tuple[list[float], GiveUp]:

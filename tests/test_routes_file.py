@@ -15,8 +15,9 @@ import pytest
 from evtool.errors import ConfigError
 from evtool.readers.yaml_text import load
 from evtool.routes import project as projects
+from evtool.routes.models import RoutesModel
 from evtool.routes.project import Project
-from evtool.routes.routes import RoutesModel, of_project
+from evtool.routes.routes import of_project
 from tests.conftest import ROOT, Evtool
 
 CASES = Path(__file__).parent / "cases" / "routes"

@@ -19,7 +19,8 @@ import pytest
 import referencing.jsonschema
 
 from evtool.errors import ConfigError
-from evtool.events.event import Event, identify
+from evtool.events.envelopes import identify
+from evtool.events.event import Event
 from evtool.findings.finding import Finding
 from evtool.schemas.validator import Schemas
 from tests.conftest import Evtool

@@ -18,7 +18,7 @@ import jsonschema_rs
 import pytest
 import yaml
 
-from evtool.findings.finding import CODES
+from evtool.findings.codes import CODES
 from samples.handlers import email_platform, processor
 from samples.handlers.email import confirm_order, tell_declined
 from samples.handlers.payment import authorize

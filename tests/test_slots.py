@@ -18,6 +18,7 @@ from evtool.routes.routes import HandlerEntry, Routes
 from evtool.signals import Halted, bell
 from evtool.store.queue import Claim
 from evtool.store.rows import Delivery, Stored
+from evtool.store.sqlite.files import call_log_prefix
 
 EVENT = Stored(1, "e-1", "t", "s", None, 0, "", b"{}", 1, 0, None, None)
 LATER = 1e12
@@ -348,7 +349,7 @@ def test_a_diary_says_what_was_given_begun_and_taken_back(tmp_path: Path) -> Non
         said[call.delivery] = lines()
         return Unavailable("away") if call.delivery == 2 else Done()
 
-    place = Place(answer, keep=lambda: diaries.kept(store, "1-me"))
+    place = Place(answer, keep=lambda: diaries.kept(call_log_prefix(store), "1-me"))
     with place.handlers as handlers:
         slot = handlers.slot("h")
         slot.take(job(1, 2))
@@ -368,7 +369,7 @@ def test_a_long_diary_is_begun_anew_when_nothing_else_is_open(tmp_path: Path, mo
     place = Place(
         lambda call: Done() if call.delivery < 90 or free.wait(30) else Failed("nobody let it go"),
         kind=Many,
-        keep=lambda: diaries.kept(tmp_path / "s.db", "1-me"),
+        keep=lambda: diaries.kept(call_log_prefix(tmp_path / "s.db"), "1-me"),
     )
     with place.handlers as handlers:
         slot = handlers.slot("h")

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from evtool.errors import DamageError
-from evtool.events.event import Event, envelope, identify
+from evtool.events.envelopes import envelope, identify
+from evtool.events.event import Event
 from evtool.store.pruning import Old, prune
 from evtool.store.rows import Cause, Filter, Planned, event_key
 from evtool.store.store import Store

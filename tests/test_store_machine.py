@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from evtool.delivery import intake, outcomes
+from evtool.delivery import intake, lease, outcomes
 from evtool.delivery import loop as delivery
 from evtool.delivery.retry import GiveUp
 from evtool.store.rows import Kept
@@ -28,7 +28,7 @@ def test_whatever_happens_nothing_is_lost_or_done_twice(tmp_path: Path, seed: in
         (delivery, "accept", lambda *_, **__: Kept(0, "duplicate", "", "")),
         (outcomes, "after_failure", lambda *_, **__: 1.0),
         (outcomes, "while_unavailable", lambda *_, **__: GiveUp("NotRetriable")),
-        (delivery, "LEASE_MARGIN", -5.0),
+        (lease, "LEASE_MARGIN", -5.0),
         (delivery, "LONGEST_LEASE", 10**15),
         (intake, "MAX_DEPTH", 1),
     ],

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from evtool.errors import ConfigError
-from evtool.events.event import identify
+from evtool.events.envelopes import identify
 from evtool.events.input_transformer import Input, compiled, transformed
 from evtool.routes.routes import Routes
 from tests.conftest import Evtool

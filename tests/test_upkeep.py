@@ -13,7 +13,8 @@ import apsw
 import pytest
 
 from evtool.errors import UsageError
-from evtool.events.event import Event, envelope, identify
+from evtool.events.envelopes import envelope, identify
+from evtool.events.event import Event
 from evtool.findings.finding import Finding
 from evtool.store.backup import backup
 from evtool.store.integrity import findings

@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from evtool.errors import ConfigError
-from evtool.findings.finding import CODES, Finding
+from evtool.findings.codes import CODES
+from evtool.findings.finding import Finding
 from evtool.readers import yaml_text as yamltext
 from evtool.readers.yaml_text import load
 

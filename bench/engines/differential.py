@@ -16,9 +16,10 @@ from cases import Cases, text_of
 from ours import verdict
 from peers import RULER, Running, UnavailableError, start
 
+from evtool.patterns.compiler import EQUALS
 from evtool.patterns.flatten import leaves_of
 from evtool.patterns.json_values import ARRAY, OBJECT, Digits, Pairs, kind_of, parse
-from evtool.patterns.pattern import EQUALS, Pattern
+from evtool.patterns.pattern import Pattern
 
 BATCH = 1000  # cases that are asked for at once
 STEP = 50  # and when a case is made smaller

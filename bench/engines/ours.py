@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from evtool.patterns.pattern import Pattern, PatternError
+from evtool.patterns.compiler import PatternError
+from evtool.patterns.pattern import Pattern
 from evtool.routes.routes import Route, Routes
 
 # how a caller may ask which routes take an event; each makes a function of the event's JSON text

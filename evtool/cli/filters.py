@@ -1,14 +1,17 @@
 """Selection: the options that say which stored events are meant, as a filter of the store and as a pattern."""
 
+import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from evtool.cli.session import now_ms
 from evtool.errors import UsageError
-from evtool.patterns.pattern import Pattern, PatternError
+from evtool.patterns.compiler import PatternError
+from evtool.patterns.pattern import Pattern
 from evtool.store.rows import Filter, Stored
 from evtool.store.store import Store
-from evtool.units import moment, seconds
+from evtool.units import DURATION_PATTERN, parse_duration
 
 
 def selected(
@@ -38,7 +41,7 @@ def selected(
 def before(older_than: str | None) -> int | None:
     """The moment of --older-than, in milliseconds since 1970. Raises UsageError."""
     try:
-        return None if older_than is None else now_ms() - round(seconds(older_than) * 1000)
+        return None if older_than is None else now_ms() - round(parse_duration(older_than) * 1000)
     except ValueError as error:
         raise UsageError(f"--older-than: {error}") from None
 
@@ -68,3 +71,17 @@ def named_pattern(text: str) -> Pattern:
         raise UsageError(f"--pattern {text}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     except PatternError as error:
         raise UsageError(f"--pattern: {error}") from None
+
+
+def moment(text: str, now: int) -> int:
+    """A time as people name it, in milliseconds since 1970: an RFC 3339 time, a date, or how long ago (`2h`).
+
+    Raises ValueError with a sentence for a person.
+    """
+    if re.fullmatch(DURATION_PATTERN, text):
+        return now - round(parse_duration(text) * 1000)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f'"{text}" is no time: 2026-11-23T10:00Z, 2026-11-23, or how long ago, such as 2h') from None
+    return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)

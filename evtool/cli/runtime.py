@@ -12,10 +12,12 @@ from evtool.delivery.loop import Road
 from evtool.delivery.outcomes import World
 from evtool.delivery.pool import Handlers
 from evtool.handlers.processes import call_log as diaries
+from evtool.paths import display
 from evtool.routes import routes as all_routes
-from evtool.routes.project import Project, display
+from evtool.routes.project import Project
 from evtool.schemas.validation import Rules
 from evtool.schemas.validator import Schemas
+from evtool.store.sqlite.files import call_log_prefix
 from evtool.store.store import Store
 
 
@@ -33,5 +35,8 @@ def opened(session: Session, project: Project, rules: Rules) -> Iterator[Road]:
     file = session.store_file(project)
     if session.verbose:
         session.note(f"routes: {project.shown}, store: {display(file)}")
-    with Store(file) as store, Handlers(routes, partial(diaries.kept, store.file, world.owner)) as handlers:
+    with (
+        Store(file) as store,
+        Handlers(routes, partial(diaries.kept, call_log_prefix(store.file), world.owner)) as handlers,
+    ):
         yield Road(store, routes, handlers, world)

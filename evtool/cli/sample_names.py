@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from evtool.errors import UsageError
-from evtool.findings.finding import did_you_mean
-from evtool.routes.project import Project, display
+from evtool.findings.spelling import did_you_mean
+from evtool.paths import display
+from evtool.routes.project import Project
 
 
 def path_of(name: str, project: Project) -> str | None:

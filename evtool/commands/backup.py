@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from evtool.cli.options import Argument, Option
 from evtool.cli.session import Session
 from evtool.errors import EXIT_OK, UsageError
+from evtool.paths import display
 from evtool.reports.base import Record, Subject
-from evtool.routes.project import display
 from evtool.schemas.validation import Verdict
 from evtool.store import backup as copies
 from evtool.store.store import Store

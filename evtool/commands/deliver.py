@@ -10,7 +10,7 @@ from evtool.cli.runtime import opened, rules_of
 from evtool.cli.session import Session
 from evtool.delivery import loop as deliveries
 from evtool.errors import EXIT_FINDINGS, EXIT_OK
-from evtool.events.event import rfc3339
+from evtool.events.timestamps import rfc3339
 from evtool.reports.base import Subject
 from evtool.reports.records import count_delivery, settled_record, summed
 from evtool.reports.trees import Deliveries

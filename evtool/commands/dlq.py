@@ -9,7 +9,7 @@ from evtool.cli.filters import before, check_ids
 from evtool.cli.options import Argument, OfHandler, OfRoute, OfType, OlderThan, Option
 from evtool.cli.session import Session, now_ms
 from evtool.errors import EXIT_OK, UsageError
-from evtool.events.event import identify
+from evtool.events.envelopes import identify
 from evtool.reports.base import Record, Report, Subject
 from evtool.reports.records import delivery_record, history
 from evtool.reports.trees import delivery_line, document_lines, history_lines, states_text

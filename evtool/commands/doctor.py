@@ -5,10 +5,10 @@ from typing import Any
 
 from evtool.cli.session import Session
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, DamageError
+from evtool.paths import display
 from evtool.reports.base import Subject
 from evtool.reports.formats.text import Findings
 from evtool.reports.trees import summary_line
-from evtool.routes.project import display
 from evtool.schemas.validation import Verdict
 from evtool.store.counts import sums
 from evtool.store.integrity import facts, findings

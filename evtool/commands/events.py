@@ -8,11 +8,11 @@ from evtool.cli.filters import selected, stored_event
 from evtool.cli.options import Argument, OfRoute, OfSource, OfType, Option, Since, Until
 from evtool.cli.session import Session
 from evtool.errors import EXIT_OK, UsageError
-from evtool.events.event import identify
+from evtool.events.envelopes import identify
+from evtool.paths import display
 from evtool.reports.base import Record, Subject
 from evtool.reports.records import cause_record, delivery_record, history, logged_record
 from evtool.reports.trees import delivery_line, document_lines, history_lines, states_text, summary_line
-from evtool.routes.project import display
 from evtool.schemas.validation import Verdict
 from evtool.store.counts import sums
 from evtool.store.rows import STATES, Filter, Stored

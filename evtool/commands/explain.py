@@ -14,8 +14,9 @@ from evtool.cli.session import Session, stamp, standard_input
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, UsageError
 from evtool.events.event import Event
 from evtool.events.overrides import with_changes
+from evtool.findings.codes import CODES
 from evtool.findings.examples import EXAMPLES, SCHEMA
-from evtool.findings.finding import CODES
+from evtool.paths import display
 from evtool.readers.files import MAX_BYTES, Piece, read
 from evtool.reports.base import Record, Subject
 from evtool.reports.explanations import (
@@ -29,9 +30,9 @@ from evtool.reports.explanations import (
 )
 from evtool.routes import project as projects
 from evtool.routes import routes as all_routes
-from evtool.routes.project import Project, display
+from evtool.routes.project import Project
 from evtool.schemas.validation import Rules, Verdict, judge
-from evtool.store.sqlite.connection import is_missing
+from evtool.store.sqlite.files import is_missing
 from evtool.store.store import Store
 from evtool.terminal.screen import Screen, counted, errors
 from evtool.terminal.snippets import show

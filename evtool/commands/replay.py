@@ -17,8 +17,10 @@ from evtool.delivery.intake import conflict
 from evtool.delivery.loop import Road
 from evtool.delivery.replay import Fire, Replayed
 from evtool.errors import EXIT_FINDINGS, EXIT_OK
-from evtool.events.event import Event, identify, replayed, rfc3339
+from evtool.events.envelopes import identify, replayed
+from evtool.events.event import Event
 from evtool.events.header import head_of
+from evtool.events.timestamps import rfc3339
 from evtool.findings.finding import Finding
 from evtool.readers.files import MAX_BYTES, read
 from evtool.reports.base import Record, Subject
@@ -29,20 +31,13 @@ from evtool.routes.routes import Routes
 from evtool.schemas.validation import Rules, Verdict, judge
 from evtool.signals import caught
 from evtool.store.rows import Filter, Fired
-from evtool.store.sqlite.connection import is_missing
+from evtool.store.sqlite.files import is_missing
 from evtool.store.store import Store
 from evtool.terminal.screen import Screen, Segment, counted, errors
 from evtool.terminal.snippets import show
+from evtool.terminal.styles import ACTION_STYLES
 
 ALIKE = 1000  # kinds of events that are counted before they are summed up
-STYLES = {
-    "would fire": "green",
-    "done": "green",
-    "failed": "bold red",
-    "waiting": "yellow",
-    "leased": "cyan",
-    "skipped": "dim",
-}
 
 
 class Chosen(NamedTuple):
@@ -258,7 +253,7 @@ class _Text:
             [
                 (name, "bold"),
                 str(sums.then[name]),
-                *((str(sums.now[name][column]), STYLES[column]) for column in columns),
+                *((str(sums.now[name][column]), ACTION_STYLES[column]) for column in columns),
             ]
             for name in handlers
         ]
@@ -280,7 +275,7 @@ class _Text:
             published = f"  when published: {then.get(key, 'did not fire')}" if record["fired"] is not None else ""
             action = now.get(key, "would not fire")
             self._screen.line(
-                "  ", (handler, "bold"), (f"  {action}", STYLES.get(action, "red")), f"  by {route}{published}"
+                "  ", (handler, "bold"), (f"  {action}", ACTION_STYLES.get(action, "red")), f"  by {route}{published}"
             )
         if not then and not now:
             self._screen.line("  no route takes it")

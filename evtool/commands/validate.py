@@ -8,6 +8,7 @@ from jsonschema_rs import validator_for
 from evtool.cli.options import Argument, MaxBytes, NoSchema, Option, Source, Type
 from evtool.cli.session import Session, stamp, standard_input
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, UsageError
+from evtool.paths import display, is_file
 from evtool.readers.files import MAX_BYTES, read, total_bytes
 from evtool.reports.base import Subject
 from evtool.reports.formats.text import Findings
@@ -40,7 +41,7 @@ def validate(
     Example: evtool validate samples/events -o text -o junit=report.xml
     """
     project = _project(session, needed=not (paths and schema))
-    wanted = paths or [projects.display(path) for path in project.samples] if project else paths
+    wanted = paths or [display(path) for path in project.samples] if project else paths
     if not wanted:
         raise UsageError("name events to validate, or set `samples:` in routes.yaml")
     rules = Rules(_schemas(project, schema), no_schema)
@@ -83,7 +84,7 @@ def _schemas(project: Project | None, schema: str | None) -> Schemas:
     folders = project.schemas if project else []
     if schema is not None:
         file = Path(schema)
-        if not projects.is_file(file):
+        if not is_file(file):
             raise UsageError(f"--schema: there is no file {schema}")
         return Schemas(folders, only=file)
     if not folders:

@@ -3,7 +3,8 @@
 import json
 from collections.abc import Callable
 
-from evtool.events.event import Event, identify, replayed
+from evtool.events.envelopes import identify, replayed
+from evtool.events.event import Event
 from evtool.findings.finding import Finding
 from evtool.readers.locations import place
 from evtool.routes.routes import Route, Routes

@@ -10,15 +10,18 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from evtool.delivery.intake import accept, is_same
+from evtool.delivery.lease import BEGIN_WITHIN, LONGEST_LEASE, lease_of
 from evtool.delivery.outcomes import Came, World, came_of, given_back, interrupted
 from evtool.delivery.pool import MOST, Handlers, Job, Slot
-from evtool.delivery.retry import Retry
+from evtool.delivery.recovery import PATIENCE
+from evtool.delivery.recovery import left as left_behind
 from evtool.errors import StoreError
-from evtool.events.event import Event, identify, replayed
+from evtool.events.envelopes import identify, replayed
+from evtool.events.event import Event
 from evtool.events.input_transformer import transformed
 from evtool.handlers.base import Answer, Call, Failed, Unavailable
-from evtool.handlers.processes import call_log as diaries
 from evtool.handlers.processes.worker_protocol import GarbledError, outcome_of, read
+from evtool.routes.models import Retry
 from evtool.routes.routes import Routes
 from evtool.signals import deferred, noted
 from evtool.store.queue import Chain, Claim, Lane, claim, first_due, held, lanes, release, settle
@@ -29,11 +32,6 @@ WORKERS = 4  # handlers that are called at a time, if nothing else is said
 GRACE = 5.0  # seconds for calls to end when evtool is to end
 LOOK_AFTER = 1.0  # seconds between two looks for what those who were killed have left
 PAUSE = 0.1  # seconds between two looks for what others have stored, or for what has become due
-BEGIN_WITHIN = 20.0  # seconds after the claim in which a call may begin
-# How much longer than the handler's own time limit a lease lasts: beginning late, ending a process that resists, and
-# waiting for the store's lock, must not let another worker take the delivery over.
-LEASE_MARGIN = 40.0 + BEGIN_WITHIN
-LONGEST_LEASE = 24 * 3600 * 1000  # ms; a worker with other routes may have taken longer ones than ours
 FOREVER = 1 << 62  # ms
 CRASHES = 3  # attempts without an end that a delivery gets at least: they may have ended before the handler was called
 
@@ -68,7 +66,7 @@ class _Run:
         self._turn = 0
         self._arrived: list[tuple[Claim, Answer]] = []  # what came back and is not settled yet
         if chain is None:
-            longest = max([LONGEST_LEASE, *(round(self._lease(name) * 1000) for name in road.routes.handlers)])
+            longest = max([LONGEST_LEASE, *(self._lease(name) for name in road.routes.handlers)])
             pause = max(round(self._policy(name).max_delay * 1000) for name in ["", *road.routes.routes])
             release(road.store, now=road.world.now(), longest=longest, pause=pause)
 
@@ -77,7 +75,7 @@ class _Run:
         handlers, look = self._road.handlers, 0.0
         while not ended:
             if (self._chain is None or self._chain.replay) and time.monotonic() >= look:
-                yield from self._inherit(patience=0 if look else diaries.PATIENCE)
+                yield from self._inherit(patience=0 if look else PATIENCE)
                 look = time.monotonic() + LOOK_AFTER
             yield from self.round()
             soonest = min((lane.due for lane in self._lanes), default=FOREVER) - self._road.world.now()
@@ -120,7 +118,7 @@ class _Run:
     def _inherit(self, patience: float) -> Iterator[Settled]:
         """Settles what others had been told when they were killed, and frees what they had not begun."""
         store, now = self._road.store, self._road.world.now()
-        for left in diaries.left(store.file, patience=patience):
+        for left in left_behind(store.file, patience=patience):
             with store.transaction():
                 told = held(store, left.owner, {seq: each.attempt for seq, each in left.told.items()})
                 answered = []
@@ -191,13 +189,13 @@ class _Run:
             now=world.now(),
             begun=self._begun,
             owner=world.owner,
-            lease=round(self._lease(lane.handler) * 1000),
+            lease=self._lease(lane.handler),
             most=most,
             last=self._last(lane.route),
         )
 
-    def _lease(self, handler: str) -> float:
-        return self._road.handlers.timeout(handler) + LEASE_MARGIN
+    def _lease(self, handler: str) -> int:
+        return lease_of(self._road.handlers.timeout(handler))
 
     def _policy(self, route: str) -> Retry:
         return self._road.routes.routes[route].retry if route in self._road.routes.routes else Retry()

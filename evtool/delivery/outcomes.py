@@ -1,23 +1,19 @@
 """Outcomes: what an attempt came to decides what becomes of its delivery, and which events enter because of it."""
 
-import json
-import uuid
 from collections.abc import Callable
 from random import Random
 from typing import NamedTuple
 
-from evtool.delivery.retry import GiveUp, Retry, after_failure, while_unavailable
-from evtool.events.event import Event, envelope, identify, rfc3339, written
-from evtool.handlers.base import Answer, Done, Emitted, Failed, Outcome, Unavailable
-from evtool.readers.files import MAX_BYTES
-from evtool.readers.json_text import parse
+from evtool.delivery.emitted import event_of
+from evtool.delivery.retry import GiveUp, after_failure, while_unavailable
+from evtool.events.event import Event
+from evtool.handlers.base import Answer, Done, Failed, Outcome, Unavailable
+from evtool.routes.models import Retry
 from evtool.schemas.validation import Rules
 from evtool.store.queue import Claim, Ending
 from evtool.store.rows import Attempt
 
-EMITTED_IDS = uuid.UUID("7f0b5b0e-6a0c-4c55-9d43-0d1f9a3c2e11")  # the name space of the ids of emitted events
 INTERRUPTED = "evtool was ended meanwhile"
-SHOWN = 200  # characters of a type that a message shows
 
 
 class World(NamedTuple):
@@ -50,7 +46,7 @@ def came_of(claim: Claim, answer: Answer, policy: Retry, world: World) -> Came:
         outcome = Failed(outcome.reason)  # and given up for its age, however many attempts there were
     duration = round(answer.seconds * 1000)
     if isinstance(outcome, Done):
-        events = [_event(emitted, number, claim, world.rules, now) for number, emitted in enumerate(outcome.emitted)]
+        events = [event_of(emitted, number, claim, world.rules, now) for number, emitted in enumerate(outcome.emitted)]
         wrong = next((event for event in events if isinstance(event, str)), None)
         if wrong is None:
             attempt = Attempt(claimed.attempts, now, duration, "done", None, outcome.output or None)
@@ -92,32 +88,3 @@ def _written(outcome: Outcome | None) -> Outcome | None:
 def _whole(text: str) -> str:
     """A text without halves of surrogate pairs, which no store and no report can write: names of files have them."""
     return text.encode(errors="backslashreplace").decode()
-
-
-def _event(emitted: Emitted, number: int, claim: Claim, rules: Rules, now: int) -> Event | str:
-    """The event that a handler told, or why it cannot enter: that is the handler's mistake, and trying again would only
-    repeat its work. The id is derived from the cause: the same delivery tells the same event."""
-    claimed, cause = claim
-    named = emitted.type[:SHOWN]
-    name = json.dumps([cause.source, cause.id, claimed.route, claimed.handler, claimed.replay, number])
-    try:
-        raw = envelope(
-            emitted.detail,
-            type=emitted.type,
-            source=emitted.source or claimed.handler,
-            id=str(uuid.uuid5(EMITTED_IDS, name)),
-            time=rfc3339(now) if emitted.time is None else written(emitted.time),
-            resources=emitted.resources,
-            replay=claimed.replay or None,
-        )
-        parse(raw)  # no deeper than any other event
-        event = identify(raw)
-    except (ValueError, RecursionError) as error:
-        return f"emitted {named}, which is no event: {error}"
-    if len(raw) > MAX_BYTES:
-        return f"emitted {named}, which is too long: {len(raw)} bytes; {MAX_BYTES} are allowed"
-    wrong = [finding for finding in rules.check(event) if finding.severity == "error"]
-    if not wrong:
-        return event
-    more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-    return f"emitted {named}, which is not valid: {wrong[0].code} {wrong[0].message}{more}"

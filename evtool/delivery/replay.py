@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from evtool.delivery.intake import takers
 from evtool.delivery.loop import Road, deliver
-from evtool.events.event import Event, replayed
+from evtool.events.envelopes import replayed
+from evtool.events.event import Event
 from evtool.events.header import head_of
 from evtool.routes.routes import Routes
 from evtool.store.queue import Chain

@@ -1,24 +1,11 @@
 """When a failed delivery is tried again: a pure decision from policy, attempt, age and randomness."""
 
 from random import Random
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from evtool.units import Duration, lasting
+from evtool.routes.models import Retry
 
 SHORTEST = 0.001  # seconds between two looks for a handler: a clock that stands still must not hold evtool
-
-
-class Retry(BaseModel):
-    """The retry policy of a route. The limits are EventBridge's: 185 attempts, 24 hours, whichever comes first."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    max_attempts: Annotated[int, Field(ge=1, le=10_000, description="attempts before a delivery is given up")] = 185
-    max_age: Duration = lasting("24h", "age at which a delivery is given up")
-    first_delay: Duration = lasting("1s", "pause after the first failure; it doubles from then on")
-    max_delay: Duration = lasting("15m", "the longest pause")
 
 
 class GiveUp(NamedTuple):

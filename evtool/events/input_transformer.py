@@ -15,8 +15,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchem
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
-from evtool.events.event import ACCOUNT, REGION, Event, rfc3339
-from evtool.findings.finding import did_you_mean
+from evtool.events.envelopes import ACCOUNT, REGION
+from evtool.events.event import Event
+from evtool.events.timestamps import rfc3339
+from evtool.findings.spelling import did_you_mean
 from evtool.readers.json_text import JsonProblem, Span, parse, positions
 from evtool.readers.locations import pointer_of
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from evtool.errors import UsageError
-from evtool.events.event import Event, Stamp, identify
+from evtool.events.envelopes import identify
+from evtool.events.event import Event, Stamp
 from evtool.readers.json_text import JsonProblem, parse
 
 STEP = re.compile(r"\[(\d+)\]|([^.\[\]]+)")

@@ -8,8 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Protocol
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from evtool.size import Size, sized
-from evtool.units import TimeLimit, lasting
+from evtool.units import Size, TimeLimit, duration_field, size_field
 
 FORM = "module:function, or path/to/file.py:function"
 FUNCTION = r"^[^:\x00]+:[^:\s\x00]+$"
@@ -102,9 +101,9 @@ class HandlerOptions(BaseModel):
 
     description: str = ""
     emits: Annotated[list[str], Field(default_factory=list, description="event types that it may emit")]
-    timeout: TimeLimit = lasting("30s", "time limit of one attempt")
+    timeout: TimeLimit = duration_field("30s", "time limit of one attempt")
     emit_limit: Annotated[int, Field(ge=0, le=10_000, description="how many events one attempt may emit")] = 100
-    emit_bytes: Size = sized("16MiB", "how long they may be together")
+    emit_bytes: Size = size_field("16MiB", "how long they may be together")
     concurrency: Annotated[
         int, Field(ge=1, le=64, description="how many events it may handle at a time, by each evtool")
     ] = 1
@@ -119,8 +118,8 @@ class HandlerOptions(BaseModel):
 class ProcessOptions(HandlerOptions):
     """What every handler may say that runs as a process."""
 
-    memory: Size = sized("2GiB", "how much memory each of its processes may take (Linux)")
-    output: Size = sized("4KiB", "how much is kept of what one attempt prints, the last of it")
+    memory: Size = size_field("2GiB", "how much memory each of its processes may take (Linux)")
+    output: Size = size_field("4KiB", "how much is kept of what one attempt prints, the last of it")
 
 
 class Kind(NamedTuple):

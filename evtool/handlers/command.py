@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from evtool.findings.finding import did_you_mean
+from evtool.findings.spelling import did_you_mean
 from evtool.handlers.base import Call, Done, Emitted, Failed, Handler, Kind, Outcome, ProcessOptions, Unavailable
 from evtool.handlers.processes.process import Process, ending, exit_code, out_of_memory
 from evtool.readers.json_text import JsonProblem, parse

@@ -6,8 +6,9 @@ What decides are closures, since this is where the time goes.
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from evtool.patterns.array_consistency import Found, consistent
 from evtool.patterns.field_values import MISSING, Getters, Several, settled
-from evtool.patterns.flatten import Found, Leaves, consistent
+from evtool.patterns.flatten import Leaves
 from evtool.patterns.operators.arguments import Test
 
 

@@ -5,207 +5,15 @@ A pattern is compiled into branches, one for each combination of its `$or`s. An 
 branch hold, in one element of each array; a field holds when one of its conditions holds for one of its values.
 """
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
-from evtool.errors import EvtoolError
-from evtool.findings.finding import did_you_mean
-from evtool.patterns.conditions import Branch, Condition, Field, any_of, decided_by
+from evtool.patterns.compiler import MAX_FIELDS, PatternError, Problem, compile_pattern
+from evtool.patterns.conditions import Branch, decided_by
 from evtool.patterns.field_values import OfLeaves
 from evtool.patterns.flatten import Leaves, leaves_of
-from evtool.patterns.json_values import ARRAY, OBJECT, SCALAR, kind_of, members, parse, plain, scalar
-from evtool.patterns.operators.arguments import ONE_KEY, TOO_MANY, OperandError, first, single
-from evtool.patterns.operators.equality import equal_to
-from evtool.patterns.operators.registry import OPERATORS
-from evtool.patterns.operators.wildcard import is_too_complex
-
-EQUALS = "equals"  # the operator of a plain value
-OR = "$or"
-MAX_LENGTH = 4096  # characters of a pattern's text
-MAX_BRANCHES = 1000
-MAX_FIELDS = 256  # of a branch
-SHOWN = 40  # characters of a value that a hint repeats
-
-# names that AWS keeps for operators: no field inside `$or` may have one
-RESERVED = frozenset(OPERATORS) | {
-    *("=", "<", "<=", ">", ">=", "regex", "not-wildcard", "not-equals-ignore-case"),
-    *("date-after", "date-on-or-after", "date-before", "date-on-or-before", "in-date-range"),
-    *("ip-address-in-range", "ip-address-not-in-range"),
-}
-TOO_COMPLEX = (
-    "Rule is too complex - try using fewer wildcard characters or fewer repeating character sequences "
-    "after a wildcard character"
-)
-
-
-class Problem(NamedTuple):
-    """One thing that is wrong with a pattern.
-
-    `code` is one of evtool.findings.finding.CODES, `path` the keys that lead to it, `message` the text that AWS uses,
-    and `hint` our addition.
-    """
-
-    code: str
-    path: tuple[str | int, ...]
-    message: str
-    hint: str | None = None
-
-
-class PatternError(EvtoolError):
-    """A pattern cannot be used. `problems` says everything that is wrong with it, and where."""
-
-    def __init__(self, problems: Sequence[Problem]):
-        self.problems = tuple(problems)
-        lines = [
-            f"{'.'.join(map(str, problem.path)) or 'pattern'}: {problem.message}"
-            + (f" ({problem.hint})" if problem.hint else "")
-            for problem in problems
-        ]
-        super().__init__("Event pattern is not valid. " + "; ".join(lines))
-
-
-class _Place(NamedTuple):
-    """Where the compiler is: the names that make a field's path, the keys into the pattern, and whether in a `$or`."""
-
-    names: tuple[str, ...] = ()
-    keys: tuple[str | int, ...] = ()
-    in_or: bool = False
-
-    def field(self, name: str) -> str:
-        above = ".".join(self.names)
-        return f"{above}.{name}" if above else name
-
 
 # --- compiling ------------------------------------------------------------------------------------------------------
-
-
-def _condition(item: Any, path: str) -> Condition:
-    kind = kind_of(item)
-    if kind == SCALAR:
-        return Condition(path, EQUALS, plain(item), equal_to(scalar(item)))
-    if kind != OBJECT:
-        hint = "all values stand side by side in one list" if kind == ARRAY else None
-        raise OperandError("Match value must be String, number, true, false, or null", hint=hint, code="EV201")
-    name, argument = first(item, "Match expression name not found")
-    if name not in OPERATORS:
-        hint = f'"{OR}" stands beside fields, not among values' if name == OR else did_you_mean(name, OPERATORS)
-        raise OperandError(f"Unrecognized match type {name}", name, hint=hint, code="EV202")
-    try:
-        test = OPERATORS[name](argument)
-    except OperandError as error:
-        raise OperandError(error.message, name, *error.path, hint=error.hint, code=error.code) from None
-    single(item, TOO_MANY if name in ("anything-but", "numeric") else ONE_KEY)
-    return Condition(path, name, plain(argument), test)
-
-
-def _wildcards(conditions: Sequence[Condition]) -> Iterator[str]:
-    """The wildcards of a field; one that stands there twice counts once."""
-    told = set()
-    for operator, expected in ((condition.operator, condition.expected) for condition in conditions):
-        inside = isinstance(expected, dict) and "wildcard" in expected
-        texts = expected["wildcard"] if inside else expected if operator == "wildcard" else ()
-        for text in [texts] if isinstance(texts, str) else texts:
-            if (operator, text) not in told:
-                told.add((operator, text))
-                yield text
-
-
-def _field(values: Sequence[Any], path: str, keys: tuple[str | int, ...], problems: list[Problem]) -> Field:
-    conditions = []
-    for index, item in enumerate(values):
-        try:
-            conditions.append(_condition(item, path))
-        except OperandError as error:
-            problems.append(Problem(error.code, (*keys, index, *error.path), error.message, error.hint))
-    if not values:
-        problems.append(Problem("EV201", keys, "Empty arrays are not allowed"))
-    wildcards = list(_wildcards(conditions))
-    if wildcards and is_too_complex(wildcards):
-        problems.append(Problem("EV204", keys, TOO_COMPLEX))
-    absent = any(condition.operator == "exists" and condition.expected is False for condition in conditions)
-    return Field(path, tuple(conditions), any_of(conditions), absent, keys)
-
-
-def _listed(name: str, value: Any) -> str | None:
-    """The hint for a value that stands where a list of values should."""
-    if kind_of(value) != SCALAR:
-        return None
-    shown = json.dumps(plain(value), ensure_ascii=False)
-    shown = shown if len(shown) <= SHOWN else "..."
-    if name in OPERATORS:
-        return f'an operator stands in a list: [{{"{name}": {shown}}}]'
-    return f"values stand in a list: [{shown}]"
-
-
-def _read_object(
-    document: Any, place: _Place, branches: list[dict[str, Field]], problems: list[Problem]
-) -> list[dict[str, Field]]:
-    """The branches with the fields of an object; of conditions for the same path the last one counts, as on AWS."""
-    pairs = [(str(name), value) for name, value in members(document)]
-    if not pairs:
-        problems.append(Problem("EV201", place.keys, "Empty objects are not allowed"))
-    for name, value in pairs:
-        keys = (*place.keys, name)
-        kind = kind_of(value)
-        if name == OR:
-            branches = _read_or(value, place._replace(keys=keys, in_or=True), branches, problems)
-        elif place.in_or and name in RESERVED:
-            message = f"{name} is Ruler reserved fieldName which cannot be used inside {OR}."
-            problems.append(Problem("EV201", keys, message))
-        elif kind == OBJECT:
-            below = place._replace(names=(*place.names, name), keys=keys)
-            branches = _read_object(value, below, branches, problems)
-        elif kind == ARRAY:
-            field = _field(value, place.field(name), keys, problems)
-            for branch in branches:
-                branch[field.path] = field
-        else:
-            message = f'"{name}" must be an object or an array'
-            problems.append(Problem("EV201", keys, message, _listed(name, value)))
-    return branches
-
-
-def _read_or(
-    value: Any, place: _Place, branches: list[dict[str, Field]], problems: list[Problem]
-) -> list[dict[str, Field]]:
-    """The branches that each of the alternatives makes of the branches before."""
-    if kind_of(value) != ARRAY:
-        problems.append(Problem("EV201", place.keys, f"It must be an Array followed with {OR}."))
-        return branches
-    made: list[dict[str, Field]] = []
-    for index, item in enumerate(value):
-        below = place._replace(keys=(*place.keys, index))
-        if kind_of(item) != OBJECT:
-            message = f"Only JSON object is allowed in array of {OR} relationship."
-            problems.append(Problem("EV201", below.keys, message))
-            continue
-        before = branches if len(made) <= MAX_BRANCHES else []  # enough to find what else is wrong
-        made += _read_object(item, below, [dict(branch) for branch in before], problems)
-    if len(value) < 2:
-        message = f"There must have at least 2 Objects in {OR} relationship."
-        problems.append(Problem("EV201", place.keys, message))
-    if len(made) > MAX_BRANCHES:
-        problems.append(Problem("EV204", place.keys, f"{OR} makes more than {MAX_BRANCHES} combinations"))
-        return []
-    return made or branches
-
-
-def _compile(source: Mapping[str, Any] | str | bytes, problems: list[Problem]) -> list[dict[str, Field]]:
-    text = source.decode(errors="replace") if isinstance(source, bytes) else source
-    if isinstance(text, str) and len(text) > MAX_LENGTH:
-        problems.append(Problem("EV204", (), f"Member must have length less than or equal to {MAX_LENGTH}"))
-    try:
-        blank = isinstance(text, str) and not text.strip()
-        document = parse(source) if isinstance(source, (str, bytes)) and not blank else source
-        if kind_of(document) == OBJECT:
-            return _read_object(document, _Place(), [{}], problems)
-        problems.append(Problem("EV201", (), "Filter is not an object"))
-    except ValueError as error:
-        problems.append(Problem("EV201", (), str(error)))
-    except RecursionError:
-        problems.append(Problem("EV204", (), "nested too deeply"))
-    return []
 
 
 def _taken(path: str) -> bytes:
@@ -222,7 +30,7 @@ class Pattern:
 
     def __init__(self, source: Mapping[str, Any] | str | bytes):
         problems: list[Problem] = []
-        branches = _compile(source, problems)
+        branches = compile_pattern(source, problems)
         if any(len(branch) > MAX_FIELDS for branch in branches):
             problems.append(Problem("EV204", (), f"Size of rule exceeds max value of {MAX_FIELDS}"))
         if problems:

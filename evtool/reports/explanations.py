@@ -4,10 +4,11 @@ from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from evtool.patterns.compiler import EQUALS
 from evtool.patterns.explain.event_structure import opened
 from evtool.patterns.explain.explanation import Explanation, explain
 from evtool.patterns.explain.mismatches import shown
-from evtool.patterns.pattern import EQUALS, Pattern
+from evtool.patterns.pattern import Pattern
 from evtool.routes.project import Project
 from evtool.routes.routes import Routes
 from evtool.terminal.screen import Screen, Segment, counted

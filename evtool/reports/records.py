@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from evtool.events.event import rfc3339
+from evtool.events.timestamps import rfc3339
 from evtool.store.rows import Delivery, Stored
 from evtool.store.store import Store
 

@@ -7,8 +7,7 @@ from typing import Any
 from evtool.reports.base import Record
 from evtool.schemas.validation import Verdict
 from evtool.terminal.screen import Node, Screen, Segment, counted
-
-STATES = {"done": "green", "ready": "yellow", "waiting": "yellow", "leased": "cyan", "dead": "bold red"}
+from evtool.terminal.styles import STATE_STYLES
 
 
 def event_tree(records: Iterable[Mapping[str, Any]]) -> Node:
@@ -59,7 +58,7 @@ def summary_line(summary: Mapping[str, int]) -> list[Segment]:
     counts: list[Segment] = [
         counted(summary[key], noun) for key, noun in (("events", "event"), ("deliveries", "delivery")) if key in summary
     ]
-    counts += [(f"{summary[state]:,} {state}", style) for state, style in STATES.items() if summary.get(state)]
+    counts += [(f"{summary[state]:,} {state}", style) for state, style in STATE_STYLES.items() if summary.get(state)]
     return [part for count in counts for part in (count, ", ")][:-1]
 
 
@@ -123,7 +122,7 @@ def _event(record: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]]) -
 def delivery_line(record: Mapping[str, Any]) -> list[Segment]:
     """A delivery in a line: handler, state, time, route, and what stands in its way."""
     state = record["state"]
-    said: list[Segment] = [(record["handler"], "bold"), (f"  {state}", STATES.get(state, ""))]
+    said: list[Segment] = [(record["handler"], "bold"), (f"  {state}", STATE_STYLES.get(state, ""))]
     if record["duration_ms"] is not None:
         said.append((f"  {record['duration_ms']:,} ms", "dim"))
     if record["attempts"] > 1:

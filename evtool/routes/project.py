@@ -1,15 +1,17 @@
 """The project: find its routes.yaml, and say where its schemas, samples and store are."""
 
+import gc
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from evtool.errors import ConfigError, UsageError
 from evtool.findings.finding import Finding
+from evtool.paths import display, is_file
 from evtool.readers.yaml_text import Document, load
-from evtool.routes.garbage import uncollected
 
 ROUTES_FILE = "routes.yaml"
 STORE_FILE = ".evtool/store.db"
@@ -57,15 +59,16 @@ class Project(NamedTuple):
         return self.document.value.get(key) if isinstance(self.document.value, Mapping) else None
 
 
-def display(path: Path) -> str:
-    """A path as messages show it: relative to the current folder where it is below it."""
-    here = Path.cwd()
-    return os.path.relpath(path, here) if path.is_relative_to(here) else str(path)
-
-
-def is_file(path: str | Path) -> bool:
-    """Whether there is a file; a name that no file can have, or one in a folder that may not be entered, means no."""
-    return os.path.isfile(path)  # noqa: PTH113  (Path.is_file() raises for these)
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Nothing is collected inside, or in a function that is decorated with it. May be nested."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def find(named: str | None) -> Path | None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from jsonschema_rs import ValidationError
 from jsonschema_rs import ValidationErrorKind as Kind
 
-from evtool.findings.finding import did_you_mean
+from evtool.findings.spelling import did_you_mean
 
 SHOWN = 60  # characters of a value that a message shows
 _MEANT = re.compile(r"true|false|-?(?:0|[1-9][0-9]{0,300})(?:\.[0-9]{1,300})?")  # what may stand in quotes by mistake

@@ -9,10 +9,10 @@ from urllib.parse import unquote, unquote_to_bytes, urljoin
 
 from evtool.errors import ConfigError
 from evtool.findings.finding import Finding
+from evtool.paths import is_file
 from evtool.readers.files import Piece
 from evtool.readers.json_text import JsonProblem, parse
 from evtool.readers.locations import Origin, place, pointer_of, problem
-from evtool.routes.project import is_file
 
 DATA = ("const", "default", "enum", "example", "examples")  # keywords whose values are no schemas
 NAMED = ("$defs", "definitions", "dependentSchemas", "patternProperties", "properties")  # their keys are no keywords

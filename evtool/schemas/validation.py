@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from evtool.events.event import Event, Stamp, events_of
+from evtool.events.envelopes import events_of
+from evtool.events.event import Event, Stamp
 from evtool.findings.finding import Finding
 from evtool.readers.files import Piece
 from evtool.schemas.validator import Schemas

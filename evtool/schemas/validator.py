@@ -12,7 +12,8 @@ from jsonschema_rs import FancyRegexOptions, ValidationError, validator_for
 
 from evtool.errors import ConfigError
 from evtool.events.event import Event
-from evtool.findings.finding import Finding, did_you_mean
+from evtool.findings.finding import Finding
+from evtool.findings.spelling import did_you_mean
 from evtool.readers.locations import Origin, place, pointer_of
 from evtool.schemas.messages import short, violations
 from evtool.schemas.references import Library, Text

@@ -11,19 +11,18 @@ from typing import Any, NamedTuple
 import apsw
 
 from evtool.errors import DamageError, UsageError
-from evtool.handlers.processes.call_log import DIARY
-from evtool.routes.project import display
+from evtool.paths import display
 from evtool.store.integrity import findings
 from evtool.store.sqlite.connection import uri
 from evtool.store.sqlite.database import BUSY
 from evtool.store.sqlite.errors import store_errors
+from evtool.store.sqlite.files import BESIDE, WAL, call_log_prefix
 from evtool.store.sqlite.migrations import APPLICATION_ID
 from evtool.store.store import Store
 
 COUNTS = "SELECT (SELECT count(*) FROM event), (SELECT count(*) FROM delivery), (SELECT count(*) FROM attempt)"
 SHORT = 40  # characters of a name that are in the name of a file in the making: no name may have more than 255 bytes
 WRITABLE = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI
-BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a file that it works with
 
 
 class Copy(NamedTuple):
@@ -104,7 +103,7 @@ def _check(file: Path, target: Path, *, force: bool) -> None:
     own, there = os.path.realpath(file), os.path.realpath(target)
     if there in [own + end for end in ("", *BESIDE)] or (kind and target.samefile(file)):
         raise UsageError(f"{display(target)} is the store itself; name another file")
-    if there.startswith(own + DIARY):
+    if there.startswith(call_log_prefix(file)):
         raise UsageError(f"{display(target)} is the name of a diary of the store, which is deleted; name another file")
     _check_taken(target, force=force)
 
@@ -125,7 +124,7 @@ def _check_taken(target: Path, *, force: bool) -> None:
 def _let_go(target: Path) -> None:
     """Has SQLite take away the empty log that a reader left beside a copy. It does not while somebody uses that."""
     with suppress(OSError, apsw.Error):
-        if target.with_name(f"{target.name}-wal").stat().st_size == 0:
+        if target.with_name(f"{target.name}{WAL}").stat().st_size == 0:
             with closing(apsw.Connection(uri(target), flags=WRITABLE)) as copy:
                 copy.pragma("schema_version")
 

@@ -8,9 +8,9 @@ import apsw
 
 from evtool import __version__
 from evtool.errors import DamageError
-from evtool.events.event import identify
+from evtool.events.envelopes import identify
 from evtool.findings.finding import Finding
-from evtool.routes.project import display
+from evtool.paths import display
 from evtool.store.rows import STATES, Attempt, Delivery, Stored, event_key, event_time
 from evtool.store.sqlite.migrations import VERSION, expected_shape, shape
 from evtool.store.sqlite.wal import disk_type, journal, wal_is_safe

@@ -4,7 +4,8 @@ from functools import cache
 from hashlib import blake2b, sha256
 from typing import NamedTuple, Protocol
 
-from evtool.events.event import Event, milliseconds
+from evtool.events.event import Event
+from evtool.events.timestamps import milliseconds
 
 SOURCES = 0xFFFFFFFF  # how far the keys of events with the same id lie apart at most
 STATES = ("done", "ready", "waiting", "leased", "dead")  # of a delivery

@@ -3,8 +3,8 @@
 from evtool.findings.finding import Finding
 from evtool.terminal.sanitize import harmless
 from evtool.terminal.screen import Screen, Segment
+from evtool.terminal.styles import SEVERITY_STYLES
 
-STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
 WIDEST = 150  # columns of a source line that are shown, even where there is room for more
 TAB = "    "  # a tab of a source line, so that the caret stands where it should
 
@@ -12,7 +12,7 @@ TAB = "    "  # a tab of a source line, so that the caret stands where it should
 def show(screen: Screen, finding: Finding) -> None:
     """Shows one finding."""
     where = ":".join(str(part) for part in (finding.file, finding.line, finding.column) if part is not None)
-    style = STYLES[finding.severity]
+    style = SEVERITY_STYLES[finding.severity]
     severity: list[Segment] = [] if finding.severity == "error" else [(f"{finding.severity}: ", style)]
     screen.line((f"{where}: ", "bold"), (f"{finding.code} ", style), *severity, finding.message)
     if finding.excerpt is None or finding.line is None or finding.column is None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from evtool.handlers.base import ProcessOptions
 from evtool.handlers.processes.orphans import PATIENCE, adopt, children, end_strays, running, starting
 from evtool.signals import Halted, bell, deferred
-from evtool.size import shown
+from evtool.units import format_size
 
 GRACE = 0.5  # seconds between SIGTERM and SIGKILL; Lambda gives its extensions as much
 TICK = 0.005  # seconds between two looks at a process where the system cannot tell when it exits
@@ -279,7 +279,7 @@ class Process:
 
 def out_of_memory(output: str, options: ProcessOptions) -> str:
     """What to add to the error of a process that says that it was given no more memory; empty if it does not."""
-    return f" (its memory is limited to {shown(options.memory)})" if OUT_OF_MEMORY.search(output) else ""
+    return f" (its memory is limited to {format_size(options.memory)})" if OUT_OF_MEMORY.search(output) else ""
 
 
 def exit_code(code: int) -> str | None:

@@ -7,13 +7,15 @@ from collections.abc import Collection, Sequence
 from itertools import islice, product
 from typing import Any, NamedTuple
 
+from evtool.patterns.array_consistency import Found, consistent
+from evtool.patterns.compiler import EQUALS
 from evtool.patterns.conditions import Branch, Field
 from evtool.patterns.explain.event_structure import Anatomy, missing, written
 from evtool.patterns.explain.mismatches import NEAR, Miss, miss, shown, wanted
 from evtool.patterns.explain.suggestions import Change, smallest
-from evtool.patterns.flatten import Found, Trail, consistent
+from evtool.patterns.flatten import Trail
 from evtool.patterns.json_values import plain
-from evtool.patterns.pattern import EQUALS, Pattern
+from evtool.patterns.pattern import Pattern
 
 ONE_OF = "one-of"  # the operator of several alternatives
 APART = 0.7  # the closeness of what holds, but not together with the rest

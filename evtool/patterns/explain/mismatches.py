@@ -8,6 +8,7 @@ from decimal import Decimal
 from difflib import SequenceMatcher
 from typing import Any, NamedTuple
 
+from evtool.patterns.compiler import EQUALS
 from evtool.patterns.conditions import Condition
 from evtool.patterns.json_values import Digits, Scalar, scalar, text_of
 from evtool.patterns.operators.arguments import OperandError
@@ -15,7 +16,6 @@ from evtool.patterns.operators.cidr import digits_of
 from evtool.patterns.operators.numeric import COMPARISONS
 from evtool.patterns.operators.registry import OPERATORS
 from evtool.patterns.operators.wildcard import tokens_of
-from evtool.patterns.pattern import EQUALS
 
 SHOWN = 60  # characters of a value that a sentence repeats
 COMPARED = 200  # characters of a text that are looked at for likeness

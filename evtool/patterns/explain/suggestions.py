@@ -5,11 +5,12 @@ from functools import reduce
 from itertools import islice
 from typing import Any, NamedTuple
 
+from evtool.patterns.array_consistency import Found, consistent
 from evtool.patterns.conditions import Branch, Field
 from evtool.patterns.explain.event_structure import Anatomy, Steps, written
 from evtool.patterns.explain.matching_values import Witness, witness
 from evtool.patterns.explain.mismatches import miss, shown
-from evtool.patterns.flatten import Found, Leaf, Trail, consistent, leaves_of
+from evtool.patterns.flatten import Leaf, Trail, leaves_of
 from evtool.patterns.json_values import ARRAY, OBJECT, Pairs, kind_of, members
 from evtool.patterns.pattern import Pattern
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from evtool.findings.finding import did_you_mean
+from evtool.findings.spelling import did_you_mean
 from evtool.patterns.json_values import ARRAY, OBJECT, kind_of
 from evtool.patterns.operators.arguments import (
     TOO_MANY,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from evtool.findings.finding import did_you_mean
+from evtool.findings.spelling import did_you_mean
 from evtool.patterns.json_values import OBJECT, kind_of
 from evtool.patterns.operators.arguments import ONE_KEY, OperandError, Test, Words, first, on_strings, single, string
 

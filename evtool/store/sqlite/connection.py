@@ -11,6 +11,7 @@ import apsw
 
 from evtool.errors import DamageError, StoreError
 from evtool.store.sqlite.errors import damage, making_errors
+from evtool.store.sqlite.files import LOST, WAL, journals_of
 from evtool.store.sqlite.migrations import APPLICATION_ID, VERSION, upgrade
 from evtool.store.sqlite.wal import journal, keep_wal
 
@@ -18,32 +19,12 @@ CACHE = 64 * 1024  # KiB of pages at most: the index of 1,000,000 random ids has
 # Seconds between looks at a lock, as SQLite has them.
 DELAYS = (0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.025, 0.025, 0.025, 0.05, 0.05, 0.1)
 TABLES = {"event", "delivery", "attempt"}
-WAL = "-wal"
-JOURNALS = (WAL, "-journal")  # files beside the store's that hold what was committed, or undo what was not
 HEAD = "its first bytes are not those that SQLite writes"
-LOST = "a store was never made in it, or is lost; restore a backup"
 
 
 def uri(file: Path) -> str:
     """A file as SQLite is told of it: a name may have bytes that are not UTF-8, and apsw takes text."""
     return file.absolute().as_uri()
-
-
-def is_missing(file: Path) -> bool:
-    """Whether nothing is left of a store by this name. What is there and cannot be used is told when it is opened."""
-    try:
-        file.lstat()
-    except FileNotFoundError:
-        return not _journals(file)
-    except (OSError, ValueError):
-        return False
-    return False
-
-
-def check_made(file: Path) -> None:
-    """Raises StoreError for an empty file: who only asks what a store holds makes none of it."""
-    if os.path.isfile(file) and os.path.getsize(file) == 0:  # noqa: PTH113, PTH202  (Path's raise for what is no name)
-        raise StoreError(f"{file}: the file is empty: {LOST}")
 
 
 def connected(file: Path, busy: float, *, writing: bool) -> apsw.Connection:
@@ -91,21 +72,11 @@ def _look(file: Path, *, writing: bool) -> None:
         raise StoreError(f"{file}: no file can have this name; name another place with --store") from None
 
 
-def _journals(file: Path) -> list[str]:
-    """The journals with something in them, where SQLite looks for them: beside what a symbolic link leads to."""
-    found = []
-    for end in JOURNALS:
-        with suppress(OSError):
-            if os.stat(os.path.realpath(file) + end).st_size:  # noqa: PTH116  (Path("/") has no name to add to)
-                found.append(end)
-    return found
-
-
 def _check(file: Path) -> None:
     """Raises StoreError for what SQLite should not open: it would take what is there for a part of another store, wait
     for ever, or keep a log of its own for each name of a file (https://sqlite.org/howtocorrupt.html).
     """
-    left = _journals(file)  # looked for first: another process may be making the store
+    left = journals_of(file)  # looked for first: another process may be making the store
     try:
         there = file.stat()
     except FileNotFoundError:

@@ -1,0 +1,76 @@
+"""Which reports are written where: the values of -o, and files that appear only when complete."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from evtool.errors import UsageError
+from evtool.reports.base import Record, Report, Subject
+from evtool.reports.formats.registry import FINDINGS_ONLY, KINDS
+
+
+@contextmanager
+def open_reports(outputs: Sequence[str], subject: Subject, color: str) -> Iterator[Report]:
+    """Opens the reports that -o asks for, as one; text on standard output if there is none. Raises UsageError.
+
+    A file appears only when it is complete.
+    """
+    requested = [_parse_output(output, subject) for output in outputs] or [("text", None)]
+    if sum(file is None for _, file in requested) > 1:
+        raise UsageError("only one -o can go to standard output; give the others a file: -o junit=report.xml")
+    with ExitStack() as files:
+        streams = [(kind, files.enter_context(_open_atomic(file)) if file else sys.stdout) for kind, file in requested]
+        yield _Several([KINDS[kind](subject, stream, color) for kind, stream in streams])
+        sys.stdout.flush()
+
+
+class _Several:
+    """Several reports that get the same records."""
+
+    def __init__(self, reports: list[Report]):
+        self._reports = reports
+
+    def add(self, record: Record) -> None:
+        for report in self._reports:
+            report.add(record)
+
+    def end(self, tail: Mapping[str, Any]) -> None:
+        for report in self._reports:
+            report.end(tail)
+
+
+def _parse_output(entry: str, subject: Subject) -> tuple[str, Path | None]:
+    """`json` or `json=out.json`: the kind of report and its file."""
+    kind, _, file = entry.partition("=")
+    fitting = [name for name in KINDS if subject.key == "findings" or name not in FINDINGS_ONLY]
+    if kind not in fitting:
+        raise UsageError(f"-o {kind}: {subject.command} can be told as {', '.join(fitting)}")
+    return kind, Path(file) if file else None
+
+
+@contextmanager
+def _open_atomic(file: Path) -> Iterator[TextIO]:
+    """Opens a file that appears only when everything is written, and that only its owner may read.
+
+    A device or a pipe is written to directly.
+    """
+    if file.is_dir():
+        raise UsageError(f"cannot write {file}: it is a folder")
+    if file.exists() and not file.is_file():
+        with file.open("w", encoding="utf-8") as stream:
+            yield stream
+        return
+    part = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        stream = os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {file}: {error.strerror}") from None
+    try:
+        with stream:
+            yield stream
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,15 @@
+"""How messages show a path, and whether there is a file."""
+
+import os
+from pathlib import Path
+
+
+def display(path: Path) -> str:
+    """A path as messages show it: relative to the current folder where it is below it."""
+    here = Path.cwd()
+    return os.path.relpath(path, here) if path.is_relative_to(here) else str(path)
+
+
+def is_file(path: str | Path) -> bool:
+    """Whether there is a file; a name that no file can have, or one in a folder that may not be entered, means no."""
+    return os.path.isfile(path)  # noqa: PTH113  (Path.is_file() raises for these)

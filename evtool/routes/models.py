@@ -1,0 +1,74 @@
+"""What routes.yaml may contain, as pydantic models."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, GetCoreSchemaHandler, Tag
+from pydantic_core import CoreSchema, core_schema
+
+from evtool.events.input_transformer import Input
+from evtool.handlers.base import HandlerOptions
+from evtool.handlers.registry import KINDS
+from evtool.routes import project as projects
+from evtool.units import Duration, duration_field
+
+
+class Retry(BaseModel):
+    """The retry policy of a route. The limits are EventBridge's: 185 attempts, 24 hours, whichever comes first."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    max_attempts: Annotated[int, Field(ge=1, le=10_000, description="attempts before a delivery is given up")] = 185
+    max_age: Duration = duration_field("24h", "age at which a delivery is given up")
+    first_delay: Duration = duration_field("1s", "pause after the first failure; it doubles from then on")
+    max_delay: Duration = duration_field("15m", "the longest pause")
+
+
+def kind_tag(value: Any) -> str | None:
+    """The tag of a handler's kind: the one key that names a kind."""
+    named = [kind for kind in KINDS if isinstance(value, Mapping) and kind in value]
+    return f"kind {named[0]}" if len(named) == 1 else None
+
+
+class _ByKind:
+    """Lets pydantic choose a handler's model by the key that names its kind."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        choices = {f"kind {name}": handler.generate_schema(kind.options) for name, kind in KINDS.items()}
+        return core_schema.tagged_union_schema(choices, discriminator=kind_tag)
+
+
+Name = Annotated[str, Field(pattern=r"^[.\-_A-Za-z0-9]{1,64}$")]  # as EventBridge names rules
+Paths = Annotated[
+    Annotated[str, Tag("one")] | Annotated[list[str], Field(min_length=1), Tag("several")],
+    Discriminator(lambda value: "several" if isinstance(value, list) else "one"),
+]
+NAMES_ONLY = {"additionalProperties": False}  # else the exported JSON Schema lets other names through
+
+
+class RouteModel(BaseModel):
+    """A route: a named pattern and the handlers it goes to."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, title="Route")
+
+    description: str = ""
+    pattern: Annotated[dict[str, Any], Field(description="an EventBridge event pattern")]
+    to: Annotated[list[str], Field(min_length=1, description="names of handlers")]
+    retry: Retry = Retry()
+    input: Annotated[Input | None, Field(description="what the handlers get instead of the event")] = None
+    state: Literal["enabled", "disabled"] = "enabled"
+
+
+class RoutesModel(BaseModel):
+    """routes.yaml: the project file of evtool."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, title="routes.yaml")
+
+    version: Literal[1]
+    schemas: Annotated[Paths | None, Field(description="folder(s) of JSON Schemas, TYPE.json each")] = None
+    samples: Annotated[Paths | None, Field(description="sample events: files or folders")] = None
+    store: Annotated[str, Field(description="the store's file")] = projects.STORE_FILE
+    handlers: Annotated[
+        dict[Name, Annotated[HandlerOptions, _ByKind()]], Field(default_factory=dict, json_schema_extra=NAMES_ONLY)
+    ]
+    routes: Annotated[dict[Name, RouteModel], Field(default_factory=dict, json_schema_extra=NAMES_ONLY)]

@@ -1,0 +1,16 @@
+"""The colours of the terminal output, in one place."""
+
+SEVERITY_STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
+
+# of a delivery
+STATE_STYLES = {"done": "green", "ready": "yellow", "waiting": "yellow", "leased": "cyan", "dead": "bold red"}
+
+# of what a replay would do or did
+ACTION_STYLES = {
+    "would fire": "green",
+    "done": "green",
+    "failed": "bold red",
+    "waiting": "yellow",
+    "leased": "cyan",
+    "skipped": "dim",
+}
