@@ -23,6 +23,7 @@ from samples.handlers import email_platform, processor
 from samples.handlers.email import confirm_order, tell_declined
 from samples.handlers.payment import authorize
 from samples.polling import poller
+from tests.conftest import Evtool
 
 ROOT = Path(__file__).parent.parent
 EVENTS = ROOT / "samples/events"
@@ -120,6 +121,74 @@ def test_totals_add_up_except_in_the_published_order() -> None:
 
     assert all(adds_up(event["detail"]) for event in [sample("order-created"), *orders()])
     assert not adds_up(published["detail"])
+
+
+PUBLISHED = (INVALID / "order-published.json").read_text()
+UNUSABLE_EMAIL = "[email protected]"
+
+
+def test_published_order_is_as_it_was_published() -> None:
+    """The published order has numbers as item ids, the printed total and the printed e-mail address."""
+    detail = json.loads(PUBLISHED)["detail"]
+
+    assert detail == {
+        "cartId": "314919ab8aed637123f804eb",
+        "orderCurrency": "USD",
+        "orderTotal": 27.64,
+        "orderId": "314919ab8aed637123f804eb",
+        "shipTo": [
+            {
+                "address": {
+                    "name": {"first": "John", "last": "Smith"},
+                    "phone": {"number": "5555555555", "kind": "mobile"},
+                    "email": UNUSABLE_EMAIL,
+                    "street1": "1250 main street",
+                    "street2": "",
+                    "city": "HAVRE DE GRACE",
+                    "state": "MD",
+                    "country": "US",
+                    "zipCode": "21078-3213",
+                    "kind": "shipping",
+                },
+                "shipmentCarrier": "FedEx",
+            }
+        ],
+        "items": [
+            {"itemId": 4912, "price": 122.43, "quantity": 1, "total": 122.43},
+            {"itemId": 8123, "price": 21.99, "quantity": 3, "total": 65.97},
+        ],
+    }
+
+
+def test_published_order_with_a_real_email_is_valid(evtool: Evtool, shop: Path) -> None:
+    """With a real e-mail address the published order is valid, in its envelope and as a payload without one."""
+    order = PUBLISHED.replace(UNUSABLE_EMAIL, "john.smith@example.com")
+    payload = json.dumps(json.loads(order)["detail"])
+
+    enveloped = evtool("validate", "-", stdin=order.encode(), cwd=shop)
+    bare = evtool("validate", "-", "--type", "order.created", stdin=payload.encode(), cwd=shop)
+
+    valid = (0, "checked 1 event in 1 file: all valid\n", "")
+    assert [(ran.code, ran.out, ran.err) for ran in (enveloped, bare)] == [valid, valid]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"cartId": "314919ab8aed637123f804e"},
+        {"orderId": "314919ab8aed637123f804eb0"},
+        {"orderId": "314919AB8AED637123F804EB"},
+        {"orderId": "314919ab8aed637123f804eg"},
+        {"cartId": "314919ab8aed637123f804eb\n"},
+        {"items": [{"itemId": "4912", "price": 1, "quantity": 1, "total": 1}]},
+        {"items": [{"itemId": 0, "price": 1, "quantity": 1, "total": 1}]},
+        {"items": [{"itemId": 49.12, "price": 1, "quantity": 1, "total": 1}]},
+    ],
+    ids=str,
+)
+def test_ids_of_another_form_are_invalid(change: dict[str, Any]) -> None:
+    """Carts and orders have ids of 24 hexadecimal digits in lower case, items have integers from 1."""
+    assert len(faults("order.created", sample("order-created")["detail"] | change)) == 1
 
 
 def test_invalid_samples_are_all_listed() -> None:

@@ -1,6 +1,6 @@
 # Turns a JSON document into lines that sh can read: the path, a tab, the value.
 #
-#     {"items": [{"itemId": "4912"}]}   ->   items.0.itemId<TAB>4912
+#     {"items": [{"itemId": 4912}]}   ->   items.0.itemId<TAB>4912
 #
 # For any awk, run with LC_ALL=C. Well-formed JSON is taken for granted. A line stays a line: tabs, line ends and other
 # control characters in a text become spaces.
