@@ -130,7 +130,7 @@ ORDER = {
         "orderTotal": 27.64,
         "quantity": "300",
         "customer": {"name": "Joe", "city": "HAVRE DE GRACE"},
-        "items": [{"id": "4912", "price": 122.43}, {"id": "8123", "price": 21.99}],
+        "items": [{"id": 4912, "price": 122.43}, {"id": 8123, "price": 21.99}],
         "tags": [],
         "file": "invoices/2026/11.PDF",
         "state": "draft",
@@ -163,7 +163,7 @@ NEAR_MISSES: list[tuple[dict[str, Any], str, str | None]] = [
     ({"ip": [{"cidr": "10.0.0.0/24"}]}, 'not an IP address alone: "10.0.0.7" would hold', 'detail.ip = "10.0.0.0"'),
     ({"customer": ["Joe"]}, "an object with name, city: conditions are on a value in it", None),
     ({"state": {"paid": [True]}}, 'detail.state is "draft" and has no fields', None),
-    ({"items": {"id": ["8123"], "price": [5]}}, "none of 2 values fits", "detail.items[1].price = 5"),
+    ({"items": {"id": [8123], "price": [5]}}, "none of 2 values fits", "detail.items[1].price = 5"),
     ({"tags": ["new"]}, "an empty array", 'add detail.tags[0] = "new"'),
     (
         {"customer": {"adress": {"city": [{"exists": True}]}}},
@@ -171,7 +171,7 @@ NEAR_MISSES: list[tuple[dict[str, Any], str, str | None]] = [
         "add detail.customer.adress.city",
     ),
     (
-        {"items": {"id": ["4912"], "price": [21.99]}},
+        {"items": {"id": [4912], "price": [21.99]}},
         "holds in detail.items[1], but detail.items.id holds in detail.items[0]",
         "detail.items[0].price = 21.99",
     ),
