@@ -33,7 +33,7 @@ check: .venv/developing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest tests/test_floors.py
+	$(BIN)/python -m pytest tests/test_layout.py
 
 # the promises of the store and of delivery, attacked at full length: docs/reliability.md
 proofs: .venv/developing

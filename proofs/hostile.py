@@ -16,7 +16,7 @@ from random import Random
 from xml.etree import ElementTree
 
 from proofs.trial import Figures, Trial, hold
-from tests.naughty import NAUGHTY, Command, harmless_to_a_terminal, obeyed
+from tests.support.hostile_text import NAUGHTY, Command, harmless_to_a_terminal, obeyed
 
 ROOT = Path(__file__).parent.parent
 TOGETHER = 25  # texts in one project

@@ -1,11 +1,11 @@
 """Proof: whatever happens in whatever order, the store and its delivery do what a model in plain Python does."""
 
 from proofs.trial import Broken, Figures, Trial
-from tests.store_model import machine_on, tried
+from tests.support.store_model import machine_on, tried
 
 
 def prove(trial: Trial) -> Figures:
-    """Runs the machine of tests/store_model.py for long."""
+    """Runs the machine of tests/support/store_model.py for long."""
     examples = trial.size(20_000, 200)
     with machine_on(trial.folder) as machine:
         try:

@@ -1,7 +1,7 @@
-"""The tests would notice: `python -m proofs.mutations [MODULE...]` changes one thing after another, and asks them.
+"""Mutation testing: `python -m proofs.mutations [MODULE...]` changes one thing after another and runs the tests.
 
-Each change is made in a copy of the project. The machine of tests/store_model.py goes first, as it finds most; then the
-tests that TESTS names for the module. What nobody notices is listed.
+Each change is made in a copy of the project. The machine of tests/support/store_model.py runs first, since it finds
+most changes, then the tests that TESTS names for the module. Changes that no test notices are listed.
 """
 
 import argparse
@@ -29,16 +29,16 @@ import yaml
 ROOT = Path(__file__).parent.parent
 COPIED = ("evtool", "tests", "samples", "docs", "routes.yaml", "pyproject.toml")
 TESTS = {  # module -> the tests that have to notice what the machine does not
-    "store/store": ("store",),
-    "delivery/retry": ("retry", "routes_file"),
-    "store/queue": ("queue",),
-    "delivery/outcomes": ("outcomes",),
-    "delivery/loop": ("delivery", "diaries"),
-    "delivery/pool": ("slots",),
-    "delivery/intake": ("intake",),
-    "store/sqlite/database": ("database",),
-    "store/sqlite/wal": ("journal", "database"),
-    "readers/streams": ("reading",),
+    "store/store": ("store/test_store",),
+    "delivery/retry": ("delivery/test_retry", "routes/test_routes_file"),
+    "store/queue": ("store/test_queue",),
+    "delivery/outcomes": ("delivery/test_outcomes",),
+    "delivery/loop": ("delivery/test_loop", "delivery/test_recovery"),
+    "delivery/pool": ("delivery/test_pool",),
+    "delivery/intake": ("delivery/test_intake",),
+    "store/sqlite/database": ("store/sqlite/test_connection",),
+    "store/sqlite/wal": ("store/sqlite/test_wal", "store/sqlite/test_connection"),
+    "readers/streams": ("readers/test_files",),
 }
 EXAMPLES = 120  # of the machine
 SECONDS = 600  # that the tests may take without any change
@@ -185,7 +185,7 @@ def _test(tree: Path, names: tuple[str, ...], seconds: float) -> None:
         for stream in (0, 1, 2):
             os.dup2(nowhere, stream)
         _machine(tree)
-        code = int(pytest.main([*OPTIONS, *(f"tests/test_{name}.py" for name in names)]))
+        code = int(pytest.main([*OPTIONS, *(f"tests/{name}.py" for name in names)]))
     except BaseException:  # noqa: BLE001  (it is noticed)
         pass
     finally:
@@ -193,7 +193,7 @@ def _test(tree: Path, names: tuple[str, ...], seconds: float) -> None:
 
 
 def _machine(tree: Path) -> None:
-    from tests.store_model import machine_on, tried  # noqa: PLC0415  (of the copy, with the mutant)
+    from tests.support.store_model import machine_on, tried  # noqa: PLC0415  (of the copy, with the mutant)
 
     with tempfile.TemporaryDirectory(dir=tree) as folder, machine_on(Path(folder)) as machine:
         tried(machine, examples=EXAMPLES, seed=1, shrink=False)

@@ -14,7 +14,8 @@ from pathlib import Path
 from random import Random
 
 from proofs.trial import Broken, Figures, Trial, hold
-from tests.mutants import KINDS, ROOT, mutants
+from tests.conftest import ROOT
+from tests.support.mutants import KINDS, mutants
 
 NUMBERS = {  # kind of text -> how many, in the full form and in the quick one
     "json": (100_000, 5000),

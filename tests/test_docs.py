@@ -40,7 +40,7 @@ from tests.conftest import ROOT, Evtool
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
 SHAPES = ROOT / "docs/output"
-PROJECT = ("evtool", "samples", "routes.yaml", "tests/conftest.py", "tests/__init__.py", "tests/test_floors.py")
+PROJECT = ("evtool", "samples", "routes.yaml", "tests/conftest.py", "tests/__init__.py", "tests/test_layout.py")
 END = "--- end of a command ---"
 
 BLOCK = re.compile(r"((?:^<!-- [^\n]* -->\n)*)^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

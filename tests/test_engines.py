@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT
-from tests.test_pattern import answer, vectors
+from tests.patterns.test_pattern import answer, vectors
 
 BENCH = ROOT / "bench"
 

@@ -21,7 +21,7 @@ from evtool.readers import yaml_text as yamltext
 from evtool.readers.json_text import JsonProblem, parse
 from evtool.reports.formats.registry import KINDS as REPORTS
 from tests.conftest import ROOT
-from tests.mutants import KINDS, Case, Kind, mutants, suite
+from tests.support.mutants import KINDS, Case, Kind, mutants, suite
 
 SEED = 1
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}

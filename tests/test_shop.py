@@ -23,9 +23,8 @@ from samples.handlers import email_platform, processor
 from samples.handlers.email import confirm_order, tell_declined
 from samples.handlers.payment import authorize
 from samples.polling import poller
-from tests.conftest import Evtool
+from tests.conftest import ROOT, Evtool
 
-ROOT = Path(__file__).parent.parent
 EVENTS = ROOT / "samples/events"
 INVALID = ROOT / "samples/invalid"
 SCHEMAS = ROOT / "samples/schemas"

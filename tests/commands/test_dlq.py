@@ -14,7 +14,7 @@ from evtool.reports.formats.jsonl import JsonLines
 from evtool.store.rows import Cause, Planned
 from evtool.store.store import Store
 from tests.conftest import Evtool, Ran
-from tests.leases import claimed, ended
+from tests.support.leases import claimed, ended
 
 DAY = 86_400_000
 ROUTES = """

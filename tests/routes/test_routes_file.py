@@ -20,7 +20,7 @@ from evtool.routes.project import Project
 from evtool.routes.routes import of_project
 from tests.conftest import ROOT, Evtool
 
-CASES = Path(__file__).parent / "cases" / "routes"
+CASES = ROOT / "tests/cases/routes"
 GOOD = sorted((CASES / "good").glob("*.yaml"))
 REFUSED = sorted((CASES / "refused").glob("*.yaml"))
 # What a JSON Schema cannot see: what a pattern and a template mean, and which handlers there are.

@@ -15,9 +15,9 @@ from evtool.patterns.compiler import PatternError
 from evtool.patterns.explain.event_structure import opened
 from evtool.patterns.explain.explanation import Explanation, explain
 from evtool.patterns.pattern import Pattern
-from tests.conftest import Evtool, Ran
+from tests.conftest import ROOT, Evtool, Ran
 
-VECTORS = Path(__file__).parent / "vectors"
+VECTORS = ROOT / "tests/vectors"
 STAMP = Stamp(lambda: "1", lambda: "2026-11-23T10:00:00Z")
 
 

@@ -18,7 +18,7 @@ from evtool.store.pruning import Old, prune
 from evtool.store.rows import Cause, Filter, Planned, event_key
 from evtool.store.store import Store
 from tests.conftest import ROOT, Evtool
-from tests.leases import claimed, ended
+from tests.support.leases import claimed, ended
 
 
 def event(number: int, detail: bytes = b"{}") -> Event:

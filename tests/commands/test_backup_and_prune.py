@@ -22,8 +22,8 @@ from evtool.store.pruning import Old, give_back, prune
 from evtool.store.rows import Cause, Planned
 from evtool.store.store import Store
 from tests.conftest import ROOT, Evtool
-from tests.leases import claimed, ended
-from tests.test_faults import mortal
+from tests.store.sqlite.test_errors import mortal
+from tests.support.leases import claimed, ended
 
 DAY = 86_400_000
 

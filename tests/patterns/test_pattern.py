@@ -5,7 +5,6 @@ import subprocess
 import sys
 import time
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -13,8 +12,9 @@ from evtool.errors import EvtoolError
 from evtool.patterns.compiler import MAX_BRANCHES, MAX_FIELDS, MAX_LENGTH, PatternError, Problem
 from evtool.patterns.flatten import leaves_of
 from evtool.patterns.pattern import Pattern
+from tests.conftest import ROOT
 
-VECTORS = Path(__file__).parent / "vectors"
+VECTORS = ROOT / "tests/vectors"
 
 
 def vectors(name):

@@ -9,7 +9,6 @@ import sys
 import tempfile
 import threading
 import uuid
-from pathlib import Path
 from unittest.mock import ANY
 
 import pytest
@@ -19,8 +18,9 @@ from evtool.handlers import python
 from evtool.handlers.base import Call, Done, Emitted, Failed, Unavailable
 from evtool.handlers.processes.worker import Context, Settings
 from evtool.handlers.registry import KINDS
+from tests.conftest import ROOT
 
-FOLDER = Path(__file__).parent / "handlers"
+FOLDER = ROOT / "tests/support/handlers"
 # kind -> the options of a handler that does what the event asks for, and of one that is not there
 THERE = {
     "python": {"python": "functions:play"},

@@ -23,9 +23,9 @@ from evtool.events.envelopes import identify
 from evtool.events.event import Event
 from evtool.findings.finding import Finding
 from evtool.schemas.validator import Schemas
-from tests.conftest import Evtool
+from tests.conftest import ROOT, Evtool
 
-CASES = Path(__file__).parent / "cases" / "schemas"
+CASES = ROOT / "tests/cases/schemas"
 REFUSED = sorted((CASES / "refused").iterdir())
 WORDING = [json.loads(line) for line in (CASES / "wording.jsonl").read_text(encoding="utf-8").splitlines()]
 PAIRS = [json.loads(line) for line in (CASES / "pairs.jsonl").read_text(encoding="utf-8").splitlines()]

@@ -9,7 +9,7 @@ from evtool.patterns.pattern import Pattern
 from evtool.routes.index import REMEMBERED, SHORT
 from evtool.routes.projection import DEEPEST, LONGEST, MOST
 from evtool.routes.routes import Route, Routes
-from tests.test_index import VECTORS, Dice, valid
+from tests.routes.test_index import VECTORS, Dice, valid
 
 SETS = 150
 

@@ -10,7 +10,7 @@ from evtool.delivery import intake, lease, outcomes
 from evtool.delivery import loop as delivery
 from evtool.delivery.retry import GiveUp
 from evtool.store.rows import Kept
-from tests.store_model import machine_on, tried
+from tests.support.store_model import machine_on, tried
 
 
 @pytest.mark.parametrize("seed", [1])

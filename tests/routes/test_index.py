@@ -3,7 +3,6 @@
 import json
 import random
 import time
-from pathlib import Path
 
 import pytest
 
@@ -14,8 +13,9 @@ from evtool.patterns.pattern import Pattern
 from evtool.routes import lookups as shelves
 from evtool.routes.index import Index
 from evtool.routes.routes import Route, Routes
+from tests.conftest import ROOT
 
-VECTORS = Path(__file__).parent / "vectors"
+VECTORS = ROOT / "tests/vectors"
 
 
 def candidates_of(index, leaves):

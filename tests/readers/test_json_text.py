@@ -16,8 +16,9 @@ import pytest
 
 from evtool.findings.codes import CODES
 from evtool.readers.json_text import JsonProblem, Span, parse, positions
+from tests.conftest import ROOT
 
-CASES = sorted((Path(__file__).parent / "cases" / "json").iterdir())
+CASES = sorted((ROOT / "tests/cases/json").iterdir())
 GOOD = [case for case in CASES if case.name.startswith("y_")]
 BAD = [case for case in CASES if case.name.startswith("n_")]
 
@@ -210,8 +211,6 @@ def test_is_quick_to_import() -> None:
     code = "import sys; from evtool.readers.json_text import parse; parse(b'[1]'); "
     code += f"print(set({slow}) & sys.modules.keys())"
 
-    done = subprocess.run(
-        [sys.executable, "-S", "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[1]
-    )
+    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, cwd=ROOT)
 
     assert done.stdout == "set()\n", done.stderr

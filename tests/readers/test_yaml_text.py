@@ -16,8 +16,9 @@ from evtool.findings.codes import CODES
 from evtool.findings.finding import Finding
 from evtool.readers import yaml_text as yamltext
 from evtool.readers.yaml_text import load
+from tests.conftest import ROOT
 
-CASES = sorted((Path(__file__).parent / "cases" / "yaml").glob("*.yaml"))
+CASES = sorted((ROOT / "tests/cases/yaml").glob("*.yaml"))
 GOOD = [case for case in CASES if case.name.startswith("y_")]
 BAD = [case for case in CASES if case.name.startswith("n_")]
 

@@ -25,8 +25,8 @@ from evtool.routes import project as projects
 from evtool.routes.routes import of_project
 from evtool.schemas.validation import Rules, judge
 from evtool.schemas.validator import Schemas
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).parent.parent
 CASES = ROOT / "tests" / "cases"
 STAMP = Stamp(lambda: "id", lambda: "2026-11-23T10:00:00Z")
 BLANK = b" \t\r\n"

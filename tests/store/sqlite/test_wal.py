@@ -8,7 +8,7 @@ import pytest
 from evtool.store.sqlite import wal as journal
 from evtool.store.sqlite.wal import lay_out
 from evtool.store.store import Store
-from tests.test_store import event
+from tests.store.test_store import event
 
 
 def size(file: Path) -> int:

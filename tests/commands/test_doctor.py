@@ -15,7 +15,7 @@ from evtool.store.integrity import findings
 from evtool.store.rows import Cause, Planned
 from evtool.store.store import Store
 from tests.conftest import Evtool
-from tests.leases import claimed, ended
+from tests.support.leases import claimed, ended
 
 UNCHECKED = "PRAGMA ignore_check_constraints = ON"
 BODY = b'{"note": "' + b"x" * 300 + b'"}'

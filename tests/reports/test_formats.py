@@ -18,7 +18,7 @@ from evtool.reports.base import Subject
 from evtool.reports.formats.registry import KINDS
 from evtool.reports.formats.text import Findings
 from evtool.schemas.validation import Verdict
-from tests.naughty import LONE, NAUGHTY, harmless_to_a_terminal, lines, obeyed
+from tests.support.hostile_text import LONE, NAUGHTY, harmless_to_a_terminal, lines, obeyed
 
 FINDING_KEYS = [  # of a finding, and of nothing else
     "code",

@@ -12,7 +12,7 @@ from evtool.store.dead_letters import Wanted, purge, redrive
 from evtool.store.queue import Chain, Ending, claim, held, hurry, lanes, release, settle
 from evtool.store.rows import Attempt, Cause, Planned
 from evtool.store.store import Store
-from tests.leases import claimed, ended
+from tests.support.leases import claimed, ended
 
 
 def event(number: int, detail: bytes = b"{}") -> Event:
