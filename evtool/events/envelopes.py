@@ -139,7 +139,7 @@ def _entry(piece: Piece, entry: Any, base: str, stamp: Stamp) -> Event | Finding
             return _bad_member(Origin(piece), entry, base, key)
     resources, time, detail = entry.get("Resources") or [], entry.get("Time"), entry.get("Detail", {})
     if not isinstance(resources, list) or not all(isinstance(each, str) for each in resources):
-        return _bad_member(Origin(piece), entry, base, "Resources", wanted="a list of texts")
+        return _bad_member(Origin(piece), entry, base, "Resources", wanted="a list of strings")
     try:
         text = (detail if isinstance(detail, str) else json.dumps(detail, ensure_ascii=False)).encode()
         text = text.removeprefix(BOM_UTF8)
@@ -180,7 +180,7 @@ def _identify(
 
 
 def _bad_member(
-    origin: Origin | None, document: Mapping[str, Any], base: str, key: str, wanted: str = "a text that is not empty"
+    origin: Origin | None, document: Mapping[str, Any], base: str, key: str, wanted: str = "a string that is not empty"
 ) -> Finding:
     if key in document:
         value = document[key]
@@ -197,5 +197,5 @@ def _bad_member(
 
 
 def _kind(value: object) -> str:
-    names = {dict: "an object", list: "an array", str: "a text", bool: "a boolean", type(None): "null"}
-    return "an empty text" if value == "" else names.get(type(value), "a number")
+    names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    return "an empty string" if value == "" else names.get(type(value), "a number")

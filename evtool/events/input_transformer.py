@@ -75,7 +75,7 @@ class Input(BaseModel):
         Field(json_schema_extra={"additionalProperties": False}),
     ]
     template: Annotated[
-        str, Field(min_length=1, max_length=MAX_TEMPLATE, description="JSON, or a text in quotes, with <name> in it")
+        str, Field(min_length=1, max_length=MAX_TEMPLATE, description="JSON, or a string in quotes, with <name> in it")
     ] = ""
 
     @model_validator(mode="after")
@@ -202,12 +202,12 @@ def problems(names: Iterable[str], template: str) -> Iterator[tuple[str, str | N
         hint = did_you_mean(name, known) or f"known here: {', '.join(known)}"
         yield f"InputTemplate contains invalid placeholder {name[:80]}", hint
     for name in dict.fromkeys(hole.name for hole in holes if hole.quoted and hole.name in (EVENT, EVENT_JSON)):
-        yield f"<{name}> can only be a whole JSON value, not part of a text", f'as in {{"event": <{name}>}}'
+        yield f"<{name}> can only be a whole JSON value, not part of a string", f'as in {{"event": <{name}>}}'
     try:
         is_text, _ = _read(template)
     except JsonProblem as problem:
         where = f"line {problem.line}, column {problem.column} of it"
-        yield f"the template is neither JSON nor a text in double quotes: {problem} ({where})", problem.hint
+        yield f"the template is neither JSON nor a string in double quotes: {problem} ({where})", problem.hint
         return
     if not is_text and any(colon and len(_parts(key)) > 1 for key, colon in _STRING.findall(template)):
         yield "a placeholder cannot be the key of an object", None

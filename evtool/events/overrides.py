@@ -30,7 +30,7 @@ def with_changes(event: Event, assignments: Sequence[str], stamp: Stamp) -> Even
     try:
         changed = identify(json.dumps(document, ensure_ascii=False).encode())
     except ValueError as error:
-        hint = "a text that looks like a number is quoted: 'id=\"77\"'"
+        hint = "a string that looks like a number is quoted: 'id=\"77\"'"
         raise UsageError(f"--set leaves no event: {error} ({hint})") from None
     return changed._replace(origin=event.origin)
 

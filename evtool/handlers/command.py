@@ -90,10 +90,10 @@ def _emitted(entry: Any) -> Emitted:
             raise ValueError(f"{key} is missing")
     for key in ("DetailType", "Source"):
         if key in entry and not (isinstance(entry[key], str) and entry[key]):
-            raise ValueError(f"{key} is not a text")
+            raise ValueError(f"{key} is not a string")
     resources = entry.get("Resources", [])
     if not isinstance(resources, list) or not all(isinstance(name, str) for name in resources):
-        raise ValueError("Resources is not a list of texts")
+        raise ValueError("Resources is not a list of strings")
     return Emitted(
         entry["DetailType"], _detail(entry["Detail"]), entry.get("Source"), tuple(resources), entry.get("Time")
     )

@@ -195,7 +195,7 @@ class _Reader:
         if "cannot start any token" in message:
             char = self.lines[mark.line][mark.column : mark.column + 1]
             hint = (
-                "indent with blanks, not tabs" if char == "\t" else f"a text that begins with {char} stands in quotes"
+                "indent with blanks, not tabs" if char == "\t" else f"write a string that begins with {char} in quotes"
             )
         if error.context:
             message += f" {error.context}"

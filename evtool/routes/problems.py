@@ -31,7 +31,7 @@ MESSAGES = {
     "path": "{said}",
     "string_too_long": "should have at most {max_length} characters",
     "string_too_short": "should not be empty",
-    "string_type": "should be a text",
+    "string_type": "should be a string",
     "too_long": "should have at most {max_length} entries",
     "too_short": "should not be empty",
 }

@@ -143,11 +143,11 @@ NEAR_MISSES: list[tuple[dict[str, Any], str, str | None]] = [
     ({"ordertotal": [27.64]}, 'missing; did you mean "detail.orderTotal"?', "add detail.ordertotal = 27.64"),
     ({"orderTotal": [{"numeric": [">", 100]}]}, "27.64 is 72.36 below 100", "detail.orderTotal = 100.01"),
     ({"orderTotal": [{"numeric": [">", 27.64]}]}, "the bound itself does not count", "detail.orderTotal = 27.65"),
-    ({"quantity": [300]}, '"300" is a text, 300 is a number', "detail.quantity = 300"),
+    ({"quantity": [300]}, '"300" is a string, 300 is a number', "detail.quantity = 300"),
     ({"quantity": [{"numeric": [">", 5]}]}, "without quotes it would hold", "detail.quantity = 300"),
     (
         {"orderTotal": [{"prefix": "27"}]},
-        "27.64 is a number, and prefix takes texts only",
+        "27.64 is a number, and prefix takes strings only",
         'detail.orderTotal = "27.64"',
     ),
     ({"state": ["Draft"]}, 'differs from "Draft" in upper and lower case only', 'detail.state = "Draft"'),
@@ -203,7 +203,7 @@ def test_json_in_a_text() -> None:
     """A detail that was made a text twice is recognised."""
     told = explained({"detail": {"a": [1]}}, {"detail": '{"a": 1}'})
 
-    assert "its JSON is in a text" in str(told.failed[0].reason)
+    assert "its JSON is in a string" in str(told.failed[0].reason)
 
 
 def test_the_best_branch_is_shown() -> None:
@@ -223,7 +223,7 @@ def test_several_alternatives() -> None:
 
     (tried,) = told.conditions
     assert (tried.operator, tried.expected, tried.actual) == ("one-of", ["x", {"prefix": "y"}, 300], ["300", "z"])
-    assert '"300" is a text, 300 is a number' in str(tried.reason)
+    assert '"300" is a string, 300 is a number' in str(tried.reason)
 
 
 def test_large_events_are_explained() -> None:
@@ -337,7 +337,7 @@ def test_a_pattern_needs_no_project(evtool: Evtool, tmp_path: Path) -> None:
         None,
         True,
     )
-    assert (other.code, '27.64 is a number, "27.64" is a text' in other.out) == (1, True)
+    assert (other.code, '27.64 is a number, "27.64" is a string' in other.out) == (1, True)
     assert (broken.code, 'values stand in a list: ["shop"]' in broken.err) == (2, True)
     assert (missing.code, missing.out) == (2, "")
 

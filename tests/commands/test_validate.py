@@ -234,15 +234,15 @@ def test_an_event_that_is_too_long_does_not_lose_the_others(evtool: Evtool, proj
 @pytest.mark.parametrize(
     ("entry", "code", "said"),
     [
-        ({"Resources": 5}, "EV108", "Resources must be a list of texts, not a number"),
-        ({"Resources": [5]}, "EV108", "Resources must be a list of texts, not an array"),
+        ({"Resources": 5}, "EV108", "Resources must be a list of strings, not a number"),
+        ({"Resources": [5]}, "EV108", "Resources must be a list of strings, not an array"),
         ({"Time": "yesterday"}, "EV108", 'time is not an RFC 3339 time such as 2026-11-23T10:00:00Z: "yesterday"'),
         ({"Time": True}, "EV108", "time is not an RFC 3339 time such as 2026-11-23T10:00:00Z: true"),
         ({"Time": 1e300}, "EV108", "time is not an RFC 3339 time such as 2026-11-23T10:00:00Z: 1e+300"),
         ({"Detail": "{nonsense"}, "EV002", "Detail is not well-formed JSON"),
         ({"Detail": "[]"}, "EV108", "detail must be a JSON object, not an array"),
-        ({"DetailType": ""}, "EV108", "detail-type must be a text that is not empty, not an empty text"),
-        ({"Source": None}, "EV108", "Source must be a text that is not empty, not null"),
+        ({"DetailType": ""}, "EV108", "detail-type must be a string that is not empty, not an empty string"),
+        ({"Source": None}, "EV108", "Source must be a string that is not empty, not null"),
     ],
 )
 def test_a_put_events_entry_that_is_none(

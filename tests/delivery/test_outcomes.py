@@ -166,7 +166,7 @@ def deep(levels: int) -> bytes:
 @pytest.mark.parametrize(
     ("bad", "why"),
     [
-        (Emitted("", b"{}"), "the envelope's detail-type must be a text that is not empty"),
+        (Emitted("", b"{}"), "the envelope's detail-type must be a string that is not empty"),
         (Emitted("x", b"5"), "the envelope's detail must be a JSON object"),
         (Emitted("x", b'{"a": NaN}'), "NaN"),
         (Emitted("x", b'{"a": "\xff"}'), "UTF-8"),

@@ -290,7 +290,7 @@ def test_emit_refuses_what_is_no_event(arguments, error, message):
 
 @pytest.mark.parametrize(("source", "error"), [(1, TypeError), ("", ValueError)])
 def test_emit_refuses_a_source_that_is_none(source, error):
-    """A source is a text, too."""
+    """A source is a string, too."""
     context = Context(Settings("charge", "functions:play", str(FOLDER), 1.0, 100, 1000))
     with pytest.raises(error, match="emit: the source is"):
         context.emit("x", {}, source=source)
@@ -619,11 +619,11 @@ def test_what_is_null_in_an_entry_is_not_there(opened):
         ('{"DetailType": "a", "Detail": {}, "Detail": {}}', "emitted line 2, column 35: "),
         ('{"Detail": {}}', "emitted line 2: DetailType is missing"),
         ('{"DetailType": "a"}', "emitted line 2: Detail is missing"),
-        ('{"DetailType": "", "Detail": {}}', "emitted line 2: DetailType is not a text"),
+        ('{"DetailType": "", "Detail": {}}', "emitted line 2: DetailType is not a string"),
         ('{"DetailType": "a", "Detail": "x"}', "emitted line 2: Detail, column 1: "),
         ('{"DetailType": "a", "Detail": "[]"}', "emitted line 2: Detail is neither"),
         ('{"DetailType": "a", "Detail": []}', "emitted line 2: Detail is neither"),
-        ('{"DetailType": "a", "Detail": {}, "Source": 1}', "emitted line 2: Source is not a text"),
+        ('{"DetailType": "a", "Detail": {}, "Source": 1}', "emitted line 2: Source is not a string"),
         ('{"DetailType": "a", "Detail": {}, "Resources": "r"}', "emitted line 2: Resources is not a list"),
         ('{"detailtype": "a"}', 'emitted line 2: the key detailtype is not known; did you mean "DetailType"?'),
     ],

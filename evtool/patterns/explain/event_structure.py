@@ -111,7 +111,7 @@ def missing(anatomy: Anatomy, path: str) -> Miss:
     above = ".".join(names[:depth])
     if above in anatomy.leaves and not anatomy.objects(above):
         value = anatomy.leaves[above][0].value
-        inside = ": its JSON is in a text" if isinstance(value, str) and value.lstrip().startswith("{") else ""
+        inside = ": its JSON is in a string" if isinstance(value, str) and value.lstrip().startswith("{") else ""
         return Miss(0.3, f"the field is missing: {above} is {shown(value)} and has no fields{inside}")
     if depth and not anatomy.objects(above):
         return Miss(0.3, f"the field is missing: {above} is an array without objects")

@@ -44,12 +44,12 @@ def _text_of(value: Scalar) -> str:
 def _kind(value: Scalar) -> str:
     if isinstance(value, float | Digits):
         return "number"
-    return "null" if value is None else "text" if isinstance(value, str) else "boolean"
+    return "null" if value is None else "string" if isinstance(value, str) else "boolean"
 
 
 def _typed(value: Scalar, instead: str = "") -> str:
-    """`300 is a number`, `"300" is a text`, `null is no text`."""
-    return f"null is no {instead}" if value is None else f"{shown(value)} is a {_kind(value)}"
+    """`300 is a number`, `"300" is a string`, `null is not a string`."""
+    return f"null is not a {instead}" if value is None else f"{shown(value)} is a {_kind(value)}"
 
 
 def _plainly(number: Decimal) -> str:
@@ -261,7 +261,7 @@ TEXTS: dict[str, Callable[[Condition, str], Miss]] = {
 
 
 def _no_text(condition: Condition, value: Scalar) -> Miss:
-    said = f"{_typed(value, 'text')}, and {condition.operator} takes texts only"
+    said = f"{_typed(value, 'string')}, and {condition.operator} takes strings only"
     if value is not None and condition.test(_text_of(value)):
         return Miss(ALMOST, f"{said}: in quotes it would hold")
     return Miss(FAR, said)
