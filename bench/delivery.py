@@ -24,7 +24,7 @@ from evtool.events.envelopes import identify
 from evtool.events.event import Event
 from evtool.handlers.base import Call
 from evtool.routes import routes
-from evtool.routes.project import need
+from evtool.routes.project import require_project
 from evtool.schemas.validation import Rules
 from evtool.store.rows import Planned
 from evtool.store.store import Store
@@ -71,7 +71,7 @@ def through_evtool(file: Path, folder: Path) -> None:
 def one_by_one(file: Path, folder: Path) -> None:
     """Delivers with a commit for each."""
     slots.MOST = 1
-    known = routes.of_project(need(str(folder / "routes.yaml")))
+    known = routes.load_routes(require_project(str(folder / "routes.yaml")))
     world = World(lambda: time.time_ns() // 1_000_000, Random(1), "bench", Rules(None))
     with (
         Store(file) as store,
@@ -83,7 +83,7 @@ def one_by_one(file: Path, folder: Path) -> None:
 
 def without_store(events: list[Event], folder: Path) -> None:
     """Calls the warm worker, as many calls ahead as evtool has, and nothing else."""
-    known = routes.of_project(need(str(folder / "routes.yaml")))
+    known = routes.load_routes(require_project(str(folder / "routes.yaml")))
     calls = [Call(event.raw, event.id, event.type, "all", 1) for event in events]
     with closing(known.handlers["nothing"].open()) as handler:  # type: ignore[type-var]
         for start in range(0, len(calls), 250):

@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from evtool.patterns.json_values import ARRAY, OBJECT, Digits, Pairs, kind_of
+from evtool.patterns.json_values import ARRAY, OBJECT, NumberText, Pairs, kind_of
 
 NAMES = ("a", "b", "c", "d", "a.b", "b.c", "é")
 ODD_NAMES = ("", "$or", "prefix", "a.", ".a", "a..b")
@@ -38,7 +38,7 @@ def text_of(value: Any) -> str:
         return "{" + ",".join(f"{json.dumps(key)}:{text_of(item)}" for key, item in value) + "}"
     if kind == ARRAY:
         return "[" + ",".join(map(text_of, value)) + "]"
-    return str(value) if isinstance(value, Digits) else json.dumps(value)
+    return str(value) if isinstance(value, NumberText) else json.dumps(value)
 
 
 class Cases:
@@ -86,10 +86,10 @@ class Cases:
         self._seen.append(word)
         return word
 
-    def _number(self) -> Digits:
-        number = Digits(self._dice.choice(ODD_NUMBERS if self._often(0.02) else NUMBERS))
+    def _number(self) -> NumberText:
+        number = NumberText(self._dice.choice(ODD_NUMBERS if self._often(0.02) else NUMBERS))
         if self._often(0.1):
-            number = Digits(repr(self._dice.uniform(-1000, 1000)))
+            number = NumberText(repr(self._dice.uniform(-1000, 1000)))
         self._seen.append(number)
         return number
 
@@ -135,13 +135,17 @@ class Cases:
         if self._often(0.4):
             return self._listed(self._dice.choice((self._word, self._number)))
         if self._often(0.02):
-            return self._dice.choice(([], None, True, [None], ["a", Digits("1")], Pairs([("prefix", [])]), [Pairs()]))
+            return self._dice.choice(
+                ([], None, True, [None], ["a", NumberText("1")], Pairs([("prefix", [])]), [Pairs()])
+            )
         name = self._dice.choice(tuple(inner))
         return Pairs([(name, self._listed(inner[name]))])
 
     def _numeric(self) -> Any:
         if self._often(0.03):
-            return self._dice.choice(([], [">"], ["!=", Digits("1")], ["<", Digits("1"), ">", Digits("0")], [">", "1"]))
+            return self._dice.choice(
+                ([], [">"], ["!=", NumberText("1")], ["<", NumberText("1"), ">", NumberText("0")], [">", "1"])
+            )
         if self._often(0.5):
             return [self._dice.choice(COMPARISONS), self._number()]
         low, high = self._number(), self._number()
@@ -164,18 +168,18 @@ class Cases:
         return self._plain()
 
     def _varied(self, value: str) -> Any:
-        if isinstance(value, Digits):
-            return self._dice.choice((str(value), Digits(value), self._same(value)))
+        if isinstance(value, NumberText):
+            return self._dice.choice((str(value), NumberText(value), self._same(value)))
         change = self._dice.choice(
             (str.upper, str.lower, str.swapcase, lambda w: w + "a", lambda w: "b" + w, lambda w: w[1:])
         )
         return change(value)
 
-    def _same(self, value: Digits) -> Digits:
+    def _same(self, value: NumberText) -> NumberText:
         """The number in another form, or nearly the number."""
         if "e" in value or "E" in value:
             return value
-        return Digits(value + ("0" if "." in value else ".0")) if self._often(0.7) else Digits(value + "e0")
+        return NumberText(value + ("0" if "." in value else ".0")) if self._often(0.7) else NumberText(value + "e0")
 
     def _event(self, pattern: Any) -> Pairs:
         pairs = [self._field(name, below) for name, below in _fields(pattern) if self._often(0.85)]

@@ -17,8 +17,8 @@ from ours import verdict
 from peers import RULER, Running, UnavailableError, start
 
 from evtool.patterns.compiler import EQUALS
-from evtool.patterns.flatten import leaves_of
-from evtool.patterns.json_values import ARRAY, OBJECT, Digits, Pairs, kind_of, parse
+from evtool.patterns.flatten import flatten_event
+from evtool.patterns.json_values import ARRAY, OBJECT, NumberText, Pairs, kind_of, parse_json
 from evtool.patterns.pattern import Pattern
 
 BATCH = 1000  # cases that are asked for at once
@@ -87,8 +87,8 @@ def smaller(value: Any) -> Iterator[Any]:
 def smallest(engine: Running, case: Case) -> Case:
     """The case, made smaller until every smaller one is answered alike."""
     while True:
-        tries = [(text_of(less), case.event) for less in smaller(parse(case.pattern))]
-        tries += [(case.pattern, text_of(less)) for less in smaller(parse(case.event)) if kind_of(less) == OBJECT]
+        tries = [(text_of(less), case.event) for less in smaller(parse_json(case.pattern))]
+        tries += [(case.pattern, text_of(less)) for less in smaller(parse_json(case.event)) if kind_of(less) == OBJECT]
         answers = (_plainly(case.theirs), _plainly(case.ours))
         found = (
             less
@@ -114,11 +114,11 @@ def _scalars(value: Any) -> Iterator[Any]:
         yield value
 
 
-def _numbers(text: str) -> list[Digits]:
-    return [value for value in _scalars(parse(text)) if isinstance(value, Digits)]
+def _numbers(text: str) -> list[NumberText]:
+    return [value for value in _scalars(parse_json(text)) if isinstance(value, NumberText)]
 
 
-def _is_printed_otherwise(number: Digits) -> bool:
+def _is_printed_otherwise(number: NumberText) -> bool:
     """Whether Java may print the double with other digits than the fewest that give it back."""
     digits = number.lower().partition("e")[0].strip("-0.").replace(".", "")
     return len(digits) > 15 or 0 < abs(float(number)) < 1e-322
@@ -127,7 +127,7 @@ def _is_printed_otherwise(number: Digits) -> bool:
 def _twice(event: str) -> bool:
     """Whether a field of an event stands both inside an array and outside it, or inside several."""
     arrays: dict[str, set[tuple[int, ...]]] = {}
-    for path, leaves in leaves_of(event).items():
+    for path, leaves in flatten_event(event).items():
         arrays.setdefault(path, set()).update(tuple(array for array, _ in leaf.trail) for leaf in leaves)
     return any(len(ways) > 1 for ways in arrays.values())
 
@@ -155,7 +155,7 @@ KINDS: dict[str, Callable[[Case], bool]] = {
         _is_printed_otherwise(number) for number in _numbers(case.pattern) + _numbers(case.event)
     ),
     "a field both inside an array and outside it": lambda case: _twice(case.event),
-    "a name with an empty part": lambda case: any("" in name.split(".") for name in _names(parse(case.pattern))),
+    "a name with an empty part": lambda case: any("" in name.split(".") for name in _names(parse_json(case.pattern))),
     "complexity of wildcards that begin alike": lambda case: TOO_COMPLEX in str(case.ours),
 }
 

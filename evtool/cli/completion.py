@@ -14,12 +14,12 @@ def types(begun: str) -> list[str]:
 
 def routes(begun: str) -> list[str]:
     """Names of routes."""
-    return _begins(begun, lambda p: p.names("routes"))
+    return _begins(begun, lambda p: p.names_in("routes"))
 
 
 def handlers(begun: str) -> list[str]:
     """Names of handlers."""
-    return _begins(begun, lambda p: p.names("handlers"))
+    return _begins(begun, lambda p: p.names_in("handlers"))
 
 
 def samples(begun: str) -> list[str]:
@@ -29,7 +29,7 @@ def samples(begun: str) -> list[str]:
 
 def _begins(begun: str, names: Callable[[Project], list[str]]) -> list[str]:
     try:
-        project = projects.read()
+        project = projects.read_project()
     except EvtoolError:
         return []
     return sorted({name for name in names(project) if name.startswith(begun)}) if project else []

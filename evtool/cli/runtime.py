@@ -30,11 +30,11 @@ def rules_of(project: Project, *, validate: bool = True, no_schema: str = "error
 @contextmanager
 def opened(session: Session, project: Project, rules: Rules) -> Iterator[Road]:
     """Opens the road and closes it: the store, and the handlers that were kept warm."""
-    routes = all_routes.of_project(project)
+    routes = all_routes.load_routes(project)
     world = World(now_ms, SystemRandom(), f"{os.getpid()}-{uuid.uuid4().hex[:8]}", rules)
     file = session.store_file(project)
     if session.verbose:
-        session.note(f"routes: {project.shown}, store: {display(file)}")
+        session.note(f"routes: {project.display_name}, store: {display(file)}")
     with (
         Store(file) as store,
         Handlers(routes, partial(diaries.kept, call_log_prefix(store.file), world.owner)) as handlers,

@@ -32,7 +32,7 @@ class Session(NamedTuple):
 
     def project(self) -> Project:
         """The project; raises UsageError when there is none."""
-        return projects.need(self.routes)
+        return projects.require_project(self.routes)
 
     def store_file(self, project: Project | None = None, *, existing: bool = False) -> Path:
         """Where the store is: --store, EVTOOL_STORE, or what the project says.

@@ -88,7 +88,7 @@ def explain(
 
 def _project(session: Session, event: str) -> Project | None:
     """The project that may have a sample of this name; a pattern and a file need none."""
-    return None if event == "-" or Path(event).exists() else projects.read(session.routes)
+    return None if event == "-" or Path(event).exists() else projects.read_project(session.routes)
 
 
 def _stored(session: Session, project: Project, wanted: str, source: str | None) -> list[Piece]:
@@ -103,8 +103,8 @@ def _stored(session: Session, project: Project, wanted: str, source: str | None)
 
 def _routes(project: Project | None, name: str | None) -> list[Candidate]:
     assert project is not None
-    routes = all_routes.of_project(project)
-    return candidates_of(routes.only(name) if name is not None else routes, project)
+    routes = all_routes.load_routes(project)
+    return candidates_of(routes.restrict_to(name) if name is not None else routes, project)
 
 
 def _tell(session: Session, verdict: Verdict, candidates: list[Candidate], *, chosen: bool) -> int:

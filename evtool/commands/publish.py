@@ -71,7 +71,7 @@ def publish(
         change=lambda event: with_changes(event, set, now),
     )
     if dry_run:
-        routes = all_routes.of_project(project)
+        routes = all_routes.load_routes(project)
         others = candidates_of(routes, project)
         single = ([verdict] for verdict in verdicts)
         return _tell(session, single, lambda events: [_plan(routes, each) for each in events], others)

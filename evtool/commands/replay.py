@@ -107,8 +107,8 @@ def replay(
     Example: evtool replay --type order.created --since 2h -v
     """
     project = session.project()
-    routes = all_routes.of_project(project)
-    routes = routes.only(route) if route is not None else routes
+    routes = all_routes.load_routes(project)
+    routes = routes.restrict_to(route) if route is not None else routes
     asked = named_pattern(pattern) if pattern is not None else None
     wanted = selected(ids, since=since, until=until, type=type, source=source)
     name = name or f"replay-{rfc3339(now_ms())}-{uuid.uuid4().hex[:4]}"

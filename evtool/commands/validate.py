@@ -72,11 +72,11 @@ def _project(session: Session, *, needed: bool) -> Project | None:
 
     If it does not fit, the routes are loaded: that says what is wrong.
     """
-    project = session.project() if needed else projects.read(session.routes)
-    if project is not None and not validator_for(projects.shape()).is_valid(project.document.value):
+    project = session.project() if needed else projects.read_project(session.routes)
+    if project is not None and not validator_for(projects.load_routes_schema()).is_valid(project.document.value):
         from evtool.routes import routes  # noqa: PLC0415  (pydantic takes longer to import than the rest to run)
 
-        routes.of_project(project)
+        routes.load_routes(project)
     return project
 
 

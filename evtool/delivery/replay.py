@@ -41,7 +41,7 @@ def planning(routes: Routes, name: str) -> Callable[[bytes], tuple[Fire, ...]]:
         route.name: [Fire(route.name, handler, "would fire") for handler in dict.fromkeys(route.to)]
         for route in routes.routes.values()
     }
-    fields = {field for route in routes.routes.values() for field in route.pattern.fields}
+    fields = {field for route in routes.routes.values() for field in route.pattern.field_paths}
     is_seen = any(field.startswith(("replay-name", "replayname")) for field in fields)  # else the mark changes nothing
 
     def plan(raw: bytes) -> tuple[Fire, ...]:

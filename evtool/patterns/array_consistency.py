@@ -1,4 +1,4 @@
-"""Array consistency: all fields of a pattern must match in the same element of each array."""
+"""Checks array consistency: all fields of a pattern must match in the same element of each array."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
@@ -6,15 +6,15 @@ from typing import NamedTuple
 
 from evtool.patterns.flatten import Trail
 
-TRIES = 10_000  # beyond those that an event without duplicate or dotted keys can need, see `consistent`
+MAX_TRIES = 10_000  # beyond those that an event without duplicate or dotted keys can need, see `is_consistent`
 
 
-class Found(NamedTuple):
+class FieldMatch(NamedTuple):
     """Where a field's condition holds, where the field has any value, and whether it holds where it has none."""
 
     hits: Collection[Trail]
     present: Collection[Trail]
-    absent: bool = False
+    can_be_absent: bool = False
 
 
 class _Node:
@@ -27,7 +27,7 @@ class _Node:
         self.trail: Trail | None = None
 
 
-def _tree(trails: Iterable[Trail]) -> _Node:
+def _build_tree(trails: Iterable[Trail]) -> _Node:
     root = _Node()
     for trail in trails:
         node = root
@@ -37,63 +37,63 @@ def _tree(trails: Iterable[Trail]) -> _Node:
     return root
 
 
-def _within(root: _Node, chosen: Trail) -> Iterator[Trail]:
+def _find_compatible(root: _Node, chosen: Trail) -> Iterator[Trail]:
     """The trails of a tree that stand in no other element of an array than the chosen one."""
-    fixed = dict(chosen)
+    chosen_indices = dict(chosen)
     nodes = [root]
     while nodes:
         node = nodes.pop()
         if node.trail is not None:
             yield node.trail
         for array, elements in node.arrays.items():
-            if array not in fixed:
+            if array not in chosen_indices:
                 nodes.extend(elements.values())
-            elif fixed[array] in elements:
-                nodes.append(elements[fixed[array]])
+            elif chosen_indices[array] in elements:
+                nodes.append(elements[chosen_indices[array]])
 
 
-def _choices(found: Found, chosen: Collection[Trail]) -> Iterator[Trail]:
+def _extend_choices(field: FieldMatch, choices: Collection[Trail]) -> Iterator[Trail]:
     """The ways to choose array elements, when one more field is to hold."""
-    hits, present = _tree(found.hits), _tree(found.present if found.absent else ())
-    for choice in chosen:
-        for trail in _within(hits, choice):
+    hits, present = _build_tree(field.hits), _build_tree(field.present if field.can_be_absent else ())
+    for choice in choices:
+        for trail in _find_compatible(hits, choice):
             yield tuple(sorted({*choice, *trail}))
-        if found.absent and next(_within(present, choice), None) is None:
+        if field.can_be_absent and next(_find_compatible(present, choice), None) is None:
             yield choice
 
 
-def _shared(fields: Sequence[Found]) -> dict[int, int]:
+def _find_shared_arrays(fields: Sequence[FieldMatch]) -> dict[int, int]:
     """The arrays that several fields stand in, each with the last of these fields."""
-    first: dict[int, int] = {}
-    last: dict[int, int] = {}
-    for number, found in enumerate(fields):
-        for trail in (*found.hits, *found.present) if found.absent else found.hits:
+    first_fields: dict[int, int] = {}
+    last_fields: dict[int, int] = {}
+    for index, field in enumerate(fields):
+        for trail in (*field.hits, *field.present) if field.can_be_absent else field.hits:
             for array, _ in trail:
-                first.setdefault(array, number)
-                last[array] = number
-    return {array: number for array, number in last.items() if number > first[array]}
+                first_fields.setdefault(array, index)
+                last_fields[array] = index
+    return {array: index for array, index in last_fields.items() if index > first_fields[array]}
 
 
-def consistent(fields: Sequence[Found]) -> bool:
+def is_consistent(fields: Sequence[FieldMatch]) -> bool:
     """Whether all fields hold at once with at most one element chosen of each array.
 
     The fields are taken in the order given, which matters for those that hold where they have no value: AWS looks only
     at what is chosen before. The work grows with the number of trails. Only an event that names one field by ways
     through several arrays, with duplicate or dotted keys, could take more; such a search ends early and says no.
     """
-    scattered = any(any(found.hits) or any(found.present) for found in fields)
-    shared = _shared(fields) if scattered else {}
+    has_arrays = any(any(field.hits) or any(field.present) for field in fields)
+    shared = _find_shared_arrays(fields) if has_arrays else {}
     if not shared:
-        return all(found.hits or (found.absent and not found.present) for found in fields)
-    chosen: Collection[Trail] = {()}
-    for number, found in enumerate(fields):
+        return all(field.hits or (field.can_be_absent and not field.present) for field in fields)
+    choices: Collection[Trail] = {()}
+    for index, field in enumerate(fields):
         hits, present = (
             {tuple(pair for pair in trail if pair[0] in shared) for trail in trails}
-            for trails in (found.hits, found.present)
+            for trails in (field.hits, field.present)
         )
-        limit = TRIES + len(chosen) + sum(len(trail) + 1 for trail in hits)
-        choices = islice(_choices(Found(hits, present, found.absent), chosen), limit)
-        chosen = {tuple(pair for pair in choice if shared[pair[0]] > number) for choice in choices}
-        if not chosen:
+        limit = MAX_TRIES + len(choices) + sum(len(trail) + 1 for trail in hits)
+        candidates = islice(_extend_choices(FieldMatch(hits, present, field.can_be_absent), choices), limit)
+        choices = {tuple(pair for pair in choice if shared[pair[0]] > index) for choice in candidates}
+        if not choices:
             return False
     return True

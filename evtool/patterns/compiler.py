@@ -1,4 +1,4 @@
-"""Compiles the JSON of an event pattern into branches, with AWS's limits and messages."""
+"""Compiles the JSON of an event pattern into branches, with the limits and messages of AWS."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 from evtool.errors import EvtoolError
 from evtool.findings.spelling import did_you_mean
-from evtool.patterns.conditions import Condition, Field, any_of
-from evtool.patterns.json_values import ARRAY, OBJECT, SCALAR, kind_of, members, parse, plain, scalar
-from evtool.patterns.operators.arguments import ONE_KEY, TOO_MANY, OperandError, first, single
-from evtool.patterns.operators.equality import equal_to
+from evtool.patterns.conditions import Condition, Field, combine_conditions
+from evtool.patterns.json_values import ARRAY, OBJECT, SCALAR, kind_of, members_of, parse_json, to_python, to_scalar
+from evtool.patterns.operators.arguments import ONE_KEY, TOO_MANY, ArgumentError, require_first_key, require_single_key
+from evtool.patterns.operators.equality import equals
 from evtool.patterns.operators.registry import OPERATORS
 from evtool.patterns.operators.wildcard import is_too_complex
 
@@ -18,9 +18,9 @@ OR = "$or"
 MAX_LENGTH = 4096  # characters of a pattern's text
 MAX_BRANCHES = 1000
 MAX_FIELDS = 256  # of a branch
-SHOWN = 40  # characters of a value that a hint repeats
+MAX_HINT_LENGTH = 40  # characters of a value that a hint repeats
 # names that AWS keeps for operators: no field inside `$or` may have one
-RESERVED = frozenset(OPERATORS) | {
+RESERVED_NAMES = frozenset(OPERATORS) | {
     *("=", "<", "<=", ">", ">=", "regex", "not-wildcard", "not-equals-ignore-case"),
     *("date-after", "date-on-or-after", "date-before", "date-on-or-before", "in-date-range"),
     *("ip-address-in-range", "ip-address-not-in-range"),
@@ -57,127 +57,127 @@ class PatternError(EvtoolError):
         super().__init__("Event pattern is not valid. " + "; ".join(lines))
 
 
-class _Place(NamedTuple):
+class _Position(NamedTuple):
     """Where the compiler is: the names that make a field's path, the keys into the pattern, and whether in a `$or`."""
 
     names: tuple[str, ...] = ()
     keys: tuple[str | int, ...] = ()
     in_or: bool = False
 
-    def field(self, name: str) -> str:
-        above = ".".join(self.names)
-        return f"{above}.{name}" if above else name
+    def path_of(self, name: str) -> str:
+        parent = ".".join(self.names)
+        return f"{parent}.{name}" if parent else name
 
 
-def _condition(item: Any, path: str) -> Condition:
+def _compile_condition(item: Any, path: str) -> Condition:
     kind = kind_of(item)
     if kind == SCALAR:
-        return Condition(path, EQUALS, plain(item), equal_to(scalar(item)))
+        return Condition(path, EQUALS, to_python(item), equals(to_scalar(item)))
     if kind != OBJECT:
         hint = "all values stand side by side in one list" if kind == ARRAY else None
-        raise OperandError("Match value must be String, number, true, false, or null", hint=hint, code="EV201")
-    name, argument = first(item, "Match expression name not found")
+        raise ArgumentError("Match value must be String, number, true, false, or null", hint=hint, code="EV201")
+    name, argument = require_first_key(item, "Match expression name not found")
     if name not in OPERATORS:
         hint = f'"{OR}" stands beside fields, not among values' if name == OR else did_you_mean(name, OPERATORS)
-        raise OperandError(f"Unrecognized match type {name}", name, hint=hint, code="EV202")
+        raise ArgumentError(f"Unrecognized match type {name}", name, hint=hint, code="EV202")
     try:
         test = OPERATORS[name](argument)
-    except OperandError as error:
-        raise OperandError(error.message, name, *error.path, hint=error.hint, code=error.code) from None
-    single(item, TOO_MANY if name in ("anything-but", "numeric") else ONE_KEY)
-    return Condition(path, name, plain(argument), test)
+    except ArgumentError as error:
+        raise ArgumentError(error.message, name, *error.path, hint=error.hint, code=error.code) from None
+    require_single_key(item, TOO_MANY if name in ("anything-but", "numeric") else ONE_KEY)
+    return Condition(path, name, to_python(argument), test)
 
 
-def _wildcards(conditions: Sequence[Condition]) -> Iterator[str]:
+def _find_wildcards(conditions: Sequence[Condition]) -> Iterator[str]:
     """The wildcards of a field; one that stands there twice counts once."""
-    told = set()
+    seen = set()
     for operator, expected in ((condition.operator, condition.expected) for condition in conditions):
-        inside = isinstance(expected, dict) and "wildcard" in expected
-        texts = expected["wildcard"] if inside else expected if operator == "wildcard" else ()
+        is_nested = isinstance(expected, dict) and "wildcard" in expected
+        texts = expected["wildcard"] if is_nested else expected if operator == "wildcard" else ()
         for text in [texts] if isinstance(texts, str) else texts:
-            if (operator, text) not in told:
-                told.add((operator, text))
+            if (operator, text) not in seen:
+                seen.add((operator, text))
                 yield text
 
 
-def _field(values: Sequence[Any], path: str, keys: tuple[str | int, ...], problems: list[Problem]) -> Field:
+def _compile_field(values: Sequence[Any], path: str, keys: tuple[str | int, ...], problems: list[Problem]) -> Field:
     conditions = []
     for index, item in enumerate(values):
         try:
-            conditions.append(_condition(item, path))
-        except OperandError as error:
+            conditions.append(_compile_condition(item, path))
+        except ArgumentError as error:
             problems.append(Problem(error.code, (*keys, index, *error.path), error.message, error.hint))
     if not values:
         problems.append(Problem("EV201", keys, "Empty arrays are not allowed"))
-    wildcards = list(_wildcards(conditions))
+    wildcards = list(_find_wildcards(conditions))
     if wildcards and is_too_complex(wildcards):
         problems.append(Problem("EV204", keys, TOO_COMPLEX))
-    absent = any(condition.operator == "exists" and condition.expected is False for condition in conditions)
-    return Field(path, tuple(conditions), any_of(conditions), absent, keys)
+    can_be_absent = any(condition.operator == "exists" and condition.expected is False for condition in conditions)
+    return Field(path, tuple(conditions), combine_conditions(conditions), can_be_absent, keys)
 
 
-def _listed(name: str, value: Any) -> str | None:
+def _suggest_list(name: str, value: Any) -> str | None:
     """The hint for a value that stands where a list of values should."""
     if kind_of(value) != SCALAR:
         return None
-    shown = json.dumps(plain(value), ensure_ascii=False)
-    shown = shown if len(shown) <= SHOWN else "..."
+    text = json.dumps(to_python(value), ensure_ascii=False)
+    text = text if len(text) <= MAX_HINT_LENGTH else "..."
     if name in OPERATORS:
-        return f'an operator stands in a list: [{{"{name}": {shown}}}]'
-    return f"values stand in a list: [{shown}]"
+        return f'an operator stands in a list: [{{"{name}": {text}}}]'
+    return f"values stand in a list: [{text}]"
 
 
 def _read_object(
-    document: Any, place: _Place, branches: list[dict[str, Field]], problems: list[Problem]
+    document: Any, position: _Position, branches: list[dict[str, Field]], problems: list[Problem]
 ) -> list[dict[str, Field]]:
     """The branches with the fields of an object; of conditions for the same path the last one counts, as on AWS."""
-    pairs = [(str(name), value) for name, value in members(document)]
+    pairs = [(str(name), value) for name, value in members_of(document)]
     if not pairs:
-        problems.append(Problem("EV201", place.keys, "Empty objects are not allowed"))
+        problems.append(Problem("EV201", position.keys, "Empty objects are not allowed"))
     for name, value in pairs:
-        keys = (*place.keys, name)
+        keys = (*position.keys, name)
         kind = kind_of(value)
         if name == OR:
-            branches = _read_or(value, place._replace(keys=keys, in_or=True), branches, problems)
-        elif place.in_or and name in RESERVED:
+            branches = _read_or(value, position._replace(keys=keys, in_or=True), branches, problems)
+        elif position.in_or and name in RESERVED_NAMES:
             message = f"{name} is Ruler reserved fieldName which cannot be used inside {OR}."
             problems.append(Problem("EV201", keys, message))
         elif kind == OBJECT:
-            below = place._replace(names=(*place.names, name), keys=keys)
-            branches = _read_object(value, below, branches, problems)
+            child = position._replace(names=(*position.names, name), keys=keys)
+            branches = _read_object(value, child, branches, problems)
         elif kind == ARRAY:
-            field = _field(value, place.field(name), keys, problems)
+            field = _compile_field(value, position.path_of(name), keys, problems)
             for branch in branches:
                 branch[field.path] = field
         else:
             message = f'"{name}" must be an object or an array'
-            problems.append(Problem("EV201", keys, message, _listed(name, value)))
+            problems.append(Problem("EV201", keys, message, _suggest_list(name, value)))
     return branches
 
 
 def _read_or(
-    value: Any, place: _Place, branches: list[dict[str, Field]], problems: list[Problem]
+    value: Any, position: _Position, branches: list[dict[str, Field]], problems: list[Problem]
 ) -> list[dict[str, Field]]:
     """The branches that each of the alternatives makes of the branches before."""
     if kind_of(value) != ARRAY:
-        problems.append(Problem("EV201", place.keys, f"It must be an Array followed with {OR}."))
+        problems.append(Problem("EV201", position.keys, f"It must be an Array followed with {OR}."))
         return branches
-    made: list[dict[str, Field]] = []
+    combinations: list[dict[str, Field]] = []
     for index, item in enumerate(value):
-        below = place._replace(keys=(*place.keys, index))
+        child = position._replace(keys=(*position.keys, index))
         if kind_of(item) != OBJECT:
             message = f"Only JSON object is allowed in array of {OR} relationship."
-            problems.append(Problem("EV201", below.keys, message))
+            problems.append(Problem("EV201", child.keys, message))
             continue
-        before = branches if len(made) <= MAX_BRANCHES else []  # enough to find what else is wrong
-        made += _read_object(item, below, [dict(branch) for branch in before], problems)
+        base_branches = branches if len(combinations) <= MAX_BRANCHES else []  # enough to find what else is wrong
+        combinations += _read_object(item, child, [dict(branch) for branch in base_branches], problems)
     if len(value) < 2:
         message = f"There must have at least 2 Objects in {OR} relationship."
-        problems.append(Problem("EV201", place.keys, message))
-    if len(made) > MAX_BRANCHES:
-        problems.append(Problem("EV204", place.keys, f"{OR} makes more than {MAX_BRANCHES} combinations"))
+        problems.append(Problem("EV201", position.keys, message))
+    if len(combinations) > MAX_BRANCHES:
+        problems.append(Problem("EV204", position.keys, f"{OR} makes more than {MAX_BRANCHES} combinations"))
         return []
-    return made or branches
+    return combinations or branches
 
 
 def compile_pattern(source: Mapping[str, Any] | str | bytes, problems: list[Problem]) -> list[dict[str, Field]]:
@@ -185,10 +185,10 @@ def compile_pattern(source: Mapping[str, Any] | str | bytes, problems: list[Prob
     if isinstance(text, str) and len(text) > MAX_LENGTH:
         problems.append(Problem("EV204", (), f"Member must have length less than or equal to {MAX_LENGTH}"))
     try:
-        blank = isinstance(text, str) and not text.strip()
-        document = parse(source) if isinstance(source, (str, bytes)) and not blank else source
+        is_blank = isinstance(text, str) and not text.strip()
+        document = parse_json(source) if isinstance(source, (str, bytes)) and not is_blank else source
         if kind_of(document) == OBJECT:
-            return _read_object(document, _Place(), [{}], problems)
+            return _read_object(document, _Position(), [{}], problems)
         problems.append(Problem("EV201", (), "Filter is not an object"))
     except ValueError as error:
         problems.append(Problem("EV201", (), str(error)))

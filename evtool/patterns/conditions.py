@@ -1,4 +1,4 @@
-"""Branches: a compiled pattern as data, what it asks of which field, and the decision whether an event has it all.
+"""A compiled pattern as data (branches, fields, conditions), and the functions that match events against it.
 
 What decides are closures, since this is where the time goes.
 """
@@ -6,8 +6,8 @@ What decides are closures, since this is where the time goes.
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from evtool.patterns.array_consistency import Found, consistent
-from evtool.patterns.field_values import MISSING, Getters, Several, settled
+from evtool.patterns.array_consistency import FieldMatch, is_consistent
+from evtool.patterns.field_values import MISSING, ArrayValues, Getters, normalize_value
 from evtool.patterns.flatten import Leaves
 from evtool.patterns.operators.arguments import Test
 
@@ -21,35 +21,36 @@ class Condition(NamedTuple):
     test: Test
 
 
-NOWHERE, NO_VALUE = Found((), ()), Found((), (), absent=True)  # of a field that an event does not have
+# of a field that an event does not have
+NO_MATCH, ABSENCE_MATCH = FieldMatch((), ()), FieldMatch((), (), can_be_absent=True)
 
 
 class Field(NamedTuple):
     """What is asked of a field: that one of the conditions holds, which is what `test` tells of a value.
 
-    `absent` tells that it may have no value instead. `keys` lead to the conditions in the pattern.
+    `can_be_absent` tells that it may have no value instead. `keys` lead to the conditions in the pattern.
     """
 
     path: str
     conditions: tuple[Condition, ...]
     test: Test
-    absent: bool
+    can_be_absent: bool
     keys: tuple[str | int, ...] = ()
 
-    def found_in(self, leaves: Leaves) -> Found:
+    def find_match(self, leaves: Leaves) -> FieldMatch:
         """Where in an event the field holds."""
-        here = leaves.get(self.path)
-        if not here:
-            return NO_VALUE if self.absent else NOWHERE
+        field_leaves = leaves.get(self.path)
+        if not field_leaves:
+            return ABSENCE_MATCH if self.can_be_absent else NO_MATCH
         test = self.test
-        hits = [trail for value, trail in here if test(value)]
-        return Found(hits, [leaf.trail for leaf in here] if self.absent else (), self.absent)
+        hits = [trail for value, trail in field_leaves if test(value)]
+        return FieldMatch(hits, [leaf.trail for leaf in field_leaves] if self.can_be_absent else (), self.can_be_absent)
 
 
 Branch = tuple[Field, ...]  # in the order in which AWS takes the fields
 
 
-def any_of(conditions: Sequence[Condition]) -> Test:
+def combine_conditions(conditions: Sequence[Condition]) -> Test:
     """The test that one of the conditions holds."""
     if len(conditions) == 1:
         return conditions[0].test
@@ -57,56 +58,58 @@ def any_of(conditions: Sequence[Condition]) -> Test:
     return lambda value: any(test(value) for test in tests)
 
 
-def decided_by(branches: Sequence[Branch]) -> Callable[[Any, Getters], bool]:
+def build_matcher(branches: Sequence[Branch]) -> Callable[[Any, Getters], bool]:
     """Whether an event matches, in whatever form the getters read it."""
-    decisions = [_all_hold(branch) for branch in branches]
-    if len(decisions) == 1:
-        (decide,) = decisions
-        return lambda event, getters: decide(event, getters, {})
+    matchers = [_build_branch_matcher(branch) for branch in branches]
+    if len(matchers) == 1:
+        (matcher,) = matchers
+        return lambda event, getters: matcher(event, getters, {})
 
-    def any_holds(event: Any, getters: Getters) -> bool:
-        known: dict[int, bool] = {}
-        return any(decide(event, getters, known) for decide in decisions)
+    def matches_any(event: Any, getters: Getters) -> bool:
+        results: dict[int, bool] = {}
+        return any(decide(event, getters, results) for decide in matchers)
 
-    return any_holds
+    return matches_any
 
 
-def _all_hold(branch: Branch) -> Callable[[Any, Getters, dict[int, bool]], bool]:
-    """Whether all fields of a branch hold. `known` tells of fields with several values, which branches share."""
+def _build_branch_matcher(branch: Branch) -> Callable[[Any, Getters, dict[int, bool]], bool]:
+    """Whether all fields of a branch hold. `results` are those of fields with several values, which branches share."""
     fields = [(field.path, field.test, field) for field in branch]
 
-    def decide(event: Any, getters: Getters, known: dict[int, bool]) -> bool:
-        in_arrays: list[tuple[Field, Several, bool]] = []
+    def matches(event: Any, getters: Getters, results: dict[int, bool]) -> bool:
+        array_fields: list[tuple[Field, ArrayValues, bool]] = []
         for path, test, field in fields:
             value = getters[path](event)
             if value.__class__ is not str:
-                value = settled(value)
+                value = normalize_value(value)
                 if value is MISSING:
-                    if field.absent:
+                    if field.can_be_absent:
                         continue
                     return False
-                if value.__class__ is Several:
-                    holds = known.get(id(field))
+                if value.__class__ is ArrayValues:
+                    holds = results.get(id(field))
                     if holds is None:
-                        holds = known[id(field)] = any(map(test, value.values))
-                    if not holds and not field.absent:
+                        holds = results[id(field)] = any(map(test, value.values))
+                    if not holds and not field.can_be_absent:
                         return False
-                    in_arrays.append((field, value, holds))
+                    array_fields.append((field, value, holds))
                     continue
             if not test(value):
                 return False
-        return not in_arrays or _hold_together(in_arrays)
+        return not array_fields or _has_common_elements(array_fields)
 
-    return decide
+    return matches
 
 
-def _hold_together(in_arrays: Sequence[tuple[Field, Several, bool]]) -> bool:
+def _has_common_elements(array_fields: Sequence[tuple[Field, ArrayValues, bool]]) -> bool:
     """Whether fields hold in the same elements of arrays."""
-    if len(in_arrays) == 1:
-        return in_arrays[0][2]
-    found = []
-    for field, (values, trails), _ in in_arrays:
+    if len(array_fields) == 1:
+        return array_fields[0][2]
+    field_matches = []
+    for field, (values, trails), _ in array_fields:
         leaves = list(zip(values, trails(), strict=True))
         hits = [trail for value, trail in leaves if field.test(value)]
-        found.append(Found(hits, [trail for _, trail in leaves] if field.absent else (), field.absent))
-    return consistent(found)
+        field_matches.append(
+            FieldMatch(hits, [trail for _, trail in leaves] if field.can_be_absent else (), field.can_be_absent)
+        )
+    return is_consistent(field_matches)

@@ -1,4 +1,4 @@
-"""The leaves of an event: its values by the dotted path of their field, and which array elements each stands in."""
+"""Flattens an event into its values by dotted path, each with the array elements that contain it."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from evtool.errors import EvtoolError
-from evtool.patterns.json_values import OBJECT, SCALAR, Scalar, kind_of, members, parse, scalar
+from evtool.patterns.json_values import OBJECT, SCALAR, Scalar, kind_of, members_of, parse_json, to_scalar
 
 # The array elements that a value stands in, outermost first, each as (number of the array, index in it). A value that
 # is itself an element counts for the array's field and does not stand in the array.
@@ -33,29 +33,29 @@ class Container(NamedTuple):
     path: str
     value: Any
     trail: Trail
-    number: int | None
+    array_number: int | None
 
 
 # --- reading --------------------------------------------------------------------------------------------------------
 
 
-def _fields(
-    document: Any, above: str | None, trail: Trail, paths: Collection[str] | None
+def _iter_fields(
+    document: Any, parent: str | None, trail: Trail, paths: Collection[str] | None
 ) -> Iterator[tuple[str, Any, Trail]]:
-    for key, value in members(document):
-        path = f"{key}" if above is None else f"{above}.{key}"
+    for key, value in members_of(document):
+        path = f"{key}" if parent is None else f"{parent}.{key}"
         if paths is not None and path not in paths:
             continue
-        if key != "" or above is None or kind_of(value) == OBJECT:  # AWS does not see an empty name below the top
+        if key != "" or parent is None or kind_of(value) == OBJECT:  # AWS does not see an empty name below the top
             yield path, value, trail
 
 
-def _elements(values: Iterable[Any], path: str, trail: Trail, array: int) -> Iterator[tuple[str, Any, Trail]]:
+def _iter_elements(values: Iterable[Any], path: str, trail: Trail, array: int) -> Iterator[tuple[str, Any, Trail]]:
     for index, value in enumerate(values):
         yield path, value, trail if kind_of(value) == SCALAR else (*trail, (array, index))
 
 
-def leaves_of(
+def flatten_event(
     event: Mapping[str, Any] | str | bytes,
     paths: Collection[str] | None = None,
     containers: list[Container] | None = None,
@@ -67,33 +67,30 @@ def leaves_of(
     Raises EventError when the event is not a JSON object.
     """
     try:
-        document = parse(event) if isinstance(event, (str, bytes)) else event
+        document = parse_json(event) if isinstance(event, (str, bytes)) else event
     except ValueError as error:
         raise EventError(f"the event is {error}") from None
     if kind_of(document) != OBJECT:
         raise EventError("the event is not a JSON object")
     leaves: defaultdict[str, list[Leaf]] = defaultdict(list)
-    arrays = count()
-    levels = [_fields(document, None, (), paths)]  # not by recursion: events nest as deep as they like
+    array_numbers = count()
+    levels = [_iter_fields(document, None, (), paths)]  # not by recursion: events nest as deep as they like
     while levels:
         for path, value, trail in levels[-1]:
             kind = kind_of(value)
             if kind == SCALAR:
-                leaves[path].append(Leaf(scalar(value), trail))
+                leaves[path].append(Leaf(to_scalar(value), trail))
                 continue
             if kind is None:
                 raise EventError(f"the event is not JSON: {path} is of type {type(value).__name__}")
-            number = None if kind == OBJECT else next(arrays)
+            number = None if kind == OBJECT else next(array_numbers)
             if containers is not None:
                 containers.append(Container(path, value, trail, number))
             if number is None:
-                levels.append(_fields(value, path, trail, paths))
+                levels.append(_iter_fields(value, path, trail, paths))
             else:
-                levels.append(_elements(value, path, trail, number))
+                levels.append(_iter_elements(value, path, trail, number))
             break  # and come back to the rest of this level when that one is done
         else:
             levels.pop()
     return leaves
-
-
-# --- array consistency ----------------------------------------------------------------------------------------------

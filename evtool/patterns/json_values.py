@@ -1,4 +1,4 @@
-"""JSON as AWS compares it: the text of every number is kept, and every one of the keys that occur twice."""
+"""JSON values as AWS compares them: the text of numbers and duplicate keys are kept."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -9,8 +9,8 @@ from typing import Any
 from msgspec import MsgspecError
 from msgspec.json import Decoder, encode
 
-SPACE = " \t\r\n"
-SAFE = 10**15  # of the whole numbers below it, a double keeps all digits
+WHITESPACE = " \t\r\n"
+SAFE_INTEGER_LIMIT = 10**15  # of the whole numbers below it, a double keeps all digits
 OBJECT, ARRAY, SCALAR = "object", "array", "scalar"
 
 
@@ -18,34 +18,38 @@ class Pairs(list[tuple[str, Any]]):
     """A JSON object in the order of its text, with duplicate keys."""
 
 
-class Digits(str):
+class NumberText(str):
     """The text of a JSON number."""
 
     __slots__ = ()
 
 
 # A scalar as it is compared. AWS compares numbers by value as long as a double keeps all their digits, which are floats
-# here, and by their text beyond that, which are Digits.
-Scalar = str | bool | float | Digits | None
+# here, and by their text beyond that, which are NumberText.
+Scalar = str | bool | float | NumberText | None
 
-_KINDS = {Pairs: OBJECT, dict: OBJECT, list: ARRAY, Digits: SCALAR, type(None): SCALAR}
+_KINDS = {Pairs: OBJECT, dict: OBJECT, list: ARRAY, NumberText: SCALAR, type(None): SCALAR}
 _KINDS |= dict.fromkeys((str, bool, int, float, Decimal), SCALAR)
-_FAMILIES = (((str, int, float, Decimal), SCALAR), (Mapping, OBJECT), ((list, tuple), ARRAY))  # for types made of these
+_KINDS_BY_BASE = (
+    ((str, int, float, Decimal), SCALAR),
+    (Mapping, OBJECT),
+    ((list, tuple), ARRAY),
+)  # for types made of these
 
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
 
 
-_DECODER = JSONDecoder(object_pairs_hook=Pairs, parse_int=Digits, parse_float=Digits, parse_constant=_refuse)
-_FLOAT, _FLOATS = Decoder(float).decode, Decoder(list[float]).decode  # a good deal faster than float()
+_DECODER = JSONDecoder(object_pairs_hook=Pairs, parse_int=NumberText, parse_float=NumberText, parse_constant=_refuse)
+_decode_float, _decode_floats = Decoder(float).decode, Decoder(list[float]).decode  # a good deal faster than float()
 
 
-def _double(text: str) -> float | None:
+def _to_double(text: str) -> float | None:
     """The value of a number, when the nearest double gives the number back."""
     raw = text.encode()
     try:
-        value = _FLOAT(raw)
+        value = _decode_float(raw)
     except MsgspecError:  # it is infinite
         return None
     shortest = encode(value)
@@ -56,20 +60,20 @@ def _double(text: str) -> float | None:
     return value if Decimal(shortest.decode()) == Decimal(text) else None
 
 
-def number(text: str) -> float | Digits:
+def parse_number(text: str) -> float | NumberText:
     """A number as it is compared, of its text."""
-    double = _double(text)
-    return Digits(text) if double is None else double
+    value = _to_double(text)
+    return NumberText(text) if value is None else value
 
 
-def parse(source: str | bytes) -> Any:
-    """The JSON value that a text begins with; objects as `Pairs`, numbers as `Digits`.
+def parse_json(source: str | bytes) -> Any:
+    """The JSON value that a text begins with; objects as `Pairs`, numbers as `NumberText`.
 
     What follows the value is not read, as AWS does it. Raises ValueError with a sentence that says what is wrong.
     """
     try:
         text = source if isinstance(source, str) else source.decode()
-        return _DECODER.raw_decode(text, len(text) - len(text.lstrip(SPACE)))[0]
+        return _DECODER.raw_decode(text, len(text) - len(text.lstrip(WHITESPACE)))[0]
     except JSONDecodeError as error:
         raise ValueError(f"not well-formed JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
     except UnicodeDecodeError as error:
@@ -79,65 +83,65 @@ def parse(source: str | bytes) -> Any:
 
 
 def kind_of(value: object) -> str | None:
-    """Whether a value, parsed by `parse` or made by Python code, is a JSON OBJECT, ARRAY or SCALAR; else None."""
+    """Whether a value, parsed by `parse_json` or made by Python code, is a JSON OBJECT, ARRAY or SCALAR; else None."""
     kind = _KINDS.get(type(value))
     if kind is not None:
         return kind
-    return next((kind for types, kind in _FAMILIES if isinstance(value, types)), None)
+    return next((kind for types, kind in _KINDS_BY_BASE if isinstance(value, types)), None)
 
 
-def members(value: Any) -> Iterable[tuple[str, Any]]:
+def members_of(value: Any) -> Iterable[tuple[str, Any]]:
     """The keys and values of a JSON object."""
     return value if isinstance(value, Pairs) else value.items()
 
 
-def scalar(value: Any) -> Scalar:
+def to_scalar(value: Any) -> Scalar:
     """A parsed JSON scalar as it is compared."""
     kind = type(value)
-    found: Scalar = value
-    if kind is Digits:
-        return number(value)
+    result: Scalar = value
+    if kind is NumberText:
+        return parse_number(value)
     if kind is str or kind is bool or value is None:
-        return found
-    if kind is int and -SAFE < value < SAFE:
+        return result
+    if kind is int and -SAFE_INTEGER_LIMIT < value < SAFE_INTEGER_LIMIT:
         return float(value)
     if kind is float and value - value == 0:
-        return found
+        return result
     if isinstance(value, str):
         return str(value)
-    return number(repr(value) if isinstance(value, float) else str(Decimal(value)))  # str() of an int has a limit
+    return parse_number(repr(value) if isinstance(value, float) else str(Decimal(value)))  # str() of an int has a limit
 
 
-def scalars(values: Sequence[Any]) -> Sequence[Scalar]:
+def to_scalars(values: Sequence[Any]) -> Sequence[Scalar]:
     """Many of them at once. Raises TypeError if one is no JSON scalar."""
-    kinds = set(map(type, values))
-    if kinds == {str}:
+    types = set(map(type, values))
+    if types == {str}:
         return values
-    if kinds == {Digits} and len(values) > 1:
+    if types == {NumberText} and len(values) > 1:
         raw = f"[{','.join(values)}]".encode()
         with suppress(MsgspecError):
-            doubles = _FLOATS(raw)
+            doubles = _decode_floats(raw)
             if encode(doubles) == raw:  # all are written as short as can be
                 return doubles
-    return [scalar(value) for value in values]
+    return [to_scalar(value) for value in values]
 
 
-def text_of(number: float | Digits) -> str:
+def format_number(number: float | NumberText) -> str:
     """A number as people write it: 300 and not 300.0."""
-    whole = type(number) is float and -SAFE < number < SAFE and number == int(number)
-    return str(int(number)) if whole else str(number)
+    is_whole = type(number) is float and -SAFE_INTEGER_LIMIT < number < SAFE_INTEGER_LIMIT and number == int(number)
+    return str(int(number)) if is_whole else str(number)
 
 
-def plain(value: Any) -> Any:
+def to_python(value: Any) -> Any:
     """A parsed JSON value as json.loads gives it; a number that a double cannot keep stays a text."""
     kind = kind_of(value)
     if kind == OBJECT:
-        return {key: plain(item) for key, item in members(value)}
+        return {key: to_python(item) for key, item in members_of(value)}
     if kind == ARRAY:
-        return [plain(item) for item in value]
-    found = scalar(value)
-    if type(found) is not float:
-        return str(found) if isinstance(found, str) else found
+        return [to_python(item) for item in value]
+    result = to_scalar(value)
+    if type(result) is not float:
+        return str(result) if isinstance(result, str) else result
     if not isinstance(value, str):
-        return value if isinstance(value, int) else found
-    return int(value) if value.removeprefix("-").isdigit() else found
+        return value if isinstance(value, int) else result
+    return int(value) if value.removeprefix("-").isdigit() else result

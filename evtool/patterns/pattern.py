@@ -1,4 +1,4 @@
-"""Event patterns: the language in which routes say which events they take, with the meaning that it has on AWS.
+"""Event patterns: the language in which routes select events, with the same meaning as on AWS.
 
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html
 A pattern is compiled into branches, one for each combination of its `$or`s. An event matches when all fields of a
@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from evtool.patterns.compiler import MAX_FIELDS, PatternError, Problem, compile_pattern
-from evtool.patterns.conditions import Branch, decided_by
-from evtool.patterns.field_values import OfLeaves
-from evtool.patterns.flatten import Leaves, leaves_of
+from evtool.patterns.conditions import Branch, build_matcher
+from evtool.patterns.field_values import LeafGetters
+from evtool.patterns.flatten import Leaves, flatten_event
 
 # --- compiling ------------------------------------------------------------------------------------------------------
 
 
-def _taken(path: str) -> bytes:
+def _encode_path(path: str) -> bytes:
     return path.encode("utf-16-be", errors="surrogatepass")  # AWS sorts the paths as Java sorts strings
 
 
@@ -24,8 +24,8 @@ class Pattern:
     """An event pattern, ready to be tried on events.
 
     The source is a dict or JSON text; only text keeps the forms of numbers and duplicate keys. Raises PatternError,
-    which says everything that is wrong. `branches` is the pattern as data, `fields` are the paths that it asks for, and
-    `paths` these and the objects above them, which is all that `leaves_of` need read of an event.
+    which says everything that is wrong. `branches` is the pattern as data, `field_paths` are the paths that it
+    asks for, and `paths` these and the objects above them, which is all that `flatten_event` needs to read.
     """
 
     def __init__(self, source: Mapping[str, Any] | str | bytes):
@@ -36,17 +36,19 @@ class Pattern:
         if problems:
             raise PatternError(problems)
         self.branches: tuple[Branch, ...] = tuple(
-            tuple(branch[path] for path in sorted(branch, key=_taken)) for branch in branches
+            tuple(branch[path] for path in sorted(branch, key=_encode_path)) for branch in branches
         )
-        self.fields = frozenset(path for branch in branches for path in branch)
-        self.paths = self.fields | {path[:end] for path in self.fields for end, char in enumerate(path) if char == "."}
-        self.takes = decided_by(self.branches)
-        self._of_leaves = OfLeaves()
+        self.field_paths = frozenset(path for branch in branches for path in branch)
+        self.paths = self.field_paths | {
+            path[:end] for path in self.field_paths for end, char in enumerate(path) if char == "."
+        }
+        self.matcher = build_matcher(self.branches)
+        self._leaf_getters = LeafGetters()
 
     def matches(self, event: Mapping[str, Any] | str | bytes) -> bool:
         """Whether an event matches. Raises EventError when it is not a JSON object."""
-        return self.holds(leaves_of(event, self.paths))
+        return self.matches_leaves(flatten_event(event, self.paths))
 
-    def holds(self, leaves: Leaves) -> bool:
+    def matches_leaves(self, leaves: Leaves) -> bool:
         """Whether an event matches whose leaves were read before."""
-        return self.takes(leaves, self._of_leaves)
+        return self.matcher(leaves, self._leaf_getters)

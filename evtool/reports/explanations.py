@@ -5,9 +5,9 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from evtool.patterns.compiler import EQUALS
-from evtool.patterns.explain.event_structure import opened
+from evtool.patterns.explain.event_structure import read_structure
 from evtool.patterns.explain.explanation import Explanation, explain
-from evtool.patterns.explain.mismatches import shown
+from evtool.patterns.explain.mismatches import quote
 from evtool.patterns.pattern import Pattern
 from evtool.routes.project import Project
 from evtool.routes.routes import Routes
@@ -42,7 +42,7 @@ def candidates_of(routes: Routes, project: Project) -> list[Candidate]:
 
 def explained(raw: bytes, candidates: Sequence[Candidate]) -> list[tuple[Candidate, Explanation]]:
     """Why each pattern matches an event or does not, the nearest first."""
-    anatomy = opened(raw)
+    anatomy = read_structure(raw)
     found = [(each, explain(each.pattern, anatomy)) for each in candidates]
     return sorted(found, key=lambda pair: pair[1].distance)
 
@@ -53,7 +53,7 @@ def record_of(candidate: Candidate, explanation: Explanation) -> dict[str, Any]:
     return {
         "route": candidate.route,
         "enabled": candidate.enabled,
-        "file": candidate.project.shown if candidate.project else None,
+        "file": candidate.project.display_name if candidate.project else None,
         **candidate.place(),
         "matches": explanation.matches,
         "branch": {"number": explanation.branch, "of": explanation.branches} if several else None,
@@ -62,7 +62,7 @@ def record_of(candidate: Candidate, explanation: Explanation) -> dict[str, Any]:
                 "path": tried.path,
                 "operator": tried.operator,
                 "expected": tried.expected,
-                "wanted": tried.wanted,
+                "wanted": tried.description,
                 "actual": tried.actual,
                 "ok": tried.ok,
                 "reason": tried.reason,
@@ -72,7 +72,7 @@ def record_of(candidate: Candidate, explanation: Explanation) -> dict[str, Any]:
         ],
         "change": None
         if explanation.changes is None
-        else [{**change.as_dict(), "words": change.words} for change in explanation.changes],
+        else [{**change.as_dict(), "words": change.text} for change in explanation.changes],
     }
 
 
@@ -153,4 +153,4 @@ def _place_of(record: Mapping[str, Any]) -> str:
 def _values_of(values: list[Any]) -> str:
     """What a field has: its first values, or that it has none."""
     more = f" and {len(values) - VALUES:,} more" if len(values) > VALUES else ""
-    return (", ".join(shown(value) for value in values[:VALUES]) or "is not there") + more
+    return (", ".join(quote(value) for value in values[:VALUES]) or "is not there") + more

@@ -1,4 +1,4 @@
-"""Which of many patterns match an event: they are filed under the values they ask for, so that few are tried.
+"""Index over many patterns: a decision tree by field values, so that few patterns are tested for an event.
 
 Every branch of a pattern is filed under that of its fields which it shares with the fewest others. Where many still
 come together, they are told apart by their next fields, and so on: a tree, of which a part is built when an event
@@ -10,207 +10,212 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from evtool.patterns.field_values import MISSING, Getters, Several, settled
+from evtool.patterns.field_values import MISSING, ArrayValues, Getters, normalize_value
 from evtool.patterns.json_values import Scalar
 from evtool.patterns.operators.arguments import Test
 from evtool.patterns.pattern import Pattern
-from evtool.routes.lookups import BROAD, EXACT, PRESENT, SHELVES, Key, Shelf, keys_of
+from evtool.routes.lookups import BROAD, EXACT, LOOKUPS, PRESENT, Key, Lookup, keys_of
 
-FEW = 1  # branches that are tried sooner than told apart
-SMALL = 10  # branches that are tried sooner than told apart, when the value at hand decides
-MANY = 100  # a branch that is filed in more places is told apart no further: fields with several values multiply
-REMEMBERED = 1_000  # texts at one place of the tree
-SHORT = 200  # characters of a text that is remembered
+MAX_UNSPLIT = 1  # branches that are tried sooner than told apart
+MAX_DECIDED = 10  # branches that are tried sooner than told apart, when the value at hand decides
+MAX_PLACES = 100  # a branch that is filed in more places is told apart no further: fields with several values multiply
+MAX_CACHED_STRINGS = 1_000  # texts at one place of the tree
+MAX_CACHED_LENGTH = 200  # characters of a text that is remembered
 
-_Field = Sequence[Sequence[Key]]  # for each condition, of which one must hold, the keys to choose from
+_FieldKeys = Sequence[Sequence[Key]]  # for each condition, of which one must hold, the keys to choose from
 
 
-class _Entry(NamedTuple):
+class _FiledBranch(NamedTuple):
     """A branch to be filed: its pattern's number, the fields left to file it under, and in how many places it is.
 
     A branch of one field holds where `test` does.
     """
 
     pattern: int
-    fields: Sequence[_Field]
+    fields: Sequence[_FieldKeys]
     test: Test | None
     places: int = 1
 
 
 # where a value leads: the patterns that match whatever else is there, and the nodes to look on at
-_Below = tuple[Sequence[int], Sequence["_Node"]]
-NOWHERE: _Below = ((), ())
+_Targets = tuple[Sequence[int], Sequence["_Node"]]
+NO_TARGETS: _Targets = ((), ())
 
 
-class _Look(NamedTuple):
+class _PathLookup(NamedTuple):
     """Where to look for the value at a path.
 
-    `known` is where texts lead, `unknown` what is for others: nowhere, or None, when it is to be found out.
+    `cache` has the targets of strings. `default` is for other strings: no targets, or None to look them up.
     """
 
     path: str
-    known: dict[str, _Below]
-    unknown: _Below | None
-    shelves: Sequence[Shelf["_Node"]]
+    cache: dict[str, _Targets]
+    default: _Targets | None
+    lookups: Sequence[Lookup["_Node"]]
 
-    def below(self, value: Scalar) -> _Below:
+    def find_targets(self, value: Scalar) -> _Targets:
         """Where a value leads."""
         matching, nodes = [], []
-        for shelf in self.shelves:
-            for node in shelf(value):
+        for lookup in self.lookups:
+            for node in lookup(value):
                 for number, test in node.decided:
                     if test(value):
                         matching.append(number)
-                if node.leads_on:
+                if node.has_branches:
                     nodes.append(node)
         return matching, nodes
 
-    def settled(self, value: Any) -> _Below:
+    def find_targets_of_raw_value(self, value: Any) -> _Targets:
         """Where a value leads that is no plain text: another scalar, or several."""
-        if value.__class__ is not Several:
-            value = settled(value)
-        if value.__class__ is not Several:
-            return NOWHERE if value is MISSING else self.below(value)
+        if value.__class__ is not ArrayValues:
+            value = normalize_value(value)
+        if value.__class__ is not ArrayValues:
+            return NO_TARGETS if value is MISSING else self.find_targets(value)
         if len(value.values) == 1 and value.values[0].__class__ is str:
             text = value.values[0]
-            return self.known.get(text, self.unknown) or self.remembered(text)
+            return self.cache.get(text, self.default) or self.find_and_cache(text)
         matching: set[int] = set()
         nodes: set[_Node] = set()
-        for each in value.values:
-            if each.__class__ is str:
-                found = self.known.get(each, self.unknown) or self.remembered(each)
+        for item in value.values:
+            if item.__class__ is str:
+                targets = self.cache.get(item, self.default) or self.find_and_cache(item)
             else:
-                found = self.below(each)
-            matching.update(found[0])
-            nodes.update(found[1])
+                targets = self.find_targets(item)
+            matching.update(targets[0])
+            nodes.update(targets[1])
         return list(matching), list(nodes)
 
-    def remembered(self, text: str) -> _Below:
+    def find_and_cache(self, text: str) -> _Targets:
         """The same for a text that is not known yet."""
-        below = self.below(text)
-        if len(text) <= SHORT:
-            if len(self.known) >= REMEMBERED:
-                self.known.clear()
-            self.known[text] = below
-        return below
+        targets = self.find_targets(text)
+        if len(text) <= MAX_CACHED_LENGTH:
+            if len(self.cache) >= MAX_CACHED_STRINGS:
+                self.cache.clear()
+            self.cache[text] = targets
+        return targets
 
 
 class _Node:
     """Where branches come together: a list of them until an event gets there, then what tells them apart.
 
-    `decided` are the patterns for which the value that leads here decides, `tried` those to try in any case.
+    `decided` are the patterns for which the value that leads here decides, `candidates` those to try in any case.
     """
 
-    __slots__ = ("decided", "entries", "leads_on", "looks", "tried")
+    __slots__ = ("candidates", "decided", "entries", "has_branches", "path_lookups")
 
-    def __init__(self, entries: Sequence[_Entry], *, led_here: bool = True):
-        at_once = len(entries) <= SMALL
+    def __init__(self, entries: Sequence[_FiledBranch], *, has_value: bool = True):
+        is_small = len(entries) <= MAX_DECIDED
         self.decided: list[tuple[int, Test]] = []
-        self.entries: list[_Entry] = []
+        self.entries: list[_FiledBranch] = []
         for entry in entries:
-            if led_here and entry.test and (at_once or not entry.fields):
+            if has_value and entry.test and (is_small or not entry.fields):
                 self.decided.append((entry.pattern, entry.test))
             else:
                 self.entries.append(entry)
-        self.leads_on = bool(self.entries)
-        self.tried: Sequence[int] = ()
-        self.looks: Sequence[_Look] | None = None
+        self.has_branches = bool(self.entries)
+        self.candidates: Sequence[int] = ()
+        self.path_lookups: Sequence[_PathLookup] | None = None
 
 
 # --- filing ----------------------------------------------------------------------------------------------------------
 
 
-def _entries(number: int, pattern: Pattern) -> Iterator[_Entry]:
-    known: dict[int, _Field] = {}  # by field: branches share theirs
+def _build_entries(number: int, pattern: Pattern) -> Iterator[_FiledBranch]:
+    keys_by_field: dict[int, _FieldKeys] = {}  # by field: branches share theirs
     for branch in pattern.branches:
-        fields = [field for field in branch if not field.absent]
+        fields = [field for field in branch if not field.can_be_absent]
         for field in fields:
-            if id(field) not in known:
-                known[id(field)] = [keys_of(condition) for condition in field.conditions]
+            if id(field) not in keys_by_field:
+                keys_by_field[id(field)] = [keys_of(condition) for condition in field.conditions]
         test = fields[0].test if len(branch) == len(fields) == 1 else None
-        yield _Entry(number, [known[id(field)] for field in fields], test)
+        yield _FiledBranch(number, [keys_by_field[id(field)] for field in fields], test)
 
 
-def _counted(key: Key) -> tuple[Any, ...]:
-    """What a key is counted as: one that any value may meet, with all of its shelf."""
+def _count_key(key: Key) -> tuple[Any, ...]:
+    """What a key is counted as: one that any value may meet, with all of its lookup table."""
     return key[:2] if key.kind in BROAD else key
 
 
-def _place(entry: _Entry, counts: Mapping[tuple[Any, ...], int], total: int) -> tuple[list[Key], _Entry]:
+def _choose_keys(
+    entry: _FiledBranch, counts: Mapping[tuple[Any, ...], int], total: int
+) -> tuple[list[Key], _FiledBranch]:
     """The keys to file a branch under, one for each condition of its rarest field, and what is left of it."""
 
-    def crowd(key: Key) -> tuple[int, bool]:
-        return counts[_counted(key)], type(key.value) is not str  # texts are looked up the fastest
+    def measure_crowd(key: Key) -> tuple[int, bool]:
+        return counts[_count_key(key)], type(key.value) is not str  # texts are looked up the fastest
 
-    chosen = [[min(keys, key=crowd) for keys in conditions] for conditions in entry.fields]
-    rarest = min(range(len(chosen)), key=lambda number: max(map(crowd, chosen[number])))
+    chosen = [[min(keys, key=measure_crowd) for keys in conditions] for conditions in entry.fields]
+    rarest = min(range(len(chosen)), key=lambda number: max(map(measure_crowd, chosen[number])))
     keys, conditions = chosen[rarest], entry.fields[rarest]
-    places = entry.places * len(keys)
-    left = [*entry.fields[:rarest], *entry.fields[rarest + 1 :]] if places <= MANY else []
-    others = [key for key in conditions[0] if key not in keys and key.kind != PRESENT]
-    if len(conditions) == 1 and others and crowd(keys[0])[0] < total:
-        left.append([others])  # further parts of a wildcard, unless all have the same
-    return keys, entry._replace(fields=left, places=places)
+    place_count = entry.places * len(keys)
+    remaining = [*entry.fields[:rarest], *entry.fields[rarest + 1 :]] if place_count <= MAX_PLACES else []
+    other_keys = [key for key in conditions[0] if key not in keys and key.kind != PRESENT]
+    if len(conditions) == 1 and other_keys and measure_crowd(keys[0])[0] < total:
+        remaining.append([other_keys])  # further parts of a wildcard, unless all have the same
+    return keys, entry._replace(fields=remaining, places=place_count)
 
 
-def _looks(node: _Node) -> Sequence[_Look]:
+def _split_node(node: _Node) -> Sequence[_PathLookup]:
     """What tells the branches of a node apart, found out when an event first gets there."""
     entries, node.entries = node.entries, []
-    few = len(entries) <= FEW and not any(entry.test for entry in entries)
-    tried = {entry.pattern for entry in entries if few or not entry.fields}
-    others = [entry for entry in entries if entry.pattern not in tried]
-    counts = Counter(_counted(key) for e in others for field in e.fields for keys in field for key in keys)
-    below: dict[str, dict[int, dict[Any, list[_Entry]]]] = {}
-    for entry in others:
-        keys, left = _place(entry, counts, len(others))
+    is_small = len(entries) <= MAX_UNSPLIT and not any(entry.test for entry in entries)
+    candidates = {entry.pattern for entry in entries if is_small or not entry.fields}
+    remaining = [entry for entry in entries if entry.pattern not in candidates]
+    counts = Counter(_count_key(key) for entry in remaining for field in entry.fields for keys in field for key in keys)
+    entries_by_path: dict[str, dict[int, dict[Any, list[_FiledBranch]]]] = {}
+    for entry in remaining:
+        keys, filed_entry = _choose_keys(entry, counts, len(remaining))
         for path, kind, value in keys:
-            below.setdefault(path, {}).setdefault(kind, {}).setdefault(value, []).append(left)
-    node.tried = sorted(tried)
-    node.looks = [_look(path, kinds) for path, kinds in below.items()]
-    return node.looks
+            entries_by_path.setdefault(path, {}).setdefault(kind, {}).setdefault(value, []).append(filed_entry)
+    node.candidates = sorted(candidates)
+    node.path_lookups = [_build_path_lookup(path, kinds) for path, kinds in entries_by_path.items()]
+    return node.path_lookups
 
 
-def _look(path: str, kinds: Mapping[int, Mapping[Any, Sequence[_Entry]]]) -> _Look:
-    nodes = {kind: {value: _Node(entries) for value, entries in below.items()} for kind, below in kinds.items()}
-    look = _Look(path, {}, None, [SHELVES[kind](filed) for kind, filed in nodes.items()])
+def _build_path_lookup(path: str, kinds: Mapping[int, Mapping[Any, Sequence[_FiledBranch]]]) -> _PathLookup:
+    nodes = {
+        kind: {value: _Node(entries) for value, entries in entries_by_value.items()}
+        for kind, entries_by_value in kinds.items()
+    }
+    path_lookup = _PathLookup(path, {}, None, [LOOKUPS[kind](nodes_by_value) for kind, nodes_by_value in nodes.items()])
     if nodes.keys() != {EXACT}:
-        return look
-    look.known.update({text: look.below(text) for text in nodes[EXACT] if type(text) is str})
-    return look._replace(unknown=NOWHERE)
+        return path_lookup
+    path_lookup.cache.update({text: path_lookup.find_targets(text) for text in nodes[EXACT] if type(text) is str})
+    return path_lookup._replace(default=NO_TARGETS)
 
 
 class Index:
     """Patterns, filed."""
 
     def __init__(self, patterns: Sequence[Pattern]):
-        entries = [entry for number, pattern in enumerate(patterns) for entry in _entries(number, pattern)]
-        self._root = _Node(entries, led_here=False)
-        self.takes = [pattern.takes for pattern in patterns]
+        entries = [entry for number, pattern in enumerate(patterns) for entry in _build_entries(number, pattern)]
+        self._root = _Node(entries, has_value=False)
+        self.matchers = [pattern.matcher for pattern in patterns]
 
-    def matching(self, event: Any, getters: Getters) -> Sequence[int]:
+    def find_matches(self, event: Any, getters: Getters) -> Sequence[int]:
         """The numbers of the patterns that match an event, in whatever form the getters read it."""
         matching: list[int] = []
-        tried: list[int] = []
+        candidates: list[int] = []
         nodes = [self._root]
         for node in nodes:  # which grows on the way
-            looks = node.looks
-            if looks is None:
-                looks = _looks(node)
-            for look in looks:
-                path, known, unknown, _ = look
+            path_lookups = node.path_lookups
+            if path_lookups is None:
+                path_lookups = _split_node(node)
+            for path_lookup in path_lookups:
+                path, cache, default, _ = path_lookup
                 value = getters[path](event)
                 if value.__class__ is str:
-                    below = known.get(value, unknown) or look.remembered(value)
+                    targets = cache.get(value, default) or path_lookup.find_and_cache(value)
                 elif value is MISSING:
                     continue
                 else:
-                    below = look.settled(value)
-                if below is not NOWHERE:
-                    matching += below[0]
-                    nodes += below[1]
-            if node.tried:
-                tried += node.tried
-        if tried:
-            takes = self.takes
-            matching += [number for number in tried if takes[number](event, getters)]
+                    targets = path_lookup.find_targets_of_raw_value(value)
+                if targets is not NO_TARGETS:
+                    matching += targets[0]
+                    nodes += targets[1]
+            if node.candidates:
+                candidates += node.candidates
+        if candidates:
+            matchers = self.matchers
+            matching += [number for number in candidates if matchers[number](event, getters)]
         return sorted(set(matching)) if len(matching) > 1 else matching

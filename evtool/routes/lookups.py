@@ -1,6 +1,6 @@
-"""How the conditions of patterns are looked up by a value: what each is filed under, and who is met there.
+"""Lookup tables of the index, one kind per operator: the conditions that may hold for a value.
 
-A shelf only has to find every condition that may hold for a value; those that do not hold may come along.
+A lookup must return every condition that may hold for a value; it may also return conditions that do not hold.
 """
 
 from bisect import bisect_left, bisect_right
@@ -10,22 +10,22 @@ from typing import Any, NamedTuple, TypeVar
 
 from evtool.patterns.conditions import Condition
 from evtool.patterns.json_values import Scalar
-from evtool.patterns.operators.cidr import block_of, digits_of
-from evtool.patterns.operators.wildcard import literals_of
+from evtool.patterns.operators.cidr import parse_address, parse_cidr
+from evtool.patterns.operators.wildcard import split_literals
 
 EXACT, IN_ANY_CASE, PREFIX, SUFFIX, PART, NUMBERS, ADDRESSES, PRESENT = range(8)
 BROAD = frozenset((NUMBERS, ADDRESSES, PRESENT))  # where one value may meet all
 
-LISTED = 10  # ranges that are looked through one by one
-GRAM = 3  # characters of a part of a wildcard that are looked up
-ADDRESS = 8  # digits of an address that are looked up: those of IPv4, or the first of IPv6
+MAX_LISTED_RANGES = 10  # ranges that are looked through one by one
+GRAM_LENGTH = 3  # characters of a part of a wildcard that are looked up
+ADDRESS_DIGITS = 8  # digits of an address that are looked up: those of IPv4, or the first of IPv6
 
-Filed = TypeVar("Filed")
-Shelf = Callable[[Scalar], Iterable[Filed]]  # what is filed under something that a value may meet
+Target = TypeVar("Target")
+Lookup = Callable[[Scalar], Iterable[Target]]  # what is filed under something that a value may meet
 
 
 class Key(NamedTuple):
-    """What a condition is filed under: its field, the kind of shelf, and there the value, or the range as two ends."""
+    """What a condition is filed under: its field, the kind of lookup, and there the value, or the range as two ends."""
 
     path: str
     kind: int
@@ -35,27 +35,27 @@ class Key(NamedTuple):
 # --- what a condition is filed under ---------------------------------------------------------------------------------
 
 
-def _address(digits: str) -> int:
-    return int(digits[:ADDRESS], 16)
+def _to_number(digits: str) -> int:
+    return int(digits[:ADDRESS_DIGITS], 16)
 
 
-def _of_wildcard(text: str) -> Iterator[tuple[int, Any]]:
-    first, *others = literals_of(text)
-    if not others:
+def _iter_wildcard_keys(text: str) -> Iterator[tuple[int, Any]]:
+    first, *rest = split_literals(text)
+    if not rest:
         yield EXACT, first
         return
     if first:
         yield PREFIX, first.upper()
-    if others[-1]:
-        yield SUFFIX, others[-1].upper()
-    for part in others[:-1]:
-        yield from ((PART, part[at : at + GRAM]) for at in range(len(part) - GRAM + 1))
+    if rest[-1]:
+        yield SUFFIX, rest[-1].upper()
+    for part in rest[:-1]:
+        yield from ((PART, part[start : start + GRAM_LENGTH]) for start in range(len(part) - GRAM_LENGTH + 1))
 
 
-def _kinds(operator: str, expected: Any) -> Iterator[tuple[int, Any]]:
+def _iter_keys(operator: str, expected: Any) -> Iterator[tuple[int, Any]]:
     match operator, expected:
-        case "equals", str() if digits := digits_of(expected):
-            yield ADDRESSES, (_address(digits), _address(digits))
+        case "equals", str() if digits := parse_address(expected):
+            yield ADDRESSES, (_to_number(digits), _to_number(digits))
         case ("equals" | "exactly", value) | ("numeric", ["=", value]):
             yield EXACT, value
         case "equals-ignore-case", text if text.isascii():  # in other scripts case is not symmetric, see `strings`
@@ -69,14 +69,14 @@ def _kinds(operator: str, expected: Any) -> Iterator[tuple[int, Any]]:
         case "suffix", {"equals-ignore-case": text} if text.isascii():
             yield SUFFIX, text.upper()
         case "wildcard", text:
-            yield from _of_wildcard(text)
+            yield from _iter_wildcard_keys(text)
         case "numeric", [(">" | ">="), lower, *rest]:
             yield NUMBERS, (lower, rest[1] if rest else inf)
         case "numeric", [("<" | "<="), upper]:
             yield NUMBERS, (-inf, upper)
         case "cidr", text:
-            block = block_of(text)
-            yield ADDRESSES, (_address(block.first), _address(block.last))
+            block = parse_cidr(text)
+            yield ADDRESSES, (_to_number(block.first), _to_number(block.last))
 
 
 def keys_of(condition: Condition) -> list[Key]:
@@ -84,142 +84,146 @@ def keys_of(condition: Condition) -> list[Key]:
 
     The last one is the presence of any value, which is all there is for `anything-but` and `exists`.
     """
-    kinds = [*_kinds(condition.operator, condition.expected), (PRESENT, None)]
+    kinds = [*_iter_keys(condition.operator, condition.expected), (PRESENT, None)]
     return [Key(condition.path, kind, value) for kind, value in kinds]
 
 
-# --- shelves ---------------------------------------------------------------------------------------------------------
+# --- lookups ---------------------------------------------------------------------------------------------------------
 
 
-def _exact(filed: Mapping[Any, Filed]) -> Shelf[Filed]:
-    return lambda value: (filed[value],) if value in filed else ()
+def _build_exact(targets: Mapping[Any, Target]) -> Lookup[Target]:
+    return lambda value: (targets[value],) if value in targets else ()
 
 
-def _in_any_case(filed: Mapping[str, Filed]) -> Shelf[Filed]:
-    def met(value: Scalar) -> Iterable[Filed]:
-        below = filed.get(value.upper()) if value.__class__ is str else None
-        return () if below is None else (below,)
+def _build_in_any_case(targets: Mapping[str, Target]) -> Lookup[Target]:
+    def look_up(value: Scalar) -> Iterable[Target]:
+        target = targets.get(value.upper()) if value.__class__ is str else None
+        return () if target is None else (target,)
 
-    return met
+    return look_up
 
 
-def _prefix(filed: Mapping[str, Filed]) -> Shelf[Filed]:
-    lengths = sorted({len(text) for text in filed})
-    after = '"' if any(text.endswith('"') for text in filed) else ""  # see `strings.starting`
+def _build_prefix(targets: Mapping[str, Target]) -> Lookup[Target]:
+    lengths = sorted({len(text) for text in targets})
+    quote = '"' if any(text.endswith('"') for text in targets) else ""  # see `strings.starts_with`
 
-    def met(value: Scalar) -> Iterable[Filed]:
+    def look_up(value: Scalar) -> Iterable[Target]:
         if value.__class__ is not str:
             return ()
-        text = (value + after).upper()
-        found = []
+        text = (value + quote).upper()
+        results = []
         for length in lengths:
-            below = filed.get(text[:length])
-            if below is not None:
-                found.append(below)
-        return found
+            target = targets.get(text[:length])
+            if target is not None:
+                results.append(target)
+        return results
 
-    return met
+    return look_up
 
 
-def _suffix(filed: Mapping[str, Filed]) -> Shelf[Filed]:
-    lengths = sorted({len(text) for text in filed})
-    before = '"' if any(text.startswith('"') for text in filed) else ""
+def _build_suffix(targets: Mapping[str, Target]) -> Lookup[Target]:
+    lengths = sorted({len(text) for text in targets})
+    quote = '"' if any(text.startswith('"') for text in targets) else ""
 
-    def met(value: Scalar) -> Iterable[Filed]:
+    def look_up(value: Scalar) -> Iterable[Target]:
         if value.__class__ is not str:
             return ()
-        text = (before + value).upper()
-        found = []
+        text = (quote + value).upper()
+        results = []
         for length in lengths:
-            below = filed.get(text[-length:] if length else "")
-            if below is not None:
-                found.append(below)
-        return found
+            target = targets.get(text[-length:] if length else "")
+            if target is not None:
+                results.append(target)
+        return results
 
-    return met
+    return look_up
 
 
-def _part(filed: Mapping[str, Filed]) -> Shelf[Filed]:
-    def met(value: Scalar) -> Iterable[Filed]:
+def _build_part(targets: Mapping[str, Target]) -> Lookup[Target]:
+    def look_up(value: Scalar) -> Iterable[Target]:
         if type(value) is not str:
             return ()
-        if len(value) > len(filed):
-            return [what for part, what in filed.items() if part in value]
-        return [filed[part] for part in {value[at : at + GRAM] for at in range(len(value))} if part in filed]
+        if len(value) > len(targets):
+            return [target for part, target in targets.items() if part in value]
+        return [
+            targets[part]
+            for part in {value[start : start + GRAM_LENGTH] for start in range(len(value))}
+            if part in targets
+        ]
 
-    return met
+    return look_up
 
 
-class _Ranges:
+class _IntervalTree:
     """An interval tree: the ranges around a middle, sorted by either end, and trees of those below and above it."""
 
-    def __init__(self, filed: Mapping[tuple[float, float], Any]):
-        ends = sorted(end for ends in filed for end in ends)
+    def __init__(self, targets: Mapping[tuple[float, float], Any]):
+        ends = sorted(end for ends in targets for end in ends)
         middle = ends[len(ends) // 2]
-        below = {ends: what for ends, what in filed.items() if ends[1] < middle}
-        above = {ends: what for ends, what in filed.items() if ends[0] > middle}
-        around = [(*ends, what) for ends, what in filed.items() if ends[0] <= middle <= ends[1]]
+        below = {ends: target for ends, target in targets.items() if ends[1] < middle}
+        above = {ends: target for ends, target in targets.items() if ends[0] > middle}
+        around = [(*ends, target) for ends, target in targets.items() if ends[0] <= middle <= ends[1]]
         self.middle = middle
-        self.by_lower = sorted(around, key=_lower)
-        self.by_upper = sorted(around, key=_upper)
-        self.below = _Ranges(below) if below else None
-        self.above = _Ranges(above) if above else None
+        self.by_lower = sorted(around, key=_get_lower)
+        self.by_upper = sorted(around, key=_get_upper)
+        self.below = _IntervalTree(below) if below else None
+        self.above = _IntervalTree(above) if above else None
 
-    def holding(self, value: float) -> list[Any]:
+    def find(self, value: float) -> list[Any]:
         """What is filed under the ranges that a value is in, or at an end of."""
-        found = []
-        tree: _Ranges | None = self
+        results = []
+        tree: _IntervalTree | None = self
         while tree:
             if value <= tree.middle:
-                found += tree.by_lower[: bisect_right(tree.by_lower, value, key=_lower)]
+                results += tree.by_lower[: bisect_right(tree.by_lower, value, key=_get_lower)]
                 tree = tree.below
             else:
-                found += tree.by_upper[bisect_left(tree.by_upper, value, key=_upper) :]
+                results += tree.by_upper[bisect_left(tree.by_upper, value, key=_get_upper) :]
                 tree = tree.above
-        return [what for _, _, what in found]
+        return [target for _, _, target in results]
 
 
-def _lower(item: tuple[float, float, Any]) -> float:
-    return item[0]
+def _get_lower(entry: tuple[float, float, Any]) -> float:
+    return entry[0]
 
 
-def _upper(item: tuple[float, float, Any]) -> float:
-    return item[1]
+def _get_upper(entry: tuple[float, float, Any]) -> float:
+    return entry[1]
 
 
-def _numbers(filed: Mapping[tuple[float, float], Filed]) -> Shelf[Filed]:
-    if len(filed) > LISTED:
-        ranges = _Ranges(filed)
-        return lambda value: ranges.holding(value) if type(value) is float else ()
-    listed = [(*ends, what) for ends, what in filed.items()]
+def _build_numbers(targets: Mapping[tuple[float, float], Target]) -> Lookup[Target]:
+    if len(targets) > MAX_LISTED_RANGES:
+        ranges = _IntervalTree(targets)
+        return lambda value: ranges.find(value) if type(value) is float else ()
+    listed = [(*ends, target) for ends, target in targets.items()]
 
-    def met(value: Scalar) -> Iterable[Filed]:
-        return [what for low, high, what in listed if low <= value <= high] if type(value) is float else ()
+    def look_up(value: Scalar) -> Iterable[Target]:
+        return [target for low, high, target in listed if low <= value <= high] if type(value) is float else ()
 
-    return met
-
-
-def _addresses(filed: Mapping[tuple[float, float], Filed]) -> Shelf[Filed]:
-    ranges = _Ranges(filed)
-
-    def met(value: Scalar) -> Iterable[Filed]:
-        digits = digits_of(value) if type(value) is str else None
-        return ranges.holding(_address(digits)) if digits else ()
-
-    return met
+    return look_up
 
 
-def _present(filed: Mapping[None, Filed]) -> Shelf[Filed]:
-    return lambda _: filed.values()
+def _build_addresses(targets: Mapping[tuple[float, float], Target]) -> Lookup[Target]:
+    ranges = _IntervalTree(targets)
+
+    def look_up(value: Scalar) -> Iterable[Target]:
+        digits = parse_address(value) if type(value) is str else None
+        return ranges.find(_to_number(digits)) if digits else ()
+
+    return look_up
 
 
-SHELVES: Mapping[int, Callable[[Mapping[Any, Any]], Shelf[Any]]] = {
-    EXACT: _exact,
-    IN_ANY_CASE: _in_any_case,
-    PREFIX: _prefix,
-    SUFFIX: _suffix,
-    PART: _part,
-    NUMBERS: _numbers,
-    ADDRESSES: _addresses,
-    PRESENT: _present,
+def _build_present(targets: Mapping[None, Target]) -> Lookup[Target]:
+    return lambda _: targets.values()
+
+
+LOOKUPS: Mapping[int, Callable[[Mapping[Any, Any]], Lookup[Any]]] = {
+    EXACT: _build_exact,
+    IN_ANY_CASE: _build_in_any_case,
+    PREFIX: _build_prefix,
+    SUFFIX: _build_suffix,
+    PART: _build_part,
+    NUMBERS: _build_numbers,
+    ADDRESSES: _build_addresses,
+    PRESENT: _build_present,
 }

@@ -1,4 +1,4 @@
-"""What routes.yaml may contain, as pydantic models."""
+"""Pydantic models of routes.yaml."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -26,11 +26,11 @@ class Retry(BaseModel):
 
 def kind_tag(value: Any) -> str | None:
     """The tag of a handler's kind: the one key that names a kind."""
-    named = [kind for kind in KINDS if isinstance(value, Mapping) and kind in value]
-    return f"kind {named[0]}" if len(named) == 1 else None
+    kinds = [kind for kind in KINDS if isinstance(value, Mapping) and kind in value]
+    return f"kind {kinds[0]}" if len(kinds) == 1 else None
 
 
-class _ByKind:
+class _HandlerByKind:
     """Lets pydantic choose a handler's model by the key that names its kind."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -69,6 +69,7 @@ class RoutesModel(BaseModel):
     samples: Annotated[Paths | None, Field(description="sample events: files or folders")] = None
     store: Annotated[str, Field(description="the store's file")] = projects.STORE_FILE
     handlers: Annotated[
-        dict[Name, Annotated[HandlerOptions, _ByKind()]], Field(default_factory=dict, json_schema_extra=NAMES_ONLY)
+        dict[Name, Annotated[HandlerOptions, _HandlerByKind()]],
+        Field(default_factory=dict, json_schema_extra=NAMES_ONLY),
     ]
     routes: Annotated[dict[Name, RouteModel], Field(default_factory=dict, json_schema_extra=NAMES_ONLY)]

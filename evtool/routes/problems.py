@@ -1,4 +1,4 @@
-"""Everything that is wrong with a routes.yaml, as findings with locations."""
+"""Validates routes.yaml and reports everything wrong with it as findings with locations."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -48,29 +48,29 @@ def read_model(project: Project) -> tuple[RoutesModel | None, dict[str, Pattern]
     try:
         model = RoutesModel.model_validate(raw)
     except ValidationError as error:
-        findings += [_shape_finding(project, detail) for detail in error.errors()]
+        findings += [_convert_model_error(project, detail) for detail in error.errors()]
     patterns: dict[str, Pattern] = {}
-    for name, route in _mapping(raw.get("routes")).items():
-        findings += _pattern_findings(project, name, route, patterns)
-        findings += _missing_handlers(project, name, route)
-        findings += _template_findings(project, name, _mapping(_mapping(route).get("input")))
+    for name, route in _as_mapping(raw.get("routes")).items():
+        findings += _check_pattern(project, name, route, patterns)
+        findings += _check_handlers(project, name, route)
+        findings += _check_template(project, name, _as_mapping(_as_mapping(route).get("input")))
     findings.sort(key=lambda finding: (finding.line or 0, finding.column or 0))
     return model, patterns, findings
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
+def _as_mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _finding(
+def _build_finding(
     project: Project, code: str, message: str, path: Sequence[str | int], *, key: bool = False, **more: Any
 ) -> Finding:
     width = len(str(path[-1])) if key and path else 1
-    where = located(Piece(project.shown, 1, 1, project.text), *project.document.place(path, key=key), width)
-    return Finding(code, message, pointer=pointer_of(path), **where, **more)
+    location = located(Piece(project.display_name, 1, 1, project.text), *project.document.place(path, key=key), width)
+    return Finding(code, message, pointer=pointer_of(path), **location, **more)
 
 
-def _path(detail: ErrorDetails) -> list[str | int]:
+def _path_of(detail: ErrorDetails) -> list[str | int]:
     """Where in routes.yaml pydantic found something: without the tags of alternatives, and the `[key]` of a name."""
     match detail["loc"]:
         case ("schemas" | "samples" as key, _, *rest):
@@ -82,49 +82,57 @@ def _path(detail: ErrorDetails) -> list[str | int]:
     return list(detail["loc"])
 
 
-def _shape_finding(project: Project, detail: ErrorDetails) -> Finding:
-    path, kind = _path(detail), detail["type"]
-    known = _known_keys(path[:-1], project.document.value)
-    named = ".".join(str(step) for step in path)
+def _convert_model_error(project: Project, detail: ErrorDetails) -> Finding:
+    path, kind = _path_of(detail), detail["type"]
+    known_keys = _list_known_keys(path[:-1], project.document.value)
+    dotted_path = ".".join(str(step) for step in path)
     route = str(path[1]) if len(path) > 1 and path[0] == "routes" else None
     match kind:
         case "extra_forbidden":
-            hint = did_you_mean(path[-1], known) or f"known here: {', '.join(known)}"
-            return _finding(project, "EV021", f"unknown key {named}", path, key=True, suggestion=hint, route=route)
+            hint = did_you_mean(path[-1], known_keys) or f"known here: {', '.join(known_keys)}"
+            return _build_finding(
+                project, "EV021", f"unknown key {dotted_path}", path, key=True, suggestion=hint, route=route
+            )
         case "missing":
-            return _finding(project, "EV022", f"{named} is missing", path[:-1], route=route)
+            return _build_finding(project, "EV022", f"{dotted_path} is missing", path[:-1], route=route)
         case "union_tag_not_found":
-            meant = next((h for key in _mapping(detail["input"]) if (h := did_you_mean(key, KINDS))), None)
-            return _finding(project, "EV022", *_no_kind(path, detail["input"]), suggestion=meant)
+            suggestion = next(
+                (guess for key in _as_mapping(detail["input"]) if (guess := did_you_mean(key, KINDS))), None
+            )
+            return _build_finding(
+                project, "EV022", *_explain_missing_kind(path, detail["input"]), suggestion=suggestion
+            )
         case "string_pattern_mismatch" if detail["loc"][-1] == "[key]":
             message = f'the name "{path[-1]}" may have letters, digits, ".", "-" and "_", at most 64'
-            return _finding(project, "EV022", message, path, key=True, route=route)
+            return _build_finding(project, "EV022", message, path, key=True, route=route)
         case "path name":
-            return _finding(project, "EV022", f"{named}: {detail['msg']}", path, key=True, route=route)
-    told = detail["msg"].removeprefix("Value error, ")
-    message = MESSAGES.get(kind, told[0].lower() + told[1:]).format(**detail.get("ctx", {}))
-    return _finding(project, "EV022", f"{named}: {message}", path, suggestion=_instead(detail), route=route)
+            return _build_finding(project, "EV022", f"{dotted_path}: {detail['msg']}", path, key=True, route=route)
+    text = detail["msg"].removeprefix("Value error, ")
+    message = MESSAGES.get(kind, text[0].lower() + text[1:]).format(**detail.get("ctx", {}))
+    return _build_finding(
+        project, "EV022", f"{dotted_path}: {message}", path, suggestion=_suggest_value(detail), route=route
+    )
 
 
-def _instead(detail: ErrorDetails) -> str | None:
+def _suggest_value(detail: ErrorDetails) -> str | None:
     """What may have been meant by a value."""
     if detail["type"] == "path":
         return str(detail["ctx"]["hint"])
     if detail["type"] == "literal_error":
         return did_you_mean(detail["input"], re.findall("'([^']*)'", detail["ctx"]["expected"]))
-    scalar = isinstance(detail["input"], int | float)
-    return "put it in quotes" if detail["type"] == "string_type" and scalar else None
+    is_scalar = isinstance(detail["input"], int | float)
+    return "put it in quotes" if detail["type"] == "string_type" and is_scalar else None
 
 
-def _no_kind(path: Sequence[str | int], value: Any) -> tuple[str, Sequence[str | int]]:
-    named = [kind for kind in KINDS if isinstance(value, Mapping) and kind in value]
+def _explain_missing_kind(path: Sequence[str | int], value: Any) -> tuple[str, Sequence[str | int]]:
+    named_kinds = [kind for kind in KINDS if isinstance(value, Mapping) and kind in value]
     kinds = ", ".join(KINDS)
-    if named:
-        return f"handler {path[-1]} has several kinds: {', '.join(named)}; choose one", path
+    if named_kinds:
+        return f"handler {path[-1]} has several kinds: {', '.join(named_kinds)}; choose one", path
     return f"handler {path[-1]} names no kind of handler that is known: {kinds}", path
 
 
-def _known_keys(path: Sequence[str | int], raw: Mapping[str, Any]) -> list[str]:
+def _list_known_keys(path: Sequence[str | int], raw: Mapping[str, Any]) -> list[str]:
     """The keys that may stand at a place in routes.yaml."""
     match list(path):
         case []:
@@ -136,13 +144,13 @@ def _known_keys(path: Sequence[str | int], raw: Mapping[str, Any]) -> list[str]:
         case ["routes", _, "input"]:
             return list(Input.model_fields)
         case ["handlers", name]:
-            kind = kind_tag(_mapping(raw.get("handlers")).get(str(name)))
+            kind = kind_tag(_as_mapping(raw.get("handlers")).get(str(name)))
             return list(KINDS[kind.removeprefix("kind ")].options.model_fields) if kind else []
     return []
 
 
-def _pattern_findings(project: Project, name: str, route: Any, patterns: dict[str, Pattern]) -> Iterator[Finding]:
-    pattern = _mapping(route).get("pattern")
+def _check_pattern(project: Project, name: str, route: Any, patterns: dict[str, Pattern]) -> Iterator[Finding]:
+    pattern = _as_mapping(route).get("pattern")
     if not isinstance(pattern, dict):
         return  # its shape is wrong, which the model says
     try:
@@ -152,23 +160,23 @@ def _pattern_findings(project: Project, name: str, route: Any, patterns: dict[st
             path, message = ("routes", name, "pattern", *problem.path), f"route {name}: {problem.message}"
             at_key = problem.code == "EV202"  # the key names an operator that there is not
             more = {"suggestion": problem.hint, "route": name}
-            yield _finding(project, problem.code, message, path, key=at_key, **more)
+            yield _build_finding(project, problem.code, message, path, key=at_key, **more)
 
 
-def _template_findings(project: Project, name: str, given: Mapping[str, Any]) -> Iterator[Finding]:
-    template, paths = given.get("template"), _mapping(given.get("paths"))
+def _check_template(project: Project, name: str, input_model: Mapping[str, Any]) -> Iterator[Finding]:
+    template, paths = input_model.get("template"), _as_mapping(input_model.get("paths"))
     if isinstance(template, str) and template:  # else its shape is wrong, which the model says
         for message, hint in problems(paths, template):
-            where = ("routes", name, "input", "template")
-            yield _finding(project, "EV022", f"route {name}: {message}", where, suggestion=hint, route=name)
+            path = ("routes", name, "input", "template")
+            yield _build_finding(project, "EV022", f"route {name}: {message}", path, suggestion=hint, route=name)
 
 
-def _missing_handlers(project: Project, name: str, route: Any) -> Iterator[Finding]:
-    handlers = list(_mapping(project.document.value.get("handlers")))
-    to = _mapping(route).get("to")
+def _check_handlers(project: Project, name: str, route: Any) -> Iterator[Finding]:
+    handlers = list(_as_mapping(project.document.value.get("handlers")))
+    to = _as_mapping(route).get("to")
     for index, handler in enumerate(to if isinstance(to, list) else []):
         if isinstance(handler, str) and handler not in handlers:
             message = f'route {name} goes to the handler "{handler}", which is not there'
             hint = did_you_mean(handler, handlers)
             path = ("routes", name, "to", index)
-            yield _finding(project, "EV403", message, path, suggestion=hint, route=name)
+            yield _build_finding(project, "EV403", message, path, suggestion=hint, route=name)

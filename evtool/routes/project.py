@@ -1,4 +1,4 @@
-"""The project: find its routes.yaml, and say where its schemas, samples and store are."""
+"""Finds and reads routes.yaml, and locates the schemas, samples and store of the project."""
 
 import gc
 import json
@@ -30,68 +30,71 @@ class Project(NamedTuple):
         return self.file.parent
 
     @property
-    def shown(self) -> str:
+    def display_name(self) -> str:
         """The file as messages name it: relative to the current folder where it is below it."""
         return display(self.file)
 
     @property
     def schemas(self) -> list[Path]:
         """The schema folders, in the order of the file."""
-        return [self.folder / entry for entry in _listed(self._value("schemas"))]
+        return [self.folder / entry for entry in _to_list(self._value("schemas"))]
 
     @property
     def samples(self) -> list[Path]:
         """Where `validate` looks when no path is given."""
-        return [self.folder / entry for entry in _listed(self._value("samples"))]
+        return [self.folder / entry for entry in _to_list(self._value("samples"))]
 
     @property
     def store(self) -> Path:
         """Where the store is, unless an option or EVTOOL_STORE says otherwise."""
-        named = self._value("store")
-        return self.folder / (named if isinstance(named, str) else STORE_FILE)
+        value = self._value("store")
+        return self.folder / (value if isinstance(value, str) else STORE_FILE)
 
-    def names(self, section: str) -> list[str]:
+    def names_in(self, section: str) -> list[str]:
         """The names in a section, `routes` or `handlers`: for completion and hints."""
-        found = self._value(section)
-        return list(found) if isinstance(found, dict) else []
+        entries = self._value(section)
+        return list(entries) if isinstance(entries, dict) else []
 
     def _value(self, key: str) -> Any:
         return self.document.value.get(key) if isinstance(self.document.value, Mapping) else None
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def without_gc() -> Iterator[None]:
     """Nothing is collected inside, or in a function that is decorated with it. May be nested."""
-    collects = gc.isenabled()
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if collects:
+        if was_enabled:
             gc.enable()
 
 
-def find(named: str | None) -> Path | None:
+def find_routes_file(name: str | None) -> Path | None:
     """The routes.yaml to use: the named one, that of EVTOOL_ROUTES, or the nearest going up from here."""
-    named = named or os.environ.get("EVTOOL_ROUTES")
-    if named:
-        file = Path(named).absolute()
+    name = name or os.environ.get("EVTOOL_ROUTES")
+    if name:
+        file = Path(name).absolute()
         if is_file(file / ROUTES_FILE):
             file = file / ROUTES_FILE
         if not is_file(file):
-            raise UsageError(f"there is no file {named} (named by --routes or EVTOOL_ROUTES)")
+            raise UsageError(f"there is no file {name} (named by --routes or EVTOOL_ROUTES)")
         return file
-    here = Path.cwd()
-    return next((folder / ROUTES_FILE for folder in (here, *here.parents) if is_file(folder / ROUTES_FILE)), None)
+    current_folder = Path.cwd()
+    return next(
+        (folder / ROUTES_FILE for folder in (current_folder, *current_folder.parents) if is_file(folder / ROUTES_FILE)),
+        None,
+    )
 
 
-@uncollected()
-def read(named: str | None = None) -> Project | None:
+@without_gc()
+def read_project(name: str | None = None) -> Project | None:
     """The project of the current folder, or of the named routes.yaml; None when there is none.
 
     Raises ConfigError with every place where the file is not well-formed YAML, UsageError when it cannot be read.
     """
-    file = find(named)
+    file = find_routes_file(name)
     if file is None:
         return None
     try:
@@ -107,22 +110,22 @@ def read(named: str | None = None) -> Project | None:
     return Project(file, document, raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
 
 
-def need(named: str | None = None) -> Project:
+def require_project(name: str | None = None) -> Project:
     """The project; raises UsageError when there is none."""
-    project = read(named)
+    project = read_project(name)
     if project is None:
         raise UsageError(f"no {ROUTES_FILE} here or in a folder above; name one with --routes")
     return project
 
 
-def shape() -> dict[str, Any]:
+def load_routes_schema() -> dict[str, Any]:
     """The JSON Schema of routes.yaml, as exported from the models of routes.py."""
     text = (Path(__file__).parent.parent / "routes.schema.json").read_text(encoding="utf-8")
-    loaded: dict[str, Any] = json.loads(text)
-    return loaded
+    schema: dict[str, Any] = json.loads(text)
+    return schema
 
 
-def _listed(value: Any) -> list[str]:
+def _to_list(value: Any) -> list[str]:
     if isinstance(value, str):
         return [value]
     return [entry for entry in value if isinstance(entry, str)] if isinstance(value, list) else []

@@ -1,12 +1,12 @@
-"""The router: which of many patterns match an event, whatever form it comes in."""
+"""Finds which of many patterns match an event, in whatever form it comes."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
-from evtool.patterns.field_values import OfLeaves
-from evtool.patterns.flatten import leaves_of
+from evtool.patterns.field_values import LeafGetters
+from evtool.patterns.flatten import flatten_event
 from evtool.patterns.pattern import Pattern
 from evtool.routes.index import Index
 from evtool.routes.projection import MISFITS, Projection
@@ -17,7 +17,7 @@ class Router:
 
     def __init__(self, patterns: Sequence[Pattern]):
         self._patterns = patterns
-        self._of_leaves = OfLeaves()
+        self._leaf_getters = LeafGetters()
 
     @cached_property
     def _index(self) -> Index:
@@ -25,7 +25,7 @@ class Router:
 
     @cached_property
     def _projection(self) -> Projection:
-        return Projection({path for pattern in self._patterns for path in pattern.fields})
+        return Projection({path for pattern in self._patterns for path in pattern.field_paths})
 
     @cached_property
     def _paths(self) -> frozenset[str]:
@@ -35,20 +35,20 @@ class Router:
         """The patterns that match an event, in their order. Raises EventError when it is not a JSON object."""
         if isinstance(event, dict):
             with suppress(*MISFITS):
-                return self._projected(self._projection.of_document(event))
-        return self._index.matching(leaves_of(event, self._paths), self._of_leaves)
+                return self._match_projected(self._projection.project_document(event))
+        return self._index.find_matches(flatten_event(event, self._paths), self._leaf_getters)
 
     def match_checked(self, event: bytes | str) -> Sequence[int]:
         """The same for JSON text that is known to be well-formed and to have no key twice."""
         try:
-            return self._projected(self._projection.of_text(event))
+            return self._match_projected(self._projection.project_text(event))
         except MISFITS:
             return self.match(event)
 
-    def _projected(self, event: Any) -> Sequence[int]:
+    def _match_projected(self, event: Any) -> Sequence[int]:
         projection = self._projection
         try:
-            return self._index.matching(event, projection.getters)
+            return self._index.find_matches(event, projection.getters)
         except AttributeError:  # something on the way to a field is no object
             projection.learn(event)
-            return self._index.matching(event, projection.getters)
+            return self._index.find_matches(event, projection.getters)

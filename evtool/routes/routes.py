@@ -1,4 +1,4 @@
-"""Routes: routes.yaml as typed values, everything wrong with it told at once, and which routes an event takes."""
+"""The routes and handlers of routes.yaml as typed values, and which routes match an event."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,11 +13,8 @@ from evtool.patterns.pattern import Pattern
 from evtool.routes import project as projects
 from evtool.routes.models import Retry, kind_tag
 from evtool.routes.problems import read_model
-from evtool.routes.project import Project, uncollected
+from evtool.routes.project import Project, without_gc
 from evtool.routes.router import Router
-
-# --- the models: what routes.yaml may say ----------------------------------------------------------------------------
-
 
 # --- the values that the rest of evtool works with -------------------------------------------------------------------
 
@@ -59,7 +56,7 @@ class Routes:
     @classmethod
     def load(cls, file: str | Path = projects.ROUTES_FILE) -> "Routes":
         """The routes of a file. Raises ConfigError, whose findings say everything that is wrong and where."""
-        return of_project(projects.need(str(file)))
+        return load_routes(projects.require_project(str(file)))
 
     def match(self, event: Mapping[str, Any] | str | bytes) -> list[Route]:
         """The enabled routes that take an event, in the order of the file. JSON text keeps what a dict loses."""
@@ -69,7 +66,7 @@ class Routes:
         """The same for text that is known to be well-formed and to have no key twice, and many times as fast."""
         return [self._enabled[number] for number in self._router.match_checked(event)]
 
-    def only(self, name: str) -> "Routes":
+    def restrict_to(self, name: str) -> "Routes":
         """The same handlers with one route. Raises UsageError when there is no such route."""
         if name not in self.routes:
             hint = did_you_mean(name, self.routes) or f"the routes are {', '.join(self.routes) or 'none'}"
@@ -77,17 +74,25 @@ class Routes:
         return Routes([self.routes[name]], self.handlers)
 
 
-@uncollected()
-def of_project(project: Project) -> Routes:
+@without_gc()
+def load_routes(project: Project) -> Routes:
     """The routes of a project. Raises ConfigError, whose findings say everything that is wrong and where."""
     raw = project.document.value
     model, patterns, findings = read_model(project)
     if model is None or findings:
-        raise ConfigError(f"{project.shown} cannot be used", findings)
+        raise ConfigError(f"{project.display_name} cannot be used", findings)
     return Routes(
         [
-            Route(name, patterns[name], tuple(r.to), r.retry, r.state == "enabled", r.description, compiled(r.input))
-            for name, r in model.routes.items()
+            Route(
+                name,
+                patterns[name],
+                tuple(route.to),
+                route.retry,
+                route.state == "enabled",
+                route.description,
+                compiled(route.input),
+            )
+            for name, route in model.routes.items()
         ],
         {
             name: HandlerEntry(

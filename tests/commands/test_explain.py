@@ -12,7 +12,7 @@ from evtool.events.envelopes import identify
 from evtool.events.event import Stamp
 from evtool.events.overrides import with_changes
 from evtool.patterns.compiler import PatternError
-from evtool.patterns.explain.event_structure import opened
+from evtool.patterns.explain.event_structure import read_structure
 from evtool.patterns.explain.explanation import Explanation, explain
 from evtool.patterns.pattern import Pattern
 from tests.conftest import ROOT, Evtool, Ran
@@ -24,7 +24,7 @@ STAMP = Stamp(lambda: "1", lambda: "2026-11-23T10:00:00Z")
 def explained(pattern: Any, event: Any) -> Explanation:
     """The explanation of a pattern and an event, given as Python values or JSON text."""
     texts = [each if isinstance(each, str) else json.dumps(each) for each in (pattern, event)]
-    return explain(Pattern(texts[0]), opened(texts[1]))
+    return explain(Pattern(texts[0]), read_structure(texts[1]))
 
 
 # --- never another answer than the matcher's -------------------------------------------------------------------------
@@ -37,7 +37,7 @@ def check(told: Explanation, matches: bool) -> None:
     assert told.conditions
     assert [tried for tried in told.conditions if bool(tried.reason) is tried.ok] == []
     assert told.changes is None or (not matches and told.changes)
-    assert all(change.words for change in told.changes or ())
+    assert all(change.text for change in told.changes or ())
 
 
 @pytest.mark.parametrize(("name", "count"), [("aws", 119), ("curated", 366)])
@@ -47,7 +47,7 @@ def test_vectors(name: str, count: int) -> None:
     valid = [row for row in rows if row["expected"] != "invalid"]
     assert len(valid) == count
     for row in valid:
-        check(explain(Pattern(row["pattern_text"]), opened(row["event_text"])), row["expected"])
+        check(explain(Pattern(row["pattern_text"]), read_structure(row["event_text"])), row["expected"])
 
 
 VALUES = ["a", "A", "ab", "b c", "", 1, 2.5, 300, "300", True, None, "10.0.0.1"]
@@ -106,7 +106,7 @@ def test_random_pairs() -> None:
         detail = a_value(rng)
         event = {**envelope, "detail": detail if isinstance(detail, dict) else {"a": detail, "b": a_value(rng)}}
         pattern = Pattern(json.dumps({"detail": a_pattern(rng)}))
-        told = explain(pattern, opened(json.dumps(event)))
+        told = explain(pattern, read_structure(json.dumps(event)))
         check(told, pattern.matches(json.dumps(event)))
         answers[told.matches] += 1
         proposed += told.changes is not None
@@ -184,9 +184,9 @@ def test_near_miss(detail: dict[str, Any], reason: str, change: str | None) -> N
     told = explained({"source": ["shop.checkout"], "detail": detail}, ORDER)
 
     assert not told.matches
-    (failed,) = told.failed
+    (failed,) = told.failures
     assert reason in str(failed.reason)
-    assert (", ".join(each.words for each in told.changes) if told.changes else None) == change
+    assert (", ".join(each.text for each in told.changes) if told.changes else None) == change
 
 
 def test_the_other_envelope() -> None:
@@ -203,7 +203,7 @@ def test_json_in_a_text() -> None:
     """A detail that was made a text twice is recognised."""
     told = explained({"detail": {"a": [1]}}, {"detail": '{"a": 1}'})
 
-    assert "its JSON is in a string" in str(told.failed[0].reason)
+    assert "its JSON is in a string" in str(told.failures[0].reason)
 
 
 def test_the_best_branch_is_shown() -> None:
@@ -231,10 +231,10 @@ def test_large_events_are_explained() -> None:
     event = {"o": [{"a": 1, "b": 0}, {"a": 0, "b": 2}] * 5000, "t": [str(number) for number in range(10_000)]}
     branches = [{"o": {"a": [1], "b": [2]}, "t": [f"x{number}"]} for number in range(10)]
     started = time.process_time()
-    told = explain(Pattern({"$or": branches}), opened(event))
+    told = explain(Pattern({"$or": branches}), read_structure(event))
 
     assert time.process_time() - started < 10
-    assert [len(str(tried.reason)) < 300 for tried in told.failed] == [True, True]
+    assert [len(str(tried.reason)) < 300 for tried in told.failures] == [True, True]
 
 
 # --- the command -----------------------------------------------------------------------------------------------------

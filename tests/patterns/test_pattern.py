@@ -10,7 +10,7 @@ import pytest
 
 from evtool.errors import EvtoolError
 from evtool.patterns.compiler import MAX_BRANCHES, MAX_FIELDS, MAX_LENGTH, PatternError, Problem
-from evtool.patterns.flatten import leaves_of
+from evtool.patterns.flatten import flatten_event
 from evtool.patterns.pattern import Pattern
 from tests.conftest import ROOT
 
@@ -56,8 +56,8 @@ def test_many_rules():
     rows = vectors("multirule")
     assert len(rows) == 76
     for row in rows:
-        leaves = leaves_of(row["event_text"])
-        got = [rule["name"] for rule in row["rules"] if Pattern(rule["pattern"]).holds(leaves)]
+        leaves = flatten_event(row["event_text"])
+        got = [rule["name"] for rule in row["rules"] if Pattern(rule["pattern"]).matches_leaves(leaves)]
         assert (row["id"], sorted(got)) == (row["id"], sorted(row["expected"]))
 
 
@@ -258,8 +258,8 @@ def test_paths_suffice():
     for row in vectors("curated"):
         if row["expected"] != "invalid":
             pattern = Pattern(row["pattern_text"])
-            assert pattern.holds(leaves_of(row["event_text"])) is row["expected"], row["id"]
-    leaves = leaves_of({"a": {"b": 1, "c": 2}, "d": 3}, Pattern({"a": {"b": [5]}}).paths)
+            assert pattern.matches_leaves(flatten_event(row["event_text"])) is row["expected"], row["id"]
+    leaves = flatten_event({"a": {"b": 1, "c": 2}, "d": 3}, Pattern({"a": {"b": [5]}}).paths)
     assert list(leaves) == ["a.b"]
 
 
@@ -267,9 +267,9 @@ def test_compiled_form():
     """The compiled pattern is data: who explains a match reads paths, operators and values, and runs the same tests."""
     pattern = Pattern('{"d":{"n":[3.0,{"numeric":[">",5]}]},"a":[{"exists":false}]}')
     (branch,) = pattern.branches
-    assert [(field.path, field.absent) for field in branch] == [("a", True), ("d.n", False)]
+    assert [(field.path, field.can_be_absent) for field in branch] == [("a", True), ("d.n", False)]
     assert [(c.operator, c.expected) for c in branch[1].conditions] == [("equals", 3.0), ("numeric", [">", 5])]
-    (leaf,) = leaves_of('{"d":{"n":6}}')["d.n"]
+    (leaf,) = flatten_event('{"d":{"n":6}}')["d.n"]
     assert [condition.test(leaf.value) for condition in branch[1].conditions] == [False, True]
 
 

@@ -7,10 +7,10 @@ import time
 import pytest
 
 from evtool.patterns.compiler import PatternError
-from evtool.patterns.field_values import OfLeaves
-from evtool.patterns.flatten import leaves_of
+from evtool.patterns.field_values import LeafGetters
+from evtool.patterns.flatten import flatten_event
 from evtool.patterns.pattern import Pattern
-from evtool.routes import lookups as shelves
+from evtool.routes import lookups
 from evtool.routes.index import Index
 from evtool.routes.routes import Route, Routes
 from tests.conftest import ROOT
@@ -21,16 +21,16 @@ VECTORS = ROOT / "tests/vectors"
 def candidates_of(index, leaves):
     """The numbers of the patterns that match, and of those that were tried."""
     tried = set()
-    takes, numbers = index.takes, range(len(index.takes))
-    index.takes = [lambda *_, number=number: tried.add(number) for number in numbers]
-    decided = index.matching(leaves, OfLeaves())
-    index.takes = takes
+    matchers, numbers = index.matchers, range(len(index.matchers))
+    index.matchers = [lambda *_, number=number: tried.add(number) for number in numbers]
+    decided = index.find_matches(leaves, LeafGetters())
+    index.matchers = matchers
     return {*decided, *tried}
 
 
 def told(patterns, leaves, index):
     """The numbers of the patterns that match, tried one by one, and of the candidates."""
-    matching = {number for number, pattern in enumerate(patterns) if pattern.holds(leaves)}
+    matching = {number for number, pattern in enumerate(patterns) if pattern.matches_leaves(leaves)}
     return matching, candidates_of(index, leaves)
 
 
@@ -57,7 +57,7 @@ def vectors():
     read = []
     for text in events:
         try:
-            read.append(leaves_of(text))
+            read.append(flatten_event(text))
         except ValueError:
             continue
     return valid(patterns), read
@@ -113,7 +113,7 @@ def test_every_operator_with_every_value():
     assert len(patterns) > len(conditions) * 0.95
     index = Index(patterns)
     for value in [*texts, *NUMBERS, *map(str, BOUNDS), "2.5", "3.2", "true", "false", "null", "[]", "{}"]:
-        matching, candidates = told(patterns, leaves_of(f'{{"a":{value}}}'), index)
+        matching, candidates = told(patterns, flatten_event(f'{{"a":{value}}}'), index)
         assert matching <= candidates, value
 
 
@@ -124,7 +124,7 @@ def test_long_lists():
     patterns = [Pattern({name: dice.sample(values, 12) for name in "abc"}) for _ in range(300)]
     index = Index(patterns)
     for _ in range(50):
-        matching, candidates = told(patterns, leaves_of({name: dice.choice(values) for name in "abc"}), index)
+        matching, candidates = told(patterns, flatten_event({name: dice.choice(values) for name in "abc"}), index)
         assert matching <= candidates
         assert len(candidates) < 200
 
@@ -136,7 +136,7 @@ def test_ranges():
     patterns = [Pattern({"a": [{"numeric": [">=", low, "<=", high]}]}) for low, high in ranges]
     index = Index(patterns)
     for value in [*(dice.random() for _ in range(100)), *(low for low, _ in ranges), *(high for _, high in ranges)]:
-        matching, candidates = told(patterns, leaves_of({"a": value}), index)
+        matching, candidates = told(patterns, flatten_event({"a": value}), index)
         assert matching == candidates
 
 
@@ -240,7 +240,7 @@ def rule_set(seed):
     """Up to sixty rules, and the leaves of events of which they take some."""
     dice = Dice(seed)
     patterns = [dice.pattern() for _ in range(dice.random.randint(1, 60))]
-    return patterns, [leaves_of(dice.event()) for _ in range(EVENTS)]
+    return patterns, [flatten_event(dice.event()) for _ in range(EVENTS)]
 
 
 def test_random_rules():
@@ -257,10 +257,10 @@ def test_random_rules():
     assert tried < every / 4
 
 
-@pytest.mark.parametrize("kind", shelves.SHELVES)
+@pytest.mark.parametrize("kind", lookups.LOOKUPS)
 def test_a_lost_candidate_is_noticed(kind, monkeypatch):
-    """These rules and events tell when one kind of shelf finds nothing, so what they say of the index counts."""
-    monkeypatch.setitem(shelves.SHELVES, kind, lambda filed: lambda value: ())
+    """These rules and events tell when one kind of lookup finds nothing, so what they say of the index counts."""
+    monkeypatch.setitem(lookups.LOOKUPS, kind, lambda filed: lambda value: ())
 
     def loses(seed: int) -> bool:
         patterns, events = rule_set(seed)
@@ -310,7 +310,7 @@ ORDER = {
 def test_few_are_tried(rule):
     """Of two thousand rules that ask for different things only those are tried that match, and a few beside them."""
     patterns = [Pattern(rule(number)) for number in range(2_000)]
-    matching, candidates = told(patterns, leaves_of(ORDER), Index(patterns))
+    matching, candidates = told(patterns, flatten_event(ORDER), Index(patterns))
     assert matching <= candidates
     assert len(candidates) <= len(matching) + 4
 
@@ -320,7 +320,7 @@ def test_rules_that_are_alike():
     rule = {"detail": {"file": [{"wildcard": "in*700*order*"}], "tags": ["a", "c"], "id": [{"prefix": "o-"}]}}
     patterns = [Pattern(rule)] * 1_000
     started = time.process_time()
-    assert candidates_of(Index(patterns), leaves_of(ORDER)) == set(range(1_000))
+    assert candidates_of(Index(patterns), flatten_event(ORDER)) == set(range(1_000))
     assert time.process_time() - started < 2
 
 
@@ -334,7 +334,7 @@ def test_large_events(value):
         for condition in conditions
     ]
     started = time.process_time()
-    assert len(candidates_of(Index(rules), leaves_of({"a": value}))) < 200
+    assert len(candidates_of(Index(rules), flatten_event({"a": value}))) < 200
     assert time.process_time() - started < 2
 
 

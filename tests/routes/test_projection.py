@@ -6,8 +6,8 @@ import pytest
 
 from evtool.patterns.flatten import EventError
 from evtool.patterns.pattern import Pattern
-from evtool.routes.index import REMEMBERED, SHORT
-from evtool.routes.projection import DEEPEST, LONGEST, MOST
+from evtool.routes.index import MAX_CACHED_LENGTH, MAX_CACHED_STRINGS
+from evtool.routes.projection import MAX_ARRAY_DEPTH, MAX_PATH_NAMES, MAX_PROJECTED_FIELDS
 from evtool.routes.routes import Route, Routes
 from tests.routes.test_index import VECTORS, Dice, valid
 
@@ -117,7 +117,7 @@ FIELDS = [
         '{"a":{"e":[{"f":"x"},{"g":"y"}]}}',
         '{"a":{"e":[{"f":"x"},{"f":"x","g":"y"},null,3]}}',
         '{"a":{"e":[[{"f":"x"}],[{"g":"y"}]]}}',
-        '{"a":{"e":' + "[" * (DEEPEST + 2) + '{"f":"x","g":"y"}' + "]" * (DEEPEST + 2) + "}}",
+        '{"a":{"e":' + "[" * (MAX_ARRAY_DEPTH + 2) + '{"f":"x","g":"y"}' + "]" * (MAX_ARRAY_DEPTH + 2) + "}}",
         '{"\\u0061":{"\\u0062":"\\u0078"}}',
         '{"a":{"":{"b":"x"},"b":1.0}}',
         '{"a":{"b":1e0}}',
@@ -149,11 +149,11 @@ def test_numbers(value):
 def test_fields_that_are_not_projected():
     """Empty names, very long ways and very many fields are routed as all others are."""
     deep = ["x"]
-    for _ in range(LONGEST + 1):
+    for _ in range(MAX_PATH_NAMES + 1):
         deep = {"a": deep}
     event = json.dumps({"": "x", "b": "y", **json.loads(json.dumps(deep).replace('["x"]', '"x"'))})
     assert agree([Pattern({"": ["x"]}), Pattern(deep), Pattern({"b": ["y"]})], event) == [0, 1, 2]
-    many = [Pattern({f"f{number}": [number]}) for number in range(MOST + 1)]
+    many = [Pattern({f"f{number}": [number]}) for number in range(MAX_PROJECTED_FIELDS + 1)]
     assert agree(many, '{"f7":7,"f1000":1000}') == [7, 1000]
 
 
@@ -177,12 +177,12 @@ def test_no_event(text):
 def test_what_texts_lead_to_is_forgotten():
     """The memory of an index has a bound: neither many texts nor long ones are kept."""
     routes = routes_of([Pattern({"a": [{"prefix": "x"}]}), Pattern({"a": [{"suffix": "7"}]})])
-    for number in range(REMEMBERED * 2):
+    for number in range(MAX_CACHED_STRINGS * 2):
         assert names(routes.match({"a": f"x{number}"})) == [0, 1] if number % 10 == 7 else [0]
-    assert names(routes.match({"a": "x" * (SHORT + 1)})) == [0]
-    (look,) = routes._router._index._root.looks
-    assert len(look.known) <= REMEMBERED
-    assert max(map(len, look.known)) <= SHORT
+    assert names(routes.match({"a": "x" * (MAX_CACHED_LENGTH + 1)})) == [0]
+    (look,) = routes._router._index._root.path_lookups
+    assert len(look.cache) <= MAX_CACHED_STRINGS
+    assert max(map(len, look.cache)) <= MAX_CACHED_LENGTH
 
 
 def test_arrays_in_objects_in_arrays():

@@ -17,7 +17,7 @@ from evtool.readers.yaml_text import load
 from evtool.routes import project as projects
 from evtool.routes.models import RoutesModel
 from evtool.routes.project import Project
-from evtool.routes.routes import of_project
+from evtool.routes.routes import load_routes
 from tests.conftest import ROOT, Evtool
 
 CASES = ROOT / "tests/cases/routes"
@@ -36,18 +36,18 @@ def said(case: Path) -> list[str]:
 def refusal(file: Path) -> ConfigError:
     """What is said of a file that is refused."""
     with pytest.raises(ConfigError) as caught:
-        of_project(projects.need(str(file)))
+        load_routes(projects.require_project(str(file)))
     return caught.value
 
 
 @pytest.mark.parametrize("case", GOOD, ids=lambda case: case.stem)
 def test_a_good_file_is_taken(case: Path) -> None:
     """Routes and handlers are there by their names, in the order of the file."""
-    project = projects.need(str(case))
-    routes = of_project(project)
+    project = projects.require_project(str(case))
+    routes = load_routes(project)
 
-    assert list(routes.routes) == project.names("routes")
-    assert list(routes.handlers) == project.names("handlers")
+    assert list(routes.routes) == project.names_in("routes")
+    assert list(routes.handlers) == project.names_in("handlers")
 
 
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.stem)
@@ -92,7 +92,7 @@ def test_the_exported_schema_is_that_of_the_models() -> None:
         sys.path.pop(0)
 
     assert (ROOT / "evtool/routes.schema.json").read_text(encoding="utf-8") == generate.routes_schema()
-    jsonschema.Draft202012Validator.check_schema(projects.shape())
+    jsonschema.Draft202012Validator.check_schema(projects.load_routes_schema())
 
 
 @pytest.mark.parametrize("case", [*GOOD, *REFUSED], ids=lambda case: f"{case.parent.stem}/{case.stem}")
@@ -108,7 +108,7 @@ def test_the_exported_schema_agrees_with_the_models(case: Path) -> None:
     except ValueError:
         taken = False
 
-    assert jsonschema.Draft202012Validator(projects.shape()).is_valid(value) is taken
+    assert jsonschema.Draft202012Validator(projects.load_routes_schema()).is_valid(value) is taken
     assert taken is (case in GOOD or case.stem in BEYOND_THE_SCHEMA)
 
 
@@ -124,6 +124,6 @@ def test_the_project_of_a_wrong_file_still_says_where_things_are() -> None:
     """Hints and completion ask a project whose content may be anything."""
     for value in ({}, {"routes": 5, "handlers": [], "schemas": 5, "samples": {"a": 1}, "store": 5}):
         project = Project(Path("/shop/routes.yaml"), load(json.dumps(value).encode(), "routes.yaml"))
-        told: list[Any] = [project.schemas, project.samples, project.names("routes"), project.names("handlers")]
+        told: list[Any] = [project.schemas, project.samples, project.names_in("routes"), project.names_in("handlers")]
         assert told == [[], [], [], []]
         assert project.store == Path("/shop/.evtool/store.db")

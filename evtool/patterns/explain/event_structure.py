@@ -1,23 +1,24 @@
-"""The anatomy of an event: its leaves and what stands around them, so that what is not there can be told about."""
+"""The objects and arrays of an event and its values by path, to explain missing fields."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
-from evtool.patterns.explain.mismatches import Miss, shown
-from evtool.patterns.flatten import Container, EventError, Leaves, Trail, leaves_of
-from evtool.patterns.json_values import members, parse
+from evtool.patterns.explain.mismatches import Mismatch, quote
+from evtool.patterns.flatten import Container, EventError, Leaves, Trail, flatten_event
+from evtool.patterns.json_values import members_of, parse_json
 
 Steps = tuple[str | int, ...]  # keys and indices that lead to a value
 
-LISTED = 4  # names that a sentence lists
-NAMED = 0.6  # the closeness of a field that is missing when one of a like name is there
-CUTOFF = 0.6  # how alike names must be, as everywhere in evtool
-TWINS = {"detail-type": "type", "type": "detail-type", "detail": "data", "data": "detail"}  # of the two envelopes
+MAX_LISTED = 4  # names that a sentence lists
+SIMILAR_NAME_CLOSENESS = 0.6  # the closeness of a field that is missing when one of a like name is there
+SIMILARITY_CUTOFF = 0.6  # how alike names must be, as everywhere in evtool
+# the names of the same field in the two envelopes
+COUNTERPARTS = {"detail-type": "type", "type": "detail-type", "detail": "data", "data": "detail"}
 
 
-class Anatomy(NamedTuple):
+class EventStructure(NamedTuple):
     """An event laid open. `containers` are its objects and arrays by path, `arrays` the arrays by their number."""
 
     document: Any
@@ -25,19 +26,19 @@ class Anatomy(NamedTuple):
     containers: Mapping[str, Sequence[Container]]
     arrays: Mapping[int, Container]
 
-    def objects(self, path: str) -> list[Container]:
+    def objects_at(self, path: str) -> list[Container]:
         """The objects at a path; the event itself stands at the empty one."""
-        whole = [] if path else [Container("", self.document, (), None)]
-        return whole + [each for each in self.containers.get(path, ()) if each.number is None]
+        root = [] if path else [Container("", self.document, (), None)]
+        return root + [container for container in self.containers.get(path, ()) if container.array_number is None]
 
-    def steps(self, path: str, trail: Trail) -> Steps:
+    def steps_to(self, path: str, trail: Trail) -> Steps:
         """The keys and indices that lead to what stands at a path, in the array elements of a trail."""
-        indices = defaultdict(list)
+        indices_by_depth = defaultdict(list)
         for array, index in trail:
-            indices[len(self.arrays[array].path.split("."))].append(index)
+            indices_by_depth[len(self.arrays[array].path.split("."))].append(index)
         steps: list[str | int] = []
-        for number, name in enumerate(path.split(".") if path else [], start=1):
-            steps += [name, *indices[number]]
+        for depth, name in enumerate(path.split(".") if path else [], start=1):
+            steps += [name, *indices_by_depth[depth]]
         return tuple(steps)
 
     def has(self, path: str) -> bool:
@@ -45,21 +46,26 @@ class Anatomy(NamedTuple):
         return path in self.leaves or path in self.containers
 
 
-def opened(event: Mapping[str, Any] | str | bytes) -> Anatomy:
+def read_structure(event: Mapping[str, Any] | str | bytes) -> EventStructure:
     """Lays an event open. Raises EventError when it is not a JSON object."""
     try:
-        document = parse(event) if isinstance(event, (str, bytes)) else event
+        document = parse_json(event) if isinstance(event, (str, bytes)) else event
     except ValueError as error:
         raise EventError(f"the event is {error}") from None
-    found: list[Container] = []
-    leaves = leaves_of(document, containers=found)
+    containers: list[Container] = []
+    leaves = flatten_event(document, containers=containers)
     by_path: dict[str, list[Container]] = defaultdict(list)
-    for container in found:
+    for container in containers:
         by_path[container.path].append(container)
-    return Anatomy(document, leaves, dict(by_path), {each.number: each for each in found if each.number is not None})
+    return EventStructure(
+        document,
+        leaves,
+        dict(by_path),
+        {container.array_number: container for container in containers if container.array_number is not None},
+    )
 
 
-def written(steps: Steps) -> str:
+def format_steps(steps: Steps) -> str:
     """Steps as a path: `detail.items[0].price`."""
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).removeprefix(".")
 
@@ -67,58 +73,62 @@ def written(steps: Steps) -> str:
 # --- what is not there -----------------------------------------------------------------------------------------------
 
 
-def _names(objects: Iterable[Container]) -> list[str]:
-    return list(dict.fromkeys(name for each in objects for name, _ in members(each.value)))
+def _list_names(objects: Iterable[Container]) -> list[str]:
+    return list(dict.fromkeys(name for container in objects for name, _ in members_of(container.value)))
 
 
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:LISTED]) + (" ..." if len(names) > LISTED else "")
+def _join_names(names: Sequence[str]) -> str:
+    return ", ".join(names[:MAX_LISTED]) + (" ..." if len(names) > MAX_LISTED else "")
 
 
-def _below(here: Sequence[Container]) -> Miss:
+def _explain_container(containers: Sequence[Container]) -> Mismatch:
     """A container stands where a value should."""
-    names = _names(each for each in here if each.number is None)
-    elements = "an array of objects" if here[0].number is not None else "an object"
+    names = _list_names(container for container in containers if container.array_number is None)
+    container_kind = "an array of objects" if containers[0].array_number is not None else "an object"
     if names:
-        return Miss(0.3, f"the field is {elements} with {_listed(names)}: conditions are on a value in it")
-    empty = "an array without a value" if here[0].number is not None else "an empty object"
-    if here[0].number is not None and not here[0].value:
-        empty = "an empty array"
-    return Miss(0.3, f"the field is {empty}: there is nothing to compare")
+        return Mismatch(
+            0.3, f"the field is {container_kind} with {_join_names(names)}: conditions are on a value in it"
+        )
+    empty_kind = "an array without a value" if containers[0].array_number is not None else "an empty object"
+    if containers[0].array_number is not None and not containers[0].value:
+        empty_kind = "an empty array"
+    return Mismatch(0.3, f"the field is {empty_kind}: there is nothing to compare")
 
 
-def _meant(anatomy: Anatomy, names: Sequence[str], depth: int) -> str | None:
+def _suggest_path(structure: EventStructure, names: Sequence[str], depth: int) -> str | None:
     """The path that was likely meant by one whose first `depth` names are there."""
-    above = ".".join(names[:depth])
-    missing = names[depth]
-    there = {name.lower(): name for name in _names(anatomy.objects(above)) if name != missing}
-    near = get_close_matches(missing.lower(), there, n=1, cutoff=CUTOFF)
-    found = there[near[0]] if near else TWINS.get(missing, "") if depth == 0 else ""
-    if found in there.values():
-        path = ".".join([*names[:depth], found])
-        whole = ".".join([path, *names[depth + 1 :]])
-        return whole if anatomy.has(whole) else path
-    alike = [path for path in anatomy.leaves if path.endswith(f".{names[-1]}") and path != ".".join(names)]
-    return min(alike, key=len, default=None)
+    parent = ".".join(names[:depth])
+    missing_name = names[depth]
+    names_by_lower = {name.lower(): name for name in _list_names(structure.objects_at(parent)) if name != missing_name}
+    close_names = get_close_matches(missing_name.lower(), names_by_lower, n=1, cutoff=SIMILARITY_CUTOFF)
+    suggested_name = (
+        names_by_lower[close_names[0]] if close_names else COUNTERPARTS.get(missing_name, "") if depth == 0 else ""
+    )
+    if suggested_name in names_by_lower.values():
+        path = ".".join([*names[:depth], suggested_name])
+        full_path = ".".join([path, *names[depth + 1 :]])
+        return full_path if structure.has(full_path) else path
+    similar_paths = [path for path in structure.leaves if path.endswith(f".{names[-1]}") and path != ".".join(names)]
+    return min(similar_paths, key=len, default=None)
 
 
-def missing(anatomy: Anatomy, path: str) -> Miss:
+def explain_missing(structure: EventStructure, path: str) -> Mismatch:
     """Why there is no value at a path, and which path may have been meant."""
-    if here := anatomy.containers.get(path):
-        return _below(here)
+    if containers := structure.containers.get(path):
+        return _explain_container(containers)
     names = path.split(".")
-    depth = next(end for end in range(len(names) - 1, -1, -1) if end == 0 or anatomy.has(".".join(names[:end])))
-    above = ".".join(names[:depth])
-    if above in anatomy.leaves and not anatomy.objects(above):
-        value = anatomy.leaves[above][0].value
-        inside = ": its JSON is in a string" if isinstance(value, str) and value.lstrip().startswith("{") else ""
-        return Miss(0.3, f"the field is missing: {above} is {shown(value)} and has no fields{inside}")
-    if depth and not anatomy.objects(above):
-        return Miss(0.3, f"the field is missing: {above} is an array without objects")
-    where = f": {above or 'the event'} has no {shown(names[depth])}" if depth < len(names) - 1 else ""
-    meant = _meant(anatomy, names, depth)
+    depth = next(end for end in range(len(names) - 1, -1, -1) if end == 0 or structure.has(".".join(names[:end])))
+    parent = ".".join(names[:depth])
+    if parent in structure.leaves and not structure.objects_at(parent):
+        value = structure.leaves[parent][0].value
+        json_note = ": its JSON is in a string" if isinstance(value, str) and value.lstrip().startswith("{") else ""
+        return Mismatch(0.3, f"the field is missing: {parent} is {quote(value)} and has no fields{json_note}")
+    if depth and not structure.objects_at(parent):
+        return Mismatch(0.3, f"the field is missing: {parent} is an array without objects")
+    location = f": {parent or 'the event'} has no {quote(names[depth])}" if depth < len(names) - 1 else ""
+    suggestion = _suggest_path(structure, names, depth)
     return (
-        Miss(NAMED, f'the field is missing{where}; did you mean "{meant}"?')
-        if meant
-        else Miss(0, f"the field is missing{where}")
+        Mismatch(SIMILAR_NAME_CLOSENESS, f'the field is missing{location}; did you mean "{suggestion}"?')
+        if suggestion
+        else Mismatch(0, f"the field is missing{location}")
     )

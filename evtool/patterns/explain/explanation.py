@@ -1,4 +1,4 @@
-"""Explaining: why a pattern does or does not match an event, condition by condition, and what would have to change.
+"""Explains why a pattern matches an event or not, by condition, and which change would make it match.
 
 The answers are the matcher's own: the same tests, the same choice of array elements. What is added is words.
 """
@@ -7,35 +7,35 @@ from collections.abc import Collection, Sequence
 from itertools import islice, product
 from typing import Any, NamedTuple
 
-from evtool.patterns.array_consistency import Found, consistent
+from evtool.patterns.array_consistency import FieldMatch, is_consistent
 from evtool.patterns.compiler import EQUALS
 from evtool.patterns.conditions import Branch, Field
-from evtool.patterns.explain.event_structure import Anatomy, missing, written
-from evtool.patterns.explain.mismatches import NEAR, Miss, miss, shown, wanted
-from evtool.patterns.explain.suggestions import Change, smallest
+from evtool.patterns.explain.event_structure import EventStructure, explain_missing, format_steps
+from evtool.patterns.explain.mismatches import NEAR, Mismatch, describe_condition, explain_mismatch, quote
+from evtool.patterns.explain.suggestions import Change, find_smallest_change
 from evtool.patterns.flatten import Trail
-from evtool.patterns.json_values import plain
+from evtool.patterns.json_values import to_python
 from evtool.patterns.pattern import Pattern
 
 ONE_OF = "one-of"  # the operator of several alternatives
-APART = 0.7  # the closeness of what holds, but not together with the rest
-PAIRS = 1000  # of a value and an alternative that are looked at for the nearest
-BRANCHES = 20  # that are looked at for the nearest
-LISTED = 5  # alternatives, or elements, that a sentence lists
+INCONSISTENT_CLOSENESS = 0.7  # the closeness of what holds, but not together with the rest
+MAX_PAIRS = 1000  # of a value and an alternative that are looked at for the nearest
+MAX_NEAREST_BRANCHES = 20  # that are looked at for the nearest
+MAX_LISTED = 5  # alternatives, or elements, that a sentence lists
 
 
-class Tried(NamedTuple):
+class ConditionResult(NamedTuple):
     """What became of one field of a pattern.
 
     `operator` and `expected` are those of its condition; of several alternatives `one-of`, and the list as the pattern
-    has it; `wanted` says it in words. `actual` are the values that the event has there. `reason` is why it does not
-    hold, None when it does; `closeness` is how near it comes, 1 when it holds. `keys` lead to it in the pattern.
+    has it; `description` says it in words. `actual` are the values that the event has there. `reason` is why it does
+    not hold, None when it does; `closeness` is how near it comes, 1 when it holds. `keys` lead to it in the pattern.
     """
 
     path: str
     operator: str
     expected: Any
-    wanted: str
+    description: str
     actual: list[Any]
     ok: bool
     reason: str | None
@@ -51,139 +51,171 @@ class Explanation(NamedTuple):
     """
 
     matches: bool
-    conditions: tuple[Tried, ...]
+    conditions: tuple[ConditionResult, ...]
     branch: int
     branches: int
     changes: tuple[Change, ...] | None
 
     @property
-    def failed(self) -> list[Tried]:
+    def failures(self) -> list[ConditionResult]:
         """The conditions that do not hold."""
-        return [tried for tried in self.conditions if not tried.ok]
+        return [result for result in self.conditions if not result.ok]
 
     @property
     def distance(self) -> tuple[int, float]:
         """What the nearest has least of: conditions that fail, then how far all are off on average."""
-        return len(self.failed), 1 - _nearness(self.conditions)
+        return len(self.failures), 1 - _average_closeness(self.conditions)
 
 
-class _Standing(NamedTuple):
+class _BranchResult(NamedTuple):
     """How a branch stands: where each of its fields holds, and the numbers of those that hold together."""
 
     branch: Branch
-    found: Sequence[Found]
-    held: frozenset[int]
+    field_matches: Sequence[FieldMatch]
+    consistent_fields: frozenset[int]
 
 
 # --- which fields hold together --------------------------------------------------------------------------------------
 
 
-def _held(found: Sequence[Found]) -> frozenset[int]:
+def _find_consistent_fields(field_matches: Sequence[FieldMatch]) -> frozenset[int]:
     """The numbers of the fields that hold together: all, all that can hold but one, or as many as come first."""
-    able = [number for number, each in enumerate(found) if each.hits or each.absent]
-    for left_out in (None, *reversed(able)):
-        kept = [number for number in able if number != left_out]
-        if consistent([found[number] for number in kept]):
-            return frozenset(kept)
-    kept = []
-    for number in able:
-        if consistent([found[each] for each in (*kept, number)]):
-            kept.append(number)
-    return frozenset(kept)
+    possible = [
+        number for number, field_match in enumerate(field_matches) if field_match.hits or field_match.can_be_absent
+    ]
+    for excluded in (None, *reversed(possible)):
+        subset = [number for number in possible if number != excluded]
+        if is_consistent([field_matches[number] for number in subset]):
+            return frozenset(subset)
+    subset = []
+    for number in possible:
+        if is_consistent([field_matches[index] for index in (*subset, number)]):
+            subset.append(number)
+    return frozenset(subset)
 
 
-def _standings(pattern: Pattern, anatomy: Anatomy) -> list[_Standing]:
+def _evaluate_branches(pattern: Pattern, structure: EventStructure) -> list[_BranchResult]:
     fields = {id(field): field for branch in pattern.branches for field in branch}  # branches share theirs
-    found = {each: field.found_in(anatomy.leaves) for each, field in fields.items()}
-    every = [[found[id(field)] for field in branch] for branch in pattern.branches]
-    return [_Standing(branch, each, _held(each)) for branch, each in zip(pattern.branches, every, strict=True)]
+    match_by_field = {field_id: field.find_match(structure.leaves) for field_id, field in fields.items()}
+    matches_by_branch = [[match_by_field[id(field)] for field in branch] for branch in pattern.branches]
+    return [
+        _BranchResult(branch, field_matches, _find_consistent_fields(field_matches))
+        for branch, field_matches in zip(pattern.branches, matches_by_branch, strict=True)
+    ]
 
 
 # --- why one does not ------------------------------------------------------------------------------------------------
 
 
-def _listed(texts: Sequence[str]) -> str:
-    return ", ".join(texts[:LISTED]) + (f" and {len(texts) - LISTED} more" if len(texts) > LISTED else "")
+def _list_some(texts: Sequence[str]) -> str:
+    return ", ".join(texts[:MAX_LISTED]) + (f" and {len(texts) - MAX_LISTED} more" if len(texts) > MAX_LISTED else "")
 
 
-def _nearest(field: Field, anatomy: Anatomy) -> Miss:
+def _explain_nearest(field: Field, structure: EventStructure) -> Mismatch:
     """Why no alternative of a field holds for any of its values."""
-    values = list(dict.fromkeys(leaf.value for leaf in anatomy.leaves.get(field.path, ())))
+    values = list(dict.fromkeys(leaf.value for leaf in structure.leaves.get(field.path, ())))
     if not values:
-        return missing(anatomy, field.path)
-    pairs = islice(product(values, field.conditions), PAIRS)
-    best = max((miss(condition, value) for value, condition in pairs), key=lambda each: each.closeness)
-    said = f"none of {len(values)} values fits" if len(values) > 1 else f"{shown(values[0])} fits none of"
-    if len(field.conditions) > 1 and best.closeness < NEAR:
-        return Miss(best.closeness, f"{said} {_listed([wanted(condition) for condition in field.conditions])}")
-    return Miss(best.closeness, f"{said}; the nearest: {best.reason}") if len(values) > 1 else best
+        return explain_missing(structure, field.path)
+    pairs = islice(product(values, field.conditions), MAX_PAIRS)
+    nearest = max(
+        (explain_mismatch(condition, value) for value, condition in pairs), key=lambda mismatch: mismatch.closeness
+    )
+    summary = f"none of {len(values)} values fits" if len(values) > 1 else f"{quote(values[0])} fits none of"
+    if len(field.conditions) > 1 and nearest.closeness < NEAR:
+        return Mismatch(
+            nearest.closeness,
+            f"{summary} {_list_some([describe_condition(condition) for condition in field.conditions])}",
+        )
+    return Mismatch(nearest.closeness, f"{summary}; the nearest: {nearest.reason}") if len(values) > 1 else nearest
 
 
-def _elements(trails: Collection[Trail], array: int, anatomy: Anatomy) -> str:
+def _describe_elements(trails: Collection[Trail], array: int, structure: EventStructure) -> str:
     """The elements of an array that trails lead through: `detail.items[0], detail.items[2]`."""
-    ends = {trail[: [each for each, _ in trail].index(array) + 1] for trail in trails if array in dict(trail)}
-    return _listed([written(anatomy.steps(anatomy.arrays[array].path, end)) for end in sorted(ends)])
+    ends = {
+        trail[: [element_array for element_array, _ in trail].index(array) + 1]
+        for trail in trails
+        if array in dict(trail)
+    }
+    return _list_some([format_steps(structure.steps_to(structure.arrays[array].path, end)) for end in sorted(ends)])
 
 
-def _apart(number: int, standing: _Standing, anatomy: Anatomy) -> Miss:
+def _explain_inconsistency(index: int, result: _BranchResult, structure: EventStructure) -> Mismatch:
     """Why a field that holds does not count: another one holds in other elements of an array."""
-    branch, found, held = standing
-    here = found[number].hits
-    for other in sorted(held):
-        there = found[other].hits
-        for array in sorted({each for trail in here for each, _ in trail}):
-            mine, others = (
-                {dict(trail)[array] for trail in trails if array in dict(trail)} for trails in (here, there)
+    branch, field_matches, consistent_fields = result
+    hits = field_matches[index].hits
+    for other in sorted(consistent_fields):
+        other_hits = field_matches[other].hits
+        for array in sorted({element_array for trail in hits for element_array, _ in trail}):
+            indices, other_indices = (
+                {dict(trail)[array] for trail in trails if array in dict(trail)} for trails in (hits, other_hits)
             )
-            if others and not mine & others:
-                at, also = _elements(here, array, anatomy), _elements(there, array, anatomy)
-                reason = f"holds in {at}, but {branch[other].path} holds in {also}: one element must have both"
-                return Miss(APART, reason)
-    return Miss(APART, "holds, but in no array element in which the others hold")
+            if other_indices and not indices & other_indices:
+                elements, others = (
+                    _describe_elements(hits, array, structure),
+                    _describe_elements(other_hits, array, structure),
+                )
+                reason = f"holds in {elements}, but {branch[other].path} holds in {others}: one element must have both"
+                return Mismatch(INCONSISTENT_CLOSENESS, reason)
+    return Mismatch(INCONSISTENT_CLOSENESS, "holds, but in no array element in which the others hold")
 
 
-def _why_not(number: int, standing: _Standing, anatomy: Anatomy) -> Miss | None:
-    if number in standing.held:
+def _explain_field(index: int, result: _BranchResult, structure: EventStructure) -> Mismatch | None:
+    if index in result.consistent_fields:
         return None
-    if standing.found[number].hits:
-        return _apart(number, standing, anatomy)
-    return _nearest(standing.branch[number], anatomy)
+    if result.field_matches[index].hits:
+        return _explain_inconsistency(index, result, structure)
+    return _explain_nearest(result.branch[index], structure)
 
 
 # --- the whole -------------------------------------------------------------------------------------------------------
 
 
-def _tried(number: int, standing: _Standing, anatomy: Anatomy) -> Tried:
-    field, why_not = standing.branch[number], _why_not(number, standing, anatomy)
-    first, *more = field.conditions
-    alternatives = [c.expected if c.operator == EQUALS else {c.operator: c.expected} for c in field.conditions]
-    return Tried(
+def _build_condition_result(index: int, result: _BranchResult, structure: EventStructure) -> ConditionResult:
+    field, mismatch = result.branch[index], _explain_field(index, result, structure)
+    first, *others = field.conditions
+    alternatives = [
+        condition.expected if condition.operator == EQUALS else {condition.operator: condition.expected}
+        for condition in field.conditions
+    ]
+    return ConditionResult(
         path=field.path,
-        operator=ONE_OF if more else first.operator,
-        expected=alternatives if more else first.expected,
-        wanted=_listed([wanted(condition) for condition in field.conditions]),
-        actual=[plain(leaf.value) for leaf in anatomy.leaves.get(field.path, ())],
-        ok=why_not is None,
-        reason=why_not.reason if why_not else None,
-        closeness=why_not.closeness if why_not else 1.0,
+        operator=ONE_OF if others else first.operator,
+        expected=alternatives if others else first.expected,
+        description=_list_some([describe_condition(condition) for condition in field.conditions]),
+        actual=[to_python(leaf.value) for leaf in structure.leaves.get(field.path, ())],
+        ok=mismatch is None,
+        reason=mismatch.reason if mismatch else None,
+        closeness=mismatch.closeness if mismatch else 1.0,
         keys=field.keys,
     )
 
 
-def _nearness(conditions: Sequence[Tried]) -> float:
-    return sum(tried.closeness for tried in conditions) / len(conditions)
+def _average_closeness(conditions: Sequence[ConditionResult]) -> float:
+    return sum(result.closeness for result in conditions) / len(conditions)
 
 
-def explain(pattern: Pattern, anatomy: Anatomy) -> Explanation:
+def explain(pattern: Pattern, structure: EventStructure) -> Explanation:
     """Explains whether a pattern matches an event, and why."""
-    standings = _standings(pattern, anatomy)
-    failing = [len(branch) - len(held) for branch, _, held in standings]
-    fewest = [number for number, count in enumerate(failing) if count == min(failing)][:BRANCHES]
-    tried = {
-        at: tuple(_tried(each, standings[at], anatomy) for each in range(len(standings[at].branch))) for at in fewest
+    branch_results = _evaluate_branches(pattern, structure)
+    failure_counts = [len(branch) - len(consistent_fields) for branch, _, consistent_fields in branch_results]
+    nearest = [number for number, count in enumerate(failure_counts) if count == min(failure_counts)][
+        :MAX_NEAREST_BRANCHES
+    ]
+    results = {
+        number: tuple(
+            _build_condition_result(index, branch_results[number], structure)
+            for index in range(len(branch_results[number].branch))
+        )
+        for number in nearest
     }
-    best = max(fewest, key=lambda at: _nearness(tried[at]))
-    matches = pattern.holds(anatomy.leaves)
-    branch, found, held = standings[best]
-    changes = None if matches else smallest(pattern, branch, {each: found[each] for each in held}, anatomy)
-    return Explanation(matches, tried[best], best + 1, len(standings), changes)
+    best = max(nearest, key=lambda number: _average_closeness(results[number]))
+    matches = pattern.matches_leaves(structure.leaves)
+    branch, field_matches, consistent_fields = branch_results[best]
+    changes = (
+        None
+        if matches
+        else find_smallest_change(
+            pattern, branch, {index: field_matches[index] for index in consistent_fields}, structure
+        )
+    )
+    return Explanation(matches, results[best], best + 1, len(branch_results), changes)

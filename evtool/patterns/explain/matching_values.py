@@ -1,4 +1,4 @@
-"""Witnesses: values for which a condition holds, as near as can be to the value that is there."""
+"""Finds a value for which a condition holds, as close as possible to the value in the event."""
 
 import json
 from collections.abc import Iterator
@@ -6,34 +6,34 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from evtool.patterns.conditions import Condition
-from evtool.patterns.explain.mismatches import terms
-from evtool.patterns.json_values import Digits, Scalar, plain, scalar, text_of
-from evtool.patterns.operators.wildcard import tokens_of
+from evtool.patterns.explain.mismatches import split_terms
+from evtool.patterns.json_values import NumberText, Scalar, format_number, to_python, to_scalar
+from evtool.patterns.operators.wildcard import tokenize
 
 CENT = Decimal("0.01")
-ANY = ("another value", 0)  # for what takes nearly everything; what excludes all texts still takes a number
+SAMPLE_VALUES = ("another value", 0)  # for what takes nearly everything; what excludes all texts still takes a number
 
 
-class Witness(NamedTuple):
-    """A value for which a condition holds; `free` tells that nearly every other value would do as well."""
+class MatchingValue(NamedTuple):
+    """A value for which a condition holds; `is_arbitrary` tells that nearly every other value would do as well."""
 
     value: Any
-    free: bool = False
+    is_arbitrary: bool = False
 
 
-def _near(expected: list[Any], value: Scalar) -> Iterator[int | float]:
+def _iter_near_bounds(expected: list[Any], value: Scalar) -> Iterator[int | float]:
     """Numbers at and next to the bounds of `numeric`, and between them; the nearest to a value first."""
-    bounds = [Decimal(str(bound)) for _, bound in terms(expected)]
-    here = Decimal(repr(value)) if isinstance(value, float) else bounds[0]
-    steps = [Decimal(1), CENT] if all(number == int(number) for number in (*bounds, here)) else [CENT]
+    bounds = [Decimal(str(bound)) for _, bound in split_terms(expected)]
+    target = Decimal(repr(value)) if isinstance(value, float) else bounds[0]
+    steps = [Decimal(1), CENT] if all(number == int(number) for number in (*bounds, target)) else [CENT]
     for step in steps:
-        around = [bound + change for bound in bounds for change in (0, step, -step)]
-        for number in sorted(around, key=lambda number: abs(number - here)):
+        numbers = [bound + change for bound in bounds for change in (0, step, -step)]
+        for number in sorted(numbers, key=lambda number: abs(number - target)):
             yield int(number) if number == int(number) else float(number)
     yield float(sum(bounds) / len(bounds))
 
 
-def _affixed(condition: Condition, value: Scalar) -> Iterator[str]:
+def _iter_affixed(condition: Condition, value: Scalar) -> Iterator[str]:
     text = next(iter(condition.expected.values())) if isinstance(condition.expected, dict) else condition.expected
     if isinstance(value, str) and condition.operator == "prefix" and value.lower().startswith(text.lower()):
         yield text + value[len(text) :]
@@ -42,35 +42,44 @@ def _affixed(condition: Condition, value: Scalar) -> Iterator[str]:
     yield text
 
 
-def _retyped(value: Scalar) -> Iterator[Any]:
+def _iter_retyped(value: Scalar) -> Iterator[Any]:
     """A number as a text, and a text as the number or boolean that it spells."""
-    if isinstance(value, float | Digits):
-        yield text_of(value)
+    if isinstance(value, float | NumberText):
+        yield format_number(value)
     if type(value) is str:
         try:
-            yield plain(json.loads(value))
+            yield to_python(json.loads(value))
         except (ValueError, RecursionError):
             return
 
 
-def _candidates(condition: Condition, value: Scalar) -> Iterator[Any]:
-    yield from _retyped(value)
+def _iter_candidates(condition: Condition, value: Scalar) -> Iterator[Any]:
+    yield from _iter_retyped(value)
     match condition.operator:
         case "numeric":
-            yield from _near(condition.expected, value)
+            yield from _iter_near_bounds(condition.expected, value)
         case "prefix" | "suffix":
-            yield from _affixed(condition, value)
+            yield from _iter_affixed(condition, value)
         case "wildcard":
-            yield "".join(token for token in tokens_of(condition.expected) if token is not None)
+            yield "".join(token for token in tokenize(condition.expected) if token is not None)
         case "cidr":
             yield condition.expected.partition("/")[0]
         case _:
             yield condition.expected
 
 
-def witness(condition: Condition, value: Scalar = None) -> Witness | None:
+def find_matching_value(condition: Condition, value: Scalar = None) -> MatchingValue | None:
     """A value for which a condition holds, near to the one that is there; None when there is none or none is known."""
     if condition.operator in ("anything-but", "exists"):
-        return next((Witness(each, free=True) for each in ANY if condition.test(scalar(each))), None)
-    found = (each for each in _candidates(condition, value) if not isinstance(each, dict | list))
-    return next((Witness(each) for each in found if condition.test(scalar(each))), None)
+        return next(
+            (
+                MatchingValue(candidate, is_arbitrary=True)
+                for candidate in SAMPLE_VALUES
+                if condition.test(to_scalar(candidate))
+            ),
+            None,
+        )
+    candidates = (
+        candidate for candidate in _iter_candidates(condition, value) if not isinstance(candidate, dict | list)
+    )
+    return next((MatchingValue(candidate) for candidate in candidates if condition.test(to_scalar(candidate))), None)

@@ -1,4 +1,4 @@
-"""Misses: why a value does not hold for a condition, in words for a person, and how near it comes."""
+"""Explains in words why a value does not satisfy a condition, and rates how close it is."""
 
 import json
 import re
@@ -10,21 +10,21 @@ from typing import Any, NamedTuple
 
 from evtool.patterns.compiler import EQUALS
 from evtool.patterns.conditions import Condition
-from evtool.patterns.json_values import Digits, Scalar, scalar, text_of
-from evtool.patterns.operators.arguments import OperandError
-from evtool.patterns.operators.cidr import digits_of
+from evtool.patterns.json_values import NumberText, Scalar, format_number, to_scalar
+from evtool.patterns.operators.arguments import ArgumentError
+from evtool.patterns.operators.cidr import parse_address
 from evtool.patterns.operators.numeric import COMPARISONS
 from evtool.patterns.operators.registry import OPERATORS
-from evtool.patterns.operators.wildcard import tokens_of
+from evtool.patterns.operators.wildcard import split_literals
 
-SHOWN = 60  # characters of a value that a sentence repeats
-COMPARED = 200  # characters of a text that are looked at for likeness
+MAX_VALUE_LENGTH = 60  # characters of a value that a sentence repeats
+MAX_COMPARED = 200  # characters of a text that are looked at for likeness
 FAR = 0.1  # the closeness of what has nothing in common
 NEAR = 0.8  # from here on a miss is told, whatever else does not hold
 ALMOST = 0.95  # the closeness of what differs in form only: type, case, blanks
 
 
-class Miss(NamedTuple):
+class Mismatch(NamedTuple):
     """Why something does not hold, and how near it comes: from 0 to 1, where 1 would hold."""
 
     closeness: float
@@ -34,262 +34,266 @@ class Miss(NamedTuple):
 # --- words -----------------------------------------------------------------------------------------------------------
 
 
-def _text_of(value: Scalar) -> str:
+def _to_text(value: Scalar) -> str:
     """A value as its JSON has it, a text without its quotes."""
     if type(value) is float:
-        return text_of(value)
+        return format_number(value)
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _kind(value: Scalar) -> str:
-    if isinstance(value, float | Digits):
+def _name_type(value: Scalar) -> str:
+    if isinstance(value, float | NumberText):
         return "number"
     return "null" if value is None else "string" if isinstance(value, str) else "boolean"
 
 
-def _typed(value: Scalar, instead: str = "") -> str:
+def _describe_type(value: Scalar, expected_type: str = "") -> str:
     """`300 is a number`, `"300" is a string`, `null is not a string`."""
-    return f"null is not a {instead}" if value is None else f"{shown(value)} is a {_kind(value)}"
+    return f"null is not a {expected_type}" if value is None else f"{quote(value)} is a {_name_type(value)}"
 
 
-def _plainly(number: Decimal) -> str:
+def _format_decimal(number: Decimal) -> str:
     number = number.normalize()
     return f"{number:f}" if -10 < number.adjusted() < 20 else f"{number:e}"
 
 
-def shown(value: Any) -> str:
+def quote(value: Any) -> str:
     """A value as JSON, cut where it is long."""
-    text = text_of(value) if isinstance(value, float | Digits) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+    text = format_number(value) if isinstance(value, float | NumberText) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= MAX_VALUE_LENGTH else text[: MAX_VALUE_LENGTH - 1] + "…"
 
 
-def wanted(condition: Condition) -> str:
+def describe_condition(condition: Condition) -> str:
     """What a condition asks for: `"USD"`, `numeric > 0 and <= 5`, `prefix "shop."`."""
     if condition.operator == EQUALS:
-        return shown(expected_of(condition))
+        return quote(get_expected(condition))
     if condition.operator == "numeric":
-        return "numeric " + " and ".join(f"{name} {bound}" for name, bound in terms(condition.expected))
-    return f"{condition.operator} {shown(condition.expected)}"
+        return "numeric " + " and ".join(f"{name} {bound}" for name, bound in split_terms(condition.expected))
+    return f"{condition.operator} {quote(condition.expected)}"
 
 
 # --- what a condition expects ----------------------------------------------------------------------------------------
 
 
-def expected_of(condition: Condition) -> Scalar:
+def get_expected(condition: Condition) -> Scalar:
     """The value that a plain condition compares with; of a number that a double cannot keep only the text is left."""
-    value = scalar(condition.expected)
-    return Digits(value) if isinstance(value, str) and not condition.test(value) else value
+    value = to_scalar(condition.expected)
+    return NumberText(value) if isinstance(value, str) and not condition.test(value) else value
 
 
-def terms(expected: list[Any]) -> Iterator[tuple[str, Any]]:
+def split_terms(expected: list[Any]) -> Iterator[tuple[str, Any]]:
     """The comparisons of `numeric`, each with its bound."""
     return zip(expected[::2], expected[1::2], strict=True)
 
 
-def _holds(operator: str, expected: Any, value: Scalar) -> bool:
+def _is_match(operator: str, expected: Any, value: Scalar) -> bool:
     """Whether another condition would hold."""
     try:
         return OPERATORS[operator](expected)(value)
-    except OperandError:
+    except ArgumentError:
         return False
 
 
 # --- numbers ---------------------------------------------------------------------------------------------------------
 
 
-def _off(value: float, bound: Any) -> Miss:
+def _explain_gap(value: float, bound: Any) -> Mismatch:
     """By how much a number misses a bound."""
     limit = Decimal(str(bound))
     gap = Decimal(repr(value)) - limit
     closeness = float(1 / (1 + abs(gap) / (abs(limit) or 1)))
-    where = "below" if gap < 0 else "above"
-    return Miss(max(FAR, NEAR * closeness), f"{text_of(value)} is {_plainly(abs(gap))} {where} {bound}")
+    side = "below" if gap < 0 else "above"
+    return Mismatch(max(FAR, NEAR * closeness), f"{format_number(value)} is {_format_decimal(abs(gap))} {side} {bound}")
 
 
-def _numeric(condition: Condition, value: Scalar) -> Miss:
-    if not isinstance(value, float | Digits):
-        return _no_number(condition, value)
-    if isinstance(value, Digits):
-        return Miss(FAR, f"{shown(value)} has more digits than numeric can compare")
-    name, bound = next(term for term in terms(condition.expected) if not COMPARISONS[term[0]](value, term[1]))
+def _explain_numeric(condition: Condition, value: Scalar) -> Mismatch:
+    if not isinstance(value, float | NumberText):
+        return _explain_non_number(condition, value)
+    if isinstance(value, NumberText):
+        return Mismatch(FAR, f"{quote(value)} has more digits than numeric can compare")
+    name, bound = next(term for term in split_terms(condition.expected) if not COMPARISONS[term[0]](value, term[1]))
     if value == bound:
         side = "above" if name == ">" else "below"
-        return Miss(NEAR, f"{text_of(value)} is not {side} {bound}: the bound itself does not count")
-    return _off(value, bound)
+        return Mismatch(NEAR, f"{format_number(value)} is not {side} {bound}: the bound itself does not count")
+    return _explain_gap(value, bound)
 
 
-def _no_number(condition: Condition, value: Scalar) -> Miss:
-    said = f"{_typed(value, 'number')}, and numeric takes numbers only"
+def _explain_non_number(condition: Condition, value: Scalar) -> Mismatch:
+    message = f"{_describe_type(value, 'number')}, and numeric takes numbers only"
     try:
-        number = scalar(json.loads(value)) if isinstance(value, str) else None
+        number = to_scalar(json.loads(value)) if isinstance(value, str) else None
     except (ValueError, TypeError, RecursionError):
         number = None
     if isinstance(number, float) and condition.test(number):
-        return Miss(ALMOST, f"{said}: without quotes it would hold")
-    return Miss(FAR, said)
+        return Mismatch(ALMOST, f"{message}: without quotes it would hold")
+    return Mismatch(FAR, message)
 
 
 # --- plain values ----------------------------------------------------------------------------------------------------
 
 
-def _equals(condition: Condition, value: Scalar) -> Miss:
-    expected = expected_of(condition)
+def _explain_equals(condition: Condition, value: Scalar) -> Mismatch:
+    expected = get_expected(condition)
     if type(expected) is str and type(value) is str:
-        return _other_text(expected, value)
-    unlike = f"{shown(value)} is not {shown(expected)}"
-    if isinstance(expected, float | Digits) and isinstance(value, float | Digits):
+        return _explain_string(expected, value)
+    message = f"{quote(value)} is not {quote(expected)}"
+    if isinstance(expected, float | NumberText) and isinstance(value, float | NumberText):
         if isinstance(value, float) and isinstance(expected, float):
-            return _off(value, condition.expected)
-        return Miss(FAR, f"{unlike}: numbers as long as this are compared digit by digit")
-    if _kind(expected) == _kind(value) or expected is None or value is None:
-        return Miss(FAR, unlike)
-    same = _spells(value, expected) or _spells(expected, value)
-    return Miss(ALMOST if same else FAR, f"{_typed(value)}, {_typed(expected)}")
+            return _explain_gap(value, condition.expected)
+        return Mismatch(FAR, f"{message}: numbers as long as this are compared digit by digit")
+    if _name_type(expected) == _name_type(value) or expected is None or value is None:
+        return Mismatch(FAR, message)
+    is_same = _is_spelling_of(value, expected) or _is_spelling_of(expected, value)
+    return Mismatch(ALMOST if is_same else FAR, f"{_describe_type(value)}, {_describe_type(expected)}")
 
 
-def _spells(text: Scalar, value: Scalar) -> bool:
+def _is_spelling_of(text: Scalar, value: Scalar) -> bool:
     """Whether a text spells another value: `"300"` is 300, `"true"` is true."""
     try:
-        spelled = scalar(json.loads(text)) if type(text) is str else text
+        spelled = to_scalar(json.loads(text)) if type(text) is str else text
     except (ValueError, TypeError, RecursionError):
         return False
     return type(text) is str and spelled == value and type(spelled) is type(value)
 
 
-def _other_text(expected: str, value: str) -> Miss:
-    said, want = shown(value), shown(expected)
+def _explain_string(expected: str, value: str) -> Mismatch:
+    actual, target = quote(value), quote(expected)
     if value.casefold() == expected.casefold():
-        return Miss(ALMOST, f"{said} differs from {want} in upper and lower case only")
+        return Mismatch(ALMOST, f"{actual} differs from {target} in upper and lower case only")
     if "".join(value.split()) == "".join(expected.split()):
-        return Miss(ALMOST, f"{said} differs from {want} in blanks only")
+        return Mismatch(ALMOST, f"{actual} differs from {target} in blanks only")
     if unicodedata.normalize("NFKC", value) == unicodedata.normalize("NFKC", expected):
-        return Miss(ALMOST, f"{said} looks like {want}, but is made of other characters")
-    if "*" in expected and _holds("wildcard", expected, value):
-        return Miss(0.9, f"{said} is not {want}: only in a wildcard a star stands for other characters")
-    closeness = _likeness(expected, value)
-    return Miss(closeness, f"{said} is near {want}, but not equal" if closeness >= NEAR else f"{said} is not {want}")
+        return Mismatch(ALMOST, f"{actual} looks like {target}, but is made of other characters")
+    if "*" in expected and _is_match("wildcard", expected, value):
+        return Mismatch(0.9, f"{actual} is not {target}: only in a wildcard a star stands for other characters")
+    closeness = _measure_similarity(expected, value)
+    if closeness >= NEAR:
+        return Mismatch(closeness, f"{actual} is near {target}, but not equal")
+    return Mismatch(closeness, f"{actual} is not {target}")
 
 
-def _likeness(one: str, other: str) -> float:
-    return max(FAR, 0.9 * SequenceMatcher(None, one[:COMPARED], other[:COMPARED], autojunk=False).ratio())
+def _measure_similarity(first: str, second: str) -> float:
+    return max(FAR, 0.9 * SequenceMatcher(None, first[:MAX_COMPARED], second[:MAX_COMPARED], autojunk=False).ratio())
 
 
 # --- operators on texts ----------------------------------------------------------------------------------------------
 
 
-def _exactly(condition: Condition, value: str) -> Miss:
-    if digits_of(value) is not None and digits_of(value) == digits_of(condition.expected):
-        return Miss(ALMOST, f"{shown(value)} is the address {shown(condition.expected)}, but spelled in another way")
-    return _other_text(condition.expected, value)
+def _explain_exactly(condition: Condition, value: str) -> Mismatch:
+    if parse_address(value) is not None and parse_address(value) == parse_address(condition.expected):
+        actual, target = quote(value), quote(condition.expected)
+        return Mismatch(ALMOST, f"{actual} is the address {target}, but spelled in another way")
+    return _explain_string(condition.expected, value)
 
 
-def _in_any_case(condition: Condition, value: str) -> Miss:
-    said, want = shown(value), shown(condition.expected)
-    return Miss(_likeness(condition.expected.lower(), value.lower()), f"{said} is not {want}, in upper or lower case")
+def _explain_ignore_case(condition: Condition, value: str) -> Mismatch:
+    actual, target = quote(value), quote(condition.expected)
+    closeness = _measure_similarity(condition.expected.lower(), value.lower())
+    return Mismatch(closeness, f"{actual} is not {target}, in upper or lower case")
 
 
-def _prefix(condition: Condition, value: str) -> Miss:
-    return _affix(condition, value, ("begin", "at the beginning"), lambda text: text)
+def _explain_prefix(condition: Condition, value: str) -> Mismatch:
+    return _explain_affix(condition, value, ("begin", "at the beginning"), lambda text: text)
 
 
-def _suffix(condition: Condition, value: str) -> Miss:
-    return _affix(condition, value, ("end", "at the end"), lambda text: text[::-1])
+def _explain_suffix(condition: Condition, value: str) -> Mismatch:
+    return _explain_affix(condition, value, ("end", "at the end"), lambda text: text[::-1])
 
 
-def _common(one: str, other: str) -> str:
+def _find_common_prefix(first: str, second: str) -> str:
     """What two texts both begin with."""
-    unlike = (at for at, (here, there) in enumerate(zip(one, other, strict=False)) if here != there)
-    return one[: next(unlike, min(len(one), len(other)))]
+    differences = (index for index, (char, other) in enumerate(zip(first, second, strict=False)) if char != other)
+    return first[: next(differences, min(len(first), len(second)))]
 
 
-def _affix(condition: Condition, value: str, words: tuple[str, str], turned: Callable[[str], str]) -> Miss:
+def _explain_affix(condition: Condition, value: str, words: tuple[str, str], orient: Callable[[str], str]) -> Mismatch:
     """Of a suffix the same is told as of a prefix, with all texts turned round."""
-    verb, place = words
+    verb, location = words
     any_case = isinstance(condition.expected, dict)
     text = next(iter(condition.expected.values())) if any_case else condition.expected
-    said, want, have = shown(value), shown(text), turned(value)
-    if have.lower().startswith(turned(text).lower()) and not any_case:
-        return Miss(ALMOST, f"{said} {verb}s with {want} in other upper and lower case only")
+    actual, target, turned = quote(value), quote(text), orient(value)
+    if turned.lower().startswith(orient(text).lower()) and not any_case:
+        return Mismatch(ALMOST, f"{actual} {verb}s with {target} in other upper and lower case only")
     if text in value:
-        return Miss(NEAR, f"{said} has {want} in it, but not {place}")
-    common = _common(have, turned(text))
+        return Mismatch(NEAR, f"{actual} has {target} in it, but not {location}")
+    common = _find_common_prefix(turned, orient(text))
+    closeness = NEAR * len(common) / len(text)
     if 2 * len(common) < len(text):
-        return Miss(max(FAR, NEAR * len(common) / len(text)), f"{said} does not {verb} with {want}")
-    return Miss(NEAR * len(common) / len(text), f"{said} {verb}s with {shown(turned(common))}, but not with {want}")
+        return Mismatch(max(FAR, closeness), f"{actual} does not {verb} with {target}")
+    return Mismatch(closeness, f"{actual} {verb}s with {quote(orient(common))}, but not with {target}")
 
 
-def _wildcard(condition: Condition, value: str) -> Miss:
-    said, want = shown(value), shown(condition.expected)
-    if _holds("wildcard", condition.expected.lower(), value.lower()):
-        return Miss(ALMOST, f"{said} differs from {want} in upper and lower case only")
-    parts = [""]
-    for token in tokens_of(condition.expected):
-        parts = [*parts, ""] if token is None else [*parts[:-1], parts[-1] + token]
+def _explain_wildcard(condition: Condition, value: str) -> Mismatch:
+    actual, target = quote(value), quote(condition.expected)
+    if _is_match("wildcard", condition.expected.lower(), value.lower()):
+        return Mismatch(ALMOST, f"{actual} differs from {target} in upper and lower case only")
+    parts = split_literals(condition.expected)
     if len(parts) == 1:
-        return _other_text(parts[0], value)
+        return _explain_string(parts[0], value)
     if not value.startswith(parts[0]):
-        return Miss(FAR, f"{said} does not begin with {shown(parts[0])}, as {want} asks")
-    at = len(parts[0])
+        return Mismatch(FAR, f"{actual} does not begin with {quote(parts[0])}, as {target} asks")
+    position = len(parts[0])
     for number, part in enumerate(parts[1:-1], start=1):
-        found = value.find(part, at)
-        if found < 0:
-            before = f" after {shown(value[:at])}" if at else ""
-            return Miss(NEAR * number / len(parts), f"{said} has no {shown(part)}{before}, as {want} asks")
-        at = found + len(part)
+        start = value.find(part, position)
+        if start < 0:
+            context = f" after {quote(value[:position])}" if position else ""
+            return Mismatch(NEAR * number / len(parts), f"{actual} has no {quote(part)}{context}, as {target} asks")
+        position = start + len(part)
+    closeness = NEAR * (1 - 1 / len(parts))
     if value.endswith(parts[-1]):
-        return Miss(NEAR * (1 - 1 / len(parts)), f"{said} is too short for {want}, whose parts must not overlap")
-    return Miss(NEAR * (1 - 1 / len(parts)), f"{said} does not end with {shown(parts[-1])}, as {want} asks")
+        return Mismatch(closeness, f"{actual} is too short for {target}, whose parts must not overlap")
+    return Mismatch(closeness, f"{actual} does not end with {quote(parts[-1])}, as {target} asks")
 
 
-def _cidr(condition: Condition, value: str) -> Miss:
-    if digits_of(value) is not None:
-        return Miss(0.4, f"{shown(value)} is not in the range {condition.expected}")
-    bare = re.split(r"[/:%]", value)[0].strip("[] ")
-    if _holds("cidr", condition.expected, bare):
-        return Miss(ALMOST, f"{shown(value)} is not an IP address alone: {shown(bare)} would hold")
-    return Miss(FAR, f"{shown(value)} is not an IP address")
+def _explain_cidr(condition: Condition, value: str) -> Mismatch:
+    if parse_address(value) is not None:
+        return Mismatch(0.4, f"{quote(value)} is not in the range {condition.expected}")
+    address = re.split(r"[/:%]", value)[0].strip("[] ")
+    if _is_match("cidr", condition.expected, address):
+        return Mismatch(ALMOST, f"{quote(value)} is not an IP address alone: {quote(address)} would hold")
+    return Mismatch(FAR, f"{quote(value)} is not an IP address")
 
 
-TEXTS: dict[str, Callable[[Condition, str], Miss]] = {
-    "cidr": _cidr,
-    "equals-ignore-case": _in_any_case,
-    "exactly": _exactly,
-    "prefix": _prefix,
-    "suffix": _suffix,
-    "wildcard": _wildcard,
+STRING_EXPLAINERS: dict[str, Callable[[Condition, str], Mismatch]] = {
+    "cidr": _explain_cidr,
+    "equals-ignore-case": _explain_ignore_case,
+    "exactly": _explain_exactly,
+    "prefix": _explain_prefix,
+    "suffix": _explain_suffix,
+    "wildcard": _explain_wildcard,
 }
 
 
-def _no_text(condition: Condition, value: Scalar) -> Miss:
-    said = f"{_typed(value, 'string')}, and {condition.operator} takes strings only"
-    if value is not None and condition.test(_text_of(value)):
-        return Miss(ALMOST, f"{said}: in quotes it would hold")
-    return Miss(FAR, said)
+def _explain_non_string(condition: Condition, value: Scalar) -> Mismatch:
+    message = f"{_describe_type(value, 'string')}, and {condition.operator} takes strings only"
+    if value is not None and condition.test(_to_text(value)):
+        return Mismatch(ALMOST, f"{message}: in quotes it would hold")
+    return Mismatch(FAR, message)
 
 
-def _excluded(condition: Condition, value: Scalar) -> Miss:
+def _explain_excluded(condition: Condition, value: Scalar) -> Mismatch:
     expected = condition.expected
     if not isinstance(expected, dict):
-        among = "one of the values" if isinstance(expected, list) and len(expected) > 1 else "the value"
-        return Miss(0.5, f"{shown(value)} is {among} that anything-but excludes")
-    inner, texts = next(iter(expected.items()))
-    each = texts if isinstance(texts, list) else [texts]
-    culprit = next((text for text in each if not _holds("anything-but", {inner: text}, value)), texts)
-    return Miss(0.5, f"{shown(value)} is excluded by anything-but {inner} {shown(culprit)}")
+        description = "one of the values" if isinstance(expected, list) and len(expected) > 1 else "the value"
+        return Mismatch(0.5, f"{quote(value)} is {description} that anything-but excludes")
+    inner, argument = next(iter(expected.items()))
+    texts = argument if isinstance(argument, list) else [argument]
+    excluding = next((text for text in texts if not _is_match("anything-but", {inner: text}, value)), argument)
+    return Mismatch(0.5, f"{quote(value)} is excluded by anything-but {inner} {quote(excluding)}")
 
 
-def miss(condition: Condition, value: Scalar) -> Miss:
+def explain_mismatch(condition: Condition, value: Scalar) -> Mismatch:
     """Why a condition does not hold for a value, for which its test says no."""
     if condition.operator == EQUALS:
-        return _equals(condition, value)
+        return _explain_equals(condition, value)
     if condition.operator == "numeric":
-        return _numeric(condition, value)
+        return _explain_numeric(condition, value)
     if condition.operator == "anything-but":
-        return _excluded(condition, value)
+        return _explain_excluded(condition, value)
     if condition.operator == "exists":
-        return Miss(0.5, f"the field is there, with the value {shown(value)}")
+        return Mismatch(0.5, f"the field is there, with the value {quote(value)}")
     if not isinstance(value, str):
-        return _no_text(condition, value)
-    if condition.operator in TEXTS:
-        return TEXTS[condition.operator](condition, value)
-    return Miss(FAR, f"{shown(value)} does not hold for {wanted(condition)}")
+        return _explain_non_string(condition, value)
+    if condition.operator in STRING_EXPLAINERS:
+        return STRING_EXPLAINERS[condition.operator](condition, value)
+    return Mismatch(FAR, f"{quote(value)} does not hold for {describe_condition(condition)}")

@@ -1,4 +1,4 @@
-"""`anything-but`: every value, of whatever type, but those it names."""
+"""`anything-but`: matches values of any type, except the listed ones."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,88 +7,88 @@ from evtool.findings.spelling import did_you_mean
 from evtool.patterns.json_values import ARRAY, OBJECT, kind_of
 from evtool.patterns.operators.arguments import (
     TOO_MANY,
-    OperandError,
+    ArgumentError,
+    StringTest,
     Test,
-    Words,
-    double,
-    first,
     is_number,
     is_string,
-    number,
-    single,
+    require_double,
+    require_first_key,
+    require_number,
+    require_single_key,
 )
-from evtool.patterns.operators.strings import ending, equal_in_any_case, starting
-from evtool.patterns.operators.wildcard import words_of
+from evtool.patterns.operators.strings import ends_with, equals_in_any_case, starts_with
+from evtool.patterns.operators.wildcard import build_wildcard_test
 
 WRONG_VALUE = "Value of anything-but must be an array or single string/number value."
 WRONG_ITEM = "Inside anything but list, start|null|boolean is not supported."
 MIXED = "Inside anything but list, either all values are number or string, mixed type is not supported"
 NO_AFFIX = "prefix/suffix match pattern must be a string"
 
-# inner operator -> how it compares, and AWS' words for what is no string
-INNER: dict[str, tuple[Callable[[str], Words], str]] = {
+# inner operator -> how it compares, and AWS' message for a value that is not a string
+INNER_OPERATORS: dict[str, tuple[Callable[[str], StringTest], str]] = {
     "equals-ignore-case": (
-        equal_in_any_case,
+        equals_in_any_case,
         "Inside anything-but/equals-ignore-case list, number|start|null|boolean is not supported.",
     ),
-    "prefix": (starting, NO_AFFIX),
-    "suffix": (ending, NO_AFFIX),
-    "wildcard": (words_of, "wildcard match pattern must be a string"),
+    "prefix": (starts_with, NO_AFFIX),
+    "suffix": (ends_with, NO_AFFIX),
+    "wildcard": (build_wildcard_test, "wildcard match pattern must be a string"),
 }
 
 
-def _excluded(value: Any, *path: str) -> Sequence[Any]:
+def _list_excluded(value: Any, *path: str) -> Sequence[Any]:
     """What is excluded, always as a list."""
     if kind_of(value) == ARRAY:
         return list(value)
     if is_string(value) or is_number(value):
         return [value]
-    raise OperandError(WRONG_VALUE, *path)
+    raise ArgumentError(WRONG_VALUE, *path)
 
 
-def _but_values(argument: Any) -> Test:
-    excluded = _excluded(argument)
+def _exclude_values(argument: Any) -> Test:
+    excluded = _list_excluded(argument)
     texts = frozenset(value for value in excluded if is_string(value))
     doubles = frozenset(
-        double(number(value, WRONG_ITEM, index), *([index] if kind_of(argument) == ARRAY else []))
+        require_double(require_number(value, WRONG_ITEM, index), *([index] if kind_of(argument) == ARRAY else []))
         for index, value in enumerate(excluded)
         if not is_string(value)
     )
     if bool(texts) == bool(doubles):
-        raise OperandError(MIXED)
+        raise ArgumentError(MIXED)
     if doubles:
         return lambda value: type(value) is not float or value not in doubles
     return lambda value: type(value) is not str or value not in texts
 
 
-def _but_matching(argument: Any) -> Test:
-    name, value = first(argument, "Anything-But expression name not found")
-    if name not in INNER:
-        hint = did_you_mean(name, INNER)
-        raise OperandError(f"Unsupported anything-but pattern: {name}", name, hint=hint, code="EV202")
-    compare, wrong = INNER[name]
-    excluded = _excluded(value, name)
+def _exclude_matches(argument: Any) -> Test:
+    name, value = require_first_key(argument, "Anything-But expression name not found")
+    if name not in INNER_OPERATORS:
+        hint = did_you_mean(name, INNER_OPERATORS)
+        raise ArgumentError(f"Unsupported anything-but pattern: {name}", name, hint=hint, code="EV202")
+    build_test, message = INNER_OPERATORS[name]
+    excluded = _list_excluded(value, name)
     if not excluded:
-        raise OperandError("Empty arrays are not allowed", name)
-    words = []
+        raise ArgumentError("Empty arrays are not allowed", name)
+    tests = []
     for index, text in enumerate(excluded):
         path = (name, index) if kind_of(value) == ARRAY else (name,)
         if not is_string(text):
-            raise OperandError(wrong, *path)
-        if text == "" and wrong == NO_AFFIX:
-            raise OperandError("Null prefix/suffix not allowed", *path, hint="it would exclude every string")
-        words.append(_compared(compare, text, path))
-    single(argument, TOO_MANY)
-    return lambda value: type(value) is not str or not any(holds(value) for holds in words)
+            raise ArgumentError(message, *path)
+        if text == "" and message == NO_AFFIX:
+            raise ArgumentError("Null prefix/suffix not allowed", *path, hint="it would exclude every string")
+        tests.append(_build_inner_test(build_test, text, path))
+    require_single_key(argument, TOO_MANY)
+    return lambda value: type(value) is not str or not any(test(value) for test in tests)
 
 
-def _compared(compare: Callable[[str], Words], text: str, path: tuple[str | int, ...]) -> Words:
+def _build_inner_test(build_test: Callable[[str], StringTest], text: str, path: tuple[str | int, ...]) -> StringTest:
     try:
-        return compare(text)
-    except OperandError as error:
-        raise OperandError(error.message, *path, *error.path, hint=error.hint, code=error.code) from None
+        return build_test(text)
+    except ArgumentError as error:
+        raise ArgumentError(error.message, *path, *error.path, hint=error.hint, code=error.code) from None
 
 
 def anything_but(argument: Any) -> Test:
     """`{"anything-but": ["a", "b"]}`, `{"anything-but": 5}`, `{"anything-but": {"prefix": "a"}}`."""
-    return _but_matching(argument) if kind_of(argument) == OBJECT else _but_values(argument)
+    return _exclude_matches(argument) if kind_of(argument) == OBJECT else _exclude_values(argument)

@@ -1,47 +1,47 @@
-"""`cidr`, and IP addresses as AWS compares them: by the 8 or 32 digits of a hexadecimal number."""
+"""`cidr`, and IP addresses as AWS compares them: as 8 or 32 hexadecimal digits."""
 
 import re
 from typing import Any, NamedTuple
 
-from evtool.patterns.operators.arguments import OperandError, Test, on_strings, string
+from evtool.patterns.operators.arguments import ArgumentError, Test, require_string, restrict_to_strings
 
 MAX_IPV4_LENGTH = 15
 MAX_INT = 2**31 - 1
 _IPV4 = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+")
 _IPV6 = re.compile(r"[0-9a-fA-F:]*:[0-9a-fA-F:]*")
-_MAPPED = "0" * 20 + "FFFF"  # ::ffff:a.b.c.d is the IPv4 address a.b.c.d
+_MAPPED_IPV4 = "0" * 20 + "FFFF"  # ::ffff:a.b.c.d is the IPv4 address a.b.c.d
 
 
-class Block(NamedTuple):
+class AddressBlock(NamedTuple):
     """A range of addresses: the digits of the first and the last."""
 
     first: str
     last: str
 
-    def holds(self, digits: str) -> bool:
+    def contains(self, digits: str) -> bool:
         """Whether an address is in the range.
 
         Families are not told apart, as in AWS' engine: the leading digits decide, so 0.0.0.0/0 holds ::1 as well.
         A shorter address is in the range when its digits lie between those of both ends, not on them.
         """
-        lead = digits[: len(self.first)]
-        if len(lead) == len(self.first):
-            return self.first <= lead <= self.last
-        return self.first[: len(lead)] < lead < self.last[: len(lead)]
+        leading = digits[: len(self.first)]
+        if len(leading) == len(self.first):
+            return self.first <= leading <= self.last
+        return self.first[: len(leading)] < leading < self.last[: len(leading)]
 
 
-def _ipv4(text: str) -> str | None:
+def _parse_ipv4(text: str) -> str | None:
     octets = [int(octet) for octet in text.split(".")] if len(text) <= MAX_IPV4_LENGTH else [256]
     return bytes(octets).hex().upper() if max(octets) < 256 else None
 
 
-def _groups(text: str) -> list[str]:
+def _split_groups(text: str) -> list[str]:
     return text.split(":") if text else []
 
 
-def _ipv6(text: str) -> str | None:
+def _parse_ipv6(text: str) -> str | None:
     head, gap, tail = text.partition("::")
-    front, back = _groups(head), _groups(tail)
+    front, back = _split_groups(head), _split_groups(tail)
     groups = [group.lstrip("0") or "0" if group else "" for group in front + back]
     if any(not 1 <= len(group) <= 4 for group in groups):
         return None
@@ -49,25 +49,25 @@ def _ipv6(text: str) -> str | None:
         return None
     zeros = ["0"] * (8 - len(groups))
     digits = "".join(group.zfill(4) for group in groups[: len(front)] + zeros + groups[len(front) :]).upper()
-    return digits.removeprefix(_MAPPED) if digits.startswith(_MAPPED) else digits
+    return digits.removeprefix(_MAPPED_IPV4) if digits.startswith(_MAPPED_IPV4) else digits
 
 
-def looks_like_address(text: str) -> bool:
+def is_address_like(text: str) -> bool:
     """Whether a text has the characters of an IPv4 or IPv6 address; 300.1.1.1 and 12:30 have them, too."""
     return bool(_IPV4.fullmatch(text) or _IPV6.fullmatch(text))
 
 
-def digits_of(text: str) -> str | None:
+def parse_address(text: str) -> str | None:
     """The 8 or 32 hexadecimal digits of an IPv4 or IPv6 address, or None when the text is none.
 
     Leading zeros and either case are allowed; an IPv4 address in an IPv6 one is the former.
     """
     if _IPV4.fullmatch(text):
-        return _ipv4(text)
-    return _ipv6(text) if _IPV6.fullmatch(text) else None
+        return _parse_ipv4(text)
+    return _parse_ipv6(text) if _IPV6.fullmatch(text) else None
 
 
-def block_of(text: str) -> Block:
+def parse_cidr(text: str) -> AddressBlock:
     """The addresses of a CIDR text such as 10.0.0.0/8; bits of the host are masked.
 
     Raises ValueError with AWS' words for what is wrong.
@@ -81,24 +81,24 @@ def block_of(text: str) -> Block:
     mask = int(bits)
     if mask < 0:
         raise ValueError("Malformed CIDR, mask bits must not be negative")
-    digits = digits_of(address)
+    digits = parse_address(address)
     if digits is None:
-        kind = "Invalid" if looks_like_address(address) else "Nonstandard"
+        kind = "Invalid" if is_address_like(address) else "Nonstandard"
         raise ValueError(f"{kind} IP address: {address}")
     width = len(digits) * 4
     if mask >= width:
         raise ValueError(f"{'IPv4' if width == 32 else 'IPv6'} mask bits must be < {width}")
     host = (1 << (width - mask)) - 1
     first = int(digits, 16) & ~host
-    return Block(f"{first:0{len(digits)}X}", f"{first | host:0{len(digits)}X}")
+    return AddressBlock(f"{first:0{len(digits)}X}", f"{first | host:0{len(digits)}X}")
 
 
 def cidr(argument: Any) -> Test:
     """`{"cidr": "10.0.0.0/8"}`."""
-    text = string(argument, "prefix match pattern must be a string")  # AWS says prefix here, too
+    text = require_string(argument, "prefix match pattern must be a string")  # AWS says prefix here, too
     try:
-        block = block_of(text)
+        block = parse_cidr(text)
     except ValueError as error:
         hint = "for one address write the address itself" if "must be <" in str(error) else None
-        raise OperandError(str(error), hint=hint) from None
-    return on_strings(lambda value: (digits := digits_of(value)) is not None and block.holds(digits))
+        raise ArgumentError(str(error), hint=hint) from None
+    return restrict_to_strings(lambda value: (digits := parse_address(value)) is not None and block.contains(digits))

@@ -1,8 +1,8 @@
-"""`exists`: whether a field has a value at all."""
+"""`exists`: whether a field has a value."""
 
 from typing import Any
 
-from evtool.patterns.operators.arguments import OperandError, Test, is_string
+from evtool.patterns.operators.arguments import ArgumentError, Test, is_string
 
 
 def exists(argument: Any) -> Test:
@@ -10,4 +10,4 @@ def exists(argument: Any) -> Test:
     if isinstance(argument, bool):
         return lambda _: argument
     hint = "write true or false without quotes" if is_string(argument) else None
-    raise OperandError("exists match pattern must be either true or false.", hint=hint)
+    raise ArgumentError("exists match pattern must be either true or false.", hint=hint)

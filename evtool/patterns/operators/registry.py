@@ -1,4 +1,4 @@
-"""The operators of event patterns: by name, what takes an operator's value, checks it and makes a test of it.
+"""The operators of event patterns by name: each checks its argument and returns a test.
 
 The meanings, and the words for what is wrong, are those of Amazon EventBridge and of its rule engine, event-ruler:
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
