@@ -26,7 +26,7 @@ from evtool.handlers.base import Call
 from evtool.routes import routes
 from evtool.routes.project import require_project
 from evtool.schemas.validation import Rules
-from evtool.store.rows import Planned
+from evtool.store.rows import NewDelivery
 from evtool.store.store import Store
 
 DELIVERIES = 50_000
@@ -58,7 +58,7 @@ def stored(file: Path, events: Iterable[Event]) -> Path:
     """A new store with events that wait for their delivery."""
     with Store(file) as store, store.transaction():
         for event in events:
-            store.keep(event, [Planned("all", "nothing")], now=1_000)
+            store.insert(event, [NewDelivery("all", "nothing")], now=1_000)
     return file
 
 
@@ -92,15 +92,15 @@ def without_store(events: list[Event], folder: Path) -> None:
 
 
 def keeping(folder: Path) -> tuple[float, float, float]:
-    """Seconds for events with a commit each: append and fsync, `Store.keep`, and that with a delivery."""
+    """Seconds for events with a commit each: append and fsync, `Store.insert`, and that with a delivery."""
     events, took = orders(SINGLE * 2), [0.0, 0.0, 0.0]
     gc.freeze()  # whoever stores events one by one does not hold thousands, which would be looked at for garbage
     with Store(folder / "keep.db") as store, (folder / "floor.log").open("ab", buffering=0) as log:
         for start in range(0, SINGLE, TURN):
             alone, routed = events[start : start + TURN], events[SINGLE + start : SINGLE + start + TURN]
             took[0] += timed(lambda: [(log.write(e.raw + b"\n"), os.fsync(log.fileno())) for e in alone])  # noqa: B023
-            took[1] += timed(lambda: [store.keep(e, [], now=1) for e in alone])  # noqa: B023
-            took[2] += timed(lambda: [store.keep(e, [Planned("r", "h")], now=1) for e in routed])  # noqa: B023
+            took[1] += timed(lambda: [store.insert(e, [], now=1) for e in alone])  # noqa: B023
+            took[2] += timed(lambda: [store.insert(e, [NewDelivery("r", "h")], now=1) for e in routed])  # noqa: B023
     return took[0], took[1], took[2]
 
 

@@ -19,7 +19,7 @@ import orjson
 
 from evtool.events.envelopes import identify
 from evtool.events.event import Event
-from evtool.store.rows import Planned
+from evtool.store.rows import NewDelivery
 from evtool.store.store import Store
 
 EVENTS = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
@@ -36,7 +36,7 @@ try:
 finally:  # what wait4 tells is that of whoever started it, if that is more
     print(re.search("VmHWM: *(.*) kB", open("/proc/self/status").read())[1], file=sys.stderr)
 """
-FIRED = [Planned("pay-for-order", "charge-card")]
+FIRED = [NewDelivery("pay-for-order", "charge-card")]
 
 Row = tuple[str, float, str, float, str]  # what, seconds, than what, seconds, and the goal
 
@@ -62,7 +62,7 @@ def keep(store: Store, events: Sequence[Event], together: int) -> None:
     for start in range(0, len(events), together):
         with store.transaction():
             for event in events[start : start + together]:
-                store.keep(event, FIRED, now=time.time_ns() // 1_000_000)
+                store.insert(event, FIRED, now=time.time_ns() // 1_000_000)
 
 
 def append(log: int, events: Sequence[Event], together: int) -> None:

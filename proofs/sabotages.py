@@ -65,9 +65,9 @@ SABOTAGES = {
         (
             Edit(
                 "store/store.py",
-                'self._plan(seq, deliveries, now, replay or "")',
+                'self._insert_deliveries(seq, deliveries, now, replay or "")',
                 'self.connection.execute("COMMIT; BEGIN IMMEDIATE")\n'
-                '            self._plan(seq, deliveries, now, replay or "")',
+                '            self._insert_deliveries(seq, deliveries, now, replay or "")',
             ),
         ),
     ),
@@ -85,7 +85,7 @@ SABOTAGES = {
         "powercuts", (Edit("store/sqlite/connection.py", '"FULL" if', '"NORMAL" if'),)
     ),
     "synchronous=OFF": Sabotage(
-        "powercuts", (Edit("store/sqlite/connection.py", '"FULL" if wanted == "wal" else "EXTRA"', '"OFF"'),)
+        "powercuts", (Edit("store/sqlite/connection.py", '"FULL" if journal_mode == "wal" else "EXTRA"', '"OFF"'),)
     ),
     "an error of the commit is ignored": Sabotage(
         "faults",
@@ -106,16 +106,16 @@ SABOTAGES = {
     ),
     "no fence": Sabotage("workers", (Edit("store/queue.py", "owner = ? AND attempts = ?", "? <> '' AND ? > 0"),)),
     "a lock is not waited for": Sabotage(
-        "workers", (Edit("store/sqlite/connection.py", "until = now + busy", "until = now"),)
+        "workers", (Edit("store/sqlite/connection.py", "deadline = now + busy_timeout", "deadline = now"),)
     ),
     "a doctor that does not look at the bytes": Sabotage(
-        "bitflips", (Edit("store/rows.py", "if found == self.sha256 else", "if found else"),)
+        "bitflips", (Edit("store/rows.py", "if digest == self.sha256 else", "if digest else"),)
     ),
     "what is read is believed": Sabotage(
-        "cells", (Edit("store/store.py", "if wrong := value.wrong():", "if wrong := None:"),)
+        "cells", (Edit("store/store.py", "if problem := value.damage():", "if problem := None:"),)
     ),
     "a doctor that does not look at each row": Sabotage(
-        "cells", (Edit("store/integrity.py", "if wrong := Delivery(*row).wrong():", "if wrong := None:"),)
+        "cells", (Edit("store/integrity.py", "if problem := Delivery(*row).damage():", "if problem := None:"),)
     ),
     "the same key is stored again": Sabotage(
         "workers",
@@ -157,7 +157,13 @@ SABOTAGES = {
     ),
     "looking for a handler uses an attempt": Sabotage(
         "waiting",
-        (Edit("store/queue.py", "was.attempts - (attempt is None), was.forgiven", "was.attempts, was.forgiven"),),
+        (
+            Edit(
+                "store/queue.py",
+                "delivery.attempts - (attempt is None), delivery.forgiven",
+                "delivery.attempts, delivery.forgiven",
+            ),
+        ),
     ),
     "what waits is given up too early": Sabotage(
         "waiting", (Edit("delivery/retry.py", "if age >= policy.max_age:", "if age >= policy.max_age / 2:"),)

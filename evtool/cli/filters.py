@@ -9,7 +9,7 @@ from evtool.cli.session import now_ms
 from evtool.errors import UsageError
 from evtool.patterns.compiler import PatternError
 from evtool.patterns.pattern import Pattern
-from evtool.store.rows import Filter, Stored
+from evtool.store.rows import Filter, StoredEvent
 from evtool.store.store import Store
 from evtool.units import DURATION_PATTERN, parse_duration
 
@@ -48,15 +48,15 @@ def before(older_than: str | None) -> int | None:
 
 def check_ids(store: Store, ids: Sequence[str]) -> None:
     """Raises UsageError when an id is none of a stored event."""
-    there = {event.id for event in store.events(Filter(ids=tuple(ids)))} if ids else set()
+    there = {event.id for event in store.read_events(Filter(ids=tuple(ids)))} if ids else set()
     for wanted in ids:
         if wanted not in there:
             raise UsageError(f"there is no event {wanted} in {store.file}; `evtool events` lists what is there")
 
 
-def stored_event(store: Store, wanted: str, source: str | None) -> Stored | None:
+def stored_event(store: Store, wanted: str, source: str | None) -> StoredEvent | None:
     """The stored event of an id, if there is one. Raises UsageError when there are several, from other sources."""
-    found = list(store.events(Filter(ids=(wanted,), source=source)))
+    found = list(store.read_events(Filter(ids=(wanted,), source=source)))
     if len(found) > 1:
         sources = ", ".join(event.source for event in found)
         raise UsageError(f"several events have the id {wanted}; choose one with --source: {sources}")

@@ -16,7 +16,7 @@ from evtool.paths import display
 from evtool.reports.base import Report, Subject
 from evtool.routes import project as projects
 from evtool.routes.project import Project
-from evtool.store.sqlite.files import check_made, is_missing
+from evtool.store.sqlite.files import check_not_empty, is_missing
 from evtool.terminal.screen import Screen, errors
 
 
@@ -45,7 +45,7 @@ class Session(NamedTuple):
         if existing and is_missing(file):
             raise UsageError(f"there is no store {display(file)} yet: `evtool publish` makes it")
         if existing:
-            check_made(file)
+            check_not_empty(file)
         return file
 
     def note(self, text: str) -> None:

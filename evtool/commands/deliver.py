@@ -15,7 +15,7 @@ from evtool.reports.base import Subject
 from evtool.reports.records import count_delivery, settled_record, summed
 from evtool.reports.trees import Deliveries
 from evtool.signals import caught
-from evtool.store.queue import hurry, later
+from evtool.store.queue import make_due_now, next_due
 from evtool.store.store import Store
 from evtool.terminal.screen import counted
 
@@ -48,7 +48,7 @@ def deliver(
     sums: Counter[str] = Counter()
     open_ended: dict[int, dict[str, Any]] = {}  # what is not over, as it stands: it may be attempted several times
     with opened(session, project, rules) as road, session.report(subject) as report:
-        hurry(road.store, now=road.world.now(), failed=now)
+        make_due_now(road.store, now=road.world.now(), include_failed=now)
         with (
             caught(ended),
             closing(deliveries.deliver(road, workers=workers, idle=_sleep if watch else None)) as settled,
@@ -74,11 +74,11 @@ def deliver(
 
 def _tell_later(session: Session, store: Store) -> None:
     """Says what is left to deliver although nothing is due."""
-    failed, first = later(store, "ready")
+    failed, first = next_due(store, "ready")
     if failed:
         tried = f"{counted(failed, 'delivery')}, the first at {rfc3339(first)}"
         session.note(f"to be tried again: {tried}; `evtool deliver --now` does not wait")
-    held, first = later(store, "leased")
+    held, first = next_due(store, "leased")
     if held:
         session.note(f"held by another evtool: {counted(held, 'delivery')}; if it was killed, until {rfc3339(first)}")
 

@@ -14,7 +14,7 @@ from evtool.reports.base import Record, Report, Subject
 from evtool.reports.records import delivery_record, history
 from evtool.reports.trees import delivery_line, document_lines, history_lines, states_text
 from evtool.schemas.validation import Verdict
-from evtool.store.dead_letters import Wanted, dead, purge, redrive
+from evtool.store.dead_letters import DeadLetterFilter, list_dead_letters, purge, redrive
 from evtool.store.rows import Delivery, Filter
 from evtool.store.store import Store
 from evtool.terminal.screen import Screen
@@ -90,9 +90,9 @@ def dlq_purge(
     Example: evtool dlq purge --handler email-platform --older-than 90d --dry-run
     """
     wanted = _wanted(ids, type, route, handler, older_than)
-    if not all and wanted == Wanted():
+    if not all and wanted == DeadLetterFilter():
         raise UsageError("say which dead letters to delete for ever: by ids, options or --all")
-    if all and wanted != Wanted():
+    if all and wanted != DeadLetterFilter():
         raise UsageError("--all means every dead letter: leave out what chooses among them")
     return _change(session, "dlq purge", wanted, dry_run=dry_run)
 
@@ -103,21 +103,21 @@ def _wanted(
     route: str | None,
     handler: str | None,
     older_than: str | None,
-) -> Wanted:
-    return Wanted(tuple(ids), type, route, handler, before(older_than))
+) -> DeadLetterFilter:
+    return DeadLetterFilter(tuple(ids), type, route, handler, before(older_than))
 
 
-def _tell(session: Session, command: str, wanted: Wanted, *, full: bool = False) -> int:
+def _tell(session: Session, command: str, wanted: DeadLetterFilter, *, full: bool = False) -> int:
     with Store(session.store_file(existing=True)) as store:
         check_ids(store, wanted.ids)
         with session.report(Subject(command, "deliveries", lambda screen: _Letters(screen, full=full))) as report:
-            found = _told(report, dead(store, wanted, partial(_record, store, full=full)))
+            found = _told(report, list_dead_letters(store, wanted, partial(_record, store, full=full)))
             report.end({"summary": {"deliveries": sum(found.values())}})
         _note_others(session, store, wanted, found)
     return EXIT_OK
 
 
-def _change(session: Session, command: str, wanted: Wanted, *, dry_run: bool) -> int:
+def _change(session: Session, command: str, wanted: DeadLetterFilter, *, dry_run: bool) -> int:
     """Redrives or purges, or shows what would be.
 
     What is redriven is told as it then stands, what is gone as it was.
@@ -128,7 +128,7 @@ def _change(session: Session, command: str, wanted: Wanted, *, dry_run: bool) ->
         tell = partial(_record, store)
         with session.report(Subject(command, "deliveries", _Letters)) as report:
             changed = redrive(store, wanted, tell, now=now_ms()) if redriving else purge(store, wanted, tell)
-            found = _told(report, dead(store, wanted, tell) if dry_run else changed)
+            found = _told(report, list_dead_letters(store, wanted, tell) if dry_run else changed)
             count = sum(found.values())
             report.end({"summary": {"deliveries": count, "dry_run": dry_run}})
         if count and not dry_run:
@@ -148,16 +148,18 @@ def _told(report: Report, letters: Iterable[dict[str, Any]]) -> Counter[str]:
     return found
 
 
-def _note_others(session: Session, store: Store, wanted: Wanted, found: Counter[str]) -> None:
+def _note_others(session: Session, store: Store, wanted: DeadLetterFilter, found: Counter[str]) -> None:
     """Says of which events that were named there is no dead letter, and how their deliveries stand."""
     others = tuple(id for id in wanted.ids if id not in found)  # noqa: A001
     if others:
-        stand = store.told(lambda event: f"{event.id} ({states_text(store.states(event.seq))})", Filter(ids=others))
+        stand = store.map_events(
+            lambda event: f"{event.id} ({states_text(store.count_states(event.seq))})", Filter(ids=others)
+        )
         session.note(f"no dead letter that was asked for: {', '.join(stand)}")
 
 
 def _record(store: Store, letter: Delivery, *, full: bool = False) -> dict[str, Any]:
-    event = store.event(letter.event)
+    event = store.get_event(letter.event)
     record = {"event": event.id, "type": event.type, **delivery_record(store, letter)}
     if full:
         record["document"] = event.raw  # parsed when it is told: not all of a page at once

@@ -10,8 +10,8 @@ from evtool.reports.base import Subject
 from evtool.reports.formats.text import Findings
 from evtool.reports.trees import summary_line
 from evtool.schemas.validation import Verdict
-from evtool.store.counts import sums
-from evtool.store.integrity import facts, findings
+from evtool.store.counts import count_totals
+from evtool.store.integrity import check_store, describe_store
 from evtool.store.rows import STATES
 from evtool.store.store import Store
 
@@ -29,10 +29,10 @@ def doctor(session: Session) -> int:
         Store(session.store_file(existing=True), writing=False) as store,
         session.report(Subject("doctor", "findings", lambda screen: _Checkup(screen, quiet=session.quiet))) as report,
     ):
-        for finding in findings(store):
+        for finding in check_store(store):
             errors += finding.severity == "error"
             report.add(Verdict(finding.file or "", 1, None, (finding,)))
-        told = {"file": display(store.file), **facts(store)._asdict()}
+        told = {"file": display(store.file), **describe_store(store)._asdict()}
         report.end({"store": told, "summary": {"errors": errors, **_counts(store)}})
     return EXIT_FINDINGS if errors else EXIT_OK
 
@@ -40,7 +40,7 @@ def doctor(session: Session) -> int:
 def _counts(store: Store) -> dict[str, int | None]:
     """What the store holds, unless it is too damaged to count."""
     try:
-        counted = sums(store)
+        counted = count_totals(store)
     except DamageError:
         return dict.fromkeys(("events", "deliveries", *STATES))
     return {"events": counted.events, "deliveries": counted.deliveries, **counted.states}

@@ -14,8 +14,8 @@ from evtool.reports.base import Record, Subject
 from evtool.reports.records import cause_record, delivery_record, history, logged_record
 from evtool.reports.trees import delivery_line, document_lines, history_lines, states_text, summary_line
 from evtool.schemas.validation import Verdict
-from evtool.store.counts import sums
-from evtool.store.rows import STATES, Filter, Stored
+from evtool.store.counts import count_totals
+from evtool.store.rows import STATES, Filter, StoredEvent
 from evtool.store.store import Store
 from evtool.terminal.screen import Screen, Segment
 
@@ -52,7 +52,7 @@ def events(
             return _show(session, store, id, source)
         count = 0
         with session.report(Subject("events", "events", _Log)) as report:
-            for record in store.told(partial(logged_record, store), wanted, newest=limit):
+            for record in store.map_events(partial(logged_record, store), wanted, newest=limit):
                 report.add(record)
                 count += 1
             report.end({"summary": {"events": count}})
@@ -68,7 +68,7 @@ def _show(session: Session, store: Store, wanted: str, source: str | None) -> in
             )
         deliveries = [
             {**delivery_record(store, delivery), "history": history(store, delivery)}
-            for delivery in store.deliveries(event.seq)
+            for delivery in store.list_deliveries(event.seq)
         ]
         about = _about(store, event)
     with session.report(Subject("events", "deliveries", _Detail)) as report:
@@ -79,22 +79,22 @@ def _show(session: Session, store: Store, wanted: str, source: str | None) -> in
 
 
 def _sum(session: Session, store: Store, wanted: Filter) -> int:
-    found = sums(store, wanted)
+    found = count_totals(store, wanted)
     with session.report(Subject("events", "handlers", _Sums)) as report:
-        for route, handler, states in found.taken:
+        for route, handler, states in found.handlers:
             record = {"route": route, "handler": handler, "deliveries": sum(states.values()), **states}
             report.add(record)
         report.end({"summary": {"events": found.events, "deliveries": found.deliveries, **found.states}})
     return EXIT_OK
 
 
-def _about(store: Store, event: Stored) -> dict[str, Any]:
+def _about(store: Store, event: StoredEvent) -> dict[str, Any]:
     return {
         "event": identify(event.raw).document,
         "stored_at": logged_record(store, event)["stored_at"],
         "sha256": event.sha256,
         "cause": cause_record(store, event),
-        "effects": [effect.id for effect in store.effects(event.seq)],
+        "effects": [effect.id for effect in store.list_effects(event.seq)],
     }
 
 

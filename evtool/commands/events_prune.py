@@ -10,7 +10,7 @@ from evtool.cli.session import Session
 from evtool.errors import EXIT_OK, UsageError
 from evtool.reports.base import Record, Subject
 from evtool.schemas.validation import Verdict
-from evtool.store.pruning import Old, give_back, prune
+from evtool.store.pruning import PruneFilter, prune, reclaim_space
 from evtool.store.store import Store
 from evtool.terminal.screen import Screen, counted
 
@@ -39,14 +39,14 @@ def events_prune(
     for name in state:
         if name not in ENDED:
             raise UsageError(f"--state {name}: only what is {' or '.join(ENDED)} can be deleted")
-    old = Old(moment, tuple(dict.fromkeys(state)) or ("done",))
+    old = PruneFilter(moment, tuple(dict.fromkeys(state)) or ("done",))
     events, sizes, deliveries = Counter[str](), Counter[str](), 0
     with Store(session.store_file(existing=True)) as store:
         for gone in prune(store, old, dry_run=dry_run):
             events[gone.type] += gone.events
             sizes[gone.type] += gone.bytes
             deliveries += gone.deliveries
-        freed = 0 if dry_run else give_back(store)
+        freed = 0 if dry_run else reclaim_space(store)
     with session.report(Subject("events prune", "types", _Types)) as report:
         for name in sorted(events):
             report.add({"type": name, "events": events[name], "bytes": sizes[name]})

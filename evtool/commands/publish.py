@@ -27,7 +27,7 @@ from evtool.routes.routes import Routes
 from evtool.schemas.validation import Verdict, judge
 from evtool.signals import caught, noted
 from evtool.store.queue import Chain
-from evtool.store.rows import Kept
+from evtool.store.rows import StoreResult
 from evtool.terminal.screen import Screen, Segment, errors
 from evtool.terminal.snippets import show
 
@@ -113,17 +113,17 @@ def _publish(road: Road, events: Sequence[Event], *, call: bool) -> list[Told]:
     return [_published(road, event, one, call=call) for event, one in zip(events, kept, strict=True)]
 
 
-def _published(road: Road, event: Event, kept: Kept, *, call: bool) -> Told:
+def _published(road: Road, event: Event, kept: StoreResult, *, call: bool) -> Told:
     store = road.store
     if kept.status == "conflict":
-        return Told([], conflict=conflict(event, kept, store.event(kept.seq).raw))
+        return Told([], conflict=conflict(event, kept, store.get_event(kept.seq).raw))
     if kept.status == "duplicate":
-        return Told([published_record(store, store.event(kept.seq), kept.status, [])])
+        return Told([published_record(store, store.get_event(kept.seq), kept.status, [])])
     if call:
         with closing(deliver(road, chain=Chain(kept.seq))) as settled:
             deque(settled, maxlen=0)
-    chain = store.chain(kept.seq) if call else [store.event(kept.seq)]
-    records = [published_record(store, each, "stored", store.deliveries(each.seq)) for each in chain]
+    chain = store.list_chain(kept.seq) if call else [store.get_event(kept.seq)]
+    records = [published_record(store, each, "stored", store.list_deliveries(each.seq)) for each in chain]
     return Told(records, [each.raw for each in chain])
 
 

@@ -30,7 +30,7 @@ from evtool.routes.project import Project
 from evtool.routes.routes import Routes
 from evtool.schemas.validation import Rules, Verdict, judge
 from evtool.signals import caught
-from evtool.store.rows import Filter, Fired
+from evtool.store.rows import Filter, FiredDelivery
 from evtool.store.sqlite.files import is_missing
 from evtool.store.store import Store
 from evtool.terminal.screen import Screen, Segment, counted, errors
@@ -47,7 +47,7 @@ class Chosen(NamedTuple):
     """
 
     raw: bytes
-    fired: tuple[Fired, ...] | None
+    fired: tuple[FiredDelivery, ...] | None
     event: Event | None = None
 
 
@@ -58,9 +58,9 @@ class _Sums:
         self.events = self.changed = 0
         self.then: Counter[str] = Counter()  # by handler
         self.now: defaultdict[str, Counter[str]] = defaultdict(Counter)  # by handler and action
-        self._alike: Counter[tuple[tuple[Fire, ...], tuple[Fired, ...] | None]] = Counter()
+        self._alike: Counter[tuple[tuple[Fire, ...], tuple[FiredDelivery, ...] | None]] = Counter()
 
-    def add(self, fires: tuple[Fire, ...], fired: tuple[Fired, ...] | None) -> None:
+    def add(self, fires: tuple[Fire, ...], fired: tuple[FiredDelivery, ...] | None) -> None:
         """Counts an event."""
         self._alike[fires, fired] += 1
         if len(self._alike) > ALIKE:
@@ -135,7 +135,7 @@ def replay(
         with _store(session, project, needed=not from_) as store:
             return _tell(session, chosen(store), lambda each: Replayed(plan(each.raw)), others)
     with opened(session, project, rules_of(project)) as road:
-        if road.store.knows_replay(name):
+        if road.store.has_replay(name):
             session.note(f"the replay {name} was delivered before: what it has done is not done again")
         return _tell(session, chosen(road.store), lambda each: _run(each, road, routes, name), others, name)
 
@@ -153,9 +153,9 @@ def _store(session: Session, project: Project, *, needed: bool) -> Iterator[Stor
 def _run(chosen: Chosen, road: Road, routes: Routes, name: str) -> Replayed | Finding:
     """Delivers an event again; one of a file is stored first, unless its key is taken by other content."""
     event = chosen.event or identify(chosen.raw)
-    kept = road.store.keep(event, [], now=road.world.now())
+    kept = road.store.insert(event, [], now=road.world.now())
     if kept.status == "conflict":
-        return conflict(event, kept, road.store.event(kept.seq).raw)
+        return conflict(event, kept, road.store.get_event(kept.seq).raw)
     return replays.run(kept.seq, event, routes, name, road)
 
 
@@ -200,7 +200,7 @@ def _from_store(store: Store | None, wanted: Filter) -> Iterator[Chosen]:
     """The stored events that are wanted; what the replay itself adds to the log is not among them."""
     assert store is not None
     check_ids(store, wanted.ids)
-    for _, raw, _, fired in store.published(wanted._replace(last=store.last())):
+    for _, raw, _, fired in store.read_published_events(wanted._replace(last=store.last_seq())):
         yield Chosen(raw, fired)
 
 
@@ -214,9 +214,9 @@ def _from_files(
         for finding in verdict.findings:
             show(screen, finding)
         event = verdict.event
-        if event is not None and wanted.takes(event):
-            there = store.published(Filter(source=event.source, ids=(event.id,))) if store else ()
-            fired = next((each.fired for each in there), None)
+        if event is not None and wanted.matches(event):
+            there = store.read_published_events(Filter(source=event.source, ids=(event.id,))) if store else ()
+            fired = next((each.deliveries for each in there), None)
             yield Chosen(event.raw, fired, event)
 
 

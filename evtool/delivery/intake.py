@@ -8,7 +8,7 @@ from evtool.events.event import Event
 from evtool.findings.finding import Finding
 from evtool.readers.locations import place
 from evtool.routes.routes import Route, Routes
-from evtool.store.rows import Cause, Kept, Planned
+from evtool.store.rows import Cause, NewDelivery, StoreResult
 from evtool.store.store import Store
 
 MAX_DEPTH = 10  # how far a chain of events may reach from its root; what goes deeper is taken for a loop
@@ -22,7 +22,9 @@ def is_same(one: Event, other: Event, *, whenever: bool = False) -> bool:
     return said == again
 
 
-def accept(event: Event, *, store: Store, routes: Routes, now: Callable[[], int], cause: Cause | None = None) -> Kept:
+def accept(
+    event: Event, *, store: Store, routes: Routes, now: Callable[[], int], cause: Cause | None = None
+) -> StoreResult:
     """Stores an event and its deliveries in one transaction.
 
     Too deep in a chain, its deliveries are dead letters from the start.
@@ -30,11 +32,13 @@ def accept(event: Event, *, store: Store, routes: Routes, now: Callable[[], int]
     replay = cause.replay if cause else None
     fires = [(route.name, handler) for route, handler, skipped in takers(event, routes, replay) if not skipped]
     loop = cause is not None and cause.depth > MAX_DEPTH
-    planned = [Planned(route, handler, LOOP, "Loop") if loop else Planned(route, handler) for route, handler in fires]
-    return store.keep(event, planned, now=now(), cause=cause)
+    planned = [
+        NewDelivery(route, handler, LOOP, "Loop") if loop else NewDelivery(route, handler) for route, handler in fires
+    ]
+    return store.insert(event, planned, now=now(), cause=cause)
 
 
-def conflict(event: Event, kept: Kept, stored: bytes) -> Finding:
+def conflict(event: Event, kept: StoreResult, stored: bytes) -> Finding:
     """What there is to say of an event whose key is taken by other content, or by the same in other bytes."""
     same = is_same(identify(stored), event)
     message = (

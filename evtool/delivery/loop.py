@@ -24,8 +24,8 @@ from evtool.handlers.processes.worker_protocol import GarbledError, outcome_of, 
 from evtool.routes.models import Retry
 from evtool.routes.routes import Routes
 from evtool.signals import deferred, noted
-from evtool.store.queue import Chain, Claim, Lane, claim, first_due, held, lanes, release, settle
-from evtool.store.rows import Cause, Delivery, Stored
+from evtool.store.queue import Chain, Claim, Lane, claim, find_lanes, first_due, repair_due_times, settle, still_leased
+from evtool.store.rows import Cause, Delivery, StoredEvent
 from evtool.store.store import Store
 
 WORKERS = 4  # handlers that are called at a time, if nothing else is said
@@ -51,7 +51,7 @@ class Settled(NamedTuple):
     """A delivery as an attempt has left it, its event, and the ids of the events that it emitted."""
 
     delivery: Delivery
-    event: Stored
+    event: StoredEvent
     emitted: tuple[str, ...] = ()
 
 
@@ -68,7 +68,7 @@ class _Run:
         if chain is None:
             longest = max([LONGEST_LEASE, *(self._lease(name) for name in road.routes.handlers)])
             pause = max(round(self._policy(name).max_delay * 1000) for name in ["", *road.routes.routes])
-            release(road.store, now=road.world.now(), longest=longest, pause=pause)
+            repair_due_times(road.store, now=road.world.now(), max_lease=longest, max_pause=pause)
 
     def rounds(self, ended: Sequence[object], idle: Idle | None) -> Iterator[Settled]:
         """Rounds until nothing is due or under way, or a signal has come."""
@@ -120,13 +120,13 @@ class _Run:
         store, now = self._road.store, self._road.world.now()
         for left in left_behind(store.file, patience=patience):
             with store.transaction():
-                told = held(store, left.owner, {seq: each.attempt for seq, each in left.told.items()})
+                told = still_leased(store, left.owner, {seq: each.attempt for seq, each in left.told.items()})
                 answered = []
                 for seq, one in told.items():
                     with suppress(GarbledError):  # else its lease ends
                         answered.append((one, Answer(outcome_of(read(left.told[seq].answer)), left.told[seq].seconds)))
                 settled = self._settle(answered)
-                idle = [*held(store, left.owner, left.idle).values()]
+                idle = [*still_leased(store, left.owner, left.idle).values()]
                 self._written(idle, [Came(given_back(one, now)) for one in idle])
             yield from settled
 
@@ -137,7 +137,7 @@ class _Run:
 
     def _look(self) -> list[Lane]:
         with self._road.store.transaction("DEFERRED"):
-            return list(lanes(self._road.store, self._chain, begun=self._begun))
+            return list(find_lanes(self._road.store, self._chain, run_start=self._begun))
 
     def _next(self) -> Lane | None:
         """The lane whose turn it is: of a handler that is free, the one that was served the longest time ago.
@@ -170,7 +170,7 @@ class _Run:
             slot = self._slot(lane.handler)
             latest, claims = time.monotonic() + BEGIN_WITHIN, self._claimed(lane, slot.size if slot else MOST)
             self._lanes.remove(lane)
-            if (due := first_due(self._road.store, lane, self._chain, begun=self._begun)) is not None:
+            if (due := first_due(self._road.store, lane, self._chain, run_start=self._begun)) is not None:
                 self._lanes.append(lane._replace(due=due))
             needs = [(claim, self._needs(claim)) for claim in claims]
             calls = [(claim, need) for claim, need in needs if isinstance(need, Call)]
@@ -187,11 +187,11 @@ class _Run:
             lane,
             self._chain,
             now=world.now(),
-            begun=self._begun,
+            run_start=self._begun,
             owner=world.owner,
-            lease=self._lease(lane.handler),
-            most=most,
-            last=self._last(lane.route),
+            lease_ms=self._lease(lane.handler),
+            limit=most,
+            max_attempts=self._last(lane.route),
         )
 
     def _lease(self, handler: str) -> int:
@@ -237,7 +237,7 @@ class _Run:
 
     def _is_taken(self, event: Event) -> bool:
         """Whether another event has this key. One that differs in its time only is the same, told again."""
-        there = self._road.store.find(event.source, event.id)
+        there = self._road.store.find_event(event.source, event.id)
         return there is not None and not is_same(identify(there.raw), event, whenever=True)
 
     def _written(self, claims: Sequence[Claim], cames: Sequence[Came]) -> list[Settled]:
@@ -247,14 +247,16 @@ class _Run:
         settled = []
         for (claimed, event), came in zip(claims, cames, strict=True):
             if claimed.seq in ours:
-                settled.append(Settled(came.ending.delivery, event, self._let_in(came, event)))
+                settled.append(Settled(came.ending.result, event, self._let_in(came, event)))
             else:  # as it stands, unless somebody has purged it
-                settled += [Settled(one, event) for one in store.deliveries(claimed.event) if one.seq == claimed.seq]
+                settled += [
+                    Settled(one, event) for one in store.list_deliveries(claimed.event) if one.seq == claimed.seq
+                ]
         return settled
 
-    def _let_in(self, came: Came, event: Stored) -> tuple[str, ...]:
+    def _let_in(self, came: Came, event: StoredEvent) -> tuple[str, ...]:
         """Stores the events that a delivery emitted; their ids."""
-        road, claimed = self._road, came.ending.claimed
+        road, claimed = self._road, came.ending.delivery
         cause = Cause(claimed.seq, event.root, event.depth + 1, claimed.replay or None)
         kept = [
             (each.id, accept(each, store=road.store, routes=road.routes, now=road.world.now, cause=cause))
@@ -292,7 +294,7 @@ def deliver(
             yield from run.stop()
         except BaseException as error:
             if isinstance(error, StoreError):  # nobody is to wait for a lock twice
-                road.store.wait(0)
+                road.store.set_busy_timeout(0)
             with suppress(Exception):  # what came first is told
                 run.stop()
             raise

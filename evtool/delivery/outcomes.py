@@ -10,7 +10,7 @@ from evtool.events.event import Event
 from evtool.handlers.base import Answer, Done, Failed, Outcome, Unavailable
 from evtool.routes.models import Retry
 from evtool.schemas.validation import Rules
-from evtool.store.queue import Claim, Ending
+from evtool.store.queue import Claim, DeliveryUpdate
 from evtool.store.rows import Attempt
 
 INTERRUPTED = "evtool was ended meanwhile"
@@ -28,7 +28,7 @@ class World(NamedTuple):
 class Came(NamedTuple):
     """What comes of an attempt: the end of the delivery's lease, and the events that it emitted."""
 
-    ending: Ending
+    ending: DeliveryUpdate
     events: tuple[Event, ...] = ()
 
 
@@ -42,7 +42,7 @@ def came_of(claim: Claim, answer: Answer, policy: Retry, world: World) -> Came:
     if isinstance(outcome, Unavailable):
         pause = while_unavailable(policy, age=age)
         if not isinstance(pause, GiveUp):
-            return Came(Ending(claimed, "waiting", now + round(pause * 1000), outcome.reason))
+            return Came(DeliveryUpdate(claimed, "waiting", now + round(pause * 1000), outcome.reason))
         outcome = Failed(outcome.reason)  # and given up for its age, however many attempts there were
     duration = round(answer.seconds * 1000)
     if isinstance(outcome, Done):
@@ -51,7 +51,7 @@ def came_of(claim: Claim, answer: Answer, policy: Retry, world: World) -> Came:
         if wrong is None:
             attempt = Attempt(claimed.attempts, now, duration, "done", None, outcome.output or None)
             entering = tuple(event for event in events if isinstance(event, Event))
-            return Came(Ending(claimed, "done", None, attempt=attempt), entering)
+            return Came(DeliveryUpdate(claimed, "done", None, attempt=attempt), entering)
         outcome = Failed(wrong, "bad-result", outcome.output, final=True)
     attempt = Attempt(
         claimed.attempts, now, duration, outcome.outcome, outcome.error, outcome.output or None, outcome.code
@@ -59,19 +59,19 @@ def came_of(claim: Claim, answer: Answer, policy: Retry, world: World) -> Came:
     used = claimed.attempts - claimed.forgiven
     pause = pause or after_failure(policy, attempts=used, age=age, final=outcome.final, random=world.random)
     if isinstance(pause, GiveUp):
-        return Came(Ending(claimed, "dead", None, outcome.error, pause.condition, attempt))
-    return Came(Ending(claimed, "ready", now + round(pause * 1000), outcome.error, attempt=attempt))
+        return Came(DeliveryUpdate(claimed, "dead", None, outcome.error, pause.condition, attempt))
+    return Came(DeliveryUpdate(claimed, "ready", now + round(pause * 1000), outcome.error, attempt=attempt))
 
 
-def given_back(claim: Claim, now: int) -> Ending:
+def given_back(claim: Claim, now: int) -> DeliveryUpdate:
     """The end of the lease of a delivery whose handler was not called: it is due, and no attempt was made."""
-    return Ending(claim.delivery, "ready", now, claim.delivery.error)
+    return DeliveryUpdate(claim.delivery, "ready", now, claim.delivery.error)
 
 
-def interrupted(claim: Claim, now: int) -> Ending:
+def interrupted(claim: Claim, now: int) -> DeliveryUpdate:
     """The end of the lease of a delivery whose call was ended by us: it is due, and the attempt counts for no limit."""
     attempt = Attempt(claim.delivery.attempts, now, None, "interrupted", INTERRUPTED, None)
-    return Ending(claim.delivery, "ready", now, INTERRUPTED, attempt=attempt, forgiven=True)
+    return DeliveryUpdate(claim.delivery, "ready", now, INTERRUPTED, attempt=attempt, forgiven=True)
 
 
 def _written(outcome: Outcome | None) -> Outcome | None:

@@ -11,7 +11,7 @@ from evtool.events.event import Event
 from evtool.events.header import head_of
 from evtool.routes.routes import Routes
 from evtool.store.queue import Chain
-from evtool.store.rows import Planned
+from evtool.store.rows import NewDelivery
 
 
 class Fire(NamedTuple):
@@ -57,10 +57,10 @@ def run(seq: int, event: Event, chosen: Routes, name: str, road: Road) -> Replay
     A handler with `on_replay: skip` is left out. What handlers emit goes by all routes, as any event does.
     """
     takes = takers(event, chosen, name)
-    planned = [Planned(route.name, handler) for route, handler, skipped in takes if not skipped]
-    road.store.plan(seq, planned, now=road.world.now(), replay=name)
-    with closing(deliver(road, chain=Chain(road.store.event(seq).root, name))) as settled:
+    planned = [NewDelivery(route.name, handler) for route, handler, skipped in takes if not skipped]
+    road.store.add_deliveries(seq, planned, now=road.world.now(), replay=name)
+    with closing(deliver(road, chain=Chain(road.store.get_event(seq).root, name))) as settled:
         later = {each.delivery.seq: each.delivery.state for each in settled if each.event.seq != seq}
-    actions = {(d.route, d.handler): ACTIONS[d.state] for d in road.store.deliveries(seq, replay=name)}
+    actions = {(d.route, d.handler): ACTIONS[d.state] for d in road.store.list_deliveries(seq, replay=name)}
     fires = (Fire(route.name, handler, actions.get((route.name, handler), "skipped")) for route, handler, _ in takes)
     return Replayed(tuple(fires), [*map(ACTIONS.get, later.values())].count("failed"))

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from evtool.events.timestamps import rfc3339
-from evtool.store.rows import Delivery, Stored
+from evtool.store.rows import Delivery, StoredEvent
 from evtool.store.store import Store
 
 
 def delivery_record(store: Store, delivery: Delivery) -> dict[str, Any]:
     """A delivery as it stands."""
-    emitted = store.emitted_by(delivery.seq) if delivery.state == "done" else []
+    emitted = store.list_emitted_events(delivery.seq) if delivery.state == "done" else []
     return settled_record(delivery, [event.id for event in emitted])
 
 
@@ -43,19 +43,19 @@ def history(store: Store, delivery: Delivery) -> list[dict[str, Any]]:
             "error": attempt.error,
             "output": attempt.output,
         }
-        for attempt in store.attempts(delivery.seq)
+        for attempt in store.list_attempts(delivery.seq)
     ]
 
 
-def cause_record(store: Store, event: Stored) -> dict[str, str] | None:
+def cause_record(store: Store, event: StoredEvent) -> dict[str, str] | None:
     """What caused an event: the event, and the handler that emitted it."""
     if event.cause is None:
         return None
-    delivery = store.delivery(event.cause)
-    return {"event": store.event(delivery.event).id, "handler": delivery.handler}
+    delivery = store.get_delivery(event.cause)
+    return {"event": store.get_event(delivery.event).id, "handler": delivery.handler}
 
 
-def published_record(store: Store, event: Stored, status: str, deliveries: Iterable[Delivery]) -> dict[str, Any]:
+def published_record(store: Store, event: StoredEvent, status: str, deliveries: Iterable[Delivery]) -> dict[str, Any]:
     """An event as `publish` tells it."""
     return {
         "id": event.id,
@@ -67,7 +67,7 @@ def published_record(store: Store, event: Stored, status: str, deliveries: Itera
     }
 
 
-def logged_record(store: Store, event: Stored) -> dict[str, Any]:
+def logged_record(store: Store, event: StoredEvent) -> dict[str, Any]:
     """An event as `events` lists it."""
     return {
         "id": event.id,
@@ -76,7 +76,7 @@ def logged_record(store: Store, event: Stored) -> dict[str, Any]:
         "time": rfc3339(event.time) if event.time is not None else None,
         "stored_at": rfc3339(event.stored_at),
         "cause": cause_record(store, event),
-        "states": store.states(event.seq),
+        "states": store.count_states(event.seq),
     }
 
 

@@ -1,4 +1,4 @@
-"""Backup: a copy of the store as it is at one moment, whole or not there, made while others use it."""
+"""Writes a consistent, checked copy of a store to a file while the store is in use."""
 
 import os
 import stat
@@ -12,20 +12,20 @@ import apsw
 
 from evtool.errors import DamageError, UsageError
 from evtool.paths import display
-from evtool.store.integrity import findings
-from evtool.store.sqlite.connection import uri
-from evtool.store.sqlite.database import BUSY
-from evtool.store.sqlite.errors import store_errors
-from evtool.store.sqlite.files import BESIDE, WAL, call_log_prefix
+from evtool.store.integrity import check_store
+from evtool.store.sqlite.connection import sqlite_uri
+from evtool.store.sqlite.database import BUSY_TIMEOUT
+from evtool.store.sqlite.errors import translate_errors
+from evtool.store.sqlite.files import SIDE_FILES, WAL, call_log_prefix
 from evtool.store.sqlite.migrations import APPLICATION_ID
 from evtool.store.store import Store
 
-COUNTS = "SELECT (SELECT count(*) FROM event), (SELECT count(*) FROM delivery), (SELECT count(*) FROM attempt)"
-SHORT = 40  # characters of a name that are in the name of a file in the making: no name may have more than 255 bytes
+COUNT_QUERY = "SELECT (SELECT count(*) FROM event), (SELECT count(*) FROM delivery), (SELECT count(*) FROM attempt)"
+MAX_NAME = 40  # characters of a name that are in the name of a file in the making: no name may have more than 255 bytes
 WRITABLE = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI
 
 
-class Copy(NamedTuple):
+class BackupResult(NamedTuple):
     """What was copied."""
 
     bytes: int
@@ -34,52 +34,52 @@ class Copy(NamedTuple):
     attempts: int
 
 
-def backup(store: Store, target: Path, *, force: bool = False) -> Copy:
+def backup(store: Store, target: Path, *, force: bool = False) -> BackupResult:
     """Copies the store into a file that only its owner may read, and which is there when it is whole and checked.
 
     `force` lets it take the place of a file. Raises UsageError for a place that cannot be, StoreError for the rest.
     """
-    _check(store.file, target, force=force)
-    with _writing(target):
-        opened, name = mkstemp(prefix=f".{target.name[:SHORT]}.", dir=target.absolute().parent)
-        os.fchmod(opened, 0o600)  # whatever the umask takes away
-        os.close(opened)
+    _check_target(store.file, target, force=force)
+    with _convert_write_errors(target):
+        descriptor, name = mkstemp(prefix=f".{target.name[:MAX_NAME]}.", dir=target.absolute().parent)
+        os.fchmod(descriptor, 0o600)  # whatever the umask takes away
+        os.close(descriptor)
     part = Path(name)
     try:
-        counts = _copied(store, part, target)
-        _synced(part)
-        _check_taken(target, force=force)  # again: that took a while
-        with _writing(target):
-            _put(part, target, force=force)
-            _synced(target.absolute().parent)
+        counts = _copy_pages(store, part, target)
+        _sync(part)
+        _check_name_is_free(target, force=force)  # again: that took a while
+        with _convert_write_errors(target):
+            _move_into_place(part, target, force=force)
+            _sync(target.absolute().parent)
     finally:
-        for name in ("", *BESIDE):
+        for name in ("", *SIDE_FILES):
             part.with_name(part.name + name).unlink(missing_ok=True)
-    return Copy(target.stat().st_size, *counts)
+    return BackupResult(target.stat().st_size, *counts)
 
 
 @contextmanager
-def _writing(target: Path) -> Iterator[None]:
+def _convert_write_errors(target: Path) -> Iterator[None]:
     try:
         yield
     except FileExistsError:
-        raise UsageError(_taken(target)) from None
+        raise UsageError(_exists_message(target)) from None
     except OSError as error:
         raise UsageError(f"cannot write {display(target)}: {error.strerror}") from None
 
 
-def _taken(target: Path) -> str:
+def _exists_message(target: Path) -> str:
     return f"{display(target)} is there already; --force lets the copy take its place"
 
 
-def _put(part: Path, target: Path, *, force: bool) -> None:
+def _move_into_place(part: Path, target: Path, *, force: bool) -> None:
     """Gives the copy its name. Without `force` it takes no other's, even if that came in this moment."""
-    if not force and _linked(part, target):
+    if not force and _try_link(part, target):
         return
     part.replace(target)
 
 
-def _linked(part: Path, target: Path) -> bool:
+def _try_link(part: Path, target: Path) -> bool:
     """Whether the copy got a name that was free; there are file systems where a file can have one name only."""
     try:
         os.link(part, target)
@@ -90,7 +90,7 @@ def _linked(part: Path, target: Path) -> bool:
     return True
 
 
-def _check(file: Path, target: Path, *, force: bool) -> None:
+def _check_target(file: Path, target: Path, *, force: bool) -> None:
     """Whether a copy may be put there. Raises UsageError."""
     try:
         kind = stat.S_IFMT(target.stat().st_mode)
@@ -100,36 +100,36 @@ def _check(file: Path, target: Path, *, force: bool) -> None:
         raise UsageError(f"cannot write {display(target)}: {error.strerror}") from None
     if kind not in (0, stat.S_IFREG):
         raise UsageError(f"cannot write {display(target)}: it is {'a folder' if kind == stat.S_IFDIR else 'no file'}")
-    own, there = os.path.realpath(file), os.path.realpath(target)
-    if there in [own + end for end in ("", *BESIDE)] or (kind and target.samefile(file)):
+    store_path, target_path = os.path.realpath(file), os.path.realpath(target)
+    if target_path in [store_path + suffix for suffix in ("", *SIDE_FILES)] or (kind and target.samefile(file)):
         raise UsageError(f"{display(target)} is the store itself; name another file")
-    if there.startswith(call_log_prefix(file)):
+    if target_path.startswith(call_log_prefix(file)):
         raise UsageError(f"{display(target)} is the name of a diary of the store, which is deleted; name another file")
-    _check_taken(target, force=force)
+    _check_name_is_free(target, force=force)
 
 
-def _check_taken(target: Path, *, force: bool) -> None:
+def _check_name_is_free(target: Path, *, force: bool) -> None:
     """Whether the copy may take that name from what has it now. Raises UsageError."""
     if force:
-        _let_go(target)
-    for end in BESIDE:  # SQLite would take it for a part of the copy
-        if os.path.lexists(f"{target}{end}"):
-            raise UsageError(f"{display(target)}{end} is there: {display(target)} is, or was, a store in use")
+        _remove_empty_wal(target)
+    for suffix in SIDE_FILES:  # SQLite would take it for a part of the copy
+        if os.path.lexists(f"{target}{suffix}"):
+            raise UsageError(f"{display(target)}{suffix} is there: {display(target)} is, or was, a store in use")
     if os.path.lexists(target) and not force:
-        raise UsageError(_taken(target))
-    if target.exists() and not _may_go(target):
+        raise UsageError(_exists_message(target))
+    if target.exists() and not _is_replaceable(target):
         raise UsageError(f"{display(target)} is no copy of a store: --force takes the place of such only; name another")
 
 
-def _let_go(target: Path) -> None:
+def _remove_empty_wal(target: Path) -> None:
     """Has SQLite take away the empty log that a reader left beside a copy. It does not while somebody uses that."""
     with suppress(OSError, apsw.Error):
         if target.with_name(f"{target.name}{WAL}").stat().st_size == 0:
-            with closing(apsw.Connection(uri(target), flags=WRITABLE)) as copy:
-                copy.pragma("schema_version")
+            with closing(apsw.Connection(sqlite_uri(target), flags=WRITABLE)) as connection:
+                connection.pragma("schema_version")
 
 
-def _may_go(target: Path) -> bool:
+def _is_replaceable(target: Path) -> bool:
     """Whether a file is empty, or a store by its header (https://sqlite.org/fileformat2.html#the_database_header)."""
     try:
         with target.open("rb") as file:
@@ -139,29 +139,29 @@ def _may_go(target: Path) -> bool:
     return not head or (head.startswith(b"SQLite format 3\0") and head[68:72] == APPLICATION_ID.to_bytes(4, "big"))
 
 
-def _copied(store: Store, part: Path, target: Path) -> Any:
+def _copy_pages(store: Store, part: Path, target: Path) -> Any:
     """Copies the pages as they are at one moment, counts what is in them before and after, and checks the copy."""
-    copy = apsw.Connection(uri(part), flags=WRITABLE)
+    connection = apsw.Connection(sqlite_uri(part), flags=WRITABLE)
     try:
         with store.transaction("DEFERRED"):
-            wanted = store.rows(COUNTS)[0]
-            with store_errors(target, BUSY), copy.backup("main", store.connection, "main") as pages:
+            expected_counts = store.execute(COUNT_QUERY)[0]
+            with translate_errors(target, BUSY_TIMEOUT), connection.backup("main", store.connection, "main") as pages:
                 pages.step(-1)
-        with store_errors(target, BUSY):  # in WAL mode it could not be read where nothing can be written
-            copy.pragma("journal_mode", "delete")
+        with translate_errors(target, BUSY_TIMEOUT):  # in WAL mode it could not be read where nothing can be written
+            connection.pragma("journal_mode", "delete")
     finally:
-        copy.close()
+        connection.close()
     try:
-        with Store(part, writing=False) as made:
-            counts = made.rows(COUNTS)[0]
-            if counts == wanted and all(finding.severity != "error" for finding in findings(made)):
+        with Store(part, writing=False) as copied_store:
+            counts = copied_store.execute(COUNT_QUERY)[0]
+            if counts == expected_counts and all(finding.severity != "error" for finding in check_store(copied_store)):
                 return counts
     except DamageError:
         pass  # it cannot even be opened
     raise DamageError(f"{store.file}: the store is damaged, no copy was made: `evtool doctor` says where")
 
 
-def _synced(path: Path) -> None:
+def _sync(path: Path) -> None:
     """Puts a file, or the names in a folder, on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -1,27 +1,27 @@
-"""Sums: how many events and deliveries a store holds, counted at one moment so that they add up."""
+"""Counts the events and deliveries of a store by route, handler and state, in one read transaction."""
 
 from typing import NamedTuple
 
-from evtool.store.rows import STATES, Counted, Filter
-from evtool.store.store import Store, clause
+from evtool.store.rows import STATES, DeliveryCount, Filter
+from evtool.store.store import Store, build_condition
 
-States = dict[str, int]  # every state of a delivery, and how many are in it
+StateCounts = dict[str, int]  # every state of a delivery, and how many are in it
 
 
-class Taken(NamedTuple):
+class HandlerTotals(NamedTuple):
     """What one handler got by one route."""
 
     route: str
     handler: str
-    states: States
+    states: StateCounts
 
 
-class Sums(NamedTuple):
+class Totals(NamedTuple):
     """Of the events that were asked for, and of all their deliveries."""
 
     events: int
-    states: States
-    taken: list[Taken]
+    states: StateCounts
+    handlers: list[HandlerTotals]
 
     @property
     def deliveries(self) -> int:
@@ -29,19 +29,21 @@ class Sums(NamedTuple):
         return sum(self.states.values())
 
 
-def sums(store: Store, wanted: Filter = Filter()) -> Sums:  # noqa: B008
+def count_totals(store: Store, event_filter: Filter = Filter()) -> Totals:  # noqa: B008
     """Counts what a filter lets through."""
-    condition, values = clause(wanted)
+    condition, values = build_condition(event_filter)
     with store.transaction("DEFERRED"):
-        events = store.rows(f"SELECT count(*) FROM event WHERE {condition}", *values)[0][0]
-        rows = store.rows(
+        events = store.execute(f"SELECT count(*) FROM event WHERE {condition}", *values)[0][0]
+        rows = store.execute(
             "SELECT state, count(*), route, handler FROM delivery"
             f" WHERE event IN (SELECT seq FROM event WHERE {condition}) GROUP BY 1, 3, 4 ORDER BY 3, 4",
             *values,
         )
-    total, taken = dict.fromkeys(STATES, 0), dict[tuple[str, str], States]()
-    for state, count, route, handler in store.read(Counted, rows):
-        of_handler = taken.setdefault((route, handler), dict.fromkeys(STATES, 0))
-        for counted in (of_handler, total):
-            counted[state] += count
-    return Sums(events, total, [Taken(route, handler, states) for (route, handler), states in taken.items()])
+    total, by_handler = dict.fromkeys(STATES, 0), dict[tuple[str, str], StateCounts]()
+    for state, count, route, handler in store.decode(DeliveryCount, rows):
+        handler_states = by_handler.setdefault((route, handler), dict.fromkeys(STATES, 0))
+        for state_counts in (handler_states, total):
+            state_counts[state] += count
+    return Totals(
+        events, total, [HandlerTotals(route, handler, states) for (route, handler), states in by_handler.items()]
+    )

@@ -1,16 +1,16 @@
-"""Dead letters: deliveries that were given up are found, made ready again, or deleted for ever."""
+"""Lists, redrives and purges dead letters: deliveries that evtool no longer attempts."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeVar
 
 from evtool.store.rows import Delivery
-from evtool.store.store import DELIVERY, WITH_ID, Store, with_id
+from evtool.store.store import DELIVERY, WITH_ID, Store, encode_ids
 
 T = TypeVar("T")
 PAGE = 200  # dead letters that are changed in one transaction
 
 
-class Wanted(NamedTuple):
+class DeadLetterFilter(NamedTuple):
     """Which dead letters are meant; what is None or empty does not count."""
 
     ids: tuple[str, ...] = ()  # of their events
@@ -20,66 +20,68 @@ class Wanted(NamedTuple):
     before: int | None = None  # died before this time, in milliseconds since 1970
 
 
-def dead(store: Store, wanted: Wanted, tell: Callable[[Delivery], T]) -> Iterator[T]:
+def list_dead_letters(store: Store, selection: DeadLetterFilter, convert: Callable[[Delivery], T]) -> Iterator[T]:
     """What is to be told of each dead letter, in the order in which their deliveries were made."""
-    return _changed(store, wanted, tell)
+    return _map_pages(store, selection, convert)
 
 
-def redrive(store: Store, wanted: Wanted, tell: Callable[[Delivery], T], *, now: int) -> Iterator[T]:
+def redrive(store: Store, selection: DeadLetterFilter, convert: Callable[[Delivery], T], *, now: int) -> Iterator[T]:
     """Makes dead letters ready again, with their age and attempts counted anew; tells of each as it then stands.
 
     Whoever comes second finds no dead letter, and changes nothing.
     """
 
-    def ready(letter: Delivery) -> T:
-        store.rows(
+    def make_ready(delivery: Delivery) -> T:
+        store.execute(
             "UPDATE delivery SET state = 'ready', due = ?1, created = ?1, forgiven = attempts, error = NULL,"
             " condition = NULL WHERE seq = ?2",
             now,
-            letter.seq,
+            delivery.seq,
         )
-        return tell(store.delivery(letter.seq))
+        return convert(store.get_delivery(delivery.seq))
 
-    return _changed(store, wanted, ready, "IMMEDIATE")
+    return _map_pages(store, selection, make_ready, "IMMEDIATE")
 
 
-def purge(store: Store, wanted: Wanted, tell: Callable[[Delivery], T]) -> Iterator[T]:
+def purge(store: Store, selection: DeadLetterFilter, convert: Callable[[Delivery], T]) -> Iterator[T]:
     """Deletes dead letters with their attempts for ever; tells of each as it was. Their events stay."""
 
-    def delete(letter: Delivery) -> T:
-        told = tell(letter)
-        store.rows("DELETE FROM attempt WHERE delivery = ?", letter.seq)
-        store.rows("DELETE FROM delivery WHERE seq = ?", letter.seq)
-        return told
+    def delete(delivery: Delivery) -> T:
+        result = convert(delivery)
+        store.execute("DELETE FROM attempt WHERE delivery = ?", delivery.seq)
+        store.execute("DELETE FROM delivery WHERE seq = ?", delivery.seq)
+        return result
 
-    return _changed(store, wanted, delete, "IMMEDIATE")
+    return _map_pages(store, selection, delete, "IMMEDIATE")
 
 
-def _changed(store: Store, wanted: Wanted, change: Callable[[Delivery], T], kind: str = "DEFERRED") -> Iterator[T]:
+def _map_pages(
+    store: Store, selection: DeadLetterFilter, change: Callable[[Delivery], T], kind: str = "DEFERRED"
+) -> Iterator[T]:
     """Changes dead letters, a page in one transaction, and yields what is told of them when that is on the disk."""
     after = 0
     while True:
         with store.transaction(kind):
-            page = _page(store, wanted, after)
-            told = [change(letter) for letter in page]
+            page = _read_page(store, selection, after)
+            results = [change(delivery) for delivery in page]
         if not page:
             return
-        yield from told
+        yield from results
         after = page[-1].seq
 
 
-def _page(store: Store, wanted: Wanted, after: int) -> list[Delivery]:
-    ended = "(SELECT max(started + coalesce(duration_ms, 0)) FROM attempt WHERE attempt.delivery = delivery.seq)"
+def _read_page(store: Store, selection: DeadLetterFilter, after: int) -> list[Delivery]:
+    end_time = "(SELECT max(started + coalesce(duration_ms, 0)) FROM attempt WHERE attempt.delivery = delivery.seq)"
     tests = {
-        "(SELECT type FROM event WHERE event.seq = delivery.event) = ?": wanted.type,
-        "route = ?": wanted.route,
-        "handler = ?": wanted.handler,
-        f"coalesce({ended}, created) < ?": wanted.before,
-        f"event IN ({WITH_ID})": with_id(wanted.ids) if wanted.ids else None,
+        "(SELECT type FROM event WHERE event.seq = delivery.event) = ?": selection.type,
+        "route = ?": selection.route,
+        "handler = ?": selection.handler,
+        f"coalesce({end_time}, created) < ?": selection.before,
+        f"event IN ({WITH_ID})": encode_ids(selection.ids) if selection.ids else None,
     }
     used = {test: value for test, value in tests.items() if value is not None}
     query = (
         f"SELECT {DELIVERY} FROM delivery WHERE state = 'dead' AND seq > ? AND {' AND '.join(used) or '1'}"
         " ORDER BY seq LIMIT ?"
     )
-    return store.read(Delivery, store.rows(query, after, *used.values(), PAGE))
+    return store.decode(Delivery, store.execute(query, after, *used.values(), PAGE))

@@ -1,4 +1,4 @@
-"""Health: what can be wrong with a store, found by reading all of it and changing nothing."""
+"""Checks a store for damage and unsafe settings, for `evtool doctor`, without changing it."""
 
 import stat
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ from evtool.errors import DamageError
 from evtool.events.envelopes import identify
 from evtool.findings.finding import Finding
 from evtool.paths import display
-from evtool.store.rows import STATES, Attempt, Delivery, Stored, event_key, event_time
-from evtool.store.sqlite.migrations import VERSION, expected_shape, shape
-from evtool.store.sqlite.wal import disk_type, journal, wal_is_safe
+from evtool.store.rows import STATES, Attempt, Delivery, StoredEvent, compute_event_key, parse_event_time
+from evtool.store.sqlite.migrations import VERSION, expected_definitions, read_definitions
+from evtool.store.sqlite.wal import choose_journal, detect_file_system, is_wal_safe
 from evtool.store.store import ATTEMPT, DELIVERY, EVENT, KEYED, Store
 
 PAGE = 50  # events read at a time: each may be long
-MOST = 100  # findings of one kind about structure: what is damaged there is damaged all over
+MAX_FINDINGS = 100  # findings of one kind about structure: what is damaged there is damaged all over
 RESTORE = "restore a backup"
-NUMBERS = 1 << 53  # events and deliveries are counted from 1, and nobody has had so many
+MAX_SEQ = 1 << 53  # events and deliveries are counted from 1, and nobody has had so many
 
 # What must not be there: the finding, what is counted, and the query that counts it.
 RULES = (
@@ -40,15 +40,15 @@ RULES = (
     (
         "EV034",
         "events and deliveries with numbers that were never given",
-        f"SELECT (SELECT count(*) FROM event WHERE seq NOT BETWEEN 1 AND {NUMBERS})"
-        f" + (SELECT count(*) FROM delivery WHERE seq NOT BETWEEN 1 AND {NUMBERS})",
+        f"SELECT (SELECT count(*) FROM event WHERE seq NOT BETWEEN 1 AND {MAX_SEQ})"
+        f" + (SELECT count(*) FROM delivery WHERE seq NOT BETWEEN 1 AND {MAX_SEQ})",
     ),
     (
         "EV034",
         "counters of deliveries that would give numbers again, or none",
         "SELECT (SELECT count(*) FROM sqlite_sequence) <> 1 AND EXISTS (SELECT 1 FROM delivery) OR EXISTS"
         " (SELECT 1 FROM sqlite_sequence WHERE name IS NOT 'delivery' OR typeof(seq) <> 'integer'"
-        f" OR seq NOT BETWEEN coalesce((SELECT max(seq) FROM delivery), 0) AND {NUMBERS})",
+        f" OR seq NOT BETWEEN coalesce((SELECT max(seq) FROM delivery), 0) AND {MAX_SEQ})",
     ),
     (
         "EV034",
@@ -93,7 +93,7 @@ RULES = (
 )
 
 
-class Facts(NamedTuple):
+class StoreFacts(NamedTuple):
     """What a store is, and how it is kept."""
 
     bytes: int
@@ -108,160 +108,171 @@ class Facts(NamedTuple):
     journal_reason: str
 
 
-def facts(store: Store) -> Facts:
+def describe_store(store: Store) -> StoreFacts:
     """What is told of a store whether it is well or not."""
     file, sqlite = store.file.resolve(), apsw.sqlite_lib_version()
     major, minor, patch = map(int, sqlite.split("."))
-    mode, wanted = str(store.rows("PRAGMA journal_mode")[0][0]), journal(file.parent)
+    mode, choice = str(store.execute("PRAGMA journal_mode")[0][0]), choose_journal(file.parent)
     wal = file.with_name(f"{file.name}-wal")
-    return Facts(
+    return StoreFacts(
         bytes=file.stat().st_size,
         wal_bytes=wal.stat().st_size if wal.exists() else 0,
         mode=f"{stat.S_IMODE(file.stat().st_mode):04o}",
-        disk=disk_type(file),
+        disk=detect_file_system(file),
         evtool=__version__,
         tables=VERSION,
         sqlite=sqlite,
-        wal_reset_fixed=wal_is_safe((major, minor, patch)),
+        wal_reset_fixed=is_wal_safe((major, minor, patch)),
         journal=mode,
-        journal_reason=wanted.reason if mode == wanted.mode else f"{wanted.mode} when next written: {wanted.reason}",
+        journal_reason=choice.reason if mode == choice.mode else f"{choice.mode} when next written: {choice.reason}",
     )
 
 
-def findings(store: Store) -> Iterator[Finding]:
+def check_store(store: Store) -> Iterator[Finding]:
     """Everything that is wrong with a store. What cannot be read is a finding, and the rest is looked at."""
-    for check in (_surroundings, _tables, _structure, _references, _events, _histories, _rules, _sums):
+    for check in (
+        _check_surroundings,
+        _check_tables,
+        _check_structure,
+        _check_references,
+        _check_events,
+        _check_histories,
+        _check_rules,
+        _check_sums,
+    ):
         try:
             yield from check(store)
         except DamageError:
-            told = f"the store is too damaged to check its {check.__name__.strip('_')} to the end"
-            yield _finding(store, "EV030", told, suggestion=RESTORE)
+            message = f"the store is too damaged to check its {check.__name__.removeprefix('_check_')} to the end"
+            yield _make_finding(store, "EV030", message, suggestion=RESTORE)
 
 
-def _surroundings(store: Store) -> Iterator[Finding]:
-    now = facts(store)
-    if int(now.mode, 8) & 0o077:
+def _check_surroundings(store: Store) -> Iterator[Finding]:
+    facts = describe_store(store)
+    if int(facts.mode, 8) & 0o077:
         hint = f"chmod 600 {display(store.file)}"
-        yield _finding(store, "EV035", f"others may read the store: its mode is {now.mode}", suggestion=hint)
-    wanted = journal(store.file.absolute().parent)
-    if wanted.mode != "wal":
-        yield _finding(store, "EV036", f"{wanted.reason}: a rollback journal is used, which is slower", "warning")
+        yield _make_finding(store, "EV035", f"others may read the store: its mode is {facts.mode}", suggestion=hint)
+    choice = choose_journal(store.file.absolute().parent)
+    if choice.mode != "wal":
+        yield _make_finding(store, "EV036", f"{choice.reason}: a rollback journal is used, which is slower", "warning")
 
 
-def _tables(store: Store) -> Iterator[Finding]:
-    with store.errors():
-        there = shape(store.connection)
-    for kind, name in sorted({(kind, name) for kind, name, _ in there ^ expected_shape()}):
-        yield _finding(store, "EV030", f"the {kind} {name} is not as evtool makes it", suggestion=RESTORE)
+def _check_tables(store: Store) -> Iterator[Finding]:
+    with store.translate_errors():
+        actual = read_definitions(store.connection)
+    for kind, name in sorted({(kind, name) for kind, name, _ in actual ^ expected_definitions()}):
+        yield _make_finding(store, "EV030", f"the {kind} {name} is not as evtool makes it", suggestion=RESTORE)
 
 
-def _structure(store: Store) -> Iterator[Finding]:
-    """What SQLite finds. It leaves out the CHECKs when nothing may be written: `_histories` looks at those."""
-    for (said,) in store.rows(f"PRAGMA integrity_check({MOST})"):
-        for line in said.splitlines() if said != "ok" else ():
-            yield _finding(store, "EV030", line, suggestion=RESTORE)
+def _check_structure(store: Store) -> Iterator[Finding]:
+    """What SQLite finds. It leaves out the CHECKs when nothing may be written: `_check_histories` looks at those."""
+    for (report,) in store.execute(f"PRAGMA integrity_check({MAX_FINDINGS})"):
+        for line in report.splitlines() if report != "ok" else ():
+            yield _make_finding(store, "EV030", line, suggestion=RESTORE)
 
 
-def _references(store: Store) -> Iterator[Finding]:
-    torn: dict[tuple[str, str], int] = {}
-    for table, _, parent, _ in store.rows("PRAGMA foreign_key_check"):
-        torn[table, parent] = torn.get((table, parent), 0) + 1
-    for (table, parent), count in torn.items():
-        yield _finding(store, "EV033", f"rows of {table} that name a row of {parent} which is not there: {count:,}")
+def _check_references(store: Store) -> Iterator[Finding]:
+    missing_counts: dict[tuple[str, str], int] = {}
+    for table, _, parent, _ in store.execute("PRAGMA foreign_key_check"):
+        missing_counts[table, parent] = missing_counts.get((table, parent), 0) + 1
+    for (table, parent), count in missing_counts.items():
+        yield _make_finding(
+            store, "EV033", f"rows of {table} that name a row of {parent} which is not there: {count:,}"
+        )
 
 
-def _events(store: Store) -> Iterator[Finding]:
+def _check_events(store: Store) -> Iterator[Finding]:
     """Every event's bytes against its hash, and its columns against its bytes."""
-    start, last = 0, store.last()
+    start, last = 0, store.last_seq()
     while start < last:
         until = min(start + PAGE, last)
         try:
-            found = _judged(store, start, until)
+            page_findings = _check_page(store, start, until)
         except DamageError:
-            found = [finding for seq in range(start + 1, until + 1) for finding in _alone(store, seq)]
-        yield from found
-        start = _end_of_gap(store, until, last)
+            page_findings = [finding for seq in range(start + 1, until + 1) for finding in _check_single(store, seq)]
+        yield from page_findings
+        start = _skip_gap(store, until, last)
 
 
-def _end_of_gap(store: Store, after: int, last: int) -> int:
+def _skip_gap(store: Store, after: int, last: int) -> int:
     """The number before the next event: a damaged number may be far away from all others."""
     try:
-        found: int = store.rows("SELECT coalesce(min(seq) - 1, ?) FROM event WHERE seq > ?", last, after)[0][0]
+        seq: int = store.execute("SELECT coalesce(min(seq) - 1, ?) FROM event WHERE seq > ?", last, after)[0][0]
     except DamageError:
         return after
-    return found
+    return seq
 
 
-def _alone(store: Store, seq: int) -> list[Finding]:
+def _check_single(store: Store, seq: int) -> list[Finding]:
     """An event by itself, because one near it cannot be read."""
     try:
-        return _judged(store, seq - 1, seq)
+        return _check_page(store, seq - 1, seq)
     except DamageError:
-        return [_finding(store, "EV030", f"event number {seq} cannot be read", suggestion=RESTORE)]
+        return [_make_finding(store, "EV030", f"event number {seq} cannot be read", suggestion=RESTORE)]
 
 
-def _judged(store: Store, after: int, until: int) -> list[Finding]:
+def _check_page(store: Store, after: int, until: int) -> list[Finding]:
     """What is wrong with a page of events, as of one moment: others may delete them."""
     with store.transaction("DEFERRED"):
-        rows = store.rows(f"SELECT {EVENT} FROM event WHERE seq > ? AND seq <= ?", after, until)
-        return [finding for row in rows for finding in _event(store, Stored(*row))]
+        rows = store.execute(f"SELECT {EVENT} FROM event WHERE seq > ? AND seq <= ?", after, until)
+        return [finding for row in rows for finding in _check_event(store, StoredEvent(*row))]
 
 
-def _event(store: Store, event: Stored) -> Iterator[Finding]:
-    odd = event.odd()
-    about: dict[str, Any] = {} if odd else {"event_id": event.id, "event_type": event.type}
-    if torn := event.torn():
-        yield _finding(store, "EV031", f"event {event.id}: {torn}", suggestion=RESTORE, **about)
+def _check_event(store: Store, event: StoredEvent) -> Iterator[Finding]:
+    column_damage = event.column_damage()
+    about: dict[str, Any] = {} if column_damage else {"event_id": event.id, "event_type": event.type}
+    if content_damage := event.content_damage():
+        yield _make_finding(store, "EV031", f"event {event.id}: {content_damage}", suggestion=RESTORE, **about)
         return
-    if odd:
-        yield _finding(store, "EV030", f"event {event.id}: {odd}", suggestion=RESTORE, **about)
+    if column_damage:
+        yield _make_finding(store, "EV030", f"event {event.id}: {column_damage}", suggestion=RESTORE, **about)
     try:
-        read = identify(event.raw)
+        actual = identify(event.raw)
     except ValueError as error:
-        yield _finding(store, "EV032", f"event {event.id}: its bytes are no event: {error}", **about)
+        yield _make_finding(store, "EV032", f"event {event.id}: its bytes are no event: {error}", **about)
         return
-    derived = {"id": read.id, "type": read.type, "source": read.source, "time": event_time(read)}
-    if (event.seq,) not in store.rows(KEYED, event_key(read.id, read.source)):
-        told = f"event {event.id}: it is not found by its id and source"
-        yield _finding(store, "EV032", told, **about)
+    derived = {"id": actual.id, "type": actual.type, "source": actual.source, "time": parse_event_time(actual)}
+    if (event.seq,) not in store.execute(KEYED, compute_event_key(actual.id, actual.source)):
+        message = f"event {event.id}: it is not found by its id and source"
+        yield _make_finding(store, "EV032", message, **about)
     for column, value in derived.items():
-        if (found := getattr(event, column)) != value:
-            told = f"event {event.id}: the column {column} is {found!r}, its bytes say {value!r}"
-            yield _finding(store, "EV032", told, **about)
+        if (stored_value := getattr(event, column)) != value:
+            message = f"event {event.id}: the column {column} is {stored_value!r}, its bytes say {value!r}"
+            yield _make_finding(store, "EV032", message, **about)
 
 
-def _histories(store: Store) -> Iterator[Finding]:
+def _check_histories(store: Store) -> Iterator[Finding]:
     """Every delivery and every attempt by itself: what evtool writes, and nothing else."""
     after = 0
-    while read := store.rows(f"SELECT {DELIVERY} FROM delivery WHERE seq > ? ORDER BY seq LIMIT ?", after, PAGE):
-        after = read[-1][0]
-        for row in read:
-            if wrong := Delivery(*row).wrong():
-                yield _finding(store, "EV030", wrong, suggestion=RESTORE)
+    while rows := store.execute(f"SELECT {DELIVERY} FROM delivery WHERE seq > ? ORDER BY seq LIMIT ?", after, PAGE):
+        after = rows[-1][0]
+        for row in rows:
+            if problem := Delivery(*row).damage():
+                yield _make_finding(store, "EV030", problem, suggestion=RESTORE)
     key = (0, 0)
     query = f"SELECT delivery, {ATTEMPT} FROM attempt WHERE (delivery, number) > (?, ?) ORDER BY 1, 2 LIMIT ?"
-    while read := store.rows(query, *key, PAGE):
-        key = read[-1][:2]
-        for delivery, *row in read:
-            if wrong := Attempt(*row).wrong():
-                yield _finding(store, "EV030", f"delivery number {delivery}, {wrong}", suggestion=RESTORE)
+    while rows := store.execute(query, *key, PAGE):
+        key = rows[-1][:2]
+        for delivery, *row in rows:
+            if problem := Attempt(*row).damage():
+                yield _make_finding(store, "EV030", f"delivery number {delivery}, {problem}", suggestion=RESTORE)
 
 
-def _rules(store: Store) -> Iterator[Finding]:
-    for code, told, query in RULES:
-        if count := store.rows(query)[0][0]:
-            yield _finding(store, code, f"{told}: {count:,}")
+def _check_rules(store: Store) -> Iterator[Finding]:
+    for code, description, query in RULES:
+        if count := store.execute(query)[0][0]:
+            yield _make_finding(store, code, f"{description}: {count:,}")
 
 
-def _sums(store: Store) -> Iterator[Finding]:
+def _check_sums(store: Store) -> Iterator[Finding]:
     """Whether every delivery is in one of the states, counted by other ways through the file."""
     with store.transaction("DEFERRED"):
-        total = store.rows("SELECT count(*) FROM delivery")[0][0]
-        each = {s: store.rows("SELECT count(*) FROM delivery WHERE state = ?", s)[0][0] for s in STATES}
-    if total != sum(each.values()):
-        said = " + ".join(f"{count:,} {state}" for state, count in each.items())
-        yield _finding(store, "EV034", f"{total:,} deliveries are not {said}")
+        total = store.execute("SELECT count(*) FROM delivery")[0][0]
+        counts = {s: store.execute("SELECT count(*) FROM delivery WHERE state = ?", s)[0][0] for s in STATES}
+    if total != sum(counts.values()):
+        listing = " + ".join(f"{count:,} {state}" for state, count in counts.items())
+        yield _make_finding(store, "EV034", f"{total:,} deliveries are not {listing}")
 
 
-def _finding(store: Store, code: str, message: str, severity: str = "error", **more: Any) -> Finding:
+def _make_finding(store: Store, code: str, message: str, severity: str = "error", **more: Any) -> Finding:
     return Finding(code, message, severity, file=display(store.file), **more)

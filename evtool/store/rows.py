@@ -1,4 +1,4 @@
-"""What the store holds, as values: events, deliveries, attempts."""
+"""The rows of a store as values (events, deliveries, attempts), and the filter that selects events."""
 
 from functools import cache
 from hashlib import blake2b, sha256
@@ -7,51 +7,51 @@ from typing import NamedTuple, Protocol
 from evtool.events.event import Event
 from evtool.events.timestamps import milliseconds
 
-SOURCES = 0xFFFFFFFF  # how far the keys of events with the same id lie apart at most
+SOURCE_RANGE = 0xFFFFFFFF  # how far the keys of events with the same id lie apart at most
 STATES = ("done", "ready", "waiting", "leased", "dead")  # of a delivery
 OUTCOMES = ("done", "failed", "timeout", "crashed", "bad-result", "interrupted", None)  # of an attempt; None: no end
-TIMES = range(-62_135_596_800_000, 253_402_300_800_000)  # milliseconds since 1970, in the years 1 to 9999
+VALID_TIMES = range(-62_135_596_800_000, 253_402_300_800_000)  # milliseconds since 1970, in the years 1 to 9999
 
 
-def event_time(event: Event) -> int | None:
+def parse_event_time(event: Event) -> int | None:
     """When an event happened, in milliseconds since 1970, if its envelope says so."""
     return milliseconds(event.time) if event.time is not None else None
 
 
-def event_key(id: str, source: str = "") -> int:  # noqa: A002  (the column's name)
+def compute_event_key(id: str, source: str = "") -> int:  # noqa: A002  (the column's name)
     """A number by which an event is found: 32 bits of its id's hash, then 32 of its source's.
 
     An index of numbers stays small enough to be held in memory when ids are random, and serves the id alone, too: its
-    events lie between the key without a source and `SOURCES` beyond. What is found must be compared.
+    events lie between the key without a source and `SOURCE_RANGE` beyond. What is found must be compared.
     """
-    low = _hash(source) if source else b"\0\0\0\0"
-    return int.from_bytes(_hash(id) + low, "big", signed=True)
+    low = _hash_text(source) if source else b"\0\0\0\0"
+    return int.from_bytes(_hash_text(id) + low, "big", signed=True)
 
 
-def _hash(text: str) -> bytes:
+def _hash_text(text: str) -> bytes:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=4).digest()
 
 
 @cache
-def _misfit(kind: type, types: tuple[type, ...]) -> str | None:
+def _mistyped_field(kind: type, types: tuple[type, ...]) -> str | None:
     """The first field of a kind that a value of such a type does not fit: damage can turn a column into anything."""
     fields = zip(kind.__annotations__.items(), types, strict=True)
-    return next((field for (field, wanted), found in fields if not issubclass(found, wanted)), None)
+    return next((field for (field, expected), actual in fields if not issubclass(actual, expected)), None)
 
 
-def fits(value: tuple[object, ...]) -> bool:
+def has_expected_types(value: tuple[object, ...]) -> bool:
     """Whether the fields of a value that was read have the types that are written."""
-    return _misfit(type(value), (*map(type, value),)) is None
+    return _mistyped_field(type(value), (*map(type, value),)) is None
 
 
 class Row(Protocol):
     """A value that was read from the store."""
 
-    def wrong(self) -> str | None:
+    def damage(self) -> str | None:
         """What shows that evtool has not written it so, in words; None if nothing does."""
 
 
-class Planned(NamedTuple):
+class NewDelivery(NamedTuple):
     """A delivery that is to be made: to a handler, by a route. With `error` it is a dead letter from the start."""
 
     route: str
@@ -69,7 +69,7 @@ class Cause(NamedTuple):
     replay: str | None = None
 
 
-class Kept(NamedTuple):
+class StoreResult(NamedTuple):
     """What became of an event at the store's door."""
 
     seq: int
@@ -78,7 +78,7 @@ class Kept(NamedTuple):
     sha256: str  # of the bytes that came
 
 
-class Stored(NamedTuple):
+class StoredEvent(NamedTuple):
     """An event of the log."""
 
     seq: int
@@ -94,28 +94,28 @@ class Stored(NamedTuple):
     cause: int | None
     replay: str | None
 
-    def wrong(self) -> str | None:
+    def damage(self) -> str | None:
         """What shows that evtool has not stored it so; None if nothing does."""
-        why = self.torn() or self.odd()
-        return why and f"event number {self.seq}: {why}"
+        problem = self.content_damage() or self.column_damage()
+        return problem and f"event number {self.seq}: {problem}"
 
-    def torn(self) -> str | None:
+    def content_damage(self) -> str | None:
         """What is wrong with its bytes."""
         if not isinstance(self.raw, bytes):
             return "its bytes are not there"
-        found = sha256(self.raw).hexdigest()
-        return None if found == self.sha256 else f"its bytes have sha256 {found}, and {self.sha256} was stored"
+        digest = sha256(self.raw).hexdigest()
+        return None if digest == self.sha256 else f"its bytes have sha256 {digest}, and {self.sha256} was stored"
 
-    def odd(self) -> str | None:
+    def column_damage(self) -> str | None:
         """What is wrong with its columns, as far as they can be judged alone."""
-        if misfit := _misfit(Stored, (*map(type, self),)):
-            return f"its {misfit} is {getattr(self, misfit)!r}"
-        if self.stored_at not in TIMES or (self.time is not None and self.time not in TIMES):
+        if field := _mistyped_field(StoredEvent, (*map(type, self),)):
+            return f"its {field} is {getattr(self, field)!r}"
+        if self.stored_at not in VALID_TIMES or (self.time is not None and self.time not in VALID_TIMES):
             return f"it is of no time that there is: {self.time}, stored at {self.stored_at}"
         return None
 
 
-class Fired(NamedTuple):
+class FiredDelivery(NamedTuple):
     """A delivery of an event when it was published, in short."""
 
     route: str
@@ -123,15 +123,15 @@ class Fired(NamedTuple):
     state: str
 
 
-class Published(NamedTuple):
+class PublishedEvent(NamedTuple):
     """An event of the log, and what it fired when it was published."""
 
     seq: int
     raw: bytes
     digest: bytes  # their SHA-256, as it was stored
-    fired: tuple[Fired, ...]
+    deliveries: tuple[FiredDelivery, ...]
 
-    def wrong(self) -> str | None:
+    def damage(self) -> str | None:
         """What shows that evtool has not stored it so; None if nothing does."""
         if isinstance(self.raw, bytes) and sha256(self.raw).digest() == self.digest:
             return None
@@ -156,30 +156,30 @@ class Delivery(NamedTuple):
     error: str | None
     condition: str | None
 
-    def wrong(self) -> str | None:
-        """What shows that evtool has not stored it so: the CHECKs of store.sql, and more. None if nothing does."""
-        if misfit := _misfit(Delivery, (*map(type, self),)):
-            why = f"its {misfit} is {getattr(self, misfit)!r}"
+    def damage(self) -> str | None:
+        """What shows that evtool has not stored it so: the CHECKs of tables.sql, and more. None if nothing does."""
+        if field := _mistyped_field(Delivery, (*map(type, self),)):
+            problem = f"its {field} is {getattr(self, field)!r}"
         elif not (self.route and self.handler):
-            why = f"it goes to {self.handler!r} by {self.route!r}"
+            problem = f"it goes to {self.handler!r} by {self.route!r}"
         elif self.state not in STATES:
-            why = f"its state is {self.state!r}"
+            problem = f"its state is {self.state!r}"
         elif (self.state == "leased") != (self.owner is not None):
-            why = f"it is {self.state}, and its owner is {self.owner!r}"
+            problem = f"it is {self.state}, and its owner is {self.owner!r}"
         elif (self.state in ("done", "dead")) != (self.due is None):
-            why = f"it is {self.state}, and due {self.due}"
+            problem = f"it is {self.state}, and due {self.due}"
         elif (self.state == "dead") != (self.condition is not None) or (self.state == "dead" and self.error is None):
-            why = f"it is {self.state}, its condition {self.condition!r}, its error {self.error!r}"
+            problem = f"it is {self.state}, its condition {self.condition!r}, its error {self.error!r}"
         elif not 0 <= self.forgiven <= self.attempts:
-            why = f"of its {self.attempts} attempts {self.forgiven} are forgiven"
-        elif self.created not in TIMES or (self.due is not None and self.due not in TIMES):
-            why = f"it is of no time that there is: created {self.created}, due {self.due}"
+            problem = f"of its {self.attempts} attempts {self.forgiven} are forgiven"
+        elif self.created not in VALID_TIMES or (self.due is not None and self.due not in VALID_TIMES):
+            problem = f"it is of no time that there is: created {self.created}, due {self.due}"
         else:
             return None
-        return f"delivery number {self.seq}: {why}"
+        return f"delivery number {self.seq}: {problem}"
 
 
-class Counted(NamedTuple):
+class DeliveryCount(NamedTuple):
     """How many deliveries are in a state; of one handler by one route, or of all."""
 
     state: str
@@ -187,9 +187,9 @@ class Counted(NamedTuple):
     route: str = ""
     handler: str = ""
 
-    def wrong(self) -> str | None:
+    def damage(self) -> str | None:
         """What shows that evtool has not stored it so; None if nothing does."""
-        if fits(self) and self.state in STATES:
+        if has_expected_types(self) and self.state in STATES:
             return None
         return f"deliveries to {self.handler!r} by {self.route!r} are in the state {self.state!r}"
 
@@ -205,13 +205,13 @@ class Attempt(NamedTuple):
     output: str | None
     code: str | None = None  # an exit code, a signal, the class of an exception
 
-    def wrong(self) -> str | None:
+    def damage(self) -> str | None:
         """What shows that evtool has not stored it so; None if nothing does."""
-        if misfit := _misfit(Attempt, (*map(type, self),)):
-            return f"attempt {self.number}: its {misfit} is {getattr(self, misfit)!r}"
+        if field := _mistyped_field(Attempt, (*map(type, self),)):
+            return f"attempt {self.number}: its {field} is {getattr(self, field)!r}"
         if self.outcome not in OUTCOMES:
             return f"attempt {self.number}: its outcome is {self.outcome!r}"
-        if self.number < 1 or self.started not in TIMES:
+        if self.number < 1 or self.started not in VALID_TIMES:
             return f"attempt {self.number}: it began at {self.started}, a time that there is not"
         return None
 
@@ -228,9 +228,9 @@ class Filter(NamedTuple):
     state: str | None = None
     ids: tuple[str, ...] = ()
 
-    def takes(self, event: Event) -> bool:
+    def matches(self, event: Event) -> bool:
         """The same for an event that is not in the store, as far as it can be told from the event."""
-        time = event_time(event)
+        time = parse_event_time(event)
         return (
             (self.type is None or event.type == self.type)
             and (self.source is None or event.source == self.source)

@@ -17,9 +17,9 @@ from evtool.events.envelopes import envelope, identify
 from evtool.events.event import Event
 from evtool.findings.finding import Finding
 from evtool.store.backup import backup
-from evtool.store.integrity import findings
-from evtool.store.pruning import Old, give_back, prune
-from evtool.store.rows import Cause, Planned
+from evtool.store.integrity import check_store
+from evtool.store.pruning import PruneFilter, prune, reclaim_space
+from evtool.store.rows import Cause, NewDelivery
 from evtool.store.store import Store
 from tests.conftest import ROOT, Evtool
 from tests.store.sqlite.test_errors import mortal
@@ -54,22 +54,22 @@ def file(tmp_path: Path) -> Path:
     now = time.time_ns() // 1_000_000
     with Store(tmp_path / "store.db") as store:
         for how in ("ready", "done", "dead", "waiting", "leased"):
-            kept = store.keep(event(how), [Planned("r", "h")], now=now - 10 * DAY)
+            kept = store.insert(event(how), [NewDelivery("r", "h")], now=now - 10 * DAY)
             delivery = settle(store, kept.seq, how, now - 10 * DAY)
             if how == "done":
                 cause = Cause(delivery, kept.seq, 1)
-                store.keep(event("effect", "u"), [Planned("r", "other")], now=now - 10 * DAY, cause=cause)
+                store.insert(event("effect", "u"), [NewDelivery("r", "other")], now=now - 10 * DAY, cause=cause)
                 settle(store, kept.seq, "done", now - 10 * DAY)
-        store.keep(event("unrouted"), [], now=now - 10 * DAY)
-        settle(store, store.keep(event("fresh"), [Planned("r", "h")], now=now).seq, "done", now)
+        store.insert(event("unrouted"), [], now=now - 10 * DAY)
+        settle(store, store.insert(event("fresh"), [NewDelivery("r", "h")], now=now).seq, "done", now)
     return store.file
 
 
 def ids(file: Path) -> list[str]:
     """Which events are there."""
     with Store(file) as store:
-        assert list(findings(store)) == []
-        return [each.id for each in store.events()]
+        assert list(check_store(store)) == []
+        return [each.id for each in store.read_events()]
 
 
 # --- backup ----------------------------------------------------------------------------------------------------------
@@ -92,9 +92,9 @@ def test_a_backup_is_the_store_and_is_private(evtool: Evtool, file: Path, tmp_pa
 def test_a_backup_is_of_one_moment_while_others_write(evtool: Evtool, file: Path, tmp_path: Path) -> None:
     """What is committed is in the copy, with what is still in the -wal; what is not, is not; the writer goes on."""
     with Store(file) as store:
-        store.keep(event("committed"), [], now=0)
+        store.insert(event("committed"), [], now=0)
         with store.transaction():
-            store.keep(event("not yet"), [], now=0)
+            store.insert(event("not yet"), [], now=0)
             assert evtool("backup", "copy.db", "--store", file).code == 0
     assert ids(tmp_path / "copy.db") == [*ids(file)[:-2], "committed"]
     assert ids(file)[-1] == "not yet"
@@ -185,9 +185,9 @@ def test_a_copy_takes_no_name_that_came_meanwhile(
 
     def findings_late(store: Store) -> Iterator[Finding]:
         (tmp_path / "copy.db").write_bytes(b"dear")
-        return findings(store)
+        return check_store(store)
 
-    monkeypatch.setattr("evtool.store.backup.findings", findings_late)
+    monkeypatch.setattr("evtool.store.backup.check_store", findings_late)
     with Store(file) as store, pytest.raises(UsageError, match="no copy of a store" if force else "is there already"):
         backup(store, tmp_path / "copy.db", force=force)
 
@@ -283,30 +283,30 @@ def test_a_chain_stays_while_any_of_it_is_young_or_to_come(tmp_path: Path) -> No
     """An old event stays if what it caused is young, was redriven or replayed lately, or is not done."""
     with Store(tmp_path / "store.db") as store:
         for name, effect_at, how in (("old", 5, "done"), ("young", 500, "done"), ("open", 5, "ready")):
-            kept = store.keep(event(name), [Planned("r", "h")], now=0)
+            kept = store.insert(event(name), [NewDelivery("r", "h")], now=0)
             cause = Cause(settle(store, kept.seq, "done", 0), kept.seq, 1)
-            store.keep(event(f"{name} effect"), [Planned("r", "h")], now=effect_at, cause=cause)
+            store.insert(event(f"{name} effect"), [NewDelivery("r", "h")], now=effect_at, cause=cause)
             settle(store, kept.seq, how, 600)
-        replayed = store.keep(event("replayed"), [], now=0)
-        store.plan(replayed.seq, [Planned("r", "h")], now=500, replay="again")
+        replayed = store.insert(event("replayed"), [], now=0)
+        store.add_deliveries(replayed.seq, [NewDelivery("r", "h")], now=500, replay="again")
         settle(store, replayed.seq, "done", 600)
 
-        assert sum(gone.events for gone in prune(store, Old(before=100))) == 2
-        assert [each.id for each in store.events()] == ["young", "young effect", "open", "open effect", "replayed"]
-        assert list(findings(store)) == []
+        assert sum(gone.events for gone in prune(store, PruneFilter(before=100))) == 2
+        assert [each.id for each in store.read_events()] == ["young", "young effect", "open", "open effect", "replayed"]
+        assert list(check_store(store)) == []
 
 
 def test_pruning_gives_the_space_back_a_piece_at_a_time(tmp_path: Path) -> None:
     """The file shrinks to what is left, other processes can write between the transactions, and all sums hold."""
-    with Store(tmp_path / "store.db") as store, Store(tmp_path / "store.db", busy=0.0) as other:
+    with Store(tmp_path / "store.db") as store, Store(tmp_path / "store.db", busy_timeout=0.0) as other:
         with store.transaction():
             for number in range(1000):
-                store.keep(event(str(number), size=2000), [], now=number)
+                store.insert(event(str(number), size=2000), [], now=number)
         before = store.file.stat().st_size + (tmp_path / "store.db-wal").stat().st_size
-        for batch, gone in enumerate(prune(store, Old(before=900))):
+        for batch, gone in enumerate(prune(store, PruneFilter(before=900))):
             assert gone.events == 100
-            other.keep(event(f"meanwhile-{batch}"), [], now=10_000)
-        freed = give_back(store)
+            other.insert(event(f"meanwhile-{batch}"), [], now=10_000)
+        freed = reclaim_space(store)
     after = (tmp_path / "store.db").stat().st_size
 
     assert freed > 1_800_000
@@ -317,7 +317,7 @@ def test_pruning_gives_the_space_back_a_piece_at_a_time(tmp_path: Path) -> None:
 def test_an_event_whose_id_is_a_command_can_be_shown(evtool: Evtool, tmp_path: Path) -> None:
     """`events prune` is a command; the event of that name is shown after --, or with its source."""
     with Store(tmp_path / "store.db") as store:
-        store.keep(event("prune"), [], now=0)
+        store.insert(event("prune"), [], now=0)
     for words in (["--", "prune"], ["--source", "s", "prune"]):
         options = ["--store", "store.db", "-o", "json"]
         assert evtool("events", *options, *words).json["event"]["id"] == "prune"

@@ -11,7 +11,7 @@ from evtool.cli import app as cli
 from evtool.cli.session import now_ms
 from evtool.events.envelopes import envelope, identify
 from evtool.reports.formats.jsonl import JsonLines
-from evtool.store.rows import Cause, Planned
+from evtool.store.rows import Cause, NewDelivery
 from evtool.store.store import Store
 from tests.conftest import Evtool, Ran
 from tests.support.leases import claimed, ended
@@ -75,12 +75,12 @@ def store(tmp_path: Path) -> Path:
     with Store(tmp_path / "store.db") as made:
         for number, (kind, age) in enumerate((("a", 10), ("b", 20), ("a", 0))):
             raw = envelope(b"{}", type=kind, source="s", id=f"id-{number}", time="2026-01-01T00:00:00Z")
-            kept = made.keep(identify(raw), [Planned("r1", "h"), Planned("r2", "g")], now=now - age * DAY)
+            kept = made.insert(identify(raw), [NewDelivery("r1", "h"), NewDelivery("r2", "g")], now=now - age * DAY)
             for _ in range(2):
                 [letter] = claimed(made, now=now, root=kept.seq)
                 ended(made, letter, "dead", error="no", condition="NotRetriable")
-        made.rows("UPDATE attempt SET started = ? WHERE delivery < 3", now - 10 * DAY)
-        made.keep(identify(raw.replace(b"id-2", b"well")), [Planned("r1", "h")], now=now)
+        made.execute("UPDATE attempt SET started = ? WHERE delivery < 3", now - 10 * DAY)
+        made.insert(identify(raw.replace(b"id-2", b"well")), [NewDelivery("r1", "h")], now=now)
     return made.file
 
 
@@ -193,14 +193,14 @@ def test_what_others_delete_meanwhile_is_told_whole_or_not_at_all(
         caused = Cause(well.seq, 4, 1)
         for number in (3, 4):
             effect = envelope(b"{}", type="effect", source="s", id=f"effect-{number}", time="2026-01-01T00:00:00Z")
-            other.keep(identify(effect), [], now=0, cause=caused)
+            other.insert(identify(effect), [], now=0, cause=caused)
     write = JsonLines.add
 
     def pruned(report: JsonLines, record: Any) -> None:
         with Store(store) as other, other.transaction():
             for table in ("attempt", "delivery", "event"):
-                other.rows("PRAGMA defer_foreign_keys = ON")
-                other.rows(f"DELETE FROM {table}")
+                other.execute("PRAGMA defer_foreign_keys = ON")
+                other.execute(f"DELETE FROM {table}")
         write(report, record)
 
     monkeypatch.setattr(JsonLines, "add", pruned)

@@ -11,8 +11,8 @@ import pytest
 
 from evtool.errors import StoreError
 from evtool.events.envelopes import envelope, identify
-from evtool.store.integrity import findings
-from evtool.store.rows import Cause, Planned
+from evtool.store.integrity import check_store
+from evtool.store.rows import Cause, NewDelivery
 from evtool.store.store import Store
 from tests.conftest import Evtool
 from tests.support.leases import claimed, ended
@@ -27,13 +27,13 @@ def file(tmp_path: Path) -> Path:
     with Store(tmp_path / "store.db") as store:
         for number in range(40):
             raw = envelope(BODY, type="t", source="s", id=f"id-{number}", time="2026-11-23T10:00:00Z")
-            kept = store.keep(identify(raw), [Planned("r", "h"), Planned("r", "other")], now=0)
+            kept = store.insert(identify(raw), [NewDelivery("r", "h"), NewDelivery("r", "other")], now=0)
             if number < 4:
                 [delivery] = claimed(store, now=number, begun=0, root=kept.seq)
                 if number == 0:
                     ended(store, delivery, "done")
                     effect = envelope(b"{}", type="u", source="h", id="effect", time="2026-11-23T10:00:00Z")
-                    store.keep(identify(effect), [], now=1, cause=Cause(delivery.seq, kept.seq, 1))
+                    store.insert(identify(effect), [], now=1, cause=Cause(delivery.seq, kept.seq, 1))
                 elif number == 1:
                     ended(store, delivery, "dead", condition="NotRetriable")
                 elif number == 2:
@@ -52,7 +52,7 @@ def changed(file: Path, *statements: str) -> None:
 def codes(file: Path) -> list[str]:
     """The codes of what is found."""
     with Store(file, writing=False) as store:
-        return [finding.code for finding in findings(store)]
+        return [finding.code for finding in check_store(store)]
 
 
 def test_a_well_store_is_told_so_and_left_alone(evtool: Evtool, file: Path) -> None:
@@ -169,7 +169,7 @@ def test_every_bit_that_flips_in_an_event_is_found(file: Path) -> None:
     """Flips in the bytes of events are found to the last one, and the event is named; elsewhere nothing breaks."""
     good = file.read_bytes()
     with Store(file, writing=False) as store:
-        stored = {event.seq: event.raw for event in store.events()}
+        stored = {event.seq: event.raw for event in store.read_events()}
     seed = random.Random(20261123)
     flipped = 0
     for place in seed.choices(range(100, len(good)), k=400):
@@ -177,8 +177,8 @@ def test_every_bit_that_flips_in_an_event_is_found(file: Path) -> None:
         bad[place] ^= 1 << seed.randrange(8)
         file.write_bytes(bad)
         with suppress(StoreError), Store(file, writing=False) as store:
-            found = list(findings(store))
-            now = dict(store.rows("SELECT seq, raw FROM event"))
+            found = list(check_store(store))
+            now = dict(store.execute("SELECT seq, raw FROM event"))
             changed_events = {seq for seq, raw in now.items() if stored.get(seq) != raw}
             flipped += bool(changed_events)
             assert bool(changed_events) <= bool(found), place
@@ -240,7 +240,7 @@ def test_a_store_that_sqlite_would_not_write_is_damaged(
 
 def test_events_that_are_deleted_meanwhile_are_not_found_ill(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An event and the key that it is found by are judged as of one moment, though another evtool prunes."""
-    read = Store.rows
+    read = Store.execute
 
     def rows(store: Store, query: str, *values: Any) -> Any:
         found = read(store, query, *values)
@@ -248,9 +248,9 @@ def test_events_that_are_deleted_meanwhile_are_not_found_ill(file: Path, monkeyp
             changed(file, "PRAGMA foreign_keys = OFF", "DELETE FROM event_key", "DELETE FROM event")
         return found
 
-    monkeypatch.setattr(Store, "rows", rows)
+    monkeypatch.setattr(Store, "execute", rows)
     with Store(file, writing=False) as store:
-        told = [finding.message for finding in findings(store)]
+        told = [finding.message for finding in check_store(store)]
     assert not [message for message in told if "is not found by its id" in message]
 
 
@@ -266,7 +266,7 @@ def test_a_store_that_others_may_read_is_found(evtool: Evtool, file: Path) -> No
 def test_a_store_in_use_can_be_checked(evtool: Evtool, file: Path) -> None:
     """A writer in the middle of a transaction is not disturbed, and what it has not committed is not seen."""
     with Store(file) as store, store.transaction():
-        store.keep(identify(envelope(b"{}", type="t", source="s", id="new", time="2026-11-23T10:00:00Z")), [], now=0)
+        store.insert(identify(envelope(b"{}", type="t", source="s", id="new", time="2026-11-23T10:00:00Z")), [], now=0)
         ran = evtool("doctor", "--store", file, "-o", "json")
 
     assert (ran.code, ran.json["summary"]["events"]) == (0, 41)

@@ -371,7 +371,7 @@ def test_a_signal_leaves_nothing_running_and_the_delivery_ready(tmp_path: Path, 
     with pytest.raises(ProcessLookupError):
         os.kill(handler, 0)
     with Store(tmp_path / ".evtool/store.db") as store:
-        assert [d.state for d in store.deliveries(1)] == ["ready"]
+        assert [d.state for d in store.list_deliveries(1)] == ["ready"]
 
 
 def test_what_is_too_deep_or_too_long_is_not_let_in_from_handlers_either(evtool: Evtool, tmp_path: Path) -> None:
@@ -488,7 +488,7 @@ def test_events_of_a_stream_are_stored_before_the_stream_goes_on(tmp_path: Path)
                 assert select.select([running.stdout], [], [], 30)[0], "nothing is told while the stream is open"
                 assert json.loads(running.stdout.readline())["id"] == name
                 with Store(tmp_path / ".evtool/store.db") as store:
-                    assert store.find("s", name) is not None
+                    assert store.find_event("s", name) is not None
         running.communicate(timeout=30)
 
 
@@ -576,7 +576,7 @@ def test_what_is_stored_when_a_signal_comes_is_told(tmp_path: Path, number: sign
         "dead": 0,
     }
     with Store(tmp_path / ".evtool/store.db") as store:
-        assert store.last() == 2
+        assert store.last_seq() == 2
 
 
 TAKEN = """

@@ -60,7 +60,7 @@ def test_what_is_emitted_gets_its_deliveries(store: Store, replay: str | None, m
     """They are due at once; in a replay under its name, and without the handlers that it leaves out."""
     kept = accept(event(2), store=store, routes=ROUTES, now=lambda: 9, cause=Cause(1, 1, 10, replay))
 
-    found = store.deliveries(kept.seq)
+    found = store.list_deliveries(kept.seq)
     assert [each.handler for each in found] == made
     assert {(each.state, each.due, each.replay) for each in found} == {("ready", 9, replay or "")}
 
@@ -69,7 +69,7 @@ def test_what_is_too_deep_in_a_chain_is_stored_but_not_delivered(store: Store) -
     """Deeper than 10 below its root: its deliveries are dead letters that say why."""
     kept = accept(event(2), store=store, routes=ROUTES, now=lambda: 9, cause=Cause(1, 1, 11))
 
-    found = store.deliveries(kept.seq)
+    found = store.list_deliveries(kept.seq)
     assert [(each.state, each.due, each.condition, each.attempts) for each in found] == [("dead", None, "Loop", 0)] * 2
     assert {each.error for each in found} == {"the chain of events is deeper than 10: this looks like a loop"}
 

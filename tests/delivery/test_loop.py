@@ -174,7 +174,7 @@ def test_four_handlers_are_called_at_a_time_if_nothing_else_is_said(place: Place
 
     def answer(_: str, call: Call) -> Outcome:
         with Store(place.store.file) as store:
-            leased.append(store.states(1)["leased"])
+            leased.append(store.count_states(1)["leased"])
         together.wait(30)  # only four together get on
         return Done()
 
@@ -192,7 +192,7 @@ def test_a_lease_is_as_long_as_documented(place: Place) -> None:
 
     def answer(_: str, call: Call) -> Outcome:
         with Store(place.store.file) as store:
-            leases.append((store.delivery(call.delivery).due or 0) - place.now)
+            leases.append((store.get_delivery(call.delivery).due or 0) - place.now)
         return Done()
 
     road = place.road({"h": 1}, {"t": ["h"]}, answer, Retry())
@@ -260,7 +260,7 @@ def test_an_effect_whose_key_another_event_has_is_no_event(evtool: Evtool, tmp_p
     (tmp_path / "e.json").write_text('{"id": "e", "source": "s", "detail-type": "t", "detail": {}}')
     first = evtool("publish", "e.json", "-o", "json").json["events"]
     with Store(tmp_path / ".evtool/store.db") as store:
-        (tmp_path / "u.json").write_bytes(store.find("h", first[2]["id"]).raw)
+        (tmp_path / "u.json").write_bytes(store.find_event("h", first[2]["id"]).raw)
     (tmp_path / ".evtool/store.db").unlink()
     evtool("publish", "u.json")
 
@@ -321,11 +321,11 @@ def test_a_poisonous_event_costs_its_neighbours_nothing(evtool: Evtool, many: Pa
     (many / "work.py").write_text(WORK % harm)
     ran = evtool("deliver", "-o", "json")
     with Store(many / ".evtool/store.db") as store:
-        found = [store.deliveries(each.seq)[0] for each in store.events()]
+        found = [store.list_deliveries(each.seq)[0] for each in store.read_events()]
         [poison] = [each for each in found if each.state != "done"]
 
         assert ran.json["summary"] == {"deliveries": 300, "done": 299, "waiting": 0, "ready": 1, "leased": 0, "dead": 0}
-        assert [attempt.outcome for attempt in store.attempts(poison.seq)] == [outcome]
+        assert [attempt.outcome for attempt in store.list_attempts(poison.seq)] == [outcome]
         assert {each.attempts for each in found} == {1}
     called = (many / "called").read_text().split()
     assert (len(called), len(set(called))) == (300, 300)
@@ -335,8 +335,8 @@ def test_what_is_printed_stays_with_its_attempt(evtool: Evtool, many: Path) -> N
     """However many calls the worker has at once, each has its own output."""
     evtool("deliver", "-q")
     with Store(many / ".evtool/store.db") as store:
-        for each in store.events():
-            [attempt] = store.attempts(store.deliveries(each.seq)[0].seq)
+        for each in store.read_events():
+            [attempt] = store.list_attempts(store.list_deliveries(each.seq)[0].seq)
             assert attempt.output == f"this is {json.loads(each.raw)['detail']['n']}\n"
 
 
@@ -411,17 +411,17 @@ def test_a_lock_is_waited_for_once(place: Place) -> None:
 
     def lock(*_: object) -> Outcome:
         others.append(Store(place.store.file))
-        others[0].rows("BEGIN IMMEDIATE")
+        others[0].execute("BEGIN IMMEDIATE")
         return Done()
 
     road = place.road({"h": 1}, {"a": ["h"]}, lock, Retry())
     place.publish(road, "a")
-    place.store.wait(0.01)
+    place.store.set_busy_timeout(0.01)
 
     with pytest.raises(StoreError, match=r"locked for 0\.01 s"):
         list(deliver(road))
     with pytest.raises(StoreError, match="locked for 0 s"), closing(others[0]):
-        place.store.rows("BEGIN IMMEDIATE")
+        place.store.execute("BEGIN IMMEDIATE")
 
 
 # --- going on for ever -----------------------------------------------------------------------------------------------
@@ -505,7 +505,7 @@ def test_ctrl_c_lets_calls_end_and_gives_the_rest_back(place: Place) -> None:
             settled.extend(run)
 
     assert time.monotonic() - asked < 20
-    there = [place.store.deliveries(seq)[0] for seq in (1, 2, 3)]
+    there = [place.store.list_deliveries(seq)[0] for seq in (1, 2, 3)]
     assert [each.state for each in there] == ["done", "ready", "ready"]
     assert [each.attempts for each in there] == [1, 0, 0]
 
@@ -517,9 +517,9 @@ def test_who_takes_no_more_leaves_nothing_leased(place: Place) -> None:
     with road.handlers, closing(deliver(road)) as settled:
         next(settled)
 
-    found = [each for seq in range(1, 11) for each in place.store.deliveries(seq)]
+    found = [each for seq in range(1, 11) for each in place.store.list_deliveries(seq)]
     assert {each.state for each in found} == {"done", "ready"}
-    assert all(each.attempts == len(place.store.attempts(each.seq)) for each in found)
+    assert all(each.attempts == len(place.store.list_attempts(each.seq)) for each in found)
 
 
 class Interrupting(deque[Claim]):
@@ -540,9 +540,9 @@ def test_an_answer_goes_to_its_own_delivery_whenever_a_signal_comes(place: Place
     with road.handlers, closing(deliver(road)) as settled, pytest.raises(KeyboardInterrupt):
         deque(settled, maxlen=0)
 
-    found = [place.store.deliveries(seq)[0] for seq in range(1, 11)]
+    found = [place.store.list_deliveries(seq)[0] for seq in range(1, 11)]
     assert {each.state for each in found} == {"done"}
-    assert [place.store.attempts(each.seq)[0].output for each in found] == [str(each.event) for each in found]
+    assert [place.store.list_attempts(each.seq)[0].output for each in found] == [str(each.event) for each in found]
 
 
 def test_what_a_full_disk_did_not_take_is_not_settled(place: Place) -> None:
@@ -553,11 +553,11 @@ def test_what_a_full_disk_did_not_take_is_not_settled(place: Place) -> None:
     with road.handlers, closing(deliver(road)) as settled:
         next(settled)
         assert not road.handlers.settled
-        [[pages]] = place.store.rows("PRAGMA page_count")
-        place.store.rows(f"PRAGMA max_page_count = {pages}")
+        [[pages]] = place.store.execute("PRAGMA page_count")
+        place.store.execute(f"PRAGMA max_page_count = {pages}")
     assert not road.handlers.settled
 
-    place.store.rows("PRAGMA max_page_count = 1000000")
+    place.store.execute("PRAGMA max_page_count = 1000000")
     with road.handlers, closing(deliver(road)) as settled:
         deque(settled, maxlen=0)
     assert road.handlers.settled
@@ -604,7 +604,7 @@ def test_a_signal_ends_it_in_order(hanging: Path, number: signal.Signals, code: 
 
     assert (returned, settled["state"], summary["summary"]["done"]) == (code, "done", 1)
     with Store(hanging / ".evtool/store.db") as store:
-        found = [store.deliveries(each.seq)[0] for each in store.events()]
+        found = [store.list_deliveries(each.seq)[0] for each in store.read_events()]
         assert [(each.state, each.attempts) for each in found] == [("done", 1)] + [("ready", 0)] * 299
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
@@ -616,9 +616,9 @@ def test_a_second_signal_ends_it_at_once(hanging: Path) -> None:
 
     assert (returned in (130, 143), json.loads(out)["summary"]["deliveries"]) == (True, 0)
     with Store(hanging / ".evtool/store.db") as store:
-        [delivery] = store.deliveries(1)
+        [delivery] = store.list_deliveries(1)
         assert (delivery.state, delivery.attempts, delivery.forgiven) == ("ready", 1, 1)
-        assert [attempt.outcome for attempt in store.attempts(delivery.seq)] == ["interrupted"]
+        assert [attempt.outcome for attempt in store.list_attempts(delivery.seq)] == ["interrupted"]
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
 
@@ -646,7 +646,7 @@ def test_a_terminal_that_is_gone_is_a_hang_up(hanging: Path) -> None:
 
     assert process.returncode == 129
     with Store(hanging / ".evtool/store.db") as store:
-        assert store.deliveries(1)[0].state == "done"
+        assert store.list_deliveries(1)[0].state == "done"
 
 
 def test_what_ends_a_run_is_told_whatever_comes_of_the_end(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,13 +16,13 @@ from evtool.routes.models import Retry
 from evtool.schemas.validation import Rules
 from evtool.schemas.validator import Schemas
 from evtool.store.queue import Claim
-from evtool.store.rows import Attempt, Delivery, Stored
+from evtool.store.rows import Attempt, Delivery, StoredEvent
 
 NOW = 1_795_428_061_500  # 2026-11-23T10:01:01.500Z, in milliseconds
 CREATED = NOW - 60_000
 CLAIM = Claim(
     Delivery(7, 1, "r", "h", "", "leased", 5, 3, CREATED, NOW + 1, "me", 12, "the last error", None),
-    Stored(1, "e-1", "t", "s", None, CREATED, "", b"{}", 1, 0, None, None),
+    StoredEvent(1, "e-1", "t", "s", None, CREATED, "", b"{}", 1, 0, None, None),
 )
 RETRY = Retry(max_attempts=3, max_age=3600.0, first_delay=10.0, max_delay=900.0)
 
@@ -49,7 +49,7 @@ def emitted(rules: Rules = Rules(None), *events: Emitted, **claimed: Any) -> lis
 def refusal(*events: Emitted, rules: Rules = Rules(None)) -> str:  # noqa: B008
     """Why a delivery that emitted these is a dead letter."""
     refused = came(Answer(Done(events, "printed"), 1.5), rules=rules)
-    left, attempt = refused.ending.delivery, refused.ending.attempt
+    left, attempt = refused.ending.result, refused.ending.attempt
 
     assert (left.state, left.due, left.condition, refused.events) == ("dead", None, "NotRetriable", ())
     assert attempt == Attempt(5, NOW, 1500, "bad-result", left.error, "printed")
@@ -104,7 +104,7 @@ def test_what_an_answer_makes_of_a_delivery(
     ending = came(answer, RETRY.model_copy(update=policy)).ending
     state, due, error, condition = left
 
-    assert ending.delivery == CLAIM.delivery._replace(
+    assert ending.result == CLAIM.delivery._replace(
         state=state,
         due=None if due is None else NOW + int(str(due)),
         error=error,
@@ -121,8 +121,8 @@ def test_what_was_not_begun_leaves_no_attempt_and_what_was_cut_off_one_that_does
     back, cut = given_back(CLAIM, NOW), interrupted(CLAIM, NOW)
 
     wanted = CLAIM.delivery._replace(state="ready", due=NOW, owner=None)
-    assert (back.delivery, back.attempt) == (wanted._replace(attempts=4), None)
-    assert cut.delivery == wanted._replace(forgiven=4, error="evtool was ended meanwhile", duration_ms=None)
+    assert (back.result, back.attempt) == (wanted._replace(attempts=4), None)
+    assert cut.result == wanted._replace(forgiven=4, error="evtool was ended meanwhile", duration_ms=None)
     assert cut.attempt == Attempt(5, NOW, None, "interrupted", "evtool was ended meanwhile", None)
 
 

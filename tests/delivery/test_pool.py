@@ -17,10 +17,10 @@ from evtool.handlers.processes.call_log import Diary
 from evtool.routes.routes import HandlerEntry, Routes
 from evtool.signals import Halted, bell
 from evtool.store.queue import Claim
-from evtool.store.rows import Delivery, Stored
+from evtool.store.rows import Delivery, StoredEvent
 from evtool.store.sqlite.files import call_log_prefix
 
-EVENT = Stored(1, "e-1", "t", "s", None, 0, "", b"{}", 1, 0, None, None)
+EVENT = StoredEvent(1, "e-1", "t", "s", None, 0, "", b"{}", 1, 0, None, None)
 LATER = 1e12
 Answers = Callable[[Call], Outcome]
 

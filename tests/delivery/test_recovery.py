@@ -71,8 +71,8 @@ def test_a_killed_evtool_goes_on_at_once(evtool: Evtool, many: Path, end: str) -
     done = 300 if end == "pass" else 299
     assert (len(calls), calls.total()) == (300, 300)
     with Store(many / ".evtool/store.db") as store:
-        events = list(store.events())
-        found = [store.deliveries(event.seq)[0] for event in events[:300]]
+        events = list(store.read_events())
+        found = [store.list_deliveries(event.seq)[0] for event in events[:300]]
         assert sorted(each.state for each in found) == ["done"] * done + ["leased"] * (300 - done)
         assert {each.attempts for each in found} == {1}
         assert len(events) == 300 + done
@@ -117,13 +117,13 @@ def test_an_event_that_kills_evtool_is_given_up_though_its_handler_was_away(evto
     for attempt in (1, 2, 3):
         assert evtool("deliver", "--watch").code == -9
         with Store(tmp_path / ".evtool/store.db") as store:
-            [delivery] = store.deliveries(1)
+            [delivery] = store.list_deliveries(1)
             assert (delivery.state, delivery.attempts) == ("leased", attempt)
-            store.rows("UPDATE delivery SET due = 0")
+            store.execute("UPDATE delivery SET due = 0")
 
     assert evtool("deliver").code == 1
     with Store(tmp_path / ".evtool/store.db") as store:
-        assert [(each.state, each.condition) for each in store.deliveries(1)] == [("dead", "MaximumRetryAttempts")]
+        assert [(each.state, each.condition) for each in store.list_deliveries(1)] == [("dead", "MaximumRetryAttempts")]
 
 
 def test_what_another_evtool_writes_is_left_alone(evtool: Evtool, many: Path) -> None:
@@ -267,7 +267,7 @@ def test_an_answer_that_is_none_is_left_to_its_lease(evtool: Evtool, many: Path,
     """Whatever has written it: its delivery is attempted again when the lease ends, and the run goes on."""
     with Store(many / ".evtool/store.db") as store:
         lane = Lane("h", "r", 0)
-        claim(store, lane, now=now_ms(), begun=now_ms(), owner=GONE, lease=100_000, most=1, last=3)
+        claim(store, lane, now=now_ms(), run_start=now_ms(), owner=GONE, lease_ms=100_000, limit=1, max_attempts=3)
         diary = f"{HEAD}given 1:1\nbegan 1\ntold 1 5 {answer}\n"
         store.file.with_name(f"{store.file.name}-diary-{GONE}-1").write_text(diary)
     (many / "work.py").write_text("def work(event, context):\n    pass\n")

@@ -14,8 +14,8 @@ import pytest
 from evtool.errors import DamageError
 from evtool.events.envelopes import envelope, identify
 from evtool.events.event import Event
-from evtool.store.pruning import Old, prune
-from evtool.store.rows import Cause, Filter, Planned, event_key
+from evtool.store.pruning import PruneFilter, prune
+from evtool.store.rows import Cause, Filter, NewDelivery, compute_event_key
 from evtool.store.store import Store
 from tests.conftest import ROOT, Evtool
 from tests.support.leases import claimed, ended
@@ -34,61 +34,61 @@ def store(tmp_path: Path) -> Store:
 
 def test_an_event_and_its_deliveries_are_kept_together(store: Store) -> None:
     """If the deliveries cannot be kept, neither is the event."""
-    broken = [Planned("r", "h"), Planned("r", None)]  # type: ignore[arg-type]
+    broken = [NewDelivery("r", "h"), NewDelivery("r", None)]  # type: ignore[arg-type]
     with pytest.raises(DamageError, match="NOT NULL"):
-        store.keep(event(1), broken, now=0)
+        store.insert(event(1), broken, now=0)
 
-    assert list(store.events()) == []
+    assert list(store.read_events()) == []
     assert claimed(store, now=10) == []
 
 
 def test_the_same_key_is_kept_once(store: Store) -> None:
     """The same bytes again are a duplicate, other bytes a conflict that changes nothing."""
-    first = store.keep(event(1), [Planned("r", "h")], now=0)
-    again = store.keep(event(1), [Planned("r", "h")], now=1)
-    other = store.keep(event(1, b'{"a": 1}'), [Planned("r", "h")], now=2)
+    first = store.insert(event(1), [NewDelivery("r", "h")], now=0)
+    again = store.insert(event(1), [NewDelivery("r", "h")], now=1)
+    other = store.insert(event(1, b'{"a": 1}'), [NewDelivery("r", "h")], now=2)
 
     assert [kept.status for kept in (first, again, other)] == ["stored", "duplicate", "conflict"]
-    assert [e.raw for e in store.events()] == [event(1).raw]
-    assert len(store.deliveries(first.seq)) == 1
+    assert [e.raw for e in store.read_events()] == [event(1).raw]
+    assert len(store.list_deliveries(first.seq)) == 1
 
 
 @pytest.mark.parametrize("other", [("1", "other"), ("2", "s"), ("2", "other")])
 def test_events_whose_keys_are_the_same_number_are_different_events(store: Store, other: tuple[str, str]) -> None:
     """The key is a hash: what it finds is compared, so that two events that share it are both stored and found."""
-    store.keep(event(1), [], now=0)
+    store.insert(event(1), [], now=0)
     with store.transaction():
-        store.rows("UPDATE event_key SET key = ?", event_key(*other))
-        store.rows("UPDATE event SET key = ?", event_key(*other))
+        store.execute("UPDATE event_key SET key = ?", compute_event_key(*other))
+        store.execute("UPDATE event SET key = ?", compute_event_key(*other))
     name, source = other
     second = identify(envelope(b"{}", type="t", source=source, id=name, time="2026-11-23T10:00:00Z"))
 
-    assert store.find(source, name) is None
-    assert list(store.events(Filter(ids=(name,)))) == ([store.event(1)] if name == "1" else [])
-    assert store.keep(second, [], now=0).status == "stored"
-    assert store.find(source, name) == store.event(2)
-    assert store.keep(second, [], now=0).status == "duplicate"
+    assert store.find_event(source, name) is None
+    assert list(store.read_events(Filter(ids=(name,)))) == ([store.get_event(1)] if name == "1" else [])
+    assert store.insert(second, [], now=0).status == "stored"
+    assert store.find_event(source, name) == store.get_event(2)
+    assert store.insert(second, [], now=0).status == "duplicate"
 
 
 def test_an_event_is_found_also_when_its_key_was_put_among_the_many(store: Store) -> None:
     """The 65,536th event merges the keys of those before it; each is found by its id, is kept once, and can go."""
     for number in range(5):
-        store.keep(event(number), [], now=0)
+        store.insert(event(number), [], now=0)
     with store.transaction():
-        store.rows("UPDATE event_key SET event = 65535 WHERE event = 5")
-        store.rows("UPDATE event SET seq = 65535 WHERE seq = 5")
+        store.execute("UPDATE event_key SET event = 65535 WHERE event = 5")
+        store.execute("UPDATE event SET seq = 65535 WHERE seq = 5")
     for number in range(5, 10):
-        store.keep(event(number), [], now=0)
+        store.insert(event(number), [], now=0)
 
-    merged = dict(store.rows("SELECT merged, count(*) FROM event_key GROUP BY 1"))
+    merged = dict(store.execute("SELECT merged, count(*) FROM event_key GROUP BY 1"))
     assert merged.keys() == {0, 1}
     assert sum(merged.values()) == 10
     for number in range(10):
-        assert store.keep(event(number), [], now=0).status == "duplicate"
-        assert store.keep(event(number, b'{"a":1}'), [], now=0).status == "conflict"
-        assert [found.id for found in store.events(Filter(ids=(str(number),)))] == [str(number)]
-    list(prune(store, Old(before=1)))
-    assert store.rows("SELECT count(*) FROM event_key") == [(0,)]
+        assert store.insert(event(number), [], now=0).status == "duplicate"
+        assert store.insert(event(number, b'{"a":1}'), [], now=0).status == "conflict"
+        assert [found.id for found in store.read_events(Filter(ids=(str(number),)))] == [str(number)]
+    list(prune(store, PruneFilter(before=1)))
+    assert store.execute("SELECT count(*) FROM event_key") == [(0,)]
 
 
 @pytest.mark.parametrize(
@@ -117,9 +117,9 @@ def test_no_filter_begins_anew_on_every_page(store: Store, wanted: Filter, monke
         work.append(0)
         with store.transaction():
             for number in range(start, start + 400):
-                store.keep(event(number), [Planned("r", "h")], now=0)
+                store.insert(event(number), [NewDelivery("r", "h")], now=0)
         work.append(0)
-        assert len(list(store.events(wanted))) == (start + 400) // (2 if wanted.ids else 1)
+        assert len(list(store.read_events(wanted))) == (start + 400) // (2 if wanted.ids else 1)
     assert work[4] < 3 * work[2]
 
 
@@ -136,10 +136,10 @@ def test_an_event_is_found_without_looking_at_others(store: Store) -> None:
         work.append(0)
         with store.transaction():
             for number in range(start, start + 100):
-                store.keep(event(number), [], now=0)
+                store.insert(event(number), [], now=0)
         work.append(0)
-        assert store.find("s", "7") is not None
-        assert store.find("s", "none") is None
+        assert store.find_event("s", "7") is not None
+        assert store.find_event("s", "none") is None
     assert work[4] < 1.5 * work[2]
 
 
@@ -147,21 +147,21 @@ def test_events_come_back_in_stored_order_page_by_page(store: Store) -> None:
     """More events than a page holds are all listed, once each, in their order."""
     with store.transaction():
         for number in range(1203):
-            store.keep(event(number), [], now=number)
+            store.insert(event(number), [], now=number)
 
-    assert [e.id for e in store.events()] == [str(number) for number in range(1203)]
-    assert [e.id for e in store.events(newest=3)] == ["1200", "1201", "1202"]
+    assert [e.id for e in store.read_events()] == [str(number) for number in range(1203)]
+    assert [e.id for e in store.read_events(newest=3)] == ["1200", "1201", "1202"]
 
 
 @pytest.fixture
 def log(store: Store) -> Store:
     """Three events: the first has emitted the second, which is delivered in a replay, too; the third stands alone."""
-    store.keep(event(1), [Planned("r", "h"), Planned("r2", "h")], now=10)
-    [first, _] = store.deliveries(1)
+    store.insert(event(1), [NewDelivery("r", "h"), NewDelivery("r2", "h")], now=10)
+    [first, _] = store.list_deliveries(1)
     cause = Cause(first.seq, 1, 1)
-    store.keep(event(2), [Planned("r", "h")], now=20, cause=cause)
-    store.plan(2, [Planned("r3", "h", "gone", "Loop")], now=30, replay="again")
-    store.keep(identify(envelope(b"{}", type="u", source="z", id="1", time="2026-11-23T10:00:01Z")), [], now=40)
+    store.insert(event(2), [NewDelivery("r", "h")], now=20, cause=cause)
+    store.add_deliveries(2, [NewDelivery("r3", "h", "gone", "Loop")], now=30, replay="again")
+    store.insert(identify(envelope(b"{}", type="u", source="z", id="1", time="2026-11-23T10:00:01Z")), [], now=40)
     ended(store, *claimed(store, now=50), "done")
     return store
 
@@ -191,18 +191,18 @@ AT = 1_795_428_000_000  # 2026-11-23T10:00:00Z, in milliseconds
 )
 def test_a_filter_lets_through_what_it_names(log: Store, wanted: Filter, found: list[int]) -> None:
     """Times are those of the events, from `since` on and before `until`; all that is named must hold."""
-    assert [each.seq for each in log.events(wanted)] == found
-    assert [each.seq for each in log.events(wanted, newest=1)] == found[-1:]
-    assert [each.seq for each in log.events(wanted, newest=len(found))] == found
-    assert [each.seq for each in log.published(wanted)] == found
+    assert [each.seq for each in log.read_events(wanted)] == found
+    assert [each.seq for each in log.read_events(wanted, newest=1)] == found[-1:]
+    assert [each.seq for each in log.read_events(wanted, newest=len(found))] == found
+    assert [each.seq for each in log.read_published_events(wanted)] == found
 
 
 def test_an_event_comes_with_what_it_fired_when_it_was_published(log: Store) -> None:
     """That is without what a replay fired; for an event that a replay caused, it is what fired in that replay."""
-    log.keep(event(9), [Planned("r", "h"), Planned("a", "h")], now=AT, cause=Cause(1, 1, 1, "again"))
-    log.plan(4, [Planned("r", "h")], now=AT, replay="later")
+    log.insert(event(9), [NewDelivery("r", "h"), NewDelivery("a", "h")], now=AT, cause=Cause(1, 1, 1, "again"))
+    log.add_deliveries(4, [NewDelivery("r", "h")], now=AT, replay="later")
 
-    assert [list(each.fired) for each in log.published(Filter())] == [
+    assert [list(each.deliveries) for each in log.read_published_events(Filter())] == [
         [("r", "h", "done"), ("r2", "h", "ready")],
         [("r", "h", "ready")],
         [],
@@ -212,29 +212,29 @@ def test_an_event_comes_with_what_it_fired_when_it_was_published(log: Store) -> 
 
 def test_a_delivery_is_found_by_its_number(log: Store) -> None:
     """Each has its own, and is found by it."""
-    numbers = [delivery.seq for each in log.events() for delivery in log.deliveries(each.seq)]
+    numbers = [delivery.seq for each in log.read_events() for delivery in log.list_deliveries(each.seq)]
     assert len(numbers) > 2
-    assert [log.delivery(number).seq for number in numbers] == numbers
+    assert [log.get_delivery(number).seq for number in numbers] == numbers
 
 
 def test_what_an_event_led_to_is_found_from_both_ends(log: Store) -> None:
     """By its key, its chain, its deliveries with or without those of a replay, and by what they emitted."""
-    first, second = log.deliveries(1)
-    found = log.find("s", "1")
+    first, second = log.list_deliveries(1)
+    found = log.find_event("s", "1")
 
     assert found is not None
-    assert (found.seq, log.find("s", "3"), log.find("z", "2")) == (1, None, None)
-    assert [each.seq for each in log.chain(1)] == [1, 2]
-    assert [[each.seq for each in log.effects(seq)] for seq in (1, 2, 3)] == [[2], [], []]
-    assert [[each.seq for each in log.emitted_by(delivery.seq)] for delivery in (first, second)] == [[2], []]
-    assert [[d.route for d in log.deliveries(2, replay=name)] for name in (None, "", "again")] == [
+    assert (found.seq, log.find_event("s", "3"), log.find_event("z", "2")) == (1, None, None)
+    assert [each.seq for each in log.list_chain(1)] == [1, 2]
+    assert [[each.seq for each in log.list_effects(seq)] for seq in (1, 2, 3)] == [[2], [], []]
+    assert [[each.seq for each in log.list_emitted_events(delivery.seq)] for delivery in (first, second)] == [[2], []]
+    assert [[d.route for d in log.list_deliveries(2, replay=name)] for name in (None, "", "again")] == [
         ["r", "r3"],
         ["r"],
         ["r3"],
     ]
-    assert (log.knows_replay("again"), log.knows_replay("never")) == (True, False)
-    assert [log.states(seq) for seq in (1, 2, 3)] == [{"done": 1, "ready": 1}, {"dead": 1, "ready": 1}, {}]
-    assert (log.event(2).depth, log.event(2).cause, log.last()) == (1, first.seq, 3)
+    assert (log.has_replay("again"), log.has_replay("never")) == (True, False)
+    assert [log.count_states(seq) for seq in (1, 2, 3)] == [{"done": 1, "ready": 1}, {"dead": 1, "ready": 1}, {}]
+    assert (log.get_event(2).depth, log.get_event(2).cause, log.last_seq()) == (1, first.seq, 3)
 
 
 def test_eight_processes_store_each_line_once(evtool: Evtool, shop: Path) -> None:
@@ -265,7 +265,7 @@ def test_what_was_printed_survives_a_kill(shop: Path) -> None:
         process.send_signal(signal.SIGKILL)
 
     with Store(shop / ".evtool/store.db") as store:
-        there = {e.id: [d.state for d in store.deliveries(e.seq)] for e in store.events()}
+        there = {e.id: [d.state for d in store.list_deliveries(e.seq)] for e in store.read_events()}
     assert set(told) <= set(there)
     assert set(map(tuple, there.values())) == {("ready",)}
 
@@ -288,7 +288,7 @@ def test_a_full_disk_loses_nothing_that_was_told(shop: Path) -> None:
     assert full.stderr.count(b"\n") == 1
     told = [json.loads(line)["id"] for line in full.stdout.splitlines()]
     with Store(shop / ".evtool/store.db") as store:
-        assert {e.id for e in store.events()} >= set(told)
+        assert {e.id for e in store.read_events()} >= set(told)
     assert subprocess.run(arguments, cwd=shop, capture_output=True, env=environment).returncode == 0
     with Store(shop / ".evtool/store.db") as store:
-        assert len(list(store.events())) == 600
+        assert len(list(store.read_events())) == 600

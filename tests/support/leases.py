@@ -1,6 +1,6 @@
 """Claims and their ends by hand, for tests that need deliveries in every state without calling handlers."""
 
-from evtool.store.queue import Chain, Ending, claim, lanes, settle
+from evtool.store.queue import Chain, DeliveryUpdate, claim, find_lanes, settle
 from evtool.store.rows import Attempt, Delivery
 from evtool.store.store import Store
 
@@ -21,9 +21,9 @@ def claimed(
     """What is due in the first lane that has something due, up to `most` deliveries; it is leased now."""
     begun, chain = now if begun is None else begun, Chain(root) if root else None
     with store.transaction():
-        for lane in lanes(store, chain, begun=begun):
+        for lane in find_lanes(store, chain, run_start=begun):
             if lane.due <= now:
-                options = {"now": now, "begun": begun, "lease": lease, "most": most, "last": last}
+                options = {"now": now, "run_start": begun, "lease_ms": lease, "limit": most, "max_attempts": last}
                 return [found.delivery for found in claim(store, lane, chain, owner=owner, **options)]
     return []
 
@@ -42,4 +42,4 @@ def ended(
     if state == "dead":
         error, condition = error or "broken", condition or "MaximumRetryAttempts"
     attempt = Attempt(delivery.attempts, 0, 5, OUTCOMES[state], error, None) if made else None
-    return bool(settle(store, [Ending(delivery, state, due, error, condition, attempt)]))
+    return bool(settle(store, [DeliveryUpdate(delivery, state, due, error, condition, attempt)]))

@@ -39,8 +39,8 @@ from evtool.patterns.pattern import Pattern
 from evtool.routes.models import Retry
 from evtool.routes.routes import HandlerEntry, Route, Routes
 from evtool.schemas.validation import Rules
-from evtool.store.dead_letters import Wanted, purge, redrive
-from evtool.store.queue import Chain, hurry
+from evtool.store.dead_letters import DeadLetterFilter, purge, redrive
+from evtool.store.queue import Chain, make_due_now
 from evtool.store.store import Store
 
 START = 1_800_000_000_000  # ms
@@ -142,7 +142,7 @@ def real(outcome: Outcome, call: int) -> Outcome:
 def opened(file: Path) -> Store:
     """The store, not waiting for the disk: what is on it after a power cut is the matter of another proof."""
     store = Store(file)
-    store.rows("PRAGMA synchronous = OFF")
+    store.execute("PRAGMA synchronous = OFF")
     return store
 
 
@@ -317,9 +317,9 @@ class StoreMachine(RuleBasedStateMachine):
             self.workers[:] = [Worker(self.file, self.now) for _ in range(WORKERS)]
         self.whole.append(False)
         with self.publisher.transaction():
-            self.publisher.rows("PRAGMA defer_foreign_keys = 1")
+            self.publisher.execute("PRAGMA defer_foreign_keys = 1")
             for table in ("attempt", "delivery", "event"):
-                self.publisher.rows(f"DELETE FROM {table}")
+                self.publisher.execute(f"DELETE FROM {table}")
         self.time[0] = START
         self.configuration = 0
         self.kept: dict[tuple[str, str], Kept] = {}
@@ -442,7 +442,7 @@ class StoreMachine(RuleBasedStateMachine):
     def redrive(self, handler: str | None) -> None:
         """Dead letters are made ready again; what is not dead is left alone."""
         letters = self.letters(handler)
-        redriven = redrive(self.publisher, Wanted(handler=handler), attrgetter("seq"), now=self.now())
+        redriven = redrive(self.publisher, DeadLetterFilter(handler=handler), attrgetter("seq"), now=self.now())
         assert list(redriven) == letters
         for sent in [self.sent[seq] for seq in letters]:
             sent.state, sent.condition, sent.due, sent.created = "ready", None, self.now(), self.now()
@@ -452,14 +452,14 @@ class StoreMachine(RuleBasedStateMachine):
     def purge(self, handler: str | None) -> None:
         """Dead letters are deleted, while an attempt of one that lost its lease is under way perhaps."""
         letters = self.letters(handler)
-        assert list(purge(self.publisher, Wanted(handler=handler), attrgetter("seq"))) == letters
+        assert list(purge(self.publisher, DeadLetterFilter(handler=handler), attrgetter("seq"))) == letters
         for seq in letters:
             del self.sent[seq]
 
     @rule(failed=st.booleans())
     def hurry(self, failed: bool) -> None:
         """What waits is made due, and with `failed` what is to be tried again."""
-        hurry(self.publisher, now=self.now(), failed=failed)
+        make_due_now(self.publisher, now=self.now(), include_failed=failed)
         for sent in self.sent.values():
             if sent.state in (("waiting", "ready") if failed else ("waiting",)) and sent.due is not None:
                 sent.due = min(sent.due, self.now())

@@ -1,4 +1,4 @@
-"""Opening: the store's file is looked at before SQLite touches it, made if it may be, and set up for where it lies."""
+"""Opens a store: checks its file before SQLite does, creates it if allowed, and sets the pragmas."""
 
 import os
 import stat
@@ -10,38 +10,38 @@ from pathlib import Path
 import apsw
 
 from evtool.errors import DamageError, StoreError
-from evtool.store.sqlite.errors import damage, making_errors
-from evtool.store.sqlite.files import LOST, WAL, journals_of
+from evtool.store.sqlite.errors import damage_error, open_error
+from evtool.store.sqlite.files import LOST, WAL, find_journals
 from evtool.store.sqlite.migrations import APPLICATION_ID, VERSION, upgrade
-from evtool.store.sqlite.wal import journal, keep_wal
+from evtool.store.sqlite.wal import choose_journal, manage_wal
 
-CACHE = 64 * 1024  # KiB of pages at most: the index of 1,000,000 random ids has room
+CACHE_KIB = 64 * 1024  # KiB of pages at most: the index of 1,000,000 random ids has room
 # Seconds between looks at a lock, as SQLite has them.
-DELAYS = (0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.025, 0.025, 0.025, 0.05, 0.05, 0.1)
+BUSY_DELAYS = (0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.025, 0.025, 0.025, 0.05, 0.05, 0.1)
 TABLES = {"event", "delivery", "attempt"}
-HEAD = "its first bytes are not those that SQLite writes"
+BAD_HEADER = "its first bytes are not those that SQLite writes"
 
 
-def uri(file: Path) -> str:
+def sqlite_uri(file: Path) -> str:
     """A file as SQLite is told of it: a name may have bytes that are not UTF-8, and apsw takes text."""
     return file.absolute().as_uri()
 
 
-def connected(file: Path, busy: float, *, writing: bool) -> apsw.Connection:
+def open_connection(file: Path, busy_timeout: float, *, writing: bool) -> apsw.Connection:
     """A connection to a store. With `writing` the file is made if it is not there, and its tables brought up to date.
 
-    `busy` is how many seconds to wait for a lock. Raises StoreError, or what SQLite says.
+    `busy_timeout` is how many seconds to wait for a lock. Raises StoreError, or what SQLite says.
     """
-    _look(file, writing=writing)
-    access = apsw.SQLITE_OPEN_READWRITE if writing else apsw.SQLITE_OPEN_READONLY
-    connection = apsw.Connection(uri(file), flags=access | apsw.SQLITE_OPEN_URI)
+    _check_or_create(file, writing=writing)
+    access_flag = apsw.SQLITE_OPEN_READWRITE if writing else apsw.SQLITE_OPEN_READONLY
+    connection = apsw.Connection(sqlite_uri(file), flags=access_flag | apsw.SQLITE_OPEN_URI)
     try:
-        connection.set_busy_handler(waiting(busy))
-        version = _version(connection, file)
+        connection.set_busy_handler(make_busy_handler(busy_timeout))
+        version = _read_version(connection, file)
         if writing and connection.readonly("main"):  # though the file can be written: SQLite takes it for a newer one's
-            raise damage(file, HEAD)
+            raise damage_error(file, BAD_HEADER)
         if writing:
-            _patiently(lambda: _prepare(connection, file, version), busy)
+            _retry_while_locked(lambda: _configure(connection, file, version), busy_timeout)
         elif version == 0:
             raise StoreError(f"{file}: the file is empty: {LOST}")
         elif version != VERSION:
@@ -55,63 +55,63 @@ def connected(file: Path, busy: float, *, writing: bool) -> apsw.Connection:
     return connection
 
 
-def _look(file: Path, *, writing: bool) -> None:
+def _check_or_create(file: Path, *, writing: bool) -> None:
     """Looks at what is to be opened, and makes it if it may be. Raises StoreError."""
     try:
-        _check(file)
+        _check_file(file)
         if writing:
-            _make_private(file)
+            _create_private(file)
         file.stat()
         if not os.access(file, os.R_OK | os.W_OK):  # SQLite would leave files beside it that cannot be written, either
             raise PermissionError
         if not writing:
-            _check_head(file)
+            _check_header(file)
     except OSError as error:
-        raise making_errors(file, error) from None
+        raise open_error(file, error) from None
     except ValueError:
         raise StoreError(f"{file}: no file can have this name; name another place with --store") from None
 
 
-def _check(file: Path) -> None:
+def _check_file(file: Path) -> None:
     """Raises StoreError for what SQLite should not open: it would take what is there for a part of another store, wait
     for ever, or keep a log of its own for each name of a file (https://sqlite.org/howtocorrupt.html).
     """
-    left = journals_of(file)  # looked for first: another process may be making the store
+    journals = find_journals(file)  # looked for first: another process may be making the store
     try:
-        there = file.stat()
+        status = file.stat()
     except FileNotFoundError:
-        if not left:
+        if not journals:
             return
-        name = Path(os.path.realpath(file)).name + left[0]
-        told = f"it is gone, and {name}, which belongs to it, is there; put it back, or remove {name}, too"
-        raise StoreError(f"{file}: {told}") from None
-    if stat.S_ISDIR(there.st_mode):
+        name = Path(os.path.realpath(file)).name + journals[0]
+        reason = f"it is gone, and {name}, which belongs to it, is there; put it back, or remove {name}, too"
+        raise StoreError(f"{file}: {reason}") from None
+    if stat.S_ISDIR(status.st_mode):
         raise StoreError(f"{file}: this is a folder; --store names a file")
-    if not stat.S_ISREG(there.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         raise StoreError(f"{file}: this is a pipe, a socket or a device, not a file; name another place with --store")
-    if there.st_nlink > 1:
-        told = (
-            f"this file has {there.st_nlink} names (hard links), and what is stored under one gets lost under another"
+    if status.st_nlink > 1:
+        reason = (
+            f"this file has {status.st_nlink} names (hard links), and what is stored under one gets lost under another"
         )
-        raise StoreError(f"{file}: {told}: https://sqlite.org/howtocorrupt.html; keep one name and remove the others")
-    if there.st_size == 1:  # SQLite would take it for empty
+        raise StoreError(f"{file}: {reason}: https://sqlite.org/howtocorrupt.html; keep one name and remove the others")
+    if status.st_size == 1:  # SQLite would take it for empty
         raise StoreError(f"{file}: this is not a store of evtool; name another file with --store")
-    if there.st_size == 0 and WAL in left:
+    if status.st_size == 0 and WAL in journals:
         raise StoreError(f"{file}: the file is empty, and the {WAL} that belongs to it is there: {LOST}")
 
 
-def _check_head(file: Path) -> None:
+def _check_header(file: Path) -> None:
     """Raises DamageError for what SQLite can only read, which does not show to those who only read.
 
     Not for those who write: closing a file takes away the locks that this process has on it.
     """
-    with file.open("rb") as opened:
-        head = opened.read(19)
-    if head.startswith(b"SQLite format 3\0") and head[18:] not in (b"\1", b"\2"):  # its format's number for writing
-        raise damage(file, HEAD)
+    with file.open("rb") as stream:
+        header = stream.read(19)
+    if header.startswith(b"SQLite format 3\0") and header[18:] not in (b"\1", b"\2"):  # its format's number for writing
+        raise damage_error(file, BAD_HEADER)
 
 
-def _make_private(file: Path) -> None:
+def _create_private(file: Path) -> None:
     """An empty file that only its owner may read: SQLite gives its journal the same mode."""
     file.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
     with suppress(FileExistsError):
@@ -120,76 +120,76 @@ def _make_private(file: Path) -> None:
         file.chmod(0o600)
 
 
-def waiting(busy: float) -> Callable[[int], bool]:
+def make_busy_handler(busy_timeout: float) -> Callable[[int], bool]:
     """What SQLite calls again and again while others have a lock: sleeps, and says whether to go on.
 
     As long as its own (https://sqlite.org/c3ref/busy_timeout.html), but that would let no signal through.
     """
-    until = 0.0
+    deadline = 0.0
 
-    def sleep(times: int) -> bool:
-        nonlocal until
+    def sleep(attempt: int) -> bool:
+        nonlocal deadline
         now = time.monotonic()
-        if times == 0:
-            until = now + busy
-        if now >= until:
+        if attempt == 0:
+            deadline = now + busy_timeout
+        if now >= deadline:
             return False
-        time.sleep(min(DELAYS[min(times, len(DELAYS) - 1)], until - now))
+        time.sleep(min(BUSY_DELAYS[min(attempt, len(BUSY_DELAYS) - 1)], deadline - now))
         return True
 
     return sleep
 
 
-def _patiently(step: Callable[[], None], busy: float) -> None:
+def _retry_while_locked(action: Callable[[], None], busy_timeout: float) -> None:
     """Takes a step again while others lock the store. SQLite does not wait where waiting could last for ever: when two
     connections change the journal mode at once (https://sqlite.org/c3ref/busy_handler.html)."""
-    until = time.monotonic() + busy
+    deadline = time.monotonic() + busy_timeout
     while True:
         try:
-            return step()
+            return action()
         except apsw.BusyError:
-            if time.monotonic() >= until:
+            if time.monotonic() >= deadline:
                 raise
             time.sleep(0.01)
 
 
-def _version(connection: apsw.Connection, file: Path) -> int:
+def _read_version(connection: apsw.Connection, file: Path) -> int:
     """The version of the store's tables, 0 for an empty file. Raises StoreError for what is no store."""
     query = (  # one statement, that is one moment: another process may be making the tables
         "SELECT application_id, user_version, (SELECT group_concat(name, ' ') FROM sqlite_schema)"
         " FROM pragma_application_id, pragma_user_version"
     )
-    application, version, names = next(connection.execute(query))
+    application_id, version, names = next(connection.execute(query))
     assert isinstance(version, int)
-    tables = set(str(names or "").split(" ")) - {""}
-    if application != APPLICATION_ID and (application or version or tables):
+    table_names = set(str(names or "").split(" ")) - {""}
+    if application_id != APPLICATION_ID and (application_id or version or table_names):
         raise StoreError(f"{file}: this is not a store of evtool; name another file with --store")
     if version > VERSION:
-        told = f"a newer evtool made this store (version {version}, this one reads {VERSION}); update evtool"
-        raise StoreError(f"{file}: {told}, or name another store with --store")
-    if application and (version < 1 or not tables >= TABLES):
-        what = f"its version is {version}" if version < 1 else "its tables are not there"
-        raise DamageError(f"{file}: the store is damaged: {what}; restore a backup")
+        problem = f"a newer evtool made this store (version {version}, this one reads {VERSION}); update evtool"
+        raise StoreError(f"{file}: {problem}, or name another store with --store")
+    if application_id and (version < 1 or not table_names >= TABLES):
+        problem = f"its version is {version}" if version < 1 else "its tables are not there"
+        raise DamageError(f"{file}: the store is damaged: {problem}; restore a backup")
     return version
 
 
-def _prepare(connection: apsw.Connection, file: Path, version: int) -> None:
+def _configure(connection: apsw.Connection, file: Path, version: int) -> None:
     """Sets the connection up for writing, and the tables if need be.
 
     FULL: a commit is on the disk when it returns. Statements that write run inside BEGIN IMMEDIATE only.
     """
-    real = Path(os.path.realpath(file))  # a symbolic link may lead to another disk
+    real_path = Path(os.path.realpath(file))  # a symbolic link may lead to another disk
     if version == 0:
         connection.pragma("auto_vacuum", "INCREMENTAL")  # before anything is written: pruning can give back the space
-    wanted = journal(real.parent).mode
-    if connection.pragma("journal_mode") != wanted:
-        connection.pragma("journal_mode", wanted)
-    connection.pragma("synchronous", "FULL" if wanted == "wal" else "EXTRA")
+    journal_mode = choose_journal(real_path.parent).mode
+    if connection.pragma("journal_mode") != journal_mode:
+        connection.pragma("journal_mode", journal_mode)
+    connection.pragma("synchronous", "FULL" if journal_mode == "wal" else "EXTRA")
     connection.pragma("trusted_schema", "OFF")
     connection.pragma("cell_size_check", "ON")
-    connection.pragma("cache_size", -CACHE)
-    if wanted == "wal":
-        keep_wal(connection, f"{real}{WAL}")
+    connection.pragma("cache_size", -CACHE_KIB)
+    if journal_mode == "wal":
+        manage_wal(connection, f"{real_path}{WAL}")
     if version < VERSION:
         upgrade(connection)
     connection.pragma("foreign_keys", "ON")

@@ -1,4 +1,4 @@
-"""The database: a connection to the store's file, what is asked of it, and transactions that are kept whole."""
+"""The database: one SQLite connection to a store, its statements and its transactions."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -6,24 +6,24 @@ from pathlib import Path
 from typing import Any, NoReturn, Self
 
 from evtool.errors import StoreError
-from evtool.store.sqlite.connection import connected, waiting
-from evtool.store.sqlite.errors import store_errors
+from evtool.store.sqlite.connection import make_busy_handler, open_connection
+from evtool.store.sqlite.errors import translate_errors
 
-BUSY = 30.0  # seconds to wait for another process to let go of the store
+BUSY_TIMEOUT = 30.0  # seconds to wait for another process to let go of the store
 
 
 class Database:
     """One connection to the store's file. Not to be shared between threads or carried over a fork."""
 
-    def __init__(self, file: Path, *, writing: bool = True, busy: float = BUSY):
+    def __init__(self, file: Path, *, writing: bool = True, busy_timeout: float = BUSY_TIMEOUT):
         """Opens the file. With `writing` it is made if it is not there, and its tables are brought up to date; without,
-        nothing in it is changed. `busy` is how many seconds to wait for a lock. Raises StoreError.
+        nothing in it is changed. `busy_timeout` is how many seconds to wait for a lock. Raises StoreError.
         """
         self.file = file
-        self._path, self._busy = file.absolute(), busy
-        with self.errors():
-            self.connection = connected(self._path, busy, writing=writing)
-        self._place = _place(self._path)
+        self._path, self._busy_timeout = file.absolute(), busy_timeout
+        with self.translate_errors():
+            self.connection = open_connection(self._path, busy_timeout, writing=writing)
+        self._identity = _file_identity(self._path)
 
     def __enter__(self) -> Self:
         return self
@@ -35,14 +35,14 @@ class Database:
         """Closes the connection."""
         self.connection.close()
 
-    def wait(self, busy: float) -> None:
+    def set_busy_timeout(self, busy_timeout: float) -> None:
         """Says how many seconds to wait for a lock from now on."""
-        self._busy = busy
-        self.connection.set_busy_handler(waiting(busy))
+        self._busy_timeout = busy_timeout
+        self.connection.set_busy_handler(make_busy_handler(busy_timeout))
 
-    def errors(self) -> AbstractContextManager[None]:
+    def translate_errors(self) -> AbstractContextManager[None]:
         """What SQLite reports inside, as a StoreError."""
-        return store_errors(self._path, self._busy)
+        return translate_errors(self._path, self._busy_timeout)
 
     def transaction(self, kind: str = "IMMEDIATE") -> AbstractContextManager[None]:
         """All that is written inside is on the disk at the end, or none of it. May be nested.
@@ -52,26 +52,26 @@ class Database:
         """
         return nullcontext() if self.connection.in_transaction else _Transaction(self, kind)
 
-    def check_place(self) -> None:
+    def check_file_identity(self) -> None:
         """Raises StoreError if the file is not where it was opened."""
-        if self._place is None or _place(self._path) != self._place:
-            told = "the store was removed or replaced while it was in use; start again with the one that is there"
-            raise StoreError(f"{self._path}: {told}")
+        if self._identity is None or _file_identity(self._path) != self._identity:
+            problem = "the store was removed or replaced while it was in use; start again with the one that is there"
+            raise StoreError(f"{self._path}: {problem}")
 
-    def rows(self, query: str, *values: Any, **named: Any) -> list[Any]:
+    def execute(self, statement: str, *values: Any, **named: Any) -> list[Any]:
         """All rows of a statement at once: an unfinished one would keep its lock."""
         try:
-            return self.connection.execute(query, named or values).fetchall()
+            return self.connection.execute(statement, named or values).fetchall()
         except Exception:
-            with self.errors():
+            with self.translate_errors():
                 raise
 
-    def each(self, query: str, values: Iterable[Sequence[Any]]) -> list[Any]:
+    def execute_many(self, statement: str, values: Iterable[Sequence[Any]]) -> list[Any]:
         """All rows of a statement that is run for each of several values."""
         try:
-            return self.connection.executemany(query, values).fetchall()
+            return self.connection.executemany(statement, values).fetchall()
         except Exception:
-            with self.errors():
+            with self.translate_errors():
                 raise
 
 
@@ -85,28 +85,28 @@ class _Transaction:
         try:
             self._database.connection.execute(f"BEGIN {self._kind}")
         except BaseException as error:  # noqa: BLE001  (raised by what is called)
-            self._undo(error)
+            self._roll_back(error)
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if error is not None:
-            self._undo(error)
+            self._roll_back(error)
         try:
-            self._database.check_place()
+            self._database.check_file_identity()
             self._database.connection.execute("COMMIT")
         except BaseException as failure:  # noqa: BLE001  (raised by what is called)
-            self._undo(failure)
+            self._roll_back(failure)
 
-    def _undo(self, error: BaseException) -> NoReturn:
-        with self._database.errors():
+    def _roll_back(self, error: BaseException) -> NoReturn:
+        with self._database.translate_errors():
             if self._database.connection.in_transaction:
                 self._database.connection.execute("ROLLBACK")
             raise error
 
 
-def _place(file: Path) -> tuple[int, int] | None:
+def _file_identity(file: Path) -> tuple[int, int] | None:
     """What tells a file from another of its name; None when there is none."""
     try:
-        there = file.stat()
+        status = file.stat()
     except OSError:
         return None
-    return there.st_dev, there.st_ino
+    return status.st_dev, status.st_ino

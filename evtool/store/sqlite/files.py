@@ -8,7 +8,7 @@ from evtool.errors import StoreError
 
 WAL = "-wal"
 JOURNALS = (WAL, "-journal")  # files beside the store's that hold what was committed, or undo what was not
-BESIDE = (WAL, "-shm", "-journal")  # everything that SQLite keeps beside a file that it works with
+SIDE_FILES = (WAL, "-shm", "-journal")  # everything that SQLite keeps beside a file that it works with
 CALL_LOG = "-diary-"  # followed by the worker's name: a call log (see handlers/processes/call_log.py)
 LOST = "a store was never made in it, or is lost; restore a backup"
 
@@ -18,26 +18,26 @@ def is_missing(file: Path) -> bool:
     try:
         file.lstat()
     except FileNotFoundError:
-        return not journals_of(file)
+        return not find_journals(file)
     except (OSError, ValueError):
         return False
     return False
 
 
-def check_made(file: Path) -> None:
+def check_not_empty(file: Path) -> None:
     """Raises StoreError for an empty file: who only asks what a store holds makes none of it."""
     if os.path.isfile(file) and os.path.getsize(file) == 0:  # noqa: PTH113, PTH202  (Path's raise for what is no name)
         raise StoreError(f"{file}: the file is empty: {LOST}")
 
 
-def journals_of(file: Path) -> list[str]:
+def find_journals(file: Path) -> list[str]:
     """The journals with something in them, where SQLite looks for them: beside what a symbolic link leads to."""
-    found = []
-    for end in JOURNALS:
+    suffixes = []
+    for suffix in JOURNALS:
         with suppress(OSError):
-            if os.stat(os.path.realpath(file) + end).st_size:  # noqa: PTH116  (Path("/") has no name to add to)
-                found.append(end)
-    return found
+            if os.stat(os.path.realpath(file) + suffix).st_size:  # noqa: PTH116  (Path("/") has no name to add to)
+                suffixes.append(suffix)
+    return suffixes
 
 
 def call_log_prefix(store: Path) -> str:

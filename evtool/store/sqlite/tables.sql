@@ -2,7 +2,7 @@
 
 CREATE TABLE event (
     seq       INTEGER PRIMARY KEY,                -- the order in which events were stored
-    key       INTEGER NOT NULL,                   -- of (id, source), which are there once: see event_key in stored.py
+    key       INTEGER NOT NULL,                   -- of (id, source), which are there once: see rows.py
     source    TEXT    NOT NULL,
     id        TEXT    NOT NULL,
     type      TEXT    NOT NULL,

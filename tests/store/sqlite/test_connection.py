@@ -16,7 +16,7 @@ import pytest
 from evtool.errors import DamageError, StoreError
 from evtool.store.sqlite.database import Database
 from evtool.store.sqlite.migrations import VERSION
-from evtool.store.sqlite.wal import disk_type, journal, wal_is_safe
+from evtool.store.sqlite.wal import choose_journal, detect_file_system, is_wal_safe
 from tests.conftest import ROOT
 
 INSERT = (
@@ -47,7 +47,7 @@ def opened(file: Path) -> Iterator[Database]:
 
 def ids(database: Database) -> list[str]:
     """The events that are there."""
-    return [name for (name,) in database.rows("SELECT id FROM event ORDER BY id")]
+    return [name for (name,) in database.execute("SELECT id FROM event ORDER BY id")]
 
 
 def mode(path: Path) -> int:
@@ -76,7 +76,7 @@ def mode(path: Path) -> int:
 )
 def test_wal_is_used_where_its_reset_bug_is_mended(version: tuple[int, int, int], safe: bool) -> None:
     """SQLite 3.7.0 to 3.51.2 can damage a WAL store, but for the branches that got the fix."""
-    assert wal_is_safe(version) is safe
+    assert is_wal_safe(version) is safe
 
 
 def test_a_disk_is_named_as_the_system_names_it() -> None:
@@ -84,8 +84,8 @@ def test_a_disk_is_named_as_the_system_names_it() -> None:
     mounts = [line.split(" ")[1:3] for line in Path("/proc/self/mounts").read_text().splitlines()]
     wanted = {mount: kind for mount, kind in mounts if "\\" not in mount}
 
-    assert {mount: disk_type(Path(mount)) for mount in wanted} == wanted
-    assert {mount: disk_type(Path(mount, "not", "there")) for mount in wanted} == wanted
+    assert {mount: detect_file_system(Path(mount)) for mount in wanted} == wanted
+    assert {mount: detect_file_system(Path(mount, "not", "there")) for mount in wanted} == wanted
 
 
 def test_a_disk_that_hides_another_is_the_one_that_counts(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_disk_that_hides_another_is_the_one_that_counts(tmp_path: Path) -> Non
     mount = 'mount -t tmpfs a "my disk" && mount -t ramfs b "my disk"'
     if subprocess.run(["unshare", "-rm", "sh", "-c", mount], cwd=tmp_path, capture_output=True).returncode:
         pytest.skip("no file system can be mounted here")
-    code = "import sys, pathlib, evtool.store.sqlite.wal as d; print(d.disk_type(pathlib.Path(sys.argv[1])))"
+    code = "import sys, pathlib, evtool.store.sqlite.wal as d; print(d.detect_file_system(pathlib.Path(sys.argv[1])))"
     asked = [sys.executable, "-c", code, str(tmp_path / "my disk/store.db")]
     told = subprocess.run(
         ["unshare", "-rm", "sh", "-c", f'{mount} && exec "$@"', "sh", *asked],
@@ -110,14 +110,14 @@ def test_a_disk_that_hides_another_is_the_one_that_counts(tmp_path: Path) -> Non
 def test_the_file_is_private_and_every_commit_is_on_the_disk(file: Path, opened: Database) -> None:
     """0600 in a folder 0700, with the journal beside it no less private; marked as a store of evtool."""
     with opened.transaction():
-        opened.rows(INSERT, 1, "one")
+        opened.execute(INSERT, 1, "one")
 
     assert {mode(each) for each in file.parent.iterdir()} == {0o600}
     assert mode(file.parent) == 0o700
     asked = ("journal_mode", "synchronous", "application_id", "user_version")
     assert [opened.connection.pragma(name) for name in asked] == ["wal", 2, 0x65767431, VERSION]
     strict = "SELECT strict FROM pragma_table_list WHERE schema = 'main' AND name IN ('event', 'delivery', 'attempt')"
-    assert opened.rows(strict) == [(1,)] * 3
+    assert opened.execute(strict) == [(1,)] * 3
 
 
 def test_a_file_that_is_there_keeps_its_permissions_unless_it_is_empty(file: Path, tmp_path: Path) -> None:
@@ -133,18 +133,18 @@ def test_a_file_that_is_there_keeps_its_permissions_unless_it_is_empty(file: Pat
 
 def test_where_wal_is_not_safe_there_is_none(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store that moves to a network disk or to an older SQLite gets a rollback journal, and WAL when it is back."""
-    version, disk = apsw.sqlite_lib_version(), disk_type(file)
+    version, disk = apsw.sqlite_lib_version(), detect_file_system(file)
     usual = ("wal", f"SQLite {version} has no WAL-reset bug, the disk is local")
     for name, value, wanted in (
         ("NETWORK_DISKS", (disk,), ("delete", f"the disk is a network disk ({disk})")),
         ("NETWORK_DISKS", (), usual),
-        ("wal_is_safe", lambda _: False, ("delete", f"SQLite {version} has the WAL-reset bug")),
-        ("wal_is_safe", lambda _: True, usual),
+        ("is_wal_safe", lambda _: False, ("delete", f"SQLite {version} has the WAL-reset bug")),
+        ("is_wal_safe", lambda _: True, usual),
     ):
         monkeypatch.setattr(f"evtool.store.sqlite.wal.{name}", value)
         with Database(file) as opened:
             kept = [opened.connection.pragma(name) for name in ("journal_mode", "synchronous")]
-        assert journal(file.parent) == wanted
+        assert choose_journal(file.parent) == wanted
         assert kept == [wanted[0], {"wal": 2, "delete": 3}[wanted[0]]]
 
 
@@ -157,7 +157,7 @@ def test_rows_that_belong_together_stay_together(opened: Database) -> None:
     """A delivery of an event that is not there cannot come in."""
     columns = "event, route, handler, replay, state, created, due"
     with pytest.raises(DamageError, match="FOREIGN KEY"), opened.transaction():
-        opened.rows(f"INSERT INTO delivery ({columns}) VALUES (99, 'r', 'h', '', 'ready', 0, 0)")
+        opened.execute(f"INSERT INTO delivery ({columns}) VALUES (99, 'r', 'h', '', 'ready', 0, 0)")
 
 
 def test_space_can_be_given_back(opened: Database) -> None:
@@ -199,7 +199,7 @@ def test_who_only_reads_changes_nothing(file: Path, tmp_path: Path, monkeypatch:
     with Database(file, writing=False) as reader:
         assert ids(reader) == []
         with pytest.raises(StoreError, match="read-only"):
-            reader.rows(INSERT, 1, "one")
+            reader.execute(INSERT, 1, "one")
     with pytest.raises(StoreError):
         Database(tmp_path / "none/store.db", writing=False)
     assert not (tmp_path / "none").exists()
@@ -219,7 +219,7 @@ def broken_off(database: Database, statement: str, *values: object) -> None:
     """A transaction that ends with an error after its statement."""
     with database.transaction():
         with database.transaction():
-            database.rows(statement, *values)
+            database.execute(statement, *values)
         raise KeyError
 
 
@@ -227,13 +227,13 @@ def test_a_transaction_is_kept_whole_or_not_at_all(opened: Database, file: Path)
     """Others see nothing of it before its end, and nothing ever of one that was broken off; it may be nested."""
     with Database(file) as other:
         with opened.transaction(), opened.transaction():
-            opened.rows(INSERT, 1, "one")
+            opened.execute(INSERT, 1, "one")
             assert ids(other) == []
         assert ids(other) == ["one"]
         with pytest.raises(KeyError):
             broken_off(opened, INSERT, 2, "two")
         with opened.transaction():
-            opened.rows(INSERT, 3, "three")
+            opened.execute(INSERT, 3, "three")
         assert ids(other) == ["one", "three"]
 
 
@@ -242,7 +242,7 @@ def test_what_broke_a_transaction_off_is_what_is_told(opened: Database) -> None:
     with pytest.raises(KeyError):
         broken_off(opened, "ROLLBACK")
     with opened.transaction():
-        opened.rows(INSERT, 1, "one")
+        opened.execute(INSERT, 1, "one")
 
     assert ids(opened) == ["one"]
 
@@ -252,7 +252,7 @@ def test_a_reading_transaction_sees_one_moment(opened: Database, file: Path) -> 
     with Database(file) as other, opened.transaction("DEFERRED"):
         assert ids(opened) == []
         with other.transaction():
-            other.rows(INSERT, 1, "one")
+            other.execute(INSERT, 1, "one")
         assert ids(opened) == []
     assert ids(opened) == ["one"]
 
@@ -260,15 +260,15 @@ def test_a_reading_transaction_sees_one_moment(opened: Database, file: Path) -> 
 def test_many_values_are_written_by_one_statement(opened: Database) -> None:
     """And what each of them returns comes back, in their order."""
     with opened.transaction():
-        assert opened.each(f"{INSERT} RETURNING id", [(1, "one"), (2, "two")]) == [("one",), ("two",)]
-    assert opened.rows("SELECT id FROM event WHERE key = :key", key=2) == [("two",)]
+        assert opened.execute_many(f"{INSERT} RETURNING id", [(1, "one"), (2, "two")]) == [("one",), ("two",)]
+    assert opened.execute("SELECT id FROM event WHERE key = :key", key=2) == [("two",)]
 
 
 def test_an_error_of_sqlite_is_told_in_words(opened: Database) -> None:
     """Wherever it shows: a table that is not there is damage."""
     for broken in (
-        lambda: opened.rows("SELECT 1 FROM gone"),
-        lambda: opened.each("DELETE FROM gone WHERE x = ?", [(1,)]),
+        lambda: opened.execute("SELECT 1 FROM gone"),
+        lambda: opened.execute_many("DELETE FROM gone WHERE x = ?", [(1,)]),
     ):
         with pytest.raises(StoreError, match="the store is damaged"):
             broken()
@@ -281,22 +281,22 @@ def test_when_it_is_closed_nothing_is_left_beside_it(file: Path) -> None:
     """The journal is gone, and the connection with it."""
     with Database(file) as opened:
         with opened.transaction():
-            opened.rows(INSERT, 1, "one")
+            opened.execute(INSERT, 1, "one")
         assert len(list(file.parent.iterdir())) > 1
 
     assert [path.name for path in file.parent.iterdir()] == ["store.db"]
     with pytest.raises(apsw.ConnectionClosedError):
-        opened.rows("SELECT 1")
+        opened.execute("SELECT 1")
 
 
 def test_a_store_can_be_opened_and_read_while_somebody_writes(opened: Database, file: Path) -> None:
     """Opening takes no lock; writing waits as long as was said, and then tells who is in the way."""
     with opened.transaction():
-        opened.rows(INSERT, 1, "one")
-        with Database(file, busy=0.0) as other:
+        opened.execute(INSERT, 1, "one")
+        with Database(file, busy_timeout=0.0) as other:
             assert ids(other) == []
             with pytest.raises(StoreError, match="another process has kept the store locked for 0 s"):
-                other.rows("BEGIN IMMEDIATE")
+                other.execute("BEGIN IMMEDIATE")
 
 
 def test_who_waits_gets_the_store_when_it_is_free(opened: Database, file: Path) -> None:
@@ -307,11 +307,11 @@ def test_who_waits_gets_the_store_when_it_is_free(opened: Database, file: Path) 
         with Database(file) as other:
             waits.set()
             with other.transaction():
-                other.rows(INSERT, 2, "two")
+                other.execute(INSERT, 2, "two")
         free.set()
 
     with opened.transaction():
-        opened.rows(INSERT, 1, "one")
+        opened.execute(INSERT, 1, "one")
         threading.Thread(target=write).start()
         waits.wait(30)
         assert not free.wait(0.05)
@@ -324,7 +324,7 @@ def test_a_signal_ends_the_wait_for_a_lock(opened: Database, file: Path) -> None
     with opened.transaction(), Database(file) as other:
         threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
         with pytest.raises(KeyboardInterrupt):
-            other.rows("BEGIN IMMEDIATE")
+            other.execute("BEGIN IMMEDIATE")
 
 
 def test_who_waits_where_sqlite_does_not_gets_the_store_when_it_is_free(
@@ -332,9 +332,9 @@ def test_who_waits_where_sqlite_does_not_gets_the_store_when_it_is_free(
 ) -> None:
     """It does not where the journal is to be changed: that is tried again, and given up when the time is over."""
     holder = Database(file)
-    monkeypatch.setattr("evtool.store.sqlite.wal.NETWORK_DISKS", (disk_type(file),))
+    monkeypatch.setattr("evtool.store.sqlite.wal.NETWORK_DISKS", (detect_file_system(file),))
     with pytest.raises(StoreError, match=r"has kept the store locked for 0\.05 s"):
-        Database(file, busy=0.05)
+        Database(file, busy_timeout=0.05)
     closing = threading.Timer(0.05, holder.close)
     closing.start()
     with Database(file) as opened:

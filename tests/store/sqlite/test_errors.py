@@ -311,8 +311,8 @@ def test_a_locked_store_is_told(
     file = project / "kept/store.db"
     holder = apsw.Connection(str(file))
     holder.execute("BEGIN EXCLUSIVE")
-    with Database(file, busy=0.05) as waiting:
-        assert waiting.rows("SELECT id FROM event") == [("first",)]  # reading needs no lock
+    with Database(file, busy_timeout=0.05) as waiting:
+        assert waiting.execute("SELECT id FROM event") == [("first",)]  # reading needs no lock
         with (
             pytest.raises(StoreError, match=r"has kept the store locked for 0\.05 s; try again"),
             waiting.transaction(),
@@ -322,8 +322,8 @@ def test_a_locked_store_is_told(
     holder.pragma("journal_mode", "delete")  # in which a writer keeps readers out, too
     holder.execute("BEGIN EXCLUSIVE")
     with pytest.raises(StoreError, match="locked for 0 s"):
-        Database(file, busy=0.0)
-    monkeypatch.setattr(database.Database.__init__, "__kwdefaults__", {"writing": True, "busy": 0.05})
+        Database(file, busy_timeout=0.0)
+    monkeypatch.setattr(database.Database.__init__, "__kwdefaults__", {"writing": True, "busy_timeout": 0.05})
 
     assert exits.ending(lambda: list_events(Session(store=str(file)))) == 4
     assert "another process has kept the store locked for 0.05 s" in capsys.readouterr().err
@@ -379,7 +379,7 @@ def test_a_journal_without_its_store_is_told(project: Path) -> None:
     file = project / "kept/store.db"
     with Database(file) as used:
         with used.transaction():
-            used.rows("UPDATE event SET stored_at = stored_at + 1")
+            used.execute("UPDATE event SET stored_at = stored_at + 1")
         file.rename(file.with_name("elsewhere.db"))
         refused(publish(project, b"second"), "it is gone, and store.db-wal, which belongs to it, is there")
         file.with_name("elsewhere.db").rename(file)
@@ -392,7 +392,7 @@ def test_two_names_of_a_store_lose_nothing(project: Path) -> None:
     file, other, link = (project / "kept" / name for name in ("store.db", "other.db", "link.db"))
     with Database(file) as used:
         with used.transaction():
-            used.rows("UPDATE event SET stored_at = stored_at + 1")
+            used.execute("UPDATE event SET stored_at = stored_at + 1")
         link.symlink_to(file)
         assert publish(project, b"second", store=link).code == 0
         os.link(file, other)

@@ -9,8 +9,8 @@ import apsw
 import pytest
 
 from evtool.errors import StoreError
-from evtool.store.integrity import findings
-from evtool.store.sqlite.migrations import STEPS, VERSION, expected_shape, shape, upgrade
+from evtool.store.integrity import check_store
+from evtool.store.sqlite.migrations import STEPS, VERSION, expected_definitions, read_definitions, upgrade
 from evtool.store.store import Store
 from tests.conftest import ROOT, Evtool
 
@@ -54,9 +54,9 @@ def test_a_store_of_every_version_opens(evtool: Evtool, tmp_path: Path, text: Pa
     )
     assert paid["history"][0]["outcome"] is None
     with Store(file) as store:
-        assert shape(store.connection) == expected_shape()
-        assert store.rows("PRAGMA user_version") == [(VERSION,)]
-        assert list(findings(store)) == []
+        assert read_definitions(store.connection) == expected_definitions()
+        assert store.execute("PRAGMA user_version") == [(VERSION,)]
+        assert list(check_store(store)) == []
     (tmp_path / "routes.yaml").write_text("version: 1\n")
     assert evtool("deliver", "--store", file).code in (0, 1)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from evtool.store.sqlite import wal as journal
-from evtool.store.sqlite.wal import lay_out
+from evtool.store.sqlite.wal import preallocate
 from evtool.store.store import Store
 from tests.store.test_store import event
 
@@ -20,25 +20,25 @@ def test_commits_write_where_the_file_is_already(tmp_path: Path) -> None:
     """From the second one on, small commits do not make the WAL longer; a copy of it is read to its last commit."""
     with Store(tmp_path / "store.db") as store:
         made = store.file.stat().st_size
-        store.keep(event(0), [], now=0)
+        store.insert(event(0), [], now=0)
         laid_out = size(store.file)
-        assert journal.ROOM < laid_out < 1 << 20
+        assert journal.PREALLOCATED_BYTES < laid_out < 1 << 20
         for number in range(1, 10):
-            store.keep(event(number), [], now=0)
+            store.insert(event(number), [], now=0)
         assert (size(store.file), store.file.stat().st_size) == (laid_out, made)
         for end in ("", "-wal"):
             shutil.copy(f"{store.file}{end}", f"{tmp_path}/copy.db{end}")
 
     with Store(tmp_path / "copy.db") as copy:
-        assert [found.id for found in copy.events()] == list(map(str, range(10)))
+        assert [found.id for found in copy.read_events()] == list(map(str, range(10)))
 
 
 def test_there_is_always_room_for_the_next_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many there were: before the room is used up, more is laid out."""
-    monkeypatch.setattr(journal, "ROOM", 1 << 16)
+    monkeypatch.setattr(journal, "PREALLOCATED_BYTES", 1 << 16)
     with Store(tmp_path / "store.db") as store:
         for number in range(60):
-            store.keep(event(number), [], now=0)
+            store.insert(event(number), [], now=0)
             assert store.file.with_name("store.db-wal").read_bytes().endswith(bytes(4 * 4096))
 
 
@@ -49,9 +49,9 @@ def test_nothing_is_laid_out_for_large_commits(tmp_path: Path) -> None:
         for start in (0, 500):
             with store.transaction():
                 for number in range(start, start + 500):
-                    store.keep(event(number), [], now=0)
+                    store.insert(event(number), [], now=0)
         log = store.file.with_name("store.db-wal").read_bytes()
-    assert (len(log) - 32) % (4096 + journal.FRAME) == 0
+    assert (len(log) - 32) % (4096 + journal.FRAME_HEADER_BYTES) == 0
     assert log.count(bytes(4096)) == 0
 
 
@@ -61,21 +61,21 @@ def test_what_is_laid_out_is_put_behind_what_is_there(tmp_path: Path) -> None:
     log.write_bytes(b"x" * 100)
 
     opened = len(list(Path("/proc/self/fd").iterdir()))
-    assert lay_out(str(log), 100) == 100
+    assert preallocate(str(log), 100) == 100
     assert log.read_bytes() == b"x" * 100
-    assert lay_out(str(log), 101) == 100 + journal.ROOM
-    assert log.read_bytes() == b"x" * 100 + bytes(journal.ROOM)
-    assert lay_out(str(tmp_path / "none"), 1) == 0
+    assert preallocate(str(log), 101) == 100 + journal.PREALLOCATED_BYTES
+    assert log.read_bytes() == b"x" * 100 + bytes(journal.PREALLOCATED_BYTES)
+    assert preallocate(str(tmp_path / "none"), 1) == 0
     assert not (tmp_path / "none").exists()
     assert len(list(Path("/proc/self/fd").iterdir())) == opened
 
 
 def test_the_log_stays_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once it has so many pages, they go into the file itself, and the next ones are written over them."""
-    monkeypatch.setattr(journal, "CHECKPOINT", 50)
-    monkeypatch.setattr(journal, "ROOM", 4096)
+    monkeypatch.setattr(journal, "CHECKPOINT_PAGES", 50)
+    monkeypatch.setattr(journal, "PREALLOCATED_BYTES", 4096)
     with Store(tmp_path / "store.db") as store:
         for number in range(200):
-            store.keep(event(number), [], now=0)
+            store.insert(event(number), [], now=0)
         assert size(store.file) < 120 * 4200
         assert store.file.stat().st_size > 15 * 4096
