@@ -16,10 +16,10 @@ from contextlib import closing
 from pathlib import Path
 from random import Random
 
-from evtool.delivery import pool as slots
-from evtool.delivery.loop import Road, deliver
-from evtool.delivery.outcomes import World
-from evtool.delivery.pool import Handlers
+from evtool.delivery import pool
+from evtool.delivery.loop import Runtime, deliver
+from evtool.delivery.outcomes import Environment
+from evtool.delivery.pool import HandlerPool
 from evtool.events.envelopes import identify
 from evtool.events.event import Event
 from evtool.handlers.base import Call
@@ -70,13 +70,13 @@ def through_evtool(file: Path, folder: Path) -> None:
 
 def one_by_one(file: Path, folder: Path) -> None:
     """Delivers with a commit for each."""
-    slots.MOST = 1
+    pool.MAX_BATCH = 1
     known = routes.load_routes(require_project(str(folder / "routes.yaml")))
-    world = World(lambda: time.time_ns() // 1_000_000, Random(1), "bench", Rules(None))
+    world = Environment(lambda: time.time_ns() // 1_000_000, Random(1), "bench", Rules(None))
     with (
         Store(file) as store,
-        Handlers(known) as handlers,
-        closing(deliver(Road(store, known, handlers, world))) as settled,
+        HandlerPool(known) as handlers,
+        closing(deliver(Runtime(store, known, handlers, world))) as settled,
     ):
         assert sum(1 for _ in settled) == SINGLE
 
@@ -87,7 +87,7 @@ def without_store(events: list[Event], folder: Path) -> None:
     calls = [Call(event.raw, event.id, event.type, "all", 1) for event in events]
     with closing(known.handlers["nothing"].open()) as handler:  # type: ignore[type-var]
         for start in range(0, len(calls), 250):
-            for _ in handler.several(calls[start : start + 250], 1e9):  # type: ignore[attr-defined]
+            for _ in handler.call_many(calls[start : start + 250], 1e9):  # type: ignore[attr-defined]
                 pass
 
 

@@ -124,16 +124,16 @@ def _pipe() -> tuple[int, int]:
     return os.pipe()
 
 
-def bell() -> tuple[int, int]:
+def stop_pipe() -> tuple[int, int]:
     """A pipe that can be read from while threads are to stop waiting: the same one for all of them."""
     with _hanging:  # a cache alone has threads that come together make one each, and only one of these is rung
         return _pipe()
 
 
 @contextmanager
-def halting() -> Iterator[None]:
+def stop_calls() -> Iterator[None]:
     """Whoever waits for a process inside, in whatever thread, gets Halted."""
-    reading, writing = bell()
+    reading, writing = stop_pipe()
     os.write(writing, b"!")
     try:
         yield

@@ -55,10 +55,15 @@ SABOTAGES = {
     ),
     "what began is not written down": Sabotage(
         "kills-of-deliver",
-        (Edit("handlers/processes/worker.py", '        _note(diary, b"\\nbegan %d\\n" % delivery)\n', ""),),
+        (
+            Edit(
+                "handlers/processes/worker.py", '        _write_call_log(call_log, b"\\nbegan %d\\n" % delivery)\n', ""
+            ),
+        ),
     ),
     "what was told is not written down": Sabotage(
-        "kills-of-deliver", (Edit("handlers/processes/worker.py", "if len(answer) <= DIARY_LIMIT:", "if not answer:"),)
+        "kills-of-deliver",
+        (Edit("handlers/processes/worker.py", "if len(answer) <= CALL_LOG_LIMIT:", "if not answer:"),),
     ),
     "an event without its deliveries": Sabotage(
         "powercuts",
@@ -76,7 +81,7 @@ SABOTAGES = {
         (
             Edit(
                 "delivery/loop.py",
-                "with self._road.store.transaction():\n            settled = self",
+                "with self._runtime.store.transaction():\n            settled = self",
                 "if True:\n            settled = self",
             ),
         ),
@@ -176,7 +181,7 @@ SABOTAGES = {
                 "os.killpg(self._process.pid, number)",
                 "os.kill(self._process.pid, number)",
             ),
-            Edit("handlers/processes/process.py", "        end_strays(self._mark, self._others)\n", ""),
+            Edit("handlers/processes/process.py", "        end_orphans(self._mark, self._earlier_children)\n", ""),
         ),
     ),
     "all output is kept": Sabotage(
@@ -184,7 +189,7 @@ SABOTAGES = {
         (
             Edit(
                 "handlers/processes/process.py",
-                "del self._kept[: max(len(self._kept) - self._size - len(self._mark), 0)]",
+                "del self._buffer[: max(len(self._buffer) - self._size - len(self._mark), 0)]",
                 "",
             ),
             Edit("handlers/processes/process.py", "part[max(len(part) - self._size, 0) :] for", "part for"),
@@ -195,7 +200,9 @@ SABOTAGES = {
         "zoo",
         (
             Edit(
-                "handlers/processes/process.py", "resource.prlimit(pid, resource.RLIMIT_DATA, (min(limits), most))", ""
+                "handlers/processes/process.py",
+                "resource.prlimit(pid, resource.RLIMIT_DATA, (min(limits), hard_limit))",
+                "",
             ),
         ),
     ),

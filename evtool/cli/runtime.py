@@ -8,10 +8,10 @@ from functools import partial
 from random import SystemRandom
 
 from evtool.cli.session import Session, now_ms
-from evtool.delivery.loop import Road
-from evtool.delivery.outcomes import World
-from evtool.delivery.pool import Handlers
-from evtool.handlers.processes import call_log as diaries
+from evtool.delivery.loop import Runtime
+from evtool.delivery.outcomes import Environment
+from evtool.delivery.pool import HandlerPool
+from evtool.handlers.processes import call_log
 from evtool.paths import display
 from evtool.routes import routes as all_routes
 from evtool.routes.project import Project
@@ -28,15 +28,15 @@ def rules_of(project: Project, *, validate: bool = True, no_schema: str = "error
 
 
 @contextmanager
-def opened(session: Session, project: Project, rules: Rules) -> Iterator[Road]:
+def opened(session: Session, project: Project, rules: Rules) -> Iterator[Runtime]:
     """Opens the road and closes it: the store, and the handlers that were kept warm."""
     routes = all_routes.load_routes(project)
-    world = World(now_ms, SystemRandom(), f"{os.getpid()}-{uuid.uuid4().hex[:8]}", rules)
+    world = Environment(now_ms, SystemRandom(), f"{os.getpid()}-{uuid.uuid4().hex[:8]}", rules)
     file = session.store_file(project)
     if session.verbose:
         session.note(f"routes: {project.display_name}, store: {display(file)}")
     with (
         Store(file) as store,
-        Handlers(routes, partial(diaries.kept, call_log_prefix(store.file), world.owner)) as handlers,
+        HandlerPool(routes, partial(call_log.open_call_log, call_log_prefix(store.file), world.owner)) as handlers,
     ):
-        yield Road(store, routes, handlers, world)
+        yield Runtime(store, routes, handlers, world)

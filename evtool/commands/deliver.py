@@ -28,7 +28,7 @@ def deliver(
     watch: Annotated[bool, Option("--watch", "keep going: attempt whatever becomes due, whoever stores it")] = False,
     workers: Annotated[
         int, Option("--workers", "how many handlers are called at a time", "N", least=1)
-    ] = deliveries.WORKERS,
+    ] = deliveries.MAX_HANDLERS,
     now: Annotated[bool, Option("--now", "also what failed and is to be tried again later")] = False,
     no_validate: NoValidate = False,
     no_schema: NoSchema = "error",
@@ -48,7 +48,7 @@ def deliver(
     sums: Counter[str] = Counter()
     open_ended: dict[int, dict[str, Any]] = {}  # what is not over, as it stands: it may be attempted several times
     with opened(session, project, rules) as road, session.report(subject) as report:
-        make_due_now(road.store, now=road.world.now(), include_failed=now)
+        make_due_now(road.store, now=road.environment.now(), include_failed=now)
         with (
             caught(ended),
             closing(deliveries.deliver(road, workers=workers, idle=_sleep if watch else None)) as settled,

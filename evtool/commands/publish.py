@@ -11,8 +11,8 @@ from evtool.cli.options import Argument, MaxBytes, NoSchema, NoValidate, Option,
 from evtool.cli.runtime import opened, rules_of
 from evtool.cli.sample_names import paths_of
 from evtool.cli.session import Session, stamp, standard_input
-from evtool.delivery.intake import accept, conflict, takers
-from evtool.delivery.loop import Road, deliver
+from evtool.delivery.intake import accept, describe_conflict, match_handlers
+from evtool.delivery.loop import Runtime, deliver
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE
 from evtool.events.event import Event
 from evtool.events.overrides import with_changes
@@ -106,17 +106,17 @@ def _batches(verdicts: Iterable[Verdict], most: int, *, stream: bool) -> Iterato
         yield batch
 
 
-def _publish(road: Road, events: Sequence[Event], *, call: bool) -> list[Told]:
+def _publish(road: Runtime, events: Sequence[Event], *, call: bool) -> list[Told]:
     """Stores events in one commit. With `call` it attempts what is due for them, and what comes of that."""
     with road.store.transaction():
-        kept = [accept(event, store=road.store, routes=road.routes, now=road.world.now) for event in events]
+        kept = [accept(event, store=road.store, routes=road.routes, now=road.environment.now) for event in events]
     return [_published(road, event, one, call=call) for event, one in zip(events, kept, strict=True)]
 
 
-def _published(road: Road, event: Event, kept: StoreResult, *, call: bool) -> Told:
+def _published(road: Runtime, event: Event, kept: StoreResult, *, call: bool) -> Told:
     store = road.store
     if kept.status == "conflict":
-        return Told([], conflict=conflict(event, kept, store.get_event(kept.seq).raw))
+        return Told([], conflict=describe_conflict(event, kept, store.get_event(kept.seq).raw))
     if kept.status == "duplicate":
         return Told([published_record(store, store.get_event(kept.seq), kept.status, [])])
     if call:
@@ -142,7 +142,7 @@ def _plan(routes: Routes, event: Event) -> Told:
             "replay": None,
             "emitted": [],
         }
-        for route, handler, _ in takers(event, routes)
+        for route, handler, _ in match_handlers(event, routes)
     ]
     record = {"id": event.id, "type": event.type, "source": event.source, "status": "dry-run", "cause": None}
     return Told([{**record, "deliveries": deliveries}], [event.raw])

@@ -13,9 +13,9 @@ from evtool.cli.runtime import opened, rules_of
 from evtool.cli.sample_names import paths_of
 from evtool.cli.session import Session, now_ms, stamp, standard_input
 from evtool.delivery import replay as replays
-from evtool.delivery.intake import conflict
-from evtool.delivery.loop import Road
-from evtool.delivery.replay import Fire, Replayed
+from evtool.delivery.intake import describe_conflict
+from evtool.delivery.loop import Runtime
+from evtool.delivery.replay import Fire, ReplayResult
 from evtool.errors import EXIT_FINDINGS, EXIT_OK
 from evtool.events.envelopes import identify, replayed
 from evtool.events.event import Event
@@ -129,11 +129,11 @@ def replay(
         others.note({head["id"]: replayed(each.raw, head, name)})
         return each
 
-    plan = replays.planning(routes, name)
+    plan = replays.make_planner(routes, name)
 
     if not deliver:
         with _store(session, project, needed=not from_) as store:
-            return _tell(session, chosen(store), lambda each: Replayed(plan(each.raw)), others)
+            return _tell(session, chosen(store), lambda each: ReplayResult(plan(each.raw)), others)
     with opened(session, project, rules_of(project)) as road:
         if road.store.has_replay(name):
             session.note(f"the replay {name} was delivered before: what it has done is not done again")
@@ -150,19 +150,19 @@ def _store(session: Session, project: Project, *, needed: bool) -> Iterator[Stor
         yield store
 
 
-def _run(chosen: Chosen, road: Road, routes: Routes, name: str) -> Replayed | Finding:
+def _run(chosen: Chosen, road: Runtime, routes: Routes, name: str) -> ReplayResult | Finding:
     """Delivers an event again; one of a file is stored first, unless its key is taken by other content."""
     event = chosen.event or identify(chosen.raw)
-    kept = road.store.insert(event, [], now=road.world.now())
+    kept = road.store.insert(event, [], now=road.environment.now())
     if kept.status == "conflict":
-        return conflict(event, kept, road.store.get_event(kept.seq).raw)
-    return replays.run(kept.seq, event, routes, name, road)
+        return describe_conflict(event, kept, road.store.get_event(kept.seq).raw)
+    return replays.replay_event(kept.seq, event, routes, name, road)
 
 
 def _tell(
     session: Session,
     chosen: Iterator[Chosen],
-    fire: Callable[[Chosen], Replayed | Finding],
+    fire: Callable[[Chosen], ReplayResult | Finding],
     others: Others,
     name: str | None = None,
 ) -> int:
@@ -180,7 +180,7 @@ def _tell(
                     conflicts += 1
                     continue
                 sums.add(fired.fires, each.fired)
-                later += fired.later
+                later += fired.later_failures
                 if in_full:
                     report.add(_record(each, fired.fires))
         sums.sum_up()

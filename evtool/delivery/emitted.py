@@ -1,4 +1,4 @@
-"""Turns what a handler emitted into events whose ids follow from their cause."""
+"""Builds events from what a handler emitted; their ids are derived from the delivery that emitted them."""
 
 import json
 import uuid
@@ -13,33 +13,33 @@ from evtool.schemas.validation import Rules
 from evtool.store.queue import Claim
 
 EMITTED_IDS = uuid.UUID("7f0b5b0e-6a0c-4c55-9d43-0d1f9a3c2e11")  # the name space of the ids of emitted events
-SHOWN = 200  # characters of a type that a message shows
+TYPE_LIMIT = 200  # characters of a type that a message shows
 
 
-def event_of(emitted: Emitted, number: int, claim: Claim, rules: Rules, now: int) -> Event | str:
+def build_event(emitted: Emitted, number: int, claim: Claim, rules: Rules, now: int) -> Event | str:
     """The event that a handler told, or why it cannot enter: that is the handler's mistake, and trying again would only
     repeat its work. The id is derived from the cause: the same delivery tells the same event."""
-    claimed, cause = claim
-    named = emitted.type[:SHOWN]
-    name = json.dumps([cause.source, cause.id, claimed.route, claimed.handler, claimed.replay, number])
+    delivery, cause = claim
+    shown_type = emitted.type[:TYPE_LIMIT]
+    id_source = json.dumps([cause.source, cause.id, delivery.route, delivery.handler, delivery.replay, number])
     try:
         raw = envelope(
             emitted.detail,
             type=emitted.type,
-            source=emitted.source or claimed.handler,
-            id=str(uuid.uuid5(EMITTED_IDS, name)),
+            source=emitted.source or delivery.handler,
+            id=str(uuid.uuid5(EMITTED_IDS, id_source)),
             time=rfc3339(now) if emitted.time is None else timestamp_of(emitted.time),
             resources=emitted.resources,
-            replay=claimed.replay or None,
+            replay=delivery.replay or None,
         )
         parse(raw)  # no deeper than any other event
         event = identify(raw)
     except (ValueError, RecursionError) as error:
-        return f"emitted {named}, which is no event: {error}"
+        return f"emitted {shown_type}, which is no event: {error}"
     if len(raw) > MAX_BYTES:
-        return f"emitted {named}, which is too long: {len(raw)} bytes; {MAX_BYTES} are allowed"
-    wrong = [finding for finding in rules.check(event) if finding.severity == "error"]
-    if not wrong:
+        return f"emitted {shown_type}, which is too long: {len(raw)} bytes; {MAX_BYTES} are allowed"
+    errors = [finding for finding in rules.check(event) if finding.severity == "error"]
+    if not errors:
         return event
-    more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-    return f"emitted {named}, which is not valid: {wrong[0].code} {wrong[0].message}{more}"
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return f"emitted {shown_type}, which is not valid: {errors[0].code} {errors[0].message}{more}"

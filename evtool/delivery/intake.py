@@ -1,4 +1,4 @@
-"""The one door of the store: an event that is well comes in once, with a delivery for every handler that takes it."""
+"""Accepts events into the store: each event once, with one delivery for every handler whose route matches."""
 
 import json
 from collections.abc import Callable
@@ -12,14 +12,14 @@ from evtool.store.rows import Cause, NewDelivery, StoreResult
 from evtool.store.store import Store
 
 MAX_DEPTH = 10  # how far a chain of events may reach from its root; what goes deeper is taken for a loop
-LOOP = f"the chain of events is deeper than {MAX_DEPTH}: this looks like a loop"
+LOOP_ERROR = f"the chain of events is deeper than {MAX_DEPTH}: this looks like a loop"
 
 
-def is_same(one: Event, other: Event, *, whenever: bool = False) -> bool:
-    """Whether two events mean the same, however they are written; with `whenever`, whatever their time."""
-    time = {"time": None} if whenever else {}
-    said, again = (json.dumps({**event.document, **time}, sort_keys=True) for event in (one, other))
-    return said == again
+def has_same_content(first: Event, second: Event, *, ignore_time: bool = False) -> bool:
+    """Whether two events mean the same, however they are written; with `ignore_time`, whatever their time."""
+    overrides = {"time": None} if ignore_time else {}
+    first_text, second_text = (json.dumps({**event.document, **overrides}, sort_keys=True) for event in (first, second))
+    return first_text == second_text
 
 
 def accept(
@@ -30,27 +30,30 @@ def accept(
     Too deep in a chain, its deliveries are dead letters from the start.
     """
     replay = cause.replay if cause else None
-    fires = [(route.name, handler) for route, handler, skipped in takers(event, routes, replay) if not skipped]
-    loop = cause is not None and cause.depth > MAX_DEPTH
-    planned = [
-        NewDelivery(route, handler, LOOP, "Loop") if loop else NewDelivery(route, handler) for route, handler in fires
+    targets = [
+        (route.name, handler) for route, handler, skipped in match_handlers(event, routes, replay) if not skipped
     ]
-    return store.insert(event, planned, now=now(), cause=cause)
+    is_loop = cause is not None and cause.depth > MAX_DEPTH
+    deliveries = [
+        NewDelivery(route, handler, LOOP_ERROR, "Loop") if is_loop else NewDelivery(route, handler)
+        for route, handler in targets
+    ]
+    return store.insert(event, deliveries, now=now(), cause=cause)
 
 
-def conflict(event: Event, kept: StoreResult, stored: bytes) -> Finding:
+def describe_conflict(event: Event, result: StoreResult, stored_raw: bytes) -> Finding:
     """What there is to say of an event whose key is taken by other content, or by the same in other bytes."""
-    same = is_same(identify(stored), event)
+    is_same_content = has_same_content(identify(stored_raw), event)
     message = (
-        f"{'this event' if same else 'an event with this source and id'} is stored"
-        f" {'in other bytes, with the same meaning' if same else 'with other content'}:"
-        f" sha256 {kept.stored_sha256[:16]}… is stored, {kept.sha256[:16]}… came"
+        f"{'this event' if is_same_content else 'an event with this source and id'} is stored"
+        f" {'in other bytes, with the same meaning' if is_same_content else 'with other content'}:"
+        f" sha256 {result.stored_sha256[:16]}… is stored, {result.sha256[:16]}… came"
     )
-    hint = "nothing was overwritten" + ("" if same else "; give the event an id of its own")
+    hint = "nothing was overwritten" + ("" if is_same_content else "; give the event an id of its own")
     return Finding("EV010", message, suggestion=hint, event_id=event.id, **place(event.origin, "/id"))
 
 
-def takers(event: Event, routes: Routes, replay: str | None = None) -> list[tuple[Route, str, bool]]:
+def match_handlers(event: Event, routes: Routes, replay: str | None = None) -> list[tuple[Route, str, bool]]:
     """The route and handler of every delivery of an event, and whether a replay leaves it out.
 
     In a replay the event is matched as it is delivered: with the replay's name in its envelope.

@@ -1,11 +1,11 @@
-"""Replay: stored events put through the routes again, as a plan of who would fire, or delivered."""
+"""Replays stored events: lists the handlers that the routes would call, or delivers the events again."""
 
 from collections.abc import Callable
 from contextlib import closing
 from typing import NamedTuple
 
-from evtool.delivery.intake import takers
-from evtool.delivery.loop import Road, deliver
+from evtool.delivery.intake import match_handlers
+from evtool.delivery.loop import Runtime, deliver
 from evtool.events.envelopes import replayed
 from evtool.events.event import Event
 from evtool.events.header import head_of
@@ -22,17 +22,17 @@ class Fire(NamedTuple):
     action: str  # would fire | done | failed | waiting | leased | skipped
 
 
-class Replayed(NamedTuple):
+class ReplayResult(NamedTuple):
     """What a replay of an event fired."""
 
     fires: tuple[Fire, ...]
-    later: int = 0  # deliveries of what the handlers emitted that failed
+    later_failures: int = 0  # deliveries of what the handlers emitted that failed
 
 
 ACTIONS = {"done": "done", "dead": "failed", "ready": "failed", "leased": "leased", "waiting": "waiting"}
 
 
-def planning(routes: Routes, name: str) -> Callable[[bytes], tuple[Fire, ...]]:
+def make_planner(routes: Routes, name: str) -> Callable[[bytes], tuple[Fire, ...]]:
     """Tells of one event after the other whom it would fire under these routes in a replay of this name.
 
     Nothing is called, so a handler with `on_replay: skip` is named like any other.
@@ -42,25 +42,28 @@ def planning(routes: Routes, name: str) -> Callable[[bytes], tuple[Fire, ...]]:
         for route in routes.routes.values()
     }
     fields = {field for route in routes.routes.values() for field in route.pattern.field_paths}
-    is_seen = any(field.startswith(("replay-name", "replayname")) for field in fields)  # else the mark changes nothing
+    # if no pattern uses the name of the replay, the routes match the same with and without it
+    has_replay_field = any(field.startswith(("replay-name", "replayname")) for field in fields)
 
     def plan(raw: bytes) -> tuple[Fire, ...]:
-        marked = replayed(raw, head_of(raw), name) if is_seen else raw
+        marked = replayed(raw, head_of(raw), name) if has_replay_field else raw
         return tuple([fire for route in routes.match_checked(marked) for fire in fires[route.name]])
 
     return plan
 
 
-def run(seq: int, event: Event, chosen: Routes, name: str, road: Road) -> Replayed:
+def replay_event(seq: int, event: Event, routes: Routes, name: str, runtime: Runtime) -> ReplayResult:
     """Delivers a stored event again by the chosen routes, under the name of the replay, with all that comes of it.
 
     A handler with `on_replay: skip` is left out. What handlers emit goes by all routes, as any event does.
     """
-    takes = takers(event, chosen, name)
-    planned = [NewDelivery(route.name, handler) for route, handler, skipped in takes if not skipped]
-    road.store.add_deliveries(seq, planned, now=road.world.now(), replay=name)
-    with closing(deliver(road, chain=Chain(road.store.get_event(seq).root, name))) as settled:
-        later = {each.delivery.seq: each.delivery.state for each in settled if each.event.seq != seq}
-    actions = {(d.route, d.handler): ACTIONS[d.state] for d in road.store.list_deliveries(seq, replay=name)}
-    fires = (Fire(route.name, handler, actions.get((route.name, handler), "skipped")) for route, handler, _ in takes)
-    return Replayed(tuple(fires), [*map(ACTIONS.get, later.values())].count("failed"))
+    targets = match_handlers(event, routes, name)
+    deliveries = [NewDelivery(route.name, handler) for route, handler, skipped in targets if not skipped]
+    runtime.store.add_deliveries(seq, deliveries, now=runtime.environment.now(), replay=name)
+    with closing(deliver(runtime, chain=Chain(runtime.store.get_event(seq).root, name))) as settled_deliveries:
+        later_states = {
+            settled.delivery.seq: settled.delivery.state for settled in settled_deliveries if settled.event.seq != seq
+        }
+    actions = {(d.route, d.handler): ACTIONS[d.state] for d in runtime.store.list_deliveries(seq, replay=name)}
+    fires = (Fire(route.name, handler, actions.get((route.name, handler), "skipped")) for route, handler, _ in targets)
+    return ReplayResult(tuple(fires), [*map(ACTIONS.get, later_states.values())].count("failed"))

@@ -1,11 +1,11 @@
-"""When a failed delivery is tried again: a pure decision from policy, attempt, age and randomness."""
+"""Decides when a failed delivery is tried again, from retry policy, attempt, age and randomness."""
 
 from random import Random
 from typing import NamedTuple
 
 from evtool.routes.models import Retry
 
-SHORTEST = 0.001  # seconds between two looks for a handler: a clock that stands still must not hold evtool
+MIN_DELAY = 0.001  # seconds between two looks for a handler: a clock that stands still must not hold evtool
 
 
 class GiveUp(NamedTuple):
@@ -14,7 +14,7 @@ class GiveUp(NamedTuple):
     condition: str
 
 
-def after_failure(policy: Retry, *, attempts: int, age: float, final: bool, random: Random) -> float | GiveUp:
+def delay_after_failure(policy: Retry, *, attempts: int, age: float, final: bool, random: Random) -> float | GiveUp:
     """Seconds until the next attempt, or GiveUp. `age` is the delivery's, in seconds.
 
     The pause doubles with each attempt up to `max_delay`, of which a random half is taken away, so that deliveries
@@ -24,13 +24,13 @@ def after_failure(policy: Retry, *, attempts: int, age: float, final: bool, rand
         return GiveUp("NotRetriable")
     if attempts >= policy.max_attempts:
         return GiveUp("MaximumRetryAttempts")
-    pause = min(policy.max_delay, policy.first_delay * 2.0 ** min(attempts - 1, 60))
-    pause = pause / 2 + random.random() * pause / 2
-    return GiveUp("MaximumEventAgeInSeconds") if age + pause > policy.max_age else pause
+    delay = min(policy.max_delay, policy.first_delay * 2.0 ** min(attempts - 1, 60))
+    delay = delay / 2 + random.random() * delay / 2
+    return GiveUp("MaximumEventAgeInSeconds") if age + delay > policy.max_age else delay
 
 
-def while_unavailable(policy: Retry, *, age: float) -> float | GiveUp:
+def delay_while_unavailable(policy: Retry, *, age: float) -> float | GiveUp:
     """Seconds until a handler that is not available is looked for again: as long as it has waited already."""
     if age >= policy.max_age:
         return GiveUp("MaximumEventAgeInSeconds")
-    return max(SHORTEST, min(max(age, policy.first_delay), policy.max_delay))
+    return max(MIN_DELAY, min(max(age, policy.first_delay), policy.max_delay))

@@ -1,4 +1,4 @@
-"""What a handler is: the call it gets, the outcomes it can have, and the options that all kinds share."""
+"""The contract of a handler: its calls, its outcomes, and the options that all kinds share."""
 
 import re
 from collections.abc import Callable
@@ -10,8 +10,8 @@ from pydantic_core import PydanticCustomError
 
 from evtool.units import Size, TimeLimit, duration_field, size_field
 
-FORM = "module:function, or path/to/file.py:function"
-FUNCTION = r"^[^:\x00]+:[^:\s\x00]+$"
+FUNCTION_FORM = "module:function, or path/to/file.py:function"
+FUNCTION_PATTERN = r"^[^:\x00]+:[^:\s\x00]+$"
 
 
 class Call(NamedTuple):
@@ -72,8 +72,9 @@ class Handler(Protocol):
     """A handler that is ready to be called, as often as needed, until it is closed.
 
     It is called in a thread, always the same one. A kind that is faster for many calls has a method, too,
-    `several(calls: Sequence[Call], latest: float, diary: Diary | None) -> Iterator[Answer]`: an answer for each, in
-    order; none is begun after `latest`, a time of `time.monotonic()`; before one begins, the diary is told.
+    `call_many(calls: Sequence[Call], latest: float, call_log: CallLog | None) -> Iterator[Answer]`: an answer for each,
+    in order; none is begun after `latest`, a time of `time.monotonic()`; each is written to the call log
+    before it begins.
     """
 
     def __call__(self, call: Call) -> Outcome:
@@ -83,15 +84,19 @@ class Handler(Protocol):
         """End whatever is kept warm. May be called twice."""
 
 
-def _function(value: str) -> str:
+def _check_function(value: str) -> str:
     """The name of a function. Raises what routes.py tells: pydantic would tell a regular expression."""
-    if re.fullmatch(FUNCTION, value) is None:
+    if re.fullmatch(FUNCTION_PATTERN, value) is None:
         hint = f"name the function, too: {value.partition(':')[0].strip() or 'module'}:function"
-        raise PydanticCustomError("path", "{said}", {"said": f"should be {FORM}", "hint": hint})
+        raise PydanticCustomError("path", "{said}", {"said": f"should be {FUNCTION_FORM}", "hint": hint})
     return value
 
 
-Function = Annotated[str, AfterValidator(_function), Field(description=FORM, json_schema_extra={"pattern": FUNCTION})]
+Function = Annotated[
+    str,
+    AfterValidator(_check_function),
+    Field(description=FUNCTION_FORM, json_schema_extra={"pattern": FUNCTION_PATTERN}),
+]
 
 
 class HandlerOptions(BaseModel):
@@ -110,7 +115,7 @@ class HandlerOptions(BaseModel):
     on_replay: Annotated[Literal["run", "skip"], Field(description="whether a delivering replay calls it")] = "run"
 
     @property
-    def inside(self) -> bool:
+    def is_in_process(self) -> bool:
         """Whether it runs inside evtool, in its main thread, while evtool waits."""
         return False
 

@@ -1,4 +1,4 @@
-"""Handlers of kind `command`: a program that gets the event on stdin, started for each attempt."""
+"""Handlers of kind `command`: a program that is started for each attempt and reads the event on stdin."""
 
 import errno
 import json
@@ -16,12 +16,12 @@ from pydantic import Field
 
 from evtool.findings.spelling import did_you_mean
 from evtool.handlers.base import Call, Done, Emitted, Failed, Handler, Kind, Outcome, ProcessOptions, Unavailable
-from evtool.handlers.processes.process import Process, ending, exit_code, out_of_memory
+from evtool.handlers.processes.process import Process, describe_exit, format_exit_code, memory_hint
 from evtool.readers.json_text import JsonProblem, parse
 
-NOT_AVAILABLE = 75  # EX_TEMPFAIL in sysexits.h: try again later
-LOOK = 0.1  # seconds between two looks at how much it has emitted, which must not fill the disk
-LONGEST_LINE = 4 << 20  # bytes of an emitted line: an event is shorter, but many a character may be escaped
+EX_TEMPFAIL = 75  # as in sysexits.h: try again later
+POLL_INTERVAL = 0.1  # seconds between two looks at how much it has emitted, which must not fill the disk
+MAX_LINE_BYTES = 4 << 20  # bytes of an emitted line: an event is shorter, but many a character may be escaped
 MESSAGE_LIMIT = 500  # characters of a line of stderr that become the error
 
 # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
@@ -37,7 +37,7 @@ class CommandOptions(ProcessOptions):
     ]
 
 
-def _find(program: str, folder: Path) -> str:
+def _find_program(program: str, folder: Path) -> str:
     """Where a program is: with a slash it counts from the folder, without it is on PATH. Raises FileNotFoundError."""
     if "/" in program:
         return str(folder / program)
@@ -50,7 +50,7 @@ def _find(program: str, folder: Path) -> str:
     raise FileNotFoundError(f"there is no program {program!r} on PATH{hint}")
 
 
-def _describe(error: OSError, program: str) -> str:
+def _describe_error(error: OSError, program: str) -> str:
     if not error.strerror:
         return str(error)
     if isinstance(error, FileNotFoundError) and Path(program).is_file():
@@ -58,26 +58,26 @@ def _describe(error: OSError, program: str) -> str:
     return f"{error.filename or program} cannot be started: {error.strerror}"
 
 
-def _text(value: str) -> bytes:
+def _encode(value: str) -> bytes:
     return value.replace("\0", "\ufffd").encode(errors="replace")  # the environment cannot hold every text
 
 
 # --- what a command emits ------------------------------------------------------------------------------------------
 
 
-def _detail(value: Any) -> bytes:
+def _parse_detail(value: Any) -> bytes:
     """The detail of an entry, which may be JSON text. Raises ValueError."""
     text = (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)).encode()
     try:
-        found = parse(text) if isinstance(value, str) else value
+        detail = parse(text) if isinstance(value, str) else value
     except JsonProblem as problem:
         raise ValueError(f"Detail, column {problem.column}: {problem}") from None
-    if not isinstance(found, dict):
+    if not isinstance(detail, dict):
         raise ValueError("Detail is neither an object nor the JSON text of one")
     return text
 
 
-def _emitted(entry: Any) -> Emitted:
+def _parse_entry(entry: Any) -> Emitted:
     """An event from an entry as PutEvents takes it. Raises ValueError."""
     if not isinstance(entry, dict):
         raise ValueError("an object is expected")
@@ -95,21 +95,21 @@ def _emitted(entry: Any) -> Emitted:
     if not isinstance(resources, list) or not all(isinstance(name, str) for name in resources):
         raise ValueError("Resources is not a list of strings")
     return Emitted(
-        entry["DetailType"], _detail(entry["Detail"]), entry.get("Source"), tuple(resources), entry.get("Time")
+        entry["DetailType"], _parse_detail(entry["Detail"]), entry.get("Source"), tuple(resources), entry.get("Time")
     )
 
 
-def _lines(path: Path, limit: int) -> Iterator[tuple[int, bytes]]:
+def _read_lines(path: Path, limit: int) -> Iterator[tuple[int, bytes]]:
     """The lines that are not blank, with their numbers. Raises ValueError for a file that is not one or is too long."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise ValueError("the file named by EVTOOL_EMIT is not a file any more")
-        if _size(path) > limit:
-            raise ValueError(_too_long(limit))
+        if _size_of(path) > limit:
+            raise ValueError(_describe_excess(limit))
         with path.open("rb") as file:
-            for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE), b""), 1):
-                if len(line) == LONGEST_LINE:
-                    raise ValueError(f"emitted line {number}, which is too long: {LONGEST_LINE} bytes or more")
+            for number, line in enumerate(iter(partial(file.readline, MAX_LINE_BYTES), b""), 1):
+                if len(line) == MAX_LINE_BYTES:
+                    raise ValueError(f"emitted line {number}, which is too long: {MAX_LINE_BYTES} bytes or more")
                 if line.strip():
                     yield number, line
     except OSError as error:
@@ -118,31 +118,31 @@ def _lines(path: Path, limit: int) -> Iterator[tuple[int, bytes]]:
 
 def _read_emitted(path: Path, options: CommandOptions) -> tuple[Emitted, ...]:
     """The events in the file. Raises ValueError that says which line is wrong, and how."""
-    found: list[Emitted] = []
-    for number, line in _lines(path, options.emit_bytes):
+    events: list[Emitted] = []
+    for number, line in _read_lines(path, options.emit_bytes):
         try:
-            found.append(_emitted(parse(line)))
+            events.append(_parse_entry(parse(line)))
         except JsonProblem as problem:
             raise ValueError(f"emitted line {number}, column {problem.column}: {problem}") from None
         except ValueError as problem:
             raise ValueError(f"emitted line {number}: {problem}") from None
-        if len(found) > options.emit_limit:
+        if len(events) > options.emit_limit:
             raise ValueError(f"emitted more than {options.emit_limit} events (emit_limit)")
-    return tuple(found)
+    return tuple(events)
 
 
-def _too_long(limit: int) -> str:
+def _describe_excess(limit: int) -> str:
     return f"emitted more than {limit} bytes (emit_bytes)"
 
 
-def _size(path: Path) -> int:
+def _size_of(path: Path) -> int:
     try:
         return path.stat().st_size
     except OSError:  # removed, which is judged at the end
         return 0
 
 
-def _remove(folder: "TemporaryDirectory[str]") -> None:
+def _remove_folder(folder: "TemporaryDirectory[str]") -> None:
     """Removes a temporary folder with whatever a program has put there."""
     try:
         folder.cleanup()
@@ -153,15 +153,18 @@ def _remove(folder: "TemporaryDirectory[str]") -> None:
 # --- one attempt ---------------------------------------------------------------------------------------------------
 
 
-def _judge(code: int, process: Process, emit: Path, options: CommandOptions) -> Outcome:
+def _outcome_of(code: int, process: Process, emit: Path, options: CommandOptions) -> Outcome:
     """What the exit code of a command means."""
     output, errors = process.output.take(), process.errors.take()
-    said = ": ".join([ending(code), *errors.strip().splitlines()[-1:]])[:MESSAGE_LIMIT]
-    if code == NOT_AVAILABLE:
-        return Unavailable(said)
+    message = ": ".join([describe_exit(code), *errors.strip().splitlines()[-1:]])[:MESSAGE_LIMIT]
+    if code == EX_TEMPFAIL:
+        return Unavailable(message)
     if code:
         return Failed(
-            said + out_of_memory(errors, options), "failed" if code > 0 else "crashed", output, code=exit_code(code)
+            message + memory_hint(errors, options),
+            "failed" if code > 0 else "crashed",
+            output,
+            code=format_exit_code(code),
         )
     try:
         return Done(_read_emitted(emit, options), output)
@@ -188,27 +191,27 @@ class _Command:
                 emit.touch(mode=0o600)
             except OSError as error:
                 return Unavailable(f"no temporary file can be made: {error}")
-            return self._attempt(call, emit)
+            return self._run_attempt(call, emit)
         finally:
-            _remove(folder)
+            _remove_folder(folder)
 
-    def _attempt(self, call: Call, emit: Path) -> Outcome:
+    def _run_attempt(self, call: Call, emit: Path) -> Outcome:
         options = self._options
         program, *arguments = options.command
         try:
-            program = _find(program, self._folder)
-            process = Process([program, *arguments], self._folder, options, self._environment(call, emit))
+            program = _find_program(program, self._folder)
+            process = Process([program, *arguments], self._folder, options, self._make_environment(call, emit))
         except OSError as error:
             if error.errno == errno.E2BIG:  # of this event's id or type, which no waiting makes shorter
-                return Failed(_describe(error, program), final=True)
-            return Unavailable(_describe(error, program))
+                return Failed(_describe_error(error, program), final=True)
+            return Unavailable(_describe_error(error, program))
 
-        def is_over() -> bool:
-            return process.has_exited() or _size(emit) > options.emit_bytes
+        def is_finished() -> bool:
+            return process.has_exited() or _size_of(emit) > options.emit_bytes
 
         try:
             process.send(call.raw, last=True)
-            process.until(is_over, time.monotonic() + options.timeout, look=LOOK)
+            process.wait_until(is_finished, time.monotonic() + options.timeout, interval=POLL_INTERVAL)
             exited = process.has_exited()
         except TimeoutError:
             process.end()
@@ -216,16 +219,16 @@ class _Command:
         finally:
             code = process.end()
         if not exited:
-            return Failed(_too_long(options.emit_bytes), "bad-result", process.output.take(), final=True)
-        return _judge(code, process, emit, options)
+            return Failed(_describe_excess(options.emit_bytes), "bad-result", process.output.take(), final=True)
+        return _outcome_of(code, process, emit, options)
 
-    def _environment(self, call: Call, emit: Path) -> dict[bytes, bytes]:
+    def _make_environment(self, call: Call, emit: Path) -> dict[bytes, bytes]:
         return {
             b"EVTOOL_EMIT": os.fsencode(emit),
-            b"EVTOOL_EVENT_ID": _text(call.event_id),
-            b"EVTOOL_EVENT_TYPE": _text(call.event_type),
-            b"EVTOOL_HANDLER": _text(self._name),
-            b"EVTOOL_ROUTE": _text(call.route),
+            b"EVTOOL_EVENT_ID": _encode(call.event_id),
+            b"EVTOOL_EVENT_TYPE": _encode(call.event_type),
+            b"EVTOOL_HANDLER": _encode(self._name),
+            b"EVTOOL_ROUTE": _encode(call.route),
             b"EVTOOL_ATTEMPT": str(call.attempt).encode(),
         }
 

@@ -1,4 +1,4 @@
-"""The kinds of handlers, by the key that names them in routes.yaml."""
+"""The kinds of handlers, by the key that selects them in routes.yaml."""
 
 from evtool.handlers import command, python
 from evtool.handlers.base import Kind

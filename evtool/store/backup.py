@@ -104,7 +104,9 @@ def _check_target(file: Path, target: Path, *, force: bool) -> None:
     if target_path in [store_path + suffix for suffix in ("", *SIDE_FILES)] or (kind and target.samefile(file)):
         raise UsageError(f"{display(target)} is the store itself; name another file")
     if target_path.startswith(call_log_prefix(file)):
-        raise UsageError(f"{display(target)} is the name of a diary of the store, which is deleted; name another file")
+        raise UsageError(
+            f"{display(target)} is the name of a call log of the store, which is deleted; name another file"
+        )
     _check_name_is_free(target, force=force)
 
 

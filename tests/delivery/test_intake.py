@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evtool.delivery.intake import accept, conflict, takers
+from evtool.delivery.intake import accept, describe_conflict, match_handlers
 from evtool.events.envelopes import envelope, identify
 from evtool.events.event import Event
 from evtool.handlers.base import HandlerOptions
@@ -50,7 +50,9 @@ def store(tmp_path: Path) -> Iterator[Store]:
 )
 def test_a_handler_gets_an_event_once_by_each_route(replay: str | None, taken: list[tuple[str, str, bool]]) -> None:
     """In a replay routes see its name in the event, and handlers that are not to be called again are left out."""
-    assert [(route.name, handler, skipped) for route, handler, skipped in takers(event(1), ROUTES, replay)] == taken
+    assert [
+        (route.name, handler, skipped) for route, handler, skipped in match_handlers(event(1), ROUTES, replay)
+    ] == taken
 
 
 @pytest.mark.parametrize(
@@ -92,7 +94,7 @@ def test_a_conflict_tells_both_contents_apart(store: Store, other: Event, told: 
     accept(there, store=store, routes=ROUTES, now=lambda: 9)
     kept = accept(other, store=store, routes=ROUTES, now=lambda: 9)
     stored, came = (hashlib.sha256(each.raw).hexdigest()[:16] for each in (there, other))
-    finding = conflict(other, kept, there.raw)
+    finding = describe_conflict(other, kept, there.raw)
 
     assert (kept.status, finding.code, finding.event_id) == ("conflict", "EV010", "2")
     assert finding.message == f"{told}: sha256 {stored}… is stored, {came}… came"

@@ -24,9 +24,9 @@ from typing import Any
 import pytest
 
 from evtool.delivery.intake import accept
-from evtool.delivery.loop import PAUSE, Road, Settled, deliver
-from evtool.delivery.outcomes import World
-from evtool.delivery.pool import Handlers
+from evtool.delivery.loop import POLL_INTERVAL, Runtime, SettledDelivery, deliver
+from evtool.delivery.outcomes import Environment
+from evtool.delivery.pool import HandlerPool
 from evtool.errors import StoreError
 from evtool.events.envelopes import envelope, identify
 from evtool.handlers.base import Answer, Call, Done, Emitted, Failed, HandlerOptions, Outcome, Unavailable
@@ -35,7 +35,7 @@ from evtool.patterns.pattern import Pattern
 from evtool.routes.models import Retry
 from evtool.routes.routes import HandlerEntry, Route, Routes
 from evtool.schemas.validation import Rules
-from evtool.signals import Halted, halting
+from evtool.signals import Halted, stop_calls
 from evtool.store.queue import Claim
 from evtool.store.store import Store
 from tests.conftest import ROOT, Evtool
@@ -71,7 +71,7 @@ class Answering:
 class AnsweringMany(Answering):
     """An open handler that is faster for many calls."""
 
-    def several(self, calls: Sequence[Call], latest: float, diary: object) -> Iterator[Answer]:
+    def call_many(self, calls: Sequence[Call], latest: float, call_log: object) -> Iterator[Answer]:
         """An answer for each."""
         return (Answer(self.answer(call)) for call in calls)
 
@@ -84,17 +84,17 @@ class Place:
         self.now = 1_000_000
         self.number = 0
 
-    def road(self, handlers: dict[str, int], to: dict[str, list[str]], answers: Answers, retry: Retry) -> Road:
+    def road(self, handlers: dict[str, int], to: dict[str, list[str]], answers: Answers, retry: Retry) -> Runtime:
         """Handlers with their concurrency, routes with their handlers; a route takes the type of its name."""
         entries = {}
         for name, concurrency in handlers.items():
             entries[name] = Entry(name, "python", HandlerOptions(emits=[], concurrency=concurrency), Path())
             entries[name].answers = answers
         routes = Routes([Route(n, Pattern({"detail-type": [n]}), tuple(h), retry) for n, h in to.items()], entries)
-        world = World(lambda: self.now, Random(1), f"owner-{threading.get_native_id()}", Rules(None))
-        return Road(self.store, routes, Handlers(routes), world)
+        world = Environment(lambda: self.now, Random(1), f"owner-{threading.get_native_id()}", Rules(None))
+        return Runtime(self.store, routes, HandlerPool(routes), world)
 
-    def publish(self, road: Road, kind: str, count: int = 1) -> None:
+    def publish(self, road: Runtime, kind: str, count: int = 1) -> None:
         """Stores so many events of a type."""
         for _ in range(count):
             self.number += 1
@@ -110,13 +110,13 @@ def place(tmp_path: Path) -> Iterator[Place]:
         yield place
 
 
-def run(road: Road, **options: Any) -> list[Settled]:
+def run(road: Runtime, **options: Any) -> list[SettledDelivery]:
     """All that a run settles."""
     with road.handlers, closing(deliver(road, **options)) as settled:
         return list(settled)
 
 
-def states(settled: Sequence[Settled]) -> list[str]:
+def states(settled: Sequence[SettledDelivery]) -> list[str]:
     """How each delivery stands."""
     return [each.delivery.state for each in settled]
 
@@ -358,10 +358,10 @@ def test_what_comes_too_late_is_not_begun(tmp_path: Path) -> None:
     handler = kind.open("h", kind.options.model_validate({"python": "work.py:work"}), tmp_path)
     calls = [Call(b'{"detail": {"n": %d}}' % number, "1", "t", "r", 1) for number in range(3)]
     with closing(handler):
-        several = handler.several  # type: ignore[attr-defined]
-        assert [answer.outcome for answer in several(calls, 0.0)] == [None] * 3
+        call_many = handler.call_many  # type: ignore[attr-defined]
+        assert [answer.outcome for answer in call_many(calls, 0.0)] == [None] * 3
         assert not (tmp_path / "called").exists()
-        assert [answer.outcome for answer in several(calls, 1e9)] == [Done((), f"this is {n}\n") for n in range(3)]
+        assert [answer.outcome for answer in call_many(calls, 1e9)] == [Done((), f"this is {n}\n") for n in range(3)]
 
 
 IGNORING = "signal.signal(signal.SIGTERM, signal.SIG_IGN); open('begun', 'w').close(); time.sleep(0.2)"
@@ -377,13 +377,13 @@ def test_what_a_worker_did_before_it_was_ended_counts(tmp_path: Path) -> None:
     def work() -> None:
         calls = [Call(b'{"detail": {"n": %d}}' % number, "1", "t", "r", 1) for number in range(149, 300)]
         with pytest.raises(Halted):
-            answers.extend(handler.several(calls, inf))  # type: ignore[attr-defined]
+            answers.extend(handler.call_many(calls, inf))  # type: ignore[attr-defined]
 
     thread = threading.Thread(target=work)
     thread.start()
     while not (tmp_path / "begun").exists():
         os.sched_yield()
-    with halting():
+    with stop_calls():
         thread.join(30)
 
     called = (tmp_path / "called").read_text().split()
@@ -443,7 +443,7 @@ def test_what_becomes_due_is_attempted_while_it_is_watched(place: Place) -> None
 
     last = {each.event.id: each.delivery for each in settled}
     assert {name: (each.state, each.attempts) for name, each in last.items()} == {"1": ("done", 3), "2": ("done", 1)}
-    assert max(rests) <= PAUSE
+    assert max(rests) <= POLL_INTERVAL
 
 
 def test_what_others_store_is_found(place: Place, tmp_path: Path) -> None:
@@ -475,7 +475,7 @@ def test_a_clock_that_jumps_loses_nothing(place: Place, jump: int) -> None:
     first = run(road)
     place.now = max(place.now, 1_000_000)
 
-    assert states(first + run(road._replace(handlers=Handlers(road.routes)))) == ["done", "done"]
+    assert states(first + run(road._replace(handlers=HandlerPool(road.routes)))) == ["done", "done"]
 
 
 # --- the end ---------------------------------------------------------------------------------------------------------
@@ -497,7 +497,7 @@ def test_ctrl_c_lets_calls_end_and_gives_the_rest_back(place: Place) -> None:
         signal.raise_signal(signal.SIGINT)
         free.set()
 
-    settled: list[Settled] = []
+    settled: list[SettledDelivery] = []
     asked = time.monotonic()
     with road.handlers, closing(deliver(road, grace=25)) as run:
         threading.Thread(target=interrupt).start()
@@ -535,8 +535,8 @@ def test_an_answer_goes_to_its_own_delivery_whenever_a_signal_comes(place: Place
     """Ctrl-C twice while answers are taken: none is lost, and none is given to the next delivery."""
     road = place.road({"many": 1}, {"t": ["many"]}, lambda n, c: Done(output=c.event_id), Retry())
     place.publish(road, "t", 10)
-    road.handlers.slot("many").claims = Interrupting()
-    road.handlers.slot("many").size = 10
+    road.handlers.get_thread("many").claims = Interrupting()
+    road.handlers.get_thread("many").size = 10
     with road.handlers, closing(deliver(road)) as settled, pytest.raises(KeyboardInterrupt):
         deque(settled, maxlen=0)
 
@@ -552,15 +552,15 @@ def test_what_a_full_disk_did_not_take_is_not_settled(place: Place) -> None:
     place.publish(road, "t", 2)
     with road.handlers, closing(deliver(road)) as settled:
         next(settled)
-        assert not road.handlers.settled
+        assert not road.handlers.is_settled
         [[pages]] = place.store.execute("PRAGMA page_count")
         place.store.execute(f"PRAGMA max_page_count = {pages}")
-    assert not road.handlers.settled
+    assert not road.handlers.is_settled
 
     place.store.execute("PRAGMA max_page_count = 1000000")
     with road.handlers, closing(deliver(road)) as settled:
         deque(settled, maxlen=0)
-    assert road.handlers.settled
+    assert road.handlers.is_settled
 
 
 HANG = """
@@ -657,6 +657,6 @@ def test_what_ends_a_run_is_told_whatever_comes_of_the_end(place: Place, monkeyp
 
     road = place.road({"h": 1}, {"t": ["h"]}, lambda n, c: Done(), Retry())
     place.publish(road, "t", 1)
-    monkeypatch.setattr(road.handlers, "halt", halt)
+    monkeypatch.setattr(road.handlers, "stop", halt)
     with road.handlers, pytest.raises(ZeroDivisionError), closing(deliver(road, idle=lambda _: bool(1 / 0))) as settled:
         deque(settled, maxlen=0)

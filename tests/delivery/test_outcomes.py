@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from evtool.delivery.outcomes import Came, World, came_of, given_back, interrupted
+from evtool.delivery.outcomes import AttemptResult, Environment, interrupted, released, result_of
 from evtool.events.envelopes import envelope, identify
 from evtool.events.event import Event
 from evtool.handlers.base import Answer, Done, Emitted, Failed, Unavailable
@@ -35,10 +35,10 @@ class Lowest(Random):
         return 0.0
 
 
-def came(answer: Answer, policy: Retry = RETRY, rules: Rules = Rules(None), **claimed: Any) -> Came:  # noqa: B008
+def came(answer: Answer, policy: Retry = RETRY, rules: Rules = Rules(None), **claimed: Any) -> AttemptResult:  # noqa: B008
     """What comes of an answer, a minute after the delivery was made and in the second of its attempts that count."""
     claim = CLAIM._replace(delivery=CLAIM.delivery._replace(**claimed))
-    return came_of(claim, answer, policy, World(lambda: NOW, Lowest(), "me", rules))
+    return result_of(claim, answer, policy, Environment(lambda: NOW, Lowest(), "me", rules))
 
 
 def emitted(rules: Rules = Rules(None), *events: Emitted, **claimed: Any) -> list[Event]:  # noqa: B008
@@ -49,7 +49,7 @@ def emitted(rules: Rules = Rules(None), *events: Emitted, **claimed: Any) -> lis
 def refusal(*events: Emitted, rules: Rules = Rules(None)) -> str:  # noqa: B008
     """Why a delivery that emitted these is a dead letter."""
     refused = came(Answer(Done(events, "printed"), 1.5), rules=rules)
-    left, attempt = refused.ending.result, refused.ending.attempt
+    left, attempt = refused.update.result, refused.update.attempt
 
     assert (left.state, left.due, left.condition, refused.events) == ("dead", None, "NotRetriable", ())
     assert attempt == Attempt(5, NOW, 1500, "bad-result", left.error, "printed")
@@ -101,7 +101,7 @@ def test_what_an_answer_makes_of_a_delivery(
     answer: Answer, policy: dict[str, Any], left: tuple[object, ...], attempt: Attempt | None
 ) -> None:
     """Its state, how many ms from now it is due, its error and why it was given up; and what its history says."""
-    ending = came(answer, RETRY.model_copy(update=policy)).ending
+    ending = came(answer, RETRY.model_copy(update=policy)).update
     state, due, error, condition = left
 
     assert ending.result == CLAIM.delivery._replace(
@@ -118,7 +118,7 @@ def test_what_an_answer_makes_of_a_delivery(
 
 def test_what_was_not_begun_leaves_no_attempt_and_what_was_cut_off_one_that_does_not_count() -> None:
     """Both are due at once; only the attempt that was made is in the history."""
-    back, cut = given_back(CLAIM, NOW), interrupted(CLAIM, NOW)
+    back, cut = released(CLAIM, NOW), interrupted(CLAIM, NOW)
 
     wanted = CLAIM.delivery._replace(state="ready", due=NOW, owner=None)
     assert (back.result, back.attempt) == (wanted._replace(attempts=4), None)

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from evtool.delivery import pool as slots
-from evtool.delivery.pool import Handlers, Job, Slot
+from evtool.delivery import pool
+from evtool.delivery.pool import Batch, HandlerPool, PoolThread
 from evtool.handlers.base import Answer, Call, Done, Failed, HandlerOptions, Outcome, Unavailable
-from evtool.handlers.processes import call_log as diaries
-from evtool.handlers.processes.call_log import Diary
+from evtool.handlers.processes import call_log
+from evtool.handlers.processes.call_log import CallLog
 from evtool.routes.routes import HandlerEntry, Routes
-from evtool.signals import Halted, bell
+from evtool.signals import Halted, stop_pipe
 from evtool.store.queue import Claim
 from evtool.store.rows import Delivery, StoredEvent
 from evtool.store.sqlite.files import call_log_prefix
@@ -42,7 +42,7 @@ class One:
 class Many(One):
     """An open handler that is faster for many."""
 
-    def several(self, calls: Sequence[Call], _latest: float, _diary: Diary | None) -> Iterator[Answer]:
+    def call_many(self, calls: Sequence[Call], _latest: float, _call_log: CallLog | None) -> Iterator[Answer]:
         """An answer for each."""
         return (Answer(self.answer(call)) for call in calls)
 
@@ -51,7 +51,7 @@ class Inside(HandlerOptions):
     """Options of a handler that is called by whoever gives it a job."""
 
     @property
-    def inside(self) -> bool:
+    def is_in_process(self) -> bool:
         return True
 
 
@@ -68,7 +68,7 @@ class Entry(HandlerEntry):
 class Place:
     """Handlers, and what became of them."""
 
-    def __init__(self, answer: Answers, *, kind: type[One] = One, keep: Callable[[], Diary | None] = lambda: None):
+    def __init__(self, answer: Answers, *, kind: type[One] = One, keep: Callable[[], CallLog | None] = lambda: None):
         self.closed: list[str] = []
         entries = {}
         for name, options in {
@@ -78,26 +78,26 @@ class Place:
         }.items():
             entries[name] = Entry(name, "python", options, Path())
             entries[name].made = lambda: kind(answer, self.closed)
-        self.handlers = Handlers(Routes([], entries), keep)
+        self.handlers = HandlerPool(Routes([], entries), keep)
 
-    def through(self, slot: Slot, *jobs: Job) -> list[tuple[int, Answer]]:
+    def through(self, slot: PoolThread, *jobs: Batch) -> list[tuple[int, Answer]]:
         """What comes of jobs: deliveries and answers."""
         for each in jobs:
-            slot.take(each)
-        slot.begin()
+            slot.add_batch(each)
+        slot.start_batches()
         came: list[tuple[int, Answer]] = []
-        while slot.jobs:
+        while slot.batches:
             self.handlers.wait(0.05)
-            came += [(claim.delivery.seq, answer) for claim, answer in slot.came()]
+            came += [(claim.delivery.seq, answer) for claim, answer in slot.collect()]
         return came
 
 
-def job(*numbers: int, latest: float = LATER) -> Job:
+def job(*numbers: int, latest: float = LATER) -> Batch:
     """A job of these deliveries, in their second attempts."""
     claims = [
         Claim(Delivery(seq, 1, "r", "h", "", "leased", 2, 0, 0, 1, "me", None, None, None), EVENT) for seq in numbers
     ]
-    return Job(claims, [Call(b"{}", "e-1", "t", "r", 2, seq) for seq in numbers], latest)
+    return Batch(claims, [Call(b"{}", "e-1", "t", "r", 2, seq) for seq in numbers], latest)
 
 
 # --- calls -----------------------------------------------------------------------------------------------------------
@@ -115,10 +115,10 @@ def test_every_call_of_every_job_has_its_answer(kind: type[One], name: str) -> N
 
     place = Place(answer, kind=kind)
     with place.handlers as handlers:
-        slot = handlers.slot(name)
+        slot = handlers.get_thread(name)
         came = place.through(slot, job(3, 1), job(2))
         came += place.through(slot, job(4))
-        assert handlers.busy == []
+        assert handlers.busy_threads == []
 
     assert [(seq, answer.outcome) for seq, answer in came] == [(seq, Done((), str(seq))) for seq in (3, 1, 2, 4)]
     assert all(0 <= answer.seconds < 60 for _, answer in came)
@@ -131,7 +131,7 @@ def test_what_comes_too_late_is_not_called() -> None:
     called: list[int] = []
     place = Place(lambda call: called.append(call.delivery) or Done())
     with place.handlers as handlers:
-        came = place.through(handlers.slot("h"), job(1, latest=0.0), job(2))
+        came = place.through(handlers.get_thread("h"), job(1, latest=0.0), job(2))
 
     assert [(seq, answer.outcome) for seq, answer in came] == [(1, None), (2, Done())]
     assert called == [2]
@@ -165,7 +165,7 @@ def test_a_job_is_as_long_as_its_handler_is_fast(
 ) -> None:
     """So much that it takes 50 ms, or a second when the handler is away; at most four times as much as before."""
     clock = Clock()
-    monkeypatch.setattr(slots, "time", clock)
+    monkeypatch.setattr(pool, "time", clock)
 
     def answer(call: Call) -> Outcome:
         clock.now += seconds
@@ -174,7 +174,7 @@ def test_a_job_is_as_long_as_its_handler_is_fast(
     for kind, wanted in ((Many, size), (One, 1)):
         place = Place(answer, kind=kind)
         with place.handlers as handlers:
-            slot = handlers.slot("h")
+            slot = handlers.get_thread("h")
             place.through(slot, job(*range(calls)))
             assert slot.size == wanted
 
@@ -184,16 +184,16 @@ def test_only_a_slot_that_is_fast_is_given_its_next_job_before_the_last_is_over(
     free = threading.Event()
     place = Place(lambda call: Done() if call.delivery != 9 or free.wait(30) else Failed("nobody let it go"), kind=Many)
     with place.handlers as handlers:
-        slot = handlers.slot("h")
-        found = [handlers.fast("h")]
-        slot.take(job(1))
-        found.append(handlers.fast("h"))
+        slot = handlers.get_thread("h")
+        found = [handlers.find_fast_thread("h")]
+        slot.add_batch(job(1))
+        found.append(handlers.find_fast_thread("h"))
         place.through(slot)
-        found.append(handlers.fast("h"))
+        found.append(handlers.find_fast_thread("h"))
         for number in (9, 2):
-            slot.take(job(number))
-            slot.begin()
-            found += [handlers.fast("h"), handlers.fast("g")]
+            slot.add_batch(job(number))
+            slot.start_batches()
+            found += [handlers.find_fast_thread("h"), handlers.find_fast_thread("g")]
         free.set()
         place.through(slot)
 
@@ -204,15 +204,15 @@ def test_who_waits_is_told_when_a_job_is_over() -> None:
     """At once: what came back can be settled, and the next job begun."""
     place = Place(lambda _: Done())
     with place.handlers as handlers:
-        slot = handlers.slot("h")
-        slot.take(job(1))
-        slot.begin()
+        slot = handlers.get_thread("h")
+        slot.add_batch(job(1))
+        slot.start_batches()
         begun = time.monotonic()
         handlers.wait(30)
         assert time.monotonic() - begun < 15
-        assert [answer.outcome for _, answer in slot.came()] == [Done()]
-        handlers.halt()  # nothing is under way
-        assert time.monotonic() - begun < slots.PATIENCE
+        assert [answer.outcome for _, answer in slot.collect()] == [Done()]
+        handlers.stop()  # nothing is under way
+        assert time.monotonic() - begun < pool.STOP_TIMEOUT
 
 
 # --- which slot ------------------------------------------------------------------------------------------------------
@@ -224,24 +224,24 @@ def test_a_handler_has_as_many_slots_as_it_may_have_calls() -> None:
     place = Place(lambda call: Done() if free.wait(30) else Failed("nobody let it go"))
     with place.handlers as handlers:
         assert [name in handlers for name in ("h", "g", "gone")] == [True, True, False]
-        assert [handlers.timeout(name) for name in ("h", "g", "gone")] == [7.0, 30.0, 0.0]
-        first = handlers.slot("h")
-        assert handlers.slot("h") is first
-        assert handlers.busy == []
-        first.take(job(1))
-        first.begin()
+        assert [handlers.timeout_of(name) for name in ("h", "g", "gone")] == [7.0, 30.0, 0.0]
+        first = handlers.get_thread("h")
+        assert handlers.get_thread("h") is first
+        assert handlers.busy_threads == []
+        first.add_batch(job(1))
+        first.start_batches()
         assert [handlers.is_free(name) for name in ("h", "g", "gone")] == [True, True, True]
-        second = handlers.slot("h")
+        second = handlers.get_thread("h")
         assert second is not first
-        second.take(job(2))
-        second.begin()
+        second.add_batch(job(2))
+        second.start_batches()
         assert [handlers.is_free(name) for name in ("h", "g", "gone")] == [False, True, True]
-        assert handlers.busy == [first, second]
-        assert handlers.slot("g") not in (first, second)
+        assert handlers.busy_threads == [first, second]
+        assert handlers.get_thread("g") not in (first, second)
         free.set()
         for slot in (first, second):
             place.through(slot)
-        assert handlers.slot("h") is first
+        assert handlers.get_thread("h") is first
 
     assert len(place.closed) == 3
 
@@ -255,7 +255,7 @@ def test_without_a_thread_it_is_called_right_here(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(threading.Thread, "start", start)
     place = Place(lambda _: Done())
     with place.handlers as handlers:
-        assert [answer.outcome for _, answer in place.through(handlers.slot("h"), job(1, 2))] == [Done()] * 2
+        assert [answer.outcome for _, answer in place.through(handlers.get_thread("h"), job(1, 2))] == [Done()] * 2
 
 
 # --- the end ---------------------------------------------------------------------------------------------------------
@@ -272,7 +272,7 @@ def test_a_bug_of_evtool_is_a_failed_attempt(name: str) -> None:
 
     place = Place(answer)
     with place.handlers as handlers:
-        slot = handlers.slot(name)
+        slot = handlers.get_thread(name)
         came = {seq: answer.outcome for seq, answer in place.through(slot, job(1, 2, 3), job(4))}
 
     failed = came[2]
@@ -297,11 +297,11 @@ def test_what_interrupts_a_call_ends_the_run(name: str) -> None:
 
     place = Place(answer)
     with place.handlers as handlers:
-        slot = handlers.slot(name)
+        slot = handlers.get_thread(name)
         with pytest.raises(KeyboardInterrupt):
             place.through(slot, job(1, 2, 3), job(4))
-        assert list(slot.came()) == []
-        assert [(claim.delivery.seq, begun) for claim, begun in slot.left()] == [(2, True), (3, False), (4, False)]
+        assert list(slot.collect()) == []
+        assert [(claim.delivery.seq, begun) for claim, begun in slot.abandon()] == [(2, True), (3, False), (4, False)]
 
     assert called == [1, 2]
 
@@ -312,31 +312,31 @@ def test_calls_that_wait_for_a_process_are_halted() -> None:
 
     def answer(_: Call) -> Outcome:
         under_way.set()
-        if select.select([bell()[0]], [], [], 30)[0]:
+        if select.select([stop_pipe()[0]], [], [], 30)[0]:
             raise Halted
         return Failed("nobody rang the bell")
 
     place = Place(answer)
     with place.handlers as handlers:
-        handlers.halt()
-        one, other = handlers.slot("h"), handlers.slot("g")
-        one.take(job(1, 2))
-        one.begin()
-        other.take(job(3))
+        handlers.stop()
+        one, other = handlers.get_thread("h"), handlers.get_thread("g")
+        one.add_batch(job(1, 2))
+        one.start_batches()
+        other.add_batch(job(3))
         assert under_way.wait(30)
-        handlers.halt()
-        assert one.is_over
-        assert [*one.came(), *other.came()] == []
-        left = [(claim.delivery.seq, begun) for claim, begun in handlers.left()]
-        assert (handlers.busy, handlers.left()) == ([], [])
+        handlers.stop()
+        assert one.is_finished
+        assert [*one.collect(), *other.collect()] == []
+        left = [(claim.delivery.seq, begun) for claim, begun in handlers.abandon()]
+        assert (handlers.busy_threads, handlers.abandon()) == ([], [])
 
     assert left == [(1, True), (2, False), (3, False)]
 
 
-# --- its diary -------------------------------------------------------------------------------------------------------
+# --- its call log ----------------------------------------------------------------------------------------------------
 
 
-def test_a_diary_says_what_was_given_begun_and_taken_back(tmp_path: Path) -> None:
+def test_a_call_log_says_what_was_given_begun_and_taken_back(tmp_path: Path) -> None:
     """Before it is done; what waits for its handler, or came too late, has made no attempt."""
     store = tmp_path / "s.db"
     said: dict[int, list[str]] = {}
@@ -349,10 +349,10 @@ def test_a_diary_says_what_was_given_begun_and_taken_back(tmp_path: Path) -> Non
         said[call.delivery] = lines()
         return Unavailable("away") if call.delivery == 2 else Done()
 
-    place = Place(answer, keep=lambda: diaries.kept(call_log_prefix(store), "1-me"))
+    place = Place(answer, keep=lambda: call_log.open_call_log(call_log_prefix(store), "1-me"))
     with place.handlers as handlers:
-        slot = handlers.slot("h")
-        slot.take(job(1, 2))
+        slot = handlers.get_thread("h")
+        slot.add_batch(job(1, 2))
         assert lines() == ["given 1:2 2:2"]
         place.through(slot)
         place.through(slot, job(3, latest=0.0))
@@ -362,26 +362,28 @@ def test_a_diary_says_what_was_given_begun_and_taken_back(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_long_diary_is_begun_anew_when_nothing_else_is_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A slot whose diary is too long has no second job, so that there is such a moment."""
-    monkeypatch.setattr(diaries, "LONG", 100)
+def test_a_long_call_log_is_begun_anew_when_nothing_else_is_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slot whose call log is too long has no second job, so that there is such a moment."""
+    monkeypatch.setattr(call_log, "RESTART_BYTES", 100)
     free = threading.Event()
     place = Place(
         lambda call: Done() if call.delivery < 90 or free.wait(30) else Failed("nobody let it go"),
         kind=Many,
-        keep=lambda: diaries.kept(call_log_prefix(tmp_path / "s.db"), "1-me"),
+        keep=lambda: call_log.open_call_log(call_log_prefix(tmp_path / "s.db"), "1-me"),
     )
     with place.handlers as handlers:
-        slot = handlers.slot("h")
+        slot = handlers.get_thread("h")
         place.through(slot, job(*range(50)))
         [file] = tmp_path.iterdir()
         before = file.read_text()
-        slot.take(job(98))
-        assert handlers.fast("h") is None
-        slot.begin()
+        slot.add_batch(job(98))
+        assert handlers.find_fast_thread("h") is None
+        slot.start_batches()
         after = file.read_text()
-        slot.take(job(99))
-        slot.begin()
+        slot.add_batch(job(99))
+        slot.start_batches()
         both = file.read_text()
         free.set()
         place.through(slot)

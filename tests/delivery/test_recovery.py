@@ -1,4 +1,4 @@
-"""Diaries: what evtool was told before it was killed is not asked again, and what it had not begun is free at once."""
+"""Call logs: calls answered before evtool was killed are not made again, and those not begun are due at once."""
 
 import os
 import signal
@@ -13,9 +13,9 @@ import pytest
 
 from evtool.cli.session import now_ms
 from evtool.delivery import recovery
-from evtool.delivery.pool import Handlers, Job
+from evtool.delivery.pool import Batch, HandlerPool
 from evtool.handlers.base import Call, Done, HandlerOptions
-from evtool.handlers.processes import call_log as diaries
+from evtool.handlers.processes import call_log
 from evtool.routes.routes import HandlerEntry, Routes
 from evtool.store.queue import Claim, Lane, claim
 from evtool.store.rows import Delivery
@@ -79,21 +79,21 @@ def test_a_killed_evtool_goes_on_at_once(evtool: Evtool, many: Path, end: str) -
     assert files(many) == ["store.db"]
 
 
-def test_who_holds_a_diary_holds_up_nobody(tmp_path: Path) -> None:
-    """A child of a handler that outlives evtool keeps its diary; it is waited for once, for all diaries together."""
+def test_who_holds_a_call_log_holds_up_nobody(tmp_path: Path) -> None:
+    """A child of a handler that outlives evtool keeps its call log; it is waited for once, for all logs together."""
     store = tmp_path / "s.db"
-    held = [diaries.kept(call_log_prefix(store), GONE) for _ in range(3)]
+    held = [call_log.open_call_log(call_log_prefix(store), GONE) for _ in range(3)]
     begun = time.monotonic()
-    assert list(recovery.left(store)) == []
+    assert list(recovery.read_leftovers(store)) == []
     assert time.monotonic() - begun < 0.1
-    assert list(recovery.left(store, patience=0.2)) == []
+    assert list(recovery.read_leftovers(store, timeout=0.2)) == []
     assert time.monotonic() - begun < 0.5
-    for diary in filter(None, held):
-        diary.close(settled=True)
+    for log in filter(None, held):
+        log.close(settled=True)
 
 
 @pytest.mark.parametrize("command", [("deliver",), ("publish", "many.jsonl", "--type", "t")])
-def test_nothing_is_left_of_a_diary_that_is_not_needed(evtool: Evtool, many: Path, command: tuple[str, ...]) -> None:
+def test_nothing_is_left_of_a_call_log_that_is_not_needed(evtool: Evtool, many: Path, command: tuple[str, ...]) -> None:
     """A run that comes to its end leaves nothing beside the store."""
     (many / "work.py").write_text("def work(event, context):\n    pass\n")
 
@@ -127,7 +127,7 @@ def test_an_event_that_kills_evtool_is_given_up_though_its_handler_was_away(evto
 
 
 def test_what_another_evtool_writes_is_left_alone(evtool: Evtool, many: Path) -> None:
-    """As long as its writer lives, even if it stands still, a diary is nobody else's business."""
+    """As long as its writer lives, even if it stands still, a call log is nobody else's business."""
     os.mkfifo(many / "free")
     (many / "work.py").write_text(
         "def work(event, context):\n    if event['detail']['n'] == 0:\n        open('free').read()\n"
@@ -143,9 +143,9 @@ def test_what_another_evtool_writes_is_left_alone(evtool: Evtool, many: Path) ->
     assert files(many) == ["store.db"]
 
 
-# --- what a diary says -----------------------------------------------------------------------------------------------
+# --- what a call log says --------------------------------------------------------------------------------------------
 
-HEAD = f"evtool 1 {diaries.boot_id()} {GONE}\n"
+HEAD = f"evtool 1 {call_log.read_boot_id()} {GONE}\n"
 ANSWER = '{"emitted":[]}'
 
 
@@ -168,9 +168,9 @@ def test_what_was_told_and_what_was_never_begun(
 ) -> None:
     """What began is told or under way; a line without an end was never written."""
     (tmp_path / f"s.db-diary-{GONE}-1").write_text(HEAD + text)
-    [left] = recovery.left(tmp_path / "s.db")
+    [left] = recovery.read_leftovers(tmp_path / "s.db")
 
-    assert (left.owner, set(left.told), left.idle) == (GONE, told, idle)
+    assert (left.owner, set(left.answers), left.unstarted) == (GONE, told, idle)
     assert not list(tmp_path.iterdir())
 
 
@@ -188,78 +188,78 @@ def test_what_was_told_and_what_was_never_begun(
         HEAD.replace("evtool 1", "evtool 2"),
     ],
 )
-def test_a_diary_that_nobody_can_trust_says_nothing(tmp_path: Path, text: str) -> None:
+def test_a_call_log_that_nobody_can_trust_says_nothing(tmp_path: Path, text: str) -> None:
     """After a power cut, or when something else has written into it, all leases have to end by themselves."""
     (tmp_path / f"s.db-diary-{GONE}-1").write_text(text)
 
-    assert list(recovery.left(tmp_path / "s.db")) == []
+    assert list(recovery.read_leftovers(tmp_path / "s.db")) == []
     assert not list(tmp_path.iterdir())
 
 
-def test_a_diary_is_read_when_all_its_writers_are_gone(tmp_path: Path) -> None:
+def test_a_call_log_is_read_when_all_its_writers_are_gone(tmp_path: Path) -> None:
     """Neither while evtool lives nor while a worker that shares it does."""
     store = tmp_path / "s.db"
-    diary = diaries.kept(call_log_prefix(store), f"{os.getpid()}-1")
-    assert diary
-    diary.given([(1, 1)])
-    shared = os.dup(diary.stream)
+    log = call_log.open_call_log(call_log_prefix(store), f"{os.getpid()}-1")
+    assert log
+    log.log_given([(1, 1)])
+    shared = os.dup(log.stream)
 
-    assert list(recovery.left(store)) == []
-    diary.close(settled=False)
-    assert list(recovery.left(store)) == []
+    assert list(recovery.read_leftovers(store)) == []
+    log.close(settled=False)
+    assert list(recovery.read_leftovers(store)) == []
     os.close(shared)
-    assert [left.idle for left in recovery.left(store)] == [{1: 1}]
+    assert [left.unstarted for left in recovery.read_leftovers(store)] == [{1: 1}]
 
 
-def test_a_diary_is_found_whatever_led_to_its_store(tmp_path: Path) -> None:
+def test_a_call_log_is_found_whatever_led_to_its_store(tmp_path: Path) -> None:
     """By a symbolic link in another folder, too: it lies beside the store itself."""
     (tmp_path / "elsewhere").mkdir()
     file, link = tmp_path / "store.db", tmp_path / "elsewhere/link.db"
     link.symlink_to(file)
     for wrote, reads in ((file, link), (link, file)):
-        diary = diaries.kept(call_log_prefix(wrote), GONE)
-        assert diary
-        diary.given([(1, 1)])
-        diary.close(settled=False)
-        assert [left.idle for left in recovery.left(reads)] == [{1: 1}]
+        log = call_log.open_call_log(call_log_prefix(wrote), GONE)
+        assert log
+        log.log_given([(1, 1)])
+        log.close(settled=False)
+        assert [left.unstarted for left in recovery.read_leftovers(reads)] == [{1: 1}]
     assert list(link.parent.iterdir()) == [link]
 
 
-def test_a_long_diary_is_begun_anew(tmp_path: Path) -> None:
+def test_a_long_call_log_is_begun_anew(tmp_path: Path) -> None:
     """It does not grow with the number of deliveries; what is open stays in it."""
     store = tmp_path / "s.db"
-    diary = diaries.kept(call_log_prefix(store), GONE)
-    assert diary
-    diary.given([(1, 1)])
-    diary.renew([(1, 1)])
-    assert diary.file.read_text().count("given") == 1
-    diary.write("told 1 5 " + "x" * diaries.LONG)
-    diary.renew([(2, 1)])
-    size = diary.file.stat().st_size
-    diary.close(settled=False)
+    log = call_log.open_call_log(call_log_prefix(store), GONE)
+    assert log
+    log.log_given([(1, 1)])
+    log.restart_if_long([(1, 1)])
+    assert log.file.read_text().count("given") == 1
+    log.write("told 1 5 " + "x" * call_log.RESTART_BYTES)
+    log.restart_if_long([(2, 1)])
+    size = log.file.stat().st_size
+    log.close(settled=False)
 
     assert size < 200
-    assert [left.idle for left in recovery.left(store)] == [{2: 1}]
+    assert [left.unstarted for left in recovery.read_leftovers(store)] == [{2: 1}]
 
 
-def test_a_diary_that_cannot_be_written_says_nothing(tmp_path: Path) -> None:
+def test_a_call_log_that_cannot_be_written_says_nothing(tmp_path: Path) -> None:
     """Better no word of what was begun than half of it."""
     store = tmp_path / "s.db"
-    diary = diaries.kept(call_log_prefix(store), GONE)
-    assert diary
-    diary.given([(1, 1)])
+    log = call_log.open_call_log(call_log_prefix(store), GONE)
+    assert log
+    log.log_given([(1, 1)])
     full = os.open("/dev/full", os.O_WRONLY)
-    diary._replace(stream=full).began(1)
+    log._replace(stream=full).log_began(1)
     os.close(full)
-    diary.close(settled=False)
+    log.close(settled=False)
 
-    assert list(recovery.left(store)) == []
+    assert list(recovery.read_leftovers(store)) == []
 
 
-def test_where_no_file_can_be_made_there_is_no_diary(tmp_path: Path) -> None:
+def test_where_no_file_can_be_made_there_is_no_call_log(tmp_path: Path) -> None:
     """Deliveries go on without one."""
-    assert diaries.kept(call_log_prefix(tmp_path / "nowhere" / "s.db"), GONE) is None
-    assert list(recovery.left(tmp_path / "nowhere" / "s.db")) == []
+    assert call_log.open_call_log(call_log_prefix(tmp_path / "nowhere" / "s.db"), GONE) is None
+    assert list(recovery.read_leftovers(tmp_path / "nowhere" / "s.db")) == []
 
 
 @pytest.mark.parametrize("answer", ['{"late": true}', '{"emitted": 1}', "1", "{"])
@@ -268,8 +268,8 @@ def test_an_answer_that_is_none_is_left_to_its_lease(evtool: Evtool, many: Path,
     with Store(many / ".evtool/store.db") as store:
         lane = Lane("h", "r", 0)
         claim(store, lane, now=now_ms(), run_start=now_ms(), owner=GONE, lease_ms=100_000, limit=1, max_attempts=3)
-        diary = f"{HEAD}given 1:1\nbegan 1\ntold 1 5 {answer}\n"
-        store.file.with_name(f"{store.file.name}-diary-{GONE}-1").write_text(diary)
+        log = f"{HEAD}given 1:1\nbegan 1\ntold 1 5 {answer}\n"
+        store.file.with_name(f"{store.file.name}-diary-{GONE}-1").write_text(log)
     (many / "work.py").write_text("def work(event, context):\n    pass\n")
     ran = evtool("deliver", "-o", "json")
 
@@ -296,43 +296,47 @@ class Nothing:
 
 
 @pytest.fixture
-def handlers(tmp_path: Path) -> Handlers:
-    """A handler `h`, with a diary."""
+def handlers(tmp_path: Path) -> HandlerPool:
+    """A handler `h`, with a call log."""
     entry = Ready("h", "python", HandlerOptions(emits=[]), tmp_path)
-    return Handlers(Routes([], {"h": entry}), lambda: diaries.kept(call_log_prefix(tmp_path / "s.db"), GONE))
+    return HandlerPool(
+        Routes([], {"h": entry}), lambda: call_log.open_call_log(call_log_prefix(tmp_path / "s.db"), GONE)
+    )
 
 
-def test_all_that_is_given_at_once_is_in_a_diary_that_is_begun_anew(tmp_path: Path, handlers: Handlers) -> None:
+def test_all_that_is_given_at_once_is_in_a_call_log_that_is_begun_anew(tmp_path: Path, handlers: HandlerPool) -> None:
     """Also when only the second job makes it long."""
     event: Any = None
     with handlers:
-        slot = handlers.slot("h")
-        assert slot.diary
+        slot = handlers.get_thread("h")
+        assert slot.call_log
         for seq in (1, 2):
             delivery = Delivery(seq, seq, "r", "h", "", "leased", 1, 0, 0, None, GONE, None, None, None)
-            slot.take(Job([Claim(delivery, event)], [], 0.0))
-            slot.diary.write("told 1 5 " + "x" * diaries.LONG)
-        slot.begin()
-        handlers.settled = False
+            slot.add_batch(Batch([Claim(delivery, event)], [], 0.0))
+            slot.call_log.write("told 1 5 " + "x" * call_log.RESTART_BYTES)
+        slot.start_batches()
+        handlers.is_settled = False
 
-    [left] = recovery.left(tmp_path / "s.db")
-    assert left.idle == {1: 1, 2: 1}
+    [left] = recovery.read_leftovers(tmp_path / "s.db")
+    assert left.unstarted == {1: 1, 2: 1}
 
 
 @pytest.mark.parametrize("settled", [True, False])
-def test_what_the_store_did_not_take_stays_in_the_diary(tmp_path: Path, handlers: Handlers, settled: bool) -> None:
+def test_what_the_store_did_not_take_stays_in_the_call_log(
+    tmp_path: Path, handlers: HandlerPool, settled: bool
+) -> None:
     """When the disk is full, what handlers have said is kept for the next run."""
     with handlers:
-        handlers.slot("h")
-        handlers.settled = settled
+        handlers.get_thread("h")
+        handlers.is_settled = settled
 
     assert bool(list(tmp_path.iterdir())) is not settled
 
 
-def test_a_folder_that_became_read_only_ends_no_run(tmp_path: Path, handlers: Handlers) -> None:
-    """A diary that cannot be removed is left behind."""
+def test_a_folder_that_became_read_only_ends_no_run(tmp_path: Path, handlers: HandlerPool) -> None:
+    """A call log that cannot be removed is left behind."""
     with handlers:
-        diary = handlers.slot("h").diary
-        assert diary
-        diary.file.unlink()
-        diary.file.mkdir()
+        log = handlers.get_thread("h").call_log
+        assert log
+        log.file.unlink()
+        log.file.mkdir()

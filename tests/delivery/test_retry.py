@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from evtool.delivery.retry import GiveUp, after_failure, while_unavailable
+from evtool.delivery.retry import GiveUp, delay_after_failure, delay_while_unavailable
 from evtool.routes.models import Retry
 
 
@@ -12,7 +12,7 @@ def pauses(policy: Retry, seed: int) -> tuple[list[float], GiveUp]:
     """Every pause of a delivery that always fails at once, and why it is given up."""
     random, age, found = Random(seed), 0.0, []
     while not isinstance(
-        pause := after_failure(policy, attempts=len(found) + 1, age=age, final=False, random=random), GiveUp
+        pause := delay_after_failure(policy, attempts=len(found) + 1, age=age, final=False, random=random), GiveUp
     ):
         found.append(pause)
         age += pause
@@ -60,15 +60,15 @@ class Fixed(Random):
 @pytest.mark.parametrize(("share", "wanted"), [(0.0, 4.0), (0.25, 5.0), (1.0, 8.0)])
 def test_a_random_share_of_half_the_pause_is_added_to_the_other_half(share: float, wanted: float) -> None:
     """The fourth pause of 8 seconds is half of it and more."""
-    assert after_failure(Retry(), attempts=4, age=0, final=False, random=Fixed(share)) == wanted
+    assert delay_after_failure(Retry(), attempts=4, age=0, final=False, random=Fixed(share)) == wanted
 
 
 def test_the_last_moment_is_not_too_late() -> None:
     """An attempt at the very age of max_age is made still, one a moment later is not."""
     policy = Retry(max_age=10.0)
 
-    assert after_failure(policy, attempts=1, age=9.0, final=False, random=Fixed(1.0)) == 1.0
-    late = after_failure(policy, attempts=1, age=9.001, final=False, random=Fixed(1.0))
+    assert delay_after_failure(policy, attempts=1, age=9.0, final=False, random=Fixed(1.0)) == 1.0
+    late = delay_after_failure(policy, attempts=1, age=9.001, final=False, random=Fixed(1.0))
     assert late == GiveUp("MaximumEventAgeInSeconds")
 
 
@@ -82,12 +82,12 @@ def test_a_single_attempt_is_never_repeated() -> None:
 
 def test_what_cannot_be_helped_is_not_tried_again() -> None:
     """A final failure gives up at once, whatever the policy allows."""
-    assert after_failure(Retry(), attempts=1, age=0, final=True, random=Random(0)) == GiveUp("NotRetriable")
+    assert delay_after_failure(Retry(), attempts=1, age=0, final=True, random=Random(0)) == GiveUp("NotRetriable")
 
 
 def test_waiting_for_a_handler_doubles_and_is_bounded_by_age_alone() -> None:
     """A handler that is not available is looked for ever less often, until the delivery is too old."""
     policy = Retry(max_attempts=1, first_delay=1.0, max_delay=900.0, max_age=86_400.0)
 
-    assert [while_unavailable(policy, age=age) for age in (0, 5, 5_000)] == [1.0, 5, 900.0]
-    assert while_unavailable(policy, age=86_400) == GiveUp("MaximumEventAgeInSeconds")
+    assert [delay_while_unavailable(policy, age=age) for age in (0, 5, 5_000)] == [1.0, 5, 900.0]
+    assert delay_while_unavailable(policy, age=86_400) == GiveUp("MaximumEventAgeInSeconds")

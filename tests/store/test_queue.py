@@ -78,7 +78,7 @@ def test_who_was_killed_still_has_what_nobody_else_took(store: Store) -> None:
 
 
 def test_of_many_deliveries_only_those_that_an_owner_has_are_read(store: Store) -> None:
-    """Whoever inherits a long diary needs no more memory for what was settled long ago."""
+    """Whoever inherits a long call log needs no more memory for what was settled long ago."""
     for number in range(2, 12):
         store.insert(event(number, b'{"x": "%s"}' % (b"x" * 1_000_000)), [NewDelivery("r", "h")], now=number)
         [delivery] = claimed(store, now=number, owner="owner")

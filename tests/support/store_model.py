@@ -29,9 +29,9 @@ from hypothesis.stateful import (
 )
 
 from evtool.delivery.intake import accept
-from evtool.delivery.loop import CRASHES, Road, deliver
-from evtool.delivery.outcomes import World
-from evtool.delivery.pool import Handlers
+from evtool.delivery.loop import MIN_ATTEMPTS, Runtime, deliver
+from evtool.delivery.outcomes import Environment
+from evtool.delivery.pool import HandlerPool
 from evtool.events.envelopes import envelope, identify
 from evtool.events.event import Event
 from evtool.handlers.base import Call, Done, Emitted, Failed, HandlerOptions, Outcome, Unavailable
@@ -101,7 +101,7 @@ class Inside(HandlerOptions):
     """Options of a handler that is called in the thread of its worker."""
 
     @property
-    def inside(self) -> bool:
+    def is_in_process(self) -> bool:
         return True
 
 
@@ -224,8 +224,8 @@ class Worker:
     def _deliver(self, configuration: int, owner: str, root: int | None, seed: int) -> None:
         self._store = self._store or opened(self._file)
         routes = self._routes[configuration]
-        with Handlers(routes) as handlers:
-            road = Road(self._store, routes, handlers, World(self._now, Random(seed), owner, Rules(None)))
+        with HandlerPool(routes) as handlers:
+            road = Runtime(self._store, routes, handlers, Environment(self._now, Random(seed), owner, Rules(None)))
             chain = Chain(root) if root else None
             with closing(deliver(road, workers=1, chain=chain)) as settled:
                 for each in settled:
@@ -288,7 +288,7 @@ class Turn:
 
     def last(self, sent: Sent) -> int:
         """The last attempt that is made: one that never ended may have done so before the call."""
-        return max(self.policy(sent).max_attempts, CRASHES)
+        return max(self.policy(sent).max_attempts, MIN_ATTEMPTS)
 
 
 def same(real: Mapping[int, Any], wanted: Mapping[int, Any]) -> None:

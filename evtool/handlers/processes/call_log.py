@@ -1,6 +1,6 @@
-"""Diaries: what a slot was given, began and was told, beside the store until it is settled, for who comes after a kill.
+"""Call logs: record which calls were given to a handler, began and were answered, for recovery after a crash.
 
-A diary is a file of lines, written by evtool and by the workers that it calls, each before the next step is taken:
+A call log is a file of lines, written by evtool and by the workers that it calls, each before the next step is taken:
 
     evtool 1 BOOT OWNER           the first line
     given 12:1 13:1               deliveries with their attempts, before they are claimed for good
@@ -10,7 +10,7 @@ A diary is a file of lines, written by evtool and by the workers that it calls, 
 
 All who write it hold a lock on it as long as they live. Who gets the lock knows that no more will come: what was told
 can be settled, what was never begun is free, and only what was under way has to wait for the end of its lease. Nothing
-of it is synced, so after a power cut, which is another BOOT, a diary says nothing; then all leases have to end.
+of it is synced, so after a power cut, which is another BOOT, a call log says nothing; then all leases have to end.
 """
 
 import fcntl
@@ -21,27 +21,27 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-LONG = 1 << 20  # bytes of a diary; a longer one is begun anew as soon as all in it is settled
+RESTART_BYTES = 1 << 20  # bytes; a longer call log is restarted as soon as all calls in it are settled
 
 _numbers = count(1)
 
 
-class Diary(NamedTuple):
-    """A diary that is being kept. One that cannot be written is emptied, and the work goes on without it."""
+class CallLog(NamedTuple):
+    """A call log that is being kept. One that cannot be written is emptied, and the work goes on without it."""
 
     file: Path
     stream: int  # a file descriptor, which workers share
-    head: str
+    header: str
 
-    def given(self, deliveries: Iterable[tuple[int, int]]) -> None:
+    def log_given(self, deliveries: Iterable[tuple[int, int]]) -> None:
         """Deliveries, with their attempts, are to be called."""
         self.write("given " + " ".join(f"{seq}:{attempt}" for seq, attempt in deliveries))
 
-    def began(self, delivery: int) -> None:
+    def log_began(self, delivery: int) -> None:
         """The handler is about to be called."""
         self.write(f"began {delivery}")
 
-    def over(self, delivery: int) -> None:
+    def log_over(self, delivery: int) -> None:
         """No attempt was made: the delivery is to be given back, or to wait."""
         self.write(f"over {delivery}")
 
@@ -58,15 +58,15 @@ class Diary(NamedTuple):
     @property
     def is_long(self) -> bool:
         """Whether it should be begun anew before much more is written."""
-        return os.fstat(self.stream).st_size > LONG
+        return os.fstat(self.stream).st_size > RESTART_BYTES
 
-    def renew(self, deliveries: Iterable[tuple[int, int]]) -> None:
+    def restart_if_long(self, deliveries: Iterable[tuple[int, int]]) -> None:
         """Begins it anew if it is long. Nothing else than these deliveries is open."""
         with suppress(OSError):
             if self.is_long:
                 os.ftruncate(self.stream, 0)
-                self.write(self.head)
-                self.given(deliveries)
+                self.write(self.header)
+                self.log_given(deliveries)
 
     def close(self, *, settled: bool) -> None:
         """Ends it; it is not needed any more if all is settled."""
@@ -80,7 +80,7 @@ def remove_log(file: Path) -> None:
         file.unlink()
 
 
-def boot_id() -> str:
+def read_boot_id() -> str:
     """What tells one run of the machine from another; "" where nothing does."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
@@ -88,9 +88,9 @@ def boot_id() -> str:
         return ""
 
 
-def kept(prefix: str, owner: str) -> Diary | None:
-    """A new diary of the worker that claims as `owner`; None where there can be none. Its path begins with `prefix`."""
-    boot = boot_id()
+def open_call_log(prefix: str, owner: str) -> CallLog | None:
+    """Opens a new call log for the worker that claims as `owner`; None if it cannot. Its path begins with `prefix`."""
+    boot = read_boot_id()
     file = Path(f"{prefix}{owner}-{next(_numbers)}")
     if not boot:
         return None
@@ -98,14 +98,14 @@ def kept(prefix: str, owner: str) -> Diary | None:
         stream = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError:
         return None
-    diary = Diary(file, stream, f"evtool 1 {boot} {owner}")
+    call_log = CallLog(file, stream, f"evtool 1 {boot} {owner}")
     try:
         fcntl.flock(stream, fcntl.LOCK_SH)
     except OSError:
-        diary.close(settled=True)
+        call_log.close(settled=True)
         return None
     if not os.fstat(stream).st_nlink:  # somebody has inherited it before it was locked
-        diary.close(settled=True)
-        return kept(prefix, owner)
-    diary.write(diary.head)
-    return diary
+        call_log.close(settled=True)
+        return open_call_log(prefix, owner)
+    call_log.write(call_log.header)
+    return call_log

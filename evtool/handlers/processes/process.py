@@ -1,4 +1,4 @@
-"""Processes of handlers: each in a group of its own, limited in time and output, and ended with all that it started."""
+"""Runs one child process in its own process group, with limits for time, memory and output."""
 
 import os
 import re
@@ -17,19 +17,19 @@ from math import inf
 from pathlib import Path
 
 from evtool.handlers.base import ProcessOptions
-from evtool.handlers.processes.orphans import PATIENCE, adopt, children, end_strays, running, starting
-from evtool.signals import Halted, bell, deferred
+from evtool.handlers.processes.orphans import KILL_TIMEOUT, adopt, end_orphans, list_children, running_pids, start_lock
+from evtool.signals import Halted, deferred, stop_pipe
 from evtool.units import format_size
 
-GRACE = 0.5  # seconds between SIGTERM and SIGKILL; Lambda gives its extensions as much
-TICK = 0.005  # seconds between two looks at a process where the system cannot tell when it exits
+TERM_GRACE = 0.5  # seconds between SIGTERM and SIGKILL; Lambda gives its extensions as much
+EXIT_POLL = 0.005  # seconds between two looks at a process where the system cannot tell when it exits
 ERRORS_TAIL = 4096  # bytes kept of stderr alone, whatever is kept of the output
 CHUNK = 1 << 16  # bytes read or written at once: what a pipe holds
-DRAIN = 64  # chunks read of what is left when an attempt is over: a flood that goes on must not hold it
+DRAIN_CHUNKS = 64  # chunks read of what is left when an attempt is over: a flood that goes on must not hold it
 
-LONGEST_WAIT = 86_400.0  # seconds that are waited at once: the system takes no more than 24 days
+MAX_WAIT = 86_400.0  # seconds that are waited at once: the system takes no more than 24 days
 
-LOST = 256  # in place of an exit code, which is lower: somebody else was told it
+UNKNOWN_EXIT = 256  # in place of an exit code, which is lower: somebody else was told it
 # how runtimes say that they were given no more memory: Python, C, C++, Node.js, Java, Go
 OUT_OF_MEMORY = re.compile(r"MemoryError|out of memory|cannot allocate memory|bad_alloc|OutOfMemory", re.IGNORECASE)
 
@@ -44,26 +44,26 @@ class Tail:
     def __init__(self, size: int, mark: bytes = b"") -> None:
         self._size = size
         self._mark = mark
-        self._kept = bytearray()
+        self._buffer = bytearray()
         self._parts: deque[bytearray] = deque()
 
     def add(self, data: bytes) -> None:
         """Take more, and drop what is too old."""
-        self._kept += data
+        self._buffer += data
         if self._mark:
-            *parts, self._kept = self._kept.split(self._mark)
+            *parts, self._buffer = self._buffer.split(self._mark)
             self._parts.extend(part[max(len(part) - self._size, 0) :] for part in parts)
-        del self._kept[: max(len(self._kept) - self._size - len(self._mark), 0)]
+        del self._buffer[: max(len(self._buffer) - self._size - len(self._mark), 0)]
 
     def take(self) -> str:
         """The text up to the next mark or the end, escaped where it is not UTF-8. What comes after begins anew."""
-        part = self._parts.popleft() if self._parts else self._kept
+        part = self._parts.popleft() if self._parts else self._buffer
         text = part[max(len(part) - self._size, 0) :].decode(errors="backslashreplace")
         part.clear()
         return text
 
 
-def _halt() -> None:
+def _raise_stopped() -> None:
     raise Halted
 
 
@@ -75,9 +75,9 @@ def _limit_memory(pid: int, size: int) -> None:
     """
     if sys.platform == "linux":
         with suppress(ProcessLookupError, PermissionError):
-            now, most = resource.prlimit(pid, resource.RLIMIT_DATA)
-            limits = [size, *(limit for limit in (now, most) if limit != resource.RLIM_INFINITY)]
-            resource.prlimit(pid, resource.RLIMIT_DATA, (min(limits), most))
+            soft_limit, hard_limit = resource.prlimit(pid, resource.RLIMIT_DATA)
+            limits = [size, *(limit for limit in (soft_limit, hard_limit) if limit != resource.RLIM_INFINITY)]
+            resource.prlimit(pid, resource.RLIMIT_DATA, (min(limits), hard_limit))
 
 
 class Process:
@@ -101,39 +101,39 @@ class Process:
     ):
         adopt()
         self._mark = b"/%d.%d/" % (os.getpid(), next(_numbers))
-        marks = os.environb.get(_MARK, b"") + self._mark  # an evtool around this one must find them, too
+        all_marks = os.environb.get(_MARK, b"") + self._mark  # an evtool around this one must find them, too
         self.output, self.errors = Tail(options.output, mark), Tail(ERRORS_TAIL)
-        self._others = children() - running
+        self._earlier_children = list_children() - running_pids
         self._unsent = memoryview(b"")
-        self._last = False  # whether stdin ends after what is unsent
-        self._gone = False
+        self._is_last = False  # whether stdin ends after what is unsent
+        self._is_finished = False
         self._code: int | None = None
         self._pidfd: int | None = None
-        self._listened: list[int] = []
+        self._extra_pipes: list[int] = []
         self._selector = selectors.DefaultSelector()
         try:
-            with deferred(), starting:
+            with deferred(), start_lock:
                 self._process = subprocess.Popen(
                     arguments,
                     bufsize=0,
                     cwd=folder,
-                    env={**os.environb, **(environment or {}), _MARK: marks},
+                    env={**os.environb, **(environment or {}), _MARK: all_marks},
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT if together else subprocess.PIPE,
                     pass_fds=pass_fds,
                     start_new_session=True,
                 )
-                running.add(self._process.pid)
+                running_pids.add(self._process.pid)
             _limit_memory(self._process.pid, options.memory)
-            self._watch()
+            self._register_streams()
         except BaseException:
             if hasattr(self, "_process"):
                 self.end()
             self._selector.close()
             raise
 
-    def _watch(self) -> None:
+    def _register_streams(self) -> None:
         process = self._process
         assert process.stdin
         assert process.stdout
@@ -141,7 +141,7 @@ class Process:
         self._listen(process.stdout.fileno(), self.output.add)
         if process.stderr:
             self._listen(process.stderr.fileno(), self._add_error)
-        self._selector.register(bell()[0], selectors.EVENT_READ, _halt)
+        self._selector.register(stop_pipe()[0], selectors.EVENT_READ, _raise_stopped)
         with suppress(OSError, AttributeError):  # macOS has none
             self._pidfd = os.pidfd_open(process.pid)
             self._selector.register(self._pidfd, selectors.EVENT_READ, self.has_exited)
@@ -176,44 +176,44 @@ class Process:
             pass
         except BrokenPipeError:  # it does not want its input, which is its own affair
             self._unsent = self._unsent[:0]
-        waiting = stdin in self._selector.get_map()
-        if self._unsent and not waiting:
+        is_registered = stdin in self._selector.get_map()
+        if self._unsent and not is_registered:
             self._selector.register(stdin, selectors.EVENT_WRITE, self._write)
-        if not self._unsent and waiting:
+        if not self._unsent and is_registered:
             self._selector.unregister(stdin)
-        if not self._unsent and self._last:
+        if not self._unsent and self._is_last:
             self._process.stdin.close()
 
-    def _signal(self, number: int) -> None:
+    def _signal_group(self, number: int) -> None:
         with suppress(ProcessLookupError, PermissionError):  # the latter on macOS, when all of the group are dead
             os.killpg(self._process.pid, number)
 
-    def _wait_on(self) -> None:
+    def _ignore_stop(self) -> None:
         """Stop waiting for nobody's sake: the process is being ended."""
-        if bell()[0] in self._selector.get_map():
-            self._selector.unregister(bell()[0])
+        if stop_pipe()[0] in self._selector.get_map():
+            self._selector.unregister(stop_pipe()[0])
 
     def listen(self, stream: int, sink: Callable[[bytes], None]) -> None:
         """Have what comes out of one more pipe moved to `sink`. The pipe is closed when the process is ended."""
-        self._listened.append(stream)
+        self._extra_pipes.append(stream)
         self._listen(stream, sink)
 
     def send(self, data: bytes, *, last: bool = False) -> None:
         """Have data written to stdin, as far as the process takes it; `last` closes it then."""
         self._unsent = memoryview(data)
-        self._last = last
+        self._is_last = last
         self._write()
 
-    def until(self, enough: Callable[[], bool], deadline: float, *, look: float = inf) -> None:
-        """Move bytes until it is enough. Raises TimeoutError at the deadline, one of `time.monotonic()`.
+    def wait_until(self, is_done: Callable[[], bool], deadline: float, *, interval: float = inf) -> None:
+        """Move bytes until `is_done`. Raises TimeoutError at the deadline, one of `time.monotonic()`.
 
-        `enough` is asked whenever something happens, and after `look` seconds in which nothing does.
+        `is_done` is called whenever something happens, and after `interval` seconds in which nothing does.
         """
-        while not enough():
-            left = deadline - time.monotonic()
-            if left <= 0:
+        while not is_done():
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
                 raise TimeoutError
-            ready = self._selector.select(min(left, look if self._pidfd is not None else TICK, LONGEST_WAIT))
+            ready = self._selector.select(min(remaining, interval if self._pidfd is not None else EXIT_POLL, MAX_WAIT))
             for key, _ in ready:
                 if key.fd in self._selector.get_map():  # one before it may have drained it and let it go
                     key.data()
@@ -223,30 +223,30 @@ class Process:
     def drain(self) -> None:
         """Move what the process has written by now."""
         for key in list(self._selector.get_map().values()):
-            if key.events == selectors.EVENT_READ and key.fd not in (self._pidfd, bell()[0]):
-                any(not key.data() for _ in range(DRAIN))
+            if key.events == selectors.EVENT_READ and key.fd not in (self._pidfd, stop_pipe()[0]):
+                any(not key.data() for _ in range(DRAIN_CHUNKS))
 
     def has_exited(self) -> bool:
         """Whether the process is over, with all that it wrote moved. Nothing is reaped: its group keeps its number."""
-        if self._gone:
+        if self._is_finished:
             return True
         try:
             if os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
                 return False
         except ChildProcessError:
-            self._process.returncode = LOST
-        self._gone = True
+            self._process.returncode = UNKNOWN_EXIT
+        self._is_finished = True
         self.drain()
         return True
 
     def hang_up(self, limit: float) -> None:
         """Close stdin and give the process so many seconds to exit because of it."""
         assert self._process.stdin
-        self._wait_on()
+        self._ignore_stop()
         if not self._process.stdin.closed:
             self.send(b"", last=True)
         with suppress(TimeoutError):
-            self.until(self.has_exited, time.monotonic() + limit)
+            self.wait_until(self.has_exited, time.monotonic() + limit)
 
     def end(self) -> int:
         """End the process and all that it started. Its exit code, or the signal that ended it below zero.
@@ -256,14 +256,14 @@ class Process:
         if self._code is not None:
             return self._code
         self.hang_up(0)
-        for number, limit in ((signal.SIGTERM, GRACE), (signal.SIGKILL, PATIENCE)):
+        for number, limit in ((signal.SIGTERM, TERM_GRACE), (signal.SIGKILL, KILL_TIMEOUT)):
             if number == signal.SIGKILL or not self.has_exited():
-                self._signal(number)
+                self._signal_group(number)
             with suppress(TimeoutError):
-                self.until(self.has_exited, time.monotonic() + limit)
-        self._process.returncode = self._code = self._process.wait() if self._gone else -signal.SIGKILL
-        running.discard(self._process.pid)
-        end_strays(self._mark, self._others)
+                self.wait_until(self.has_exited, time.monotonic() + limit)
+        self._process.returncode = self._code = self._process.wait() if self._is_finished else -signal.SIGKILL
+        running_pids.discard(self._process.pid)
+        end_orphans(self._mark, self._earlier_children)
         self.drain()
         self._close()
         return self._code
@@ -273,23 +273,23 @@ class Process:
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe:
                 pipe.close()
-        for stream in [*self._listened, *([] if self._pidfd is None else [self._pidfd])]:
+        for stream in [*self._extra_pipes, *([] if self._pidfd is None else [self._pidfd])]:
             os.close(stream)
 
 
-def out_of_memory(output: str, options: ProcessOptions) -> str:
+def memory_hint(output: str, options: ProcessOptions) -> str:
     """What to add to the error of a process that says that it was given no more memory; empty if it does not."""
     return f" (its memory is limited to {format_size(options.memory)})" if OUT_OF_MEMORY.search(output) else ""
 
 
-def exit_code(code: int) -> str | None:
+def format_exit_code(code: int) -> str | None:
     """An exit code as text, `3`, or the signal that ended the process, `SIGSEGV`; None if nobody knows."""
-    return None if code == LOST else ending(code).split()[-1]
+    return None if code == UNKNOWN_EXIT else describe_exit(code).split()[-1]
 
 
-def ending(code: int) -> str:
+def describe_exit(code: int) -> str:
     """How a process ended, by its exit code: `exit 3` or `killed by SIGSEGV`."""
-    if code == LOST:
+    if code == UNKNOWN_EXIT:
         return "nobody knows how it ended"
     if code >= 0:
         return f"exit {code}"

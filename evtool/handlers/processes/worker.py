@@ -1,9 +1,9 @@
-"""The program inside a worker process: loads one function and calls it for each event that comes in.
+"""The program inside a worker process: loads one function and calls it for each event that it receives.
 
 It is run by its path and imports nothing of evtool, so that it starts fast and leaves the handler's imports alone.
 A message is 4 bytes of length, 4 bytes of the call's number, 8 bytes of nanoseconds, all big-endian, and as many bytes.
 Events come in on what is stdin at first, ahead of time, with the latest `time.monotonic_ns()` to begin with them, and
-8 bytes more: the delivery's number, under which the diary is told that it began, and the answer (see diaries.py).
+8 bytes more: the delivery's number, under which the call log gets its start and its answer (see call_log.py).
 Answers go out on a pipe of their own, under the number of their call and with its duration, as JSON:
 `{"emitted": [[type, source], ...]}`, `{"error", "outcome", "code", "traceback", "spent"}`,
 `{"unavailable": why}`, or `{"late": true}` for a call that was not begun. The first answer, number 0, is
@@ -39,7 +39,7 @@ SPENT = b'"spent": true}'  # how the answer ends of a worker that is
 GRACE = 0.5  # seconds for a handler to come to its end when evtool is gone
 MESSAGE_LIMIT = 500  # characters of an error's message
 TRACEBACK_LIMIT = 16_384  # characters
-DIARY_LIMIT = 1 << 20  # bytes of an answer that is written into the diary, too
+CALL_LOG_LIMIT = 1 << 20  # bytes of an answer that is written into the call log, too
 
 Function = Callable[[object, "Context"], object]
 
@@ -115,39 +115,39 @@ class Context:
 # --- errors as people read them ------------------------------------------------------------------------------------
 
 
-def _place(error: BaseException, folder: str) -> str:
+def _location_of(error: BaseException, folder: str) -> str:
     """Where in the project an error arose, ` (payment.py:12)`: the innermost place that is not in a library."""
-    place = ""
+    location = ""
     for frame, line in traceback.walk_tb(error.__traceback__):
         file = frame.f_code.co_filename
         if file.startswith(folder + os.sep) and "site-packages" not in file:
-            place = f" ({os.path.basename(file)}:{line})"
-    return place
+            location = f" ({os.path.basename(file)}:{line})"
+    return location
 
 
-def _asked(otherwise: object, question: Callable[..., object], *about: object) -> object:
+def _call_or_default(default: object, function: Callable[..., object], *arguments: object) -> object:
     """The answer to a question about what a handler may have made; the other one if it raises an exception."""
     try:
-        return question(*about)
+        return function(*arguments)
     except BaseException:  # noqa: BLE001 - code of the handler
-        return otherwise
+        return default
 
 
-def _named(error: BaseException) -> str:
-    return str(_asked("an exception without a name", getattr, type(error), "__name__"))[:MESSAGE_LIMIT]
+def _class_name_of(error: BaseException) -> str:
+    return str(_call_or_default("an exception without a name", getattr, type(error), "__name__"))[:MESSAGE_LIMIT]
 
 
 def describe(error: BaseException, folder: str) -> str:
     """An error in one line: `ValueError: the card is blocked (payment.py:12)`."""
-    message = str.strip(_asked("", str, error))  # type: ignore[arg-type]
-    first = ": ".join([_named(error), *message.splitlines()[:1]])
-    return first[:MESSAGE_LIMIT] + str(_asked("", _place, error, folder))
+    message = str.strip(_call_or_default("", str, error))  # type: ignore[arg-type]
+    first = ": ".join([_class_name_of(error), *message.splitlines()[:1]])
+    return first[:MESSAGE_LIMIT] + str(_call_or_default("", _location_of, error, folder))
 
 
-def _traceback(error: BaseException) -> str:
+def _format_traceback(error: BaseException) -> str:
     """All of it without our own frame."""
-    within = error.__traceback__ and error.__traceback__.tb_next
-    return "".join(traceback.format_exception(type(error), error, within))[-TRACEBACK_LIMIT:]
+    handler_traceback = error.__traceback__ and error.__traceback__.tb_next
+    return "".join(traceback.format_exception(type(error), error, handler_traceback))[-TRACEBACK_LIMIT:]
 
 
 def _is_spent(error: BaseException) -> bool:
@@ -204,22 +204,22 @@ def load(target: str, folder: str) -> Function:
 
     Raises ImportError when it is not there, and whatever the module raises.
     """
-    place, _, name = target.rpartition(":")
+    module, _, name = target.rpartition(":")
     importlib.invalidate_caches()
     if sys.path[:1] != [folder]:
         sys.path.insert(0, folder)
-    if place.endswith(".py"):
-        found: object = _load_file(os.path.join(folder, place))
+    if module.endswith(".py"):
+        value: object = _load_file(os.path.join(folder, module))
     else:
-        _prefer_folder(place, folder)
-        found = importlib.import_module(place)
+        _prefer_folder(module, folder)
+        value = importlib.import_module(module)
     for part in name.split("."):
-        found = getattr(found, part, None)
-    if found is None:
-        raise ImportError(f"{place} has no function {name}")
-    if not callable(found):
-        raise ImportError(f"{name} in {place} is not a function")
-    return found
+        value = getattr(value, part, None)
+    if value is None:
+        raise ImportError(f"{module} has no function {name}")
+    if not callable(value):
+        raise ImportError(f"{name} in {module} is not a function")
+    return value
 
 
 # --- calling -------------------------------------------------------------------------------------------------------
@@ -233,64 +233,64 @@ def _check_result(result: object) -> None:
         raise TypeError("the handler did nothing: it is an async function or a generator, not a plain function")
 
 
-def attempt(function: Function, raw: bytes, settings: Settings, raised: tuple[type[BaseException], ...] = ()) -> bytes:
-    """Call the function with an event; the answer. What is to be `raised` is; any other exception is a failure."""
+def call(function: Function, raw: bytes, settings: Settings, reraised: tuple[type[BaseException], ...] = ()) -> bytes:
+    """Call the function with an event; the answer. The `reraised` ones are raised; any other exception is a failure."""
     context = Context(settings)
-    told: dict[str, object] = {}
+    failure: dict[str, object] = {}
     try:
         _check_result(function(loads(raw), context))
-    except raised:
+    except reraised:
         raise
     except BaseException as error:  # noqa: BLE001 - code of the handler
-        spent = _asked(False, _is_spent, error)  # noqa: FBT003
-        told = {"error": describe(error, settings.folder), "outcome": "failed", "code": _named(error)}
-        told |= {"traceback": _asked("", _traceback, error), "spent": spent}
+        spent = _call_or_default(False, _is_spent, error)  # noqa: FBT003
+        failure = {"error": describe(error, settings.folder), "outcome": "failed", "code": _class_name_of(error)}
+        failure |= {"traceback": _call_or_default("", _format_traceback, error), "spent": spent}
         if issubclass(type(error), ConnectionRefusedError):  # what it works with is away, which is nobody's failure
-            told = {"unavailable": told["error"]}
+            failure = {"unavailable": failure["error"]}
     if context._excess:
-        left = {"traceback": told.get("traceback", ""), "spent": told.get("spent", False)}
-        told = {"error": context._excess, "outcome": "bad-result", "code": None, **left}
-    if told:
-        return dumps(told).encode()
+        details = {"traceback": failure.get("traceback", ""), "spent": failure.get("spent", False)}
+        failure = {"error": context._excess, "outcome": "bad-result", "code": None, **details}
+    if failure:
+        return dumps(failure).encode()
     return b"".join(context._details) + dumps({"emitted": context._emitted}).encode()
 
 
 # --- the process ---------------------------------------------------------------------------------------------------
 
 
-def _die_with_evtool(requests: int, gone: list[bool]) -> None:
+def _exit_with_evtool(requests: int, is_gone: list[bool]) -> None:
     """Wait in a thread until nobody can send requests any more; then end what does not end by itself."""
     poll = select.poll()
     poll.register(requests, 0)
     poll.poll()  # asked for nothing, it tells that the other end is closed
-    gone.append(True)
+    is_gone.append(True)
     time.sleep(GRACE)
     os.killpg(os.getpid(), signal.SIGKILL)
 
 
-def _stream(number: int) -> io.TextIOWrapper:
+def _open_stream(number: int) -> io.TextIOWrapper:
     raw = io.FileIO(number, "w", closefd=False)
     return io.TextIOWrapper(raw, "utf-8", "backslashreplace", write_through=True)
 
 
 def _is_open(stream: object) -> bool:
     """Whether it is a stream at all, and not closed or detached from its buffer."""
-    return _asked(None, getattr, stream, "closed") is False
+    return _call_or_default(None, getattr, stream, "closed") is False
 
 
-def _mend(nothing: int, log: int, folder: int, depth: int) -> None:
+def _restore_process(devnull: int, log: int, folder: int, recursion_limit: int) -> None:
     """Have the next call find standard input, the log, the folder and the recursion limit as the first one did."""
-    sys.setrecursionlimit(depth)
+    sys.setrecursionlimit(recursion_limit)
     os.fchdir(folder)
-    os.dup2(nothing, 0)
+    os.dup2(devnull, 0)
     os.dup2(log, 1)
     os.dup2(log, 2)
     if not _is_open(sys.stdin):
         sys.stdin = sys.__stdin__ = io.TextIOWrapper(io.FileIO(0, closefd=False), "utf-8")  # type: ignore[misc]
     if sys.stdout is not sys.__stdout__ or not _is_open(sys.stdout):
-        sys.stdout = sys.__stdout__ = _stream(1)  # type: ignore[misc]
+        sys.stdout = sys.__stdout__ = _open_stream(1)  # type: ignore[misc]
     if sys.stderr is not sys.__stderr__ or not _is_open(sys.stderr):
-        sys.stderr = sys.__stderr__ = _stream(2)  # type: ignore[misc]
+        sys.stderr = sys.__stderr__ = _open_stream(2)  # type: ignore[misc]
 
 
 def _write(stream: int, data: bytes) -> None:
@@ -302,70 +302,70 @@ def _write(stream: int, data: bytes) -> None:
             select.select([], [stream], [])
 
 
-def _note(diary: int, line: bytes) -> None:
-    """Write a line into the diary, if there is one. If that fails, empty it: what it does not say did not happen."""
+def _write_call_log(call_log: int, line: bytes) -> None:
+    """Write a line into the call log, if there is one. If that fails, empty it: an incomplete log must not be read."""
     try:
-        whole = diary < 0 or os.write(diary, line) == len(line)
+        is_complete = call_log < 0 or os.write(call_log, line) == len(line)
     except OSError:
-        whole = False
-    if not whole:
-        os.ftruncate(diary, 0)
+        is_complete = False
+    if not is_complete:
+        os.ftruncate(call_log, 0)
 
 
-def _answer(replies: int, number: int, message: bytes, duration: int = 0) -> None:
+def _send_answer(replies: int, number: int, message: bytes, duration: int = 0) -> None:
     _write(replies, (len(message) << 96 | number << 64 | duration).to_bytes(16, "big") + message)
 
 
-def _end_group(own: int) -> None:
-    if os.getpid() == own:  # and not a child that the handler forked
-        os.killpg(own, signal.SIGKILL)
+def _end_group(own_pid: int) -> None:
+    if os.getpid() == own_pid:  # and not a child that the handler forked
+        os.killpg(own_pid, signal.SIGKILL)
 
 
 def main() -> None:
-    """Serve events until there are no more. Arguments: the settings as a JSON array, the mark, where to answer, and the
-    diary, below 0 if there is none."""
-    settings, mark, replies, diary = Settings(*loads(sys.argv[1])), sys.argv[2].encode(), *map(int, sys.argv[3:])
+    """Serve events until there are no more. Arguments: the settings as a JSON array, the mark, and the file
+    descriptors of the pipe for the answers and of the call log, -1 without one."""
+    settings, mark, replies, call_log = Settings(*loads(sys.argv[1])), sys.argv[2].encode(), *map(int, sys.argv[3:])
     del sys.argv[1:]
     requests, log = os.fdopen(os.dup(0), "rb"), os.dup(1)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
+    devnull = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(devnull, 0)
     os.set_inheritable(replies, False)  # noqa: FBT003 - it takes no keywords
-    if diary >= 0:
-        os.set_inheritable(diary, False)  # noqa: FBT003
-    gone: list[bool] = []
-    _thread.start_new_thread(_die_with_evtool, (requests.fileno(), gone))
-    own = os.getpid()
-    atexit.register(_end_group, own)  # the first in is the last to run: children that are left end, too
-    sys.stdout = sys.__stdout__ = _stream(1)  # type: ignore[misc]
-    sys.stderr = sys.__stderr__ = _stream(2)  # type: ignore[misc]
-    why = None
+    if call_log >= 0:
+        os.set_inheritable(call_log, False)  # noqa: FBT003
+    is_gone: list[bool] = []
+    _thread.start_new_thread(_exit_with_evtool, (requests.fileno(), is_gone))
+    own_pid = os.getpid()
+    atexit.register(_end_group, own_pid)  # the first in is the last to run: children that are left end, too
+    sys.stdout = sys.__stdout__ = _open_stream(1)  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = _open_stream(2)  # type: ignore[misc]
+    reason = None
     try:
         function = load(settings.target, settings.folder)
     except BaseException as error:  # noqa: BLE001 - even sys.exit() at import
-        why = describe(error, settings.folder)
-    if os.getpid() != own:
+        reason = describe(error, settings.folder)
+    if os.getpid() != own_pid:
         os._exit(0)  # a child that the handler forked and let return
-    _answer(replies, 0, b'{"emitted":[]}' if why is None else dumps({"unavailable": why}).encode())
-    if why is not None:
+    _send_answer(replies, 0, b'{"emitted":[]}' if reason is None else dumps({"unavailable": reason}).encode())
+    if reason is not None:
         return
-    folder, depth = os.open(".", getattr(os, "O_PATH", os.O_RDONLY)), sys.getrecursionlimit()
-    while (head := requests.read(24)) and not gone:
-        fields = (head[:4], head[4:8], head[8:16], head[16:])
+    folder, recursion_limit = os.open(".", getattr(os, "O_PATH", os.O_RDONLY)), sys.getrecursionlimit()
+    while (header := requests.read(24)) and not is_gone:
+        fields = (header[:4], header[4:8], header[8:16], header[16:])
         length, number, latest, delivery = (int.from_bytes(field, "big") for field in fields)
-        raw, begun = requests.read(length), time.monotonic_ns()
-        if begun > latest:
+        raw, started = requests.read(length), time.monotonic_ns()
+        if started > latest:
             _write(log, mark)
-            _answer(replies, number, b'{"late": true}')
+            _send_answer(replies, number, b'{"late": true}')
             continue
-        _note(diary, b"\nbegan %d\n" % delivery)
-        answer, took = attempt(function, raw, settings), time.monotonic_ns() - begun
-        if os.getpid() != own:
+        _write_call_log(call_log, b"\nbegan %d\n" % delivery)
+        answer, duration = call(function, raw, settings), time.monotonic_ns() - started
+        if os.getpid() != own_pid:
             os._exit(0)
-        if len(answer) <= DIARY_LIMIT:
-            _note(diary, b"\ntold %d %d %b\n" % (delivery, took, answer))
-        _mend(nothing, log, folder, depth)
+        if len(answer) <= CALL_LOG_LIMIT:
+            _write_call_log(call_log, b"\ntold %d %d %b\n" % (delivery, duration, answer))
+        _restore_process(devnull, log, folder, recursion_limit)
         _write(log, mark)
-        _answer(replies, number, answer, took)
+        _send_answer(replies, number, answer, duration)
         if answer.endswith(SPENT):
             return
 

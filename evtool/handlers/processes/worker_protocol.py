@@ -1,11 +1,11 @@
-"""Answers: what a worker says of a call (see worker.py), and what it means."""
+"""Parses the messages of a worker process (see worker.py) and converts them to outcomes."""
 
 import json
 from typing import Any
 
 from evtool.handlers.base import Done, Emitted, Failed, Outcome, Unavailable
 
-KEEP = 4096  # characters of output, where no handler says how many
+OUTPUT_LIMIT = 4096  # characters of output, where no handler says how many
 
 
 SEPARATOR = b"\x1e"  # as in worker.py
@@ -18,27 +18,27 @@ class GarbledError(Exception):
         super().__init__("something wrote to the pipe that belongs to evtool, so what came of the call is not known")
 
 
-def read(answer: bytes) -> dict[str, Any]:
+def parse_answer(answer: bytes) -> dict[str, Any]:
     """An answer. Raises GarbledError."""
     *details, head = answer.split(SEPARATOR)
     try:
-        told = json.loads(head)
+        message = json.loads(head)
     except (ValueError, RecursionError):
         raise GarbledError from None
-    if not isinstance(told, dict) or not _is_answer(told) or len(told.get("emitted", ())) != len(details):
+    if not isinstance(message, dict) or not _is_answer(message) or len(message.get("emitted", ())) != len(details):
         raise GarbledError
     if details:
-        told["emitted"] = [
-            Emitted(kind, text, source) for (kind, source), text in zip(told["emitted"], details, strict=True)
+        message["emitted"] = [
+            Emitted(kind, text, source) for (kind, source), text in zip(message["emitted"], details, strict=True)
         ]
-    return told
+    return message
 
 
-def _is_answer(told: dict[str, Any]) -> bool:
+def _is_answer(message: dict[str, Any]) -> bool:
     """Whether it has the shape of one: a handler can write to the pipe, too."""
-    match told:
+    match message:
         case {"emitted": [*events]}:
-            return all(_is_event(each) for each in events)
+            return all(_is_event(event) for event in events)
         case {"error": str(), "outcome": "failed" | "bad-result", "traceback": str(), "code": str() | None}:
             return True
         case {"unavailable": str()} | {"late": True}:
@@ -46,24 +46,26 @@ def _is_answer(told: dict[str, Any]) -> bool:
     return False
 
 
-def _is_event(told: Any) -> bool:
-    match told:
+def _is_event(value: Any) -> bool:
+    match value:
         case [str(), str() | None]:
             return True
     return False
 
 
-def outcome_of(told: dict[str, Any], output: str = "", keep: int = KEEP) -> Outcome:
+def outcome_of(message: dict[str, Any], output: str = "", limit: int = OUTPUT_LIMIT) -> Outcome:
     """What an answer means. Of the output and a traceback so much is kept.
 
     Raises GarbledError for what nobody answers who has made a call.
     """
-    if "unavailable" in told:
-        return Unavailable(told["unavailable"])
-    if "error" in told:
-        log = output + told["traceback"]
-        log = log[max(len(log) - keep, 0) :]
-        return Failed(told["error"], told["outcome"], log, final=told["outcome"] == "bad-result", code=told["code"])
-    if "late" in told:
+    if "unavailable" in message:
+        return Unavailable(message["unavailable"])
+    if "error" in message:
+        log = output + message["traceback"]
+        log = log[max(len(log) - limit, 0) :]
+        return Failed(
+            message["error"], message["outcome"], log, final=message["outcome"] == "bad-result", code=message["code"]
+        )
+    if "late" in message:
         raise GarbledError
-    return Done(tuple(told["emitted"]), output)
+    return Done(tuple(message["emitted"]), output)
