@@ -19,7 +19,7 @@ import jsonschema_rs
 import referencing.jsonschema
 from referencing import Registry
 
-from evtool.commands.publish import TOGETHER
+from evtool.commands.publish import BATCH_EVENTS
 
 EVENTS = 20_000
 STORED = 2_000  # lines for the slow floor, scaled up
@@ -100,7 +100,7 @@ def storing(file: Path, lines: list[bytes], folder: Path) -> list[Row]:
     what, single = f"publish --no-deliver {len(lines):,} events", timed(lambda: append(lines[:STORED], 1))
     return [
         (what, took, f"append and fsync for each, from {STORED:,}", single * len(lines) / STORED),
-        (what, took, f"append and fsync for {TOGETHER}", timed(lambda: append(lines, TOGETHER))),
+        (what, took, f"append and fsync for {BATCH_EVENTS}", timed(lambda: append(lines, BATCH_EVENTS))),
     ]
 
 

@@ -8,8 +8,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from evtool.cli import app as cli
-from evtool.cli import parser as parsing
+from evtool.cli import app, parser
 from evtool.commands.registry import COMMANDS
 from evtool.findings.codes import CODES
 from evtool.findings.examples import EXAMPLES, SCHEMA
@@ -53,7 +52,7 @@ RANGES = {
 def commands() -> str:
     """The command reference: the help of every command, as it is printed."""
     parts = ["# Commands\n\nThe `--help` of every command, as evtool prints it. `make docs` writes this page.\n"]
-    every = ("", *COMMANDS, *(f"dlq {part}" for part in parsing.subcommands("dlq")))
+    every = ("", *COMMANDS, *(f"dlq {part}" for part in parser.load_subcommands("dlq")))
     parts += [f"## {f'evtool {words}'.strip()}\n\n```\n{_help(words)}\n```\n" for words in every]
     return "\n".join(parts)
 
@@ -127,7 +126,7 @@ def _help(words: str) -> str:
     os.environ |= {"COLUMNS": "100", "NO_COLOR": "1"}
     out = io.StringIO()
     with redirect_stdout(out):
-        cli.main([*words.split(), "--help"])
+        app.main([*words.split(), "--help"])
     return "\n".join(line.rstrip() for line in out.getvalue().rstrip().split("\n"))
 
 

@@ -1,4 +1,4 @@
-"""The way in: `evtool` and `python -m evtool`. What is asked for most is answered before anything heavy is imported."""
+"""The entry point of `evtool` and `python -m evtool`. The most frequent calls are answered without heavy imports."""
 
 import os
 import sys
@@ -11,13 +11,13 @@ def main() -> None:
     """Runs evtool with the arguments of the process, and ends that with the exit code."""
     for number in (SIGINT, SIGTERM, SIGHUP):
         if getsignal(number) is not SIG_IGN:  # as nohup has it
-            signal(number, _end)
-    from evtool.cli.error_handler import ending  # noqa: PLC0415  (a signal may come while it is imported)
+            signal(number, _exit_on_signal)
+    from evtool.cli.error_handler import run_command  # noqa: PLC0415  (a signal may come while it is imported)
 
-    sys.exit(ending(_run))
+    sys.exit(run_command(_run))
 
 
-def _end(number: int, _: object) -> None:
+def _exit_on_signal(number: int, _: object) -> None:
     """Ends evtool at once, before its command begins and when all is told.
 
     Nothing is raised then: what imports modules may be no Python, and takes that for a fault of theirs, or loses it.
@@ -32,9 +32,9 @@ def _run() -> int:
         return 0
     if arguments[:1] == ["validate"] and not any(argument.startswith("-") for argument in arguments):
         return _validate(arguments[1:])
-    from evtool.cli import app as cli  # noqa: PLC0415  (typer takes longer to import than Python to start)
+    from evtool.cli import app  # noqa: PLC0415  (typer takes longer to import than Python to start)
 
-    return cli.main(arguments)
+    return app.main(arguments)
 
 
 def _validate(paths: list[str]) -> int:

@@ -19,8 +19,7 @@ from typing import Any, NamedTuple
 
 import evtool
 from evtool.__main__ import main
-from evtool.cli import app as cli
-from evtool.cli import parser as parsing
+from evtool.cli import app, parser
 from proofs.trial import Broken
 
 PATIENCE = 600  # seconds; an evtool that takes longer hangs
@@ -35,8 +34,8 @@ _numbers = count(1)
 Around = Callable[[], AbstractContextManager[object]]  # entered in the forked process, around `main`
 
 for _name in ("publish", "deliver", "doctor"):
-    parsing.command(_name)
-assert cli  # imported to be there in every fork
+    parser.build_command(_name)
+assert app  # imported to be there in every fork
 gc.freeze()  # what is here now is shared with every fork, and never copied to be looked at
 
 

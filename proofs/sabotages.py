@@ -34,8 +34,8 @@ SABOTAGES = {
         (
             Edit(
                 "commands/publish.py",
-                "with opened(session, project, rules) as road:",
-                "with opened(session, project, rules) as road, road.store.transaction():",
+                "with open_runtime(session, project, rules) as runtime:",
+                "with open_runtime(session, project, rules) as runtime, runtime.store.transaction():",
             ),
         ),
     ),

@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import apsw
 
-from evtool.store.sqlite import wal as journal
+from evtool.store.sqlite import wal
 from proofs import project as projects
 from proofs.audit import audit
 from proofs.disk import Said, Seen, Write, watched
@@ -53,9 +53,9 @@ def attacked(seen: Seen, settings: Settings) -> Iterator[None]:
     sys.stdout = _Heard(seen)
     sys.unraisablehook = lambda _: None  # a failed checkpoint: SQLite goes on without it, and there is no caller
     with (
-        patch.object(journal, "is_wal_safe", lambda _: settings.wal),
-        patch.object(journal, "CHECKPOINT_PAGES", settings.checkpoint),
-        patch.object(journal, "preallocate", _laid_out(seen)),
+        patch.object(wal, "is_wal_safe", lambda _: settings.wal),
+        patch.object(wal, "CHECKPOINT_PAGES", settings.checkpoint),
+        patch.object(wal, "preallocate", _laid_out(seen)),
         watched(seen),
     ):
         yield
@@ -68,12 +68,12 @@ def _laid_out(seen: Seen) -> Callable[[str, int], int]:
         length = Path(file).stat().st_size
         try:
             if length < needed:
-                seen(Write(Path(file).name, length, bytes(journal.PREALLOCATED_BYTES)))
+                seen(Write(Path(file).name, length, bytes(wal.PREALLOCATED_BYTES)))
         except apsw.Error:
             return 0
         return original(file, needed)
 
-    original = journal.preallocate
+    original = wal.preallocate
     return lay_out
 
 

@@ -27,7 +27,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
 from evtool import errors
-from evtool.cli import parser as parsing
+from evtool.cli import parser
 from evtool.commands.registry import COMMANDS
 from evtool.errors import ConfigError
 from evtool.findings.codes import CODES
@@ -395,7 +395,7 @@ def test_every_command_and_option_is_documented() -> None:
     page = (ROOT / "docs/commands.md").read_text(encoding="utf-8")
     sections = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
     for name in COMMANDS:
-        command = parsing.command(name)
+        command = parser.build_command(name)
         below = getattr(command, "commands", None) or {"": command}
         for word, each in below.items():
             section = sections[f"evtool {name} {word}".strip()]

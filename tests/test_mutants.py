@@ -15,9 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from evtool.readers import files as reading
-from evtool.readers import json_text as jsontext
-from evtool.readers import yaml_text as yamltext
+from evtool.readers import files, json_text, yaml_text
 from evtool.readers.json_text import JsonProblem, parse
 from evtool.reports.formats.registry import KINDS as REPORTS
 from tests.conftest import ROOT
@@ -76,7 +74,7 @@ def test_mutants_are_taken_or_refused(tmp_path: Path, name: str, number: int, le
 
 def test_the_slower_parser_of_yaml_refuses_mutants_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is no libyaml, PyYAML's own parser lets out nothing else."""
-    monkeypatch.setattr(yamltext, "_Loader", yaml.SafeLoader)
+    monkeypatch.setattr(yaml_text, "_Loader", yaml.SafeLoader)
 
     assert 150 < tried(KINDS["yaml"](), 1000, tmp_path) < 1000
 
@@ -84,12 +82,12 @@ def test_the_slower_parser_of_yaml_refuses_mutants_too(tmp_path: Path, monkeypat
 @pytest.mark.parametrize(
     ("place", "attribute", "broken", "name"),
     [
-        (jsontext, "RecursionError", KeyError, "json"),
-        (jsontext, "_INFINITE", (), "json"),
-        (jsontext, "_MAYBE_LONE", re.compile(b"(?!)"), "json"),
-        (yamltext, "MAX_DEPTH", 10**6, "yaml"),
-        (yamltext, "_SUSPECT", "(?!)", "yaml"),
-        (reading, "_is_utf8", lambda _: False, "lines"),
+        (json_text, "RecursionError", KeyError, "json"),
+        (json_text, "_INFINITE", (), "json"),
+        (json_text, "_MAYBE_LONE", re.compile(b"(?!)"), "json"),
+        (yaml_text, "MAX_DEPTH", 10**6, "yaml"),
+        (yaml_text, "_SUSPECT", "(?!)", "yaml"),
+        (files, "_is_utf8", lambda _: False, "lines"),
     ],
     ids=[
         "RecursionError is let through",
@@ -106,7 +104,7 @@ def test_what_is_broken_on_purpose_is_found(
     """The judges would notice."""
     monkeypatch.setattr(place, attribute, broken, raising=attribute != "RecursionError")
     if attribute == "RecursionError":  # in that module the name now means another error
-        monkeypatch.setattr(jsontext, "_is_deeper", lambda *_: False)
+        monkeypatch.setattr(json_text, "_is_deeper", lambda *_: False)
     with pytest.raises((AssertionError, RecursionError, yaml.YAMLError)):
         tried(KINDS[name](), 2000, tmp_path)
 

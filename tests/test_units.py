@@ -2,7 +2,7 @@
 
 import pytest
 
-from evtool.cli.filters import moment
+from evtool.cli.filters import parse_time
 from evtool.units import format_size, parse_duration, parse_size
 
 NOW = 1_795_428_000_000  # 2026-11-23T10:00:00Z
@@ -39,14 +39,14 @@ def test_what_is_no_length_is_told(text: object) -> None:
 )
 def test_a_moment_is_a_time_or_how_long_ago(text: str, ms: int) -> None:
     """A time without an offset is UTC; a length of time counts back from now."""
-    assert moment(text, NOW) == ms
+    assert parse_time(text, NOW) == ms
 
 
 @pytest.mark.parametrize("text", ["yesterday", "", "2026-13-01", "10", "12:00"])
 def test_what_is_no_moment_is_told(text: str) -> None:
     """Everything else is refused with what would be understood."""
     with pytest.raises(ValueError, match="is no time"):
-        moment(text, NOW)
+        parse_time(text, NOW)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The command line: `evtool --help`, and a name from the table of commands."""
+"""The `evtool` program: builds the help, finds the command in the table, imports its module only and runs it."""
 
 from typing import Annotated, Any
 
@@ -14,14 +14,16 @@ EPILOG = "Exit codes: 0 well, 1 findings, 2 usage or configuration, 3 a bug in e
 
 def main(arguments: list[str]) -> int:
     """Runs the command that the arguments name; its exit code."""
-    app = typer.Typer(cls=_Commands, rich_markup_mode=None, no_args_is_help=True, context_settings=HELP, epilog=EPILOG)
+    app = typer.Typer(
+        cls=_CommandGroup, rich_markup_mode=None, no_args_is_help=True, context_settings=HELP, epilog=EPILOG
+    )
     app.callback()(evtool)
     try:
         typer.main.get_command(app).main(arguments, prog_name="evtool")
-    except SystemExit as end:
-        if isinstance(end.__context__, OSError):  # of a closed pipe typer makes a 1
-            raise end.__context__ from None
-        return int(end.code or 0)
+    except SystemExit as system_exit:
+        if isinstance(system_exit.__context__, OSError):  # of a closed pipe typer makes a 1
+            raise system_exit.__context__ from None
+        return int(system_exit.code or 0)
     except OSError as error:
         if isinstance(error.__context__, typer.TyperException):  # a mistake that could not be told
             return error.__context__.exit_code
@@ -38,7 +40,7 @@ def evtool(
         raise typer.Exit
 
 
-class _Commands(TyperGroup):
+class _CommandGroup(TyperGroup):
     """The commands of the table; only the module of the one that is called is imported."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002  (typer's signature)
@@ -54,9 +56,9 @@ class _Commands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        from evtool.cli import parser as parsing  # noqa: PLC0415  (what every command needs is not needed for --help)
+        from evtool.cli import parser  # noqa: PLC0415  (what every command needs is not needed for --help)
 
-        return parsing.command(cmd_name)
+        return parser.build_command(cmd_name)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         for heading in dict.fromkeys(row.heading for row in COMMANDS.values()):

@@ -1,35 +1,35 @@
-"""What a shell can complete: event types, routes, handlers and samples of the project, without complaint."""
+"""Shell completion: event types, routes, handlers and samples of the project; errors give no suggestions."""
 
 from collections.abc import Callable
 
 from evtool.errors import EvtoolError
-from evtool.routes import project as projects
+from evtool.routes import project as project_file
 from evtool.routes.project import Project
 
 
-def types(begun: str) -> list[str]:
+def complete_types(prefix: str) -> list[str]:
     """Event types that have a schema."""
-    return _begins(begun, lambda p: [f.stem.rpartition("@")[2] for d in p.schemas for f in d.glob("*.json")])
+    return _complete(prefix, lambda p: [f.stem.rpartition("@")[2] for d in p.schemas for f in d.glob("*.json")])
 
 
-def routes(begun: str) -> list[str]:
+def complete_routes(prefix: str) -> list[str]:
     """Names of routes."""
-    return _begins(begun, lambda p: p.names_in("routes"))
+    return _complete(prefix, lambda p: p.names_in("routes"))
 
 
-def handlers(begun: str) -> list[str]:
+def complete_handlers(prefix: str) -> list[str]:
     """Names of handlers."""
-    return _begins(begun, lambda p: p.names_in("handlers"))
+    return _complete(prefix, lambda p: p.names_in("handlers"))
 
 
-def samples(begun: str) -> list[str]:
+def complete_samples(prefix: str) -> list[str]:
     """Names of sample events."""
-    return _begins(begun, lambda p: [f.stem for d in p.samples for f in d.rglob("*.json")])
+    return _complete(prefix, lambda p: [f.stem for d in p.samples for f in d.rglob("*.json")])
 
 
-def _begins(begun: str, names: Callable[[Project], list[str]]) -> list[str]:
+def _complete(prefix: str, list_names: Callable[[Project], list[str]]) -> list[str]:
     try:
-        project = projects.read_project()
+        project = project_file.read_project()
     except EvtoolError:
         return []
-    return sorted({name for name in names(project) if name.startswith(begun)}) if project else []
+    return sorted({name for name in list_names(project) if name.startswith(prefix)}) if project else []

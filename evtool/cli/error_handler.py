@@ -1,4 +1,4 @@
-"""How a command ends: what it raised becomes a line for a person and an exit code. The codes: docs/exit-codes.md."""
+"""Turns what a command raised into a message on standard error and an exit code (docs/exit-codes.md)."""
 
 import os
 import sys
@@ -19,29 +19,29 @@ from evtool.terminal.screen import Screen, errors
 from evtool.terminal.snippets import show
 
 
-def ending(work: Callable[[], int], *, color: str = "auto") -> int:
+def run_command(work: Callable[[], int], *, color: str = "auto") -> int:
     """Does the work and returns the exit code; whatever goes wrong is told on standard error."""
     _open_standard_streams()
     try:
         code = work()
-        _flushed(sys.stderr)  # the exit code still tells
+        _flush(sys.stderr)  # the exit code still tells
         sys.stdout.flush()
     except ConfigError as error:
-        return _told(str(error), error.exit_code, color, error.findings)
+        return _show_error(str(error), error.exit_code, color, error.findings)
     except EvtoolError as error:
-        return _told(str(error), error.exit_code, color)
+        return _show_error(str(error), error.exit_code, color)
     except Ended as error:
-        return _told(f"ended by {error}", error.exit_code, color)
+        return _show_error(f"ended by {error}", error.exit_code, color)
     except KeyboardInterrupt:
-        return _told("interrupted", EXIT_INTERRUPTED, color)
+        return _show_error("interrupted", EXIT_INTERRUPTED, color)
     except BrokenPipeError:
         _discard(sys.stdout, sys.stderr)
         return EXIT_OUTPUT_CLOSED
     except OSError as error:
         _discard(sys.stdout)
-        return _told(f"cannot read or write: {error}", EXIT_STORE, color)
+        return _show_error(f"cannot read or write: {error}", EXIT_STORE, color)
     except Exception as error:  # noqa: BLE001  (whatever it is, it is told in one line)
-        return _bug(error, color)
+        return _report_bug(error, color)
     return code
 
 
@@ -52,7 +52,7 @@ def _open_standard_streams() -> None:
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
 
 
-def _flushed(stream: TextIO) -> None:
+def _flush(stream: TextIO) -> None:
     """Has come out what was written, if it can."""
     try:
         stream.flush()
@@ -60,8 +60,8 @@ def _flushed(stream: TextIO) -> None:
         _discard(stream)
 
 
-def _told(message: str, code: int, color: str, findings: Sequence[Finding] = ()) -> int:
-    _flushed(sys.stdout)
+def _show_error(message: str, code: int, color: str, findings: Sequence[Finding] = ()) -> int:
+    _flush(sys.stdout)
     try:
         screen = Screen(errors(), color=color)
         for finding in findings:
@@ -72,19 +72,19 @@ def _told(message: str, code: int, color: str, findings: Sequence[Finding] = ())
     return code
 
 
-def _bug(error: Exception, color: str) -> int:
+def _report_bug(error: Exception, color: str) -> int:
     import traceback  # noqa: PLC0415  (not worth its time until there is a bug)
     from tempfile import mkstemp  # noqa: PLC0415
 
     try:
-        handle, name = mkstemp(prefix="evtool-", suffix=".txt")  # readable by its owner only
-        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+        descriptor, name = mkstemp(prefix="evtool-", suffix=".txt")  # readable by its owner only
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write("".join(traceback.format_exception(error)))
-        where = f"the details are in {name}"
+        details = f"the details are in {name}"
     except OSError:
-        where = "the details could not be written"
+        details = "the details could not be written"
     kind = type(error).__name__
-    return _told(f"a bug in evtool ({kind}: {error}); {where}: please report it", EXIT_BUG, color)
+    return _show_error(f"a bug in evtool ({kind}: {error}); {details}: please report it", EXIT_BUG, color)
 
 
 def _discard(*streams: TextIO) -> None:

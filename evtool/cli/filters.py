@@ -1,4 +1,4 @@
-"""Selection: the options that say which stored events are meant, as a filter of the store and as a pattern."""
+"""Turns options that select stored events, such as --since, --type and --pattern, into filters and patterns."""
 
 import re
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from evtool.store.store import Store
 from evtool.units import DURATION_PATTERN, parse_duration
 
 
-def selected(
+def build_filter(
     ids: Sequence[str] = (),
     *,
     since: str | None = None,
@@ -27,8 +27,8 @@ def selected(
     now = now_ms()
     try:
         return Filter(
-            since=None if since is None else moment(since, now),
-            until=None if until is None else moment(until, now),
+            since=None if since is None else parse_time(since, now),
+            until=None if until is None else parse_time(until, now),
             type=type,
             source=source,
             state=state,
@@ -38,7 +38,7 @@ def selected(
         raise UsageError(str(error)) from None
 
 
-def before(older_than: str | None) -> int | None:
+def parse_older_than(older_than: str | None) -> int | None:
     """The moment of --older-than, in milliseconds since 1970. Raises UsageError."""
     try:
         return None if older_than is None else now_ms() - round(parse_duration(older_than) * 1000)
@@ -48,22 +48,22 @@ def before(older_than: str | None) -> int | None:
 
 def check_ids(store: Store, ids: Sequence[str]) -> None:
     """Raises UsageError when an id is none of a stored event."""
-    there = {event.id for event in store.read_events(Filter(ids=tuple(ids)))} if ids else set()
-    for wanted in ids:
-        if wanted not in there:
-            raise UsageError(f"there is no event {wanted} in {store.file}; `evtool events` lists what is there")
+    stored_ids = {event.id for event in store.read_events(Filter(ids=tuple(ids)))} if ids else set()
+    for event_id in ids:
+        if event_id not in stored_ids:
+            raise UsageError(f"there is no event {event_id} in {store.file}; `evtool events` lists what is there")
 
 
-def stored_event(store: Store, wanted: str, source: str | None) -> StoredEvent | None:
+def find_event(store: Store, event_id: str, source: str | None) -> StoredEvent | None:
     """The stored event of an id, if there is one. Raises UsageError when there are several, from other sources."""
-    found = list(store.read_events(Filter(ids=(wanted,), source=source)))
-    if len(found) > 1:
-        sources = ", ".join(event.source for event in found)
-        raise UsageError(f"several events have the id {wanted}; choose one with --source: {sources}")
-    return found[0] if found else None
+    events = list(store.read_events(Filter(ids=(event_id,), source=source)))
+    if len(events) > 1:
+        sources = ", ".join(event.source for event in events)
+        raise UsageError(f"several events have the id {event_id}; choose one with --source: {sources}")
+    return events[0] if events else None
 
 
-def named_pattern(text: str) -> Pattern:
+def read_pattern(text: str) -> Pattern:
     """The pattern of --pattern: JSON, or @FILE with JSON in it. Raises UsageError."""
     try:
         return Pattern(Path(text[1:]).read_bytes() if text.startswith("@") else text)
@@ -73,7 +73,7 @@ def named_pattern(text: str) -> Pattern:
         raise UsageError(f"--pattern: {error}") from None
 
 
-def moment(text: str, now: int) -> int:
+def parse_time(text: str, now: int) -> int:
     """A time as people name it, in milliseconds since 1970: an RFC 3339 time, a date, or how long ago (`2h`).
 
     Raises ValueError with a sentence for a person.
@@ -81,7 +81,7 @@ def moment(text: str, now: int) -> int:
     if re.fullmatch(DURATION_PATTERN, text):
         return now - round(parse_duration(text) * 1000)
     try:
-        found = datetime.fromisoformat(text)
+        parsed = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(f'"{text}" is no time: 2026-11-23T10:00Z, 2026-11-23, or how long ago, such as 2h') from None
-    return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
+    return round((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp() * 1000)

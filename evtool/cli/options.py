@@ -1,11 +1,11 @@
-"""How a command declares its arguments and options; only parsing.py knows the library that parses them."""
+"""How a command declares its arguments and options; only parser.py knows the library that parses them."""
 
 from collections.abc import Callable
 from typing import Annotated, Literal, NamedTuple
 
 from evtool.cli import completion
 
-Complete = Callable[[str], list[str]]
+Completer = Callable[[str], list[str]]
 
 
 class Argument(NamedTuple):
@@ -13,7 +13,7 @@ class Argument(NamedTuple):
 
     metavar: str
     help: str
-    complete: Complete | None = None
+    complete: Completer | None = None
 
 
 class Option(NamedTuple):
@@ -22,17 +22,19 @@ class Option(NamedTuple):
     flags: str
     help: str
     metavar: str | None = None
-    complete: Complete | None = None
+    complete: Completer | None = None
     least: int | None = None  # of a number
 
 
 # Options that several commands take, so that they are spelled and explained alike.
-Type = Annotated[str | None, Option("--type", "the type of a payload that has no envelope", "TYPE", completion.types)]
+Type = Annotated[
+    str | None, Option("--type", "the type of a payload that has no envelope", "TYPE", completion.complete_types)
+]
 Source = Annotated[str | None, Option("--source", "who says it, for a payload that has no envelope", "SOURCE")]
-OfType = Annotated[str | None, Option("--type", "only events of this type", "TYPE", completion.types)]
+OfType = Annotated[str | None, Option("--type", "only events of this type", "TYPE", completion.complete_types)]
 OfSource = Annotated[str | None, Option("--source", "only events from this source", "SOURCE")]
-OfRoute = Annotated[str | None, Option("--route", "only this route", "NAME", completion.routes)]
-OfHandler = Annotated[str | None, Option("--handler", "only this handler", "NAME", completion.handlers)]
+OfRoute = Annotated[str | None, Option("--route", "only this route", "NAME", completion.complete_routes)]
+OfHandler = Annotated[str | None, Option("--handler", "only this handler", "NAME", completion.complete_handlers)]
 Since = Annotated[
     str | None, Option("--since", "from this time on: 2026-11-23T10:00Z, 2026-11-23, or 2h ago as 2h", "TIME")
 ]

@@ -1,4 +1,4 @@
-"""Which reports are written where: the values of -o, and files that appear only when complete."""
+"""Opens the reports that -o asks for; a report file appears only when it is complete."""
 
 import os
 import sys
@@ -23,11 +23,11 @@ def open_reports(outputs: Sequence[str], subject: Subject, color: str) -> Iterat
         raise UsageError("only one -o can go to standard output; give the others a file: -o junit=report.xml")
     with ExitStack() as files:
         streams = [(kind, files.enter_context(_open_atomic(file)) if file else sys.stdout) for kind, file in requested]
-        yield _Several([KINDS[kind](subject, stream, color) for kind, stream in streams])
+        yield _CombinedReport([KINDS[kind](subject, stream, color) for kind, stream in streams])
         sys.stdout.flush()
 
 
-class _Several:
+class _CombinedReport:
     """Several reports that get the same records."""
 
     def __init__(self, reports: list[Report]):
@@ -42,12 +42,12 @@ class _Several:
             report.end(tail)
 
 
-def _parse_output(entry: str, subject: Subject) -> tuple[str, Path | None]:
+def _parse_output(output: str, subject: Subject) -> tuple[str, Path | None]:
     """`json` or `json=out.json`: the kind of report and its file."""
-    kind, _, file = entry.partition("=")
-    fitting = [name for name in KINDS if subject.key == "findings" or name not in FINDINGS_ONLY]
-    if kind not in fitting:
-        raise UsageError(f"-o {kind}: {subject.command} can be told as {', '.join(fitting)}")
+    kind, _, file = output.partition("=")
+    allowed = [name for name in KINDS if subject.key == "findings" or name not in FINDINGS_ONLY]
+    if kind not in allowed:
+        raise UsageError(f"-o {kind}: {subject.command} can be told as {', '.join(allowed)}")
     return kind, Path(file) if file else None
 
 
@@ -63,14 +63,14 @@ def _open_atomic(file: Path) -> Iterator[TextIO]:
         with file.open("w", encoding="utf-8") as stream:
             yield stream
         return
-    part = file.with_name(f".{file.name}.{os.getpid()}")
+    partial_file = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        stream = os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8")
+        stream = os.fdopen(os.open(partial_file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8")
     except OSError as error:
         raise UsageError(f"cannot write {file}: {error.strerror}") from None
     try:
         with stream:
             yield stream
-        part.replace(file)
+        partial_file.replace(file)
     finally:
-        part.unlink(missing_ok=True)
+        partial_file.unlink(missing_ok=True)

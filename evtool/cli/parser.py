@@ -1,4 +1,4 @@
-"""Parsing: a command becomes one of typer's, with the options that it declares and those that all commands share."""
+"""Builds a typer command from a command function, with its own options and those that all commands share."""
 
 import importlib
 import inspect
@@ -8,17 +8,17 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import typer
 
-from evtool.cli.error_handler import ending
+from evtool.cli.error_handler import run_command
 from evtool.cli.options import Argument, Option
 from evtool.cli.session import Session
 from evtool.commands.registry import COMMANDS
 from evtool.signals import heeded
 
-Run = Callable[..., int]
+CommandFunction = Callable[..., int]
 HELP = {"help_option_names": ["-h", "--help"]}
 
 # what every command takes, by its name in Session
-COMMON: dict[str, Any] = {
+COMMON_OPTIONS: dict[str, Any] = {
     "routes": Annotated[str | None, Option("--routes", "the project's routes.yaml", "FILE")],
     "store": Annotated[str | None, Option("--store", "the store's file", "FILE")],
     "quiet": Annotated[bool, Option("-q --quiet", "say only what is asked for or wrong")],
@@ -30,71 +30,75 @@ COMMON: dict[str, Any] = {
 }
 
 
-def command(name: str) -> Any:
+def build_command(name: str) -> Any:
     """A command as typer has it, by its name in the table."""
-    below = subcommands(name)
-    app = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings=HELP, no_args_is_help=bool(below))
-    for word, run in (below or {name: getattr(_module(name), _identifier(name))}).items():
-        app.command(word, help=_help(run), context_settings=HELP)(_parsed(run))
-    if below:
+    subcommands = load_subcommands(name)
+    app = typer.Typer(
+        rich_markup_mode=None, add_completion=False, context_settings=HELP, no_args_is_help=bool(subcommands)
+    )
+    for word, run in (subcommands or {name: getattr(_load_module(name), _to_identifier(name))}).items():
+        app.command(word, help=_format_help(run), context_settings=HELP)(_build_callback(run))
+    if subcommands:
         app.callback(help=COMMANDS[name].summary.capitalize() + ".")(lambda: None)
     return typer.main.get_command(app)
 
 
-def subcommands(name: str) -> Mapping[str, Run]:
+def load_subcommands(name: str) -> Mapping[str, CommandFunction]:
     """The subcommands of a command that has some, such as `dlq`."""
-    found: Mapping[str, Run] = getattr(_module(name), "SUBCOMMANDS", {})
-    return found
+    table: Mapping[str, CommandFunction] = getattr(_load_module(name), "SUBCOMMANDS", {})
+    return table
 
 
-def _module(name: str) -> ModuleType:
-    return importlib.import_module(f"evtool.commands.{_identifier(name)}")
+def _load_module(name: str) -> ModuleType:
+    return importlib.import_module(f"evtool.commands.{_to_identifier(name)}")
 
 
-def _identifier(name: str) -> str:
+def _to_identifier(name: str) -> str:
     return name.replace(" ", "_")
 
 
-def _help(run: Run) -> str:
+def _format_help(run: CommandFunction) -> str:
     """A docstring as help: its example stands on a line of its own, as written."""
     return inspect.cleandoc(run.__doc__ or "").replace("Example: ", "\b\nExample:\n  ")
 
 
-def _parsed(run: Run) -> Callable[..., None]:
+def _build_callback(run: CommandFunction) -> Callable[..., None]:
     """A command as a function that typer can parse arguments for: with the shared options, and without the session."""
 
-    def parsed(**values: Any) -> None:
-        shared = {name: values.pop(name) for name in COMMON}
+    def callback(**values: Any) -> None:
+        shared = {name: values.pop(name) for name in COMMON_OPTIONS}
         session = Session(**{**shared, "output": tuple(shared["output"])})
-        raise typer.Exit(ending(lambda: heeded(lambda: run(session, **values)), color=session.color))
+        raise typer.Exit(run_command(lambda: heeded(lambda: run(session, **values)), color=session.color))
 
     hints = get_type_hints(run, include_extras=True)
-    own = [
-        inspect.Parameter(p.name, inspect.Parameter.KEYWORD_ONLY, default=p.default, annotation=_typer(hints[p.name]))
+    own_parameters = [
+        inspect.Parameter(
+            p.name, inspect.Parameter.KEYWORD_ONLY, default=p.default, annotation=_to_typer(hints[p.name])
+        )
         for p in list(inspect.signature(run).parameters.values())[1:]
     ]
     defaults = Session()._asdict() | {"output": []}
-    common = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=_typer(hint))
-        for name, hint in COMMON.items()
+    common_parameters = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=_to_typer(hint))
+        for name, hint in COMMON_OPTIONS.items()
     ]
-    parameters = own + common
-    parsed.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    parsed.__annotations__ = {p.name: p.annotation for p in parameters}
-    return parsed
+    parameters = own_parameters + common_parameters
+    callback.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    callback.__annotations__ = {p.name: p.annotation for p in parameters}
+    return callback
 
 
-def _typer(hint: Any) -> Any:
+def _to_typer(hint: Any) -> Any:
     """An annotation of options.py as typer's."""
     kind, declared = get_args(hint)
     complete = declared.complete
     if isinstance(declared, Argument):
-        told: Any = typer.Argument(
+        parameter: Any = typer.Argument(
             metavar=declared.metavar, help=declared.help, autocompletion=complete, show_default=False
         )
     else:
         assert isinstance(declared, Option)
-        told = typer.Option(
+        parameter = typer.Option(
             *declared.flags.split(),
             help=declared.help,
             metavar=declared.metavar,
@@ -103,4 +107,4 @@ def _typer(hint: Any) -> Any:
             min=declared.least,
             show_default=False,
         )
-    return Annotated[kind, told]
+    return Annotated[kind, parameter]

@@ -1,4 +1,4 @@
-"""The road, opened: the routes, the store, the handlers and the world that a command which delivers works with."""
+"""Opens the routes, the store and the handlers for a command that delivers events."""
 
 import os
 import uuid
@@ -13,7 +13,7 @@ from evtool.delivery.outcomes import Environment
 from evtool.delivery.pool import HandlerPool
 from evtool.handlers.processes import call_log
 from evtool.paths import display
-from evtool.routes import routes as all_routes
+from evtool.routes import routes as route_table
 from evtool.routes.project import Project
 from evtool.schemas.validation import Rules
 from evtool.schemas.validator import Schemas
@@ -21,22 +21,24 @@ from evtool.store.sqlite.files import call_log_prefix
 from evtool.store.store import Store
 
 
-def rules_of(project: Project, *, validate: bool = True, no_schema: str = "error") -> Rules:
+def build_rules(project: Project, *, validate: bool = True, no_schema: str = "error") -> Rules:
     """What the events of a project are held against; without a schema folder only their envelopes are judged."""
     folders = project.schemas
     return Rules(Schemas(folders) if validate and folders else None, no_schema)
 
 
 @contextmanager
-def opened(session: Session, project: Project, rules: Rules) -> Iterator[Runtime]:
+def open_runtime(session: Session, project: Project, rules: Rules) -> Iterator[Runtime]:
     """Opens the road and closes it: the store, and the handlers that were kept warm."""
-    routes = all_routes.load_routes(project)
-    world = Environment(now_ms, SystemRandom(), f"{os.getpid()}-{uuid.uuid4().hex[:8]}", rules)
-    file = session.store_file(project)
+    routes = route_table.load_routes(project)
+    environment = Environment(now_ms, SystemRandom(), f"{os.getpid()}-{uuid.uuid4().hex[:8]}", rules)
+    file = session.locate_store(project)
     if session.verbose:
-        session.note(f"routes: {project.display_name}, store: {display(file)}")
+        session.print_note(f"routes: {project.display_name}, store: {display(file)}")
     with (
         Store(file) as store,
-        HandlerPool(routes, partial(call_log.open_call_log, call_log_prefix(store.file), world.owner)) as handlers,
+        HandlerPool(
+            routes, partial(call_log.open_call_log, call_log_prefix(store.file), environment.owner)
+        ) as handlers,
     ):
-        yield Runtime(store, routes, handlers, world)
+        yield Runtime(store, routes, handlers, environment)

@@ -1,4 +1,4 @@
-"""The session: what the options that all commands share come to: the project, the store, where results and notes go."""
+"""The options that all commands share, and what follows from them: project, store, reports, notes, clock and ids."""
 
 import os
 import sys
@@ -14,7 +14,7 @@ from evtool.events.event import Stamp
 from evtool.events.timestamps import rfc3339
 from evtool.paths import display
 from evtool.reports.base import Report, Subject
-from evtool.routes import project as projects
+from evtool.routes import project as project_file
 from evtool.routes.project import Project
 from evtool.store.sqlite.files import check_not_empty, is_missing
 from evtool.terminal.screen import Screen, errors
@@ -30,30 +30,30 @@ class Session(NamedTuple):
     color: str = "auto"
     output: tuple[str, ...] = ()
 
-    def project(self) -> Project:
+    def load_project(self) -> Project:
         """The project; raises UsageError when there is none."""
-        return projects.require_project(self.routes)
+        return project_file.require_project(self.routes)
 
-    def store_file(self, project: Project | None = None, *, existing: bool = False) -> Path:
+    def locate_store(self, project: Project | None = None, *, existing: bool = False) -> Path:
         """Where the store is: --store, EVTOOL_STORE, or what the project says.
 
         Raises UsageError when there is no project to say it, or when the file has to exist and does not; StoreError
         when it has to, and is empty.
         """
-        named = self.store or os.environ.get("EVTOOL_STORE")
-        file = Path(named) if named else (project or self.project()).store
+        path = self.store or os.environ.get("EVTOOL_STORE")
+        file = Path(path) if path else (project or self.load_project()).store
         if existing and is_missing(file):
             raise UsageError(f"there is no store {display(file)} yet: `evtool publish` makes it")
         if existing:
             check_not_empty(file)
         return file
 
-    def note(self, text: str) -> None:
+    def print_note(self, text: str) -> None:
         """Something worth saying that is no result: to standard error, unless -q."""
         if not self.quiet:
             Screen(errors(), color=self.color).line(text)
 
-    def report(self, subject: Subject) -> AbstractContextManager[Report]:
+    def open_report(self, subject: Subject) -> AbstractContextManager[Report]:
         """The reports that -o asks for, as one."""
         return open_reports(self.output, subject, self.color)
 
@@ -63,7 +63,7 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def standard_input() -> BinaryIO:
+def open_stdin() -> BinaryIO:
     """Standard input as bytes; nothing when it is closed. One that does not block would seem to end where it pauses."""
     if sys.stdin is None:
         return BytesIO()
@@ -72,12 +72,12 @@ def standard_input() -> BinaryIO:
     return sys.stdin.buffer
 
 
-def stamp() -> Stamp:
+def create_event_defaults() -> Stamp:
     """What events without an envelope get: a random id, and the time."""
-    return Stamp(new_id, lambda: rfc3339(now_ms()))
+    return Stamp(generate_id, lambda: rfc3339(now_ms()))
 
 
-def new_id() -> str:
+def generate_id() -> str:
     """A random id, as EventBridge gives them."""
     import uuid  # noqa: PLC0415  (half of what `validate` starts in, and most events have an id)
 

@@ -1,4 +1,4 @@
-"""evtool backup: a consistent copy of the store."""
+"""The command `evtool backup`: makes a consistent copy of the store."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ from evtool.errors import EXIT_OK, UsageError
 from evtool.paths import display
 from evtool.reports.base import Record, Subject
 from evtool.schemas.validation import Verdict
-from evtool.store import backup as copies
+from evtool.store import backup as store_backup
 from evtool.store.store import Store
 from evtool.terminal.screen import Screen, counted
 
@@ -30,15 +30,17 @@ def backup(
     if file == "-":
         raise UsageError("a copy is a file, not a stream: name one, or ./- if that is its name")
     target = Path(file)
-    with Store(session.store_file(existing=True), writing=False) as store:
-        copy = copies.backup(store, target, force=force)
-    with session.report(Subject("backup", "files", lambda screen: _Copies(screen, quiet=session.quiet))) as report:
+    with Store(session.locate_store(existing=True), writing=False) as store:
+        copy = store_backup.backup(store, target, force=force)
+    with session.open_report(
+        Subject("backup", "files", lambda screen: _BackupReport(screen, quiet=session.quiet))
+    ) as report:
         report.add({"file": display(target), "bytes": copy.bytes})
         report.end({"summary": {"events": copy.events, "deliveries": copy.deliveries, "attempts": copy.attempts}})
     return EXIT_OK
 
 
-class _Copies:
+class _BackupReport:
     """The text report: what was copied where."""
 
     def __init__(self, screen: Screen, *, quiet: bool):
@@ -50,7 +52,7 @@ class _Copies:
         self._files.append(record)
 
     def end(self, tail: Mapping[str, Any]) -> None:
-        held = tail["summary"]
+        summary = tail["summary"]
         for file in () if self._quiet else self._files:
-            what = f"{counted(held['events'], 'event')}, {counted(held['deliveries'], 'delivery')}"
-            self._screen.line(f"copied {what} to {file['file']} ({file['bytes']:,} bytes)")
+            contents = f"{counted(summary['events'], 'event')}, {counted(summary['deliveries'], 'delivery')}"
+            self._screen.line(f"copied {contents} to {file['file']} ({file['bytes']:,} bytes)")

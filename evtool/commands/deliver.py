@@ -1,4 +1,4 @@
-"""evtool deliver: attempts what is due."""
+"""The command `evtool deliver`: attempts the deliveries that are due."""
 
 import time
 from collections import Counter
@@ -6,20 +6,20 @@ from contextlib import closing
 from typing import Annotated, Any
 
 from evtool.cli.options import NoSchema, NoValidate, Option
-from evtool.cli.runtime import opened, rules_of
+from evtool.cli.runtime import build_rules, open_runtime
 from evtool.cli.session import Session
-from evtool.delivery import loop as deliveries
+from evtool.delivery import loop
 from evtool.errors import EXIT_FINDINGS, EXIT_OK
 from evtool.events.timestamps import rfc3339
 from evtool.reports.base import Subject
-from evtool.reports.records import count_delivery, settled_record, summed
-from evtool.reports.trees import Deliveries
+from evtool.reports.records import build_delivery_record, build_summary, count_delivery
+from evtool.reports.trees import DeliveryList
 from evtool.signals import caught
 from evtool.store.queue import make_due_now, next_due
 from evtool.store.store import Store
 from evtool.terminal.screen import counted
 
-ENDED = ("done", "dead")
+FINAL_STATES = ("done", "dead")
 
 
 def deliver(
@@ -28,7 +28,7 @@ def deliver(
     watch: Annotated[bool, Option("--watch", "keep going: attempt whatever becomes due, whoever stores it")] = False,
     workers: Annotated[
         int, Option("--workers", "how many handlers are called at a time", "N", least=1)
-    ] = deliveries.MAX_HANDLERS,
+    ] = loop.MAX_HANDLERS,
     now: Annotated[bool, Option("--now", "also what failed and is to be tried again later")] = False,
     no_validate: NoValidate = False,
     no_schema: NoSchema = "error",
@@ -41,46 +41,50 @@ def deliver(
 
     Example: evtool deliver --watch --workers 8
     """
-    project = session.project()
-    rules = rules_of(project, validate=not no_validate, no_schema=no_schema)
-    ended: list[KeyboardInterrupt] = []
-    subject = Subject("deliver", "deliveries", lambda screen: Deliveries(screen, quiet=session.quiet, ended=ended))
-    sums: Counter[str] = Counter()
-    open_ended: dict[int, dict[str, Any]] = {}  # what is not over, as it stands: it may be attempted several times
-    with opened(session, project, rules) as road, session.report(subject) as report:
-        make_due_now(road.store, now=road.environment.now(), include_failed=now)
+    project = session.load_project()
+    rules = build_rules(project, validate=not no_validate, no_schema=no_schema)
+    interrupts: list[KeyboardInterrupt] = []
+    subject = Subject(
+        "deliver", "deliveries", lambda screen: DeliveryList(screen, quiet=session.quiet, interrupts=interrupts)
+    )
+    counts: Counter[str] = Counter()
+    unfinished: dict[int, dict[str, Any]] = {}  # what is not over, as it stands: it may be attempted several times
+    with open_runtime(session, project, rules) as runtime, session.open_report(subject) as report:
+        make_due_now(runtime.store, now=runtime.environment.now(), include_failed=now)
         with (
-            caught(ended),
-            closing(deliveries.deliver(road, workers=workers, idle=_sleep if watch else None)) as settled,
+            caught(interrupts),
+            closing(loop.deliver(runtime, workers=workers, idle=_sleep if watch else None)) as settlements,
         ):
-            for each in settled:
-                stands = settled_record(each.delivery, each.emitted)
-                record = {"event": each.event.id, "type": each.event.type, **stands}
-                open_ended.pop(each.delivery.seq, None)
-                if each.delivery.state in ENDED:
-                    count_delivery(sums, record)
+            for settlement in settlements:
+                delivery_fields = build_delivery_record(settlement.delivery, settlement.emitted)
+                record = {"event": settlement.event.id, "type": settlement.event.type, **delivery_fields}
+                unfinished.pop(settlement.delivery.seq, None)
+                if settlement.delivery.state in FINAL_STATES:
+                    count_delivery(counts, record)
                 else:
-                    open_ended[each.delivery.seq] = {key: record[key] for key in ("state", "error")}
+                    unfinished[settlement.delivery.seq] = {key: record[key] for key in ("state", "error")}
                 report.add(record)
-        for last in open_ended.values():
-            count_delivery(sums, last)
-        report.end({"summary": {key: value for key, value in summed(sums).items() if key != "events"}})
-        if not sums and not ended:
-            _tell_later(session, road.store)
-    if ended:
-        raise ended[0]
-    return EXIT_FINDINGS if sums["failed"] else EXIT_OK
+        for delivery in unfinished.values():
+            count_delivery(counts, delivery)
+        report.end({"summary": {key: value for key, value in build_summary(counts).items() if key != "events"}})
+        if not counts and not interrupts:
+            _note_remaining(session, runtime.store)
+    if interrupts:
+        raise interrupts[0]
+    return EXIT_FINDINGS if counts["failed"] else EXIT_OK
 
 
-def _tell_later(session: Session, store: Store) -> None:
+def _note_remaining(session: Session, store: Store) -> None:
     """Says what is left to deliver although nothing is due."""
-    failed, first = next_due(store, "ready")
-    if failed:
-        tried = f"{counted(failed, 'delivery')}, the first at {rfc3339(first)}"
-        session.note(f"to be tried again: {tried}; `evtool deliver --now` does not wait")
-    held, first = next_due(store, "leased")
-    if held:
-        session.note(f"held by another evtool: {counted(held, 'delivery')}; if it was killed, until {rfc3339(first)}")
+    retrying, first_due = next_due(store, "ready")
+    if retrying:
+        retries = f"{counted(retrying, 'delivery')}, the first at {rfc3339(first_due)}"
+        session.print_note(f"to be tried again: {retries}; `evtool deliver --now` does not wait")
+    leased, first_due = next_due(store, "leased")
+    if leased:
+        session.print_note(
+            f"held by another evtool: {counted(leased, 'delivery')}; if it was killed, until {rfc3339(first_due)}"
+        )
 
 
 def _sleep(seconds: float) -> bool:

@@ -1,18 +1,18 @@
-"""evtool dlq: dead letters, that is deliveries that were given up."""
+"""The command `evtool dlq`: lists, shows, redrives and purges dead letters, that is deliveries that were given up."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Annotated, Any
 
-from evtool.cli.filters import before, check_ids
+from evtool.cli.filters import check_ids, parse_older_than
 from evtool.cli.options import Argument, OfHandler, OfRoute, OfType, OlderThan, Option
 from evtool.cli.session import Session, now_ms
 from evtool.errors import EXIT_OK, UsageError
 from evtool.events.envelopes import identify
 from evtool.reports.base import Record, Report, Subject
-from evtool.reports.records import delivery_record, history
-from evtool.reports.trees import delivery_line, document_lines, history_lines, states_text
+from evtool.reports.records import load_delivery_record, load_history
+from evtool.reports.trees import format_delivery, format_states, print_document, print_history
 from evtool.schemas.validation import Verdict
 from evtool.store.dead_letters import DeadLetterFilter, list_dead_letters, purge, redrive
 from evtool.store.rows import Delivery, Filter
@@ -36,7 +36,7 @@ def dlq_list(
 
     Example: evtool dlq list --handler charge-card
     """
-    return _tell(session, "dlq list", _wanted(ids, type, route, handler, older_than))
+    return _report_dead_letters(session, "dlq list", _build_selection(ids, type, route, handler, older_than))
 
 
 def dlq_show(
@@ -52,7 +52,7 @@ def dlq_show(
 
     Example: evtool dlq show 7c9e6679-7425-40de-944b-e07fc1f90ae7
     """
-    return _tell(session, "dlq show", _wanted(ids, type, route, handler, older_than), full=True)
+    return _report_dead_letters(session, "dlq show", _build_selection(ids, type, route, handler, older_than), full=True)
 
 
 def dlq_redrive(
@@ -69,7 +69,7 @@ def dlq_redrive(
 
     Example: evtool dlq redrive --handler charge-card && evtool deliver
     """
-    return _change(session, "dlq redrive", _wanted(ids, type, route, handler, older_than), dry_run=dry_run)
+    return _change(session, "dlq redrive", _build_selection(ids, type, route, handler, older_than), dry_run=dry_run)
 
 
 def dlq_purge(
@@ -89,85 +89,89 @@ def dlq_purge(
 
     Example: evtool dlq purge --handler email-platform --older-than 90d --dry-run
     """
-    wanted = _wanted(ids, type, route, handler, older_than)
-    if not all and wanted == DeadLetterFilter():
+    selection = _build_selection(ids, type, route, handler, older_than)
+    if not all and selection == DeadLetterFilter():
         raise UsageError("say which dead letters to delete for ever: by ids, options or --all")
-    if all and wanted != DeadLetterFilter():
+    if all and selection != DeadLetterFilter():
         raise UsageError("--all means every dead letter: leave out what chooses among them")
-    return _change(session, "dlq purge", wanted, dry_run=dry_run)
+    return _change(session, "dlq purge", selection, dry_run=dry_run)
 
 
-def _wanted(
+def _build_selection(
     ids: list[str],
     type: str | None,  # noqa: A002
     route: str | None,
     handler: str | None,
     older_than: str | None,
 ) -> DeadLetterFilter:
-    return DeadLetterFilter(tuple(ids), type, route, handler, before(older_than))
+    return DeadLetterFilter(tuple(ids), type, route, handler, parse_older_than(older_than))
 
 
-def _tell(session: Session, command: str, wanted: DeadLetterFilter, *, full: bool = False) -> int:
-    with Store(session.store_file(existing=True)) as store:
-        check_ids(store, wanted.ids)
-        with session.report(Subject(command, "deliveries", lambda screen: _Letters(screen, full=full))) as report:
-            found = _told(report, list_dead_letters(store, wanted, partial(_record, store, full=full)))
-            report.end({"summary": {"deliveries": sum(found.values())}})
-        _note_others(session, store, wanted, found)
+def _report_dead_letters(session: Session, command: str, selection: DeadLetterFilter, *, full: bool = False) -> int:
+    with Store(session.locate_store(existing=True)) as store:
+        check_ids(store, selection.ids)
+        with session.open_report(
+            Subject(command, "deliveries", lambda screen: _DeadLetterReport(screen, full=full))
+        ) as report:
+            counts = _add_records(report, list_dead_letters(store, selection, partial(_build_record, store, full=full)))
+            report.end({"summary": {"deliveries": sum(counts.values())}})
+        _note_unmatched(session, store, selection, counts)
     return EXIT_OK
 
 
-def _change(session: Session, command: str, wanted: DeadLetterFilter, *, dry_run: bool) -> int:
+def _change(session: Session, command: str, selection: DeadLetterFilter, *, dry_run: bool) -> int:
     """Redrives or purges, or shows what would be.
 
     What is redriven is told as it then stands, what is gone as it was.
     """
     redriving = command == "dlq redrive"
-    with Store(session.store_file(existing=True)) as store:
-        check_ids(store, wanted.ids)
-        tell = partial(_record, store)
-        with session.report(Subject(command, "deliveries", _Letters)) as report:
-            changed = redrive(store, wanted, tell, now=now_ms()) if redriving else purge(store, wanted, tell)
-            found = _told(report, list_dead_letters(store, wanted, tell) if dry_run else changed)
-            count = sum(found.values())
-            report.end({"summary": {"deliveries": count, "dry_run": dry_run}})
-        if count and not dry_run:
-            session.note("now ready: `evtool deliver` attempts them" if redriving else f"deleted: {count:,}")
-        _note_others(session, store, wanted, found)
+    with Store(session.locate_store(existing=True)) as store:
+        check_ids(store, selection.ids)
+        to_record = partial(_build_record, store)
+        with session.open_report(Subject(command, "deliveries", _DeadLetterReport)) as report:
+            changed = (
+                redrive(store, selection, to_record, now=now_ms()) if redriving else purge(store, selection, to_record)
+            )
+            counts = _add_records(report, list_dead_letters(store, selection, to_record) if dry_run else changed)
+            total = sum(counts.values())
+            report.end({"summary": {"deliveries": total, "dry_run": dry_run}})
+        if total and not dry_run:
+            session.print_note("now ready: `evtool deliver` attempts them" if redriving else f"deleted: {total:,}")
+        _note_unmatched(session, store, selection, counts)
     return EXIT_OK
 
 
-def _told(report: Report, letters: Iterable[dict[str, Any]]) -> Counter[str]:
+def _add_records(report: Report, records: Iterable[dict[str, Any]]) -> Counter[str]:
     """Tells of dead letters; how many each event has."""
-    found: Counter[str] = Counter()
-    for letter in letters:
-        if "document" in letter:
-            letter["document"] = identify(letter["document"]).document
-        report.add(letter)
-        found[letter["event"]] += 1
-    return found
+    counts: Counter[str] = Counter()
+    for record in records:
+        if "document" in record:
+            record["document"] = identify(record["document"]).document
+        report.add(record)
+        counts[record["event"]] += 1
+    return counts
 
 
-def _note_others(session: Session, store: Store, wanted: DeadLetterFilter, found: Counter[str]) -> None:
+def _note_unmatched(session: Session, store: Store, selection: DeadLetterFilter, counts: Counter[str]) -> None:
     """Says of which events that were named there is no dead letter, and how their deliveries stand."""
-    others = tuple(id for id in wanted.ids if id not in found)  # noqa: A001
-    if others:
-        stand = store.map_events(
-            lambda event: f"{event.id} ({states_text(store.count_states(event.seq))})", Filter(ids=others)
+    unmatched = tuple(id for id in selection.ids if id not in counts)  # noqa: A001
+    if unmatched:
+        states = store.map_events(
+            lambda event: f"{event.id} ({format_states(store.count_states(event.seq))})", Filter(ids=unmatched)
         )
-        session.note(f"no dead letter that was asked for: {', '.join(stand)}")
+        session.print_note(f"no dead letter that was asked for: {', '.join(states)}")
 
 
-def _record(store: Store, letter: Delivery, *, full: bool = False) -> dict[str, Any]:
-    event = store.get_event(letter.event)
-    record = {"event": event.id, "type": event.type, **delivery_record(store, letter)}
+def _build_record(store: Store, delivery: Delivery, *, full: bool = False) -> dict[str, Any]:
+    event = store.get_event(delivery.event)
+    record = {"event": event.id, "type": event.type, **load_delivery_record(store, delivery)}
     if full:
         record["document"] = event.raw  # parsed when it is told: not all of a page at once
-        record["history"] = history(store, letter)
+        record["history"] = load_history(store, delivery)
     return record
 
 
-class _Letters:
+class _DeadLetterReport:
     """The text report of dead letters: a line each; with `full`, the event and every attempt."""
 
     def __init__(self, screen: Screen, *, full: bool = False):
@@ -175,10 +179,10 @@ class _Letters:
 
     def add(self, record: Record) -> None:
         assert not isinstance(record, Verdict)
-        self._screen.line((record["type"], "bold"), f"  {record['event']}  ", *delivery_line(record))
+        self._screen.line((record["type"], "bold"), f"  {record['event']}  ", *format_delivery(record))
         if self._full:
-            history_lines(self._screen, record)
-            document_lines(self._screen, record["document"])
+            print_history(self._screen, record)
+            print_document(self._screen, record["document"])
 
     def end(self, tail: Mapping[str, Any]) -> None:
         if not tail["summary"]["deliveries"]:

@@ -1,4 +1,4 @@
-"""evtool doctor: whether the store is well, and how it is kept."""
+"""The command `evtool doctor`: checks the store and shows its settings and versions."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,8 +7,8 @@ from evtool.cli.session import Session
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, DamageError
 from evtool.paths import display
 from evtool.reports.base import Subject
-from evtool.reports.formats.text import Findings
-from evtool.reports.trees import summary_line
+from evtool.reports.formats.text import FindingsReport
+from evtool.reports.trees import format_summary
 from evtool.schemas.validation import Verdict
 from evtool.store.counts import count_totals
 from evtool.store.integrity import check_store, describe_store
@@ -26,41 +26,45 @@ def doctor(session: Session) -> int:
     """
     errors = 0
     with (
-        Store(session.store_file(existing=True), writing=False) as store,
-        session.report(Subject("doctor", "findings", lambda screen: _Checkup(screen, quiet=session.quiet))) as report,
+        Store(session.locate_store(existing=True), writing=False) as store,
+        session.open_report(
+            Subject("doctor", "findings", lambda screen: _DoctorReport(screen, quiet=session.quiet))
+        ) as report,
     ):
         for finding in check_store(store):
             errors += finding.severity == "error"
             report.add(Verdict(finding.file or "", 1, None, (finding,)))
-        told = {"file": display(store.file), **describe_store(store)._asdict()}
-        report.end({"store": told, "summary": {"errors": errors, **_counts(store)}})
+        info = {"file": display(store.file), **describe_store(store)._asdict()}
+        report.end({"store": info, "summary": {"errors": errors, **_count_all(store)}})
     return EXIT_FINDINGS if errors else EXIT_OK
 
 
-def _counts(store: Store) -> dict[str, int | None]:
+def _count_all(store: Store) -> dict[str, int | None]:
     """What the store holds, unless it is too damaged to count."""
     try:
-        counted = count_totals(store)
+        totals = count_totals(store)
     except DamageError:
         return dict.fromkeys(("events", "deliveries", *STATES))
-    return {"events": counted.events, "deliveries": counted.deliveries, **counted.states}
+    return {"events": totals.events, "deliveries": totals.deliveries, **totals.states}
 
 
-class _Checkup(Findings):
+class _DoctorReport(FindingsReport):
     """The text report: what is wrong, then what the store is and holds."""
 
     def end(self, tail: Mapping[str, Any]) -> None:
         if self._quiet:
             return
-        told, summary = tail["store"], tail["summary"]
-        wal = f", and {told['wal_bytes']:,} of {told['file']}-wal" if told["wal_bytes"] else ""
-        self._screen.line("store    ", told["file"], f"  {told['bytes']:,} bytes{wal}")
-        self._screen.line("kept     ", f"mode {told['mode']}, disk {told['disk'] or 'unknown'}, {_journal(told)}")
-        self._screen.line("versions ", f"evtool {told['evtool']}, tables {told['tables']}, SQLite {told['sqlite']}")
-        self._screen.line("holds    ", *(summary_line(summary) if summary["events"] is not None else ["unknown"]))
-        wrong = summary["errors"]
-        self._screen.line((f"{wrong:,} wrong", "bold red") if wrong else ("all is well", "bold green"))
+        info, summary = tail["store"], tail["summary"]
+        wal_text = f", and {info['wal_bytes']:,} of {info['file']}-wal" if info["wal_bytes"] else ""
+        self._screen.line("store    ", info["file"], f"  {info['bytes']:,} bytes{wal_text}")
+        self._screen.line(
+            "kept     ", f"mode {info['mode']}, disk {info['disk'] or 'unknown'}, {_format_journal(info)}"
+        )
+        self._screen.line("versions ", f"evtool {info['evtool']}, tables {info['tables']}, SQLite {info['sqlite']}")
+        self._screen.line("holds    ", *(format_summary(summary) if summary["events"] is not None else ["unknown"]))
+        errors = summary["errors"]
+        self._screen.line((f"{errors:,} wrong", "bold red") if errors else ("all is well", "bold green"))
 
 
-def _journal(told: Mapping[str, Any]) -> str:
-    return f"journal {told['journal']} ({told['journal_reason']})"
+def _format_journal(info: Mapping[str, Any]) -> str:
+    return f"journal {info['journal']} ({info['journal_reason']})"

@@ -1,18 +1,18 @@
-"""evtool events: the log, or one event with its whole history."""
+"""The command `evtool events`: lists the stored events, or shows one event with its history."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from evtool.cli.filters import selected, stored_event
+from evtool.cli.filters import build_filter, find_event
 from evtool.cli.options import Argument, OfRoute, OfSource, OfType, Option, Since, Until
 from evtool.cli.session import Session
 from evtool.errors import EXIT_OK, UsageError
 from evtool.events.envelopes import identify
 from evtool.paths import display
 from evtool.reports.base import Record, Subject
-from evtool.reports.records import cause_record, delivery_record, history, logged_record
-from evtool.reports.trees import delivery_line, document_lines, history_lines, states_text, summary_line
+from evtool.reports.records import load_cause_record, load_delivery_record, load_history, load_log_record
+from evtool.reports.trees import format_delivery, format_states, format_summary, print_document, print_history
 from evtool.schemas.validation import Verdict
 from evtool.store.counts import count_totals
 from evtool.store.rows import STATES, Filter, StoredEvent
@@ -42,63 +42,63 @@ def events(
 
     Example: evtool events --type order.created --state waiting
     """
-    wanted = selected(since=since, until=until, type=type, source=source, state=state)._replace(route=route)
-    with Store(session.store_file(existing=True)) as store:
+    event_filter = build_filter(since=since, until=until, type=type, source=source, state=state)._replace(route=route)
+    with Store(session.locate_store(existing=True)) as store:
         if summary:
             if id is not None or limit is not None:
                 raise UsageError("--summary counts all events that are chosen: leave out ID and --limit")
-            return _sum(session, store, wanted)
+            return _show_summary(session, store, event_filter)
         if id is not None:
-            return _show(session, store, id, source)
+            return _show_event(session, store, id, source)
         count = 0
-        with session.report(Subject("events", "events", _Log)) as report:
-            for record in store.map_events(partial(logged_record, store), wanted, newest=limit):
+        with session.open_report(Subject("events", "events", _EventListReport)) as report:
+            for record in store.map_events(partial(load_log_record, store), event_filter, newest=limit):
                 report.add(record)
                 count += 1
             report.end({"summary": {"events": count}})
     return EXIT_OK
 
 
-def _show(session: Session, store: Store, wanted: str, source: str | None) -> int:
+def _show_event(session: Session, store: Store, event_id: str, source: str | None) -> int:
     with store.transaction("DEFERRED"):  # one moment: others may delete it meanwhile
-        event = stored_event(store, wanted, source)
+        event = find_event(store, event_id, source)
         if event is None:
             raise UsageError(
-                f"there is no event {wanted} in {display(store.file)}; `evtool events` lists what is there"
+                f"there is no event {event_id} in {display(store.file)}; `evtool events` lists what is there"
             )
         deliveries = [
-            {**delivery_record(store, delivery), "history": history(store, delivery)}
+            {**load_delivery_record(store, delivery), "history": load_history(store, delivery)}
             for delivery in store.list_deliveries(event.seq)
         ]
-        about = _about(store, event)
-    with session.report(Subject("events", "deliveries", _Detail)) as report:
+        details = _build_details(store, event)
+    with session.open_report(Subject("events", "deliveries", _EventReport)) as report:
         for delivery in deliveries:
             report.add(delivery)
-        report.end(about)
+        report.end(details)
     return EXIT_OK
 
 
-def _sum(session: Session, store: Store, wanted: Filter) -> int:
-    found = count_totals(store, wanted)
-    with session.report(Subject("events", "handlers", _Sums)) as report:
-        for route, handler, states in found.handlers:
+def _show_summary(session: Session, store: Store, event_filter: Filter) -> int:
+    totals = count_totals(store, event_filter)
+    with session.open_report(Subject("events", "handlers", _SummaryReport)) as report:
+        for route, handler, states in totals.handlers:
             record = {"route": route, "handler": handler, "deliveries": sum(states.values()), **states}
             report.add(record)
-        report.end({"summary": {"events": found.events, "deliveries": found.deliveries, **found.states}})
+        report.end({"summary": {"events": totals.events, "deliveries": totals.deliveries, **totals.states}})
     return EXIT_OK
 
 
-def _about(store: Store, event: StoredEvent) -> dict[str, Any]:
+def _build_details(store: Store, event: StoredEvent) -> dict[str, Any]:
     return {
         "event": identify(event.raw).document,
-        "stored_at": logged_record(store, event)["stored_at"],
+        "stored_at": load_log_record(store, event)["stored_at"],
         "sha256": event.sha256,
-        "cause": cause_record(store, event),
+        "cause": load_cause_record(store, event),
         "effects": [effect.id for effect in store.list_effects(event.seq)],
     }
 
 
-class _Log:
+class _EventListReport:
     """The text report of the log: a line per event, as it is read."""
 
     def __init__(self, screen: Screen):
@@ -106,7 +106,7 @@ class _Log:
 
     def add(self, record: Record) -> None:
         assert not isinstance(record, Verdict)
-        states = states_text(record["states"])
+        states = format_states(record["states"])
         cause = f"  from {record['cause']['handler']}" if record["cause"] else ""
         self._screen.line(
             (record["stored_at"], "dim"), f"  {record['id']}  ", (record["type"], "bold"), f"  {states}", (cause, "dim")
@@ -117,7 +117,7 @@ class _Log:
             self._screen.line("no events")
 
 
-class _Sums:
+class _SummaryReport:
     """The text report of the sums: a row for each route and handler, and one for all."""
 
     def __init__(self, screen: Screen):
@@ -126,21 +126,21 @@ class _Sums:
 
     def add(self, record: Record) -> None:
         assert not isinstance(record, Verdict)
-        self._rows.append([record["route"], record["handler"], *_counts(record)])
+        self._rows.append([record["route"], record["handler"], *_format_counts(record)])
 
     def end(self, tail: Mapping[str, Any]) -> None:
         header = ["route", "handler", "deliveries", *STATES]
         if self._rows:
-            rows = [*self._rows, ["all", "", *_counts(tail["summary"])]]
+            rows = [*self._rows, ["all", "", *_format_counts(tail["summary"])]]
             self._screen.table(header, rows, right=range(2, len(header)))
-        self._screen.line(*summary_line(tail["summary"]))
+        self._screen.line(*format_summary(tail["summary"]))
 
 
-def _counts(record: Mapping[str, int]) -> list[str]:
+def _format_counts(record: Mapping[str, int]) -> list[str]:
     return [f"{record[key]:,}" for key in ("deliveries", *STATES)]
 
 
-class _Detail:
+class _EventReport:
     """The text report of one event."""
 
     def __init__(self, screen: Screen):
@@ -152,12 +152,12 @@ class _Detail:
         self._deliveries.append(record)
 
     def end(self, tail: Mapping[str, Any]) -> None:
-        document_lines(self._screen, tail["event"])
+        print_document(self._screen, tail["event"])
         self._screen.line("stored  ", tail["stored_at"], ("  sha256 " + tail["sha256"], "dim"))
         if tail["cause"]:
             self._screen.line("cause  ", tail["cause"]["event"], f"  by {tail['cause']['handler']}")
         for delivery in self._deliveries:
-            self._screen.line("delivery  ", *delivery_line(delivery))
-            history_lines(self._screen, delivery)
+            self._screen.line("delivery  ", *format_delivery(delivery))
+            print_history(self._screen, delivery)
         for effect in tail["effects"]:
             self._screen.line("effect  ", effect)

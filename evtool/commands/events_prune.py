@@ -1,10 +1,10 @@
-"""evtool events prune: deletes old events that came to their end."""
+"""The command `evtool events prune`: deletes old events whose chains are finished."""
 
 from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from evtool.cli.filters import before
+from evtool.cli.filters import parse_older_than
 from evtool.cli.options import Option
 from evtool.cli.session import Session
 from evtool.errors import EXIT_OK, UsageError
@@ -14,7 +14,7 @@ from evtool.store.pruning import PruneFilter, prune, reclaim_space
 from evtool.store.store import Store
 from evtool.terminal.screen import Screen, counted
 
-ENDED = ("done", "dead")
+DELETABLE_STATES = ("done", "dead")
 
 
 def events_prune(
@@ -34,28 +34,33 @@ def events_prune(
 
     Example: evtool events prune --older-than 30d --dry-run
     """
-    moment = before(older_than)
-    assert moment is not None
+    cutoff = parse_older_than(older_than)
+    assert cutoff is not None
     for name in state:
-        if name not in ENDED:
-            raise UsageError(f"--state {name}: only what is {' or '.join(ENDED)} can be deleted")
-    old = PruneFilter(moment, tuple(dict.fromkeys(state)) or ("done",))
+        if name not in DELETABLE_STATES:
+            raise UsageError(f"--state {name}: only what is {' or '.join(DELETABLE_STATES)} can be deleted")
+    selection = PruneFilter(cutoff, tuple(dict.fromkeys(state)) or ("done",))
     events, sizes, deliveries = Counter[str](), Counter[str](), 0
-    with Store(session.store_file(existing=True)) as store:
-        for gone in prune(store, old, dry_run=dry_run):
-            events[gone.type] += gone.events
-            sizes[gone.type] += gone.bytes
-            deliveries += gone.deliveries
-        freed = 0 if dry_run else reclaim_space(store)
-    with session.report(Subject("events prune", "types", _Types)) as report:
+    with Store(session.locate_store(existing=True)) as store:
+        for deleted in prune(store, selection, dry_run=dry_run):
+            events[deleted.type] += deleted.events
+            sizes[deleted.type] += deleted.bytes
+            deliveries += deleted.deliveries
+        freed_bytes = 0 if dry_run else reclaim_space(store)
+    with session.open_report(Subject("events prune", "types", _PruneReport)) as report:
         for name in sorted(events):
             report.add({"type": name, "events": events[name], "bytes": sizes[name]})
-        summary = {"events": events.total(), "deliveries": deliveries, "bytes": sizes.total(), "freed_bytes": freed}
+        summary = {
+            "events": events.total(),
+            "deliveries": deliveries,
+            "bytes": sizes.total(),
+            "freed_bytes": freed_bytes,
+        }
         report.end({"summary": {**summary, "dry_run": dry_run}})
     return EXIT_OK
 
 
-class _Types:
+class _PruneReport:
     """The text report: a line per type, and the sums."""
 
     def __init__(self, screen: Screen):
@@ -69,10 +74,10 @@ class _Types:
 
     def end(self, tail: Mapping[str, Any]) -> None:
         summary = tail["summary"]
-        what = f"{counted(summary['events'], 'event')} with {counted(summary['deliveries'], 'delivery')}"
+        contents = f"{counted(summary['events'], 'event')} with {counted(summary['deliveries'], 'delivery')}"
         if summary["dry_run"]:
-            self._screen.line(f"would delete {what}, {summary['bytes']:,} bytes")
+            self._screen.line(f"would delete {contents}, {summary['bytes']:,} bytes")
         else:
             self._screen.line(
-                f"deleted {what}, {summary['bytes']:,} bytes; the store is {summary['freed_bytes']:,} bytes shorter"
+                f"deleted {contents}, {summary['bytes']:,} bytes; the store is {summary['freed_bytes']:,} bytes shorter"
             )

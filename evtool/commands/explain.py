@@ -1,4 +1,4 @@
-"""evtool explain: why routes do or do not take an event, condition by condition, the nearest first."""
+"""The command `evtool explain`: shows why routes match or do not match an event, condition by condition."""
 
 import re
 from collections.abc import Mapping
@@ -6,11 +6,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
-from evtool.cli.completion import samples
-from evtool.cli.filters import named_pattern, stored_event
+from evtool.cli.completion import complete_samples
+from evtool.cli.filters import find_event, read_pattern
 from evtool.cli.options import Argument, MaxBytes, OfRoute, Option, Source, Type
-from evtool.cli.sample_names import path_of, paths_of
-from evtool.cli.session import Session, stamp, standard_input
+from evtool.cli.sample_names import resolve_path, resolve_paths
+from evtool.cli.session import Session, create_event_defaults, open_stdin
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, UsageError
 from evtool.events.event import Event
 from evtool.events.overrides import with_changes
@@ -20,16 +20,16 @@ from evtool.paths import display
 from evtool.readers.files import MAX_BYTES, Piece, read
 from evtool.reports.base import Record, Subject
 from evtool.reports.explanations import (
-    IN_FULL,
+    MAX_DETAILED,
     Candidate,
-    candidates_of,
-    explained,
-    headline,
-    record_of,
-    tell_conditions,
+    build_explanation_record,
+    explain_candidates,
+    format_headline,
+    list_candidates,
+    show_conditions,
 )
-from evtool.routes import project as projects
-from evtool.routes import routes as all_routes
+from evtool.routes import project as project_file
+from evtool.routes import routes as route_table
 from evtool.routes.project import Project
 from evtool.schemas.validation import Rules, Verdict, judge
 from evtool.store.sqlite.files import is_missing
@@ -37,14 +37,15 @@ from evtool.store.store import Store
 from evtool.terminal.screen import Screen, counted, errors
 from evtool.terminal.snippets import show
 
-WANTED = "no file, no sample and no stored event"
+NOT_FOUND = "no file, no sample and no stored event"
 CODE = re.compile(r"EV\d{3}", re.IGNORECASE)
 
 
 def explain(
     session: Session,
     event: Annotated[
-        str, Argument("EVENT", "a file, -, a sample, the id of a stored event, or the code of a finding", samples)
+        str,
+        Argument("EVENT", "a file, -, a sample, the id of a stored event, or the code of a finding", complete_samples),
     ],
     *,
     set: Annotated[list[str], Option("--set", "set a field first, such as detail.total=5", "PATH=VALUE")] = [],  # noqa: A002, B006
@@ -65,114 +66,125 @@ def explain(
     Example: evtool explain cart-abandoned --set detail.cartTotal=12
     """
     if CODE.fullmatch(event) and not Path(event).exists():
-        return _code(session, event.upper())
+        return _explain_code(session, event.upper())
     if route is not None and pattern is not None:
         raise UsageError("give --route or --pattern, not both")
-    project = session.project() if pattern is None else _project(session, event)
-    candidates = _routes(project, route) if pattern is None else [Candidate(named_pattern(pattern))]
-    now = stamp()
-    stored = _stored(session, project, event, source) if project and path_of(event, project) is None else []
-    paths = paths_of([event], project, wanted=WANTED) if project and not stored else [event]
-    pieces = stored or read(paths, max_bytes=max_bytes, stdin=standard_input())
-    judged = judge(
-        pieces, Rules(None), now, type=type, source=source, change=lambda found: with_changes(found, set, now)
+    project = session.load_project() if pattern is None else _find_project(session, event)
+    candidates = _select_candidates(project, route) if pattern is None else [Candidate(read_pattern(pattern))]
+    defaults = create_event_defaults()
+    stored_texts = (
+        _read_stored(session, project, event, source) if project and resolve_path(event, project) is None else []
     )
-    verdicts = list(islice(judged, 2))
-    if len(verdicts) != 1:
-        raise UsageError(f"{event} holds {'several events' if verdicts else 'no event'}; explain takes one")
-    return _tell(session, verdicts[0], candidates, chosen=route is not None)
+    paths = resolve_paths([event], project, not_found=NOT_FOUND) if project and not stored_texts else [event]
+    texts = stored_texts or read(paths, max_bytes=max_bytes, stdin=open_stdin())
+    results = judge(
+        texts,
+        Rules(None),
+        defaults,
+        type=type,
+        source=source,
+        change=lambda original: with_changes(original, set, defaults),
+    )
+    first_results = list(islice(results, 2))
+    if len(first_results) != 1:
+        raise UsageError(f"{event} holds {'several events' if first_results else 'no event'}; explain takes one")
+    return _report_explanations(session, first_results[0], candidates, show_locations=route is not None)
 
 
 # --- what is explained -----------------------------------------------------------------------------------------------
 
 
-def _project(session: Session, event: str) -> Project | None:
+def _find_project(session: Session, event: str) -> Project | None:
     """The project that may have a sample of this name; a pattern and a file need none."""
-    return None if event == "-" or Path(event).exists() else projects.read_project(session.routes)
+    return None if event == "-" or Path(event).exists() else project_file.read_project(session.routes)
 
 
-def _stored(session: Session, project: Project, wanted: str, source: str | None) -> list[Piece]:
+def _read_stored(session: Session, project: Project, event_id: str, source: str | None) -> list[Piece]:
     """The stored event of an id, if there is one: what is neither a file nor a sample may be an id."""
-    file = session.store_file(project)
+    file = session.locate_store(project)
     if is_missing(file):
         return []
-    with Store(session.store_file(project, existing=True)) as store:
-        found = stored_event(store, wanted, source)
-    return [Piece(display(file), 1, 1, found.raw)] if found else []
+    with Store(session.locate_store(project, existing=True)) as store:
+        event = find_event(store, event_id, source)
+    return [Piece(display(file), 1, 1, event.raw)] if event else []
 
 
-def _routes(project: Project | None, name: str | None) -> list[Candidate]:
+def _select_candidates(project: Project | None, name: str | None) -> list[Candidate]:
     assert project is not None
-    routes = all_routes.load_routes(project)
-    return candidates_of(routes.restrict_to(name) if name is not None else routes, project)
+    routes = route_table.load_routes(project)
+    return list_candidates(routes.restrict_to(name) if name is not None else routes, project)
 
 
-def _tell(session: Session, verdict: Verdict, candidates: list[Candidate], *, chosen: bool) -> int:
+def _report_explanations(
+    session: Session, result: Verdict, candidates: list[Candidate], *, show_locations: bool
+) -> int:
     """Tells about every candidate, the nearest first, or what is wrong with the event."""
-    event = verdict.event
-    for finding in verdict.findings:
+    event = result.event
+    for finding in result.findings:
         show(Screen(errors(), color=session.color), finding)
-    found = explained(event.raw, candidates) if event is not None else []
-    subject = Subject("explain", "routes", lambda screen: _Text(screen, session, event, places=chosen))
-    with session.report(subject) as report:
-        for candidate, explanation in found:
-            report.add(record_of(candidate, explanation))
+    explanations = explain_candidates(event.raw, candidates) if event is not None else []
+    subject = Subject(
+        "explain", "routes", lambda screen: _ExplainReport(screen, session, event, show_locations=show_locations)
+    )
+    with session.open_report(subject) as report:
+        for candidate, explanation in explanations:
+            report.add(build_explanation_record(candidate, explanation))
         report.end(
             {
                 "event": {"id": event.id, "type": event.type, "source": event.source} if event else None,
-                "findings": [finding.as_dict() for finding in verdict.findings],
+                "findings": [finding.as_dict() for finding in result.findings],
             }
         )
     if event is None:
-        return EXIT_USAGE if verdict.unread else EXIT_FINDINGS
-    return EXIT_OK if any(explanation.matches for _, explanation in found) else EXIT_FINDINGS
+        return EXIT_USAGE if result.unread else EXIT_FINDINGS
+    return EXIT_OK if any(explanation.matches for _, explanation in explanations) else EXIT_FINDINGS
 
 
-class _Text:
+class _ExplainReport:
     """The text report: the nearest routes condition by condition, a line for each of the others."""
 
-    def __init__(self, screen: Screen, session: Session, event: Event | None, *, places: bool):
-        self._screen, self._session, self._event, self._places = screen, session, event, places
-        self._told = self._matching = 0
+    def __init__(self, screen: Screen, session: Session, event: Event | None, *, show_locations: bool):
+        self._screen, self._session, self._event, self._show_locations = screen, session, event, show_locations
+        self._route_count = self._match_count = 0
 
     def add(self, record: Record) -> None:
         assert not isinstance(record, Verdict)
-        if not self._told and self._event is not None:
+        if not self._route_count and self._event is not None:
             event = self._event
             self._screen.line((event.type, "bold"), "  ", (event.id, "dim"), "  ", (event.source, "dim"))
-        in_full = self._told < IN_FULL or self._session.verbose > 0
-        if in_full or self._told == IN_FULL:
+        detailed = self._route_count < MAX_DETAILED or self._session.verbose > 0
+        if detailed or self._route_count == MAX_DETAILED:
             self._screen.line("")
-        self._told += 1
-        self._matching += record["matches"]
-        self._screen.line(*headline(record, named=not in_full))
-        if in_full:
-            tell_conditions(self._screen, record, places=self._places)
+        self._route_count += 1
+        self._match_count += record["matches"]
+        self._screen.line(*format_headline(record, list_failed=not detailed))
+        if detailed:
+            show_conditions(self._screen, record, show_locations=self._show_locations)
 
     def end(self, tail: Mapping[str, Any]) -> None:  # noqa: ARG002  (the contract of all reports)
-        if self._session.quiet or self._told < 2:
+        if self._session.quiet or self._route_count < 2:
             return
-        more = "; -v shows every condition" if self._told > IN_FULL and not self._session.verbose else ""
-        match = "matches" if self._matching == 1 else "match"
+        hint = "; -v shows every condition" if self._route_count > MAX_DETAILED and not self._session.verbose else ""
+        verb = "matches" if self._match_count == 1 else "match"
         self._screen.line("")
-        self._screen.line(f"{self._matching or 'none'} of {counted(self._told, 'route')} {match}{more}")
+        self._screen.line(f"{self._match_count or 'none'} of {counted(self._route_count, 'route')} {verb}{hint}")
 
 
 # --- codes -----------------------------------------------------------------------------------------------------------
 
 
-def _code(session: Session, code: str) -> int:
+def _explain_code(session: Session, code: str) -> int:
     """Tells what the code of a finding means."""
     if code not in CODES:
-        near = [known for known in CODES if known[:3] == code[:3]] or list(CODES)
-        raise UsageError(f"there is no finding {code}; there are {', '.join(near)}")
-    with session.report(Subject("explain", "codes", _Codes)) as report:
+        similar = [candidate for candidate in CODES if candidate[:3] == code[:3]] or list(CODES)
+        raise UsageError(f"there is no finding {code}; there are {', '.join(similar)}")
+    with session.open_report(Subject("explain", "codes", _CodeReport)) as report:
         report.add({"code": code, "meaning": CODES[code], **EXAMPLES[code]._asdict()})
         report.end({})
     return EXIT_OK
 
 
-class _Codes:
+class _CodeReport:
     """The text report of what codes mean."""
 
     def __init__(self, screen: Screen):
@@ -181,8 +193,8 @@ class _Codes:
     def add(self, record: Record) -> None:
         assert not isinstance(record, Verdict)
         self._screen.line((record["code"], "bold"), f"  {record['meaning']}")
-        what = "" if record["of"] == "words" else f" {record['of']}"
-        parts = [("bad" + what, "red", record["bad"]), ("good" + what, "green", record["good"])]
+        kind = "" if record["of"] == "words" else f" {record['of']}"
+        parts = [("bad" + kind, "red", record["bad"]), ("good" + kind, "green", record["good"])]
         if record["code"].startswith("EV1"):
             parts.append(("the schema of the detail", "cyan", SCHEMA))
         for title, style, text in parts:

@@ -1,4 +1,4 @@
-"""evtool publish: events go the whole road, and what they fire is shown."""
+"""The command `evtool publish`: validates, stores, routes and delivers events, and shows which handlers fired."""
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -6,11 +6,11 @@ from contextlib import closing
 from functools import partial
 from typing import Annotated, Any, NamedTuple
 
-from evtool.cli.completion import samples
+from evtool.cli.completion import complete_samples
 from evtool.cli.options import Argument, MaxBytes, NoSchema, NoValidate, Option, Source, Type
-from evtool.cli.runtime import opened, rules_of
-from evtool.cli.sample_names import paths_of
-from evtool.cli.session import Session, stamp, standard_input
+from evtool.cli.runtime import build_rules, open_runtime
+from evtool.cli.sample_names import resolve_paths
+from evtool.cli.session import Session, create_event_defaults, open_stdin
 from evtool.delivery.intake import accept, describe_conflict, match_handlers
 from evtool.delivery.loop import Runtime, deliver
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE
@@ -19,10 +19,10 @@ from evtool.events.overrides import with_changes
 from evtool.findings.finding import Finding
 from evtool.readers.files import MAX_BYTES, read
 from evtool.reports.base import Subject
-from evtool.reports.explanations import IN_FULL, Candidate, Others, candidates_of
-from evtool.reports.records import count, published_record, summed
-from evtool.reports.trees import Trees
-from evtool.routes import routes as all_routes
+from evtool.reports.explanations import MAX_DETAILED, Candidate, UnmatchedRoutes, list_candidates
+from evtool.reports.records import build_summary, count_event, load_published_record
+from evtool.reports.trees import ChainTrees
+from evtool.routes import routes as route_table
 from evtool.routes.routes import Routes
 from evtool.schemas.validation import Verdict, judge
 from evtool.signals import caught, noted
@@ -31,13 +31,13 @@ from evtool.store.rows import StoreResult
 from evtool.terminal.screen import Screen, Segment, errors
 from evtool.terminal.snippets import show
 
-TOGETHER = 100  # events that are stored in one commit
-TOGETHER_BYTES = 1 << 20
+BATCH_EVENTS = 100  # events that are stored in one commit
+BATCH_BYTES = 1 << 20
 
 
 def publish(
     session: Session,
-    events: Annotated[list[str], Argument("EVENT...", "files, folders, -, or names of samples", samples)],
+    events: Annotated[list[str], Argument("EVENT...", "files, folders, -, or names of samples", complete_samples)],
     *,
     set: Annotated[  # noqa: A002
         list[str], Option("--set", "set a field, such as detail.total=5; the event gets a new id", "PATH=VALUE")
@@ -58,76 +58,80 @@ def publish(
 
     Example: evtool publish order-created --set detail.orderTotal=99.5
     """
-    project = session.project()
-    wanted = paths_of(events, project)
-    rules = rules_of(project, validate=not no_validate, no_schema=no_schema)
-    now = stamp()
-    verdicts = judge(
-        read(wanted, max_bytes=max_bytes, stdin=standard_input()),
+    project = session.load_project()
+    paths = resolve_paths(events, project)
+    rules = build_rules(project, validate=not no_validate, no_schema=no_schema)
+    defaults = create_event_defaults()
+    results = judge(
+        read(paths, max_bytes=max_bytes, stdin=open_stdin()),
         rules,
-        now,
+        defaults,
         type=type,
         source=source,
-        change=lambda event: with_changes(event, set, now),
+        change=lambda event: with_changes(event, set, defaults),
     )
     if dry_run:
-        routes = all_routes.load_routes(project)
-        others = candidates_of(routes, project)
-        single = ([verdict] for verdict in verdicts)
-        return _tell(session, single, lambda events: [_plan(routes, each) for each in events], others)
-    with opened(session, project, rules) as road:
-        others = candidates_of(road.routes, project)
-        batches = _batches(verdicts, TOGETHER if no_deliver else 1, stream="-" in events)
-        return _tell(session, batches, partial(_publish, road, call=not no_deliver), others)
+        routes = route_table.load_routes(project)
+        candidates = list_candidates(routes, project)
+        single_batches = ([result] for result in results)
+        return _report_events(
+            session, single_batches, lambda events: [_plan_event(routes, event) for event in events], candidates
+        )
+    with open_runtime(session, project, rules) as runtime:
+        candidates = list_candidates(runtime.routes, project)
+        batches = _group_results(results, BATCH_EVENTS if no_deliver else 1, stream="-" in events)
+        return _report_events(session, batches, partial(_publish_batch, runtime, call=not no_deliver), candidates)
 
 
-class Told(NamedTuple):
+class PublishResult(NamedTuple):
     """What became of an event: records and bytes of it and of what it led to, and why it was not taken."""
 
     records: list[dict[str, Any]]
-    raws: Sequence[bytes] = ()
+    raw_events: Sequence[bytes] = ()
     conflict: Finding | None = None
 
 
-def _batches(verdicts: Iterable[Verdict], most: int, *, stream: bool) -> Iterator[list[Verdict]]:
+def _group_results(results: Iterable[Verdict], max_events: int, *, stream: bool) -> Iterator[list[Verdict]]:
     """Verdicts in lists of up to so many, and of no more bytes than fit into memory with ease.
 
     Of a stream only what is here already is taken together: nobody knows when it goes on.
     """
     batch: list[Verdict] = []
     size = 0
-    for verdict in verdicts:
-        batch.append(verdict)
-        size += len(verdict.event.raw) if verdict.event else 0
-        if len(batch) >= most or size >= TOGETHER_BYTES or (stream and not verdict.more):
+    for result in results:
+        batch.append(result)
+        size += len(result.event.raw) if result.event else 0
+        if len(batch) >= max_events or size >= BATCH_BYTES or (stream and not result.more):
             yield batch
             batch, size = [], 0
     if batch:
         yield batch
 
 
-def _publish(road: Runtime, events: Sequence[Event], *, call: bool) -> list[Told]:
+def _publish_batch(runtime: Runtime, events: Sequence[Event], *, call: bool) -> list[PublishResult]:
     """Stores events in one commit. With `call` it attempts what is due for them, and what comes of that."""
-    with road.store.transaction():
-        kept = [accept(event, store=road.store, routes=road.routes, now=road.environment.now) for event in events]
-    return [_published(road, event, one, call=call) for event, one in zip(events, kept, strict=True)]
+    with runtime.store.transaction():
+        stored = [
+            accept(event, store=runtime.store, routes=runtime.routes, now=runtime.environment.now) for event in events
+        ]
+    return [_deliver_event(runtime, event, result, call=call) for event, result in zip(events, stored, strict=True)]
 
 
-def _published(road: Runtime, event: Event, kept: StoreResult, *, call: bool) -> Told:
-    store = road.store
-    if kept.status == "conflict":
-        return Told([], conflict=describe_conflict(event, kept, store.get_event(kept.seq).raw))
-    if kept.status == "duplicate":
-        return Told([published_record(store, store.get_event(kept.seq), kept.status, [])])
+def _deliver_event(runtime: Runtime, event: Event, stored: StoreResult, *, call: bool) -> PublishResult:
+    store = runtime.store
+    if stored.status == "conflict":
+        return PublishResult([], conflict=describe_conflict(event, stored, store.get_event(stored.seq).raw))
+    if stored.status == "duplicate":
+        return PublishResult([load_published_record(store, store.get_event(stored.seq), stored.status, [])])
     if call:
-        with closing(deliver(road, chain=Chain(kept.seq))) as settled:
-            deque(settled, maxlen=0)
-    chain = store.list_chain(kept.seq) if call else [store.get_event(kept.seq)]
-    records = [published_record(store, each, "stored", store.list_deliveries(each.seq)) for each in chain]
-    return Told(records, [each.raw for each in chain])
+        with closing(deliver(runtime, chain=Chain(stored.seq))) as settlements:
+            deque(settlements, maxlen=0)
+    chain = store.list_chain(stored.seq) if call else [store.get_event(stored.seq)]
+    records = [load_published_record(store, member, "stored", store.list_deliveries(member.seq)) for member in chain]
+    return PublishResult(records, [member.raw for member in chain])
 
 
-def _plan(routes: Routes, event: Event) -> Told:
+def _plan_event(routes: Routes, event: Event) -> PublishResult:
     """What would fire, with nothing stored and nothing called."""
     deliveries: list[dict[str, Any]] = [
         {
@@ -145,63 +149,67 @@ def _plan(routes: Routes, event: Event) -> Told:
         for route, handler, _ in match_handlers(event, routes)
     ]
     record = {"id": event.id, "type": event.type, "source": event.source, "status": "dry-run", "cause": None}
-    return Told([{**record, "deliveries": deliveries}], [event.raw])
+    return PublishResult([{**record, "deliveries": deliveries}], [event.raw])
 
 
-def _tell(
+def _report_events(
     session: Session,
     batches: Iterable[list[Verdict]],
-    handle: Callable[[Sequence[Event]], list[Told]],
+    handle: Callable[[Sequence[Event]], list[PublishResult]],
     candidates: list[Candidate],
 ) -> int:
     """Handles the events that are well, and tells what became of them and what is wrong with the others."""
     screen = Screen(errors(), color=session.color)
     findings: list[Finding] = []
-    sums: Counter[str] = Counter()
-    others = Others(candidates, in_full=None if session.verbose > 1 else IN_FULL)
+    counts: Counter[str] = Counter()
+    unmatched = UnmatchedRoutes(candidates, limit=None if session.verbose > 1 else MAX_DETAILED)
 
-    def text(out: Screen) -> Trees:
-        return Trees(out, quiet=session.quiet, below=partial(_below, others, out) if session.verbose else None)
+    def build_text_report(out: Screen) -> ChainTrees:
+        return ChainTrees(
+            out, quiet=session.quiet, show_below=partial(_show_unmatched, unmatched, out) if session.verbose else None
+        )
 
-    def tell(verdict: Verdict, told: Told) -> None:
-        wrong = [*verdict.findings, *([told.conflict] if told.conflict else [])]
-        findings.extend(wrong)
-        for finding in wrong:
+    def report_event(result: Verdict, outcome: PublishResult) -> None:
+        event_findings = [*result.findings, *([outcome.conflict] if outcome.conflict else [])]
+        findings.extend(event_findings)
+        for finding in event_findings:
             show(screen, finding)
-        if told.raws:
-            others.note({record["id"]: raw for record, raw in zip(told.records, told.raws, strict=True)})
-        for record in told.records:
-            count(sums, record)
+        if outcome.raw_events:
+            unmatched.remember(
+                {record["id"]: raw for record, raw in zip(outcome.records, outcome.raw_events, strict=True)}
+            )
+        for record in outcome.records:
+            count_event(counts, record)
             report.add(record)
 
-    ended: list[KeyboardInterrupt] = []
-    with session.report(Subject("publish", "events", text)) as report:
-        with caught(ended):
+    interrupts: list[KeyboardInterrupt] = []
+    with session.open_report(Subject("publish", "events", build_text_report)) as report:
+        with caught(interrupts):
             for batch in batches:
                 with noted():  # what is stored is told
-                    for verdict, told in _handled(batch, handle):
-                        tell(verdict, told)
-        report.end({"findings": [finding.as_dict() for finding in findings], "summary": summed(sums)})
-    if ended:
-        raise ended[0]
+                    for result, outcome in _handle_batch(batch, handle):
+                        report_event(result, outcome)
+        report.end({"findings": [finding.as_dict() for finding in findings], "summary": build_summary(counts)})
+    if interrupts:
+        raise interrupts[0]
     if any(finding.code == "EV001" for finding in findings):
         return EXIT_USAGE
-    return EXIT_FINDINGS if sums["failed"] or any(f.severity == "error" for f in findings) else EXIT_OK
+    return EXIT_FINDINGS if counts["failed"] or any(f.severity == "error" for f in findings) else EXIT_OK
 
 
-def _handled(
-    batch: Sequence[Verdict], handle: Callable[[Sequence[Event]], list[Told]]
-) -> Iterator[tuple[Verdict, Told]]:
+def _handle_batch(
+    batch: Sequence[Verdict], handle: Callable[[Sequence[Event]], list[PublishResult]]
+) -> Iterator[tuple[Verdict, PublishResult]]:
     """What became of each event: nothing, if it is not well."""
-    events = [verdict.event for verdict in batch if verdict.event and verdict.ok]
-    tolds = iter(handle(events) if events else [])
-    for verdict in batch:
-        yield verdict, next(tolds) if verdict.ok else Told([])
+    events = [result.event for result in batch if result.event and result.ok]
+    outcomes = iter(handle(events) if events else [])
+    for result in batch:
+        yield result, next(outcomes) if result.ok else PublishResult([])
 
 
-def _below(others: Others, screen: Screen, record: Mapping[str, Any]) -> None:
+def _show_unmatched(unmatched: UnmatchedRoutes, screen: Screen, record: Mapping[str, Any]) -> None:
     """Tells why the other routes do not take an event; one that was stored before fires nothing, whatever takes it."""
     if record["status"] != "duplicate":
-        taken = {delivery["route"] for delivery in record["deliveries"]}
-        above: list[Segment] = [(record["type"], "bold"), "  ", (record["id"], "dim"), "  not taken by"]
-        others.tell(screen, record["id"], taken, above)
+        matched_routes = {delivery["route"] for delivery in record["deliveries"]}
+        heading: list[Segment] = [(record["type"], "bold"), "  ", (record["id"], "dim"), "  not taken by"]
+        unmatched.show(screen, record["id"], matched_routes, heading)

@@ -1,4 +1,4 @@
-"""What a user can say: a command is a module of this folder, a function in it of the same name, and a row here.
+"""The table of commands: each row has a module of this folder with a function of the same name.
 
 A name of two words, such as `events prune`, has a `_` for the blank in module and function.
 """

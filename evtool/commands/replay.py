@@ -1,4 +1,4 @@
-"""evtool replay: stored events through the current routes, beside what they fired when they were published."""
+"""The command `evtool replay`: puts stored events through the current routes and compares which handlers fire."""
 
 import uuid
 from collections import Counter, defaultdict
@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Annotated, Any, NamedTuple
 
-from evtool.cli.filters import check_ids, named_pattern, selected
+from evtool.cli.filters import build_filter, check_ids, read_pattern
 from evtool.cli.options import Argument, Limit, OfRoute, OfSource, OfType, Option, Since, Until
-from evtool.cli.runtime import opened, rules_of
-from evtool.cli.sample_names import paths_of
-from evtool.cli.session import Session, now_ms, stamp, standard_input
-from evtool.delivery import replay as replays
+from evtool.cli.runtime import build_rules, open_runtime
+from evtool.cli.sample_names import resolve_paths
+from evtool.cli.session import Session, create_event_defaults, now_ms, open_stdin
+from evtool.delivery import replay as delivery_replay
 from evtool.delivery.intake import describe_conflict
 from evtool.delivery.loop import Runtime
 from evtool.delivery.replay import Fire, ReplayResult
@@ -24,8 +24,8 @@ from evtool.events.timestamps import rfc3339
 from evtool.findings.finding import Finding
 from evtool.readers.files import MAX_BYTES, read
 from evtool.reports.base import Record, Subject
-from evtool.reports.explanations import IN_FULL, Others, candidates_of
-from evtool.routes import routes as all_routes
+from evtool.reports.explanations import MAX_DETAILED, UnmatchedRoutes, list_candidates
+from evtool.routes import routes as route_table
 from evtool.routes.project import Project
 from evtool.routes.routes import Routes
 from evtool.schemas.validation import Rules, Verdict, judge
@@ -37,10 +37,10 @@ from evtool.terminal.screen import Screen, Segment, counted, errors
 from evtool.terminal.snippets import show
 from evtool.terminal.styles import ACTION_STYLES
 
-ALIKE = 1000  # kinds of events that are counted before they are summed up
+MAX_PENDING = 1000  # kinds of events that are counted before they are summed up
 
 
-class Chosen(NamedTuple):
+class SelectedEvent(NamedTuple):
     """An event that is replayed.
 
     `fired` is None when it is not in the store. `event` is all of it, for one that comes from a file.
@@ -51,32 +51,32 @@ class Chosen(NamedTuple):
     event: Event | None = None
 
 
-class _Sums:
+class _ReplaySums:
     """What all events come to. Most fire what many others fire: they are counted before they are summed up."""
 
     def __init__(self) -> None:
         self.events = self.changed = 0
-        self.then: Counter[str] = Counter()  # by handler
-        self.now: defaultdict[str, Counter[str]] = defaultdict(Counter)  # by handler and action
-        self._alike: Counter[tuple[tuple[Fire, ...], tuple[FiredDelivery, ...] | None]] = Counter()
+        self.published: Counter[str] = Counter()  # by handler
+        self.current: defaultdict[str, Counter[str]] = defaultdict(Counter)  # by handler and action
+        self._pending: Counter[tuple[tuple[Fire, ...], tuple[FiredDelivery, ...] | None]] = Counter()
 
     def add(self, fires: tuple[Fire, ...], fired: tuple[FiredDelivery, ...] | None) -> None:
         """Counts an event."""
-        self._alike[fires, fired] += 1
-        if len(self._alike) > ALIKE:
-            self.sum_up()
+        self._pending[fires, fired] += 1
+        if len(self._pending) > MAX_PENDING:
+            self.update()
 
-    def sum_up(self) -> None:
+    def update(self) -> None:
         """Brings the sums up to date."""
-        for (fires, fired), times in self._alike.items():
+        for (fires, fired), times in self._pending.items():
             self.events += times
-            for now in fires:
-                self.now[now.handler][now.action] += times
-            for then in fired or ():
-                self.then[then.handler] += times
+            for fire in fires:
+                self.current[fire.handler][fire.action] += times
+            for past_fire in fired or ():
+                self.published[past_fire.handler] += times
             handlers = sorted(fire.handler for fire in fires)
             self.changed += times * (fired is not None and handlers != sorted(fire.handler for fire in fired))
-        self._alike.clear()
+        self._pending.clear()
 
 
 def replay(
@@ -106,122 +106,130 @@ def replay(
 
     Example: evtool replay --type order.created --since 2h -v
     """
-    project = session.project()
-    routes = all_routes.load_routes(project)
+    project = session.load_project()
+    routes = route_table.load_routes(project)
     routes = routes.restrict_to(route) if route is not None else routes
-    asked = named_pattern(pattern) if pattern is not None else None
-    wanted = selected(ids, since=since, until=until, type=type, source=source)
+    event_pattern = read_pattern(pattern) if pattern is not None else None
+    selection = build_filter(ids, since=since, until=until, type=type, source=source)
     name = name or f"replay-{rfc3339(now_ms())}-{uuid.uuid4().hex[:4]}"
 
-    others = Others(candidates_of(routes, project), in_full=None if session.verbose > 1 else IN_FULL)
+    unmatched = UnmatchedRoutes(list_candidates(routes, project), limit=None if session.verbose > 1 else MAX_DETAILED)
 
-    def chosen(store: Store | None) -> Iterator[Chosen]:
+    def select_events(store: Store | None) -> Iterator[SelectedEvent]:
         """The events that all options let through."""
-        found = _from_files(session, project, from_, wanted, store) if from_ else _from_store(store, wanted)
-        if asked is not None:
-            found = (each for each in found if asked.matches(each.raw))
+        events = _read_files(session, project, from_, selection, store) if from_ else _read_store(store, selection)
+        if event_pattern is not None:
+            events = (event for event in events if event_pattern.matches(event.raw))
         if route is not None:
-            found = (each for each in found if plan(each.raw))
-        return map(noted, islice(found, limit)) if session.verbose else islice(found, limit)
+            events = (event for event in events if plan(event.raw))
+        return map(remember, islice(events, limit)) if session.verbose else islice(events, limit)
 
-    def noted(each: Chosen) -> Chosen:
-        head = head_of(each.raw)
-        others.note({head["id"]: replayed(each.raw, head, name)})
-        return each
+    def remember(event: SelectedEvent) -> SelectedEvent:
+        head = head_of(event.raw)
+        unmatched.remember({head["id"]: replayed(event.raw, head, name)})
+        return event
 
-    plan = replays.make_planner(routes, name)
+    plan = delivery_replay.make_planner(routes, name)
 
     if not deliver:
-        with _store(session, project, needed=not from_) as store:
-            return _tell(session, chosen(store), lambda each: ReplayResult(plan(each.raw)), others)
-    with opened(session, project, rules_of(project)) as road:
-        if road.store.has_replay(name):
-            session.note(f"the replay {name} was delivered before: what it has done is not done again")
-        return _tell(session, chosen(road.store), lambda each: _run(each, road, routes, name), others, name)
+        with _open_store(session, project, needed=not from_) as store:
+            return _report_replay(session, select_events(store), lambda event: ReplayResult(plan(event.raw)), unmatched)
+    with open_runtime(session, project, build_rules(project)) as runtime:
+        if runtime.store.has_replay(name):
+            session.print_note(f"the replay {name} was delivered before: what it has done is not done again")
+        return _report_replay(
+            session, select_events(runtime.store), lambda event: _deliver(event, runtime, routes, name), unmatched, name
+        )
 
 
 @contextmanager
-def _store(session: Session, project: Project, *, needed: bool) -> Iterator[Store | None]:
+def _open_store(session: Session, project: Project, *, needed: bool) -> Iterator[Store | None]:
     """The store, or None when there is none and none is needed."""
-    if not needed and is_missing(session.store_file(project)):
+    if not needed and is_missing(session.locate_store(project)):
         yield None
         return
-    with Store(session.store_file(project, existing=True)) as store:
+    with Store(session.locate_store(project, existing=True)) as store:
         yield store
 
 
-def _run(chosen: Chosen, road: Runtime, routes: Routes, name: str) -> ReplayResult | Finding:
+def _deliver(selected: SelectedEvent, runtime: Runtime, routes: Routes, name: str) -> ReplayResult | Finding:
     """Delivers an event again; one of a file is stored first, unless its key is taken by other content."""
-    event = chosen.event or identify(chosen.raw)
-    kept = road.store.insert(event, [], now=road.environment.now())
-    if kept.status == "conflict":
-        return describe_conflict(event, kept, road.store.get_event(kept.seq).raw)
-    return replays.replay_event(kept.seq, event, routes, name, road)
+    event = selected.event or identify(selected.raw)
+    stored = runtime.store.insert(event, [], now=runtime.environment.now())
+    if stored.status == "conflict":
+        return describe_conflict(event, stored, runtime.store.get_event(stored.seq).raw)
+    return delivery_replay.replay_event(stored.seq, event, routes, name, runtime)
 
 
-def _tell(
+def _report_replay(
     session: Session,
-    chosen: Iterator[Chosen],
-    fire: Callable[[Chosen], ReplayResult | Finding],
-    others: Others,
+    events: Iterator[SelectedEvent],
+    fire: Callable[[SelectedEvent], ReplayResult | Finding],
+    unmatched: UnmatchedRoutes,
     name: str | None = None,
 ) -> int:
     """Fires each event and tells what came of it; `name` is that of a replay that delivers."""
     screen = Screen(errors(), color=session.color)
-    sums, conflicts, later = _Sums(), 0, 0
-    ended: list[KeyboardInterrupt] = []
-    in_full = session.verbose or session.output  # else the sums are all that is told
-    with session.report(Subject("replay", "events", lambda out: _Text(out, session, others, name, sums))) as report:
-        with caught(ended):
-            for each in chosen:
-                fired = fire(each)
-                if isinstance(fired, Finding):
-                    show(screen, fired)
+    sums, conflicts, failed = _ReplaySums(), 0, 0
+    interrupts: list[KeyboardInterrupt] = []
+    with_records = session.verbose or session.output  # else the sums are all that is told
+    with session.open_report(
+        Subject("replay", "events", lambda out: _ReplayReport(out, session, unmatched, name, sums))
+    ) as report:
+        with caught(interrupts):
+            for event in events:
+                result = fire(event)
+                if isinstance(result, Finding):
+                    show(screen, result)
                     conflicts += 1
                     continue
-                sums.add(fired.fires, each.fired)
-                later += fired.later_failures
-                if in_full:
-                    report.add(_record(each, fired.fires))
-        sums.sum_up()
-        handlers = {handler: of.total() - of["skipped"] for handler, of in sorted(sums.now.items())}
+                sums.add(result.fires, event.fired)
+                failed += result.later_failures
+                if with_records:
+                    report.add(_build_record(event, result.fires))
+        sums.update()
+        handlers = {handler: actions.total() - actions["skipped"] for handler, actions in sorted(sums.current.items())}
         handlers = {handler: times for handler, times in handlers.items() if times}
-        told = {"replay": name} if name else {}
+        replay_entry = {"replay": name} if name else {}
         summary = {"events": sums.events, "fires": sum(handlers.values())}
-        report.end({**told, "handlers": handlers, "summary": summary})
-    if later:
-        session.note(f"{counted(later, 'delivery')} of what the handlers emitted failed: `evtool events` shows which")
-    if ended:
-        raise ended[0]
-    return EXIT_FINDINGS if later or conflicts or any(of["failed"] for of in sums.now.values()) else EXIT_OK
+        report.end({**replay_entry, "handlers": handlers, "summary": summary})
+    if failed:
+        session.print_note(
+            f"{counted(failed, 'delivery')} of what the handlers emitted failed: `evtool events` shows which"
+        )
+    if interrupts:
+        raise interrupts[0]
+    return (
+        EXIT_FINDINGS if failed or conflicts or any(actions["failed"] for actions in sums.current.values()) else EXIT_OK
+    )
 
 
-def _from_store(store: Store | None, wanted: Filter) -> Iterator[Chosen]:
+def _read_store(store: Store | None, selection: Filter) -> Iterator[SelectedEvent]:
     """The stored events that are wanted; what the replay itself adds to the log is not among them."""
     assert store is not None
-    check_ids(store, wanted.ids)
-    for _, raw, _, fired in store.read_published_events(wanted._replace(last=store.last_seq())):
-        yield Chosen(raw, fired)
+    check_ids(store, selection.ids)
+    for _, raw, _, fired in store.read_published_events(selection._replace(last=store.last_seq())):
+        yield SelectedEvent(raw, fired)
 
 
-def _from_files(
-    session: Session, project: Project, paths: list[str], wanted: Filter, store: Store | None
-) -> Iterator[Chosen]:
+def _read_files(
+    session: Session, project: Project, paths: list[str], selection: Filter, store: Store | None
+) -> Iterator[SelectedEvent]:
     """The events of files that are wanted; what is no event is told and left out."""
     screen = Screen(errors(), color=session.color)
-    pieces = read(paths_of(paths, project), max_bytes=MAX_BYTES, stdin=standard_input())
-    for verdict in judge(pieces, Rules(None), stamp()):
-        for finding in verdict.findings:
+    texts = read(resolve_paths(paths, project), max_bytes=MAX_BYTES, stdin=open_stdin())
+    for result in judge(texts, Rules(None), create_event_defaults()):
+        for finding in result.findings:
             show(screen, finding)
-        event = verdict.event
-        if event is not None and wanted.matches(event):
-            there = store.read_published_events(Filter(source=event.source, ids=(event.id,))) if store else ()
-            fired = next((each.deliveries for each in there), None)
-            yield Chosen(event.raw, fired, event)
+        event = result.event
+        if event is not None and selection.matches(event):
+            stored_events = store.read_published_events(Filter(source=event.source, ids=(event.id,))) if store else ()
+            fired = next((stored.deliveries for stored in stored_events), None)
+            yield SelectedEvent(event.raw, fired, event)
 
 
-def _record(chosen: Chosen, fires: tuple[Fire, ...]) -> dict[str, Any]:
-    head, fired = head_of(chosen.raw), chosen.fired
+def _build_record(event: SelectedEvent, fires: tuple[Fire, ...]) -> dict[str, Any]:
+    head, fired = head_of(event.raw), event.fired
     return {
         "id": head["id"],
         "type": head["type" if "specversion" in head else "detail-type"],
@@ -233,52 +241,54 @@ def _record(chosen: Chosen, fires: tuple[Fire, ...]) -> dict[str, Any]:
     }
 
 
-class _Text:
+class _ReplayReport:
     """The text report: a row per handler, and with -v each event: who fires, and why other routes do not."""
 
-    def __init__(self, screen: Screen, session: Session, others: Others, name: str | None, sums: _Sums):
-        self._screen, self._session, self._others, self._name, self._sums = screen, session, others, name, sums
+    def __init__(
+        self, screen: Screen, session: Session, unmatched: UnmatchedRoutes, name: str | None, sums: _ReplaySums
+    ):
+        self._screen, self._session, self._unmatched, self._name, self._sums = screen, session, unmatched, name, sums
 
     def add(self, record: Record) -> None:
         assert not isinstance(record, Verdict)
         if self._session.verbose:
-            self._event(record)
+            self._show_event(record)
 
     def end(self, tail: Mapping[str, Any]) -> None:
         sums, events = self._sums, tail["summary"]["events"]
-        handlers = sorted({*sums.then, *sums.now})
-        held = ["leased"] if any(of["leased"] for of in sums.now.values()) else []
-        columns = ["done", "failed", "waiting", *held, "skipped"] if self._name else ["would fire"]
+        handlers = sorted({*sums.published, *sums.current})
+        leased = ["leased"] if any(actions["leased"] for actions in sums.current.values()) else []
+        columns = ["done", "failed", "waiting", *leased, "skipped"] if self._name else ["would fire"]
         rows: list[list[Segment]] = [
             [
                 (name, "bold"),
-                str(sums.then[name]),
-                *((str(sums.now[name][column]), ACTION_STYLES[column]) for column in columns),
+                str(sums.published[name]),
+                *((str(sums.current[name][column]), ACTION_STYLES[column]) for column in columns),
             ]
             for name in handlers
         ]
         self._screen.table(["handler", "fired", *columns], rows, right=range(1, len(columns) + 2))
         if self._session.quiet:
             return
-        said = f"replayed as {self._name}" if self._name else "a plan: nothing was called"
-        self._screen.line(counted(events, "event"), ", ", said)
+        title = f"replayed as {self._name}" if self._name else "a plan: nothing was called"
+        self._screen.line(counted(events, "event"), ", ", title)
         if sums.changed:
-            more = "" if self._session.verbose else "; -v shows which"
-            self._screen.line((f"{sums.changed:,} would fire other handlers than when published{more}", "yellow"))
+            hint = "" if self._session.verbose else "; -v shows which"
+            self._screen.line((f"{sums.changed:,} would fire other handlers than when published{hint}", "yellow"))
 
-    def _event(self, record: Mapping[str, Any]) -> None:
+    def _show_event(self, record: Mapping[str, Any]) -> None:
         self._screen.line((record["type"], "bold"), f"  {record['id']}  ", (record["time"] or "", "dim"))
-        then = {(fire["route"], fire["handler"]): fire["state"] for fire in record["fired"] or []}
-        now = {(fire["route"], fire["handler"]): fire["action"] for fire in record["fires"]}
-        for key in {**then, **now}:
+        states = {(fire["route"], fire["handler"]): fire["state"] for fire in record["fired"] or []}
+        actions = {(fire["route"], fire["handler"]): fire["action"] for fire in record["fires"]}
+        for key in {**states, **actions}:
             route, handler = key
-            published = f"  when published: {then.get(key, 'did not fire')}" if record["fired"] is not None else ""
-            action = now.get(key, "would not fire")
+            published = f"  when published: {states.get(key, 'did not fire')}" if record["fired"] is not None else ""
+            action = actions.get(key, "would not fire")
             self._screen.line(
                 "  ", (handler, "bold"), (f"  {action}", ACTION_STYLES.get(action, "red")), f"  by {route}{published}"
             )
-        if not then and not now:
+        if not states and not actions:
             self._screen.line("  no route takes it")
-        self._others.tell(
+        self._unmatched.show(
             self._screen, record["id"], {fire["route"] for fire in record["fires"]}, ["  not taken by"], indent="  "
         )

@@ -1,4 +1,4 @@
-"""evtool validate: events against the schemas of their types."""
+"""The command `evtool validate`: checks events against the JSON Schemas of their types."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,13 +6,13 @@ from typing import Annotated
 from jsonschema_rs import validator_for
 
 from evtool.cli.options import Argument, MaxBytes, NoSchema, Option, Source, Type
-from evtool.cli.session import Session, stamp, standard_input
+from evtool.cli.session import Session, create_event_defaults, open_stdin
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, UsageError
 from evtool.paths import display, is_file
 from evtool.readers.files import MAX_BYTES, read, total_bytes
 from evtool.reports.base import Subject
-from evtool.reports.formats.text import Findings
-from evtool.routes import project as projects
+from evtool.reports.formats.text import FindingsReport
+from evtool.routes import project as project_file
 from evtool.routes.project import Project
 from evtool.schemas.validation import Rules, judge
 from evtool.schemas.validator import Schemas
@@ -40,26 +40,28 @@ def validate(
 
     Example: evtool validate samples/events -o text -o junit=report.xml
     """
-    project = _project(session, needed=not (paths and schema))
-    wanted = paths or [display(path) for path in project.samples] if project else paths
-    if not wanted:
+    project = _load_project(session, needed=not (paths and schema))
+    event_paths = paths or [display(path) for path in project.samples] if project else paths
+    if not event_paths:
         raise UsageError("name events to validate, or set `samples:` in routes.yaml")
-    rules = Rules(_schemas(project, schema), no_schema)
+    rules = Rules(_load_schemas(project, schema), no_schema)
     events = invalid = unread = 0
     files: set[str] = set()
     with (
-        session.report(Subject("validate", "findings", lambda screen: Findings(screen, quiet=session.quiet))) as report,
-        following(total_bytes(wanted), quiet=session.quiet) as on_bytes,
+        session.open_report(
+            Subject("validate", "findings", lambda screen: FindingsReport(screen, quiet=session.quiet))
+        ) as report,
+        following(total_bytes(event_paths), quiet=session.quiet) as on_bytes,
     ):
-        pieces = read(wanted, max_bytes=max_bytes, stdin=standard_input(), on_bytes=on_bytes)
-        for verdict in judge(pieces, rules, stamp(), type=type, source=source):
-            report.add(verdict)
-            files.add(verdict.file)
-            if verdict.unread:
+        texts = read(event_paths, max_bytes=max_bytes, stdin=open_stdin(), on_bytes=on_bytes)
+        for result in judge(texts, rules, create_event_defaults(), type=type, source=source):
+            report.add(result)
+            files.add(result.file)
+            if result.unread:
                 unread += 1
                 continue
             events += 1
-            invalid += not verdict.ok
+            invalid += not result.ok
             if fail_fast and invalid:
                 break
         summary = {"events": events, "valid": events - invalid, "invalid": invalid, "files": len(files)}
@@ -67,20 +69,20 @@ def validate(
     return EXIT_USAGE if unread else EXIT_FINDINGS if invalid else EXIT_OK
 
 
-def _project(session: Session, *, needed: bool) -> Project | None:
+def _load_project(session: Session, *, needed: bool) -> Project | None:
     """The project, its file held against the exported shape, which takes a fraction of the time of loading the routes.
 
     If it does not fit, the routes are loaded: that says what is wrong.
     """
-    project = session.project() if needed else projects.read_project(session.routes)
-    if project is not None and not validator_for(projects.load_routes_schema()).is_valid(project.document.value):
+    project = session.load_project() if needed else project_file.read_project(session.routes)
+    if project is not None and not validator_for(project_file.load_routes_schema()).is_valid(project.document.value):
         from evtool.routes import routes  # noqa: PLC0415  (pydantic takes longer to import than the rest to run)
 
         routes.load_routes(project)
     return project
 
 
-def _schemas(project: Project | None, schema: str | None) -> Schemas:
+def _load_schemas(project: Project | None, schema: str | None) -> Schemas:
     folders = project.schemas if project else []
     if schema is not None:
         file = Path(schema)

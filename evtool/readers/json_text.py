@@ -145,15 +145,15 @@ def _text(raw: bytes) -> str:
 
 
 def _scan(text: str, max_depth: int) -> Iterator[tuple[str, int, int, str]]:
-    """The parts of a text as `jsonscan.scan` yields them; raises JsonProblem for the first thing that is wrong."""
-    from evtool.readers import json_errors as jsonscan  # noqa: PLC0415  (its grammar takes longer to compile than most events to parse)
+    """The parts of a text as `json_errors.scan` yields them; raises JsonProblem for the first thing that is wrong."""
+    from evtool.readers import json_errors  # noqa: PLC0415  (its grammar takes longer to compile than most events to parse)
 
     try:
-        yield from jsonscan.scan(text, max_depth)
-    except jsonscan.Fault as fault:
+        yield from json_errors.scan(text, max_depth)
+    except json_errors.Fault as fault:
         code, said, index, hint, width, other = fault.args
-        line, column = jsonscan.place(text, index)
-        there = None if other is None else jsonscan.place(text, other)
+        line, column = json_errors.place(text, index)
+        there = None if other is None else json_errors.place(text, other)
         raise JsonProblem(code, said, line, column, len(text[:index].encode()), hint, width, there) from None
 
 

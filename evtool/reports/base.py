@@ -1,4 +1,4 @@
-"""What a report is: records as they come, then the tail with the summary."""
+"""The contract of a report: it gets the records one by one, then the tail with the summary."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -8,7 +8,7 @@ from evtool.schemas.validation import Verdict
 from evtool.terminal.screen import Screen
 
 Record = Verdict | Mapping[str, Any]
-SHAPE = 1  # the version of the shape of what machines read
+FORMAT_VERSION = 1  # the version of the shape of what machines read
 
 
 class Report(Protocol):
@@ -32,11 +32,11 @@ class Subject(NamedTuple):
 Open = Callable[[Subject, TextIO, str], Report]  # subject, where to, and the choice of colour
 
 
-def rows(record: Record) -> list[Mapping[str, Any]]:
+def to_rows(record: Record) -> list[Mapping[str, Any]]:
     """A record as machines read it: a verdict is its findings."""
     return [finding.as_dict() for finding in record.findings] if isinstance(record, Verdict) else [record]
 
 
-def json_text(value: Any) -> str:
+def dump_json(value: Any) -> str:
     """A value as JSON on one line: ASCII, and without the `##[` and `##vso[` that CI runners obey anywhere."""
     return json.dumps(value).replace("##", r"\u0023\u0023")

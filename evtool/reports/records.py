@@ -1,4 +1,4 @@
-"""Records: stored events and deliveries in the shapes that `-o json` promises (docs/output.md)."""
+"""Builds the records of stored events and deliveries that `-o json` promises (docs/output.md)."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -9,13 +9,13 @@ from evtool.store.rows import Delivery, StoredEvent
 from evtool.store.store import Store
 
 
-def delivery_record(store: Store, delivery: Delivery) -> dict[str, Any]:
+def load_delivery_record(store: Store, delivery: Delivery) -> dict[str, Any]:
     """A delivery as it stands."""
     emitted = store.list_emitted_events(delivery.seq) if delivery.state == "done" else []
-    return settled_record(delivery, [event.id for event in emitted])
+    return build_delivery_record(delivery, [event.id for event in emitted])
 
 
-def settled_record(delivery: Delivery, emitted: Iterable[str]) -> dict[str, Any]:
+def build_delivery_record(delivery: Delivery, emitted: Iterable[str]) -> dict[str, Any]:
     """A delivery as it stands, by somebody who knows the ids of the events that it emitted."""
     return {
         "route": delivery.route,
@@ -31,7 +31,7 @@ def settled_record(delivery: Delivery, emitted: Iterable[str]) -> dict[str, Any]
     }
 
 
-def history(store: Store, delivery: Delivery) -> list[dict[str, Any]]:
+def load_history(store: Store, delivery: Delivery) -> list[dict[str, Any]]:
     """The attempts of a delivery. One without an outcome is under way, or evtool was ended in it."""
     return [
         {
@@ -47,7 +47,7 @@ def history(store: Store, delivery: Delivery) -> list[dict[str, Any]]:
     ]
 
 
-def cause_record(store: Store, event: StoredEvent) -> dict[str, str] | None:
+def load_cause_record(store: Store, event: StoredEvent) -> dict[str, str] | None:
     """What caused an event: the event, and the handler that emitted it."""
     if event.cause is None:
         return None
@@ -55,19 +55,21 @@ def cause_record(store: Store, event: StoredEvent) -> dict[str, str] | None:
     return {"event": store.get_event(delivery.event).id, "handler": delivery.handler}
 
 
-def published_record(store: Store, event: StoredEvent, status: str, deliveries: Iterable[Delivery]) -> dict[str, Any]:
+def load_published_record(
+    store: Store, event: StoredEvent, status: str, deliveries: Iterable[Delivery]
+) -> dict[str, Any]:
     """An event as `publish` tells it."""
     return {
         "id": event.id,
         "type": event.type,
         "source": event.source,
         "status": status,
-        "cause": cause_record(store, event),
-        "deliveries": [delivery_record(store, delivery) for delivery in deliveries],
+        "cause": load_cause_record(store, event),
+        "deliveries": [load_delivery_record(store, delivery) for delivery in deliveries],
     }
 
 
-def logged_record(store: Store, event: StoredEvent) -> dict[str, Any]:
+def load_log_record(store: Store, event: StoredEvent) -> dict[str, Any]:
     """An event as `events` lists it."""
     return {
         "id": event.id,
@@ -75,25 +77,25 @@ def logged_record(store: Store, event: StoredEvent) -> dict[str, Any]:
         "source": event.source,
         "time": rfc3339(event.time) if event.time is not None else None,
         "stored_at": rfc3339(event.stored_at),
-        "cause": cause_record(store, event),
+        "cause": load_cause_record(store, event),
         "states": store.count_states(event.seq),
     }
 
 
-def count(sums: Counter[str], record: Mapping[str, Any]) -> None:
+def count_event(counts: Counter[str], record: Mapping[str, Any]) -> None:
     """Counts an event and the states of its deliveries; "failed" counts those that an exit code 1 tells of."""
-    sums["events"] += 1
+    counts["events"] += 1
     for delivery in record["deliveries"]:
-        count_delivery(sums, delivery)
+        count_delivery(counts, delivery)
 
 
-def count_delivery(sums: Counter[str], delivery: Mapping[str, Any]) -> None:
+def count_delivery(counts: Counter[str], delivery: Mapping[str, Any]) -> None:
     """Counts a delivery by its state. It failed if it is dead, or if it is ready for another attempt."""
-    sums["deliveries"] += 1
-    sums[delivery["state"]] += 1
-    sums["failed"] += delivery["state"] == "dead" or (delivery["state"] == "ready" and delivery["error"] is not None)
+    counts["deliveries"] += 1
+    counts[delivery["state"]] += 1
+    counts["failed"] += delivery["state"] == "dead" or (delivery["state"] == "ready" and delivery["error"] is not None)
 
 
-def summed(sums: Counter[str]) -> dict[str, int]:
+def build_summary(counts: Counter[str]) -> dict[str, int]:
     """The summary of a command that publishes or delivers."""
-    return {key: sums[key] for key in ("events", "deliveries", "done", "waiting", "ready", "leased", "dead")}
+    return {key: counts[key] for key in ("events", "deliveries", "done", "waiting", "ready", "leased", "dead")}

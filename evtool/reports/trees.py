@@ -1,4 +1,4 @@
-"""How people read what happened: trees of events, lists of deliveries, and the history of one event."""
+"""Text output for people: trees of events, lists of deliveries, and the history of one event."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,19 +10,19 @@ from evtool.terminal.screen import Node, Screen, Segment, counted
 from evtool.terminal.styles import STATE_STYLES
 
 
-def event_tree(records: Iterable[Mapping[str, Any]]) -> Node:
+def build_event_tree(records: Iterable[Mapping[str, Any]]) -> Node:
     """The tree of a chain: the first record is its root, the others name their cause."""
     chain = list(records)
-    return _event(chain[0], {record["id"]: record for record in chain[1:]})
+    return _build_node(chain[0], {record["id"]: record for record in chain[1:]})
 
 
-class Trees:
-    """The text report of what was published: a tree per chain, what there is to say `below` of its events, the sums."""
+class ChainTrees:
+    """The text report of what was published: a tree per chain, what `show_below` adds for its events, the sums."""
 
     def __init__(
-        self, screen: Screen, *, quiet: bool = False, below: Callable[[Mapping[str, Any]], None] | None = None
+        self, screen: Screen, *, quiet: bool = False, show_below: Callable[[Mapping[str, Any]], None] | None = None
     ):
-        self._screen, self._quiet, self._below = screen, quiet, below
+        self._screen, self._quiet, self._show_below = screen, quiet, show_below
         self._chain: list[Mapping[str, Any]] = []
         self._awaited: set[str] = set()  # ids of what the chain has emitted and has not come yet
 
@@ -41,19 +41,19 @@ class Trees:
         """Draws the last chain and tells the sums."""
         self._draw()
         if not self._quiet:
-            self._screen.line(*summary_line(tail["summary"]))
+            self._screen.line(*format_summary(tail["summary"]))
 
     def _draw(self) -> None:
         if self._chain:
-            self._screen.tree(event_tree(self._chain))
-        if self._below:
+            self._screen.tree(build_event_tree(self._chain))
+        if self._show_below:
             for record in self._chain:
-                self._below(record)
+                self._show_below(record)
         self._screen.file.flush()
         self._chain, self._awaited = [], set()
 
 
-def summary_line(summary: Mapping[str, int]) -> list[Segment]:
+def format_summary(summary: Mapping[str, int]) -> list[Segment]:
     """The sums of events and deliveries; states that do not occur are left out."""
     counts: list[Segment] = [
         counted(summary[key], noun) for key, noun in (("events", "event"), ("deliveries", "delivery")) if key in summary
@@ -62,83 +62,86 @@ def summary_line(summary: Mapping[str, int]) -> list[Segment]:
     return [part for count in counts for part in (count, ", ")][:-1]
 
 
-class Deliveries:
+class DeliveryList:
     """The text report of deliveries: a line each, and the sums."""
 
-    def __init__(self, screen: Screen, *, quiet: bool = False, ended: Sequence[object] = ()):
-        """`ended` holds something when a signal has ended the work: then nobody knows whether there is more."""
-        self._screen, self._quiet, self._ended, self._any = screen, quiet, ended, False
+    def __init__(self, screen: Screen, *, quiet: bool = False, interrupts: Sequence[object] = ()):
+        """`interrupts` holds something when a signal has ended the work: then nobody knows whether there is more."""
+        self._screen, self._quiet, self._interrupts, self._has_records = screen, quiet, interrupts, False
 
     def add(self, record: Record) -> None:
         """Shows a delivery."""
         assert not isinstance(record, Verdict)
-        self._any = True
-        self._screen.line((record["type"], "bold"), "  ", (record["event"], "dim"), "  ", *delivery_line(record))
+        self._has_records = True
+        self._screen.line((record["type"], "bold"), "  ", (record["event"], "dim"), "  ", *format_delivery(record))
         self._screen.file.flush()  # somebody may be watching
 
     def end(self, tail: Mapping[str, Any]) -> None:
         """Tells the sums."""
-        if not self._any and not self._ended:
+        if not self._has_records and not self._interrupts:
             self._screen.line("nothing is due")
-        elif self._any and not self._quiet:
-            self._screen.line(*summary_line(tail["summary"]))
+        elif self._has_records and not self._quiet:
+            self._screen.line(*format_summary(tail["summary"]))
 
 
-def states_text(states: Mapping[str, int]) -> str:
+def format_states(states: Mapping[str, int]) -> str:
     """How the deliveries of an event stand."""
     return ", ".join(f"{count} {state}" for state, count in states.items()) or "no route took it"
 
 
-def history_lines(screen: Screen, delivery: Mapping[str, Any]) -> None:
+def print_history(screen: Screen, delivery: Mapping[str, Any]) -> None:
     """Shows every attempt of a delivery, with the end of what the handler printed."""
     for attempt in delivery["history"]:
-        took = "" if attempt["duration_ms"] is None else f"  {attempt['duration_ms']:,} ms"
+        duration = "" if attempt["duration_ms"] is None else f"  {attempt['duration_ms']:,} ms"
         outcome = attempt["outcome"] or "no end is known"
         error = f": {attempt['error']}" if attempt["error"] else ""
-        screen.line(f"    attempt {attempt['attempt']}  ", (attempt["started"], "dim"), f"{took}  {outcome}{error}")
+        screen.line(f"    attempt {attempt['attempt']}  ", (attempt["started"], "dim"), f"{duration}  {outcome}{error}")
         for line in (attempt["output"] or "").splitlines():
             screen.line(("      | ", "dim"), line)
 
 
-def document_lines(screen: Screen, document: Mapping[str, Any]) -> None:
+def print_document(screen: Screen, document: Mapping[str, Any]) -> None:
     """Shows an event as it is, laid out."""
     for line in json.dumps(document, indent=2, ensure_ascii=False).split("\n"):
         screen.line("  ", line)
 
 
-def _event(record: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]]) -> Node:
+def _build_node(record: Mapping[str, Any], descendants: Mapping[str, Mapping[str, Any]]) -> Node:
     children = [
-        Node(delivery_line(delivery), [_event(others[i], others) for i in delivery["emitted"] if i in others])
+        Node(
+            format_delivery(delivery),
+            [_build_node(descendants[i], descendants) for i in delivery["emitted"] if i in descendants],
+        )
         for delivery in record["deliveries"]
     ]
-    said: list[Segment] = [(record["type"], "bold"), "  ", (record["id"], "dim")]
+    segments: list[Segment] = [(record["type"], "bold"), "  ", (record["id"], "dim")]
     if record["status"] == "duplicate":
-        said.append(("  already stored: nothing fires again", "yellow"))
+        segments.append(("  already stored: nothing fires again", "yellow"))
     elif not children:
-        said.append(("  no route takes it", "yellow"))
-    return Node(said, children)
+        segments.append(("  no route takes it", "yellow"))
+    return Node(segments, children)
 
 
-def delivery_line(record: Mapping[str, Any]) -> list[Segment]:
+def format_delivery(record: Mapping[str, Any]) -> list[Segment]:
     """A delivery in a line: handler, state, time, route, and what stands in its way."""
     state = record["state"]
-    said: list[Segment] = [(record["handler"], "bold"), (f"  {state}", STATE_STYLES.get(state, ""))]
+    segments: list[Segment] = [(record["handler"], "bold"), (f"  {state}", STATE_STYLES.get(state, ""))]
     if record["duration_ms"] is not None:
-        said.append((f"  {record['duration_ms']:,} ms", "dim"))
+        segments.append((f"  {record['duration_ms']:,} ms", "dim"))
     if record["attempts"] > 1:
-        said.append((f"  attempt {record['attempts']}", "dim"))
-    said.append((f"  by {record['route']}", "dim"))
+        segments.append((f"  attempt {record['attempts']}", "dim"))
+    segments.append((f"  by {record['route']}", "dim"))
     if record["error"]:
-        said.append(f": {record['error']}")
+        segments.append(f": {record['error']}")
     if record["due"] and state == "ready" and record["error"]:
-        said.append((f"; tried again at {_clock(record['due'])}", "yellow"))
+        segments.append((f"; tried again at {_format_time_of_day(record['due'])}", "yellow"))
     if state == "waiting":
-        said.append(("; waits, and no attempt is used up", "yellow"))
+        segments.append(("; waits, and no attempt is used up", "yellow"))
     if record.get("condition"):
-        said.append((f" [{record['condition']}]", "red"))
-    return said
+        segments.append((f" [{record['condition']}]", "red"))
+    return segments
 
 
-def _clock(time: str) -> str:
+def _format_time_of_day(time: str) -> str:
     """The time of day of an RFC 3339 time."""
     return time[11:19] + " UTC"

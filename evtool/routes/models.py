@@ -9,7 +9,7 @@ from pydantic_core import CoreSchema, core_schema
 from evtool.events.input_transformer import Input
 from evtool.handlers.base import HandlerOptions
 from evtool.handlers.registry import KINDS
-from evtool.routes import project as projects
+from evtool.routes import project as project_file
 from evtool.units import Duration, duration_field
 
 
@@ -67,7 +67,7 @@ class RoutesModel(BaseModel):
     version: Literal[1]
     schemas: Annotated[Paths | None, Field(description="folder(s) of JSON Schemas, TYPE.json each")] = None
     samples: Annotated[Paths | None, Field(description="sample events: files or folders")] = None
-    store: Annotated[str, Field(description="the store's file")] = projects.STORE_FILE
+    store: Annotated[str, Field(description="the store's file")] = project_file.STORE_FILE
     handlers: Annotated[
         dict[Name, Annotated[HandlerOptions, _HandlerByKind()]],
         Field(default_factory=dict, json_schema_extra=NAMES_ONLY),

@@ -10,7 +10,7 @@ from evtool.findings.spelling import did_you_mean
 from evtool.handlers.base import Handler, HandlerOptions
 from evtool.handlers.registry import KINDS
 from evtool.patterns.pattern import Pattern
-from evtool.routes import project as projects
+from evtool.routes import project as project_file
 from evtool.routes.models import Retry, kind_tag
 from evtool.routes.problems import read_model
 from evtool.routes.project import Project, without_gc
@@ -54,9 +54,9 @@ class Routes:
         self._router = Router([route.pattern for route in self._enabled])
 
     @classmethod
-    def load(cls, file: str | Path = projects.ROUTES_FILE) -> "Routes":
+    def load(cls, file: str | Path = project_file.ROUTES_FILE) -> "Routes":
         """The routes of a file. Raises ConfigError, whose findings say everything that is wrong and where."""
-        return load_routes(projects.require_project(str(file)))
+        return load_routes(project_file.require_project(str(file)))
 
     def match(self, event: Mapping[str, Any] | str | bytes) -> list[Route]:
         """The enabled routes that take an event, in the order of the file. JSON text keeps what a dict loses."""

@@ -48,8 +48,8 @@ class Screen:
     def line(self, *segments: Segment) -> None:
         """One line, made of texts and styled texts."""
         if self.color:
-            drawing = _drawing()
-            self._console().print(drawing.styled(segments, color=True), soft_wrap=True)
+            rich_output = _drawing()
+            self._console().print(rich_output.styled(segments, color=True), soft_wrap=True)
             return
         text = "".join(harmless(s if isinstance(s, str) else s[0]) for s in segments)
         encoding = self.file.encoding or "utf-8"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from evtool.cli import app as cli
+from evtool.cli import app
 from evtool.cli.session import now_ms
 from evtool.events.envelopes import envelope, identify
 from evtool.reports.formats.jsonl import JsonLines
@@ -204,7 +204,7 @@ def test_what_others_delete_meanwhile_is_told_whole_or_not_at_all(
         write(report, record)
 
     monkeypatch.setattr(JsonLines, "add", pruned)
-    assert cli.main([*words, "--store", str(store), "-o", "jsonl"]) == 0
+    assert app.main([*words, "--store", str(store), "-o", "jsonl"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert len(lines) == told + 1
     assert all(line["states"] for line in lines[:3] if words == ["events"])

@@ -14,7 +14,7 @@ import yaml
 from evtool.errors import ConfigError
 from evtool.findings.codes import CODES
 from evtool.findings.finding import Finding
-from evtool.readers import yaml_text as yamltext
+from evtool.readers import yaml_text
 from evtool.readers.yaml_text import load
 from tests.conftest import ROOT
 
@@ -42,7 +42,7 @@ def outcome(raw: bytes) -> tuple[Finding, ...]:
 @pytest.fixture(params=["CSafeLoader", "SafeLoader"])
 def loader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each parser: the one of libyaml, and the one of PyYAML for where there is no libyaml."""
-    monkeypatch.setattr(yamltext, "_Loader", getattr(yaml, request.param))
+    monkeypatch.setattr(yaml_text, "_Loader", getattr(yaml, request.param))
     return str(request.param)
 
 
@@ -172,12 +172,12 @@ def test_bombs_do_not_go_off() -> None:
     for raw in (f"b0: &b0 x\n{layers}", f"m0: &m0 {{x: 1}}\n{merges}"):
         found = findings(raw.encode())
         assert {"EV020"} == {one.code for one in found}
-        assert len(found) <= yamltext.MAX_FINDINGS
+        assert len(found) <= yaml_text.MAX_FINDINGS
 
 
 def test_a_file_that_is_all_wrong_is_told_in_part() -> None:
     """There are never more findings than a person can use."""
-    assert len(findings(b"- *x\n" * 100_000)) == yamltext.MAX_FINDINGS
+    assert len(findings(b"- *x\n" * 100_000)) == yaml_text.MAX_FINDINGS
 
 
 def test_what_json_tools_write_is_taken() -> None:

@@ -9,14 +9,14 @@ from xml.etree import ElementTree
 
 import pytest
 
-from evtool.cli.error_handler import ending
+from evtool.cli.error_handler import run_command
 from evtool.cli.session import Session
 from evtool.commands.validate import validate
 from evtool.findings.codes import CODES
 from evtool.findings.finding import Finding
 from evtool.reports.base import Subject
 from evtool.reports.formats.registry import KINDS
-from evtool.reports.formats.text import Findings
+from evtool.reports.formats.text import FindingsReport
 from evtool.schemas.validation import Verdict
 from tests.support.hostile_text import LONE, NAUGHTY, harmless_to_a_terminal, lines, obeyed
 
@@ -45,7 +45,7 @@ def finding(text: str, **more: Any) -> Finding:
 def told(kind: str, findings: list[Finding], color: str = "never") -> str:
     """What a report prints of findings."""
     file = io.StringIO()
-    report = KINDS[kind](Subject("validate", "findings", Findings), file, color)
+    report = KINDS[kind](Subject("validate", "findings", FindingsReport), file, color)
     for each in findings:
         report.add(Verdict(each.file or "", 1, None, (each,)))
     report.end({"summary": {"events": len(findings), "valid": 0, "invalid": len(findings), "files": 1}})
@@ -122,7 +122,7 @@ def test_junit_is_xml_with_one_case_for_each_event(text: str) -> None:
 def test_junit_counts_good_events_too(tmp_path: Path) -> None:
     """A case per event, failed or not; warnings fail none."""
     file = io.StringIO()
-    report = KINDS["junit"](Subject("validate", "findings", Findings), file, "never")
+    report = KINDS["junit"](Subject("validate", "findings", FindingsReport), file, "never")
     report.add(Verdict("e.json", 1, None, ()))
     report.add(Verdict("e.json", 2, None, (finding("x", severity="warning"),)))
     report.add(Verdict("e.json", 3, None, (finding("x"), finding("y"))))
@@ -165,7 +165,7 @@ def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("kind", KINDS)
 def test_hostile_events_come_out_harmless(hostile: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Every report of events that try everything can be read back, and has none of it in it."""
-    code = ending(lambda: validate(Session(output=(kind,)), ["e.jsonl"]))
+    code = run_command(lambda: validate(Session(output=(kind,)), ["e.jsonl"]))
     out, err = capsys.readouterr()
 
     assert (code, err) == (1, "")
@@ -187,7 +187,7 @@ def test_hostile_events_come_out_harmless(hostile: Path, kind: str, capsys: pyte
 
 def test_json_has_the_documented_keys_and_no_others(hostile: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Machines rely on the shape: each key is there, with null where it has no value."""
-    ending(lambda: validate(Session(output=("json",)), ["e.jsonl", "none.json"]))
+    run_command(lambda: validate(Session(output=("json",)), ["e.jsonl", "none.json"]))
     document = json.loads(capsys.readouterr().out)
 
     assert list(document) == ["evtool", "command", "findings", "summary"]
@@ -197,7 +197,7 @@ def test_json_has_the_documented_keys_and_no_others(hostile: Path, capsys: pytes
         assert list(row) == FINDING_KEYS
         assert row["code"] in CODES
         assert row["severity"] in ("error", "warning", "note")
-    ending(lambda: validate(Session(output=("jsonl",)), ["e.jsonl", "none.json"]))
+    run_command(lambda: validate(Session(output=("jsonl",)), ["e.jsonl", "none.json"]))
     *rows, last = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert rows == [{**row, "event_id": r["event_id"]} for row, r in zip(document["findings"], rows, strict=True)]
     assert last == {"evtool": 1, "command": "validate", "summary": document["summary"]}

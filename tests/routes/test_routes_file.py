@@ -14,7 +14,7 @@ import pytest
 
 from evtool.errors import ConfigError
 from evtool.readers.yaml_text import load
-from evtool.routes import project as projects
+from evtool.routes import project as project_file
 from evtool.routes.models import RoutesModel
 from evtool.routes.project import Project
 from evtool.routes.routes import load_routes
@@ -36,14 +36,14 @@ def said(case: Path) -> list[str]:
 def refusal(file: Path) -> ConfigError:
     """What is said of a file that is refused."""
     with pytest.raises(ConfigError) as caught:
-        load_routes(projects.require_project(str(file)))
+        load_routes(project_file.require_project(str(file)))
     return caught.value
 
 
 @pytest.mark.parametrize("case", GOOD, ids=lambda case: case.stem)
 def test_a_good_file_is_taken(case: Path) -> None:
     """Routes and handlers are there by their names, in the order of the file."""
-    project = projects.require_project(str(case))
+    project = project_file.require_project(str(case))
     routes = load_routes(project)
 
     assert list(routes.routes) == project.names_in("routes")
@@ -92,7 +92,7 @@ def test_the_exported_schema_is_that_of_the_models() -> None:
         sys.path.pop(0)
 
     assert (ROOT / "evtool/routes.schema.json").read_text(encoding="utf-8") == generate.routes_schema()
-    jsonschema.Draft202012Validator.check_schema(projects.load_routes_schema())
+    jsonschema.Draft202012Validator.check_schema(project_file.load_routes_schema())
 
 
 @pytest.mark.parametrize("case", [*GOOD, *REFUSED], ids=lambda case: f"{case.parent.stem}/{case.stem}")
@@ -108,7 +108,7 @@ def test_the_exported_schema_agrees_with_the_models(case: Path) -> None:
     except ValueError:
         taken = False
 
-    assert jsonschema.Draft202012Validator(projects.load_routes_schema()).is_valid(value) is taken
+    assert jsonschema.Draft202012Validator(project_file.load_routes_schema()).is_valid(value) is taken
     assert taken is (case in GOOD or case.stem in BEYOND_THE_SCHEMA)
 
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from evtool.delivery import intake, lease, outcomes
-from evtool.delivery import loop as delivery
+from evtool.delivery import intake, lease, loop, outcomes
 from evtool.delivery.retry import GiveUp
 from evtool.store.rows import StoreResult
 from tests.support.store_model import machine_on, tried
@@ -25,11 +24,11 @@ def test_whatever_happens_nothing_is_lost_or_done_twice(tmp_path: Path, seed: in
 @pytest.mark.parametrize(
     ("place", "name", "broken"),
     [
-        (delivery, "accept", lambda *_, **__: StoreResult(0, "duplicate", "", "")),
+        (loop, "accept", lambda *_, **__: StoreResult(0, "duplicate", "", "")),
         (outcomes, "after_failure", lambda *_, **__: 1.0),
         (outcomes, "while_unavailable", lambda *_, **__: GiveUp("NotRetriable")),
         (lease, "LEASE_MARGIN", -5.0),
-        (delivery, "LONGEST_LEASE", 10**15),
+        (loop, "LONGEST_LEASE", 10**15),
         (intake, "MAX_DEPTH", 1),
     ],
     ids=[

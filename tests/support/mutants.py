@@ -21,7 +21,7 @@ from evtool.findings.finding import Finding
 from evtool.readers.files import MAX_BYTES, Piece, read
 from evtool.readers.json_text import JsonProblem, parse, positions
 from evtool.readers.yaml_text import load
-from evtool.routes import project as projects
+from evtool.routes import project as project_file
 from evtool.routes.routes import load_routes
 from evtool.schemas.validation import Rules, judge
 from evtool.schemas.validator import Schemas
@@ -198,7 +198,7 @@ def _yaml(raw: bytes, _: Path) -> bool:
 def _routes(raw: bytes, folder: Path) -> bool:
     file = folder / "routes.yaml"
     file.write_bytes(raw)
-    return _configured(lambda: load_routes(projects.require_project(str(file))))
+    return _configured(lambda: load_routes(project_file.require_project(str(file))))
 
 
 # --- the kinds -------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The github report: annotations of GitHub Actions (workflow commands), each at its file and line."""
+"""The github report: one GitHub Actions annotation (workflow command) per finding, with file and line."""
 
 from collections.abc import Mapping
 from typing import Any, TextIO
@@ -19,19 +19,21 @@ class Github:
     def add(self, record: Record) -> None:
         """Writes the annotations of a verdict."""
         for finding in record.findings if isinstance(record, Verdict) else ():
-            place = {"file": finding.file, "line": finding.line, "col": finding.column, "title": finding.code}
-            told = ",".join(f"{key}={_property(str(value))}" for key, value in place.items() if value is not None)
+            properties = {"file": finding.file, "line": finding.line, "col": finding.column, "title": finding.code}
+            property_text = ",".join(
+                f"{key}={_escape_property(str(value))}" for key, value in properties.items() if value is not None
+            )
             message = finding.message + (f"; {finding.suggestion}" if finding.suggestion else "")
-            self._file.write(f"::{LEVELS[finding.severity]} {told}::{_data(message)}\n")
+            self._file.write(f"::{LEVELS[finding.severity]} {property_text}::{_escape_data(message)}\n")
 
     def end(self, tail: Mapping[str, Any]) -> None:
         """Nothing more to say: GitHub counts by itself."""
 
 
-def _data(text: str) -> str:
+def _escape_data(text: str) -> str:
     """The escapes of a command's message (github.com/actions/toolkit, packages/core/src/command.ts)."""
     return harmless(text).replace("%", "%25")
 
 
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+def _escape_property(text: str) -> str:
+    return _escape_data(text).replace(":", "%3A").replace(",", "%2C")

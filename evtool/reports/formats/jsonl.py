@@ -1,9 +1,9 @@
-"""The jsonl report: one object a line, the summary as the last."""
+"""The jsonl report: one JSON object per line, the summary in the last line."""
 
 from collections.abc import Mapping
 from typing import Any, TextIO
 
-from evtool.reports.base import SHAPE, Record, Subject, json_text, rows
+from evtool.reports.base import FORMAT_VERSION, Record, Subject, dump_json, to_rows
 
 
 class JsonLines:
@@ -14,10 +14,10 @@ class JsonLines:
 
     def add(self, record: Record) -> None:
         """Writes a record and hands it on: somebody may be waiting for it."""
-        for row in rows(record):
-            self._file.write(json_text(row) + "\n")
+        for row in to_rows(record):
+            self._file.write(dump_json(row) + "\n")
         self._file.flush()
 
     def end(self, tail: Mapping[str, Any]) -> None:
         """Writes the summary."""
-        self._file.write(json_text({"evtool": SHAPE, "command": self._subject.command, **tail}) + "\n")
+        self._file.write(dump_json({"evtool": FORMAT_VERSION, "command": self._subject.command, **tail}) + "\n")

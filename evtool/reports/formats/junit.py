@@ -1,4 +1,4 @@
-"""The junit report: one test case per event, failed by its findings, for every CI that reads JUnit's XML."""
+"""The junit report: one JUnit XML test case per event, failed if the event has errors."""
 
 from collections.abc import Mapping
 from typing import Any, TextIO
@@ -28,15 +28,19 @@ class Junit:
         self._tests += 1
         event = record.event
         name = f"{event.type} {event.id}" if event and event.identified else event.type if event else "not an event"
-        attributes = f"classname={_attribute(record.file)} name={_attribute(f'{name} (line {record.line})')}"
+        attributes = (
+            f"classname={_quote_attribute(record.file)} name={_quote_attribute(f'{name} (line {record.line})')}"
+        )
         errors = [finding for finding in record.findings if finding.severity == "error"]
         if not errors:
             self._cases.write(f"  <testcase {attributes}/>\n")
             return
         self._failures += 1
-        told = "\n".join(_xml(f"{_where(f)}: {f.code} {f.message}") for f in errors)
+        details = "\n".join(_escape_xml(f"{_format_location(f)}: {f.code} {f.message}") for f in errors)
         first = f"{errors[0].code} {errors[0].message}"
-        failure = f"<failure type={_attribute(errors[0].code)} message={_attribute(first)}>{told}</failure>"
+        failure = (
+            f"<failure type={_quote_attribute(errors[0].code)} message={_quote_attribute(first)}>{details}</failure>"
+        )
         self._cases.write(f"  <testcase {attributes}>{failure}</testcase>\n")
 
     def end(self, tail: Mapping[str, Any]) -> None:  # noqa: ARG002  (the counts are of cases)
@@ -51,16 +55,16 @@ class Junit:
         self._cases.close()
 
 
-def _where(finding: Finding) -> str:
+def _format_location(finding: Finding) -> str:
     return ":".join(str(part) for part in (finding.file, finding.line, finding.column) if part is not None)
 
 
-def _xml(text: str) -> str:
+def _escape_xml(text: str) -> str:
     """The text as XML has it. What is harmless has no character that XML cannot hold."""
     from html import escape  # noqa: PLC0415  (its tables, for this report only)
 
     return escape(harmless(text))
 
 
-def _attribute(text: str) -> str:
-    return f'"{_xml(text)}"'
+def _quote_attribute(text: str) -> str:
+    return f'"{_escape_xml(text)}"'

@@ -1,4 +1,4 @@
-"""The forms in which results are told."""
+"""The table of report formats: the values of -o and what builds each report."""
 
 from evtool.reports.base import Open
 from evtool.reports.formats.github import Github

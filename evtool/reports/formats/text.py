@@ -1,4 +1,4 @@
-"""The text report: for people; findings with one clickable line, the source line with a caret, and the hint."""
+"""The text report: findings for people, with location, source line, caret and hint."""
 
 from collections.abc import Mapping
 from typing import Any, TextIO
@@ -14,7 +14,7 @@ def Text(subject: Subject, file: TextIO, color: str) -> Report:  # noqa: N802  (
     return subject.text(Screen(file, color=color))
 
 
-class Findings:
+class FindingsReport:
     """Findings as they come, and how many events they are among."""
 
     def __init__(self, screen: Screen, *, quiet: bool = False):
@@ -29,10 +29,12 @@ class Findings:
         """Shows the sum."""
         if self._quiet:
             return
-        done = tail["summary"]
-        events, files, invalid = done["events"], done["files"], done["invalid"]
-        said = f"checked {counted(events, 'event')} in {counted(files, 'file')}"
+        summary = tail["summary"]
+        events, files, invalid = summary["events"], summary["files"], summary["invalid"]
+        checked = f"checked {counted(events, 'event')} in {counted(files, 'file')}"
         if not events:
-            self._screen.line(said)
+            self._screen.line(checked)
             return
-        self._screen.line(f"{said}: ", (f"{invalid:,} invalid", "bold red") if invalid else ("all valid", "bold green"))
+        self._screen.line(
+            f"{checked}: ", (f"{invalid:,} invalid", "bold red") if invalid else ("all valid", "bold green")
+        )

@@ -14,7 +14,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from evtool.cli import error_handler as exits
+from evtool.cli import error_handler
 from evtool.cli.session import Session
 from evtool.commands.events import events as list_events
 from evtool.errors import StoreError
@@ -325,7 +325,7 @@ def test_a_locked_store_is_told(
         Database(file, busy_timeout=0.0)
     monkeypatch.setattr(database.Database.__init__, "__kwdefaults__", {"writing": True, "busy_timeout": 0.05})
 
-    assert exits.ending(lambda: list_events(Session(store=str(file)))) == 4
+    assert error_handler.run_command(lambda: list_events(Session(store=str(file)))) == 4
     assert "another process has kept the store locked for 0.05 s" in capsys.readouterr().err
     holder.execute("ROLLBACK")
     holder.close()

@@ -111,8 +111,8 @@ import sys
 from pathlib import Path
 from evtool.store.sqlite import database
 from evtool.store.sqlite import migrations
-from evtool.store.sqlite import connection as opening
-opening.VERSION = migrations.VERSION = 2
+from evtool.store.sqlite import connection
+connection.VERSION = migrations.VERSION = 2
 migrations.STEPS[1] = {ADD_NOTE!r}
 sys.stdout.write("begun\\n"); sys.stdout.flush(); sys.stdin.readline()
 database.Database(Path(sys.argv[1])).close()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from evtool.store.sqlite import wal as journal
+from evtool.store.sqlite import wal
 from evtool.store.sqlite.wal import preallocate
 from evtool.store.store import Store
 from tests.store.test_store import event
@@ -22,7 +22,7 @@ def test_commits_write_where_the_file_is_already(tmp_path: Path) -> None:
         made = store.file.stat().st_size
         store.insert(event(0), [], now=0)
         laid_out = size(store.file)
-        assert journal.PREALLOCATED_BYTES < laid_out < 1 << 20
+        assert wal.PREALLOCATED_BYTES < laid_out < 1 << 20
         for number in range(1, 10):
             store.insert(event(number), [], now=0)
         assert (size(store.file), store.file.stat().st_size) == (laid_out, made)
@@ -35,7 +35,7 @@ def test_commits_write_where_the_file_is_already(tmp_path: Path) -> None:
 
 def test_there_is_always_room_for_the_next_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many there were: before the room is used up, more is laid out."""
-    monkeypatch.setattr(journal, "PREALLOCATED_BYTES", 1 << 16)
+    monkeypatch.setattr(wal, "PREALLOCATED_BYTES", 1 << 16)
     with Store(tmp_path / "store.db") as store:
         for number in range(60):
             store.insert(event(number), [], now=0)
@@ -51,7 +51,7 @@ def test_nothing_is_laid_out_for_large_commits(tmp_path: Path) -> None:
                 for number in range(start, start + 500):
                     store.insert(event(number), [], now=0)
         log = store.file.with_name("store.db-wal").read_bytes()
-    assert (len(log) - 32) % (4096 + journal.FRAME_HEADER_BYTES) == 0
+    assert (len(log) - 32) % (4096 + wal.FRAME_HEADER_BYTES) == 0
     assert log.count(bytes(4096)) == 0
 
 
@@ -63,8 +63,8 @@ def test_what_is_laid_out_is_put_behind_what_is_there(tmp_path: Path) -> None:
     opened = len(list(Path("/proc/self/fd").iterdir()))
     assert preallocate(str(log), 100) == 100
     assert log.read_bytes() == b"x" * 100
-    assert preallocate(str(log), 101) == 100 + journal.PREALLOCATED_BYTES
-    assert log.read_bytes() == b"x" * 100 + bytes(journal.PREALLOCATED_BYTES)
+    assert preallocate(str(log), 101) == 100 + wal.PREALLOCATED_BYTES
+    assert log.read_bytes() == b"x" * 100 + bytes(wal.PREALLOCATED_BYTES)
     assert preallocate(str(tmp_path / "none"), 1) == 0
     assert not (tmp_path / "none").exists()
     assert len(list(Path("/proc/self/fd").iterdir())) == opened
@@ -72,8 +72,8 @@ def test_what_is_laid_out_is_put_behind_what_is_there(tmp_path: Path) -> None:
 
 def test_the_log_stays_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once it has so many pages, they go into the file itself, and the next ones are written over them."""
-    monkeypatch.setattr(journal, "CHECKPOINT_PAGES", 50)
-    monkeypatch.setattr(journal, "PREALLOCATED_BYTES", 4096)
+    monkeypatch.setattr(wal, "CHECKPOINT_PAGES", 50)
+    monkeypatch.setattr(wal, "PREALLOCATED_BYTES", 4096)
     with Store(tmp_path / "store.db") as store:
         for number in range(200):
             store.insert(event(number), [], now=0)
