@@ -20,7 +20,7 @@ from evtool.delivery import pool
 from evtool.delivery.loop import Runtime, deliver
 from evtool.delivery.outcomes import Environment
 from evtool.delivery.pool import HandlerPool
-from evtool.events.envelopes import identify
+from evtool.events.envelopes import parse_event
 from evtool.events.event import Event
 from evtool.handlers.base import Call
 from evtool.routes import routes
@@ -51,7 +51,7 @@ def timed(work: Callable[[], object]) -> float:
 def orders(count: int) -> list[Event]:
     """Copies of the shop's order with ids of their own."""
     order = json.loads(Path("samples/events/order-created.json").read_text(encoding="utf-8"))
-    return [identify(json.dumps({**order, "id": str(uuid.uuid4())}).encode()) for _ in range(count)]
+    return [parse_event(json.dumps({**order, "id": str(uuid.uuid4())}).encode()) for _ in range(count)]
 
 
 def stored(file: Path, events: Iterable[Event]) -> Path:

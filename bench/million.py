@@ -17,7 +17,7 @@ from uuid import UUID
 
 import orjson
 
-from evtool.events.envelopes import identify
+from evtool.events.envelopes import parse_event
 from evtool.events.event import Event
 from evtool.store.rows import NewDelivery
 from evtool.store.store import Store
@@ -51,7 +51,7 @@ def timed(work: Callable[[], object]) -> float:
 def orders(count: int, random: Random) -> Iterator[Event]:
     """Copies of the shop's order with random ids."""
     order = json.loads(Path("samples/events/order-created.json").read_text(encoding="utf-8"))
-    like = identify(json.dumps({**order, "id": "@"}).encode())
+    like = parse_event(json.dumps({**order, "id": "@"}).encode())
     for _ in range(count):
         name = str(UUID(int=random.getrandbits(128), version=4))
         yield like._replace(id=name, raw=like.raw.replace(b"@", name.encode(), 1))

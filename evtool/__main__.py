@@ -41,9 +41,9 @@ def _validate(paths: list[str]) -> int:
     """`evtool validate PATH...` without options, as editors and hooks call it per file: the same without typer."""
     from evtool.cli.session import Session  # noqa: PLC0415
     from evtool.commands.validate import validate  # noqa: PLC0415
-    from evtool.signals import heeded  # noqa: PLC0415
+    from evtool.signals import raise_on_signals  # noqa: PLC0415
 
-    return heeded(lambda: validate(Session(), paths))
+    return raise_on_signals(lambda: validate(Session(), paths))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What can go wrong, as a tree; each branch knows its exit code.
+"""The exceptions that evtool raises, as a tree; each class has its exit code.
 
     EvtoolError
       UsageError      2   an option, an argument or an input that cannot be used

@@ -1,13 +1,13 @@
-"""How messages show a path, and whether there is a file."""
+"""Formats paths for messages, and checks whether a path is a file."""
 
 import os
 from pathlib import Path
 
 
-def display(path: Path) -> str:
+def display_path(path: Path) -> str:
     """A path as messages show it: relative to the current folder where it is below it."""
-    here = Path.cwd()
-    return os.path.relpath(path, here) if path.is_relative_to(here) else str(path)
+    cwd = Path.cwd()
+    return os.path.relpath(path, cwd) if path.is_relative_to(cwd) else str(path)
 
 
 def is_file(path: str | Path) -> bool:

@@ -1,4 +1,4 @@
-"""Signals: a request to end evtool is heeded, but never in the middle of starting a process."""
+"""Handles SIGINT, SIGTERM and SIGHUP: they stop evtool, but never while it starts a process."""
 
 import os
 import signal
@@ -8,13 +8,13 @@ from functools import cache
 from threading import Lock
 from typing import Any
 
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+TERMINATION_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-_hanging = Lock()
-_noted: list[list[KeyboardInterrupt]] = []  # by whoever notes signals now
+_pipe_lock = Lock()
+_active_lists: list[list[KeyboardInterrupt]] = []  # of the active collect_signals()
 
 
-class Ended(KeyboardInterrupt):
+class Terminated(KeyboardInterrupt):
     """Somebody asked evtool to end, by a signal: what is under way is left as Ctrl-C leaves it."""
 
     def __init__(self, number: int):
@@ -22,117 +22,117 @@ class Ended(KeyboardInterrupt):
         self.exit_code = 128 + number
 
 
-class Halted(KeyboardInterrupt):
+class CallsStopped(KeyboardInterrupt):
     """What this thread waits for is to end now."""
 
 
 @contextmanager
-def _replaced(handle: Callable[[int, Any], None]) -> Iterator[dict[int, Callable[[int, Any], Any]]]:
+def _replace_handlers(new_handler: Callable[[int, Any], None]) -> Iterator[dict[int, Callable[[int, Any], Any]]]:
     """Has signals that are not ignored handled in another way inside; gives the usual ways."""
-    usual: dict[int, Callable[[int, Any], Any]] = {
-        number: handler for number in ENDING if callable(handler := signal.getsignal(number))
+    previous: dict[int, Callable[[int, Any], Any]] = {
+        number: handler for number in TERMINATION_SIGNALS if callable(handler := signal.getsignal(number))
     }
     try:
-        for number in usual:
-            signal.signal(number, handle)
+        for number in previous:
+            signal.signal(number, new_handler)
     except ValueError:  # not the main thread, which alone is interrupted
         yield {}
         return
     try:
-        yield usual
+        yield previous
     finally:
-        for number, handler in usual.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
 
 
-def heeded(command: Callable[[], int]) -> int:
-    """The exit code of a command, in which signals that would end evtool raise Ended, and SIGINT KeyboardInterrupt.
+def raise_on_signals(command: Callable[[], int]) -> int:
+    """Runs a command and returns its exit code. Signals that end evtool raise Terminated, SIGINT KeyboardInterrupt.
 
     When one has come, whatever cannot be read or written any more is of no interest: the terminal may be gone, too.
     A caller that had SIGCHLD ignored is not followed: every process would seem to have ended well.
     """
     if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    came: list[KeyboardInterrupt] = []
+    received: list[KeyboardInterrupt] = []
 
-    def end(number: int, _: Any) -> None:
-        came.append(KeyboardInterrupt() if number == signal.SIGINT else Ended(number))
-        raise came[-1]
+    def raise_interrupt(number: int, _: Any) -> None:
+        received.append(KeyboardInterrupt() if number == signal.SIGINT else Terminated(number))
+        raise received[-1]
 
     try:
-        with _replaced(end):
+        with _replace_handlers(raise_interrupt):
             return command()
     except OSError:
-        if came:
-            raise came[0] from None
+        if received:
+            raise received[0] from None
         raise
 
 
 @contextmanager
-def deferred() -> Iterator[None]:
+def defer_signals() -> Iterator[None]:
     """Signals that come inside are heeded at the end of it: what is started there can be ended then."""
-    came: list[tuple[int, Any]] = []
-    usual: dict[int, Callable[[int, Any], Any]] = {}
+    received: list[tuple[int, Any]] = []
+    previous: dict[int, Callable[[int, Any], Any]] = {}
     try:
-        with _replaced(lambda number, frame: came.append((number, frame))) as usual:
+        with _replace_handlers(lambda number, frame: received.append((number, frame))) as previous:
             yield
     finally:
-        for number, frame in came:
-            usual[number](number, frame)
+        for number, frame in received:
+            previous[number](number, frame)
 
 
 @contextmanager
-def noted() -> Iterator[list[KeyboardInterrupt]]:
+def collect_signals() -> Iterator[list[KeyboardInterrupt]]:
     """The first signal inside is put into the list, and raised at the end. A second one is raised at once.
 
     Inside of another one it is that one's list, and that one's end.
     """
-    if _noted:
-        yield _noted[0]
+    if _active_lists:
+        yield _active_lists[0]
         return
-    came: list[KeyboardInterrupt] = []
+    received: list[KeyboardInterrupt] = []
 
-    def note(number: int, frame: Any) -> None:
+    def record(number: int, frame: Any) -> None:
         try:
-            usual[number](number, frame)
-        except KeyboardInterrupt as signal:
-            if came:
+            previous[number](number, frame)
+        except KeyboardInterrupt as interrupt:
+            if received:
                 raise
-            came.append(signal)
+            received.append(interrupt)
 
-    _noted.append(came)
+    _active_lists.append(received)
     try:
-        with _replaced(note) as usual:
-            yield came
+        with _replace_handlers(record) as previous:
+            yield received
     finally:
-        _noted.clear()
-    if came:
-        raise came[0]
+        _active_lists.clear()
+    if received:
+        raise received[0]
 
 
 @contextmanager
-def caught(came: list[KeyboardInterrupt]) -> Iterator[None]:
+def catch_signals(received: list[KeyboardInterrupt]) -> Iterator[None]:
     """A signal that is raised inside goes into the list: it is to be raised again when all that was done is told."""
     try:
         yield
-    except KeyboardInterrupt as signal:
-        came.append(signal)
+    except KeyboardInterrupt as interrupt:
+        received.append(interrupt)
 
 
 @cache
-def _pipe() -> tuple[int, int]:
+def _open_pipe() -> tuple[int, int]:
     return os.pipe()
 
 
 def stop_pipe() -> tuple[int, int]:
     """A pipe that can be read from while threads are to stop waiting: the same one for all of them."""
-    with _hanging:  # a cache alone has threads that come together make one each, and only one of these is rung
-        return _pipe()
+    with _pipe_lock:  # a cache alone has threads that come together make one each, and only one of these is written to
+        return _open_pipe()
 
 
 @contextmanager
 def stop_calls() -> Iterator[None]:
-    """Whoever waits for a process inside, in whatever thread, gets Halted."""
+    """Whoever waits for a process inside, in whatever thread, gets CallsStopped."""
     reading, writing = stop_pipe()
     os.write(writing, b"!")
     try:

@@ -1,4 +1,4 @@
-"""Lengths of time and amounts of bytes as people write them (10s, 64MB), and pydantic's fields for them."""
+"""Parses durations ("10s") and sizes ("64MB"), and defines the pydantic fields for them."""
 
 import re
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-LONGEST = 3650 * SECONDS["d"]  # a longer time cannot be added to a date
+MAX_DURATION = 3650 * SECONDS["d"]  # a longer time cannot be added to a date
 DURATION_PATTERN = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$"
 
 BYTES = {
@@ -15,7 +15,7 @@ BYTES = {
     **{f"{prefix}B": 1000**power for power, prefix in enumerate("KMGT", 1)},
     **{f"{prefix}iB": 1024**power for power, prefix in enumerate("KMGT", 1)},
 }
-LARGEST = 1024 * BYTES["TiB"]  # larger than any machine, and within what system calls accept
+MAX_SIZE = 1024 * BYTES["TiB"]  # larger than any machine, and within what system calls accept
 SIZE_PATTERN = r"^[0-9]+(\.[0-9]+)?(B|[KMGT]i?B)$"
 
 
@@ -23,8 +23,8 @@ def parse_duration(text: object) -> float:
     """`"1.5m"` -> 90.0 seconds. Raises ValueError with a sentence for the user."""
     if not isinstance(text, str) or not re.fullmatch(DURATION_PATTERN, text):
         raise ValueError("a length of time is a number with a unit: 500ms, 10s, 15m, 24h or 7d")
-    seconds = _amount(text, SECONDS)
-    if seconds > LONGEST:
+    seconds = _convert(text, SECONDS)
+    if seconds > MAX_DURATION:
         raise ValueError("a length of time is at most 3650d")
     return seconds
 
@@ -33,20 +33,20 @@ def parse_size(text: object) -> int:
     """`"1.5KiB"` -> 1536 bytes. Raises ValueError with a sentence for the user."""
     if not isinstance(text, str) or not re.fullmatch(SIZE_PATTERN, text):
         raise ValueError("a size is a number with a unit: 4KiB, 64MB or 1GiB")
-    size = _amount(text, BYTES)
-    if size > LARGEST:
+    size = _convert(text, BYTES)
+    if size > MAX_SIZE:
         raise ValueError("a size is at most 1024TiB")
     return int(size)
 
 
 def format_size(count: int) -> str:
     """Bytes in the largest unit that gives a whole number: 1536 -> `1536B`, 2048 -> `2KiB`."""
-    fitting = [unit for unit in BYTES if count and count % BYTES[unit] == 0]
-    unit = max(fitting, key=lambda unit: BYTES[unit], default="B")
+    exact_units = [unit for unit in BYTES if count and count % BYTES[unit] == 0]
+    unit = max(exact_units, key=lambda unit: BYTES[unit], default="B")
     return f"{count // BYTES[unit]}{unit}"
 
 
-def _amount(text: str, units: Mapping[str, float]) -> float:
+def _convert(text: str, units: Mapping[str, float]) -> float:
     unit = re.sub(r"[0-9.]", "", text)
     return float(text.removesuffix(unit)) * units[unit]
 

@@ -140,7 +140,8 @@ SABOTAGES = {
         "texts", (Edit("readers/files.py", "        elif raw:\n", "        elif len(raw) > 2:\n"),)
     ),
     "a malformed event ends evtool": Sabotage(
-        "texts-through-evtool", (Edit("events/envelopes.py", "yield problem(piece, error)\n        return", "raise"),)
+        "texts-through-evtool",
+        (Edit("events/envelopes.py", "yield problem_to_finding(text, error)\n        return", "raise"),),
     ),
     "what cannot be printed is printed": Sabotage(
         "hostile", (Edit("terminal/sanitize.py", "if not text.isprintable():", "if not text:"),)
@@ -153,10 +154,10 @@ SABOTAGES = {
         (
             Edit(
                 "schemas/references.py",
-                "        return self._known.get(uri)\n",
+                "        return self._targets.get(uri)\n",
                 "        with suppress(OSError):\n"
                 "            __import__('urllib.request').request.urlopen(uri, timeout=1)\n"
-                "        return self._known.get(uri)\n",
+                "        return self._targets.get(uri)\n",
             ),
         ),
     ),

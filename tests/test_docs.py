@@ -34,7 +34,7 @@ from evtool.findings.codes import CODES
 from evtool.patterns.compiler import PatternError
 from evtool.patterns.operators.registry import OPERATORS
 from evtool.patterns.pattern import Pattern
-from evtool.readers.yaml_text import load
+from evtool.readers.yaml_text import load_yaml
 from evtool.routes.routes import Routes
 from tests.conftest import ROOT, Evtool
 
@@ -209,7 +209,7 @@ def test_yaml_examples_of_routes_load(tmp_path: Path) -> None:
             continue
         if "handlers" in document or "routes" not in document:
             Routes.load(file)
-        shape.validate(load(file.read_bytes(), "routes.yaml").value)
+        shape.validate(load_yaml(file.read_bytes(), "routes.yaml").value)
     assert seen > 5
 
 

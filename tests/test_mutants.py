@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from evtool.readers import files, json_text, yaml_text
-from evtool.readers.json_text import JsonProblem, parse
+from evtool.readers.json_text import JsonProblem, parse_json
 from evtool.reports.formats.registry import KINDS as REPORTS
 from tests.conftest import ROOT
 from tests.support.mutants import KINDS, Case, Kind, mutants, suite
@@ -28,7 +28,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 def verdict(raw: bytes) -> str:
     """What a JSON text is: `taken`, or the code of what is wrong with it."""
     try:
-        parse(raw)
+        parse_json(raw)
     except JsonProblem as problem:
         return problem.code
     return "taken"
@@ -83,10 +83,10 @@ def test_the_slower_parser_of_yaml_refuses_mutants_too(tmp_path: Path, monkeypat
     ("place", "attribute", "broken", "name"),
     [
         (json_text, "RecursionError", KeyError, "json"),
-        (json_text, "_INFINITE", (), "json"),
-        (json_text, "_MAYBE_LONE", re.compile(b"(?!)"), "json"),
+        (json_text, "_INFINITIES", (), "json"),
+        (json_text, "_MAYBE_LONE_SURROGATE", re.compile(b"(?!)"), "json"),
         (yaml_text, "MAX_DEPTH", 10**6, "yaml"),
-        (yaml_text, "_SUSPECT", "(?!)", "yaml"),
+        (yaml_text, "_FORBIDDEN_CHARACTER", "(?!)", "yaml"),
         (files, "_is_utf8", lambda _: False, "lines"),
     ],
     ids=[

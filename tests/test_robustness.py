@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from evtool.events.event import Stamp
+from evtool.events.event import EventDefaults
 from evtool.reports.formats.registry import KINDS
 from tests.conftest import ROOT, Evtool
 
 SAMPLES = ROOT / "samples"
-STAMP = Stamp(lambda: "id", lambda: "2026-11-23T10:00:00Z")
+STAMP = EventDefaults(lambda: "id", lambda: "2026-11-23T10:00:00Z")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 

@@ -14,9 +14,9 @@ from evtool.errors import (
     EvtoolError,
 )
 from evtool.findings.finding import Finding
-from evtool.signals import Ended
-from evtool.terminal.screen import Screen, errors
-from evtool.terminal.snippets import show
+from evtool.signals import Terminated
+from evtool.terminal.screen import Screen, open_stderr
+from evtool.terminal.snippets import show_finding
 
 
 def run_command(work: Callable[[], int], *, color: str = "auto") -> int:
@@ -30,7 +30,7 @@ def run_command(work: Callable[[], int], *, color: str = "auto") -> int:
         return _show_error(str(error), error.exit_code, color, error.findings)
     except EvtoolError as error:
         return _show_error(str(error), error.exit_code, color)
-    except Ended as error:
+    except Terminated as error:
         return _show_error(f"ended by {error}", error.exit_code, color)
     except KeyboardInterrupt:
         return _show_error("interrupted", EXIT_INTERRUPTED, color)
@@ -63,10 +63,10 @@ def _flush(stream: TextIO) -> None:
 def _show_error(message: str, code: int, color: str, findings: Sequence[Finding] = ()) -> int:
     _flush(sys.stdout)
     try:
-        screen = Screen(errors(), color=color)
+        screen = Screen(open_stderr(), color=color)
         for finding in findings:
-            show(screen, finding)
-        screen.line(("evtool: ", "bold"), message)
+            show_finding(screen, finding)
+        screen.print_line(("evtool: ", "bold"), message)
     except OSError:  # standard error is closed or full: the exit code still tells
         _discard(sys.stderr)
     return code

@@ -12,7 +12,7 @@ from evtool.cli.error_handler import run_command
 from evtool.cli.options import Argument, Option
 from evtool.cli.session import Session
 from evtool.commands.registry import COMMANDS
-from evtool.signals import heeded
+from evtool.signals import raise_on_signals
 
 CommandFunction = Callable[..., int]
 HELP = {"help_option_names": ["-h", "--help"]}
@@ -68,7 +68,7 @@ def _build_callback(run: CommandFunction) -> Callable[..., None]:
     def callback(**values: Any) -> None:
         shared = {name: values.pop(name) for name in COMMON_OPTIONS}
         session = Session(**{**shared, "output": tuple(shared["output"])})
-        raise typer.Exit(run_command(lambda: heeded(lambda: run(session, **values)), color=session.color))
+        raise typer.Exit(run_command(lambda: raise_on_signals(lambda: run(session, **values)), color=session.color))
 
     hints = get_type_hints(run, include_extras=True)
     own_parameters = [

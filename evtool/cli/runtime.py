@@ -12,7 +12,7 @@ from evtool.delivery.loop import Runtime
 from evtool.delivery.outcomes import Environment
 from evtool.delivery.pool import HandlerPool
 from evtool.handlers.processes import call_log
-from evtool.paths import display
+from evtool.paths import display_path
 from evtool.routes import routes as route_table
 from evtool.routes.project import Project
 from evtool.schemas.validation import Rules
@@ -34,7 +34,7 @@ def open_runtime(session: Session, project: Project, rules: Rules) -> Iterator[R
     environment = Environment(now_ms, SystemRandom(), f"{os.getpid()}-{uuid.uuid4().hex[:8]}", rules)
     file = session.locate_store(project)
     if session.verbose:
-        session.print_note(f"routes: {project.display_name}, store: {display(file)}")
+        session.print_note(f"routes: {project.display_name}, store: {display_path(file)}")
     with (
         Store(file) as store,
         HandlerPool(

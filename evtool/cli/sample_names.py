@@ -6,7 +6,7 @@ from pathlib import Path
 
 from evtool.errors import UsageError
 from evtool.findings.spelling import did_you_mean
-from evtool.paths import display
+from evtool.paths import display_path
 from evtool.routes.project import Project
 
 
@@ -42,7 +42,7 @@ def _find_path(name: str, samples: Mapping[str, Path]) -> str | None:
     if name == "-" or os.path.exists(name):  # noqa: PTH110  (false, not an error, for what cannot be a name)
         return name
     sample = samples.get(name) or samples.get(name.replace(".", "-"))
-    return display(sample) if sample else None
+    return display_path(sample) if sample else None
 
 
 def _looks_like_a_path(name: str) -> bool:

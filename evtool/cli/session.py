@@ -10,14 +10,14 @@ from typing import BinaryIO, NamedTuple
 
 from evtool.cli.outputs import open_reports
 from evtool.errors import UsageError
-from evtool.events.event import Stamp
-from evtool.events.timestamps import rfc3339
-from evtool.paths import display
+from evtool.events.event import EventDefaults
+from evtool.events.timestamps import format_timestamp
+from evtool.paths import display_path
 from evtool.reports.base import Report, Subject
 from evtool.routes import project as project_file
 from evtool.routes.project import Project
 from evtool.store.sqlite.files import check_not_empty, is_missing
-from evtool.terminal.screen import Screen, errors
+from evtool.terminal.screen import Screen, open_stderr
 
 
 class Session(NamedTuple):
@@ -43,7 +43,7 @@ class Session(NamedTuple):
         path = self.store or os.environ.get("EVTOOL_STORE")
         file = Path(path) if path else (project or self.load_project()).store
         if existing and is_missing(file):
-            raise UsageError(f"there is no store {display(file)} yet: `evtool publish` makes it")
+            raise UsageError(f"there is no store {display_path(file)} yet: `evtool publish` makes it")
         if existing:
             check_not_empty(file)
         return file
@@ -51,7 +51,7 @@ class Session(NamedTuple):
     def print_note(self, text: str) -> None:
         """Something worth saying that is no result: to standard error, unless -q."""
         if not self.quiet:
-            Screen(errors(), color=self.color).line(text)
+            Screen(open_stderr(), color=self.color).print_line(text)
 
     def open_report(self, subject: Subject) -> AbstractContextManager[Report]:
         """The reports that -o asks for, as one."""
@@ -72,9 +72,9 @@ def open_stdin() -> BinaryIO:
     return sys.stdin.buffer
 
 
-def create_event_defaults() -> Stamp:
+def create_event_defaults() -> EventDefaults:
     """What events without an envelope get: a random id, and the time."""
-    return Stamp(generate_id, lambda: rfc3339(now_ms()))
+    return EventDefaults(generate_id, lambda: format_timestamp(now_ms()))
 
 
 def generate_id() -> str:

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 from evtool.cli.options import Argument, Option
 from evtool.cli.session import Session
 from evtool.errors import EXIT_OK, UsageError
-from evtool.paths import display
+from evtool.paths import display_path
 from evtool.reports.base import Record, Subject
-from evtool.schemas.validation import Verdict
+from evtool.schemas.validation import ValidationResult
 from evtool.store import backup as store_backup
 from evtool.store.store import Store
-from evtool.terminal.screen import Screen, counted
+from evtool.terminal.screen import Screen, format_count
 
 
 def backup(
@@ -35,7 +35,7 @@ def backup(
     with session.open_report(
         Subject("backup", "files", lambda screen: _BackupReport(screen, quiet=session.quiet))
     ) as report:
-        report.add({"file": display(target), "bytes": copy.bytes})
+        report.add({"file": display_path(target), "bytes": copy.bytes})
         report.end({"summary": {"events": copy.events, "deliveries": copy.deliveries, "attempts": copy.attempts}})
     return EXIT_OK
 
@@ -48,11 +48,11 @@ class _BackupReport:
         self._files: list[Mapping[str, Any]] = []
 
     def add(self, record: Record) -> None:
-        assert not isinstance(record, Verdict)
+        assert not isinstance(record, ValidationResult)
         self._files.append(record)
 
     def end(self, tail: Mapping[str, Any]) -> None:
         summary = tail["summary"]
         for file in () if self._quiet else self._files:
-            contents = f"{counted(summary['events'], 'event')}, {counted(summary['deliveries'], 'delivery')}"
-            self._screen.line(f"copied {contents} to {file['file']} ({file['bytes']:,} bytes)")
+            contents = f"{format_count(summary['events'], 'event')}, {format_count(summary['deliveries'], 'delivery')}"
+            self._screen.print_line(f"copied {contents} to {file['file']} ({file['bytes']:,} bytes)")

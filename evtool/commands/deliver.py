@@ -10,14 +10,14 @@ from evtool.cli.runtime import build_rules, open_runtime
 from evtool.cli.session import Session
 from evtool.delivery import loop
 from evtool.errors import EXIT_FINDINGS, EXIT_OK
-from evtool.events.timestamps import rfc3339
+from evtool.events.timestamps import format_timestamp
 from evtool.reports.base import Subject
 from evtool.reports.records import build_delivery_record, build_summary, count_delivery
 from evtool.reports.trees import DeliveryList
-from evtool.signals import caught
+from evtool.signals import catch_signals
 from evtool.store.queue import make_due_now, next_due
 from evtool.store.store import Store
-from evtool.terminal.screen import counted
+from evtool.terminal.screen import format_count
 
 FINAL_STATES = ("done", "dead")
 
@@ -52,7 +52,7 @@ def deliver(
     with open_runtime(session, project, rules) as runtime, session.open_report(subject) as report:
         make_due_now(runtime.store, now=runtime.environment.now(), include_failed=now)
         with (
-            caught(interrupts),
+            catch_signals(interrupts),
             closing(loop.deliver(runtime, workers=workers, idle=_sleep if watch else None)) as settlements,
         ):
             for settlement in settlements:
@@ -78,12 +78,13 @@ def _note_remaining(session: Session, store: Store) -> None:
     """Says what is left to deliver although nothing is due."""
     retrying, first_due = next_due(store, "ready")
     if retrying:
-        retries = f"{counted(retrying, 'delivery')}, the first at {rfc3339(first_due)}"
+        retries = f"{format_count(retrying, 'delivery')}, the first at {format_timestamp(first_due)}"
         session.print_note(f"to be tried again: {retries}; `evtool deliver --now` does not wait")
     leased, first_due = next_due(store, "leased")
     if leased:
         session.print_note(
-            f"held by another evtool: {counted(leased, 'delivery')}; if it was killed, until {rfc3339(first_due)}"
+            f"held by another evtool: {format_count(leased, 'delivery')}; "
+            f"if it was killed, until {format_timestamp(first_due)}"
         )
 
 

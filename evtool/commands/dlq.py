@@ -9,11 +9,11 @@ from evtool.cli.filters import check_ids, parse_older_than
 from evtool.cli.options import Argument, OfHandler, OfRoute, OfType, OlderThan, Option
 from evtool.cli.session import Session, now_ms
 from evtool.errors import EXIT_OK, UsageError
-from evtool.events.envelopes import identify
+from evtool.events.envelopes import parse_event
 from evtool.reports.base import Record, Report, Subject
 from evtool.reports.records import load_delivery_record, load_history
 from evtool.reports.trees import format_delivery, format_states, print_document, print_history
-from evtool.schemas.validation import Verdict
+from evtool.schemas.validation import ValidationResult
 from evtool.store.dead_letters import DeadLetterFilter, list_dead_letters, purge, redrive
 from evtool.store.rows import Delivery, Filter
 from evtool.store.store import Store
@@ -146,7 +146,7 @@ def _add_records(report: Report, records: Iterable[dict[str, Any]]) -> Counter[s
     counts: Counter[str] = Counter()
     for record in records:
         if "document" in record:
-            record["document"] = identify(record["document"]).document
+            record["document"] = parse_event(record["document"]).document
         report.add(record)
         counts[record["event"]] += 1
     return counts
@@ -178,15 +178,15 @@ class _DeadLetterReport:
         self._screen, self._full = screen, full
 
     def add(self, record: Record) -> None:
-        assert not isinstance(record, Verdict)
-        self._screen.line((record["type"], "bold"), f"  {record['event']}  ", *format_delivery(record))
+        assert not isinstance(record, ValidationResult)
+        self._screen.print_line((record["type"], "bold"), f"  {record['event']}  ", *format_delivery(record))
         if self._full:
             print_history(self._screen, record)
             print_document(self._screen, record["document"])
 
     def end(self, tail: Mapping[str, Any]) -> None:
         if not tail["summary"]["deliveries"]:
-            self._screen.line("no dead letters")
+            self._screen.print_line("no dead letters")
 
 
 SUBCOMMANDS = {"list": dlq_list, "show": dlq_show, "redrive": dlq_redrive, "purge": dlq_purge}

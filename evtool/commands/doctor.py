@@ -5,11 +5,11 @@ from typing import Any
 
 from evtool.cli.session import Session
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, DamageError
-from evtool.paths import display
+from evtool.paths import display_path
 from evtool.reports.base import Subject
 from evtool.reports.formats.text import FindingsReport
 from evtool.reports.trees import format_summary
-from evtool.schemas.validation import Verdict
+from evtool.schemas.validation import ValidationResult
 from evtool.store.counts import count_totals
 from evtool.store.integrity import check_store, describe_store
 from evtool.store.rows import STATES
@@ -33,8 +33,8 @@ def doctor(session: Session) -> int:
     ):
         for finding in check_store(store):
             errors += finding.severity == "error"
-            report.add(Verdict(finding.file or "", 1, None, (finding,)))
-        info = {"file": display(store.file), **describe_store(store)._asdict()}
+            report.add(ValidationResult(finding.file or "", 1, None, (finding,)))
+        info = {"file": display_path(store.file), **describe_store(store)._asdict()}
         report.end({"store": info, "summary": {"errors": errors, **_count_all(store)}})
     return EXIT_FINDINGS if errors else EXIT_OK
 
@@ -56,14 +56,18 @@ class _DoctorReport(FindingsReport):
             return
         info, summary = tail["store"], tail["summary"]
         wal_text = f", and {info['wal_bytes']:,} of {info['file']}-wal" if info["wal_bytes"] else ""
-        self._screen.line("store    ", info["file"], f"  {info['bytes']:,} bytes{wal_text}")
-        self._screen.line(
+        self._screen.print_line("store    ", info["file"], f"  {info['bytes']:,} bytes{wal_text}")
+        self._screen.print_line(
             "kept     ", f"mode {info['mode']}, disk {info['disk'] or 'unknown'}, {_format_journal(info)}"
         )
-        self._screen.line("versions ", f"evtool {info['evtool']}, tables {info['tables']}, SQLite {info['sqlite']}")
-        self._screen.line("holds    ", *(format_summary(summary) if summary["events"] is not None else ["unknown"]))
+        self._screen.print_line(
+            "versions ", f"evtool {info['evtool']}, tables {info['tables']}, SQLite {info['sqlite']}"
+        )
+        self._screen.print_line(
+            "holds    ", *(format_summary(summary) if summary["events"] is not None else ["unknown"])
+        )
         errors = summary["errors"]
-        self._screen.line((f"{errors:,} wrong", "bold red") if errors else ("all is well", "bold green"))
+        self._screen.print_line((f"{errors:,} wrong", "bold red") if errors else ("all is well", "bold green"))
 
 
 def _format_journal(info: Mapping[str, Any]) -> str:

@@ -8,12 +8,12 @@ from evtool.cli.filters import build_filter, find_event
 from evtool.cli.options import Argument, OfRoute, OfSource, OfType, Option, Since, Until
 from evtool.cli.session import Session
 from evtool.errors import EXIT_OK, UsageError
-from evtool.events.envelopes import identify
-from evtool.paths import display
+from evtool.events.envelopes import parse_event
+from evtool.paths import display_path
 from evtool.reports.base import Record, Subject
 from evtool.reports.records import load_cause_record, load_delivery_record, load_history, load_log_record
 from evtool.reports.trees import format_delivery, format_states, format_summary, print_document, print_history
-from evtool.schemas.validation import Verdict
+from evtool.schemas.validation import ValidationResult
 from evtool.store.counts import count_totals
 from evtool.store.rows import STATES, Filter, StoredEvent
 from evtool.store.store import Store
@@ -64,7 +64,7 @@ def _show_event(session: Session, store: Store, event_id: str, source: str | Non
         event = find_event(store, event_id, source)
         if event is None:
             raise UsageError(
-                f"there is no event {event_id} in {display(store.file)}; `evtool events` lists what is there"
+                f"there is no event {event_id} in {display_path(store.file)}; `evtool events` lists what is there"
             )
         deliveries = [
             {**load_delivery_record(store, delivery), "history": load_history(store, delivery)}
@@ -90,7 +90,7 @@ def _show_summary(session: Session, store: Store, event_filter: Filter) -> int:
 
 def _build_details(store: Store, event: StoredEvent) -> dict[str, Any]:
     return {
-        "event": identify(event.raw).document,
+        "event": parse_event(event.raw).document,
         "stored_at": load_log_record(store, event)["stored_at"],
         "sha256": event.sha256,
         "cause": load_cause_record(store, event),
@@ -105,16 +105,16 @@ class _EventListReport:
         self._screen = screen
 
     def add(self, record: Record) -> None:
-        assert not isinstance(record, Verdict)
+        assert not isinstance(record, ValidationResult)
         states = format_states(record["states"])
         cause = f"  from {record['cause']['handler']}" if record["cause"] else ""
-        self._screen.line(
+        self._screen.print_line(
             (record["stored_at"], "dim"), f"  {record['id']}  ", (record["type"], "bold"), f"  {states}", (cause, "dim")
         )
 
     def end(self, tail: Mapping[str, Any]) -> None:
         if not tail["summary"]["events"]:
-            self._screen.line("no events")
+            self._screen.print_line("no events")
 
 
 class _SummaryReport:
@@ -125,15 +125,15 @@ class _SummaryReport:
         self._rows: list[Sequence[Segment]] = []
 
     def add(self, record: Record) -> None:
-        assert not isinstance(record, Verdict)
+        assert not isinstance(record, ValidationResult)
         self._rows.append([record["route"], record["handler"], *_format_counts(record)])
 
     def end(self, tail: Mapping[str, Any]) -> None:
         header = ["route", "handler", "deliveries", *STATES]
         if self._rows:
             rows = [*self._rows, ["all", "", *_format_counts(tail["summary"])]]
-            self._screen.table(header, rows, right=range(2, len(header)))
-        self._screen.line(*format_summary(tail["summary"]))
+            self._screen.print_table(header, rows, right_aligned=range(2, len(header)))
+        self._screen.print_line(*format_summary(tail["summary"]))
 
 
 def _format_counts(record: Mapping[str, int]) -> list[str]:
@@ -148,16 +148,16 @@ class _EventReport:
         self._deliveries: list[Mapping[str, Any]] = []
 
     def add(self, record: Record) -> None:
-        assert not isinstance(record, Verdict)
+        assert not isinstance(record, ValidationResult)
         self._deliveries.append(record)
 
     def end(self, tail: Mapping[str, Any]) -> None:
         print_document(self._screen, tail["event"])
-        self._screen.line("stored  ", tail["stored_at"], ("  sha256 " + tail["sha256"], "dim"))
+        self._screen.print_line("stored  ", tail["stored_at"], ("  sha256 " + tail["sha256"], "dim"))
         if tail["cause"]:
-            self._screen.line("cause  ", tail["cause"]["event"], f"  by {tail['cause']['handler']}")
+            self._screen.print_line("cause  ", tail["cause"]["event"], f"  by {tail['cause']['handler']}")
         for delivery in self._deliveries:
-            self._screen.line("delivery  ", *format_delivery(delivery))
+            self._screen.print_line("delivery  ", *format_delivery(delivery))
             print_history(self._screen, delivery)
         for effect in tail["effects"]:
-            self._screen.line("effect  ", effect)
+            self._screen.print_line("effect  ", effect)

@@ -9,10 +9,10 @@ from evtool.cli.options import Option
 from evtool.cli.session import Session
 from evtool.errors import EXIT_OK, UsageError
 from evtool.reports.base import Record, Subject
-from evtool.schemas.validation import Verdict
+from evtool.schemas.validation import ValidationResult
 from evtool.store.pruning import PruneFilter, prune, reclaim_space
 from evtool.store.store import Store
-from evtool.terminal.screen import Screen, counted
+from evtool.terminal.screen import Screen, format_count
 
 DELETABLE_STATES = ("done", "dead")
 
@@ -67,17 +67,17 @@ class _PruneReport:
         self._screen = screen
 
     def add(self, record: Record) -> None:
-        assert not isinstance(record, Verdict)
-        self._screen.line(
-            (record["type"], "bold"), f"  {counted(record['events'], 'event')}, {record['bytes']:,} bytes"
+        assert not isinstance(record, ValidationResult)
+        self._screen.print_line(
+            (record["type"], "bold"), f"  {format_count(record['events'], 'event')}, {record['bytes']:,} bytes"
         )
 
     def end(self, tail: Mapping[str, Any]) -> None:
         summary = tail["summary"]
-        contents = f"{counted(summary['events'], 'event')} with {counted(summary['deliveries'], 'delivery')}"
+        contents = f"{format_count(summary['events'], 'event')} with {format_count(summary['deliveries'], 'delivery')}"
         if summary["dry_run"]:
-            self._screen.line(f"would delete {contents}, {summary['bytes']:,} bytes")
+            self._screen.print_line(f"would delete {contents}, {summary['bytes']:,} bytes")
         else:
-            self._screen.line(
+            self._screen.print_line(
                 f"deleted {contents}, {summary['bytes']:,} bytes; the store is {summary['freed_bytes']:,} bytes shorter"
             )

@@ -13,11 +13,11 @@ from evtool.cli.sample_names import resolve_path, resolve_paths
 from evtool.cli.session import Session, create_event_defaults, open_stdin
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, UsageError
 from evtool.events.event import Event
-from evtool.events.overrides import with_changes
+from evtool.events.overrides import apply_overrides
 from evtool.findings.codes import CODES
 from evtool.findings.examples import EXAMPLES, SCHEMA
-from evtool.paths import display
-from evtool.readers.files import MAX_BYTES, Piece, read
+from evtool.paths import display_path
+from evtool.readers.files import MAX_BYTES, SourceText, read_texts
 from evtool.reports.base import Record, Subject
 from evtool.reports.explanations import (
     MAX_DETAILED,
@@ -31,11 +31,11 @@ from evtool.reports.explanations import (
 from evtool.routes import project as project_file
 from evtool.routes import routes as route_table
 from evtool.routes.project import Project
-from evtool.schemas.validation import Rules, Verdict, judge
+from evtool.schemas.validation import Rules, ValidationResult, validate_events
 from evtool.store.sqlite.files import is_missing
 from evtool.store.store import Store
-from evtool.terminal.screen import Screen, counted, errors
-from evtool.terminal.snippets import show
+from evtool.terminal.screen import Screen, format_count, open_stderr
+from evtool.terminal.snippets import show_finding
 
 NOT_FOUND = "no file, no sample and no stored event"
 CODE = re.compile(r"EV\d{3}", re.IGNORECASE)
@@ -76,14 +76,14 @@ def explain(
         _read_stored(session, project, event, source) if project and resolve_path(event, project) is None else []
     )
     paths = resolve_paths([event], project, not_found=NOT_FOUND) if project and not stored_texts else [event]
-    texts = stored_texts or read(paths, max_bytes=max_bytes, stdin=open_stdin())
-    results = judge(
+    texts = stored_texts or read_texts(paths, max_bytes=max_bytes, stdin=open_stdin())
+    results = validate_events(
         texts,
         Rules(None),
         defaults,
         type=type,
         source=source,
-        change=lambda original: with_changes(original, set, defaults),
+        change=lambda original: apply_overrides(original, set, defaults),
     )
     first_results = list(islice(results, 2))
     if len(first_results) != 1:
@@ -99,14 +99,14 @@ def _find_project(session: Session, event: str) -> Project | None:
     return None if event == "-" or Path(event).exists() else project_file.read_project(session.routes)
 
 
-def _read_stored(session: Session, project: Project, event_id: str, source: str | None) -> list[Piece]:
+def _read_stored(session: Session, project: Project, event_id: str, source: str | None) -> list[SourceText]:
     """The stored event of an id, if there is one: what is neither a file nor a sample may be an id."""
     file = session.locate_store(project)
     if is_missing(file):
         return []
     with Store(session.locate_store(project, existing=True)) as store:
         event = find_event(store, event_id, source)
-    return [Piece(display(file), 1, 1, event.raw)] if event else []
+    return [SourceText(display_path(file), 1, 1, event.raw)] if event else []
 
 
 def _select_candidates(project: Project | None, name: str | None) -> list[Candidate]:
@@ -116,12 +116,12 @@ def _select_candidates(project: Project | None, name: str | None) -> list[Candid
 
 
 def _report_explanations(
-    session: Session, result: Verdict, candidates: list[Candidate], *, show_locations: bool
+    session: Session, result: ValidationResult, candidates: list[Candidate], *, show_locations: bool
 ) -> int:
     """Tells about every candidate, the nearest first, or what is wrong with the event."""
     event = result.event
     for finding in result.findings:
-        show(Screen(errors(), color=session.color), finding)
+        show_finding(Screen(open_stderr(), color=session.color), finding)
     explanations = explain_candidates(event.raw, candidates) if event is not None else []
     subject = Subject(
         "explain", "routes", lambda screen: _ExplainReport(screen, session, event, show_locations=show_locations)
@@ -136,7 +136,7 @@ def _report_explanations(
             }
         )
     if event is None:
-        return EXIT_USAGE if result.unread else EXIT_FINDINGS
+        return EXIT_USAGE if result.is_unreadable else EXIT_FINDINGS
     return EXIT_OK if any(explanation.matches for _, explanation in explanations) else EXIT_FINDINGS
 
 
@@ -148,16 +148,16 @@ class _ExplainReport:
         self._route_count = self._match_count = 0
 
     def add(self, record: Record) -> None:
-        assert not isinstance(record, Verdict)
+        assert not isinstance(record, ValidationResult)
         if not self._route_count and self._event is not None:
             event = self._event
-            self._screen.line((event.type, "bold"), "  ", (event.id, "dim"), "  ", (event.source, "dim"))
+            self._screen.print_line((event.type, "bold"), "  ", (event.id, "dim"), "  ", (event.source, "dim"))
         detailed = self._route_count < MAX_DETAILED or self._session.verbose > 0
         if detailed or self._route_count == MAX_DETAILED:
-            self._screen.line("")
+            self._screen.print_line("")
         self._route_count += 1
         self._match_count += record["matches"]
-        self._screen.line(*format_headline(record, list_failed=not detailed))
+        self._screen.print_line(*format_headline(record, list_failed=not detailed))
         if detailed:
             show_conditions(self._screen, record, show_locations=self._show_locations)
 
@@ -166,8 +166,10 @@ class _ExplainReport:
             return
         hint = "; -v shows every condition" if self._route_count > MAX_DETAILED and not self._session.verbose else ""
         verb = "matches" if self._match_count == 1 else "match"
-        self._screen.line("")
-        self._screen.line(f"{self._match_count or 'none'} of {counted(self._route_count, 'route')} {verb}{hint}")
+        self._screen.print_line("")
+        self._screen.print_line(
+            f"{self._match_count or 'none'} of {format_count(self._route_count, 'route')} {verb}{hint}"
+        )
 
 
 # --- codes -----------------------------------------------------------------------------------------------------------
@@ -191,16 +193,16 @@ class _CodeReport:
         self._screen = screen
 
     def add(self, record: Record) -> None:
-        assert not isinstance(record, Verdict)
-        self._screen.line((record["code"], "bold"), f"  {record['meaning']}")
+        assert not isinstance(record, ValidationResult)
+        self._screen.print_line((record["code"], "bold"), f"  {record['meaning']}")
         kind = "" if record["of"] == "words" else f" {record['of']}"
         parts = [("bad" + kind, "red", record["bad"]), ("good" + kind, "green", record["good"])]
         if record["code"].startswith("EV1"):
             parts.append(("the schema of the detail", "cyan", SCHEMA))
         for title, style, text in parts:
-            self._screen.line("  ", (title, style))
+            self._screen.print_line("  ", (title, style))
             for line in text.rstrip("\n").split("\n"):
-                self._screen.line("    ", line)
+                self._screen.print_line("    ", line)
 
     def end(self, tail: Mapping[str, Any]) -> None:
         """There is no more to say."""

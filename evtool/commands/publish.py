@@ -15,21 +15,21 @@ from evtool.delivery.intake import accept, describe_conflict, match_handlers
 from evtool.delivery.loop import Runtime, deliver
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE
 from evtool.events.event import Event
-from evtool.events.overrides import with_changes
+from evtool.events.overrides import apply_overrides
 from evtool.findings.finding import Finding
-from evtool.readers.files import MAX_BYTES, read
+from evtool.readers.files import MAX_BYTES, read_texts
 from evtool.reports.base import Subject
 from evtool.reports.explanations import MAX_DETAILED, Candidate, UnmatchedRoutes, list_candidates
 from evtool.reports.records import build_summary, count_event, load_published_record
 from evtool.reports.trees import ChainTrees
 from evtool.routes import routes as route_table
 from evtool.routes.routes import Routes
-from evtool.schemas.validation import Verdict, judge
-from evtool.signals import caught, noted
+from evtool.schemas.validation import ValidationResult, validate_events
+from evtool.signals import catch_signals, collect_signals
 from evtool.store.queue import Chain
 from evtool.store.rows import StoreResult
-from evtool.terminal.screen import Screen, Segment, errors
-from evtool.terminal.snippets import show
+from evtool.terminal.screen import Screen, Segment, open_stderr
+from evtool.terminal.snippets import show_finding
 
 BATCH_EVENTS = 100  # events that are stored in one commit
 BATCH_BYTES = 1 << 20
@@ -62,13 +62,13 @@ def publish(
     paths = resolve_paths(events, project)
     rules = build_rules(project, validate=not no_validate, no_schema=no_schema)
     defaults = create_event_defaults()
-    results = judge(
-        read(paths, max_bytes=max_bytes, stdin=open_stdin()),
+    results = validate_events(
+        read_texts(paths, max_bytes=max_bytes, stdin=open_stdin()),
         rules,
         defaults,
         type=type,
         source=source,
-        change=lambda event: with_changes(event, set, defaults),
+        change=lambda event: apply_overrides(event, set, defaults),
     )
     if dry_run:
         routes = route_table.load_routes(project)
@@ -91,17 +91,19 @@ class PublishResult(NamedTuple):
     conflict: Finding | None = None
 
 
-def _group_results(results: Iterable[Verdict], max_events: int, *, stream: bool) -> Iterator[list[Verdict]]:
+def _group_results(
+    results: Iterable[ValidationResult], max_events: int, *, stream: bool
+) -> Iterator[list[ValidationResult]]:
     """Verdicts in lists of up to so many, and of no more bytes than fit into memory with ease.
 
     Of a stream only what is here already is taken together: nobody knows when it goes on.
     """
-    batch: list[Verdict] = []
+    batch: list[ValidationResult] = []
     size = 0
     for result in results:
         batch.append(result)
         size += len(result.event.raw) if result.event else 0
-        if len(batch) >= max_events or size >= BATCH_BYTES or (stream and not result.more):
+        if len(batch) >= max_events or size >= BATCH_BYTES or (stream and not result.is_next_buffered):
             yield batch
             batch, size = [], 0
     if batch:
@@ -154,12 +156,12 @@ def _plan_event(routes: Routes, event: Event) -> PublishResult:
 
 def _report_events(
     session: Session,
-    batches: Iterable[list[Verdict]],
+    batches: Iterable[list[ValidationResult]],
     handle: Callable[[Sequence[Event]], list[PublishResult]],
     candidates: list[Candidate],
 ) -> int:
     """Handles the events that are well, and tells what became of them and what is wrong with the others."""
-    screen = Screen(errors(), color=session.color)
+    screen = Screen(open_stderr(), color=session.color)
     findings: list[Finding] = []
     counts: Counter[str] = Counter()
     unmatched = UnmatchedRoutes(candidates, limit=None if session.verbose > 1 else MAX_DETAILED)
@@ -169,11 +171,11 @@ def _report_events(
             out, quiet=session.quiet, show_below=partial(_show_unmatched, unmatched, out) if session.verbose else None
         )
 
-    def report_event(result: Verdict, outcome: PublishResult) -> None:
+    def report_event(result: ValidationResult, outcome: PublishResult) -> None:
         event_findings = [*result.findings, *([outcome.conflict] if outcome.conflict else [])]
         findings.extend(event_findings)
         for finding in event_findings:
-            show(screen, finding)
+            show_finding(screen, finding)
         if outcome.raw_events:
             unmatched.remember(
                 {record["id"]: raw for record, raw in zip(outcome.records, outcome.raw_events, strict=True)}
@@ -184,9 +186,9 @@ def _report_events(
 
     interrupts: list[KeyboardInterrupt] = []
     with session.open_report(Subject("publish", "events", build_text_report)) as report:
-        with caught(interrupts):
+        with catch_signals(interrupts):
             for batch in batches:
-                with noted():  # what is stored is told
+                with collect_signals():  # what is stored is told
                     for result, outcome in _handle_batch(batch, handle):
                         report_event(result, outcome)
         report.end({"findings": [finding.as_dict() for finding in findings], "summary": build_summary(counts)})
@@ -198,13 +200,13 @@ def _report_events(
 
 
 def _handle_batch(
-    batch: Sequence[Verdict], handle: Callable[[Sequence[Event]], list[PublishResult]]
-) -> Iterator[tuple[Verdict, PublishResult]]:
+    batch: Sequence[ValidationResult], handle: Callable[[Sequence[Event]], list[PublishResult]]
+) -> Iterator[tuple[ValidationResult, PublishResult]]:
     """What became of each event: nothing, if it is not well."""
-    events = [result.event for result in batch if result.event and result.ok]
+    events = [result.event for result in batch if result.event and result.is_valid]
     outcomes = iter(handle(events) if events else [])
     for result in batch:
-        yield result, next(outcomes) if result.ok else PublishResult([])
+        yield result, next(outcomes) if result.is_valid else PublishResult([])
 
 
 def _show_unmatched(unmatched: UnmatchedRoutes, screen: Screen, record: Mapping[str, Any]) -> None:

@@ -17,24 +17,24 @@ from evtool.delivery.intake import describe_conflict
 from evtool.delivery.loop import Runtime
 from evtool.delivery.replay import Fire, ReplayResult
 from evtool.errors import EXIT_FINDINGS, EXIT_OK
-from evtool.events.envelopes import identify, replayed
+from evtool.events.envelopes import mark_replayed, parse_event
 from evtool.events.event import Event
-from evtool.events.header import head_of
-from evtool.events.timestamps import rfc3339
+from evtool.events.header import decode_header
+from evtool.events.timestamps import format_timestamp
 from evtool.findings.finding import Finding
-from evtool.readers.files import MAX_BYTES, read
+from evtool.readers.files import MAX_BYTES, read_texts
 from evtool.reports.base import Record, Subject
 from evtool.reports.explanations import MAX_DETAILED, UnmatchedRoutes, list_candidates
 from evtool.routes import routes as route_table
 from evtool.routes.project import Project
 from evtool.routes.routes import Routes
-from evtool.schemas.validation import Rules, Verdict, judge
-from evtool.signals import caught
+from evtool.schemas.validation import Rules, ValidationResult, validate_events
+from evtool.signals import catch_signals
 from evtool.store.rows import Filter, FiredDelivery
 from evtool.store.sqlite.files import is_missing
 from evtool.store.store import Store
-from evtool.terminal.screen import Screen, Segment, counted, errors
-from evtool.terminal.snippets import show
+from evtool.terminal.screen import Screen, Segment, format_count, open_stderr
+from evtool.terminal.snippets import show_finding
 from evtool.terminal.styles import ACTION_STYLES
 
 MAX_PENDING = 1000  # kinds of events that are counted before they are summed up
@@ -111,7 +111,7 @@ def replay(
     routes = routes.restrict_to(route) if route is not None else routes
     event_pattern = read_pattern(pattern) if pattern is not None else None
     selection = build_filter(ids, since=since, until=until, type=type, source=source)
-    name = name or f"replay-{rfc3339(now_ms())}-{uuid.uuid4().hex[:4]}"
+    name = name or f"replay-{format_timestamp(now_ms())}-{uuid.uuid4().hex[:4]}"
 
     unmatched = UnmatchedRoutes(list_candidates(routes, project), limit=None if session.verbose > 1 else MAX_DETAILED)
 
@@ -125,8 +125,8 @@ def replay(
         return map(remember, islice(events, limit)) if session.verbose else islice(events, limit)
 
     def remember(event: SelectedEvent) -> SelectedEvent:
-        head = head_of(event.raw)
-        unmatched.remember({head["id"]: replayed(event.raw, head, name)})
+        head = decode_header(event.raw)
+        unmatched.remember({head["id"]: mark_replayed(event.raw, head, name)})
         return event
 
     plan = delivery_replay.make_planner(routes, name)
@@ -154,7 +154,7 @@ def _open_store(session: Session, project: Project, *, needed: bool) -> Iterator
 
 def _deliver(selected: SelectedEvent, runtime: Runtime, routes: Routes, name: str) -> ReplayResult | Finding:
     """Delivers an event again; one of a file is stored first, unless its key is taken by other content."""
-    event = selected.event or identify(selected.raw)
+    event = selected.event or parse_event(selected.raw)
     stored = runtime.store.insert(event, [], now=runtime.environment.now())
     if stored.status == "conflict":
         return describe_conflict(event, stored, runtime.store.get_event(stored.seq).raw)
@@ -169,18 +169,18 @@ def _report_replay(
     name: str | None = None,
 ) -> int:
     """Fires each event and tells what came of it; `name` is that of a replay that delivers."""
-    screen = Screen(errors(), color=session.color)
+    screen = Screen(open_stderr(), color=session.color)
     sums, conflicts, failed = _ReplaySums(), 0, 0
     interrupts: list[KeyboardInterrupt] = []
     with_records = session.verbose or session.output  # else the sums are all that is told
     with session.open_report(
         Subject("replay", "events", lambda out: _ReplayReport(out, session, unmatched, name, sums))
     ) as report:
-        with caught(interrupts):
+        with catch_signals(interrupts):
             for event in events:
                 result = fire(event)
                 if isinstance(result, Finding):
-                    show(screen, result)
+                    show_finding(screen, result)
                     conflicts += 1
                     continue
                 sums.add(result.fires, event.fired)
@@ -195,7 +195,7 @@ def _report_replay(
         report.end({**replay_entry, "handlers": handlers, "summary": summary})
     if failed:
         session.print_note(
-            f"{counted(failed, 'delivery')} of what the handlers emitted failed: `evtool events` shows which"
+            f"{format_count(failed, 'delivery')} of what the handlers emitted failed: `evtool events` shows which"
         )
     if interrupts:
         raise interrupts[0]
@@ -216,11 +216,11 @@ def _read_files(
     session: Session, project: Project, paths: list[str], selection: Filter, store: Store | None
 ) -> Iterator[SelectedEvent]:
     """The events of files that are wanted; what is no event is told and left out."""
-    screen = Screen(errors(), color=session.color)
-    texts = read(resolve_paths(paths, project), max_bytes=MAX_BYTES, stdin=open_stdin())
-    for result in judge(texts, Rules(None), create_event_defaults()):
+    screen = Screen(open_stderr(), color=session.color)
+    texts = read_texts(resolve_paths(paths, project), max_bytes=MAX_BYTES, stdin=open_stdin())
+    for result in validate_events(texts, Rules(None), create_event_defaults()):
         for finding in result.findings:
-            show(screen, finding)
+            show_finding(screen, finding)
         event = result.event
         if event is not None and selection.matches(event):
             stored_events = store.read_published_events(Filter(source=event.source, ids=(event.id,))) if store else ()
@@ -229,7 +229,7 @@ def _read_files(
 
 
 def _build_record(event: SelectedEvent, fires: tuple[Fire, ...]) -> dict[str, Any]:
-    head, fired = head_of(event.raw), event.fired
+    head, fired = decode_header(event.raw), event.fired
     return {
         "id": head["id"],
         "type": head["type" if "specversion" in head else "detail-type"],
@@ -250,7 +250,7 @@ class _ReplayReport:
         self._screen, self._session, self._unmatched, self._name, self._sums = screen, session, unmatched, name, sums
 
     def add(self, record: Record) -> None:
-        assert not isinstance(record, Verdict)
+        assert not isinstance(record, ValidationResult)
         if self._session.verbose:
             self._show_event(record)
 
@@ -267,28 +267,28 @@ class _ReplayReport:
             ]
             for name in handlers
         ]
-        self._screen.table(["handler", "fired", *columns], rows, right=range(1, len(columns) + 2))
+        self._screen.print_table(["handler", "fired", *columns], rows, right_aligned=range(1, len(columns) + 2))
         if self._session.quiet:
             return
         title = f"replayed as {self._name}" if self._name else "a plan: nothing was called"
-        self._screen.line(counted(events, "event"), ", ", title)
+        self._screen.print_line(format_count(events, "event"), ", ", title)
         if sums.changed:
             hint = "" if self._session.verbose else "; -v shows which"
-            self._screen.line((f"{sums.changed:,} would fire other handlers than when published{hint}", "yellow"))
+            self._screen.print_line((f"{sums.changed:,} would fire other handlers than when published{hint}", "yellow"))
 
     def _show_event(self, record: Mapping[str, Any]) -> None:
-        self._screen.line((record["type"], "bold"), f"  {record['id']}  ", (record["time"] or "", "dim"))
+        self._screen.print_line((record["type"], "bold"), f"  {record['id']}  ", (record["time"] or "", "dim"))
         states = {(fire["route"], fire["handler"]): fire["state"] for fire in record["fired"] or []}
         actions = {(fire["route"], fire["handler"]): fire["action"] for fire in record["fires"]}
         for key in {**states, **actions}:
             route, handler = key
             published = f"  when published: {states.get(key, 'did not fire')}" if record["fired"] is not None else ""
             action = actions.get(key, "would not fire")
-            self._screen.line(
+            self._screen.print_line(
                 "  ", (handler, "bold"), (f"  {action}", ACTION_STYLES.get(action, "red")), f"  by {route}{published}"
             )
         if not states and not actions:
-            self._screen.line("  no route takes it")
+            self._screen.print_line("  no route takes it")
         self._unmatched.show(
             self._screen, record["id"], {fire["route"] for fire in record["fires"]}, ["  not taken by"], indent="  "
         )

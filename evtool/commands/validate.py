@@ -8,15 +8,15 @@ from jsonschema_rs import validator_for
 from evtool.cli.options import Argument, MaxBytes, NoSchema, Option, Source, Type
 from evtool.cli.session import Session, create_event_defaults, open_stdin
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, UsageError
-from evtool.paths import display, is_file
-from evtool.readers.files import MAX_BYTES, read, total_bytes
+from evtool.paths import display_path, is_file
+from evtool.readers.files import MAX_BYTES, count_bytes, read_texts
 from evtool.reports.base import Subject
 from evtool.reports.formats.text import FindingsReport
 from evtool.routes import project as project_file
 from evtool.routes.project import Project
-from evtool.schemas.validation import Rules, judge
+from evtool.schemas.validation import Rules, validate_events
 from evtool.schemas.validator import Schemas
-from evtool.terminal.progress import following
+from evtool.terminal.progress import show_progress
 
 
 def validate(
@@ -41,7 +41,7 @@ def validate(
     Example: evtool validate samples/events -o text -o junit=report.xml
     """
     project = _load_project(session, needed=not (paths and schema))
-    event_paths = paths or [display(path) for path in project.samples] if project else paths
+    event_paths = paths or [display_path(path) for path in project.samples] if project else paths
     if not event_paths:
         raise UsageError("name events to validate, or set `samples:` in routes.yaml")
     rules = Rules(_load_schemas(project, schema), no_schema)
@@ -51,17 +51,17 @@ def validate(
         session.open_report(
             Subject("validate", "findings", lambda screen: FindingsReport(screen, quiet=session.quiet))
         ) as report,
-        following(total_bytes(event_paths), quiet=session.quiet) as on_bytes,
+        show_progress(count_bytes(event_paths), quiet=session.quiet) as on_bytes,
     ):
-        texts = read(event_paths, max_bytes=max_bytes, stdin=open_stdin(), on_bytes=on_bytes)
-        for result in judge(texts, rules, create_event_defaults(), type=type, source=source):
+        texts = read_texts(event_paths, max_bytes=max_bytes, stdin=open_stdin(), on_bytes=on_bytes)
+        for result in validate_events(texts, rules, create_event_defaults(), type=type, source=source):
             report.add(result)
             files.add(result.file)
-            if result.unread:
+            if result.is_unreadable:
                 unread += 1
                 continue
             events += 1
-            invalid += not result.ok
+            invalid += not result.is_valid
             if fail_fast and invalid:
                 break
         summary = {"events": events, "valid": events - invalid, "invalid": invalid, "files": len(files)}

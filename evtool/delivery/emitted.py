@@ -3,12 +3,12 @@
 import json
 import uuid
 
-from evtool.events.envelopes import envelope, identify
+from evtool.events.envelopes import build_envelope, parse_event
 from evtool.events.event import Event
-from evtool.events.timestamps import rfc3339, timestamp_of
+from evtool.events.timestamps import format_timestamp, normalize_time
 from evtool.handlers.base import Emitted
 from evtool.readers.files import MAX_BYTES
-from evtool.readers.json_text import parse
+from evtool.readers.json_text import parse_json
 from evtool.schemas.validation import Rules
 from evtool.store.queue import Claim
 
@@ -23,17 +23,17 @@ def build_event(emitted: Emitted, number: int, claim: Claim, rules: Rules, now: 
     shown_type = emitted.type[:TYPE_LIMIT]
     id_source = json.dumps([cause.source, cause.id, delivery.route, delivery.handler, delivery.replay, number])
     try:
-        raw = envelope(
+        raw = build_envelope(
             emitted.detail,
             type=emitted.type,
             source=emitted.source or delivery.handler,
             id=str(uuid.uuid5(EMITTED_IDS, id_source)),
-            time=rfc3339(now) if emitted.time is None else timestamp_of(emitted.time),
+            time=format_timestamp(now) if emitted.time is None else normalize_time(emitted.time),
             resources=emitted.resources,
             replay=delivery.replay or None,
         )
-        parse(raw)  # no deeper than any other event
-        event = identify(raw)
+        parse_json(raw)  # no deeper than any other event
+        event = parse_event(raw)
     except (ValueError, RecursionError) as error:
         return f"emitted {shown_type}, which is no event: {error}"
     if len(raw) > MAX_BYTES:

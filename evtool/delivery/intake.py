@@ -3,10 +3,10 @@
 import json
 from collections.abc import Callable
 
-from evtool.events.envelopes import identify, replayed
+from evtool.events.envelopes import mark_replayed, parse_event
 from evtool.events.event import Event
 from evtool.findings.finding import Finding
-from evtool.readers.locations import place
+from evtool.readers.locations import location_of
 from evtool.routes.routes import Route, Routes
 from evtool.store.rows import Cause, NewDelivery, StoreResult
 from evtool.store.store import Store
@@ -43,14 +43,14 @@ def accept(
 
 def describe_conflict(event: Event, result: StoreResult, stored_raw: bytes) -> Finding:
     """What there is to say of an event whose key is taken by other content, or by the same in other bytes."""
-    is_same_content = has_same_content(identify(stored_raw), event)
+    is_same_content = has_same_content(parse_event(stored_raw), event)
     message = (
         f"{'this event' if is_same_content else 'an event with this source and id'} is stored"
         f" {'in other bytes, with the same meaning' if is_same_content else 'with other content'}:"
         f" sha256 {result.stored_sha256[:16]}… is stored, {result.sha256[:16]}… came"
     )
     hint = "nothing was overwritten" + ("" if is_same_content else "; give the event an id of its own")
-    return Finding("EV010", message, suggestion=hint, event_id=event.id, **place(event.origin, "/id"))
+    return Finding("EV010", message, suggestion=hint, event_id=event.id, **location_of(event.source_map, "/id"))
 
 
 def match_handlers(event: Event, routes: Routes, replay: str | None = None) -> list[tuple[Route, str, bool]]:
@@ -58,7 +58,7 @@ def match_handlers(event: Event, routes: Routes, replay: str | None = None) -> l
 
     In a replay the event is matched as it is delivered: with the replay's name in its envelope.
     """
-    raw = event.raw if replay is None else replayed(event.raw, event.document, replay)
+    raw = event.raw if replay is None else mark_replayed(event.raw, event.document, replay)
     return [
         (route, handler, replay is not None and routes.handlers[handler].options.on_replay == "skip")
         for route in routes.match_checked(raw)

@@ -15,14 +15,14 @@ from evtool.delivery.outcomes import AttemptResult, Environment, interrupted, re
 from evtool.delivery.pool import MAX_BATCH, Batch, HandlerPool, PoolThread
 from evtool.delivery.recovery import EXIT_TIMEOUT, read_leftovers
 from evtool.errors import StoreError
-from evtool.events.envelopes import identify, replayed
+from evtool.events.envelopes import mark_replayed, parse_event
 from evtool.events.event import Event
-from evtool.events.input_transformer import transformed
+from evtool.events.input_transformer import transform_event
 from evtool.handlers.base import Answer, Call, Failed, Unavailable
 from evtool.handlers.processes.worker_protocol import GarbledError, outcome_of, parse_answer
 from evtool.routes.models import Retry
 from evtool.routes.routes import Routes
-from evtool.signals import deferred, noted
+from evtool.signals import collect_signals, defer_signals
 from evtool.store.queue import Chain, Claim, Lane, claim, find_lanes, first_due, repair_due_times, settle, still_leased
 from evtool.store.rows import Cause, Delivery, StoredEvent
 from evtool.store.store import Store
@@ -135,7 +135,7 @@ class _Run:
             yield from settled
 
     def _collect_answers(self) -> None:
-        with deferred():  # else an answer might be lost, and those after it seem to be those of others
+        with defer_signals():  # else an answer might be lost, and those after it seem to be those of others
             for thread in self._runtime.handlers.busy_threads:
                 self._unsettled.extend(thread.collect())
 
@@ -219,10 +219,10 @@ class _Run:
         if not (route := self._runtime.routes.routes.get(delivery.route)):  # it may have had an input
             return Answer(Unavailable(f"there is no route {delivery.route} in routes.yaml"))
         raw, replay_name = stored.raw, delivery.replay
-        raw = replayed(raw, identify(raw).document, replay_name) if replay_name else raw
+        raw = mark_replayed(raw, parse_event(raw).document, replay_name) if replay_name else raw
         if route.input:
             try:
-                raw = transformed(route.input, identify(raw), route=route.name, received=stored.stored_at)
+                raw = transform_event(route.input, parse_event(raw), route=route.name, received=stored.stored_at)
             except ValueError as reason:
                 return Answer(Failed(f"the input cannot be made: {reason}", final=True))
         return Call(raw, stored.id, stored.type, delivery.route, delivery.attempts, delivery.seq)
@@ -243,7 +243,7 @@ class _Run:
     def _is_key_taken(self, event: Event) -> bool:
         """Whether another event has this key. One that differs in its time only is the same, told again."""
         stored = self._runtime.store.find_event(event.source, event.id)
-        return stored is not None and not has_same_content(identify(stored.raw), event, ignore_time=True)
+        return stored is not None and not has_same_content(parse_event(stored.raw), event, ignore_time=True)
 
     def _write_results(self, claims: Sequence[Claim], results: Sequence[AttemptResult]) -> list[SettledDelivery]:
         """Whoever lost a lease meanwhile changes nothing: who has it now will tell the end."""
@@ -291,7 +291,7 @@ def deliver(
     """
     run = _Run(runtime, workers, chain, forever=idle is not None)
     runtime.handlers.is_settled = False
-    with noted() as stop_signals:
+    with collect_signals() as stop_signals:
         try:
             yield from run.run_rounds(stop_signals, idle)
             deadline = time.monotonic() + grace

@@ -12,7 +12,7 @@ from evtool.handlers.base import Answer, Call, Failed, Handler, Unavailable
 from evtool.handlers.processes.call_log import CallLog
 from evtool.handlers.processes.worker_protocol import OUTPUT_LIMIT
 from evtool.routes.routes import HandlerEntry, Routes
-from evtool.signals import Halted, stop_calls
+from evtool.signals import CallsStopped, stop_calls
 from evtool.store.queue import Claim
 
 MAX_BATCH = 250  # calls that a thread is given at once: a commit for more would cost hardly less for each
@@ -102,7 +102,7 @@ class PoolThread:
                 self.call_log.log_over(claim.delivery.seq)
             yield claim, answer
         error, self._error = self._error, None
-        if error and not isinstance(error, Halted):
+        if error and not isinstance(error, CallsStopped):
             raise error
         for _ in range(finished):
             self._adapt_size(self._timings.popleft())

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from evtool.delivery.intake import match_handlers
 from evtool.delivery.loop import Runtime, deliver
-from evtool.events.envelopes import replayed
+from evtool.events.envelopes import mark_replayed
 from evtool.events.event import Event
-from evtool.events.header import head_of
+from evtool.events.header import decode_header
 from evtool.routes.routes import Routes
 from evtool.store.queue import Chain
 from evtool.store.rows import NewDelivery
@@ -46,7 +46,7 @@ def make_planner(routes: Routes, name: str) -> Callable[[bytes], tuple[Fire, ...
     has_replay_field = any(field.startswith(("replay-name", "replayname")) for field in fields)
 
     def plan(raw: bytes) -> tuple[Fire, ...]:
-        marked = replayed(raw, head_of(raw), name) if has_replay_field else raw
+        marked = mark_replayed(raw, decode_header(raw), name) if has_replay_field else raw
         return tuple([fire for route in routes.match_checked(marked) for fire in fires[route.name]])
 
     return plan

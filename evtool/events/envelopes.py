@@ -1,4 +1,4 @@
-"""Finds the envelope of a JSON text: the four input forms become one Event."""
+"""Converts the four input forms of events to Event values."""
 
 import json
 from codecs import BOM_UTF8
@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from evtool.events.event import Event, Stamp
-from evtool.events.timestamps import is_timestamp, timestamp_of
+from evtool.events.event import Event, EventDefaults
+from evtool.events.timestamps import is_timestamp, normalize_time
 from evtool.findings.finding import Finding
 from evtool.findings.spelling import did_you_mean
-from evtool.readers.files import Piece
-from evtool.readers.json_text import JsonProblem, parse
-from evtool.readers.locations import Origin, place, problem
+from evtool.readers.files import SourceText
+from evtool.readers.json_text import JsonProblem, parse_json
+from evtool.readers.locations import SourceMap, location_of, problem_to_finding
 
 ACCOUNT = "000000000000"  # for events that come without an envelope of their own
 REGION = "us-east-1"
@@ -20,7 +20,7 @@ BARE_SOURCE = "evtool"  # the source of a bare payload when none is named
 NOT_AN_EVENT = "this is not an event: it has no envelope (detail-type, or CloudEvents' specversion and type)"
 
 
-def envelope(
+def build_envelope(
     detail: bytes,
     *,
     type: str,  # noqa: A002  (the field's word)
@@ -31,7 +31,7 @@ def envelope(
     replay: str | None = None,
 ) -> bytes:
     """An EventBridge envelope around the JSON text of a payload."""
-    head: dict[str, Any] = {
+    header: dict[str, Any] = {
         "version": "0",
         "id": id,
         "detail-type": type,
@@ -42,160 +42,181 @@ def envelope(
         "resources": list(resources),
     }
     if replay is not None:
-        head["replay-name"] = replay
-    return json.dumps(head, ensure_ascii=False).encode()[:-1] + b', "detail": ' + detail + b"}"
+        header["replay-name"] = replay
+    return json.dumps(header, ensure_ascii=False).encode()[:-1] + b', "detail": ' + detail + b"}"
 
 
-def with_member(raw: bytes, key: str, value: object) -> bytes:
+def prepend_member(raw: bytes, key: str, value: object) -> bytes:
     """The text of a JSON object with one member put first; the rest stays as it is written."""
-    return _with_first(raw, _member(key, value))
+    return _insert_first(raw, _format_member(key, value))
 
 
-def replayed(raw: bytes, document: Mapping[str, Any], name: str) -> bytes:
+def mark_replayed(raw: bytes, document: Mapping[str, Any], name: str) -> bytes:
     """The event as a replay delivers it: marked with the replay's name, as EventBridge does with `replay-name`.
 
     Of the document only the envelope matters.
     """
     key = "replayname" if "specversion" in document else "replay-name"  # CloudEvents allows letters and digits only
-    return raw if key in document else _with_first(raw, _mark(key, name))
+    return raw if key in document else _insert_first(raw, _format_mark(key, name))
 
 
-def events_of(
-    piece: Piece,
-    stamp: Stamp,
+def read_events(
+    text: SourceText,
+    defaults: EventDefaults,
     *,
     type: str | None = None,  # noqa: A002
     source: str | None = None,
     max_depth: int = 200,
 ) -> Iterator[Event | Finding]:
-    """The event, or the events of a PutEvents request, that a piece of text holds; or what is wrong with it.
+    """The event, or the events of a PutEvents request, that a text holds; or what is wrong with it.
 
     `type` and `source` are given to a bare payload; an envelope keeps its own.
     """
-    piece = piece._replace(raw=piece.raw.removeprefix(BOM_UTF8))  # it must not end up in the middle of an envelope
+    text = text._replace(raw=text.raw.removeprefix(BOM_UTF8))  # it must not end up in the middle of an envelope
     try:
-        document = parse(piece.raw, max_depth=max_depth)
+        document = parse_json(text.raw, max_depth=max_depth)
     except JsonProblem as error:
-        yield problem(piece, error)
+        yield problem_to_finding(text, error)
         return
     if not isinstance(document, dict):
-        yield Finding("EV009", f"an event is a JSON object, this is {_kind(document)}", **place(Origin(piece), ""))
+        yield Finding(
+            "EV009",
+            f"an event is a JSON object, this is {_describe_type(document)}",
+            **location_of(SourceMap(text), ""),
+        )
         return
     if "specversion" in document or "detail-type" in document or ("detail" in document and type is None):
-        yield _enveloped(piece, document, stamp)
+        yield _read_envelope(text, document, defaults)
     elif isinstance(document.get("Entries"), list):
         for index, entry in enumerate(document["Entries"]):
-            yield _entry(piece, entry, f"/Entries/{index}", stamp)
+            yield _read_entry(text, entry, f"/Entries/{index}", defaults)
     elif "DetailType" in document or "Detail" in document:
-        yield _entry(piece, document, "", stamp)
+        yield _read_entry(text, document, "", defaults)
     elif type is not None:
-        roots = (("/detail", ""), ("", "/"))
-        raw = envelope(piece.raw, type=type, source=source or BARE_SOURCE, id=stamp.new_id(), time=stamp.now())
-        yield _identify(raw, parse(raw, max_depth=max_depth + 1), Origin(piece, roots), identified=False)
+        prefixes = (("/detail", ""), ("", "/"))
+        raw = build_envelope(
+            text.raw, type=type, source=source or BARE_SOURCE, id=defaults.new_id(), time=defaults.now()
+        )
+        yield _build_event(raw, parse_json(raw, max_depth=max_depth + 1), SourceMap(text, prefixes), has_own_id=False)
     else:
-        near = next((hint for key in document if (hint := did_you_mean("detail-type", [key]))), None)
-        hint = f'"detail-type" is written "{near.split(chr(34))[1]}" here' if near else "name its type with --type"
-        yield Finding("EV009", NOT_AN_EVENT, suggestion=hint, **place(Origin(piece), ""))
+        spelling_hint = next((hint for key in document if (hint := did_you_mean("detail-type", [key]))), None)
+        hint = (
+            f'"detail-type" is written "{spelling_hint.split(chr(34))[1]}" here'
+            if spelling_hint
+            else "name its type with --type"
+        )
+        yield Finding("EV009", NOT_AN_EVENT, suggestion=hint, **location_of(SourceMap(text), ""))
 
 
-def identify(raw: bytes) -> Event:
+def parse_event(raw: bytes) -> Event:
     """The event that a text holds which evtool made or stored. Raises ValueError when it is none."""
-    found = _identify(raw, parse(raw, max_depth=1000), None)
-    if isinstance(found, Finding):
-        raise ValueError(found.message)
-    return found
+    event = _build_event(raw, parse_json(raw, max_depth=1000), None)
+    if isinstance(event, Finding):
+        raise ValueError(event.message)
+    return event
 
 
-def _member(key: str, value: object) -> bytes:
+def _format_member(key: str, value: object) -> bytes:
     return (json.dumps(key) + ": " + json.dumps(value, ensure_ascii=False)).encode()
 
 
-_mark = lru_cache(maxsize=2)(_member)  # a replay marks all events with the same
+_format_mark = lru_cache(maxsize=2)(_format_member)  # a replay marks all events with the same
 
 
-def _with_first(raw: bytes, member: bytes) -> bytes:
+def _insert_first(raw: bytes, member: bytes) -> bytes:
     rest = raw.lstrip()[1:].lstrip()
     return b"{" + member + (b"" if rest.startswith(b"}") else b", ") + rest
 
 
-def _enveloped(piece: Piece, document: dict[str, Any], stamp: Stamp) -> Event | Finding:
+def _read_envelope(text: SourceText, document: dict[str, Any], defaults: EventDefaults) -> Event | Finding:
     if "id" in document or "specversion" in document:
-        return _identify(piece.raw, document, Origin(piece))
-    raw = with_member(piece.raw, "id", stamp.new_id())
+        return _build_event(text.raw, document, SourceMap(text))
+    raw = prepend_member(text.raw, "id", defaults.new_id())
     if "time" not in document:
-        raw = with_member(raw, "time", stamp.now())
-    return _identify(raw, parse(raw, max_depth=1000), Origin(piece), identified=False)
+        raw = prepend_member(raw, "time", defaults.now())
+    return _build_event(raw, parse_json(raw, max_depth=1000), SourceMap(text), has_own_id=False)
 
 
-def _entry(piece: Piece, entry: Any, base: str, stamp: Stamp) -> Event | Finding:
+def _read_entry(text: SourceText, entry: Any, base: str, defaults: EventDefaults) -> Event | Finding:
     """An entry of a PutEvents request: its Detail is JSON text in a string (an object is taken, too)."""
     names = {"/detail-type": "DetailType", "/source": "Source", "/time": "Time", "/resources": "Resources"}
-    roots = (*((k, f"{base}/{v}") for k, v in names.items()), ("/detail", f"{base}/Detail"), ("", base))
-    origin = Origin(piece, tuple(roots))
+    prefixes = (*((k, f"{base}/{v}") for k, v in names.items()), ("/detail", f"{base}/Detail"), ("", base))
+    source_map = SourceMap(text, tuple(prefixes))
     if not isinstance(entry, dict):
-        return Finding("EV009", f"an entry is a JSON object, this is {_kind(entry)}", **place(Origin(piece), base))
+        return Finding(
+            "EV009", f"an entry is a JSON object, this is {_describe_type(entry)}", **location_of(SourceMap(text), base)
+        )
     for key in ("Source", "DetailType"):
         if not isinstance(entry.get(key), str):
-            return _bad_member(Origin(piece), entry, base, key)
+            return _make_member_finding(SourceMap(text), entry, base, key)
     resources, time, detail = entry.get("Resources") or [], entry.get("Time"), entry.get("Detail", {})
-    if not isinstance(resources, list) or not all(isinstance(each, str) for each in resources):
-        return _bad_member(Origin(piece), entry, base, "Resources", wanted="a list of strings")
+    if not isinstance(resources, list) or not all(isinstance(resource, str) for resource in resources):
+        return _make_member_finding(SourceMap(text), entry, base, "Resources", expected="a list of strings")
     try:
-        text = (detail if isinstance(detail, str) else json.dumps(detail, ensure_ascii=False)).encode()
-        text = text.removeprefix(BOM_UTF8)
-        parse(text)
+        payload = (detail if isinstance(detail, str) else json.dumps(detail, ensure_ascii=False)).encode()
+        payload = payload.removeprefix(BOM_UTF8)
+        parse_json(payload)
     except JsonProblem as error:
         message = f"Detail is not well-formed JSON: {error.message} (line {error.line}, column {error.column} of it)"
-        return Finding(error.code, message, suggestion=error.hint, **place(origin, "/detail"))
-    raw = envelope(
-        text,
+        return Finding(error.code, message, suggestion=error.hint, **location_of(source_map, "/detail"))
+    raw = build_envelope(
+        payload,
         type=entry["DetailType"],
         source=entry["Source"],
-        id=stamp.new_id(),
-        time=stamp.now() if time is None else timestamp_of(time),
+        id=defaults.new_id(),
+        time=defaults.now() if time is None else normalize_time(time),
         resources=resources,
     )
-    return _identify(raw, parse(raw, max_depth=1000), origin, identified=False)
+    return _build_event(raw, parse_json(raw, max_depth=1000), source_map, has_own_id=False)
 
 
-def _identify(
-    raw: bytes, document: dict[str, Any], origin: Origin | None, *, identified: bool = True
+def _build_event(
+    raw: bytes, document: dict[str, Any], source_map: SourceMap | None, *, has_own_id: bool = True
 ) -> Event | Finding:
-    cloud = "specversion" in document
-    kind, payload = ("type", "data") if cloud else ("detail-type", "detail")
-    for key in ("id", "source", kind):
+    is_cloudevent = "specversion" in document
+    type_key, payload_key = ("type", "data") if is_cloudevent else ("detail-type", "detail")
+    for key in ("id", "source", type_key):
         value = document.get(key)
         if not isinstance(value, str) or not value or "\0" in value:
-            return _bad_member(origin, document, "", key)
-    if cloud and document["specversion"] != "1.0":
+            return _make_member_finding(source_map, document, "", key)
+    if is_cloudevent and document["specversion"] != "1.0":
         message = f'CloudEvents {json.dumps(document["specversion"])} is not understood, only "1.0"'
-        return Finding("EV108", message, **place(origin, "/specversion"))
-    if not cloud and not isinstance(document.get("detail"), dict):
-        return _bad_member(origin, document, "", "detail", wanted="a JSON object")
+        return Finding("EV108", message, **location_of(source_map, "/specversion"))
+    if not is_cloudevent and not isinstance(document.get("detail"), dict):
+        return _make_member_finding(source_map, document, "", "detail", expected="a JSON object")
     time = document.get("time")
     if time is not None and not is_timestamp(time):
         message = f"time is not an RFC 3339 time such as 2026-11-23T10:00:00Z: {json.dumps(time)[:60]}"
-        return Finding("EV108", message, **place(origin, "/time"))
-    return Event(document["id"], document[kind], document["source"], time, raw, document, payload, origin, identified)
-
-
-def _bad_member(
-    origin: Origin | None, document: Mapping[str, Any], base: str, key: str, wanted: str = "a string that is not empty"
-) -> Finding:
-    if key in document:
-        value = document[key]
-        kind = "one with a NUL character" if isinstance(value, str) and "\0" in value else _kind(value)
-        message = f"the envelope's {key} must be {wanted}, not {kind}"
-        return Finding("EV108", message, **place(origin, f"{base}/{key}"))
-    mistaken = next((k for k in document if did_you_mean(key, [k])), None)
-    if mistaken is None:
-        return Finding("EV108", f"the envelope has no {key}", **place(origin, base))
-    message = f"the envelope has no {key}"
-    return Finding(
-        "EV108", message, suggestion=f'did you mean "{key}"?', **place(origin, f"{base}/{mistaken}", key=True)
+        return Finding("EV108", message, **location_of(source_map, "/time"))
+    return Event(
+        document["id"], document[type_key], document["source"], time, raw, document, payload_key, source_map, has_own_id
     )
 
 
-def _kind(value: object) -> str:
+def _make_member_finding(
+    source_map: SourceMap | None,
+    document: Mapping[str, Any],
+    base: str,
+    key: str,
+    expected: str = "a string that is not empty",
+) -> Finding:
+    if key in document:
+        value = document[key]
+        kind = "one with a NUL character" if isinstance(value, str) and "\0" in value else _describe_type(value)
+        message = f"the envelope's {key} must be {expected}, not {kind}"
+        return Finding("EV108", message, **location_of(source_map, f"{base}/{key}"))
+    misspelled = next((k for k in document if did_you_mean(key, [k])), None)
+    if misspelled is None:
+        return Finding("EV108", f"the envelope has no {key}", **location_of(source_map, base))
+    message = f"the envelope has no {key}"
+    return Finding(
+        "EV108",
+        message,
+        suggestion=f'did you mean "{key}"?',
+        **location_of(source_map, f"{base}/{misspelled}", key=True),
+    )
+
+
+def _describe_type(value: object) -> str:
     names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
     return "an empty string" if value == "" else names.get(type(value), "a number")

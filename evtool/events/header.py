@@ -1,11 +1,12 @@
-"""Heads: what the envelope of a stored event says, read without its payload and many times as fast as all of it."""
+"""Decodes the header of a stored event without its payload, much faster than the whole event."""
 
 from typing import Any, TypedDict
 
 import msgspec
 
-Head = TypedDict(  # what is told of an event, and what decides how a replay marks it; other members are passed over
-    "Head",
+# The members that messages show, and those that decide how a replay marks the event. Other members are skipped.
+EventHeader = TypedDict(
+    "EventHeader",
     {
         "id": str,
         "time": str | None,
@@ -18,4 +19,4 @@ Head = TypedDict(  # what is told of an event, and what decides how a replay mar
     total=False,
 )
 
-head_of = msgspec.json.Decoder(Head).decode
+decode_header = msgspec.json.Decoder(EventHeader).decode

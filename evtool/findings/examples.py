@@ -1,4 +1,4 @@
-"""Examples: for the code of every finding what gives it, and what does not."""
+"""A bad and a good example for the code of each finding."""
 
 from typing import NamedTuple
 
@@ -30,45 +30,47 @@ class Example(NamedTuple):
     good: str
 
 
-def _order(detail: str, **envelope: str) -> str:
+def _build_order(detail: str, **envelope: str) -> str:
     """An event of type order.created."""
     fields = {"detail-type": "order.created", "source": "shop", **envelope}
     return "{" + "".join(f'"{name}": "{value}", ' for name, value in fields.items()) + f'"detail": {detail}}}'
 
 
-def _routes(route: str) -> str:
+def _build_routes(route: str) -> str:
     return f"version: 1\n{HANDLER}\nroutes:\n  {route}\n"
 
 
-FINE = _order('{"id": "o-1"}')
+VALID_ORDER = _build_order('{"id": "o-1"}')
 
 EXAMPLES = {
     "EV001": Example("words", "`evtool validate nowhere.json`", "`evtool validate samples/events`"),
-    "EV002": Example("event", _order('{"id": "o-1",}'), FINE),
-    "EV003": Example("event", _order('{"id": "o-1", "id": "o-2"}'), FINE),
+    "EV002": Example("event", _build_order('{"id": "o-1",}'), VALID_ORDER),
+    "EV003": Example("event", _build_order('{"id": "o-1", "id": "o-2"}'), VALID_ORDER),
     "EV004": Example("words", "a file that was saved as ISO 8859-1", "the same file, saved as UTF-8"),
-    "EV005": Example("event", _order('{"id": "o-1", "total": 1e999}'), _order('{"id": "o-1", "total": 1e9}')),
-    "EV006": Example("event", _order('{"id": "o-\\ud83d"}'), _order('{"id": "o-\\ud83d\\ude00"}')),
+    "EV005": Example(
+        "event", _build_order('{"id": "o-1", "total": 1e999}'), _build_order('{"id": "o-1", "total": 1e9}')
+    ),
+    "EV006": Example("event", _build_order('{"id": "o-\\ud83d"}'), _build_order('{"id": "o-\\ud83d\\ude00"}')),
     "EV007": Example("words", "201 arrays in each other", "200 arrays in each other"),
     "EV008": Example(
         "words", "an event of more bytes than --max-bytes allows", "a link to the large part instead of it"
     ),
-    "EV009": Example("event", '{"id": "o-1"}', FINE),
+    "EV009": Example("event", '{"id": "o-1"}', VALID_ORDER),
     "EV010": Example(
         "events",
-        _order('{"id": "o-1"}', id="1") + "\n" + _order('{"id": "o-2"}', id="1"),
-        _order('{"id": "o-1"}', id="1") + "\n" + _order('{"id": "o-2"}', id="2"),
+        _build_order('{"id": "o-1"}', id="1") + "\n" + _build_order('{"id": "o-2"}', id="1"),
+        _build_order('{"id": "o-1"}', id="1") + "\n" + _build_order('{"id": "o-2"}', id="2"),
     ),
     "EV020": Example("routes.yaml", "version: 1\nroutes: {", "version: 1\nroutes: {}\n"),
     "EV021": Example(
         "routes.yaml",
-        _routes("all: {patern: {source: [shop]}, pattern: {source: [shop]}, to: [mail]}"),
-        _routes("all: {pattern: {source: [shop]}, to: [mail]}"),
+        _build_routes("all: {patern: {source: [shop]}, pattern: {source: [shop]}, to: [mail]}"),
+        _build_routes("all: {pattern: {source: [shop]}, to: [mail]}"),
     ),
     "EV022": Example(
         "routes.yaml",
-        _routes("all: {pattern: {source: [shop]}}"),
-        _routes("all: {pattern: {source: [shop]}, to: [mail]}"),
+        _build_routes("all: {pattern: {source: [shop]}}"),
+        _build_routes("all: {pattern: {source: [shop]}, to: [mail]}"),
     ),
     "EV030": Example("words", "a store of which a page was overwritten", "a copy made by `evtool backup`"),
     "EV031": Example("words", "an event that was changed with another program", "a new event that corrects the first"),
@@ -79,17 +81,23 @@ EXAMPLES = {
     "EV034": Example("words", "a delivery that was deleted with another program", "`evtool dlq purge`"),
     "EV035": Example("words", "a store with permissions 0644", "a store with permissions 0600"),
     "EV036": Example("words", "a store on a network share", "a store on a disk of this machine"),
-    "EV101": Example("event", FINE.replace("created", "payed"), FINE),
-    "EV102": Example("event", _order("{}"), FINE),
-    "EV103": Example("event", _order('{"id": "o-1", "curency": "EUR"}'), _order('{"id": "o-1", "currency": "EUR"}')),
-    "EV104": Example("event", _order('{"id": "o-1", "total": "12"}'), _order('{"id": "o-1", "total": 12}')),
-    "EV105": Example("event", _order('{"id": "o-1", "currency": "eur"}'), _order('{"id": "o-1", "currency": "EUR"}')),
-    "EV106": Example("event", _order('{"id": "o-1", "total": -1}'), _order('{"id": "o-1", "total": 0}')),
-    "EV107": Example("event", _order('{"id": "1"}'), FINE),
-    "EV108": Example(
-        "event", _order('{"id": "o-1"}', time="today"), _order('{"id": "o-1"}', time="2026-11-23T10:00:00Z")
+    "EV101": Example("event", VALID_ORDER.replace("created", "payed"), VALID_ORDER),
+    "EV102": Example("event", _build_order("{}"), VALID_ORDER),
+    "EV103": Example(
+        "event", _build_order('{"id": "o-1", "curency": "EUR"}'), _build_order('{"id": "o-1", "currency": "EUR"}')
     ),
-    "EV109": Example("event", _order('{"id": "o-1", "tags": ["a", "a"]}'), _order('{"id": "o-1", "tags": ["a", "b"]}')),
+    "EV104": Example("event", _build_order('{"id": "o-1", "total": "12"}'), _build_order('{"id": "o-1", "total": 12}')),
+    "EV105": Example(
+        "event", _build_order('{"id": "o-1", "currency": "eur"}'), _build_order('{"id": "o-1", "currency": "EUR"}')
+    ),
+    "EV106": Example("event", _build_order('{"id": "o-1", "total": -1}'), _build_order('{"id": "o-1", "total": 0}')),
+    "EV107": Example("event", _build_order('{"id": "1"}'), VALID_ORDER),
+    "EV108": Example(
+        "event", _build_order('{"id": "o-1"}', time="today"), _build_order('{"id": "o-1"}', time="2026-11-23T10:00:00Z")
+    ),
+    "EV109": Example(
+        "event", _build_order('{"id": "o-1", "tags": ["a", "a"]}'), _build_order('{"id": "o-1", "tags": ["a", "b"]}')
+    ),
     "EV201": Example("pattern", '{"source": "shop"}', '{"source": ["shop"]}'),
     "EV202": Example("pattern", '{"source": [{"Prefix": "shop"}]}', '{"source": [{"prefix": "shop"}]}'),
     "EV203": Example(
@@ -98,8 +106,8 @@ EXAMPLES = {
     "EV204": Example("pattern", '{"source": [{"wildcard": "*a*a*a*a*a*a*"}]}', '{"source": [{"wildcard": "*a*"}]}'),
     "EV403": Example(
         "routes.yaml",
-        _routes("all: {pattern: {source: [shop]}, to: [mial]}"),
-        _routes("all: {pattern: {source: [shop]}, to: [mail]}"),
+        _build_routes("all: {pattern: {source: [shop]}, to: [mial]}"),
+        _build_routes("all: {pattern: {source: [shop]}, to: [mail]}"),
     ),
     "EV601": Example("schema", '{"type": "object"', '{"type": "object"}'),
     "EV602": Example("schema", '{"type": "objekt"}', '{"type": "object"}'),

@@ -1,4 +1,4 @@
-"""A finding: one thing found wrong, with a code, a place and a hint. The currency of all reports."""
+"""The Finding value: one problem with its code, location and hint. All reports consist of findings."""
 
 from typing import NamedTuple
 

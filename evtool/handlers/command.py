@@ -17,7 +17,7 @@ from pydantic import Field
 from evtool.findings.spelling import did_you_mean
 from evtool.handlers.base import Call, Done, Emitted, Failed, Handler, Kind, Outcome, ProcessOptions, Unavailable
 from evtool.handlers.processes.process import Process, describe_exit, format_exit_code, memory_hint
-from evtool.readers.json_text import JsonProblem, parse
+from evtool.readers.json_text import JsonProblem, parse_json
 
 EX_TEMPFAIL = 75  # as in sysexits.h: try again later
 POLL_INTERVAL = 0.1  # seconds between two looks at how much it has emitted, which must not fill the disk
@@ -69,7 +69,7 @@ def _parse_detail(value: Any) -> bytes:
     """The detail of an entry, which may be JSON text. Raises ValueError."""
     text = (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)).encode()
     try:
-        detail = parse(text) if isinstance(value, str) else value
+        detail = parse_json(text) if isinstance(value, str) else value
     except JsonProblem as problem:
         raise ValueError(f"Detail, column {problem.column}: {problem}") from None
     if not isinstance(detail, dict):
@@ -121,7 +121,7 @@ def _read_emitted(path: Path, options: CommandOptions) -> tuple[Emitted, ...]:
     events: list[Emitted] = []
     for number, line in _read_lines(path, options.emit_bytes):
         try:
-            events.append(_parse_entry(parse(line)))
+            events.append(_parse_entry(parse_json(line)))
         except JsonProblem as problem:
             raise ValueError(f"emitted line {number}, column {problem.column}: {problem}") from None
         except ValueError as problem:

@@ -18,7 +18,7 @@ from evtool.handlers.processes import worker
 from evtool.handlers.processes.call_log import CallLog
 from evtool.handlers.processes.process import TERM_GRACE, Process, describe_exit, format_exit_code, memory_hint
 from evtool.handlers.processes.worker_protocol import GarbledError, outcome_of, parse_answer
-from evtool.signals import Halted
+from evtool.signals import CallsStopped
 
 START_LIMIT = 10.0  # seconds to load the module, besides the handler's own time limit; Lambda's init phase has as many
 
@@ -72,7 +72,7 @@ class _InWorker:
             while remaining:
                 try:
                     reason = self._ensure_worker()
-                except Halted:
+                except CallsStopped:
                     yield from [Answer(None)] * len(remaining)
                     raise
                 if reason is not None:  # what holds for one holds for all
@@ -147,7 +147,7 @@ class _InWorker:
                 answers = self._await_answers(self._settings.timeout)
             except (TimeoutError, GarbledError) as problem:
                 answers, error = [], problem
-            except Halted:
+            except CallsStopped:
                 self._process.end()
                 with suppress(GarbledError):  # what it said until then; the first call of the rest may have begun
                     yield from self._take_answers(remaining, self._read_answers())

@@ -1,4 +1,4 @@
-"""Texts that were packed with gzip, given as far as they are sound before any damage is told."""
+"""Decompresses gzip files. All data before a damaged part is returned before the error is raised."""
 
 import io
 import zlib
@@ -7,19 +7,19 @@ from contextlib import suppress
 from typing import Any
 
 _CHUNK = 1 << 16
-_GZIP = 31  # for zlib: there are gzip's header and trailer (RFC 1952), and the trailer's sum is checked
-_MAGIC = 0x1F  # every member begins with it
+_GZIP_WBITS = 31  # for zlib: there are gzip's header and trailer (RFC 1952), and the trailer's sum is checked
+_MAGIC_BYTE = 0x1F  # every member begins with it
 
 
-class Unpacked(io.RawIOBase):
+class GzipStream(io.RawIOBase):
     """The text of a gzip file, of one member after the other; zeros behind the last are padding.
 
     Everything before damage is read before OSError is raised. (gzip.GzipFile drops what it has unpacked but not given.)
     """
 
-    def __init__(self, packed: io.BufferedIOBase):
-        self._parts = _parts(packed)
-        self._part = memoryview(b"")
+    def __init__(self, compressed: io.BufferedIOBase):
+        self._chunks = _decompress(compressed)
+        self._chunk = memoryview(b"")
 
     def readable(self) -> bool:
         """It can be read."""
@@ -27,42 +27,42 @@ class Unpacked(io.RawIOBase):
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         """Reads what is unpacked already, or the next part, into a buffer; how many bytes that is."""
-        part = self._part or memoryview(next(self._parts, b""))
-        size = min(len(buffer), len(part))
-        buffer[:size], self._part = part[:size], part[size:]
+        chunk = self._chunk or memoryview(next(self._chunks, b""))
+        size = min(len(buffer), len(chunk))
+        buffer[:size], self._chunk = chunk[:size], chunk[size:]
         return size
 
 
-def _parts(packed: io.BufferedIOBase) -> Iterator[bytes]:
+def _decompress(compressed: io.BufferedIOBase) -> Iterator[bytes]:
     """The text, in parts of up to _CHUNK bytes; an empty one where it ends before something that is not gzip."""
-    rest = packed.read1(_CHUNK)
-    while rest:
-        member = zlib.decompressobj(_GZIP)
+    pending = compressed.read1(_CHUNK)
+    while pending:
+        member = zlib.decompressobj(_GZIP_WBITS)
         while not member.eof:
-            before = member.copy()
+            checkpoint = member.copy()
             try:
-                part = member.decompress(rest, _CHUNK) if rest else member.flush()
+                chunk = member.decompress(pending, _CHUNK) if pending else member.flush()
             except zlib.error:
-                if part := _sound(before, rest):
-                    yield part
+                if chunk := _decompress_until_damage(checkpoint, pending):
+                    yield chunk
                 raise OSError(0, "it is damaged, or not gzip") from None
-            if part:
-                yield part
-            if not rest:
+            if chunk:
+                yield chunk
+            if not pending:
                 raise OSError(0, "its compressed text is cut off")
-            rest = member.unconsumed_tail or (b"" if member.eof else packed.read1(_CHUNK))
-        rest = member.unused_data.lstrip(b"\0")
-        while not rest and (more := packed.read1(_CHUNK)):
-            rest = more.lstrip(b"\0")
-        if rest and rest[0] != _MAGIC:
+            pending = member.unconsumed_tail or (b"" if member.eof else compressed.read1(_CHUNK))
+        pending = member.unused_data.lstrip(b"\0")
+        while not pending and (next_bytes := compressed.read1(_CHUNK)):
+            pending = next_bytes.lstrip(b"\0")
+        if pending and pending[0] != _MAGIC_BYTE:
             yield b""
             raise OSError(0, "there is something else after the end of its compressed text")
 
 
-def _sound(member: Any, damaged: bytes) -> bytes:
+def _decompress_until_damage(member: Any, data: bytes) -> bytes:
     """What can be unpacked before the damage: zlib gives nothing of what it meets the damage in."""
-    sound = bytearray()
+    output = bytearray()
     with suppress(zlib.error):
-        for at in range(len(damaged)):
-            sound += member.decompress(damaged[at : at + 1])
-    return bytes(sound)
+        for index in range(len(data)):
+            output += member.decompress(data[index : index + 1])
+    return bytes(output)

@@ -1,4 +1,4 @@
-"""The grammar of JSON, part by part, and what to tell a person where a text breaks it.
+"""Scans a JSON text by its grammar, and describes the first error in it.
 
 Slower than the standard scanner, which knows neither places nor duplicate keys: it runs when a place is wanted.
 """
@@ -9,19 +9,19 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 MAX_DIGITS = 4300  # of an integer: Python's own default, kept where that is switched off
-INFINITE = (float("inf"), float("-inf"))
+INFINITIES = (float("inf"), float("-inf"))
 BOM = "\ufeff"
 
-_BLANK = " \t\n\r"
+_WHITESPACE = " \t\n\r"
 _PLAIN = r'[^"\\\x00-\x1f]*+'
-_TEXT = rf'{_PLAIN}(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{{4}}){_PLAIN})*+'
+_STRING_CONTENT = rf'{_PLAIN}(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{{4}}){_PLAIN})*+'
 _NUMBER = r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?"
 _TOKEN = re.compile(
-    rf'[{_BLANK}]*+(?:(?P<string>"{_TEXT}")|(?P<word>(?:true|false|null)(?![\w.+-]))|(?P<number>{_NUMBER}(?![\w.+-]))'
+    rf'[{_WHITESPACE}]*+(?:(?P<string>"{_STRING_CONTENT}")|(?P<word>(?:true|false|null)(?![\w.+-]))|(?P<number>{_NUMBER}(?![\w.+-]))'
     r"|(?P<mark>[\[\]{}:,])|(?P<end>\Z)|(?P<strange>.))",
     re.DOTALL,
 )
-_WHOLE_TEXT = re.compile(_TEXT)
+_STRING_CONTENT_PATTERN = re.compile(_STRING_CONTENT)
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)")
 
 # what the scanner can be waiting for, in the words of its messages
@@ -33,9 +33,9 @@ _VALUES = (_VALUE, _FIRST_VALUE)
 _KEYS = (_KEY, _FIRST_KEY)
 _OPENING = {"[": ("]", _FIRST_VALUE), "{": ("}", _FIRST_KEY)}
 _CLOSING = {"]": (_FIRST_VALUE, _NEXT_VALUE), "}": (_FIRST_KEY, _NEXT_KEY)}
-_BETWEEN = {(_COLON, ":"): _VALUE, (_NEXT_VALUE, ","): _VALUE, (_NEXT_KEY, ","): _KEY}
+_SEPARATORS = {(_COLON, ":"): _VALUE, (_NEXT_VALUE, ","): _VALUE, (_NEXT_KEY, ","): _KEY}
 
-_STRANGE = (  # what people write where JSON wants a value: code, message, hint
+_COMMON_MISTAKES = (  # what people write where JSON wants a value: code, message, hint
     (re.compile(r"'[^'\n]*'?"), "EV002", "single quotes are not allowed", "strings stand in double quotes"),
     (re.compile(r"-?(?:NaN|Infinity)\b"), "EV005", "{} is not a number in JSON", "null says that there is no number"),
     (re.compile(r"-?0[0-9][\w.+-]*"), "EV002", "{} is not a number: it has a leading zero", None),
@@ -53,16 +53,16 @@ class Fault(Exception):  # noqa: N818  (what JsonProblem is made of)
     """
 
     def __init__(
-        self, code: str, message: str, index: int, hint: str | None = None, width: int = 1, other: int | None = None
+        self, code: str, message: str, index: int, hint: str | None = None, width: int = 1, related: int | None = None
     ):
-        super().__init__(code, message, index, hint, width, other)
+        super().__init__(code, message, index, hint, width, related)
 
 
-_LINES = "one event a line belongs into a .jsonl file"
-_ONLY_CR = "a line ends with a carriage return alone: save the file with line feeds"
+_JSON_LINES_HINT = "one event a line belongs into a .jsonl file"
+_CARRIAGE_RETURN_HINT = "a line ends with a carriage return alone: save the file with line feeds"
 
 
-class _Open(NamedTuple):
+class _OpenContainer(NamedTuple):
     """An array or object that is not closed yet."""
 
     closer: str
@@ -70,7 +70,7 @@ class _Open(NamedTuple):
     keys: dict[str, int]  # name -> where it stands
 
 
-def _short(text: str) -> str:
+def _shorten(text: str) -> str:
     return text if len(text) <= 40 else f"{text[:39]}…"
 
 
@@ -98,8 +98,8 @@ def _check_number(text: str, start: int, end: int) -> None:
     number = text[start:end]
     digits = number.removeprefix("-")
     if not digits.isdigit():
-        if float(number) in INFINITE:
-            raise Fault("EV005", f"{_short(number)} is too large for a number", start, width=len(number))
+        if float(number) in INFINITIES:
+            raise Fault("EV005", f"{_shorten(number)} is too large for a number", start, width=len(number))
     elif len(digits) > MAX_DIGITS:
         message = f"an integer of {len(digits)} digits is too long; {MAX_DIGITS} are allowed"
         raise Fault("EV005", message, start, width=len(number))
@@ -112,73 +112,83 @@ _CHECKS: dict[str, Callable[[str, int, int], None]] = {
 }
 
 
-def _new_key(text: str, start: int, end: int, keys: dict[str, int]) -> str:
+def _add_key(text: str, start: int, end: int, keys: dict[str, int]) -> str:
     """What a key spells. Raises when it spells the same as an earlier key of the object."""
-    plain = text[start + 1 : end - 1]
-    name = str(json.loads(text[start:end])) if "\\" in plain else plain
+    content = text[start + 1 : end - 1]
+    name = str(json.loads(text[start:end])) if "\\" in content else content
     if name in keys:
-        message = f'the key "{_short(name)}" stands twice in this object, first at'
-        raise Fault("EV003", message, start, width=end - start, other=keys[name])
+        message = f'the key "{_shorten(name)}" stands twice in this object, first at'
+        raise Fault("EV003", message, start, width=end - start, related=keys[name])
     keys[name] = start
     return name
 
 
-def _broken_string(text: str, start: int) -> Fault:
-    whole = _WHOLE_TEXT.match(text, start + 1)
-    end = whole.end() if whole else start
-    stop = text[end : end + 1]
+def _describe_broken_string(text: str, start: int) -> Fault:
+    match = _STRING_CONTENT_PATTERN.match(text, start + 1)
+    end = match.end() if match else start
+    stop_char = text[end : end + 1]
     if text[end:] in ("", "\\"):
         return Fault("EV002", "the string that begins here is not closed", start, "is the text cut off?")
     if text.startswith("\\u", end):
         return Fault("EV002", r"\u wants four hexadecimal digits", end, width=2)
-    if stop == "\\":
+    if stop_char == "\\":
         return Fault("EV002", f"{text[end : end + 2]} is not an escape in JSON", end, width=2)
-    if stop in "\r\n":
+    if stop_char in "\r\n":
         return Fault("EV002", "the string is not closed on its line", start, r"a line break in a string is written \n")
-    return Fault("EV002", "a control character in a string must be escaped", end, rf"write it as \u{ord(stop):04x}")
+    return Fault(
+        "EV002", "a control character in a string must be escaped", end, rf"write it as \u{ord(stop_char):04x}"
+    )
 
 
-def _truncated(text: str, opened: list[_Open]) -> Fault:
-    end = max(len(text.rstrip(_BLANK)), text.startswith(BOM))
-    if not opened:
+def _describe_truncation(text: str, stack: list[_OpenContainer]) -> Fault:
+    end = max(len(text.rstrip(_WHITESPACE)), text.startswith(BOM))
+    if not stack:
         return Fault("EV002", "there is no JSON value: the text is empty", end)
-    what = "object" if opened[-1].closer == "}" else "array"
-    begin = opened[-1].start
-    return Fault("EV002", f"the text ends inside the {what} that begins at", end, "is the text cut off?", other=begin)
+    container = "object" if stack[-1].closer == "}" else "array"
+    start = stack[-1].start
+    return Fault(
+        "EV002", f"the text ends inside the {container} that begins at", end, "is the text cut off?", related=start
+    )
 
 
-def _unexpected(text: str, index: int, expected: str, opened: list[_Open]) -> Fault:
+def _describe_unexpected(text: str, index: int, expected: str, stack: list[_OpenContainer]) -> Fault:
     """What to tell about the first thing that does not belong where it stands."""
     char = text[index : index + 1]
     if expected == _END:
-        between = text[len(text[:index].rstrip(_BLANK)) : index]
-        hint = _ONLY_CR if "\r" in between and "\n" not in between else _LINES if char in ("{", "[") else None
+        whitespace = text[len(text[:index].rstrip(_WHITESPACE)) : index]
+        hint = (
+            _CARRIAGE_RETURN_HINT
+            if "\r" in whitespace and "\n" not in whitespace
+            else _JSON_LINES_HINT
+            if char in ("{", "[")
+            else None
+        )
         return Fault("EV002", "there is more text after the end of the value", index, hint)
     if char == "":
-        return _truncated(text, opened)
+        return _describe_truncation(text, stack)
     if char == '"' and expected in _VALUES + _KEYS:
-        return _broken_string(text, index)
+        return _describe_broken_string(text, index)
     if char == "#" or text.startswith(("//", "/*"), index):
         return Fault("EV002", "JSON has no comments", index)
-    before = text[:index].rstrip(_BLANK)
-    if char in "]}" and before.endswith(","):
-        return Fault("EV002", f'a comma before "{char}" is not allowed', len(before) - 1)
-    for pattern, code, message, hint in _STRANGE if expected in _VALUES else ():
-        if found := pattern.match(text, index):
-            return Fault(code, message.format(_short(found[0])), index, hint, len(found[0]))
+    preceding = text[:index].rstrip(_WHITESPACE)
+    if char in "]}" and preceding.endswith(","):
+        return Fault("EV002", f'a comma before "{char}" is not allowed', len(preceding) - 1)
+    for pattern, code, message, hint in _COMMON_MISTAKES if expected in _VALUES else ():
+        if match := pattern.match(text, index):
+            return Fault(code, message.format(_shorten(match[0])), index, hint, len(match[0]))
     hint = "keys stand in double quotes" if expected in _KEYS else None
     return Fault("EV002", f"{expected} is expected here, not {char!r}", index, hint)
 
 
-def _next(opened: list[_Open]) -> str:
-    return _END if not opened else _NEXT_KEY if opened[-1].closer == "}" else _NEXT_VALUE
+def _expect_next(stack: list[_OpenContainer]) -> str:
+    return _END if not stack else _NEXT_KEY if stack[-1].closer == "}" else _NEXT_VALUE
 
 
-def place(text: str, index: int) -> tuple[int, int]:
+def line_and_column_of(text: str, index: int) -> tuple[int, int]:
     """Line and column, in characters from 1, of an index into a text. A byte order mark takes no column."""
-    begin = text.rfind("\n", 0, index) + 1
-    marked = begin == 0 and text.startswith(BOM)
-    return text.count("\n", 0, index) + 1, index - begin + 1 - marked
+    line_start = text.rfind("\n", 0, index) + 1
+    has_bom = line_start == 0 and text.startswith(BOM)
+    return text.count("\n", 0, index) + 1, index - line_start + 1 - has_bom
 
 
 def scan(text: str, max_depth: int) -> Iterator[tuple[str, int, int, str]]:
@@ -186,34 +196,34 @@ def scan(text: str, max_depth: int) -> Iterator[tuple[str, int, int, str]]:
 
     Kinds are `key`, `scalar` and the four brackets. `max_depth` is how many brackets may be open at once.
     """
-    opened: list[_Open] = []
+    stack: list[_OpenContainer] = []
     expected = _VALUE
-    at = len(BOM) if text.startswith(BOM) else 0
-    while token := _TOKEN.match(text, at):
+    position = len(BOM) if text.startswith(BOM) else 0
+    while token := _TOKEN.match(text, position):
         group = token.lastgroup or ""
-        start, at = token.span(group)
+        start, position = token.span(group)
         kind = text[start] if group == "mark" else group
         if expected in _VALUES and kind in _CHECKS:
-            _CHECKS[kind](text, start, at)
-            yield "scalar", start, at, ""
-            expected = _next(opened)
+            _CHECKS[kind](text, start, position)
+            yield "scalar", start, position, ""
+            expected = _expect_next(stack)
         elif expected in _VALUES and kind in _OPENING:
-            if len(opened) >= max_depth:
+            if len(stack) >= max_depth:
                 raise Fault("EV007", f"nested more than {max_depth} levels deep", start)
-            yield kind, start, at, ""
+            yield kind, start, position, ""
             closer, expected = _OPENING[kind]
-            opened.append(_Open(closer, start, {}))
+            stack.append(_OpenContainer(closer, start, {}))
         elif expected in _KEYS and kind == "string":
-            _check_string(text, start, at)
-            yield "key", start, at, _new_key(text, start, at, opened[-1].keys)
+            _check_string(text, start, position)
+            yield "key", start, position, _add_key(text, start, position, stack[-1].keys)
             expected = _COLON
         elif expected in _CLOSING.get(kind, ()):
-            yield kind, start, at, ""
-            opened.pop()
-            expected = _next(opened)
-        elif (expected, kind) in _BETWEEN:
-            expected = _BETWEEN[expected, kind]
+            yield kind, start, position, ""
+            stack.pop()
+            expected = _expect_next(stack)
+        elif (expected, kind) in _SEPARATORS:
+            expected = _SEPARATORS[expected, kind]
         elif (expected, kind) == (_END, "end"):
             return
         else:
-            raise _unexpected(text, start, expected, opened)
+            raise _describe_unexpected(text, start, expected, stack)

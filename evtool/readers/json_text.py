@@ -1,4 +1,4 @@
-"""JSON text, strictly: its value, or the first thing that is wrong with it; and where each part of it stands."""
+"""Parses JSON strictly, reports the first error, and finds the positions of values."""
 
 import re
 from bisect import bisect_right
@@ -11,40 +11,42 @@ MAX_DEPTH = 200  # of arrays and objects in each other: every version of Python 
 MAX_DIGITS = 4300  # of an integer: Python's own default, kept where that is switched off
 
 _BOM = "\ufeff"
-_INFINITE = (float("inf"), float("-inf"))
+_INFINITIES = (float("inf"), float("-inf"))
 _NO_KEY = (0, 0, 0)
-_SAVE = "save the file as UTF-8"
+_UTF8_HINT = "save the file as UTF-8"
 # a surrogate escape that is half of no pair, or may be: the scanner decides
-_MAYBE_LONE = re.compile(rb"(?i:\\\\ud[89a-f]|\\ud[89ab]..(?!\\ud[c-f])|(?<!\\ud[89ab]..)\\ud[c-f])", re.DOTALL)
+_MAYBE_LONE_SURROGATE = re.compile(
+    rb"(?i:\\\\ud[89a-f]|\\ud[89ab]..(?!\\ud[c-f])|(?<!\\ud[89ab]..)\\ud[c-f])", re.DOTALL
+)
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)  # one that is not closed goes to the end
-_STEP = [(byte in b"[{") - (byte in b"]}") for byte in range(256)]
-_NO_BRACKETS = bytes(byte for byte in range(256) if not _STEP[byte])
+_DEPTH_CHANGE = [(byte in b"[{") - (byte in b"]}") for byte in range(256)]
+_NON_BRACKETS = bytes(byte for byte in range(256) if not _DEPTH_CHANGE[byte])
 
 
 class JsonProblem(ValueError):  # noqa: N818  (also carried about as a value)
     """The first thing that is wrong with a JSON text.
 
-    `code` is one of `evtool.findings.finding.CODES`. `line` and `column` count from 1, columns in characters, with a
+    `code` is one of `evtool.findings.codes.CODES`. `line` and `column` count from 1, columns in characters, with a
     replacement character for what is not UTF-8; `offset` counts bytes from 0. `width` is how many characters to
-    underline. `message` is what is `said`, with the `other` place in the text that it ends with, if it does.
+    underline. `message` is the `summary`, followed by the `related` line and column, if there is one.
     """
 
     def __init__(
         self,
         code: str,
-        said: str,
+        summary: str,
         line: int,
         column: int,
         offset: int,
         hint: str | None = None,
         width: int = 1,
-        other: tuple[int, int] | None = None,
+        related: tuple[int, int] | None = None,
     ):
-        super().__init__(code, said, line, column, offset, hint, width, other)
+        super().__init__(code, summary, line, column, offset, hint, width, related)
         self.code = code
-        self.said = said
-        self.other = other
-        self.message = said if other is None else f"{said} {other[0]}:{other[1]}"
+        self.summary = summary
+        self.related = related
+        self.message = summary if related is None else f"{summary} {related[0]}:{related[1]}"
         self.line = line
         self.column = column
         self.offset = offset
@@ -72,23 +74,23 @@ class Span(NamedTuple):
     end: int
 
 
-class _Level(NamedTuple):
-    """An array or object whose end is not reached yet; `indices` are those of an array's elements to come."""
+class _OpenContainer(NamedTuple):
+    """An array or object whose end is not reached yet; `next_indices` are those of an array's elements to come."""
 
     pointer: str
     key: tuple[int, int, int]
     start: int  # in characters
-    first: int  # in bytes
-    indices: Iterator[int] | None
+    start_byte: int
+    next_indices: Iterator[int] | None
 
 
-class _Lines:
+class _LineIndex:
     """The lines of a text, to find the places of indices into it."""
 
     def __init__(self, text: str):
-        breaks = [found.span() for found in re.finditer("\r?\n", text)]
-        self.starts = [len(_BOM) * text.startswith(_BOM), *(end for _, end in breaks)]
-        self.ends = [*(start for start, _ in breaks), len(text)]
+        line_breaks = [match.span() for match in re.finditer("\r?\n", text)]
+        self.starts = [len(_BOM) * text.startswith(_BOM), *(end for _, end in line_breaks)]
+        self.ends = [*(start for start, _ in line_breaks), len(text)]
 
     def span(self, start: int, end: int) -> tuple[int, int, int]:
         """Line and column of what stands between two indices, and how much of it is on that line."""
@@ -96,52 +98,54 @@ class _Lines:
         return line, start - self.starts[line - 1] + 1, min(end, self.ends[line - 1]) - start
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
+def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
         raise ValueError("duplicate key")
-    return made
+    return members
 
 
-def _float(text: str) -> float:
+def _parse_float(text: str) -> float:
     number = float(text)
-    if number in _INFINITE:
+    if number in _INFINITIES:
         raise ValueError("too large")
     return number
 
 
-def _int(text: str) -> int:
+def _parse_int(text: str) -> int:
     if len(text) > MAX_DIGITS and len(text.removeprefix("-")) > MAX_DIGITS:
         raise ValueError("too long")
     return int(text)
 
 
-def _constant(name: str) -> None:
+def _reject_constant(name: str) -> None:
     raise ValueError(name)
 
 
-_DECODER = JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_int=_int, parse_constant=_constant)
+_DECODER = JSONDecoder(
+    object_pairs_hook=_build_object, parse_float=_parse_float, parse_int=_parse_int, parse_constant=_reject_constant
+)
 
 
 def _is_deeper(raw: bytes, limit: int) -> bool:
     if raw.count(b"[") + raw.count(b"{") <= limit:
         return False
-    brackets = _STRING.sub(b"", raw).translate(None, _NO_BRACKETS)
-    return max(accumulate(map(_STEP.__getitem__, brackets)), default=0) > limit
+    brackets = _STRING.sub(b"", raw).translate(None, _NON_BRACKETS)
+    return max(accumulate(map(_DEPTH_CHANGE.__getitem__, brackets)), default=0) > limit
 
 
-def _text(raw: bytes) -> str:
+def _decode(raw: bytes) -> str:
     """The characters of a JSON text, a byte order mark included."""
     encoding = detect_encoding(raw)
     if not encoding.startswith("utf-8"):
-        raise JsonProblem("EV004", f"this is {encoding[:6].upper()}, not UTF-8", 1, 1, 0, _SAVE)
+        raise JsonProblem("EV004", f"this is {encoding[:6].upper()}, not UTF-8", 1, 1, 0, _UTF8_HINT)
     try:
         return raw.decode()
     except UnicodeDecodeError as error:
         offset = error.start
-    good = raw[:offset].decode().removeprefix(_BOM)
-    line, column = good.count("\n") + 1, len(good) - good.rfind("\n")
-    raise JsonProblem("EV004", f"the byte 0x{raw[offset]:02x} is not UTF-8 here", line, column, offset, _SAVE)
+    prefix = raw[:offset].decode().removeprefix(_BOM)
+    line, column = prefix.count("\n") + 1, len(prefix) - prefix.rfind("\n")
+    raise JsonProblem("EV004", f"the byte 0x{raw[offset]:02x} is not UTF-8 here", line, column, offset, _UTF8_HINT)
 
 
 def _scan(text: str, max_depth: int) -> Iterator[tuple[str, int, int, str]]:
@@ -151,60 +155,62 @@ def _scan(text: str, max_depth: int) -> Iterator[tuple[str, int, int, str]]:
     try:
         yield from json_errors.scan(text, max_depth)
     except json_errors.Fault as fault:
-        code, said, index, hint, width, other = fault.args
-        line, column = json_errors.place(text, index)
-        there = None if other is None else json_errors.place(text, other)
-        raise JsonProblem(code, said, line, column, len(text[:index].encode()), hint, width, there) from None
+        code, summary, index, hint, width, related_index = fault.args
+        line, column = json_errors.line_and_column_of(text, index)
+        related = None if related_index is None else json_errors.line_and_column_of(text, related_index)
+        raise JsonProblem(code, summary, line, column, len(text[:index].encode()), hint, width, related) from None
 
 
-def _first_problem(raw: bytes, max_depth: int) -> JsonProblem | None:
+def _find_problem(raw: bytes, max_depth: int) -> JsonProblem | None:
     try:
-        for _ in _scan(_text(raw), max_depth):
+        for _ in _scan(_decode(raw), max_depth):
             pass
     except JsonProblem as problem:
         return problem
     return None
 
 
-def parse(raw: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
+def parse_json(raw: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
     """The value of a JSON text (RFC 8259) in UTF-8, with or without a byte order mark. Integers stay exact.
 
     Raises JsonProblem for the first thing that is wrong. Wrong is also what other readers would take in another way or
     not at all: a key twice in an object, NaN and Infinity, numbers too large for a float, half of a surrogate pair.
     """
-    is_doubtful = _is_deeper(raw, max_depth) or (b"\\u" in raw and _MAYBE_LONE.search(raw))
-    if is_doubtful and (problem := _first_problem(raw, max_depth)):
+    is_doubtful = _is_deeper(raw, max_depth) or (b"\\u" in raw and _MAYBE_LONE_SURROGATE.search(raw))
+    if is_doubtful and (problem := _find_problem(raw, max_depth)):
         raise problem
     try:
         return _DECODER.decode(raw.decode().removeprefix(_BOM))
     except (ValueError, RecursionError) as error:
-        beyond = "EV007" if isinstance(error, RecursionError) else "EV005"
-        raise _first_problem(raw, max_depth) or JsonProblem(beyond, f"beyond this Python: {error}", 1, 1, 0) from None
+        code = "EV007" if isinstance(error, RecursionError) else "EV005"
+        raise _find_problem(raw, max_depth) or JsonProblem(code, f"beyond this Python: {error}", 1, 1, 0) from None
 
 
-def positions(raw: bytes) -> dict[str, Span]:
+def find_spans(raw: bytes) -> dict[str, Span]:
     """Where each value of a JSON text that parses stands, by its JSON Pointer (RFC 6901); "" is the whole text's."""
-    text = _text(raw)
-    lines = _Lines(text)
+    text = _decode(raw)
+    line_index = _LineIndex(text)
     spans: dict[str, Span] = {}
-    opened: list[_Level] = []
+    stack: list[_OpenContainer] = []
     pointer, key = "", _NO_KEY
-    seen = last = 0
+    previous_end = end_byte = 0
     for kind, start, end, name in _scan(text, len(text)):
-        first = last + len(text[seen:start].encode())
-        seen, last = end, first + len(text[start:end].encode())
+        start_byte = end_byte + len(text[previous_end:start].encode())
+        previous_end, end_byte = end, start_byte + len(text[start:end].encode())
         if kind == "key":
-            pointer = f"{opened[-1].pointer}/{name.replace('~', '~0').replace('/', '~1')}"
-            key = lines.span(start, end)
+            pointer = f"{stack[-1].pointer}/{name.replace('~', '~0').replace('/', '~1')}"
+            key = line_index.span(start, end)
             continue
         if kind in ("]", "}"):
-            level = opened.pop()
-            spans[level.pointer] = Span(*level.key, *lines.span(level.start, end), level.first, last)
+            container = stack.pop()
+            spans[container.pointer] = Span(
+                *container.key, *line_index.span(container.start, end), container.start_byte, end_byte
+            )
             continue
-        if opened and opened[-1].indices:
-            pointer, key = f"{opened[-1].pointer}/{next(opened[-1].indices)}", _NO_KEY
+        if stack and stack[-1].next_indices:
+            pointer, key = f"{stack[-1].pointer}/{next(stack[-1].next_indices)}", _NO_KEY
         if kind == "scalar":
-            spans[pointer] = Span(*key, *lines.span(start, end), first, last)
+            spans[pointer] = Span(*key, *line_index.span(start, end), start_byte, end_byte)
         else:
-            opened.append(_Level(pointer, key, start, first, count() if kind == "[" else None))
+            stack.append(_OpenContainer(pointer, key, start, start_byte, count() if kind == "[" else None))
     return spans

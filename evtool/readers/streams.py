@@ -1,43 +1,46 @@
-"""Streams: bytes that come when they come, and what of them is here already."""
+"""Raw streams that report how many bytes were read, and whether the next line is already buffered."""
 
 import io
 from collections.abc import Callable
 from errno import EAGAIN
 
-_NOTHING_NOW = "it has nothing to read now, and may never have"
+_NO_DATA = "it has nothing to read now, and may never have"
 
 
-class File(io.FileIO):
-    """A file on the disk; `tell` is told how many bytes were read. It takes over the descriptor.
+class FileStream(io.FileIO):
+    """A file on the disk; `on_bytes` is called with the number of bytes of each read. It takes over the descriptor.
 
     Some that look like files have nothing to read at the moment (those of /proc): OSError is raised, they do not end.
     """
 
-    def __init__(self, descriptor: int, tell: Callable[[int], None] | None = None):
+    def __init__(self, descriptor: int, on_bytes: Callable[[int], None] | None = None):
         super().__init__(descriptor)
-        self._told = tell
+        self._on_bytes = on_bytes
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         """Reads what is to be had at once, into a buffer; how many bytes that is."""
         size: int | None = super().readinto(buffer)
         if size is None:
-            raise BlockingIOError(EAGAIN, _NOTHING_NOW)
-        if self._told:
-            self._told(size)
+            raise BlockingIOError(EAGAIN, _NO_DATA)
+        if self._on_bytes:
+            self._on_bytes(size)
         return size
 
 
-class Source(io.RawIOBase):
-    """Bytes that were read ahead, then those that `read` gives; `tell` is told how many of these there were.
+class LookaheadStream(io.RawIOBase):
+    """Bytes that were read ahead, then those that `read_chunk` returns; `on_bytes` is called with the number of
+    bytes of each chunk.
 
-    `given` is how many bytes there were in all.
+    `position` is the number of bytes that were read from this stream.
     """
 
-    def __init__(self, read: Callable[[int], bytes], tell: Callable[[int], None] | None = None, ahead: bytes = b""):
-        self._read = read
-        self._tell = tell
-        self._ahead = memoryview(ahead)
-        self.given = 0
+    def __init__(
+        self, read_chunk: Callable[[int], bytes], on_bytes: Callable[[int], None] | None = None, lookahead: bytes = b""
+    ):
+        self._read_chunk = read_chunk
+        self._on_bytes = on_bytes
+        self._lookahead = memoryview(lookahead)
+        self.position = 0
 
     def readable(self) -> bool:
         """It can be read."""
@@ -46,25 +49,29 @@ class Source(io.RawIOBase):
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         """Reads what is to be had at once, into a buffer; how many bytes that is."""
         size = len(buffer)
-        if self._ahead:
-            chunk, self._ahead = self._ahead[:size], self._ahead[size:]
+        if self._lookahead:
+            chunk, self._lookahead = self._lookahead[:size], self._lookahead[size:]
             buffer[: len(chunk)] = chunk
-            self.given += len(chunk)
+            self.position += len(chunk)
             return len(chunk)
-        data = self._read(size)
+        data = self._read_chunk(size)
         buffer[: len(data)] = data
-        self.given += len(data)
-        if self._tell:
-            self._tell(len(data))
+        self.position += len(data)
+        if self._on_bytes:
+            self._on_bytes(len(data))
         return len(data)
 
 
-def is_here(stream: io.BufferedIOBase, taken: int) -> bool:
-    """Whether there is one more line in what was read of a stream, of which so many bytes were taken.
+def is_next_line_buffered(stream: io.BufferedIOBase, consumed: int) -> bool:
+    """Whether the buffer of a stream, of which `consumed` bytes were consumed, holds one more line.
 
     Nothing is read: a stream that has no more now would be waited for.
     """
     source = getattr(stream, "raw", None)
-    if not isinstance(stream, io.BufferedReader) or not isinstance(source, Source) or source.given == taken:
+    if (
+        not isinstance(stream, io.BufferedReader)
+        or not isinstance(source, LookaheadStream)
+        or source.position == consumed
+    ):
         return False
     return b"\n" in stream.peek().lstrip()

@@ -1,4 +1,4 @@
-"""YAML text as strict as JSON: its value, where each part of it stands, or everything that is wrong with it."""
+"""Parses YAML as strictly as JSON, with the positions of all values, and reports all errors."""
 
 import re
 from collections.abc import Sequence
@@ -18,22 +18,22 @@ MAX_FINDINGS = 100  # then a file is wrong enough
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # without libyaml it is 10 times slower
 _BOM = "\ufeff"
-_SAVE = "save the file as UTF-8"
-_COLUMNS = 1 << 23  # more than a line can have: a place is line * _COLUMNS + column, both from 0
+_UTF8_HINT = "save the file as UTF-8"
+_MAX_COLUMNS = 1 << 23  # more than a line can have: a place is line * _MAX_COLUMNS + column, both from 0
 # compiled only for what is not plain: that takes longer than to read a small file
-_SUSPECT = "[^\t\n\r -~\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+_FORBIDDEN_CHARACTER = "[^\t\n\r -~\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LINE_END = re.compile("\r\n?|\n")
 
 # the plain scalars of YAML 1.2, core schema (https://yaml.org/spec/1.2.2/#103-core-schema)
-_WORDS = {
+_KEYWORDS = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
-_NO_NUMBER = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+_INFINITY_OR_NAN = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _MAYBE_NUMBER = frozenset("0123456789-+.")
 
 _HINTS = {  # what libyaml or PyYAML says -> what may help
@@ -59,23 +59,23 @@ class Document(NamedTuple):
     start: int = 0
     parts: list[Any] | None = None
 
-    def place(self, path: Sequence[str | int], *, key: bool = False) -> tuple[int, int]:
+    def position_of(self, path: Sequence[str | int], *, key: bool = False) -> tuple[int, int]:
         """Line and column, from 1, of the value that a path of keys and indices leads to, or of its key.
 
         A path that does not exist leads as far as it does exist.
         """
-        value, parts, of_key, of_value = self.value, self.parts, self.start, self.start
+        value, parts, key_position, value_position = self.value, self.parts, self.start, self.start
         for step in path:
-            at = _index(value, step)
-            if at is None or parts is None:
+            index = _find_index(value, step)
+            if index is None or parts is None:
                 break
-            of_key, of_value, parts = parts[3 * at : 3 * at + 3]
+            key_position, value_position, parts = parts[3 * index : 3 * index + 3]
             value = value[step]
-        line, column = divmod(of_key if key else of_value, _COLUMNS)
+        line, column = divmod(key_position if key else value_position, _MAX_COLUMNS)
         return line + 1, column + 1
 
 
-def _index(value: Any, step: str | int) -> int | None:
+def _find_index(value: Any, step: str | int) -> int | None:
     """Which entry of a mapping or list a step of a path is."""
     if isinstance(value, dict):
         return list(value).index(step) if step in value else None
@@ -84,10 +84,10 @@ def _index(value: Any, step: str | int) -> int | None:
     return None
 
 
-def _plain(text: str) -> Any:
+def _parse_plain_scalar(text: str) -> Any:
     """What a scalar without quotes means. Raises ValueError with a sentence for a number that cannot be kept."""
     if text[:1] not in _MAYBE_NUMBER:
-        return _WORDS.get(text, text)
+        return _KEYWORDS.get(text, text)
     if _INTEGER.fullmatch(text):
         if len(text) > MAX_DIGITS:
             raise ValueError(f"an integer of {len(text)} digits is too long; {MAX_DIGITS} are allowed")
@@ -97,16 +97,16 @@ def _plain(text: str) -> Any:
         if number in (float("inf"), float("-inf")):
             raise ValueError(f"{text[:40]} is too large for a number")
         return number
-    if _NO_NUMBER.fullmatch(text):
+    if _INFINITY_OR_NAN.fullmatch(text):
         raise ValueError(f"{text} is not a number that can be used")
     return text
 
 
-def _place(mark: Any) -> int:
-    return int(mark.line) * _COLUMNS + int(mark.column)
+def _encode_position(mark: Any) -> int:
+    return int(mark.line) * _MAX_COLUMNS + int(mark.column)
 
 
-def _is_plain(text: str) -> bool:
+def _is_plain_ascii(text: str) -> bool:
     """Whether a text has nothing but visible ASCII characters, tabs and line ends."""
     return text.isascii() and text.translate(dict.fromkeys(map(ord, "\t\n\r"))).isprintable()
 
@@ -121,77 +121,79 @@ class _Reader:
         self.text = text
         self.file = file
         self.findings: list[Finding] = []
-        self.next: Any = None  # gives the next event of the parser
+        self.next_event: Any = None  # gives the next event of the parser
 
     @cached_property
     def lines(self) -> list[str]:
         return _LINE_END.split(self.text)
 
-    def refusal(self) -> ConfigError:
+    def make_error(self) -> ConfigError:
         return ConfigError(f"{self.file} cannot be used", self.findings)
 
-    def note(self, code: str, message: str, line: int, column: int, hint: str | None = None, width: int = 1) -> None:
+    def add_error(
+        self, code: str, message: str, line: int, column: int, hint: str | None = None, width: int = 1
+    ) -> None:
         place: dict[str, Any] = {"file": self.file, "line": line + 1, "column": column + 1, "excerpt": self.lines[line]}
         width = max(1, min(width, len(self.lines[line]) - column))
         self.findings.append(Finding(code, message, suggestion=hint, width=width, **place))
         if len(self.findings) == MAX_FINDINGS:
-            raise self.refusal()
+            raise self.make_error()
 
     def refuse(self, event: Any, message: str, hint: str | None = None, code: str = "EV020") -> None:
         start, end = event.start_mark, event.end_mark
         width = end.column - start.column if end.line == start.line else len(self.text)
-        self.note(code, message, start.line, start.column, hint, width)
+        self.add_error(code, message, start.line, start.column, hint, width)
 
     def check_characters(self, raw: bytes) -> None:
         """Raise ConfigError when the file is not UTF-8, or has characters that YAML does not."""
         if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-            self.note("EV004", "this is UTF-16, not UTF-8", 0, 0, _SAVE)
-            raise self.refusal()
+            self.add_error("EV004", "this is UTF-16, not UTF-8", 0, 0, _UTF8_HINT)
+            raise self.make_error()
         try:
             raw.decode()
         except UnicodeDecodeError as error:
-            before = _LINE_END.split(raw[: error.start].decode().removeprefix(_BOM))
+            lines = _LINE_END.split(raw[: error.start].decode().removeprefix(_BOM))
             message = f"the byte 0x{raw[error.start]:02x} is not UTF-8 here"
-            self.note("EV004", message, len(before) - 1, len(before[-1]), _SAVE)
-            raise self.refusal() from None
-        if not _is_plain(self.text) and (suspect := re.search(_SUSPECT, self.text)):
-            before = _LINE_END.split(self.text[: suspect.start()])
-            code = ord(suspect[0])
+            self.add_error("EV004", message, len(lines) - 1, len(lines[-1]), _UTF8_HINT)
+            raise self.make_error() from None
+        if not _is_plain_ascii(self.text) and (match := re.search(_FORBIDDEN_CHARACTER, self.text)):
+            lines = _LINE_END.split(self.text[: match.start()])
+            code = ord(match[0])
             message = f"the character U+{code:04X} cannot stand in YAML as it is"
-            self.note(
-                "EV020", message, len(before) - 1, len(before[-1]), f'in double quotes it is written "\\u{code:04x}"'
+            self.add_error(
+                "EV020", message, len(lines) - 1, len(lines[-1]), f'in double quotes it is written "\\u{code:04x}"'
             )
-            raise self.refusal()
+            raise self.make_error()
 
-    def document(self) -> Document:
+    def read_document(self) -> Document:
         """The document. Raises ConfigError where nothing after a problem can be told."""
         try:
-            self.next = _Loader(self.text).get_event
-            self.next()  # the stream begins
-            if isinstance(self.next(), StreamEndEvent):
-                self.note("EV020", "there is no content", 0, 0)
-                raise self.refusal()
-            first = self.next()
-            value, parts = self.value(first, 1)
-            if value is None and isinstance(first, ScalarEvent) and not first.value:
-                self.note("EV020", "there is no content", 0, 0)
-            self.next()  # the document ends
-            after = self.next()
-            if not isinstance(after, StreamEndEvent):
-                self.refuse(after, "a second document begins here", "a file holds one document")
+            self.next_event = _Loader(self.text).get_event
+            self.next_event()  # the stream begins
+            if isinstance(self.next_event(), StreamEndEvent):
+                self.add_error("EV020", "there is no content", 0, 0)
+                raise self.make_error()
+            first_event = self.next_event()
+            value, parts = self.read_value(first_event, 1)
+            if value is None and isinstance(first_event, ScalarEvent) and not first_event.value:
+                self.add_error("EV020", "there is no content", 0, 0)
+            self.next_event()  # the document ends
+            next_event = self.next_event()
+            if not isinstance(next_event, StreamEndEvent):
+                self.refuse(next_event, "a second document begins here", "a file holds one document")
         except yaml.MarkedYAMLError as error:
-            self.broken(error)
-            raise self.refusal() from None
+            self.add_parser_error(error)
+            raise self.make_error() from None
         except (ValueError, OverflowError) as error:  # of PyYAML's own parser, for an escape that is no character
-            self.note("EV020", str(error), 0, 0)
-            raise self.refusal() from None
-        return Document(value, _place(first.start_mark), parts)
+            self.add_error("EV020", str(error), 0, 0)
+            raise self.make_error() from None
+        return Document(value, _encode_position(first_event.start_mark), parts)
 
-    def broken(self, error: yaml.MarkedYAMLError) -> None:
+    def add_parser_error(self, error: yaml.MarkedYAMLError) -> None:
         """Note where the parser gave up."""
-        message, mark, begin = str(error.problem), error.problem_mark, error.context_mark
+        message, mark, context = str(error.problem), error.problem_mark, error.context_mark
         assert mark is not None, "libyaml and PyYAML always say where"
-        hint = next((hint for words, hint in _HINTS.items() if words in message), None)
+        hint = next((hint for known_message, hint in _HINTS.items() if known_message in message), None)
         if "cannot start any token" in message:
             char = self.lines[mark.line][mark.column : mark.column + 1]
             hint = (
@@ -199,79 +201,79 @@ class _Reader:
             )
         if error.context:
             message += f" {error.context}"
-        if begin and mark.index >= len(self.text.rstrip()):
-            mark = begin  # what is not closed tells more than the end of the file
-        elif begin and _place(begin) != _place(mark):
-            message += f" that begins at {begin.line + 1}:{begin.column + 1}"
-        self.note("EV020", message, min(mark.line, len(self.lines) - 1), mark.column, hint)
+        if context and mark.index >= len(self.text.rstrip()):
+            mark = context  # what is not closed tells more than the end of the file
+        elif context and _encode_position(context) != _encode_position(mark):
+            message += f" that begins at {context.line + 1}:{context.column + 1}"
+        self.add_error("EV020", message, min(mark.line, len(self.lines) - 1), mark.column, hint)
 
-    def value(self, event: Any, depth: int) -> tuple[Any, list[Any] | None]:
+    def read_value(self, event: Any, depth: int) -> tuple[Any, list[Any] | None]:
         """The value that begins with an event, and the places of its parts."""
-        kind = type(event)
-        if kind is ScalarEvent:
-            return self.scalar(event), None
-        if kind is AliasEvent:
+        event_type = type(event)
+        if event_type is ScalarEvent:
+            return self.read_scalar(event), None
+        if event_type is AliasEvent:
             self.refuse(event, f"the alias *{event.anchor} is not allowed", "write the value out")
             return None, None
         if event.anchor or event.tag:
-            self.properties(event)
+            self.refuse_properties(event)
         if depth > MAX_DEPTH:
             self.refuse(event, f"nested more than {MAX_DEPTH} levels deep")
-            raise self.refusal()
-        return self.mapping(depth) if kind is MappingStartEvent else self.sequence(depth)
+            raise self.make_error()
+        return self.read_mapping(depth) if event_type is MappingStartEvent else self.read_sequence(depth)
 
-    def properties(self, event: Any) -> None:
+    def refuse_properties(self, event: Any) -> None:
         """Refuse an anchor and a tag."""
         if event.anchor:
             self.refuse(event, f"the anchor &{event.anchor} is not allowed", "write the value out where it is wanted")
         if event.tag:
             self.refuse(event, "a tag is not allowed", "quotes make a string; without them numbers are numbers")
 
-    def scalar(self, event: Any) -> Any:
+    def read_scalar(self, event: Any) -> Any:
         if event.anchor or event.tag:
-            self.properties(event)
+            self.refuse_properties(event)
         if event.style:
             if event.style == '"' and _SURROGATE.search(event.value):  # PyYAML makes them of escapes, libyaml does not
                 self.refuse(event, "half of a surrogate pair is not a character", "write the character itself", "EV006")
             return event.value
         try:
-            return _plain(event.value)
+            return _parse_plain_scalar(event.value)
         except ValueError as error:
             self.refuse(event, str(error), code="EV005")
             return None
 
-    def sequence(self, depth: int) -> tuple[list[Any], list[Any]]:
-        made: list[Any] = []
+    def read_sequence(self, depth: int) -> tuple[list[Any], list[Any]]:
+        items: list[Any] = []
         parts: list[Any] = []
-        while type(event := self.next()) is not SequenceEndEvent:
-            value, inner = self.value(event, depth + 1)
-            made.append(value)
-            place = _place(event.start_mark)
-            parts += place, place, inner
-        return made, parts
+        while type(event := self.next_event()) is not SequenceEndEvent:
+            value, value_parts = self.read_value(event, depth + 1)
+            items.append(value)
+            position = _encode_position(event.start_mark)
+            parts += position, position, value_parts
+        return items, parts
 
-    def mapping(self, depth: int) -> tuple[dict[Any, Any], list[Any]]:
-        made: dict[Any, Any] = {}
+    def read_mapping(self, depth: int) -> tuple[dict[Any, Any], list[Any]]:
+        entries: dict[Any, Any] = {}
         parts: list[Any] = []
-        while type(event := self.next()) is not MappingEndEvent:
-            key = self.key(event, depth, made, parts)
-            entry = self.next()
-            made[key], inner = self.value(entry, depth + 1)
-            parts += _place(event.start_mark), _place(entry.start_mark), inner
-        return made, parts
+        while type(event := self.next_event()) is not MappingEndEvent:
+            key = self.read_key(event, depth, entries, parts)
+            value_event = self.next_event()
+            entries[key], value_parts = self.read_value(value_event, depth + 1)
+            parts += _encode_position(event.start_mark), _encode_position(value_event.start_mark), value_parts
+        return entries, parts
 
-    def key(self, event: Any, depth: int, made: dict[Any, Any], parts: list[Any]) -> Any:
+    def read_key(self, event: Any, depth: int, entries: dict[Any, Any], parts: list[Any]) -> Any:
         """The key that an event begins; one that is refused is kept apart from all others."""
-        name, _ = self.value(event, depth + 1)
+        name, _ = self.read_value(event, depth + 1)
         if not isinstance(event, ScalarEvent):
             self.refuse(event, "a key is a string, not a mapping, a list or an alias")
         elif not isinstance(name, str):
-            shown = event.value or "that is empty"
-            self.refuse(event, f"the key {shown} is not a string", f'quote this key: "{event.value}"')
+            key_text = event.value or "that is empty"
+            self.refuse(event, f"the key {key_text} is not a string", f'quote this key: "{event.value}"')
         elif name == "<<" and not event.style:
             self.refuse(event, "merging with << is not allowed", "write the keys out")
-        elif name in made:
-            line, column = divmod(parts[3 * list(made).index(name)], _COLUMNS)
+        elif name in entries:
+            line, column = divmod(parts[3 * list(entries).index(name)], _MAX_COLUMNS)
             message = f'the key "{name[:40]}" stands twice, first at {line + 1}:{column + 1}'
             self.refuse(event, message, code="EV003")
         else:
@@ -279,7 +281,7 @@ class _Reader:
         return object()
 
 
-def load(raw: bytes, file: str) -> Document:
+def load_yaml(raw: bytes, file: str) -> Document:
     """The one document of a YAML text. `file` names it in findings.
 
     Scalars mean what YAML 1.2 says (`NO` is a string, `010` is ten). Refused are duplicate keys, keys that are no
@@ -288,10 +290,10 @@ def load(raw: bytes, file: str) -> Document:
     """
     reader = _Reader(raw[:MAX_BYTES].decode(errors="replace").removeprefix(_BOM), file)
     if len(raw) > MAX_BYTES:
-        reader.note("EV020", f"the file is longer than {MAX_BYTES} bytes", 0, 0)
-        raise reader.refusal()
+        reader.add_error("EV020", f"the file is longer than {MAX_BYTES} bytes", 0, 0)
+        raise reader.make_error()
     reader.check_characters(raw)
-    document = reader.document()
+    document = reader.read_document()
     if reader.findings:
-        raise reader.refusal()
+        raise reader.make_error()
     return document

@@ -4,10 +4,10 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol, TextIO
 
-from evtool.schemas.validation import Verdict
+from evtool.schemas.validation import ValidationResult
 from evtool.terminal.screen import Screen
 
-Record = Verdict | Mapping[str, Any]
+Record = ValidationResult | Mapping[str, Any]
 FORMAT_VERSION = 1  # the version of the shape of what machines read
 
 
@@ -34,7 +34,7 @@ Open = Callable[[Subject, TextIO, str], Report]  # subject, where to, and the ch
 
 def to_rows(record: Record) -> list[Mapping[str, Any]]:
     """A record as machines read it: a verdict is its findings."""
-    return [finding.as_dict() for finding in record.findings] if isinstance(record, Verdict) else [record]
+    return [finding.as_dict() for finding in record.findings] if isinstance(record, ValidationResult) else [record]
 
 
 def dump_json(value: Any) -> str:

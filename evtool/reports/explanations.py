@@ -11,7 +11,7 @@ from evtool.patterns.explain.mismatches import quote
 from evtool.patterns.pattern import Pattern
 from evtool.routes.project import Project
 from evtool.routes.routes import Routes
-from evtool.terminal.screen import Screen, Segment, counted
+from evtool.terminal.screen import Screen, Segment, format_count
 
 MAX_DETAILED = 3  # routes that are shown condition by condition
 MAX_VALUES = 3  # of a field that are shown
@@ -31,7 +31,7 @@ class Candidate(NamedTuple):
         if self.project is None:
             return {"line": None, "column": None}
         path = ("routes", str(self.route), *(("pattern", *keys) if keys else ()))
-        line, column = self.project.document.place(path, key=not keys)
+        line, column = self.project.document.position_of(path, key=not keys)
         return {"line": line, "column": column}
 
 
@@ -104,13 +104,13 @@ class UnmatchedRoutes:
         candidates = [candidate for candidate in self._candidates if candidate.route not in matched_routes]
         records = [build_explanation_record(*pair) for pair in explain_candidates(raw, candidates)]
         if records:
-            screen.line(*heading)
+            screen.print_line(*heading)
         for record in records[: self._limit]:
-            screen.line(indent, "  ", *format_headline(record, list_failed=False))
+            screen.print_line(indent, "  ", *format_headline(record, list_failed=False))
             show_conditions(screen, record, indent=f"{indent}  ", only_failing=True)
         hidden = len(records) - len(records[: self._limit])
         if hidden:
-            screen.line(f"{indent}  and by {counted(hidden, 'more route')}; -vv shows all")
+            screen.print_line(f"{indent}  and by {format_count(hidden, 'more route')}; -vv shows all")
 
 
 def show_conditions(
@@ -130,10 +130,10 @@ def show_conditions(
         mark = ("  ok    ", "green") if condition["ok"] else ("  FAIL  ", "bold red")
         wanted_text = "" if is_obvious else f"  (wanted: {condition['wanted']})"
         location = f"  {_format_location({**record, **condition})}" if show_locations and not condition["ok"] else ""
-        screen.line(indent, mark, f"{condition['path']:<{width}}  {text}", (wanted_text + location, "dim"))
+        screen.print_line(indent, mark, f"{condition['path']:<{width}}  {text}", (wanted_text + location, "dim"))
     if record["change"]:
         changes = ", ".join(change["words"] for change in record["change"])
-        screen.line(indent, "  ", ("change", "cyan"), f": {changes}")
+        screen.print_line(indent, "  ", ("change", "cyan"), f": {changes}")
 
 
 def format_headline(record: Mapping[str, Any], *, list_failed: bool) -> list[Segment]:
@@ -144,7 +144,7 @@ def format_headline(record: Mapping[str, Any], *, list_failed: bool) -> list[Seg
     if record["matches"]:
         segments.append(("  matches", "green"))
     else:
-        total = counted(len(record["conditions"]), "condition")
+        total = format_count(len(record["conditions"]), "condition")
         verb = "fails" if len(failed) == 1 else "fail"
         segments.append((f"  does not match: {len(failed)} of {total} {verb}", "red"))
     if list_failed and failed:

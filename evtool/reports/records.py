@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from evtool.events.timestamps import rfc3339
+from evtool.events.timestamps import format_timestamp
 from evtool.store.rows import Delivery, StoredEvent
 from evtool.store.store import Store
 
@@ -25,7 +25,7 @@ def build_delivery_record(delivery: Delivery, emitted: Iterable[str]) -> dict[st
         "duration_ms": delivery.duration_ms,
         "error": delivery.error,
         "condition": delivery.condition,
-        "due": rfc3339(delivery.due) if delivery.due is not None else None,
+        "due": format_timestamp(delivery.due) if delivery.due is not None else None,
         "replay": delivery.replay or None,
         "emitted": list(emitted),
     }
@@ -36,7 +36,7 @@ def load_history(store: Store, delivery: Delivery) -> list[dict[str, Any]]:
     return [
         {
             "attempt": attempt.number,
-            "started": rfc3339(attempt.started),
+            "started": format_timestamp(attempt.started),
             "duration_ms": attempt.duration_ms,
             "outcome": attempt.outcome,
             "code": attempt.code,
@@ -75,8 +75,8 @@ def load_log_record(store: Store, event: StoredEvent) -> dict[str, Any]:
         "id": event.id,
         "type": event.type,
         "source": event.source,
-        "time": rfc3339(event.time) if event.time is not None else None,
-        "stored_at": rfc3339(event.stored_at),
+        "time": format_timestamp(event.time) if event.time is not None else None,
+        "stored_at": format_timestamp(event.stored_at),
         "cause": load_cause_record(store, event),
         "states": store.count_states(event.seq),
     }

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from evtool.reports.base import Record
-from evtool.schemas.validation import Verdict
-from evtool.terminal.screen import Node, Screen, Segment, counted
+from evtool.schemas.validation import ValidationResult
+from evtool.terminal.screen import Screen, Segment, TreeNode, format_count
 from evtool.terminal.styles import STATE_STYLES
 
 
-def build_event_tree(records: Iterable[Mapping[str, Any]]) -> Node:
+def build_event_tree(records: Iterable[Mapping[str, Any]]) -> TreeNode:
     """The tree of a chain: the first record is its root, the others name their cause."""
     chain = list(records)
     return _build_node(chain[0], {record["id"]: record for record in chain[1:]})
@@ -28,7 +28,7 @@ class ChainTrees:
 
     def add(self, record: Record) -> None:
         """Takes an event into its chain. When all of that is known it is drawn: somebody may be waiting for it."""
-        assert not isinstance(record, Verdict)
+        assert not isinstance(record, ValidationResult)
         if record["id"] not in self._awaited:
             self._draw()
         self._chain.append(record)
@@ -41,11 +41,11 @@ class ChainTrees:
         """Draws the last chain and tells the sums."""
         self._draw()
         if not self._quiet:
-            self._screen.line(*format_summary(tail["summary"]))
+            self._screen.print_line(*format_summary(tail["summary"]))
 
     def _draw(self) -> None:
         if self._chain:
-            self._screen.tree(build_event_tree(self._chain))
+            self._screen.print_tree(build_event_tree(self._chain))
         if self._show_below:
             for record in self._chain:
                 self._show_below(record)
@@ -56,7 +56,9 @@ class ChainTrees:
 def format_summary(summary: Mapping[str, int]) -> list[Segment]:
     """The sums of events and deliveries; states that do not occur are left out."""
     counts: list[Segment] = [
-        counted(summary[key], noun) for key, noun in (("events", "event"), ("deliveries", "delivery")) if key in summary
+        format_count(summary[key], noun)
+        for key, noun in (("events", "event"), ("deliveries", "delivery"))
+        if key in summary
     ]
     counts += [(f"{summary[state]:,} {state}", style) for state, style in STATE_STYLES.items() if summary.get(state)]
     return [part for count in counts for part in (count, ", ")][:-1]
@@ -71,17 +73,19 @@ class DeliveryList:
 
     def add(self, record: Record) -> None:
         """Shows a delivery."""
-        assert not isinstance(record, Verdict)
+        assert not isinstance(record, ValidationResult)
         self._has_records = True
-        self._screen.line((record["type"], "bold"), "  ", (record["event"], "dim"), "  ", *format_delivery(record))
+        self._screen.print_line(
+            (record["type"], "bold"), "  ", (record["event"], "dim"), "  ", *format_delivery(record)
+        )
         self._screen.file.flush()  # somebody may be watching
 
     def end(self, tail: Mapping[str, Any]) -> None:
         """Tells the sums."""
         if not self._has_records and not self._interrupts:
-            self._screen.line("nothing is due")
+            self._screen.print_line("nothing is due")
         elif self._has_records and not self._quiet:
-            self._screen.line(*format_summary(tail["summary"]))
+            self._screen.print_line(*format_summary(tail["summary"]))
 
 
 def format_states(states: Mapping[str, int]) -> str:
@@ -95,20 +99,22 @@ def print_history(screen: Screen, delivery: Mapping[str, Any]) -> None:
         duration = "" if attempt["duration_ms"] is None else f"  {attempt['duration_ms']:,} ms"
         outcome = attempt["outcome"] or "no end is known"
         error = f": {attempt['error']}" if attempt["error"] else ""
-        screen.line(f"    attempt {attempt['attempt']}  ", (attempt["started"], "dim"), f"{duration}  {outcome}{error}")
+        screen.print_line(
+            f"    attempt {attempt['attempt']}  ", (attempt["started"], "dim"), f"{duration}  {outcome}{error}"
+        )
         for line in (attempt["output"] or "").splitlines():
-            screen.line(("      | ", "dim"), line)
+            screen.print_line(("      | ", "dim"), line)
 
 
 def print_document(screen: Screen, document: Mapping[str, Any]) -> None:
     """Shows an event as it is, laid out."""
     for line in json.dumps(document, indent=2, ensure_ascii=False).split("\n"):
-        screen.line("  ", line)
+        screen.print_line("  ", line)
 
 
-def _build_node(record: Mapping[str, Any], descendants: Mapping[str, Mapping[str, Any]]) -> Node:
+def _build_node(record: Mapping[str, Any], descendants: Mapping[str, Mapping[str, Any]]) -> TreeNode:
     children = [
-        Node(
+        TreeNode(
             format_delivery(delivery),
             [_build_node(descendants[i], descendants) for i in delivery["emitted"] if i in descendants],
         )
@@ -119,7 +125,7 @@ def _build_node(record: Mapping[str, Any], descendants: Mapping[str, Mapping[str
         segments.append(("  already stored: nothing fires again", "yellow"))
     elif not children:
         segments.append(("  no route takes it", "yellow"))
-    return Node(segments, children)
+    return TreeNode(segments, children)
 
 
 def format_delivery(record: Mapping[str, Any]) -> list[Segment]:

@@ -7,14 +7,14 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from evtool.events.input_transformer import Input, problems
+from evtool.events.input_transformer import Input, find_problems
 from evtool.findings.finding import Finding
 from evtool.findings.spelling import did_you_mean
 from evtool.handlers.registry import KINDS
 from evtool.patterns.compiler import PatternError
 from evtool.patterns.pattern import Pattern
-from evtool.readers.files import Piece
-from evtool.readers.locations import located, pointer_of
+from evtool.readers.files import SourceText
+from evtool.readers.locations import locate, pointer_of
 from evtool.routes.models import Retry, RouteModel, RoutesModel, kind_tag
 from evtool.routes.project import Project
 
@@ -66,7 +66,9 @@ def _build_finding(
     project: Project, code: str, message: str, path: Sequence[str | int], *, key: bool = False, **more: Any
 ) -> Finding:
     width = len(str(path[-1])) if key and path else 1
-    location = located(Piece(project.display_name, 1, 1, project.text), *project.document.place(path, key=key), width)
+    location = locate(
+        SourceText(project.display_name, 1, 1, project.text), *project.document.position_of(path, key=key), width
+    )
     return Finding(code, message, pointer=pointer_of(path), **location, **more)
 
 
@@ -166,7 +168,7 @@ def _check_pattern(project: Project, name: str, route: Any, patterns: dict[str, 
 def _check_template(project: Project, name: str, input_model: Mapping[str, Any]) -> Iterator[Finding]:
     template, paths = input_model.get("template"), _as_mapping(input_model.get("paths"))
     if isinstance(template, str) and template:  # else its shape is wrong, which the model says
-        for message, hint in problems(paths, template):
+        for message, hint in find_problems(paths, template):
             path = ("routes", name, "input", "template")
             yield _build_finding(project, "EV022", f"route {name}: {message}", path, suggestion=hint, route=name)
 

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from evtool.errors import ConfigError, UsageError
 from evtool.findings.finding import Finding
-from evtool.paths import display, is_file
-from evtool.readers.yaml_text import Document, load
+from evtool.paths import display_path, is_file
+from evtool.readers.yaml_text import Document, load_yaml
 
 ROUTES_FILE = "routes.yaml"
 STORE_FILE = ".evtool/store.db"
@@ -32,7 +32,7 @@ class Project(NamedTuple):
     @property
     def display_name(self) -> str:
         """The file as messages name it: relative to the current folder where it is below it."""
-        return display(self.file)
+        return display_path(self.file)
 
     @property
     def schemas(self) -> list[Path]:
@@ -100,13 +100,13 @@ def read_project(name: str | None = None) -> Project | None:
     try:
         raw = file.read_bytes()
     except OSError as error:
-        raise UsageError(f"cannot read {display(file)}: {error.strerror}") from None
-    document = load(raw, display(file))
+        raise UsageError(f"cannot read {display_path(file)}: {error.strerror}") from None
+    document = load_yaml(raw, display_path(file))
     if not isinstance(document.value, dict):
         finding = Finding(
-            "EV022", "routes.yaml is a mapping: version, handlers, routes", file=display(file), line=1, column=1
+            "EV022", "routes.yaml is a mapping: version, handlers, routes", file=display_path(file), line=1, column=1
         )
-        raise ConfigError(f"{display(file)} cannot be used", [finding])
+        raise ConfigError(f"{display_path(file)} cannot be used", [finding])
     return Project(file, document, raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from evtool.errors import ConfigError, UsageError
-from evtool.events.input_transformer import Transform, compiled
+from evtool.events.input_transformer import CompiledInput, compile_input
 from evtool.findings.spelling import did_you_mean
 from evtool.handlers.base import Handler, HandlerOptions
 from evtool.handlers.registry import KINDS
@@ -28,7 +28,7 @@ class Route(NamedTuple):
     retry: Retry = Retry()
     enabled: bool = True
     description: str = ""
-    input: Transform | None = None
+    input: CompiledInput | None = None
 
 
 class HandlerEntry(NamedTuple):
@@ -90,7 +90,7 @@ def load_routes(project: Project) -> Routes:
                 route.retry,
                 route.state == "enabled",
                 route.description,
-                compiled(route.input),
+                compile_input(route.input),
             )
             for name, route in model.routes.items()
         ],

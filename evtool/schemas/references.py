@@ -1,4 +1,4 @@
-"""References: the `$ref`s of schemas, followed inside the schema folders before the engine does; nothing is fetched."""
+"""Resolves the `$ref` references of schemas inside the schema folders; nothing is fetched over the network."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -10,18 +10,24 @@ from urllib.parse import unquote, unquote_to_bytes, urljoin
 from evtool.errors import ConfigError
 from evtool.findings.finding import Finding
 from evtool.paths import is_file
-from evtool.readers.files import Piece
-from evtool.readers.json_text import JsonProblem, parse
-from evtool.readers.locations import Origin, place, pointer_of, problem
+from evtool.readers.files import SourceText
+from evtool.readers.json_text import JsonProblem, parse_json
+from evtool.readers.locations import SourceMap, location_of, pointer_of, problem_to_finding
 
-DATA = ("const", "default", "enum", "example", "examples")  # keywords whose values are no schemas
-NAMED = ("$defs", "definitions", "dependentSchemas", "patternProperties", "properties")  # their keys are no keywords
+DATA_KEYWORDS = ("const", "default", "enum", "example", "examples")  # keywords whose values are no schemas
+NAME_KEYWORDS = (
+    "$defs",
+    "definitions",
+    "dependentSchemas",
+    "patternProperties",
+    "properties",
+)  # their keys are no keywords
 
 
-class Text(NamedTuple):
+class SchemaDocument(NamedTuple):
     """A schema document: its text, its value, its URI, and which keyword gives its parts a URI of their own."""
 
-    piece: Piece
+    text: SourceText
     value: Any
     uri: str
     id_keyword: str
@@ -30,7 +36,7 @@ class Text(NamedTuple):
 class Target(NamedTuple):
     """What a reference leads to: a place in a document."""
 
-    text: Text
+    document: SchemaDocument
     pointer: str
 
 
@@ -39,118 +45,124 @@ class Library:
 
     def __init__(self, folders: Sequence[Path], beside: Path | None = None):
         """References may lead into `folders`, and to what is beside or below the file `beside`."""
-        around = [beside.resolve().parent] if beside else []
-        self._searched = [folder.resolve() for folder in folders] or around
-        self._allowed = [*self._searched, *around]
-        self._texts: dict[Path, Text] = {}
-        self._known: dict[str, Target] = {}  # by URI, with the fragment if it is an anchor
-        self._complete = False
+        parents = [beside.resolve().parent] if beside else []
+        self._search_folders = [folder.resolve() for folder in folders] or parents
+        self._allowed_folders = [*self._search_folders, *parents]
+        self._documents: dict[Path, SchemaDocument] = {}
+        self._targets: dict[str, Target] = {}  # by URI, with the fragment if it is an anchor
+        self._is_complete = False
 
-    def open(self, file: Path) -> Text:
+    def open(self, file: Path) -> SchemaDocument:
         """The document in a file. Raises ConfigError when it is none."""
-        real = Path(os.path.realpath(file))  # Path.resolve() raises for a link to itself
-        if real not in self._texts:
-            piece = _read(file)
-            value = _parse(piece)
-            old = isinstance(value, dict) and "draft-04" in str(value.get("$schema"))
-            self._texts[real] = text = Text(piece, value, real.as_uri(), "id" if old else "$id")
-            self._known[text.uri] = Target(text, "")
-            for pointer, base, schema in _subschemas(text):
-                self._known.setdefault(base, Target(text, pointer))
-                for keyword in (text.id_keyword, "$anchor", "$dynamicAnchor"):
-                    if isinstance(name := schema.get(keyword), str) and (keyword != text.id_keyword or name[:1] == "#"):
-                        self._known.setdefault(f"{base}#{name.removeprefix('#')}", Target(text, pointer))
-        return self._texts[real]
+        resolved = Path(os.path.realpath(file))  # Path.resolve() raises for a link to itself
+        if resolved not in self._documents:
+            text = _read_schema(file)
+            value = _parse_schema(text)
+            is_draft_4 = isinstance(value, dict) and "draft-04" in str(value.get("$schema"))
+            self._documents[resolved] = document = SchemaDocument(
+                text, value, resolved.as_uri(), "id" if is_draft_4 else "$id"
+            )
+            self._targets[document.uri] = Target(document, "")
+            for pointer, base, schema in _find_subschemas(document):
+                self._targets.setdefault(base, Target(document, pointer))
+                for keyword in (document.id_keyword, "$anchor", "$dynamicAnchor"):
+                    if isinstance(name := schema.get(keyword), str) and (
+                        keyword != document.id_keyword or name[:1] == "#"
+                    ):
+                        self._targets.setdefault(f"{base}#{name.removeprefix('#')}", Target(document, pointer))
+        return self._documents[resolved]
 
-    def at(self, uri: str) -> Any:
+    def resolve(self, uri: str) -> Any:
         """The part of a document that a URI names, or None. Raises ConfigError when its file is no schema."""
-        target = self._follow(uri)
-        return _part(target.text.value, target.pointer) if isinstance(target, Target) else None
+        target = self._find_target(uri)
+        return _resolve_pointer(target.document.value, target.pointer) if isinstance(target, Target) else None
 
-    def follow(self, root: Text) -> tuple[list[Text], list[Finding]]:
+    def follow_references(self, root: SchemaDocument) -> tuple[list[SchemaDocument], list[Finding]]:
         """The documents that make up a schema, itself first, and every reference in them that cannot be followed."""
         findings: list[Finding] = []
-        leads: dict[tuple[str, str], Target] = {}
-        texts = {root.uri: root}
-        waiting = [root]
-        for text in waiting:
-            for pointer, base, schema in _subschemas(text):
+        targets: dict[tuple[str, str], Target] = {}
+        documents = {root.uri: root}
+        pending = [root]
+        for document in pending:
+            for pointer, base, schema in _find_subschemas(document):
                 reference = schema.get("$ref")
                 if not isinstance(reference, str):
                     continue
                 try:
-                    target = self._follow(_joined(base, reference))
+                    target = self._find_target(_join_uri(base, reference))
                 except ConfigError as error:
                     findings += error.findings
                     continue
                 if not isinstance(target, Target):
-                    findings.append(_unfollowed(text, pointer, *target))
+                    findings.append(_make_reference_finding(document, pointer, *target))
                     continue
-                leads[text.uri, pointer] = target
-                if target.text.uri not in texts:
-                    texts[target.text.uri] = target.text
-                    waiting.append(target.text)
-        return waiting, list(dict.fromkeys(findings)) + _loops(leads, texts)
+                targets[document.uri, pointer] = target
+                if target.document.uri not in documents:
+                    documents[target.document.uri] = target.document
+                    pending.append(target.document)
+        return pending, list(dict.fromkeys(findings)) + _find_loops(targets, documents)
 
-    def _follow(self, uri: str) -> Target | tuple[str, str | None]:
+    def _find_target(self, uri: str) -> Target | tuple[str, str | None]:
         """Where a URI leads, or why nowhere, with a hint."""
         address, _, fragment = uri.partition("#")
-        start = self._document(address)
-        if start is None:
+        base = self._find_document(address)
+        if base is None:
             hint = "nothing is fetched: put the file there, or give it the $id that is referred to"
             return "leads to no file of the schema folders", hint
         if fragment and not fragment.startswith("/"):
-            return self._known.get(uri) or (f"leads to nothing: {start.text.piece.file} has no {fragment}", None)
-        target = Target(start.text, start.pointer + unquote(fragment))
-        if _part(start.text.value, target.pointer) is None:
-            return f"leads to nothing: {start.text.piece.file} has no {unquote(fragment)}", None
+            return self._targets.get(uri) or (f"leads to nothing: {base.document.text.file} has no {fragment}", None)
+        target = Target(base.document, base.pointer + unquote(fragment))
+        if _resolve_pointer(base.document.value, target.pointer) is None:
+            return f"leads to nothing: {base.document.text.file} has no {unquote(fragment)}", None
         return target
 
-    def _document(self, uri: str) -> Target | None:
-        if uri in self._known:
-            return self._known[uri]
+    def _find_document(self, uri: str) -> Target | None:
+        if uri in self._targets:
+            return self._targets[uri]
         if uri.startswith("file:///"):
-            named = unquote_to_bytes(uri.removeprefix("file://")).replace(b"\0", b"")
-            file = os.path.realpath(os.fsdecode(named))
-            inside = any(Path(file).is_relative_to(folder) for folder in self._allowed)
-            return Target(self.open(Path(file)), "") if inside and is_file(file) else None
-        if not self._complete:
-            self._complete = True
-            for each in (f for folder in self._searched for f in sorted(folder.rglob("*.json")) if f.is_file()):
+            path = unquote_to_bytes(uri.removeprefix("file://")).replace(b"\0", b"")
+            file = os.path.realpath(os.fsdecode(path))
+            is_allowed = any(Path(file).is_relative_to(folder) for folder in self._allowed_folders)
+            return Target(self.open(Path(file)), "") if is_allowed and is_file(file) else None
+        if not self._is_complete:
+            self._is_complete = True
+            for schema_file in (
+                f for folder in self._search_folders for f in sorted(folder.rglob("*.json")) if f.is_file()
+            ):
                 with suppress(ConfigError):  # it may be no schema at all
-                    self.open(each)
-        return self._known.get(uri)
+                    self.open(schema_file)
+        return self._targets.get(uri)
 
 
-def _read(file: Path) -> Piece:
-    shown = os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file)
+def _read_schema(file: Path) -> SourceText:
+    display_name = os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file)
     try:
         if file.exists() and not file.is_file():
             raise OSError(0, "it is a folder, a pipe or a device")
-        return Piece(shown, 1, 1, file.read_bytes())
+        return SourceText(display_name, 1, 1, file.read_bytes())
     except OSError as error:
-        finding = Finding("EV601", f"cannot read the schema: {error.strerror}", file=shown)
-        raise ConfigError(f"the schema {shown} cannot be read", [finding]) from None
+        finding = Finding("EV601", f"cannot read the schema: {error.strerror}", file=display_name)
+        raise ConfigError(f"the schema {display_name} cannot be read", [finding]) from None
 
 
-def _parse(piece: Piece) -> Any:
+def _parse_schema(text: SourceText) -> Any:
     try:
-        document = parse(piece.raw)
+        document = parse_json(text.raw)
     except JsonProblem as error:
-        finding = problem(piece, error)._replace(code="EV601")
-        raise ConfigError(f"the schema {piece.file} is not well-formed JSON", [finding]) from None
+        finding = problem_to_finding(text, error)._replace(code="EV601")
+        raise ConfigError(f"the schema {text.file} is not well-formed JSON", [finding]) from None
     if isinstance(document, dict) and "openapi" in document:
         hint = "export it from the registry as JSONSchemaDraft4"
-        where = place(Origin(piece), "/openapi", key=True)
-        finding = Finding("EV602", "this is an OpenAPI document, not a JSON Schema", suggestion=hint, **where)
+        location = location_of(SourceMap(text), "/openapi", key=True)
+        finding = Finding("EV602", "this is an OpenAPI document, not a JSON Schema", suggestion=hint, **location)
     elif not isinstance(document, dict | bool):
-        finding = Finding("EV602", "a schema is a JSON object, true or false", **place(Origin(piece), ""))
+        finding = Finding("EV602", "a schema is a JSON object, true or false", **location_of(SourceMap(text), ""))
     else:
         return document
-    raise ConfigError(f"the schema {piece.file} cannot be used", [finding])
+    raise ConfigError(f"the schema {text.file} cannot be used", [finding])
 
 
-def _joined(base: str, reference: str) -> str:
+def _join_uri(base: str, reference: str) -> str:
     if reference.startswith("#"):
         return base + reference
     try:
@@ -159,28 +171,28 @@ def _joined(base: str, reference: str) -> str:
         return reference
 
 
-def _subschemas(text: Text) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def _find_subschemas(document: SchemaDocument) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Every schema object of a document: its pointer, the URI that its references count from, and itself."""
-    waiting: list[tuple[str, str, Any, bool]] = [("", text.uri, text.value, False)]
-    while waiting:
-        pointer, base, value, named = waiting.pop()
+    stack: list[tuple[str, str, Any, bool]] = [("", document.uri, document.value, False)]
+    while stack:
+        pointer, base, value, has_name_keys = stack.pop()
         if isinstance(value, list):
-            waiting += [(f"{pointer}/{index}", base, each, False) for index, each in reversed(list(enumerate(value)))]
+            stack += [(f"{pointer}/{index}", base, item, False) for index, item in reversed(list(enumerate(value)))]
         if not isinstance(value, dict):
             continue
-        if not named:
-            identifier = value.get(text.id_keyword)
+        if not has_name_keys:
+            identifier = value.get(document.id_keyword)
             if isinstance(identifier, str) and identifier[:1] != "#":
-                base = _joined(base, identifier).removesuffix("#")
+                base = _join_uri(base, identifier).removesuffix("#")
             yield pointer, base, value
-        waiting += [
-            (pointer + pointer_of([key]), base, each, not named and key in NAMED)
-            for key, each in reversed(value.items())
-            if named or key not in DATA
+        stack += [
+            (pointer + pointer_of([key]), base, item, not has_name_keys and key in NAME_KEYWORDS)
+            for key, item in reversed(value.items())
+            if has_name_keys or key not in DATA_KEYWORDS
         ]
 
 
-def _part(value: Any, pointer: str) -> Any:
+def _resolve_pointer(value: Any, pointer: str) -> Any:
     """What a JSON Pointer leads to, or None."""
     for step in pointer.split("/")[1:]:
         key = step.replace("~1", "/").replace("~0", "~")
@@ -191,22 +203,22 @@ def _part(value: Any, pointer: str) -> Any:
     return value
 
 
-def _unfollowed(text: Text, pointer: str, reason: str, hint: str | None = None) -> Finding:
-    at = f"{pointer}/$ref"
-    message = f'reference "{_part(text.value, at)[:100]}" {reason}'
-    return Finding("EV603", message, suggestion=hint, **place(Origin(text.piece), at))
+def _make_reference_finding(document: SchemaDocument, pointer: str, reason: str, hint: str | None = None) -> Finding:
+    reference_pointer = f"{pointer}/$ref"
+    message = f'reference "{_resolve_pointer(document.value, reference_pointer)[:100]}" {reason}'
+    return Finding("EV603", message, suggestion=hint, **location_of(SourceMap(document.text), reference_pointer))
 
 
-def _loops(leads: dict[tuple[str, str], Target], texts: dict[str, Text]) -> list[Finding]:
+def _find_loops(targets: dict[tuple[str, str], Target], documents: dict[str, SchemaDocument]) -> list[Finding]:
     """References that lead back to themselves without reading on in the event never end; the engine takes them."""
     findings = []
-    done: set[tuple[str, str]] = set()
-    for start in leads:
-        path, at = [], start
-        while at in leads and at not in done:
-            done.add(at)
-            path.append(at)
-            at = (leads[at].text.uri, leads[at].pointer)
-        if at in path:
-            findings.append(_unfollowed(texts[at[0]], at[1], "leads back to itself"))
+    visited: set[tuple[str, str]] = set()
+    for start in targets:
+        path, current = [], start
+        while current in targets and current not in visited:
+            visited.add(current)
+            path.append(current)
+            current = (targets[current].document.uri, targets[current].pointer)
+        if current in path:
+            findings.append(_make_reference_finding(documents[current[0]], current[1], "leads back to itself"))
     return findings

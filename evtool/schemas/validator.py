@@ -1,4 +1,4 @@
-"""Schemas: find the JSON Schema of an event's type, and list everything about the event that it does not allow.
+"""Finds the JSON Schema of an event's type, and lists all violations of it.
 
 jsonschema-rs judges (drafts 4, 6, 7, 2019-09 and 2020-12, formats asserted). References are followed inside the schema
 folders only; nothing is ever fetched. The regular expressions of schemas run under a limit on backtracking.
@@ -14,9 +14,9 @@ from evtool.errors import ConfigError
 from evtool.events.event import Event
 from evtool.findings.finding import Finding
 from evtool.findings.spelling import did_you_mean
-from evtool.readers.locations import Origin, place, pointer_of
-from evtool.schemas.messages import short, violations
-from evtool.schemas.references import Library, Text
+from evtool.readers.locations import SourceMap, location_of, pointer_of
+from evtool.schemas.messages import find_violations, shorten
+from evtool.schemas.references import Library, SchemaDocument
 
 BACKTRACK_LIMIT = 100_000  # about 2 ms of a hostile regular expression
 DRAFTS = "draft-04, draft-06, draft-07, 2019-09 and 2020-12"
@@ -39,11 +39,11 @@ class Schemas:
         self._library = Library(folders, beside=only)
         self._validators: dict[Path, Any] = {}
 
-    def types(self) -> list[str]:
+    def list_types(self) -> list[str]:
         """The event types that have a schema."""
         return sorted({name.rpartition("@")[2] for name in self._files})
 
-    def file_for(self, event_type: str, source: str) -> Path | None:
+    def find_file(self, event_type: str, source: str) -> Path | None:
         """The schema file of a type, the one for its source first."""
         return self._only or self._files.get(f"{source}@{event_type}") or self._files.get(event_type)
 
@@ -53,54 +53,56 @@ class Schemas:
         `no_schema` is what a type without a schema means: error, warn or ignore. Raises ConfigError when the schema
         itself is wrong.
         """
-        about: dict[str, Any] = {"event_id": event.id if event.identified else None, "event_type": event.type}
-        file = self.file_for(event.type, event.source)
+        context: dict[str, Any] = {"event_id": event.id if event.has_own_id else None, "event_type": event.type}
+        file = self.find_file(event.type, event.source)
         if file is None:
-            return [] if no_schema == "ignore" else [self._unknown_type(event, no_schema, about)]
+            return [] if no_schema == "ignore" else [self._make_unknown_type_finding(event, no_schema, context)]
         validator = self._validators.get(file) or self._compile(file)
         if validator.is_valid(event.detail):
             return []
         findings = [
             Finding(
-                found.code,
-                f"{_dotted([event.payload, *found.path])} {found.message}",
-                suggestion=found.suggestion,
-                **about,
-                **place(event.origin, pointer_of([event.payload, *found.path]), key=found.at_key),
+                violation.code,
+                f"{_format_path([event.payload_key, *violation.path])} {violation.message}",
+                suggestion=violation.suggestion,
+                **context,
+                **location_of(event.source_map, pointer_of([event.payload_key, *violation.path]), key=violation.at_key),
             )
             for error in validator.iter_errors(event.detail)
-            for found in violations(error, self._siblings(error))
+            for violation in find_violations(error, self._find_parent_schema(error))
         ]
         return sorted(findings, key=lambda f: (f.line or 0, f.column or 0, f.code))
 
-    def _unknown_type(self, event: Event, no_schema: str, about: dict[str, Any]) -> Finding:
+    def _make_unknown_type_finding(self, event: Event, no_schema: str, context: dict[str, Any]) -> Finding:
         severity = "warning" if no_schema == "warn" else "error"
-        pointer = "/type" if event.payload == "data" else "/detail-type"
-        hint = did_you_mean(event.type, self.types())
+        pointer = "/type" if event.payload_key == "data" else "/detail-type"
+        hint = did_you_mean(event.type, self.list_types())
         message = f'no schema for type "{event.type}"'
-        return Finding("EV101", message, severity, suggestion=hint, **about, **place(event.origin, pointer))
+        return Finding("EV101", message, severity, suggestion=hint, **context, **location_of(event.source_map, pointer))
 
     # --- compiling ---------------------------------------------------------------------------------------------------
 
     def _compile(self, file: Path) -> Any:
         """The validator of a schema, after that of everything it refers to: the engine judges only whole schemas."""
-        texts, findings = self._library.follow(self._library.open(file))
-        root = texts[0]
+        documents, findings = self._library.follow_references(self._library.open(file))
+        root = documents[0]
         if findings:
-            raise ConfigError(f"the schema {root.piece.file} cannot be used", findings)
+            raise ConfigError(f"the schema {root.text.file} cannot be used", findings)
         draft = root.value.get("$schema") if isinstance(root.value, dict) else None
-        for text in reversed(texts):
-            inherits = draft is not None and isinstance(text.value, dict)
+        for document in reversed(documents):
+            inherits = draft is not None and isinstance(document.value, dict)
             try:
-                validator = self._validator({"$schema": draft, **text.value} if inherits else text.value, text.uri)
+                validator = self._build_validator(
+                    {"$schema": draft, **document.value} if inherits else document.value, document.uri
+                )
             except ValidationError as error:
                 raise ConfigError(
-                    f"the schema {root.piece.file} cannot be used", [self._not_valid(text, error)]
+                    f"the schema {root.text.file} cannot be used", [self._make_invalid_schema_finding(document, error)]
                 ) from None
         self._validators[file] = validator
         return validator
 
-    def _validator(self, document: Any, uri: str) -> Any:
+    def _build_validator(self, document: Any, uri: str) -> Any:
         return validator_for(
             document,
             validate_formats=True,
@@ -110,27 +112,27 @@ class Schemas:
         )
 
     def _retrieve(self, uri: str) -> Any:
-        found = self._library.at(uri)
-        if found is None:
+        schema = self._library.resolve(uri)
+        if schema is None:
             raise LookupError(uri)
-        return found
+        return schema
 
-    def _siblings(self, error: ValidationError) -> dict[str, Any]:
+    def _find_parent_schema(self, error: ValidationError) -> dict[str, Any]:
         """The schema object that the keyword which failed stands in, for hints."""
-        found = self._library.at((error.absolute_keyword_location or "").rpartition("/")[0])
-        return found if isinstance(found, dict) else {}
+        schema = self._library.resolve((error.absolute_keyword_location or "").rpartition("/")[0])
+        return schema if isinstance(schema, dict) else {}
 
-    def _not_valid(self, text: Text, error: ValidationError) -> Finding:
+    def _make_invalid_schema_finding(self, document: SchemaDocument, error: ValidationError) -> Finding:
         if error.message.startswith("Unknown meta-schema"):
-            message = f"$schema names no draft that is understood: {short(text.value['$schema'])}"
-            where = place(Origin(text.piece), "/$schema")
-            return Finding("EV602", message, suggestion=f"the drafts are {DRAFTS}", **where)
-        found = next(violations(error, {}))
-        message = f"not a valid JSON Schema: {_dotted(found.path) or 'it'} {found.message}"
-        where = place(Origin(text.piece), pointer_of(found.path), key=found.at_key)
-        return Finding("EV602", message, suggestion=found.suggestion, **where)
+            message = f"$schema names no draft that is understood: {shorten(document.value['$schema'])}"
+            location = location_of(SourceMap(document.text), "/$schema")
+            return Finding("EV602", message, suggestion=f"the drafts are {DRAFTS}", **location)
+        violation = next(find_violations(error, {}))
+        message = f"not a valid JSON Schema: {_format_path(violation.path) or 'it'} {violation.message}"
+        location = location_of(SourceMap(document.text), pointer_of(violation.path), key=violation.at_key)
+        return Finding("EV602", message, suggestion=violation.suggestion, **location)
 
 
-def _dotted(path: Sequence[str | int]) -> str:
+def _format_path(path: Sequence[str | int]) -> str:
     """A path as people write it: `detail.items[0].price`."""
     return "".join(f"[{s}]" if isinstance(s, int) else f".{s}" for s in path).lstrip(".")

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import apsw
 
 from evtool.errors import DamageError, UsageError
-from evtool.paths import display
+from evtool.paths import display_path
 from evtool.store.integrity import check_store
 from evtool.store.sqlite.connection import sqlite_uri
 from evtool.store.sqlite.database import BUSY_TIMEOUT
@@ -65,11 +65,11 @@ def _convert_write_errors(target: Path) -> Iterator[None]:
     except FileExistsError:
         raise UsageError(_exists_message(target)) from None
     except OSError as error:
-        raise UsageError(f"cannot write {display(target)}: {error.strerror}") from None
+        raise UsageError(f"cannot write {display_path(target)}: {error.strerror}") from None
 
 
 def _exists_message(target: Path) -> str:
-    return f"{display(target)} is there already; --force lets the copy take its place"
+    return f"{display_path(target)} is there already; --force lets the copy take its place"
 
 
 def _move_into_place(part: Path, target: Path, *, force: bool) -> None:
@@ -97,15 +97,17 @@ def _check_target(file: Path, target: Path, *, force: bool) -> None:
     except FileNotFoundError:
         kind = 0
     except OSError as error:
-        raise UsageError(f"cannot write {display(target)}: {error.strerror}") from None
+        raise UsageError(f"cannot write {display_path(target)}: {error.strerror}") from None
     if kind not in (0, stat.S_IFREG):
-        raise UsageError(f"cannot write {display(target)}: it is {'a folder' if kind == stat.S_IFDIR else 'no file'}")
+        raise UsageError(
+            f"cannot write {display_path(target)}: it is {'a folder' if kind == stat.S_IFDIR else 'no file'}"
+        )
     store_path, target_path = os.path.realpath(file), os.path.realpath(target)
     if target_path in [store_path + suffix for suffix in ("", *SIDE_FILES)] or (kind and target.samefile(file)):
-        raise UsageError(f"{display(target)} is the store itself; name another file")
+        raise UsageError(f"{display_path(target)} is the store itself; name another file")
     if target_path.startswith(call_log_prefix(file)):
         raise UsageError(
-            f"{display(target)} is the name of a call log of the store, which is deleted; name another file"
+            f"{display_path(target)} is the name of a call log of the store, which is deleted; name another file"
         )
     _check_name_is_free(target, force=force)
 
@@ -116,11 +118,15 @@ def _check_name_is_free(target: Path, *, force: bool) -> None:
         _remove_empty_wal(target)
     for suffix in SIDE_FILES:  # SQLite would take it for a part of the copy
         if os.path.lexists(f"{target}{suffix}"):
-            raise UsageError(f"{display(target)}{suffix} is there: {display(target)} is, or was, a store in use")
+            raise UsageError(
+                f"{display_path(target)}{suffix} is there: {display_path(target)} is, or was, a store in use"
+            )
     if os.path.lexists(target) and not force:
         raise UsageError(_exists_message(target))
     if target.exists() and not _is_replaceable(target):
-        raise UsageError(f"{display(target)} is no copy of a store: --force takes the place of such only; name another")
+        raise UsageError(
+            f"{display_path(target)} is no copy of a store: --force takes the place of such only; name another"
+        )
 
 
 def _remove_empty_wal(target: Path) -> None:
@@ -137,7 +143,7 @@ def _is_replaceable(target: Path) -> bool:
         with target.open("rb") as file:
             head = file.read(100)
     except OSError as error:
-        raise UsageError(f"cannot read {display(target)}: {error.strerror}") from None
+        raise UsageError(f"cannot read {display_path(target)}: {error.strerror}") from None
     return not head or (head.startswith(b"SQLite format 3\0") and head[68:72] == APPLICATION_ID.to_bytes(4, "big"))
 
 

@@ -8,9 +8,9 @@ import apsw
 
 from evtool import __version__
 from evtool.errors import DamageError
-from evtool.events.envelopes import identify
+from evtool.events.envelopes import parse_event
 from evtool.findings.finding import Finding
-from evtool.paths import display
+from evtool.paths import display_path
 from evtool.store.rows import STATES, Attempt, Delivery, StoredEvent, compute_event_key, parse_event_time
 from evtool.store.sqlite.migrations import VERSION, expected_definitions, read_definitions
 from evtool.store.sqlite.wal import choose_journal, detect_file_system, is_wal_safe
@@ -150,7 +150,7 @@ def check_store(store: Store) -> Iterator[Finding]:
 def _check_surroundings(store: Store) -> Iterator[Finding]:
     facts = describe_store(store)
     if int(facts.mode, 8) & 0o077:
-        hint = f"chmod 600 {display(store.file)}"
+        hint = f"chmod 600 {display_path(store.file)}"
         yield _make_finding(store, "EV035", f"others may read the store: its mode is {facts.mode}", suggestion=hint)
     choice = choose_journal(store.file.absolute().parent)
     if choice.mode != "wal":
@@ -227,7 +227,7 @@ def _check_event(store: Store, event: StoredEvent) -> Iterator[Finding]:
     if column_damage:
         yield _make_finding(store, "EV030", f"event {event.id}: {column_damage}", suggestion=RESTORE, **about)
     try:
-        actual = identify(event.raw)
+        actual = parse_event(event.raw)
     except ValueError as error:
         yield _make_finding(store, "EV032", f"event {event.id}: its bytes are no event: {error}", **about)
         return
@@ -275,4 +275,4 @@ def _check_sums(store: Store) -> Iterator[Finding]:
 
 
 def _make_finding(store: Store, code: str, message: str, severity: str = "error", **more: Any) -> Finding:
-    return Finding(code, message, severity, file=display(store.file), **more)
+    return Finding(code, message, severity, file=display_path(store.file), **more)

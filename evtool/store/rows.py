@@ -5,7 +5,7 @@ from hashlib import blake2b, sha256
 from typing import NamedTuple, Protocol
 
 from evtool.events.event import Event
-from evtool.events.timestamps import milliseconds
+from evtool.events.timestamps import to_milliseconds
 
 SOURCE_RANGE = 0xFFFFFFFF  # how far the keys of events with the same id lie apart at most
 STATES = ("done", "ready", "waiting", "leased", "dead")  # of a delivery
@@ -15,7 +15,7 @@ VALID_TIMES = range(-62_135_596_800_000, 253_402_300_800_000)  # milliseconds si
 
 def parse_event_time(event: Event) -> int | None:
     """When an event happened, in milliseconds since 1970, if its envelope says so."""
-    return milliseconds(event.time) if event.time is not None else None
+    return to_milliseconds(event.time) if event.time is not None else None
 
 
 def compute_event_key(id: str, source: str = "") -> int:  # noqa: A002  (the column's name)

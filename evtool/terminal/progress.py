@@ -1,18 +1,18 @@
-"""Progress: a bar on standard error while long work goes on, where somebody can see it."""
+"""Shows a progress bar on standard error during long work, if standard error is a terminal."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from evtool.terminal.screen import errors
+from evtool.terminal.screen import open_stderr
 
-WORTH_SHOWING = 4 * 1024 * 1024  # bytes; what is smaller is done before a bar is drawn
+MIN_BYTES = 4 * 1024 * 1024  # bytes; what is smaller is done before a bar is drawn
 
 
 @contextmanager
-def following(total: int | None, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+def show_progress(total: int | None, *, quiet: bool) -> Iterator[Callable[[int], None]]:
     """A function that is told how many bytes were done. `total` is None where nobody knows."""
-    stream = errors()
-    if quiet or not stream.isatty() or (total is not None and total < WORTH_SHOWING):
+    stream = open_stderr()
+    if quiet or not stream.isatty() or (total is not None and total < MIN_BYTES):
         yield lambda _: None
         return
     from rich.console import Console  # noqa: PLC0415  (only where there is a bar to draw)

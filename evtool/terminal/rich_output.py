@@ -1,4 +1,4 @@
-"""Drawing: coloured lines, tables and trees, by rich. Imported only when there is something to draw."""
+"""Builds coloured lines, tables and trees with rich. Imported only when such output is printed."""
 
 from collections.abc import Iterable, Sequence
 from typing import TextIO
@@ -8,22 +8,22 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from evtool.terminal.sanitize import harmless
+from evtool.terminal.sanitize import sanitize
 
 Segment = str | tuple[str, str]  # a text, or a text and its style in rich's words
 Branch = tuple[Sequence[Segment], Sequence["Branch"]]  # a line of a tree, and the branches below it
 
 
-class _Pipe(Console):
+class _PipeConsole(Console):
     """A console that leaves a closed pipe to whoever called: rich would end the process with exit code 1."""
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
 
 
-def console(file: TextIO, *, width: int, color: bool) -> Console:
+def create_console(file: TextIO, *, width: int, color: bool) -> Console:
     """A console that interprets nothing: text is text, styles come from us alone."""
-    return _Pipe(
+    return _PipeConsole(
         file=file,
         width=width,
         force_terminal=color,
@@ -36,25 +36,27 @@ def console(file: TextIO, *, width: int, color: bool) -> Console:
     )
 
 
-def styled(segments: Iterable[Segment], *, color: bool) -> Text:
-    """Segments as rich's text, made harmless."""
+def style_text(segments: Iterable[Segment], *, color: bool) -> Text:
+    """Segments as rich's text, sanitized."""
     parts = ((s, "") if isinstance(s, str) else s for s in segments)
-    return Text.assemble(*((harmless(text), style if color else "") for text, style in parts))
+    return Text.assemble(*((sanitize(text), style if color else "") for text, style in parts))
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[Segment]], *, right: Sequence[int], color: bool) -> Table:
-    """A table without lines; `right` are the columns with numbers."""
-    drawn = Table(box=None, pad_edge=False, header_style="bold" if color else "")
+def build_table(
+    header: Sequence[str], rows: Iterable[Sequence[Segment]], *, right_aligned: Sequence[int], color: bool
+) -> Table:
+    """A table without lines; `right_aligned` are the columns with numbers."""
+    rich_table = Table(box=None, pad_edge=False, header_style="bold" if color else "")
     for index, name in enumerate(header):
-        drawn.add_column(name, justify="right" if index in right else "left", overflow="fold")
+        rich_table.add_column(name, justify="right" if index in right_aligned else "left", overflow="fold")
     for row in rows:
-        drawn.add_row(*(styled([cell], color=color) for cell in row))
-    return drawn
+        rich_table.add_row(*(style_text([cell], color=color) for cell in row))
+    return rich_table
 
 
-def tree(node: Branch, *, color: bool) -> Tree:
+def build_tree(node: Branch, *, color: bool) -> Tree:
     """A tree with guide lines."""
     segments, children = node
-    drawn = Tree(styled(segments, color=color), guide_style="dim" if color else "")
-    drawn.children = [tree(child, color=color) for child in children]
-    return drawn
+    rich_tree = Tree(style_text(segments, color=color), guide_style="dim" if color else "")
+    rich_tree.children = [build_tree(child, color=color) for child in children]
+    return rich_tree

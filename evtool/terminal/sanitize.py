@@ -1,4 +1,4 @@
-"""Harmless: what event text may not do to a terminal or a CI log. Everything that people read passes through here."""
+"""Escapes control characters and CI commands in all texts that are shown to people."""
 
 import re
 
@@ -7,7 +7,7 @@ COMMAND_ANYWHERE = re.compile(r"##(?=\w*\[)")
 COMMAND_AT_START = re.compile(r"^(\s*)::")
 
 
-def harmless(text: str) -> str:
+def sanitize(text: str) -> str:
     """A text with everything spelled out that is not plainly visible: control characters, escape sequences, direction
     overrides, line breaks, lone surrogates; and what a CI runner would obey."""
     if not text.isprintable():

@@ -1,28 +1,28 @@
-"""The screen: where people read. Colour and lines only where they are wanted."""
+"""Prints lines, tables and trees for people, and decides whether to use colour and how wide lines may be."""
 
 import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, TextIO
 
-from evtool.terminal.sanitize import harmless
+from evtool.terminal.sanitize import sanitize
 
 Segment = str | tuple[str, str]  # a text, or a text and its style in rich's words
-NARROW = 80  # columns of a terminal that does not tell
-WIDE = 500  # columns of a line in a pipe: nothing is cut that a program may look for
+DEFAULT_WIDTH = 80  # columns of a terminal that does not tell
+PIPE_WIDTH = 500  # columns of a line in a pipe: nothing is cut that a program may look for
 
 
-def counted(number: int, noun: str) -> str:
+def format_count(number: int, noun: str) -> str:
     """`1 event`, `1,204 events`, `2 deliveries`."""
     plural = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
     return f"{number:,} {noun if number == 1 else plural}"
 
 
-class Node(NamedTuple):
+class TreeNode(NamedTuple):
     """A line of a tree, and the nodes below it."""
 
     segments: Sequence[Segment]
-    children: Sequence["Node"] = ()
+    children: Sequence["TreeNode"] = ()
 
 
 class Screen:
@@ -31,49 +31,53 @@ class Screen:
     def __init__(self, file: TextIO, *, color: str = "auto"):
         """`color` is auto, always or never; auto heeds NO_COLOR, FORCE_COLOR, TERM=dumb and what the file is."""
         self.file = file
-        self.terminal = file.isatty()
-        self.color = _wants_color(color, terminal=self.terminal)
+        self.is_terminal = file.isatty()
+        self.color = _uses_color(color, terminal=self.is_terminal)
 
     @property
     def width(self) -> int:
         """Columns that a line may take."""
-        named = os.environ.get("COLUMNS", "")
-        if named.isdecimal() and int(named) > 0:
-            return int(named)
+        columns = os.environ.get("COLUMNS", "")
+        if columns.isdecimal() and int(columns) > 0:
+            return int(columns)
         try:
-            return os.get_terminal_size(self.file.fileno()).columns or NARROW if self.terminal else WIDE
+            return os.get_terminal_size(self.file.fileno()).columns or DEFAULT_WIDTH if self.is_terminal else PIPE_WIDTH
         except (OSError, ValueError):
-            return NARROW
+            return DEFAULT_WIDTH
 
-    def line(self, *segments: Segment) -> None:
+    def print_line(self, *segments: Segment) -> None:
         """One line, made of texts and styled texts."""
         if self.color:
-            rich_output = _drawing()
-            self._console().print(rich_output.styled(segments, color=True), soft_wrap=True)
+            rich_output = _import_rich_output()
+            self._create_console().print(rich_output.style_text(segments, color=True), soft_wrap=True)
             return
-        text = "".join(harmless(s if isinstance(s, str) else s[0]) for s in segments)
+        text = "".join(sanitize(s if isinstance(s, str) else s[0]) for s in segments)
         encoding = self.file.encoding or "utf-8"
         self.file.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
-    def table(self, header: Sequence[str], rows: Iterable[Sequence[Segment]], *, right: Sequence[int] = ()) -> None:
-        """A table; `right` are the columns with numbers."""
-        self._console().print(_drawing().table(header, rows, right=right, color=self.color))
+    def print_table(
+        self, header: Sequence[str], rows: Iterable[Sequence[Segment]], *, right_aligned: Sequence[int] = ()
+    ) -> None:
+        """A table; `right_aligned` are the columns with numbers."""
+        self._create_console().print(
+            _import_rich_output().build_table(header, rows, right_aligned=right_aligned, color=self.color)
+        )
 
-    def tree(self, node: Node) -> None:
+    def print_tree(self, node: TreeNode) -> None:
         """A tree, drawn with lines."""
-        self._console().print(_drawing().tree(node, color=self.color))
+        self._create_console().print(_import_rich_output().build_tree(node, color=self.color))
 
-    def _console(self) -> Any:
-        return _drawing().console(self.file, width=self.width, color=self.color)
-
-
-def _drawing() -> Any:
-    from evtool.terminal import rich_output as drawing  # noqa: PLC0415  (rich takes four times as long to import as Python to start)
-
-    return drawing
+    def _create_console(self) -> Any:
+        return _import_rich_output().create_console(self.file, width=self.width, color=self.color)
 
 
-def _wants_color(choice: str, *, terminal: bool) -> bool:
+def _import_rich_output() -> Any:
+    from evtool.terminal import rich_output  # noqa: PLC0415  (rich takes four times as long to import as Python to start)
+
+    return rich_output
+
+
+def _uses_color(choice: str, *, terminal: bool) -> bool:
     if choice != "auto":
         return choice == "always"
     if os.environ.get("NO_COLOR"):
@@ -83,6 +87,6 @@ def _wants_color(choice: str, *, terminal: bool) -> bool:
     return terminal and os.environ.get("TERM") != "dumb"
 
 
-def errors() -> TextIO:
+def open_stderr() -> TextIO:
     """Standard error, or nowhere when it is closed."""
     return sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123  (lives as long as the process)

@@ -1,35 +1,35 @@
-"""How people read a finding: one clickable line, the source line with a caret, and the hint."""
+"""Prints a finding for people: location and message, the source line with a caret, and the hint."""
 
 from evtool.findings.finding import Finding
-from evtool.terminal.sanitize import harmless
+from evtool.terminal.sanitize import sanitize
 from evtool.terminal.screen import Screen, Segment
 from evtool.terminal.styles import SEVERITY_STYLES
 
-WIDEST = 150  # columns of a source line that are shown, even where there is room for more
+MAX_WIDTH = 150  # columns of a source line that are shown, even where there is room for more
 TAB = "    "  # a tab of a source line, so that the caret stands where it should
 
 
-def show(screen: Screen, finding: Finding) -> None:
+def show_finding(screen: Screen, finding: Finding) -> None:
     """Shows one finding."""
-    where = ":".join(str(part) for part in (finding.file, finding.line, finding.column) if part is not None)
+    location = ":".join(str(part) for part in (finding.file, finding.line, finding.column) if part is not None)
     style = SEVERITY_STYLES[finding.severity]
     severity: list[Segment] = [] if finding.severity == "error" else [(f"{finding.severity}: ", style)]
-    screen.line((f"{where}: ", "bold"), (f"{finding.code} ", style), *severity, finding.message)
+    screen.print_line((f"{location}: ", "bold"), (f"{finding.code} ", style), *severity, finding.message)
     if finding.excerpt is None or finding.line is None or finding.column is None:
         if finding.suggestion:
-            screen.line("    ", finding.suggestion)
+            screen.print_line("    ", finding.suggestion)
         return
-    number = f"{finding.line:>5} | "
+    line_prefix = f"{finding.line:>5} | "
     column = finding.column - finding.excerpt_start + 1
-    text, column = _window(finding.excerpt, column, max(30, min(WIDEST, screen.width - len(number))))
-    screen.line((number, "dim"), text.replace("\t", TAB))
-    under = " " * _columns(text[: column - 1])
-    caret = "^" * max(1, _columns(text[column - 1 : column - 1 + finding.width]))
+    text, column = _clip(finding.excerpt, column, max(30, min(MAX_WIDTH, screen.width - len(line_prefix))))
+    screen.print_line((line_prefix, "dim"), text.replace("\t", TAB))
+    padding = " " * _count_columns(text[: column - 1])
+    caret = "^" * max(1, _count_columns(text[column - 1 : column - 1 + finding.width]))
     hint = f" {finding.suggestion}" if finding.suggestion else ""
-    screen.line((f"{'':>5} | ", "dim"), under, (caret, style), hint)
+    screen.print_line((f"{'':>5} | ", "dim"), padding, (caret, style), hint)
 
 
-def _window(text: str, column: int, width: int) -> tuple[str, int]:
+def _clip(text: str, column: int, width: int) -> tuple[str, int]:
     """As much of a long line as fits, with the column in it."""
     if len(text) <= width:
         return text, column
@@ -37,11 +37,11 @@ def _window(text: str, column: int, width: int) -> tuple[str, int]:
     return text[start : start + width], column - start
 
 
-def _columns(text: str) -> int:
-    """How many columns a text takes on a terminal once it is harmless."""
-    shown = harmless(text.replace("\t", TAB))
-    if shown.isascii():
-        return len(shown)
+def _count_columns(text: str) -> int:
+    """How many columns a text takes on a terminal once it is sanitized."""
+    sanitized = sanitize(text.replace("\t", TAB))
+    if sanitized.isascii():
+        return len(sanitized)
     from unicodedata import combining, east_asian_width  # noqa: PLC0415  (for the few texts that are wide)
 
-    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in shown)
+    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in sanitized)

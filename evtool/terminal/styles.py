@@ -1,4 +1,4 @@
-"""The colours of the terminal output, in one place."""
+"""The styles of all coloured terminal output."""
 
 SEVERITY_STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
 

@@ -13,7 +13,7 @@ import apsw
 import pytest
 
 from evtool.errors import UsageError
-from evtool.events.envelopes import envelope, identify
+from evtool.events.envelopes import build_envelope, parse_event
 from evtool.events.event import Event
 from evtool.findings.finding import Finding
 from evtool.store.backup import backup
@@ -31,7 +31,7 @@ DAY = 86_400_000
 def event(name: str, kind: str = "t", size: int = 0) -> Event:
     """An event with a name for an id."""
     detail = json.dumps({"x": "y" * size}).encode()
-    return identify(envelope(detail, type=kind, source="s", id=name, time="2026-01-01T00:00:00Z"))
+    return parse_event(build_envelope(detail, type=kind, source="s", id=name, time="2026-01-01T00:00:00Z"))
 
 
 def settle(store: Store, root: int, how: str, now: int) -> int:

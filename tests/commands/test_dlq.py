@@ -9,7 +9,7 @@ import pytest
 
 from evtool.cli import app
 from evtool.cli.session import now_ms
-from evtool.events.envelopes import envelope, identify
+from evtool.events.envelopes import build_envelope, parse_event
 from evtool.reports.formats.jsonl import JsonLines
 from evtool.store.rows import Cause, NewDelivery
 from evtool.store.store import Store
@@ -74,13 +74,13 @@ def store(tmp_path: Path) -> Path:
     now = time.time_ns() // 1_000_000
     with Store(tmp_path / "store.db") as made:
         for number, (kind, age) in enumerate((("a", 10), ("b", 20), ("a", 0))):
-            raw = envelope(b"{}", type=kind, source="s", id=f"id-{number}", time="2026-01-01T00:00:00Z")
-            kept = made.insert(identify(raw), [NewDelivery("r1", "h"), NewDelivery("r2", "g")], now=now - age * DAY)
+            raw = build_envelope(b"{}", type=kind, source="s", id=f"id-{number}", time="2026-01-01T00:00:00Z")
+            kept = made.insert(parse_event(raw), [NewDelivery("r1", "h"), NewDelivery("r2", "g")], now=now - age * DAY)
             for _ in range(2):
                 [letter] = claimed(made, now=now, root=kept.seq)
                 ended(made, letter, "dead", error="no", condition="NotRetriable")
         made.execute("UPDATE attempt SET started = ? WHERE delivery < 3", now - 10 * DAY)
-        made.insert(identify(raw.replace(b"id-2", b"well")), [NewDelivery("r1", "h")], now=now)
+        made.insert(parse_event(raw.replace(b"id-2", b"well")), [NewDelivery("r1", "h")], now=now)
     return made.file
 
 
@@ -192,8 +192,10 @@ def test_what_others_delete_meanwhile_is_told_whole_or_not_at_all(
         ended(other, well, "done")
         caused = Cause(well.seq, 4, 1)
         for number in (3, 4):
-            effect = envelope(b"{}", type="effect", source="s", id=f"effect-{number}", time="2026-01-01T00:00:00Z")
-            other.insert(identify(effect), [], now=0, cause=caused)
+            effect = build_envelope(
+                b"{}", type="effect", source="s", id=f"effect-{number}", time="2026-01-01T00:00:00Z"
+            )
+            other.insert(parse_event(effect), [], now=0, cause=caused)
     write = JsonLines.add
 
     def pruned(report: JsonLines, record: Any) -> None:

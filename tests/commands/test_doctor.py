@@ -10,7 +10,7 @@ import apsw
 import pytest
 
 from evtool.errors import StoreError
-from evtool.events.envelopes import envelope, identify
+from evtool.events.envelopes import build_envelope, parse_event
 from evtool.store.integrity import check_store
 from evtool.store.rows import Cause, NewDelivery
 from evtool.store.store import Store
@@ -26,14 +26,14 @@ def file(tmp_path: Path) -> Path:
     """A store with 40 events, one of which was caused by another, deliveries in every state, and no -wal beside it."""
     with Store(tmp_path / "store.db") as store:
         for number in range(40):
-            raw = envelope(BODY, type="t", source="s", id=f"id-{number}", time="2026-11-23T10:00:00Z")
-            kept = store.insert(identify(raw), [NewDelivery("r", "h"), NewDelivery("r", "other")], now=0)
+            raw = build_envelope(BODY, type="t", source="s", id=f"id-{number}", time="2026-11-23T10:00:00Z")
+            kept = store.insert(parse_event(raw), [NewDelivery("r", "h"), NewDelivery("r", "other")], now=0)
             if number < 4:
                 [delivery] = claimed(store, now=number, begun=0, root=kept.seq)
                 if number == 0:
                     ended(store, delivery, "done")
-                    effect = envelope(b"{}", type="u", source="h", id="effect", time="2026-11-23T10:00:00Z")
-                    store.insert(identify(effect), [], now=1, cause=Cause(delivery.seq, kept.seq, 1))
+                    effect = build_envelope(b"{}", type="u", source="h", id="effect", time="2026-11-23T10:00:00Z")
+                    store.insert(parse_event(effect), [], now=1, cause=Cause(delivery.seq, kept.seq, 1))
                 elif number == 1:
                     ended(store, delivery, "dead", condition="NotRetriable")
                 elif number == 2:
@@ -266,7 +266,9 @@ def test_a_store_that_others_may_read_is_found(evtool: Evtool, file: Path) -> No
 def test_a_store_in_use_can_be_checked(evtool: Evtool, file: Path) -> None:
     """A writer in the middle of a transaction is not disturbed, and what it has not committed is not seen."""
     with Store(file) as store, store.transaction():
-        store.insert(identify(envelope(b"{}", type="t", source="s", id="new", time="2026-11-23T10:00:00Z")), [], now=0)
+        store.insert(
+            parse_event(build_envelope(b"{}", type="t", source="s", id="new", time="2026-11-23T10:00:00Z")), [], now=0
+        )
         ran = evtool("doctor", "--store", file, "-o", "json")
 
     assert (ran.code, ran.json["summary"]["events"]) == (0, 41)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from evtool.events.envelopes import identify
-from evtool.events.event import Stamp
-from evtool.events.overrides import with_changes
+from evtool.events.envelopes import parse_event
+from evtool.events.event import EventDefaults
+from evtool.events.overrides import apply_overrides
 from evtool.patterns.compiler import PatternError
 from evtool.patterns.explain.event_structure import read_structure
 from evtool.patterns.explain.explanation import Explanation, explain
@@ -18,7 +18,7 @@ from evtool.patterns.pattern import Pattern
 from tests.conftest import ROOT, Evtool, Ran
 
 VECTORS = ROOT / "tests/vectors"
-STAMP = Stamp(lambda: "1", lambda: "2026-11-23T10:00:00Z")
+STAMP = EventDefaults(lambda: "1", lambda: "2026-11-23T10:00:00Z")
 
 
 def explained(pattern: Any, event: Any) -> Explanation:
@@ -112,7 +112,7 @@ def test_random_pairs() -> None:
         proposed += told.changes is not None
         if told.changes and all(change.action != "remove" for change in told.changes):
             assignments = [f"{change.path}={json.dumps(change.value)}" for change in told.changes]
-            changed = with_changes(identify(json.dumps(event).encode()), assignments, STAMP)
+            changed = apply_overrides(parse_event(json.dumps(event).encode()), assignments, STAMP)
             assert pattern.matches(changed.raw), (event, assignments)
             tried += 1
     assert min(answers.values()) > 300

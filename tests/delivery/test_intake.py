@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from evtool.delivery.intake import accept, describe_conflict, match_handlers
-from evtool.events.envelopes import envelope, identify
+from evtool.events.envelopes import build_envelope, parse_event
 from evtool.events.event import Event
 from evtool.handlers.base import HandlerOptions
 from evtool.patterns.pattern import Pattern
@@ -30,7 +30,7 @@ ROUTES = Routes(
 
 def event(number: int, detail: bytes = b"{}", time: str = "2026-11-23T10:00:00Z") -> Event:
     """An event with a number for an id."""
-    return identify(envelope(detail, type="t", source="s", id=str(number), time=time))
+    return parse_event(build_envelope(detail, type="t", source="s", id=str(number), time=time))
 
 
 @pytest.fixture

@@ -28,14 +28,14 @@ from evtool.delivery.loop import POLL_INTERVAL, Runtime, SettledDelivery, delive
 from evtool.delivery.outcomes import Environment
 from evtool.delivery.pool import HandlerPool
 from evtool.errors import StoreError
-from evtool.events.envelopes import envelope, identify
+from evtool.events.envelopes import build_envelope, parse_event
 from evtool.handlers.base import Answer, Call, Done, Emitted, Failed, HandlerOptions, Outcome, Unavailable
 from evtool.handlers.registry import KINDS
 from evtool.patterns.pattern import Pattern
 from evtool.routes.models import Retry
 from evtool.routes.routes import HandlerEntry, Route, Routes
 from evtool.schemas.validation import Rules
-from evtool.signals import Halted, stop_calls
+from evtool.signals import CallsStopped, stop_calls
 from evtool.store.queue import Claim
 from evtool.store.store import Store
 from tests.conftest import ROOT, Evtool
@@ -98,8 +98,8 @@ class Place:
         """Stores so many events of a type."""
         for _ in range(count):
             self.number += 1
-            raw = envelope(b"{}", type=kind, source="s", id=str(self.number), time="2026-11-23T10:00:00Z")
-            accept(identify(raw), store=self.store, routes=road.routes, now=lambda: self.now)
+            raw = build_envelope(b"{}", type=kind, source="s", id=str(self.number), time="2026-11-23T10:00:00Z")
+            accept(parse_event(raw), store=self.store, routes=road.routes, now=lambda: self.now)
 
 
 @pytest.fixture
@@ -376,7 +376,7 @@ def test_what_a_worker_did_before_it_was_ended_counts(tmp_path: Path) -> None:
 
     def work() -> None:
         calls = [Call(b'{"detail": {"n": %d}}' % number, "1", "t", "r", 1) for number in range(149, 300)]
-        with pytest.raises(Halted):
+        with pytest.raises(CallsStopped):
             answers.extend(handler.call_many(calls, inf))  # type: ignore[attr-defined]
 
     thread = threading.Thread(target=work)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from evtool.delivery.outcomes import AttemptResult, Environment, interrupted, released, result_of
-from evtool.events.envelopes import envelope, identify
+from evtool.events.envelopes import build_envelope, parse_event
 from evtool.events.event import Event
 from evtool.handlers.base import Answer, Done, Emitted, Failed, Unavailable
 from evtool.readers.files import MAX_BYTES
@@ -203,8 +203,8 @@ def test_what_is_emitted_is_held_against_its_schema(tmp_path: Path) -> None:
     rules = Rules(Schemas([tmp_path]), "warn")
 
     [entered] = emitted(rules, Emitted("t", b'{"a": "x"}'))
-    assert entered == identify(
-        envelope(b'{"a": "x"}', type="t", source="h", id=entered.id, time="2026-11-23T10:01:01.500Z")
+    assert entered == parse_event(
+        build_envelope(b'{"a": "x"}', type="t", source="h", id=entered.id, time="2026-11-23T10:01:01.500Z")
     )
     told = refusal(Emitted("t", b'{"a": 1}'), rules=rules)
     assert told.startswith("emitted t, which is not valid: EV104 ")

@@ -15,7 +15,7 @@ from evtool.handlers.base import Answer, Call, Done, Failed, HandlerOptions, Out
 from evtool.handlers.processes import call_log
 from evtool.handlers.processes.call_log import CallLog
 from evtool.routes.routes import HandlerEntry, Routes
-from evtool.signals import Halted, stop_pipe
+from evtool.signals import CallsStopped, stop_pipe
 from evtool.store.queue import Claim
 from evtool.store.rows import Delivery, StoredEvent
 from evtool.store.sqlite.files import call_log_prefix
@@ -313,7 +313,7 @@ def test_calls_that_wait_for_a_process_are_halted() -> None:
     def answer(_: Call) -> Outcome:
         under_way.set()
         if select.select([stop_pipe()[0]], [], [], 30)[0]:
-            raise Halted
+            raise CallsStopped
         return Failed("nobody rang the bell")
 
     place = Place(answer)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from evtool.errors import ConfigError
-from evtool.events.envelopes import identify
-from evtool.events.input_transformer import Input, compiled, transformed
+from evtool.events.envelopes import parse_event
+from evtool.events.input_transformer import Input, compile_input, transform_event
 from evtool.routes.routes import Routes
 from tests.conftest import Evtool
 
@@ -31,9 +31,9 @@ PATHS |= {"list": "$.detail.levels", "first": "$.resources[0]", "gone": "$.detai
 
 def made(given: dict[str, Any], event: bytes = EVENT) -> str:
     """What an input makes of an event."""
-    transform = compiled(Input.model_validate(given))
+    transform = compile_input(Input.model_validate(given))
     assert transform
-    return transformed(transform, identify(event), route="confirm", received=RECEIVED).decode()
+    return transform_event(transform, parse_event(event), route="confirm", received=RECEIVED).decode()
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from evtool.findings.finding import Finding
-from evtool.readers.files import Piece, read, total_bytes
-from evtool.readers.streams import File
+from evtool.readers.files import SourceText, count_bytes, read_texts
+from evtool.readers.streams import FileStream
 from tests.conftest import ROOT, Evtool
 
 MIB = 1 << 20
@@ -26,14 +26,14 @@ def told(*paths: str | Path, stdin: bytes = b"", max_bytes: int = 100) -> list[s
     """Each piece as "file:line:column text", each finding as "file:line:column code"."""
     return [
         f"{Path(found.file or '').name}:{found.line}:{found.column} "
-        + (found.raw.decode(errors="replace") if isinstance(found, Piece) else found.code)
-        for found in read([str(path) for path in paths], stdin=io.BytesIO(stdin), max_bytes=max_bytes)
+        + (found.raw.decode(errors="replace") if isinstance(found, SourceText) else found.code)
+        for found in read_texts([str(path) for path in paths], stdin=io.BytesIO(stdin), max_bytes=max_bytes)
     ]
 
 
 def finding(path: str | Path, *, stdin: bytes = b"") -> Finding:
     """The one thing that reading a path tells."""
-    (found,) = read([str(path)], stdin=io.BytesIO(stdin), max_bytes=100)
+    (found,) = read_texts([str(path)], stdin=io.BytesIO(stdin), max_bytes=100)
     assert isinstance(found, Finding)
     return found
 
@@ -108,11 +108,11 @@ def test_lines_come_as_soon_as_they_are_written() -> None:
     """A line of a stream that goes on is given before the next one is there."""
     out, into = os.pipe()
     with open(out, "rb") as stdin, open(into, "wb", buffering=0) as writer:  # noqa: PTH123
-        pieces = read(["-"], stdin=stdin)
+        pieces = read_texts(["-"], stdin=stdin)
         for number in range(3):
             writer.write(b'{"n": %d}\n' % number)
             piece = next(pieces)
-            assert isinstance(piece, Piece)
+            assert isinstance(piece, SourceText)
             assert piece.raw == b'{"n": %d}' % number
 
 
@@ -120,7 +120,7 @@ def test_a_piece_says_whether_the_next_one_is_here() -> None:
     """Of lines that came together, all but the last; blank and unfinished lines are nothing that is here."""
     out, into = os.pipe()
     with open(out, "rb") as stdin, open(into, "wb", buffering=0) as writer:  # noqa: PTH123
-        pieces = read(["-"], stdin=stdin)
+        pieces = read_texts(["-"], stdin=stdin)
         for written, here in (
             (b"1\n", [False]),
             (b"2\n3\n4\n", [True, True, False]),
@@ -131,9 +131,11 @@ def test_a_piece_says_whether_the_next_one_is_here() -> None:
             writer.write(written)
             for more in here:
                 piece = next(pieces)
-                assert isinstance(piece, Piece)
-                assert not piece.more or more
-                assert piece.more == more or len(here) > 4  # what was read with one call need not be all that is there
+                assert isinstance(piece, SourceText)
+                assert not piece.is_next_buffered or more
+                assert (
+                    piece.is_next_buffered == more or len(here) > 4
+                )  # what was read with one call need not be all that is there
 
 
 def test_reads_folders_in_order(tmp_path: Path) -> None:
@@ -143,7 +145,7 @@ def test_reads_folders_in_order(tmp_path: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(gzip.compress(b"0") if name.endswith(".gz") else b"0")
 
-    found = [told_of.file or "" for told_of in read([str(tmp_path)], stdin=io.BytesIO())]
+    found = [told_of.file or "" for told_of in read_texts([str(tmp_path)], stdin=io.BytesIO())]
 
     assert [Path(file).relative_to(tmp_path).as_posix() for file in found] == [
         "C.JSON",
@@ -159,7 +161,7 @@ def test_names_files_of_this_folder_as_they_are(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "x.json").write_bytes(b"1")
     monkeypatch.chdir(tmp_path)
 
-    assert [piece.file for piece in read([".", "x.json"], stdin=io.BytesIO())] == ["x.json", "x.json"]
+    assert [piece.file for piece in read_texts([".", "x.json"], stdin=io.BytesIO())] == ["x.json", "x.json"]
 
 
 def test_what_cannot_be_read_does_not_end_the_others(tmp_path: Path) -> None:
@@ -249,9 +251,9 @@ def test_every_line_before_damage_is_given(tmp_path: Path, packed: bytes, lines:
     file = tmp_path / "x.jsonl.gz"
     file.write_bytes(packed)
 
-    *pieces, last = read([str(file)], stdin=io.BytesIO())
+    *pieces, last = read_texts([str(file)], stdin=io.BytesIO())
 
-    assert [piece.raw for piece in pieces if isinstance(piece, Piece)] == PACKED_LINES.splitlines()[:lines]
+    assert [piece.raw for piece in pieces if isinstance(piece, SourceText)] == PACKED_LINES.splitlines()[:lines]
     assert isinstance(last, Finding)
     assert last.message.startswith(f"cannot be read: {reason}")
 
@@ -415,7 +417,7 @@ def test_memory_stays_flat(again: bytes, count: int) -> None:
     """Twelve megabytes go through in the size of a few events."""
     tracemalloc.start()
     try:
-        found = sum(1 for _ in read(["-"], stdin=Endless(again, 200), max_bytes=MIB // 4))
+        found = sum(1 for _ in read_texts(["-"], stdin=Endless(again, 200), max_bytes=MIB // 4))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -448,16 +450,16 @@ def test_progress_adds_up(tmp_path: Path) -> None:
     (tmp_path / "c" / "d.jsonl").write_bytes(b"1\n" * 200_000)
     steps: list[int] = []
 
-    for _ in read([str(tmp_path), "missing"], stdin=io.BytesIO(), on_bytes=steps.append):
+    for _ in read_texts([str(tmp_path), "missing"], stdin=io.BytesIO(), on_bytes=steps.append):
         pass
 
     assert (
         sum(steps)
-        == total_bytes([str(tmp_path), "missing"])
+        == count_bytes([str(tmp_path), "missing"])
         == sum(file.stat().st_size for file in tmp_path.rglob("*.*"))
     )
     assert len([step for step in steps if step]) > 5
-    assert total_bytes([str(tmp_path), "-"]) is None
+    assert count_bytes([str(tmp_path), "-"]) is None
 
 
 class Failing(io.BytesIO):
@@ -472,9 +474,9 @@ class Failing(io.BytesIO):
 
 def test_a_stream_that_fails_is_told() -> None:
     """What came before a stream failed is given, then the reason."""
-    first, second = read(["-"], stdin=Failing(b'{"a": 1}\n'))
+    first, second = read_texts(["-"], stdin=Failing(b'{"a": 1}\n'))
 
-    assert isinstance(first, Piece)
+    assert isinstance(first, SourceText)
     assert isinstance(second, Finding)
     assert (second.file, second.code) == ("<stdin>", "EV001")
     assert "Input/output error" in second.message
@@ -483,7 +485,7 @@ def test_a_stream_that_fails_is_told() -> None:
 def test_a_file_that_has_nothing_to_read_now_is_told() -> None:
     """What could be a file, but has nothing at the moment and is not at its end, is an error, not an empty file."""
     out, into = os.pipe2(os.O_NONBLOCK)
-    with open(into, "wb", buffering=0) as writer, io.BufferedReader(File(out)) as stream:  # noqa: PTH123
+    with open(into, "wb", buffering=0) as writer, io.BufferedReader(FileStream(out)) as stream:  # noqa: PTH123
         writer.write(b"1\n")
         assert stream.readline() == b"1\n"
         with pytest.raises(BlockingIOError, match="nothing to read now"):

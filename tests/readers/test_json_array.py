@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from evtool.readers.json_array import Element, elements
-from evtool.readers.json_text import JsonProblem, positions
+from evtool.readers.json_array import Element, read_elements
+from evtool.readers.json_text import JsonProblem, find_spans
 
 KIB = 1024
 
@@ -28,7 +28,7 @@ class Trickle(io.BytesIO):
 
 def pieces(raw: bytes, size: int = 1 << 16, max_bytes: int = KIB) -> list[Element | JsonProblem]:
     """What an array holds when it comes in chunks of `size`."""
-    return list(elements(Trickle(raw, size), max_bytes=max_bytes))
+    return list(read_elements(Trickle(raw, size), max_bytes=max_bytes))
 
 
 def told(raw: bytes, size: int = 1 << 16, max_bytes: int = KIB) -> list[str]:
@@ -66,7 +66,7 @@ def arrays(seed: int, number: int) -> list[bytes]:
 def test_elements_stand_where_they_stand_in_the_whole(size: int) -> None:
     """Each element has the bytes and the place that the whole text gives it, however the bytes arrive."""
     for raw in arrays(seed=3, number=200):
-        spans = positions(raw)
+        spans = find_spans(raw)
         count = len(json.loads(raw))
         found = [tuple(piece) for piece in pieces(raw, size) if isinstance(piece, Element)]
         wanted = [spans[f"/{index}"] for index in range(count)]
@@ -169,7 +169,7 @@ def test_memory_stays_flat(begin: bytes, again: bytes, end: bytes, count: int) -
     """Five megabytes go through in less than a half."""
     tracemalloc.start()
     try:
-        found = sum(1 for _ in elements(Endless(begin, again, 80, end), max_bytes=100 * KIB))
+        found = sum(1 for _ in read_elements(Endless(begin, again, 80, end), max_bytes=100 * KIB))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from evtool.findings.codes import CODES
-from evtool.readers.json_text import JsonProblem, Span, parse, positions
+from evtool.readers.json_text import JsonProblem, Span, find_spans, parse_json
 from tests.conftest import ROOT
 
 CASES = sorted((ROOT / "tests/cases/json").iterdir())
@@ -26,7 +26,7 @@ BAD = [case for case in CASES if case.name.startswith("n_")]
 def problem(raw: bytes, **options: int) -> JsonProblem:
     """The problem that a text has."""
     with pytest.raises(JsonProblem) as caught:
-        parse(raw, **options)
+        parse_json(raw, **options)
     return caught.value
 
 
@@ -51,7 +51,7 @@ def test_takes_well_formed_text(case: Path) -> None:
     """Well-formed text gives the value that it says, integers exact and floats as floats."""
     raw = case.read_bytes()
 
-    assert repr(parse(raw)) == repr(json.loads(raw.decode("utf-8-sig")))
+    assert repr(parse_json(raw)) == repr(json.loads(raw.decode("utf-8-sig")))
 
 
 @pytest.mark.parametrize("case", BAD, ids=lambda case: case.stem)
@@ -74,11 +74,11 @@ def test_places_are_told_of_the_same_texts(case: Path) -> None:
     """The scanner that knows places and the one that is fast refuse the same texts, for the same reason."""
     raw = case.read_bytes()
 
-    value, refusal = outcome(parse, raw)
-    spans, same_refusal = outcome(positions, raw)
+    value, refusal = outcome(parse_json, raw)
+    spans, same_refusal = outcome(find_spans, raw)
 
     assert refusal == same_refusal
-    assert refusal or parse(raw[spans[""].start : spans[""].end]) == value
+    assert refusal or parse_json(raw[spans[""].start : spans[""].end]) == value
 
 
 def test_what_json_tools_write_is_taken() -> None:
@@ -98,9 +98,9 @@ def test_what_json_tools_write_is_taken() -> None:
         wanted = value(5)
         for options in ({"ensure_ascii": False}, {"indent": 2}):
             raw = json.dumps(wanted, **options).encode()  # type: ignore[arg-type]
-            assert parse(raw) == wanted
-            for pointer, span in positions(raw).items():
-                assert parse(raw[span.start : span.end]) == resolved(wanted, pointer)
+            assert parse_json(raw) == wanted
+            for pointer, span in find_spans(raw).items():
+                assert parse_json(raw[span.start : span.end]) == resolved(wanted, pointer)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_the_limit_of_depth_can_be_chosen() -> None:
     """A text may be as deep as asked for and no deeper; brackets in strings and side by side do not count."""
     raw = b'{"a": [[], [], "[[[[", {"b": "\\"{{{"}]}'
 
-    assert parse(raw, max_depth=3)["a"][3]["b"] == '"{{{'
+    assert parse_json(raw, max_depth=3)["a"][3]["b"] == '"{{{'
     assert problem(raw, max_depth=2).code == "EV007"
     assert problem(b"[" * 100_000 + b"]" * 100_000, max_depth=10**9).code == "EV007"  # beyond what Python can
 
@@ -178,7 +178,7 @@ def test_positions_of_keys_and_values() -> None:
     """Each value is found by its pointer: lines and columns in characters, offsets in bytes, widths within the line."""
     raw = '{"é": [10, {\r\n  "a/b": "x😀"}],\n "~": {}}'.encode()
 
-    found = positions(raw)
+    found = find_spans(raw)
 
     assert found == {
         "": Span(0, 0, 0, 1, 1, 12, 0, 44),
@@ -195,7 +195,7 @@ def test_a_byte_order_mark_takes_no_column() -> None:
     """Columns are those that an editor shows; offsets count the mark."""
     raw = b'\xef\xbb\xbf{"a": 1}'
 
-    assert positions(raw)["/a"] == Span(1, 2, 3, 1, 7, 1, 9, 10)
+    assert find_spans(raw)["/a"] == Span(1, 2, 3, 1, 7, 1, 9, 10)
 
 
 def test_a_problem_can_cross_processes() -> None:
@@ -208,7 +208,7 @@ def test_a_problem_can_cross_processes() -> None:
 def test_is_quick_to_import() -> None:
     """Reading JSON that is well-formed loads neither the scanner for problems nor anything else that takes time."""
     slow = ["dataclasses", "logging", "pathlib", "inspect", "yaml", "pydantic", "evtool.readers.json_errors"]
-    code = "import sys; from evtool.readers.json_text import parse; parse(b'[1]'); "
+    code = "import sys; from evtool.readers.json_text import parse_json; parse_json(b'[1]'); "
     code += f"print(set({slow}) & sys.modules.keys())"
 
     done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, cwd=ROOT)

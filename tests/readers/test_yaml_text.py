@@ -15,7 +15,7 @@ from evtool.errors import ConfigError
 from evtool.findings.codes import CODES
 from evtool.findings.finding import Finding
 from evtool.readers import yaml_text
-from evtool.readers.yaml_text import load
+from evtool.readers.yaml_text import load_yaml
 from tests.conftest import ROOT
 
 CASES = sorted((ROOT / "tests/cases/yaml").glob("*.yaml"))
@@ -26,14 +26,14 @@ BAD = [case for case in CASES if case.name.startswith("n_")]
 def findings(raw: bytes) -> tuple[Finding, ...]:
     """Everything that is wrong with a text."""
     with pytest.raises(ConfigError) as caught:
-        load(raw, "routes.yaml")
+        load_yaml(raw, "routes.yaml")
     return caught.value.findings
 
 
 def outcome(raw: bytes) -> tuple[Finding, ...]:
     """What is wrong with a text, if anything is."""
     try:
-        load(raw, "f")
+        load_yaml(raw, "f")
     except ConfigError as error:
         return error.findings or (Finding("", "nothing is told"),)
     return ()
@@ -52,7 +52,7 @@ def test_means_what_yaml_1_2_says(case: Path) -> None:
     """Well-formed YAML gives plain Python values, resolved as the core schema of YAML 1.2 has it."""
     wanted = json.loads(case.with_suffix(".json").read_text(encoding="utf-8"))
 
-    assert repr(load(case.read_bytes(), case.name).value) == repr(wanted)
+    assert repr(load_yaml(case.read_bytes(), case.name).value) == repr(wanted)
 
 
 @pytest.mark.parametrize("case", BAD, ids=lambda case: case.stem)
@@ -160,7 +160,7 @@ routes:
 )
 def test_place_of_a_path(path: list[str | int], key: bool, place: tuple[int, int]) -> None:
     """A path leads to its key or value; where it does not exist, to the last thing on it that does."""
-    assert load(PLACES, "routes.yaml").place(path, key=key) == place
+    assert load_yaml(PLACES, "routes.yaml").position_of(path, key=key) == place
 
 
 @pytest.mark.usefixtures("loader")
@@ -192,4 +192,4 @@ def test_what_json_tools_write_is_taken() -> None:
 
     for _ in range(300):
         wanted = value(4)
-        assert load(json.dumps(wanted, indent=chance.choice([None, 2])).encode(), "f").value == wanted
+        assert load_yaml(json.dumps(wanted, indent=chance.choice([None, 2])).encode(), "f").value == wanted

@@ -17,7 +17,7 @@ from evtool.findings.finding import Finding
 from evtool.reports.base import Subject
 from evtool.reports.formats.registry import KINDS
 from evtool.reports.formats.text import FindingsReport
-from evtool.schemas.validation import Verdict
+from evtool.schemas.validation import ValidationResult
 from tests.support.hostile_text import LONE, NAUGHTY, harmless_to_a_terminal, lines, obeyed
 
 FINDING_KEYS = [  # of a finding, and of nothing else
@@ -47,7 +47,7 @@ def told(kind: str, findings: list[Finding], color: str = "never") -> str:
     file = io.StringIO()
     report = KINDS[kind](Subject("validate", "findings", FindingsReport), file, color)
     for each in findings:
-        report.add(Verdict(each.file or "", 1, None, (each,)))
+        report.add(ValidationResult(each.file or "", 1, None, (each,)))
     report.end({"summary": {"events": len(findings), "valid": 0, "invalid": len(findings), "files": 1}})
     return file.getvalue()
 
@@ -123,9 +123,9 @@ def test_junit_counts_good_events_too(tmp_path: Path) -> None:
     """A case per event, failed or not; warnings fail none."""
     file = io.StringIO()
     report = KINDS["junit"](Subject("validate", "findings", FindingsReport), file, "never")
-    report.add(Verdict("e.json", 1, None, ()))
-    report.add(Verdict("e.json", 2, None, (finding("x", severity="warning"),)))
-    report.add(Verdict("e.json", 3, None, (finding("x"), finding("y"))))
+    report.add(ValidationResult("e.json", 1, None, ()))
+    report.add(ValidationResult("e.json", 2, None, (finding("x", severity="warning"),)))
+    report.add(ValidationResult("e.json", 3, None, (finding("x"), finding("y"))))
     report.end({"summary": {}})
     suite = ElementTree.fromstring(file.getvalue())
 

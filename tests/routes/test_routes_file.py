@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 
 from evtool.errors import ConfigError
-from evtool.readers.yaml_text import load
+from evtool.readers.yaml_text import load_yaml
 from evtool.routes import project as project_file
 from evtool.routes.models import RoutesModel
 from evtool.routes.project import Project
@@ -99,7 +99,7 @@ def test_the_exported_schema_is_that_of_the_models() -> None:
 def test_the_exported_schema_agrees_with_the_models(case: Path) -> None:
     """What is well-formed is valid for both or for neither, whichever validator judges."""
     try:
-        value = load(case.read_bytes(), case.name).value
+        value = load_yaml(case.read_bytes(), case.name).value
     except ConfigError:
         return  # no YAML to judge
     try:
@@ -123,7 +123,7 @@ def test_many_findings_take_no_time_for_each(tmp_path: Path) -> None:
 def test_the_project_of_a_wrong_file_still_says_where_things_are() -> None:
     """Hints and completion ask a project whose content may be anything."""
     for value in ({}, {"routes": 5, "handlers": [], "schemas": 5, "samples": {"a": 1}, "store": 5}):
-        project = Project(Path("/shop/routes.yaml"), load(json.dumps(value).encode(), "routes.yaml"))
+        project = Project(Path("/shop/routes.yaml"), load_yaml(json.dumps(value).encode(), "routes.yaml"))
         told: list[Any] = [project.schemas, project.samples, project.names_in("routes"), project.names_in("handlers")]
         assert told == [[], [], [], []]
         assert project.store == Path("/shop/.evtool/store.db")

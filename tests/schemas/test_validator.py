@@ -19,7 +19,7 @@ import pytest
 import referencing.jsonschema
 
 from evtool.errors import ConfigError
-from evtool.events.envelopes import identify
+from evtool.events.envelopes import parse_event
 from evtool.events.event import Event
 from evtool.findings.finding import Finding
 from evtool.schemas.validator import Schemas
@@ -60,7 +60,7 @@ LOOPS_IN_PLACE = [
 
 def event(detail: Any, name: str = "t") -> Event:
     """An event of a type with a payload."""
-    return identify(json.dumps({"id": "1", "source": "s", "detail-type": name, "detail": detail}).encode())
+    return parse_event(json.dumps({"id": "1", "source": "s", "detail-type": name, "detail": detail}).encode())
 
 
 def schemas(folder: Path, **files: Any) -> Schemas:
@@ -158,7 +158,7 @@ def test_the_schema_of_the_source_comes_first(tmp_path: Path) -> None:
 
     assert [finding.code for finding in judge.check(event({}))] == ["EV103"]
     assert judge.check(event({})._replace(source="other")) == []
-    assert judge.types() == ["t"]
+    assert judge.list_types() == ["t"]
 
 
 @pytest.mark.parametrize("pattern", NESTED_REPETITIONS)

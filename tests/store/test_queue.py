@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evtool.events.envelopes import envelope, identify
+from evtool.events.envelopes import build_envelope, parse_event
 from evtool.events.event import Event
 from evtool.store.dead_letters import DeadLetterFilter, purge, redrive
 from evtool.store.queue import (
@@ -26,7 +26,7 @@ from tests.support.leases import claimed, ended
 
 def event(number: int, detail: bytes = b"{}") -> Event:
     """An event with a number for an id."""
-    return identify(envelope(detail, type="t", source="s", id=str(number), time="2026-11-23T10:00:00Z"))
+    return parse_event(build_envelope(detail, type="t", source="s", id=str(number), time="2026-11-23T10:00:00Z"))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from evtool.errors import DamageError
-from evtool.events.envelopes import envelope, identify
+from evtool.events.envelopes import build_envelope, parse_event
 from evtool.events.event import Event
 from evtool.store.pruning import PruneFilter, prune
 from evtool.store.rows import Cause, Filter, NewDelivery, compute_event_key
@@ -23,7 +23,7 @@ from tests.support.leases import claimed, ended
 
 def event(number: int, detail: bytes = b"{}") -> Event:
     """An event with a number for an id."""
-    return identify(envelope(detail, type="t", source="s", id=str(number), time="2026-11-23T10:00:00Z"))
+    return parse_event(build_envelope(detail, type="t", source="s", id=str(number), time="2026-11-23T10:00:00Z"))
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_events_whose_keys_are_the_same_number_are_different_events(store: Store
         store.execute("UPDATE event_key SET key = ?", compute_event_key(*other))
         store.execute("UPDATE event SET key = ?", compute_event_key(*other))
     name, source = other
-    second = identify(envelope(b"{}", type="t", source=source, id=name, time="2026-11-23T10:00:00Z"))
+    second = parse_event(build_envelope(b"{}", type="t", source=source, id=name, time="2026-11-23T10:00:00Z"))
 
     assert store.find_event(source, name) is None
     assert list(store.read_events(Filter(ids=(name,)))) == ([store.get_event(1)] if name == "1" else [])
@@ -161,7 +161,9 @@ def log(store: Store) -> Store:
     cause = Cause(first.seq, 1, 1)
     store.insert(event(2), [NewDelivery("r", "h")], now=20, cause=cause)
     store.add_deliveries(2, [NewDelivery("r3", "h", "gone", "Loop")], now=30, replay="again")
-    store.insert(identify(envelope(b"{}", type="u", source="z", id="1", time="2026-11-23T10:00:01Z")), [], now=40)
+    store.insert(
+        parse_event(build_envelope(b"{}", type="u", source="z", id="1", time="2026-11-23T10:00:01Z")), [], now=40
+    )
     ended(store, *claimed(store, now=50), "done")
     return store
 

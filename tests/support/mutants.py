@@ -15,20 +15,20 @@ from random import Random
 from typing import Any, NamedTuple
 
 from evtool.errors import ConfigError
-from evtool.events.event import Stamp
+from evtool.events.event import EventDefaults
 from evtool.findings.codes import CODES
 from evtool.findings.finding import Finding
-from evtool.readers.files import MAX_BYTES, Piece, read
-from evtool.readers.json_text import JsonProblem, parse, positions
-from evtool.readers.yaml_text import load
+from evtool.readers.files import MAX_BYTES, SourceText, read_texts
+from evtool.readers.json_text import JsonProblem, find_spans, parse_json
+from evtool.readers.yaml_text import load_yaml
 from evtool.routes import project as project_file
 from evtool.routes.routes import load_routes
-from evtool.schemas.validation import Rules, judge
+from evtool.schemas.validation import Rules, validate_events
 from evtool.schemas.validator import Schemas
 from tests.conftest import ROOT
 
 CASES = ROOT / "tests" / "cases"
-STAMP = Stamp(lambda: "id", lambda: "2026-11-23T10:00:00Z")
+STAMP = EventDefaults(lambda: "id", lambda: "2026-11-23T10:00:00Z")
 BLANK = b" \t\r\n"
 
 ODD = (
@@ -138,11 +138,11 @@ def _told(findings: Sequence[Finding]) -> None:
 
 def _json(raw: bytes, _: Path) -> bool:
     """The value that the standard parser gives, too, or one problem, which the scanner that knows places sees, too."""
-    value, refusal = _outcome(parse, raw)
+    value, refusal = _outcome(parse_json, raw)
     if refusal:
         assert refusal[0] in CODES
     if not refusal or refusal[0] != "EV007":  # places are asked for at any depth
-        assert _outcome(positions, raw)[1] == refusal
+        assert _outcome(find_spans, raw)[1] == refusal
     assert refusal or repr(value) == repr(json.loads(raw.decode("utf-8-sig")))
     return not refusal
 
@@ -152,29 +152,29 @@ def _rules() -> Rules:
     return Rules(Schemas([ROOT / "samples" / "schemas"]))
 
 
-def _verdicts(pieces: Sequence[Piece | Finding]) -> bool:
-    verdicts = list(judge(pieces, _rules(), STAMP, type="order.created"))
+def _verdicts(pieces: Sequence[SourceText | Finding]) -> bool:
+    verdicts = list(validate_events(pieces, _rules(), STAMP, type="order.created"))
     for verdict in verdicts:
         _told(verdict.findings)
-    return bool(verdicts) and all(verdict.ok for verdict in verdicts)
+    return bool(verdicts) and all(verdict.is_valid for verdict in verdicts)
 
 
 def _events(raw: bytes, _: Path) -> bool:
     """Events, or findings, from a stream that may hold a value, an array or lines."""
-    return _verdicts(list(read(["-"], stdin=BytesIO(raw))))
+    return _verdicts(list(read_texts(["-"], stdin=BytesIO(raw))))
 
 
 def _lines(raw: bytes, folder: Path) -> bool:
     """Every line that is not blank is there as it stands, whatever the others are."""
     file = folder / "mutant.jsonl"
     file.write_bytes(raw)
-    pieces = list(read([str(file)], stdin=BytesIO()))
+    pieces = list(read_texts([str(file)], stdin=BytesIO()))
     lines = raw.removeprefix(b"\xef\xbb\xbf").split(b"\n")
     if not json.detect_encoding(lines[0].strip(BLANK)).startswith("utf-8"):
         lines = lines[:1]  # another encoding is told once
     wanted = [(number, line.strip(BLANK)) for number, line in enumerate(lines, 1)]
     wanted = [(number, line) for number, line in wanted if 0 < len(line) <= MAX_BYTES]
-    assert [(piece.line, piece.raw) for piece in pieces if isinstance(piece, Piece)] == wanted
+    assert [(piece.line, piece.raw) for piece in pieces if isinstance(piece, SourceText)] == wanted
     return _verdicts(pieces)
 
 
@@ -192,7 +192,7 @@ def _configured(read: Callable[[], object]) -> bool:
 
 
 def _yaml(raw: bytes, _: Path) -> bool:
-    return _configured(lambda: load(raw, "mutant.yaml"))
+    return _configured(lambda: load_yaml(raw, "mutant.yaml"))
 
 
 def _routes(raw: bytes, folder: Path) -> bool:

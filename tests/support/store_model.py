@@ -32,7 +32,7 @@ from evtool.delivery.intake import accept
 from evtool.delivery.loop import MIN_ATTEMPTS, Runtime, deliver
 from evtool.delivery.outcomes import Environment
 from evtool.delivery.pool import HandlerPool
-from evtool.events.envelopes import envelope, identify
+from evtool.events.envelopes import build_envelope, parse_event
 from evtool.events.event import Event
 from evtool.handlers.base import Call, Done, Emitted, Failed, HandlerOptions, Outcome, Unavailable
 from evtool.patterns.pattern import Pattern
@@ -358,7 +358,7 @@ class StoreMachine(RuleBasedStateMachine):
     def publish_again(self, which: int, changed: bool) -> None:
         """An event that is there: the same bytes are a duplicate, others a conflict, and neither changes anything."""
         (source, name), there = sorted(self.kept.items())[which % len(self.kept)]
-        made = self.made(name, (source, "changed", 0)) if changed else identify(there.raw)
+        made = self.made(name, (source, "changed", 0)) if changed else parse_event(there.raw)
         kept = accept(made, store=self.publisher, routes=self.routes(), now=self.now)
         assert (kept.seq, kept.status) == (there.seq, "conflict" if changed else "duplicate")
 
@@ -512,7 +512,7 @@ class StoreMachine(RuleBasedStateMachine):
         """A real event."""
         source, kind, n = event
         detail = json.dumps({"n": n}).encode()
-        return identify(envelope(detail, type=kind, source=source, id=name, time="2026-11-23T10:00:00Z"))
+        return parse_event(build_envelope(detail, type=kind, source=source, id=name, time="2026-11-23T10:00:00Z"))
 
     def keep(self, raw: bytes, names: tuple[str, ...], *, now: int, by: Sent | None = None) -> None:
         """An event is in the store now, with its deliveries."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from evtool.terminal.sanitize import harmless
+from evtool.terminal.sanitize import sanitize
 
 
 @pytest.mark.parametrize(
@@ -25,10 +25,10 @@ from evtool.terminal.sanitize import harmless
 )
 def test_hostile_text_is_spelled_out(hostile: str, shown: str) -> None:
     """Nothing that a terminal or a CI runner would obey is left in what is printed."""
-    assert harmless(hostile) == shown
+    assert sanitize(hostile) == shown
 
 
 @pytest.mark.parametrize("text", ["", "plain", "Grüße, 世界", "a :: b", "# heading ## [link]", 'quotes " and \\ too'])
 def test_plain_text_stays_as_it_is(text: str) -> None:
     """What is plainly visible is shown as it is."""
-    assert harmless(text) == text
+    assert sanitize(text) == text

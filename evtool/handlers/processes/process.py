@@ -18,7 +18,7 @@ from pathlib import Path
 
 from evtool.handlers.base import ProcessOptions
 from evtool.handlers.processes.orphans import KILL_TIMEOUT, adopt, end_orphans, list_children, running_pids, start_lock
-from evtool.signals import Halted, deferred, stop_pipe
+from evtool.signals import CallsStopped, defer_signals, stop_pipe
 from evtool.units import format_size
 
 TERM_GRACE = 0.5  # seconds between SIGTERM and SIGKILL; Lambda gives its extensions as much
@@ -64,7 +64,7 @@ class Tail:
 
 
 def _raise_stopped() -> None:
-    raise Halted
+    raise CallsStopped
 
 
 def _limit_memory(pid: int, size: int) -> None:
@@ -84,7 +84,7 @@ class Process:
     """A process that is sent bytes on stdin and whose output is captured, in `output`, and stderr alone in `errors`.
 
     With `together`, stdout and stderr are one pipe: their order is kept, and `errors` stays empty. A `mark` parts the
-    output. Whoever waits gets Halted when everybody is to stop waiting.
+    output. Whoever waits gets CallsStopped when everybody is to stop waiting.
     Raises OSError when it cannot be started. What was started must be ended.
     """
 
@@ -112,7 +112,7 @@ class Process:
         self._extra_pipes: list[int] = []
         self._selector = selectors.DefaultSelector()
         try:
-            with deferred(), start_lock:
+            with defer_signals(), start_lock:
                 self._process = subprocess.Popen(
                     arguments,
                     bufsize=0,

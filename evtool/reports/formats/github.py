@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any, TextIO
 
 from evtool.reports.base import Record, Subject
-from evtool.schemas.validation import Verdict
-from evtool.terminal.sanitize import harmless
+from evtool.schemas.validation import ValidationResult
+from evtool.terminal.sanitize import sanitize
 
 LEVELS = {"error": "error", "warning": "warning", "note": "notice"}
 
@@ -18,7 +18,7 @@ class Github:
 
     def add(self, record: Record) -> None:
         """Writes the annotations of a verdict."""
-        for finding in record.findings if isinstance(record, Verdict) else ():
+        for finding in record.findings if isinstance(record, ValidationResult) else ():
             properties = {"file": finding.file, "line": finding.line, "col": finding.column, "title": finding.code}
             property_text = ",".join(
                 f"{key}={_escape_property(str(value))}" for key, value in properties.items() if value is not None
@@ -32,7 +32,7 @@ class Github:
 
 def _escape_data(text: str) -> str:
     """The escapes of a command's message (github.com/actions/toolkit, packages/core/src/command.ts)."""
-    return harmless(text).replace("%", "%25")
+    return sanitize(text).replace("%", "%25")
 
 
 def _escape_property(text: str) -> str:

@@ -5,8 +5,8 @@ from typing import Any, TextIO
 
 from evtool.findings.finding import Finding
 from evtool.reports.base import Record, Subject
-from evtool.schemas.validation import Verdict
-from evtool.terminal.sanitize import harmless
+from evtool.schemas.validation import ValidationResult
+from evtool.terminal.sanitize import sanitize
 
 SPOOL = 1024 * 1024  # bytes of cases kept in memory before they go to a temporary file
 
@@ -23,11 +23,11 @@ class Junit:
 
     def add(self, record: Record) -> None:
         """Writes a case."""
-        if not isinstance(record, Verdict):
+        if not isinstance(record, ValidationResult):
             return
         self._tests += 1
         event = record.event
-        name = f"{event.type} {event.id}" if event and event.identified else event.type if event else "not an event"
+        name = f"{event.type} {event.id}" if event and event.has_own_id else event.type if event else "not an event"
         attributes = (
             f"classname={_quote_attribute(record.file)} name={_quote_attribute(f'{name} (line {record.line})')}"
         )
@@ -63,7 +63,7 @@ def _escape_xml(text: str) -> str:
     """The text as XML has it. What is harmless has no character that XML cannot hold."""
     from html import escape  # noqa: PLC0415  (its tables, for this report only)
 
-    return escape(harmless(text))
+    return escape(sanitize(text))
 
 
 def _quote_attribute(text: str) -> str:

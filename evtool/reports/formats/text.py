@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any, TextIO
 
 from evtool.reports.base import Record, Report, Subject
-from evtool.schemas.validation import Verdict
-from evtool.terminal.screen import Screen, counted
-from evtool.terminal.snippets import show
+from evtool.schemas.validation import ValidationResult
+from evtool.terminal.screen import Screen, format_count
+from evtool.terminal.snippets import show_finding
 
 
 def Text(subject: Subject, file: TextIO, color: str) -> Report:  # noqa: N802  (stands beside the other kinds)
@@ -22,8 +22,8 @@ class FindingsReport:
 
     def add(self, record: Record) -> None:
         """Shows the findings of a verdict."""
-        for finding in record.findings if isinstance(record, Verdict) else ():
-            show(self._screen, finding)
+        for finding in record.findings if isinstance(record, ValidationResult) else ():
+            show_finding(self._screen, finding)
 
     def end(self, tail: Mapping[str, Any]) -> None:
         """Shows the sum."""
@@ -31,10 +31,10 @@ class FindingsReport:
             return
         summary = tail["summary"]
         events, files, invalid = summary["events"], summary["files"], summary["invalid"]
-        checked = f"checked {counted(events, 'event')} in {counted(files, 'file')}"
+        checked = f"checked {format_count(events, 'event')} in {format_count(files, 'file')}"
         if not events:
-            self._screen.line(checked)
+            self._screen.print_line(checked)
             return
-        self._screen.line(
+        self._screen.print_line(
             f"{checked}: ", (f"{invalid:,} invalid", "bold red") if invalid else ("all valid", "bold green")
         )
