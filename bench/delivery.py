@@ -17,9 +17,9 @@ from pathlib import Path
 from random import Random
 
 from evtool.delivery import pool
-from evtool.delivery.loop import Runtime, deliver
-from evtool.delivery.outcomes import Environment
+from evtool.delivery.loop import deliver
 from evtool.delivery.pool import HandlerPool
+from evtool.delivery.runtime import Environment, Runtime
 from evtool.events.envelopes import parse_event
 from evtool.events.event import Event
 from evtool.handlers.base import Call

@@ -18,7 +18,7 @@ from peers import RULER, Running, UnavailableError, start
 
 from evtool.patterns.compiler import EQUALS
 from evtool.patterns.flatten import flatten_event
-from evtool.patterns.json_values import ARRAY, OBJECT, NumberText, Pairs, kind_of, parse_json
+from evtool.patterns.json_values import ARRAY, OBJECT, NumberText, Pairs, kind_of, parse_lossless
 from evtool.patterns.pattern import Pattern
 
 BATCH = 1000  # cases that are asked for at once
@@ -87,8 +87,10 @@ def smaller(value: Any) -> Iterator[Any]:
 def smallest(engine: Running, case: Case) -> Case:
     """The case, made smaller until every smaller one is answered alike."""
     while True:
-        tries = [(text_of(less), case.event) for less in smaller(parse_json(case.pattern))]
-        tries += [(case.pattern, text_of(less)) for less in smaller(parse_json(case.event)) if kind_of(less) == OBJECT]
+        tries = [(text_of(less), case.event) for less in smaller(parse_lossless(case.pattern))]
+        tries += [
+            (case.pattern, text_of(less)) for less in smaller(parse_lossless(case.event)) if kind_of(less) == OBJECT
+        ]
         answers = (_plainly(case.theirs), _plainly(case.ours))
         found = (
             less
@@ -115,7 +117,7 @@ def _scalars(value: Any) -> Iterator[Any]:
 
 
 def _numbers(text: str) -> list[NumberText]:
-    return [value for value in _scalars(parse_json(text)) if isinstance(value, NumberText)]
+    return [value for value in _scalars(parse_lossless(text)) if isinstance(value, NumberText)]
 
 
 def _is_printed_otherwise(number: NumberText) -> bool:
@@ -155,7 +157,9 @@ KINDS: dict[str, Callable[[Case], bool]] = {
         _is_printed_otherwise(number) for number in _numbers(case.pattern) + _numbers(case.event)
     ),
     "a field both inside an array and outside it": lambda case: _twice(case.event),
-    "a name with an empty part": lambda case: any("" in name.split(".") for name in _names(parse_json(case.pattern))),
+    "a name with an empty part": lambda case: any(
+        "" in name.split(".") for name in _names(parse_lossless(case.pattern))
+    ),
     "complexity of wildcards that begin alike": lambda case: TOO_COMPLEX in str(case.ours),
 }
 

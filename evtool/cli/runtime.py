@@ -8,9 +8,8 @@ from functools import partial
 from random import SystemRandom
 
 from evtool.cli.session import Session, now_ms
-from evtool.delivery.loop import Runtime
-from evtool.delivery.outcomes import Environment
 from evtool.delivery.pool import HandlerPool
+from evtool.delivery.runtime import Environment, Runtime
 from evtool.handlers.processes import call_log
 from evtool.paths import display_path
 from evtool.routes import routes as route_table

@@ -12,7 +12,8 @@ from evtool.cli.runtime import build_rules, open_runtime
 from evtool.cli.sample_names import resolve_paths
 from evtool.cli.session import Session, create_event_defaults, open_stdin
 from evtool.delivery.intake import accept, describe_conflict, match_handlers
-from evtool.delivery.loop import Runtime, deliver
+from evtool.delivery.loop import deliver
+from evtool.delivery.runtime import Runtime
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE
 from evtool.events.event import Event
 from evtool.events.overrides import apply_overrides

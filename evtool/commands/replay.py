@@ -14,8 +14,8 @@ from evtool.cli.sample_names import resolve_paths
 from evtool.cli.session import Session, create_event_defaults, now_ms, open_stdin
 from evtool.delivery import replay as delivery_replay
 from evtool.delivery.intake import describe_conflict
-from evtool.delivery.loop import Runtime
 from evtool.delivery.replay import Fire, ReplayResult
+from evtool.delivery.runtime import Runtime
 from evtool.errors import EXIT_FINDINGS, EXIT_OK
 from evtool.events.envelopes import mark_replayed, parse_event
 from evtool.events.event import Event

@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 from evtool.delivery.intake import accept, has_same_content
 from evtool.delivery.lease import MAX_LEASE, START_WITHIN, lease_of
-from evtool.delivery.outcomes import AttemptResult, Environment, interrupted, released, result_of
-from evtool.delivery.pool import MAX_BATCH, Batch, HandlerPool, PoolThread
+from evtool.delivery.outcomes import AttemptResult, interrupted, released, result_of
+from evtool.delivery.pool import MAX_BATCH, Batch, PoolThread
 from evtool.delivery.recovery import EXIT_TIMEOUT, read_leftovers
+from evtool.delivery.runtime import Runtime
 from evtool.errors import StoreError
 from evtool.events.envelopes import mark_replayed, parse_event
 from evtool.events.event import Event
@@ -21,11 +22,9 @@ from evtool.events.input_transformer import transform_event
 from evtool.handlers.base import Answer, Call, Failed, Unavailable
 from evtool.handlers.processes.worker_protocol import GarbledError, outcome_of, parse_answer
 from evtool.routes.models import Retry
-from evtool.routes.routes import Routes
 from evtool.signals import collect_signals, defer_signals
 from evtool.store.queue import Chain, Claim, Lane, claim, find_lanes, first_due, repair_due_times, settle, still_leased
 from evtool.store.rows import Cause, Delivery, StoredEvent
-from evtool.store.store import Store
 
 MAX_HANDLERS = 4  # handlers that are called at a time, if nothing else is said
 STOP_GRACE = 5.0  # seconds for calls to end when evtool is to end
@@ -35,15 +34,6 @@ FOREVER = 1 << 62  # ms
 MIN_ATTEMPTS = 3  # attempts without an end that a delivery gets at least: evtool may have ended before the call
 
 WaitWhenIdle = Callable[[float], bool]
-
-
-class Runtime(NamedTuple):
-    """Everything that an event meets on its way."""
-
-    store: Store
-    routes: Routes
-    handlers: HandlerPool
-    environment: Environment
 
 
 class SettledDelivery(NamedTuple):

@@ -1,28 +1,17 @@
 """Computes from the outcome of an attempt the new state of its delivery and the events to store."""
 
-from collections.abc import Callable
-from random import Random
 from typing import NamedTuple
 
 from evtool.delivery.emitted import build_event
 from evtool.delivery.retry import GiveUp, delay_after_failure, delay_while_unavailable
+from evtool.delivery.runtime import Environment
 from evtool.events.event import Event
 from evtool.handlers.base import Answer, Done, Failed, Outcome, Unavailable
 from evtool.routes.models import Retry
-from evtool.schemas.validation import Rules
 from evtool.store.queue import Claim, DeliveryUpdate
 from evtool.store.rows import Attempt
 
 INTERRUPTED = "evtool was ended meanwhile"
-
-
-class Environment(NamedTuple):
-    """What delivery needs from outside: the time (ms), randomness, who is working, and what emitted events must be."""
-
-    now: Callable[[], int]
-    random: Random
-    owner: str
-    rules: Rules
 
 
 class AttemptResult(NamedTuple):

@@ -5,7 +5,8 @@ from contextlib import closing
 from typing import NamedTuple
 
 from evtool.delivery.intake import match_handlers
-from evtool.delivery.loop import Runtime, deliver
+from evtool.delivery.loop import deliver
+from evtool.delivery.runtime import Runtime
 from evtool.events.envelopes import mark_replayed
 from evtool.events.event import Event
 from evtool.events.header import decode_header

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from evtool.errors import EvtoolError
 from evtool.findings.spelling import did_you_mean
 from evtool.patterns.conditions import Condition, Field, combine_conditions
-from evtool.patterns.json_values import ARRAY, OBJECT, SCALAR, kind_of, members_of, parse_json, to_python, to_scalar
+from evtool.patterns.json_values import ARRAY, OBJECT, SCALAR, kind_of, members_of, parse_lossless, to_python, to_scalar
 from evtool.patterns.operators.arguments import ONE_KEY, TOO_MANY, ArgumentError, require_first_key, require_single_key
 from evtool.patterns.operators.equality import equals
 from evtool.patterns.operators.registry import OPERATORS
@@ -186,7 +186,7 @@ def compile_pattern(source: Mapping[str, Any] | str | bytes, problems: list[Prob
         problems.append(Problem("EV204", (), f"Member must have length less than or equal to {MAX_LENGTH}"))
     try:
         is_blank = isinstance(text, str) and not text.strip()
-        document = parse_json(source) if isinstance(source, (str, bytes)) and not is_blank else source
+        document = parse_lossless(source) if isinstance(source, (str, bytes)) and not is_blank else source
         if kind_of(document) == OBJECT:
             return _read_object(document, _Position(), [{}], problems)
         problems.append(Problem("EV201", (), "Filter is not an object"))

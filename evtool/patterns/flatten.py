@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from evtool.errors import EvtoolError
-from evtool.patterns.json_values import OBJECT, SCALAR, Scalar, kind_of, members_of, parse_json, to_scalar
+from evtool.patterns.json_values import OBJECT, SCALAR, Scalar, kind_of, members_of, parse_lossless, to_scalar
 
 # The array elements that a value stands in, outermost first, each as (number of the array, index in it). A value that
 # is itself an element counts for the array's field and does not stand in the array.
@@ -67,7 +67,7 @@ def flatten_event(
     Raises EventError when the event is not a JSON object.
     """
     try:
-        document = parse_json(event) if isinstance(event, (str, bytes)) else event
+        document = parse_lossless(event) if isinstance(event, (str, bytes)) else event
     except ValueError as error:
         raise EventError(f"the event is {error}") from None
     if kind_of(document) != OBJECT:

@@ -66,7 +66,7 @@ def parse_number(text: str) -> float | NumberText:
     return NumberText(text) if value is None else value
 
 
-def parse_json(source: str | bytes) -> Any:
+def parse_lossless(source: str | bytes) -> Any:
     """The JSON value that a text begins with; objects as `Pairs`, numbers as `NumberText`.
 
     What follows the value is not read, as AWS does it. Raises ValueError with a sentence that says what is wrong.

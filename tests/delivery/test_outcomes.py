@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from evtool.delivery.outcomes import AttemptResult, Environment, interrupted, released, result_of
+from evtool.delivery.outcomes import AttemptResult, interrupted, released, result_of
+from evtool.delivery.runtime import Environment
 from evtool.events.envelopes import build_envelope, parse_event
 from evtool.events.event import Event
 from evtool.handlers.base import Answer, Done, Emitted, Failed, Unavailable

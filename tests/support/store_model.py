@@ -29,9 +29,9 @@ from hypothesis.stateful import (
 )
 
 from evtool.delivery.intake import accept
-from evtool.delivery.loop import MIN_ATTEMPTS, Runtime, deliver
-from evtool.delivery.outcomes import Environment
+from evtool.delivery.loop import MIN_ATTEMPTS, deliver
 from evtool.delivery.pool import HandlerPool
+from evtool.delivery.runtime import Environment, Runtime
 from evtool.events.envelopes import build_envelope, parse_event
 from evtool.events.event import Event
 from evtool.handlers.base import Call, Done, Emitted, Failed, HandlerOptions, Outcome, Unavailable

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from evtool.patterns.explain.mismatches import Mismatch, quote
 from evtool.patterns.flatten import Container, EventError, Leaves, Trail, flatten_event
-from evtool.patterns.json_values import members_of, parse_json
+from evtool.patterns.json_values import members_of, parse_lossless
 
 Steps = tuple[str | int, ...]  # keys and indices that lead to a value
 
@@ -49,7 +49,7 @@ class EventStructure(NamedTuple):
 def read_structure(event: Mapping[str, Any] | str | bytes) -> EventStructure:
     """Lays an event open. Raises EventError when it is not a JSON object."""
     try:
-        document = parse_json(event) if isinstance(event, (str, bytes)) else event
+        document = parse_lossless(event) if isinstance(event, (str, bytes)) else event
     except ValueError as error:
         raise EventError(f"the event is {error}") from None
     containers: list[Container] = []
