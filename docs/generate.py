@@ -1,5 +1,6 @@
-"""Writes what is generated: the command reference, finding codes, conformance, and the JSON Schema of routes.yaml."""
+"""Writes the generated pages (commands, finding codes, conformance, modules) and the JSON Schema of routes.yaml."""
 
+import ast
 import io
 import json
 import os
@@ -39,6 +40,11 @@ The other engines were asked on {dates} with `make conformance`, each rule alone
 library, LocalStack and moto emulate AWS. A pattern that has to be refused is a case like any other. The one case that
 event-ruler answers otherwise than the service is a limit of the service, on how complex wildcards may be. Where evtool
 differs on purpose is told [with the pattern language](patterns.md#where-evtool-differs).
+"""
+MODULES = """# Modules
+
+Every module of the package and its purpose, which is the first sentence of the module. `make docs` writes this page.
+[Architecture](architecture.md) describes how the folders depend on each other.
 """
 RANGES = {
     "EV0": "Files and syntax",
@@ -114,10 +120,30 @@ def routes_schema() -> str:
     return json.dumps(schema, indent=2) + "\n"
 
 
+def modules() -> str:
+    """Every module with its purpose, by folder."""
+    package = ROOT / "evtool"
+    folders = sorted({file.parent for file in package.rglob("*.py")})
+    return "\n".join([MODULES, *(_folder(folder, package) for folder in folders)])
+
+
+def _folder(folder: Path, package: Path) -> str:
+    files = [file for file in sorted(folder.glob("*.py")) if file.read_text(encoding="utf-8")]
+    rows = [f"| `{file.name}` | {_purpose(file)} |" for file in files]
+    return "\n".join([f"## {folder.relative_to(package.parent)}/\n", "| module | purpose |", "|---|---|", *rows, ""])
+
+
+def _purpose(file: Path) -> str:
+    """The first paragraph of a module's docstring, on one line of a table."""
+    docstring = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+    return " ".join(docstring.partition("\n\n")[0].split()).replace("|", "\\|")
+
+
 GENERATED = {
     "docs/commands.md": commands,
     "docs/findings.md": findings,
     "docs/conformance.md": conformance,
+    "docs/modules.md": modules,
     "evtool/routes.schema.json": routes_schema,
 }
 

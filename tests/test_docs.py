@@ -419,13 +419,6 @@ def test_every_key_of_routes_is_documented() -> None:
     assert not {key for key in keys if f"`{key}`" not in page}
 
 
-def test_every_module_has_its_place_in_the_architecture() -> None:
-    """docs/architecture.md says of each module where in the house it is."""
-    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
-    files = [str(file.relative_to(ROOT / "evtool")) for file in (ROOT / "evtool").rglob("*.py")]
-    assert not [file for file in files if f"`{file}`" not in page and not file.endswith("__init__.py")]
-
-
 def test_every_dependency_is_explained() -> None:
     """docs/dependencies.md has a row for each dependency, with the version that is asked for and its licence."""
     page = (ROOT / "docs/dependencies.md").read_text(encoding="utf-8")

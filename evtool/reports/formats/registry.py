@@ -8,4 +8,4 @@ from evtool.reports.formats.junit import Junit
 from evtool.reports.formats.text import Text
 
 KINDS: dict[str, Open] = {"text": Text, "json": Json, "jsonl": JsonLines, "github": Github, "junit": Junit}
-FINDINGS_ONLY = ("github", "junit")  # what only commands with findings can be told in
+FINDINGS_ONLY = ("github", "junit")  # only for commands with findings
