@@ -2,11 +2,13 @@
 
 import importlib
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
+from typer.core import TyperCommand
 
 from evtool.cli.error_handler import run_command
 from evtool.cli.options import Argument, Option
@@ -37,10 +39,28 @@ def build_command(name: str) -> Any:
         rich_markup_mode=None, add_completion=False, context_settings=HELP, no_args_is_help=bool(subcommands)
     )
     for word, run in (subcommands or {name: getattr(_load_module(name), _to_identifier(name))}).items():
-        app.command(word, help=_format_help(run), context_settings=HELP)(_build_callback(run))
+        app.command(word, cls=_Command, help=_format_help(run), context_settings=HELP)(_build_callback(run))
     if subcommands:
         app.callback(help=COMMANDS[name].summary.capitalize() + ".")(lambda: None)
     return typer.main.get_command(app)
+
+
+class _Command(TyperCommand):
+    """Names the arguments as they are declared: what typer adds to them differs between its versions."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        return ["[OPTIONS]", *(name for name, _ in self._arguments(ctx))]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        if arguments := self._arguments(ctx):
+            with formatter.section("Arguments"):
+                formatter.write_dl(arguments)
+        with formatter.section("Options"):
+            formatter.write_dl([p.get_help_record(ctx) for p in self.get_params(ctx) if p.param_type_name == "option"])
+
+    def _arguments(self, ctx: Any) -> list[tuple[str, str]]:
+        parameters: list[Any] = list(self.get_params(ctx))
+        return [(p.metavar, p.help) for p in parameters if p.param_type_name == "argument"]
 
 
 def load_subcommands(name: str) -> Mapping[str, CommandFunction]:
@@ -91,20 +111,58 @@ def _build_callback(run: CommandFunction) -> Callable[..., None]:
 def _to_typer(hint: Any) -> Any:
     """An annotation of options.py as typer's."""
     kind, declared = get_args(hint)
-    complete = declared.complete
     if isinstance(declared, Argument):
         parameter: Any = typer.Argument(
-            metavar=declared.metavar, help=declared.help, autocompletion=complete, show_default=False
+            metavar=declared.metavar, help=declared.help, autocompletion=declared.complete, show_default=False
         )
     else:
         assert isinstance(declared, Option)
+        count = kind is int and declared.metavar is None
+        least = "" if declared.least is None else f" (at least {declared.least})"
         parameter = typer.Option(
             *declared.flags.split(),
-            help=declared.help,
+            help=declared.help + least,
             metavar=declared.metavar,
-            autocompletion=complete,
-            count=kind is int and declared.metavar is None,
-            min=declared.least,
+            autocompletion=declared.complete or _build_completion(kind),
+            parser=None if count else _build_reader(kind, declared.least or 0),
+            count=count,
             show_default=False,
         )
     return Annotated[kind, parameter]
+
+
+def _build_reader(kind: Any, least: int) -> Callable[[str], Any] | None:
+    """What makes a number or a choice of a text. Not left to typer: its messages differ between its versions."""
+
+    def read_number(text: str) -> int:
+        try:
+            found = int(text)
+        except ValueError:
+            raise typer.BadParameter(f"{text!r} is not a whole number") from None
+        if found < least:
+            raise typer.BadParameter(f"{found} is less than {least}")
+        if found > sys.maxsize:
+            raise typer.BadParameter(f"{found} is more than {sys.maxsize}")
+        return found
+
+    def read_choice(text: str) -> str:
+        if text not in choices:
+            raise typer.BadParameter(f"{text!r} is not one of {', '.join(choices)}")
+        return text
+
+    choices = _list_choices(kind)
+    return read_choice if choices else read_number if int in (kind, *get_args(kind)) else None
+
+
+def _list_choices(kind: Any) -> tuple[str, ...]:
+    """The texts that a kind allows, if not any; the kind may be with None."""
+    return next((get_args(each) for each in (kind, *get_args(kind)) if get_origin(each) is Literal), ())
+
+
+def _build_completion(kind: Any) -> Callable[[str], list[str]] | None:
+    choices = _list_choices(kind)
+
+    def complete(begun: str) -> list[str]:
+        return [choice for choice in choices if choice.startswith(begun)]
+
+    return complete if choices else None
