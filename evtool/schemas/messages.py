@@ -108,8 +108,14 @@ def find_violations(error: ValidationError, schema: Mapping[str, Any]) -> Iterat
                 )
         case kind if (bound := _describe_bound(kind)) is not None:
             yield Violation("EV106", path, f"{bound}, got {_format_value(value)}")
-        case _:
-            yield Violation("EV109", path, f"does not hold: {shorten(error.message)}")
+        case Kind.ContentEncoding(content_encoding=name):
+            yield Violation("EV109", path, f"should be encoded as {name}, got {_format_value(value)}")
+        case Kind.ContentMediaType(content_media_type=name):
+            yield Violation("EV109", path, f"should be a document of type {name}, got {_format_value(value)}")
+        case kind:  # not in the engine's words, which may differ between its versions
+            yield Violation(
+                "EV109", path, f"does not satisfy {_format_value(kind.name)} of the schema, got {_format_value(value)}"
+            )
 
 
 def _describe_bound(kind: Any) -> str | None:
