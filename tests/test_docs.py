@@ -52,6 +52,7 @@ VARYING = {
     "time": (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z|\d\d:\d\d:\d\d UTC"), "TIME"),
     "id": (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "ID"),
     "disk": (re.compile(r"disk \w+|[\d,]+ bytes"), "DISK"),
+    "sqlite": (re.compile(r"SQLite 3[.\d]+"), "SQLite"),
     "sha256": (re.compile(r"\b[0-9a-f]{64}\b"), "SHA256"),
 }
 
