@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import apsw
+import pydantic
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
@@ -381,6 +382,8 @@ def generator() -> Any:
 @pytest.mark.parametrize("name", generator().GENERATED)
 def test_generated_pages_are_up_to_date(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is generated from the code is what `make docs` would write now."""
+    if name.endswith(".schema.json") and tuple(map(int, pydantic.VERSION.split(".")[:2])) < (2, 11):
+        pytest.skip("before pydantic 2.11 the same schema is written in other words; tests/routes compares the meaning")
     monkeypatch.setenv("COLUMNS", "100")
     assert (ROOT / name).read_text(encoding="utf-8") == generator().GENERATED[name]()
 

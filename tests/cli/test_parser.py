@@ -1,4 +1,4 @@
-"""The command line: what is said of options that cannot be used, how help names arguments, and what a shell completes.
+"""The command line: messages about unusable options, names of arguments in help, and completion of choices.
 
 All in evtool's own words, so that they are the same with every version of typer.
 """
@@ -27,7 +27,7 @@ from tests.conftest import Evtool
         ("doctor store.db", "Got unexpected extra argument(s) (store.db)"),
     ],
 )
-def test_mistakes_are_told_in_words_of_our_own(evtool: Evtool, tmp_path: Path, arguments: str, error: str) -> None:
+def test_usage_errors_have_evtools_own_words(evtool: Evtool, tmp_path: Path, arguments: str, error: str) -> None:
     """The option, the value as it was written, and what it should be; nothing is begun."""
     ran = evtool(*arguments.split())
 
@@ -46,10 +46,10 @@ def test_mistakes_are_told_in_words_of_our_own(evtool: Evtool, tmp_path: Path, a
 )
 def test_help_names_the_arguments_as_they_are_declared(evtool: Evtool, command: str, usage: str, argument: str) -> None:
     """Brackets for what may be left out, dots for what may be given several times, and no type besides."""
-    told = evtool(command, "--help").out
+    help_text = evtool(command, "--help").out
 
-    assert told.startswith(f"Usage: evtool {usage}\n")
-    assert f"\nArguments:\n{argument}\nOptions:\n" in told
+    assert help_text.startswith(f"Usage: evtool {usage}\n")
+    assert f"\nArguments:\n{argument}\nOptions:\n" in help_text
 
 
 @pytest.mark.parametrize(
