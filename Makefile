@@ -1,46 +1,53 @@
 # Two commands do all the set-up: `make demo` and `make test`.
 PYTHON ?= python3
-BIN := .venv/bin
+# VERSIONS=lowest or VERSIONS=newest: the dependencies at that end of their ranges, in an environment of its own
+$(if $(filter-out lowest newest,$(VERSIONS)),$(error VERSIONS is lowest or newest))
+VENV := .venv$(VERSIONS:%=-%)
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP_lowest := --constraint $(VENV)/lowest.txt
+PIP_newest := --upgrade --upgrade-strategy eager
 
-.PHONY: demo test check proofs bench bench-engines conformance differential format docs clean
+.PHONY: always demo test check proofs bench bench-engines conformance differential format docs clean
 
 # --- environments ------------------------------------------------------------------------------------------------
 
-.venv/installed: pyproject.toml
+$(VENV)/installed: pyproject.toml $(if $(filter newest,$(VERSIONS)),always)
 	@$(PYTHON) -c 'import sys; sys.exit("evtool needs Python 3.11 or later; name one: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(PYTHON) -m venv $(VENV)
+	@sed -n 's/^ *"\([a-z-]*\)>=\([0-9.]*\).*/\1==\2/p' pyproject.toml >$(VENV)/lowest.txt
+	$(PIP) $(PIP_$(VERSIONS)) --editable .
 	$(BIN)/python -m compileall -q evtool
 	@touch $@
 
-.venv/developing: .venv/installed requirements-dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+$(VENV)/developing: $(VENV)/installed requirements-dev.txt
+	$(PIP) --requirement requirements-dev.txt
 	@touch $@
 
 # --- what a user sees --------------------------------------------------------------------------------------------
 
-demo: .venv/installed
+demo: $(VENV)/installed
 	@rm -rf .evtool/demo
 	$(BIN)/evtool publish samples/events/order-created.json --store .evtool/demo/store.db
 	$(BIN)/evtool replay --store .evtool/demo/store.db
 
 # --- what a developer runs ---------------------------------------------------------------------------------------
 
-test: .venv/developing
+test: $(VENV)/developing
 	$(BIN)/python -m pytest
 
-check: .venv/developing
+check: $(VENV)/developing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_layout.py
 
 # the promises of the store and of delivery, attacked at full length: docs/reliability.md
-proofs: .venv/developing
+proofs: $(VENV)/developing
 	$(BIN)/python -m proofs $(OPTIONS)
 	$(BIN)/python -m proofs --sabotage
 
-bench: .venv/developing
+bench: $(VENV)/developing
 	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/throughput.py
 	$(BIN)/python bench/routing.py
@@ -48,22 +55,22 @@ bench: .venv/developing
 	$(BIN)/python bench/million.py
 	$(BIN)/python bench/engines/compare.py
 
-bench-engines: .venv/developing
+bench-engines: $(VENV)/developing
 	$(BIN)/python bench/engines/compare.py $(OPTIONS)
 
-conformance: .venv/developing
+conformance: $(VENV)/developing
 	$(BIN)/python bench/engines/conformance.py
 	$(BIN)/python docs/generate.py
 
-differential: .venv/developing
+differential: $(VENV)/developing
 	$(BIN)/python bench/engines/differential.py $(OPTIONS)
 
-format: .venv/developing
+format: $(VENV)/developing
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: .venv/developing
+docs: $(VENV)/developing
 	$(BIN)/python docs/generate.py
 
 clean:
-	rm -rf .venv .evtool build dist .mypy_cache .pytest_cache .ruff_cache bench/engines/*/target
+	rm -rf .venv .venv-lowest .venv-newest .evtool build dist .mypy_cache .pytest_cache .ruff_cache bench/engines/*/target
