@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import apsw
 
 from proofs.project import EXPECTED, Project
-from proofs.trial import hold
+from proofs.trial import Broken, hold
 
 
 class Sums(NamedTuple):
@@ -33,11 +33,13 @@ class _Row(NamedTuple):
 
 
 def rows(file: Path, query: str) -> list[Any]:
-    """The rows of a query on a store, by a connection that is closed again."""
+    """The rows of a query on a store, from a connection of its own. Raises Broken if the store is damaged."""
     connection = apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
         connection.set_busy_timeout(30_000)
         return connection.execute(query).fetchall()
+    except apsw.CorruptError as error:
+        raise Broken(f"{query}: {error}") from None
     finally:
         connection.close()
 

@@ -33,47 +33,22 @@ from evtool.handlers.base import Answer, Call, Done, Emitted, Failed, HandlerOpt
 from evtool.handlers.registry import KINDS
 from evtool.patterns.pattern import Pattern
 from evtool.routes.models import Retry
-from evtool.routes.routes import HandlerEntry, Route, Routes
+from evtool.routes.routes import Route, Routes
 from evtool.schemas.validation import Rules
 from evtool.signals import CallsStopped, stop_calls
 from evtool.store.queue import Claim
 from evtool.store.store import Store
 from tests.conftest import ROOT, Evtool
+from tests.support.fake_handlers import FakeBatchHandler, FakeHandler, fake_entry
 
 Answers = Callable[[str, Call], Outcome]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
-class Entry(HandlerEntry):
-    """A handler that a test answers for."""
-
-    answers: Answers
-
-    def open(self) -> Any:
-        """The handler; one whose name begins so takes many calls at once."""
-        kind = AnsweringMany if self.name.startswith("many") else Answering
-        return kind(lambda call: self.answers(self.name, call))
-
-
-class Answering:
-    """An open handler."""
-
-    def __init__(self, answer: Callable[[Call], Outcome]):
-        self.answer = answer
-
-    def __call__(self, call: Call) -> Outcome:
-        return self.answer(call)
-
-    def close(self) -> None:
-        """Nothing is kept warm."""
-
-
-class AnsweringMany(Answering):
-    """An open handler that is faster for many calls."""
-
-    def call_many(self, calls: Sequence[Call], latest: float, call_log: object) -> Iterator[Answer]:
-        """An answer for each."""
-        return (Answer(self.answer(call)) for call in calls)
+def fake_for(name: str, answers: Answers) -> FakeHandler:
+    """An open handler; one whose name begins with "many" takes many calls at once."""
+    kind = FakeBatchHandler if name.startswith("many") else FakeHandler
+    return kind(partial(answers, name))
 
 
 class Place:
@@ -88,8 +63,8 @@ class Place:
         """Handlers with their concurrency, routes with their handlers; a route takes the type of its name."""
         entries = {}
         for name, concurrency in handlers.items():
-            entries[name] = Entry(name, "python", HandlerOptions(emits=[], concurrency=concurrency), Path())
-            entries[name].answers = answers
+            options = HandlerOptions(emits=[], concurrency=concurrency)
+            entries[name] = fake_entry(name, options, partial(fake_for, name, answers))
         routes = Routes([Route(n, Pattern({"detail-type": [n]}), tuple(h), retry) for n, h in to.items()], entries)
         world = Environment(lambda: self.now, Random(1), f"owner-{threading.get_native_id()}", Rules(None))
         return Runtime(self.store, routes, HandlerPool(routes), world)

@@ -3,9 +3,8 @@
 import select
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,70 +13,35 @@ from evtool.delivery.pool import Batch, HandlerPool, PoolThread
 from evtool.handlers.base import Answer, Call, Done, Failed, HandlerOptions, Outcome, Unavailable
 from evtool.handlers.processes import call_log
 from evtool.handlers.processes.call_log import CallLog
-from evtool.routes.routes import HandlerEntry, Routes
+from evtool.routes.routes import Routes
 from evtool.signals import CallsStopped, stop_pipe
 from evtool.store.queue import Claim
 from evtool.store.rows import Delivery, StoredEvent
 from evtool.store.sqlite.files import call_log_prefix
+from tests.support.fake_handlers import Answers, FakeBatchHandler, FakeHandler, InProcessOptions, fake_entry
 
 EVENT = StoredEvent(1, "e-1", "t", "s", None, 0, "", b"{}", 1, 0, None, None)
 LATER = 1e12
-Answers = Callable[[Call], Outcome]
-
-
-class One:
-    """An open handler that takes one call at a time."""
-
-    def __init__(self, answer: Answers, closed: list[str]):
-        self.answer, self.closed = answer, closed
-
-    def __call__(self, call: Call) -> Outcome:
-        return self.answer(call)
-
-    def close(self) -> None:
-        """Tells that it was closed, and by which thread."""
-        self.closed.append(threading.current_thread().name)
-
-
-class Many(One):
-    """An open handler that is faster for many."""
-
-    def call_many(self, calls: Sequence[Call], _latest: float, _call_log: CallLog | None) -> Iterator[Answer]:
-        """An answer for each."""
-        return (Answer(self.answer(call)) for call in calls)
-
-
-class Inside(HandlerOptions):
-    """Options of a handler that is called by whoever gives it a job."""
-
-    @property
-    def is_in_process(self) -> bool:
-        return True
-
-
-class Entry(HandlerEntry):
-    """A handler of routes.yaml that a test answers for."""
-
-    made: Callable[[], Any]
-
-    def open(self) -> Any:
-        """The handler."""
-        return self.made()
 
 
 class Place:
     """Handlers, and what became of them."""
 
-    def __init__(self, answer: Answers, *, kind: type[One] = One, keep: Callable[[], CallLog | None] = lambda: None):
+    def __init__(
+        self,
+        answer: Answers,
+        *,
+        kind: type[FakeHandler] = FakeHandler,
+        keep: Callable[[], CallLog | None] = lambda: None,
+    ):
         self.closed: list[str] = []
         entries = {}
         for name, options in {
             "h": HandlerOptions(emits=[], concurrency=2, timeout=7.0),
             "g": HandlerOptions(emits=[]),
-            "inside": Inside(emits=[]),
+            "inside": InProcessOptions(emits=[]),
         }.items():
-            entries[name] = Entry(name, "python", options, Path())
-            entries[name].made = lambda: kind(answer, self.closed)
+            entries[name] = fake_entry(name, options, lambda: kind(answer, self.closed))
         self.handlers = HandlerPool(Routes([], entries), keep)
 
     def through(self, slot: PoolThread, *jobs: Batch) -> list[tuple[int, Answer]]:
@@ -103,9 +67,9 @@ def job(*numbers: int, latest: float = LATER) -> Batch:
 # --- calls -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", [One, Many])
+@pytest.mark.parametrize("kind", [FakeHandler, FakeBatchHandler])
 @pytest.mark.parametrize("name", ["h", "inside"])
-def test_every_call_of_every_job_has_its_answer(kind: type[One], name: str) -> None:
+def test_every_call_of_every_job_has_its_answer(kind: type[FakeHandler], name: str) -> None:
     """In their order, in a thread of the slot's own unless the handler is to run inside of evtool's."""
     threads: set[str] = set()
 
@@ -171,7 +135,7 @@ def test_a_job_is_as_long_as_its_handler_is_fast(
         clock.now += seconds
         return outcomes[call.delivery % len(outcomes)]
 
-    for kind, wanted in ((Many, size), (One, 1)):
+    for kind, wanted in ((FakeBatchHandler, size), (FakeHandler, 1)):
         place = Place(answer, kind=kind)
         with place.handlers as handlers:
             slot = handlers.get_thread("h")
@@ -182,7 +146,10 @@ def test_a_job_is_as_long_as_its_handler_is_fast(
 def test_only_a_slot_that_is_fast_is_given_its_next_job_before_the_last_is_over() -> None:
     """One more, not two; and none before it has shown that it is fast."""
     free = threading.Event()
-    place = Place(lambda call: Done() if call.delivery != 9 or free.wait(30) else Failed("nobody let it go"), kind=Many)
+    place = Place(
+        lambda call: Done() if call.delivery != 9 or free.wait(30) else Failed("nobody let it go"),
+        kind=FakeBatchHandler,
+    )
     with place.handlers as handlers:
         slot = handlers.get_thread("h")
         found = [handlers.find_fast_thread("h")]
@@ -370,7 +337,7 @@ def test_a_long_call_log_is_begun_anew_when_nothing_else_is_open(
     free = threading.Event()
     place = Place(
         lambda call: Done() if call.delivery < 90 or free.wait(30) else Failed("nobody let it go"),
-        kind=Many,
+        kind=FakeBatchHandler,
         keep=lambda: call_log.open_call_log(call_log_prefix(tmp_path / "s.db"), "1-me"),
     )
     with place.handlers as handlers:

@@ -25,10 +25,10 @@ def test_whatever_happens_nothing_is_lost_or_done_twice(tmp_path: Path, seed: in
     ("place", "name", "broken"),
     [
         (loop, "accept", lambda *_, **__: StoreResult(0, "duplicate", "", "")),
-        (outcomes, "after_failure", lambda *_, **__: 1.0),
-        (outcomes, "while_unavailable", lambda *_, **__: GiveUp("NotRetriable")),
+        (outcomes, "delay_after_failure", lambda *_, **__: 1.0),
+        (outcomes, "delay_while_unavailable", lambda *_, **__: GiveUp("NotRetriable")),
         (lease, "LEASE_MARGIN", -5.0),
-        (loop, "LONGEST_LEASE", 10**15),
+        (loop, "MAX_LEASE", 10**15),
         (intake, "MAX_DEPTH", 1),
     ],
     ids=[

@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from queue import SimpleQueue
@@ -34,14 +35,15 @@ from evtool.delivery.pool import HandlerPool
 from evtool.delivery.runtime import Environment, Runtime
 from evtool.events.envelopes import build_envelope, parse_event
 from evtool.events.event import Event
-from evtool.handlers.base import Call, Done, Emitted, Failed, HandlerOptions, Outcome, Unavailable
+from evtool.handlers.base import Call, Done, Emitted, Failed, Outcome, Unavailable
 from evtool.patterns.pattern import Pattern
 from evtool.routes.models import Retry
-from evtool.routes.routes import HandlerEntry, Route, Routes
+from evtool.routes.routes import Route, Routes
 from evtool.schemas.validation import Rules
 from evtool.store.dead_letters import DeadLetterFilter, purge, redrive
 from evtool.store.queue import Chain, make_due_now
 from evtool.store.store import Store
+from tests.support.fake_handlers import FakeHandler, InProcessOptions, fake_entry
 
 START = 1_800_000_000_000  # ms
 DAY = 24 * 3_600_000
@@ -87,44 +89,13 @@ outcomes = st.one_of(
 )
 
 
-class Entry(HandlerEntry):
-    """A handler of routes.yaml that asks the machine what to answer."""
-
-    ask: Callable[[str, Call], Outcome]
-
-    def open(self) -> Any:
-        """The handler."""
-        return Asking(lambda call: self.ask(self.name, call))
-
-
-class Inside(HandlerOptions):
-    """Options of a handler that is called in the thread of its worker."""
-
-    @property
-    def is_in_process(self) -> bool:
-        return True
-
-
-class Asking:
-    """An open handler."""
-
-    def __init__(self, answer: Callable[[Call], Outcome]):
-        self.answer = answer
-
-    def __call__(self, call: Call) -> Outcome:
-        return self.answer(call)
-
-    def close(self) -> None:
-        """Nothing is kept warm."""
-
-
 def routes_of(names: tuple[str, ...], ask: Callable[[str, Call], Outcome]) -> Routes:
     """A configuration, with handlers that ask."""
     routes = [Route(name, PATTERNS[name], TO[name], POLICIES[name]) for name in names]
     entries = {}
     for handler in sorted({handler for name in names for handler in TO[name]}):
-        entries[handler] = Entry(handler, "python", Inside(timeout=TIMEOUT, emits=[]), Path())
-        entries[handler].ask = ask
+        options = InProcessOptions(timeout=TIMEOUT, emits=[])
+        entries[handler] = fake_entry(handler, options, partial(FakeHandler, partial(ask, handler)))
     return Routes(routes, entries)
 
 
