@@ -14,14 +14,17 @@ PIP_newest := --upgrade --upgrade-strategy eager
 
 $(VENV)/installed: pyproject.toml $(if $(filter newest,$(VERSIONS)),always)
 	@$(PYTHON) -c 'import sys; sys.exit("evtool needs Python 3.11 or later; name one: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv $(VENV)
+	@echo "creating $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
 	@sed -n 's/^ *"\([a-z-]*\)>=\([0-9.]*\).*/\1==\2/p' pyproject.toml >$(VENV)/lowest.txt
-	$(PIP) $(PIP_$(VERSIONS)) --editable .
-	$(BIN)/python -m compileall -q evtool
+	@echo "installing evtool and its dependencies"
+	@$(PIP) $(PIP_$(VERSIONS)) --editable .
+	@$(BIN)/python -m compileall -q evtool
 	@touch $@
 
 $(VENV)/developing: $(VENV)/installed requirements-dev.txt
-	$(PIP) --requirement requirements-dev.txt
+	@echo "installing the tools for tests and checks"
+	@$(PIP) --requirement requirements-dev.txt
 	@touch $@
 
 # --- what a user sees --------------------------------------------------------------------------------------------
