@@ -9,7 +9,7 @@ def prove(trial: Trial) -> Figures:
     examples = trial.size(20_000, 200)
     with machine_on(trial.folder) as machine:
         try:
-            tried(machine, examples=examples, seed=trial.random.getrandbits(32))
+            tried(machine, examples=examples, seed=trial.random.getrandbits(32), shrink=not trial.quick)
         except AssertionError as error:
             raise Broken("\n".join([str(error), *getattr(error, "__notes__", [])])) from error
         return {"examples": examples, "steps": machine.steps}

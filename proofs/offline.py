@@ -110,4 +110,5 @@ def _run(folder: Path, command: str, kind: str, notes: Path) -> int:
     )
     hold(done.returncode in (0, 1, 2), f"{command}: exit code {done.returncode}, {done.stderr}")
     hold("Traceback" not in done.stderr and "Usage:" not in done.stderr, f"{command}: {done.stderr}")
+    hold(not notes.exists(), f"{command}: connections are begun")
     return done.returncode

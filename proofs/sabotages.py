@@ -215,9 +215,12 @@ class Unfit(Exception):
 
 
 def copy(folder: Path, edits: tuple[Edit, ...]) -> None:
-    """Makes a copy of evtool and of the proofs in which the edits are made. Raises Unfit."""
+    """Makes a copy of evtool and of the proofs in which the edits are made. Raises Unfit.
+
+    Compiled files are copied too, which saves compiling; those with a suffix are just being written by other processes.
+    """
     for name in ("evtool", "proofs", "tests", "samples"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".data"))
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("*.pyc.*", ".data"))
     shutil.copy(ROOT / "routes.yaml", folder)
     for edit in edits:
         file = folder / "evtool" / edit.file
@@ -225,6 +228,8 @@ def copy(folder: Path, edits: tuple[Edit, ...]) -> None:
         if text.count(edit.old) != 1:
             raise Unfit(f"evtool/{edit.file} has this {text.count(edit.old)} times, not once: {edit.old}")
         file.write_text(text.replace(edit.old, edit.new), encoding="utf-8")
+        for compiled in (file.parent / "__pycache__").glob(f"{file.stem}.*"):
+            compiled.unlink()
 
 
 def prove(name: str, folder: Path, seed: int) -> tuple[int, str]:

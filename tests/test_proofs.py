@@ -2,12 +2,15 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from proofs.__main__ import PROOFS
-from proofs.sabotages import SABOTAGES
+from proofs.__main__ import EXIT_BROKEN, PROOFS
+from proofs.sabotages import SABOTAGES, prove
 from tests.conftest import ROOT
+
+pytestmark = pytest.mark.slow
 
 
 def proofs(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -27,9 +30,17 @@ def test_the_promise_holds(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SABOTAGES)
-def test_a_sabotage_is_caught(name: str) -> None:
+def test_a_sabotage_is_caught(tmp_path: Path, name: str) -> None:
     """A proof that cannot fail proves nothing: with this bug put in, the proof that is there for it fails."""
-    ran = proofs("--sabotage", name)
+    code, output = prove(name, tmp_path, seed=1)
 
-    assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout
-    assert f"{name}: caught by" in ran.stdout
+    assert code == EXIT_BROKEN, output
+    assert " BROKEN: " in output
+
+
+def test_sabotages_are_reported() -> None:
+    """`python -m proofs --sabotage` says of each sabotage that it was caught."""
+    ran = proofs("--sabotage", "a RecursionError is let through")
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "a RecursionError is let through: caught by texts BROKEN: " in ran.stdout
