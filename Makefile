@@ -7,8 +7,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PIP_lowest := --constraint $(VENV)/lowest.txt
 PIP_newest := --upgrade --upgrade-strategy eager
+PYTEST := $(BIN)/python -m pytest --numprocesses auto
 
-.PHONY: always demo test check proofs bench bench-engines conformance differential format docs clean
+.PHONY: always demo test quick check proofs bench bench-engines conformance differential format docs clean
 
 # --- environments ------------------------------------------------------------------------------------------------
 
@@ -37,7 +38,11 @@ demo: $(VENV)/installed
 # --- what a developer runs ---------------------------------------------------------------------------------------
 
 test: $(VENV)/developing
-	$(BIN)/python -m pytest
+	$(PYTEST)
+
+# all but the tests with the mark `slow`: less than a minute
+quick: $(VENV)/developing
+	$(PYTEST) -m "not slow"
 
 check: $(VENV)/developing
 	$(BIN)/ruff check .
