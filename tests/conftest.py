@@ -1,4 +1,4 @@
-"""What all tests share: a guard against home and network, projects to work in, and evtool as a user calls it."""
+"""What all tests share: a fixed environment without home and network, projects to work in, and evtool as a process."""
 
 import json
 import os
@@ -7,13 +7,44 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+from tests.support.fork_server import TIMEOUT, ForkServer
 
 ROOT = Path(__file__).parent.parent
+KEPT = ("PATH", "LD_LIBRARY_PATH", "TMPDIR")  # what programs need to start at all
+FIXED = {"HOME": "/dev/null/home", "LC_ALL": "C.UTF-8", "TERM": "xterm", "TZ": "UTC"}  # a home that nobody can make
+
+
+@pytest.hookimpl(trylast=True)  # pytest's own settings come from the real environment
+def pytest_configure() -> None:
+    """Gives all tests, and all processes that they start, the same few environment variables on every machine.
+
+    This is done once, before test modules are imported, which copy the environment, and before workers are started.
+    """
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+    os.environ.clear()
+    os.environ.update(kept, **FIXED)
+    time.tzset()
+
+
+class Scheduling(LoadScopeScheduling):
+    """Gives each test to the next free worker, but those of the zoo to the same one: they share a long fixture."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return file if file.endswith("/test_zoo.py") else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    """How pytest-xdist spreads the tests over its workers."""
+    return Scheduling(config, log)
 
 
 class Ran(NamedTuple):
@@ -41,13 +72,8 @@ def ended_by_signals() -> None:
 
 
 @pytest.fixture(autouse=True)
-def guarded(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No test reads the home directory or this machine's settings, and none opens a connection."""
-    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
-    for name in [name for name in os.environ if name.startswith(("EVTOOL_", "SHOP_", "STRIPE_", "SMTP_", "KLAVIYO_"))]:
-        monkeypatch.delenv(name)
-    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "PYTHONUNBUFFERED"):
-        monkeypatch.delenv(name, raising=False)
+def guarded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test opens a connection, and none leaves environment variables to the next."""
     connect = socket.socket.connect
 
     def local_only(self: socket.socket, address: Any) -> Any:
@@ -55,11 +81,26 @@ def guarded(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFa
         return connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", local_only)
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[ForkServer]:
+    """What starts evtool quickly."""
+    server = ForkServer(ROOT)
+    yield server
+    server.close()
 
 
 @pytest.fixture
-def evtool(tmp_path: Path) -> Evtool:
-    """evtool as a process of its own, in the folder `tmp_path` unless told otherwise."""
+def evtool(tmp_path: Path, fork_server: ForkServer) -> Evtool:
+    """evtool as a process of its own, in the folder `tmp_path` unless another is given.
+
+    It is forked from one that has been imported, except where the test sets variables that Python itself reads.
+    """
 
     def run(
         *arguments: str | Path,
@@ -67,14 +108,16 @@ def evtool(tmp_path: Path) -> Evtool:
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
     ) -> Ran:
-        done = subprocess.run(
-            [sys.executable, "-m", "evtool", *map(str, arguments)],
-            input=stdin,
-            cwd=cwd or tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
-            capture_output=True,
-            timeout=60,
-        )
+        words = [*map(str, arguments)]
+        folder = cwd or tmp_path
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}
+        if any(name.startswith("PYTHON") for name in env or ()):
+            command = [sys.executable, "-m", "evtool", *words]
+            done = subprocess.run(
+                command, input=stdin, cwd=folder, env=environment, capture_output=True, timeout=TIMEOUT
+            )
+        else:
+            done = fork_server.run(words, stdin=stdin, cwd=folder, env=environment)
         return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     return run
