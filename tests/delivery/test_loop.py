@@ -272,7 +272,7 @@ def many(tmp_path: Path, evtool: Evtool) -> Path:
     """A project with 300 events that a Python handler takes."""
     (tmp_path / "work.py").write_text(WORK % "pass")
     (tmp_path / "routes.yaml").write_text(
-        "version: 1\nhandlers: {h: {python: 'work.py:work', timeout: 500ms}}\n"
+        "version: 1\nhandlers: {h: {python: 'work.py:work', timeout: 1500ms}}\n"
         "routes: {r: {pattern: {detail-type: [t]}, to: [h], retry: {first_delay: 1h}}}\n"
     )
     (tmp_path / "many.jsonl").write_text("".join(f'{{"n": {number}}}\n' for number in range(300)))
@@ -286,7 +286,7 @@ def many(tmp_path: Path, evtool: Evtool) -> Path:
         ("os._exit(3)", "crashed"),
         ("os.kill(0, 9)", "crashed"),
         ("time.sleep(60)", "timeout"),
-        ("signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(0.7)", "timeout"),
+        ("signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(1.7)", "timeout"),
         ("1 / 0", "failed"),
         (r"raise OSError('\udcff', '\0\ud800')", "failed"),
     ],
@@ -551,7 +551,7 @@ def work(event, context):
 def hanging(many: Path) -> Path:
     """The 300 events, for a handler that says when it begins, and is done when it is let go."""
     (many / "work.py").write_text(HANG)
-    (many / "routes.yaml").write_text((many / "routes.yaml").read_text().replace("500ms", "60s"))
+    (many / "routes.yaml").write_text((many / "routes.yaml").read_text().replace("1500ms", "60s"))
     os.mkfifo(many / "begun")
     os.mkfifo(many / "free")
     return many

@@ -321,10 +321,13 @@ def test_who_waits_gets_the_store_when_it_is_free(opened: Database, file: Path) 
 
 def test_a_signal_ends_the_wait_for_a_lock(opened: Database, file: Path) -> None:
     """Whoever is told to end while others have the store ends, and not half a minute later."""
-    with opened.transaction(), Database(file) as other:
+
+    def wait(other: Database) -> None:
         threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
-        with pytest.raises(KeyboardInterrupt):
-            other.execute("BEGIN IMMEDIATE")
+        other.execute("BEGIN IMMEDIATE")
+
+    with opened.transaction(), Database(file) as other, pytest.raises(KeyboardInterrupt):
+        wait(other)
 
 
 def test_who_waits_where_sqlite_does_not_gets_the_store_when_it_is_free(

@@ -22,6 +22,8 @@ from evtool.store.sqlite import database
 from evtool.store.sqlite.database import Database
 from tests.conftest import ROOT, Evtool, Ran
 
+pytestmark = pytest.mark.slow
+
 EVENT = b'{"id": "%b", "source": "s", "detail-type": "t", "detail": {}}\n'
 CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, PR_CAPBSET_DROP = 1, 2, 24  # linux/capability.h, linux/prctl.h
 
@@ -62,10 +64,10 @@ def ids(folder: Path) -> list[str]:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
+def project(evtool: Evtool, tmp_path: Path) -> Path:
     """A folder with a store in which is one event."""
     (tmp_path / "routes.yaml").write_text("version: 1\n")
-    assert publish(tmp_path, b"first").code == 0
+    assert evtool("publish", "-", "--store", "kept/store.db", stdin=EVENT % b"first").code == 0
     return tmp_path
 
 
@@ -272,7 +274,9 @@ FAULTS: list[tuple[Callable[[Path], None], str]] = [
 
 
 @pytest.mark.parametrize(("fault", "said"), FAULTS)
-def test_what_is_no_store_or_damaged_is_told(project: Path, fault: Callable[[Path], None], said: str) -> None:
+def test_what_is_no_store_or_damaged_is_told(
+    evtool: Evtool, project: Path, fault: Callable[[Path], None], said: str
+) -> None:
     """Every command says it in one line with exit code 4 and leaves the file alone; a copy that is put back works."""
     file = project / "kept/store.db"
     good = file.read_bytes()
@@ -289,8 +293,7 @@ def test_what_is_no_store_or_damaged_is_told(project: Path, fault: Callable[[Pat
     ):
         if command[0] in ("doctor", "backup") and "the store is damaged" in said:
             continue  # what can be opened at all is for them to judge
-        ran = run(project, *command, "--store", "kept/store.db", stdin=EVENT % b"second")
-        refused(ran, said)
+        refused(evtool(*command, "--store", "kept/store.db", stdin=EVENT % b"second"), said)
     assert (file.read_bytes() if file.is_file() else None) == before
     if said == "the store is damaged":  # what can be opened at all is doctor's to judge
         assert run(project, "doctor", "--store", "kept/store.db").code in (1, 4)
