@@ -149,6 +149,7 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path / "project"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_sessions_print_what_they_show(page: Path, copy: Path) -> None:
     """Every session that begins with evtool, run in a copy of the project, prints what the page shows."""

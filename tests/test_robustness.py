@@ -19,6 +19,8 @@ from evtool.events.event import EventDefaults
 from evtool.reports.formats.registry import KINDS
 from tests.conftest import ROOT, Evtool
 
+pytestmark = pytest.mark.slow
+
 SAMPLES = ROOT / "samples"
 STAMP = EventDefaults(lambda: "id", lambda: "2026-11-23T10:00:00Z")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}

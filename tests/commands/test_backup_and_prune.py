@@ -100,6 +100,7 @@ def test_a_backup_is_of_one_moment_while_others_write(evtool: Evtool, file: Path
     assert ids(file)[-1] == "not yet"
 
 
+@pytest.mark.slow
 def test_backups_while_a_process_imports_are_all_well(evtool: Evtool, file: Path, tmp_path: Path) -> None:
     """Every copy that was made while another process wrote is a whole store, and a later one never holds less."""
     (tmp_path / "many.jsonl").write_bytes(b"\n".join(event(str(number)).raw for number in range(3000)))

@@ -165,6 +165,7 @@ def test_what_was_changed_by_others_is_found(
     assert ran.code == (1 if code else 0)
 
 
+@pytest.mark.slow
 def test_every_bit_that_flips_in_an_event_is_found(file: Path) -> None:
     """Flips in the bytes of events are found to the last one, and the event is named; elsewhere nothing breaks."""
     good = file.read_bytes()

@@ -96,6 +96,7 @@ def a_pattern(rng: random.Random, depth: int = 0) -> dict[str, Any]:
     return made
 
 
+@pytest.mark.slow
 def test_random_pairs() -> None:
     """For 3,000 random pairs the explanation agrees with the matcher; what it says would match, does match when set."""
     rng = random.Random(20261123)
@@ -226,6 +227,7 @@ def test_several_alternatives() -> None:
     assert '"300" is a string, 300 is a number' in str(tried.reason)
 
 
+@pytest.mark.slow
 def test_large_events_are_explained() -> None:
     """Ten thousand elements and several branches take seconds at most, and the sentences stay short."""
     event = {"o": [{"a": 1, "b": 0}, {"a": 0, "b": 2}] * 5000, "t": [str(number) for number in range(10_000)]}

@@ -348,6 +348,7 @@ def test_without_a_project_publish_says_what_is_missing(evtool: Evtool) -> None:
     assert (ran.code, "no routes.yaml here" in ran.err) == (2, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_leaves_nothing_running_and_the_delivery_ready(tmp_path: Path, number: signal.Signals) -> None:
     """Whoever ends evtool ends its handlers, too, and the delivery can be attempted again at once."""
@@ -444,13 +445,14 @@ def test_a_stored_effect_that_is_published_again_is_told(evtool: Evtool, shop: P
     assert "already stored" in ran.out or "EV010" in ran.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["publish order-created", "replay", "events --color always"])
 def test_a_closed_pipe_has_its_own_exit_code(shop: Path, command: str) -> None:
     """Whatever draws, a reader that went away is no finding."""
     evtool = f'"{sys.executable}" -m evtool'
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run(f"{evtool} publish order-created", shell=True, cwd=shop, env=environment, capture_output=True)
-    script = f"({evtool} {command}; echo $? > code) | true; sleep 0.01; cat code"
+    script = f"({evtool} {command}; echo $? > code) | true"
     subprocess.run(f"exec 3>&1; {script}", shell=True, cwd=shop, env=environment, capture_output=True)
 
     assert (shop / "code").read_text().strip() in ("0", "141")
@@ -519,6 +521,7 @@ def telling(folder: Path, *arguments: str) -> "subprocess.Popen[bytes]":
     )
 
 
+@pytest.mark.slow
 def test_a_tree_is_told_when_it_is_whole_and_the_sums_when_a_signal_comes(tmp_path: Path) -> None:
     """Whoever pipes events in and reads along need not wait for the next one; in the end what was done is summed up."""
     with telling(tmp_path, "publish", "-", "--type", "x") as running:
@@ -548,6 +551,7 @@ def pending(pid: int) -> bool:
     return any(int(line.split()[1], 16) for line in lines if line.startswith(("SigPnd", "ShdPnd")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_what_is_stored_when_a_signal_comes_is_told(tmp_path: Path, number: signal.Signals, code: int) -> None:
     """The call that is under way is done; what it emitted is stored and left to `deliver`; no more events are taken."""
@@ -604,6 +608,7 @@ def test_what_another_evtool_has_is_among_the_sums(evtool: Evtool, tmp_path: Pat
     assert sum(summary[state] for state in ("done", "waiting", "ready", "leased", "dead")) == 1
 
 
+@pytest.mark.slow
 def test_a_watch_that_is_ended_does_not_say_that_nothing_is_due(tmp_path: Path) -> None:
     """Nobody asked for that, and somebody else may have what is."""
     with telling(tmp_path, "deliver", "--watch") as running:

@@ -13,6 +13,8 @@ from evtool.handlers.base import Call, Done, Failed, Outcome
 from evtool.routes.routes import Routes
 from tests.zoo import TAME, WILD, Animal, animals, cage, event
 
+pytestmark = pytest.mark.slow
+
 THREADS = 4
 ANIMALS = [animal for animal in animals() if sys.platform == "linux" or "memory" not in animal.options]
 

@@ -426,6 +426,7 @@ def test_memory_stays_flat(again: bytes, count: int) -> None:
     assert peak < 3 * MIB
 
 
+@pytest.mark.slow
 def test_a_bomb_does_not_go_off(tmp_path: Path) -> None:
     """A small file that unpacks to a lot takes no more memory than an event may."""
     (tmp_path / "x.json.gz").write_bytes(gzip.compress(b"[" + b'"' + b"x" * 50 * MIB))

@@ -243,6 +243,7 @@ def rule_set(seed):
     return patterns, [flatten_event(dice.event()) for _ in range(EVENTS)]
 
 
+@pytest.mark.slow
 def test_random_rules():
     """Rules with all operators, events with duplicate keys and arrays of objects: none that matches is left out."""
     matches = tried = every = 0

@@ -66,6 +66,7 @@ def test_vectors():
     assert taken > 1_000
 
 
+@pytest.mark.slow
 def test_random_rules():
     """Rules with all operators, events with arrays of objects: each event is routed as by one rule after the other."""
     taken = 0

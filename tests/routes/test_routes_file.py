@@ -104,6 +104,7 @@ def test_the_exported_schema_agrees_with_the_models(case: Path) -> None:
     assert taken is (case in GOOD or case.stem in BEYOND_THE_SCHEMA)
 
 
+@pytest.mark.slow
 def test_many_findings_take_no_time_for_each(tmp_path: Path) -> None:
     """A file in which every one of 2,000 routes is wrong is told in seconds."""
     routes = "".join(f"  r{number}: {{pattern: {{}}, to: [nobody], colour: red}}\n" for number in range(2000))

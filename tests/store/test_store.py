@@ -239,6 +239,7 @@ def test_what_an_event_led_to_is_found_from_both_ends(log: Store) -> None:
     assert (log.get_event(2).depth, log.get_event(2).cause, log.last_seq()) == (1, first.seq, 3)
 
 
+@pytest.mark.slow
 def test_eight_processes_store_each_line_once(evtool: Evtool, shop: Path) -> None:
     """The same file imported by several processes at once gives one event a line, and no error."""
     file = shop / "many.jsonl"
@@ -278,6 +279,7 @@ def small_files() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, 65_536))
 
 
+@pytest.mark.slow
 def test_a_full_disk_loses_nothing_that_was_told(shop: Path) -> None:
     """Exit code 4 and one line; what was told is there, and with room again the rest goes in."""
     (shop / "many.jsonl").write_bytes(b"\n".join(event(number).raw for number in range(600)))
