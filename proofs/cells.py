@@ -64,7 +64,7 @@ def prove(trial: Trial) -> Figures:
     store = _stored(trial.folder)
     whole = store.read_bytes()
     codes, well = Counter[int](), 0
-    cells = trial.size(400, 25)
+    cells = trial.size(400, 15)
     for _ in range(cells):
         cell = _changed(trial, store, whole)
         damaged = store.read_bytes()
