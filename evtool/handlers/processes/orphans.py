@@ -24,7 +24,9 @@ def list_children() -> set[int]:
     pids: set[int] = set()
     with suppress(OSError):
         for thread in os.scandir("/proc/self/task"):
-            pids.update(map(int, Path(thread.path, "children").read_text().split()))
+            # The thread may have ended since it was listed. The children of the others count all the same.
+            with suppress(FileNotFoundError, ProcessLookupError):
+                pids.update(map(int, Path(thread.path, "children").read_text().split()))
     return pids
 
 
