@@ -65,7 +65,8 @@ def visited(tmp_path_factory: pytest.TempPathFactory) -> Visit:
     before = children()
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(THREADS) as pool:
         patch.setattr(python, "START_LIMIT", 3.0)
-        outcomes = list(pool.map(lambda animal: visit(animal, tmp_path_factory.mktemp(animal.name)), ANIMALS))
+        folders = [tmp_path_factory.mktemp(animal.name) for animal in ANIMALS]  # which threads must not make at once
+        outcomes = list(pool.map(visit, ANIMALS, folders))
     return Visit({animal.name: both for animal, both in zip(ANIMALS, outcomes, strict=True)}, children() - before)
 
 
