@@ -1,6 +1,7 @@
 """The exceptions that evtool raises, as a tree; each class has its exit code.
 
     EvtoolError
+      LostEventsError 1   a handler emitted events after its call had ended
       UsageError      2   an option, an argument or an input that cannot be used
       ConfigError     2   routes.yaml or a schema is wrong; carries every finding
       StoreError      4   the store cannot be used
@@ -27,6 +28,12 @@ class EvtoolError(Exception):
     """Something that evtool expects to go wrong and can tell a person about in one line."""
 
     exit_code = EXIT_USAGE
+
+
+class LostEventsError(EvtoolError):
+    """Handlers emitted events when nothing could take them any more. Each was reported."""
+
+    exit_code = EXIT_FINDINGS
 
 
 class UsageError(EvtoolError):

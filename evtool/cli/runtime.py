@@ -3,13 +3,15 @@
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from random import SystemRandom
 
 from evtool.cli.session import Session, now_ms
+from evtool.delivery.lost_emits import report_lost_emits
 from evtool.delivery.pool import HandlerPool
 from evtool.delivery.runtime import Environment, Runtime
+from evtool.errors import LostEventsError
 from evtool.handlers.processes import call_log
 from evtool.paths import display_path
 from evtool.routes import routes as route_table
@@ -18,6 +20,7 @@ from evtool.schemas.validation import Rules
 from evtool.schemas.validator import Schemas
 from evtool.store.sqlite.files import call_log_prefix
 from evtool.store.store import Store
+from evtool.terminal.screen import format_count
 
 
 def build_rules(project: Project, *, validate: bool = True, no_schema: str = "error") -> Rules:
@@ -28,16 +31,25 @@ def build_rules(project: Project, *, validate: bool = True, no_schema: str = "er
 
 @contextmanager
 def open_runtime(session: Session, project: Project, rules: Rules) -> Iterator[Runtime]:
-    """Opens the road and closes it: the store, and the handlers that were kept warm."""
+    """Opens the store and the handlers, and closes them.
+
+    Raises LostEventsError at the end if a handler emitted an event after its call had ended.
+    """
     routes = route_table.load_routes(project)
-    environment = Environment(now_ms, SystemRandom(), f"{os.getpid()}-{uuid.uuid4().hex[:8]}", rules)
+    errors: list[str] = []
+
+    def report_error(message: str) -> None:
+        errors.append(message)
+        session.print_error(message)
+
+    environment = Environment(now_ms, SystemRandom(), f"{os.getpid()}-{uuid.uuid4().hex[:8]}", rules, report_error)
     file = session.locate_store(project)
     if session.verbose:
         session.print_note(f"routes: {project.display_name}, store: {display_path(file)}")
-    with (
-        Store(file) as store,
-        HandlerPool(
-            routes, partial(call_log.open_call_log, call_log_prefix(store.file), environment.owner)
-        ) as handlers,
-    ):
-        yield Runtime(store, routes, handlers, environment)
+    with Store(file) as store, ExitStack() as at_exit:
+        handlers = HandlerPool(routes, partial(call_log.open_call_log, call_log_prefix(store.file), environment.owner))
+        # after the handlers are closed: what they still run may emit until then
+        at_exit.callback(lambda: report_lost_emits(handlers.take_lost(), store, environment))
+        yield Runtime(store, routes, at_exit.enter_context(handlers), environment)
+    if errors:
+        raise LostEventsError(f"{format_count(len(errors), 'event')} lost: see above")

@@ -53,6 +53,10 @@ class Session(NamedTuple):
         if not self.quiet:
             Screen(open_stderr(), color=self.color).print_line(text)
 
+    def print_error(self, text: str) -> None:
+        """An error that does not end the command: to standard error."""
+        Screen(open_stderr(), color=self.color).print_line(("evtool: ", "bold"), text)
+
     def open_report(self, subject: Subject) -> AbstractContextManager[Report]:
         """The reports that -o asks for, as one."""
         return open_reports(self.output, subject, self.color)

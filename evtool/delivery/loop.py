@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from evtool.delivery.intake import accept, has_same_content
 from evtool.delivery.lease import MAX_LEASE, START_WITHIN, lease_of
+from evtool.delivery.lost_emits import report_lost_emits
 from evtool.delivery.outcomes import AttemptResult, interrupted, released, result_of
 from evtool.delivery.pool import MAX_BATCH, Batch, PoolThread
 from evtool.delivery.recovery import EXIT_TIMEOUT, read_leftovers
@@ -68,7 +69,9 @@ class _Run:
             if (self._chain is None or self._chain.replay) and time.monotonic() >= next_check:
                 yield from self._settle_leftovers(timeout=0 if next_check else EXIT_TIMEOUT)
                 next_check = time.monotonic() + LEFTOVER_INTERVAL
+            lost = handlers.take_lost()  # before the answers are collected: a note is written after them
             yield from self.run_round()
+            report_lost_emits(lost, self._runtime.store, self._runtime.environment)
             wait_ms = min((lane.due for lane in self._lanes), default=FOREVER) - self._runtime.environment.now()
             if handlers.busy_threads:
                 handlers.wait(POLL_INTERVAL)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from evtool.handlers.base import Answer, Call, Failed, Handler, Unavailable
 from evtool.handlers.processes.call_log import CallLog
+from evtool.handlers.processes.lost_emits import LostEmit
 from evtool.handlers.processes.worker_protocol import OUTPUT_LIMIT
 from evtool.routes.routes import HandlerEntry, Routes
 from evtool.signals import CallsStopped, stop_calls
@@ -118,6 +119,11 @@ class PoolThread:
         self.batches = 0
         return abandoned
 
+    def take_lost(self) -> list[LostEmit]:
+        """What the handler emitted after its calls were reported."""
+        take_lost: Callable[[], list[LostEmit]] | None = getattr(self._handler, "take_lost", None)
+        return take_lost() if take_lost else []
+
     def close(self) -> None:
         """Has the handler closed and the thread ended, when its batches are over."""
         if self.os_thread:
@@ -199,6 +205,7 @@ class HandlerPool:
         self._entries = routes.handlers
         self._open_call_log = open_call_log
         self._threads: list[PoolThread] = []
+        self._lost: list[LostEmit] = []
         self._finished: SimpleQueue[PoolThread] = SimpleQueue()
         self.is_settled = True  # whether the store knows what came of all calls, and no call log is needed
 
@@ -214,6 +221,7 @@ class HandlerPool:
                 thread.os_thread.join(max(deadline - time.monotonic(), 0))
             if thread.call_log:
                 thread.call_log.close(settled=self.is_settled)
+            self._lost += thread.take_lost()
         self._threads.clear()
 
     def __contains__(self, name: object) -> bool:
@@ -252,6 +260,11 @@ class HandlerPool:
             self._finished.get(timeout=max(seconds, 0))
             while True:
                 self._finished.get_nowait()
+
+    def take_lost(self) -> list[LostEmit]:
+        """What handlers emitted after their calls were reported; also when the handlers are closed."""
+        lost, self._lost = self._lost, []
+        return [*lost, *(entry for thread in self._threads for entry in thread.take_lost())]
 
     def stop(self) -> None:
         """Ends all calls that are under way; what resists is left behind."""

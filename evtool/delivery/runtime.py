@@ -11,12 +11,17 @@ from evtool.store.store import Store
 
 
 class Environment(NamedTuple):
-    """What delivery gets from outside: time (ms), randomness, the owner of its leases, rules for emitted events."""
+    """What delivery gets from outside.
+
+    Time (ms), randomness, the owner of its leases, rules for emitted events, and where errors go that belong to no
+    attempt.
+    """
 
     now: Callable[[], int]
     random: Random
     owner: str
     rules: Rules
+    report_error: Callable[[str], None] = lambda _message: None
 
 
 class Runtime(NamedTuple):

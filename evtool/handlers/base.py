@@ -74,7 +74,8 @@ class Handler(Protocol):
     It is called in a thread, always the same one. A kind that is faster for many calls has a method, too,
     `call_many(calls: Sequence[Call], latest: float, call_log: CallLog | None) -> Iterator[Answer]`: an answer for each,
     in order; none is begun after `latest`, a time of `time.monotonic()`; each is written to the call log
-    before it begins.
+    before it begins. A kind whose handlers may emit after their call was reported has a method
+    `take_lost() -> list[LostEmit]`, which any thread may call.
     """
 
     def __call__(self, call: Call) -> Outcome:

@@ -6,16 +6,18 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
+from contextlib import suppress
 from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from evtool.handlers.base import Answer, Call, Failed, Function, Handler, Kind, Outcome, ProcessOptions, Unavailable
+from evtool.handlers.base import Answer, Call, Failed, Function, Handler, Kind, Outcome, ProcessOptions
 from evtool.handlers.processes import worker
 from evtool.handlers.processes.call_log import CallLog
+from evtool.handlers.processes.in_process import InProcess, load_failure
+from evtool.handlers.processes.lost_emits import LostEmit, LostEmits
 from evtool.handlers.processes.process import TERM_GRACE, Process, describe_exit, format_exit_code, memory_hint
 from evtool.handlers.processes.worker_protocol import GarbledError, outcome_of, parse_answer
 from evtool.signals import CallsStopped
@@ -27,7 +29,7 @@ MAX_LATEST = 1e9  # seconds: what is later than that is no limit
 
 ANSWER_LIMIT = 1 << 20  # bytes of an answer besides what is emitted: an error with its traceback, or brackets
 
-TimedMessage = tuple[dict[str, Any], float]  # an answer, and how many seconds it took
+TimedMessage = tuple[int, dict[str, Any], float]  # the number of a call, its answer, and how many seconds it took
 
 
 class PythonOptions(ProcessOptions):
@@ -45,10 +47,6 @@ class PythonOptions(ProcessOptions):
         return self.isolation == "none"
 
 
-def _load_failure(settings: worker.Settings, reason: str) -> Unavailable:
-    return Unavailable(f"{settings.target} cannot be loaded from {settings.folder}: {reason}")
-
-
 class _InWorker:
     """Calls the function in a worker process, which is started at the first call and again whenever it is gone."""
 
@@ -59,6 +57,7 @@ class _InWorker:
         self._call_log: CallLog | None = None  # that its workers write, too
         self._received = bytearray()
         self._next_number = 0  # of the next answer
+        self._lost_emits = LostEmits()
 
     def __call__(self, call: Call) -> Outcome:
         [answer] = self.call_many([call], inf)
@@ -76,7 +75,7 @@ class _InWorker:
                     yield from [Answer(None)] * len(remaining)
                     raise
                 if reason is not None:  # what holds for one holds for all
-                    yield from [Answer(_load_failure(self._settings, reason))] * len(remaining)
+                    yield from [Answer(load_failure(self._settings, reason))] * len(remaining)
                     return
                 yield from self._call_worker(remaining, latest)
         except BaseException:  # interrupted: the worker is in the middle of something
@@ -107,7 +106,7 @@ class _InWorker:
         if not answers:
             code, output = self._end_worker()
             return f"{describe_exit(code)} {output}".strip() + memory_hint(output, self._options)
-        reason: str | None = answers[0][0].get("unavailable")
+        reason: str | None = answers[0][1].get("unavailable")
         return reason and reason + memory_hint(reason, self._options)
 
     def _spawn_worker(self) -> Process:
@@ -115,9 +114,10 @@ class _InWorker:
         try:
             mark = os.urandom(12).hex()
             call_log = self._call_log.stream if self._call_log else -1
-            arguments = [json.dumps(self._settings), mark, str(answers), str(call_log)]
+            settings = self._settings._replace(lost_file=self._lost_emits.file)
+            arguments = [json.dumps(settings), mark, str(answers), str(call_log)]
             process = Process(
-                [sys.executable, "-P", "-u", worker.__file__, *arguments],
+                [sys.executable, "-u", worker.__file__, *arguments],
                 Path(self._settings.folder),
                 self._options,
                 together=True,
@@ -159,9 +159,9 @@ class _InWorker:
 
     def _take_answers(self, remaining: deque[Call], answers: Iterable[TimedMessage]) -> Iterator[Answer]:
         """Answers for the first calls of the rest, which are taken from it."""
-        for message, seconds in answers:
+        for number, message, seconds in answers:
             remaining.popleft()
-            yield Answer(self._outcome_of(message), seconds)
+            yield Answer(self._outcome_of(number, message), seconds)
 
     def _encode_request(self, ahead: int, call: Call, latest: float) -> bytes:
         """A call as the worker reads it."""
@@ -179,16 +179,17 @@ class _InWorker:
         description = f"{describe_exit(code)} in the middle of its work{memory_hint(output, self._options)}"
         return Failed(description, "crashed", output, code=format_exit_code(code))
 
-    def _outcome_of(self, message: dict[str, Any]) -> Outcome | None:
+    def _outcome_of(self, number: int, message: dict[str, Any]) -> Outcome | None:
         """What an answer means; None if the call was not begun."""
         assert self._process
+        lost = self._lost_emits.of_call(number)
         output = self._process.output.take()
         if "late" in message:
             return None
         if message.get("spent"):
             self._end_worker()
             message["error"] += memory_hint(message["error"], self._options)
-        return outcome_of(message, output, self._options.output)
+        return outcome_of(message, output, self._options.output, lost=lost)
 
     def _await_answers(self, limit: float) -> list[TimedMessage]:
         """The next answers of the worker; none if it exits instead. Raises TimeoutError or GarbledError."""
@@ -205,7 +206,7 @@ class _InWorker:
             while self._has_message():
                 end = HEADER_BYTES + int.from_bytes(self._received[:4])
                 seconds = int.from_bytes(self._received[8:HEADER_BYTES]) / 1e9
-                answers.append((parse_answer(bytes(self._received[HEADER_BYTES:end])), seconds))
+                answers.append((self._next_number, parse_answer(bytes(self._received[HEADER_BYTES:end])), seconds))
                 del self._received[:end]
                 self._next_number = (self._next_number + 1) % (1 << 32)
         except GarbledError:
@@ -232,7 +233,13 @@ class _InWorker:
         if self._process is None:
             return 0, ""
         process, self._process = self._process, None
-        return process.end(), process.output.take()
+        code, output = process.end(), process.output.take()
+        self._lost_emits.restart()
+        return code, output
+
+    def take_lost(self) -> list[LostEmit]:
+        """What was emitted after its call was reported."""
+        return self._lost_emits.take()
 
     def close(self) -> None:
         """Let the worker end by itself, if it does."""
@@ -241,56 +248,12 @@ class _InWorker:
         self._end_worker()
 
 
-@contextmanager
-def _redirect_stdout() -> Iterator[None]:
-    """Keep what a handler inside this process prints, and what its children print, out of evtool's own data."""
-    # the real one may stay as it is: a debugger edits lines on no other
-    is_replaced = sys.stdout is not sys.__stdout__
-    stdout = sys.stdout
-    stdout.flush()
-    saved_stdout = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        with redirect_stdout(sys.stderr) if is_replaced else nullcontext():
-            yield
-    finally:
-        sys.stdout = stdout  # a handler may have put another one there
-        with suppress(ValueError):  # or closed it
-            stdout.flush()
-        os.dup2(saved_stdout, 1)
-        os.close(saved_stdout)
-
-
-class _InProcess:
-    """Calls the function right here, where a debugger can follow. A Ctrl-C is meant for evtool."""
-
-    def __init__(self, settings: worker.Settings, options: PythonOptions):
-        self._settings = settings
-        self._output_limit = options.output
-        self._function: worker.Function | None = None
-
-    def __call__(self, call: Call) -> Outcome:
-        with _redirect_stdout():
-            if self._function is None:
-                try:
-                    self._function = worker.load(self._settings.target, self._settings.folder)
-                except KeyboardInterrupt:
-                    raise
-                except BaseException as error:  # noqa: BLE001 - code of the handler
-                    return _load_failure(self._settings, worker.describe(error, self._settings.folder))
-            answer = worker.call(self._function, call.raw, self._settings, (KeyboardInterrupt,))
-        return outcome_of(parse_answer(answer), "", self._output_limit)
-
-    def close(self) -> None:
-        """Nothing is kept warm."""
-
-
 def open_handler(name: str, options: PythonOptions, folder: Path) -> Handler:
     """The handler, with nothing started or imported yet."""
     settings = worker.Settings(
         name, options.python, str(folder.absolute()), options.timeout, options.emit_limit, options.emit_bytes
     )
-    return _InWorker(settings, options) if options.isolation == "process" else _InProcess(settings, options)
+    return _InWorker(settings, options) if options.isolation == "process" else InProcess(settings, options.output)
 
 
 KIND = Kind(PythonOptions, open_handler)

@@ -230,6 +230,17 @@ def settle(store: Store, updates: Sequence[DeliveryUpdate]) -> set[int]:
         return settled_seqs
 
 
+def add_attempt_note(store: Store, delivery: int, note: str) -> None:
+    """Adds a note to the error of the last attempt of a delivery. Its state does not change."""
+    with store.transaction():
+        store.execute(
+            "UPDATE attempt SET error = coalesce(error || '; ', '') || :note WHERE delivery = :delivery AND number ="
+            " (SELECT max(number) FROM attempt WHERE delivery = :delivery)",
+            delivery=delivery,
+            note=note,
+        )
+
+
 def _update_values(update: DeliveryUpdate) -> tuple[object, ...]:
     """The values of the statement that ends a lease."""
     delivery, state, due, error, condition, attempt, forgiven = update

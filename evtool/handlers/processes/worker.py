@@ -10,10 +10,14 @@ Answers go out on a pipe of their own, under the number of their call and with i
 `{"emitted": []}` or `{"unavailable": why}`. Before an answer come the details of what was emitted, each with a record
 separator after it, which is in no JSON text. A worker that is `spent` has no memory or no file descriptors left, and
 ends. What is printed is log, with a mark after each call.
+An event that is emitted outside a running call, where nobody may see the exception, becomes a line `[call, delivery,
+text]` of the file `lost_file` (see lost_emits.py). A file, since it can be written from any process.
 """
 
 # pathlib is half as much again to import as all the rest
 # ruff: noqa: PTH112, PTH113, PTH118, PTH119, PTH120, PTH122
+
+from __future__ import annotations
 
 import _thread
 import atexit
@@ -43,11 +47,99 @@ CALL_LOG_LIMIT = 1 << 20  # bytes of an answer that is written into the call log
 
 Function = Callable[[object, "Context"], object]
 
-# name of the handler, "module:function", folder of routes.yaml, seconds, and how many events and bytes it may emit
-Settings = namedtuple("Settings", "name target folder timeout emit_limit emit_bytes")
+# name of the handler, "module:function", folder of routes.yaml, seconds, how many events and bytes it may emit, and the
+# file that reports lost events; "" for none
+Settings = namedtuple("Settings", "name target folder timeout emit_limit emit_bytes lost_file", defaults=("",))
+
+ENDED = "after the call had ended; emit before the handler returns, and join its threads first"
+OTHER_PROCESS = "in another process than the one that was called; return the data to that process and emit there"
 
 _LOG_STREAM = time.strftime("%Y/%m/%d/[$LATEST]") + uuid.uuid4().hex
 _REGION = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+
+
+class Emissions:
+    """What one call emits, and whether it still may: while the call runs, and in the process that was called.
+
+    All copies of a context share it, also those that went through pickle.
+    """
+
+    running: Emissions | None = None  # of the call under way in this process
+    thread = 0  # that makes this call
+    closed_files: set[str] = set()  # noqa: RUF012 - reports for these go to standard error, since nobody reads the file
+
+    def __init__(self, settings: Settings, number: int, delivery: int):
+        self.settings, self.number, self.delivery = settings, number, delivery
+        self.pid = os.getpid()
+        self.is_open = True
+        self.is_reported = False
+        self.events: list[tuple[str, str | None, bytes]] = []
+        self.bytes = 0
+        self.excess = ""
+        # a handler may emit in several threads, and in a signal handler of the thread that is just emitting
+        self.lock = _thread.RLock()
+
+    def __reduce__(self) -> tuple[Callable[..., Emissions], tuple[object, ...]]:
+        return _restore_emissions, (self.settings, self.number, self.delivery, self.pid)
+
+    def add(self, type: str, source: str | None, text: bytes) -> None:  # noqa: A002
+        """Take an event. Raises RuntimeError if the call is over, ValueError if it is too much."""
+        with self.lock:
+            if self.is_open:
+                self.bytes += len(text) + len(type.encode()) + len((source or "").encode())
+                if len(self.events) >= self.settings.emit_limit:
+                    self.excess = f"emitted more than {self.settings.emit_limit} events (emit_limit)"
+                elif self.bytes > self.settings.emit_bytes:
+                    self.excess = f"emitted more than {self.settings.emit_bytes} bytes (emit_bytes)"
+                if self.excess:
+                    raise ValueError(self.excess)
+                self.events.append((type, source, text))
+                return
+        self.require_open(f"{type} is lost: emitted")
+
+    def require_open(self, what: str) -> None:
+        """Raise RuntimeError, and report it where nobody may see the exception, unless the call runs here."""
+        is_here = os.getpid() == self.pid
+        if is_here and self.is_open:
+            return
+        text = f"{what[:MESSAGE_LIMIT]} {ENDED if is_here else OTHER_PROCESS}"
+        # what a call raises in its own thread is seen by the handler, and is the error of that call
+        if not (is_here and Emissions.running and _thread.get_ident() == Emissions.thread) and not self.is_reported:
+            self.is_reported = True  # a line for each call and process: a loop must not fill the disk
+            self._report(text)
+        raise RuntimeError(f"emit: {text}")
+
+    def _report(self, text: str) -> None:
+        file = self.settings.lost_file
+        if file in Emissions.closed_files:
+            print(f"evtool: handler {self.settings.name}: {text}", file=sys.stderr)  # noqa: T201 - evtool has nothing to do with it any more
+            return
+        try:
+            stream = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        except OSError:
+            return
+        try:
+            os.write(stream, dumps([self.number, self.delivery, text]).encode() + b"\n")
+        except OSError:
+            pass
+        finally:
+            os.close(stream)
+
+    def close(self) -> None:
+        """Take no more. In a child that a handler forked, a thread that is gone may hold the lock for ever."""
+        if os.getpid() == self.pid:
+            with self.lock:
+                self.is_open = False
+
+
+def _restore_emissions(settings: Settings, number: int, delivery: int, pid: int) -> Emissions:
+    """Those of a context that was copied or pickled: in the same call of the same process the same ones."""
+    running = Emissions.running
+    if running and (running.pid, running.number) == (os.getpid(), number) == (pid, number):
+        return running
+    emissions = Emissions(settings, number, delivery)
+    emissions.pid, emissions.is_open = pid, False
+    return emissions
 
 
 class Context:
@@ -62,17 +154,13 @@ class Context:
     identity = None
     client_context = None
 
-    def __init__(self, settings: Settings):
+    def __init__(self, settings: Settings, number: int = 0, delivery: int = 0):
         self.aws_request_id = str(uuid.uuid4())
         self.function_name = settings.name
         self.invoked_function_arn = f"arn:aws:lambda:{_REGION}:000000000000:function:{settings.name}"
         self.log_group_name = f"/aws/lambda/{settings.name}"
         self._deadline = time.monotonic() + settings.timeout
-        self._settings = settings
-        self._emitted: list[tuple[str, str | None]] = []
-        self._details: list[bytes] = []
-        self._bytes = 0
-        self._excess = ""
+        self._emissions = Emissions(settings, number, delivery)
 
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds until the time limit of this attempt."""
@@ -83,11 +171,13 @@ class Context:
         sys.stdout.write(str(message))
 
     def emit(self, type: str, detail: dict[str, object], *, source: str | None = None) -> None:  # noqa: A002
-        """Tell a new event: its type and its detail, a JSON object. Its source is the handler's name by default.
+        """Emit a new event: its type and its detail, a JSON object. Its source is the handler's name by default.
 
-        It enters when the handler has done its work; if the handler fails, it never was.
-        Raises TypeError or ValueError for what is not an event.
+        It enters when the handler has done its work; if the handler fails, it is dropped.
+        Raises TypeError or ValueError for what is not an event, and RuntimeError when the call has ended or runs in
+        another process.
         """
+        self._emissions.require_open(f"{type} is lost: emitted")
         for word, value in (("type", type), ("source", "default" if source is None else source)):
             if not isinstance(value, str):
                 raise TypeError(f"emit: the {word} is a string, not {value.__class__.__name__}")
@@ -97,19 +187,12 @@ class Context:
             raise TypeError(f"emit: the detail of {type} is a JSON object (a dict), not {detail.__class__.__name__}")
         try:
             text = dumps(detail, ensure_ascii=False, allow_nan=False).encode()
-            self._bytes += len(text) + len(type.encode()) + len((source or "").encode())
+            (type + (source or "")).encode()
         except TypeError as error:
             raise TypeError(f"emit: {type} cannot be written as JSON: {error}") from None
         except (ValueError, RecursionError) as error:
             raise ValueError(f"emit: {type} cannot be written as JSON: {error}") from None
-        if len(self._emitted) >= self._settings.emit_limit:
-            self._excess = f"emitted more than {self._settings.emit_limit} events (emit_limit)"
-        elif self._bytes > self._settings.emit_bytes:
-            self._excess = f"emitted more than {self._settings.emit_bytes} bytes (emit_bytes)"
-        if self._excess:
-            raise ValueError(self._excess)
-        self._emitted.append((type, source))
-        self._details.append(text + SEPARATOR)
+        self._emissions.add(type, source, text + SEPARATOR)
 
 
 # --- errors as people read them ------------------------------------------------------------------------------------
@@ -227,15 +310,27 @@ def load(target: str, folder: str) -> Function:
 
 def _check_result(result: object) -> None:
     """Whatever a handler returns is ignored, except what shows that none of it has run."""
-    if isinstance(result, types.CoroutineType | types.GeneratorType | types.AsyncGeneratorType):
+    if isinstance(result, (types.CoroutineType, types.GeneratorType, types.AsyncGeneratorType)):
         if not isinstance(result, types.AsyncGeneratorType):
             result.close()
         raise TypeError("the handler did nothing: it is an async function or a generator, not a plain function")
 
 
-def call(function: Function, raw: bytes, settings: Settings, reraised: tuple[type[BaseException], ...] = ()) -> bytes:
-    """Call the function with an event; the answer. The `reraised` ones are raised; any other exception is a failure."""
-    context = Context(settings)
+def call(
+    function: Function,
+    raw: bytes,
+    settings: Settings,
+    number: int,
+    delivery: int,
+    reraised: tuple[type[BaseException], ...] = (),
+) -> bytes:
+    """Call the function with an event; the answer. The `reraised` ones are raised; any other exception is a failure.
+
+    `number` is that of the call, by which a lost event is reported.
+    """
+    context = Context(settings, number, delivery)
+    emissions = Emissions.running = context._emissions
+    Emissions.thread = _thread.get_ident()
     failure: dict[str, object] = {}
     try:
         _check_result(function(loads(raw), context))
@@ -247,12 +342,16 @@ def call(function: Function, raw: bytes, settings: Settings, reraised: tuple[typ
         failure |= {"traceback": _call_or_default("", _format_traceback, error), "spent": spent}
         if issubclass(type(error), ConnectionRefusedError):  # what it works with is away, which is nobody's failure
             failure = {"unavailable": failure["error"]}
-    if context._excess:
-        details = {"traceback": failure.get("traceback", ""), "spent": failure.get("spent", False)}
-        failure = {"error": context._excess, "outcome": "bad-result", "code": None, **details}
+    finally:
+        emissions.close()
+        Emissions.running = None
+    if emissions.excess:
+        more = {"traceback": failure.get("traceback", ""), "spent": failure.get("spent", False)}
+        failure = {"error": emissions.excess, "outcome": "bad-result", "code": None, **more}
     if failure:
         return dumps(failure).encode()
-    return b"".join(context._details) + dumps({"emitted": context._emitted}).encode()
+    details = b"".join(detail for _, _, detail in emissions.events)
+    return details + dumps({"emitted": [(type, source) for type, source, _ in emissions.events]}).encode()  # noqa: A001
 
 
 # --- the process ---------------------------------------------------------------------------------------------------
@@ -358,7 +457,8 @@ def main() -> None:
             _send_answer(replies, number, b'{"late": true}')
             continue
         _write_call_log(call_log, b"\nbegan %d\n" % delivery)
-        answer, duration = call(function, raw, settings), time.monotonic_ns() - started
+        answer = call(function, raw, settings, number, delivery)
+        duration = time.monotonic_ns() - started
         if os.getpid() != own_pid:
             os._exit(0)
         if len(answer) <= CALL_LOG_LIMIT:
@@ -371,4 +471,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    if not getattr(sys.flags, "safe_path", False):  # Python 3.10 has no such flag
+        del sys.path[0]  # the folder of this file
     main()

@@ -53,8 +53,12 @@ def _is_event(value: Any) -> bool:
     return False
 
 
-def outcome_of(message: dict[str, Any], output: str = "", limit: int = OUTPUT_LIMIT) -> Outcome:
+def outcome_of(
+    message: dict[str, Any], output: str = "", limit: int = OUTPUT_LIMIT, *, lost: str | None = None
+) -> Outcome:
     """What an answer means. Of the output and a traceback so much is kept.
+
+    `lost` says which event was emitted outside the call, where the handler did not see the exception.
 
     Raises GarbledError for what nobody answers who has made a call.
     """
@@ -68,4 +72,6 @@ def outcome_of(message: dict[str, Any], output: str = "", limit: int = OUTPUT_LI
         )
     if "late" in message:
         raise GarbledError
+    if lost:
+        return Failed(lost, output=output)
     return Done(tuple(message["emitted"]), output)

@@ -1,0 +1,83 @@
+"""Calls a Python function inside evtool, without a process of its own."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
+from threading import Thread
+from threading import enumerate as list_threads
+
+from evtool.handlers.base import Call, Outcome, Unavailable
+from evtool.handlers.processes import worker
+from evtool.handlers.processes.lost_emits import LostEmit, LostEmits
+from evtool.handlers.processes.process import TERM_GRACE
+from evtool.handlers.processes.worker_protocol import outcome_of, parse_answer
+
+
+def load_failure(settings: worker.Settings, reason: str) -> Unavailable:
+    """The outcome of a call whose function cannot be loaded."""
+    return Unavailable(f"{settings.target} cannot be loaded from {settings.folder}: {reason}")
+
+
+@contextmanager
+def _redirect_stdout() -> Iterator[None]:
+    """Keep what a handler inside this process prints, and what its children print, out of evtool's own data."""
+    # the real one may stay as it is: a debugger edits lines on no other
+    is_replaced = sys.stdout is not sys.__stdout__
+    stdout = sys.stdout
+    stdout.flush()
+    saved_stdout = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with redirect_stdout(sys.stderr) if is_replaced else nullcontext():
+            yield
+    finally:
+        sys.stdout = stdout  # a handler may have put another one there
+        with suppress(ValueError):  # or closed it
+            stdout.flush()
+        os.dup2(saved_stdout, 1)
+        os.close(saved_stdout)
+
+
+class InProcess:
+    """Calls the function right here, where a debugger can follow. A Ctrl-C is meant for evtool."""
+
+    def __init__(self, settings: worker.Settings, output_limit: int):
+        self._lost_emits = LostEmits()
+        self._settings = settings._replace(lost_file=self._lost_emits.file)
+        self._output_limit = output_limit
+        self._calls = 0
+        self._threads: set[Thread] = set()  # that calls have left
+        self._function: worker.Function | None = None
+
+    def __call__(self, call: Call) -> Outcome:
+        with _redirect_stdout():
+            if self._function is None:
+                try:
+                    self._function = worker.load(self._settings.target, self._settings.folder)
+                except KeyboardInterrupt:
+                    raise
+                except BaseException as error:  # noqa: BLE001 - code of the handler
+                    return load_failure(self._settings, worker.describe(error, self._settings.folder))
+            self._calls += 1
+            earlier_threads = set(list_threads())
+            answer = worker.call(
+                self._function, call.raw, self._settings, self._calls, call.delivery, (KeyboardInterrupt,)
+            )
+        self._threads = {thread for thread in self._threads if thread.is_alive()} | {*list_threads()} - earlier_threads
+        lost = self._lost_emits.of_call(self._calls)
+        return outcome_of(parse_answer(answer), "", self._output_limit, lost=lost)
+
+    def take_lost(self) -> list[LostEmit]:
+        """What was emitted after its call was reported."""
+        return self._lost_emits.take()
+
+    def close(self) -> None:
+        """Gives threads a moment. What they emit later is reported by themselves, on standard error."""
+        deadline = time.monotonic() + TERM_GRACE
+        for thread in self._threads:
+            with suppress(RuntimeError, AssertionError):  # one that Python did not start cannot be joined
+                thread.join(max(deadline - time.monotonic(), 0))
+        worker.Emissions.closed_files.add(self._settings.lost_file)
+        self._lost_emits.restart()
