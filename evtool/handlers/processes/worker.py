@@ -188,11 +188,99 @@ class Context:
         try:
             text = dumps(detail, ensure_ascii=False, allow_nan=False).encode()
             (type + (source or "")).encode()
-        except TypeError as error:
-            raise TypeError(f"emit: {type} cannot be written as JSON: {error}") from None
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"emit: {type} cannot be written as JSON: {error}") from None
+        except RecursionError:
+            raise ValueError(f"emit: {type} cannot be written as JSON: it is nested too deeply") from None
+        except (TypeError, ValueError) as error:
+            problem = _call_or_default(None, _find_problem, detail, "detail", ()) or error
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"emit: {type} cannot be written as JSON: {problem}") from None
         self._emissions.add(type, source, text + SEPARATOR)
+
+
+# --- values that JSON does not have --------------------------------------------------------------------------------
+
+# what to use instead of a value, by the name of its class or of one of its bases
+REPLACEMENTS = {
+    "Decimal": "float() or str()",
+    "Fraction": "float() or str()",
+    "complex": "str()",
+    "date": "isoformat()",  # also a datetime
+    "time": "isoformat()",
+    "timedelta": "total_seconds()",
+    "set": "list() or sorted()",
+    "frozenset": "list() or sorted()",
+    "bytes": "decode()",
+    "bytearray": "decode()",
+    "memoryview": "bytes() and decode()",
+    "UUID": "str()",
+    "PurePath": "str()",
+    "Enum": "its value",
+    "BaseModel": "model_dump(mode='json')",
+    "Mapping": "dict()",
+    "mappingproxy": "dict()",
+    "MappingView": "list()",
+    "dict_keys": "list()",
+    "dict_values": "list()",
+    "dict_items": "list()",
+    "deque": "list()",
+    "range": "list()",
+    "generator": "list()",
+    "coroutine": "await",
+}
+ATTRIBUTES = {"__dataclass_fields__": "dataclasses.asdict()", "tolist": "tolist()", "__next__": "list()"}
+DEFAULT_REPLACEMENT = "a dict, list, str, int, float, bool or None"
+NUMBERS = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+
+
+def _find_problem(value: object, path: str, parents: tuple[object, ...]) -> str | None:
+    """Why a value cannot be written as JSON, with the path of the part: `detail.total is a Decimal, ...`."""
+    if isinstance(value, (dict, list, tuple)):
+        if any(value is parent for parent in parents):
+            return f"{path} contains itself, which JSON cannot express"
+        parents = (*parents, value)
+    if isinstance(value, dict):
+        for key, item in value.items():
+            problem = _find_key_problem(key, path) or _find_problem(item, _extend_path(path, key), parents)
+            if problem:
+                return problem
+        return None
+    if isinstance(value, (list, tuple)):
+        problems = (_find_problem(item, f"{path}[{index}]", parents) for index, item in enumerate(value))
+        return next(filter(None, problems), None)
+    if isinstance(value, float):
+        name = NUMBERS.get(float.__repr__(value))
+        return name and f"{path} is {name}, which JSON does not have; use None or a string"
+    if value is None or isinstance(value, (str, int)):
+        return None
+    return f"{path} is {_describe_class(value)}, which JSON does not have; use {_suggest_replacement(value)}"
+
+
+def _find_key_problem(key: object, path: str) -> str | None:
+    if isinstance(key, float) and float.__repr__(key) in NUMBERS:
+        return f"a key of {path} is {NUMBERS[float.__repr__(key)]}, which JSON does not have; use a string"
+    if key is None or isinstance(key, (str, int, float)):
+        return None
+    return f"a key of {path} is {_describe_class(key)}; keys in JSON are strings"
+
+
+def _extend_path(path: str, key: object) -> str:
+    name = key if isinstance(key, str) else dumps(key)
+    return f"{path}.{name}" if name.replace("-", "_").isidentifier() else f"{path}[{dumps(name)}]"
+
+
+def _describe_class(value: object) -> str:
+    name = value.__class__.__name__
+    if name == "bytes":
+        return name
+    return f"{'an' if name[:1].lower() in 'aeio' else 'a'} {name}"
+
+
+def _suggest_replacement(value: object) -> str:
+    for base in value.__class__.__mro__:
+        if base.__name__ in REPLACEMENTS:
+            return REPLACEMENTS[base.__name__]
+    attributes = (name for name in ATTRIBUTES if hasattr(value, name))
+    return ATTRIBUTES.get(next(attributes, ""), DEFAULT_REPLACEMENT)
 
 
 # --- errors as people read them ------------------------------------------------------------------------------------
