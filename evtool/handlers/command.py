@@ -17,6 +17,7 @@ from pydantic import Field
 from evtool.findings.spelling import did_you_mean
 from evtool.handlers.base import Call, Done, Emitted, Failed, Handler, Kind, Outcome, ProcessOptions, Unavailable
 from evtool.handlers.processes.process import Process, describe_exit, format_exit_code, memory_hint
+from evtool.handlers.processes.programs import find_program
 from evtool.readers.json_text import JsonProblem, parse_json
 
 EX_TEMPFAIL = 75  # as in sysexits.h: try again later
@@ -35,19 +36,6 @@ class CommandOptions(ProcessOptions):
         list[Annotated[str, Field(pattern=r"^[^\x00]*$")]],
         Field(min_length=1, description="the program and its arguments; there is no shell"),
     ]
-
-
-def _find_program(program: str, folder: Path) -> str:
-    """Where a program is: with a slash it counts from the folder, without it is on PATH. Raises FileNotFoundError."""
-    if "/" in program:
-        return str(folder / program)
-    for directory in os.get_exec_path():
-        path = Path(directory, program)
-        # an empty or relative part of PATH would mean the current folder, whatever that is
-        if path.is_absolute() and os.access(path, os.X_OK) and path.is_file():
-            return str(path)
-    hint = f"; did you mean ./{program}?" if program and (folder / program).is_file() else ""
-    raise FileNotFoundError(f"there is no program {program!r} on PATH{hint}")
 
 
 def _describe_error(error: OSError, program: str) -> str:
@@ -199,7 +187,7 @@ class _Command:
         options = self._options
         program, *arguments = options.command
         try:
-            program = _find_program(program, self._folder)
+            program = find_program(program, self._folder)
             process = Process([program, *arguments], self._folder, options, self._make_environment(call, emit))
         except OSError as error:
             if error.errno == errno.E2BIG:  # of this event's id or type, which no waiting makes shorter

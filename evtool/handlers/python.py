@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from math import inf
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from evtool.handlers.base import Answer, Call, Failed, Function, Handler, Kind, Outcome, ProcessOptions
 from evtool.handlers.processes import worker
@@ -19,7 +19,9 @@ from evtool.handlers.processes.call_log import CallLog
 from evtool.handlers.processes.in_process import InProcess, load_failure
 from evtool.handlers.processes.lost_emits import LostEmit, LostEmits
 from evtool.handlers.processes.process import TERM_GRACE, Process, describe_exit, format_exit_code, memory_hint
+from evtool.handlers.processes.programs import UnsetVariableError, expand_variables, find_program
 from evtool.handlers.processes.worker_protocol import GarbledError, outcome_of, parse_answer
+from evtool.paths import is_file
 from evtool.signals import CallsStopped
 
 START_LIMIT = 10.0  # seconds to load the module, besides the handler's own time limit; Lambda's init phase has as many
@@ -40,11 +42,39 @@ class PythonOptions(ProcessOptions):
         Literal["process", "none"],
         Field(description="none runs it inside evtool, for a debugger, without a time limit"),
     ] = "process"
+    interpreter: Annotated[
+        str | None,
+        Field(min_length=1, pattern=r"^[^\x00]*$", description="the Python that runs it, such as .venv/bin/python"),
+    ] = None
+
+    @model_validator(mode="after")
+    def _check_interpreter(self) -> Self:
+        if self.is_in_process and self.interpreter:
+            raise ValueError("isolation: none runs the function inside evtool, without an interpreter of its own")
+        return self
 
     @property
     def is_in_process(self) -> bool:
         """Whether it runs inside evtool."""
         return self.isolation == "none"
+
+
+def _find_interpreter(name: str | None, folder: str) -> str:
+    """The Python that runs a handler: by default that of evtool. Raises FileNotFoundError or UnsetVariableError."""
+    if name is None:
+        return sys.executable
+    with suppress(FileNotFoundError):
+        file = find_program(expand_variables(name), Path(folder))
+        if is_file(file) and os.access(file, os.X_OK):
+            return file
+    # not what `${NAME}` stands for: that is never printed
+    is_environment = is_file(Path(folder, name, "bin/python"))
+    hint = (
+        f"did you mean {name}/bin/python?"
+        if is_environment
+        else "create that environment, or change `interpreter` in routes.yaml"
+    )
+    raise FileNotFoundError(f"there is no interpreter {name}; {hint}")
 
 
 class _InWorker:
@@ -95,21 +125,27 @@ class _InWorker:
     def _start_worker(self) -> str | None:
         """Start a worker and wait until it has loaded the function. Why it cannot, or None."""
         try:
-            self._process = self._spawn_worker()
+            interpreter = _find_interpreter(self._options.interpreter, self._settings.folder)
+        except (FileNotFoundError, UnsetVariableError) as error:
+            return str(error)
+        try:
+            self._process = self._spawn_worker(interpreter)
             answers = self._await_answers(START_LIMIT)
         except TimeoutError:
             return f"it took longer than {START_LIMIT:g}s"
         except OSError as error:
-            return f"no process can be started: {error}"
+            return f"no process can be started: {error.strerror or error}"
         except GarbledError as garbled:
             return str(garbled)
         if not answers:
             code, output = self._end_worker()
-            return f"{describe_exit(code)} {output}".strip() + memory_hint(output, self._options)
+            name = self._options.interpreter
+            version = f" (interpreter {name}; Python 3.9 or later is needed)" if name else ""
+            return f"{describe_exit(code)}{version} {output}".strip() + memory_hint(output, self._options)
         reason: str | None = answers[0][1].get("unavailable")
         return reason and reason + memory_hint(reason, self._options)
 
-    def _spawn_worker(self) -> Process:
+    def _spawn_worker(self, interpreter: str) -> Process:
         replies, answers = os.pipe()
         try:
             mark = os.urandom(12).hex()
@@ -117,7 +153,7 @@ class _InWorker:
             settings = self._settings._replace(lost_file=self._lost_emits.file)
             arguments = [json.dumps(settings), mark, str(answers), str(call_log)]
             process = Process(
-                [sys.executable, "-u", worker.__file__, *arguments],
+                [interpreter, "-u", worker.__file__, *arguments],
                 Path(self._settings.folder),
                 self._options,
                 together=True,

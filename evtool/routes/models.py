@@ -68,6 +68,10 @@ class RoutesModel(BaseModel):
     schemas: Annotated[Paths | None, Field(description="folder(s) of JSON Schemas, TYPE.json each")] = None
     samples: Annotated[Paths | None, Field(description="sample events: files or folders")] = None
     store: Annotated[str, Field(description="the store's file")] = project_file.STORE_FILE
+    interpreter: Annotated[
+        str | None,
+        Field(min_length=1, pattern=r"^[^\x00]*$", description="the Python that runs python handlers"),
+    ] = None
     handlers: Annotated[
         dict[Name, Annotated[HandlerOptions, _HandlerByKind()]],
         Field(default_factory=dict, json_schema_extra=NAMES_ONLY),

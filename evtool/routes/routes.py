@@ -74,6 +74,12 @@ class Routes:
         return Routes([self.routes[name]], self.handlers)
 
 
+def _add_interpreter(options: HandlerOptions, interpreter: str | None) -> HandlerOptions:
+    """The options with the project's interpreter, if their kind has one and they name none."""
+    needs_interpreter = interpreter and getattr(options, "interpreter", interpreter) is None
+    return options.model_copy(update={"interpreter": interpreter}) if needs_interpreter else options
+
+
 @without_gc()
 def load_routes(project: Project) -> Routes:
     """The routes of a project. Raises ConfigError, whose findings say everything that is wrong and where."""
@@ -96,7 +102,10 @@ def load_routes(project: Project) -> Routes:
         ],
         {
             name: HandlerEntry(
-                name, str(kind_tag(raw["handlers"][name])).removeprefix("kind "), options, project.folder
+                name,
+                str(kind_tag(raw["handlers"][name])).removeprefix("kind "),
+                _add_interpreter(options, model.interpreter),
+                project.folder,
             )
             for name, options in model.handlers.items()
         },

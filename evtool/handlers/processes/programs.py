@@ -1,0 +1,35 @@
+"""Finds the program that a handler names, and expands `${NAME}` in what it says."""
+
+import os
+import re
+from pathlib import Path
+
+VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+class UnsetVariableError(ValueError):
+    """A `${NAME}` that the environment does not have."""
+
+
+def expand_variables(text: str) -> str:
+    """The text with each `${NAME}` replaced from the environment. Raises UnsetVariableError."""
+
+    def read(match: re.Match[str]) -> str:
+        if match[1] not in os.environ:
+            raise UnsetVariableError(f"{match[0]} is not set in the environment")
+        return os.environ[match[1]]
+
+    return VARIABLE.sub(read, text)
+
+
+def find_program(program: str, folder: Path) -> str:
+    """Where a program is: with a slash it counts from the folder, without it is on PATH. Raises FileNotFoundError."""
+    if "/" in program:
+        return str(folder / program)
+    for directory in os.get_exec_path():
+        path = Path(directory, program)
+        # an empty or relative part of PATH would mean the current folder, whatever that is
+        if path.is_absolute() and os.access(path, os.X_OK) and path.is_file():
+            return str(path)
+    hint = f"; did you mean ./{program}?" if program and (folder / program).is_file() else ""
+    raise FileNotFoundError(f"there is no program {program!r} on PATH{hint}")
