@@ -367,6 +367,24 @@ def test_emit_refuses_a_source_that_is_none(source, error):
         context.emit("x", {}, source=source)
 
 
+@pytest.mark.parametrize("isolation", ["process", "none"])
+@pytest.mark.parametrize("do", ["unavailable", "unavailable_in_a_thread", "unavailable_and_excuses_itself"])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_handler_can_say_that_it_is_unavailable(do, isolation, opened):
+    """That ends the call, in whatever thread it is said; nothing is emitted, and the next call is made as usual."""
+    handler = opened({"python": "functions:play", "isolation": isolation})
+    assert handler(call(do)) == Unavailable("the bank is closed")
+    assert isinstance(handler(call("emit")), Done)
+
+
+def test_a_kept_context_cannot_say_so():
+    """Only the running call can."""
+    context = Context(Settings("charge", "functions:play", str(FOLDER), 1.0, 100, 1000))
+    context._emissions.close()
+    with pytest.raises(RuntimeError, match=r"unavailable\(\) is ignored: called after the call had ended"):
+        context.unavailable("the bank is closed")
+
+
 @pytest.mark.parametrize(("do", "count"), [("emit_100", 100), ("emit_megabytes", 1)])
 def test_much_may_be_emitted(do, count, opened):
     """Up to the limits all of it comes back."""

@@ -63,7 +63,7 @@ def test_a_kept_context_raises(handler: Any) -> None:
     assert handler(CALL) == Done((Emitted("order.told", b"{}"),))
     outcome = handler(CALL)
     assert isinstance(outcome, Failed)
-    assert outcome.error.startswith("RuntimeError: emit: order.told is lost: emitted after the call had ended; ")
+    assert outcome.error.startswith("RuntimeError: order.told is lost: emitted after the call had ended; ")
     assert handler.take_lost() == []
 
 

@@ -38,6 +38,10 @@ from collections.abc import Callable
 from importlib.machinery import PathFinder
 from json import dumps, loads  # themselves, whatever a handler does to the module
 
+TYPE_CHECKING = False  # typing is slow to import
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 SEPARATOR = b"\x1e"  # as in RFC 7464, but after a text
 SPENT = b'"spent": true}'  # how the answer ends of a worker that is
 GRACE = 0.5  # seconds for a handler to come to its end when evtool is gone
@@ -58,6 +62,10 @@ _LOG_STREAM = time.strftime("%Y/%m/%d/[$LATEST]") + uuid.uuid4().hex
 _REGION = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
 
 
+class UnavailableError(BaseException):
+    """Raised by `context.unavailable`. No Exception, so that a handler does not catch it by mistake."""
+
+
 class Emissions:
     """What one call emits, and whether it still may: while the call runs, and in the process that was called.
 
@@ -76,6 +84,7 @@ class Emissions:
         self.events: list[tuple[str, str | None, bytes]] = []
         self.bytes = 0
         self.excess = ""
+        self.unavailable: str | None = None  # why the handler cannot do its work now
         # a handler may emit in several threads, and in a signal handler of the thread that is just emitting
         self.lock = _thread.RLock()
 
@@ -107,7 +116,7 @@ class Emissions:
         if not (is_here and Emissions.running and _thread.get_ident() == Emissions.thread) and not self.is_reported:
             self.is_reported = True  # a line for each call and process: a loop must not fill the disk
             self._report(text)
-        raise RuntimeError(f"emit: {text}")
+        raise RuntimeError(text)
 
     def _report(self, text: str) -> None:
         file = self.settings.lost_file
@@ -143,7 +152,7 @@ def _restore_emissions(settings: Settings, number: int, delivery: int, pid: int)
 
 
 class Context:
-    """What a handler gets besides the event: all that a Lambda function gets, and `emit`.
+    """What a handler gets besides the event: all that a Lambda function gets, `emit` and `unavailable`.
 
     See https://docs.aws.amazon.com/lambda/latest/dg/python-context.html.
     """
@@ -195,6 +204,16 @@ class Context:
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(f"emit: {type} cannot be written as JSON: {problem}") from None
         self._emissions.add(type, source, text + SEPARATOR)
+
+    def unavailable(self, reason: object) -> NoReturn:
+        """End the call, because what the handler works with is not available now.
+
+        What was emitted is dropped. The delivery waits, without using an attempt. Raises RuntimeError when the call has
+        ended or runs in another process.
+        """
+        self._emissions.require_open("unavailable() is ignored: called")
+        self._emissions.unavailable = str(reason)[:MESSAGE_LIMIT] or "the handler did not say why"
+        raise UnavailableError(self._emissions.unavailable)
 
 
 # --- values that JSON does not have --------------------------------------------------------------------------------
@@ -436,6 +455,8 @@ def call(
     if emissions.excess:
         more = {"traceback": failure.get("traceback", ""), "spent": failure.get("spent", False)}
         failure = {"error": emissions.excess, "outcome": "bad-result", "code": None, **more}
+    if emissions.unavailable is not None:  # also if the handler has caught the exception, or raised it in a thread
+        failure = {"unavailable": emissions.unavailable}
     if failure:
         return dumps(failure).encode()
     details = b"".join(detail for _, _, detail in emissions.events)

@@ -38,6 +38,26 @@ def fail(event, context):
     raise ValueError("the card is blocked")
 
 
+def unavailable(event, context):
+    context.emit("payment.authorized", {})
+    context.unavailable("the bank is closed")
+
+
+def unavailable_in_a_thread(event, context):
+    thread = threading.Thread(target=unavailable, args=(event, context))
+    thread.start()
+    thread.join()
+
+
+def unavailable_and_excuses_itself(event, context):
+    try:
+        unavailable(event, context)
+    except Exception:
+        context.emit("payment.declined", {})
+    except BaseException:
+        print("never")
+
+
 def hang(event, context):
     leave_processes(event["detail"]["file"])
     print("waiting")
