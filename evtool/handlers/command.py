@@ -16,6 +16,7 @@ from pydantic import Field
 
 from evtool.findings.spelling import did_you_mean
 from evtool.handlers.base import Call, Done, Emitted, Failed, Handler, Kind, Outcome, ProcessOptions, Unavailable
+from evtool.handlers.processes.error_lines import find_error_line
 from evtool.handlers.processes.process import Process, describe_exit, format_exit_code, memory_hint
 from evtool.handlers.processes.programs import find_program
 from evtool.readers.json_text import JsonProblem, parse_json
@@ -23,7 +24,7 @@ from evtool.readers.json_text import JsonProblem, parse_json
 EX_TEMPFAIL = 75  # as in sysexits.h: try again later
 POLL_INTERVAL = 0.1  # seconds between two looks at how much it has emitted, which must not fill the disk
 MAX_LINE_BYTES = 4 << 20  # bytes of an emitted line: an event is shorter, but many a character may be escaped
-MESSAGE_LIMIT = 500  # characters of a line of stderr that become the error
+MESSAGE_LIMIT = 500  # characters of the line of stderr that becomes the error
 
 # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
 ENTRY_KEYS = ("Source", "DetailType", "Detail", "Resources", "Time", "EventBusName", "TraceHeader")
@@ -144,7 +145,7 @@ def _remove_folder(folder: "TemporaryDirectory[str]") -> None:
 def _outcome_of(code: int, process: Process, emit: Path, options: CommandOptions) -> Outcome:
     """What the exit code of a command means."""
     output, errors = process.output.take(), process.errors.take()
-    message = ": ".join([describe_exit(code), *errors.strip().splitlines()[-1:]])[:MESSAGE_LIMIT]
+    message = ": ".join(filter(None, [describe_exit(code), find_error_line(errors)]))[:MESSAGE_LIMIT]
     if code == EX_TEMPFAIL:
         return Unavailable(message)
     if code:

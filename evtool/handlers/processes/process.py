@@ -23,7 +23,7 @@ from evtool.units import format_size
 
 TERM_GRACE = 0.5  # seconds between SIGTERM and SIGKILL; Lambda gives its extensions as much
 EXIT_POLL = 0.005  # seconds between two looks at a process where the system cannot tell when it exits
-ERRORS_TAIL = 4096  # bytes kept of stderr alone, whatever is kept of the output
+ERRORS_TAIL = 1 << 16  # bytes kept of stderr alone, whatever is kept of the output: a stack of Java is long
 CHUNK = 1 << 16  # bytes read or written at once: what a pipe holds
 DRAIN_CHUNKS = 64  # chunks read of what is left when an attempt is over: a flood that goes on must not hold it
 
