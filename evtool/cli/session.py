@@ -30,6 +30,12 @@ class Session(NamedTuple):
     color: str = "auto"
     output: tuple[str, ...] = ()
 
+    @property
+    def shows_details(self) -> bool:
+        """Whether a text report is wanted that says more."""
+        formats = [entry.partition("=")[0] for entry in self.output]
+        return self.verbose > 0 and (not formats or "text" in formats)
+
     def load_project(self) -> Project:
         """The project; raises UsageError when there is none."""
         return project_file.require_project(self.routes)

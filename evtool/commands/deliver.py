@@ -12,7 +12,7 @@ from evtool.delivery import loop
 from evtool.errors import EXIT_FINDINGS, EXIT_OK
 from evtool.events.timestamps import format_timestamp
 from evtool.reports.base import Subject
-from evtool.reports.records import build_delivery_record, build_summary, count_delivery
+from evtool.reports.records import OutputKey, build_delivery_record, build_summary, count_delivery, load_outputs
 from evtool.reports.trees import DeliveryList
 from evtool.signals import catch_signals
 from evtool.store.queue import make_due_now, next_due
@@ -37,15 +37,18 @@ def deliver(
 
     What the handlers emit is followed until nothing is due. Exit code 1 if a delivery failed. With --watch it goes on
     until a signal ends it: then it begins no more, and gives what is under way 5 seconds to end; a second signal ends
-    that, too.
+    that, too. -v adds what the handlers printed.
 
     Example: evtool deliver --watch --workers 8
     """
     project = session.load_project()
     rules = build_rules(project, validate=not no_validate, no_schema=no_schema)
     interrupts: list[KeyboardInterrupt] = []
+    outputs: dict[OutputKey, str] = {}
     subject = Subject(
-        "deliver", "deliveries", lambda screen: DeliveryList(screen, quiet=session.quiet, interrupts=interrupts)
+        "deliver",
+        "deliveries",
+        lambda screen: DeliveryList(screen, quiet=session.quiet, interrupts=interrupts, outputs=outputs),
     )
     counts: Counter[str] = Counter()
     unfinished: dict[int, dict[str, Any]] = {}  # what is not over, as it stands: it may be attempted several times
@@ -63,6 +66,8 @@ def deliver(
                     count_delivery(counts, record)
                 else:
                     unfinished[settlement.delivery.seq] = {key: record[key] for key in ("state", "error")}
+                if session.shows_details:
+                    outputs |= load_outputs(runtime.store, settlement.event.id, [settlement.delivery])
                 report.add(record)
         for delivery in unfinished.values():
             count_delivery(counts, delivery)

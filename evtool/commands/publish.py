@@ -4,6 +4,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
+from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple
 
 from evtool.cli.completion import complete_samples
@@ -20,8 +21,8 @@ from evtool.events.overrides import apply_overrides
 from evtool.findings.finding import Finding
 from evtool.readers.files import MAX_BYTES, read_texts
 from evtool.reports.base import Subject
-from evtool.reports.explanations import MAX_DETAILED, Candidate, UnmatchedRoutes, list_candidates
-from evtool.reports.records import build_summary, count_event, load_published_record
+from evtool.reports.explanations import Candidate, UnmatchedRoutes, list_candidates
+from evtool.reports.records import OutputKey, build_summary, count_event, load_outputs, load_published_record
 from evtool.reports.trees import ChainTrees
 from evtool.routes import routes as route_table
 from evtool.routes.routes import Routes
@@ -54,8 +55,8 @@ def publish(
     """Publish events: validate, store, route, call handlers, follow what they emit.
 
     Shows what fired as a tree. An event that is not valid is refused. The same event a second time is already stored
-    and fires nothing. With -v it is told why other routes do not take it. Exit code 1 if an event was refused or a
-    delivery failed.
+    and fires nothing. -v adds what the handlers printed, -vv also why other routes do not take an event. Exit code 1 if
+    an event was refused or a delivery failed.
 
     Example: evtool publish order-created --set detail.orderTotal=99.5
     """
@@ -81,15 +82,17 @@ def publish(
     with open_runtime(session, project, rules) as runtime:
         candidates = list_candidates(runtime.routes, project)
         batches = _group_results(results, BATCH_EVENTS if no_deliver else 1, stream="-" in events)
-        return _report_events(session, batches, partial(_publish_batch, runtime, call=not no_deliver), candidates)
+        handle = partial(_publish_batch, runtime, call=not no_deliver, with_outputs=session.shows_details)
+        return _report_events(session, batches, handle, candidates)
 
 
 class PublishResult(NamedTuple):
-    """What became of an event: records and bytes of it and of what it led to, and why it was not taken."""
+    """What became of an event: records and bytes of it and of what it led to, why it was not taken, and outputs."""
 
     records: list[dict[str, Any]]
     raw_events: Sequence[bytes] = ()
     conflict: Finding | None = None
+    outputs: Mapping[OutputKey, str] = MappingProxyType({})
 
 
 def _group_results(
@@ -111,16 +114,21 @@ def _group_results(
         yield batch
 
 
-def _publish_batch(runtime: Runtime, events: Sequence[Event], *, call: bool) -> list[PublishResult]:
+def _publish_batch(runtime: Runtime, events: Sequence[Event], *, call: bool, with_outputs: bool) -> list[PublishResult]:
     """Stores events in one commit. With `call` it attempts what is due for them, and what comes of that."""
     with runtime.store.transaction():
         stored = [
             accept(event, store=runtime.store, routes=runtime.routes, now=runtime.environment.now) for event in events
         ]
-    return [_deliver_event(runtime, event, result, call=call) for event, result in zip(events, stored, strict=True)]
+    return [
+        _deliver_event(runtime, event, result, call=call, with_outputs=with_outputs)
+        for event, result in zip(events, stored, strict=True)
+    ]
 
 
-def _deliver_event(runtime: Runtime, event: Event, stored: StoreResult, *, call: bool) -> PublishResult:
+def _deliver_event(
+    runtime: Runtime, event: Event, stored: StoreResult, *, call: bool, with_outputs: bool
+) -> PublishResult:
     store = runtime.store
     if stored.status == "conflict":
         return PublishResult([], conflict=describe_conflict(event, stored, store.get_event(stored.seq).raw))
@@ -130,8 +138,15 @@ def _deliver_event(runtime: Runtime, event: Event, stored: StoreResult, *, call:
         with closing(deliver(runtime, chain=Chain(stored.seq))) as settlements:
             deque(settlements, maxlen=0)
     chain = store.list_chain(stored.seq) if call else [store.get_event(stored.seq)]
-    records = [load_published_record(store, member, "stored", store.list_deliveries(member.seq)) for member in chain]
-    return PublishResult(records, [member.raw for member in chain])
+    deliveries = [store.list_deliveries(member.seq) for member in chain]
+    records = [
+        load_published_record(store, member, "stored", of_member)
+        for member, of_member in zip(chain, deliveries, strict=True)
+    ]
+    outputs: dict[OutputKey, str] = {}
+    for member, of_member in zip(chain, deliveries, strict=True) if with_outputs else ():
+        outputs |= load_outputs(store, member.id, of_member)
+    return PublishResult(records, [member.raw for member in chain], outputs=outputs)
 
 
 def _plan_event(routes: Routes, event: Event) -> PublishResult:
@@ -165,12 +180,12 @@ def _report_events(
     screen = Screen(open_stderr(), color=session.color)
     findings: list[Finding] = []
     counts: Counter[str] = Counter()
-    unmatched = UnmatchedRoutes(candidates, limit=None if session.verbose > 1 else MAX_DETAILED)
+    unmatched = UnmatchedRoutes(candidates, limit=None)
+    outputs: dict[OutputKey, str] = {}
 
     def build_text_report(out: Screen) -> ChainTrees:
-        return ChainTrees(
-            out, quiet=session.quiet, show_below=partial(_show_unmatched, unmatched, out) if session.verbose else None
-        )
+        show_below = partial(_show_unmatched, unmatched, out) if session.verbose > 1 else None
+        return ChainTrees(out, quiet=session.quiet, show_below=show_below, outputs=outputs)
 
     def report_event(result: ValidationResult, outcome: PublishResult) -> None:
         event_findings = [*result.findings, *([outcome.conflict] if outcome.conflict else [])]
@@ -181,6 +196,7 @@ def _report_events(
             unmatched.remember(
                 {record["id"]: raw for record, raw in zip(outcome.records, outcome.raw_events, strict=True)}
             )
+        outputs.update(outcome.outputs)
         for record in outcome.records:
             count_event(counts, record)
             report.add(record)

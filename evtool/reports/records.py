@@ -31,6 +31,20 @@ def build_delivery_record(delivery: Delivery, emitted: Iterable[str]) -> dict[st
     }
 
 
+OutputKey = tuple[str, str, str]  # the event's id, the route and the handler
+
+
+def load_outputs(store: Store, event_id: str, deliveries: Iterable[Delivery]) -> dict[OutputKey, str]:
+    """What the handlers printed in the last attempts of an event's deliveries. No record has it, only `events ID`."""
+    attempts = [(delivery, store.list_attempts(delivery.seq)[-1:]) for delivery in deliveries]
+    return {
+        (event_id, delivery.route, delivery.handler): attempt.output
+        for delivery, last_attempt in attempts
+        for attempt in last_attempt
+        if attempt.output
+    }
+
+
 def load_history(store: Store, delivery: Delivery) -> list[dict[str, Any]]:
     """The attempts of a delivery. One without an outcome is under way, or evtool was ended in it."""
     return [

@@ -5,24 +5,32 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from evtool.reports.base import Record
+from evtool.reports.records import OutputKey
 from evtool.schemas.validation import ValidationResult
 from evtool.terminal.screen import Screen, Segment, TreeNode, format_count
 from evtool.terminal.styles import STATE_STYLES
 
 
-def build_event_tree(records: Iterable[Mapping[str, Any]]) -> TreeNode:
-    """The tree of a chain: the first record is its root, the others name their cause."""
+def build_event_tree(records: Iterable[Mapping[str, Any]], outputs: dict[OutputKey, str]) -> TreeNode:
+    """The tree of a chain: the first record is its root, the others name their cause. Removes the outputs it shows."""
     chain = list(records)
-    return _build_node(chain[0], {record["id"]: record for record in chain[1:]})
+    return _build_node(chain[0], {record["id"]: record for record in chain[1:]}, outputs)
 
 
 class ChainTrees:
     """The text report of what was published: a tree per chain, what `show_below` adds for its events, the sums."""
 
     def __init__(
-        self, screen: Screen, *, quiet: bool = False, show_below: Callable[[Mapping[str, Any]], None] | None = None
+        self,
+        screen: Screen,
+        *,
+        quiet: bool = False,
+        show_below: Callable[[Mapping[str, Any]], None] | None = None,
+        outputs: dict[OutputKey, str] | None = None,
     ):
+        """`outputs` has what handlers printed, for deliveries that are added next."""
         self._screen, self._quiet, self._show_below = screen, quiet, show_below
+        self._outputs = {} if outputs is None else outputs
         self._chain: list[Mapping[str, Any]] = []
         self._awaited: set[str] = set()  # ids of what the chain has emitted and has not come yet
 
@@ -45,7 +53,7 @@ class ChainTrees:
 
     def _draw(self) -> None:
         if self._chain:
-            self._screen.print_tree(build_event_tree(self._chain))
+            self._screen.print_tree(build_event_tree(self._chain, self._outputs))
         if self._show_below:
             for record in self._chain:
                 self._show_below(record)
@@ -67,9 +75,20 @@ def format_summary(summary: Mapping[str, int]) -> list[Segment]:
 class DeliveryList:
     """The text report of deliveries: a line each, and the sums."""
 
-    def __init__(self, screen: Screen, *, quiet: bool = False, interrupts: Sequence[object] = ()):
-        """`interrupts` holds something when a signal has ended the work: then nobody knows whether there is more."""
+    def __init__(
+        self,
+        screen: Screen,
+        *,
+        quiet: bool = False,
+        interrupts: Sequence[object] = (),
+        outputs: dict[OutputKey, str] | None = None,
+    ):
+        """`interrupts` holds something when a signal has ended the work: then nobody knows whether there is more.
+
+        `outputs` has what handlers printed, for deliveries that are added next.
+        """
         self._screen, self._quiet, self._interrupts, self._has_records = screen, quiet, interrupts, False
+        self._outputs = {} if outputs is None else outputs
 
     def add(self, record: Record) -> None:
         """Shows a delivery."""
@@ -78,6 +97,8 @@ class DeliveryList:
         self._screen.print_line(
             (record["type"], "bold"), "  ", (record["event"], "dim"), "  ", *format_delivery(record)
         )
+        for line in _format_output(self._outputs, record["event"], record):
+            self._screen.print_line("  ", *line)
         self._screen.file.flush()  # somebody may be watching
 
     def end(self, tail: Mapping[str, Any]) -> None:
@@ -112,11 +133,20 @@ def print_document(screen: Screen, document: Mapping[str, Any]) -> None:
         screen.print_line("  ", line)
 
 
-def _build_node(record: Mapping[str, Any], descendants: Mapping[str, Mapping[str, Any]]) -> TreeNode:
+def _format_output(outputs: dict[OutputKey, str], event_id: str, delivery: Mapping[str, Any]) -> list[list[Segment]]:
+    """The lines that the handler of a delivery printed."""
+    output = outputs.pop((event_id, delivery["route"], delivery["handler"]), "")
+    return [[("| ", "dim"), line] for line in output.splitlines()]
+
+
+def _build_node(
+    record: Mapping[str, Any], descendants: Mapping[str, Mapping[str, Any]], outputs: dict[OutputKey, str]
+) -> TreeNode:
     children = [
         TreeNode(
             format_delivery(delivery),
-            [_build_node(descendants[i], descendants) for i in delivery["emitted"] if i in descendants],
+            [_build_node(descendants[i], descendants, outputs) for i in delivery["emitted"] if i in descendants],
+            _format_output(outputs, record["id"], delivery),
         )
         for delivery in record["deliveries"]
     ]

@@ -11,7 +11,8 @@ from rich.tree import Tree
 from evtool.terminal.sanitize import sanitize
 
 Segment = str | tuple[str, str]  # a text, or a text and its style in rich's words
-Branch = tuple[Sequence[Segment], Sequence["Branch"]]  # a line of a tree, and the branches below it
+# a line of a tree, the branches below it, and further lines of its own
+Branch = tuple[Sequence[Segment], Sequence["Branch"], Sequence[Sequence[Segment]]]
 
 
 class _PipeConsole(Console):
@@ -56,7 +57,8 @@ def build_table(
 
 def build_tree(node: Branch, *, color: bool) -> Tree:
     """A tree with guide lines."""
-    segments, children = node
-    rich_tree = Tree(style_text(segments, color=color), guide_style="dim" if color else "")
+    segments, children, details = node
+    label = Text("\n").join(style_text(line, color=color) for line in (segments, *details))
+    rich_tree = Tree(label, guide_style="dim" if color else "")
     rich_tree.children = [build_tree(child, color=color) for child in children]
     return rich_tree

@@ -19,10 +19,11 @@ def format_count(number: int, noun: str) -> str:
 
 
 class TreeNode(NamedTuple):
-    """A line of a tree, and the nodes below it."""
+    """A line of a tree, the nodes below it, and further lines of its own."""
 
     segments: Sequence[Segment]
     children: Sequence["TreeNode"] = ()
+    details: Sequence[Sequence[Segment]] = ()
 
 
 class Screen:

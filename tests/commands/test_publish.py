@@ -1,6 +1,7 @@
 """evtool publish, deliver, events and dlq, as a user calls them."""
 
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -619,3 +620,62 @@ def test_a_watch_that_is_ended_does_not_say_that_nothing_is_due(tmp_path: Path) 
         out, _ = running.communicate(timeout=30)
 
     assert (running.returncode, out) == (143, b"")
+
+
+PRINTS = """
+handlers:
+  work: {python: "work.py:work"}
+  fails: {command: [sh, -c, "echo looking; echo 'no such shelf' >&2; exit 3"]}
+  silent: {command: ["true"]}
+routes:
+  all: {pattern: {source: [shop]}, to: [work, fails, silent], retry: {max_attempts: 1}}
+  other: {pattern: {source: [bank]}, to: [work]}
+"""
+PRINTING = (
+    "def work(event, context):\n    print('charging', event['id'])\n    context.emit('paid', {}, source='bank-2')\n"
+)
+
+
+def test_with_v_what_handlers_printed_is_shown(evtool: Evtool, tmp_path: Path) -> None:
+    """Below its handler, before what it emitted, of every event of a run; control characters do nothing."""
+    project(tmp_path, PRINTING.replace("'charging'", "'\\x1b[2Jcharging'"), PRINTS)
+    events = b"".join(b'{"id": "%d", "source": "shop", "detail-type": "t", "detail": {}}\n' % n for n in (1, 2))
+    ran = evtool("publish", "-", "-v", stdin=events)
+
+    for number in (1, 2):
+        assert f"│   | \\x1b[2Jcharging {number}\n│   └── paid" in ran.out
+    assert ran.out.count("fails  dead") == ran.out.count("│   | looking\n│   | no such shelf\n└── silent") == 2
+    assert "not taken by" not in ran.out
+    assert " | " not in evtool("publish", "-", stdin=events.replace(b'"id": "', b'"id": "x')).out
+
+
+def test_with_vv_the_reasons_of_other_routes_are_shown_too(evtool: Evtool, tmp_path: Path) -> None:
+    """Of all routes that do not take an event."""
+    project(tmp_path, PRINTING, PRINTS)
+    ran = evtool("publish", "-", "-vv", "--type", "t", "--source", "shop", stdin=b"{}")
+
+    assert "| looking" in ran.out
+    assert ran.out.count("not taken by") == 2
+    assert "other  does not match" in ran.out
+
+
+def test_json_is_the_same_with_v(evtool: Evtool, tmp_path: Path) -> None:
+    """Machines read what a handler printed with `evtool events ID`."""
+    project(tmp_path, PRINTING, PRINTS)
+    ran = evtool("publish", "-", "-v", "-o", "json", "--type", "t", "--source", "shop", stdin=b"{}")
+
+    assert "charging" not in ran.out
+    shown = evtool("events", ran.json["events"][0]["id"], "-o", "json").json["deliveries"][0]["history"][0]["output"]
+    assert shown.startswith("charging")
+
+
+def test_deliver_shows_what_handlers_printed_with_v(evtool: Evtool, tmp_path: Path) -> None:
+    """Below the line of the delivery."""
+    project(tmp_path, PRINTING, PRINTS)
+    evtool("publish", "-", "--no-deliver", "--type", "t", "--source", "shop", stdin=b"{}")
+    lines = evtool("deliver", "-v").out.splitlines()
+
+    after = {line.split("  ")[2]: following for line, following in itertools.pairwise(lines) if "  by all" in line}
+    assert after["work"].startswith("  | charging")
+    assert after["fails"] == "  | looking"
+    assert not after["silent"].startswith("  |")
