@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jsonschema_rs import ValidationError
@@ -12,9 +12,11 @@ from evtool.findings.spelling import did_you_mean
 
 MAX_VALUE_WIDTH = 60  # characters of a value that a message shows
 _QUOTED_SCALAR = re.compile(
-    r"true|false|-?(?:0|[1-9][0-9]{0,300})(?:\.[0-9]{1,300})?"
+    r"true|false|null|-?(?:0|[1-9][0-9]{0,300})(?:\.[0-9]{1,300})?"
 )  # what may stand in quotes by mistake
+_PYTHON_SCALARS = {"True": True, "False": False, "None": None}  # as programs print them by mistake
 MAX_HINT_NAMES = 100  # names that a hint is sought for: nobody misspells more
+MAX_PAIRS = 3  # groups of equal elements that a message names
 
 BOUNDS: dict[type, str] = {  # the kind of a limit, and what it asks for
     Kind.Minimum: "should be at least {}",
@@ -32,74 +34,59 @@ BOUNDS: dict[type, str] = {  # the kind of a limit, and what it asks for
 
 
 class Violation(NamedTuple):
-    """One thing that a schema does not allow. `path` leads to it in the payload."""
+    """One thing that a schema does not allow. `path` leads to it in the validated value."""
 
     code: str
     path: tuple[str | int, ...]
     message: str
     suggestion: str | None = None
     at_key: bool = False  # the key is to be pointed at, not the value
+    forms: tuple[str, ...] = ()  # the forms of `oneOf` and `anyOf` that the value was compared with, from the outside
 
 
-def find_violations(error: ValidationError, schema: Mapping[str, Any]) -> Iterator[Violation]:
-    """What an error of the engine says, one violation for each property that it names.
+def find_violations(
+    error: ValidationError, schema: Mapping[str, Any], known: Callable[[], Collection[str]] = tuple
+) -> Iterator[Violation]:
+    """The violations that an error of the engine reports, one for each property that it names.
 
-    `schema` is the schema object in which the keyword stands: its properties are what may have been meant.
+    `schema` is the schema object that contains the keyword. `known` returns the names of all properties that a schema
+    describes at this place: such a key is not a misspelling of another.
     """
     path = tuple(error.instance_path)
     value: Any = error.instance
     match error.kind:
         case Kind.Required(property=name):
-            unknown_keys = [key for key in value if key not in schema.get("properties", {})][:MAX_HINT_NAMES]
+            known_names = {*known(), *schema.get("properties", {})}
+            unknown_keys = [key for key in value if key not in known_names][:MAX_HINT_NAMES]
             misspelled = next((key for key in unknown_keys if did_you_mean(name, [key])), None)
             hint = f'"{misspelled}" looks like it' if misspelled else None
-            yield Violation("EV102", path, f"has no {_format_value(name)}, which is required", hint)
-        case Kind.AdditionalProperties(unexpected=names) | Kind.UnevaluatedProperties(unexpected=names):
-            missing_keys = [key for key in schema.get("properties", {}) if key not in value]
-            for number, name in enumerate(names):
-                known = (missing_keys, schema.get("properties", {})) if number < MAX_HINT_NAMES else ()
-                hint = next(filter(None, (did_you_mean(name, keys) for keys in known)), None)
-                yield Violation("EV103", (*path, name), "is not allowed here", hint, at_key=True)
+            yield Violation("EV102", path, f"has no {format_value(name)}, which is required", hint)
+        case Kind.AdditionalProperties(unexpected=names):
+            yield from find_unknown(path, value, names, schema.get("properties", {}), known())
         case Kind.FalseSchema():
             yield Violation("EV103", path, "is not allowed here", at_key=True)
-        case Kind.UnevaluatedItems():
-            yield Violation("EV103", path, "has elements that are not allowed here")
         case Kind.AdditionalItems(limit=limit):
             for index in range(limit, len(value)):
                 yield Violation("EV103", (*path, index), "is not allowed here")
         case Kind.Type(types=types):
-            expected = " or ".join(str(t) for t in types)
-            yield Violation(
-                "EV104",
-                path,
-                f"should be {expected}, got {_describe_type(value)}{_format_value(value)}",
-                _suggest_quotes(value, types),
-            )
+            yield describe_wrong_type(path, [str(name) for name in types], value)
         case Kind.Enum(options=options):
-            allowed = ", ".join(_format_value(option) for option in options)
-            hint = did_you_mean(value, options) if isinstance(value, str) else None
-            yield Violation("EV105", path, f"should be one of {allowed}, got {_format_value(value)}", hint)
+            yield describe_wrong_value(path, options, value)
         case Kind.Constant(expected_value=expected):
-            yield Violation("EV105", path, f"should be {_format_value(expected)}, got {_format_value(value)}")
+            yield describe_wrong_value(path, [expected], value)
         case Kind.Format(format=name):
-            yield Violation("EV107", path, f"should be a valid {name}, got {_format_value(value)}")
+            yield Violation("EV107", path, f"should be a valid {name}, got {format_value(value)}")
         case Kind.Pattern(pattern=pattern):
-            yield Violation("EV107", path, f"should match the pattern {pattern}, got {_format_value(value)}")
+            yield Violation("EV107", path, f"should match the pattern {pattern}, got {format_value(value)}")
         case Kind.BacktrackLimitExceeded():
             hint = "write the schema's regular expression without nested repetitions"
             yield Violation("EV107", path, "cannot be matched: its pattern takes too long", hint)
-        case Kind.AnyOf(context=branches) | Kind.OneOfNotValid(context=branches):
-            yield Violation(
-                "EV109", path, "matches none of the forms that the schema allows", _describe_nearest(branches)
-            )
-        case Kind.OneOfMultipleValid():
-            yield Violation("EV109", path, "matches more than one of the forms of which the schema allows exactly one")
         case Kind.Not(schema=excluded):
-            yield Violation("EV109", path, f"has the form that the schema excludes: {_format_value(excluded)}")
+            yield Violation("EV109", path, f"has the form that the schema excludes: {format_value(excluded)}")
         case Kind.UniqueItems():
-            yield Violation("EV109", path, "has an element twice")
-        case Kind.Contains():
-            yield Violation("EV109", path, "has too few or too many elements of the form that the schema asks for")
+            groups = [" and ".join(f"[{index}]" for index in group) for group in _find_equal_elements(value)]
+            shown = ", ".join(groups[:MAX_PAIRS]) + (", …" if len(groups) > MAX_PAIRS else "")
+            yield Violation("EV109", path, f"has equal elements, which the schema excludes: {shown}")
         case Kind.PropertyNames(error=inner):
             for violation in find_violations(inner, {}):
                 key_path = (*path, str(inner.instance))
@@ -107,55 +94,108 @@ def find_violations(error: ValidationError, schema: Mapping[str, Any]) -> Iterat
                     violation.code, key_path, f"as a key {violation.message}", violation.suggestion, at_key=True
                 )
         case kind if (bound := _describe_bound(kind)) is not None:
-            yield Violation("EV106", path, f"{bound}, got {_format_value(value)}")
+            yield Violation("EV106", path, f"{bound}, got {format_value(value)}")
         case Kind.ContentEncoding(content_encoding=name):
-            yield Violation("EV109", path, f"should be encoded as {name}, got {_format_value(value)}")
+            yield Violation("EV109", path, f"should be encoded as {name}, got {format_value(value)}")
         case Kind.ContentMediaType(content_media_type=name):
-            yield Violation("EV109", path, f"should be a document of type {name}, got {_format_value(value)}")
+            yield Violation("EV109", path, f"should be a document of type {name}, got {format_value(value)}")
         case kind:  # not in the engine's words, which may differ between its versions
             yield Violation(
-                "EV109", path, f"does not satisfy {_format_value(kind.name)} of the schema, got {_format_value(value)}"
+                "EV109", path, f"does not satisfy {format_value(kind.name)} of the schema, got {format_value(value)}"
             )
 
 
+def find_unknown(
+    path: tuple[str | int, ...], value: Any, names: Iterable[str], properties: Iterable[str], known: Collection[str]
+) -> Iterator[Violation]:
+    """A violation for each property in `names`, which are not allowed beside `properties`."""
+    properties = list(properties)
+    missing = [key for key in properties if key not in value]
+    for number, name in enumerate(names):
+        is_other = number >= MAX_HINT_NAMES or name in known
+        candidates = () if is_other else (missing, properties)
+        hint = next(filter(None, (did_you_mean(name, keys) for keys in candidates)), None)
+        yield Violation("EV103", (*path, name), "is not allowed here", hint, at_key=True)
+
+
+def describe_wrong_type(path: tuple[str | int, ...], types: Sequence[str], value: Any) -> Violation:
+    """The violation of a value that has none of the types."""
+    message = f"should be {' or '.join(types)}, got {describe_typed(value)}"
+    return Violation("EV104", path, message, _suggest_quotes(value, types))
+
+
+def describe_wrong_value(path: tuple[str | int, ...], options: Sequence[Any], value: Any) -> Violation:
+    """The violation of a value that is none of the options."""
+    allowed = ("" if len(options) == 1 else "one of ") + ", ".join(format_value(option) for option in options)
+    types = {json_type(option) for option in options}
+    got = format_value(value) if json_type(value) in types else describe_typed(value)
+    return Violation("EV105", path, f"should be {allowed}, got {got}", _suggest_option(value, options))
+
+
+def json_type(value: Any) -> str:
+    """The name of a JSON value's type; integers are numbers."""
+    names = {dict: "object", list: "array", str: "string", bool: "boolean", type(None): "null"}
+    return names.get(type(value), "number")
+
+
+def is_same(value: Any, other: Any) -> bool:
+    """Whether two JSON values are equal: 1 and 1.0 are, 1 and true are not."""
+    return json_type(value) == json_type(other) and bool(value == other)
+
+
+def _suggest_option(value: Any, options: Sequence[Any]) -> str | None:
+    """Which of the options was meant: one of another type with the same text, or a similar string."""
+    if not isinstance(value, str):
+        text = json.dumps(value)
+        return "put it in quotes" if any(isinstance(o, str) and o == text for o in options) else None
+    for option in options:
+        if not isinstance(option, str) and value.lower() == json.dumps(option):
+            return "remove the quotes" if value == json.dumps(option) else f"write {json.dumps(option)} without quotes"
+    return did_you_mean(value, [option for option in options if isinstance(option, str)])
+
+
+def _find_equal_elements(elements: Sequence[Any]) -> list[list[int]]:
+    """The indices of equal elements, grouped."""
+    groups: dict[Any, list[int]] = {}
+    for index, element in enumerate(elements):
+        groups.setdefault(_make_hashable(element), []).append(index)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _make_hashable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return "object", frozenset((key, _make_hashable(item)) for key, item in value.items())
+    if isinstance(value, list):
+        return "array", tuple(_make_hashable(item) for item in value)
+    return json_type(value), value
+
+
 def _describe_bound(kind: Any) -> str | None:
-    """The sentence of a limit on size or amount, None when it is none."""
+    """The sentence of a limit on size or amount, None for other kinds."""
     sentence = BOUNDS.get(type(kind))
     return sentence.format(getattr(kind, kind.__match_args__[0])) if sentence else None
 
 
-def _describe_nearest(branches: list[list[ValidationError]]) -> str | None:
-    """What stands between the value and the form that it comes nearest to."""
-    errors = min((branch for branch in branches if branch), key=len, default=None)
-    if errors is None:
-        return None
-    path = ".".join(str(step) for step in errors[0].instance_path)
-    violation = next(find_violations(errors[0], {}))
-    hint = f"; {violation.suggestion}" if violation.suggestion else ""
-    return (
-        f"the nearest form: {path} {violation.message}{hint}"
-        if path
-        else f"the nearest form: it {violation.message}{hint}"
-    )
-
-
-def _suggest_quotes(value: Any, types: list[str]) -> str | None:
+def _suggest_quotes(value: Any, types: Sequence[str]) -> str | None:
+    if isinstance(value, str) and value in _PYTHON_SCALARS and json_type(_PYTHON_SCALARS[value]) in types:
+        return f"write {json.dumps(_PYTHON_SCALARS[value])} without quotes"
     if isinstance(value, str) and _QUOTED_SCALAR.fullmatch(value):
-        scalar_type = (
-            "boolean" if value in ("true", "false") else "integer" if value.lstrip("-").isdigit() else "number"
-        )
-        return "remove the quotes" if scalar_type in types or (scalar_type == "integer" and "number" in types) else None
+        scalar_type = json_type(json.loads(value))
+        if scalar_type == "number" and value.lstrip("-").isdigit() and "integer" in types:
+            scalar_type = "integer"
+        return "remove the quotes" if scalar_type in types else None
     if isinstance(value, int | float) and not isinstance(value, bool) and "string" in types:
         return "put it in quotes"
     return None
 
 
-def _describe_type(value: Any) -> str:
-    names = {dict: "the object ", list: "the array ", str: "the string ", bool: "the boolean ", type(None): ""}
-    return names.get(type(value), "the number ")
+def describe_typed(value: Any) -> str:
+    """A value with its type, as in `the string "x"`."""
+    return format_value(value) if value is None else f"the {json_type(value)} {format_value(value)}"
 
 
-def _format_value(value: Any) -> str:
+def format_value(value: Any) -> str:
+    """A value as JSON, shortened."""
     return shorten(json.dumps(value, ensure_ascii=False))
 
 

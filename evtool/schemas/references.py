@@ -77,6 +77,11 @@ class Library:
         target = self._find_target(uri)
         return _resolve_pointer(target.document.value, target.pointer) if isinstance(target, Target) else None
 
+    def join(self, uri: str, reference: str) -> str:
+        """The URI that a reference names in the part of a document that has a URI."""
+        target = self._find_target(uri)
+        return _join_uri(_find_base(target), reference) if isinstance(target, Target) else reference
+
     def follow_references(self, root: SchemaDocument) -> tuple[list[SchemaDocument], list[Finding]]:
         """The documents that make up a schema, itself first, and every reference in them that cannot be followed."""
         findings: list[Finding] = []
@@ -190,6 +195,18 @@ def _find_subschemas(document: SchemaDocument) -> Iterator[tuple[str, str, dict[
             for key, item in reversed(value.items())
             if has_name_keys or key not in DATA_KEYWORDS
         ]
+
+
+def _find_base(target: Target) -> str:
+    """The URI that references in a part of a document count from."""
+    value, base, keyword = target.document.value, target.document.uri, target.document.id_keyword
+    steps = target.pointer.split("/")[1:]
+    for number in range(len(steps) + 1):
+        part = _resolve_pointer(value, "".join(f"/{step}" for step in steps[:number]))
+        identifier = part.get(keyword) if isinstance(part, dict) else None
+        if isinstance(identifier, str) and identifier[:1] != "#":
+            base = _join_uri(base, identifier).removesuffix("#")
+    return base
 
 
 def _resolve_pointer(value: Any, pointer: str) -> Any:

@@ -15,8 +15,11 @@ from evtool.events.event import Event
 from evtool.findings.finding import Finding
 from evtool.findings.spelling import did_you_mean
 from evtool.readers.locations import SourceMap, location_of, pointer_of
-from evtool.schemas.messages import find_violations, shorten
+from evtool.schemas.explainer import Explainer
+from evtool.schemas.messages import Violation, find_violations, shorten
 from evtool.schemas.references import Library, SchemaDocument
+from evtool.schemas.subschemas import Subschemas
+from evtool.schemas.unions import UNIONS, describe_all
 
 BACKTRACK_LIMIT = 100_000  # about 2 ms of a hostile regular expression
 DRAFTS = "draft-04, draft-06, draft-07, 2019-09 and 2020-12"
@@ -38,6 +41,7 @@ class Schemas:
         self._files = {f.name[: -len(".json")]: f for d in reversed(folders) for f in sorted(d.glob("*.json"))}
         self._library = Library(folders, beside=only)
         self._validators: dict[Path, Any] = {}
+        self._explainers: dict[Path, Explainer] = {}
 
     def list_types(self) -> list[str]:
         """The event types that have a schema."""
@@ -60,16 +64,16 @@ class Schemas:
         validator = self._validators.get(file) or self._compile(file)
         if validator.is_valid(event.detail):
             return []
+        violations = self._explainers[file].explain(list(validator.iter_errors(event.detail)))
         findings = [
             Finding(
                 violation.code,
-                f"{_format_path([event.payload_key, *violation.path])} {violation.message}",
+                f"{_format_path([event.payload_key, *violation.path])} {violation.message}{_format_forms(violation)}",
                 suggestion=violation.suggestion,
                 **context,
                 **location_of(event.source_map, pointer_of([event.payload_key, *violation.path]), key=violation.at_key),
             )
-            for error in validator.iter_errors(event.detail)
-            for violation in find_violations(error, self._find_parent_schema(error))
+            for violation in violations
         ]
         return sorted(findings, key=lambda f: (f.line or 0, f.column or 0, f.code))
 
@@ -100,9 +104,10 @@ class Schemas:
                     f"the schema {root.text.file} cannot be used", [self._make_invalid_schema_finding(document, error)]
                 ) from None
         self._validators[file] = validator
+        self._explainers[file] = Explainer(Subschemas(self._library, f"{root.uri}#", draft, self._build_validator))
         return validator
 
-    def _build_validator(self, document: Any, uri: str) -> Any:
+    def _build_validator(self, document: Any, uri: str = "urn:evtool:part") -> Any:
         return validator_for(
             document,
             validate_formats=True,
@@ -117,17 +122,12 @@ class Schemas:
             raise LookupError(uri)
         return schema
 
-    def _find_parent_schema(self, error: ValidationError) -> dict[str, Any]:
-        """The schema object that the keyword which failed stands in, for hints."""
-        schema = self._library.resolve((error.absolute_keyword_location or "").rpartition("/")[0])
-        return schema if isinstance(schema, dict) else {}
-
     def _make_invalid_schema_finding(self, document: SchemaDocument, error: ValidationError) -> Finding:
         if error.message.startswith("Unknown meta-schema"):
             message = f"$schema names no draft that is understood: {shorten(document.value['$schema'])}"
             location = location_of(SourceMap(document.text), "/$schema")
             return Finding("EV602", message, suggestion=f"the drafts are {DRAFTS}", **location)
-        violation = next(find_violations(error, {}))
+        violation = describe_all(error) if isinstance(error.kind, UNIONS) else next(find_violations(error, {}))
         message = f"not a valid JSON Schema: {_format_path(violation.path) or 'it'} {violation.message}"
         location = location_of(SourceMap(document.text), pointer_of(violation.path), key=violation.at_key)
         return Finding("EV602", message, suggestion=violation.suggestion, **location)
@@ -136,3 +136,8 @@ class Schemas:
 def _format_path(path: Sequence[str | int]) -> str:
     """A path as people write it: `detail.items[0].price`."""
     return "".join(f"[{s}]" if isinstance(s, int) else f".{s}" for s in path).lstrip(".")
+
+
+def _format_forms(violation: Violation) -> str:
+    """The forms that the value was compared with, if there are several in the schema."""
+    return f" ({', '.join(f'form {name}' for name in violation.forms)})" if violation.forms else ""
