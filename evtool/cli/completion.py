@@ -5,11 +5,13 @@ from collections.abc import Callable
 from evtool.errors import EvtoolError
 from evtool.routes import project as project_file
 from evtool.routes.project import Project
+from evtool.schemas.catalog import Catalog
+from evtool.schemas.references import Library
 
 
 def complete_types(prefix: str) -> list[str]:
     """Event types that have a schema."""
-    return _complete(prefix, lambda p: [f.stem.rpartition("@")[2] for d in p.schemas for f in d.glob("*.json")])
+    return _complete(prefix, _list_types)
 
 
 def complete_routes(prefix: str) -> list[str]:
@@ -25,6 +27,11 @@ def complete_handlers(prefix: str) -> list[str]:
 def complete_samples(prefix: str) -> list[str]:
     """Names of sample events."""
     return _complete(prefix, lambda p: [f.stem for d in p.samples for f in d.rglob("*.json")])
+
+
+def _list_types(project: Project) -> list[str]:
+    folders = [folder for folder in project.schemas if folder.is_dir()]
+    return Catalog(folders, project.named_schemas, Library(folders)).list_types()
 
 
 def _complete(prefix: str, list_names: Callable[[Project], list[str]]) -> list[str]:

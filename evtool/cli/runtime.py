@@ -25,8 +25,8 @@ from evtool.terminal.screen import format_count
 
 def build_rules(project: Project, *, validate: bool = True, no_schema: str = "error") -> Rules:
     """What the events of a project are held against; without a schema folder only their envelopes are judged."""
-    folders = project.schemas
-    return Rules(Schemas(folders) if validate and folders else None, no_schema)
+    folders, named = project.schemas, project.named_schemas
+    return Rules(Schemas(folders, named=named) if validate and (folders or named) else None, no_schema)
 
 
 @contextmanager

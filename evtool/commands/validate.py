@@ -83,12 +83,12 @@ def _load_project(session: Session, *, needed: bool) -> Project | None:
 
 
 def _load_schemas(project: Project | None, schema: str | None) -> Schemas:
-    folders = project.schemas if project else []
+    folders, named = (project.schemas, project.named_schemas) if project else ([], {})
     if schema is not None:
         file = Path(schema)
         if not is_file(file):
             raise UsageError(f"--schema: there is no file {schema}")
         return Schemas(folders, only=file)
-    if not folders:
+    if not folders and not named:
         raise UsageError("there are no schemas: set `schemas:` in routes.yaml, or give --schema FILE")
-    return Schemas(folders)
+    return Schemas(folders, named=named)

@@ -40,4 +40,6 @@ CODES = {
     "EV601": "schema cannot be read",
     "EV602": "not a valid JSON Schema",
     "EV603": "reference that cannot be followed",
+    "EV604": "unknown keyword near a known one",
+    "EV608": "several schemas of the same rank for one type",
 }

@@ -112,4 +112,6 @@ EXAMPLES = {
     "EV601": Example("schema", '{"type": "object"', '{"type": "object"}'),
     "EV602": Example("schema", '{"type": "objekt"}', '{"type": "object"}'),
     "EV603": Example("schema", '{"$ref": "nowhere.json"}', '{"$ref": "#/$defs/order", "$defs": {"order": {}}}'),
+    "EV604": Example("schema", '{"type": "object", "proprties": {}}', '{"type": "object", "properties": {}}'),
+    "EV608": Example("words", "`t.json` and `t.schema.json` in one schema folder", "one of them"),
 }

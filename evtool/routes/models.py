@@ -43,6 +43,15 @@ Paths = Annotated[
     Annotated[str, Tag("one")] | Annotated[list[str], Field(min_length=1), Tag("several")],
     Discriminator(lambda value: "several" if isinstance(value, list) else "one"),
 ]
+SchemaFiles = Annotated[dict[str, str], Field(min_length=1, description="TYPE or SOURCE@TYPE: FILE or FILE#/POINTER")]
+SchemaEntry = Annotated[
+    Annotated[str, Tag("folder")] | Annotated[SchemaFiles, Tag("files")],
+    Discriminator(lambda value: "files" if isinstance(value, dict) else "folder"),
+]
+SchemaPlaces = Annotated[
+    Annotated[SchemaEntry, Tag("one")] | Annotated[list[SchemaEntry], Field(min_length=1), Tag("several")],
+    Discriminator(lambda value: "several" if isinstance(value, list) else "one"),
+]
 NAMES_ONLY = {"additionalProperties": False}  # else the exported JSON Schema lets other names through
 
 
@@ -65,7 +74,9 @@ class RoutesModel(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, title="routes.yaml")
 
     version: Literal[1]
-    schemas: Annotated[Paths | None, Field(description="folder(s) of JSON Schemas, TYPE.json each")] = None
+    schemas: Annotated[
+        SchemaPlaces | None, Field(description="folder(s) of JSON Schemas, or a mapping of types to files")
+    ] = None
     samples: Annotated[Paths | None, Field(description="sample events: files or folders")] = None
     store: Annotated[str, Field(description="the store's file")] = project_file.STORE_FILE
     interpreter: Annotated[

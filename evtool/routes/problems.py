@@ -75,6 +75,10 @@ def _build_finding(
 def _path_of(detail: ErrorDetails) -> list[str | int]:
     """Where in routes.yaml pydantic found something: without the tags of alternatives, and the `[key]` of a name."""
     match detail["loc"]:
+        case ("schemas", "several", index, _, *rest):
+            return ["schemas", index, *rest]
+        case ("schemas", "one", _, *rest):
+            return ["schemas", *rest]
         case ("schemas" | "samples" as key, _, *rest):
             return [key, *rest]
         case (*path, "[key]") if detail["type"] in ("string_pattern_mismatch", "path name"):

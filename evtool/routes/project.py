@@ -40,6 +40,18 @@ class Project(NamedTuple):
         return [self.folder / entry for entry in _to_list(self._value("schemas"))]
 
     @property
+    def named_schemas(self) -> dict[str, str]:
+        """The schemas that the file names: TYPE or SOURCE@TYPE to FILE or FILE#/POINTER."""
+        value = self._value("schemas")
+        mappings = [entry for entry in (value if isinstance(value, list) else [value]) if isinstance(entry, Mapping)]
+        return {
+            name: str(self.folder / target)
+            for mapping in reversed(mappings)
+            for name, target in mapping.items()
+            if isinstance(target, str)
+        }
+
+    @property
     def samples(self) -> list[Path]:
         """Where `validate` looks when no path is given."""
         return [self.folder / entry for entry in _to_list(self._value("samples"))]

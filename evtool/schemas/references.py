@@ -12,7 +12,10 @@ from evtool.findings.finding import Finding
 from evtool.paths import is_file
 from evtool.readers.files import SourceText
 from evtool.readers.json_text import JsonProblem, parse_json
-from evtool.readers.locations import SourceMap, location_of, pointer_of, problem_to_finding
+from evtool.readers.locations import SourceMap, locate, location_of, pointer_of, problem_to_finding
+from evtool.readers.yaml_text import Document as YamlDocument
+from evtool.readers.yaml_text import load_yaml
+from evtool.schemas.documents import DRAFT_4, allow_null, draft_of, is_container, resolve_pointer
 
 DATA_KEYWORDS = ("const", "default", "enum", "example", "examples")  # keywords whose values are no schemas
 NAME_KEYWORDS = (
@@ -24,6 +27,15 @@ NAME_KEYWORDS = (
 )  # their keys are no keywords
 
 
+YAML_SUFFIXES = (".yaml", ".yml")
+SUFFIXES = (".json", *YAML_SUFFIXES)
+META_SCHEMAS = (  # the engine has them
+    *(f"http://json-schema.org/draft-0{number}/schema" for number in (4, 6, 7)),
+    *(f"https://json-schema.org/draft/{year}/schema" for year in ("2019-09", "2020-12")),
+)
+_META_PARTS = "https://json-schema.org/draft/"
+
+
 class SchemaDocument(NamedTuple):
     """A schema document: its text, its value, its URI, and which keyword gives its parts a URI of their own."""
 
@@ -31,10 +43,23 @@ class SchemaDocument(NamedTuple):
     value: Any
     uri: str
     id_keyword: str
+    yaml: YamlDocument | None = None  # the positions, of a document that is written in YAML
+
+    def locate(self, pointer: str, *, key: bool = False) -> dict[str, Any]:
+        """The location of a part of the document, or of its key, as fields of a finding."""
+        if self.yaml is None:
+            return location_of(SourceMap(self.text), pointer, key=key)
+        path: list[str | int] = []
+        value = self.yaml.value
+        for step in pointer.split("/")[1:]:
+            name = step.replace("~1", "/").replace("~0", "~")
+            path.append(int(name) if isinstance(value, list) and name.isdecimal() else name)
+            value = resolve_pointer(value, f"/{step}")
+        return {"pointer": pointer, **locate(self.text, *self.yaml.position_of(path, key=key), 1)}
 
 
 class Target(NamedTuple):
-    """What a reference leads to: a place in a document."""
+    """A part of a document: what a reference leads to."""
 
     document: SchemaDocument
     pointer: str
@@ -43,9 +68,9 @@ class Target(NamedTuple):
 class Library:
     """The schema documents of some folders, each read when it is first asked for."""
 
-    def __init__(self, folders: Sequence[Path], beside: Path | None = None):
-        """References may lead into `folders`, and to what is beside or below the file `beside`."""
-        parents = [beside.resolve().parent] if beside else []
+    def __init__(self, folders: Sequence[Path], beside: Sequence[Path] = ()):
+        """References may lead into `folders`, and to what is beside or below the files `beside`."""
+        parents = [file.resolve().parent for file in beside]
         self._search_folders = [folder.resolve() for folder in folders] or parents
         self._allowed_folders = [*self._search_folders, *parents]
         self._documents: dict[Path, SchemaDocument] = {}
@@ -56,12 +81,7 @@ class Library:
         """The document in a file. Raises ConfigError when it is none."""
         resolved = Path(os.path.realpath(file))  # Path.resolve() raises for a link to itself
         if resolved not in self._documents:
-            text = _read_schema(file)
-            value = _parse_schema(text)
-            is_draft_4 = isinstance(value, dict) and "draft-04" in str(value.get("$schema"))
-            self._documents[resolved] = document = SchemaDocument(
-                text, value, resolved.as_uri(), "id" if is_draft_4 else "$id"
-            )
+            self._documents[resolved] = document = _parse_document(_read_schema(file), resolved.as_uri())
             self._targets[document.uri] = Target(document, "")
             for pointer, base, schema in _find_subschemas(document):
                 self._targets.setdefault(base, Target(document, pointer))
@@ -75,23 +95,24 @@ class Library:
     def resolve(self, uri: str) -> Any:
         """The part of a document that a URI names, or None. Raises ConfigError when its file is no schema."""
         target = self._find_target(uri)
-        return _resolve_pointer(target.document.value, target.pointer) if isinstance(target, Target) else None
+        return resolve_pointer(target.document.value, target.pointer) if isinstance(target, Target) else None
 
     def join(self, uri: str, reference: str) -> str:
         """The URI that a reference names in the part of a document that has a URI."""
         target = self._find_target(uri)
         return _join_uri(_find_base(target), reference) if isinstance(target, Target) else reference
 
-    def follow_references(self, root: SchemaDocument) -> tuple[list[SchemaDocument], list[Finding]]:
-        """The documents that make up a schema, itself first, and every reference in them that cannot be followed."""
+    def follow_references(self, root: Target) -> tuple[list[Target], list[Finding]]:
+        """The schemas that make up a schema, itself first, and every reference in them that cannot be followed."""
         findings: list[Finding] = []
         targets: dict[tuple[str, str], Target] = {}
-        documents = {root.uri: root}
-        pending = [root]
-        for document in pending:
-            for pointer, base, schema in _find_subschemas(document):
+        pending = [_needed_part(root)]
+        documents: dict[str, SchemaDocument] = {}
+        for part in pending:
+            documents[part.document.uri] = part.document
+            for pointer, base, schema in _find_subschemas(part.document, part.pointer):
                 reference = schema.get("$ref")
-                if not isinstance(reference, str):
+                if not isinstance(reference, str) or _is_meta_schema(_join_uri(base, reference)):
                     continue
                 try:
                     target = self._find_target(_join_uri(base, reference))
@@ -99,12 +120,12 @@ class Library:
                     findings += error.findings
                     continue
                 if not isinstance(target, Target):
-                    findings.append(_make_reference_finding(document, pointer, *target))
+                    findings.append(_make_reference_finding(part.document, pointer, *target))
                     continue
-                targets[document.uri, pointer] = target
-                if target.document.uri not in documents:
-                    documents[target.document.uri] = target.document
-                    pending.append(target.document)
+                targets[part.document.uri, pointer] = target
+                needed = _needed_part(target)
+                if not any(needed.pointer == p.pointer and needed.document is p.document for p in pending):
+                    pending.append(needed)
         return pending, list(dict.fromkeys(findings)) + _find_loops(targets, documents)
 
     def _find_target(self, uri: str) -> Target | tuple[str, str | None]:
@@ -117,7 +138,7 @@ class Library:
         if fragment and not fragment.startswith("/"):
             return self._targets.get(uri) or (f"leads to nothing: {base.document.text.file} has no {fragment}", None)
         target = Target(base.document, base.pointer + unquote(fragment))
-        if _resolve_pointer(base.document.value, target.pointer) is None:
+        if resolve_pointer(base.document.value, target.pointer) is None:
             return f"leads to nothing: {base.document.text.file} has no {unquote(fragment)}", None
         return target
 
@@ -131,9 +152,8 @@ class Library:
             return Target(self.open(Path(file)), "") if is_allowed and is_file(file) else None
         if not self._is_complete:
             self._is_complete = True
-            for schema_file in (
-                f for folder in self._search_folders for f in sorted(folder.rglob("*.json")) if f.is_file()
-            ):
+            files = (f for folder in self._search_folders for f in sorted(folder.rglob("*")))
+            for schema_file in (f for f in files if f.name.endswith(SUFFIXES) and f.is_file()):
                 with suppress(ConfigError):  # it may be no schema at all
                     self.open(schema_file)
         return self._targets.get(uri)
@@ -150,21 +170,41 @@ def _read_schema(file: Path) -> SourceText:
         raise ConfigError(f"the schema {display_name} cannot be read", [finding]) from None
 
 
-def _parse_schema(text: SourceText) -> Any:
+def _parse_document(text: SourceText, uri: str) -> SchemaDocument:
+    """The document in a text. Raises ConfigError when it is not well-formed, or neither an object nor a boolean."""
+    yaml = None
     try:
-        document = parse_json(text.raw)
+        if text.file.endswith(YAML_SUFFIXES):
+            yaml = load_yaml(text.raw, text.file)
+            value = yaml.value
+        else:
+            value = parse_json(text.raw)
     except JsonProblem as error:
         finding = problem_to_finding(text, error)._replace(code="EV601")
         raise ConfigError(f"the schema {text.file} is not well-formed JSON", [finding]) from None
-    if isinstance(document, dict) and "openapi" in document:
-        hint = "export it from the registry as JSONSchemaDraft4"
-        location = location_of(SourceMap(text), "/openapi", key=True)
-        finding = Finding("EV602", "this is an OpenAPI document, not a JSON Schema", suggestion=hint, **location)
-    elif not isinstance(document, dict | bool):
-        finding = Finding("EV602", "a schema is a JSON object, true or false", **location_of(SourceMap(text), ""))
-    else:
-        return document
-    raise ConfigError(f"the schema {text.file} cannot be used", [finding])
+    except ConfigError as error:
+        findings = [finding._replace(code="EV601") for finding in error.findings]
+        raise ConfigError(f"the schema {text.file} is not well-formed YAML", findings) from None
+    draft = draft_of(value)
+    if is_container(value) and draft == DRAFT_4:
+        value = allow_null(value)
+    has_old_id = isinstance(value, dict) and "draft-04" in str(value.get("$schema"))
+    document = SchemaDocument(text, value, uri, "id" if has_old_id else "$id", yaml)
+    if not isinstance(value, dict | bool):
+        finding = Finding("EV602", "a schema is a JSON object, true or false", **document.locate(""))
+        raise ConfigError(f"the schema {text.file} cannot be used", [finding])
+    return document
+
+
+def _needed_part(target: Target) -> Target:
+    """What has to be a schema if a reference leads to a target: the whole document, unless it is a container."""
+    return target if is_container(target.document.value) else target._replace(pointer="")
+
+
+def _is_meta_schema(uri: str) -> bool:
+    """Whether a URI is that of a published meta-schema, or of a part of one."""
+    address = uri.partition("#")[0]
+    return address in META_SCHEMAS or (address.startswith(_META_PARTS) and "/meta/" in address)
 
 
 def _join_uri(base: str, reference: str) -> str:
@@ -176,9 +216,10 @@ def _join_uri(base: str, reference: str) -> str:
         return reference
 
 
-def _find_subschemas(document: SchemaDocument) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Every schema object of a document: its pointer, the URI that its references count from, and itself."""
-    stack: list[tuple[str, str, Any, bool]] = [("", document.uri, document.value, False)]
+def _find_subschemas(document: SchemaDocument, start: str = "") -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Every schema object below `start`: its pointer, the URI that its references count from, and itself."""
+    base = _find_base(Target(document, start.rpartition("/")[0])) if start else document.uri
+    stack: list[tuple[str, str, Any, bool]] = [(start, base, resolve_pointer(document.value, start), False)]
     while stack:
         pointer, base, value, has_name_keys = stack.pop()
         if isinstance(value, list):
@@ -202,28 +243,17 @@ def _find_base(target: Target) -> str:
     value, base, keyword = target.document.value, target.document.uri, target.document.id_keyword
     steps = target.pointer.split("/")[1:]
     for number in range(len(steps) + 1):
-        part = _resolve_pointer(value, "".join(f"/{step}" for step in steps[:number]))
+        part = resolve_pointer(value, "".join(f"/{step}" for step in steps[:number]))
         identifier = part.get(keyword) if isinstance(part, dict) else None
         if isinstance(identifier, str) and identifier[:1] != "#":
             base = _join_uri(base, identifier).removesuffix("#")
     return base
 
 
-def _resolve_pointer(value: Any, pointer: str) -> Any:
-    """What a JSON Pointer leads to, or None."""
-    for step in pointer.split("/")[1:]:
-        key = step.replace("~1", "/").replace("~0", "~")
-        if isinstance(value, list):
-            value = value[int(key)] if key.isdecimal() and len(key) < 10 and int(key) < len(value) else None
-        else:
-            value = value.get(key) if isinstance(value, dict) else None
-    return value
-
-
 def _make_reference_finding(document: SchemaDocument, pointer: str, reason: str, hint: str | None = None) -> Finding:
     reference_pointer = f"{pointer}/$ref"
-    message = f'reference "{_resolve_pointer(document.value, reference_pointer)[:100]}" {reason}'
-    return Finding("EV603", message, suggestion=hint, **location_of(SourceMap(document.text), reference_pointer))
+    message = f'reference "{resolve_pointer(document.value, reference_pointer)[:100]}" {reason}'
+    return Finding("EV603", message, suggestion=hint, **document.locate(reference_pointer))
 
 
 def _find_loops(targets: dict[tuple[str, str], Target], documents: dict[str, SchemaDocument]) -> list[Finding]:

@@ -4,20 +4,24 @@ jsonschema-rs judges (drafts 4, 6, 7, 2019-09 and 2020-12, formats asserted). Re
 folders only; nothing is ever fetched. The regular expressions of schemas run under a limit on backtracking.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import quote
 
-from jsonschema_rs import FancyRegexOptions, ValidationError, validator_for
+from jsonschema_rs import FancyRegexOptions, ValidationError, meta, validator_for
 
 from evtool.errors import ConfigError
+from evtool.events.envelopes import ACCOUNT, REGION
 from evtool.events.event import Event
 from evtool.findings.finding import Finding
-from evtool.findings.spelling import did_you_mean
-from evtool.readers.locations import SourceMap, location_of, pointer_of
+from evtool.readers.locations import location_of, pointer_of
+from evtool.schemas.catalog import Catalog, Choice
+from evtool.schemas.documents import find_properties, resolve_pointer
 from evtool.schemas.explainer import Explainer
+from evtool.schemas.foreign import find_foreign, find_misspelled
 from evtool.schemas.messages import Violation, find_violations, shorten
-from evtool.schemas.references import Library, SchemaDocument
+from evtool.schemas.references import META_SCHEMAS, Library, Target
 from evtool.schemas.subschemas import Subschemas
 from evtool.schemas.unions import UNIONS, describe_all
 
@@ -25,89 +29,133 @@ BACKTRACK_LIMIT = 100_000  # about 2 ms of a hostile regular expression
 DRAFTS = "draft-04, draft-06, draft-07, 2019-09 and 2020-12"
 
 
-class Schemas:
-    """The schemas of one or more folders, compiled when first needed.
+MAX_TYPES = 10_000  # types whose schema is remembered
+_PART_URI = "urn:evtool:part"  # of schemas that only refer to a part of a document
+_FILLED_IN = {"version": "0", "account": ACCOUNT, "region": REGION, "resources": []}  # by EventBridge, in a new event
 
-    `TYPE.json` describes the payload of type TYPE, `SOURCE@TYPE.json` that of TYPE from SOURCE only. Files in
-    subfolders are no types, but can be referred to.
+
+class CompiledSchema(NamedTuple):
+    """A schema that is ready for use. `warnings` are reported once."""
+
+    choice: Choice
+    validator: Any
+    explainer: Explainer
+    warnings: list[Finding]
+
+
+class Schemas:
+    """The schemas of a project, compiled when first needed.
+
+    A document may say which types it describes; routes.yaml may name the schema of a type; `TYPE.json` describes the
+    payload of type TYPE, `SOURCE@TYPE.json` that of TYPE from SOURCE only.
     """
 
-    def __init__(self, folders: Sequence[Path], *, only: Path | None = None):
-        """Schemas in `folders`; with `only`, that one file is the schema of every type."""
+    def __init__(self, folders: Sequence[Path], *, only: Path | None = None, named: Mapping[str, str] | None = None):
+        """Schemas in `folders`, and those of `named`: TYPE or SOURCE@TYPE to FILE or FILE#/POINTER.
+
+        With `only`, that one file is the schema of every type.
+        """
         for folder in folders:
             if not folder.is_dir():
                 raise ConfigError(f"schemas: {folder} is not a folder")
+        files = [Path(target.partition("#")[0]) for target in (named or {}).values()]
         self._only = only
-        self._files = {f.name[: -len(".json")]: f for d in reversed(folders) for f in sorted(d.glob("*.json"))}
-        self._library = Library(folders, beside=only)
-        self._validators: dict[Path, Any] = {}
-        self._explainers: dict[Path, Explainer] = {}
+        self._library = Library(folders, beside=[*([only] if only else []), *files])
+        self._catalog = Catalog(folders, named or {}, self._library)
+        self._compiled: dict[Choice, CompiledSchema] = {}
+        self._of_types: dict[tuple[str, str, str], CompiledSchema | None] = {}
 
     def list_types(self) -> list[str]:
         """The event types that have a schema."""
-        return sorted({name.rpartition("@")[2] for name in self._files})
-
-    def find_file(self, event_type: str, source: str) -> Path | None:
-        """The schema file of a type, the one for its source first."""
-        return self._only or self._files.get(f"{source}@{event_type}") or self._files.get(event_type)
+        return self._catalog.list_types()
 
     def check(self, event: Event, *, no_schema: str = "error") -> list[Finding]:
         """Everything that the schema of the event's type finds wrong with it, in the order of the text.
 
-        `no_schema` is what a type without a schema means: error, warn or ignore. Raises ConfigError when the schema
-        itself is wrong.
+        `no_schema` is what a type without a schema means: error, warn or ignore. Warnings about the schema itself come
+        with the first event that needs it. Raises ConfigError when the schema itself is wrong.
         """
-        context: dict[str, Any] = {"event_id": event.id if event.has_own_id else None, "event_type": event.type}
-        file = self.find_file(event.type, event.source)
-        if file is None:
-            return [] if no_schema == "ignore" else [self._make_unknown_type_finding(event, no_schema, context)]
-        validator = self._validators.get(file) or self._compile(file)
-        if validator.is_valid(event.detail):
-            return []
-        violations = self._explainers[file].explain(list(validator.iter_errors(event.detail)))
-        findings = [
-            Finding(
-                violation.code,
-                f"{_format_path([event.payload_key, *violation.path])} {violation.message}{_format_forms(violation)}",
-                suggestion=violation.suggestion,
-                **context,
-                **location_of(event.source_map, pointer_of([event.payload_key, *violation.path]), key=violation.at_key),
-            )
-            for violation in violations
-        ]
-        return sorted(findings, key=lambda f: (f.line or 0, f.column or 0, f.code))
+        key = (event.type, event.source, event.payload_key)
+        if key not in self._of_types:
+            if len(self._of_types) >= MAX_TYPES:
+                self._of_types.clear()
+            self._of_types[key] = self._find(event)
+        schema = self._of_types[key]
+        if schema is None:
+            return [] if no_schema == "ignore" else [self._make_unknown_type_finding(event, no_schema)]
+        warnings = schema.warnings[:]
+        schema.warnings.clear()
+        value, prefix = (event.detail, [event.payload_key]) if schema.choice.envelope is None else (_fill_in(event), [])
+        if schema.validator.is_valid(value):
+            return warnings
+        violations = schema.explainer.explain(list(schema.validator.iter_errors(value)))
+        findings = [_make_finding(event, violation, [*prefix, *violation.path]) for violation in violations]
+        return warnings + sorted(findings, key=lambda f: (f.line or 0, f.column or 0, f.code))
 
-    def _make_unknown_type_finding(self, event: Event, no_schema: str, context: dict[str, Any]) -> Finding:
+    def _find(self, event: Event) -> CompiledSchema | None:
+        """The schema of an event. One that describes another envelope is used for the payload only."""
+        warnings: list[Finding] = []
+        choice: Choice | None
+        if self._only:
+            choice = self._catalog.choose(self._only, event.type, event.source)
+        else:
+            choice, warnings = self._catalog.find(event.type, event.source)
+        if choice is None:
+            return None
+        if choice.envelope and (choice.envelope == "cloudevents") != (event.payload_key == "data"):
+            payload_key = "data" if choice.envelope == "cloudevents" else "detail"
+            pointers = find_properties(self._library.open(choice.file).value, choice.pointer).get(payload_key)
+            choice = choice._replace(pointer=pointers[0], envelope=None) if pointers else choice
+        if choice not in self._compiled:
+            self._compiled[choice] = self._compile(choice)
+        compiled = self._compiled[choice]
+        compiled.warnings.extend(warnings)
+        return compiled
+
+    def _make_unknown_type_finding(self, event: Event, no_schema: str) -> Finding:
         severity = "warning" if no_schema == "warn" else "error"
         pointer = "/type" if event.payload_key == "data" else "/detail-type"
-        hint = did_you_mean(event.type, self.list_types())
+        hint = self._catalog.explain_missing(event.type, event.source)
         message = f'no schema for type "{event.type}"'
-        return Finding("EV101", message, severity, suggestion=hint, **context, **location_of(event.source_map, pointer))
+        location = location_of(event.source_map, pointer)
+        return Finding("EV101", message, severity, suggestion=hint, **_identify(event), **location)
 
     # --- compiling ---------------------------------------------------------------------------------------------------
 
-    def _compile(self, file: Path) -> Any:
+    def _compile(self, choice: Choice) -> CompiledSchema:
         """The validator of a schema, after that of everything it refers to: the engine judges only whole schemas."""
-        documents, findings = self._library.follow_references(self._library.open(file))
-        root = documents[0]
+        root = Target(self._library.open(choice.file), choice.pointer)
+        _check_is_schema(root)
+        parts, findings = self._library.follow_references(root)
+        name = root.document.text.file
         if findings:
-            raise ConfigError(f"the schema {root.text.file} cannot be used", findings)
-        draft = root.value.get("$schema") if isinstance(root.value, dict) else None
-        for document in reversed(documents):
-            inherits = draft is not None and isinstance(document.value, dict)
-            try:
-                validator = self._build_validator(
-                    {"$schema": draft, **document.value} if inherits else document.value, document.uri
-                )
-            except ValidationError as error:
-                raise ConfigError(
-                    f"the schema {root.text.file} cannot be used", [self._make_invalid_schema_finding(document, error)]
-                ) from None
-        self._validators[file] = validator
-        self._explainers[file] = Explainer(Subschemas(self._library, f"{root.uri}#", draft, self._build_validator))
-        return validator
+            raise ConfigError(f"the schema {name} cannot be used", findings)
+        draft = choice.draft or _find_meta_schema(root)
+        validator: Any = None
+        part = parts[0]
+        try:
+            for part in reversed(parts):
+                validator = self._compile_part(part, draft)
+            if root.pointer:
+                uri = f"{root.document.uri}#{quote(root.pointer)}"
+                validator = self._build_validator({**_draft(draft), "$ref": uri})
+        except ValidationError as error:
+            finding = _make_invalid_schema_finding(part, error)
+            raise ConfigError(f"the schema {name} cannot be used", [finding]) from None
+        subschemas = Subschemas(
+            self._library, f"{root.document.uri}#{quote(root.pointer)}", draft, self._build_validator
+        )
+        return CompiledSchema(choice, validator, Explainer(subschemas), list(_find_warnings(parts)))
 
-    def _build_validator(self, document: Any, uri: str = "urn:evtool:part") -> Any:
+    def _compile_part(self, part: Target, draft: str | None) -> Any:
+        value = resolve_pointer(part.document.value, part.pointer)
+        with_draft = {**_draft(draft), **value} if isinstance(value, dict) else value
+        if part.pointer:
+            meta.validate(with_draft)
+            return None
+        return self._build_validator(with_draft, part.document.uri)
+
+    def _build_validator(self, document: Any, uri: str = _PART_URI) -> Any:
         return validator_for(
             document,
             validate_formats=True,
@@ -122,22 +170,77 @@ class Schemas:
             raise LookupError(uri)
         return schema
 
-    def _make_invalid_schema_finding(self, document: SchemaDocument, error: ValidationError) -> Finding:
-        if error.message.startswith("Unknown meta-schema"):
-            message = f"$schema names no draft that is understood: {shorten(document.value['$schema'])}"
-            location = location_of(SourceMap(document.text), "/$schema")
-            return Finding("EV602", message, suggestion=f"the drafts are {DRAFTS}", **location)
-        violation = describe_all(error) if isinstance(error.kind, UNIONS) else next(find_violations(error, {}))
-        message = f"not a valid JSON Schema: {_format_path(violation.path) or 'it'} {violation.message}"
-        location = location_of(SourceMap(document.text), pointer_of(violation.path), key=violation.at_key)
-        return Finding("EV602", message, suggestion=violation.suggestion, **location)
+
+def _draft(draft: str | None) -> dict[str, str]:
+    return {"$schema": draft} if draft else {}
+
+
+def _check_is_schema(root: Target) -> None:
+    """Raise ConfigError for a document that is something else, and for a part that does not exist."""
+    document, name = root.document, root.document.text.file
+    value = resolve_pointer(document.value, root.pointer)
+    if not isinstance(value, dict | bool):
+        finding = Finding("EV603", f"there is no schema at {root.pointer}", **document.locate(root.pointer))
+        raise ConfigError(f"the schema {name}#{root.pointer} does not exist", [finding])
+    if isinstance(value, dict) and not root.pointer and (foreign := find_foreign(value)):
+        location = document.locate(pointer_of([foreign.key]), key=True)
+        message = f"this is {foreign.name}, not a JSON Schema"
+        finding = Finding("EV602", message, suggestion=foreign.hint, **location)
+        raise ConfigError(f"the schema {name} cannot be used", [finding])
+
+
+def _find_meta_schema(root: Target) -> str | None:
+    """The draft of a meta-schema that a schema without `$schema` refers to."""
+    text = root.document.text.raw.decode(errors="replace")
+    return next((uri for uri in META_SCHEMAS if f'"{uri}' in text), None)
+
+
+def _find_warnings(parts: Sequence[Target]) -> list[Finding]:
+    """The keys that are nearly keywords, in file order."""
+    return [
+        Finding(
+            "EV604",
+            f'"{pointer.rpartition("/")[2]}" is not a keyword of JSON Schema and has no effect',
+            "warning",
+            suggestion=f'did you mean "{keyword}"?',
+            **part.document.locate(pointer, key=True),
+        )
+        for part in parts
+        for pointer, keyword in find_misspelled(resolve_pointer(part.document.value, part.pointer), part.pointer)
+    ]
+
+
+def _make_invalid_schema_finding(part: Target, error: ValidationError) -> Finding:
+    if error.message.startswith("Unknown meta-schema"):
+        message = f"$schema names no draft that is understood: {shorten(part.document.value['$schema'])}"
+        location = part.document.locate("/$schema")
+        return Finding("EV602", message, suggestion=f"the drafts are {DRAFTS}", **location)
+    violation = describe_all(error) if isinstance(error.kind, UNIONS) else next(find_violations(error, {}))
+    message = f"not a valid JSON Schema: {_format_path(violation.path) or 'it'} {violation.message}"
+    location = part.document.locate(part.pointer + pointer_of(violation.path), key=violation.at_key)
+    return Finding("EV602", message, suggestion=violation.suggestion, **location)
+
+
+# --- findings --------------------------------------------------------------------------------------------------------
+
+
+def _fill_in(event: Event) -> Mapping[str, Any]:
+    """The whole event, with what EventBridge adds to one that has no id yet."""
+    is_new = event.payload_key == "detail" and not event.has_own_id
+    return {**_FILLED_IN, **event.document} if is_new else event.document
+
+
+def _identify(event: Event) -> dict[str, Any]:
+    return {"event_id": event.id if event.has_own_id else None, "event_type": event.type}
+
+
+def _make_finding(event: Event, violation: Violation, path: Sequence[str | int]) -> Finding:
+    forms = f" ({', '.join(f'form {name}' for name in violation.forms)})" if violation.forms else ""
+    message = f"{_format_path(path) or 'the event'} {violation.message}{forms}"
+    location = location_of(event.source_map, pointer_of(path), key=violation.at_key)
+    return Finding(violation.code, message, suggestion=violation.suggestion, **_identify(event), **location)
 
 
 def _format_path(path: Sequence[str | int]) -> str:
     """A path as people write it: `detail.items[0].price`."""
     return "".join(f"[{s}]" if isinstance(s, int) else f".{s}" for s in path).lstrip(".")
-
-
-def _format_forms(violation: Violation) -> str:
-    """The forms that the value was compared with, if there are several in the schema."""
-    return f" ({', '.join(f'form {name}' for name in violation.forms)})" if violation.forms else ""

@@ -50,7 +50,7 @@ def test_examples_of_files(evtool: Evtool, tmp_path: Path, code: str) -> None:
     told = given(evtool, tmp_path / "bad", of, bad)
     found = {word.strip(":") for word in (told.out + told.err).split() if word.strip(":") in CODES}
 
-    assert told.code in (1, 2)
+    assert told.code in ((0,) if code == "EV604" else (1, 2))  # a warning
     assert found == {code}, told.out + told.err
     assert given(evtool, tmp_path / "good", of, good).code == 0
 

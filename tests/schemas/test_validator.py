@@ -1,6 +1,7 @@
 """Schemas: what is found wrong with an event and how it is said, which schemas are refused, and that none is fetched.
 
-The corpora are in tests/cases/schemas: a folder of `refused` has a schema `t.json` and what is said of it;
+The corpora are in tests/cases/schemas: a folder of `described` has schemas, and events with what is found in them; a
+folder of `refused` has a schema `t.json` and what is said of it;
 `wording.jsonl` has what is said of events; `pairs.jsonl` has schemas and values that are judged by another
 implementation as well.
 """
@@ -19,13 +20,15 @@ import pytest
 import referencing.jsonschema
 
 from evtool.errors import ConfigError
-from evtool.events.envelopes import parse_event
-from evtool.events.event import Event
+from evtool.events.envelopes import parse_event, read_events
+from evtool.events.event import Event, EventDefaults
 from evtool.findings.finding import Finding
+from evtool.readers.files import SourceText
 from evtool.schemas.validator import Schemas
 from tests.conftest import ROOT, Evtool
 
 CASES = ROOT / "tests/cases/schemas"
+DESCRIBED = sorted((CASES / "described").iterdir())
 REFUSED = sorted((CASES / "refused").iterdir())
 WORDING = [json.loads(line) for line in (CASES / "wording.jsonl").read_text(encoding="utf-8").splitlines()]
 PAIRS = [json.loads(line) for line in (CASES / "pairs.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -201,6 +204,20 @@ def test_thousands_of_findings_take_no_time_for_each(tmp_path: Path, evtool: Evt
 
     assert len(ran.json["findings"]) == 20_000
     assert time.monotonic() - begun < 15
+
+
+@pytest.mark.parametrize("case", DESCRIBED, ids=lambda case: case.name)
+def test_events_are_compared_with_the_schema_that_describes_them(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A document that names its types comes first, then routes.yaml, then the name of the file."""
+    monkeypatch.chdir(case)
+    named = json.loads((case / "named.json").read_text()) if (case / "named.json").exists() else {}
+    judge = Schemas([Path("schemas")], named=named)
+    defaults = EventDefaults(lambda: "1", lambda: "2026-03-01T20:41:00Z")
+    for line in (case / "events.jsonl").read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        [read] = read_events(SourceText("events", 1, 1, json.dumps(row["event"]).encode()), defaults)
+        assert isinstance(read, Event)
+        assert sorted(said(finding) for finding in judge.check(read)) == sorted(row["findings"])
 
 
 # --- schemas that are refused ----------------------------------------------------------------------------------------

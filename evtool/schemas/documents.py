@@ -1,0 +1,231 @@
+"""Recognizes what a schema document is, and which event types it says that it describes."""
+
+from collections.abc import Iterator, Mapping
+from itertools import product
+from typing import Any, NamedTuple
+
+from evtool.readers.locations import pointer_of
+
+DRAFT_4 = "http://json-schema.org/draft-04/schema#"
+DRAFT_7 = "http://json-schema.org/draft-07/schema#"
+DRAFT_2020 = "https://json-schema.org/draft/2020-12/schema"
+SOURCE_KEY, TYPE_KEY = "x-amazon-events-source", "x-amazon-events-detail-type"
+
+_CLOUDEVENTS = {"specversion", "type", "source", "id"}
+_EVENTBRIDGE = {"detail-type", "detail"}
+_OTHER_FORMATS = ("avro", "protobuf", "raml")  # of messages in AsyncAPI
+_CONTAINERS = ("openapi", "asyncapi", "swagger")
+
+
+class Declaration(NamedTuple):
+    """A schema in a document, and the event type that the document gives for it."""
+
+    pointer: str
+    type: str
+    source: str | None  # None: any source
+    envelope: str | None  # "eventbridge" or "cloudevents": the schema is that of the whole event
+    draft: str | None  # the draft, if the document does not say it with `$schema`
+
+
+def is_container(value: Any) -> bool:
+    """Whether a document contains schemas, but is none itself."""
+    return isinstance(value, Mapping) and any(key in value for key in _CONTAINERS)
+
+
+def draft_of(value: Any) -> str | None:
+    """The draft of the schemas in a document, None if each of them says it or the newest holds."""
+    if not isinstance(value, Mapping):
+        return None
+    if "asyncapi" in value:
+        return DRAFT_7
+    if "openapi" in value or "swagger" in value:
+        if not str(value.get("openapi")).startswith("3.1"):
+            return DRAFT_4
+        dialect = value.get("jsonSchemaDialect")
+        return dialect if isinstance(dialect, str) and "json-schema.org" in dialect else DRAFT_2020
+    schema = value.get("$schema")
+    return schema if isinstance(schema, str) else None
+
+
+def find_declarations(value: Any) -> list[Declaration]:
+    """The event types that a document says it describes, each with its schema."""
+    if not isinstance(value, Mapping):
+        return []
+    if "asyncapi" in value:
+        return list(_find_messages(value))
+    if "openapi" not in value:
+        return list(_find_declared(value, ""))
+    return [
+        declaration
+        for name in _mapping(_mapping(value.get("components")).get("schemas"))
+        for declaration in _find_declared(value, pointer_of(["components", "schemas", name]))
+    ]
+
+
+def find_envelope(root: Any, pointer: str) -> str | None:
+    """Which envelope a schema describes, None if it describes a payload."""
+    names = set(find_properties(root, pointer))
+    if names >= _CLOUDEVENTS or (_has_reference_elsewhere(root, pointer) and {"type", "data"} <= names):
+        return "cloudevents"
+    return "eventbridge" if names >= _EVENTBRIDGE else None
+
+
+def find_properties(root: Any, pointer: str) -> dict[str, list[str]]:
+    """The properties that a schema always describes, each with the pointers to its schemas in the document."""
+    found: dict[str, list[str]] = {}
+    for current, schema in _expand(root, pointer):
+        for name in _mapping(schema.get("properties")):
+            found.setdefault(name, []).append(current + pointer_of(["properties", name]))
+    return found
+
+
+def resolve_pointer(value: Any, pointer: str) -> Any:
+    """The part of a value that a JSON Pointer leads to, or None."""
+    for step in pointer.split("/")[1:]:
+        key = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, list):
+            value = value[int(key)] if key.isdecimal() and len(key) < 10 and int(key) < len(value) else None
+        else:
+            value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def allow_null(value: Any) -> Any:
+    """A document in which OpenAPI 3.0's `nullable` is written as JSON Schema has it."""
+    if isinstance(value, list):
+        return [allow_null(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    changed = {key: allow_null(item) for key, item in value.items()}
+    if changed.get("nullable") is True and isinstance(changed.get("type"), str):
+        changed["type"] = [changed["type"], "null"]
+        if isinstance(changed.get("enum"), list) and None not in changed["enum"]:
+            changed["enum"] = [*changed["enum"], None]
+    return changed
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _expand(root: Any, pointer: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The schema objects of a document that always apply where one does: itself, its references, parts of `allOf`."""
+    pending, seen = [pointer], set()
+    while pending:
+        current = pending.pop()
+        schema = resolve_pointer(root, current)
+        if current in seen or not isinstance(schema, Mapping):
+            continue
+        seen.add(current)
+        yield current, schema
+        reference = schema.get("$ref")
+        if isinstance(reference, str) and reference.startswith("#"):
+            pending.append(reference[1:])
+        parts = schema.get("allOf")
+        pending += [f"{current}/allOf/{index}" for index in range(len(parts) if isinstance(parts, list) else 0)]
+
+
+def _has_reference_elsewhere(root: Any, pointer: str) -> bool:
+    references = [schema.get("$ref") for _, schema in _expand(root, pointer)]
+    return any(isinstance(reference, str) and "cloudevent" in reference.lower() for reference in references)
+
+
+def _list_fixed(root: Any, pointers: list[str]) -> list[str]:
+    """The strings that a property may have, if its schema lists them."""
+    for pointer in pointers:
+        for _, schema in _expand(root, pointer):
+            values = [schema["const"]] if "const" in schema else schema.get("enum")
+            if isinstance(values, list):
+                return [value for value in values if isinstance(value, str)]
+    return []
+
+
+def _find_declared(root: Mapping[str, Any], pointer: str) -> Iterator[Declaration]:
+    """What a schema says of the events that it describes."""
+    schema = _mapping(resolve_pointer(root, pointer))
+    draft, envelope = draft_of(root), find_envelope(root, pointer)
+    if isinstance(schema.get(TYPE_KEY), str):
+        source = schema.get(SOURCE_KEY)
+        yield Declaration(
+            pointer, schema[TYPE_KEY], source if isinstance(source, str) else None, envelope or "eventbridge", draft
+        )
+    elif isinstance(schema.get("cloudeventTypes"), list):
+        for name in schema["cloudeventTypes"]:
+            if isinstance(name, str):
+                yield Declaration(pointer, name, None, envelope, draft)
+    elif envelope:
+        properties = find_properties(root, pointer)
+        types = _list_fixed(root, properties.get("type" if envelope == "cloudevents" else "detail-type", []))
+        sources: list[str | None] = [*_list_fixed(root, properties.get("source", []))] or [None]
+        for name, source in product(types, sources):
+            yield Declaration(pointer, name, source, envelope, draft)
+
+
+# --- AsyncAPI --------------------------------------------------------------------------------------------------------
+
+
+def _find_messages(root: Mapping[str, Any]) -> Iterator[Declaration]:
+    """The messages of an AsyncAPI document that have a JSON Schema; each once, under its name."""
+    seen: set[tuple[str, str]] = set()
+    for key, pointer in _list_messages(root):
+        message_pointer, message = _follow(root, pointer)
+        payload = f"{message_pointer}/payload"
+        schema_format = message.get("schemaFormat")
+        content = _mapping(message.get("payload"))
+        if "schema" in content and "schemaFormat" in content:  # AsyncAPI 3
+            schema_format, payload = content["schemaFormat"], f"{payload}/schema"
+        if resolve_pointer(root, payload) is None or any(f in str(schema_format).lower() for f in _OTHER_FORMATS):
+            continue
+        draft = DRAFT_4 if "openapi" in str(schema_format) else _find_draft(str(schema_format))
+        declared = list(_find_declared(root, payload))
+        name = message.get("name")
+        named = Declaration(payload, name if isinstance(name, str) else key, None, find_envelope(root, payload), draft)
+        for declaration in declared or [named]:
+            if (declaration.type, payload) not in seen:
+                seen.add((declaration.type, payload))
+                yield declaration._replace(draft=draft)
+
+
+def _list_messages(root: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The key and the pointer of every message: of components and of channels, in versions 2 and 3."""
+    for key in _mapping(_mapping(root.get("components")).get("messages")):
+        yield key, pointer_of(["components", "messages", key])
+    for name, channel in _mapping(root.get("channels")).items():
+        for key in _mapping(_mapping(channel).get("messages")):
+            yield key, pointer_of(["channels", name, "messages", key])
+        for operation in ("publish", "subscribe"):
+            message = _mapping(_mapping(_mapping(channel).get(operation)).get("message"))
+            pointer = pointer_of(["channels", name, operation, "message"])
+            forms = message.get("oneOf")
+            if isinstance(forms, list):
+                for index in range(len(forms)):
+                    yield _name_message(root, f"{pointer}/oneOf/{index}", name)
+            elif message:
+                yield _name_message(root, pointer, name)
+
+
+def _name_message(root: Any, pointer: str, channel: str) -> tuple[str, str]:
+    """The name of a message without a key of its own: that of the component it refers to, or of its channel."""
+    target, _ = _follow(root, pointer)
+    return (target.rpartition("/")[2] if target != pointer else channel), pointer
+
+
+def _follow(root: Any, pointer: str) -> tuple[str, Mapping[str, Any]]:
+    """Where the references of a message lead inside the document."""
+    for _ in range(10):
+        value = _mapping(resolve_pointer(root, pointer))
+        reference = value.get("$ref")
+        if not (isinstance(reference, str) and reference.startswith("#/")):
+            break
+        pointer = reference[1:]
+    return pointer, _mapping(resolve_pointer(root, pointer))
+
+
+def _find_draft(schema_format: str) -> str:
+    """The draft that a media type such as `application/schema+json;version=draft-04` names."""
+    version = schema_format.partition("version=")[2]
+    if "schema+" not in schema_format or not version:
+        return DRAFT_7
+    if version.startswith("20"):
+        return f"https://json-schema.org/draft/{version}/schema"
+    return f"http://json-schema.org/{version}/schema#"
