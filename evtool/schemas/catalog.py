@@ -11,7 +11,7 @@ from evtool.errors import ConfigError
 from evtool.findings.finding import Finding
 from evtool.findings.spelling import did_you_mean
 from evtool.paths import display_path, is_file
-from evtool.schemas.documents import Declaration, draft_of, find_declarations, find_envelope
+from evtool.schemas.documents import Declaration, draft_of, find_declarations, find_envelope, is_container
 from evtool.schemas.references import SUFFIXES, Library
 
 # what a document contains that says which type it describes; only such files are parsed
@@ -149,23 +149,42 @@ class Catalog:
 
     def _find_reasons(self, event_type: str, source: str) -> Iterator[str]:
         for file in self._find_marked(event_type):
-            others = {d.source for d in self._try_declarations(file) if d.type == event_type}
-            if others:
-                sources = " and ".join(sorted(f'"{other}"' for other in others if other))
-                yield f'{display_path(file)} describes it from the source {sources}, not "{source}"'
+            yield from self._explain_marked(file, event_type, source)
         for file in self._files_by_name.get(event_type, []):
             types = sorted({f'"{declaration.type}"' for declaration in self._try_declarations(file)})
             yield f"{display_path(file)} says that it describes {' and '.join(types[:_MAX_REASONS])}"
+        yield from self._explain_other_sources(event_type, source)
+        for file, steps in self._files:
+            if len(steps) > 1 and event_type in _list_names(steps[-1:]):
+                advice = "move it up, or name it in `schemas:` of routes.yaml"
+                yield f"{display_path(file)} is in a subfolder, where a name gives no type: {advice}"
+        for file in (file for folder in self._folders for file in sorted(folder.iterdir())):
+            if file.name.startswith(f"{event_type}.") and not file.name.endswith(SUFFIXES):
+                yield f"{display_path(file)} is not read: the name of a schema ends with {', '.join(SUFFIXES)}"
+
+    def _explain_other_sources(self, event_type: str, source: str) -> Iterator[str]:
         for name, files in self._files_by_name.items():
             if name.endswith(f"@{event_type}"):
                 yield f'{display_path(files[0])} is for the source "{name.rpartition("@")[0]}" only, not "{source}"'
         for name in self._named:
             if name.endswith(f"@{event_type}"):
                 yield f'routes.yaml names a schema for the source "{name.rpartition("@")[0]}" only, not "{source}"'
-        for file, steps in self._files:
-            if len(steps) > 1 and event_type in _list_names(steps[-1:]):
-                advice = "move it up, or name it in `schemas:` of routes.yaml"
-                yield f"{display_path(file)} is in a subfolder, where a name gives no type: {advice}"
+
+    def _explain_marked(self, file: Path, event_type: str, source: str) -> Iterator[str]:
+        """Why a file that mentions a type is not its schema."""
+        name = display_path(file)
+        try:
+            declarations = self._declarations_of(file)
+            is_api = is_container(self._library.open(file).value)
+        except ConfigError as error:
+            if error.findings:
+                yield f"{name} cannot be read: {error.findings[0].message}"
+            return
+        sources = sorted({f'"{d.source}"' for d in declarations if d.type == event_type and d.source})
+        if sources:
+            yield f'{name} describes it from the source {" and ".join(sources[:_MAX_REASONS])}, not "{source}"'
+        elif is_api:
+            yield f"{name} mentions it, but has no JSON Schema for it"
 
 
 def _list_names(steps: tuple[str, ...]) -> list[str]:

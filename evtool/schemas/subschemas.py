@@ -110,7 +110,7 @@ class Subschemas:
         yield from parts or (child(uri, key) for key in _ALL if key in schema)
 
     def _follow(self, uri: str, schema: dict[str, Any]) -> Iterator[str]:
-        for key in ("$ref", "$dynamicRef"):
+        for key in ("$ref", "$dynamicRef", "$recursiveRef"):
             if isinstance(reference := schema.get(key), str):
                 yield self._library.join(uri, reference)
 
