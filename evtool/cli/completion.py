@@ -5,8 +5,6 @@ from collections.abc import Callable
 from evtool.errors import EvtoolError
 from evtool.routes import project as project_file
 from evtool.routes.project import Project
-from evtool.schemas.catalog import Catalog
-from evtool.schemas.references import Library
 
 
 def complete_types(prefix: str) -> list[str]:
@@ -30,6 +28,10 @@ def complete_samples(prefix: str) -> list[str]:
 
 
 def _list_types(project: Project) -> list[str]:
+    # every command imports this module, few complete a type
+    from evtool.schemas.catalog import Catalog  # noqa: PLC0415
+    from evtool.schemas.references import Library  # noqa: PLC0415
+
     folders = [folder for folder in project.schemas if folder.is_dir()]
     return Catalog(folders, project.named_schemas, Library(folders)).list_types()
 

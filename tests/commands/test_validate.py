@@ -198,6 +198,36 @@ def test_a_bare_payload_needs_a_type(evtool: Evtool, project: Path) -> None:
     assert (refused.code, "EV009" in refused.out, "--type" in refused.out) == (1, True, True)
 
 
+def test_routes_name_schemas(evtool: Evtool, project: Path) -> None:
+    """A mapping in routes.yaml gives schemas to types that no file name can have, beside a folder or alone."""
+    (project / "all.json").write_text(json.dumps({"$defs": {"T": SCHEMA}}), encoding="utf-8")
+    event = b'{"id": "1", "source": "s", "detail-type": "a/b", "detail": {"id": 5}}'
+    for schemas in ("[schemas, {a/b: 'all.json#/$defs/T'}]", "{s@a/b: 'all.json#/$defs/T'}"):
+        (project / "routes.yaml").write_text(f"version: 1\nschemas: {schemas}\n", encoding="utf-8")
+        ran = evtool("validate", "-", "-o", "json", stdin=event)
+        assert [finding["code"] for finding in ran.json["findings"]] == ["EV104"]
+    (project / "routes.yaml").write_text("version: 1\nschemas: {a/b: 'all.json#/$defs/X'}\n", encoding="utf-8")
+    ran = evtool("validate", "-", stdin=event)
+    assert (ran.code, "EV603 there is no schema at /$defs/X" in ran.err) == (2, True)
+
+
+def test_an_export_as_the_one_schema(evtool: Evtool, tmp_path: Path) -> None:
+    """--schema takes an export of a registry: the schema in it that fits, or the only one."""
+    parts = {"S": SCHEMA}
+    for name in "AB":
+        fields = {"detail": {"$ref": "#/components/schemas/S"}, "region": {"type": "string"}}
+        parts[name] = {"x-amazon-events-detail-type": name, "required": ["region"], "properties": fields}
+    (tmp_path / "all.json").write_text(json.dumps({"openapi": "3.0.0", "components": {"schemas": parts}}))
+    del parts["B"]
+    (tmp_path / "one.json").write_text(json.dumps({"openapi": "3.0.0", "components": {"schemas": parts}}))
+    for file, name, codes in (("all", "A", ["EV102", "EV102"]), ("one", "C", ["EV102", "EV102"])):
+        event = json.dumps({"id": "1", "source": "s", "detail-type": name, "detail": {}}).encode()
+        ran = evtool("validate", "-", "--schema", f"{file}.json", "-o", "json", stdin=event)
+        assert [finding["code"] for finding in ran.json["findings"]] == codes
+    ran = evtool("validate", "-", "--schema", "all.json", stdin=event)
+    assert (ran.code, "EV602 this document describes several types" in ran.err) == (2, True)
+
+
 def test_one_schema_for_everything(evtool: Evtool, tmp_path: Path) -> None:
     """--schema works without a project, refers to what is beside it, and is used for every type."""
     (tmp_path / "own.json").write_text('{"properties": {"a": {"$ref": "beside.json"}}}', encoding="utf-8")
