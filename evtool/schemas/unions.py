@@ -1,6 +1,6 @@
 """Chooses the form of a `oneOf` or `anyOf` that a value was meant to have, and describes a choice of forms."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from jsonschema_rs import ValidationError
@@ -65,16 +65,17 @@ def choose_form(subschemas: Subschemas, uri: str, forms: Sequence[Form], value: 
     path = tuple(forms[0].errors[0].instance_path)[:depth]
     fitting = [form for form in forms if _fits_type(form.errors, value, depth)]
     if not fitting:
-        return _describe_allowed(path, forms, value, depth)
+        return _describe_allowed(path, forms, forms, value, depth)
     if len(fitting) > 1 and isinstance(value, dict):
-        narrowed = _narrow_by_tags(_find_tags(subschemas, uri, fitting), fitting, value, path, depth)
-        if isinstance(narrowed, Violation):
-            return narrowed
-        fitting = narrowed
+        tags = _find_tags(subschemas, uri, fitting)
+        fitting = _narrow_by_tags(tags, fitting, value)
+        if len(fitting) > 1 and (tag := _find_wrong_tag(tags, fitting, value, depth)):
+            known = {name for form in forms for name in _list_known(subschemas, form)}
+            return _describe_tag(tag, fitting, value, path, known)
     fitting = _keep_best(fitting, lambda form: _count(form.errors))
     if len(fitting) > 1 and isinstance(value, dict):
-        fitting = _keep_best(fitting, lambda form: -_count_known(subschemas, form, value))
-    return fitting[0] if len(fitting) == 1 else _describe_allowed(path, forms, value, depth)
+        fitting = _keep_best(fitting, lambda form: -len(_list_known(subschemas, form) & set(value)))
+    return fitting[0] if len(fitting) == 1 else _describe_allowed(path, forms, fitting, value, depth)
 
 
 def _keep_best(forms: Sequence[Form], rank: Any) -> list[Form]:
@@ -113,10 +114,10 @@ def _count(errors: Iterable[ValidationError]) -> int:
     return total
 
 
-def _count_known(subschemas: Subschemas, form: Form, value: dict[str, Any]) -> int:
+def _list_known(subschemas: Subschemas, form: Form) -> set[str]:
+    """The properties that a form describes."""
     parts = [schema.get("properties") for _, schema in subschemas.expand(form.uri, all_forms=True)]
-    names = {name for properties in parts if isinstance(properties, dict) for name in properties}
-    return sum(key in names for key in value)
+    return {name for properties in parts if isinstance(properties, dict) for name in properties}
 
 
 # --- tags ------------------------------------------------------------------------------------------------------------
@@ -172,33 +173,42 @@ def _add_discriminator(subschemas: Subschemas, uri: str, forms: Sequence[Form], 
             tag.values.setdefault(form.uri, values or [own_name])
 
 
-def _narrow_by_tags(
-    tags: Sequence[Tag], forms: Sequence[Form], value: dict[str, Any], path: tuple[str | int, ...], depth: int
-) -> list[Form] | Violation:
-    """The forms whose tags fit, all if there is no tag, or what the tag should be."""
+def _narrow_by_tags(tags: Sequence[Tag], forms: Sequence[Form], value: dict[str, Any]) -> list[Form]:
+    """The forms whose tags fit, as far as there are any; a form without a tag fits if no other does."""
     remaining = list(forms)
-    is_matched = False
-    refused: Tag | None = None
     for tag in tags:
         if tag.name in value:
             given = value[tag.name]
-            matching = [f for f in remaining if any(is_same(given, v) for v in tag.values.get(f.uri, ()))]
-            without = [form for form in remaining if form.uri not in tag.values]
-            is_matched = is_matched or bool(matching)
-            refused = refused or (None if matching or without else tag)
-            remaining = matching or without or remaining
-        elif all(_requires(form, tag.name, depth) for form in forms):
-            refused = refused or tag
-    if refused is None or is_matched:
-        return remaining
-    options = [option for form in forms for option in refused.values.get(form.uri, ())]
+            fitting = [f for f in remaining if any(is_same(given, v) for v in tag.values.get(f.uri, ()))]
+            remaining = fitting or [form for form in remaining if form.uri not in tag.values] or remaining
+    return remaining
+
+
+def _find_wrong_tag(tags: Sequence[Tag], forms: Sequence[Form], value: dict[str, Any], depth: int) -> Tag | None:
+    """A tag that all forms have and whose value is missing or fits none of them."""
+    for tag in tags:
+        value_lists = [tag.values[form.uri] for form in forms if form.uri in tag.values]
+        if len(value_lists) < len(forms) or not _tells_apart(value_lists):
+            continue
+        if tag.name not in value and all(_requires(form, tag.name, depth) for form in forms):
+            return tag
+        if tag.name in value and not any(is_same(value[tag.name], v) for values in value_lists for v in values):
+            return tag
+    return None
+
+
+def _describe_tag(
+    tag: Tag, forms: Sequence[Form], value: dict[str, Any], path: tuple[str | int, ...], known: Collection[str]
+) -> Violation:
+    """What the tag should be; `known` are the properties of all forms."""
+    options = [option for form in forms for option in tag.values[form.uri]]
     options = [option for index, option in enumerate(options) if not any(is_same(option, o) for o in options[:index])]
-    if refused.name in value:
-        return describe_wrong_value((*path, refused.name), options, value[refused.name])
+    if tag.name in value:
+        return describe_wrong_value((*path, tag.name), options, value[tag.name])
+    misspelled = next((key for key in value if key not in known and did_you_mean(tag.name, [key])), None)
     allowed = ", ".join(format_value(option) for option in options)
-    misspelled = next((key for key in value if did_you_mean(refused.name, [key])), None)
     hint = f'"{misspelled}" looks like it' if misspelled else f"it is one of {allowed}"
-    return Violation("EV102", path, f"has no {format_value(refused.name)}, which is required", hint)
+    return Violation("EV102", path, f"has no {format_value(tag.name)}, which is required", hint)
 
 
 def _requires(form: Form, name: str, depth: int) -> bool:
@@ -216,11 +226,14 @@ def describe_all(error: ValidationError) -> Violation:
     """One violation for an error of `oneOf` or `anyOf`, whose forms are not told apart."""
     assert isinstance(error.kind, UNIONS), "the caller checks the kind"
     forms = [Form("", f"{index + 1}", errors) for index, errors in enumerate(error.kind.context)]
-    return _describe_allowed(tuple(error.instance_path), forms, error.instance, len(error.instance_path))
+    return _describe_allowed(tuple(error.instance_path), forms, forms, error.instance, len(error.instance_path))
 
 
-def _describe_allowed(path: tuple[str | int, ...], forms: Sequence[Form], value: Any, depth: int) -> Violation:
-    """What all forms together allow, if nothing tells them apart."""
+def _describe_allowed(
+    path: tuple[str | int, ...], forms: Sequence[Form], fitting: Sequence[Form], value: Any, depth: int
+) -> Violation:
+    """What all forms together allow, if nothing tells the fitting ones apart."""
+    forms = [form for form in forms if not any(_is_false(error, depth) for error in form.errors)] or forms
     types, options = _list_allowed((e for form in forms for e in form.errors), depth)
     is_simple = all(any(_is_about_value(error, depth) for error in form.errors) for form in forms)
     if is_simple and types and not options:
@@ -234,8 +247,8 @@ def _describe_allowed(path: tuple[str | int, ...], forms: Sequence[Form], value:
         message = f"should be {' or '.join(types)}, or one of {one_of}, got {got}"
         hint = did_you_mean(value, [o for o in options if isinstance(o, str)]) if isinstance(value, str) else None
         return Violation("EV104" if is_wrong_type else "EV105", path, message, hint)
-    shown = "; ".join(f"form {form.name}{_describe_first(form.errors, depth)}" for form in forms[:_MAX_LISTED])
-    more = "; …" if len(forms) > _MAX_LISTED else ""
+    shown = "; ".join(f"form {form.name}{_describe_first(form.errors, depth)}" for form in fitting[:_MAX_LISTED])
+    more = "; …" if len(fitting) > _MAX_LISTED else ""
     return Violation("EV109", path, f"matches none of the forms that the schema allows: {shown}{more}")
 
 
@@ -247,6 +260,11 @@ def _describe_first(errors: Sequence[ValidationError], depth: int) -> str:
     violation = next(find_violations(error, {}))
     path = ".".join(str(step) for step in violation.path[depth:])
     return f" ({path} {violation.message})" if path else f" ({violation.message})"
+
+
+def _is_false(error: ValidationError, depth: int) -> bool:
+    """Whether a form is `false`."""
+    return isinstance(error.kind, Kind.FalseSchema) and len(error.instance_path) == depth
 
 
 def _is_about_value(error: ValidationError, depth: int) -> bool:
