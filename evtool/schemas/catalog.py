@@ -85,16 +85,17 @@ class Catalog:
         names = (f"{source}@{event_type}", event_type)
         for name in names:
             if name in self._named:
-                file, _, pointer = self._named[name].partition("#")
+                file, _, fragment = self._named[name].partition("#")
                 yield [
-                    self._choose_part(Path(file), pointer) if pointer else self.choose(Path(file), event_type, source)
+                    self._choose_part(Path(file), fragment) if fragment else self.choose(Path(file), event_type, source)
                 ]
         for name in names:
             files = [file for file in self._files_by_name.get(name, []) if self._is_plain(file)]
             yield [Choice(file) if number else self._choose_part(file, "") for number, file in enumerate(files)]
 
-    def _choose_part(self, file: Path, pointer: str) -> Choice:
+    def _choose_part(self, file: Path, fragment: str) -> Choice:
         value = self._library.open(file).value
+        pointer = self._library.find_part(file, fragment) if fragment else ""
         return Choice(file, pointer, find_envelope(value, pointer), draft_of(value))
 
     # --- files -------------------------------------------------------------------------------------------------------
@@ -105,7 +106,7 @@ class Catalog:
         files = []
         for folder in self._folders:
             for parent, folders, names in os.walk(folder):
-                folders.sort()
+                folders[:] = sorted(name for name in folders if name != "node_modules" and name[:1] != ".")
                 steps = Path(parent).relative_to(folder).parts
                 entries = [*names, *folders] if not steps else names
                 files += [(Path(parent, n), (*steps, n)) for n in sorted(entries) if n.endswith(SUFFIXES)]

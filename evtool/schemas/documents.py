@@ -169,9 +169,8 @@ def _find_messages(root: Mapping[str, Any]) -> Iterator[Declaration]:
     seen: set[tuple[str, str]] = set()
     for key, pointer in _list_messages(root):
         message_pointer, message = _follow(root, pointer)
-        payload = f"{message_pointer}/payload"
+        payload, content = _follow(root, f"{message_pointer}/payload")
         schema_format = message.get("schemaFormat")
-        content = _mapping(message.get("payload"))
         if "schema" in content and "schemaFormat" in content:  # AsyncAPI 3
             schema_format, payload = content["schemaFormat"], f"{payload}/schema"
         if resolve_pointer(root, payload) is None or any(f in str(schema_format).lower() for f in _OTHER_FORMATS):

@@ -92,6 +92,15 @@ class Library:
                         self._targets.setdefault(f"{base}#{name.removeprefix('#')}", Target(document, pointer))
         return self._documents[resolved]
 
+    def find_part(self, file: Path, fragment: str) -> str:
+        """The pointer of the part that a pointer or an anchor names. Raises ConfigError if there is none."""
+        document = self.open(file)
+        target = self._find_target(f"{document.uri}#{fragment}")
+        if isinstance(target, Target):
+            return target.pointer
+        finding = Finding("EV603", f'the schema "{document.text.file}#{fragment}" {target[0]}', **document.locate(""))
+        raise ConfigError(f"the schema {document.text.file}#{fragment} does not exist", [finding])
+
     def resolve(self, uri: str) -> Any:
         """The part of a document that a URI names, or None. Raises ConfigError when its file is no schema."""
         target = self._find_target(uri)
