@@ -184,7 +184,7 @@ class Catalog:
         sources = sorted({f'"{d.source}"' for d in declarations if d.type == event_type and d.source})
         if sources:
             yield f'{name} describes it from the source {" and ".join(sources[:_MAX_REASONS])}, not "{source}"'
-        elif is_api:
+        elif is_api and _mentions(self._marked_files[file], event_type):
             yield f"{name} mentions it, but has no JSON Schema for it"
 
 
@@ -194,6 +194,11 @@ def _list_names(steps: tuple[str, ...]) -> list[str]:
     if len(steps) == 1:
         return list(dict.fromkeys([stem.removesuffix(".schema"), stem]))
     return [steps[0]] if len(steps) == 2 and stem == "schema" else []
+
+
+def _mentions(raw: bytes, event_type: str) -> bool:
+    """Whether a text contains a type as a word of its own."""
+    return bool(re.search(rf"(?<![\w.\-]){re.escape(event_type)}(?![\w.\-])", raw.decode(errors="replace")))
 
 
 def _read_start(file: Path) -> bytes:

@@ -113,8 +113,8 @@ def find_unknown(
     missing = [key for key in properties if key not in value]
     for number, name in enumerate(names):
         is_other = number >= MAX_HINT_NAMES or name in known
-        candidates = () if is_other else (missing, properties)
-        hint = next(filter(None, (did_you_mean(name, keys) for keys in candidates)), None)
+        same_letters = [key for key in properties if key.lower() == name.lower()]
+        hint = None if is_other else did_you_mean(name, [*missing, *same_letters])
         yield Violation("EV103", (*path, name), "is not allowed here", hint, at_key=True)
 
 
