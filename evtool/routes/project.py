@@ -40,12 +40,12 @@ class Project(NamedTuple):
         return [self.folder / entry for entry in _to_list(self._value("schemas"))]
 
     @property
-    def named_schemas(self) -> dict[str, str]:
-        """The schemas that the file names: TYPE or SOURCE@TYPE to FILE or FILE#/POINTER."""
+    def named_schemas(self) -> dict[str, tuple[Path, str]]:
+        """The schemas that the file names: TYPE or SOURCE@TYPE to a file and what follows `#`."""
         value = self._value("schemas")
         mappings = [entry for entry in (value if isinstance(value, list) else [value]) if isinstance(entry, Mapping)]
         return {
-            name: str(self.folder / target)
+            name: (self.folder / target.partition("#")[0], target.partition("#")[2])
             for mapping in reversed(mappings)
             for name, target in mapping.items()
             if isinstance(target, str)

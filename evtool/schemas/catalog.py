@@ -32,8 +32,8 @@ class Choice(NamedTuple):
 class Catalog:
     """The schemas of some folders and those that routes.yaml names; nothing is read before it is needed."""
 
-    def __init__(self, folders: Sequence[Path], named: Mapping[str, str], library: Library):
-        """`named` maps TYPE or SOURCE@TYPE to FILE or FILE#/POINTER."""
+    def __init__(self, folders: Sequence[Path], named: Mapping[str, tuple[Path, str]], library: Library):
+        """`named` maps TYPE or SOURCE@TYPE to a file and a pointer or anchor in it, which may be empty."""
         self._folders = folders
         self._named = named
         self._library = library
@@ -85,10 +85,8 @@ class Catalog:
         names = (f"{source}@{event_type}", event_type)
         for name in names:
             if name in self._named:
-                file, _, fragment = self._named[name].partition("#")
-                yield [
-                    self._choose_part(Path(file), fragment) if fragment else self.choose(Path(file), event_type, source)
-                ]
+                file, fragment = self._named[name]
+                yield [self._choose_part(file, fragment) if fragment else self.choose(file, event_type, source)]
         for name in names:
             files = [file for file in self._files_by_name.get(name, []) if self._is_plain(file)]
             yield [Choice(file) if number else self._choose_part(file, "") for number, file in enumerate(files)]

@@ -50,15 +50,17 @@ class Schemas:
     payload of type TYPE, `SOURCE@TYPE.json` that of TYPE from SOURCE only.
     """
 
-    def __init__(self, folders: Sequence[Path], *, only: Path | None = None, named: Mapping[str, str] | None = None):
-        """Schemas in `folders`, and those of `named`: TYPE or SOURCE@TYPE to FILE or FILE#/POINTER.
+    def __init__(
+        self, folders: Sequence[Path], *, only: Path | None = None, named: Mapping[str, tuple[Path, str]] | None = None
+    ):
+        """Schemas in `folders`, and those of `named`: TYPE or SOURCE@TYPE to a file and a part of it.
 
         With `only`, that one file is the schema of every type.
         """
         for folder in folders:
             if not folder.is_dir():
                 raise ConfigError(f"schemas: {folder} is not a folder")
-        files = [Path(target.partition("#")[0]) for target in (named or {}).values()]
+        files = [file for file, _ in (named or {}).values()]
         self._only = only
         self._library = Library(folders, beside=[*([only] if only else []), *files])
         self._catalog = Catalog(folders, named or {}, self._library)

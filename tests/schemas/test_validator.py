@@ -211,7 +211,8 @@ def test_events_are_compared_with_the_schema_that_describes_them(case: Path, mon
     """A document that names its types comes first, then routes.yaml, then the name of the file."""
     monkeypatch.chdir(case)
     named = json.loads((case / "named.json").read_text()) if (case / "named.json").exists() else {}
-    judge = Schemas([Path("schemas")], named=named)
+    split = {name: (Path(target.partition("#")[0]), target.partition("#")[2]) for name, target in named.items()}
+    judge = Schemas([Path("schemas")], named=split)
     defaults = EventDefaults(lambda: "1", lambda: "2026-03-01T20:41:00Z")
     for line in (case / "events.jsonl").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
