@@ -121,7 +121,7 @@ class Emissions:
     def _report(self, text: str) -> None:
         file = self.settings.lost_file
         if file in Emissions.closed_files:
-            print(f"evtool: handler {self.settings.name}: {text}", file=sys.stderr)  # noqa: T201 - evtool has nothing to do with it any more
+            print(f"evtool: handler {self.settings.name}: {text}", file=sys.stderr)  # noqa: T201
             return
         try:
             stream = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
@@ -144,7 +144,7 @@ class Emissions:
 def _restore_emissions(settings: Settings, number: int, delivery: int, pid: int) -> Emissions:
     """Those of a context that was copied or pickled: in the same call of the same process the same ones."""
     running = Emissions.running
-    if running and (running.pid, running.number) == (os.getpid(), number) == (pid, number):
+    if running and pid == os.getpid() and (running.settings, running.number) == (settings, number):
         return running
     emissions = Emissions(settings, number, delivery)
     emissions.pid, emissions.is_open = pid, False
