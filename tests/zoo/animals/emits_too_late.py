@@ -1,8 +1,8 @@
-# Emits when it has answered already: that event is lost, and evtool reports it.
+# Emits when its process ends: that event is lost, and evtool reports it.
 # python: {outcome: done}
 
-import threading
+import atexit
 
 
 def handle(event, context):
-    threading.Timer(0.3, context.emit, ["zoo.small", {}]).start()
+    atexit.register(context.emit, "zoo.small", {})
