@@ -18,6 +18,7 @@ from evtool.store.sqlite.database import BUSY_TIMEOUT
 from evtool.store.sqlite.errors import translate_errors
 from evtool.store.sqlite.files import SIDE_FILES, WAL, call_log_prefix
 from evtool.store.sqlite.migrations import APPLICATION_ID
+from evtool.store.sqlite.side_files import randomize_schema_cookie
 from evtool.store.store import Store
 
 COUNT_QUERY = "SELECT (SELECT count(*) FROM event), (SELECT count(*) FROM delivery), (SELECT count(*) FROM attempt)"
@@ -157,6 +158,7 @@ def _copy_pages(store: Store, part: Path, target: Path) -> Any:
                 pages.step(-1)
         with translate_errors(target, BUSY_TIMEOUT):  # in WAL mode it could not be read where nothing can be written
             connection.pragma("journal_mode", "delete")
+            randomize_schema_cookie(connection)  # a -wal of the store does not belong to the copy
     finally:
         connection.close()
     try:

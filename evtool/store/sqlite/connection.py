@@ -13,6 +13,7 @@ from evtool.errors import DamageError, StoreError
 from evtool.store.sqlite.errors import damage_error, open_error
 from evtool.store.sqlite.files import LOST, WAL, find_journals
 from evtool.store.sqlite.migrations import APPLICATION_ID, VERSION, upgrade
+from evtool.store.sqlite.side_files import find_foreign_file
 from evtool.store.sqlite.wal import choose_journal, manage_wal
 
 CACHE_KIB = 64 * 1024  # KiB of pages at most: the index of 1,000,000 random ids has room
@@ -66,6 +67,7 @@ def _check_or_create(file: Path, *, writing: bool) -> None:
             raise PermissionError
         if not writing:
             _check_header(file)
+        _check_side_files(file)
     except OSError as error:
         raise open_error(file, error) from None
     except ValueError:
@@ -98,6 +100,18 @@ def _check_file(file: Path) -> None:
         raise StoreError(f"{file}: this is not a store of evtool; name another file with --store")
     if status.st_size == 0 and WAL in journals:
         raise StoreError(f"{file}: the file is empty, and the {WAL} that belongs to it is there: {LOST}")
+
+
+def _check_side_files(file: Path) -> None:
+    """Raises StoreError for a journal of another store, which SQLite would take for a part of this one."""
+    if suffix := find_foreign_file(file):
+        name = Path(os.path.realpath(file)).name
+        moved = f"{name}{suffix} and {name}-shm" if suffix == WAL else f"{name}{suffix}"
+        raise StoreError(
+            f"{file}: the {name}{suffix} beside it belongs to another store, or to the one that was here before, and"
+            f" would damage this one; nothing was changed. If {name} was restored or copied, move {moved} to another"
+            f" folder; if not, put the {name} back to which {name}{suffix} belongs"
+        )
 
 
 def _check_header(file: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any, NoReturn, Self
 from evtool.errors import StoreError
 from evtool.store.sqlite.connection import make_busy_handler, open_connection
 from evtool.store.sqlite.errors import translate_errors
+from evtool.store.sqlite.migrations import VERSION
 
 BUSY_TIMEOUT = 30.0  # seconds to wait for another process to let go of the store
 
@@ -24,6 +25,7 @@ class Database:
         with self.translate_errors():
             self.connection = open_connection(self._path, busy_timeout, writing=writing)
         self._identity = _file_identity(self._path)
+        self._has_written_page_1 = False
 
     def __enter__(self) -> Self:
         return self
@@ -51,6 +53,14 @@ class Database:
         not in its place any more: SQLite would go on with it, and nobody would find what is written.
         """
         return nullcontext() if self.connection.in_transaction else _Transaction(self, kind)
+
+    def write_page_1(self) -> None:
+        """Puts page 1 into the -wal once, though nothing in it changes: it shows to which store the -wal belongs (see
+        side_files.py). For a transaction that writes.
+        """
+        if not self._has_written_page_1:
+            self.connection.execute(f"PRAGMA user_version = {VERSION}")
+            self._has_written_page_1 = True
 
     def check_file_identity(self) -> None:
         """Raises StoreError if the file is not where it was opened."""
@@ -84,6 +94,8 @@ class _Transaction:
     def __enter__(self) -> None:
         try:
             self._database.connection.execute(f"BEGIN {self._kind}")
+            if self._kind == "IMMEDIATE":
+                self._database.write_page_1()
         except BaseException as error:  # noqa: BLE001  (raised by what is called)
             self._roll_back(error)
 

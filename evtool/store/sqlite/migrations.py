@@ -7,6 +7,7 @@ from pathlib import Path
 import apsw
 
 from evtool.errors import StoreError
+from evtool.store.sqlite.side_files import randomize_schema_cookie
 
 APPLICATION_ID = 0x65767431  # "evt1": tells a store of evtool from any other SQLite file
 VERSION = 1  # of the tables; a store of a newer version is refused
@@ -60,6 +61,7 @@ def upgrade(connection: apsw.Connection, version: int | None = None, steps: Mapp
         if current_version == 0:
             connection.execute(TABLES_FILE.read_text(encoding="utf-8"))
             connection.pragma("application_id", APPLICATION_ID)
+            randomize_schema_cookie(connection)
         for step in range(current_version or target_version, target_version):
             connection.execute(steps[step])
         if 0 < current_version < target_version and connection.execute("PRAGMA foreign_key_check").fetchall():
