@@ -5,13 +5,18 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from evtool.cli.session import now_ms
-from evtool.errors import UsageError
+from evtool.cli.session import Session, now_ms
+from evtool.errors import EvtoolError, UsageError
+from evtool.findings.spelling import did_you_mean
 from evtool.patterns.compiler import PatternError
 from evtool.patterns.pattern import Pattern
+from evtool.routes import project as project_file
+from evtool.store.counts import has_name, list_names
 from evtool.store.rows import Filter, StoredEvent
 from evtool.store.store import Store
 from evtool.units import DURATION_PATTERN, parse_duration
+
+MAX_NAMES = 10  # in a message
 
 
 def build_filter(
@@ -26,16 +31,54 @@ def build_filter(
     """The filter that options describe. Raises UsageError."""
     now = now_ms()
     try:
-        return Filter(
-            since=None if since is None else parse_time(since, now),
-            until=None if until is None else parse_time(until, now),
-            type=type,
-            source=source,
-            state=state,
-            ids=tuple(ids),
-        )
+        start = None if since is None else parse_time(since, now)
+        end = None if until is None else parse_time(until, now)
     except (ValueError, OverflowError) as error:
         raise UsageError(str(error)) from None
+    if start is not None and end is not None and start >= end:
+        raise UsageError(f"--since {since} is not before --until {until}: no event can lie between them")
+    return Filter(since=start, until=end, type=type, source=source, state=state, ids=tuple(ids))
+
+
+def check_names(session: Session, store: Store, *, route: str | None = None, handler: str | None = None) -> None:
+    """Raises UsageError for a route or handler that is neither in routes.yaml nor in a delivery of the store."""
+    for kind, name in (("route", route), ("handler", handler)):
+        if name is None or has_name(store, kind, name):
+            continue
+        names = _names_in_project(session, f"{kind}s")
+        if name not in names:
+            hint = _suggest(kind, name, sorted({*names, *list_names(store, kind)}))
+            raise UsageError(f"--{kind} {name}: there is no such {kind} in routes.yaml or in the store; {hint}")
+
+
+def note_unknown_values(
+    session: Session,
+    store: Store,
+    *,
+    type: str | None = None,  # noqa: A002
+    source: str | None = None,
+    effect: str = "none is selected",
+) -> None:
+    """Prints a note for a type or source that no stored event has: the word may be misspelled."""
+    for kind, value in (("type", type), ("source", source)):
+        if value is not None and not has_name(store, kind, value):
+            hint = _suggest(kind, value, list_names(store, kind))
+            session.print_note(f"--{kind} {value}: no event in the store has this {kind}, so {effect}; {hint}")
+
+
+def _suggest(kind: str, name: str, names: Sequence[str]) -> str:
+    """The name that was probably meant, or the names that there are."""
+    shown = [*names[:MAX_NAMES], *(["..."] if len(names) > MAX_NAMES else [])]
+    return did_you_mean(name, names) or f"the {kind}s are {', '.join(shown) or 'none'}"
+
+
+def _names_in_project(session: Session, section: str) -> list[str]:
+    """The names in routes.yaml; none without one, or if it cannot be read: not every command needs it."""
+    try:
+        project = project_file.read_project(session.routes)
+    except EvtoolError:
+        return []
+    return project.names_in(section) if project else []
 
 
 def parse_older_than(older_than: str | None) -> int | None:

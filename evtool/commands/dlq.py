@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Annotated, Any
 
-from evtool.cli.filters import check_ids, parse_older_than
+from evtool.cli.filters import check_ids, check_names, note_unknown_values, parse_older_than
 from evtool.cli.options import Argument, OfHandler, OfRoute, OfType, OlderThan, Option
 from evtool.cli.session import Session, now_ms
 from evtool.errors import EXIT_OK, UsageError
@@ -109,7 +109,7 @@ def _build_selection(
 
 def _report_dead_letters(session: Session, command: str, selection: DeadLetterFilter, *, full: bool = False) -> int:
     with Store(session.locate_store(existing=True)) as store:
-        check_ids(store, selection.ids)
+        _check_selection(session, store, selection, "no dead letter is selected")
         with session.open_report(
             Subject(command, "deliveries", lambda screen: _DeadLetterReport(screen, full=full))
         ) as report:
@@ -126,7 +126,7 @@ def _change(session: Session, command: str, selection: DeadLetterFilter, *, dry_
     """
     redriving = command == "dlq redrive"
     with Store(session.locate_store(existing=True)) as store:
-        check_ids(store, selection.ids)
+        _check_selection(session, store, selection, f"nothing is {'redriven' if redriving else 'deleted'}")
         to_record = partial(_build_record, store)
         with session.open_report(Subject(command, "deliveries", _DeadLetterReport)) as report:
             changed = (
@@ -139,6 +139,13 @@ def _change(session: Session, command: str, selection: DeadLetterFilter, *, dry_
             session.print_note("now ready: `evtool deliver` attempts them" if redriving else f"deleted: {total:,}")
         _note_unmatched(session, store, selection, counts)
     return EXIT_OK
+
+
+def _check_selection(session: Session, store: Store, selection: DeadLetterFilter, effect: str) -> None:
+    """Raises UsageError for an event, route or handler that is not known, and prints a note for such a type."""
+    check_ids(store, selection.ids)
+    check_names(session, store, route=selection.route, handler=selection.handler)
+    note_unknown_values(session, store, type=selection.type, effect=effect)
 
 
 def _add_records(report: Report, records: Iterable[dict[str, Any]]) -> Counter[str]:

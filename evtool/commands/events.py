@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from evtool.cli.filters import build_filter, find_event
+from evtool.cli.filters import build_filter, check_names, find_event, note_unknown_values
 from evtool.cli.options import Argument, OfRoute, OfSource, OfType, Option, Since, Until
 from evtool.cli.session import Session
 from evtool.errors import EXIT_OK, UsageError
@@ -44,6 +44,9 @@ def events(
     """
     event_filter = build_filter(since=since, until=until, type=type, source=source, state=state)._replace(route=route)
     with Store(session.locate_store(existing=True)) as store:
+        check_names(session, store, route=route)
+        if id is None:
+            note_unknown_values(session, store, type=type, source=source)
         if summary:
             if id is not None or limit is not None:
                 raise UsageError("--summary counts all events that are chosen: leave out ID and --limit")

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Annotated, Any, NamedTuple
 
-from evtool.cli.filters import build_filter, check_ids, read_pattern
+from evtool.cli.filters import build_filter, check_ids, note_unknown_values, read_pattern
 from evtool.cli.options import Argument, Limit, OfRoute, OfSource, OfType, Option, Since, Until
 from evtool.cli.runtime import build_rules, open_runtime
 from evtool.cli.sample_names import resolve_paths
@@ -117,7 +117,9 @@ def replay(
 
     def select_events(store: Store | None) -> Iterator[SelectedEvent]:
         """The events that all options let through."""
-        events = _read_files(session, project, from_, selection, store) if from_ else _read_store(store, selection)
+        events = (
+            _read_files(session, project, from_, selection, store) if from_ else _read_store(session, store, selection)
+        )
         if event_pattern is not None:
             events = (event for event in events if event_pattern.matches(event.raw))
         if route is not None:
@@ -204,10 +206,11 @@ def _report_replay(
     )
 
 
-def _read_store(store: Store | None, selection: Filter) -> Iterator[SelectedEvent]:
+def _read_store(session: Session, store: Store | None, selection: Filter) -> Iterator[SelectedEvent]:
     """The stored events that are wanted; what the replay itself adds to the log is not among them."""
     assert store is not None
     check_ids(store, selection.ids)
+    note_unknown_values(session, store, type=selection.type, source=selection.source)
     for _, raw, _, fired in store.read_published_events(selection._replace(last=store.last_seq())):
         yield SelectedEvent(raw, fired)
 

@@ -1,9 +1,11 @@
-"""Counts the events and deliveries of a store by route, handler and state, in one read transaction."""
+"""Counts the events and deliveries of a store by route, handler and state, and lists the names that occur in it."""
 
 from typing import NamedTuple
 
 from evtool.store.rows import STATES, DeliveryCount, Filter
 from evtool.store.store import Store, build_condition
+
+TABLES = {"route": "delivery", "handler": "delivery", "type": "event", "source": "event"}  # where a name is found
 
 StateCounts = dict[str, int]  # every state of a delivery, and how many are in it
 
@@ -47,3 +49,13 @@ def count_totals(store: Store, event_filter: Filter = Filter()) -> Totals:  # no
     return Totals(
         events, total, [HandlerTotals(route, handler, states) for (route, handler), states in by_handler.items()]
     )
+
+
+def has_name(store: Store, column: str, name: str) -> bool:
+    """Whether a route, handler, type or source occurs in the store; `column` says which of these it is."""
+    return bool(store.execute(f"SELECT 1 FROM {TABLES[column]} WHERE {column} = ? LIMIT 1", name))
+
+
+def list_names(store: Store, column: str) -> list[str]:
+    """The routes, handlers, types or sources that occur in the store."""
+    return [str(name) for (name,) in store.execute(f"SELECT DISTINCT {column} FROM {TABLES[column]} ORDER BY 1")]

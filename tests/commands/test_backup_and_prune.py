@@ -340,7 +340,15 @@ def test_what_cannot_be_pruned_is_refused(evtool: Evtool, file: Path, options: l
 
 def test_sums_add_up_whatever_is_chosen(evtool: Evtool, file: Path) -> None:
     """Every delivery of the chosen events is counted once, by route and handler and in all."""
-    for options in ([], ["--type", "t"], ["--type", "u"], ["--since", "1d"], ["--state", "dead"], ["--route", "none"]):
+    for options in (
+        [],
+        ["--type", "t"],
+        ["--type", "u"],
+        ["--since", "1d"],
+        ["--state", "dead"],
+        ["--route", "r"],
+        ["--type", "x"],
+    ):
         told = evtool("events", "--summary", *options, "--store", file, "-o", "json").json
         listed = evtool("events", *options, "--store", file, "-o", "json").json["events"]
         states = ("done", "ready", "waiting", "leased", "dead")

@@ -140,7 +140,7 @@ def test_redriving_twice_is_redriving_once(evtool: Evtool, store: Path) -> None:
         assert (again.code, again.out) == (0, "no dead letters\n")
         assert again.err == ("" if "-q" in words else "no dead letter that was asked for: id-1 (2 ready)\n")
     assert evtool("events", "--store", store, "--summary", "-o", "json").json["summary"]["deliveries"] == 7
-    assert evtool("dlq", "redrive", "id-0", "--handler", "other", "--store", store).err.endswith("id-0 (2 dead)\n")
+    assert evtool("dlq", "redrive", "id-2", "--type", "b", "--store", store).err.endswith("id-2 (2 dead)\n")
 
 
 def test_what_is_purged_is_gone_but_its_event(evtool: Evtool, store: Path) -> None:
