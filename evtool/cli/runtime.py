@@ -8,6 +8,7 @@ from functools import partial
 from random import SystemRandom
 
 from evtool.cli.session import Session, now_ms
+from evtool.cli.store_project import claim_store
 from evtool.delivery.lost_emits import report_lost_emits
 from evtool.delivery.pool import HandlerPool
 from evtool.delivery.runtime import Environment, Runtime
@@ -47,6 +48,7 @@ def open_runtime(session: Session, project: Project, rules: Rules) -> Iterator[R
     if session.verbose:
         session.print_note(f"routes: {project.display_name}, store: {display_path(file)}")
     with Store(file) as store, ExitStack() as at_exit:
+        claim_store(session, store, project)
         handlers = HandlerPool(routes, partial(call_log.open_call_log, call_log_prefix(store.file), environment.owner))
         # after the handlers are closed: what they still run may emit until then
         at_exit.callback(lambda: report_lost_emits(handlers.take_lost(), store, environment))

@@ -6,8 +6,10 @@ kept together; an outcome and the events that it emitted, too.
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 from evtool.errors import DamageError
@@ -86,6 +88,17 @@ class Store(Database):
             explanation = "it was deleted meanwhile, or the store is damaged, which `evtool doctor` would say"
             raise DamageError(f"{self.file}: {name} is not there: {explanation}")
         return self.decode(kind, rows)[0]
+
+    def read_routes_file(self) -> Path | None:
+        """The routes.yaml of the project that the store belongs to; None if that is not known."""
+        rows = self.execute("SELECT routes_file FROM project")
+        return Path(os.fsdecode(rows[0][0])) if rows else None
+
+    def write_routes_file(self, routes_file: Path) -> None:
+        """Says which project the store belongs to from now on."""
+        with self.transaction():
+            self.execute("DELETE FROM project")
+            self.execute("INSERT INTO project VALUES (?)", os.fsencode(routes_file))
 
     # --- events ------------------------------------------------------------------------------------------------------
 

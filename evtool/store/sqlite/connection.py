@@ -11,7 +11,7 @@ import apsw
 
 from evtool.errors import DamageError, StoreError
 from evtool.store.sqlite.errors import damage_error, open_error
-from evtool.store.sqlite.files import LOST, WAL, find_journals
+from evtool.store.sqlite.files import DEFAULT_FOLDER, LOST, WAL, find_journals
 from evtool.store.sqlite.migrations import APPLICATION_ID, VERSION, upgrade
 from evtool.store.sqlite.side_files import find_foreign_file
 from evtool.store.sqlite.wal import choose_journal, manage_wal
@@ -127,11 +127,20 @@ def _check_header(file: Path) -> None:
 
 def _create_private(file: Path) -> None:
     """An empty file that only its owner may read: SQLite gives its journal the same mode."""
-    file.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+    _create_folder(file.parent)
     with suppress(FileExistsError):
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     if file.stat().st_size == 0:
         file.chmod(0o600)
+
+
+def _create_folder(folder: Path) -> None:
+    """Makes the folder of a store; the default one with a .gitignore: a store has no place in a repository."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+        if folder.name == DEFAULT_FOLDER:
+            (folder / ".gitignore").write_text("# Made by evtool.\n*\n", encoding="utf-8")
 
 
 def make_busy_handler(busy_timeout: float) -> Callable[[int], bool]:

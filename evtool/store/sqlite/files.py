@@ -6,6 +6,7 @@ from pathlib import Path
 
 from evtool.errors import StoreError
 
+DEFAULT_FOLDER = ".evtool"  # of a store, in the project's folder
 WAL = "-wal"
 JOURNALS = (WAL, "-journal")  # files beside the store's that hold what was committed, or undo what was not
 SIDE_FILES = (WAL, "-shm", "-journal")  # everything that SQLite keeps beside a file that it works with

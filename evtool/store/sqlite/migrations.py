@@ -10,13 +10,15 @@ from evtool.errors import StoreError
 from evtool.store.sqlite.side_files import randomize_schema_cookie
 
 APPLICATION_ID = 0x65767431  # "evt1": tells a store of evtool from any other SQLite file
-VERSION = 1  # of the tables; a store of a newer version is refused
+VERSION = 2  # of the tables; a store of a newer version is refused
 
 TABLES_FILE = Path(__file__).parent / "tables.sql"
 
 # From a version to the next one: the statements that do it. A version that was released is never taken out, and
 # tables.sql always has the tables as they are after the last step.
-STEPS: dict[int, str] = {}
+STEPS: dict[int, str] = {
+    1: "CREATE TABLE project (routes_file BLOB NOT NULL) STRICT",
+}
 
 
 def read_definitions(connection: apsw.Connection) -> set[tuple[str, str, str]]:

@@ -77,3 +77,7 @@ CREATE TABLE attempt (
     output      TEXT,                             -- the tail of what the handler printed
     PRIMARY KEY (delivery, number)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE project (
+    routes_file BLOB NOT NULL                     -- the path of the routes.yaml that the store belongs to; one row at most
+) STRICT;
