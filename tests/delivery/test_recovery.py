@@ -51,8 +51,8 @@ def many(tmp_path: Path, evtool: Evtool) -> Path:
 
 
 def files(folder: Path) -> list[str]:
-    """What is beside the store, and the store."""
-    return sorted(file.name for file in (folder / ".evtool").iterdir())
+    """The store and the files beside it, without the .gitignore that evtool writes for its folder."""
+    return sorted(file.name for file in (folder / ".evtool").iterdir() if file.name != ".gitignore")
 
 
 # --- after a kill ----------------------------------------------------------------------------------------------------
