@@ -7,9 +7,10 @@ from functools import lru_cache
 from typing import Any
 
 from evtool.events.event import Event, EventDefaults
+from evtool.events.members import CLOUDEVENTS_MEMBERS, EVENTBRIDGE_MEMBERS, describe_type, find_member_problem
 from evtool.events.timestamps import is_timestamp, normalize_time
 from evtool.findings.finding import Finding
-from evtool.findings.spelling import did_you_mean
+from evtool.findings.spelling import find_respelled
 from evtool.readers.files import SourceText
 from evtool.readers.json_text import JsonProblem, parse_json
 from evtool.readers.locations import SourceMap, location_of, problem_to_finding
@@ -17,6 +18,7 @@ from evtool.readers.locations import SourceMap, location_of, problem_to_finding
 ACCOUNT = "000000000000"  # for events that come without an envelope of their own
 REGION = "us-east-1"
 BARE_SOURCE = "evtool"  # the source of a bare payload when none is named
+_REQUIRED_ATTRIBUTES = {"specversion", "type", "source", "id"}
 NOT_AN_EVENT = "this is not an event: it has no envelope (detail-type, or CloudEvents' specversion and type)"
 
 
@@ -81,7 +83,7 @@ def read_events(
     if not isinstance(document, dict):
         yield Finding(
             "EV009",
-            f"an event is a JSON object, this is {_describe_type(document)}",
+            f"an event is a JSON object, this is {describe_type(document)}",
             **location_of(SourceMap(text), ""),
         )
         return
@@ -99,13 +101,7 @@ def read_events(
         )
         yield _build_event(raw, parse_json(raw, max_depth=max_depth + 1), SourceMap(text, prefixes), has_own_id=False)
     else:
-        spelling_hint = next((hint for key in document if (hint := did_you_mean("detail-type", [key]))), None)
-        hint = (
-            f'"detail-type" is written "{spelling_hint.split(chr(34))[1]}" here'
-            if spelling_hint
-            else "name its type with --type"
-        )
-        yield Finding("EV009", NOT_AN_EVENT, suggestion=hint, **location_of(SourceMap(text), ""))
+        yield Finding("EV009", NOT_AN_EVENT, suggestion=_suggest_envelope(document), **location_of(SourceMap(text), ""))
 
 
 def parse_event(raw: bytes) -> Event:
@@ -128,13 +124,36 @@ def _insert_first(raw: bytes, member: bytes) -> bytes:
     return b"{" + member + (b"" if rest.startswith(b"}") else b", ") + rest
 
 
+def _suggest_envelope(document: dict[str, Any]) -> str:
+    for member in ("detail-type", "specversion"):
+        if key := next((key for key in document if find_respelled(member, [key])), None):
+            return f'"{member}" is written "{key}" here'
+    if document.keys() >= _REQUIRED_ATTRIBUTES - {"specversion"}:
+        return 'a CloudEvent has "specversion": "1.0"; for another payload, name its type with --type'
+    return "name its type with --type"
+
+
 def _read_envelope(text: SourceText, document: dict[str, Any], defaults: EventDefaults) -> Event | Finding:
     if "id" in document or "specversion" in document:
-        return _build_event(text.raw, document, SourceMap(text))
+        return _check_members(_build_event(text.raw, document, SourceMap(text)))
     raw = prepend_member(text.raw, "id", defaults.new_id())
     if "time" not in document:
         raw = prepend_member(raw, "time", defaults.now())
-    return _build_event(raw, parse_json(raw, max_depth=1000), SourceMap(text), has_own_id=False)
+    return _check_members(_build_event(raw, parse_json(raw, max_depth=1000), SourceMap(text), has_own_id=False))
+
+
+def _check_members(event: Event | Finding) -> Event | Finding:
+    """The event, unless a member of its envelope is wrong that only what comes in from outside can have wrong."""
+    if isinstance(event, Finding):
+        return event
+    problem = find_member_problem(event.document)
+    if problem is None:
+        return event
+    location = location_of(event.source_map, problem.pointer, key=problem.at_key)
+    own_id = event.id if event.has_own_id else None
+    return Finding(
+        "EV108", problem.message, suggestion=problem.hint, event_id=own_id, event_type=event.type, **location
+    )
 
 
 def _read_entry(text: SourceText, entry: Any, base: str, defaults: EventDefaults) -> Event | Finding:
@@ -144,7 +163,7 @@ def _read_entry(text: SourceText, entry: Any, base: str, defaults: EventDefaults
     source_map = SourceMap(text, tuple(prefixes))
     if not isinstance(entry, dict):
         return Finding(
-            "EV009", f"an entry is a JSON object, this is {_describe_type(entry)}", **location_of(SourceMap(text), base)
+            "EV009", f"an entry is a JSON object, this is {describe_type(entry)}", **location_of(SourceMap(text), base)
         )
     for key in ("Source", "DetailType"):
         if not isinstance(entry.get(key), str):
@@ -184,6 +203,8 @@ def _build_event(
         return Finding("EV108", message, **location_of(source_map, "/specversion"))
     if not is_cloudevent and not isinstance(document.get("detail"), dict):
         return _make_member_finding(source_map, document, "", "detail", expected="a JSON object")
+    if source_map is not None and document.get("data") is None and "data_base64" in document:
+        source_map = source_map._replace(prefixes=(("/data", "/data_base64"), *source_map.prefixes))
     time = document.get("time")
     if time is not None and not is_timestamp(time):
         message = f"time is not an RFC 3339 time such as 2026-11-23T10:00:00Z: {json.dumps(time)[:60]}"
@@ -202,21 +223,13 @@ def _make_member_finding(
 ) -> Finding:
     if key in document:
         value = document[key]
-        kind = "one with a NUL character" if isinstance(value, str) and "\0" in value else _describe_type(value)
+        kind = "one with a NUL character" if isinstance(value, str) and "\0" in value else describe_type(value)
         message = f"the envelope's {key} must be {expected}, not {kind}"
         return Finding("EV108", message, **location_of(source_map, f"{base}/{key}"))
-    misspelled = next((k for k in document if did_you_mean(key, [k])), None)
-    if misspelled is None:
-        return Finding("EV108", f"the envelope has no {key}", **location_of(source_map, base))
-    message = f"the envelope has no {key}"
-    return Finding(
-        "EV108",
-        message,
-        suggestion=f'did you mean "{key}"?',
-        **location_of(source_map, f"{base}/{misspelled}", key=True),
-    )
-
-
-def _describe_type(value: object) -> str:
-    names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
-    return "an empty string" if value == "" else names.get(type(value), "a number")
+    known = () if key[0].isupper() else CLOUDEVENTS_MEMBERS if "specversion" in document else EVENTBRIDGE_MEMBERS
+    respelled = next((k for k in document if k not in known and find_respelled(key, [k])), None)
+    hint, where = None, base
+    if respelled is not None:
+        hint, where = f'did you mean "{key}"?', f"{base}/{respelled}"
+    location = location_of(source_map, where, key=respelled is not None)
+    return Finding("EV108", f"the envelope has no {key}", suggestion=hint, **location)

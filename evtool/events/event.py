@@ -8,6 +8,7 @@ around the exact text of their payload: number forms survive.
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from evtool.events.cloudevents import decode_data, has_json_data
 from evtool.readers.locations import SourceMap
 
 
@@ -26,8 +27,13 @@ class Event(NamedTuple):
 
     @property
     def detail(self) -> Any:
-        """The payload: what a schema describes."""
-        return self.document.get(self.payload_key)
+        """The payload: what a schema describes. JSON in `data_base64` is decoded."""
+        return decode_data(self.document) if self.payload_key == "data" else self.document.get(self.payload_key)
+
+    @property
+    def has_json_payload(self) -> bool:
+        """Whether the payload is JSON: the data of a CloudEvent may also be text or bytes."""
+        return self.payload_key != "data" or has_json_data(self.document)
 
 
 class EventDefaults(NamedTuple):

@@ -11,9 +11,16 @@ TIMESTAMP_PATTERN = (
 
 
 def to_milliseconds(time: str) -> int:
-    """An RFC 3339 time as milliseconds since 1970; without an offset it is taken as UTC. Raises ValueError."""
-    parsed = datetime.fromisoformat(time)
-    return round((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp() * 1000)
+    """An RFC 3339 time as milliseconds since 1970; without an offset it is taken as UTC. Raises ValueError.
+
+    A leap second (23:59:60 in UTC) is the first second of the next day, as in POSIX time.
+    """
+    is_leap_second = time[16:19] == ":60"
+    parsed = datetime.fromisoformat((f"{time[:16]}:59{time[19:]}" if is_leap_second else time).upper())
+    moment = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+    if is_leap_second and moment.astimezone(UTC).strftime("%H:%M") != "23:59":
+        raise ValueError(f"a leap second is at 23:59:60 in UTC: {time}")
+    return round(moment.timestamp() * 1000) + 1000 * is_leap_second
 
 
 def format_timestamp(ms: int) -> str:

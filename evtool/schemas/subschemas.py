@@ -74,6 +74,12 @@ class Subschemas:
         """Whether a regular expression of the schema matches a property's name."""
         return bool(self._build_pattern(pattern).is_valid(name))
 
+    def allows_string(self, path: Path) -> bool:
+        """Whether the schema says that a place of the value may be a string, or says nothing about the place."""
+        parts = self._find_cached(path)
+        schemas = (schema for uri in parts for _, schema in self.expand(uri, all_forms=True))
+        return not parts or any("string" in (schema.get("type") or ()) for schema in schemas)
+
     def _list_known_names(self, path: Path) -> frozenset[str]:
         """The names of all properties that the schema describes at a place of the value."""
         schemas = (schema for uri in self._find_cached(path) for _, schema in self.expand(uri, all_forms=True))

@@ -41,6 +41,15 @@ class CompiledSchema(NamedTuple):
     validator: Any
     explainer: Explainer
     warnings: list[Finding]
+    subschemas: Subschemas
+
+    def allows_text(self, event: Event) -> bool:
+        """Whether the payload of an event, which is not JSON, is text, and the schema describes a string."""
+        return isinstance(event.detail, str) and self.subschemas.allows_string(self.path_in(event, ()))
+
+    def path_in(self, event: Event, path: Sequence[str | int]) -> tuple[str | int, ...]:
+        """A path of the payload as a path of what the schema describes."""
+        return tuple(path) if self.choice.envelope is None else (event.payload_key, *path)
 
 
 class Schemas:
@@ -77,22 +86,28 @@ class Schemas:
         `no_schema` is what a type without a schema means: error, warn or ignore. Warnings about the schema itself come
         with the first event that needs it. Raises ConfigError when the schema itself is wrong.
         """
-        key = (event.type, event.source, event.payload_key)
-        if key not in self._of_types:
-            if len(self._of_types) >= MAX_TYPES:
-                self._of_types.clear()
-            self._of_types[key] = self._find(event)
-        schema = self._of_types[key]
+        schema = self._get(event)
         if schema is None:
             return [] if no_schema == "ignore" else [self._make_unknown_type_finding(event, no_schema)]
         warnings = schema.warnings[:]
         schema.warnings.clear()
+        if not event.has_json_payload and not schema.allows_text(event):
+            return [*warnings, _make_text_finding(event)]
         value, prefix = (event.detail, [event.payload_key]) if schema.choice.envelope is None else (_fill_in(event), [])
         if schema.validator.is_valid(value):
             return warnings
         violations = schema.explainer.explain(list(schema.validator.iter_errors(value)))
         findings = [_make_finding(event, violation, [*prefix, *violation.path]) for violation in violations]
         return warnings + sorted(findings, key=lambda f: (f.line or 0, f.column or 0, f.code))
+
+    def _get(self, event: Event) -> CompiledSchema | None:
+        """The schema of an event, compiled."""
+        key = (event.type, event.source, event.payload_key)
+        if key not in self._of_types:
+            if len(self._of_types) >= MAX_TYPES:
+                self._of_types.clear()
+            self._of_types[key] = self._find(event)
+        return self._of_types[key]
 
     def _find(self, event: Event) -> CompiledSchema | None:
         """The schema of an event. One that describes another envelope is used for the payload only."""
@@ -147,7 +162,7 @@ class Schemas:
         subschemas = Subschemas(
             self._library, f"{root.document.uri}#{quote(root.pointer)}", draft, self._build_validator
         )
-        return CompiledSchema(choice, validator, Explainer(subschemas), list(_find_warnings(parts)))
+        return CompiledSchema(choice, validator, Explainer(subschemas), list(_find_warnings(parts)), subschemas)
 
     def _compile_part(self, part: Target, draft: str | None) -> Any:
         value = resolve_pointer(part.document.value, part.pointer)
@@ -227,13 +242,24 @@ def _make_invalid_schema_finding(part: Target, error: ValidationError) -> Findin
 
 
 def _fill_in(event: Event) -> Mapping[str, Any]:
-    """The whole event, with what EventBridge adds to one that has no id yet."""
+    """The whole event, with what EventBridge adds to one that has no id yet, and with decoded data."""
+    if "data_base64" in event.document and event.has_json_payload:
+        return {**{k: v for k, v in event.document.items() if k != "data_base64"}, "data": event.detail}
     is_new = event.payload_key == "detail" and not event.has_own_id
     return {**_FILLED_IN, **event.document} if is_new else event.document
 
 
 def _identify(event: Event) -> dict[str, Any]:
     return {"event_id": event.id if event.has_own_id else None, "event_type": event.type}
+
+
+def _make_text_finding(event: Event) -> Finding:
+    content_type = event.document.get("datacontenttype")
+    key, reason = "datacontenttype", f"datacontenttype is {shorten(str(content_type))}"
+    if content_type is None:
+        key, reason = "data_base64", "data_base64 is not"
+    message = f'the schema of type "{event.type}" describes JSON, but {reason}'
+    return Finding("EV108", message, **_identify(event), **location_of(event.source_map, f"/{key}"))
 
 
 def _make_finding(event: Event, violation: Violation, path: Sequence[str | int]) -> Finding:

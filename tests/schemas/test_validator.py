@@ -155,6 +155,34 @@ def test_hints_know_the_properties_behind_references(tmp_path: Path) -> None:
     assert finding.suggestion == 'did you mean "zipCode"?'
 
 
+def cloudevent(**members: Any) -> Event:
+    """A CloudEvent of the type that has a schema here."""
+    return parse_event(json.dumps({"specversion": "1.0", "id": "1", "source": "s", "type": "t", **members}).encode())
+
+
+@pytest.mark.parametrize(
+    ("schema", "members", "codes"),
+    [
+        ({"required": ["a"]}, {"data": "text", "datacontenttype": "text/plain"}, ["EV108"]),
+        ({"required": ["a"]}, {"data_base64": "AAH/", "datacontenttype": "application/avro"}, ["EV108"]),
+        ({"required": ["a"]}, {"data_base64": "AAH/"}, ["EV108"]),
+        ({"required": ["a"]}, {"data_base64": "e30=", "datacontenttype": "application/json"}, ["EV102"]),
+        ({"required": ["a"]}, {"data_base64": "eyJhIjogMX0="}, []),
+        ({"type": "string"}, {"data": "text", "datacontenttype": "text/plain"}, []),
+        ({"type": ["null", "string"]}, {"data": "text", "datacontenttype": "text/plain"}, []),
+        ({"type": "string", "maxLength": 2}, {"data": "text", "datacontenttype": "text/plain"}, ["EV106"]),
+        ({"type": "object"}, {"data": {}, "datacontenttype": "text/plain"}, []),
+    ],
+)
+def test_data_that_is_not_json_does_not_pass_a_schema(
+    tmp_path: Path, schema: dict[str, Any], members: dict[str, Any], codes: list[str]
+) -> None:
+    """Most keywords would hold for a string. JSON in Base64 is decoded; a schema of a string describes text."""
+    findings = schemas(tmp_path, t=schema).check(cloudevent(**members))
+
+    assert [finding.code for finding in findings] == codes
+
+
 def test_the_schema_of_the_source_comes_first(tmp_path: Path) -> None:
     """`SOURCE@TYPE.json` describes the events of that source, `TYPE.json` the others."""
     judge = schemas(tmp_path, **{"t": True, "s@t": False})

@@ -1,0 +1,79 @@
+"""What CloudEvents 1.0 say about attributes and data: names, types, and data in Base64."""
+
+import re
+from binascii import a2b_base64
+from collections.abc import Mapping
+from typing import Any
+
+from evtool.findings.spelling import find_respelled
+from evtool.readers.json_text import JsonProblem, parse_json
+
+STRING_ATTRIBUTES = ("specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema")
+DATA_MEMBERS = ("data", "data_base64")
+
+# The specification allows letters and digits only; but some services send names with underscores.
+_NAME = re.compile("[a-z0-9_]+")
+_JSON_TYPE = re.compile(r"\s*[^/;\s]+/([^;\s]+\+)?json\s*(;.*)?", re.IGNORECASE | re.DOTALL)
+
+
+def explain_name(name: str) -> tuple[str, str | None] | None:
+    """What is wrong with the name of an attribute, and a hint; None for a good name."""
+    if _NAME.fullmatch(name):
+        return None
+    known = find_respelled(name, (*STRING_ATTRIBUTES, *DATA_MEMBERS)) or re.sub("[^a-z0-9]", "", name.lower())
+    hint = f'did you mean "{known}"?' if known else None
+    return f'"{name}" is not the name of a CloudEvents attribute: it has lower-case letters and digits only', hint
+
+
+def has_json_data(document: Mapping[str, Any]) -> bool:
+    """Whether the data of a CloudEvent is JSON. It is, unless `datacontenttype` names another type for a string."""
+    if _is_binary(document):
+        return decode_data(document) is not None
+    return not isinstance(document.get("data"), str) or _declares_json(document)
+
+
+def decode_data(document: Mapping[str, Any]) -> Any:
+    """The data of a CloudEvent; JSON in `data_base64` is decoded. None for other data in Base64."""
+    if not _is_binary(document):
+        return document.get("data")
+    try:
+        return parse_json(_decode_base64(document["data_base64"])) if _declares_json(document) else None
+    except ValueError:
+        return None
+
+
+def explain_data(document: Mapping[str, Any]) -> str | None:
+    """What is wrong with `data_base64`, or None."""
+    if document.get("data_base64") is None:
+        return None
+    if document.get("data") is not None:
+        return "a CloudEvent has data or data_base64, not both"
+    try:
+        content = _decode_base64(document["data_base64"])
+    except (ValueError, TypeError, AttributeError):
+        return "data_base64 must be a string in Base64"
+    if document.get("datacontenttype") is None or not _declares_json(document):
+        return None  # without a type it may be JSON or not
+    try:
+        parse_json(content)
+    except JsonProblem as error:
+        return (
+            f"data_base64 is not well-formed JSON, which datacontenttype requires: {error}"
+            f" (line {error.line}, column {error.column} of the decoded text)"
+        )
+    return None
+
+
+def _is_binary(document: Mapping[str, Any]) -> bool:
+    return document.get("data") is None and isinstance(document.get("data_base64"), str)
+
+
+def _decode_base64(text: str) -> bytes:
+    """The bytes of a text in Base64; some writers leave out the padding. Raises ValueError."""
+    content = text.rstrip("=")
+    return a2b_base64(content + "=" * (-len(content) % 4), strict_mode=True)
+
+
+def _declares_json(document: Mapping[str, Any]) -> bool:
+    content_type = document.get("datacontenttype")
+    return content_type is None or bool(_JSON_TYPE.fullmatch(str(content_type)))

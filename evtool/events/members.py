@@ -1,0 +1,82 @@
+"""Checks the members of an envelope: their names and types, as EventBridge and CloudEvents define them."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from evtool.events import cloudevents
+
+EVENTBRIDGE_MEMBERS = (
+    "version",
+    "id",
+    "detail-type",
+    "source",
+    "account",
+    "time",
+    "region",
+    "resources",
+    "detail",
+    "replay-name",
+)
+CLOUDEVENTS_MEMBERS = (*cloudevents.STRING_ATTRIBUTES, *cloudevents.DATA_MEMBERS)
+STRING_MEMBERS = (*EVENTBRIDGE_MEMBERS[:7], "replay-name", *cloudevents.STRING_ATTRIBUTES)
+
+_OPTIONAL_STRINGS = ("version", "account", "region")
+
+
+class MemberProblem(NamedTuple):
+    """What is wrong with a member of an envelope; `pointer` leads to it, and with `at_key` its key is to be shown."""
+
+    pointer: str
+    message: str
+    hint: str | None = None
+    at_key: bool = False
+
+
+def find_member_problem(document: Mapping[str, Any]) -> MemberProblem | None:
+    """The first member that EventBridge or CloudEvents do not allow, or None. Other members are allowed.
+
+    The required members are checked when the envelope is read. An optional one may be null: many programs write null
+    for what they do not set.
+    """
+    if "specversion" in document:
+        return _find_attribute_problem(document)
+    for key in _OPTIONAL_STRINGS:
+        if not isinstance(document.get(key), str | None):
+            return _describe_type_problem(key, document[key], "a string")
+    resources = document.get("resources")
+    if resources is not None and not isinstance(resources, list):
+        return _describe_type_problem("resources", resources, "a list of strings")
+    for index, resource in enumerate(resources or ()):
+        if not isinstance(resource, str):
+            return _describe_type_problem(f"resources/{index}", resource, "a string")
+    return None
+
+
+def describe_type(value: object) -> str:
+    """The JSON type of a value, in words."""
+    names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    return "an empty string" if value == "" else names.get(type(value), "a number")
+
+
+def _find_attribute_problem(document: Mapping[str, Any]) -> MemberProblem | None:
+    for key, value in document.items():
+        if problem := cloudevents.explain_name(key):
+            return MemberProblem(_pointer(key), *problem, at_key=True)
+        if key in cloudevents.STRING_ATTRIBUTES and not isinstance(value, str | None):
+            return _describe_type_problem(key, value, "a string")
+        if key not in cloudevents.DATA_MEMBERS and isinstance(value, dict | list):
+            return _describe_type_problem(key, value, "a string, a number or a boolean")
+    if message := cloudevents.explain_data(document):
+        return MemberProblem("/data_base64", message)
+    return None
+
+
+def _describe_type_problem(path: str, value: object, expected: str) -> MemberProblem:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    hint = f'put it in quotes: "{value}"' if expected == "a string" and is_number else None
+    name = path.replace("/", "[") + "]" * path.count("/")
+    return MemberProblem(f"/{path}", f"the envelope's {name} must be {expected}, not {describe_type(value)}", hint)
+
+
+def _pointer(key: str) -> str:
+    return "/" + key.replace("~", "~0").replace("/", "~1")
