@@ -31,6 +31,7 @@ Type = Annotated[
     str | None, Option("--type", "the type of a payload that has no envelope", "TYPE", completion.complete_types)
 ]
 Source = Annotated[str | None, Option("--source", "who says it, for a payload that has no envelope", "SOURCE")]
+SetNew = Annotated[list[str], Option("--set-new", "set a field that the event need not have", "PATH=VALUE")]
 OfType = Annotated[str | None, Option("--type", "only events of this type", "TYPE", completion.complete_types)]
 OfSource = Annotated[str | None, Option("--source", "only events from this source", "SOURCE")]
 OfRoute = Annotated[str | None, Option("--route", "only this route", "NAME", completion.complete_routes)]

@@ -2,7 +2,7 @@
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from random import SystemRandom
@@ -12,7 +12,8 @@ from evtool.cli.store_project import claim_store
 from evtool.delivery.lost_emits import report_lost_emits
 from evtool.delivery.pool import HandlerPool
 from evtool.delivery.runtime import Environment, Runtime
-from evtool.errors import LostEventsError
+from evtool.errors import ConfigError, LostEventsError
+from evtool.events.event import Event
 from evtool.handlers.processes import call_log
 from evtool.paths import display_path
 from evtool.routes import routes as route_table
@@ -28,6 +29,14 @@ def build_rules(project: Project, *, validate: bool = True, no_schema: str = "er
     """What the events of a project are held against; without a schema folder only their envelopes are judged."""
     folders, named = project.schemas, project.named_schemas
     return Rules(Schemas(folders, named=named) if validate and (folders or named) else None, no_schema)
+
+
+def list_properties(project: Project | None, event: Event, path: Sequence[str | int]) -> Collection[str]:
+    """The property names that the schema of an event has at a path of its payload; none if it cannot be read."""
+    try:
+        return build_rules(project).list_properties(event, path) if project else ()
+    except ConfigError:
+        return ()
 
 
 @contextmanager

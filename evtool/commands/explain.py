@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
 from evtool.cli.completion import complete_samples
 from evtool.cli.filters import find_event, read_pattern
-from evtool.cli.options import Argument, MaxBytes, OfRoute, Option, Source, Type
+from evtool.cli.options import Argument, MaxBytes, OfRoute, Option, SetNew, Source, Type
+from evtool.cli.runtime import list_properties
 from evtool.cli.sample_names import resolve_path, resolve_paths
 from evtool.cli.session import Session, create_event_defaults, open_stdin
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, UsageError
@@ -49,6 +51,7 @@ def explain(
     ],
     *,
     set: Annotated[list[str], Option("--set", "set a field first, such as detail.total=5", "PATH=VALUE")] = [],  # noqa: A002, B006
+    set_new: SetNew = [],  # noqa: B006
     type: Type = None,  # noqa: A002
     source: Source = None,
     route: OfRoute = None,
@@ -83,7 +86,9 @@ def explain(
         defaults,
         type=type,
         source=source,
-        change=lambda original: apply_overrides(original, set, defaults),
+        change=lambda original: apply_overrides(
+            original, set, defaults, new=set_new, list_properties=partial(list_properties, project)
+        ),
     )
     first_results = list(islice(results, 2))
     if len(first_results) != 1:

@@ -8,8 +8,8 @@ from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple
 
 from evtool.cli.completion import complete_samples
-from evtool.cli.options import Argument, MaxBytes, NoSchema, NoValidate, Option, Source, Type
-from evtool.cli.runtime import build_rules, open_runtime
+from evtool.cli.options import Argument, MaxBytes, NoSchema, NoValidate, Option, SetNew, Source, Type
+from evtool.cli.runtime import build_rules, list_properties, open_runtime
 from evtool.cli.sample_names import resolve_paths
 from evtool.cli.session import Session, create_event_defaults, open_stdin
 from evtool.delivery.intake import accept, describe_conflict, match_handlers
@@ -44,6 +44,7 @@ def publish(
     set: Annotated[  # noqa: A002
         list[str], Option("--set", "set a field, such as detail.total=5; the event gets a new id", "PATH=VALUE")
     ] = [],  # noqa: B006  (never changed)
+    set_new: SetNew = [],  # noqa: B006
     type: Type = None,  # noqa: A002
     source: Source = None,
     no_validate: NoValidate = False,
@@ -70,7 +71,9 @@ def publish(
         defaults,
         type=type,
         source=source,
-        change=lambda event: apply_overrides(event, set, defaults),
+        change=lambda event: apply_overrides(
+            event, set, defaults, new=set_new, list_properties=partial(list_properties, project)
+        ),
     )
     if dry_run:
         routes = route_table.load_routes(project)

@@ -49,7 +49,9 @@ def describe_conflict(event: Event, result: StoreResult, stored_raw: bytes) -> F
         f" {'in other bytes, with the same meaning' if is_same_content else 'with other content'}:"
         f" sha256 {result.stored_sha256[:16]}… is stored, {result.sha256[:16]}… came"
     )
-    hint = "nothing was overwritten" + ("" if is_same_content else "; give the event an id of its own")
+    hint = "nothing was overwritten" + (
+        "" if is_same_content else "; give the event an id of its own, such as --set id=NEW-ID"
+    )
     return Finding("EV010", message, suggestion=hint, event_id=event.id, **location_of(event.source_map, "/id"))
 
 

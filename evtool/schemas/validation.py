@@ -1,6 +1,6 @@
 """Reads the events in texts and validates them against their schemas."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from evtool.events.envelopes import read_events
@@ -39,6 +39,10 @@ class Rules(NamedTuple):
     def check(self, event: Event) -> tuple[Finding, ...]:
         """What the schema of the event finds wrong with it."""
         return () if self.schemas is None else tuple(self.schemas.check(event, no_schema=self.no_schema))
+
+    def list_properties(self, event: Event, path: Sequence[str | int]) -> Collection[str]:
+        """The property names that the schema of an event has for the object at a path of its payload."""
+        return () if self.schemas is None else self.schemas.list_properties(event, path)
 
 
 def validate_events(

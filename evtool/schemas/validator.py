@@ -15,6 +15,7 @@ from evtool.errors import ConfigError
 from evtool.events.envelopes import ACCOUNT, REGION
 from evtool.events.event import Event
 from evtool.findings.finding import Finding
+from evtool.readers.field_paths import format_path
 from evtool.readers.locations import location_of, pointer_of
 from evtool.schemas.catalog import Catalog, Choice
 from evtool.schemas.documents import find_properties, resolve_pointer
@@ -99,6 +100,11 @@ class Schemas:
         violations = schema.explainer.explain(list(schema.validator.iter_errors(value)))
         findings = [_make_finding(event, violation, [*prefix, *violation.path]) for violation in violations]
         return warnings + sorted(findings, key=lambda f: (f.line or 0, f.column or 0, f.code))
+
+    def list_properties(self, event: Event, path: Sequence[str | int]) -> frozenset[str]:
+        """The property names that the schema of an event has for the object at a path of its payload."""
+        schema = self._get(event)
+        return schema.subschemas.known_names(schema.path_in(event, path)) if schema else frozenset()
 
     def _get(self, event: Event) -> CompiledSchema | None:
         """The schema of an event, compiled."""
@@ -233,7 +239,7 @@ def _make_invalid_schema_finding(part: Target, error: ValidationError) -> Findin
         location = part.document.locate("/$schema")
         return Finding("EV602", message, suggestion=f"the drafts are {DRAFTS}", **location)
     violation = describe_all(error) if isinstance(error.kind, UNIONS) else next(find_violations(error, {}))
-    message = f"not a valid JSON Schema: {_format_path(violation.path) or 'it'} {violation.message}"
+    message = f"not a valid JSON Schema: {format_path(violation.path) or 'it'} {violation.message}"
     location = part.document.locate(part.pointer + pointer_of(violation.path), key=violation.at_key)
     return Finding("EV602", message, suggestion=violation.suggestion, **location)
 
@@ -264,11 +270,6 @@ def _make_text_finding(event: Event) -> Finding:
 
 def _make_finding(event: Event, violation: Violation, path: Sequence[str | int]) -> Finding:
     forms = f" ({', '.join(f'form {name}' for name in violation.forms)})" if violation.forms else ""
-    message = f"{_format_path(path) or 'the event'} {violation.message}{forms}"
+    message = f"{format_path(path) or 'the event'} {violation.message}{forms}"
     location = location_of(event.source_map, pointer_of(path), key=violation.at_key)
     return Finding(violation.code, message, suggestion=violation.suggestion, **_identify(event), **location)
-
-
-def _format_path(path: Sequence[str | int]) -> str:
-    """A path as people write it: `detail.items[0].price`."""
-    return "".join(f"[{s}]" if isinstance(s, int) else f".{s}" for s in path).lstrip(".")

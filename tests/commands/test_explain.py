@@ -113,7 +113,7 @@ def test_random_pairs() -> None:
         proposed += told.changes is not None
         if told.changes and all(change.action != "remove" for change in told.changes):
             assignments = [f"{change.path}={json.dumps(change.value)}" for change in told.changes]
-            changed = apply_overrides(parse_event(json.dumps(event).encode()), assignments, STAMP)
+            changed = apply_overrides(parse_event(json.dumps(event).encode()), (), STAMP, new=assignments)
             assert pattern.matches(changed.raw), (event, assignments)
             tried += 1
     assert min(answers.values()) > 300

@@ -83,8 +83,12 @@ SAME = "this event is stored in other bytes, with the same meaning"
 @pytest.mark.parametrize(
     ("other", "told", "hint"),
     [
-        (event(2, b'{"a": 1}'), OTHER, "; give the event an id of its own"),
-        (event(2, b'{"a": {}, "b": 1}', "2026-11-24T10:00:00Z"), OTHER, "; give the event an id of its own"),
+        (event(2, b'{"a": 1}'), OTHER, "; give the event an id of its own, such as --set id=NEW-ID"),
+        (
+            event(2, b'{"a": {}, "b": 1}', "2026-11-24T10:00:00Z"),
+            OTHER,
+            "; give the event an id of its own, such as --set id=NEW-ID",
+        ),
         (event(2, b'{"b": 1, "a":{}}'), SAME, ""),
     ],
 )

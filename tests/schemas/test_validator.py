@@ -183,6 +183,36 @@ def test_data_that_is_not_json_does_not_pass_a_schema(
     assert [finding.code for finding in findings] == codes
 
 
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ([], {"a", "b", "list", "map"}),
+        (["a"], {"zipCode"}),
+        (["b"], {"x", "y"}),
+        (["list", 3], {"price"}),
+        (["map", "anything"], {"zipCode"}),
+        (["nothing"], set()),
+        (["a", "zipCode", "deeper"], set()),
+    ],
+)
+def test_the_properties_at_a_path_are_listed(tmp_path: Path, path: list[str | int], names: set[str]) -> None:
+    """Through references, alternatives, elements and maps; a schema that refers to itself ends."""
+    shared = {"$defs": {"a": {"properties": {"zipCode": {}}}, "loop": {"allOf": [{"$ref": "#/$defs/loop"}]}}}
+    schema = {
+        "properties": {
+            "a": {"$ref": "shared.json#/$defs/a"},
+            "list": {"items": {"properties": {"price": {}}}},
+            "map": {"additionalProperties": {"$ref": "shared.json#/$defs/a"}},
+        },
+        "anyOf": [{"properties": {"b": {"oneOf": [{"properties": {"x": {}}}, {"properties": {"y": {}}}]}}}],
+        "allOf": [{"$ref": "shared.json#/$defs/loop"}],
+    }
+    judge = schemas(tmp_path, t=schema, shared=shared)
+
+    assert judge.list_properties(event({}), path) == names
+    assert judge.list_properties(event({}, "unknown"), path) == set()
+
+
 def test_the_schema_of_the_source_comes_first(tmp_path: Path) -> None:
     """`SOURCE@TYPE.json` describes the events of that source, `TYPE.json` the others."""
     judge = schemas(tmp_path, **{"t": True, "s@t": False})

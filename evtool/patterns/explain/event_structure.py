@@ -65,11 +65,6 @@ def read_structure(event: Mapping[str, Any] | str | bytes) -> EventStructure:
     )
 
 
-def format_steps(steps: Steps) -> str:
-    """Steps as a path: `detail.items[0].price`."""
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).removeprefix(".")
-
-
 # --- what is not there -----------------------------------------------------------------------------------------------
 
 

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 from evtool.patterns.array_consistency import FieldMatch, is_consistent
 from evtool.patterns.compiler import EQUALS
 from evtool.patterns.conditions import Branch, Field
-from evtool.patterns.explain.event_structure import EventStructure, explain_missing, format_steps
+from evtool.patterns.explain.event_structure import EventStructure, explain_missing
 from evtool.patterns.explain.mismatches import NEAR, Mismatch, describe_condition, explain_mismatch, quote
 from evtool.patterns.explain.suggestions import Change, find_smallest_change
 from evtool.patterns.flatten import Trail
 from evtool.patterns.json_values import to_python
 from evtool.patterns.pattern import Pattern
+from evtool.readers.field_paths import format_path
 
 ONE_OF = "one-of"  # the operator of several alternatives
 INCONSISTENT_CLOSENESS = 0.7  # the closeness of what holds, but not together with the rest
@@ -136,7 +137,7 @@ def _describe_elements(trails: Collection[Trail], array: int, structure: EventSt
         for trail in trails
         if array in dict(trail)
     }
-    return _list_some([format_steps(structure.steps_to(structure.arrays[array].path, end)) for end in sorted(ends)])
+    return _list_some([format_path(structure.steps_to(structure.arrays[array].path, end)) for end in sorted(ends)])
 
 
 def _explain_inconsistency(index: int, result: _BranchResult, structure: EventStructure) -> Mismatch:

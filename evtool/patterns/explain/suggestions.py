@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 from evtool.patterns.array_consistency import FieldMatch, is_consistent
 from evtool.patterns.conditions import Branch, Field
-from evtool.patterns.explain.event_structure import EventStructure, Steps, format_steps
+from evtool.patterns.explain.event_structure import EventStructure, Steps
 from evtool.patterns.explain.matching_values import MatchingValue, find_matching_value
 from evtool.patterns.explain.mismatches import explain_mismatch, quote
 from evtool.patterns.flatten import Leaf, Trail, flatten_event
 from evtool.patterns.json_values import ARRAY, OBJECT, Pairs, kind_of, members_of
 from evtool.patterns.pattern import Pattern
+from evtool.readers.field_paths import format_path
 
 ADD, REMOVE, SET = "add", "remove", "set"
 MAX_CANDIDATES = 20  # in an event that are tried for one field
@@ -30,7 +31,7 @@ class Change(NamedTuple):
     @property
     def path(self) -> str:
         """Where, as `--set` has it."""
-        return format_steps(self.steps)
+        return format_path(self.steps)
 
     @property
     def text(self) -> str:
