@@ -22,6 +22,11 @@ def complete_handlers(prefix: str) -> list[str]:
     return _complete(prefix, lambda p: p.names_in("handlers"))
 
 
+def complete_intakes(prefix: str) -> list[str]:
+    """Names of intakes."""
+    return _complete(prefix, lambda p: p.names_in("intake"))
+
+
 def complete_samples(prefix: str) -> list[str]:
     """Names of sample events."""
     return _complete(prefix, lambda p: [f.stem for d in p.samples for f in d.rglob("*.json")])

@@ -31,6 +31,21 @@ Type = Annotated[
     str | None, Option("--type", "the type of a payload that has no envelope", "TYPE", completion.complete_types)
 ]
 Source = Annotated[str | None, Option("--source", "who says it, for a payload that has no envelope", "SOURCE")]
+TypeAt = Annotated[
+    str | None, Option("--type-at", "where a payload has its type: a JSON Pointer such as /type", "POINTER")
+]
+IdAt = Annotated[
+    str | None, Option("--id-at", "where a payload has its id; the same id again is the same event", "POINTER")
+]
+Intake = Annotated[
+    str | None,
+    Option(
+        "--intake",
+        "payloads as an intake of routes.yaml describes them: source, type-at, id-at",
+        "NAME",
+        completion.complete_intakes,
+    ),
+]
 SetNew = Annotated[list[str], Option("--set-new", "set a field that the event need not have", "PATH=VALUE")]
 OfType = Annotated[str | None, Option("--type", "only events of this type", "TYPE", completion.complete_types)]
 OfSource = Annotated[str | None, Option("--source", "only events from this source", "SOURCE")]

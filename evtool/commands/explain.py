@@ -9,13 +9,15 @@ from typing import Annotated, Any
 
 from evtool.cli.completion import complete_samples
 from evtool.cli.filters import find_event, read_pattern
-from evtool.cli.options import Argument, MaxBytes, OfRoute, Option, SetNew, Source, Type
+from evtool.cli.options import Argument, IdAt, Intake, MaxBytes, OfRoute, Option, SetNew, Source, Type, TypeAt
+from evtool.cli.payload_identity import read_identity
 from evtool.cli.runtime import list_properties
 from evtool.cli.sample_names import resolve_path, resolve_paths
 from evtool.cli.session import Session, create_event_defaults, open_stdin
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, UsageError
 from evtool.events.event import Event
 from evtool.events.overrides import apply_overrides
+from evtool.events.payload_identity import PayloadIdentity
 from evtool.findings.codes import CODES
 from evtool.findings.examples import EXAMPLES, SCHEMA
 from evtool.paths import display_path
@@ -54,6 +56,9 @@ def explain(
     set_new: SetNew = [],  # noqa: B006
     type: Type = None,  # noqa: A002
     source: Source = None,
+    type_at: TypeAt = None,
+    id_at: IdAt = None,
+    intake: Intake = None,
     route: OfRoute = None,
     pattern: Annotated[
         str | None, Option("--pattern", "try this event pattern instead of the routes", "JSON|@FILE")
@@ -84,8 +89,7 @@ def explain(
         texts,
         Rules(None),
         defaults,
-        type=type,
-        source=source,
+        identity=read_identity(session, project, PayloadIdentity(type, source, type_at, id_at), intake),
         change=lambda original: apply_overrides(
             original, set, defaults, new=set_new, list_properties=partial(list_properties, project)
         ),

@@ -8,7 +8,20 @@ from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple
 
 from evtool.cli.completion import complete_samples
-from evtool.cli.options import Argument, MaxBytes, NoSchema, NoValidate, Option, SetNew, Source, Type
+from evtool.cli.options import (
+    Argument,
+    IdAt,
+    Intake,
+    MaxBytes,
+    NoSchema,
+    NoValidate,
+    Option,
+    SetNew,
+    Source,
+    Type,
+    TypeAt,
+)
+from evtool.cli.payload_identity import read_identity
 from evtool.cli.runtime import build_rules, list_properties, open_runtime
 from evtool.cli.sample_names import resolve_paths
 from evtool.cli.session import Session, create_event_defaults, open_stdin
@@ -18,6 +31,7 @@ from evtool.delivery.runtime import Runtime
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE
 from evtool.events.event import Event
 from evtool.events.overrides import apply_overrides
+from evtool.events.payload_identity import PayloadIdentity
 from evtool.findings.finding import Finding
 from evtool.readers.files import MAX_BYTES, read_texts
 from evtool.reports.base import Subject
@@ -47,6 +61,9 @@ def publish(
     set_new: SetNew = [],  # noqa: B006
     type: Type = None,  # noqa: A002
     source: Source = None,
+    type_at: TypeAt = None,
+    id_at: IdAt = None,
+    intake: Intake = None,
     no_validate: NoValidate = False,
     no_schema: NoSchema = "error",
     dry_run: Annotated[bool, Option("--dry-run", "show what would fire; store nothing, call nothing")] = False,
@@ -69,8 +86,7 @@ def publish(
         read_texts(paths, max_bytes=max_bytes, stdin=open_stdin()),
         rules,
         defaults,
-        type=type,
-        source=source,
+        identity=read_identity(session, project, PayloadIdentity(type, source, type_at, id_at), intake),
         change=lambda event: apply_overrides(
             event, set, defaults, new=set_new, list_properties=partial(list_properties, project)
         ),

@@ -1,25 +1,26 @@
 """The command `evtool replay`: puts stored events through the current routes and compares which handlers fire."""
 
 import uuid
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from typing import Annotated, Any, NamedTuple
 
 from evtool.cli.filters import build_filter, check_ids, note_unknown_values, read_pattern
-from evtool.cli.options import Argument, Limit, OfRoute, OfSource, OfType, Option, Since, Until
+from evtool.cli.options import Argument, IdAt, Intake, Limit, OfRoute, OfSource, OfType, Option, Since, TypeAt, Until
+from evtool.cli.payload_identity import read_identity
 from evtool.cli.runtime import build_rules, open_runtime
 from evtool.cli.sample_names import resolve_paths
 from evtool.cli.session import Session, create_event_defaults, now_ms, open_stdin
 from evtool.delivery import replay as delivery_replay
-from evtool.delivery.intake import describe_conflict
-from evtool.delivery.replay import Fire, ReplayResult
+from evtool.delivery.intake import describe_conflict, insert_event
+from evtool.delivery.replay import Fire, ReplayResult, ReplaySums
 from evtool.delivery.runtime import Runtime
-from evtool.errors import EXIT_FINDINGS, EXIT_OK
+from evtool.errors import EXIT_FINDINGS, EXIT_OK, UsageError
 from evtool.events.envelopes import mark_replayed, parse_event
 from evtool.events.event import Event
 from evtool.events.header import decode_header
+from evtool.events.payload_identity import PayloadIdentity
 from evtool.events.timestamps import format_timestamp
 from evtool.findings.finding import Finding
 from evtool.readers.files import MAX_BYTES, read_texts
@@ -37,8 +38,6 @@ from evtool.terminal.screen import Screen, Segment, format_count, open_stderr
 from evtool.terminal.snippets import show_finding
 from evtool.terminal.styles import ACTION_STYLES
 
-MAX_PENDING = 1000  # kinds of events that are counted before they are summed up
-
 
 class SelectedEvent(NamedTuple):
     """An event that is replayed.
@@ -49,34 +48,6 @@ class SelectedEvent(NamedTuple):
     raw: bytes
     fired: tuple[FiredDelivery, ...] | None
     event: Event | None = None
-
-
-class _ReplaySums:
-    """What all events come to. Most fire what many others fire: they are counted before they are summed up."""
-
-    def __init__(self) -> None:
-        self.events = self.changed = 0
-        self.published: Counter[str] = Counter()  # by handler
-        self.current: defaultdict[str, Counter[str]] = defaultdict(Counter)  # by handler and action
-        self._pending: Counter[tuple[tuple[Fire, ...], tuple[FiredDelivery, ...] | None]] = Counter()
-
-    def add(self, fires: tuple[Fire, ...], fired: tuple[FiredDelivery, ...] | None) -> None:
-        """Counts an event."""
-        self._pending[fires, fired] += 1
-        if len(self._pending) > MAX_PENDING:
-            self.update()
-
-    def update(self) -> None:
-        """Brings the sums up to date."""
-        for (fires, fired), times in self._pending.items():
-            self.events += times
-            for fire in fires:
-                self.current[fire.handler][fire.action] += times
-            for past_fire in fired or ():
-                self.published[past_fire.handler] += times
-            handlers = sorted(fire.handler for fire in fires)
-            self.changed += times * (fired is not None and handlers != sorted(fire.handler for fire in fired))
-        self._pending.clear()
 
 
 def replay(
@@ -97,6 +68,9 @@ def replay(
     ] = None,
     limit: Limit = None,
     from_: Annotated[list[str], Option("--from", "events of files instead of the store", "PATH")] = [],  # noqa: B006
+    type_at: TypeAt = None,
+    id_at: IdAt = None,
+    intake: Intake = None,
 ) -> int:
     """Put stored events through the routes again and show which handlers fire.
 
@@ -111,6 +85,12 @@ def replay(
     routes = routes.restrict_to(route) if route is not None else routes
     event_pattern = read_pattern(pattern) if pattern is not None else None
     selection = build_filter(ids, since=since, until=until, type=type, source=source)
+    identity = PayloadIdentity()
+    if type_at is not None or id_at is not None or intake is not None:
+        if not from_:
+            raise UsageError("--type-at, --id-at and --intake describe the payloads of files: give --from PATH")
+        options = PayloadIdentity(None if type_at else type, source, type_at, id_at)
+        identity = read_identity(session, project, options, intake, keep_type=True)
     name = name or f"replay-{format_timestamp(now_ms())}-{uuid.uuid4().hex[:4]}"
 
     unmatched = UnmatchedRoutes(list_candidates(routes, project), limit=None if session.verbose > 1 else MAX_DETAILED)
@@ -118,7 +98,9 @@ def replay(
     def select_events(store: Store | None) -> Iterator[SelectedEvent]:
         """The events that all options let through."""
         events = (
-            _read_files(session, project, from_, selection, store) if from_ else _read_store(session, store, selection)
+            _read_files(session, project, from_, selection, store, identity)
+            if from_
+            else _read_store(session, store, selection)
         )
         if event_pattern is not None:
             events = (event for event in events if event_pattern.matches(event.raw))
@@ -157,7 +139,7 @@ def _open_store(session: Session, project: Project, *, needed: bool) -> Iterator
 def _deliver(selected: SelectedEvent, runtime: Runtime, routes: Routes, name: str) -> ReplayResult | Finding:
     """Delivers an event again; one of a file is stored first, unless its key is taken by other content."""
     event = selected.event or parse_event(selected.raw)
-    stored = runtime.store.insert(event, [], now=runtime.environment.now())
+    stored = insert_event(event, [], store=runtime.store, now=runtime.environment.now())
     if stored.status == "conflict":
         return describe_conflict(event, stored, runtime.store.get_event(stored.seq).raw)
     return delivery_replay.replay_event(stored.seq, event, routes, name, runtime)
@@ -172,7 +154,7 @@ def _report_replay(
 ) -> int:
     """Fires each event and tells what came of it; `name` is that of a replay that delivers."""
     screen = Screen(open_stderr(), color=session.color)
-    sums, conflicts, failed = _ReplaySums(), 0, 0
+    sums, conflicts, failed = ReplaySums(), 0, 0
     interrupts: list[KeyboardInterrupt] = []
     with_records = session.verbose or session.output  # else the sums are all that is told
     with session.open_report(
@@ -216,12 +198,17 @@ def _read_store(session: Session, store: Store | None, selection: Filter) -> Ite
 
 
 def _read_files(
-    session: Session, project: Project, paths: list[str], selection: Filter, store: Store | None
+    session: Session,
+    project: Project,
+    paths: list[str],
+    selection: Filter,
+    store: Store | None,
+    identity: PayloadIdentity,
 ) -> Iterator[SelectedEvent]:
     """The events of files that are wanted; what is no event is told and left out."""
     screen = Screen(open_stderr(), color=session.color)
     texts = read_texts(resolve_paths(paths, project), max_bytes=MAX_BYTES, stdin=open_stdin())
-    for result in validate_events(texts, Rules(None), create_event_defaults()):
+    for result in validate_events(texts, Rules(None), create_event_defaults(), identity=identity):
         for finding in result.findings:
             show_finding(screen, finding)
         event = result.event
@@ -248,7 +235,7 @@ class _ReplayReport:
     """The text report: a row per handler, and with -v each event: who fires, and why other routes do not."""
 
     def __init__(
-        self, screen: Screen, session: Session, unmatched: UnmatchedRoutes, name: str | None, sums: _ReplaySums
+        self, screen: Screen, session: Session, unmatched: UnmatchedRoutes, name: str | None, sums: ReplaySums
     ):
         self._screen, self._session, self._unmatched, self._name, self._sums = screen, session, unmatched, name, sums
 

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Annotated
 
-from jsonschema_rs import validator_for
-
-from evtool.cli.options import Argument, MaxBytes, NoSchema, Option, Source, Type
+from evtool.cli.options import Argument, IdAt, Intake, MaxBytes, NoSchema, Option, Source, Type, TypeAt
+from evtool.cli.payload_identity import check_project, read_identity
 from evtool.cli.session import Session, create_event_defaults, open_stdin
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, UsageError
+from evtool.events.payload_identity import PayloadIdentity
 from evtool.paths import display_path, is_file
 from evtool.readers.files import MAX_BYTES, count_bytes, read_texts
 from evtool.reports.base import Subject
@@ -29,6 +29,9 @@ def validate(
     schema: Annotated[str | None, Option("--schema", "this schema for every event", "FILE")] = None,
     type: Type = None,  # noqa: A002
     source: Source = None,
+    type_at: TypeAt = None,
+    id_at: IdAt = None,
+    intake: Intake = None,
     no_schema: NoSchema = "error",
     fail_fast: Annotated[bool, Option("--fail-fast", "stop at the first event that is not valid")] = False,
     max_bytes: MaxBytes = MAX_BYTES,
@@ -44,6 +47,7 @@ def validate(
     event_paths = paths or [display_path(path) for path in project.samples] if project else paths
     if not event_paths:
         raise UsageError("name events to validate, or set `samples:` in routes.yaml")
+    identity = read_identity(session, project, PayloadIdentity(type, source, type_at, id_at), intake)
     rules = Rules(_load_schemas(project, schema), no_schema)
     events = invalid = unread = 0
     files: set[str] = set()
@@ -54,7 +58,7 @@ def validate(
         show_progress(count_bytes(event_paths), quiet=session.quiet) as on_bytes,
     ):
         texts = read_texts(event_paths, max_bytes=max_bytes, stdin=open_stdin(), on_bytes=on_bytes)
-        for result in validate_events(texts, rules, create_event_defaults(), type=type, source=source):
+        for result in validate_events(texts, rules, create_event_defaults(), identity=identity):
             report.add(result)
             files.add(result.file)
             if result.is_unreadable:
@@ -70,15 +74,10 @@ def validate(
 
 
 def _load_project(session: Session, *, needed: bool) -> Project | None:
-    """The project, its file held against the exported shape, which takes a fraction of the time of loading the routes.
-
-    If it does not fit, the routes are loaded: that says what is wrong.
-    """
+    """The project, if there is one, or one is needed; its file is checked."""
     project = session.load_project() if needed else project_file.read_project(session.routes)
-    if project is not None and not validator_for(project_file.load_routes_schema()).is_valid(project.document.value):
-        from evtool.routes import routes  # noqa: PLC0415  (pydantic takes longer to import than the rest to run)
-
-        routes.load_routes(project)
+    if project is not None:
+        check_project(project)
     return project
 
 

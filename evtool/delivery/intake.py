@@ -1,7 +1,7 @@
 """Accepts events into the store: each event once, with one delivery for every handler whose route matches."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from evtool.events.envelopes import mark_replayed, parse_event
 from evtool.events.event import Event
@@ -38,7 +38,19 @@ def accept(
         NewDelivery(route, handler, LOOP_ERROR, "Loop") if is_loop else NewDelivery(route, handler)
         for route, handler in targets
     ]
-    return store.insert(event, deliveries, now=now(), cause=cause)
+    return insert_event(event, deliveries, store=store, now=now(), cause=cause)
+
+
+def insert_event(
+    event: Event, deliveries: Sequence[NewDelivery], *, store: Store, now: int, cause: Cause | None = None
+) -> StoreResult:
+    """Stores an event once. A payload that comes again is the same event, though it comes at another time."""
+    result = store.insert(event, deliveries, now=now, cause=cause)
+    if result.status == "conflict" and not event.has_own_time:
+        stored = parse_event(store.get_event(result.seq).raw)
+        if has_same_content(stored, event, ignore_time=True):
+            return result._replace(status="duplicate")
+    return result
 
 
 def describe_conflict(event: Event, result: StoreResult, stored_raw: bytes) -> Finding:

@@ -1,5 +1,6 @@
 """Replays stored events: lists the handlers that the routes would call, or delivers the events again."""
 
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from contextlib import closing
 from typing import NamedTuple
@@ -12,7 +13,9 @@ from evtool.events.event import Event
 from evtool.events.header import decode_header
 from evtool.routes.routes import Routes
 from evtool.store.queue import Chain
-from evtool.store.rows import NewDelivery
+from evtool.store.rows import FiredDelivery, NewDelivery
+
+MAX_PENDING = 1000  # kinds of events that are counted before they are summed up
 
 
 class Fire(NamedTuple):
@@ -28,6 +31,34 @@ class ReplayResult(NamedTuple):
 
     fires: tuple[Fire, ...]
     later_failures: int = 0  # deliveries of what the handlers emitted that failed
+
+
+class ReplaySums:
+    """What all events come to. Most fire what many others fire: they are counted before they are summed up."""
+
+    def __init__(self) -> None:
+        self.events = self.changed = 0
+        self.published: Counter[str] = Counter()  # by handler
+        self.current: defaultdict[str, Counter[str]] = defaultdict(Counter)  # by handler and action
+        self._pending: Counter[tuple[tuple[Fire, ...], tuple[FiredDelivery, ...] | None]] = Counter()
+
+    def add(self, fires: tuple[Fire, ...], fired: tuple[FiredDelivery, ...] | None) -> None:
+        """Counts an event."""
+        self._pending[fires, fired] += 1
+        if len(self._pending) > MAX_PENDING:
+            self.update()
+
+    def update(self) -> None:
+        """Brings the sums up to date."""
+        for (fires, fired), times in self._pending.items():
+            self.events += times
+            for fire in fires:
+                self.current[fire.handler][fire.action] += times
+            for past_fire in fired or ():
+                self.published[past_fire.handler] += times
+            handlers = sorted(fire.handler for fire in fires)
+            self.changed += times * (fired is not None and handlers != sorted(fire.handler for fire in fired))
+        self._pending.clear()
 
 
 ACTIONS = {"done": "done", "dead": "failed", "ready": "failed", "leased": "leased", "waiting": "waiting"}

@@ -8,6 +8,7 @@ from typing import Any
 
 from evtool.events.event import Event, EventDefaults
 from evtool.events.members import CLOUDEVENTS_MEMBERS, EVENTBRIDGE_MEMBERS, describe_type, find_member_problem
+from evtool.events.payload_identity import IdentityProblem, PayloadIdentity, read_id, read_type
 from evtool.events.timestamps import is_timestamp, normalize_time
 from evtool.findings.finding import Finding
 from evtool.findings.spelling import find_respelled
@@ -66,13 +67,13 @@ def read_events(
     text: SourceText,
     defaults: EventDefaults,
     *,
-    type: str | None = None,  # noqa: A002
-    source: str | None = None,
+    identity: PayloadIdentity = PayloadIdentity(),  # noqa: B008  (a constant)
     max_depth: int = 200,
 ) -> Iterator[Event | Finding]:
     """The event, or the events of a PutEvents request, that a text holds; or what is wrong with it.
 
-    `type` and `source` are given to a bare payload; an envelope keeps its own.
+    A bare payload gets its type, source and id by `identity`; an envelope keeps its own. With such an identity only
+    what has all required members is an envelope: a payload may use some of their names.
     """
     text = text._replace(raw=text.raw.removeprefix(BOM_UTF8))  # it must not end up in the middle of an envelope
     try:
@@ -87,19 +88,16 @@ def read_events(
             **location_of(SourceMap(text), ""),
         )
         return
-    if "specversion" in document or "detail-type" in document or ("detail" in document and type is None):
+    is_partial_allowed = not identity.has_type
+    if _is_envelope(document, is_partial_allowed=is_partial_allowed):
         yield _read_envelope(text, document, defaults)
-    elif isinstance(document.get("Entries"), list):
+    elif _is_request(document, is_partial_allowed=is_partial_allowed):
         for index, entry in enumerate(document["Entries"]):
             yield _read_entry(text, entry, f"/Entries/{index}", defaults)
-    elif "DetailType" in document or "Detail" in document:
+    elif _is_entry(document, is_partial_allowed=is_partial_allowed):
         yield _read_entry(text, document, "", defaults)
-    elif type is not None:
-        prefixes = (("/detail", ""), ("", "/"))
-        raw = build_envelope(
-            text.raw, type=type, source=source or BARE_SOURCE, id=defaults.new_id(), time=defaults.now()
-        )
-        yield _build_event(raw, parse_json(raw, max_depth=max_depth + 1), SourceMap(text, prefixes), has_own_id=False)
+    elif identity.has_type:
+        yield _read_payload(text, document, identity, defaults, max_depth)
     else:
         yield Finding("EV009", NOT_AN_EVENT, suggestion=_suggest_envelope(document), **location_of(SourceMap(text), ""))
 
@@ -124,13 +122,57 @@ def _insert_first(raw: bytes, member: bytes) -> bytes:
     return b"{" + member + (b"" if rest.startswith(b"}") else b", ") + rest
 
 
+def _is_envelope(document: dict[str, Any], *, is_partial_allowed: bool) -> bool:
+    if is_partial_allowed:
+        return not document.keys().isdisjoint(("specversion", "detail-type", "detail"))
+    return document.keys() >= {"detail-type", "source", "detail"} or document.keys() >= _REQUIRED_ATTRIBUTES
+
+
+def _is_entry(entry: Any, *, is_partial_allowed: bool) -> bool:
+    if not isinstance(entry, dict):
+        return False
+    required = {"Source", "DetailType", "Detail"}
+    return "DetailType" in entry or "Detail" in entry if is_partial_allowed else entry.keys() >= required
+
+
+def _is_request(document: dict[str, Any], *, is_partial_allowed: bool) -> bool:
+    entries = document.get("Entries")
+    if not isinstance(entries, list):
+        return False
+    return is_partial_allowed or (bool(entries) and all(_is_entry(e, is_partial_allowed=False) for e in entries))
+
+
 def _suggest_envelope(document: dict[str, Any]) -> str:
     for member in ("detail-type", "specversion"):
         if key := next((key for key in document if find_respelled(member, [key])), None):
             return f'"{member}" is written "{key}" here'
     if document.keys() >= _REQUIRED_ATTRIBUTES - {"specversion"}:
         return 'a CloudEvent has "specversion": "1.0"; for another payload, name its type with --type'
+    if isinstance(document.get("type"), str):
+        return "name its type with --type, or where its type is with --type-at /type"
     return "name its type with --type"
+
+
+def _read_payload(
+    text: SourceText, document: dict[str, Any], identity: PayloadIdentity, defaults: EventDefaults, max_depth: int
+) -> Event | Finding:
+    """The event of a payload without an envelope. If it has an id inside, it may come again: see `has_own_time`."""
+    type_at, id_at = identity.type_at, identity.id_at
+    try:
+        event_type = identity.type if type_at is None else read_type(document, type_at)
+        event_id = defaults.new_id() if id_at is None else read_id(document, text.raw, id_at)
+    except IdentityProblem as problem:
+        location = location_of(SourceMap(text), problem.pointer)
+        return Finding("EV108", problem.message, suggestion=problem.hint, **location)
+    assert event_type is not None
+    source = identity.source or BARE_SOURCE
+    raw = build_envelope(text.raw, type=event_type, source=source, id=event_id, time=defaults.now())
+    # the members of the envelope that are not in the text are placed at its beginning
+    prefixes = (("/id", id_at or "/"), ("/detail-type", type_at or "/"), ("/detail", ""), ("", "/"))
+    event = _build_event(
+        raw, parse_json(raw, max_depth=max_depth + 1), SourceMap(text, prefixes), has_own_id=id_at is not None
+    )
+    return event._replace(has_own_time=False) if isinstance(event, Event) else event
 
 
 def _read_envelope(text: SourceText, document: dict[str, Any], defaults: EventDefaults) -> Event | Finding:

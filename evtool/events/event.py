@@ -24,6 +24,7 @@ class Event(NamedTuple):
     payload_key: str  # the key of the payload in the envelope: "detail" or "data"
     source_map: SourceMap | None = None
     has_own_id: bool = True  # False when the id was made here, because the input had none
+    has_own_time: bool = True  # False when the time is that of its arrival: it says nothing about its content
 
     @property
     def detail(self) -> Any:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, GetCoreSchemaH
 from pydantic_core import CoreSchema, core_schema
 
 from evtool.events.input_transformer import Input
+from evtool.events.payload_identity import POINTER_PATTERN
 from evtool.handlers.base import HandlerOptions
 from evtool.handlers.registry import KINDS
 from evtool.routes import project as project_file
@@ -52,6 +53,7 @@ SchemaPlaces = Annotated[
     Annotated[SchemaEntry, Tag("one")] | Annotated[list[SchemaEntry], Field(min_length=1), Tag("several")],
     Discriminator(lambda value: "several" if isinstance(value, list) else "one"),
 ]
+Pointer = Annotated[str, Field(pattern=POINTER_PATTERN, description="a JSON Pointer such as /id")]
 NAMES_ONLY = {"additionalProperties": False}  # else the exported JSON Schema lets other names through
 
 
@@ -66,6 +68,16 @@ class RouteModel(BaseModel):
     retry: Retry = Retry()
     input: Annotated[Input | None, Field(description="what the handlers get instead of the event")] = None
     state: Literal["enabled", "disabled"] = "enabled"
+
+
+class IntakeModel(BaseModel):
+    """Payloads without an envelope, such as webhooks: who sends them, and where they have their type and id."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, title="Intake")
+
+    source: Annotated[str, Field(min_length=1, description="the source of the events")]
+    type_at: Annotated[Pointer | None, Field(alias="type-at", description="where a payload has its type")] = None
+    id_at: Annotated[Pointer | None, Field(alias="id-at", description="where a payload has its id")] = None
 
 
 class RoutesModel(BaseModel):
@@ -86,5 +98,9 @@ class RoutesModel(BaseModel):
     handlers: Annotated[
         dict[Name, Annotated[HandlerOptions, _HandlerByKind()]],
         Field(default_factory=dict, json_schema_extra=NAMES_ONLY),
+    ]
+    intake: Annotated[
+        dict[Name, IntakeModel],
+        Field(default_factory=dict, description="payloads without an envelope", json_schema_extra=NAMES_ONLY),
     ]
     routes: Annotated[dict[Name, RouteModel], Field(default_factory=dict, json_schema_extra=NAMES_ONLY)]

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from evtool.events.input_transformer import Input, find_problems
+from evtool.events.payload_identity import suggest_pointer
 from evtool.findings.finding import Finding
 from evtool.findings.spelling import did_you_mean
 from evtool.handlers.registry import KINDS
@@ -15,7 +16,7 @@ from evtool.patterns.compiler import PatternError
 from evtool.patterns.pattern import Pattern
 from evtool.readers.files import SourceText
 from evtool.readers.locations import locate, pointer_of
-from evtool.routes.models import Retry, RouteModel, RoutesModel, kind_tag
+from evtool.routes.models import IntakeModel, Retry, RouteModel, RoutesModel, kind_tag
 from evtool.routes.project import Project
 
 # pydantic's error type -> our message; all other types keep pydantic's message
@@ -111,6 +112,9 @@ def _convert_model_error(project: Project, detail: ErrorDetails) -> Finding:
         case "string_pattern_mismatch" if detail["loc"][-1] == "[key]":
             message = f'the name "{path[-1]}" may have letters, digits, ".", "-" and "_", at most 64'
             return _build_finding(project, "EV022", message, path, key=True, route=route)
+        case "string_pattern_mismatch" if path[0] == "intake":
+            message = f"{dotted_path}: should be a JSON Pointer such as /id"
+            return _build_finding(project, "EV022", message, path, suggestion=suggest_pointer(detail["input"]))
         case "path name":
             return _build_finding(project, "EV022", f"{dotted_path}: {detail['msg']}", path, key=True, route=route)
     text = detail["msg"].removeprefix("Value error, ")
@@ -145,6 +149,8 @@ def _list_known_keys(path: Sequence[str | int], raw: Mapping[str, Any]) -> list[
             return list(RoutesModel.model_fields)
         case ["routes", _]:
             return list(RouteModel.model_fields)
+        case ["intake", _]:
+            return [field.alias or name for name, field in IntakeModel.model_fields.items()]
         case ["routes", _, "retry"]:
             return list(Retry.model_fields)
         case ["routes", _, "input"]:

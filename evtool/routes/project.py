@@ -63,7 +63,7 @@ class Project(NamedTuple):
         return self.folder / (value if isinstance(value, str) else STORE_FILE)
 
     def names_in(self, section: str) -> list[str]:
-        """The names in a section, `routes` or `handlers`: for completion and hints."""
+        """The names in a section, such as `routes` or `handlers`: for completion and hints."""
         entries = self._value(section)
         return list(entries) if isinstance(entries, dict) else []
 

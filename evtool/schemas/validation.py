@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from evtool.events.envelopes import read_events
 from evtool.events.event import Event, EventDefaults
+from evtool.events.payload_identity import PayloadIdentity
 from evtool.findings.finding import Finding
 from evtool.readers.files import SourceText
 from evtool.schemas.validator import Schemas
@@ -50,8 +51,7 @@ def validate_events(
     rules: Rules,
     defaults: EventDefaults,
     *,
-    type: str | None = None,  # noqa: A002  (the option's word)
-    source: str | None = None,
+    identity: PayloadIdentity = PayloadIdentity(),  # noqa: B008  (a constant)
     change: Callable[[Event], Event] = lambda event: event,
 ) -> Iterator[ValidationResult]:
     """A result for every event, after `change`, and for every text without an event. Bad texts do not stop others."""
@@ -59,7 +59,7 @@ def validate_events(
         if isinstance(text, Finding):
             yield ValidationResult(text.file or "", text.line or 1, None, (text,))
             continue
-        for item in read_events(text, defaults, type=type, source=source):
+        for item in read_events(text, defaults, identity=identity):
             if isinstance(item, Finding):
                 yield ValidationResult(text.file, item.line or text.line, None, (item,), text.is_next_buffered)
             else:

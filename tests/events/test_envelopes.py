@@ -3,6 +3,7 @@
 The corpus is tests/cases/envelopes: y_*.json is an event, n_CODE_LINE-COLUMN_*.json has one finding, that code there.
 """
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from evtool.events.envelopes import parse_event, read_events
 from evtool.events.event import Event, EventDefaults
+from evtool.events.payload_identity import PayloadIdentity
 from evtool.events.timestamps import to_milliseconds
 from evtool.findings.finding import Finding
 from evtool.readers.files import SourceText
@@ -21,22 +23,22 @@ BAD = [case for case in CASES if case.name.startswith("n_")]
 DEFAULTS = EventDefaults(lambda: "new", lambda: "2026-11-23T10:00:00Z")
 
 
-def read(text: str | bytes) -> Sequence[Event | Finding]:
+def read(text: str | bytes, identity: PayloadIdentity = PayloadIdentity()) -> Sequence[Event | Finding]:  # noqa: B008
     """What a text holds."""
     raw = text.encode() if isinstance(text, str) else text
-    return list(read_events(SourceText("e.json", 1, 1, raw), DEFAULTS))
+    return list(read_events(SourceText("e.json", 1, 1, raw), DEFAULTS, identity=identity))
 
 
-def read_finding(text: str) -> Finding:
+def read_finding(text: str, identity: PayloadIdentity = PayloadIdentity()) -> Finding:  # noqa: B008
     """The one finding of a text."""
-    [finding] = read(text)
+    [finding] = read(text, identity)
     assert isinstance(finding, Finding)
     return finding
 
 
-def read_event(text: str) -> Event:
+def read_event(text: str, identity: PayloadIdentity = PayloadIdentity()) -> Event:  # noqa: B008
     """The one event of a text."""
-    [event] = read(text)
+    [event] = read(text, identity)
     assert isinstance(event, Event)
     return event
 
@@ -118,3 +120,80 @@ def test_a_leap_second_is_the_second_after() -> None:
     """It counts as POSIX time counts it, with its fraction and its offset."""
     assert to_milliseconds("2016-12-31T23:59:60.25Z") == to_milliseconds("2017-01-01T00:00:00.25Z")
     assert to_milliseconds("2016-12-31t15:59:60-08:00") == to_milliseconds("2017-01-01T00:00:00Z")
+
+
+# --- payloads with their identity inside -----------------------------------------------------------------------------
+
+WEBHOOK = '{"id": "evt_1", "type": "charge.succeeded", "data": {"object": {"n": 820982911946154508, "x": 1.50}}}'
+
+
+def test_a_payload_has_its_type_and_id_inside() -> None:
+    """The whole payload is the detail."""
+    event = read_event(WEBHOOK, PayloadIdentity(source="stripe.com", type_at="/type", id_at="/id"))
+
+    assert (event.id, event.type, event.source) == ("evt_1", "charge.succeeded", "stripe.com")
+    assert event.detail == json.loads(WEBHOOK)
+    assert (event.has_own_id, event.has_own_time) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("pointer", "expected"), [("/data/object/n", "820982911946154508"), ("/data/object/x", "1.50")]
+)
+def test_a_number_is_an_id_as_its_decimal_text(pointer: str, expected: str) -> None:
+    """Exactly as it is written, however long it is."""
+    assert read_event(WEBHOOK, PayloadIdentity(type="t", id_at=pointer)).id == expected
+
+
+@pytest.mark.parametrize(
+    ("type_at", "id_at", "marked", "message", "hint"),
+    [
+        ("/typ", "/id", WEBHOOK, "the payload has no /typ, where its type should be", '"type"'),
+        ("/data", "/id", '{"object"', "the type at /data must be a string, not an object", ""),
+        ("/data/object/n", "/id", "820", "the type at /data/object/n must be a string, not a number", ""),
+        ("/type", "/data/object/id", '{"n"', "the payload has no /data/object/id, where its id should be", ""),
+        ("/type", "/data/object", '{"n"', "the id at /data/object must be a string or a number, not an object", ""),
+        ("/type", "/id/0", '"evt_1"', "the payload has no /id/0, where its id should be", ""),
+    ],
+)
+def test_an_identity_that_is_not_there_is_a_finding(
+    type_at: str, id_at: str, marked: str, message: str, hint: str
+) -> None:
+    """It is placed at what is there instead, or around it."""
+    finding = read_finding(WEBHOOK, PayloadIdentity(type_at=type_at, id_at=id_at))
+
+    assert (finding.code, finding.message) == ("EV108", message)
+    assert WEBHOOK[(finding.column or 0) - 1 :].startswith(marked)
+    assert hint in (finding.suggestion or "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"detail": {"a": 1}}',
+        '{"detail-type": "x", "a": 1}',
+        '{"detail-type": "x", "detail": {}}',
+        '{"specversion": "1.0", "type": "x"}',
+        '{"Detail": "words", "DetailType": "x"}',
+        '{"Entries": []}',
+        '{"Entries": [{"Title": "a"}]}',
+    ],
+)
+def test_with_a_type_only_a_complete_envelope_is_one(text: str) -> None:
+    """A payload may use names of an envelope."""
+    event = read_event(text, PayloadIdentity(type="t", source="s"))
+
+    assert (event.type, event.source, event.detail) == ("t", "s", json.loads(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"detail-type": "own", "source": "s", "detail": {}}',
+        '{"specversion": "1.0", "id": "1", "type": "own", "source": "s"}',
+        '{"DetailType": "own", "Source": "s", "Detail": "{}"}',
+        '{"Entries": [{"DetailType": "own", "Source": "s", "Detail": "{}"}]}',
+    ],
+)
+def test_a_complete_envelope_keeps_its_type(text: str) -> None:
+    """In every form, also when the options name a type."""
+    assert read_event(text, PayloadIdentity(type="t")).type == "own"

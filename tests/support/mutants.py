@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from evtool.errors import ConfigError
 from evtool.events.event import EventDefaults
+from evtool.events.payload_identity import PayloadIdentity
 from evtool.findings.codes import CODES
 from evtool.findings.finding import Finding
 from evtool.readers.files import MAX_BYTES, SourceText, read_texts
@@ -153,7 +154,7 @@ def _rules() -> Rules:
 
 
 def _verdicts(pieces: Sequence[SourceText | Finding]) -> bool:
-    verdicts = list(validate_events(pieces, _rules(), STAMP, type="order.created"))
+    verdicts = list(validate_events(pieces, _rules(), STAMP, identity=PayloadIdentity(type="order.created")))
     for verdict in verdicts:
         _told(verdict.findings)
     return bool(verdicts) and all(verdict.is_valid for verdict in verdicts)
