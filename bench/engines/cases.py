@@ -8,7 +8,7 @@ from typing import Any
 from evtool.patterns.json_values import ARRAY, OBJECT, NumberText, Pairs, kind_of
 
 NAMES = ("a", "b", "c", "d", "a.b", "b.c", "é")
-ODD_NAMES = ("", "$or", "prefix", "a.", ".a", "a..b")
+ODD_NAMES = ("", "$or", "prefix", "a.", ".a", "a..b", 'a"b', "a\\b", "\x00", "\n", "\u2028")
 WORDS = (
     *("", "a", "b", "ab", "aB", "A", "abc", "cab", "a b", "aaa", "x", "1", "null", "true", "*", "a*", "\\", '"', 'a"'),
     *("é", "É", "e\u0301", "ß", "SS", "ss", "ẞ", "ſ", "S", "K", "k", "\u212a", "İ", "i", "ı", "I", "ǅ", "ǆ", "Ǆ"),

@@ -4,6 +4,7 @@ The paths become a type, with a field for each name on them, and msgspec reads a
 passed over as bytes. An event that does not fit the type is not projected; it takes the long way of `flatten_event`.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from operator import attrgetter
@@ -19,13 +20,15 @@ MAX_ARRAY_DEPTH = 3  # arrays directly in arrays that fit the type
 MAX_PATH_NAMES = 20  # names on the way to a field
 MAX_PROJECTED_FIELDS = 1000  # fields, plain and dotted: msgspec looks for the field of a name from one to the next
 SCALAR_UNION = str | int | float | bool | None
+_NOT_IN_NAMES = re.compile('["\\\\\x00-\x1f\ud800-\udfff]')  # msgspec refuses fields with these characters
 
 
 class Misfit(Exception):  # noqa: N818  (it is no error: the event takes the long way)
     """An event that is not projected."""
 
 
-MISFITS = (Misfit, msgspec.MsgspecError, RecursionError)  # what tells that an event does not fit
+# the exceptions for an event that does not fit; UnicodeError: a string with half of a surrogate pair
+MISFITS = (Misfit, msgspec.MsgspecError, RecursionError, UnicodeError)
 
 
 class _DottedName:
@@ -58,7 +61,7 @@ class _NameNode:
 
 def _is_projectable(path: str) -> bool:
     names = path.split(".")
-    return "" not in names and len(names) <= MAX_PATH_NAMES
+    return "" not in names and len(names) <= MAX_PATH_NAMES and not _NOT_IN_NAMES.search(path)
 
 
 def _build_tree(paths: Iterable[str]) -> _NameNode:

@@ -4,11 +4,14 @@ import json
 
 import pytest
 
+from evtool.patterns.explain.event_structure import read_structure
+from evtool.patterns.explain.explanation import explain
 from evtool.patterns.flatten import EventError
 from evtool.patterns.pattern import Pattern
 from evtool.routes.index import MAX_CACHED_LENGTH, MAX_CACHED_STRINGS
 from evtool.routes.projection import MAX_ARRAY_DEPTH, MAX_PATH_NAMES, MAX_PROJECTED_FIELDS
 from evtool.routes.routes import Route, Routes
+from tests.routes import test_index
 from tests.routes.test_index import VECTORS, Dice, valid
 
 SETS = 150
@@ -34,6 +37,8 @@ def agree(patterns, text):
         assert names(routes.match(text)) == one_by_one
     by_document = [number for number, pattern in enumerate(patterns) if pattern.matches(document)]
     assert names(routes.match(document)) == by_document
+    structure = read_structure(text)
+    assert [number for number, pattern in enumerate(patterns) if explain(pattern, structure).matches] == one_by_one
     return one_by_one
 
 
@@ -77,6 +82,54 @@ def test_random_rules():
             if has_no_key_twice(text):
                 taken += len(agree(patterns, text))
     assert taken > 300
+
+
+UNUSUAL_NAMES = [
+    *(
+        'a"b',
+        "a\\b",
+        "\x00",
+        "\n",
+        "\x1f",
+        "\x7f",
+        "\ud800",
+        "x\udc00",
+        "\ud83d",
+        "",
+        ".",
+        "..",
+        "a.",
+        ".a",
+        "a..b",
+        " ",
+    ),
+    *("\u2028", "\ufeff", "\uffff", "😀", "$or", "f0", "__class__", "prefix", "=", "0", "x" * 5000),
+]
+
+
+@pytest.mark.parametrize("name", UNUSUAL_NAMES, ids=ascii)
+def test_unusual_names(name):
+    """Every field name of JSON can be used, at the top and below, beside routes with other names."""
+    event = json.dumps({name: "x", "detail": {name: 1, "n": 2}})
+    elements = json.dumps({name: ["y", "x"], "detail": [{name: 1}, {"n": 2}]})
+    if name == "$or":
+        assert agree([Pattern({"detail": {"n": [2]}})], event) == [0]
+        return
+    patterns = [Pattern({"detail": {"n": [2]}}), Pattern({name: ["x"]}), Pattern({"detail": {name: [1], "n": [2]}})]
+    taken = agree(patterns, event)
+    assert taken == [0, 1, 2] or "" in name.split(".")
+    assert agree(patterns, elements) == taken[:2]
+
+
+def test_random_rules_with_unusual_names(monkeypatch):
+    """Random rules whose fields have unusual names route and explain random events as one rule after the other does."""
+    monkeypatch.setattr(test_index, "NAMES", [json.dumps(name)[1:-1] for name in ["a", *UNUSUAL_NAMES[:16]]])
+    taken = 0
+    for seed in range(SETS):
+        dice = Dice(seed)
+        patterns = [dice.pattern() for _ in range(10)]
+        taken += sum(len(agree(patterns, text)) for text in (dice.event() for _ in range(5)) if has_no_key_twice(text))
+    assert taken > 100
 
 
 FIELDS = [

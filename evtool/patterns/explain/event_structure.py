@@ -26,18 +26,20 @@ class EventStructure(NamedTuple):
     containers: Mapping[str, Sequence[Container]]
     arrays: Mapping[int, Container]
 
-    def objects_at(self, path: str) -> list[Container]:
-        """The objects at a path; the event itself stands at the empty one."""
-        root = [] if path else [Container("", self.document, (), None)]
-        return root + [container for container in self.containers.get(path, ()) if container.array_number is None]
+    def objects_at(self, names: Sequence[str]) -> list[Container]:
+        """The objects that some names lead to; no name leads to the event itself, the name "" to a field of it."""
+        if not names:
+            return [Container("", self.document, (), None)]
+        containers = self.containers.get(".".join(names), ())
+        return [container for container in containers if container.array_number is None]
 
-    def steps_to(self, path: str, trail: Trail) -> Steps:
-        """The keys and indices that lead to what stands at a path, in the array elements of a trail."""
+    def steps_to(self, names: Sequence[str], trail: Trail) -> Steps:
+        """The keys and indices that lead to the value at some names, in the array elements of a trail."""
         indices_by_depth = defaultdict(list)
         for array, index in trail:
             indices_by_depth[len(self.arrays[array].path.split("."))].append(index)
         steps: list[str | int] = []
-        for depth, name in enumerate(path.split(".") if path else [], start=1):
+        for depth, name in enumerate(names, start=1):
             steps += [name, *indices_by_depth[depth]]
         return tuple(steps)
 
@@ -92,9 +94,9 @@ def _explain_container(containers: Sequence[Container]) -> Mismatch:
 
 def _suggest_path(structure: EventStructure, names: Sequence[str], depth: int) -> str | None:
     """The path that was likely meant by one whose first `depth` names are there."""
-    parent = ".".join(names[:depth])
     missing_name = names[depth]
-    names_by_lower = {name.lower(): name for name in _list_names(structure.objects_at(parent)) if name != missing_name}
+    known_names = _list_names(structure.objects_at(names[:depth]))
+    names_by_lower = {name.lower(): name for name in known_names if name != missing_name}
     close_names = get_close_matches(missing_name.lower(), names_by_lower, n=1, cutoff=SIMILARITY_CUTOFF)
     suggested_name = (
         names_by_lower[close_names[0]] if close_names else COUNTERPARTS.get(missing_name, "") if depth == 0 else ""
@@ -114,11 +116,11 @@ def explain_missing(structure: EventStructure, path: str) -> Mismatch:
     names = path.split(".")
     depth = next(end for end in range(len(names) - 1, -1, -1) if end == 0 or structure.has(".".join(names[:end])))
     parent = ".".join(names[:depth])
-    if parent in structure.leaves and not structure.objects_at(parent):
+    if depth and parent in structure.leaves and not structure.objects_at(names[:depth]):
         value = structure.leaves[parent][0].value
         json_note = ": its JSON is in a string" if isinstance(value, str) and value.lstrip().startswith("{") else ""
         return Mismatch(0.3, f"the field is missing: {parent} is {quote(value)} and has no fields{json_note}")
-    if depth and not structure.objects_at(parent):
+    if depth and not structure.objects_at(names[:depth]):
         return Mismatch(0.3, f"the field is missing: {parent} is an array without objects")
     location = f": {parent or 'the event'} has no {quote(names[depth])}" if depth < len(names) - 1 else ""
     suggestion = _suggest_path(structure, names, depth)

@@ -137,7 +137,9 @@ def _describe_elements(trails: Collection[Trail], array: int, structure: EventSt
         for trail in trails
         if array in dict(trail)
     }
-    return _list_some([format_path(structure.steps_to(structure.arrays[array].path, end)) for end in sorted(ends)])
+    return _list_some(
+        [format_path(structure.steps_to(structure.arrays[array].path.split("."), end)) for end in sorted(ends)]
+    )
 
 
 def _explain_inconsistency(index: int, result: _BranchResult, structure: EventStructure) -> Mismatch:

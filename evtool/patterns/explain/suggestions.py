@@ -81,7 +81,7 @@ def _suggest_value(field: Field, leaf: Leaf, structure: EventStructure) -> _Cand
     matching_value = next(filter(None, (find_matching_value(condition, leaf.value) for condition in nearest)), None)
     if matching_value is None:
         return None
-    steps = structure.steps_to(field.path, leaf.trail)
+    steps = structure.steps_to(field.path.split("."), leaf.trail)
     arrays = structure.containers.get(field.path, ())
     enclosing_arrays = [array for array in arrays if array.array_number is not None and array.trail == leaf.trail]
     if enclosing_arrays:
@@ -102,10 +102,10 @@ def _suggest_additions(field: Field, structure: EventStructure) -> Iterator[_Can
     for container in structure.containers.get(field.path, ()):
         if container.array_number is not None and not container.value:
             yield _build_candidate(
-                Change(ADD, (*structure.steps_to(field.path, container.trail), 0), *matching_value), container.trail
+                Change(ADD, (*structure.steps_to(names, container.trail), 0), *matching_value), container.trail
             )
     for depth in range(len(names) - 1, -1, -1):
-        parent, missing_names = ".".join(names[:depth]), tuple(names[depth:])
+        parent, missing_names = names[:depth], tuple(names[depth:])
         for container in structure.objects_at(parent):
             if missing_names[0] not in dict(members_of(container.value)):
                 yield _build_candidate(
@@ -115,7 +115,8 @@ def _suggest_additions(field: Field, structure: EventStructure) -> Iterator[_Can
 
 
 def _suggest_removal(field: Field, structure: EventStructure) -> _Candidate:
-    steps = dict.fromkeys(structure.steps_to(field.path, leaf.trail) for leaf in structure.leaves.get(field.path, ()))
+    names = field.path.split(".")
+    steps = dict.fromkeys(structure.steps_to(names, leaf.trail) for leaf in structure.leaves.get(field.path, ()))
     return _Candidate(
         tuple(Change(REMOVE, removed_steps) for removed_steps in steps), FieldMatch((), (), can_be_absent=True)
     )
