@@ -34,7 +34,7 @@ The events are of type `order.created`, whose detail has this schema:
 CONFORMANCE = """# Conformance
 
 How the matcher answers what AWS has answered: recordings of the service, and of AWS event-ruler
-2.0.1 for each rule alone (`tests/vectors`). `make docs` writes this page, and a test holds it to the truth.
+2.1.0 for each rule alone (`tests/vectors`). `make docs` writes this page, and a test holds it to the truth.
 
 The other engines were asked on {dates} with `make conformance`, each rule alone: event-ruler is AWS's own
 library, LocalStack and moto emulate AWS. A pattern that has to be refused is a case like any other. The one case that

@@ -1,7 +1,7 @@
 """Compiles the JSON of an event pattern into branches, with the limits and messages of AWS."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from evtool.errors import EvtoolError
@@ -88,16 +88,15 @@ def _compile_condition(item: Any, path: str) -> Condition:
     return Condition(path, name, to_python(argument), test)
 
 
-def _find_wildcards(conditions: Sequence[Condition]) -> Iterator[str]:
-    """The wildcards of a field; one that stands there twice counts once."""
-    seen = set()
+def _find_wildcards(conditions: Sequence[Condition]) -> list[frozenset[str]]:
+    """The wildcards of a field, in a group for each condition; a condition that stands there twice counts once."""
+    groups = set()
     for operator, expected in ((condition.operator, condition.expected) for condition in conditions):
         is_nested = isinstance(expected, dict) and "wildcard" in expected
-        texts = expected["wildcard"] if is_nested else expected if operator == "wildcard" else ()
-        for text in [texts] if isinstance(texts, str) else texts:
-            if (operator, text) not in seen:
-                seen.add((operator, text))
-                yield text
+        texts = expected["wildcard"] if is_nested else expected if operator == "wildcard" else []
+        if texts != []:
+            groups.add((operator, frozenset([texts] if isinstance(texts, str) else texts)))
+    return [texts for _, texts in groups]
 
 
 def _compile_field(values: Sequence[Any], path: str, keys: tuple[str | int, ...], problems: list[Problem]) -> Field:
@@ -109,7 +108,7 @@ def _compile_field(values: Sequence[Any], path: str, keys: tuple[str | int, ...]
             problems.append(Problem(error.code, (*keys, index, *error.path), error.message, error.hint))
     if not values:
         problems.append(Problem("EV201", keys, "Empty arrays are not allowed"))
-    wildcards = list(_find_wildcards(conditions))
+    wildcards = _find_wildcards(conditions)
     if wildcards and is_too_complex(wildcards):
         problems.append(Problem("EV204", keys, TOO_COMPLEX))
     can_be_absent = any(condition.operator == "exists" and condition.expected is False for condition in conditions)

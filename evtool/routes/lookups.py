@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from evtool.patterns.conditions import Condition
 from evtool.patterns.json_values import Scalar
-from evtool.patterns.operators.cidr import parse_address, parse_cidr
+from evtool.patterns.operators.cidr import find_digits, parse_address, parse_cidr
 from evtool.patterns.operators.wildcard import split_literals
 
 EXACT, IN_ANY_CASE, PREFIX, SUFFIX, PART, NUMBERS, ADDRESSES, PRESENT = range(8)
@@ -36,7 +36,7 @@ class Key(NamedTuple):
 
 
 def _to_number(digits: str) -> int:
-    return int(digits[:ADDRESS_DIGITS], 16)
+    return int(digits[:ADDRESS_DIGITS].ljust(ADDRESS_DIGITS, "0"), 16)
 
 
 def _iter_wildcard_keys(text: str) -> Iterator[tuple[int, Any]]:
@@ -207,7 +207,7 @@ def _build_addresses(targets: Mapping[tuple[float, float], Target]) -> Lookup[Ta
     ranges = _IntervalTree(targets)
 
     def look_up(value: Scalar) -> Iterable[Target]:
-        digits = parse_address(value) if type(value) is str else None
+        digits = find_digits(value)
         return ranges.find(_to_number(digits)) if digits else ()
 
     return look_up

@@ -12,6 +12,7 @@ from evtool.errors import EvtoolError
 from evtool.patterns.compiler import MAX_BRANCHES, MAX_FIELDS, MAX_LENGTH, PatternError, Problem
 from evtool.patterns.flatten import flatten_event
 from evtool.patterns.pattern import Pattern
+from evtool.routes.routes import Route, Routes
 from tests.conftest import ROOT
 
 VECTORS = ROOT / "tests/vectors"
@@ -213,7 +214,7 @@ def test_limits():
     assert [problem.code for pattern in beyond for problem in problems_of(pattern)] == ["EV204"] * len(beyond)
 
 
-# computed by event-ruler 2.0.1: whether it is more than 10
+# computed by event-ruler 2.1.0: whether it is more than 10
 @pytest.mark.parametrize(
     ("wildcard", "refused"),
     [
@@ -230,6 +231,82 @@ def test_limits():
 def test_wildcard_complexity(wildcard, refused):
     """A wildcard is refused when more than ten of its beginnings can match at once."""
     assert (answer({"a": [{"wildcard": wildcard}]}, {}) == "invalid") is refused
+
+
+def exclude_all(*wildcards):
+    return [{"anything-but": {"wildcard": list(wildcards)}}]
+
+
+ENDINGS = [
+    f"*.{ending}"
+    for ending in [
+        "jpg",
+        "png",
+        "gif",
+        "pdf",
+        "txt",
+        "doc",
+        "zip",
+        "tar",
+        "csv",
+        "xml",
+        "mp3",
+        "mp4",
+        "avi",
+        "mov",
+        "exe",
+        "dll",
+        "log",
+    ]
+]
+
+
+# computed by event-ruler 2.1.0: whether it is more than 10
+@pytest.mark.parametrize(
+    ("conditions", "refused"),
+    [
+        (exclude_all("*/lib/*", "*/bin/*", "*/tmp/*", "*/var/*"), False),
+        (exclude_all("*error*", "*warn*", "*fatal*", "*panic*", "*crash*"), False),
+        (
+            exclude_all(
+                *(f"*{word}*" for word in ["error", "warn", "fatal", "panic", "crash", "oops", "halt", "stop"])
+            ),
+            True,
+        ),
+        (exclude_all(*ENDINGS), False),
+        (exclude_all("*aaa*", "*aab", "*aac", "*aad*"), True),
+        (exclude_all("*111*", "*112", "*113", "*114*"), False),
+        ([{"wildcard": ending} for ending in ENDINGS[:5]], False),
+        ([{"wildcard": ending} for ending in ENDINGS[:6]], True),
+        ([*exclude_all(*ENDINGS), {"wildcard": "*.jpg"}, {"wildcard": "*.gif"}], False),
+        (exclude_all("*:*:*") + exclude_all("*:*:*", "a"), False),
+        (exclude_all("*:*:*") + exclude_all("*:*:*", "a") + [{"wildcard": "*:*"}], True),
+    ],
+)
+def test_complexity_of_several_wildcards(conditions, refused):
+    """Wildcards of one anything-but share a beginning, those of other conditions do not."""
+    assert (answer({"a": conditions}, {}) == "invalid") is refused
+
+
+# answers of event-ruler 2.1.0
+@pytest.mark.parametrize(
+    ("block", "taken", "not_taken"),
+    [
+        ("0.0.0.0/0", ["5", "300", "9.5", "1e308", "12345678901234567890"], ["0", "-5", "0.1", "true", "null", '"5"']),
+        ("::/0", ["5", "300"], ["0", "-5"]),
+        ("0.0.0.0/2", ["300", "39"], ["3", "3.5", "5"]),
+        ("64.0.0.0/2", ["5"], ["300"]),
+        ("18.52.0.0/16", ["12345", "123400001"], ["1234", "12350"]),
+        ("18.52.86.120/31", ["12345678", "123456781"], ["12345670", "123456"]),
+    ],
+)
+def test_block_of_addresses_and_numbers(block, taken, not_taken):
+    """A block takes the numbers that AWS's engine takes, alone and beside other routes."""
+    pattern = Pattern({"a": [{"cidr": block}]})
+    routes = Routes([Route("block", pattern, ("h",)), Route("other", Pattern({"a": [{"prefix": "x"}]}), ("h",))])
+    for number in [*taken, *not_taken]:
+        assert pattern.matches(f'{{"a":{number}}}') is (number in taken), number
+        assert bool(routes.match_checked(f'{{"a":{number}}}')) is (number in taken), number
 
 
 @pytest.mark.parametrize(

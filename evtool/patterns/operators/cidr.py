@@ -3,12 +3,14 @@
 import re
 from typing import Any, NamedTuple
 
-from evtool.patterns.operators.arguments import ArgumentError, Test, require_string, restrict_to_strings
+from evtool.patterns.json_values import NumberText, Scalar, format_number
+from evtool.patterns.operators.arguments import ArgumentError, Test, require_string
 
 MAX_IPV4_LENGTH = 15
 MAX_INT = 2**31 - 1
 _IPV4 = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+")
 _IPV6 = re.compile(r"[0-9a-fA-F:]*:[0-9a-fA-F:]*")
+_DIGITS = re.compile("[0-9A-F]*")
 _MAPPED_IPV4 = "0" * 20 + "FFFF"  # ::ffff:a.b.c.d is the IPv4 address a.b.c.d
 
 
@@ -67,6 +69,14 @@ def parse_address(text: str) -> str | None:
     return _parse_ipv6(text) if _IPV6.fullmatch(text) else None
 
 
+def find_digits(value: Scalar) -> str | None:
+    """The digits that `cidr` compares: those of an address, and as in the engine those that begin a number."""
+    if type(value) is str:
+        return parse_address(value)
+    match = _DIGITS.match(format_number(value)) if isinstance(value, float | NumberText) else None
+    return match[0] if match else None
+
+
 def parse_cidr(text: str) -> AddressBlock:
     """The addresses of a CIDR text such as 10.0.0.0/8; bits of the host are masked.
 
@@ -101,4 +111,4 @@ def cidr(argument: Any) -> Test:
     except ValueError as error:
         hint = "for one address write the address itself" if "must be <" in str(error) else None
         raise ArgumentError(str(error), hint=hint) from None
-    return restrict_to_strings(lambda value: (digits := parse_address(value)) is not None and block.contains(digits))
+    return lambda value: bool(digits := find_digits(value)) and block.contains(digits)

@@ -1,6 +1,6 @@
 """`wildcard`: `*` matches any characters, `\\*` a literal star and `\\\\` a literal backslash."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from evtool.patterns.operators.arguments import ArgumentError, StringTest, Test, require_string, restrict_to_strings
@@ -63,13 +63,44 @@ def build_wildcard_test(text: str) -> StringTest:
     return matches
 
 
-def is_too_complex(wildcards: Sequence[str]) -> bool:
-    """Whether the wildcards of one field are more than AWS takes.
+def _count_shared(previous: Sequence[str | None], current: Sequence[str | None]) -> int:
+    """How many tokens at the beginning of two wildcards the engine keeps once: after a star none that has case."""
+    after_star = False
+    for count, (token, other) in enumerate(zip(previous, current, strict=False)):
+        if token != other or (after_star and token is not STAR and token.lower() != token.upper()):
+            return count
+        after_star = after_star or token is STAR
+    return min(len(previous), len(current))
+
+
+def _find_counted_positions(groups: Sequence[Collection[str]]) -> tuple[list[str | None], int, list[int]]:
+    """The tokens of all wildcards, each in quotes and with an end; the positions that count; the ends of each group.
+
+    Positions are bits. A group is one condition: its wildcards share their common beginnings, and all have one end.
+    """
+    tokens: list[str | None] = []
+    counted, ends_by_group = 0, []
+    for group in groups:
+        ends = 0
+        previous: list[str | None] = []
+        for text in sorted(group):  # wildcards with the same beginning follow each other
+            current = ['"', *tokenize(text), '"', ""]
+            first, end = _count_shared(previous, current) + 1, len(current) - 1
+            counted |= ((1 << end) - (1 << min(first, end))) << len(tokens)
+            ends |= 1 << len(tokens) + end
+            tokens += current
+            previous = current
+        ends_by_group.append(ends)
+    return tokens, counted, ends_by_group
+
+
+def is_too_complex(groups: Sequence[Collection[str]]) -> bool:
+    """Whether the wildcards of one field, in groups of one condition each, are more than AWS takes.
 
     The complexity is how many beginnings of the wildcards can match at once, when some value has been read up to some
     character. Every set of beginnings that can occur is visited; a set is an int, with a bit for each beginning.
     """
-    tokens = [token for text in wildcards for token in ['"', *tokenize(text), '"', ""]]
+    tokens, counted, ends_by_group = _find_counted_positions(groups)
     stars = sum(1 << index for index, token in enumerate(tokens) if token is STAR)
     start = sum(1 << index for index in range(len(tokens)) if index == 0 or tokens[index - 1] == "")
     token_positions: dict[str, int] = {}
@@ -84,7 +115,8 @@ def is_too_complex(wildcards: Sequence[str]) -> bool:
         for token in [*expected, ""]:
             next_state = (state & token_positions.get(token, 0)) << 1 | loops
             next_state |= (next_state & stars) << 1
-            if next_state.bit_count() > MAX_COMPLEXITY or len(seen) > MAX_STATES:
+            complexity = (next_state & counted).bit_count() + sum(1 for ends in ends_by_group if next_state & ends)
+            if complexity > MAX_COMPLEXITY or len(seen) > MAX_STATES:
                 return True
             if next_state not in seen:
                 seen.add(next_state)
