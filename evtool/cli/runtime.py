@@ -18,11 +18,13 @@ from evtool.handlers.processes import call_log
 from evtool.paths import display_path
 from evtool.routes import routes as route_table
 from evtool.routes.project import Project
+from evtool.routes.routes import Routes
 from evtool.schemas.validation import Rules
 from evtool.schemas.validator import Schemas
 from evtool.store.sqlite.files import call_log_prefix
 from evtool.store.store import Store
-from evtool.terminal.screen import format_count
+from evtool.terminal.screen import Screen, format_count, open_stderr
+from evtool.terminal.snippets import show_finding
 
 
 def build_rules(project: Project, *, validate: bool = True, no_schema: str = "error") -> Rules:
@@ -39,13 +41,22 @@ def list_properties(project: Project | None, event: Event, path: Sequence[str | 
         return ()
 
 
+def load_routes(session: Session, project: Project) -> Routes:
+    """The routes of a project; what is hardly meant in them is shown as warnings."""
+    routes = route_table.load_routes(project)
+    if not session.quiet:
+        for finding in routes.warnings:
+            show_finding(Screen(open_stderr(), color=session.color), finding)
+    return routes
+
+
 @contextmanager
-def open_runtime(session: Session, project: Project, rules: Rules) -> Iterator[Runtime]:
-    """Opens the store and the handlers, and closes them.
+def open_runtime(session: Session, project: Project, rules: Rules, routes: Routes | None = None) -> Iterator[Runtime]:
+    """Opens the store and the handlers, and closes them. Loads the routes if they are not given.
 
     Raises LostEventsError at the end if a handler emitted an event after its call had ended.
     """
-    routes = route_table.load_routes(project)
+    routes = routes or load_routes(session, project)
     errors: list[str] = []
 
     def report_error(message: str) -> None:

@@ -11,7 +11,7 @@ from evtool.cli.completion import complete_samples
 from evtool.cli.filters import find_event, read_pattern
 from evtool.cli.options import Argument, IdAt, Intake, MaxBytes, OfRoute, Option, SetNew, Source, Type, TypeAt
 from evtool.cli.payload_identity import read_identity
-from evtool.cli.runtime import list_properties
+from evtool.cli.runtime import list_properties, load_routes
 from evtool.cli.sample_names import resolve_path, resolve_paths
 from evtool.cli.session import Session, create_event_defaults, open_stdin
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, UsageError
@@ -33,7 +33,6 @@ from evtool.reports.explanations import (
     show_conditions,
 )
 from evtool.routes import project as project_file
-from evtool.routes import routes as route_table
 from evtool.routes.project import Project
 from evtool.schemas.validation import Rules, ValidationResult, validate_events
 from evtool.store.sqlite.files import is_missing
@@ -78,7 +77,7 @@ def explain(
     if route is not None and pattern is not None:
         raise UsageError("give --route or --pattern, not both")
     project = session.load_project() if pattern is None else _find_project(session, event)
-    candidates = _select_candidates(project, route) if pattern is None else [Candidate(read_pattern(pattern))]
+    candidates = _select_candidates(session, project, route) if pattern is None else [Candidate(read_pattern(pattern))]
     defaults = create_event_defaults()
     stored_texts = (
         _read_stored(session, project, event, source) if project and resolve_path(event, project) is None else []
@@ -118,9 +117,9 @@ def _read_stored(session: Session, project: Project, event_id: str, source: str 
     return [SourceText(display_path(file), 1, 1, event.raw)] if event else []
 
 
-def _select_candidates(project: Project | None, name: str | None) -> list[Candidate]:
+def _select_candidates(session: Session, project: Project | None, name: str | None) -> list[Candidate]:
     assert project is not None
-    routes = route_table.load_routes(project)
+    routes = load_routes(session, project)
     return list_candidates(routes.restrict_to(name) if name is not None else routes, project)
 
 

@@ -22,7 +22,7 @@ from evtool.cli.options import (
     TypeAt,
 )
 from evtool.cli.payload_identity import read_identity
-from evtool.cli.runtime import build_rules, list_properties, open_runtime
+from evtool.cli.runtime import build_rules, list_properties, load_routes, open_runtime
 from evtool.cli.sample_names import resolve_paths
 from evtool.cli.session import Session, create_event_defaults, open_stdin
 from evtool.delivery.intake import accept, describe_conflict, match_handlers
@@ -38,7 +38,6 @@ from evtool.reports.base import Subject
 from evtool.reports.explanations import Candidate, UnmatchedRoutes, list_candidates
 from evtool.reports.records import OutputKey, build_summary, count_event, load_outputs, load_published_record
 from evtool.reports.trees import ChainTrees
-from evtool.routes import routes as route_table
 from evtool.routes.routes import Routes
 from evtool.schemas.validation import ValidationResult, validate_events
 from evtool.signals import catch_signals, collect_signals
@@ -92,7 +91,7 @@ def publish(
         ),
     )
     if dry_run:
-        routes = route_table.load_routes(project)
+        routes = load_routes(session, project)
         candidates = list_candidates(routes, project)
         single_batches = ([result] for result in results)
         return _report_events(

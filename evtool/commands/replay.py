@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple
 from evtool.cli.filters import build_filter, check_ids, note_unknown_values, read_pattern
 from evtool.cli.options import Argument, IdAt, Intake, Limit, OfRoute, OfSource, OfType, Option, Since, TypeAt, Until
 from evtool.cli.payload_identity import read_identity
-from evtool.cli.runtime import build_rules, open_runtime
+from evtool.cli.runtime import build_rules, load_routes, open_runtime
 from evtool.cli.sample_names import resolve_paths
 from evtool.cli.session import Session, create_event_defaults, now_ms, open_stdin
 from evtool.delivery import replay as delivery_replay
@@ -26,7 +26,6 @@ from evtool.findings.finding import Finding
 from evtool.readers.files import MAX_BYTES, read_texts
 from evtool.reports.base import Record, Subject
 from evtool.reports.explanations import MAX_DETAILED, UnmatchedRoutes, list_candidates
-from evtool.routes import routes as route_table
 from evtool.routes.project import Project
 from evtool.routes.routes import Routes
 from evtool.schemas.validation import Rules, ValidationResult, validate_events
@@ -81,8 +80,8 @@ def replay(
     Example: evtool replay --type order.created --since 2h -v
     """
     project = session.load_project()
-    routes = route_table.load_routes(project)
-    routes = routes.restrict_to(route) if route is not None else routes
+    all_routes = load_routes(session, project)
+    routes = all_routes.restrict_to(route) if route is not None else all_routes
     event_pattern = read_pattern(pattern) if pattern is not None else None
     selection = build_filter(ids, since=since, until=until, type=type, source=source)
     identity = PayloadIdentity()
@@ -118,7 +117,7 @@ def replay(
     if not deliver:
         with _open_store(session, project, needed=not from_) as store:
             return _report_replay(session, select_events(store), lambda event: ReplayResult(plan(event.raw)), unmatched)
-    with open_runtime(session, project, build_rules(project)) as runtime:
+    with open_runtime(session, project, build_rules(project), all_routes) as runtime:
         if runtime.store.has_replay(name):
             session.print_note(f"the replay {name} was delivered before: what it has done is not done again")
         return _report_replay(

@@ -36,6 +36,8 @@ CODES = {
     "EV202": "unknown operator",
     "EV203": "wrong value for an operator",
     "EV204": "pattern exceeds a limit",
+    "EV205": "pattern relies on an oddity of the engine",
+    "EV206": "operator in the place of a field",
     "EV403": "route goes to a handler that is not there",
     "EV601": "schema cannot be read",
     "EV602": "not a valid JSON Schema",

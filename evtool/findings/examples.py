@@ -104,6 +104,12 @@ EXAMPLES = {
         "pattern", '{"detail": {"total": [{"numeric": [">", "5"]}]}}', '{"detail": {"total": [{"numeric": [">", 5]}]}}'
     ),
     "EV204": Example("pattern", '{"source": [{"wildcard": "*a*a*a*a*a*a*"}]}', '{"source": [{"wildcard": "*a*"}]}'),
+    "EV205": Example(
+        "pattern", '{"detail": {"ip": [{"cidr": "0.0.0.0/0"}]}}', '{"detail": {"ip": [{"cidr": "10.0.0.0/8"}]}}'
+    ),
+    "EV206": Example(
+        "pattern", '{"source": {"anything-but": ["shop.cart"]}}', '{"source": [{"anything-but": ["shop.cart"]}]}'
+    ),
     "EV403": Example(
         "routes.yaml",
         _build_routes("all: {pattern: {source: [shop]}, to: [mial]}"),

@@ -1,14 +1,14 @@
 """Compiles the JSON of an event pattern into branches, with the limits and messages of AWS."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from evtool.errors import EvtoolError
-from evtool.findings.spelling import did_you_mean
 from evtool.patterns.conditions import Condition, Field, combine_conditions
+from evtool.patterns.hints import find_misplaced_operator, suggest_list, suggest_operator
 from evtool.patterns.json_values import ARRAY, OBJECT, SCALAR, kind_of, members_of, parse_lossless, to_python, to_scalar
 from evtool.patterns.operators.arguments import ONE_KEY, TOO_MANY, ArgumentError, require_first_key, require_single_key
+from evtool.patterns.operators.cidr import WIDE_BITS, count_bits
 from evtool.patterns.operators.equality import equals
 from evtool.patterns.operators.registry import OPERATORS
 from evtool.patterns.operators.wildcard import is_too_complex
@@ -18,7 +18,6 @@ OR = "$or"
 MAX_LENGTH = 4096  # characters of a pattern's text
 MAX_BRANCHES = 1000
 MAX_FIELDS = 256  # of a branch
-MAX_HINT_LENGTH = 40  # characters of a value that a hint repeats
 # names that AWS keeps for operators: no field inside `$or` may have one
 RESERVED_NAMES = frozenset(OPERATORS) | {
     *("=", "<", "<=", ">", ">=", "regex", "not-wildcard", "not-equals-ignore-case"),
@@ -35,13 +34,14 @@ class Problem(NamedTuple):
     """One thing that is wrong with a pattern.
 
     `code` is one of evtool.findings.finding.CODES, `path` the keys that lead to it, `message` the text that AWS uses,
-    and `hint` our addition.
+    and `hint` our addition. With a warning the pattern can be used; `message` is ours then.
     """
 
     code: str
     path: tuple[str | int, ...]
     message: str
     hint: str | None = None
+    is_warning: bool = False
 
 
 class PatternError(EvtoolError):
@@ -78,7 +78,7 @@ def _compile_condition(item: Any, path: str) -> Condition:
         raise ArgumentError("Match value must be String, number, true, false, or null", hint=hint, code="EV201")
     name, argument = require_first_key(item, "Match expression name not found")
     if name not in OPERATORS:
-        hint = f'"{OR}" stands beside fields, not among values' if name == OR else did_you_mean(name, OPERATORS)
+        hint = suggest_operator(name, path.rpartition(".")[2])
         raise ArgumentError(f"Unrecognized match type {name}", name, hint=hint, code="EV202")
     try:
         test = OPERATORS[name](argument)
@@ -111,19 +111,17 @@ def _compile_field(values: Sequence[Any], path: str, keys: tuple[str | int, ...]
     wildcards = _find_wildcards(conditions)
     if wildcards and is_too_complex(wildcards):
         problems.append(Problem("EV204", keys, TOO_COMPLEX))
+    problems += _warn_of_wide_blocks(conditions, keys)
     can_be_absent = any(condition.operator == "exists" and condition.expected is False for condition in conditions)
     return Field(path, tuple(conditions), combine_conditions(conditions), can_be_absent, keys)
 
 
-def _suggest_list(name: str, value: Any) -> str | None:
-    """The hint for a value that stands where a list of values should."""
-    if kind_of(value) != SCALAR:
-        return None
-    text = json.dumps(to_python(value), ensure_ascii=False)
-    text = text if len(text) <= MAX_HINT_LENGTH else "..."
-    if name in OPERATORS:
-        return f'an operator stands in a list: [{{"{name}": {text}}}]'
-    return f"values stand in a list: [{text}]"
+def _warn_of_wide_blocks(conditions: Sequence[Condition], keys: tuple[str | int, ...]) -> Iterator[Problem]:
+    for index, condition in enumerate(conditions):
+        if condition.operator == "cidr" and count_bits(condition.expected) < WIDE_BITS:
+            message = f"{condition.expected} also takes addresses of the other family, and numbers by their digits"
+            hint = 'use a narrower block, or {"exists": true} for any value'
+            yield Problem("EV205", (*keys, index), message, hint, is_warning=True)
 
 
 def _read_object(
@@ -142,16 +140,25 @@ def _read_object(
             message = f"{name} is Ruler reserved fieldName which cannot be used inside {OR}."
             problems.append(Problem("EV201", keys, message))
         elif kind == OBJECT:
+            _warn_of_operator(document, position, name, value, problems)
             child = position._replace(names=(*position.names, name), keys=keys)
             branches = _read_object(value, child, branches, problems)
         elif kind == ARRAY:
+            _warn_of_operator(document, position, name, value, problems)
             field = _compile_field(value, position.path_of(name), keys, problems)
             for branch in branches:
                 branch[field.path] = field
         else:
             message = f'"{name}" must be an object or an array'
-            problems.append(Problem("EV201", keys, message, _suggest_list(name, value)))
+            problems.append(Problem("EV201", keys, message, suggest_list(name, value)))
     return branches
+
+
+def _warn_of_operator(parent: Any, position: _Position, name: str, value: Any, problems: list[Problem]) -> None:
+    found = find_misplaced_operator(position.names, name, value, parent)
+    if found:
+        message, hint = found
+        problems.append(Problem("EV206", (*position.keys, name), message, hint, is_warning=True))
 
 
 def _read_or(

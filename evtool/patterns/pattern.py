@@ -24,8 +24,9 @@ class Pattern:
     """An event pattern, ready to be tried on events.
 
     The source is a dict or JSON text; only text keeps the forms of numbers and duplicate keys. Raises PatternError,
-    which says everything that is wrong. `branches` is the pattern as data, `field_paths` are the paths that it
-    asks for, and `paths` these and the objects above them, which is all that `flatten_event` needs to read.
+    which says everything that is wrong; `warnings` are the problems of a pattern that can be used. `branches` is the
+    pattern as data, `field_paths` are the paths that it asks for, and `paths` these and the objects above them, which
+    is all that `flatten_event` needs to read.
     """
 
     def __init__(self, source: Mapping[str, Any] | str | bytes):
@@ -33,8 +34,10 @@ class Pattern:
         branches = compile_pattern(source, problems)
         if any(len(branch) > MAX_FIELDS for branch in branches):
             problems.append(Problem("EV204", (), f"Size of rule exceeds max value of {MAX_FIELDS}"))
-        if problems:
-            raise PatternError(problems)
+        errors = [problem for problem in problems if not problem.is_warning]
+        if errors:
+            raise PatternError(errors)
+        self.warnings = tuple(problems)
         self.branches: tuple[Branch, ...] = tuple(
             tuple(branch[path] for path in sorted(branch, key=_encode_path)) for branch in branches
         )

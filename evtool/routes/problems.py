@@ -167,12 +167,14 @@ def _check_pattern(project: Project, name: str, route: Any, patterns: dict[str, 
         return  # its shape is wrong, which the model says
     try:
         patterns[name] = Pattern(pattern)
+        problems = patterns[name].warnings
     except PatternError as error:
-        for problem in error.problems:
-            path, message = ("routes", name, "pattern", *problem.path), f"route {name}: {problem.message}"
-            at_key = problem.code == "EV202"  # the key names an operator that there is not
-            more = {"suggestion": problem.hint, "route": name}
-            yield _build_finding(project, problem.code, message, path, key=at_key, **more)
+        problems = error.problems
+    for problem in problems:
+        path, message = ("routes", name, "pattern", *problem.path), f"route {name}: {problem.message}"
+        at_key = problem.code in ("EV202", "EV206")  # the key names the operator
+        more = {"suggestion": problem.hint, "route": name, "severity": "warning" if problem.is_warning else "error"}
+        yield _build_finding(project, problem.code, message, path, key=at_key, **more)
 
 
 def _check_template(project: Project, name: str, input_model: Mapping[str, Any]) -> Iterator[Finding]:

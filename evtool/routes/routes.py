@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from evtool.errors import ConfigError, UsageError
 from evtool.events.input_transformer import CompiledInput, compile_input
+from evtool.findings.finding import Finding
 from evtool.findings.spelling import did_you_mean
 from evtool.handlers.base import Handler, HandlerOptions
 from evtool.handlers.registry import KINDS
@@ -45,9 +46,15 @@ class HandlerEntry(NamedTuple):
 
 
 class Routes:
-    """The routes and handlers of one routes.yaml."""
+    """The routes and handlers of one routes.yaml. `warnings` are findings that do not prevent its use."""
 
-    def __init__(self, routes: Sequence[Route], handlers: Mapping[str, HandlerEntry] | None = None):
+    def __init__(
+        self,
+        routes: Sequence[Route],
+        handlers: Mapping[str, HandlerEntry] | None = None,
+        warnings: Sequence[Finding] = (),
+    ):
+        self.warnings = tuple(warnings)
         self.routes = {route.name: route for route in routes}
         self.handlers = dict(handlers or {})
         self._enabled = [route for route in routes if route.enabled]
@@ -85,7 +92,7 @@ def load_routes(project: Project) -> Routes:
     """The routes of a project. Raises ConfigError, whose findings say everything that is wrong and where."""
     raw = project.document.value
     model, patterns, findings = read_model(project)
-    if model is None or findings:
+    if model is None or any(finding.severity == "error" for finding in findings):
         raise ConfigError(f"{project.display_name} cannot be used", findings)
     return Routes(
         [
@@ -109,4 +116,5 @@ def load_routes(project: Project) -> Routes:
             )
             for name, options in model.handlers.items()
         },
+        findings,
     )

@@ -451,3 +451,22 @@ def test_invalid_patterns_are_refused_not_explained() -> None:
     """There is no explanation of what is no pattern."""
     with pytest.raises(PatternError):
         explained({"a": []}, {"a": 1})
+
+
+@pytest.mark.parametrize("command", [("publish",), ("publish", "--dry-run"), ("explain",)])
+def test_a_warning_of_a_pattern_is_shown_once(evtool: Evtool, tmp_path: Path, command: tuple[str, ...]) -> None:
+    """An operator in the place of a field is accepted: the command shows one warning, and its exit code stays."""
+    (tmp_path / "routes.yaml").write_text(
+        "version: 1\nhandlers: {h: {command: ['true']}}\nroutes:\n"
+        "  odd: {pattern: {source: {anything-but: [a]}}, to: [h]}\n  all: {pattern: {source: [shop]}, to: [h]}\n"
+    )
+    (tmp_path / "event.json").write_text('{"source": "shop", "detail-type": "t", "detail": {}}')
+
+    ran = evtool(*command, "event.json", cwd=tmp_path)
+    quiet = evtool(*command, "event.json", "-q", cwd=tmp_path)
+
+    assert ran.code == 0
+    assert ran.err.count("EV206") == 1
+    assert "routes.yaml:4:28: EV206 warning: route odd:" in ran.err
+    assert 'an operator stands in a list: "source": [{"anything-but": [...]}]' in ran.err
+    assert (quiet.code, quiet.err) == (0, "")

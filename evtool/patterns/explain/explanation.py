@@ -173,7 +173,16 @@ def _explain_field(index: int, result: _BranchResult, structure: EventStructure)
 # --- the whole -------------------------------------------------------------------------------------------------------
 
 
-def _build_condition_result(index: int, result: _BranchResult, structure: EventStructure) -> ConditionResult:
+def _explain_warnings(pattern: Pattern, field: Field) -> str:
+    """What is hardly meant in a field of a pattern, for the end of a reason."""
+    warnings = [warning for warning in pattern.warnings if field.keys == warning.path[: len(field.keys)]]
+    warnings += [warning for warning in pattern.warnings if warning.path == field.keys[: len(warning.path)]]
+    return "".join(f"; {warning.message} ({warning.hint})" for warning in dict.fromkeys(warnings))
+
+
+def _build_condition_result(
+    index: int, result: _BranchResult, structure: EventStructure, pattern: Pattern
+) -> ConditionResult:
     field, mismatch = result.branch[index], _explain_field(index, result, structure)
     first, *others = field.conditions
     alternatives = [
@@ -187,7 +196,7 @@ def _build_condition_result(index: int, result: _BranchResult, structure: EventS
         description=_list_some([describe_condition(condition) for condition in field.conditions]),
         actual=[to_python(leaf.value) for leaf in structure.leaves.get(field.path, ())],
         ok=mismatch is None,
-        reason=mismatch.reason if mismatch else None,
+        reason=mismatch.reason + _explain_warnings(pattern, field) if mismatch else None,
         closeness=mismatch.closeness if mismatch else 1.0,
         keys=field.keys,
     )
@@ -206,7 +215,7 @@ def explain(pattern: Pattern, structure: EventStructure) -> Explanation:
     ]
     results = {
         number: tuple(
-            _build_condition_result(index, branch_results[number], structure)
+            _build_condition_result(index, branch_results[number], structure, pattern)
             for index in range(len(branch_results[number].branch))
         )
         for number in nearest

@@ -7,6 +7,7 @@ from evtool.patterns.json_values import NumberText, Scalar, format_number
 from evtool.patterns.operators.arguments import ArgumentError, Test, require_string
 
 MAX_IPV4_LENGTH = 15
+WIDE_BITS = 4  # a block of fewer bits takes numbers by their first digit
 MAX_INT = 2**31 - 1
 _IPV4 = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+")
 _IPV6 = re.compile(r"[0-9a-fA-F:]*:[0-9a-fA-F:]*")
@@ -103,6 +104,11 @@ def parse_cidr(text: str) -> AddressBlock:
     return AddressBlock(f"{first:0{len(digits)}X}", f"{first | host:0{len(digits)}X}")
 
 
+def count_bits(text: str) -> int:
+    """The bits of the mask of a valid CIDR text."""
+    return int(text.rstrip("/").partition("/")[2])
+
+
 def cidr(argument: Any) -> Test:
     """`{"cidr": "10.0.0.0/8"}`."""
     text = require_string(argument, "prefix match pattern must be a string")  # AWS says prefix here, too
@@ -111,4 +117,4 @@ def cidr(argument: Any) -> Test:
     except ValueError as error:
         hint = "for one address write the address itself" if "must be <" in str(error) else None
         raise ArgumentError(str(error), hint=hint) from None
-    return lambda value: bool(digits := find_digits(value)) and block.contains(digits)
+    return lambda value: (digits := find_digits(value)) is not None and block.contains(digits)

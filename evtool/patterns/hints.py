@@ -1,0 +1,108 @@
+"""Hints for patterns that are likely meant otherwise: operators in the wrong place, operators of other languages."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from evtool.findings.spelling import did_you_mean
+from evtool.patterns.json_values import ARRAY, OBJECT, SCALAR, kind_of, members_of, to_python
+from evtool.patterns.operators.registry import OPERATORS
+
+# top-level fields whose value has no fields of its own in any event; of both envelopes
+FLAT_FIELDS = frozenset(
+    (
+        *("id", "source", "detail-type", "account", "time", "region", "resources", "version"),
+        *("type", "specversion", "subject", "datacontenttype", "dataschema"),
+    )
+)
+UNMISTAKABLE = frozenset(("anything-but", "equals-ignore-case"))  # operators whose names no field has
+
+MAX_HINT_LENGTH = 40  # characters of a value that a hint repeats
+
+_RANGE = 'AWS has "numeric": [{"numeric": [">", 5]}], with =, <, <=, > and >='
+_ONE_OF = 'the entries of a list are alternatives: ["a", "b"]'
+_PART = 'AWS has "wildcard", where * matches any characters: [{"wildcard": "*text*"}]'
+_BEGIN = 'AWS has "prefix": [{"prefix": "text"}]'
+_END = 'AWS has "suffix": [{"suffix": "text"}]'
+# operators of other languages, without case, "$", "-" and "_" -> what AWS has
+OTHER_OPERATORS = {
+    **dict.fromkeys(("or", "any", "anyof", "oneof"), f'{_ONE_OF}; alternatives of several fields are written "$or"'),
+    **dict.fromkeys(
+        ("and", "all", "allof"),
+        "fields that stand side by side must all hold; for one field there is only a wildcard or a numeric range",
+    ),
+    **dict.fromkeys(
+        ("not", "ne", "neq", "notequals", "notin", "nin", "anythingbut", "exclude"),
+        'AWS has "anything-but": [{"anything-but": ["a", "b"]}]',
+    ),
+    **dict.fromkeys(
+        ("regex", "regexp", "matches", "match", "pattern", "like", "glob"),
+        'AWS has no regular expressions, but "wildcard", where * matches any characters: [{"wildcard": "a*z"}]',
+    ),
+    **dict.fromkeys(("gt", "gte", "lt", "lte", "ge", "le", "greaterthan", "lessthan", "greater", "less"), _RANGE),
+    **dict.fromkeys((">", ">=", "<", "<=", "=", "min", "max"), _RANGE),
+    **dict.fromkeys(("between", "range"), 'AWS has "numeric" with two bounds: [{"numeric": [">=", 1, "<=", 5]}]'),
+    **dict.fromkeys(("contains", "includes", "substring"), _PART),
+    **dict.fromkeys(("startswith", "beginswith", "starts", "begins"), _BEGIN),
+    **dict.fromkeys(("endswith", "ends"), _END),
+    **dict.fromkeys(("in", "eq", "equals", "is", "value", "values"), _ONE_OF),
+    **dict.fromkeys(("ip", "ipaddress", "subnet"), 'AWS has "cidr": [{"cidr": "10.0.0.0/8"}]'),
+    **dict.fromkeys(("null", "isnull"), "null is a value: [null]"),
+    **dict.fromkeys(("notnull", "present", "missing", "has"), 'AWS has "exists": [{"exists": true}]'),
+}
+
+
+def suggest_operator(name: str, field: str) -> str | None:
+    """What AWS has for an operator that it does not know, in the list of a field."""
+    if name == "$or":
+        return '"$or" stands beside fields, not among values'
+    if _simplify(field) in ("or", "and"):
+        return _suggest_other(field)
+    return did_you_mean(name, OPERATORS) or _suggest_other(name)
+
+
+def suggest_list(name: str, value: Any) -> str | None:
+    """The hint for a value that stands where a list of values should."""
+    if kind_of(value) != SCALAR:
+        return None
+    text = json.dumps(to_python(value), ensure_ascii=False)
+    text = text if len(text) <= MAX_HINT_LENGTH else "..."
+    if name in OPERATORS:
+        return f'an operator stands in a list: [{{"{name}": {text}}}]'
+    hint = f"values stand in a list: [{text}]"
+    return f"{hint}; if {name} is an operator: {other}" if (other := _suggest_other(name)) else hint
+
+
+def _suggest_other(name: str) -> str | None:
+    return OTHER_OPERATORS.get(_simplify(name))
+
+
+def _simplify(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "").removeprefix("$")
+
+
+def find_misplaced_operator(names: Sequence[str], name: str, value: Any, parent: Any) -> tuple[str, str] | None:
+    """A warning and a hint, if a field has the name of an operator and is hardly meant.
+
+    `names` lead to the object `parent` that has the field. A field `detail.prefix` may be meant.
+    """
+    is_operator, is_flat = name in OPERATORS, len(names) == 1 and names[0] in FLAT_FIELDS
+    is_alone = len(names) > 1 and kind_of(value) == ARRAY and sum(1 for _ in members_of(parent)) == 1
+    is_meant = name not in UNMISTAKABLE and not (is_flat or is_alone)
+    if not (is_operator or (is_flat and _suggest_other(name))) or is_meant:
+        return None
+    path = ".".join([*names, name])
+    consequence = ", which no event has" if is_flat else ""
+    message = f'"{name}" is the name of a field here: the pattern asks for {path}{consequence}'
+    if not is_operator:
+        return message, str(_suggest_other(name))
+    return message, f"an operator stands in a list: {_format_list(names, name, value)}"
+
+
+def _format_list(names: Sequence[str], name: str, value: Any) -> str:
+    kind = kind_of(value)
+    argument = (
+        "{...}" if kind == OBJECT else "[...]" if kind == ARRAY and name in ("anything-but", "numeric") else "..."
+    )
+    field = f'"{names[-1]}": ' if names else ""
+    return f'{field}[{{"{name}": {argument}}}]'

@@ -1,0 +1,96 @@
+"""Hints and warnings: operators in the wrong place, operators of other languages."""
+
+import pytest
+
+from evtool.patterns.compiler import PatternError
+from evtool.patterns.explain.event_structure import read_structure
+from evtool.patterns.explain.explanation import explain
+from evtool.patterns.pattern import Pattern
+
+
+def warnings_of(pattern):
+    return [(warning.code, ".".join(map(str, warning.path))) for warning in Pattern(pattern).warnings]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ({"source": {"anything-but": ["a"]}}, "source.anything-but"),
+        ({"source": {"prefix": ["a"]}}, "source.prefix"),
+        ({"source": {"anything-but": {"prefix": ["a"]}}}, "source.anything-but"),
+        ({"detail-type": {"in": ["a"]}}, "detail-type.in"),
+        ({"detail": {"state": {"anything-but": ["a"]}, "x": [1]}}, "detail.state.anything-but"),
+        ({"detail": {"state": {"prefix": ["a"]}}}, "detail.state.prefix"),
+        ({"detail": {"total": {"numeric": [">", 5]}}}, "detail.total.numeric"),
+        ({"detail": {"equals-ignore-case": ["a"]}}, "detail.equals-ignore-case"),
+    ],
+)
+def test_operator_in_the_place_of_a_field(pattern, path):
+    """The pattern is accepted, with a warning at the operator; explain repeats it."""
+    assert ("EV206", path) in warnings_of(pattern)
+    explanation = explain(Pattern(pattern), read_structure({"source": "b", "detail-type": "t", "detail": {"x": 1}}))
+    reasons = [condition.reason for condition in explanation.conditions if condition.path.startswith(path)]
+    assert "is the name of a field here" in reasons[0]
+    assert f"asks for {path}" in reasons[0]
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        {"detail": {"prefix": ["a"], "exists": [True], "in": ["x"]}},
+        {"detail": {"requestParameters": {"bucketName": ["a"], "prefix": ["b"]}}},
+        {"dynamodb": {"NewImage": {"prefix": {"S": [{"prefix": "us"}]}}}},
+        {"prefix": ["a"]},
+        {"detail": {"not": ["a"], "filter": {"contains": ["x"]}}},
+    ],
+)
+def test_field_with_the_name_of_an_operator(pattern):
+    """A field that may be meant gives no warning."""
+    assert warnings_of(pattern) == []
+
+
+def test_wide_block():
+    """A block that takes numbers gives a warning, a narrower one none."""
+    assert warnings_of({"a": [{"cidr": "0.0.0.0/0"}, {"cidr": "10.0.0.0/8"}, {"cidr": "::/3"}]}) == [
+        ("EV205", "a.0"),
+        ("EV205", "a.2"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("condition", "hint"),
+    [
+        ({"or": ["a"]}, '"$or"'),
+        ({"and": ["a"]}, "side by side"),
+        ({"not": "a"}, '"anything-but"'),
+        ({"regex": "a.*"}, '"wildcard"'),
+        ({"gt": 5}, '{"numeric": [">", 5]}'),
+        ({"$gte": 5}, '"numeric"'),
+        ({"less-than": 5}, '"numeric"'),
+        ({"between": [1, 2]}, '{"numeric": [">=", 1, "<=", 5]}'),
+        ({"contains": "a"}, '{"wildcard": "*text*"}'),
+        ({"startsWith": "a"}, '{"prefix": "text"}'),
+        ({"ends_with": "a"}, '{"suffix": "text"}'),
+        ({"in": ["a"]}, '["a", "b"]'),
+        ({"Prefix": "a"}, 'did you mean "prefix"?'),
+    ],
+)
+def test_operators_of_other_languages(condition, hint):
+    """The hint names what AWS has instead, in a list and where a list is missing."""
+    with pytest.raises(PatternError) as caught:
+        Pattern({"detail": {"a": [condition]}})
+    (problem,) = caught.value.problems
+    assert problem.code == "EV202"
+    assert hint in problem.hint
+
+
+def test_or_as_a_field():
+    """The hint for `or` among fields names `$or`."""
+    with pytest.raises(PatternError, match=r'"\$or"'):
+        Pattern({"or": [{"source": ["a"]}, {"source": ["b"]}]})
+
+
+def test_operator_without_a_list():
+    """The hint for a value without a list also says what an operator of another language is on AWS."""
+    with pytest.raises(PatternError, match=r"stand in a list: \[5\]; if gt is an operator: .*numeric"):
+        Pattern({"detail": {"total": {"gt": 5}}})
