@@ -1,23 +1,25 @@
 """evtool: the command-line event workbench for event-driven systems.
 
-From Python: `Pattern`, `PatternError` and `Routes`.
+From Python: `Pattern`, `PatternError`, `Routes` and `RoutesError`.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from evtool.errors import RoutesError
     from evtool.patterns.compiler import PatternError
     from evtool.patterns.pattern import Pattern
     from evtool.routes.routes import Routes
 
 __version__ = "0.1.0"
-__all__ = ["Pattern", "PatternError", "Routes", "__version__"]
+__all__ = ["Pattern", "PatternError", "Routes", "RoutesError", "__version__"]
 
 HOMES = {
     "Pattern": "evtool.patterns.pattern",
     "PatternError": "evtool.patterns.compiler",
     "Routes": "evtool.routes.routes",
+    "RoutesError": "evtool.errors",
 }
 
 

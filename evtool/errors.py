@@ -4,6 +4,7 @@
       LostEventsError 1   a handler emitted events after its call had ended
       UsageError      2   an option, an argument or an input that cannot be used
       ConfigError     2   routes.yaml or a schema is wrong; carries every finding
+        RoutesError       raised by Routes.load, for Python code
       StoreError      4   the store cannot be used
         DamageError       a part of it cannot be read
 
@@ -46,6 +47,20 @@ class ConfigError(EvtoolError):
     def __init__(self, message: str, findings: Sequence[Finding] = ()):
         super().__init__(message)
         self.findings = tuple(findings)
+
+
+class RoutesError(ConfigError):
+    """A routes.yaml cannot be loaded. `findings` says each thing that is wrong and where; the message repeats them."""
+
+    def __init__(self, message: str, findings: Sequence[Finding]):
+        super().__init__(message, findings)
+        lines = [
+            ":".join(str(part) for part in (finding.file, finding.line, finding.column) if part is not None)
+            + f": {finding.code} {finding.message}"
+            + (f" ({finding.suggestion})" if finding.suggestion else "")
+            for finding in findings
+        ]
+        self.args = ("\n".join([message, *lines]),)
 
 
 class StoreError(EvtoolError):

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evtool.errors import ConfigError, UsageError
+from evtool.errors import ConfigError, RoutesError, UsageError
 from evtool.events.input_transformer import CompiledInput, compile_input
 from evtool.findings.finding import Finding
 from evtool.findings.spelling import did_you_mean
@@ -62,8 +62,13 @@ class Routes:
 
     @classmethod
     def load(cls, file: str | Path = project_file.ROUTES_FILE) -> "Routes":
-        """The routes of a file. Raises ConfigError, whose findings say everything that is wrong and where."""
-        return load_routes(project_file.require_project(str(file)))
+        """The routes of a file. Raises RoutesError, whose findings say everything that is wrong and where."""
+        try:
+            return load_routes(project_file.require_project(str(file)))
+        except ConfigError as error:
+            raise RoutesError(str(error), error.findings) from None
+        except UsageError as error:
+            raise RoutesError(f"{file} cannot be read", [Finding("EV001", str(error), file=str(file))]) from None
 
     def match(self, event: Mapping[str, Any] | str | bytes) -> list[Route]:
         """The enabled routes that take an event, in the order of the file. JSON text keeps what a dict loses."""

@@ -120,3 +120,27 @@ def test_the_project_of_a_wrong_file_still_says_where_things_are() -> None:
         told: list[Any] = [project.schemas, project.samples, project.names_in("routes"), project.names_in("handlers")]
         assert told == [[], [], [], []]
         assert project.store == Path("/shop/.evtool/store.db")
+
+
+def test_errors_for_python_code(tmp_path: Path) -> None:
+    """Routes.load raises one exported error for everything that is wrong, with the findings."""
+    import evtool  # noqa: PLC0415  (what is public)
+
+    file = tmp_path / "routes.yaml"
+    for text, codes in [
+        ("version: 2\nx: 1\n", ["EV022", "EV021"]),
+        ("a: [", ["EV020"]),
+        ("[]", ["EV022"]),
+        (None, ["EV001"]),
+    ]:
+        file.unlink(missing_ok=True)
+        if text is not None:
+            file.write_text(text)
+        with pytest.raises(evtool.RoutesError) as caught:
+            evtool.Routes.load(file)
+        assert [finding.code for finding in caught.value.findings] == codes
+        assert all(finding.message in str(caught.value) for finding in caught.value.findings)
+    assert issubclass(evtool.RoutesError, ConfigError)
+
+    file.write_text("version: 1\nroutes: {}\n")
+    assert evtool.Routes.load(file).routes == {}
