@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from evtool.errors import EvtoolError
 from evtool.patterns.conditions import Condition, Field, combine_conditions
-from evtool.patterns.hints import find_misplaced_operator, suggest_list, suggest_operator
+from evtool.patterns.hints import find_misplaced_operator, find_placeholder, suggest_list, suggest_operator
 from evtool.patterns.json_values import ARRAY, OBJECT, SCALAR, kind_of, members_of, parse_lossless, to_python, to_scalar
 from evtool.patterns.operators.arguments import ONE_KEY, TOO_MANY, ArgumentError, require_first_key, require_single_key
 from evtool.patterns.operators.cidr import WIDE_BITS, count_bits
@@ -111,13 +111,16 @@ def _compile_field(values: Sequence[Any], path: str, keys: tuple[str | int, ...]
     wildcards = _find_wildcards(conditions)
     if wildcards and is_too_complex(wildcards):
         problems.append(Problem("EV204", keys, TOO_COMPLEX))
-    problems += _warn_of_wide_blocks(conditions, keys)
+    problems += _find_warnings(conditions, keys)
     can_be_absent = any(condition.operator == "exists" and condition.expected is False for condition in conditions)
     return Field(path, tuple(conditions), combine_conditions(conditions), can_be_absent, keys)
 
 
-def _warn_of_wide_blocks(conditions: Sequence[Condition], keys: tuple[str | int, ...]) -> Iterator[Problem]:
+def _find_warnings(conditions: Sequence[Condition], keys: tuple[str | int, ...]) -> Iterator[Problem]:
     for index, condition in enumerate(conditions):
+        if placeholder := find_placeholder(condition.expected):
+            message = f"{placeholder} is not resolved in a pattern: it matches only this text"
+            yield Problem("EV022", (*keys, index), message, "write the value", is_warning=True)
         if condition.operator == "cidr" and count_bits(condition.expected) < WIDE_BITS:
             message = f"{condition.expected} also takes addresses of the other family, and numbers by their digits"
             hint = 'use a narrower block, or {"exists": true} for any value'

@@ -1,6 +1,7 @@
 """Hints for patterns that are likely meant otherwise: operators in the wrong place, operators of other languages."""
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ UNMISTAKABLE = frozenset(("anything-but", "equals-ignore-case"))  # operators wh
 
 MAX_HINT_LENGTH = 40  # characters of a value that a hint repeats
 
+TEMPLATE_HINT = "functions of templates are not resolved here: write the value"
 _RANGE = 'AWS has "numeric": [{"numeric": [">", 5]}], with =, <, <=, > and >='
 _ONE_OF = 'the entries of a list are alternatives: ["a", "b"]'
 _PART = 'AWS has "wildcard", where * matches any characters: [{"wildcard": "*text*"}]'
@@ -58,11 +60,20 @@ def suggest_operator(name: str, field: str) -> str | None:
         return '"$or" stands beside fields, not among values'
     if _simplify(field) in ("or", "and"):
         return _suggest_other(field)
+    if is_template_function(name):
+        return TEMPLATE_HINT
     return did_you_mean(name, OPERATORS) or _suggest_other(name)
+
+
+def is_template_function(name: str) -> bool:
+    """Whether a key is a function of CloudFormation, in the form that JSON has."""
+    return name == "Ref" or name.startswith("Fn::")
 
 
 def suggest_list(name: str, value: Any) -> str | None:
     """The hint for a value that stands where a list of values should."""
+    if is_template_function(name):
+        return TEMPLATE_HINT
     if kind_of(value) != SCALAR:
         return None
     text = json.dumps(to_python(value), ensure_ascii=False)
@@ -89,14 +100,24 @@ def find_misplaced_operator(names: Sequence[str], name: str, value: Any, parent:
     is_operator, is_flat = name in OPERATORS, len(names) == 1 and names[0] in FLAT_FIELDS
     is_alone = len(names) > 1 and kind_of(value) == ARRAY and sum(1 for _ in members_of(parent)) == 1
     is_meant = name not in UNMISTAKABLE and not (is_flat or is_alone)
-    if not (is_operator or (is_flat and _suggest_other(name))) or is_meant:
+    hint = TEMPLATE_HINT if is_template_function(name) else _suggest_other(name)
+    if not (is_operator or (is_flat and hint)) or is_meant:
         return None
     path = ".".join([*names, name])
     consequence = ", which no event has" if is_flat else ""
     message = f'"{name}" is the name of a field here: the pattern asks for {path}{consequence}'
     if not is_operator:
-        return message, str(_suggest_other(name))
+        return message, str(hint)
     return message, f"an operator stands in a list: {_format_list(names, name, value)}"
+
+
+def find_placeholder(value: Any) -> str | None:
+    """A `${...}` in the strings of a condition."""
+    if isinstance(value, str):
+        match = re.search(r"\$\{[^}]*\}", value)
+        return match[0] if match else None
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return next(filter(None, map(find_placeholder, items)), None)
 
 
 def _format_list(names: Sequence[str], name: str, value: Any) -> str:

@@ -10,6 +10,7 @@ from yaml import AliasEvent, MappingEndEvent, MappingStartEvent, ScalarEvent, Se
 
 from evtool.errors import ConfigError
 from evtool.findings.finding import Finding
+from evtool.readers.yaml_hints import ALIAS_HINT, suggest_for_error, suggest_for_tag
 
 MAX_BYTES = 5 * 1024 * 1024
 MAX_DEPTH = 100  # of mappings and lists in each other
@@ -35,17 +36,6 @@ _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _INFINITY_OR_NAN = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _MAYBE_NUMBER = frozenset("0123456789-+.")
-
-_HINTS = {  # what libyaml or PyYAML says -> what may help
-    "mapping values are not allowed": 'a value with ": " in it stands in quotes; a key begins where its neighbours do',
-    "could not find expected ':'": 'a key is followed by ":" and a blank',
-    "did not find expected key": "does the line begin in the same column as its neighbours?",
-    "<block end>": "does the line begin in the same column as its neighbours?",
-    "did not find expected '-' indicator": "does the line begin in the same column as its neighbours?",
-    "unexpected end of stream": "is a quote not closed?",
-    "unknown escape": r"write the \ twice, or use single quotes",
-    "Unicode character escape": "write the character itself",
-}
 
 
 class Document(NamedTuple):
@@ -193,12 +183,10 @@ class _Reader:
         """Note where the parser gave up."""
         message, mark, context = str(error.problem), error.problem_mark, error.context_mark
         assert mark is not None, "libyaml and PyYAML always say where"
-        hint = next((hint for known_message, hint in _HINTS.items() if known_message in message), None)
-        if "cannot start any token" in message:
-            char = self.lines[mark.line][mark.column : mark.column + 1]
-            hint = (
-                "indent with blanks, not tabs" if char == "\t" else f"write a string that begins with {char} in quotes"
-            )
+        if "alphabetic or numeric character" in message and context:  # of an alias or an anchor, which begins there
+            mark = context
+        line = self.lines[min(mark.line, len(self.lines) - 1)]
+        hint = suggest_for_error(message, line[mark.column : mark.column + 1])
         if error.context:
             message += f" {error.context}"
         if context and mark.index >= len(self.text.rstrip()):
@@ -213,7 +201,7 @@ class _Reader:
         if event_type is ScalarEvent:
             return self.read_scalar(event), None
         if event_type is AliasEvent:
-            self.refuse(event, f"the alias *{event.anchor} is not allowed", "write the value out")
+            self.refuse(event, f"the alias *{event.anchor} is not allowed", ALIAS_HINT)
             return None, None
         if event.anchor or event.tag:
             self.refuse_properties(event)
@@ -227,7 +215,7 @@ class _Reader:
         if event.anchor:
             self.refuse(event, f"the anchor &{event.anchor} is not allowed", "write the value out where it is wanted")
         if event.tag:
-            self.refuse(event, "a tag is not allowed", "quotes make a string; without them numbers are numbers")
+            self.refuse(event, "a tag is not allowed", suggest_for_tag(event.tag))
 
     def read_scalar(self, event: Any) -> Any:
         if event.anchor or event.tag:

@@ -54,6 +54,10 @@ SchemaPlaces = Annotated[
     Discriminator(lambda value: "several" if isinstance(value, list) else "one"),
 ]
 Pointer = Annotated[str, Field(pattern=POINTER_PATTERN, description="a JSON Pointer such as /id")]
+PatternSource = Annotated[
+    Annotated[dict[str, Any], Tag("mapping")] | Annotated[str, Tag("text")],
+    Discriminator(lambda value: "text" if isinstance(value, str) else "mapping"),
+]
 NAMES_ONLY = {"additionalProperties": False}  # else the exported JSON Schema lets other names through
 
 
@@ -63,7 +67,7 @@ class RouteModel(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, title="Route")
 
     description: str = ""
-    pattern: Annotated[dict[str, Any], Field(description="an EventBridge event pattern")]
+    pattern: Annotated[PatternSource, Field(description="an EventBridge event pattern, or its JSON as a string")]
     to: Annotated[list[str], Field(min_length=1, description="names of handlers")]
     retry: Retry = Retry()
     input: Annotated[Input | None, Field(description="what the handlers get instead of the event")] = None

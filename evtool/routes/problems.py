@@ -12,11 +12,12 @@ from evtool.events.payload_identity import suggest_pointer
 from evtool.findings.finding import Finding
 from evtool.findings.spelling import did_you_mean
 from evtool.handlers.registry import KINDS
-from evtool.patterns.compiler import PatternError
+from evtool.patterns.compiler import OR, PatternError
 from evtool.patterns.pattern import Pattern
 from evtool.readers.files import SourceText
 from evtool.readers.locations import locate, pointer_of
 from evtool.routes.models import IntakeModel, Retry, RouteModel, RoutesModel, kind_tag
+from evtool.routes.pattern_text import PatternText
 from evtool.routes.project import Project
 
 # pydantic's error type -> our message; all other types keep pydantic's message
@@ -36,6 +37,9 @@ MESSAGES = {
     "too_long": "should have at most {max_length} entries",
     "too_short": "should not be empty",
 }
+
+
+STRING_FIELDS = frozenset(("account", "region", "source", "id", "detail-type", "type"))  # strings in every event
 
 
 def read_model(project: Project) -> tuple[RoutesModel | None, dict[str, Pattern], list[Finding]]:
@@ -84,6 +88,8 @@ def _path_of(detail: ErrorDetails) -> list[str | int]:
             return [key, *rest]
         case (*path, "[key]") if detail["type"] in ("string_pattern_mismatch", "path name"):
             return list(path)
+        case ("routes", name, "pattern", _, *rest):
+            return ["routes", name, "pattern", *rest]
         case ("handlers", name, _, *rest):
             return ["handlers", name, *rest]
     return list(detail["loc"])
@@ -162,11 +168,15 @@ def _list_known_keys(path: Sequence[str | int], raw: Mapping[str, Any]) -> list[
 
 
 def _check_pattern(project: Project, name: str, route: Any, patterns: dict[str, Pattern]) -> Iterator[Finding]:
-    pattern = _as_mapping(route).get("pattern")
-    if not isinstance(pattern, dict):
+    source = _as_mapping(route).get("pattern")
+    if not isinstance(source, dict | str):
         return  # its shape is wrong, which the model says
+    text = PatternText(project, name, source) if isinstance(source, str) else None
+    if text and (json_finding := text.find_problem()):
+        yield json_finding
+        return
     try:
-        patterns[name] = Pattern(pattern)
+        patterns[name] = Pattern(source)
         problems = patterns[name].warnings
     except PatternError as error:
         problems = error.problems
@@ -174,7 +184,28 @@ def _check_pattern(project: Project, name: str, route: Any, patterns: dict[str, 
         path, message = ("routes", name, "pattern", *problem.path), f"route {name}: {problem.message}"
         at_key = problem.code in ("EV202", "EV206")  # the key names the operator
         more = {"suggestion": problem.hint, "route": name, "severity": "warning" if problem.is_warning else "error"}
-        yield _build_finding(project, problem.code, message, path, key=at_key, **more)
+        finding = _build_finding(project, problem.code, message, path, key=at_key and not text, **more)
+        yield finding._replace(**text.locate(problem.path, key=at_key)) if text else finding
+    if isinstance(source, dict):
+        yield from _check_changed_numbers(project, name, source, ("routes", name, "pattern"))
+
+
+def _check_changed_numbers(
+    project: Project, name: str, value: Any, path: tuple[str | int, ...], *, is_string: bool = False
+) -> Iterator[Finding]:
+    """Numbers that YAML reads otherwise than they are written, where every event has a string: `account: [0123]`."""
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            is_field = is_string or key in STRING_FIELDS
+            if is_field or key == OR or isinstance(value, list):
+                yield from _check_changed_numbers(project, name, item, (*path, key), is_string=is_field)
+    elif is_string and type(value) in (int, float):
+        line, column = project.document.position_of(path)
+        source_line = project.text.decode(errors="replace").removeprefix("\ufeff").split("\n")[line - 1]
+        written = re.split(r"[\s,\]}]", source_line[column - 1 :])[0]
+        if written != str(value):
+            message = f"route {name}: YAML reads {written} as the number {value}, and every event has a string here"
+            yield _build_finding(project, "EV022", message, path, suggestion=f'write "{written}"', route=name)
 
 
 def _check_template(project: Project, name: str, input_model: Mapping[str, Any]) -> Iterator[Finding]:

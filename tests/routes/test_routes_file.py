@@ -23,7 +23,9 @@ CASES = ROOT / "tests/cases/routes"
 GOOD = sorted((CASES / "good").glob("*.yaml"))
 REFUSED = sorted((CASES / "refused").glob("*.yaml"))
 # What a JSON Schema cannot see: what a pattern and a template mean, and which handlers there are.
-BEYOND_THE_SCHEMA = {"patterns", "templates"}
+BEYOND_THE_SCHEMA = {
+    *("patterns", "templates", "json-patterns", "changed-numbers", "template-functions-in-json"),
+}
 
 
 def said(case: Path) -> list[str]:
@@ -120,6 +122,21 @@ def test_the_project_of_a_wrong_file_still_says_where_things_are() -> None:
         told: list[Any] = [project.schemas, project.samples, project.names_in("routes"), project.names_in("handlers")]
         assert told == [[], [], [], []]
         assert project.store == Path("/shop/.evtool/store.db")
+
+
+def test_a_placeholder_in_a_pattern_gives_a_warning(tmp_path: Path) -> None:
+    """`${...}` is compared as it is written: the routes are loaded, with a warning."""
+    (tmp_path / "routes.yaml").write_text(
+        "version: 1\nhandlers: {h: {command: [cat]}}\nroutes:\n"
+        "  r: {pattern: {source: ['${Stage}.shop', {prefix: '$x'}], a: [{anything-but: ['${B}']}]}, to: [h]}\n"
+    )
+    warnings = load_routes(project_file.require_project(str(tmp_path / "routes.yaml"))).warnings
+
+    assert [(finding.line, finding.column, finding.severity) for finding in warnings] == [
+        (4, 26, "warning"),
+        (4, 64, "warning"),
+    ]
+    assert "${Stage} is not resolved in a pattern" in warnings[0].message
 
 
 def test_errors_for_python_code(tmp_path: Path) -> None:
