@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from evtool.units import Size, TimeLimit, duration_field, size_field
 
 FUNCTION_FORM = "module:function, or path/to/file.py:function"
-FUNCTION_PATTERN = r"^[^:\x00]+:[^:\s\x00]+$"
+FUNCTION_PATTERN = r"^[^:\x00]+:[^:\s\x00()]+$"
 
 
 class Call(NamedTuple):
@@ -88,7 +88,10 @@ class Handler(Protocol):
 def _check_function(value: str) -> str:
     """The name of a function. Raises what routes.py tells: pydantic would tell a regular expression."""
     if re.fullmatch(FUNCTION_PATTERN, value) is None:
-        hint = f"name the function, too: {value.partition(':')[0].strip() or 'module'}:function"
+        module, _, function = (part.strip() for part in value.partition(":"))
+        hint = f"name the function, too: {module or 'module'}:function"
+        if module and re.fullmatch(r"[^:\s\x00()]+\(.*\)", function):
+            hint = f"without parentheses: {module}:{function.partition('(')[0]}"
         raise PydanticCustomError("path", "{said}", {"said": f"should be {FUNCTION_FORM}", "hint": hint})
     return value
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, GetCoreSchemaHandler, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, GetCoreSchemaHandler, Tag, model_validator
 from pydantic_core import CoreSchema, core_schema
 
 from evtool.events.input_transformer import Input
@@ -22,7 +22,13 @@ class Retry(BaseModel):
     max_attempts: Annotated[int, Field(ge=1, le=10_000, description="attempts before a delivery is given up")] = 185
     max_age: Duration = duration_field("24h", "age at which a delivery is given up")
     first_delay: Duration = duration_field("1s", "pause after the first failure; it doubles from then on")
-    max_delay: Duration = duration_field("15m", "the longest pause")
+    max_delay: Duration = duration_field("15m", "the longest pause; by default at least first_delay")
+
+    @model_validator(mode="after")
+    def _raise_implicit_max_delay(self) -> "Retry":
+        if "max_delay" in self.model_fields_set or self.first_delay <= self.max_delay:
+            return self
+        return self.model_copy(update={"max_delay": self.first_delay})
 
 
 def kind_tag(value: Any) -> str | None:

@@ -59,6 +59,8 @@ def read_model(project: Project) -> tuple[RoutesModel | None, dict[str, Pattern]
         findings += _check_pattern(project, name, route, patterns)
         findings += _check_handlers(project, name, route)
         findings += _check_template(project, name, _as_mapping(_as_mapping(route).get("input")))
+    for name, route_model in model.routes.items() if model else ():
+        findings += _check_delays(project, name, route_model.retry)
     findings.sort(key=lambda finding: (finding.line or 0, finding.column or 0))
     return model, patterns, findings
 
@@ -216,10 +218,24 @@ def _check_template(project: Project, name: str, input_model: Mapping[str, Any])
             yield _build_finding(project, "EV022", f"route {name}: {message}", path, suggestion=hint, route=name)
 
 
+def _check_delays(project: Project, name: str, retry: Retry) -> Iterator[Finding]:
+    if retry.first_delay > retry.max_delay > 0 and "first_delay" in retry.model_fields_set:  # 0s: no pause at all
+        message = f"route {name}: first_delay is longer than max_delay, so every pause would be max_delay"
+        path = ("routes", name, "retry", "first_delay")
+        yield _build_finding(project, "EV022", message, path, suggestion="make max_delay at least as long", route=name)
+
+
 def _check_handlers(project: Project, name: str, route: Any) -> Iterator[Finding]:
     handlers = list(_as_mapping(project.document.value.get("handlers")))
     to = _as_mapping(route).get("to")
-    for index, handler in enumerate(to if isinstance(to, list) else []):
+    to = to if isinstance(to, list) else []
+    for index, handler in enumerate(to):
+        if isinstance(handler, str) and handler in to[:index]:
+            message = f'route {name} names the handler "{handler}" twice'
+            advice = "an event is delivered once to each handler: remove one"
+            path = ("routes", name, "to", index)
+            yield _build_finding(project, "EV022", message, path, suggestion=advice, route=name)
+            continue
         if isinstance(handler, str) and handler not in handlers:
             message = f'route {name} goes to the handler "{handler}", which is not there'
             hint = did_you_mean(handler, handlers)

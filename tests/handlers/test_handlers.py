@@ -439,6 +439,9 @@ BROKEN = {
     "from json import absent": "ImportError: cannot import name 'absent'",
     "def pay(): pass": "shop has no function play",
     "play = 3": "play in shop is not a function",
+    "def play(event): pass": "play in shop cannot be called with an event and a context: write play(event, context)",
+    "def play(*, event): pass": "write play(event, context)",
+    "def play(event, context, more): pass": "write play(event, context)",
     "raise SystemExit(0)": "SystemExit: 0 (shop.py:1)",
     "import os\nprint('bye')\nos._exit(3)": "exit 3 bye",
 }
@@ -457,6 +460,13 @@ def test_what_cannot_be_loaded_is_not_available_until_it_is_mended(text, why, op
     assert why in outcome.reason
     module.write_text(GOOD)
     assert handler(call()) == Done((), "mended\n")
+
+
+@pytest.mark.parametrize("arguments", ["*arguments", "event, context=None, more=1", "event, *rest, key=1", "a, b, **c"])
+def test_functions_that_take_an_event_and_a_context(arguments, opened, tmp_path):
+    """A function may have more parameters, if it can be called with two arguments."""
+    (tmp_path / "shop.py").write_text(f"def play({arguments}): pass\n")
+    assert opened({"python": "shop:play"}, folder=tmp_path)(call()) == Done((), "")
 
 
 def test_a_module_that_loads_for_ever_is_not_available(opened, tmp_path, monkeypatch):

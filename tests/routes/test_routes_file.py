@@ -25,6 +25,7 @@ REFUSED = sorted((CASES / "refused").glob("*.yaml"))
 # What a JSON Schema cannot see: what a pattern and a template mean, and which handlers there are.
 BEYOND_THE_SCHEMA = {
     *("patterns", "templates", "json-patterns", "changed-numbers", "template-functions-in-json"),
+    "delays-and-twice",
 }
 
 
@@ -137,6 +138,18 @@ def test_a_placeholder_in_a_pattern_gives_a_warning(tmp_path: Path) -> None:
         (4, 64, "warning"),
     ]
     assert "${Stage} is not resolved in a pattern" in warnings[0].message
+
+
+def test_the_longest_pause_is_at_least_the_first(tmp_path: Path) -> None:
+    """Without max_delay the longest pause is the larger of 15 minutes and the first pause."""
+    (tmp_path / "routes.yaml").write_text(
+        "version: 1\nhandlers: {h: {command: [cat]}}\nroutes:\n"
+        "  a: {pattern: {a: [1]}, to: [h], retry: {first_delay: 1h}}\n"
+        "  b: {pattern: {a: [1]}, to: [h], retry: {first_delay: 2s}}\n"
+    )
+    routes = load_routes(project_file.require_project(str(tmp_path / "routes.yaml"))).routes
+
+    assert [route.retry.max_delay for route in routes.values()] == [3600, 900]
 
 
 def test_errors_for_python_code(tmp_path: Path) -> None:

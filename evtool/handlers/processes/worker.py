@@ -409,7 +409,18 @@ def load(target: str, folder: str) -> Function:
         raise ImportError(f"{module} has no function {name}")
     if not callable(value):
         raise ImportError(f"{name} in {module} is not a function")
+    if isinstance(value, types.FunctionType) and not _takes_two_arguments(value):
+        raise ImportError(
+            f"{name} in {module} cannot be called with an event and a context: write {name}(event, context)"
+        )
     return value
+
+
+def _takes_two_arguments(function: types.FunctionType) -> bool:
+    """Whether a function can be called with two positional arguments; `inspect` would take long to import."""
+    code = function.__code__
+    required = code.co_argcount - len(function.__defaults__ or ())
+    return required <= 2 and (code.co_argcount >= 2 or bool(code.co_flags & 0x04))  # 0x04: it has *arguments
 
 
 # --- calling -------------------------------------------------------------------------------------------------------
