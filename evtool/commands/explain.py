@@ -25,6 +25,7 @@ from evtool.readers.files import MAX_BYTES, SourceText, read_texts
 from evtool.reports.base import Record, Subject
 from evtool.reports.explanations import (
     MAX_DETAILED,
+    MAX_SHOWN,
     Candidate,
     build_explanation_record,
     explain_candidates,
@@ -149,11 +150,11 @@ def _report_explanations(
 
 
 class _ExplainReport:
-    """The text report: the nearest routes condition by condition, a line for each of the others."""
+    """The text report: the nearest routes condition by condition, a line for each of some others."""
 
     def __init__(self, screen: Screen, session: Session, event: Event | None, *, show_locations: bool):
         self._screen, self._session, self._event, self._show_locations = screen, session, event, show_locations
-        self._route_count = self._match_count = 0
+        self._route_count = self._match_count = self._hidden_count = 0
 
     def add(self, record: Record) -> None:
         assert not isinstance(record, ValidationResult)
@@ -161,15 +162,21 @@ class _ExplainReport:
             event = self._event
             self._screen.print_line((event.type, "bold"), "  ", (event.id, "dim"), "  ", (event.source, "dim"))
         detailed = self._route_count < MAX_DETAILED or self._session.verbose > 0
-        if detailed or self._route_count == MAX_DETAILED:
-            self._screen.print_line("")
+        is_first_line = self._route_count == MAX_DETAILED
         self._route_count += 1
         self._match_count += record["matches"]
+        if self._route_count > MAX_SHOWN and not (self._session.verbose or record["matches"]):
+            self._hidden_count += 1
+            return
+        if detailed or is_first_line:
+            self._screen.print_line("")
         self._screen.print_line(*format_headline(record, list_failed=not detailed))
         if detailed:
             show_conditions(self._screen, record, show_locations=self._show_locations)
 
     def end(self, tail: Mapping[str, Any]) -> None:  # noqa: ARG002  (the contract of all reports)
+        if self._hidden_count:
+            self._screen.print_line(f"and {format_count(self._hidden_count, 'more route')} farther off; -v shows all")
         if self._session.quiet or self._route_count < 2:
             return
         hint = "; -v shows every condition" if self._route_count > MAX_DETAILED and not self._session.verbose else ""

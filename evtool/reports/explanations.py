@@ -14,6 +14,7 @@ from evtool.routes.routes import Routes
 from evtool.terminal.screen import Screen, Segment, format_count
 
 MAX_DETAILED = 3  # routes that are shown condition by condition
+MAX_SHOWN = 10  # routes that are shown at all, unless all are asked for
 MAX_VALUES = 3  # of a field that are shown
 MAX_PATH_WIDTH = 44  # columns that paths may take
 

@@ -470,3 +470,21 @@ def test_a_warning_of_a_pattern_is_shown_once(evtool: Evtool, tmp_path: Path, co
     assert "routes.yaml:4:28: EV206 warning: route odd:" in ran.err
     assert 'an operator stands in a list: "source": [{"anything-but": [...]}]' in ran.err
     assert (quiet.code, quiet.err) == (0, "")
+
+
+def test_many_routes(evtool: Evtool, tmp_path: Path) -> None:
+    """Of many routes the nearest ten and all that match are shown, with the number of the others; -v shows all."""
+    routes = "".join(f"  no-{n}: {{pattern: {{source: [shop{n}]}}, to: [h]}}\n" for n in range(20))
+    routes += "".join(f"  yes-{n}: {{pattern: {{source: [shop]}}, to: [h]}}\n" for n in range(12))
+    (tmp_path / "routes.yaml").write_text(f"version: 1\nhandlers: {{h: {{command: ['true']}}}}\nroutes:\n{routes}")
+    (tmp_path / "event.json").write_text('{"source": "shop", "detail-type": "t", "detail": {}}')
+    (tmp_path / "other.json").write_text('{"source": "x", "detail-type": "t", "detail": {}}')
+
+    ran, other = (evtool("explain", f"{name}.json", cwd=tmp_path).out for name in ("event", "other"))
+    full = evtool("explain", "other.json", "-v", cwd=tmp_path).out
+
+    assert (ran.count("  matches"), ran.count("does not match")) == (12, 0)
+    assert "and 20 more routes farther off; -v shows all" in ran
+    assert other.count("does not match") == 10
+    assert "and 22 more routes farther off; -v shows all" in other
+    assert full.count("does not match") == 32
