@@ -7,9 +7,10 @@ Events come in on what is stdin at first, ahead of time, with the latest `time.m
 Answers go out on a pipe of their own, under the number of their call and with its duration, as JSON:
 `{"emitted": [[type, source], ...]}`, `{"error", "outcome", "code", "traceback", "spent"}`,
 `{"unavailable": why}`, or `{"late": true}` for a call that was not begun. The first answer, number 0, is
-`{"emitted": []}` or `{"unavailable": why}`. Before an answer come the details of what was emitted, each with a record
-separator after it, which is in no JSON text. A worker that is `spent` has no memory or no file descriptors left, and
-ends. What is printed is log, with a mark after each call.
+`{"emitted": []}` or `{"unavailable": why, "unreachable": bool}`.
+Before an answer come the details of what was emitted, each with a record separator after it, which is in no JSON text.
+A worker that is `spent` has no memory or no file descriptors left, and ends. What is printed is log, with a mark after
+each call.
 An event that is emitted outside a running call, where nobody may see the exception, becomes a line `[call, delivery,
 text]` of the file `lost_file` (see lost_emits.py). A file, since it can be written from any process.
 """
@@ -350,6 +351,119 @@ def _is_spent(error: BaseException) -> bool:
     return spent
 
 
+# --- what is not available -----------------------------------------------------------------------------------------
+
+# Client libraries, by the first part of the module of their exceptions.
+CLIENTS = frozenset(
+    "MySQLdb aio_pika aiohttp aiokafka aiomysql amqp azure boto3 botocore cassandra confluent_kafka "  # noqa: SIM905
+    "elastic_transport elasticsearch google grpc httpcore httpx kafka kombu ldap3 minio mysql nats neo4j opensearchpy "
+    "oracledb paho paramiko pika psycopg psycopg2 pymemcache pymongo pymssql pymysql pyodbc redis requests smtplib "
+    "sqlalchemy stripe twilio urllib urllib3 valkey websocket websockets zmq".split()
+)
+# How their exceptions are named that may come from a connection that could not be made.
+CONNECTING = ("connect", "timeout", "operational", "urlerror", "network", "retry", "rpcerror", "kafka", "unavailable")
+# Those that always do.
+NOT_CONNECTED = frozenset(
+    "AMQPConnectorSocketConnectError ClientConnectorDNSError ConnectTimeout ConnectTimeoutError "  # noqa: SIM905
+    "ConnectionTimeoutError EndpointConnectionError NameResolutionError NewConnectionError NoBrokersAvailable".split()
+)
+# What the others say that keep no exception of the system.
+NOT_CONNECTED_TEXTS = (
+    "connection refused",
+    "name or service not known",
+    "nodename nor servname",
+    "name resolution",
+    "no address associated",
+    "could not translate host name",
+    "failed to resolve",
+    "hostname lookup",
+    "can't connect to",
+    "timeout connecting",
+    "timeout expired",
+    "unable to bootstrap",
+)
+NO_ROUTE = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT)
+NO_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # of one of several addresses, mostly that of IPv6
+
+
+def find_unreachable(error: BaseException, visited: set[int]) -> BaseException | None:
+    """The exception that says that what the handler works with was never reached, if there is one.
+
+    It is the error itself, or in its `__cause__`, its `reason` or its arguments. What was being handled when the error
+    was raised (`__context__`) counts only for exceptions of client libraries: in the handler's own code it may be a bug
+    in an `except` block. A response, or a time limit while it was awaited, means that something was reached.
+    """
+    if id(error) in visited or len(visited) > 100:
+        return None
+    visited.add(id(error))
+    names = {kind.__name__ for kind in type(error).__mro__ if str(kind.__module__).partition(".")[0] in CLIENTS}
+    if names and (_has_response(error) or any("ReadTimeout" in name for name in names)):
+        return None
+    is_connecting = any(word in name.lower() for name in names for word in CONNECTING)
+    if _is_not_connected(error):
+        return error
+    members = getattr(error, "exceptions", None)
+    if isinstance(members, tuple):  # a group: each of them, since any other may be a bug
+        found = [find_unreachable(e, visited) for e in members if getattr(e, "errno", None) not in NO_ADDRESS]
+        return found[0] if found and all(found) else None
+    reason = getattr(error, "reason", None)
+    if "URLError" in names and "timeout" in type(reason).__name__.lower():  # while it connects: no later one is wrapped
+        return error
+    sources = [error.__cause__, reason, *error.args]
+    if is_connecting:
+        sources += [getattr(error, "exception", None), error.__context__]
+    for source in sources:
+        if isinstance(source, BaseException) and (source := find_unreachable(source, visited)):
+            return source
+    text = str(error).lower()
+    is_known = names & NOT_CONNECTED or (is_connecting and any(part in text for part in NOT_CONNECTED_TEXTS))
+    return error if is_known else None
+
+
+def _has_response(error: BaseException) -> bool:
+    """Whether an exception of a client library is about what came back."""
+    status = [getattr(error, name, None) for name in ("status", "status_code", "code", "http_status")]
+    state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or "08"  # 08 and HY: no connection
+    return (
+        getattr(error, "response", None) is not None
+        or any(isinstance(number, int) for number in status)
+        or not str(state).startswith(("08", "HY"))
+    )
+
+
+def _is_not_connected(error: BaseException) -> bool:
+    """Whether an exception of the system says so: refused, no such name, or no connection in time."""
+    if not isinstance(error, OSError):
+        return False
+    import socket  # noqa: PLC0415  (not worth its time until an attempt fails)
+
+    if isinstance(error, socket.gaierror):
+        no_data = getattr(socket, "EAI_NODATA", socket.EAI_NONAME)  # not on every system
+        return error.errno in (socket.EAI_NONAME, no_data, socket.EAI_AGAIN, socket.EAI_FAIL)
+    if isinstance(error, socket.timeout) and error.errno is None:
+        frames = [frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__)]
+        return frames[-1:] == ["create_connection"]
+    if isinstance(error, ConnectionRefusedError) or error.errno in NO_ROUTE:
+        return True
+    # asyncio has one exception for all addresses of a name
+    return type(error) is OSError and str(error).startswith("Multiple exc") and f"o {errno.ECONNREFUSED}]" in str(error)
+
+
+def describe_load_failure(error: BaseException, folder: str) -> dict[str, object]:
+    """Why a function cannot be loaded, and whether that is because its module reached nothing."""
+    reason = _call_or_default("", _describe_unavailable, error, folder)
+    return {"unavailable": reason or describe(error, folder), "unreachable": bool(reason)}
+
+
+def _describe_unavailable(error: BaseException, folder: str) -> str:
+    """Why a handler is not available, if an error says that it is not; else nothing."""
+    found = find_unreachable(error, set())
+    if found is None:
+        return ""
+    text, cause = describe(error, folder), describe(found, folder)
+    return text if found is error or str(found) in text else f"{text}, because of {cause}"[:MESSAGE_LIMIT]
+
+
 # --- loading -------------------------------------------------------------------------------------------------------
 
 
@@ -458,8 +572,8 @@ def call(
         spent = _call_or_default(False, _is_spent, error)  # noqa: FBT003
         failure = {"error": describe(error, settings.folder), "outcome": "failed", "code": _class_name_of(error)}
         failure |= {"traceback": _call_or_default("", _format_traceback, error), "spent": spent}
-        if issubclass(type(error), ConnectionRefusedError):  # what it works with is away, which is nobody's failure
-            failure = {"unavailable": failure["error"]}
+        if reason := _call_or_default("", _describe_unavailable, error, settings.folder):
+            failure = {"unavailable": reason}
     finally:
         emissions.close()
         Emissions.running = None
@@ -557,15 +671,15 @@ def main() -> None:
     atexit.register(_end_group, own_pid)  # the first in is the last to run: children that are left end, too
     sys.stdout = sys.__stdout__ = _open_stream(1)  # type: ignore[misc]
     sys.stderr = sys.__stderr__ = _open_stream(2)  # type: ignore[misc]
-    reason = None
+    failure = None
     try:
         function = load(settings.target, settings.folder)
     except BaseException as error:  # noqa: BLE001 - even sys.exit() at import
-        reason = describe(error, settings.folder)
+        failure = describe_load_failure(error, settings.folder)
     if os.getpid() != own_pid:
         os._exit(0)  # a child that the handler forked and let return
-    _send_answer(replies, 0, b'{"emitted":[]}' if reason is None else dumps({"unavailable": reason}).encode())
-    if reason is not None:
+    _send_answer(replies, 0, dumps(failure or {"emitted": []}).encode())
+    if failure is not None:
         return
     folder, recursion_limit = os.open(".", getattr(os, "O_PATH", os.O_RDONLY)), sys.getrecursionlimit()
     while (header := requests.read(24)) and not is_gone:
