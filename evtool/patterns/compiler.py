@@ -189,7 +189,22 @@ def _read_or(
     return combinations or branches
 
 
-def compile_pattern(source: Mapping[str, Any] | str | bytes, problems: list[Problem]) -> list[dict[str, Field]]:
+def compile_pattern(source: Mapping[str, Any] | str | bytes) -> tuple[list[dict[str, Field]], tuple[Problem, ...]]:
+    """The branches of a pattern, each with its fields by path, and the warnings about it.
+
+    Raises PatternError with everything that is wrong.
+    """
+    problems: list[Problem] = []
+    branches = _read_pattern(source, problems)
+    if any(len(branch) > MAX_FIELDS for branch in branches):
+        problems.append(Problem("EV204", (), f"Size of rule exceeds max value of {MAX_FIELDS}"))
+    errors = [problem for problem in problems if not problem.is_warning]
+    if errors:
+        raise PatternError(errors)
+    return branches, tuple(problems)
+
+
+def _read_pattern(source: Mapping[str, Any] | str | bytes, problems: list[Problem]) -> list[dict[str, Field]]:
     text = source.decode(errors="replace") if isinstance(source, bytes) else source
     if isinstance(text, str) and len(text) > MAX_LENGTH:
         problems.append(Problem("EV204", (), f"Member must have length less than or equal to {MAX_LENGTH}"))

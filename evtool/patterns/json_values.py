@@ -1,16 +1,14 @@
 """JSON values as AWS compares them: the text of numbers and duplicate keys are kept."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from json import JSONDecodeError, JSONDecoder
-from typing import Any
-
-from msgspec import MsgspecError
-from msgspec.json import Decoder, encode
+from typing import Any, NamedTuple
 
 WHITESPACE = " \t\r\n"
-SAFE_INTEGER_LIMIT = 10**15  # of the whole numbers below it, a double keeps all digits
+SAFE_DIGITS = 15
+SAFE_INTEGER_LIMIT = 10**SAFE_DIGITS  # of the whole numbers below it, a double keeps all digits
 OBJECT, ARRAY, SCALAR = "object", "array", "scalar"
 
 
@@ -42,15 +40,37 @@ def _refuse(constant: str) -> None:
 
 
 _DECODER = JSONDecoder(object_pairs_hook=Pairs, parse_int=NumberText, parse_float=NumberText, parse_constant=_refuse)
-_decode_float, _decode_floats = Decoder(float).decode, Decoder(list[float]).decode  # a good deal faster than float()
+
+
+class _Codec(NamedTuple):
+    """What decodes and encodes numbers, a good deal faster than float() and repr()."""
+
+    decode: Callable[[bytes], float]
+    decode_list: Callable[[bytes], list[float]]
+    encode: Callable[[Any], bytes]
+    error: type[Exception]
+
+
+_loaded_codec: list[_Codec] = []
+
+
+def _load_codec() -> _Codec:
+    from msgspec import MsgspecError  # noqa: PLC0415  (`evtool validate` compiles patterns, and mostly needs it not)
+    from msgspec.json import Decoder, encode  # noqa: PLC0415
+
+    _loaded_codec.append(_Codec(Decoder(float).decode, Decoder(list[float]).decode, encode, MsgspecError))
+    return _loaded_codec[0]
 
 
 def _to_double(text: str) -> float | None:
     """The value of a number, when the nearest double gives the number back."""
+    if len(text) <= SAFE_DIGITS and text.isdigit():
+        return float(text)
+    decode, _, encode, error = _loaded_codec[0] if _loaded_codec else _load_codec()
     raw = text.encode()
     try:
-        value = _decode_float(raw)
-    except MsgspecError:  # it is infinite
+        value = decode(raw)
+    except error:  # it is infinite
         return None
     shortest = encode(value)
     if shortest == raw:
@@ -118,9 +138,10 @@ def to_scalars(values: Sequence[Any]) -> Sequence[Scalar]:
     if types == {str}:
         return values
     if types == {NumberText} and len(values) > 1:
+        _, decode_list, encode, error = _loaded_codec[0] if _loaded_codec else _load_codec()
         raw = f"[{','.join(values)}]".encode()
-        with suppress(MsgspecError):
-            doubles = _decode_floats(raw)
+        with suppress(error):
+            doubles = decode_list(raw)
             if encode(doubles) == raw:  # all are written as short as can be
                 return doubles
     return [to_scalar(value) for value in values]

@@ -8,10 +8,11 @@ branch hold, in one element of each array; a field holds when one of its conditi
 from collections.abc import Mapping
 from typing import Any
 
-from evtool.patterns.compiler import MAX_FIELDS, PatternError, Problem, compile_pattern
-from evtool.patterns.conditions import Branch, build_matcher
+from evtool.patterns.compiler import compile_pattern
+from evtool.patterns.conditions import Branch
 from evtool.patterns.field_values import LeafGetters
 from evtool.patterns.flatten import Leaves, flatten_event
+from evtool.patterns.matcher import build_matcher
 
 # --- compiling ------------------------------------------------------------------------------------------------------
 
@@ -30,14 +31,7 @@ class Pattern:
     """
 
     def __init__(self, source: Mapping[str, Any] | str | bytes):
-        problems: list[Problem] = []
-        branches = compile_pattern(source, problems)
-        if any(len(branch) > MAX_FIELDS for branch in branches):
-            problems.append(Problem("EV204", (), f"Size of rule exceeds max value of {MAX_FIELDS}"))
-        errors = [problem for problem in problems if not problem.is_warning]
-        if errors:
-            raise PatternError(errors)
-        self.warnings = tuple(problems)
+        branches, self.warnings = compile_pattern(source)
         self.branches: tuple[Branch, ...] = tuple(
             tuple(branch[path] for path in sorted(branch, key=_encode_path)) for branch in branches
         )

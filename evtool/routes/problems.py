@@ -19,6 +19,7 @@ from evtool.readers.locations import locate, pointer_of
 from evtool.routes.models import IntakeModel, Retry, RouteModel, RoutesModel, kind_tag
 from evtool.routes.pattern_text import PatternText
 from evtool.routes.project import Project
+from evtool.routes.quick_check import STRING_FIELDS
 
 # pydantic's error type -> our message; all other types keep pydantic's message
 MESSAGES = {
@@ -37,9 +38,6 @@ MESSAGES = {
     "too_long": "should have at most {max_length} entries",
     "too_short": "should not be empty",
 }
-
-
-STRING_FIELDS = frozenset(("account", "region", "source", "id", "detail-type", "type"))  # strings in every event
 
 
 def read_model(project: Project) -> tuple[RoutesModel | None, dict[str, Pattern], list[Finding]]:

@@ -5,6 +5,8 @@ the begin is enough.
 """
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from evtool.readers.yaml_text import load_yaml
 from evtool.routes import project as project_file
 from evtool.routes.models import RoutesModel
 from evtool.routes.project import Project
+from evtool.routes.quick_check import is_certainly_valid
 from evtool.routes.routes import load_routes
 from tests.conftest import ROOT, Evtool
 
@@ -68,15 +71,19 @@ def test_everything_that_is_wrong_is_told_at_its_place(case: Path) -> None:
         assert (finding.suggestion or "").startswith(hint)
 
 
-@pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.stem)
-def test_commands_refuse_it_with_exit_code_2(evtool: Evtool, tmp_path: Path, case: Path) -> None:
+@pytest.mark.parametrize(
+    ("command", "case"),
+    [
+        *(("validate", case) for case in REFUSED),
+        *(("publish", case) for case in REFUSED if case.stem in BEYOND_THE_SCHEMA),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.stem,
+)
+def test_commands_refuse_it_with_exit_code_2(evtool: Evtool, tmp_path: Path, command: str, case: Path) -> None:
     """Everything goes to standard error, the last line sums up, and there is no traceback."""
     (tmp_path / "routes.yaml").write_bytes(case.read_bytes())
     (tmp_path / "schemas").mkdir()
-    if case.stem in BEYOND_THE_SCHEMA:
-        ran = evtool("publish", "-", "--type", "t", stdin=b"{}")
-    else:
-        ran = evtool("validate", "-", stdin=b"{}")
+    ran = evtool(command, "-", "--type", "t", stdin=b"{}")
 
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.splitlines()[-1] == "evtool: routes.yaml cannot be used"
@@ -105,6 +112,30 @@ def test_the_exported_schema_agrees_with_the_models(case: Path) -> None:
 
     assert jsonschema.Draft202012Validator(project_file.load_routes_schema()).is_valid(value) is taken
     assert taken is (case in GOOD or case.stem in BEYOND_THE_SCHEMA)
+
+
+@pytest.mark.parametrize("case", [*GOOD, *REFUSED], ids=lambda case: f"{case.parent.stem}/{case.stem}")
+def test_quick_check_accepts_only_valid_files(case: Path) -> None:
+    """What `validate` accepts without loading the models is accepted by them; else they decide."""
+    try:
+        project = project_file.require_project(str(case))
+    except ConfigError:
+        return  # no YAML to judge
+
+    needs_models = "template:" in case.read_text("utf-8", errors="replace")
+    assert is_certainly_valid(project) is (case in GOOD and not needs_models)
+
+
+def test_quick_check_imports_no_models() -> None:
+    """A valid project is judged without pydantic and msgspec: importing them takes longer than everything else."""
+    code = """
+import sys
+from evtool.routes.project import require_project
+from evtool.routes.quick_check import is_certainly_valid
+assert is_certainly_valid(require_project("routes.yaml"))
+assert not {"pydantic", "msgspec"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
 @pytest.mark.slow

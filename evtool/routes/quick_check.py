@@ -1,0 +1,75 @@
+"""Decides whether a routes.yaml is valid without pydantic, which takes longer to import than `evtool validate` to run.
+
+It only says yes or no. What is wrong is found and described by problems.py, with pydantic.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from jsonschema_rs import validator_for
+
+from evtool.routes.project import Project, load_routes_schema, without_gc
+
+STRING_FIELDS = frozenset(("account", "region", "source", "id", "detail-type", "type"))  # strings in every event
+
+
+@without_gc()
+def is_certainly_valid(project: Project) -> bool:
+    """Whether the file has the exported shape, and its patterns and the names of its handlers are valid, too.
+
+    False where only the models can decide, as for templates, patterns as JSON text and numbers in patterns.
+    """
+    document = project.document.value
+    if not validator_for(load_routes_schema()).is_valid(document):
+        return False
+    handlers = document.get("handlers", {})
+    if any(str(options.get("python", "")).endswith(")") for options in handlers.values()):
+        return False
+    if _has_float({**document, "routes": None}):
+        return False
+    return all(_is_route(route, handlers) for route in document.get("routes", {}).values())
+
+
+def _is_route(route: Mapping[str, Any], handlers: Mapping[str, Any]) -> bool:
+    retry, pattern, to = route.get("retry", {}), route["pattern"], route["to"]
+    return (
+        isinstance(pattern, Mapping)
+        and "template" not in route.get("input", {})
+        and not retry.keys() >= {"first_delay", "max_delay"}
+        and len({*to}) == len(to)
+        and handlers.keys() >= {*to}
+        and not _has_float({**route, "pattern": None})
+        and _is_pattern(pattern)
+    )
+
+
+def _is_pattern(pattern: Mapping[str, Any]) -> bool:
+    from evtool.patterns.compiler import PatternError, compile_pattern  # noqa: PLC0415  (only if there is a route)
+
+    if any(_has_number(pattern.get(field)) for field in (*STRING_FIELDS, "$or")):
+        return False  # YAML may have changed it, which only the text of the file can tell
+    try:
+        _, warnings = compile_pattern(pattern)
+    except PatternError:
+        return False
+    return not warnings
+
+
+def _has_number(value: Any) -> bool:
+    return any(isinstance(scalar, int | float) for scalar in _iter_scalars(value))
+
+
+def _has_float(value: Any) -> bool:
+    """Whether there is a float in it: a JSON Schema takes `1.0` for an integer, the models do not."""
+    return any(isinstance(scalar, float) for scalar in _iter_scalars(value))
+
+
+def _iter_scalars(value: Any) -> Iterator[Any]:
+    if isinstance(value, Mapping):
+        for item in value.values():
+            yield from _iter_scalars(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _iter_scalars(item)
+    else:
+        yield value
