@@ -12,9 +12,10 @@ from typing import NamedTuple
 from evtool.delivery.intake import accept, has_same_content
 from evtool.delivery.lease import MAX_LEASE, START_WITHIN, lease_of
 from evtool.delivery.lost_emits import report_lost_emits
-from evtool.delivery.outcomes import AttemptResult, interrupted, released, result_of
+from evtool.delivery.outcomes import AttemptResult, given_up, interrupted, is_exhausted, released, result_of
 from evtool.delivery.pool import MAX_BATCH, Batch, PoolThread
 from evtool.delivery.recovery import EXIT_TIMEOUT, read_leftovers
+from evtool.delivery.retry import last_attempt
 from evtool.delivery.runtime import Runtime
 from evtool.errors import StoreError
 from evtool.events.envelopes import mark_replayed, parse_event
@@ -32,7 +33,6 @@ STOP_GRACE = 5.0  # seconds for calls to end when evtool is to end
 LEFTOVER_INTERVAL = 1.0  # seconds between two looks for what those who were killed have left
 POLL_INTERVAL = 0.1  # seconds between two looks for what others have stored, or for what has become due
 FOREVER = 1 << 62  # ms
-MIN_ATTEMPTS = 3  # attempts without an end that a delivery gets at least: evtool may have ended before the call
 
 WaitWhenIdle = Callable[[float], bool]
 
@@ -189,7 +189,7 @@ class _Run:
             owner=environment.owner,
             lease_ms=self._lease_of(lane.handler),
             limit=most,
-            max_attempts=self._last_attempt(lane.route),
+            max_attempts=last_attempt(self._policy_of(lane.route)),
         )
 
     def _lease_of(self, handler: str) -> int:
@@ -198,15 +198,11 @@ class _Run:
     def _policy_of(self, route: str) -> Retry:
         return self._runtime.routes.routes[route].retry if route in self._runtime.routes.routes else Retry()
 
-    def _last_attempt(self, route: str) -> int:
-        """The last attempt that is made."""
-        return max(self._policy_of(route).max_attempts, MIN_ATTEMPTS)
-
     def _prepare(self, claim: Claim) -> Call | Answer:
         """The call that a delivery needs, or what there is to say without one."""
         delivery, stored = claim
-        if delivery.attempts - delivery.forgiven > self._last_attempt(delivery.route):  # they took evtool down
-            return Answer(Failed("no attempt came to an end", "crashed"))
+        if is_exhausted(delivery, self._policy_of(delivery.route)):
+            return Answer(None)
         if delivery.handler not in self._runtime.handlers:
             return Answer(Unavailable(f"there is no handler {delivery.handler} in routes.yaml"))
         if not (route := self._runtime.routes.routes.get(delivery.route)):  # it may have had an input
@@ -227,6 +223,8 @@ class _Run:
     def _result_of(self, claim: Claim, answer: Answer) -> AttemptResult:
         """What comes of an attempt. An event whose key is taken cannot enter, and must not be lost in silence."""
         policy, environment = self._policy_of(claim.delivery.route), self._runtime.environment
+        if answer.outcome is None and is_exhausted(claim.delivery, policy):
+            return AttemptResult(given_up(claim, self._runtime.store.list_attempts(claim.delivery.seq)))
         result = result_of(claim, answer, policy, environment)
         if not (event := next(filter(self._is_key_taken, result.events), None)):
             return result

@@ -1,17 +1,19 @@
 """Computes from the outcome of an attempt the new state of its delivery and the events to store."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from evtool.delivery.emitted import build_event
-from evtool.delivery.retry import GiveUp, delay_after_failure, delay_while_unavailable
+from evtool.delivery.retry import GiveUp, delay_after_failure, delay_while_unavailable, last_attempt
 from evtool.delivery.runtime import Environment
 from evtool.events.event import Event
 from evtool.handlers.base import Answer, Done, Failed, Outcome, Unavailable
 from evtool.routes.models import Retry
 from evtool.store.queue import Claim, DeliveryUpdate
-from evtool.store.rows import Attempt
+from evtool.store.rows import Attempt, Delivery
 
 INTERRUPTED = "evtool was ended meanwhile"
+UNFINISHED = "no attempt came to an end"
 
 
 class AttemptResult(NamedTuple):
@@ -55,6 +57,17 @@ def result_of(claim: Claim, answer: Answer, policy: Retry, environment: Environm
     if isinstance(delay, GiveUp):
         return AttemptResult(DeliveryUpdate(delivery, "dead", None, outcome.error, delay.condition, attempt))
     return AttemptResult(DeliveryUpdate(delivery, "ready", now + round(delay * 1000), outcome.error, attempt=attempt))
+
+
+def is_exhausted(delivery: Delivery, policy: Retry) -> bool:
+    """Whether this would be an attempt too many: those before had no end, or the policy has changed since."""
+    return delivery.attempts - delivery.forgiven > last_attempt(policy)
+
+
+def given_up(claim: Claim, attempts: Sequence[Attempt]) -> DeliveryUpdate:
+    """The end of a delivery that gets no further attempt: its error is that of the last attempt that had an end."""
+    errors = [attempt.error for attempt in attempts if attempt.outcome not in (None, "interrupted")]
+    return DeliveryUpdate(claim.delivery, "dead", None, [UNFINISHED, *errors][-1], "MaximumRetryAttempts")
 
 
 def released(claim: Claim, now: int) -> DeliveryUpdate:

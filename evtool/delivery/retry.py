@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from evtool.routes.models import Retry
 
+MIN_ATTEMPTS = 3  # attempts without an end that a delivery gets at least: evtool may have ended before the call
 MIN_DELAY = 0.001  # seconds between two looks for a handler: a clock that stands still must not hold evtool
 
 
@@ -12,6 +13,11 @@ class GiveUp(NamedTuple):
     """No more attempts: the limit that is exhausted, in EventBridge's words, or why none can help."""
 
     condition: str
+
+
+def last_attempt(policy: Retry) -> int:
+    """The last attempt that is made."""
+    return max(policy.max_attempts, MIN_ATTEMPTS)
 
 
 def delay_after_failure(policy: Retry, *, attempts: int, age: float, final: bool, random: Random) -> float | GiveUp:

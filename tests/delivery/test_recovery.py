@@ -137,7 +137,29 @@ def test_an_event_that_kills_evtool_is_given_up_though_its_handler_was_away(evto
 
     assert evtool("deliver").code == 1
     with Store(tmp_path / ".evtool/store.db") as store:
-        assert [(each.state, each.condition) for each in store.list_deliveries(1)] == [("dead", "MaximumRetryAttempts")]
+        [delivery] = store.list_deliveries(1)
+        assert (delivery.state, delivery.condition, delivery.attempts) == ("dead", "MaximumRetryAttempts", 3)
+        assert delivery.error == "no attempt came to an end"
+        assert [attempt.outcome for attempt in store.list_attempts(delivery.seq)] == [None, None, None]
+
+
+def test_a_lower_limit_keeps_the_error_of_the_last_attempt(evtool: Evtool, tmp_path: Path) -> None:
+    """If max_attempts is lowered below the attempts that were made, no attempt is added, and the real error is kept."""
+    routes = (
+        "version: 1\nhandlers: {h: {command: [sh, -c, 'echo no paper >&2; exit 3']}}\nroutes:\n"
+        "  r: {pattern: {detail-type: [t]}, to: [h], retry: {max_attempts: 9, first_delay: 1h}}\n"
+    )
+    (tmp_path / "routes.yaml").write_text(routes)
+    (tmp_path / "e.json").write_text("{}")
+    evtool("publish", "e.json", "--type", "t", "--no-deliver")
+    for _ in range(3):
+        evtool("deliver", "--now")
+    (tmp_path / "routes.yaml").write_text(routes.replace("max_attempts: 9", "max_attempts: 1"))
+
+    assert evtool("deliver", "--now").code == 1
+    [dead] = evtool("dlq", "show", "-o", "json").json["deliveries"]
+    assert (dead["attempts"], dead["error"], dead["condition"]) == (3, "exit 3: no paper", "MaximumRetryAttempts")
+    assert [attempt["outcome"] for attempt in dead["history"]] == ["failed"] * 3
 
 
 def test_what_another_evtool_writes_is_left_alone(evtool: Evtool, many: Path) -> None:

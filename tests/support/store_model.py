@@ -30,8 +30,9 @@ from hypothesis.stateful import (
 )
 
 from evtool.delivery.intake import accept
-from evtool.delivery.loop import MIN_ATTEMPTS, deliver
+from evtool.delivery.loop import deliver
 from evtool.delivery.pool import HandlerPool
+from evtool.delivery.retry import MIN_ATTEMPTS
 from evtool.delivery.runtime import Environment, Runtime
 from evtool.events.envelopes import build_envelope, parse_event
 from evtool.events.event import Event
@@ -583,7 +584,9 @@ class StoreMachine(RuleBasedStateMachine):
         """Settled without a call: the handler is not there, or all attempts ended in crashes."""
         self.take(turn, sent)
         if sent.attempts - sent.forgiven > turn.last(sent):
-            sent.settle("dead", "crashed", condition="MaximumRetryAttempts")
+            del sent.history[sent.attempts]
+            sent.attempts -= 1
+            sent.state, sent.due, sent.condition, sent.holder = "dead", None, "MaximumRetryAttempts", ""
         else:
             assert sent.route not in turn.names
             self.settled(turn, sent, Unavailable("not in routes.yaml"))
