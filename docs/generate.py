@@ -51,6 +51,7 @@ RANGES = {
     "EV1": "Event against schema",
     "EV2": "Pattern syntax",
     "EV4": "Routing",
+    "EV5": "Handlers",
     "EV6": "Schemas",
 }
 

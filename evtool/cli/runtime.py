@@ -2,8 +2,8 @@
 
 import os
 import uuid
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from random import SystemRandom
 
@@ -14,9 +14,11 @@ from evtool.delivery.pool import HandlerPool
 from evtool.delivery.runtime import Environment, Runtime
 from evtool.errors import ConfigError, LostEventsError
 from evtool.events.event import Event
+from evtool.findings.finding import Finding
 from evtool.handlers.processes import call_log
 from evtool.paths import display_path
 from evtool.routes import routes as route_table
+from evtool.routes.problems import describe_load_failure
 from evtool.routes.project import Project
 from evtool.routes.routes import Routes
 from evtool.schemas.validation import Rules
@@ -48,6 +50,33 @@ def load_routes(session: Session, project: Project) -> Routes:
         for finding in routes.warnings:
             show_finding(Screen(open_stderr(), color=session.color), finding)
     return routes
+
+
+def take_load_findings(runtime: Runtime, project: Project) -> list[Finding]:
+    """A finding for each handler that could not be loaded since the last time."""
+    return [
+        describe_load_failure(
+            project,
+            claim.delivery.handler,
+            str(failure.code),
+            failure.reason,
+            event_id=claim.event.id,
+            event_type=claim.event.type,
+            route=claim.delivery.route,
+        )
+        for claim, failure in runtime.handlers.take_load_failures()
+    ]
+
+
+def check_handlers(routes: Routes, project: Project, names: Iterable[str]) -> list[Finding]:
+    """A finding for each of these handlers that cannot be loaded. None is called."""
+    findings = []
+    for name in names:
+        with closing(routes.handlers[name].open()) as handler:
+            failure = handler.check()
+        if failure and failure.code:
+            findings.append(describe_load_failure(project, name, failure.code, failure.reason))
+    return findings
 
 
 @contextmanager

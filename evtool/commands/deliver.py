@@ -6,18 +6,20 @@ from contextlib import closing
 from typing import Annotated, Any
 
 from evtool.cli.options import NoSchema, NoValidate, Option
-from evtool.cli.runtime import build_rules, open_runtime
+from evtool.cli.runtime import build_rules, open_runtime, take_load_findings
 from evtool.cli.session import Session
 from evtool.delivery import loop
 from evtool.errors import EXIT_FINDINGS, EXIT_OK
 from evtool.events.timestamps import format_timestamp
+from evtool.findings.finding import Finding
 from evtool.reports.base import Subject
 from evtool.reports.records import OutputKey, build_delivery_record, build_summary, count_delivery, load_outputs
 from evtool.reports.trees import DeliveryList
 from evtool.signals import catch_signals
 from evtool.store.queue import make_due_now, next_due
 from evtool.store.store import Store
-from evtool.terminal.screen import format_count
+from evtool.terminal.screen import Screen, format_count, open_stderr
+from evtool.terminal.snippets import show_finding
 
 FINAL_STATES = ("done", "dead")
 
@@ -35,7 +37,8 @@ def deliver(
 ) -> int:
     """Attempt the deliveries that are due, and those that wait for their handler.
 
-    What the handlers emit is followed until nothing is due. Exit code 1 if a delivery failed. With --watch it goes on
+    What the handlers emit is followed until nothing is due. Exit code 1 if a delivery failed, or if a handler
+    cannot be loaded. With --watch it goes on
     until a signal ends it: then it begins no more, and gives what is under way 5 seconds to end; a second signal ends
     that, too. -v adds what the handlers printed.
 
@@ -51,6 +54,8 @@ def deliver(
         lambda screen: DeliveryList(screen, quiet=session.quiet, interrupts=interrupts, outputs=outputs),
     )
     counts: Counter[str] = Counter()
+    findings: list[Finding] = []
+    screen = Screen(open_stderr(), color=session.color)
     unfinished: dict[int, dict[str, Any]] = {}  # what is not over, as it stands: it may be attempted several times
     with open_runtime(session, project, rules) as runtime, session.open_report(subject) as report:
         make_due_now(runtime.store, now=runtime.environment.now(), include_failed=now)
@@ -69,14 +74,18 @@ def deliver(
                 if session.shows_details:
                     outputs |= load_outputs(runtime.store, settlement.event.id, [settlement.delivery])
                 report.add(record)
+                for finding in take_load_findings(runtime, project):
+                    findings.append(finding)
+                    show_finding(screen, finding)
         for delivery in unfinished.values():
             count_delivery(counts, delivery)
-        report.end({"summary": {key: value for key, value in build_summary(counts).items() if key != "events"}})
+        summary = {key: value for key, value in build_summary(counts).items() if key != "events"}
+        report.end({"findings": [finding.as_dict() for finding in findings], "summary": summary})
         if not counts and not interrupts:
             _note_remaining(session, runtime.store)
     if interrupts:
         raise interrupts[0]
-    return EXIT_FINDINGS if counts["failed"] else EXIT_OK
+    return EXIT_FINDINGS if counts["failed"] or findings else EXIT_OK
 
 
 def _note_remaining(session: Session, store: Store) -> None:

@@ -22,7 +22,14 @@ from evtool.cli.options import (
     TypeAt,
 )
 from evtool.cli.payload_identity import read_identity
-from evtool.cli.runtime import build_rules, list_properties, load_routes, open_runtime
+from evtool.cli.runtime import (
+    build_rules,
+    check_handlers,
+    list_properties,
+    load_routes,
+    open_runtime,
+    take_load_findings,
+)
 from evtool.cli.sample_names import resolve_paths
 from evtool.cli.session import Session, create_event_defaults, open_stdin
 from evtool.delivery.intake import accept, describe_conflict, match_handlers
@@ -38,6 +45,7 @@ from evtool.reports.base import Subject
 from evtool.reports.explanations import Candidate, UnmatchedRoutes, list_candidates
 from evtool.reports.records import OutputKey, build_summary, count_event, load_outputs, load_published_record
 from evtool.reports.trees import ChainTrees
+from evtool.routes.project import Project
 from evtool.routes.routes import Routes
 from evtool.schemas.validation import ValidationResult, validate_events
 from evtool.signals import catch_signals, collect_signals
@@ -73,7 +81,7 @@ def publish(
 
     Shows what fired as a tree. An event that is not valid is refused. The same event a second time is already stored
     and fires nothing. -v adds what the handlers printed, -vv also why other routes do not take an event. Exit code 1 if
-    an event was refused or a delivery failed.
+    an event was refused, a delivery failed, or a handler cannot be loaded.
 
     Example: evtool publish order-created --set detail.orderTotal=99.5
     """
@@ -93,23 +101,27 @@ def publish(
     if dry_run:
         routes = load_routes(session, project)
         candidates = list_candidates(routes, project)
+        plan = _Plan(routes, project)
         single_batches = ([result] for result in results)
         return _report_events(
-            session, single_batches, lambda events: [_plan_event(routes, event) for event in events], candidates
+            session, single_batches, lambda events: [_plan_event(plan, event) for event in events], candidates
         )
     with open_runtime(session, project, rules) as runtime:
         candidates = list_candidates(runtime.routes, project)
         batches = _group_results(results, BATCH_EVENTS if no_deliver else 1, stream="-" in events)
-        handle = partial(_publish_batch, runtime, call=not no_deliver, with_outputs=session.shows_details)
+        handle = partial(_publish_batch, runtime, project, call=not no_deliver, with_outputs=session.shows_details)
         return _report_events(session, batches, handle, candidates)
 
 
 class PublishResult(NamedTuple):
-    """What became of an event: records and bytes of it and of what it led to, why it was not taken, and outputs."""
+    """What became of an event: records and bytes of it and of what it led to, findings about it, and outputs.
+
+    A finding says why it was not taken, or which handlers cannot be loaded.
+    """
 
     records: list[dict[str, Any]]
     raw_events: Sequence[bytes] = ()
-    conflict: Finding | None = None
+    findings: Sequence[Finding] = ()
     outputs: Mapping[OutputKey, str] = MappingProxyType({})
 
 
@@ -132,24 +144,26 @@ def _group_results(
         yield batch
 
 
-def _publish_batch(runtime: Runtime, events: Sequence[Event], *, call: bool, with_outputs: bool) -> list[PublishResult]:
+def _publish_batch(
+    runtime: Runtime, project: Project, events: Sequence[Event], *, call: bool, with_outputs: bool
+) -> list[PublishResult]:
     """Stores events in one commit. With `call` it attempts what is due for them, and what comes of that."""
     with runtime.store.transaction():
         stored = [
             accept(event, store=runtime.store, routes=runtime.routes, now=runtime.environment.now) for event in events
         ]
     return [
-        _deliver_event(runtime, event, result, call=call, with_outputs=with_outputs)
+        _deliver_event(runtime, project, event, result, call=call, with_outputs=with_outputs)
         for event, result in zip(events, stored, strict=True)
     ]
 
 
 def _deliver_event(
-    runtime: Runtime, event: Event, stored: StoreResult, *, call: bool, with_outputs: bool
+    runtime: Runtime, project: Project, event: Event, stored: StoreResult, *, call: bool, with_outputs: bool
 ) -> PublishResult:
     store = runtime.store
     if stored.status == "conflict":
-        return PublishResult([], conflict=describe_conflict(event, stored, store.get_event(stored.seq).raw))
+        return PublishResult([], findings=[describe_conflict(event, stored, store.get_event(stored.seq).raw)])
     if stored.status == "duplicate":
         return PublishResult([load_published_record(store, store.get_event(stored.seq), stored.status, [])])
     if call:
@@ -164,10 +178,26 @@ def _deliver_event(
     outputs: dict[OutputKey, str] = {}
     for member, of_member in zip(chain, deliveries, strict=True) if with_outputs else ():
         outputs |= load_outputs(store, member.id, of_member)
-    return PublishResult(records, [member.raw for member in chain], outputs=outputs)
+    findings = take_load_findings(runtime, project)
+    return PublishResult(records, [member.raw for member in chain], findings, outputs=outputs)
 
 
-def _plan_event(routes: Routes, event: Event) -> PublishResult:
+class _Plan:
+    """The routes and handlers of a dry run, and which of the handlers were checked."""
+
+    def __init__(self, routes: Routes, project: Project):
+        self.routes = routes
+        self._project = project
+        self._checked: set[str] = set()
+
+    def check(self, handlers: Iterable[str]) -> list[Finding]:
+        """A finding for each of these handlers that cannot be loaded, if it was not checked before."""
+        unchecked = [handler for handler in dict.fromkeys(handlers) if handler not in self._checked]
+        self._checked |= {*unchecked}
+        return check_handlers(self.routes, self._project, unchecked)
+
+
+def _plan_event(plan: _Plan, event: Event) -> PublishResult:
     """What would fire, with nothing stored and nothing called."""
     deliveries: list[dict[str, Any]] = [
         {
@@ -182,10 +212,11 @@ def _plan_event(routes: Routes, event: Event) -> PublishResult:
             "replay": None,
             "emitted": [],
         }
-        for route, handler, _ in match_handlers(event, routes)
+        for route, handler, _ in match_handlers(event, plan.routes)
     ]
+    findings = plan.check(delivery["handler"] for delivery in deliveries)
     record = {"id": event.id, "type": event.type, "source": event.source, "status": "dry-run", "cause": None}
-    return PublishResult([{**record, "deliveries": deliveries}], [event.raw])
+    return PublishResult([{**record, "deliveries": deliveries}], [event.raw], findings)
 
 
 def _report_events(
@@ -206,7 +237,7 @@ def _report_events(
         return ChainTrees(out, quiet=session.quiet, show_below=show_below, outputs=outputs)
 
     def report_event(result: ValidationResult, outcome: PublishResult) -> None:
-        event_findings = [*result.findings, *([outcome.conflict] if outcome.conflict else [])]
+        event_findings = [*result.findings, *outcome.findings]
         findings.extend(event_findings)
         for finding in event_findings:
             show_finding(screen, finding)

@@ -3,13 +3,14 @@
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from typing import Annotated, Any, NamedTuple
 
 from evtool.cli.filters import build_filter, check_ids, note_unknown_values, read_pattern
 from evtool.cli.options import Argument, IdAt, Intake, Limit, OfRoute, OfSource, OfType, Option, Since, TypeAt, Until
 from evtool.cli.payload_identity import read_identity
-from evtool.cli.runtime import build_rules, load_routes, open_runtime
+from evtool.cli.runtime import build_rules, load_routes, open_runtime, take_load_findings
 from evtool.cli.sample_names import resolve_paths
 from evtool.cli.session import Session, create_event_defaults, now_ms, open_stdin
 from evtool.delivery import replay as delivery_replay
@@ -75,7 +76,7 @@ def replay(
 
     By default this is a plan: nothing is called. It shows what fired when each event was published beside what would
     fire now; with -v each event, and why other routes do not take it. With --deliver the handlers are called; what that
-    causes carries the replay's name. Exit code 1 if a delivery failed.
+    causes carries the replay's name. Exit code 1 if a delivery failed, or if a handler cannot be loaded.
 
     Example: evtool replay --type order.created --since 2h -v
     """
@@ -120,9 +121,9 @@ def replay(
     with open_runtime(session, project, build_rules(project), all_routes) as runtime:
         if runtime.store.has_replay(name):
             session.print_note(f"the replay {name} was delivered before: what it has done is not done again")
-        return _report_replay(
-            session, select_events(runtime.store), lambda event: _deliver(event, runtime, routes, name), unmatched, name
-        )
+        fire = partial(_deliver, runtime=runtime, routes=routes, name=name)
+        take_findings = partial(take_load_findings, runtime, project)
+        return _report_replay(session, select_events(runtime.store), fire, unmatched, name, take_findings)
 
 
 @contextmanager
@@ -150,10 +151,11 @@ def _report_replay(
     fire: Callable[[SelectedEvent], ReplayResult | Finding],
     unmatched: UnmatchedRoutes,
     name: str | None = None,
+    take_findings: Callable[[], list[Finding]] = list,
 ) -> int:
     """Fires each event and tells what came of it; `name` is that of a replay that delivers."""
     screen = Screen(open_stderr(), color=session.color)
-    sums, conflicts, failed = ReplaySums(), 0, 0
+    sums, failed, findings = ReplaySums(), 0, list[Finding]()
     interrupts: list[KeyboardInterrupt] = []
     with_records = session.verbose or session.output  # else the sums are all that is told
     with session.open_report(
@@ -162,9 +164,11 @@ def _report_replay(
         with catch_signals(interrupts):
             for event in events:
                 result = fire(event)
+                new_findings = [result] if isinstance(result, Finding) else take_findings()
+                findings += new_findings
+                for finding in new_findings:
+                    show_finding(screen, finding)
                 if isinstance(result, Finding):
-                    show_finding(screen, result)
-                    conflicts += 1
                     continue
                 sums.add(result.fires, event.fired)
                 failed += result.later_failures
@@ -175,7 +179,8 @@ def _report_replay(
         handlers = {handler: times for handler, times in handlers.items() if times}
         replay_entry = {"replay": name} if name else {}
         summary = {"events": sums.events, "fires": sum(handlers.values())}
-        report.end({**replay_entry, "handlers": handlers, "summary": summary})
+        entries = [finding.as_dict() for finding in findings]
+        report.end({**replay_entry, "handlers": handlers, "findings": entries, "summary": summary})
     if failed:
         session.print_note(
             f"{format_count(failed, 'delivery')} of what the handlers emitted failed: `evtool events` shows which"
@@ -183,7 +188,7 @@ def _report_replay(
     if interrupts:
         raise interrupts[0]
     return (
-        EXIT_FINDINGS if failed or conflicts or any(actions["failed"] for actions in sums.current.values()) else EXIT_OK
+        EXIT_FINDINGS if failed or findings or any(actions["failed"] for actions in sums.current.values()) else EXIT_OK
     )
 
 

@@ -226,6 +226,7 @@ class _Run:
         if answer.outcome is None and is_exhausted(claim.delivery, policy):
             return AttemptResult(given_up(claim, self._runtime.store.list_attempts(claim.delivery.seq)))
         result = result_of(claim, answer, policy, environment)
+        self._runtime.handlers.note_load_failure(claim, answer.outcome)
         if not (event := next(filter(self._is_key_taken, result.events), None)):
             return result
         reason = f"emitted {event.type}, but its source and id {event.id} are those of another event in the store"

@@ -84,7 +84,7 @@ def interrupted(claim: Claim, now: int) -> DeliveryUpdate:
 def _escape_outcome(outcome: Outcome | None) -> Outcome | None:
     """The outcome as it can be written down."""
     if isinstance(outcome, Unavailable):
-        return Unavailable(_escape_surrogates(outcome.reason))
+        return Unavailable(_escape_surrogates(outcome.reason), outcome.code)
     if isinstance(outcome, Failed):
         return outcome._replace(
             error=_escape_surrogates(outcome.error),

@@ -8,7 +8,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import NamedTuple
 
-from evtool.handlers.base import Answer, Call, Failed, Handler, Unavailable
+from evtool.handlers.base import Answer, Call, Failed, Handler, Outcome, Unavailable
 from evtool.handlers.processes.call_log import CallLog
 from evtool.handlers.processes.lost_emits import LostEmit
 from evtool.handlers.processes.worker_protocol import OUTPUT_LIMIT
@@ -207,6 +207,8 @@ class HandlerPool:
         self._threads: list[PoolThread] = []
         self._lost: list[LostEmit] = []
         self._finished: SimpleQueue[PoolThread] = SimpleQueue()
+        self._load_failures: dict[tuple[str, str], tuple[Claim, Unavailable]] = {}  # by handler and code
+        self._taken_failures = 0
         self.is_settled = True  # whether the store knows what came of all calls, and no call log is needed
 
     def __enter__(self) -> "HandlerPool":
@@ -231,6 +233,17 @@ class HandlerPool:
     def busy_threads(self) -> list[PoolThread]:
         """The threads that have a batch."""
         return [thread for thread in self._threads if thread.batches]
+
+    def note_load_failure(self, claim: Claim, failure: Outcome | None) -> None:
+        """Remembers that a handler cannot be loaded, and the first delivery that met it."""
+        if isinstance(failure, Unavailable) and failure.code:
+            self._load_failures.setdefault((claim.delivery.handler, failure.code), (claim, failure))
+
+    def take_load_failures(self) -> list[tuple[Claim, Unavailable]]:
+        """Those that are new since the last time."""
+        new = [*self._load_failures.values()][self._taken_failures :]
+        self._taken_failures += len(new)
+        return new
 
     def timeout_of(self, name: str) -> float:
         """The time limit of a handler in seconds."""

@@ -15,7 +15,7 @@ SCHEMA = """{
   }
 }"""
 
-HANDLER = "handlers: {mail: {command: [mail]}}"
+HANDLER = "handlers: {mail: {command: [sh, mail.sh]}}"
 
 
 class Example(NamedTuple):
@@ -114,6 +114,15 @@ EXAMPLES = {
         "routes.yaml",
         _build_routes("all: {pattern: {source: [shop]}, to: [mial]}"),
         _build_routes("all: {pattern: {source: [shop]}, to: [mail]}"),
+    ),
+    "EV501": Example(
+        "words", "`python: handlers.py:chrage`, though the function is called `charge`", "`python: handlers.py:charge`"
+    ),
+    "EV502": Example(
+        "words", "`command: [./pick.rb]`, whose first line names a Ruby that is not installed", "that Ruby installed"
+    ),
+    "EV503": Example(
+        "words", "`interpreter: ${VENV}/bin/python` without a variable `VENV`", "`VENV=.venv evtool publish ...`"
     ),
     "EV601": Example("schema", '{"type": "object"', '{"type": "object"}'),
     "EV602": Example("schema", '{"type": "objekt"}', '{"type": "object"}'),

@@ -53,9 +53,13 @@ class Failed(NamedTuple):
 
 
 class Unavailable(NamedTuple):
-    """The handler could not be reached or started: no attempt is used up, the delivery waits."""
+    """The handler was not called, or did not reach what it works with: no attempt is used up, the delivery waits.
+
+    With a `code`, that of a finding, the handler cannot be loaded: a mistake in the project that waiting cannot mend.
+    """
 
     reason: str
+    code: str | None = None
 
 
 Outcome = Done | Failed | Unavailable
@@ -80,6 +84,9 @@ class Handler(Protocol):
 
     def __call__(self, call: Call) -> Outcome:
         """Handle one event. Never raises for what the handler's own code does."""
+
+    def check(self) -> Unavailable | None:
+        """Load it without a call, as far as this is possible. Why it is not available, or None."""
 
     def close(self) -> None:
         """End whatever is kept warm. May be called twice."""

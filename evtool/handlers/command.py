@@ -39,12 +39,38 @@ class CommandOptions(ProcessOptions):
     ]
 
 
+def _check_program(program: str) -> None:
+    """Raises the error that starting a program would raise, as far as its file shows it."""
+    path = Path(program)
+    if path.exists() and not (path.is_file() and os.access(path, os.X_OK)):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), program)
+    try:
+        with path.open("rb") as file:
+            start, *words = file.readline(256).replace(b"#!", b"#! ", 1).split() or [b""]
+    except PermissionError:  # it can be run, but not read
+        return
+    if start == b"#!" and words and not Path(os.fsdecode(words[0])).exists():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), program)
+
+
 def _describe_error(error: OSError, program: str) -> str:
     if not error.strerror:
         return str(error)
-    if isinstance(error, FileNotFoundError) and Path(program).is_file():
+    if _lacks_interpreter(error, program):
         return f"{program} cannot be started: the interpreter that its first line names is missing"
     return f"{error.filename or program} cannot be started: {error.strerror}"
+
+
+def _lacks_interpreter(error: OSError, program: str) -> bool:
+    return isinstance(error, FileNotFoundError) and Path(program).is_file()
+
+
+def _start_failure(error: OSError, program: str) -> Unavailable:
+    """Why a program was not started: for a lack of resources, or because the project names it wrongly."""
+    code = None
+    if isinstance(error, FileNotFoundError | PermissionError | NotADirectoryError) or error.errno == errno.ENOEXEC:
+        code = "EV502" if error.strerror and _lacks_interpreter(error, program) else "EV501"
+    return Unavailable(_describe_error(error, program), code)
 
 
 def _encode(value: str) -> bytes:
@@ -193,7 +219,7 @@ class _Command:
         except OSError as error:
             if error.errno == errno.E2BIG:  # of this event's id or type, which no waiting makes shorter
                 return Failed(_describe_error(error, program), final=True)
-            return Unavailable(_describe_error(error, program))
+            return _start_failure(error, program)
 
         def is_finished() -> bool:
             return process.has_exited() or _size_of(emit) > options.emit_bytes
@@ -220,6 +246,16 @@ class _Command:
             b"EVTOOL_ROUTE": _encode(call.route),
             b"EVTOOL_ATTEMPT": str(call.attempt).encode(),
         }
+
+    def check(self) -> Unavailable | None:
+        """Whether the program is there and may be run."""
+        program = self._options.command[0]
+        try:
+            program = find_program(program, self._folder)
+            _check_program(program)
+        except OSError as error:
+            return _start_failure(error, program)
+        return None
 
     def close(self) -> None:
         """Nothing is kept warm."""

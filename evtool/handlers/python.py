@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from evtool.handlers.base import Answer, Call, Failed, Function, Handler, Kind, Outcome, ProcessOptions
+from evtool.handlers.base import Answer, Call, Failed, Function, Handler, Kind, Outcome, ProcessOptions, Unavailable
 from evtool.handlers.processes import worker
 from evtool.handlers.processes.call_log import CallLog
 from evtool.handlers.processes.in_process import InProcess, load_failure
@@ -100,50 +100,55 @@ class _InWorker:
         try:
             while remaining:
                 try:
-                    reason = self._ensure_worker()
+                    failure = self.check()
                 except CallsStopped:
                     yield from [Answer(None)] * len(remaining)
                     raise
-                if reason is not None:  # what holds for one holds for all
-                    yield from [Answer(load_failure(self._settings, reason))] * len(remaining)
+                if failure is not None:  # what holds for one holds for all
+                    yield from [Answer(failure)] * len(remaining)
                     return
                 yield from self._call_worker(remaining, latest)
         except BaseException:  # interrupted: the worker is in the middle of something
             self._end_worker()
             raise
 
-    def _ensure_worker(self) -> str | None:
-        """Have a worker. Why there can be none, or None."""
+    def check(self) -> Unavailable | None:
+        """Have a worker that has loaded the function. Why there can be none, or None."""
         if self._process and not self._process.has_exited() and not self._received:
             return None
         self._end_worker()
-        reason = self._start_worker()
-        if reason is not None:
+        failure = self._start_worker()
+        if failure is not None:
             self._end_worker()
-        return reason
+        return failure
 
-    def _start_worker(self) -> str | None:
+    def _start_worker(self) -> Unavailable | None:
         """Start a worker and wait until it has loaded the function. Why it cannot, or None."""
         try:
             interpreter = _find_interpreter(self._options.interpreter, self._settings.folder)
         except (FileNotFoundError, UnsetVariableError) as error:
-            return str(error)
+            missing = "EV502" if isinstance(error, FileNotFoundError) else "EV503"
+            return load_failure(self._settings, str(error), missing)
         try:
             self._process = self._spawn_worker(interpreter)
             answers = self._await_answers(START_LIMIT)
         except TimeoutError:
-            return f"it took longer than {START_LIMIT:g}s"
+            return load_failure(self._settings, f"it took longer than {START_LIMIT:g}s")
         except OSError as error:
-            return f"no process can be started: {error.strerror or error}"
+            return load_failure(self._settings, f"no process can be started: {error.strerror or error}", None)
         except GarbledError as garbled:
-            return str(garbled)
+            return load_failure(self._settings, str(garbled))
         if not answers:
             code, output = self._end_worker()
             name = self._options.interpreter
             version = f" (interpreter {name}; Python 3.9 or later is needed)" if name else ""
-            return f"{describe_exit(code)}{version} {output}".strip() + memory_hint(output, self._options)
-        reason: str | None = answers[0][1].get("unavailable")
-        return reason and reason + memory_hint(reason, self._options)
+            description = f"{describe_exit(code)}{version} {output}".strip()
+            return load_failure(self._settings, description + memory_hint(output, self._options))
+        message = answers[0][1]
+        if reason := message.get("unavailable"):
+            reason += memory_hint(reason, self._options)
+            return load_failure(self._settings, reason, None if message.get("unreachable") else "EV501")
+        return None
 
     def _spawn_worker(self, interpreter: str) -> Process:
         replies, answers = os.pipe()

@@ -63,6 +63,13 @@ def read_model(project: Project) -> tuple[RoutesModel | None, dict[str, Pattern]
     return model, patterns, findings
 
 
+def describe_load_failure(project: Project, handler: str, code: str, reason: str, **more: Any) -> Finding:
+    """The finding for a handler that cannot be loaded, at its place in routes.yaml."""
+    hint = "deliveries to it wait; correct this, then run `evtool deliver`"
+    path = ("handlers", handler, next(iter(KINDS.keys() & project.document.value["handlers"][handler])))
+    return _build_finding(project, code, f"handler {handler}: {reason}", path, key=True, suggestion=hint, **more)
+
+
 def _as_mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 

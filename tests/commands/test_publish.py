@@ -130,7 +130,8 @@ def test_a_handler_that_is_away_uses_up_no_attempt(evtool: Evtool, shop: Path) -
     [event] = ran.json["events"]
     [delivery] = event["deliveries"]
 
-    assert ran.code == 0
+    assert ran.code == 1
+    assert [finding["code"] for finding in ran.json["findings"]] == ["EV501"]
     assert (delivery["state"], delivery["attempts"]) == ("waiting", 0)
     assert "payment" in delivery["error"]
     assert evtool("deliver", "-o", "json", cwd=shop).json["summary"]["waiting"] == 1

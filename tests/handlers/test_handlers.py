@@ -676,17 +676,17 @@ def test_programs_are_looked_up_on_path_or_in_the_folder(opened, tmp_path, monke
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", f":.:{os.environ['PATH']}")
     here, named = opened({"command": ["tool"]}, folder=tmp_path), opened({"command": ["./tool"]}, folder=tmp_path)
-    assert named(call()) == Unavailable(f"{program} cannot be started: No such file or directory")
+    assert named(call()) == Unavailable(f"{program} cannot be started: No such file or directory", "EV501")
     program.write_text("#!/bin/sh\necho ran\n")
-    assert named(call()) == Unavailable(f"{program} cannot be started: Permission denied")
+    assert named(call()) == Unavailable(f"{program} cannot be started: Permission denied", "EV501")
     program.chmod(0o755)
     assert named(call()) == Done((), "ran\n")
-    assert here(call()) == Unavailable("there is no program 'tool' on PATH; did you mean ./tool?")
+    assert here(call()) == Unavailable("there is no program 'tool' on PATH; did you mean ./tool?", "EV501")
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     assert here(call()) == Done((), "ran\n")
     program.write_text("#!/absent/interpreter\n")
     assert named(call()) == Unavailable(
-        f"{program} cannot be started: the interpreter that its first line names is missing"
+        f"{program} cannot be started: the interpreter that its first line names is missing", "EV502"
     )
 
 

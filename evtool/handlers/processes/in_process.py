@@ -15,9 +15,9 @@ from evtool.handlers.processes.process import TERM_GRACE
 from evtool.handlers.processes.worker_protocol import outcome_of, parse_answer
 
 
-def load_failure(settings: worker.Settings, reason: str) -> Unavailable:
-    """The outcome of a call whose function cannot be loaded."""
-    return Unavailable(f"{settings.target} cannot be loaded from {settings.folder}: {reason}")
+def load_failure(settings: worker.Settings, reason: str, code: str | None = "EV501") -> Unavailable:
+    """The outcome of a call whose function cannot be loaded. The code is None if the project is not to blame."""
+    return Unavailable(f"{settings.target} cannot be loaded from {settings.folder}: {reason}", code)
 
 
 @contextmanager
@@ -52,14 +52,10 @@ class InProcess:
         self._function: worker.Function | None = None
 
     def __call__(self, call: Call) -> Outcome:
+        if failure := self.check():
+            return failure
+        assert self._function
         with _redirect_stdout():
-            if self._function is None:
-                try:
-                    self._function = worker.load(self._settings.target, self._settings.folder)
-                except KeyboardInterrupt:
-                    raise
-                except BaseException as error:  # noqa: BLE001 - code of the handler
-                    return load_failure(self._settings, worker.describe(error, self._settings.folder))
             self._calls += 1
             earlier_threads = set(list_threads())
             answer = worker.call(
@@ -68,6 +64,21 @@ class InProcess:
         self._threads = {thread for thread in self._threads if thread.is_alive()} | {*list_threads()} - earlier_threads
         lost = self._lost_emits.of_call(self._calls)
         return outcome_of(parse_answer(answer), "", self._output_limit, lost=lost)
+
+    def check(self) -> Unavailable | None:
+        """Whether the function can be loaded; it is kept."""
+        if self._function is not None:
+            return None
+        with _redirect_stdout():
+            try:
+                self._function = worker.load(self._settings.target, self._settings.folder)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001 - code of the handler
+                failure = worker.describe_load_failure(error, self._settings.folder)
+                code = None if failure["unreachable"] else "EV501"
+                return load_failure(self._settings, str(failure["unavailable"]), code)
+        return None
 
     def take_lost(self) -> list[LostEmit]:
         """What was emitted after its call was reported."""
