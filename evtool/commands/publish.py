@@ -123,6 +123,7 @@ class PublishResult(NamedTuple):
     raw_events: Sequence[bytes] = ()
     findings: Sequence[Finding] = ()
     outputs: Mapping[OutputKey, str] = MappingProxyType({})
+    interrupts: Sequence[KeyboardInterrupt] = ()  # a second signal: no call was waited for
 
 
 def _group_results(
@@ -166,8 +167,9 @@ def _deliver_event(
         return PublishResult([], findings=[describe_conflict(event, stored, store.get_event(stored.seq).raw)])
     if stored.status == "duplicate":
         return PublishResult([load_published_record(store, store.get_event(stored.seq), stored.status, [])])
+    interrupts: list[KeyboardInterrupt] = []
     if call:
-        with closing(deliver(runtime, chain=Chain(stored.seq))) as settlements:
+        with catch_signals(interrupts), closing(deliver(runtime, chain=Chain(stored.seq))) as settlements:
             deque(settlements, maxlen=0)
     chain = store.list_chain(stored.seq) if call else [store.get_event(stored.seq)]
     deliveries = [store.list_deliveries(member.seq) for member in chain]
@@ -179,7 +181,7 @@ def _deliver_event(
     for member, of_member in zip(chain, deliveries, strict=True) if with_outputs else ():
         outputs |= load_outputs(store, member.id, of_member)
     findings = take_load_findings(runtime, project)
-    return PublishResult(records, [member.raw for member in chain], findings, outputs=outputs)
+    return PublishResult(records, [member.raw for member in chain], findings, outputs, interrupts)
 
 
 class _Plan:
@@ -257,12 +259,17 @@ def _report_events(
                 with collect_signals():  # what is stored is told
                     for result, outcome in _handle_batch(batch, handle):
                         report_event(result, outcome)
+                        _raise_first(outcome.interrupts)
         report.end({"findings": [finding.as_dict() for finding in findings], "summary": build_summary(counts)})
-    if interrupts:
-        raise interrupts[0]
+    _raise_first(interrupts)
     if any(finding.code == "EV001" for finding in findings):
         return EXIT_USAGE
     return EXIT_FINDINGS if counts["failed"] or any(f.severity == "error" for f in findings) else EXIT_OK
+
+
+def _raise_first(interrupts: Sequence[KeyboardInterrupt]) -> None:
+    for interrupt in interrupts:
+        raise interrupt
 
 
 def _handle_batch(

@@ -294,6 +294,7 @@ def deliver(
         except BaseException as error:
             if isinstance(error, StoreError):  # nobody is to wait for a lock twice
                 runtime.store.set_busy_timeout(0)
-            with suppress(Exception):  # what came first is told
-                run.stop()
+            with suppress(Exception):  # the first error is the one to report
+                settled = run.stop()
+                yield from settled if isinstance(error, KeyboardInterrupt) else ()
             raise

@@ -585,6 +585,34 @@ def test_what_is_stored_when_a_signal_comes_is_told(tmp_path: Path, number: sign
         assert store.last_seq() == 2
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["publish", "deliver"])
+def test_what_is_stored_when_a_second_signal_comes_is_reported(tmp_path: Path, command: str) -> None:
+    """The call is ended, and its delivery is reported as the store has it: ready, with an interrupted attempt."""
+    (tmp_path / "many.jsonl").write_text("{}\n" * 3)
+    words = ["many.jsonl", "--type", "x"]
+    if command == "deliver":
+        project(tmp_path, EMITTING, ONE)
+        arguments = [sys.executable, "-m", "evtool", "publish", *words, "--no-deliver"]
+        subprocess.run(arguments, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
+    arguments = [command, *(words if command == "publish" else []), "-o", "jsonl=told.jsonl"]
+    with telling(tmp_path, *arguments) as running:
+        (tmp_path / "begun").read_text()
+        for _ in range(2):
+            running.send_signal(signal.SIGINT)
+            while pending(running.pid):
+                pass
+        running.communicate(timeout=30)
+    *records, tail = [json.loads(line) for line in (tmp_path / "told.jsonl").read_text().splitlines()]
+
+    assert running.returncode == 130
+    deliveries = records[0]["deliveries"] if command == "publish" else records
+    assert (deliveries[0]["state"], deliveries[0]["attempts"]) == ("ready", 1)
+    assert tail["summary"].items() >= {"deliveries": len(deliveries), "ready": len(deliveries), "done": 0}.items()
+    with Store(tmp_path / ".evtool/store.db") as store:
+        assert store.last_seq() == (1 if command == "publish" else 3)
+
+
 TAKEN = """
 import sqlite3
 
