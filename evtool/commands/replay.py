@@ -164,9 +164,8 @@ def _report_replay(
         with catch_signals(interrupts):
             for event in events:
                 result = fire(event)
-                new_findings = [result] if isinstance(result, Finding) else take_findings()
-                findings += new_findings
-                for finding in new_findings:
+                for finding in [result] if isinstance(result, Finding) else take_findings():
+                    findings.append(finding)
                     show_finding(screen, finding)
                 if isinstance(result, Finding):
                     continue
@@ -179,8 +178,9 @@ def _report_replay(
         handlers = {handler: times for handler, times in handlers.items() if times}
         replay_entry = {"replay": name} if name else {}
         summary = {"events": sums.events, "fires": sum(handlers.values())}
-        entries = [finding.as_dict() for finding in findings]
-        report.end({**replay_entry, "handlers": handlers, "findings": entries, "summary": summary})
+        report.end(
+            {**replay_entry, "handlers": handlers, "findings": [*map(Finding.as_dict, findings)], "summary": summary}
+        )
     if failed:
         session.print_note(
             f"{format_count(failed, 'delivery')} of what the handlers emitted failed: `evtool events` shows which"
