@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 import tracemalloc
 import zlib
 from collections.abc import Callable
@@ -77,7 +78,7 @@ def test_reads_files_by_their_endings(
     [
         (b"", []),
         (b"\n\n", []),
-        (b"\n" * 500 + b"{}\n[]", ["501:1 {}", "502:1 []"]),
+        (b"\n" * 500 + b"{}\n[1]", ["501:1 {}", "502:2 1"]),
         (b'{"a": 1}', ['1:1 {"a": 1}']),
         (b'{\n  "a": 1\n}\n', ['1:1 {\n  "a": 1\n}']),
         (b'{"a":\n1}', ['1:1 {"a":\n1}']),
@@ -182,6 +183,7 @@ def test_what_cannot_be_read_does_not_end_the_others(tmp_path: Path) -> None:
     (tmp_path / "damaged.json.gz").write_bytes(packed)
 
     assert told(tmp_path, "missing.json", "/dev/null", "a\0b", "", good) == [
+        'cut.json.gz:1:1 {"a": 1}',
         "cut.json.gz:None:None EV001",
         "damaged.json.gz:None:None EV001",
         "up:None:None EV001",
@@ -301,7 +303,6 @@ def test_values_that_are_too_long_are_told(tmp_path: Path) -> None:
         (b'"' + b"x" * 98 + b'"', "1:1 " + '"' + "x" * 98 + '"'),
         (b"\n " + b"1" * 100 + b"\n" * 60_000, "2:2 " + "1" * 100),
         (b"1" * 101, "1:1 EV008"),
-        (b"{}" + b" " * 200_000 + b"{}", "1:1 EV008"),
         (b"[" + b"1" * 101 + b"]", "1:2 EV008"),
     ]:
         file.write_bytes(raw)
@@ -342,15 +343,94 @@ def test_blanks_around_a_value_may_be_of_any_length(tmp_path: Path) -> None:
         assert told(file) == [f"x.json:{outcome}"]
 
 
-def test_json_lines_in_a_json_file_are_told(tmp_path: Path) -> None:
-    """A long .json file with one event a line says what to name it."""
-    file = tmp_path / "x.json"
-    file.write_bytes(b'{"a": 1}\n' * 50_000)
+DOCUMENTS = [  # texts that follow one another, and what is read
+    (b'{"a": 1}\n{"b": 2}', ['1:1 {"a": 1}', '2:1 {"b": 2}']),
+    (
+        b'{\n  "a": 1\n}\n{\n  "b": {\n    "c": 2\n  }\n}\n',
+        ['1:1 {\n  "a": 1\n}', '4:1 {\n  "b": {\n    "c": 2\n  }\n}'],
+    ),
+    (
+        b'{"a": 1}{"b": "}{"} \t{"c": "\xc3\xa9"}{"d": 4}',
+        ['1:1 {"a": 1}', '1:9 {"b": "}{"}', '1:22 {"c": "é"}', '1:32 {"d": 4}'],
+    ),
+    (b'{"a": 1}\r\n\r\n{\r\n"b": 2}\r\n', ['1:1 {"a": 1}', '3:1 {\r\n"b": 2}']),
+    (b'{"a": {"b": 1}\n}\n{"c": 3}', ['1:1 {"a": {"b": 1}\n}', '3:1 {"c": 3}']),
+    (b'{"a": "{"}\n{"b": "}"}\n{"c": "\\"}"}\n', ['1:1 {"a": "{"}', '2:1 {"b": "}"}', '3:1 {"c": "\\"}"}']),
+    (b'\x1e{"a": 1}\n\x1e{\n"b": 2}\n', ['1:2 {"a": 1}', '2:2 {\n"b": 2}']),
+    (b'{"a": [\n{"b": 1},\n{"c": 2}\n]}\n{"d": 4}', ['1:1 {"a": [\n{"b": 1},\n{"c": 2}\n]}', '5:1 {"d": 4}']),
+    (b'[{"a": 1}]\n[\n {"b": 2}\n]\n{"c": 3}', ['1:2 {"a": 1}', '3:2 {"b": 2}', '5:1 {"c": 3}']),
+    (b'{"a": 1}\n  [{"b": 2},\n {"c": 3}]{"d": 4}', ['1:1 {"a": 1}', '2:4 {"b": 2}', '3:2 {"c": 3}', '3:11 {"d": 4}']),
+    (b'{"a": 1}\n[{"b": 2}', ['1:1 {"a": 1}', "2:10 EV002"]),
+    # one is broken, and the next is found
+    (b'{"a": 1\n{"b": 2}\n{"c": 3}\n', ['1:1 {"a": 1', '2:1 {"b": 2}', '3:1 {"c": 3}']),
+    (b'{"a": 1,\n{"b": 2}\n{"c": 3}\n', ['1:1 {"a": 1,', '2:1 {"b": 2}', '3:1 {"c": 3}']),
+    (b'{"a":\n\n{"b": 2}\n', ['1:1 {"a":', '3:1 {"b": 2}']),
+    (b'{"a": "x\n{"b": 2}\n', ['1:1 {"a": "x', '2:1 {"b": 2}']),
+    (b'{"a": "x\\\n{"b": 2}\n', ['1:1 {"a": "x\\', '2:1 {"b": 2}']),
+    (
+        b'{\n "a": "x,\n "b": {\n  "c": 1\n }\n}\n{\n "d": 4\n}\n',
+        ['1:1 {\n "a": "x,\n "b": {\n  "c": 1\n }\n}', '7:1 {\n "d": 4\n}'],
+    ),
+    (
+        b'{\n "a": 1,\n "b": [\n{\n "c": 3\n}\n{"d": 4}',
+        ['1:1 {\n "a": 1,\n "b": [', '4:1 {\n "c": 3\n}', '7:1 {"d": 4}'],
+    ),
+    (b'{"a": }{"b": 2}', ['1:1 {"a": }', '1:8 {"b": 2}']),
+    (b'{"a": "x}{"b": 2}\n{"c": 3}', ['1:1 {"a": "x}', '1:10 {"b": 2}', '2:1 {"c": 3}']),
+    (b'# x\ny\n{"a": 1}\nz z\n{\n"b": 2}', ["1:1 # x\ny", '3:1 {"a": 1}', "4:1 z z", '5:1 {\n"b": 2}']),
+    (
+        b'{"a": "' + b"x" * 200 + b'"}{"b": 2}\n{"c": [' + b"3," * 100 + b'3]}\n{"d": 4}',
+        ["1:1 EV008", '1:210 {"b": 2}', "2:1 EV008", '3:1 {"d": 4}'],
+    ),
+    (b"<html>\n<body>\n[x]\n</html>\n", ["1:1 <html>\n<body>\n[x]\n</html>"]),
+]
 
-    found = finding(file)
 
-    assert (found.code, found.line) == ("EV002", 2)
-    assert ".jsonl" in (found.suggestion or "")
+@pytest.mark.parametrize("size", [1, 7, 1 << 16])
+@pytest.mark.parametrize(("raw", "pieces"), DOCUMENTS)
+def test_documents_may_follow_one_another(raw: bytes, pieces: list[str], size: int) -> None:
+    """Over several lines or on one, packed or not, however they arrive: each has its place, and none loses others."""
+
+    class Slow(io.BytesIO):
+        def read1(self, _: int | None = -1, /) -> bytes:
+            return super().read(size)
+
+    for stdin in (raw, gzip.compress(raw)):
+        found = list(read_texts(["-"], stdin=Slow(stdin), max_bytes=100))
+        assert [
+            f"{piece.line}:{piece.column} " + (piece.raw.decode() if isinstance(piece, SourceText) else piece.code)
+            for piece in found
+        ] == pieces
+
+
+@pytest.mark.parametrize(
+    ("raw", "pieces"),
+    [
+        (b'{"a": 1}}\n{"b": 2}}{"c": 3}', ['1:1 {"a": 1}}', '2:1 {"b": 2}}', '2:10 {"c": 3}']),
+        (b'{"a": 1},\n{"b": 2},\n', ['1:1 {"a": 1},', '2:1 {"b": 2},']),
+        (b'{"a": 1}\r{"b": 2}', ['1:1 {"a": 1}\r{"b": 2}']),
+    ],
+)
+def test_a_line_with_more_than_documents_is_broken(raw: bytes, pieces: list[str]) -> None:
+    """What follows a document on its line, and is not another one, belongs to it."""
+    assert told("-", stdin=raw) == [f"<stdin>:{piece}" for piece in pieces]
+
+
+def test_a_json_file_may_hold_documents(tmp_path: Path) -> None:
+    """Under any name, and packed under any name."""
+    documents = b'{\n"a": 1\n}\n{"b": 2}'
+    for name in ("x.json", "y.jsonl", "z.txt"):
+        for raw in (documents, gzip.compress(documents)):
+            (tmp_path / name).write_bytes(raw)
+            assert told(tmp_path / name) == [f'{name}:1:1 {{\n"a": 1\n}}', f'{name}:4:1 {{"b": 2}}']
+
+
+def test_broken_documents_cost_no_time() -> None:
+    """Each line may or may not begin a document: they are looked at once."""
+    for raw in (b'{"a": [\n' * 100_000, b'{"a": "x}' * 100_000, b'{"a": 1,\n{"b": 2}\n' * 50_000):
+        started = time.process_time()
+        assert list(read_texts(["-"], stdin=io.BytesIO(raw)))
+        assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize("name", ["x.json", "x.jsonl", "x.txt"])

@@ -170,6 +170,9 @@ def _lines(raw: bytes, folder: Path) -> bool:
     file = folder / "mutant.jsonl"
     file.write_bytes(raw)
     pieces = list(read_texts([str(file)], stdin=BytesIO()))
+    first_line = raw.removeprefix(b"\xef\xbb\xbf").lstrip(BLANK).partition(b"\n")
+    if first_line[1] and first_line[0].strip(BLANK) in (b"{", b"["):
+        return _verdicts(pieces)  # a document over several lines
     lines = raw.removeprefix(b"\xef\xbb\xbf").split(b"\n")
     if not json.detect_encoding(lines[0].strip(BLANK)).startswith("utf-8"):
         lines = lines[:1]  # another encoding is told once
