@@ -10,6 +10,7 @@ from evtool.events.event import Event, EventDefaults
 from evtool.events.members import CLOUDEVENTS_MEMBERS, EVENTBRIDGE_MEMBERS, describe_type, find_member_problem
 from evtool.events.payload_identity import IdentityProblem, PayloadIdentity, read_id, read_type
 from evtool.events.timestamps import is_timestamp, normalize_time
+from evtool.events.wrappers import UNWRAP_HINT, find_wrapper
 from evtool.findings.finding import Finding
 from evtool.findings.spelling import find_respelled
 from evtool.readers.files import SourceText
@@ -98,6 +99,9 @@ def read_events(
         yield _read_entry(text, document, "", defaults)
     elif identity.has_type:
         yield _read_payload(text, document, identity, defaults, max_depth)
+    elif wrapper := find_wrapper(document):
+        message = f"this is not an event: it is {wrapper.description}"
+        yield Finding("EV009", message, suggestion=UNWRAP_HINT, **location_of(SourceMap(text), ""))
     else:
         yield Finding("EV009", NOT_AN_EVENT, suggestion=_suggest_envelope(document), **location_of(SourceMap(text), ""))
 

@@ -3,10 +3,10 @@
 import io
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from json import detect_encoding
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from evtool.findings.finding import Finding
 from evtool.readers.json_text import JsonProblem
@@ -34,6 +34,7 @@ class SourceText(NamedTuple):
     column: int
     raw: bytes
     is_next_buffered: bool = False  # of a stream: the next one is here already, it need not be waited for
+    record: Mapping[str, Any] | None = None  # the location of the record that the text is taken out of, if it is
 
 
 # --- which files -----------------------------------------------------------------------------------------------------
@@ -156,7 +157,7 @@ def _has_one_line_documents(stream: io.BufferedReader) -> bool:
     return not (first_line[1] and first_line[0].strip(_WHITESPACE) in (b"{", b"["))
 
 
-def _unpack(stream: io.BufferedReader, *, is_packed: bool = False) -> io.BufferedReader:
+def _unpack(stream: "io.BufferedReader[Any]", *, is_packed: bool = False) -> io.BufferedReader:
     """The stream, unpacked if it begins as gzip does."""
     head = stream.peek(len(_GZIP_MAGIC))[: len(_GZIP_MAGIC)]
     if not is_packed and not (head and _GZIP_MAGIC.startswith(head)):

@@ -41,7 +41,12 @@ def pointer_of(path: Iterable[str | int]) -> str:
 
 
 def locate(text: SourceText, line: int, column: int, width: int) -> dict[str, Any]:
-    """A line and column inside a text as a location in its file, with what stands around it."""
+    """A line and column inside a text as a location in its file, with what stands around it.
+
+    What is inside a record has the location of the record.
+    """
+    if text.record is not None:
+        return dict(text.record)
     column_offset = text.column - 1 if line == 1 else 0
     start = max(0, column - 1 - MARGIN)
     indent = 0 if start else min(column_offset, MARGIN)
@@ -63,6 +68,8 @@ def location_of(source_map: SourceMap | None, pointer: str, *, key: bool = False
     """
     if source_map is None:
         return {"pointer": pointer}
+    if source_map.text.record is not None:
+        return {"pointer": pointer, **source_map.text.record}
     text_pointer = _map_pointer(source_map, pointer)
     spans = _find_spans(source_map.text.raw)
     at_key = key and text_pointer in spans
@@ -77,7 +84,11 @@ def problem_to_finding(text: SourceText, error: JsonProblem) -> Finding:
     """A JSON problem in a text as a finding in its file."""
     location = locate(text, error.line, error.column, error.width)
     message = error.summary
-    if error.related is not None:
+    if text.record is not None:
+        message = (
+            f"the record is not well-formed JSON: {error.message} (line {error.line}, column {error.column} of it)"
+        )
+    elif error.related is not None:
         related = locate(text, *error.related, 1)
         message += f" {related['line']}:{related['column']}"
     return Finding(error.code, message, suggestion=error.hint, **location)
