@@ -316,6 +316,7 @@ OUTPUTS = [  # schema, then the command
     ("explain", "explain order-created"),
     ("explain", "explain order-created --route fulfil-order"),
     ("explain", "explain nowhere.json"),
+    ("explain", "explain samples/events/orders.jsonl"),
     ("explain", "explain EV104"),
 ]
 BROKEN = """

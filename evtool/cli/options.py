@@ -61,5 +61,7 @@ NoSchema = Annotated[
     Literal["error", "warn", "ignore"],
     Option("--no-schema", "what a type without a schema is: error, warn or ignore", "LEVEL"),
 ]
+Unwrap = Annotated[bool, Option("--unwrap", "take events out of SQS, SNS, CloudWatch Logs, Kafka and Kinesis records")]
+AllowEmpty = Annotated[bool, Option("--allow-empty", "an input without an event is not an error")]
 MaxBytes = Annotated[int, Option("--max-bytes", "the longest event that is read", "N", least=1)]
 Limit = Annotated[int | None, Option("--limit", "at most N events", "N", least=1)]

@@ -1,19 +1,19 @@
 """The command `evtool explain`: shows why routes match or do not match an event, condition by condition."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Any
 
 from evtool.cli.completion import complete_samples
 from evtool.cli.filters import find_event, read_pattern
-from evtool.cli.options import Argument, IdAt, Intake, MaxBytes, OfRoute, Option, SetNew, Source, Type, TypeAt
+from evtool.cli.inputs import EventInputs, resolve_path, resolve_paths
+from evtool.cli.options import Argument, IdAt, Intake, MaxBytes, OfRoute, Option, SetNew, Source, Type, TypeAt, Unwrap
 from evtool.cli.payload_identity import read_identity
 from evtool.cli.runtime import list_properties, load_routes
-from evtool.cli.sample_names import resolve_path, resolve_paths
-from evtool.cli.session import Session, create_event_defaults, open_stdin
+from evtool.cli.session import Session, create_event_defaults
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, UsageError
 from evtool.events.event import Event
 from evtool.events.overrides import apply_overrides
@@ -21,7 +21,7 @@ from evtool.events.payload_identity import PayloadIdentity
 from evtool.findings.codes import CODES
 from evtool.findings.examples import EXAMPLES, SCHEMA
 from evtool.paths import display_path
-from evtool.readers.files import MAX_BYTES, SourceText, read_texts
+from evtool.readers.files import MAX_BYTES, SourceText
 from evtool.reports.base import Record, Subject
 from evtool.reports.explanations import (
     MAX_DETAILED,
@@ -63,13 +63,14 @@ def explain(
     pattern: Annotated[
         str | None, Option("--pattern", "try this event pattern instead of the routes", "JSON|@FILE")
     ] = None,
+    unwrap: Unwrap = False,
     max_bytes: MaxBytes = MAX_BYTES,
 ) -> int:
     """Explain why routes do or do not match an event: every condition, what was found, and the nearest route first.
 
     Says the smallest change that would make a route match. A file or a sample goes before a stored event of the same
-    name. With the code of a finding, such as EV104, it says what that means. Exit code 0 if a route matches, 1 if none
-    does.
+    name. Several events are explained one after the other. With the code of a finding, such as EV104, it says what that
+    means. Exit code 0 if a route matches, 1 if none does, or if an event is not valid.
 
     Example: evtool explain cart-abandoned --set detail.cartTotal=12
     """
@@ -84,20 +85,23 @@ def explain(
         _read_stored(session, project, event, source) if project and resolve_path(event, project) is None else []
     )
     paths = resolve_paths([event], project, not_found=NOT_FOUND) if project and not stored_texts else [event]
-    texts = stored_texts or read_texts(paths, max_bytes=max_bytes, stdin=open_stdin())
-    results = validate_events(
-        texts,
-        Rules(None),
-        defaults,
-        identity=read_identity(session, project, PayloadIdentity(type, source, type_at, id_at), intake),
-        change=lambda original: apply_overrides(
-            original, set, defaults, new=set_new, list_properties=partial(list_properties, project)
-        ),
+    inputs = EventInputs(paths, unwrap=unwrap)
+    texts = stored_texts or inputs.read(max_bytes=max_bytes)
+    results = inputs.check(
+        validate_events(
+            texts,
+            Rules(None),
+            defaults,
+            identity=read_identity(session, project, PayloadIdentity(type, source, type_at, id_at), intake),
+            change=lambda original: apply_overrides(
+                original, set, defaults, new=set_new, list_properties=partial(list_properties, project)
+            ),
+        )
     )
-    first_results = list(islice(results, 2))
-    if len(first_results) != 1:
-        raise UsageError(f"{event} holds {'several events' if first_results else 'no event'}; explain takes one")
-    return _report_explanations(session, first_results[0], candidates, show_locations=route is not None)
+    first, *others = islice(results, 2)
+    if not others:
+        return _report_explanations(session, first, candidates, show_locations=route is not None)
+    return _report_several(session, chain([first], others, results), candidates, show_locations=route is not None)
 
 
 # --- what is explained -----------------------------------------------------------------------------------------------
@@ -128,25 +132,51 @@ def _report_explanations(
     session: Session, result: ValidationResult, candidates: list[Candidate], *, show_locations: bool
 ) -> int:
     """Tells about every candidate, the nearest first, or what is wrong with the event."""
-    event = result.event
-    for finding in result.findings:
-        show_finding(Screen(open_stderr(), color=session.color), finding)
-    explanations = explain_candidates(event.raw, candidates) if event is not None else []
+    event, record = result.event, _explain_event(session, result, candidates)
     subject = Subject(
         "explain", "routes", lambda screen: _ExplainReport(screen, session, event, show_locations=show_locations)
     )
     with session.open_report(subject) as report:
-        for candidate, explanation in explanations:
-            report.add(build_explanation_record(candidate, explanation))
-        report.end(
-            {
-                "event": {"id": event.id, "type": event.type, "source": event.source} if event else None,
-                "findings": [finding.as_dict() for finding in result.findings],
-            }
-        )
+        for route in record["routes"]:
+            report.add(route)
+        report.end({"event": record["event"], "findings": record["findings"]})
     if event is None:
         return EXIT_USAGE if result.is_unreadable else EXIT_FINDINGS
-    return EXIT_OK if any(explanation.matches for _, explanation in explanations) else EXIT_FINDINGS
+    return EXIT_OK if any(route["matches"] for route in record["routes"]) else EXIT_FINDINGS
+
+
+def _report_several(
+    session: Session, results: Iterable[ValidationResult], candidates: list[Candidate], *, show_locations: bool
+) -> int:
+    """As `_report_explanations`, for one event after the other."""
+    subject = Subject(
+        "explain", "events", lambda screen: _SeveralReport(screen, session, show_locations=show_locations)
+    )
+    events = matched = 0
+    code = EXIT_OK
+    with session.open_report(subject) as report:
+        for result in results:
+            record = _explain_event(session, result, candidates)
+            report.add(record)
+            events += 1
+            matched += any(route["matches"] for route in record["routes"])
+            if result.event is None:
+                code = max(code, EXIT_USAGE if result.is_unreadable else EXIT_FINDINGS)
+        report.end({"summary": {"events": events, "matched": matched}})
+    return code if matched else max(code, EXIT_FINDINGS)
+
+
+def _explain_event(session: Session, result: ValidationResult, candidates: list[Candidate]) -> dict[str, Any]:
+    """An event, its routes, the nearest first, and what is wrong with it, which is shown."""
+    event = result.event
+    for finding in result.findings:
+        show_finding(Screen(open_stderr(), color=session.color), finding)
+    explanations = explain_candidates(event.raw, candidates) if event is not None else []
+    return {
+        "event": {"id": event.id, "type": event.type, "source": event.source} if event else None,
+        "routes": [build_explanation_record(candidate, explanation) for candidate, explanation in explanations],
+        "findings": [finding.as_dict() for finding in result.findings],
+    }
 
 
 class _ExplainReport:
@@ -159,8 +189,7 @@ class _ExplainReport:
     def add(self, record: Record) -> None:
         assert not isinstance(record, ValidationResult)
         if not self._route_count and self._event is not None:
-            event = self._event
-            self._screen.print_line((event.type, "bold"), "  ", (event.id, "dim"), "  ", (event.source, "dim"))
+            _show_event(self._screen, self._event._asdict())
         detailed = self._route_count < MAX_DETAILED or self._session.verbose > 0
         is_first_line = self._route_count == MAX_DETAILED
         self._route_count += 1
@@ -185,6 +214,39 @@ class _ExplainReport:
         self._screen.print_line(
             f"{self._match_count or 'none'} of {format_count(self._route_count, 'route')} {verb}{hint}"
         )
+
+
+class _SeveralReport:
+    """The text report of several events: each as if it was the only one, with a blank line between them."""
+
+    def __init__(self, screen: Screen, session: Session, *, show_locations: bool):
+        self._screen, self._session, self._show_locations = screen, session, show_locations
+        self._count = 0
+
+    def add(self, record: Record) -> None:
+        assert not isinstance(record, ValidationResult)
+        if record["event"] is None:
+            return
+        if self._count:
+            self._screen.print_line("")
+        self._count += 1
+        _show_event(self._screen, record["event"])
+        report = _ExplainReport(self._screen, self._session, None, show_locations=self._show_locations)
+        for route in record["routes"]:
+            report.add(route)
+        report.end({})
+
+    def end(self, tail: Mapping[str, Any]) -> None:
+        if not self._session.quiet:
+            summary = tail["summary"]
+            self._screen.print_line("")
+            self._screen.print_line(
+                f"{summary['matched'] or 'none'} of {format_count(summary['events'], 'event')} match a route"
+            )
+
+
+def _show_event(screen: Screen, event: Mapping[str, Any]) -> None:
+    screen.print_line((event["type"], "bold"), "  ", (event["id"], "dim"), "  ", (event["source"], "dim"))
 
 
 # --- codes -----------------------------------------------------------------------------------------------------------

@@ -8,7 +8,9 @@ from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple
 
 from evtool.cli.completion import complete_samples
+from evtool.cli.inputs import EventInputs, resolve_paths
 from evtool.cli.options import (
+    AllowEmpty,
     Argument,
     IdAt,
     Intake,
@@ -20,6 +22,7 @@ from evtool.cli.options import (
     Source,
     Type,
     TypeAt,
+    Unwrap,
 )
 from evtool.cli.payload_identity import read_identity
 from evtool.cli.runtime import (
@@ -30,8 +33,7 @@ from evtool.cli.runtime import (
     open_runtime,
     take_load_findings,
 )
-from evtool.cli.sample_names import resolve_paths
-from evtool.cli.session import Session, create_event_defaults, open_stdin
+from evtool.cli.session import Session, create_event_defaults
 from evtool.delivery.intake import accept, describe_conflict, match_handlers
 from evtool.delivery.loop import deliver
 from evtool.delivery.runtime import Runtime
@@ -40,7 +42,7 @@ from evtool.events.event import Event
 from evtool.events.overrides import apply_overrides
 from evtool.events.payload_identity import PayloadIdentity
 from evtool.findings.finding import Finding
-from evtool.readers.files import MAX_BYTES, read_texts
+from evtool.readers.files import MAX_BYTES
 from evtool.reports.base import Subject
 from evtool.reports.explanations import Candidate, UnmatchedRoutes, list_candidates
 from evtool.reports.records import OutputKey, build_summary, count_event, load_outputs, load_published_record
@@ -73,9 +75,11 @@ def publish(
     intake: Intake = None,
     no_validate: NoValidate = False,
     no_schema: NoSchema = "error",
+    unwrap: Unwrap = False,
     dry_run: Annotated[bool, Option("--dry-run", "show what would fire; store nothing, call nothing")] = False,
     no_deliver: Annotated[bool, Option("--no-deliver", "store events and deliveries, call nothing")] = False,
     max_bytes: MaxBytes = MAX_BYTES,
+    allow_empty: AllowEmpty = False,
 ) -> int:
     """Publish events: validate, store, route, call handlers, follow what they emit.
 
@@ -89,14 +93,17 @@ def publish(
     paths = resolve_paths(events, project)
     rules = build_rules(project, validate=not no_validate, no_schema=no_schema)
     defaults = create_event_defaults()
-    results = validate_events(
-        read_texts(paths, max_bytes=max_bytes, stdin=open_stdin()),
-        rules,
-        defaults,
-        identity=read_identity(session, project, PayloadIdentity(type, source, type_at, id_at), intake),
-        change=lambda event: apply_overrides(
-            event, set, defaults, new=set_new, list_properties=partial(list_properties, project)
-        ),
+    inputs = EventInputs(paths, unwrap=unwrap, allow_empty=allow_empty)
+    results = inputs.check(
+        validate_events(
+            inputs.read(max_bytes=max_bytes),
+            rules,
+            defaults,
+            identity=read_identity(session, project, PayloadIdentity(type, source, type_at, id_at), intake),
+            change=lambda event: apply_overrides(
+                event, set, defaults, new=set_new, list_properties=partial(list_properties, project)
+            ),
+        )
     )
     if dry_run:
         routes = load_routes(session, project)

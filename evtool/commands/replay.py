@@ -8,11 +8,25 @@ from itertools import islice
 from typing import Annotated, Any, NamedTuple
 
 from evtool.cli.filters import build_filter, check_ids, note_unknown_values, read_pattern
-from evtool.cli.options import Argument, IdAt, Intake, Limit, OfRoute, OfSource, OfType, Option, Since, TypeAt, Until
+from evtool.cli.inputs import EventInputs, resolve_paths
+from evtool.cli.options import (
+    AllowEmpty,
+    Argument,
+    IdAt,
+    Intake,
+    Limit,
+    OfRoute,
+    OfSource,
+    OfType,
+    Option,
+    Since,
+    TypeAt,
+    Until,
+    Unwrap,
+)
 from evtool.cli.payload_identity import read_identity
 from evtool.cli.runtime import build_rules, load_routes, open_runtime, take_load_findings
-from evtool.cli.sample_names import resolve_paths
-from evtool.cli.session import Session, create_event_defaults, now_ms, open_stdin
+from evtool.cli.session import Session, create_event_defaults, now_ms
 from evtool.delivery import replay as delivery_replay
 from evtool.delivery.intake import describe_conflict, insert_event
 from evtool.delivery.replay import Fire, ReplayResult, ReplaySums
@@ -24,7 +38,6 @@ from evtool.events.header import decode_header
 from evtool.events.payload_identity import PayloadIdentity
 from evtool.events.timestamps import format_timestamp
 from evtool.findings.finding import Finding
-from evtool.readers.files import MAX_BYTES, read_texts
 from evtool.reports.base import Record, Subject
 from evtool.reports.explanations import MAX_DETAILED, UnmatchedRoutes, list_candidates
 from evtool.routes.project import Project
@@ -71,6 +84,8 @@ def replay(
     type_at: TypeAt = None,
     id_at: IdAt = None,
     intake: Intake = None,
+    unwrap: Unwrap = False,
+    allow_empty: AllowEmpty = False,
 ) -> int:
     """Put stored events through the routes again and show which handlers fire.
 
@@ -91,6 +106,7 @@ def replay(
             raise UsageError("--type-at, --id-at and --intake describe the payloads of files: give --from PATH")
         options = PayloadIdentity(None if type_at else type, source, type_at, id_at)
         identity = read_identity(session, project, options, intake, keep_type=True)
+    inputs = EventInputs(resolve_paths(from_, project), unwrap=unwrap, allow_empty=allow_empty)
     name = name or f"replay-{format_timestamp(now_ms())}-{uuid.uuid4().hex[:4]}"
 
     unmatched = UnmatchedRoutes(list_candidates(routes, project), limit=None if session.verbose > 1 else MAX_DETAILED)
@@ -98,7 +114,7 @@ def replay(
     def select_events(store: Store | None) -> Iterator[SelectedEvent]:
         """The events that all options let through."""
         events = (
-            _read_files(session, project, from_, selection, store, identity)
+            _read_files(session, inputs, selection, store, identity)
             if from_
             else _read_store(session, store, selection)
         )
@@ -117,13 +133,15 @@ def replay(
 
     if not deliver:
         with _open_store(session, project, needed=not from_) as store:
-            return _report_replay(session, select_events(store), lambda event: ReplayResult(plan(event.raw)), unmatched)
+            code = _report_replay(session, select_events(store), lambda event: ReplayResult(plan(event.raw)), unmatched)
+            return inputs.worst_exit_code(code)
     with open_runtime(session, project, build_rules(project), all_routes) as runtime:
         if runtime.store.has_replay(name):
             session.print_note(f"the replay {name} was delivered before: what it has done is not done again")
         fire = partial(_deliver, runtime=runtime, routes=routes, name=name)
         take_findings = partial(take_load_findings, runtime, project)
-        return _report_replay(session, select_events(runtime.store), fire, unmatched, name, take_findings)
+        code = _report_replay(session, select_events(runtime.store), fire, unmatched, name, take_findings)
+        return inputs.worst_exit_code(code)
 
 
 @contextmanager
@@ -187,9 +205,8 @@ def _report_replay(
         )
     if interrupts:
         raise interrupts[0]
-    return (
-        EXIT_FINDINGS if failed or findings or any(actions["failed"] for actions in sums.current.values()) else EXIT_OK
-    )
+    has_failures = failed or findings or any(actions["failed"] for actions in sums.current.values())
+    return EXIT_FINDINGS if has_failures else EXIT_OK
 
 
 def _read_store(session: Session, store: Store | None, selection: Filter) -> Iterator[SelectedEvent]:
@@ -202,17 +219,12 @@ def _read_store(session: Session, store: Store | None, selection: Filter) -> Ite
 
 
 def _read_files(
-    session: Session,
-    project: Project,
-    paths: list[str],
-    selection: Filter,
-    store: Store | None,
-    identity: PayloadIdentity,
+    session: Session, inputs: EventInputs, selection: Filter, store: Store | None, identity: PayloadIdentity
 ) -> Iterator[SelectedEvent]:
     """The events of files that are wanted; what is no event is told and left out."""
     screen = Screen(open_stderr(), color=session.color)
-    texts = read_texts(resolve_paths(paths, project), max_bytes=MAX_BYTES, stdin=open_stdin())
-    for result in validate_events(texts, Rules(None), create_event_defaults(), identity=identity):
+    results = validate_events(inputs.read(), Rules(None), create_event_defaults(), identity=identity)
+    for result in inputs.check(results):
         for finding in result.findings:
             show_finding(screen, finding)
         event = result.event

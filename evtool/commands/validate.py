@@ -3,13 +3,26 @@
 from pathlib import Path
 from typing import Annotated
 
-from evtool.cli.options import Argument, IdAt, Intake, MaxBytes, NoSchema, Option, Source, Type, TypeAt
+from evtool.cli.inputs import EventInputs
+from evtool.cli.options import (
+    AllowEmpty,
+    Argument,
+    IdAt,
+    Intake,
+    MaxBytes,
+    NoSchema,
+    Option,
+    Source,
+    Type,
+    TypeAt,
+    Unwrap,
+)
 from evtool.cli.payload_identity import check_project, read_identity
-from evtool.cli.session import Session, create_event_defaults, open_stdin
+from evtool.cli.session import Session, create_event_defaults
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, UsageError
 from evtool.events.payload_identity import PayloadIdentity
 from evtool.paths import display_path, is_file
-from evtool.readers.files import MAX_BYTES, count_bytes, read_texts
+from evtool.readers.files import MAX_BYTES, count_bytes
 from evtool.reports.base import Subject
 from evtool.reports.formats.text import FindingsReport
 from evtool.routes import project as project_file
@@ -33,34 +46,37 @@ def validate(
     id_at: IdAt = None,
     intake: Intake = None,
     no_schema: NoSchema = "error",
+    unwrap: Unwrap = False,
     fail_fast: Annotated[bool, Option("--fail-fast", "stop at the first event that is not valid")] = False,
     max_bytes: MaxBytes = MAX_BYTES,
+    allow_empty: AllowEmpty = False,
 ) -> int:
     """Check events against the JSON Schemas of their types.
 
     Tells every error of every event with its file, line and column. Without a PATH the samples of the project are
-    checked. All of routes.yaml is checked, too. Exit code 1 if an event is not valid, 2 if routes.yaml is not.
+    checked. All of routes.yaml is checked, too. With --no-schema ignore, envelopes can be checked without a project.
+    Exit code 1 if an event is not valid, 2 if routes.yaml is not, or if there is no event.
 
     Example: evtool validate samples/events -o text -o junit=report.xml
     """
-    project = _load_project(session, needed=not (paths and schema))
+    project = _load_project(session, needed=not (paths and (schema or no_schema == "ignore")))
     event_paths = paths or [display_path(path) for path in project.samples] if project else paths
-    if not event_paths:
+    if not event_paths and not allow_empty:
         raise UsageError("name events to validate, or set `samples:` in routes.yaml")
     identity = read_identity(session, project, PayloadIdentity(type, source, type_at, id_at), intake)
-    rules = Rules(_load_schemas(project, schema), no_schema)
+    rules = Rules(_load_schemas(project, schema, needed=no_schema != "ignore"), no_schema)
+    inputs = EventInputs(event_paths, unwrap=unwrap, allow_empty=allow_empty)
     events = invalid = unread = 0
-    files: set[str] = set()
     with (
         session.open_report(
             Subject("validate", "findings", lambda screen: FindingsReport(screen, quiet=session.quiet))
         ) as report,
         show_progress(count_bytes(event_paths), quiet=session.quiet) as on_bytes,
     ):
-        texts = read_texts(event_paths, max_bytes=max_bytes, stdin=open_stdin(), on_bytes=on_bytes)
-        for result in validate_events(texts, rules, create_event_defaults(), identity=identity):
+        texts = inputs.read(max_bytes=max_bytes, on_bytes=on_bytes)
+        results = validate_events(texts, rules, create_event_defaults(), identity=identity)
+        for result in inputs.check(results):
             report.add(result)
-            files.add(result.file)
             if result.is_unreadable:
                 unread += 1
                 continue
@@ -68,7 +84,7 @@ def validate(
             invalid += not result.is_valid
             if fail_fast and invalid:
                 break
-        summary = {"events": events, "valid": events - invalid, "invalid": invalid, "files": len(files)}
+        summary = {"events": events, "valid": events - invalid, "invalid": invalid, "files": len(inputs.files)}
         report.end({"summary": summary})
     return EXIT_USAGE if unread else EXIT_FINDINGS if invalid else EXIT_OK
 
@@ -81,13 +97,15 @@ def _load_project(session: Session, *, needed: bool) -> Project | None:
     return project
 
 
-def _load_schemas(project: Project | None, schema: str | None) -> Schemas:
+def _load_schemas(project: Project | None, schema: str | None, *, needed: bool) -> Schemas | None:
     folders, named = (project.schemas, project.named_schemas) if project else ([], {})
     if schema is not None:
         file = Path(schema)
         if not is_file(file):
             raise UsageError(f"--schema: there is no file {schema}")
         return Schemas(folders, only=file)
+    if not folders and not named and not needed:
+        return None
     if not folders and not named:
         raise UsageError("there are no schemas: set `schemas:` in routes.yaml, or give --schema FILE")
     return Schemas(folders, named=named)

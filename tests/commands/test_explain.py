@@ -353,13 +353,13 @@ def test_a_bare_payload(evtool: Evtool, shop: Path) -> None:
 
 
 def test_what_is_no_event(evtool: Evtool, shop: Path) -> None:
-    """What is not well-formed is a finding and exit code 1, what cannot be read or is not one event is exit code 2."""
+    """What is not well-formed is a finding and exit code 1, what cannot be read is exit code 2."""
     broken = evtool("explain", "-", "-o", "json", stdin=b'{"id": ', cwd=shop)
 
     assert (broken.code, broken.json["event"], broken.json["routes"]) == (1, None, [])
     assert [finding["code"] for finding in broken.json["findings"]] == ["EV002"]
     assert "EV002" in broken.err
-    for named in ("nowhere.json", "no-such-sample", "samples/events"):
+    for named in ("nowhere.json", "no-such-sample"):
         ran = evtool("explain", named, cwd=shop)
         assert (ran.code, "Traceback" in ran.err) == (2, False)
         assert ran.err

@@ -1,0 +1,116 @@
+"""Finds the files and samples that a command line names, reads their events, and refuses an input that has none."""
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from evtool.cli.session import open_stdin
+from evtool.errors import EXIT_FINDINGS, EXIT_USAGE, UsageError
+from evtool.findings.finding import Finding
+from evtool.findings.spelling import did_you_mean
+from evtool.paths import display_path
+from evtool.readers.files import MAX_BYTES, STDIN, SourceText, read_texts
+from evtool.routes.project import Project
+from evtool.schemas.validation import ValidationResult
+from evtool.terminal.screen import format_count
+
+_SEARCHED = "searched for *.json, *.jsonl, *.ndjson, also with .gz, in it and the folders in it"
+
+
+class EventInputs:
+    """The files, folders and standard input that a command reads events from.
+
+    `allow_empty` is None for a command that has no such option.
+    """
+
+    def __init__(self, paths: Sequence[str], *, unwrap: bool = False, allow_empty: bool | None = None):
+        self.files: set[str] = set()  # that were read, or could not be
+        self._paths, self._unwrap, self._allow_empty = paths, unwrap, allow_empty
+        self._files_of: defaultdict[str, set[str]] = defaultdict(set)
+        self._exit_code = 0
+
+    def read(
+        self, *, max_bytes: int = MAX_BYTES, on_bytes: Callable[[int], None] | None = None
+    ) -> Iterator[SourceText | Finding]:
+        """The texts of the events; with `unwrap` those inside wrappers."""
+        texts = read_texts(
+            self._paths, max_bytes=max_bytes, stdin=open_stdin(), on_bytes=on_bytes, on_file=self._add_file
+        )
+        if not self._unwrap:
+            return texts
+        from evtool.events.wrappers import unwrap_texts  # noqa: PLC0415  (few inputs have wrappers)
+
+        return unwrap_texts(texts)
+
+    def check(self, results: Iterable[ValidationResult]) -> Iterator[ValidationResult]:
+        """The results. Raises UsageError at their end if there was none: nothing was checked, sent or replayed."""
+        is_empty = True
+        for result in results:
+            is_empty = False
+            self.files.add(result.file)
+            if result.is_unreadable:
+                self._exit_code = EXIT_USAGE
+            elif not result.is_valid:
+                self._exit_code = self._exit_code or EXIT_FINDINGS
+            yield result
+        if is_empty and not self._allow_empty:
+            reasons = ", ".join(map(self._describe, self._paths))
+            hint = "" if self._allow_empty is None else "; with --allow-empty that is not an error"
+            raise UsageError(f"no event was found: {reasons}{hint}")
+
+    def worst_exit_code(self, code: int) -> int:
+        """The exit code of a command that ignores findings otherwise: at least that of the results."""
+        return max(code, self._exit_code)
+
+    def _add_file(self, path: str, file: str) -> None:
+        self.files.add(file)
+        self._files_of[path].add(file)
+
+    def _describe(self, path: str) -> str:
+        if path == STDIN:
+            return "standard input has none"
+        if not Path(path).is_dir():
+            return f"{path} has none"
+        if files := self._files_of[path]:
+            return f"the {format_count(len(files), 'event file')} in {path} have none"
+        return f"{path} has no event file ({_SEARCHED})"
+
+
+def resolve_path(name: str, project: Project) -> str | None:
+    """The path that a name stands for: its own if something is there, or that of the sample; else None.
+
+    `order-created`, or its event type `order.created`, is the sample order-created.json.
+    """
+    return _find_path(name, _list_samples(project))
+
+
+def resolve_paths(names: Sequence[str], project: Project, *, not_found: str = "no file and no sample") -> list[str]:
+    """The paths that names stand for; what looks like a path is one, even if nothing is there.
+
+    Raises UsageError with the nearest name when something is none of what is `wanted`.
+    """
+    samples = _list_samples(project)
+    paths = []
+    for name in names:
+        path = _find_path(name, samples) or (name if _looks_like_a_path(name) else None)
+        if path is None:
+            hint = did_you_mean(name, samples) or f"the samples are {', '.join(samples) or 'none'}"
+            raise UsageError(f"there is {not_found} {name}; {hint}")
+        paths.append(path)
+    return paths
+
+
+def _list_samples(project: Project) -> dict[str, Path]:
+    return {file.stem: file for folder in project.samples for file in sorted(folder.rglob("*.json"))}
+
+
+def _find_path(name: str, samples: Mapping[str, Path]) -> str | None:
+    if name == "-" or os.path.exists(name):  # noqa: PTH110  (false, not an error, for what cannot be a name)
+        return name
+    sample = samples.get(name) or samples.get(name.replace(".", "-"))
+    return display_path(sample) if sample else None
+
+
+def _looks_like_a_path(name: str) -> bool:
+    return "/" in name or name.endswith((".json", ".jsonl", ".ndjson", ".gz"))
