@@ -12,6 +12,7 @@ import tracemalloc
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -386,21 +387,57 @@ DOCUMENTS = [  # texts that follow one another, and what is read
 ]
 
 
+class Parts(io.BytesIO):
+    """A stream that gives so many bytes at a time."""
+
+    def __init__(self, raw: bytes, size: int):
+        super().__init__(raw)
+        self.size = size
+
+    def read1(self, _: int | None = -1, /) -> bytes:
+        """The next part."""
+        return super().read(self.size)
+
+
 @pytest.mark.parametrize("size", [1, 7, 1 << 16])
 @pytest.mark.parametrize(("raw", "pieces"), DOCUMENTS)
 def test_documents_may_follow_one_another(raw: bytes, pieces: list[str], size: int) -> None:
     """Over several lines or on one, packed or not, however they arrive: each has its place, and none loses others."""
 
-    class Slow(io.BytesIO):
-        def read1(self, _: int | None = -1, /) -> bytes:
-            return super().read(size)
-
     for stdin in (raw, gzip.compress(raw)):
-        found = list(read_texts(["-"], stdin=Slow(stdin), max_bytes=100))
+        found = list(read_texts(["-"], stdin=Parts(stdin, size), max_bytes=100))
         assert [
             f"{piece.line}:{piece.column} " + (piece.raw.decode() if isinstance(piece, SourceText) else piece.code)
             for piece in found
         ] == pieces
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_random_documents_are_found(seed: int) -> None:
+    """Whatever is in their strings, however they are written, joined and cut into parts."""
+    chance = random.Random(seed)
+
+    def value(depth: int) -> Any:
+        inner = [value(depth - 1) for _ in range(chance.randrange(4))] if depth else []
+        text = "".join(chance.choices('a"\\[]{},:\n é😀', k=chance.randrange(6)))
+        return chance.choice([inner, dict(zip("abc", inner, strict=False)), text, 1, -1.5, None, True])
+
+    styles: list[dict[str, Any]] = [{}, {"indent": 1}, {"separators": (",", ":")}, {"ensure_ascii": False, "indent": 0}]
+    for _ in range(100):
+        documents = [{"k": value(3), "z": value(2)} for _ in range(chance.randrange(1, 6))]
+        raw = b"".join(
+            json.dumps(document, **chance.choice(styles)).encode() + chance.choice([b"", b"\n", b"\n\n", b" ", b"\r\n"])
+            for document in documents
+        )
+        pieces = [
+            piece
+            for piece in read_texts(["-"], stdin=Parts(raw, chance.choice([1, 3, 50, 1000])))
+            if isinstance(piece, SourceText)
+        ]
+        assert [json.loads(piece.raw) for piece in pieces] == documents
+        for piece in pieces:
+            line = raw.decode().split("\n")[piece.line - 1]
+            assert line[piece.column - 1 :].startswith(piece.raw.decode().split("\n")[0])
 
 
 @pytest.mark.parametrize(
