@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 from evtool.errors import UsageError
 from evtool.reports.base import Record, Report, Subject
-from evtool.reports.formats.registry import FINDINGS_ONLY, KINDS
+from evtool.reports.formats.registry import CHECKING_COMMANDS, FOR_CI, KINDS
 
 
 @contextmanager
@@ -45,9 +45,9 @@ class _CombinedReport:
 def _parse_output(output: str, subject: Subject) -> tuple[str, Path | None]:
     """`json` or `json=out.json`: the kind of report and its file."""
     kind, _, file = output.partition("=")
-    allowed = [name for name in KINDS if subject.key == "findings" or name not in FINDINGS_ONLY]
+    allowed = [name for name in KINDS if subject.command in CHECKING_COMMANDS or name not in FOR_CI]
     if kind not in allowed:
-        raise UsageError(f"-o {kind}: {subject.command} can be told as {', '.join(allowed)}")
+        raise UsageError(f"-o {kind}: {subject.command} has the formats {', '.join(allowed)}")
     return kind, Path(file) if file else None
 
 

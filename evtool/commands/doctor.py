@@ -34,6 +34,8 @@ def doctor(session: Session) -> int:
         for finding in check_store(store):
             errors += finding.severity == "error"
             report.add(ValidationResult(finding.file or "", 1, None, (finding,)))
+        if not errors:
+            report.add(ValidationResult(display_path(store.file), 1, None))
         info = {"file": display_path(store.file), **describe_store(store)._asdict()}
         report.end({"store": info, "summary": {"errors": errors, **_count_all(store)}})
     return EXIT_FINDINGS if errors else EXIT_OK

@@ -326,7 +326,7 @@ def test_hostile_text_reaches_no_terminal(evtool: Evtool, tmp_path: Path) -> Non
         (["publish", "order-craeted"], 2, 'did you mean "order-created"?'),
         (["publish", "missing.json"], 2, "missing.json"),
         (["publish", ORDER, "--routes", "none.yaml"], 2, "none.yaml"),
-        (["publish", ORDER, "-o", "junit"], 2, "publish can be told as text, json, jsonl"),
+        (["explain", ORDER, "-o", "junit"], 2, "explain has the formats text, json, jsonl"),
         (["publish", ORDER, "--store", "samples"], 4, "this is a folder"),
         (["publish", ORDER, "--store", "routes.yaml"], 4, "this is not a store of evtool"),
         (["events", "no-such-id"], 2, "there is no store"),

@@ -348,7 +348,7 @@ def test_when_it_cannot_go_on_an_old_report_stays(evtool: Evtool, project: Path)
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["-o", "xml"], "-o xml: validate can be told as text, json, jsonl, github, junit"),
+        (["-o", "xml"], "-o xml: validate has the formats text, json, jsonl, github, junit"),
         (["-o", "json", "-o", "text"], "only one -o can go to standard output"),
         (["-o", "json=none/report.json"], "cannot write none/report.json: No such file or directory"),
         (["-o", "json=routes.yaml/report.json"], "cannot write routes.yaml/report.json: Not a directory"),

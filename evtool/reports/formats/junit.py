@@ -1,11 +1,10 @@
-"""The junit report: one JUnit XML test case per event, failed if the event has errors."""
+"""The junit report: one JUnit XML test case per event or delivery, failed if it has errors."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TextIO
 
-from evtool.findings.finding import Finding
 from evtool.reports.base import Record, Subject
-from evtool.schemas.validation import ValidationResult
+from evtool.reports.checks import Check, CheckReader, Problem
 from evtool.terminal.sanitize import sanitize
 
 SPOOL = 1024 * 1024  # bytes of cases kept in memory before they go to a temporary file
@@ -17,35 +16,33 @@ class Junit:
     def __init__(self, subject: Subject, file: TextIO, color: str):  # noqa: ARG002  (the contract of all kinds)
         import tempfile  # noqa: PLC0415  (for this report only)
 
-        self._subject, self._file = subject, file
+        self._subject, self._file, self._reader = subject, file, CheckReader(subject.command)
         self._cases = tempfile.SpooledTemporaryFile(SPOOL, mode="w+", encoding="utf-8")  # noqa: SIM115
-        self._tests = self._failures = 0
+        self._tests = self._failures = self._skipped = 0
 
     def add(self, record: Record) -> None:
-        """Writes a case."""
-        if not isinstance(record, ValidationResult):
-            return
-        self._tests += 1
-        event = record.event
-        name = f"{event.type} {event.id}" if event and event.has_own_id else event.type if event else "not an event"
-        attributes = (
-            f"classname={_quote_attribute(record.file)} name={_quote_attribute(f'{name} (line {record.line})')}"
-        )
-        errors = [finding for finding in record.findings if finding.severity == "error"]
-        if not errors:
-            self._cases.write(f"  <testcase {attributes}/>\n")
-            return
-        self._failures += 1
-        details = "\n".join(_escape_xml(f"{_format_location(f)}: {f.code} {f.message}") for f in errors)
-        first = f"{errors[0].code} {errors[0].message}"
-        failure = (
-            f"<failure type={_quote_attribute(errors[0].code)} message={_quote_attribute(first)}>{details}</failure>"
-        )
-        self._cases.write(f"  <testcase {attributes}>{failure}</testcase>\n")
+        """Writes the cases of a record."""
+        self._write(self._reader.add(record))
 
-    def end(self, tail: Mapping[str, Any]) -> None:  # noqa: ARG002  (the counts are of cases)
+    def _write(self, checks: Iterable[Check]) -> None:
+        for check in checks:
+            self._tests += 1
+            attributes = f"classname={_quote_attribute(check.group)} name={_quote_attribute(check.name)}"
+            errors = [problem for problem in check.problems if problem.severity == "error"]
+            self._failures += bool(errors)
+            self._skipped += check.open is not None
+            if errors:
+                details = "\n".join(_escape_xml(_format_problem(problem)) for problem in errors)
+                title, first = _quote_attribute(errors[0].title), f"{errors[0].title} {errors[0].message}"
+                content = f"<failure type={title} message={_quote_attribute(first)}>{details}</failure>"
+            else:
+                content = "" if check.open is None else f"<skipped message={_quote_attribute(check.open)}/>"
+            self._cases.write(f"  <testcase {attributes}" + (f">{content}</testcase>\n" if content else "/>\n"))
+
+    def end(self, tail: Mapping[str, Any]) -> None:
         """Writes the suite."""
-        counts = f'tests="{self._tests}" failures="{self._failures}" errors="0" skipped="0"'
+        self._write(self._reader.end(tail))
+        counts = f'tests="{self._tests}" failures="{self._failures}" errors="0" skipped="{self._skipped}"'
         self._file.write('<?xml version="1.0" encoding="UTF-8"?>\n')
         self._file.write(f'<testsuites {counts}>\n<testsuite name="evtool {self._subject.command}" {counts}>\n')
         self._cases.seek(0)
@@ -55,8 +52,9 @@ class Junit:
         self._cases.close()
 
 
-def _format_location(finding: Finding) -> str:
-    return ":".join(str(part) for part in (finding.file, finding.line, finding.column) if part is not None)
+def _format_problem(problem: Problem) -> str:
+    location = f"{problem.location}: " if problem.file else ""
+    return f"{location}{problem.title} {problem.message}"
 
 
 def _escape_xml(text: str) -> str:

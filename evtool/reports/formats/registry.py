@@ -8,4 +8,5 @@ from evtool.reports.formats.junit import Junit
 from evtool.reports.formats.text import Text
 
 KINDS: dict[str, Open] = {"text": Text, "json": Json, "jsonl": JsonLines, "github": Github, "junit": Junit}
-FINDINGS_ONLY = ("github", "junit")  # only for commands with findings
+FOR_CI = ("github", "junit")  # only for commands that report findings or failures:
+CHECKING_COMMANDS = ("validate", "publish", "deliver", "replay", "doctor")

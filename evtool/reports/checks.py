@@ -1,0 +1,106 @@
+"""Reads the records of any command as checks that passed, failed or were left open, for the reports of CI systems."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from evtool.reports.base import Record
+from evtool.schemas.validation import ValidationResult
+
+PASSED = ("done", "would fire")
+FAILED = ("failed", "dead")
+
+
+class Problem(NamedTuple):
+    """A finding, or a delivery that failed."""
+
+    severity: str  # error | warning | note
+    title: str  # the code of a finding
+    message: str
+    suggestion: str | None = None
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+
+    @property
+    def location(self) -> str:
+        """File, line and column as far as they are known."""
+        return ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+
+
+class Check(NamedTuple):
+    """An event or a delivery, and the problems with it. `open` is the reason why it neither passed nor failed."""
+
+    group: str  # the file, or the type of the event
+    name: str
+    problems: tuple[Problem, ...] = ()
+    open: str | None = None
+
+
+class CheckReader:
+    """Turns records into checks. A delivery that may be attempted again is kept until its last record is known."""
+
+    def __init__(self, command: str):
+        self._command = command
+        self._unfinished: dict[tuple[Any, ...], Check] = {}
+
+    def add(self, record: Record) -> Iterator[Check]:
+        """The checks that a record decides."""
+        if isinstance(record, ValidationResult):
+            yield self._read_result(record)
+        elif "fires" in record:
+            for fire in record["fires"]:
+                yield _read_delivery({**fire, "state": fire["action"]}, record["id"], record["type"])
+        elif "deliveries" in record:
+            if not record["deliveries"]:
+                yield Check(record["type"], f"no route, event {record['id']}")
+            for delivery in record["deliveries"]:
+                yield _read_delivery(delivery, record["id"], record["type"])
+        else:
+            key = tuple(record[name] for name in ("event", "type", "route", "handler", "replay"))
+            self._unfinished.pop(key, None)
+            check = _read_delivery(record, record["event"], record["type"])
+            if record["state"] in ("done", "dead"):
+                yield check
+            else:
+                self._unfinished[key] = check
+
+    def end(self, tail: Mapping[str, Any]) -> Iterator[Check]:
+        """The checks that are decided when there are no more records."""
+        yield from self._unfinished.values()
+        for finding in tail.get("findings", ()):
+            problem = _read_finding(finding)
+            name = f"{finding['event_type']} {finding['event_id'] or ''}" if finding["event_type"] else "not an event"
+            line = f" (line {problem.line})" if problem.line else ""
+            yield Check(problem.file or self._command, f"{name.rstrip()}{line}", (problem,))
+
+    def _read_result(self, result: ValidationResult) -> Check:
+        event = result.event
+        problems = tuple(_read_finding(finding.as_dict()) for finding in result.findings)
+        if event is None and self._command != "validate":
+            return Check(result.file, problems[0].message if problems else f"evtool {self._command}", problems)
+        name = f"{event.type} {event.id}" if event and event.has_own_id else event.type if event else "not an event"
+        return Check(result.file, f"{name} (line {result.line})", problems)
+
+
+def list_problems(checks: Iterable[Check]) -> Iterator[Problem]:
+    """All problems of checks."""
+    return (problem for check in checks for problem in check.problems)
+
+
+def _read_finding(finding: Mapping[str, Any]) -> Problem:
+    location = (finding["file"], finding["line"], finding["column"])
+    return Problem(finding["severity"], finding["code"], finding["message"], finding["suggestion"], *location)
+
+
+def _read_delivery(delivery: Mapping[str, Any], event_id: str, event_type: str) -> Check:
+    state, error = delivery["state"], delivery.get("error")
+    name = f"{delivery['handler']} by {delivery['route']}, event {event_id}"
+    if state in PASSED:
+        return Check(event_type, name)
+    reason = f": {error}" if error else ""
+    if state in FAILED or (state == "ready" and error):
+        title = "dead delivery" if state == "dead" else "failed delivery"
+        condition = f" [{delivery['condition']}]" if delivery.get("condition") else ""
+        message = f"{delivery['handler']} by route {delivery['route']}, {event_type} {event_id}{reason}{condition}"
+        return Check(event_type, name, (Problem("error", title, message),))
+    return Check(event_type, name, open=f"{state}{reason}")

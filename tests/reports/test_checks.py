@@ -1,0 +1,152 @@
+"""Annotations and JUnit reports of deliveries and findings: publish, deliver, replay and doctor."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from evtool.reports.base import Subject
+from evtool.reports.formats.registry import KINDS
+from evtool.reports.formats.text import FindingsReport
+from tests.conftest import Evtool
+from tests.support.hostile_text import LONE, NAUGHTY, harmless_to_a_terminal, lines, obeyed
+
+PATTERN = "pattern: {source: [s]}"
+ROUTES = f"""version: 1
+schemas: schemas
+handlers:
+  good: {{command: ["true"]}}
+  bad: {{command: [sh, -c, "echo 'no::stock %0A' >&2; exit 1"]}}
+routes:
+  well: {{{PATTERN}, to: [good]}}
+  badly: {{{PATTERN}, to: [bad], retry: {{max_attempts: 1}}}}
+  later: {{{PATTERN}, to: [bad], retry: {{max_attempts: 2, first_delay: 1h}}}}
+"""
+EVENTS = [
+    {"id": "1", "source": "s", "detail-type": "t", "detail": {}},
+    {"id": "2", "source": "s", "detail-type": "t", "detail": {"a": 1}},
+]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project whose second event is not valid, and whose handlers succeed, die and fail."""
+    (tmp_path / "schemas").mkdir()
+    (tmp_path / "schemas/t.json").write_text('{"additionalProperties": false}')
+    (tmp_path / "routes.yaml").write_text(ROUTES)
+    (tmp_path / "e.jsonl").write_text("\n".join(map(json.dumps, EVENTS)))
+    return tmp_path
+
+
+def read_annotations(output: str) -> list[tuple[str, str]]:
+    """Level and title of each annotation; every line is one."""
+    commands = [obeyed(line) for line in lines(output)]
+    assert None not in commands
+    return sorted((command.name, command.properties["title"]) for command in commands if command)
+
+
+def read_cases(file: Path) -> dict[str, list[str]]:
+    """The states of the test cases, by the name of what was called."""
+    suite = ElementTree.fromstring(file.read_text())
+    cases: dict[str, list[str]] = {}
+    for case in suite.iter("testcase"):
+        states = [child.tag for child in case] or ["passed"]
+        cases.setdefault(str(case.get("name")).partition(",")[0], []).extend(states)
+    states = [state for found in cases.values() for state in found]
+    for name, state in (("failures", "failure"), ("skipped", "skipped")):
+        assert int(suite.get(name, "")) == states.count(state)
+    assert int(suite.get("tests", "")) == len(states)
+    return cases
+
+
+def test_publish_and_replay_report_failed_deliveries(evtool: Evtool, project: Path) -> None:
+    """A dead delivery, one that is tried again and a refused event are errors; a successful delivery passes."""
+    ran = evtool("publish", "e.jsonl", "-o", "github", "-o", "junit=r.xml")
+
+    assert ran.code == 1
+    assert read_annotations(ran.out) == [
+        ("error", "EV103"),
+        ("error", "dead delivery"),
+        ("error", "failed delivery"),
+    ]
+    assert "no::stock %250A" in ran.out
+    assert read_cases(project / "r.xml") == {
+        "good by well": ["passed"],
+        "bad by badly": ["failure"],
+        "bad by later": ["failure"],
+        "t 2 (line 2)": ["failure"],
+    }
+    ran = evtool("replay", "--deliver", "-o", "github", "-o", "junit=r.xml")
+    assert (ran.code, {level for level, _ in read_annotations(ran.out)}) == (1, {"error"})
+    assert read_cases(project / "r.xml")["good by well"] == ["passed"]
+    ran = evtool("replay", "-o", "github", "-o", "junit=r.xml")
+    assert (ran.code, ran.out) == (0, "")
+    assert {state for states in read_cases(project / "r.xml").values() for state in states} == {"passed"}
+
+
+def test_deliver_reports_the_last_state_of_each_delivery(evtool: Evtool, project: Path) -> None:
+    """A delivery that has not been attempted is open after publish, and failed or done after deliver."""
+    evtool("publish", "e.jsonl", "--no-deliver", "-o", "junit=r.xml")
+    assert read_cases(project / "r.xml")["good by well"] == ["skipped"]
+    ran = evtool("deliver", "-o", "github", "-o", "junit=r.xml")
+
+    assert ran.code == 1
+    assert read_annotations(ran.out) == [("error", "dead delivery"), ("error", "failed delivery")]
+    assert read_cases(project / "r.xml") == {
+        "good by well": ["passed"],
+        "bad by badly": ["failure"],
+        "bad by later": ["failure"],
+    }
+
+
+def test_a_delivery_that_succeeds_at_last_is_no_failure() -> None:
+    """Attempts that failed before are not reported."""
+    delivery = {"event": "1", "type": "t", "route": "r", "handler": "h", "replay": None, "condition": None}
+    for kind, expected in (("github", 0), ("junit", 1)):
+        file = io.StringIO()
+        report = KINDS[kind](Subject("deliver", "deliveries", FindingsReport), file, "never")
+        report.add({**delivery, "state": "ready", "error": "no stock"})
+        report.add({**delivery, "state": "done", "error": None})
+        report.end({"summary": {}})
+        assert file.getvalue().count("<testcase") + file.getvalue().count("::error") == expected
+        assert "no stock" not in file.getvalue()
+
+
+def test_doctor_reports_findings(evtool: Evtool, project: Path) -> None:
+    """A healthy store is one test that passes, a warning does not fail it."""
+    evtool("publish", "e.jsonl", "--no-deliver")
+    ran = evtool("doctor", "-o", "github", "-o", "junit=r.xml")
+    assert (ran.code, list(read_cases(project / "r.xml").values())[-1]) == (0, ["passed"])
+    next(project.glob(".*/store.db")).chmod(0o644)
+    ran = evtool("doctor", "-o", "github")
+    assert [title for _, title in read_annotations(ran.out)] == ["EV035"]
+
+
+@pytest.mark.parametrize("text", [*NAUGHTY, *LONE], ids=lambda text: ascii(text)[:40])
+def test_hostile_deliveries_are_harmless(text: str) -> None:
+    """Names, ids and errors of deliveries add no command and no element."""
+    delivery: dict[str, Any] = {
+        "route": text,
+        "handler": text,
+        "state": "dead",
+        "error": text,
+        "condition": text or None,
+    }
+    for kind in ("github", "junit"):
+        file = io.StringIO()
+        report = KINDS[kind](Subject("publish", "events", FindingsReport), file, "never")
+        report.add({"id": text, "type": text, "deliveries": [delivery]})
+        report.end({"findings": [], "summary": {}})
+        output = file.getvalue()
+        assert harmless_to_a_terminal(output)
+        commands = [command for line in lines(output) if (command := obeyed(line))]
+        if kind == "github":
+            assert [(c.name, dict(c.properties)) for c in commands] == [("error", {"title": "dead delivery"})]
+            assert len(lines(output)) == 1
+        else:
+            assert commands == []
+            tags = [element.tag for element in ElementTree.fromstring(output).iter()]
+            assert tags == ["testsuites", "testsuite", "testcase", "failure"]
