@@ -1,9 +1,11 @@
 """Builds coloured lines, tables and trees with rich. Imported only when such output is printed."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import TextIO
 
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
@@ -11,6 +13,9 @@ from rich.tree import Tree
 from evtool.terminal.sanitize import sanitize
 
 Segment = str | tuple[str, str]  # a text, or a text and its style in rich's words
+Cell = Segment | list[Segment]
+INDENT = 4  # columns of a continued line
+GAPS = (2, 1)  # columns between two columns of a table; the first that leaves enough room is taken
 # a line of a tree, the branches below it, and further lines of its own
 Branch = tuple[Sequence[Segment], Sequence["Branch"], Sequence[Sequence[Segment]]]
 
@@ -43,16 +48,54 @@ def style_text(segments: Iterable[Segment], *, color: bool) -> Text:
     return Text.assemble(*((sanitize(text), style if color else "") for text, style in parts))
 
 
+def wrap_line(line: Text, width: int) -> list[Text]:
+    """Breaks a line between words and indents what follows. A word that is longer than a line stays whole."""
+    indent = min(len(line.plain) - len(line.plain.lstrip()) + INDENT, width // 2)
+    breaks, column = [], 0
+    for word in re.finditer(r"\s*\S+", line.plain):
+        columns = cell_len(word.group())
+        if column and column + columns > width:
+            breaks.append(word.start())
+            column, columns = indent, cell_len(word.group().lstrip())
+        column += columns
+    first, *others = line.divide(breaks)
+    return [first, *(Text(" " * indent) + part[len(part.plain) - len(part.plain.lstrip()) :] for part in others)]
+
+
 def build_table(
-    header: Sequence[str], rows: Iterable[Sequence[Segment]], *, right_aligned: Sequence[int], color: bool
-) -> Table:
-    """A table without lines; `right_aligned` are the columns with numbers."""
-    rich_table = Table(box=None, pad_edge=False, header_style="bold" if color else "")
-    for index, name in enumerate(header):
-        rich_table.add_column(name, justify="right" if index in right_aligned else "left", overflow="fold")
-    for row in rows:
-        rich_table.add_row(*(style_text([cell], color=color) for cell in row))
+    header: Sequence[str], rows: Iterable[Sequence[Cell]], *, right_aligned: Sequence[int], color: bool, width: int
+) -> Table | None:
+    """A table without lines, or None if a word is too long for its column; `right_aligned` are columns of numbers."""
+    cells = [
+        [style_text(cell if isinstance(cell, list) else [cell], color=color) for cell in row]
+        for row in ([*header], *rows)
+    ]
+    columns = list(zip(*cells, strict=True))
+    gap = next((gap for gap in GAPS if _fit_columns(columns, width, gap)), GAPS[-1])
+    widths = _fit_columns(columns, width, gap)
+    if widths is None:
+        return None
+    rich_table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold" if color else "")
+    for index, name in enumerate(cells[0]):
+        justify: JustifyMethod = "right" if index in right_aligned else "left"
+        rich_table.add_column(name, justify=justify, width=widths[index])
+    for row in cells[1:]:
+        rich_table.add_row(*row)
     return rich_table
+
+
+def _fit_columns(columns: Sequence[Sequence[Text]], width: int, gap: int) -> list[int] | None:
+    """The widths of columns so that no word is broken, or None if there is not enough room."""
+    widths = [max(text.cell_len for text in column) for column in columns]
+    longest_words = [
+        max(cell_len(word) for text in column for word in (text.plain.split() or [""])) for column in columns
+    ]
+    excess = sum(widths) + gap * (len(columns) - 1) - width
+    for index in sorted(range(len(columns)), key=lambda index: longest_words[index] - widths[index]):
+        cut = max(0, min(excess, widths[index] - longest_words[index]))
+        widths[index] -= cut
+        excess -= cut
+    return widths if excess <= 0 else None
 
 
 def build_tree(node: Branch, *, color: bool) -> Tree:

@@ -8,8 +8,10 @@ from typing import Any, NamedTuple, TextIO
 from evtool.terminal.sanitize import sanitize
 
 Segment = str | tuple[str, str]  # a text, or a text and its style in rich's words
+Cell = Segment | list[Segment]  # of a table
 DEFAULT_WIDTH = 80  # columns of a terminal that does not tell
-PIPE_WIDTH = 500  # columns of a line in a pipe: nothing is cut that a program may look for
+PIPE_WIDTH = 500  # columns of a source line in a pipe
+UNLIMITED = 1_000_000_000  # columns: lines of a pipe or a file are never wrapped
 
 
 def format_count(number: int, noun: str) -> str:
@@ -46,30 +48,47 @@ class Screen:
         except (OSError, ValueError):
             return DEFAULT_WIDTH
 
-    def print_line(self, *segments: Segment) -> None:
-        """One line, made of texts and styled texts."""
-        if self.color:
-            rich_output = _import_rich_output()
-            self._create_console().print(rich_output.style_text(segments, color=True), soft_wrap=True)
-            return
+    def print_line(self, *segments: Segment, wrap: bool = True) -> None:
+        """One line, made of texts and styled texts. On a terminal a long line is continued between two words."""
         text = "".join(sanitize(s if isinstance(s, str) else s[0]) for s in segments)
-        encoding = self.file.encoding or "utf-8"
-        self.file.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        wrap = wrap and self.is_terminal and not (text.isascii() and len(text) <= self.width)
+        if not self.color and not wrap:
+            self._write(text)
+            return
+        rich_output, console = _import_rich_output(), self._create_console()
+        line = rich_output.style_text(segments, color=self.color)
+        for part in rich_output.wrap_line(line, self.width) if wrap else [line]:
+            if self.color:
+                console.print(part, soft_wrap=True)
+            else:
+                self._write(part.plain)
 
     def print_table(
-        self, header: Sequence[str], rows: Iterable[Sequence[Segment]], *, right_aligned: Sequence[int] = ()
+        self, header: Sequence[str], rows: Iterable[Sequence[Cell]], *, right_aligned: Sequence[int] = ()
     ) -> None:
-        """A table; `right_aligned` are the columns with numbers."""
-        self._create_console().print(
-            _import_rich_output().build_table(header, rows, right_aligned=right_aligned, color=self.color)
+        """A table; `right_aligned` are the columns with numbers. If it is too wide, each row becomes a line."""
+        rows, console = list(rows), self._create_console()
+        table = _import_rich_output().build_table(
+            header, rows, right_aligned=right_aligned, color=self.color, width=console.width
         )
+        if table is not None:
+            console.print(table)
+            return
+        for row in (header, *rows):
+            cells = (cell if isinstance(cell, list) else [cell] for cell in row)
+            self.print_line(*(segment for cell in cells for segment in (*cell, "  ")))
 
     def print_tree(self, node: TreeNode) -> None:
         """A tree, drawn with lines."""
         self._create_console().print(_import_rich_output().build_tree(node, color=self.color))
 
+    def _write(self, line: str) -> None:
+        encoding = self.file.encoding or "utf-8"
+        self.file.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+
     def _create_console(self) -> Any:
-        return _import_rich_output().create_console(self.file, width=self.width, color=self.color)
+        width = self.width if self.is_terminal else UNLIMITED
+        return _import_rich_output().create_console(self.file, width=width, color=self.color)
 
 
 def _import_rich_output() -> Any:

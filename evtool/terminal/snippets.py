@@ -22,11 +22,17 @@ def show_finding(screen: Screen, finding: Finding) -> None:
     line_prefix = f"{finding.line:>5} | "
     column = finding.column - finding.excerpt_start + 1
     text, column = _clip(finding.excerpt, column, max(30, min(MAX_WIDTH, screen.width - len(line_prefix))))
-    screen.print_line((line_prefix, "dim"), text.replace("\t", TAB))
+    screen.print_line((line_prefix, "dim"), text.replace("\t", TAB), wrap=False)
     padding = " " * _count_columns(text[: column - 1])
     caret = "^" * max(1, _count_columns(text[column - 1 : column - 1 + finding.width]))
     hint = f" {finding.suggestion}" if finding.suggestion else ""
-    screen.print_line((f"{'':>5} | ", "dim"), padding, (caret, style), hint)
+    bar: Segment = (f"{'':>5} | ", "dim")
+    if not screen.is_terminal or _count_columns(padding + caret + hint) + len(line_prefix) <= screen.width:
+        screen.print_line(bar, padding, (caret, style), hint, wrap=False)
+        return
+    screen.print_line(bar, padding, (caret, style), wrap=False)
+    if hint:
+        screen.print_line(bar, finding.suggestion or "")
 
 
 def _clip(text: str, column: int, width: int) -> tuple[str, int]:
