@@ -12,13 +12,14 @@ from evtool.events.envelopes import parse_event
 from evtool.paths import display_path
 from evtool.reports.base import Record, Subject
 from evtool.reports.records import load_cause_record, load_delivery_record, load_history, load_log_record
-from evtool.reports.trees import format_delivery, format_states, format_summary, print_document, print_history
+from evtool.reports.trees import format_delivery, format_summary, print_document, print_history, style_states
 from evtool.schemas.validation import ValidationResult
 from evtool.store.counts import count_totals
 from evtool.store.rows import STATES, Filter, StoredEvent
 from evtool.store.store import Store
-from evtool.terminal.screen import Screen, Segment
+from evtool.terminal.screen import Cell, Screen, Segment
 
+MAX_ROWS = 1000  # of a table on a terminal, so that memory does not grow with the log
 State = Literal["ready", "waiting", "leased", "done", "dead"]
 
 
@@ -102,22 +103,36 @@ def _build_details(store: Store, event: StoredEvent) -> dict[str, Any]:
 
 
 class _EventListReport:
-    """The text report of the log: a line per event, as it is read."""
+    """The text report of the log: a line per event as it is read, or a table on a terminal."""
 
     def __init__(self, screen: Screen):
         self._screen = screen
+        self._rows: list[Sequence[Cell]] = []
 
     def add(self, record: Record) -> None:
         assert not isinstance(record, ValidationResult)
-        states = format_states(record["states"])
+        time, event_id, event_type = record["stored_at"], record["id"], (record["type"], "bold")
         cause = f"  from {record['cause']['handler']}" if record["cause"] else ""
-        self._screen.print_line(
-            (record["stored_at"], "dim"), f"  {record['id']}  ", (record["type"], "bold"), f"  {states}", (cause, "dim")
-        )
+        if not self._screen.is_terminal:
+            self._screen.print_line(
+                (time, "dim"), f"  {event_id}  ", event_type, "  ", *style_states(record["states"]), (cause, "dim")
+            )
+            return
+        # without the year and milliseconds, so that the usual row fits in 80 columns
+        states: Cell = style_states(record["states"]) if record["states"] else ("none", "yellow")
+        self._rows.append([(time[5:19], "dim"), event_id, [event_type, (cause, "dim")], states])
+        if len(self._rows) == MAX_ROWS:
+            self._print_rows()
 
     def end(self, tail: Mapping[str, Any]) -> None:
+        self._print_rows()
         if not tail["summary"]["events"]:
             self._screen.print_line("no events")
+
+    def _print_rows(self) -> None:
+        if self._rows:
+            self._screen.print_table(["stored (UTC)", "id", "type", "states"], self._rows)
+            self._rows.clear()
 
 
 class _SummaryReport:

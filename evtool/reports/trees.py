@@ -114,6 +114,14 @@ def format_states(states: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {state}" for state, count in states.items()) or "no route took it"
 
 
+def style_states(states: Mapping[str, int]) -> list[Segment]:
+    """The states of the deliveries of an event, each in its colour."""
+    segments: list[Segment] = []
+    for state, count in states.items():
+        segments += [", "] * bool(segments) + [(f"{count} {state}", STATE_STYLES.get(state, ""))]
+    return segments or [(format_states(states), "yellow")]
+
+
 def print_history(screen: Screen, delivery: Mapping[str, Any]) -> None:
     """Shows every attempt of a delivery, with the end of what the handler printed."""
     for attempt in delivery["history"]:
