@@ -7,28 +7,31 @@ from typer.core import TyperGroup
 
 from evtool import __version__
 from evtool.commands.registry import COMMANDS
+from evtool.errors import EXIT_USAGE, UsageError
 
 HELP = {"help_option_names": ["-h", "--help"]}
 EPILOG = "Exit codes: 0 well, 1 findings, 2 usage or configuration, 3 a bug in evtool, 4 the store cannot be used."
 
 
 def main(arguments: list[str]) -> int:
-    """Runs the command that the arguments name; its exit code."""
+    """Runs the command that the arguments name; its exit code. Raises UsageError."""
     app = typer.Typer(
         cls=_CommandGroup, rich_markup_mode=None, no_args_is_help=True, context_settings=HELP, epilog=EPILOG
     )
     app.callback()(evtool)
     try:
-        typer.main.get_command(app).main(arguments, prog_name="evtool")
+        return int(typer.main.get_command(app).main(arguments, prog_name="evtool", standalone_mode=False) or 0)
+    except typer.TyperException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help
+            typer.echo(error, err=True)
+            return EXIT_USAGE
+        from evtool.cli import parser  # noqa: PLC0415  (what every command needs is not needed for --help)
+
+        raise UsageError(parser.describe_usage_error(error)) from None
     except SystemExit as system_exit:
-        if isinstance(system_exit.__context__, OSError):  # of a closed pipe typer makes a 1
+        if isinstance(system_exit.__context__, OSError):  # typer exits with 1 when a pipe is closed
             raise system_exit.__context__ from None
         return int(system_exit.code or 0)
-    except OSError as error:
-        if isinstance(error.__context__, typer.TyperException):  # a mistake that could not be told
-            return error.__context__.exit_code
-        raise
-    return 0
 
 
 def evtool(
@@ -51,6 +54,9 @@ class _CommandGroup(TyperGroup):
         words = " ".join(args[:2])
         if " " in words and words in COMMANDS:
             return words, self.get_command(ctx, words), args[2:]
+        from evtool.cli import parser  # noqa: PLC0415
+
+        parser.check_command(ctx, args[0], self.list_commands(ctx))
         return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002

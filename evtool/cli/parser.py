@@ -3,17 +3,19 @@
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import ModuleType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from evtool.cli.error_handler import run_command
 from evtool.cli.options import Argument, Option
 from evtool.cli.session import Session
 from evtool.commands.registry import COMMANDS
+from evtool.errors import UsageError
+from evtool.findings.spelling import did_you_mean
 from evtool.signals import raise_on_signals
 
 CommandFunction = Callable[..., int]
@@ -36,13 +38,25 @@ def build_command(name: str) -> Any:
     """A command as typer has it, by its name in the table."""
     subcommands = load_subcommands(name)
     app = typer.Typer(
-        rich_markup_mode=None, add_completion=False, context_settings=HELP, no_args_is_help=bool(subcommands)
+        cls=_SubcommandGroup,
+        rich_markup_mode=None,
+        add_completion=False,
+        context_settings=HELP,
+        no_args_is_help=bool(subcommands),
     )
     for word, run in (subcommands or {name: getattr(_load_module(name), _to_identifier(name))}).items():
         app.command(word, cls=_Command, help=_format_help(run), context_settings=HELP)(_build_callback(run))
     if subcommands:
         app.callback(help=COMMANDS[name].summary.capitalize() + ".")(lambda: None)
     return typer.main.get_command(app)
+
+
+class _SubcommandGroup(TyperGroup):
+    """A command with subcommands."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        check_command(ctx, args[0], self.list_commands(ctx))
+        return super().resolve_command(ctx, args)
 
 
 class _Command(TyperCommand):
@@ -166,3 +180,23 @@ def _build_completion(kind: Any) -> Callable[[str], list[str]] | None:
         return [choice for choice in choices if choice.startswith(begun)]
 
     return complete if choices else None
+
+
+def check_command(context: Any, word: str, commands: Collection[str]) -> None:
+    """Raises UsageError if a word is not one of the commands. `context` is typer's."""
+    if word not in commands and not word.startswith("-") and not context.resilient_parsing:
+        hint = did_you_mean(word, commands) or f"`{context.command_path} --help` lists the commands"
+        raise UsageError(f'there is no command "{word}"; {hint}')
+
+
+def describe_usage_error(error: Any) -> str:
+    """What is wrong with the arguments, from typer's exception."""
+    context = error.ctx
+    path = context.command_path if context else "evtool"
+    if context and hasattr(error, "possibilities"):  # an unknown option
+        options = [option for parameter in context.command.get_params(context) for option in parameter.opts]
+        name = error.option_name
+        hint = did_you_mean(name, options) if name.startswith("--") else None
+        return f'there is no option "{name}"; {hint or f"`{path} --help` lists the options"}'
+    message = error.format_message().rstrip(".")
+    return f"{message[:1].lower()}{message[1:]}; `{path} --help` shows the usage"
