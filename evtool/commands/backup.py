@@ -12,6 +12,7 @@ from evtool.reports.base import Record, Subject
 from evtool.schemas.validation import ValidationResult
 from evtool.store import backup as store_backup
 from evtool.store.store import Store
+from evtool.terminal.progress import Progress
 from evtool.terminal.screen import Screen, format_count
 
 
@@ -31,7 +32,10 @@ def backup(
         raise UsageError("a copy is a file, not a stream: name one, or ./- if that is its name")
     target = Path(file)
     with Store(session.locate_store(existing=True), writing=False) as store:
-        copy = store_backup.backup(store, target, force=force)
+        total = store.execute("PRAGMA page_count")[0][0]
+        progress = Progress("copying", "page", total=total, quiet=session.quiet)
+        copy = store_backup.backup(store, target, force=force, on_pages=progress.add)
+        progress.erase()
     with session.open_report(
         Subject("backup", "files", lambda screen: _BackupReport(screen, quiet=session.quiet))
     ) as report:

@@ -18,6 +18,7 @@ from evtool.reports.trees import DeliveryList
 from evtool.signals import catch_signals
 from evtool.store.queue import make_due_now, next_due
 from evtool.store.store import Store
+from evtool.terminal.progress import Progress
 from evtool.terminal.screen import Screen, format_count, open_stderr
 from evtool.terminal.snippets import show_finding
 
@@ -53,6 +54,7 @@ def deliver(
         "deliveries",
         lambda screen: DeliveryList(screen, quiet=session.quiet, interrupts=interrupts, outputs=outputs),
     )
+    progress = Progress("delivering", "delivery", quiet=session.quiet)
     counts: Counter[str] = Counter()
     findings: list[Finding] = []
     screen = Screen(open_stderr(), color=session.color)
@@ -63,7 +65,7 @@ def deliver(
             catch_signals(interrupts),
             closing(loop.deliver(runtime, workers=workers, idle=_sleep if watch else None)) as settlements,
         ):
-            for settlement in settlements:
+            for settlement in progress.track(settlements):
                 delivery_fields = build_delivery_record(settlement.delivery, settlement.emitted)
                 record = {"event": settlement.event.id, "type": settlement.event.type, **delivery_fields}
                 unfinished.pop(settlement.delivery.seq, None)

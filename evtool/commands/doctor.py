@@ -14,6 +14,7 @@ from evtool.store.counts import count_totals
 from evtool.store.integrity import check_store, describe_store
 from evtool.store.rows import STATES
 from evtool.store.store import Store
+from evtool.terminal.progress import Progress
 
 
 def doctor(session: Session) -> int:
@@ -31,9 +32,11 @@ def doctor(session: Session) -> int:
             Subject("doctor", "findings", lambda screen: _DoctorReport(screen, quiet=session.quiet))
         ) as report,
     ):
-        for finding in check_store(store):
+        progress = Progress("checking", "event", total=store.last_seq(), quiet=session.quiet)
+        for finding in check_store(store, on_events=progress.add):
             errors += finding.severity == "error"
             report.add(ValidationResult(finding.file or "", 1, None, (finding,)))
+        progress.erase()
         if not errors:
             report.add(ValidationResult(display_path(store.file), 1, None))
         info = {"file": display_path(store.file), **describe_store(store)._asdict()}

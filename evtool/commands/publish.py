@@ -42,7 +42,7 @@ from evtool.events.event import Event
 from evtool.events.overrides import apply_overrides
 from evtool.events.payload_identity import PayloadIdentity
 from evtool.findings.finding import Finding
-from evtool.readers.files import MAX_BYTES
+from evtool.readers.files import MAX_BYTES, count_bytes
 from evtool.reports.base import Subject
 from evtool.reports.explanations import Candidate, UnmatchedRoutes, list_candidates
 from evtool.reports.records import OutputKey, build_summary, count_event, load_outputs, load_published_record
@@ -53,6 +53,7 @@ from evtool.schemas.validation import ValidationResult, validate_events
 from evtool.signals import catch_signals, collect_signals
 from evtool.store.queue import Chain
 from evtool.store.rows import StoreResult
+from evtool.terminal.progress import Progress
 from evtool.terminal.screen import Screen, Segment, open_stderr
 from evtool.terminal.snippets import show_finding
 
@@ -93,10 +94,11 @@ def publish(
     paths = resolve_paths(events, project)
     rules = build_rules(project, validate=not no_validate, no_schema=no_schema)
     defaults = create_event_defaults()
+    progress = Progress("publishing", "event", total=count_bytes(paths), quiet=session.quiet)
     inputs = EventInputs(paths, unwrap=unwrap, allow_empty=allow_empty)
     results = inputs.check(
         validate_events(
-            inputs.read(max_bytes=max_bytes),
+            inputs.read(max_bytes=max_bytes, on_bytes=progress.advance),
             rules,
             defaults,
             identity=read_identity(session, project, PayloadIdentity(type, source, type_at, id_at), intake),
@@ -105,6 +107,7 @@ def publish(
             ),
         )
     )
+    results = progress.track(results)
     if dry_run:
         routes = load_routes(session, project)
         candidates = list_candidates(routes, project)

@@ -47,6 +47,7 @@ from evtool.signals import catch_signals
 from evtool.store.rows import Filter, FiredDelivery
 from evtool.store.sqlite.files import is_missing
 from evtool.store.store import Store
+from evtool.terminal.progress import Progress
 from evtool.terminal.screen import Screen, Segment, format_count, open_stderr
 from evtool.terminal.snippets import show_finding
 from evtool.terminal.styles import ACTION_STYLES
@@ -180,7 +181,7 @@ def _report_replay(
         Subject("replay", "events", lambda out: _ReplayReport(out, session, unmatched, name, sums))
     ) as report:
         with catch_signals(interrupts):
-            for event in events:
+            for event in Progress("replaying", "event", quiet=session.quiet).track(events):
                 result = fire(event)
                 for finding in [result] if isinstance(result, Finding) else take_findings():
                     findings.append(finding)

@@ -29,7 +29,7 @@ from evtool.routes import project as project_file
 from evtool.routes.project import Project
 from evtool.schemas.validation import Rules, validate_events
 from evtool.schemas.validator import Schemas
-from evtool.terminal.progress import show_progress
+from evtool.terminal.progress import Progress
 
 
 def validate(
@@ -67,15 +67,13 @@ def validate(
     rules = Rules(_load_schemas(project, schema, needed=no_schema != "ignore"), no_schema)
     inputs = EventInputs(event_paths, unwrap=unwrap, allow_empty=allow_empty)
     events = invalid = unread = 0
-    with (
-        session.open_report(
-            Subject("validate", "findings", lambda screen: FindingsReport(screen, quiet=session.quiet))
-        ) as report,
-        show_progress(count_bytes(event_paths), quiet=session.quiet) as on_bytes,
-    ):
-        texts = inputs.read(max_bytes=max_bytes, on_bytes=on_bytes)
+    progress = Progress("validating", "event", total=count_bytes(event_paths), quiet=session.quiet)
+    with session.open_report(
+        Subject("validate", "findings", lambda screen: FindingsReport(screen, quiet=session.quiet))
+    ) as report:
+        texts = inputs.read(max_bytes=max_bytes, on_bytes=progress.advance)
         results = validate_events(texts, rules, create_event_defaults(), identity=identity)
-        for result in inputs.check(results):
+        for result in progress.track(inputs.check(results)):
             report.add(result)
             if result.is_unreadable:
                 unread += 1

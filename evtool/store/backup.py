@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import mkstemp
@@ -22,6 +22,7 @@ from evtool.store.sqlite.side_files import randomize_schema_cookie
 from evtool.store.store import Store
 
 COUNT_QUERY = "SELECT (SELECT count(*) FROM event), (SELECT count(*) FROM delivery), (SELECT count(*) FROM attempt)"
+PAGES = 1024  # pages that are copied at a time
 MAX_NAME = 40  # characters of a name that are in the name of a file in the making: no name may have more than 255 bytes
 WRITABLE = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI
 
@@ -35,10 +36,13 @@ class BackupResult(NamedTuple):
     attempts: int
 
 
-def backup(store: Store, target: Path, *, force: bool = False) -> BackupResult:
+def backup(
+    store: Store, target: Path, *, force: bool = False, on_pages: Callable[[int], None] = lambda _: None
+) -> BackupResult:
     """Copies the store into a file that only its owner may read, and which is there when it is whole and checked.
 
-    `force` lets it take the place of a file. Raises UsageError for a place that cannot be, StoreError for the rest.
+    `force` lets it take the place of a file. `on_pages` gets the number of pages copied.
+    Raises UsageError for a place that cannot be, StoreError for the rest.
     """
     _check_target(store.file, target, force=force)
     with _convert_write_errors(target):
@@ -47,7 +51,7 @@ def backup(store: Store, target: Path, *, force: bool = False) -> BackupResult:
         os.close(descriptor)
     part = Path(name)
     try:
-        counts = _copy_pages(store, part, target)
+        counts = _copy_pages(store, part, target, on_pages)
         _sync(part)
         _check_name_is_free(target, force=force)  # again: that took a while
         with _convert_write_errors(target):
@@ -148,14 +152,18 @@ def _is_replaceable(target: Path) -> bool:
     return not head or (head.startswith(b"SQLite format 3\0") and head[68:72] == APPLICATION_ID.to_bytes(4, "big"))
 
 
-def _copy_pages(store: Store, part: Path, target: Path) -> Any:
+def _copy_pages(store: Store, part: Path, target: Path, on_pages: Callable[[int], None]) -> Any:
     """Copies the pages as they are at one moment, counts what is in them before and after, and checks the copy."""
     connection = apsw.Connection(sqlite_uri(part), flags=WRITABLE)
     try:
         with store.transaction("DEFERRED"):
             expected_counts = store.execute(COUNT_QUERY)[0]
             with translate_errors(target, BUSY_TIMEOUT), connection.backup("main", store.connection, "main") as pages:
-                pages.step(-1)
+                copied = 0
+                while not pages.done:
+                    pages.step(PAGES)
+                    on_pages(pages.page_count - pages.remaining - copied)
+                    copied = pages.page_count - pages.remaining
         with translate_errors(target, BUSY_TIMEOUT):  # in WAL mode it could not be read where nothing can be written
             connection.pragma("journal_mode", "delete")
             randomize_schema_cookie(connection)  # a -wal of the store does not belong to the copy

@@ -1,7 +1,7 @@
 """Checks a store for damage and unsafe settings, for `evtool doctor`, without changing it."""
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import apsw
@@ -128,9 +128,12 @@ def describe_store(store: Store) -> StoreFacts:
     )
 
 
-def check_store(store: Store) -> Iterator[Finding]:
-    """Everything that is wrong with a store. What cannot be read is a finding, and the rest is looked at."""
-    for check in (
+def check_store(store: Store, *, on_events: Callable[[int], None] = lambda _: None) -> Iterator[Finding]:
+    """Everything that is wrong with a store. What cannot be read is a finding, and the rest is looked at.
+
+    `on_events` gets the number of events that were checked.
+    """
+    checks: tuple[Callable[[Store], Iterator[Finding]], ...] = (
         _check_surroundings,
         _check_tables,
         _check_structure,
@@ -139,9 +142,10 @@ def check_store(store: Store) -> Iterator[Finding]:
         _check_histories,
         _check_rules,
         _check_sums,
-    ):
+    )
+    for check in checks:
         try:
-            yield from check(store)
+            yield from _check_events(store, on_events) if check is _check_events else check(store)
         except DamageError:
             message = f"the store is too damaged to check its {check.__name__.removeprefix('_check_')} to the end"
             yield _make_finding(store, "EV030", message, suggestion=RESTORE)
@@ -181,7 +185,7 @@ def _check_references(store: Store) -> Iterator[Finding]:
         )
 
 
-def _check_events(store: Store) -> Iterator[Finding]:
+def _check_events(store: Store, on_events: Callable[[int], None] = lambda _: None) -> Iterator[Finding]:
     """Every event's bytes against its hash, and its columns against its bytes."""
     start, last = 0, store.last_seq()
     while start < last:
@@ -191,6 +195,7 @@ def _check_events(store: Store) -> Iterator[Finding]:
         except DamageError:
             page_findings = [finding for seq in range(start + 1, until + 1) for finding in _check_single(store, seq)]
         yield from page_findings
+        on_events(until - start)
         start = _skip_gap(store, until, last)
 
 

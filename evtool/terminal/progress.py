@@ -1,24 +1,87 @@
-"""Shows a progress bar on standard error during long work, if standard error is a terminal."""
+"""Shows on standard error how far long work is, if that is a terminal: a label, a bar, a count and a rate."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TextIO, TypeVar
 
-from evtool.terminal.screen import open_stderr
+from evtool.terminal import screen
+from evtool.terminal.screen import Screen, format_count, open_stderr
 
-MIN_BYTES = 4 * 1024 * 1024  # bytes; what is smaller is done before a bar is drawn
+DELAY = 0.3  # seconds of work before the first line is drawn
+INTERVAL = 0.1  # seconds between two lines
+BAR_WIDTH = 20  # columns
+Item = TypeVar("Item")
+ERASE = "\r\x1b[2K"
 
 
-@contextmanager
-def show_progress(total: int | None, *, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """A function that is told how many bytes were done. `total` is None where nobody knows."""
-    stream = open_stderr()
-    if quiet or not stream.isatty() or (total is not None and total < MIN_BYTES):
-        yield lambda _: None
-        return
-    from rich.console import Console  # noqa: PLC0415  (only where there is a bar to draw)
-    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn  # noqa: PLC0415
+class Progress:
+    """One line that is drawn again and again, and erased before anything else is printed on the terminal."""
 
-    columns = (BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(file=stream), transient=True) as progress:
-        task = progress.add_task("", total=total)
-        yield lambda size: progress.update(task, advance=size)
+    def __init__(
+        self,
+        label: str,
+        unit: str,
+        *,
+        total: int | None = None,
+        quiet: bool = False,
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        """`unit` is what `count` counts, such as event; `total` is the sum of all sizes of `advance`, if known."""
+        self._label, self._unit, self._total, self._clock = label, unit, total, clock
+        self._stream = stream or open_stderr()
+        self._is_shown = not quiet and self._stream.isatty() and os.environ.get("TERM") != "dumb"
+        self._size = self._count = 0
+        self._start = clock()
+        self._next = self._start + DELAY
+        self._is_drawn = False
+
+    def advance(self, size: int) -> None:
+        """Adds to what is done of the total."""
+        self._size += size
+        self._update()
+
+    def count(self, number: int = 1) -> None:
+        """Adds to the number of units that are done."""
+        self._count += number
+        self._update()
+
+    def add(self, number: int) -> None:
+        """Counts units, of which the total is known."""
+        self._size += number
+        self.count(number)
+
+    def track(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Counts items after they have been used."""
+        try:
+            for item in items:
+                yield item
+                self.count()
+        finally:
+            self.erase()
+
+    def erase(self) -> None:
+        """Removes the line from the terminal."""
+        if self._is_drawn:
+            self._stream.write(ERASE)
+            self._stream.flush()
+            self._is_drawn = False
+
+    def _update(self) -> None:
+        now = self._clock()
+        if self._is_shown and now >= self._next:
+            self._next = now + INTERVAL
+            screen.erase_progress = self.erase
+            self._stream.write(ERASE + self._format(now)[: Screen(self._stream).width - 1])
+            self._stream.flush()
+            self._is_drawn = True
+
+    def _format(self, now: float) -> str:
+        rate = self._count / max(now - self._start, 0.001)
+        counted = f"{format_count(self._count, self._unit)}  {rate:,.0f}/s"
+        if not self._total:
+            return f"{self._label}  {counted}"
+        share = min(1.0, self._size / self._total)
+        bar = "#" * round(share * BAR_WIDTH)
+        return f"{self._label}  [{bar:.<{BAR_WIDTH}}] {share:4.0%}  {counted}"

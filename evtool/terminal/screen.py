@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TextIO
 
 from evtool.terminal.sanitize import sanitize
@@ -11,6 +11,8 @@ Segment = str | tuple[str, str]  # a text, or a text and its style in rich's wor
 Cell = Segment | list[Segment]  # of a table
 DEFAULT_WIDTH = 80  # columns of a terminal that does not tell
 PIPE_WIDTH = 500  # columns of a source line in a pipe
+# removes the progress line from the terminal before something is printed; set by progress.py
+erase_progress: Callable[[], None] = lambda: None  # noqa: E731
 UNLIMITED = 1_000_000_000  # columns: lines of a pipe or a file are never wrapped
 
 
@@ -52,6 +54,7 @@ class Screen:
         """One line, made of texts and styled texts. On a terminal a long line is continued between two words."""
         text = "".join(sanitize(s if isinstance(s, str) else s[0]) for s in segments)
         wrap = wrap and self.is_terminal and not (text.isascii() and len(text) <= self.width)
+        self._begin_output()
         if not self.color and not wrap:
             self._write(text)
             return
@@ -67,6 +70,7 @@ class Screen:
         self, header: Sequence[str], rows: Iterable[Sequence[Cell]], *, right_aligned: Sequence[int] = ()
     ) -> None:
         """A table; `right_aligned` are the columns with numbers. If it is too wide, each row becomes a line."""
+        self._begin_output()
         rows, console = list(rows), self._create_console()
         table = _import_rich_output().build_table(
             header, rows, right_aligned=right_aligned, color=self.color, width=console.width
@@ -80,7 +84,12 @@ class Screen:
 
     def print_tree(self, node: TreeNode) -> None:
         """A tree, drawn with lines."""
+        self._begin_output()
         self._create_console().print(_import_rich_output().build_tree(node, color=self.color))
+
+    def _begin_output(self) -> None:
+        if self.is_terminal:
+            erase_progress()
 
     def _write(self, line: str) -> None:
         encoding = self.file.encoding or "utf-8"
