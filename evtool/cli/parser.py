@@ -25,7 +25,9 @@ HELP = {"help_option_names": ["-h", "--help"]}
 COMMON_OPTIONS: dict[str, Any] = {
     "routes": Annotated[str | None, Option("--routes", "the project's routes.yaml", "FILE")],
     "store": Annotated[str | None, Option("--store", "the store's file", "FILE")],
-    "quiet": Annotated[bool, Option("-q --quiet", "say only what is asked for or wrong")],
+    "quiet": Annotated[
+        bool, Option("-q --quiet", "print only problems, and the data of events, dlq list, dlq show and explain")
+    ],
     "verbose": Annotated[int, Option("-v --verbose", "say more")],
     "color": Annotated[
         Literal["auto", "always", "never"], Option("--color", "auto, always or never; NO_COLOR is heeded", "WHEN")

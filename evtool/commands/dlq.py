@@ -111,7 +111,7 @@ def _report_dead_letters(session: Session, command: str, selection: DeadLetterFi
     with Store(session.locate_store(existing=True)) as store:
         _check_selection(session, store, selection, "no dead letter is selected")
         with session.open_report(
-            Subject(command, "deliveries", lambda screen: _DeadLetterReport(screen, full=full))
+            Subject(command, "deliveries", lambda screen: _DeadLetterReport(screen, full=full, quiet=session.quiet))
         ) as report:
             counts = _add_records(report, list_dead_letters(store, selection, partial(_build_record, store, full=full)))
             report.end({"summary": {"deliveries": sum(counts.values())}})
@@ -128,7 +128,9 @@ def _change(session: Session, command: str, selection: DeadLetterFilter, *, dry_
     with Store(session.locate_store(existing=True)) as store:
         _check_selection(session, store, selection, f"nothing is {'redriven' if redriving else 'deleted'}")
         to_record = partial(_build_record, store)
-        with session.open_report(Subject(command, "deliveries", _DeadLetterReport)) as report:
+        with session.open_report(
+            Subject(command, "deliveries", lambda screen: _ChangeReport(screen, quiet=session.quiet))
+        ) as report:
             changed = (
                 redrive(store, selection, to_record, now=now_ms()) if redriving else purge(store, selection, to_record)
             )
@@ -181,8 +183,8 @@ def _build_record(store: Store, delivery: Delivery, *, full: bool = False) -> di
 class _DeadLetterReport:
     """The text report of dead letters: a line each; with `full`, the event and every attempt."""
 
-    def __init__(self, screen: Screen, *, full: bool = False):
-        self._screen, self._full = screen, full
+    def __init__(self, screen: Screen, *, full: bool = False, quiet: bool = False):
+        self._screen, self._full, self._quiet = screen, full, quiet
 
     def add(self, record: Record) -> None:
         assert not isinstance(record, ValidationResult)
@@ -192,8 +194,16 @@ class _DeadLetterReport:
             print_document(self._screen, record["document"])
 
     def end(self, tail: Mapping[str, Any]) -> None:
-        if not tail["summary"]["deliveries"]:
+        if not tail["summary"]["deliveries"] and not self._quiet:
             self._screen.print_line("no dead letters")
+
+
+class _ChangeReport(_DeadLetterReport):
+    """The text report of dead letters that were redriven or deleted: with -q nothing."""
+
+    def add(self, record: Record) -> None:
+        if not self._quiet:
+            super().add(record)
 
 
 SUBCOMMANDS = {"list": dlq_list, "show": dlq_show, "redrive": dlq_redrive, "purge": dlq_purge}

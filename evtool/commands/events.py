@@ -55,7 +55,9 @@ def events(
         if id is not None:
             return _show_event(session, store, id, source)
         count = 0
-        with session.open_report(Subject("events", "events", _EventListReport)) as report:
+        with session.open_report(
+            Subject("events", "events", lambda screen: _EventListReport(screen, quiet=session.quiet))
+        ) as report:
             for record in store.map_events(partial(load_log_record, store), event_filter, newest=limit):
                 report.add(record)
                 count += 1
@@ -105,8 +107,8 @@ def _build_details(store: Store, event: StoredEvent) -> dict[str, Any]:
 class _EventListReport:
     """The text report of the log: a line per event as it is read, or a table on a terminal."""
 
-    def __init__(self, screen: Screen):
-        self._screen = screen
+    def __init__(self, screen: Screen, *, quiet: bool):
+        self._screen, self._quiet = screen, quiet
         self._rows: list[Sequence[Cell]] = []
 
     def add(self, record: Record) -> None:
@@ -126,7 +128,7 @@ class _EventListReport:
 
     def end(self, tail: Mapping[str, Any]) -> None:
         self._print_rows()
-        if not tail["summary"]["events"]:
+        if not tail["summary"]["events"] and not self._quiet:
             self._screen.print_line("no events")
 
     def _print_rows(self) -> None:

@@ -47,7 +47,9 @@ def events_prune(
             sizes[deleted.type] += deleted.bytes
             deliveries += deleted.deliveries
         freed_bytes = 0 if dry_run else reclaim_space(store)
-    with session.open_report(Subject("events prune", "types", _PruneReport)) as report:
+    with session.open_report(
+        Subject("events prune", "types", lambda screen: _PruneReport(screen, quiet=session.quiet))
+    ) as report:
         for name in sorted(events):
             report.add({"type": name, "events": events[name], "bytes": sizes[name]})
         summary = {
@@ -63,16 +65,20 @@ def events_prune(
 class _PruneReport:
     """The text report: a line per type, and the sums."""
 
-    def __init__(self, screen: Screen):
-        self._screen = screen
+    def __init__(self, screen: Screen, *, quiet: bool):
+        self._screen, self._quiet = screen, quiet
 
     def add(self, record: Record) -> None:
         assert not isinstance(record, ValidationResult)
+        if self._quiet:
+            return
         self._screen.print_line(
             (record["type"], "bold"), f"  {format_count(record['events'], 'event')}, {record['bytes']:,} bytes"
         )
 
     def end(self, tail: Mapping[str, Any]) -> None:
+        if self._quiet:
+            return
         summary = tail["summary"]
         contents = f"{format_count(summary['events'], 'event')} with {format_count(summary['deliveries'], 'delivery')}"
         if summary["dry_run"]:

@@ -258,12 +258,16 @@ class _ReplayReport:
 
     def add(self, record: Record) -> None:
         assert not isinstance(record, ValidationResult)
-        if self._session.verbose:
+        if self._session.verbose and not self._session.quiet:
             self._show_event(record)
 
     def end(self, tail: Mapping[str, Any]) -> None:
         sums, events = self._sums, tail["summary"]["events"]
         handlers = sorted({*sums.published, *sums.current})
+        if self._session.quiet:
+            handlers = [handler for handler in handlers if sums.current[handler]["failed"]]
+            if not handlers:
+                return
         leased = ["leased"] if any(actions["leased"] for actions in sums.current.values()) else []
         columns = ["done", "failed", "waiting", *leased, "skipped"] if self._name else ["would fire"]
         rows: list[list[Segment]] = [

@@ -52,6 +52,9 @@ class ChainTrees:
             self._screen.print_line(*format_summary(tail["summary"]))
 
     def _draw(self) -> None:
+        if self._quiet and not any(delivery["error"] for record in self._chain for delivery in record["deliveries"]):
+            self._chain, self._awaited = [], set()
+            return
         if self._chain:
             self._screen.print_tree(build_event_tree(self._chain, self._outputs))
         if self._show_below:
@@ -94,6 +97,8 @@ class DeliveryList:
         """Shows a delivery."""
         assert not isinstance(record, ValidationResult)
         self._has_records = True
+        if self._quiet and not record["error"]:
+            return
         self._screen.print_line(
             (record["type"], "bold"), "  ", (record["event"], "dim"), "  ", *format_delivery(record)
         )
@@ -103,9 +108,11 @@ class DeliveryList:
 
     def end(self, tail: Mapping[str, Any]) -> None:
         """Tells the sums."""
+        if self._quiet:
+            return
         if not self._has_records and not self._interrupts:
             self._screen.print_line("nothing is due")
-        elif self._has_records and not self._quiet:
+        elif self._has_records:
             self._screen.print_line(*format_summary(tail["summary"]))
 
 

@@ -137,7 +137,7 @@ def test_redriving_twice_is_redriving_once(evtool: Evtool, store: Path) -> None:
         ["redrive", "id-1", "-q"],
     ):
         again = evtool("dlq", *words, "--store", store)
-        assert (again.code, again.out) == (0, "no dead letters\n")
+        assert (again.code, again.out) == (0, "" if "-q" in words else "no dead letters\n")
         assert again.err == ("" if "-q" in words else "no dead letter that was asked for: id-1 (2 ready)\n")
     assert evtool("events", "--store", store, "--summary", "-o", "json").json["summary"]["deliveries"] == 7
     assert evtool("dlq", "redrive", "id-2", "--type", "b", "--store", store).err.endswith("id-2 (2 dead)\n")
