@@ -545,9 +545,9 @@ class StoreMachine(RuleBasedStateMachine):
                 assert report.call
                 self.claimed(turn, report.handler, report.call)
             elif turn.called and self.sent[report.seq] is turn.called:
-                assert real_outcome
-                self.settled(turn, turn.called, real_outcome)
-                turn.called = None
+                if real_outcome:  # else it was interrupted, which the end of the run takes over
+                    self.settled(turn, turn.called, real_outcome)
+                    turn.called = None
             else:
                 self.given_up(turn, self.sent[report.seq])
 
