@@ -1,11 +1,10 @@
 """The command `evtool replay`: puts stored events through the current routes and compares which handlers fire."""
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from itertools import islice
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 from evtool.cli.filters import build_filter, check_ids, note_unknown_values, read_pattern
 from evtool.cli.inputs import EventInputs, resolve_paths
@@ -27,9 +26,9 @@ from evtool.cli.options import (
 from evtool.cli.payload_identity import read_identity
 from evtool.cli.runtime import build_rules, load_routes, open_runtime, take_load_findings
 from evtool.cli.session import Session, create_event_defaults, now_ms
-from evtool.delivery import replay as delivery_replay
 from evtool.delivery.intake import describe_conflict, insert_event
-from evtool.delivery.replay import Fire, ReplayResult, ReplaySums
+from evtool.delivery.plan import Planner, ReplayedEvent, ReplayPlan, make_planner
+from evtool.delivery.replay import Replay
 from evtool.delivery.runtime import Runtime
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, UsageError
 from evtool.events.envelopes import mark_replayed, parse_event
@@ -38,30 +37,33 @@ from evtool.events.header import decode_header
 from evtool.events.payload_identity import PayloadIdentity
 from evtool.events.timestamps import format_timestamp
 from evtool.findings.finding import Finding
-from evtool.reports.base import Record, Subject
+from evtool.patterns.pattern import Pattern
+from evtool.reports.base import Subject
 from evtool.reports.explanations import MAX_DETAILED, UnmatchedRoutes, list_candidates
+from evtool.reports.replays import ReplayReport, ReplaySums, build_replay_record
 from evtool.routes.project import Project
 from evtool.routes.routes import Routes
-from evtool.schemas.validation import Rules, ValidationResult, validate_events
+from evtool.schemas.validation import Rules, validate_events
 from evtool.signals import catch_signals
-from evtool.store.rows import Filter, FiredDelivery
+from evtool.store.rows import Filter, FiredDelivery, StoredEvent
 from evtool.store.sqlite.files import is_missing
 from evtool.store.store import Store
 from evtool.terminal.progress import Progress
 from evtool.terminal.screen import Screen, Segment, format_count, open_stderr
+from evtool.terminal.screen import Screen, open_stderr
 from evtool.terminal.snippets import show_finding
-from evtool.terminal.styles import ACTION_STYLES
 
 
 class SelectedEvent(NamedTuple):
-    """An event that is replayed.
-
-    `fired` is None when it is not in the store. `event` is all of it, for one that comes from a file.
-    """
+    """An event that the options of a replay select."""
 
     raw: bytes
-    fired: tuple[FiredDelivery, ...] | None
-    event: Event | None = None
+    fired: tuple[FiredDelivery, ...] | None  # None if it is not in the store
+    stored: StoredEvent | None  # if it is in the store and has a cause or effects
+    event: Event | None = None  # if it comes from a file
+
+
+Fires = Callable[[SelectedEvent], list[ReplayedEvent] | Finding]
 
 
 def replay(
@@ -97,10 +99,11 @@ def replay(
     Example: evtool replay --type order.created --since 2h -v
     """
     project = session.load_project()
-    all_routes = load_routes(session, project)
-    routes = all_routes.restrict_to(route) if route is not None else all_routes
+    routes = load_routes(session, project)
+    selected_routes = routes.restrict_to(route) if route is not None else routes
     event_pattern = read_pattern(pattern) if pattern is not None else None
-    selection = build_filter(ids, since=since, until=until, type=type, source=source)
+    event_filter = build_filter(ids, since=since, until=until, type=type, source=source)
+    event_filter = event_filter if ids else event_filter._replace(published=True)
     identity = PayloadIdentity()
     if type_at is not None or id_at is not None or intake is not None:
         if not from_:
@@ -109,77 +112,124 @@ def replay(
         identity = read_identity(session, project, options, intake, keep_type=True)
     inputs = EventInputs(resolve_paths(from_, project), unwrap=unwrap, allow_empty=allow_empty)
     name = name or f"replay-{format_timestamp(now_ms())}-{uuid.uuid4().hex[:4]}"
-
-    unmatched = UnmatchedRoutes(list_candidates(routes, project), limit=None if session.verbose > 1 else MAX_DETAILED)
-
-    def select_events(store: Store | None) -> Iterator[SelectedEvent]:
-        """The events that all options let through."""
-        events = (
-            _read_files(session, inputs, selection, store, identity)
-            if from_
-            else _read_store(session, store, selection)
+    plan_selected = make_planner(selected_routes, name)
+    unmatched = UnmatchedRoutes(
+        list_candidates(selected_routes, project), limit=None if session.verbose > 1 else MAX_DETAILED
+    )
+    with _open(session, project, routes, deliver=deliver, store_needed=not from_) as (store, runtime):
+        if from_:
+            events = _read_files(session, inputs, event_filter, store, identity)
+        else:
+            events = _read_store(session, store, event_filter)
+        selection = _Selection(
+            None if from_ else event_filter, event_pattern, plan_selected if route is not None else None, store
         )
-        if event_pattern is not None:
-            events = (event for event in events if event_pattern.matches(event.raw))
-        if route is not None:
-            events = (event for event in events if plan(event.raw))
-        return map(remember, islice(events, limit)) if session.verbose else islice(events, limit)
-
-    def remember(event: SelectedEvent) -> SelectedEvent:
-        head = decode_header(event.raw)
-        unmatched.remember({head["id"]: mark_replayed(event.raw, head, name)})
-        return event
-
-    plan = delivery_replay.make_planner(routes, name)
-
-    if not deliver:
-        with _open_store(session, project, needed=not from_) as store:
-            code = _report_replay(session, select_events(store), lambda event: ReplayResult(plan(event.raw)), unmatched)
-            return inputs.worst_exit_code(code)
-    with open_runtime(session, project, build_rules(project), all_routes) as runtime:
-        if runtime.store.has_replay(name):
-            session.print_note(f"the replay {name} was delivered before: what it has done is not done again")
-        fire = partial(_deliver, runtime=runtime, routes=routes, name=name)
-        take_findings = partial(take_load_findings, runtime, project)
-        code = _report_replay(session, select_events(runtime.store), fire, unmatched, name, take_findings)
+        plan = ReplayPlan(store, plan_selected, make_planner(routes, name), selection.includes)
+        fire: Fires = partial(_plan_event, plan)
+        take_findings: Callable[[], list[Finding]] = list
+        if runtime:
+            take_findings = partial(take_load_findings, runtime, project)
+            fire = partial(_deliver_event, runtime, Replay(runtime, selected_routes, name, selection.includes))
+            if runtime.store.has_replay(name):
+                session.print_note(f"the replay {name} was delivered before: what it has done is not done again")
+        code = _report_replay(
+            session,
+            selection.choose(events, plan),
+            fire,
+            unmatched,
+            name,
+            deliver=deliver,
+            limit=limit,
+            take_findings=take_findings,
+        )
         return inputs.worst_exit_code(code)
 
 
 @contextmanager
-def _open_store(session: Session, project: Project, *, needed: bool) -> Iterator[Store | None]:
-    """The store, or None when there is none and none is needed."""
-    if not needed and is_missing(session.locate_store(project)):
-        yield None
-        return
-    with Store(session.locate_store(project, existing=True)) as store:
-        yield store
+def _open(
+    session: Session, project: Project, routes: Routes, *, deliver: bool, store_needed: bool
+) -> Iterator[tuple[Store | None, Runtime | None]]:
+    """The store, or None if there is none and none is needed; with `deliver` everything that delivering needs."""
+    if deliver:
+        with open_runtime(session, project, build_rules(project), routes) as runtime:
+            yield runtime.store, runtime
+    elif not store_needed and is_missing(session.locate_store(project)):
+        yield None, None
+    else:
+        with Store(session.locate_store(project, existing=True)) as store:
+            yield store, None
 
 
-def _deliver(selected: SelectedEvent, runtime: Runtime, routes: Routes, name: str) -> ReplayResult | Finding:
+class _Selection:
+    """Which events a replay takes itself: those that the options select and that it does not emit anew."""
+
+    def __init__(
+        self, event_filter: Filter | None, pattern: Pattern | None, plan_route: Planner | None, store: Store | None
+    ):
+        """Without a filter the events come from files. `plan_route` is given if the events of a route are selected."""
+        self._filter, self._pattern, self._plan_route, self._store = event_filter, pattern, plan_route, store
+        self._from_files: set[int] = set()  # numbers of the stored events among those of files
+
+    def choose(self, events: Iterator[SelectedEvent], plan: ReplayPlan) -> Iterator[SelectedEvent]:
+        """The events that the replay takes, of those that it has read."""
+        for event in events:
+            if not self._passes(event.raw):
+                continue
+            if event.stored is None:
+                yield event
+            elif not plan.is_effect(event.stored):
+                self._from_files.add(event.stored.seq)
+                yield event
+
+    def includes(self, stored: StoredEvent) -> bool:
+        """Whether the options select a stored event."""
+        if self._filter is None:
+            return stored.seq in self._from_files
+        assert self._store is not None
+        return self._store.is_selected(stored.seq, self._filter) and self._passes(stored.raw)
+
+    def _passes(self, raw: bytes) -> bool:
+        return (self._pattern is None or self._pattern.matches(raw)) and (
+            self._plan_route is None or bool(self._plan_route(raw))
+        )
+
+
+def _plan_event(plan: ReplayPlan, selected: SelectedEvent) -> list[ReplayedEvent]:
+    """An event and what its handlers emit, as they would fire."""
+    return plan.plan_event(selected.raw, selected.fired, selected.stored)
+
+
+def _deliver_event(runtime: Runtime, replay: Replay, selected: SelectedEvent) -> list[ReplayedEvent] | Finding:
     """Delivers an event again; one of a file is stored first, unless its key is taken by other content."""
     event = selected.event or parse_event(selected.raw)
     stored = insert_event(event, [], store=runtime.store, now=runtime.environment.now())
     if stored.status == "conflict":
         return describe_conflict(event, stored, runtime.store.get_event(stored.seq).raw)
-    return delivery_replay.replay_event(stored.seq, event, routes, name, runtime)
+    return replay.replay_event(runtime.store.get_event(stored.seq))
 
 
 def _report_replay(
     session: Session,
     events: Iterator[SelectedEvent],
-    fire: Callable[[SelectedEvent], ReplayResult | Finding],
+    fire: Fires,
     unmatched: UnmatchedRoutes,
-    name: str | None = None,
-    take_findings: Callable[[], list[Finding]] = list,
+    name: str,
+    *,
+    deliver: bool,
+    limit: int | None,
+    take_findings: Callable[[], list[Finding]],
 ) -> int:
-    """Fires each event and tells what came of it; `name` is that of a replay that delivers."""
+    """Fires each event and reports what came of it."""
     screen = Screen(open_stderr(), color=session.color)
-    sums, failed, findings = ReplaySums(), 0, list[Finding]()
+    sums, findings = ReplaySums(), list[Finding]()
     interrupts: list[KeyboardInterrupt] = []
-    with_records = session.verbose or session.output  # else the sums are all that is told
-    with session.open_report(
-        Subject("replay", "events", lambda out: _ReplayReport(out, session, unmatched, name, sums))
-    ) as report:
+    with_records = session.verbose or session.output  # else only the sums are reported
+    replay_name = name if deliver else None
+
+    def build_text_report(out: Screen) -> ReplayReport:
+        return ReplayReport(out, sums, replay_name, unmatched, verbose=session.verbose > 0, quiet=session.quiet)
+
+    with session.open_report(Subject("replay", "events", build_text_report)) as report:
         with catch_signals(interrupts):
             for event in Progress("replaying", "event", quiet=session.quiet).track(events):
                 result = fire(event)
@@ -188,41 +238,52 @@ def _report_replay(
                     show_finding(screen, finding)
                 if isinstance(result, Finding):
                     continue
-                sums.add(result.fires, event.fired)
-                failed += result.later_failures
-                if with_records:
-                    report.add(_build_record(event, result.fires))
-        sums.update()
-        handlers = {handler: actions.total() - actions["skipped"] for handler, actions in sorted(sums.current.items())}
-        handlers = {handler: times for handler, times in handlers.items() if times}
-        replay_entry = {"replay": name} if name else {}
-        summary = {"events": sums.events, "fires": sum(handlers.values())}
-        report.end(
-            {**replay_entry, "handlers": handlers, "findings": [*map(Finding.as_dict, findings)], "summary": summary}
-        )
-    if failed:
-        session.print_note(
-            f"{format_count(failed, 'delivery')} of what the handlers emitted failed: `evtool events` shows which"
-        )
+                if session.verbose:
+                    _remember(unmatched, result, name)
+                for replayed in _mark_selected(result, sums, limit):
+                    sums.add(replayed)
+                    if with_records:
+                        report.add(build_replay_record(replayed))
+                if limit is not None and sums.events >= limit:
+                    break
+        report.end(sums.build_tail(replay_name, findings))
     if interrupts:
         raise interrupts[0]
-    has_failures = failed or findings or any(actions["failed"] for actions in sums.current.values())
-    return EXIT_FINDINGS if has_failures else EXIT_OK
+    has_failed = any(actions["failed"] for actions in sums.current.values())
+    return EXIT_FINDINGS if findings or has_failed else EXIT_OK
+
+
+def _mark_selected(events: Sequence[ReplayedEvent], sums: ReplaySums, limit: int | None) -> Iterator[ReplayedEvent]:
+    """The same events; those that are selected themselves have no cause, as long as the limit allows them."""
+    for event in events:
+        is_selected = event.is_selected and (limit is None or sums.events < limit)
+        yield event._replace(cause=None) if is_selected else event
+
+
+def _remember(unmatched: UnmatchedRoutes, events: Sequence[ReplayedEvent], name: str) -> None:
+    heads = [decode_header(event.raw) for event in events]
+    unmatched.remember(
+        {head["id"]: mark_replayed(event.raw, head, name) for head, event in zip(heads, events, strict=True)}
+    )
 
 
 def _read_store(session: Session, store: Store | None, selection: Filter) -> Iterator[SelectedEvent]:
-    """The stored events that are wanted; what the replay itself adds to the log is not among them."""
+    """The stored events that a filter lets through, without those that the replay itself stores."""
     assert store is not None
     check_ids(store, selection.ids)
     note_unknown_values(session, store, type=selection.type, source=selection.source)
-    for _, raw, _, fired in store.read_published_events(selection._replace(last=store.last_seq())):
-        yield SelectedEvent(raw, fired)
+    yield from _read_published(store, selection._replace(last=store.last_seq()))
+
+
+def _read_published(store: Store, selection: Filter) -> Iterator[SelectedEvent]:
+    for seq, raw, _, has_chain, fired in store.read_published_events(selection):
+        yield SelectedEvent(raw, fired, store.get_event(seq) if has_chain else None)
 
 
 def _read_files(
     session: Session, inputs: EventInputs, selection: Filter, store: Store | None, identity: PayloadIdentity
 ) -> Iterator[SelectedEvent]:
-    """The events of files that are wanted; what is no event is told and left out."""
+    """The events of files that a filter lets through; findings are reported for what is not an event."""
     screen = Screen(open_stderr(), color=session.color)
     results = validate_events(inputs.read(), Rules(None), create_event_defaults(), identity=identity)
     for result in inputs.check(results):
@@ -230,76 +291,6 @@ def _read_files(
             show_finding(screen, finding)
         event = result.event
         if event is not None and selection.matches(event):
-            stored_events = store.read_published_events(Filter(source=event.source, ids=(event.id,))) if store else ()
-            fired = next((stored.deliveries for stored in stored_events), None)
-            yield SelectedEvent(event.raw, fired, event)
-
-
-def _build_record(event: SelectedEvent, fires: tuple[Fire, ...]) -> dict[str, Any]:
-    head, fired = decode_header(event.raw), event.fired
-    return {
-        "id": head["id"],
-        "type": head["type" if "specversion" in head else "detail-type"],
-        "time": head.get("time"),
-        "fires": [{"route": route, "handler": handler, "action": action} for route, handler, action in fires],
-        "fired": None
-        if fired is None
-        else [{"route": route, "handler": handler, "state": state} for route, handler, state in fired],
-    }
-
-
-class _ReplayReport:
-    """The text report: a row per handler, and with -v each event: who fires, and why other routes do not."""
-
-    def __init__(
-        self, screen: Screen, session: Session, unmatched: UnmatchedRoutes, name: str | None, sums: ReplaySums
-    ):
-        self._screen, self._session, self._unmatched, self._name, self._sums = screen, session, unmatched, name, sums
-
-    def add(self, record: Record) -> None:
-        assert not isinstance(record, ValidationResult)
-        if self._session.verbose and not self._session.quiet:
-            self._show_event(record)
-
-    def end(self, tail: Mapping[str, Any]) -> None:
-        sums, events = self._sums, tail["summary"]["events"]
-        handlers = sorted({*sums.published, *sums.current})
-        if self._session.quiet:
-            handlers = [handler for handler in handlers if sums.current[handler]["failed"]]
-            if not handlers:
-                return
-        leased = ["leased"] if any(actions["leased"] for actions in sums.current.values()) else []
-        columns = ["done", "failed", "waiting", *leased, "skipped"] if self._name else ["would fire"]
-        rows: list[list[Segment]] = [
-            [
-                (name, "bold"),
-                str(sums.published[name]),
-                *((str(sums.current[name][column]), ACTION_STYLES[column]) for column in columns),
-            ]
-            for name in handlers
-        ]
-        self._screen.print_table(["handler", "fired", *columns], rows, right_aligned=range(1, len(columns) + 2))
-        if self._session.quiet:
-            return
-        title = f"replayed as {self._name}" if self._name else "a plan: nothing was called"
-        self._screen.print_line(format_count(events, "event"), ", ", title)
-        if sums.changed:
-            hint = "" if self._session.verbose else "; -v shows which"
-            self._screen.print_line((f"{sums.changed:,} would fire other handlers than when published{hint}", "yellow"))
-
-    def _show_event(self, record: Mapping[str, Any]) -> None:
-        self._screen.print_line((record["type"], "bold"), f"  {record['id']}  ", (record["time"] or "", "dim"))
-        states = {(fire["route"], fire["handler"]): fire["state"] for fire in record["fired"] or []}
-        actions = {(fire["route"], fire["handler"]): fire["action"] for fire in record["fires"]}
-        for key in {**states, **actions}:
-            route, handler = key
-            published = f"  when published: {states.get(key, 'did not fire')}" if record["fired"] is not None else ""
-            action = actions.get(key, "would not fire")
-            self._screen.print_line(
-                "  ", (handler, "bold"), (f"  {action}", ACTION_STYLES.get(action, "red")), f"  by {route}{published}"
-            )
-        if not states and not actions:
-            self._screen.print_line("  no route takes it")
-        self._unmatched.show(
-            self._screen, record["id"], {fire["route"] for fire in record["fires"]}, ["  not taken by"], indent="  "
-        )
+            same = _read_published(store, Filter(source=event.source, ids=(event.id,))) if store else ()
+            fired, stored = next(((entry.fired, entry.stored) for entry in same), (None, None))
+            yield SelectedEvent(event.raw, fired, stored, event)

@@ -3,12 +3,13 @@
 import json
 from collections.abc import Callable, Sequence
 
+from evtool.delivery.effects import find_original, list_substitutes
 from evtool.events.envelopes import mark_replayed, parse_event
 from evtool.events.event import Event
 from evtool.findings.finding import Finding
 from evtool.readers.locations import location_of
 from evtool.routes.routes import Route, Routes
-from evtool.store.rows import Cause, NewDelivery, StoreResult
+from evtool.store.rows import Cause, NewDelivery, StoredEvent, StoreResult
 from evtool.store.store import Store
 
 MAX_DEPTH = 10  # how far a chain of events may reach from its root; what goes deeper is taken for a loop
@@ -27,18 +28,21 @@ def accept(
 ) -> StoreResult:
     """Stores an event and its deliveries in one transaction.
 
-    Too deep in a chain, its deliveries are dead letters from the start.
+    Too deep in a chain, its deliveries are dead letters from the start. What a replay skips, its stored events replace.
     """
     replay = cause.replay if cause else None
-    targets = [
-        (route.name, handler) for route, handler, skipped in match_handlers(event, routes, replay) if not skipped
-    ]
+    targets = match_handlers(event, routes, replay)
     is_loop = cause is not None and cause.depth > MAX_DEPTH
-    deliveries = [
-        NewDelivery(route, handler, LOOP_ERROR, "Loop") if is_loop else NewDelivery(route, handler)
-        for route, handler in targets
-    ]
-    return insert_event(event, deliveries, store=store, now=now(), cause=cause)
+    loop_error = (LOOP_ERROR, "Loop") if is_loop else ()
+    deliveries = [NewDelivery(route.name, handler, *loop_error) for route, handler, skipped in targets if not skipped]
+    if not replay or len(deliveries) == len(targets):
+        return insert_event(event, deliveries, store=store, now=now(), cause=cause)
+    with store.transaction():
+        result = insert_event(event, deliveries, store=store, now=now(), cause=cause)
+        original = find_original(store, store.get_event(result.seq), replay)
+        if original is not None:
+            _add_substitutes(original, targets, store=store, routes=routes, now=now(), replay=replay)
+    return result
 
 
 def insert_event(
@@ -51,6 +55,36 @@ def insert_event(
         if has_same_content(stored, event, ignore_time=True):
             return result._replace(status="duplicate")
     return result
+
+
+def add_replay_deliveries(
+    stored: StoredEvent,
+    targets: Sequence[tuple[Route, str, bool]],
+    *,
+    store: Store,
+    routes: Routes,
+    now: int,
+    replay: str,
+) -> None:
+    """Makes the deliveries of a stored event in a replay, and those of the stored events of what the replay skips."""
+    deliveries = [NewDelivery(route.name, handler) for route, handler, skipped in targets if not skipped]
+    with store.transaction():
+        store.add_deliveries(stored.seq, deliveries, now=now, replay=replay)
+        _add_substitutes(stored, targets, store=store, routes=routes, now=now, replay=replay)
+
+
+def _add_substitutes(
+    stored: StoredEvent,
+    targets: Sequence[tuple[Route, str, bool]],
+    *,
+    store: Store,
+    routes: Routes,
+    now: int,
+    replay: str,
+) -> None:
+    for _, substitute in list_substitutes(store, stored, [handler for _, handler, skipped in targets if skipped]):
+        substitute_targets = match_handlers(parse_event(substitute.raw), routes, replay)
+        add_replay_deliveries(substitute, substitute_targets, store=store, routes=routes, now=now, replay=replay)
 
 
 def describe_conflict(event: Event, result: StoreResult, stored_raw: bytes) -> Finding:

@@ -1,101 +1,77 @@
-"""Replays stored events: lists the handlers that the routes would call, or delivers the events again."""
+"""Delivers stored events again in a replay, and lists the calls that came of it."""
 
-from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from typing import NamedTuple
 
-from evtool.delivery.intake import match_handlers
+from evtool.delivery.effects import FirstCalls, list_substitutes, pair_events
+from evtool.delivery.intake import add_replay_deliveries, match_handlers
 from evtool.delivery.loop import deliver
+from evtool.delivery.plan import Fire, ReplayedEvent
 from evtool.delivery.runtime import Runtime
-from evtool.events.envelopes import mark_replayed
-from evtool.events.event import Event
-from evtool.events.header import decode_header
-from evtool.routes.routes import Routes
+from evtool.events.envelopes import parse_event
+from evtool.routes.routes import Route, Routes
 from evtool.store.queue import Chain
-from evtool.store.rows import FiredDelivery, NewDelivery
-
-MAX_PENDING = 1000  # kinds of events that are counted before they are summed up
-
-
-class Fire(NamedTuple):
-    """A handler that an event fires by a route, and what comes of it."""
-
-    route: str
-    handler: str
-    action: str  # would fire | done | failed | waiting | leased | skipped
-
-
-class ReplayResult(NamedTuple):
-    """What a replay of an event fired."""
-
-    fires: tuple[Fire, ...]
-    later_failures: int = 0  # deliveries of what the handlers emitted that failed
-
-
-class ReplaySums:
-    """What all events come to. Most fire what many others fire: they are counted before they are summed up."""
-
-    def __init__(self) -> None:
-        self.events = self.changed = 0
-        self.published: Counter[str] = Counter()  # by handler
-        self.current: defaultdict[str, Counter[str]] = defaultdict(Counter)  # by handler and action
-        self._pending: Counter[tuple[tuple[Fire, ...], tuple[FiredDelivery, ...] | None]] = Counter()
-
-    def add(self, fires: tuple[Fire, ...], fired: tuple[FiredDelivery, ...] | None) -> None:
-        """Counts an event."""
-        self._pending[fires, fired] += 1
-        if len(self._pending) > MAX_PENDING:
-            self.update()
-
-    def update(self) -> None:
-        """Brings the sums up to date."""
-        for (fires, fired), times in self._pending.items():
-            self.events += times
-            for fire in fires:
-                self.current[fire.handler][fire.action] += times
-            for past_fire in fired or ():
-                self.published[past_fire.handler] += times
-            handlers = sorted(fire.handler for fire in fires)
-            self.changed += times * (fired is not None and handlers != sorted(fire.handler for fire in fired))
-        self._pending.clear()
-
+from evtool.store.rows import Delivery, StoredEvent
 
 ACTIONS = {"done": "done", "dead": "failed", "ready": "failed", "leased": "leased", "waiting": "waiting"}
 
-
-def make_planner(routes: Routes, name: str) -> Callable[[bytes], tuple[Fire, ...]]:
-    """Tells of one event after the other whom it would fire under these routes in a replay of this name.
-
-    Nothing is called, so a handler with `on_replay: skip` is named like any other.
-    """
-    fires = {
-        route.name: [Fire(route.name, handler, "would fire") for handler in dict.fromkeys(route.to)]
-        for route in routes.routes.values()
-    }
-    fields = {field for route in routes.routes.values() for field in route.pattern.field_paths}
-    # if no pattern uses the name of the replay, the routes match the same with and without it
-    has_replay_field = any(field.startswith(("replay-name", "replayname")) for field in fields)
-
-    def plan(raw: bytes) -> tuple[Fire, ...]:
-        marked = mark_replayed(raw, decode_header(raw), name) if has_replay_field else raw
-        return tuple([fire for route in routes.match_checked(marked) for fire in fires[route.name]])
-
-    return plan
+Targets = Sequence[tuple[Route, str, bool]]
 
 
-def replay_event(seq: int, event: Event, routes: Routes, name: str, runtime: Runtime) -> ReplayResult:
-    """Delivers a stored event again by the chosen routes, under the name of the replay, with all that comes of it.
+class Replay:
+    """A delivering replay: its name, and the routes by which the selected events go."""
 
-    A handler with `on_replay: skip` is left out. What handlers emit goes by all routes, as any event does.
-    """
-    targets = match_handlers(event, routes, name)
-    deliveries = [NewDelivery(route.name, handler) for route, handler, skipped in targets if not skipped]
-    runtime.store.add_deliveries(seq, deliveries, now=runtime.environment.now(), replay=name)
-    with closing(deliver(runtime, chain=Chain(runtime.store.get_event(seq).root, name))) as settled_deliveries:
-        later_states = {
-            settled.delivery.seq: settled.delivery.state for settled in settled_deliveries if settled.event.seq != seq
-        }
-    actions = {(d.route, d.handler): ACTIONS[d.state] for d in runtime.store.list_deliveries(seq, replay=name)}
-    fires = (Fire(route.name, handler, actions.get((route.name, handler), "skipped")) for route, handler, _ in targets)
-    return ReplayResult(tuple(fires), [*map(ACTIONS.get, later_states.values())].count("failed"))
+    def __init__(self, runtime: Runtime, routes: Routes, name: str, is_selected: Callable[[StoredEvent], bool]):
+        """What handlers emit goes by all routes, as any event does."""
+        self._runtime, self._routes, self._name, self._is_selected = runtime, routes, name, is_selected
+
+    def replay_event(self, stored: StoredEvent) -> list[ReplayedEvent]:
+        """Delivers a stored event again, with all that comes of it; returns it and the events that came of it."""
+        store, now = self._runtime.store, self._runtime.environment.now
+        targets = match_handlers(parse_event(stored.raw), self._routes, self._name)
+        add_replay_deliveries(stored, targets, store=store, routes=self._runtime.routes, now=now(), replay=self._name)
+        with closing(deliver(self._runtime, chain=Chain(stored.root, self._name))) as settled_deliveries:
+            deque(settled_deliveries, maxlen=0)
+        return list(self._list_results(stored, stored, targets, is_selected=True))
+
+    def _list_results(
+        self,
+        event: StoredEvent,
+        original: StoredEvent | None,
+        targets: Targets,
+        cause: tuple[str, str] | None = None,
+        *,
+        is_selected: bool = False,
+    ) -> Iterator[ReplayedEvent]:
+        """An event of this replay, and all that came of it. Its handlers got `original` the first time."""
+        calls = FirstCalls(self._runtime.store, original) if original else None
+        deliveries = self._runtime.store.list_deliveries(event.seq, replay=self._name)
+        actions = {(delivery.route, delivery.handler): ACTIONS[delivery.state] for delivery in deliveries}
+        fires = [
+            Fire(route.name, handler, actions.get((route.name, handler), "skipped"), "skip" if skipped else "run")
+            for route, handler, skipped in targets
+        ]
+        yield ReplayedEvent(event.raw, tuple(fires), calls.fired if calls else None, cause, is_selected)
+        for delivery in deliveries:
+            yield from self._list_emitted(event, delivery, calls)
+        if original:
+            yield from self._list_substitutes(original, [handler for _, handler, skipped in targets if skipped])
+
+    def _list_emitted(
+        self, event: StoredEvent, delivery: Delivery, calls: FirstCalls | None
+    ) -> Iterator[ReplayedEvent]:
+        emitted = self._runtime.store.list_emitted_events(delivery.seq)
+        originals = calls.list_emitted(delivery.handler, delivery.route) if calls else []
+        for effect, original in zip(emitted, pair_events(emitted, originals), strict=True):
+            yield from self._list_results(effect, original, self._match(effect), (event.id, delivery.handler))
+
+    def _list_substitutes(self, original: StoredEvent, skipped: Sequence[str]) -> Iterator[ReplayedEvent]:
+        for handler, substitute in list_substitutes(self._runtime.store, original, skipped):
+            targets, is_selected = self._match(substitute), self._is_selected(substitute)
+            yield from self._list_results(
+                substitute, substitute, targets, (original.id, handler), is_selected=is_selected
+            )
+
+    def _match(self, event: StoredEvent) -> Targets:
+        return match_handlers(parse_event(event.raw), self._runtime.routes, self._name)

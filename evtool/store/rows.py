@@ -129,6 +129,7 @@ class PublishedEvent(NamedTuple):
     seq: int
     raw: bytes
     digest: bytes  # their SHA-256, as it was stored
+    has_chain: bool  # whether it has a cause or effects
     deliveries: tuple[FiredDelivery, ...]
 
     def damage(self) -> str | None:
@@ -227,6 +228,7 @@ class Filter(NamedTuple):
     route: str | None = None
     state: str | None = None
     ids: tuple[str, ...] = ()
+    published: bool | None = None  # True: only events that no replay stored
 
     def matches(self, event: Event) -> bool:
         """The same for an event that is not in the store, as far as it can be told from the event."""

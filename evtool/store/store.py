@@ -51,6 +51,7 @@ FIRED = (  # of an event: what it fired when it was published
     "(SELECT json_group_array(json_array(route, handler, state) ORDER BY delivery.seq) FROM delivery"
     " WHERE event = event.seq AND delivery.replay = coalesce(event.replay, ''))"
 )
+HAS_CHAIN = "root IS NOT NULL OR EXISTS (SELECT 1 FROM event AS other WHERE other.root = event.seq)"
 DELIVERY = (  # the columns of Delivery
     "seq, event, route, handler, replay, state, attempts, forgiven, created, due, owner, duration_ms, error, condition"
 )
@@ -161,10 +162,11 @@ class Store(Database):
 
         def decode_page(page: list[Any]) -> list[PublishedEvent]:
             return self.decode(
-                PublishedEvent, ((seq, raw, digest, _parse_fired(fired)) for seq, raw, digest, fired in page)
+                PublishedEvent,
+                ((seq, raw, digest, bool(chain), _parse_fired(fired)) for seq, raw, digest, chain, fired in page),
             )
 
-        return self._map_pages(f"seq, raw, sha256, {FIRED}", event_filter, decode_page)
+        return self._map_pages(f"seq, raw, sha256, {HAS_CHAIN}, {FIRED}", event_filter, decode_page)
 
     def _map_pages(
         self, columns: str, event_filter: Filter, convert: Callable[[list[Any]], list[T]], after: int = 0
@@ -183,6 +185,11 @@ class Store(Database):
                 return
             yield from results
             after = page[-1][0]
+
+    def is_selected(self, event: int, event_filter: Filter) -> bool:
+        """Whether a filter lets a stored event through."""
+        where, values = build_condition(event_filter)
+        return bool(self.execute(f"SELECT 1 FROM event WHERE seq = ? AND {where}", event, *values))
 
     def last_seq(self) -> int:
         """The number of the event that was stored last; 0 when there is none."""
@@ -257,6 +264,7 @@ def build_condition(event_filter: Filter) -> tuple[str, list[Any]]:
         "seq <= ?": event_filter.last,
         "type = ?": event_filter.type,
         "source = ?": event_filter.source,
+        "(replay IS NULL) = ?": event_filter.published,
         f"seq IN ({WITH_ID})": encode_ids(event_filter.ids) if event_filter.ids else None,
     }
     condition, values = _join_tests(tests)

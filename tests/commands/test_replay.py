@@ -28,7 +28,10 @@ def test_a_plan_names_the_handlers_that_the_publish_fired(evtool: Evtool, shop: 
     assert named(plan) == named(published)
     assert plan.json["handlers"] == {"charge-card": 1, "confirmation-email": 1, "warehouse": 1}
     assert {fire["action"] for event in plan.json["events"] for fire in event["fires"]} == {"would fire"}
-    assert plan.json["summary"] == {"events": 2, "fires": 3}
+    assert plan.json["summary"] == {"events": 2, "effects": 0, "fires": 3}
+    marked = [fire for event in plan.json["events"] for fire in event["fires"] if fire.get("on_replay") == "skip"]
+    assert [fire["handler"] for fire in marked] == ["charge-card"]
+    assert "on_replay: skip, not called by --deliver: charge-card\n" in evtool("replay", cwd=shop).out
     assert len(list((shop / "samples/.data").rglob("*.eml"))) == mails
 
 
@@ -107,7 +110,7 @@ def test_filters_choose_events(
     """Events are chosen by time, type, source, route and pattern."""
     ran = evtool("replay", *options, "-o", "json", cwd=shop)
 
-    assert [event["type"] for event in ran.json["events"]] == types
+    assert [event["type"] for event in ran.json["events"] if event["cause"] is None] == types
 
 
 def test_events_of_files_are_planned_without_a_store(evtool: Evtool, shop: Path) -> None:
@@ -138,7 +141,7 @@ def test_a_limit_limits_what_is_called(evtool: Evtool, shop: Path, published: Ra
     ids = [event["id"] for event in evtool("events", "-o", "json", cwd=shop).json["events"]]
     told = [evtool("events", identity, "-o", "json", cwd=shop).json["deliveries"] for identity in ids]
 
-    assert ran.json["summary"] == {"events": 1, "fires": 1}
+    assert ran.json["summary"] == {"events": 1, "effects": 0, "fires": 1}
     assert sum(delivery["replay"] == "one" for deliveries in told for delivery in deliveries) == 1
 
 
@@ -239,7 +242,7 @@ def test_what_another_evtool_has_is_no_failure(evtool: Evtool, tmp_path: Path) -
 
 
 def test_what_fails_of_what_is_emitted_fails_the_replay(evtool: Evtool, tmp_path: Path) -> None:
-    """The exit code is of all that a replay led to; the report is of the replayed events."""
+    """The report and the exit code are those of all calls of a replay."""
     (tmp_path / "routes.yaml").write_text(WORK.replace("[a]", "[a, b]"))
     (tmp_path / "work.py").write_text(
         "def work(event, context):\n"
@@ -249,9 +252,12 @@ def test_what_fails_of_what_is_emitted_fails_the_replay(evtool: Evtool, tmp_path
     evtool("publish", "-", "--type", "a", stdin=b"{}")
     ran = evtool("replay", "--deliver", "--type", "a", "-o", "json")
 
-    assert [fire["action"] for fire in ran.json["events"][0]["fires"]] == ["done"]
-    assert ran.err == "1 delivery of what the handlers emitted failed: `evtool events` shows which\n"
-    assert ran.code == 1
+    assert [(event["type"], event["fires"][0]["action"]) for event in ran.json["events"]] == [
+        ("a", "done"),
+        ("b", "failed"),
+    ]
+    assert ran.json["events"][1]["cause"] == {"event": ran.json["events"][0]["id"], "handler": "work"}
+    assert (ran.code, ran.json["handlers"]) == (1, {"work": 2})
 
 
 def test_a_replay_that_is_ended_tells_what_it_has_done(evtool: Evtool, tmp_path: Path) -> None:
@@ -268,7 +274,7 @@ def test_a_replay_that_is_ended_tells_what_it_has_done(evtool: Evtool, tmp_path:
     ran = evtool("replay", "--deliver", "--name", "monday", "-o", "json")
 
     assert ran.code == 143
-    assert ran.json["summary"] == {"events": 1, "fires": 1}
+    assert ran.json["summary"] == {"events": 1, "effects": 0, "fires": 1}
 
 
 def test_a_replay_that_was_killed_goes_on_at_once(evtool: Evtool, tmp_path: Path) -> None:

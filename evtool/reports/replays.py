@@ -1,0 +1,158 @@
+"""The report of a replay: the records of its events, its sums, and the text form with a row per handler."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from evtool.delivery.plan import Fire, ReplayedEvent
+from evtool.events.header import decode_header
+from evtool.findings.finding import Finding
+from evtool.reports.base import Record
+from evtool.reports.explanations import UnmatchedRoutes
+from evtool.schemas.validation import ValidationResult
+from evtool.store.rows import FiredDelivery
+from evtool.terminal.screen import Screen, Segment, format_count
+from evtool.terminal.styles import ACTION_STYLES
+
+MAX_PENDING = 1000  # kinds of events that are counted before they are summed up
+SKIP_MARK = "on_replay: skip"
+
+
+class ReplaySums:
+    """Counts the events and calls of a replay. Most events fire the same, and equal ones are added together."""
+
+    def __init__(self) -> None:
+        self.events = self.effects = self.changed = 0
+        self.published: Counter[str] = Counter()  # by handler
+        self.current: defaultdict[str, Counter[str]] = defaultdict(Counter)  # by handler and action
+        self.skipping: set[str] = set()  # handlers with on_replay: skip
+        self._pending: Counter[tuple[tuple[Fire, ...], tuple[FiredDelivery, ...] | None]] = Counter()
+
+    def add(self, event: ReplayedEvent) -> None:
+        """Counts an event: as an effect if it has a cause."""
+        self.events += event.cause is None
+        self.effects += event.cause is not None
+        self._pending[event.fires, event.fired] += 1
+        if len(self._pending) > MAX_PENDING:
+            self.update()
+
+    def update(self) -> None:
+        """Brings the sums up to date."""
+        for (fires, fired), times in self._pending.items():
+            for fire in fires:
+                self.current[fire.handler][fire.action] += times
+                if fire.on_replay == "skip":
+                    self.skipping.add(fire.handler)
+            for past_fire in fired or ():
+                self.published[past_fire.handler] += times
+            handlers = sorted(fire.handler for fire in fires)
+            self.changed += times * (fired is not None and handlers != sorted(fire.handler for fire in fired))
+        self._pending.clear()
+
+    def build_tail(self, name: str | None, findings: Sequence[Finding]) -> dict[str, Any]:
+        """What `-o json` has beside the events; `name` is that of a replay that delivers."""
+        self.update()
+        handlers = {handler: actions.total() - actions["skipped"] for handler, actions in sorted(self.current.items())}
+        handlers = {handler: count for handler, count in handlers.items() if count}
+        summary = {"events": self.events, "effects": self.effects, "fires": sum(handlers.values())}
+        finding_records = [finding.as_dict() for finding in findings]
+        return {
+            **({"replay": name} if name else {}),
+            "handlers": handlers,
+            "findings": finding_records,
+            "summary": summary,
+        }
+
+
+def build_replay_record(event: ReplayedEvent) -> dict[str, Any]:
+    """An event of a replay, as `-o json` has it."""
+    head, fired = decode_header(event.raw), event.fired
+    return {
+        "id": head["id"],
+        "type": head["type" if "specversion" in head else "detail-type"],
+        "time": head.get("time"),
+        "cause": None if event.cause is None else {"event": event.cause[0], "handler": event.cause[1]},
+        "fires": [_build_fire_record(fire) for fire in event.fires],
+        "fired": None if fired is None else [past_fire._asdict() for past_fire in fired],
+    }
+
+
+def _build_fire_record(fire: Fire) -> dict[str, Any]:
+    mark = {"on_replay": "skip"} if fire.on_replay == "skip" else {}
+    return {"route": fire.route, "handler": fire.handler, "action": fire.action, **mark}
+
+
+class ReplayReport:
+    """The text report: a row per handler, and with -v each event: who fires, and why other routes do not."""
+
+    def __init__(
+        self,
+        screen: Screen,
+        sums: ReplaySums,
+        name: str | None,
+        unmatched: UnmatchedRoutes,
+        *,
+        verbose: bool,
+        quiet: bool,
+    ):
+        self._screen, self._sums, self._name, self._unmatched = screen, sums, name, unmatched
+        self._verbose, self._quiet = verbose, quiet
+
+    def add(self, record: Record) -> None:
+        """Shows an event with -v."""
+        assert not isinstance(record, ValidationResult)
+        if self._verbose:
+            self._show_event(record)
+
+    def end(self, tail: Mapping[str, Any]) -> None:
+        """Shows the table and the sums."""
+        sums, summary = self._sums, tail["summary"]
+        leased = ["leased"] if any(actions["leased"] for actions in sums.current.values()) else []
+        columns = ["done", "failed", "waiting", *leased, "skipped"] if self._name else ["would fire"]
+        rows: list[list[Segment]] = [
+            [
+                (handler, "bold"),
+                str(sums.published[handler]),
+                *((str(sums.current[handler][column]), ACTION_STYLES[column]) for column in columns),
+            ]
+            for handler in sorted({*sums.published, *sums.current})
+        ]
+        self._screen.print_table(["handler", "fired", *columns], rows, right_aligned=range(1, len(columns) + 2))
+        if self._quiet:
+            return
+        if sums.skipping and not self._name:
+            self._screen.print_line(
+                (f"{SKIP_MARK}, not called by --deliver: {', '.join(sorted(sums.skipping))}", "dim")
+            )
+        title = f"replayed as {self._name}" if self._name else "a plan: nothing was called"
+        effects = f", {format_count(summary['effects'], 'effect')}" if summary["effects"] else ""
+        self._screen.print_line(format_count(summary["events"], "event"), effects, ", ", title)
+        if sums.changed:
+            hint = "" if self._verbose else "; -v shows which"
+            self._screen.print_line((f"{sums.changed:,} would fire other handlers than when published{hint}", "yellow"))
+
+    def _show_event(self, record: Mapping[str, Any]) -> None:
+        cause = f"  from {record['cause']['handler']}" if record["cause"] else ""
+        self._screen.print_line(
+            (record["type"], "bold"), f"  {record['id']}  ", (record["time"] or "", "dim"), (cause, "dim")
+        )
+        states = {(fire["route"], fire["handler"]): fire["state"] for fire in record["fired"] or []}
+        fires = {(fire["route"], fire["handler"]): fire for fire in record["fires"]}
+        for key in {**states, **fires}:
+            route, handler = key
+            published = f"  when published: {states.get(key, 'did not fire')}" if record["fired"] is not None else ""
+            action = fires[key]["action"] if key in fires else "would not fire"
+            is_marked = action == "would fire" and "on_replay" in fires[key]
+            mark = f"  {SKIP_MARK}" if is_marked else ""
+            self._screen.print_line(
+                "  ",
+                (handler, "bold"),
+                (f"  {action}", ACTION_STYLES.get(action, "red")),
+                f"  by {route}{published}",
+                (mark, "dim"),
+            )
+        if not states and not fires:
+            self._screen.print_line("  no route takes it")
+        self._unmatched.show(
+            self._screen, record["id"], {fire["route"] for fire in record["fires"]}, ["  not taken by"], indent="  "
+        )
