@@ -15,6 +15,7 @@ from evtool.routes.project import Project
 from evtool.schemas.validation import ValidationResult
 from evtool.terminal.screen import format_count
 
+BATCH_BYTES = 1 << 20  # of events that are taken together
 _SEARCHED = "searched for *.json, *.jsonl, *.ndjson, also with .gz, in it and the folders in it"
 
 
@@ -114,3 +115,22 @@ def _find_path(name: str, samples: Mapping[str, Path]) -> str | None:
 
 def _looks_like_a_path(name: str) -> bool:
     return "/" in name or name.endswith((".json", ".jsonl", ".ndjson", ".gz"))
+
+
+def group_results(
+    results: Iterable[ValidationResult], max_events: int, *, stream: bool
+) -> Iterator[list[ValidationResult]]:
+    """Results in lists of up to so many, and of no more bytes than fit into memory with ease.
+
+    Of a stream only what is here already is taken together: nobody knows when it goes on.
+    """
+    batch: list[ValidationResult] = []
+    size = 0
+    for result in results:
+        batch.append(result)
+        size += len(result.event.raw) if result.event else 0
+        if len(batch) >= max_events or size >= BATCH_BYTES or (stream and not result.is_next_buffered):
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

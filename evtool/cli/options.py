@@ -47,6 +47,7 @@ Intake = Annotated[
     ),
 ]
 SetNew = Annotated[list[str], Option("--set-new", "set a field that the event need not have", "PATH=VALUE")]
+EventBus = Annotated[str | None, Option("--event-bus", "the bus of events that name none", "NAME")]
 OfType = Annotated[str | None, Option("--type", "only events of this type", "TYPE", completion.complete_types)]
 OfSource = Annotated[str | None, Option("--source", "only events from this source", "SOURCE")]
 OfRoute = Annotated[str | None, Option("--route", "only this route", "NAME", completion.complete_routes)]

@@ -8,6 +8,7 @@ from evtool.cli.filters import build_filter, check_names, find_event, note_unkno
 from evtool.cli.options import Argument, OfRoute, OfSource, OfType, Option, Since, Until
 from evtool.cli.session import Session
 from evtool.errors import EXIT_OK, UsageError
+from evtool.events.buses import DEFAULT_BUS
 from evtool.events.envelopes import parse_event
 from evtool.paths import display_path
 from evtool.reports.base import Record, Subject
@@ -99,6 +100,7 @@ def _build_details(store: Store, event: StoredEvent) -> dict[str, Any]:
         "event": parse_event(event.raw).document,
         "stored_at": load_log_record(store, event)["stored_at"],
         "sha256": event.sha256,
+        "bus": event.bus,
         "cause": load_cause_record(store, event),
         "effects": [effect.id for effect in store.list_effects(event.seq)],
     }
@@ -174,6 +176,8 @@ class _EventReport:
     def end(self, tail: Mapping[str, Any]) -> None:
         print_document(self._screen, tail["event"])
         self._screen.print_line("stored  ", tail["stored_at"], ("  sha256 " + tail["sha256"], "dim"))
+        if tail["bus"] != DEFAULT_BUS:
+            self._screen.print_line("bus  ", tail["bus"])
         if tail["cause"]:
             self._screen.print_line("cause  ", tail["cause"]["event"], f"  by {tail['cause']['handler']}")
         for delivery in self._deliveries:

@@ -10,19 +10,35 @@ from typing import Annotated, Any
 from evtool.cli.completion import complete_samples
 from evtool.cli.filters import find_event, read_pattern
 from evtool.cli.inputs import EventInputs, resolve_path, resolve_paths
-from evtool.cli.options import Argument, IdAt, Intake, MaxBytes, OfRoute, Option, SetNew, Source, Type, TypeAt, Unwrap
+from evtool.cli.options import (
+    Argument,
+    EventBus,
+    IdAt,
+    Intake,
+    MaxBytes,
+    OfRoute,
+    Option,
+    SetNew,
+    Source,
+    Type,
+    TypeAt,
+    Unwrap,
+)
 from evtool.cli.payload_identity import read_identity
 from evtool.cli.runtime import list_properties, load_routes
 from evtool.cli.session import Session, create_event_defaults
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, UsageError
+from evtool.events.buses import DEFAULT_BUS, name_bus
 from evtool.events.event import Event
 from evtool.events.overrides import apply_overrides
 from evtool.events.payload_identity import PayloadIdentity
 from evtool.findings.codes import CODES
-from evtool.findings.examples import EXAMPLES, SCHEMA
+from evtool.findings.examples import EXAMPLES
+from evtool.findings.finding import Finding
 from evtool.paths import display_path
 from evtool.readers.files import MAX_BYTES, SourceText
 from evtool.reports.base import Record, Subject
+from evtool.reports.codes import CodeReport
 from evtool.reports.explanations import (
     MAX_DETAILED,
     MAX_SHOWN,
@@ -36,6 +52,7 @@ from evtool.reports.explanations import (
 from evtool.routes import project as project_file
 from evtool.routes.project import Project
 from evtool.schemas.validation import Rules, ValidationResult, validate_events
+from evtool.store.rows import StoredEvent
 from evtool.store.sqlite.files import is_missing
 from evtool.store.store import Store
 from evtool.terminal.screen import Screen, format_count, open_stderr
@@ -59,6 +76,7 @@ def explain(
     type_at: TypeAt = None,
     id_at: IdAt = None,
     intake: Intake = None,
+    event_bus: EventBus = None,
     route: OfRoute = None,
     pattern: Annotated[
         str | None, Option("--pattern", "try this event pattern instead of the routes", "JSON|@FILE")
@@ -81,12 +99,13 @@ def explain(
     project = session.load_project() if pattern is None else _find_project(session, event)
     candidates = _select_candidates(session, project, route) if pattern is None else [Candidate(read_pattern(pattern))]
     defaults = create_event_defaults()
-    stored_texts = (
-        _read_stored(session, project, event, source) if project and resolve_path(event, project) is None else []
-    )
-    paths = resolve_paths([event], project, not_found=NOT_FOUND) if project and not stored_texts else [event]
+    stored = _find_stored(session, project, event, source) if project and resolve_path(event, project) is None else None
+    paths = resolve_paths([event], project, not_found=NOT_FOUND) if project and not stored else [event]
     inputs = EventInputs(paths, unwrap=unwrap)
-    texts = stored_texts or inputs.read(max_bytes=max_bytes)
+    texts: Iterable[SourceText | Finding] = inputs.read(max_bytes=max_bytes)
+    if project and stored:
+        texts = [SourceText(display_path(session.locate_store(project)), 1, 1, stored.raw)]
+        event_bus = event_bus or stored.bus
     results = inputs.check(
         validate_events(
             texts,
@@ -94,7 +113,11 @@ def explain(
             defaults,
             identity=read_identity(session, project, PayloadIdentity(type, source, type_at, id_at), intake),
             change=lambda original: apply_overrides(
-                original, set, defaults, new=set_new, list_properties=partial(list_properties, project)
+                name_bus(original, event_bus),
+                set,
+                defaults,
+                new=set_new,
+                list_properties=partial(list_properties, project),
             ),
         )
     )
@@ -112,14 +135,12 @@ def _find_project(session: Session, event: str) -> Project | None:
     return None if event == "-" or Path(event).exists() else project_file.read_project(session.routes)
 
 
-def _read_stored(session: Session, project: Project, event_id: str, source: str | None) -> list[SourceText]:
+def _find_stored(session: Session, project: Project, event_id: str, source: str | None) -> StoredEvent | None:
     """The stored event of an id, if there is one: what is neither a file nor a sample may be an id."""
-    file = session.locate_store(project)
-    if is_missing(file):
-        return []
+    if is_missing(session.locate_store(project)):
+        return None
     with Store(session.locate_store(project, existing=True)) as store:
-        event = find_event(store, event_id, source)
-    return [SourceText(display_path(file), 1, 1, event.raw)] if event else []
+        return find_event(store, event_id, source)
 
 
 def _select_candidates(session: Session, project: Project | None, name: str | None) -> list[Candidate]:
@@ -171,7 +192,7 @@ def _explain_event(session: Session, result: ValidationResult, candidates: list[
     event = result.event
     for finding in result.findings:
         show_finding(Screen(open_stderr(), color=session.color), finding)
-    explanations = explain_candidates(event.raw, candidates) if event is not None else []
+    explanations = explain_candidates(event.raw, event.bus or DEFAULT_BUS, candidates) if event is not None else []
     return {
         "event": {"id": event.id, "type": event.type, "source": event.source} if event else None,
         "routes": [build_explanation_record(candidate, explanation) for candidate, explanation in explanations],
@@ -257,29 +278,7 @@ def _explain_code(session: Session, code: str) -> int:
     if code not in CODES:
         similar = [candidate for candidate in CODES if candidate[:3] == code[:3]] or list(CODES)
         raise UsageError(f"there is no finding {code}; there are {', '.join(similar)}")
-    with session.open_report(Subject("explain", "codes", _CodeReport)) as report:
+    with session.open_report(Subject("explain", "codes", CodeReport)) as report:
         report.add({"code": code, "meaning": CODES[code], **EXAMPLES[code]._asdict()})
         report.end({})
     return EXIT_OK
-
-
-class _CodeReport:
-    """The text report of what codes mean."""
-
-    def __init__(self, screen: Screen):
-        self._screen = screen
-
-    def add(self, record: Record) -> None:
-        assert not isinstance(record, ValidationResult)
-        self._screen.print_line((record["code"], "bold"), f"  {record['meaning']}")
-        kind = "" if record["of"] == "words" else f" {record['of']}"
-        parts = [("bad" + kind, "red", record["bad"]), ("good" + kind, "green", record["good"])]
-        if record["code"].startswith("EV1"):
-            parts.append(("the schema of the detail", "cyan", SCHEMA))
-        for title, style, text in parts:
-            self._screen.print_line("  ", (title, style))
-            for line in text.rstrip("\n").split("\n"):
-                self._screen.print_line("    ", line)
-
-    def end(self, tail: Mapping[str, Any]) -> None:
-        """There is no more to say."""

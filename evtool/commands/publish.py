@@ -8,10 +8,11 @@ from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple
 
 from evtool.cli.completion import complete_samples
-from evtool.cli.inputs import EventInputs, resolve_paths
+from evtool.cli.inputs import EventInputs, group_results, resolve_paths
 from evtool.cli.options import (
     AllowEmpty,
     Argument,
+    EventBus,
     IdAt,
     Intake,
     MaxBytes,
@@ -38,6 +39,7 @@ from evtool.delivery.intake import accept, describe_conflict, match_handlers
 from evtool.delivery.loop import deliver
 from evtool.delivery.runtime import Runtime
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE
+from evtool.events.buses import DEFAULT_BUS, name_bus
 from evtool.events.event import Event
 from evtool.events.overrides import apply_overrides
 from evtool.events.payload_identity import PayloadIdentity
@@ -58,7 +60,6 @@ from evtool.terminal.screen import Screen, Segment, open_stderr
 from evtool.terminal.snippets import show_finding
 
 BATCH_EVENTS = 100  # events that are stored in one commit
-BATCH_BYTES = 1 << 20
 
 
 def publish(
@@ -74,6 +75,7 @@ def publish(
     type_at: TypeAt = None,
     id_at: IdAt = None,
     intake: Intake = None,
+    event_bus: EventBus = None,
     no_validate: NoValidate = False,
     no_schema: NoSchema = "error",
     unwrap: Unwrap = False,
@@ -103,7 +105,11 @@ def publish(
             defaults,
             identity=read_identity(session, project, PayloadIdentity(type, source, type_at, id_at), intake),
             change=lambda event: apply_overrides(
-                event, set, defaults, new=set_new, list_properties=partial(list_properties, project)
+                name_bus(event, event_bus),
+                set,
+                defaults,
+                new=set_new,
+                list_properties=partial(list_properties, project),
             ),
         )
     )
@@ -118,41 +124,22 @@ def publish(
         )
     with open_runtime(session, project, rules) as runtime:
         candidates = list_candidates(runtime.routes, project)
-        batches = _group_results(results, BATCH_EVENTS if no_deliver else 1, stream="-" in events)
+        batches = group_results(results, BATCH_EVENTS if no_deliver else 1, stream="-" in events)
         handle = partial(_publish_batch, runtime, project, call=not no_deliver, with_outputs=session.shows_details)
         return _report_events(session, batches, handle, candidates)
 
 
 class PublishResult(NamedTuple):
-    """What became of an event: records and bytes of it and of what it led to, findings about it, and outputs.
+    """What became of an event: records, bytes and buses of it and of what it led to, findings, outputs.
 
     A finding says why it was not taken, or which handlers cannot be loaded.
     """
 
     records: list[dict[str, Any]]
-    raw_events: Sequence[bytes] = ()
+    events: Sequence[tuple[bytes, str]] = ()
     findings: Sequence[Finding] = ()
     outputs: Mapping[OutputKey, str] = MappingProxyType({})
     interrupts: Sequence[KeyboardInterrupt] = ()  # a second signal: no call was waited for
-
-
-def _group_results(
-    results: Iterable[ValidationResult], max_events: int, *, stream: bool
-) -> Iterator[list[ValidationResult]]:
-    """Verdicts in lists of up to so many, and of no more bytes than fit into memory with ease.
-
-    Of a stream only what is here already is taken together: nobody knows when it goes on.
-    """
-    batch: list[ValidationResult] = []
-    size = 0
-    for result in results:
-        batch.append(result)
-        size += len(result.event.raw) if result.event else 0
-        if len(batch) >= max_events or size >= BATCH_BYTES or (stream and not result.is_next_buffered):
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
 
 
 def _publish_batch(
@@ -191,7 +178,7 @@ def _deliver_event(
     for member, of_member in zip(chain, deliveries, strict=True) if with_outputs else ():
         outputs |= load_outputs(store, member.id, of_member)
     findings = take_load_findings(runtime, project)
-    return PublishResult(records, [member.raw for member in chain], findings, outputs, interrupts)
+    return PublishResult(records, [(member.raw, member.bus) for member in chain], findings, outputs, interrupts)
 
 
 class _Plan:
@@ -228,7 +215,7 @@ def _plan_event(plan: _Plan, event: Event) -> PublishResult:
     ]
     findings = plan.check(delivery["handler"] for delivery in deliveries)
     record = {"id": event.id, "type": event.type, "source": event.source, "status": "dry-run", "cause": None}
-    return PublishResult([{**record, "deliveries": deliveries}], [event.raw], findings)
+    return PublishResult([{**record, "deliveries": deliveries}], [(event.raw, event.bus or DEFAULT_BUS)], findings)
 
 
 def _report_events(
@@ -253,9 +240,9 @@ def _report_events(
         findings.extend(event_findings)
         for finding in event_findings:
             show_finding(screen, finding)
-        if outcome.raw_events:
+        if outcome.events:
             unmatched.remember(
-                {record["id"]: raw for record, raw in zip(outcome.records, outcome.raw_events, strict=True)}
+                {record["id"]: event for record, event in zip(outcome.records, outcome.events, strict=True)}
             )
         outputs.update(outcome.outputs)
         for record in outcome.records:

@@ -4,13 +4,14 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 from evtool.cli.filters import build_filter, check_ids, note_unknown_values, read_pattern
 from evtool.cli.inputs import EventInputs, resolve_paths
 from evtool.cli.options import (
     AllowEmpty,
     Argument,
+    EventBus,
     IdAt,
     Intake,
     Limit,
@@ -27,17 +28,17 @@ from evtool.cli.payload_identity import read_identity
 from evtool.cli.runtime import build_rules, load_routes, open_runtime, take_load_findings
 from evtool.cli.session import Session, create_event_defaults, now_ms
 from evtool.delivery.intake import describe_conflict, insert_event
-from evtool.delivery.plan import Planner, ReplayedEvent, ReplayPlan, make_planner
-from evtool.delivery.replay import Replay
+from evtool.delivery.replays.plan import ReplayedEvent, ReplayPlan, make_planner
+from evtool.delivery.replays.replay import Replay
+from evtool.delivery.replays.selection import SelectedEvent, Selection
 from evtool.delivery.runtime import Runtime
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, UsageError
+from evtool.events.buses import DEFAULT_BUS, name_bus
 from evtool.events.envelopes import mark_replayed, parse_event
-from evtool.events.event import Event
 from evtool.events.header import decode_header
 from evtool.events.payload_identity import PayloadIdentity
 from evtool.events.timestamps import format_timestamp
 from evtool.findings.finding import Finding
-from evtool.patterns.pattern import Pattern
 from evtool.reports.base import Subject
 from evtool.reports.explanations import MAX_DETAILED, UnmatchedRoutes, list_candidates
 from evtool.reports.replays import ReplayReport, ReplaySums, build_replay_record
@@ -45,23 +46,13 @@ from evtool.routes.project import Project
 from evtool.routes.routes import Routes
 from evtool.schemas.validation import Rules, validate_events
 from evtool.signals import catch_signals
-from evtool.store.rows import Filter, FiredDelivery, StoredEvent
+from evtool.store.rows import Filter
 from evtool.store.sqlite.files import is_missing
 from evtool.store.store import Store
 from evtool.terminal.progress import Progress
 from evtool.terminal.screen import Screen, Segment, format_count, open_stderr
 from evtool.terminal.screen import Screen, open_stderr
 from evtool.terminal.snippets import show_finding
-
-
-class SelectedEvent(NamedTuple):
-    """An event that the options of a replay select."""
-
-    raw: bytes
-    fired: tuple[FiredDelivery, ...] | None  # None if it is not in the store
-    stored: StoredEvent | None  # if it is in the store and has a cause or effects
-    event: Event | None = None  # if it comes from a file
-
 
 Fires = Callable[[SelectedEvent], list[ReplayedEvent] | Finding]
 
@@ -87,6 +78,7 @@ def replay(
     type_at: TypeAt = None,
     id_at: IdAt = None,
     intake: Intake = None,
+    event_bus: EventBus = None,
     unwrap: Unwrap = False,
     allow_empty: AllowEmpty = False,
 ) -> int:
@@ -98,6 +90,8 @@ def replay(
 
     Example: evtool replay --type order.created --since 2h -v
     """
+    if event_bus is not None and not from_:
+        raise UsageError("--event-bus is for the events of --from: a stored event keeps its bus")
     project = session.load_project()
     routes = load_routes(session, project)
     selected_routes = routes.restrict_to(route) if route is not None else routes
@@ -118,10 +112,10 @@ def replay(
     )
     with _open(session, project, routes, deliver=deliver, store_needed=not from_) as (store, runtime):
         if from_:
-            events = _read_files(session, inputs, event_filter, store, identity)
+            events = _read_files(session, inputs, event_filter, store, identity, event_bus)
         else:
             events = _read_store(session, store, event_filter)
-        selection = _Selection(
+        selection = Selection(
             None if from_ else event_filter, event_pattern, plan_selected if route is not None else None, store
         )
         plan = ReplayPlan(store, plan_selected, make_planner(routes, name), selection.includes)
@@ -160,48 +154,14 @@ def _open(
             yield store, None
 
 
-class _Selection:
-    """Which events a replay takes itself: those that the options select and that it does not emit anew."""
-
-    def __init__(
-        self, event_filter: Filter | None, pattern: Pattern | None, plan_route: Planner | None, store: Store | None
-    ):
-        """Without a filter the events come from files. `plan_route` is given if the events of a route are selected."""
-        self._filter, self._pattern, self._plan_route, self._store = event_filter, pattern, plan_route, store
-        self._from_files: set[int] = set()  # numbers of the stored events among those of files
-
-    def choose(self, events: Iterator[SelectedEvent], plan: ReplayPlan) -> Iterator[SelectedEvent]:
-        """The events that the replay takes, of those that it has read."""
-        for event in events:
-            if not self._passes(event.raw):
-                continue
-            if event.stored is None:
-                yield event
-            elif not plan.is_effect(event.stored):
-                self._from_files.add(event.stored.seq)
-                yield event
-
-    def includes(self, stored: StoredEvent) -> bool:
-        """Whether the options select a stored event."""
-        if self._filter is None:
-            return stored.seq in self._from_files
-        assert self._store is not None
-        return self._store.is_selected(stored.seq, self._filter) and self._passes(stored.raw)
-
-    def _passes(self, raw: bytes) -> bool:
-        return (self._pattern is None or self._pattern.matches(raw)) and (
-            self._plan_route is None or bool(self._plan_route(raw))
-        )
-
-
 def _plan_event(plan: ReplayPlan, selected: SelectedEvent) -> list[ReplayedEvent]:
     """An event and what its handlers emit, as they would fire."""
-    return plan.plan_event(selected.raw, selected.fired, selected.stored)
+    return plan.plan_event(selected.raw, selected.bus, selected.fired, selected.stored)
 
 
 def _deliver_event(runtime: Runtime, replay: Replay, selected: SelectedEvent) -> list[ReplayedEvent] | Finding:
     """Delivers an event again; one of a file is stored first, unless its key is taken by other content."""
-    event = selected.event or parse_event(selected.raw)
+    event = selected.event or parse_event(selected.raw)._replace(bus=selected.bus)
     stored = insert_event(event, [], store=runtime.store, now=runtime.environment.now())
     if stored.status == "conflict":
         return describe_conflict(event, stored, runtime.store.get_event(stored.seq).raw)
@@ -262,9 +222,8 @@ def _mark_selected(events: Sequence[ReplayedEvent], sums: ReplaySums, limit: int
 
 def _remember(unmatched: UnmatchedRoutes, events: Sequence[ReplayedEvent], name: str) -> None:
     heads = [decode_header(event.raw) for event in events]
-    unmatched.remember(
-        {head["id"]: mark_replayed(event.raw, head, name) for head, event in zip(heads, events, strict=True)}
-    )
+    pairs = zip(heads, events, strict=True)
+    unmatched.remember({head["id"]: (mark_replayed(event.raw, head, name), event.bus) for head, event in pairs})
 
 
 def _read_store(session: Session, store: Store | None, selection: Filter) -> Iterator[SelectedEvent]:
@@ -276,12 +235,17 @@ def _read_store(session: Session, store: Store | None, selection: Filter) -> Ite
 
 
 def _read_published(store: Store, selection: Filter) -> Iterator[SelectedEvent]:
-    for seq, raw, _, has_chain, fired in store.read_published_events(selection):
-        yield SelectedEvent(raw, fired, store.get_event(seq) if has_chain else None)
+    for seq, raw, _, bus, has_chain, fired in store.read_published_events(selection):
+        yield SelectedEvent(raw, bus, fired, store.get_event(seq) if has_chain else None)
 
 
 def _read_files(
-    session: Session, inputs: EventInputs, selection: Filter, store: Store | None, identity: PayloadIdentity
+    session: Session,
+    inputs: EventInputs,
+    selection: Filter,
+    store: Store | None,
+    identity: PayloadIdentity,
+    bus: str | None,
 ) -> Iterator[SelectedEvent]:
     """The events of files that a filter lets through; findings are reported for what is not an event."""
     screen = Screen(open_stderr(), color=session.color)
@@ -293,4 +257,5 @@ def _read_files(
         if event is not None and selection.matches(event):
             same = _read_published(store, Filter(source=event.source, ids=(event.id,))) if store else ()
             fired, stored = next(((entry.fired, entry.stored) for entry in same), (None, None))
-            yield SelectedEvent(event.raw, fired, stored, event)
+            event = name_bus(event, bus)
+            yield SelectedEvent(event.raw, event.bus or DEFAULT_BUS, fired, stored, event)

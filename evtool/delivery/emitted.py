@@ -33,7 +33,7 @@ def build_event(emitted: Emitted, number: int, claim: Claim, rules: Rules, now: 
             replay=delivery.replay or None,
         )
         parse_json(raw)  # no deeper than any other event
-        event = parse_event(raw)
+        event = parse_event(raw)._replace(bus=emitted.bus or cause.bus)
     except (ValueError, RecursionError) as error:
         return f"emitted {shown_type}, which is no event: {error}"
     if len(raw) > MAX_BYTES:

@@ -3,7 +3,8 @@
 import json
 from collections.abc import Callable, Sequence
 
-from evtool.delivery.effects import find_original, list_substitutes
+from evtool.delivery.replays.effects import find_original, list_substitutes
+from evtool.events.buses import DEFAULT_BUS
 from evtool.events.envelopes import mark_replayed, parse_event
 from evtool.events.event import Event
 from evtool.findings.finding import Finding
@@ -83,7 +84,7 @@ def _add_substitutes(
     replay: str,
 ) -> None:
     for _, substitute in list_substitutes(store, stored, [handler for _, handler, skipped in targets if skipped]):
-        substitute_targets = match_handlers(parse_event(substitute.raw), routes, replay)
+        substitute_targets = match_handlers(parse_stored(substitute), routes, replay)
         add_replay_deliveries(substitute, substitute_targets, store=store, routes=routes, now=now, replay=replay)
 
 
@@ -101,6 +102,11 @@ def describe_conflict(event: Event, result: StoreResult, stored_raw: bytes) -> F
     return Finding("EV010", message, suggestion=hint, event_id=event.id, **location_of(event.source_map, "/id"))
 
 
+def parse_stored(stored: StoredEvent) -> Event:
+    """A stored event as it is routed: with its bus."""
+    return parse_event(stored.raw)._replace(bus=stored.bus)
+
+
 def match_handlers(event: Event, routes: Routes, replay: str | None = None) -> list[tuple[Route, str, bool]]:
     """The route and handler of every delivery of an event, and whether a replay leaves it out.
 
@@ -109,6 +115,6 @@ def match_handlers(event: Event, routes: Routes, replay: str | None = None) -> l
     raw = event.raw if replay is None else mark_replayed(event.raw, event.document, replay)
     return [
         (route, handler, replay is not None and routes.handlers[handler].options.on_replay == "skip")
-        for route in routes.match_checked(raw)
+        for route in routes.match_checked(raw, event.bus or DEFAULT_BUS)
         for handler in dict.fromkeys(route.to)
     ]

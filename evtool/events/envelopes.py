@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from evtool.events.buses import parse_bus_name
 from evtool.events.event import Event, EventDefaults
 from evtool.events.members import CLOUDEVENTS_MEMBERS, EVENTBRIDGE_MEMBERS, describe_type, find_member_problem
 from evtool.events.payload_identity import IdentityProblem, PayloadIdentity, read_id, read_type
@@ -218,6 +219,10 @@ def _read_entry(text: SourceText, entry: Any, base: str, defaults: EventDefaults
     if not isinstance(resources, list) or not all(isinstance(resource, str) for resource in resources):
         return _make_member_finding(SourceMap(text), entry, base, "Resources", expected="a list of strings")
     try:
+        bus = parse_bus_name(entry.get("EventBusName"))
+    except ValueError:
+        return _make_member_finding(SourceMap(text), entry, base, "EventBusName", expected="a string")
+    try:
         payload = (detail if isinstance(detail, str) else json.dumps(detail, ensure_ascii=False)).encode()
         payload = payload.removeprefix(BOM_UTF8)
         parse_json(payload)
@@ -232,7 +237,8 @@ def _read_entry(text: SourceText, entry: Any, base: str, defaults: EventDefaults
         time=defaults.now() if time is None else normalize_time(time),
         resources=resources,
     )
-    return _build_event(raw, parse_json(raw, max_depth=1000), source_map, has_own_id=False)
+    event = _build_event(raw, parse_json(raw, max_depth=1000), source_map, has_own_id=False)
+    return event._replace(bus=bus) if isinstance(event, Event) else event
 
 
 def _build_event(

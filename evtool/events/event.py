@@ -25,6 +25,7 @@ class Event(NamedTuple):
     source_map: SourceMap | None = None
     has_own_id: bool = True  # False when the id was made here, because the input had none
     has_own_time: bool = True  # False when the time is that of its arrival: it says nothing about its content
+    bus: str | None = None  # the event bus that it names; None means that of its cause, or the default one
 
     @property
     def detail(self) -> Any:

@@ -80,7 +80,7 @@ def apply_overrides(
         raise UsageError(f"--set leaves no event: {error}") from None
     if problem := find_member_problem(document):
         raise UsageError(f"--set leaves no event: {problem.message}")
-    return new_event._replace(source_map=event.source_map, has_own_time=event.has_own_time)
+    return new_event._replace(source_map=event.source_map, has_own_time=event.has_own_time, bus=event.bus)
 
 
 class _Setter:

@@ -33,6 +33,7 @@ class Emitted(NamedTuple):
     source: str | None = None
     resources: tuple[str, ...] = ()
     time: str | float | None = None  # or seconds since 1970
+    bus: str | None = None  # the event bus; without one, that of the event that the handler got
 
 
 class Done(NamedTuple):

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from evtool.events.buses import parse_bus_name
 from evtool.findings.spelling import did_you_mean
 from evtool.handlers.base import Call, Done, Emitted, Failed, Handler, Kind, Outcome, ProcessOptions, Unavailable
 from evtool.handlers.processes.error_lines import find_error_line
@@ -110,7 +111,12 @@ def _parse_entry(entry: Any) -> Emitted:
     if not isinstance(resources, list) or not all(isinstance(name, str) for name in resources):
         raise ValueError("Resources is not a list of strings")
     return Emitted(
-        entry["DetailType"], _parse_detail(entry["Detail"]), entry.get("Source"), tuple(resources), entry.get("Time")
+        entry["DetailType"],
+        _parse_detail(entry["Detail"]),
+        entry.get("Source"),
+        tuple(resources),
+        entry.get("Time"),
+        parse_bus_name(entry.get("EventBusName")),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from evtool.patterns.compiler import EQUALS
 from evtool.patterns.explain.event_structure import read_structure
-from evtool.patterns.explain.explanation import Explanation, explain
+from evtool.patterns.explain.explanation import ConditionResult, Explanation, explain
 from evtool.patterns.explain.mismatches import quote
 from evtool.patterns.pattern import Pattern
 from evtool.routes.project import Project
@@ -17,6 +17,7 @@ MAX_DETAILED = 3  # routes that are shown condition by condition
 MAX_SHOWN = 10  # routes that are shown at all, unless all are asked for
 MAX_VALUES = 3  # of a field that are shown
 MAX_PATH_WIDTH = 44  # columns that paths may take
+BUS_KEYS = ("event-bus",)  # where a route names its bus; also the path of this condition
 
 
 class Candidate(NamedTuple):
@@ -26,26 +27,47 @@ class Candidate(NamedTuple):
     route: str | None = None
     enabled: bool = True
     project: Project | None = None
+    event_bus: str | None = None  # the bus of the events that the route takes; None if it takes those of every bus
 
     def locate(self, *keys: str | int) -> dict[str, Any]:
         """Line and column in routes.yaml of the route, or of a part of its pattern."""
         if self.project is None:
             return {"line": None, "column": None}
-        path = ("routes", str(self.route), *(("pattern", *keys) if keys else ()))
-        line, column = self.project.document.position_of(path, key=not keys)
+        parts = keys if keys == BUS_KEYS else ("pattern", *keys) if keys else ()
+        line, column = self.project.document.position_of(("routes", str(self.route), *parts), key=not keys)
         return {"line": line, "column": column}
 
 
 def list_candidates(routes: Routes, project: Project) -> list[Candidate]:
     """All routes, to be explained."""
-    return [Candidate(route.pattern, route.name, route.enabled, project) for route in routes.routes.values()]
+    return [
+        Candidate(route.pattern, route.name, route.enabled, project, route.event_bus)
+        for route in routes.routes.values()
+    ]
 
 
-def explain_candidates(raw: bytes, candidates: Sequence[Candidate]) -> list[tuple[Candidate, Explanation]]:
-    """Why each pattern matches an event or does not, the nearest first."""
+def explain_candidates(raw: bytes, bus: str, candidates: Sequence[Candidate]) -> list[tuple[Candidate, Explanation]]:
+    """Why each pattern matches an event of a bus or does not, the nearest first."""
     structure = read_structure(raw)
-    pairs = [(candidate, explain(candidate.pattern, structure)) for candidate in candidates]
+    pairs = [
+        (candidate, _explain_bus(explain(candidate.pattern, structure), bus, candidate.event_bus))
+        for candidate in candidates
+    ]
     return sorted(pairs, key=lambda pair: pair[1].distance)
+
+
+def _explain_bus(explanation: Explanation, bus: str, expected: str | None) -> Explanation:
+    """The explanation with the bus as a condition before those of the pattern, if the route takes events of one bus."""
+    if expected is None:
+        return explanation
+    ok = bus == expected
+    reason = None if ok else f'the event is on the bus "{bus}"'
+    condition = ConditionResult(BUS_KEYS[0], EQUALS, expected, quote(expected), [bus], ok, reason, float(ok), BUS_KEYS)
+    return explanation._replace(
+        matches=ok and explanation.matches,
+        conditions=(condition, *explanation.conditions),
+        changes=explanation.changes if ok else None,
+    )
 
 
 def build_explanation_record(candidate: Candidate, explanation: Explanation) -> dict[str, Any]:
@@ -85,10 +107,10 @@ class UnmatchedRoutes:
 
     def __init__(self, candidates: Sequence[Candidate], *, limit: int | None = MAX_DETAILED):
         self._candidates, self._limit = candidates, limit
-        self._recent: deque[Mapping[str, bytes]] = deque(maxlen=2)
+        self._recent: deque[Mapping[str, tuple[bytes, str]]] = deque(maxlen=2)
 
-    def remember(self, events: Mapping[str, bytes]) -> None:
-        """Takes events that are told about next, by their ids."""
+    def remember(self, events: Mapping[str, tuple[bytes, str]]) -> None:
+        """Takes the events that are reported next, by their ids: their bytes and buses."""
         self._recent.append(events)
 
     def show(
@@ -101,9 +123,9 @@ class UnmatchedRoutes:
         indent: str = "",
     ) -> None:
         """Shows the conditions that fail of the routes that have not taken an event, below `heading`."""
-        raw = next(events[event] for events in self._recent if event in events)
+        raw, bus = next(events[event] for events in self._recent if event in events)
         candidates = [candidate for candidate in self._candidates if candidate.route not in matched_routes]
-        records = [build_explanation_record(*pair) for pair in explain_candidates(raw, candidates)]
+        records = [build_explanation_record(*pair) for pair in explain_candidates(raw, bus, candidates)]
         if records:
             screen.print_line(*heading)
         for record in records[: self._limit]:

@@ -89,6 +89,7 @@ def load_log_record(store: Store, event: StoredEvent) -> dict[str, Any]:
         "id": event.id,
         "type": event.type,
         "source": event.source,
+        "bus": event.bus,
         "time": format_timestamp(event.time) if event.time is not None else None,
         "stored_at": format_timestamp(event.stored_at),
         "cause": load_cause_record(store, event),

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evtool.delivery.plan import Fire, ReplayedEvent
+from evtool.delivery.replays.plan import Fire, ReplayedEvent
 from evtool.events.header import decode_header
 from evtool.findings.finding import Finding
 from evtool.reports.base import Record

@@ -64,6 +64,7 @@ PatternSource = Annotated[
     Annotated[dict[str, Any], Tag("mapping")] | Annotated[str, Tag("text")],
     Discriminator(lambda value: "text" if isinstance(value, str) else "mapping"),
 ]
+BUS_NAME = r"^[/.\-_A-Za-z0-9]{1,256}$"  # as EventBridge names event buses
 NAMES_ONLY = {"additionalProperties": False}  # else the exported JSON Schema lets other names through
 
 
@@ -74,6 +75,9 @@ class RouteModel(BaseModel):
 
     description: str = ""
     pattern: Annotated[PatternSource, Field(description="an EventBridge event pattern, or its JSON as a string")]
+    event_bus: Annotated[
+        str, Field(alias="event-bus", pattern=BUS_NAME, description="it takes only events of this event bus")
+    ] = ""
     to: Annotated[list[str], Field(min_length=1, description="names of handlers")]
     retry: Retry = Retry()
     input: Annotated[Input | None, Field(description="what the handlers get instead of the event")] = None

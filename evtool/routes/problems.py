@@ -161,7 +161,7 @@ def _list_known_keys(path: Sequence[str | int], raw: Mapping[str, Any]) -> list[
         case []:
             return list(RoutesModel.model_fields)
         case ["routes", _]:
-            return list(RouteModel.model_fields)
+            return [field.alias or name for name, field in RouteModel.model_fields.items()]
         case ["intake", _]:
             return [field.alias or name for name, field in IntakeModel.model_fields.items()]
         case ["routes", _, "retry"]:

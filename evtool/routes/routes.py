@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from evtool.errors import ConfigError, RoutesError, UsageError
+from evtool.events.buses import DEFAULT_BUS
 from evtool.events.input_transformer import CompiledInput, compile_input
 from evtool.findings.finding import Finding
 from evtool.findings.spelling import did_you_mean
@@ -30,6 +31,7 @@ class Route(NamedTuple):
     enabled: bool = True
     description: str = ""
     input: CompiledInput | None = None
+    event_bus: str | None = None  # takes only events of this bus; None for events of every bus
 
 
 class HandlerEntry(NamedTuple):
@@ -58,6 +60,7 @@ class Routes:
         self.routes = {route.name: route for route in routes}
         self.handlers = dict(handlers or {})
         self._enabled = [route for route in routes if route.enabled]
+        self._has_buses = any(route.event_bus is not None for route in self._enabled)
         self._router = Router([route.pattern for route in self._enabled])
 
     @classmethod
@@ -70,13 +73,17 @@ class Routes:
         except UsageError as error:
             raise RoutesError(f"{file} cannot be read", [Finding("EV001", str(error), file=str(file))]) from None
 
-    def match(self, event: Mapping[str, Any] | str | bytes) -> list[Route]:
-        """The enabled routes that take an event, in the order of the file. JSON text keeps what a dict loses."""
-        return [self._enabled[number] for number in self._router.match(event)]
+    def match(self, event: Mapping[str, Any] | str | bytes, bus: str = DEFAULT_BUS) -> list[Route]:
+        """The enabled routes that take an event of a bus, in file order. JSON text keeps what a dict loses."""
+        return self._select_bus(self._router.match(event), bus)
 
-    def match_checked(self, event: bytes | str) -> list[Route]:
+    def match_checked(self, event: bytes | str, bus: str = DEFAULT_BUS) -> list[Route]:
         """The same for text that is known to be well-formed and to have no key twice, and many times as fast."""
-        return [self._enabled[number] for number in self._router.match_checked(event)]
+        return self._select_bus(self._router.match_checked(event), bus)
+
+    def _select_bus(self, numbers: Sequence[int], bus: str) -> list[Route]:
+        routes = [self._enabled[number] for number in numbers]
+        return [route for route in routes if route.event_bus in (None, bus)] if self._has_buses else routes
 
     def restrict_to(self, name: str) -> "Routes":
         """The same handlers with one route. Raises UsageError when there is no such route."""
@@ -109,6 +116,7 @@ def load_routes(project: Project) -> Routes:
                 route.state == "enabled",
                 route.description,
                 compile_input(route.input),
+                route.event_bus or None,
             )
             for name, route in model.routes.items()
         ],

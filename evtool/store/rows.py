@@ -4,6 +4,7 @@ from functools import cache
 from hashlib import blake2b, sha256
 from typing import NamedTuple, Protocol
 
+from evtool.events.buses import DEFAULT_BUS
 from evtool.events.event import Event
 from evtool.events.timestamps import to_milliseconds
 
@@ -93,6 +94,7 @@ class StoredEvent(NamedTuple):
     depth: int
     cause: int | None
     replay: str | None
+    bus: str = DEFAULT_BUS
 
     def damage(self) -> str | None:
         """What shows that evtool has not stored it so; None if nothing does."""
@@ -129,6 +131,7 @@ class PublishedEvent(NamedTuple):
     seq: int
     raw: bytes
     digest: bytes  # their SHA-256, as it was stored
+    bus: str
     has_chain: bool  # whether it has a cause or effects
     deliveries: tuple[FiredDelivery, ...]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from evtool.errors import DamageError
+from evtool.events.buses import DEFAULT_BUS
 from evtool.events.event import Event
 from evtool.store.rows import (
     SOURCE_RANGE,
@@ -37,7 +38,10 @@ R = TypeVar("R", bound=Row)
 T = TypeVar("T")
 PAGE = 500  # rows read at a time: no cursor stays open while somebody works with them
 
-EVENT = "seq, id, type, source, time, stored_at, lower(hex(sha256)), raw, coalesce(root, seq), depth, cause, replay"
+BUS = f"coalesce(bus, '{DEFAULT_BUS}')"
+EVENT = (
+    f"seq, id, type, source, time, stored_at, lower(hex(sha256)), raw, coalesce(root, seq), depth, cause, replay, {BUS}"
+)
 KEYED = (  # two questions cost less than one of both
     "SELECT event FROM event_key WHERE merged = 0 AND key = ?1 UNION ALL"
     " SELECT event FROM event_key WHERE merged = 1 AND key = ?1"
@@ -57,8 +61,8 @@ DELIVERY = (  # the columns of Delivery
 )
 ATTEMPT = "number, started, duration_ms, outcome, error, output, code"
 INSERT_EVENT = (
-    "INSERT INTO event (key, source, id, type, time, stored_at, sha256, raw, root, depth, cause, replay)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO event (key, source, id, type, time, stored_at, sha256, raw, root, depth, cause, replay, bus)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 INSERT_DELIVERY = (
     "INSERT INTO delivery (event, route, handler, replay, state, created, due, error, condition)"
@@ -116,7 +120,8 @@ class Store(Database):
             delivery, root, depth, replay = cause or (None, None, 0, None)
             time_ms = parse_event_time(event)
             values = (key, event.source, event.id, event.type, time_ms, now, digest, event.raw)
-            self.execute(INSERT_EVENT, *values, root, depth, delivery, replay)
+            bus = None if event.bus == DEFAULT_BUS else event.bus
+            self.execute(INSERT_EVENT, *values, root, depth, delivery, replay, bus)
             seq = self.connection.last_insert_rowid()
             self._insert_deliveries(seq, deliveries, now, replay or "")
             return StoreResult(seq, "stored", digest.hex(), digest.hex())
@@ -163,10 +168,13 @@ class Store(Database):
         def decode_page(page: list[Any]) -> list[PublishedEvent]:
             return self.decode(
                 PublishedEvent,
-                ((seq, raw, digest, bool(chain), _parse_fired(fired)) for seq, raw, digest, chain, fired in page),
+                (
+                    (seq, raw, digest, bus, bool(chain), _parse_fired(fired))
+                    for seq, raw, digest, bus, chain, fired in page
+                ),
             )
 
-        return self._map_pages(f"seq, raw, sha256, {HAS_CHAIN}, {FIRED}", event_filter, decode_page)
+        return self._map_pages(f"seq, raw, sha256, {BUS}, {HAS_CHAIN}, {FIRED}", event_filter, decode_page)
 
     def _map_pages(
         self, columns: str, event_filter: Filter, convert: Callable[[list[Any]], list[T]], after: int = 0

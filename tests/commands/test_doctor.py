@@ -63,7 +63,7 @@ def test_a_well_store_is_told_so_and_left_alone(evtool: Evtool, file: Path) -> N
     assert (ran.code, ran.err) == (0, "")
     told, summary = ran.json["store"], ran.json["summary"]
     assert (told["mode"], told["sqlite"], told["wal_reset_fixed"]) == ("0600", apsw.sqlite_lib_version(), True)
-    assert (told["journal"], told["tables"]) == ("wal", 2)
+    assert (told["journal"], told["tables"]) == ("wal", 3)
     assert summary["events"] == 41
     assert summary["deliveries"] == 80 == sum(summary[s] for s in ("done", "ready", "waiting", "leased", "dead"))
     assert (summary["done"], summary["leased"], summary["waiting"], summary["dead"]) == (1, 1, 1, 1)

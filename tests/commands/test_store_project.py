@@ -119,7 +119,7 @@ def test_a_store_that_knows_no_project_is_for_all(evtool: Evtool, one: Path, two
     store = tmp_path / "store.db"
     publish(evtool, one, b"first", "--store", store)
     connection = apsw.Connection(str(store))
-    connection.execute("DROP TABLE project; PRAGMA user_version = 1")
+    connection.execute("DROP TABLE project; ALTER TABLE event DROP COLUMN bus; PRAGMA user_version = 1")
     connection.close()
     for folder in (one, two, one):
         ran = evtool("deliver", "--store", store, cwd=folder)

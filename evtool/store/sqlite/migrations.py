@@ -10,7 +10,7 @@ from evtool.errors import StoreError
 from evtool.store.sqlite.side_files import randomize_schema_cookie
 
 APPLICATION_ID = 0x65767431  # "evt1": tells a store of evtool from any other SQLite file
-VERSION = 2  # of the tables; a store of a newer version is refused
+VERSION = 3  # of the tables; a store of a newer version is refused
 
 TABLES_FILE = Path(__file__).parent / "tables.sql"
 
@@ -18,6 +18,7 @@ TABLES_FILE = Path(__file__).parent / "tables.sql"
 # tables.sql always has the tables as they are after the last step.
 STEPS: dict[int, str] = {
     1: "CREATE TABLE project (routes_file BLOB NOT NULL) STRICT",
+    2: "ALTER TABLE event ADD COLUMN bus TEXT",
 }
 
 

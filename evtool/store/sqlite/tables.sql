@@ -13,7 +13,8 @@ CREATE TABLE event (
     root      INTEGER,                            -- seq of the event that began the chain; NULL if it is this one
     depth     INTEGER NOT NULL,                   -- how many events up the chain until the root
     cause     INTEGER REFERENCES delivery (seq),  -- the delivery that emitted it
-    replay    TEXT                                -- the name of the replay that caused it
+    replay    TEXT,                               -- the name of the replay that caused it
+    bus       TEXT                                -- the event bus; NULL for the default one
 ) STRICT;
 
 -- A commit writes a page of each index: there is one where a question is asked for each of many events. What a user asks

@@ -42,6 +42,8 @@ def test_a_store_of_every_version_opens(evtool: Evtool, tmp_path: Path, text: Pa
     [paid] = evtool("events", "payment-1", "--store", file, "-o", "json").json["deliveries"]
 
     assert [event["id"] for event in events] == ["order-1", "payment-1", "cart-1"]
+    bus = "default" if text.stem in ("store-1", "store-2") else "orders"
+    assert [event["bus"] for event in events] == [bus, bus, "default"]
     assert [event["states"] for event in events] == [
         {"dead": 1, "done": 1, "ready": 2, "waiting": 1},
         {"leased": 1},

@@ -6,8 +6,8 @@ A stored event is not taken itself if the same replay repeats the delivery that 
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from evtool.delivery.effects import FirstCalls, get_cause
 from evtool.delivery.intake import MAX_DEPTH
+from evtool.delivery.replays.effects import FirstCalls, get_cause
 from evtool.events.envelopes import mark_replayed
 from evtool.events.header import decode_header
 from evtool.routes.routes import Routes
@@ -30,13 +30,14 @@ class ReplayedEvent(NamedTuple):
     """An event of a replay: one that was selected, or one that its handlers emit."""
 
     raw: bytes
+    bus: str
     fires: tuple[Fire, ...]
     fired: tuple[FiredDelivery, ...] | None  # when it was published; None if it was not
     cause: tuple[str, str] | None = None  # id of the event and name of the handler that emits it, in this replay
     is_selected: bool = True  # by the options of the replay, be it emitted or not
 
 
-Planner = Callable[[bytes], tuple[Fire, ...]]
+Planner = Callable[[bytes, str], tuple[Fire, ...]]  # bytes and bus of an event
 
 
 def make_planner(routes: Routes, name: str) -> Planner:
@@ -52,9 +53,9 @@ def make_planner(routes: Routes, name: str) -> Planner:
     # if no pattern uses the name of the replay, the routes match the same with and without it
     has_replay_field = any(field.startswith(("replay-name", "replayname")) for field in fields)
 
-    def plan(raw: bytes) -> tuple[Fire, ...]:
+    def plan(raw: bytes, bus: str) -> tuple[Fire, ...]:
         marked = mark_replayed(raw, decode_header(raw), name) if has_replay_field else raw
-        return tuple([fire for route in routes.match_checked(marked) for fire in fires[route.name]])
+        return tuple([fire for route in routes.match_checked(marked, bus) for fire in fires[route.name]])
 
     return plan
 
@@ -87,9 +88,9 @@ class ReplayPlan:
             return True
         delivery, parent = get_cause(self._store, event)
         if self.is_effect(parent):
-            fires = self._plan_effect(parent.raw)
+            fires = self._plan_effect(parent.raw, parent.bus)
         elif self._is_selected(parent):
-            fires = self._plan_selected(parent.raw)
+            fires = self._plan_selected(parent.raw, parent.bus)
         else:
             return False
         repeated = [fire for fire in fires if fire.handler == delivery.handler]
@@ -98,22 +99,23 @@ class ReplayPlan:
         return bool(repeated)
 
     def plan_event(
-        self, raw: bytes, fired: tuple[FiredDelivery, ...] | None, stored: StoredEvent | None
+        self, raw: bytes, bus: str, fired: tuple[FiredDelivery, ...] | None, stored: StoredEvent | None
     ) -> list[ReplayedEvent]:
         """A selected event, and what came of it the first time if it is in the store and had effects."""
-        fires = self._plan_selected(raw)
+        fires = self._plan_selected(raw, bus)
         effects = self._plan_emitted(stored, FirstCalls(self._store, stored), fires) if stored and fires else ()
-        return [ReplayedEvent(raw, fires, fired), *effects]
+        return [ReplayedEvent(raw, bus, fires, fired), *effects]
 
     def _plan_emitted(self, event: StoredEvent, calls: FirstCalls, fires: Sequence[Fire]) -> Iterator[ReplayedEvent]:
         for handler, effect, is_substitute in _list_effects(calls, fires):
             self._remember(effect)
-            effect_fires = self._plan_effect(effect.raw)
+            effect_fires = self._plan_effect(effect.raw, effect.bus)
             if effect.depth > MAX_DEPTH and not is_substitute:  # its deliveries will be dead letters
                 effect_fires = tuple(fire for fire in effect_fires if fire.on_replay == "skip")
             effect_calls = FirstCalls(self._store, effect)
             is_selected = is_substitute and self._is_selected(effect)
-            yield ReplayedEvent(effect.raw, effect_fires, effect_calls.fired, (event.id, handler), is_selected)
+            cause = (event.id, handler)
+            yield ReplayedEvent(effect.raw, effect.bus, effect_fires, effect_calls.fired, cause, is_selected)
             yield from self._plan_emitted(effect, effect_calls, effect_fires)
 
     def _remember(self, effect: StoredEvent) -> None:

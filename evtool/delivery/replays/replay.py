@@ -4,12 +4,11 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 
-from evtool.delivery.effects import FirstCalls, list_substitutes, pair_events
-from evtool.delivery.intake import add_replay_deliveries, match_handlers
+from evtool.delivery.intake import add_replay_deliveries, match_handlers, parse_stored
 from evtool.delivery.loop import deliver
-from evtool.delivery.plan import Fire, ReplayedEvent
+from evtool.delivery.replays.effects import FirstCalls, list_substitutes, pair_events
+from evtool.delivery.replays.plan import Fire, ReplayedEvent
 from evtool.delivery.runtime import Runtime
-from evtool.events.envelopes import parse_event
 from evtool.routes.routes import Route, Routes
 from evtool.store.queue import Chain
 from evtool.store.rows import Delivery, StoredEvent
@@ -29,7 +28,7 @@ class Replay:
     def replay_event(self, stored: StoredEvent) -> list[ReplayedEvent]:
         """Delivers a stored event again, with all that comes of it; returns it and the events that came of it."""
         store, now = self._runtime.store, self._runtime.environment.now
-        targets = match_handlers(parse_event(stored.raw), self._routes, self._name)
+        targets = match_handlers(parse_stored(stored), self._routes, self._name)
         add_replay_deliveries(stored, targets, store=store, routes=self._runtime.routes, now=now(), replay=self._name)
         with closing(deliver(self._runtime, chain=Chain(stored.root, self._name))) as settled_deliveries:
             deque(settled_deliveries, maxlen=0)
@@ -52,7 +51,7 @@ class Replay:
             Fire(route.name, handler, actions.get((route.name, handler), "skipped"), "skip" if skipped else "run")
             for route, handler, skipped in targets
         ]
-        yield ReplayedEvent(event.raw, tuple(fires), calls.fired if calls else None, cause, is_selected)
+        yield ReplayedEvent(event.raw, event.bus, tuple(fires), calls.fired if calls else None, cause, is_selected)
         for delivery in deliveries:
             yield from self._list_emitted(event, delivery, calls)
         if original:
@@ -74,4 +73,4 @@ class Replay:
             )
 
     def _match(self, event: StoredEvent) -> Targets:
-        return match_handlers(parse_event(event.raw), self._runtime.routes, self._name)
+        return match_handlers(parse_stored(event), self._runtime.routes, self._name)

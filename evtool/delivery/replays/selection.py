@@ -1,0 +1,54 @@
+"""Chooses the events that a replay takes from the store or from files."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from evtool.delivery.replays.plan import Planner, ReplayPlan
+from evtool.events.event import Event
+from evtool.patterns.pattern import Pattern
+from evtool.store.rows import Filter, FiredDelivery, StoredEvent
+from evtool.store.store import Store
+
+
+class SelectedEvent(NamedTuple):
+    """An event that the options of a replay select."""
+
+    raw: bytes
+    bus: str
+    fired: tuple[FiredDelivery, ...] | None  # None if it is not in the store
+    stored: StoredEvent | None  # if it is in the store and has a cause or effects
+    event: Event | None = None  # if it comes from a file
+
+
+class Selection:
+    """Which events a replay takes itself: those that the options select and that it does not emit anew."""
+
+    def __init__(
+        self, event_filter: Filter | None, pattern: Pattern | None, plan_route: Planner | None, store: Store | None
+    ):
+        """Without a filter the events come from files. `plan_route` is given if the events of a route are selected."""
+        self._filter, self._pattern, self._plan_route, self._store = event_filter, pattern, plan_route, store
+        self._from_files: set[int] = set()  # numbers of the stored events among those of files
+
+    def choose(self, events: Iterator[SelectedEvent], plan: ReplayPlan) -> Iterator[SelectedEvent]:
+        """The events that the replay takes, of those that it has read."""
+        for event in events:
+            if not self._passes(event.raw, event.bus):
+                continue
+            if event.stored is None:
+                yield event
+            elif not plan.is_effect(event.stored):
+                self._from_files.add(event.stored.seq)
+                yield event
+
+    def includes(self, stored: StoredEvent) -> bool:
+        """Whether the options select a stored event."""
+        if self._filter is None:
+            return stored.seq in self._from_files
+        assert self._store is not None
+        return self._store.is_selected(stored.seq, self._filter) and self._passes(stored.raw, stored.bus)
+
+    def _passes(self, raw: bytes, bus: str) -> bool:
+        return (self._pattern is None or self._pattern.matches(raw)) and (
+            self._plan_route is None or bool(self._plan_route(raw, bus))
+        )

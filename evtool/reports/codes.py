@@ -1,0 +1,32 @@
+"""The text report of `evtool explain EVnnn`: what the code of a finding means, with examples."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from evtool.findings.examples import SCHEMA
+from evtool.reports.base import Record
+from evtool.schemas.validation import ValidationResult
+from evtool.terminal.screen import Screen
+
+
+class CodeReport:
+    """The text report of what codes mean."""
+
+    def __init__(self, screen: Screen):
+        self._screen = screen
+
+    def add(self, record: Record) -> None:
+        """Shows the meaning of a code, with a bad and a good example."""
+        assert not isinstance(record, ValidationResult)
+        self._screen.print_line((record["code"], "bold"), f"  {record['meaning']}")
+        kind = "" if record["of"] == "words" else f" {record['of']}"
+        parts = [("bad" + kind, "red", record["bad"]), ("good" + kind, "green", record["good"])]
+        if record["code"].startswith("EV1"):
+            parts.append(("the schema of the detail", "cyan", SCHEMA))
+        for title, style, text in parts:
+            self._screen.print_line("  ", (title, style))
+            for line in text.rstrip("\n").split("\n"):
+                self._screen.print_line("    ", line)
+
+    def end(self, tail: Mapping[str, Any]) -> None:
+        """There is no more to say."""
