@@ -50,7 +50,6 @@ from evtool.store.rows import Filter
 from evtool.store.sqlite.files import is_missing
 from evtool.store.store import Store
 from evtool.terminal.progress import Progress
-from evtool.terminal.screen import Screen, Segment, format_count, open_stderr
 from evtool.terminal.screen import Screen, open_stderr
 from evtool.terminal.snippets import show_finding
 

@@ -101,12 +101,17 @@ class ReplayReport:
     def add(self, record: Record) -> None:
         """Shows an event with -v."""
         assert not isinstance(record, ValidationResult)
-        if self._verbose:
+        if self._verbose and not self._quiet:
             self._show_event(record)
 
     def end(self, tail: Mapping[str, Any]) -> None:
-        """Shows the table and the sums."""
+        """Shows the table and the sums; if quiet, only the handlers that failed."""
         sums, summary = self._sums, tail["summary"]
+        handlers = sorted({*sums.published, *sums.current})
+        if self._quiet:
+            handlers = [handler for handler in handlers if sums.current[handler]["failed"]]
+            if not handlers:
+                return
         leased = ["leased"] if any(actions["leased"] for actions in sums.current.values()) else []
         columns = ["done", "failed", "waiting", *leased, "skipped"] if self._name else ["would fire"]
         rows: list[list[Segment]] = [
@@ -115,7 +120,7 @@ class ReplayReport:
                 str(sums.published[handler]),
                 *((str(sums.current[handler][column]), ACTION_STYLES[column]) for column in columns),
             ]
-            for handler in sorted({*sums.published, *sums.current})
+            for handler in handlers
         ]
         self._screen.print_table(["handler", "fired", *columns], rows, right_aligned=range(1, len(columns) + 2))
         if self._quiet:
