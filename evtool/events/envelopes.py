@@ -11,7 +11,6 @@ from evtool.events.event import Event, EventDefaults
 from evtool.events.members import CLOUDEVENTS_MEMBERS, EVENTBRIDGE_MEMBERS, describe_type, find_member_problem
 from evtool.events.payload_identity import IdentityProblem, PayloadIdentity, read_id, read_type
 from evtool.events.timestamps import is_timestamp, normalize_time
-from evtool.events.wrappers import UNWRAP_HINT, find_wrapper
 from evtool.findings.finding import Finding
 from evtool.findings.spelling import find_respelled
 from evtool.readers.files import SourceText
@@ -100,11 +99,18 @@ def read_events(
         yield _read_entry(text, document, "", defaults)
     elif identity.has_type:
         yield _read_payload(text, document, identity, defaults, max_depth)
-    elif wrapper := find_wrapper(document):
-        message = f"this is not an event: it is {wrapper.description}"
-        yield Finding("EV009", message, suggestion=UNWRAP_HINT, **location_of(SourceMap(text), ""))
     else:
-        yield Finding("EV009", NOT_AN_EVENT, suggestion=_suggest_envelope(document), **location_of(SourceMap(text), ""))
+        yield _describe_other_document(text, document)
+
+
+def _describe_other_document(text: SourceText, document: Mapping[str, Any]) -> Finding:
+    """The finding for a JSON object that is not an event."""
+    from evtool.events.wrappers import UNWRAP_HINT, find_wrapper  # noqa: PLC0415  (most inputs are events)
+
+    message, hint = NOT_AN_EVENT, _suggest_envelope(document)
+    if wrapper := find_wrapper(document):
+        message, hint = f"this is not an event: it is {wrapper.description}", UNWRAP_HINT
+    return Finding("EV009", message, suggestion=hint, **location_of(SourceMap(text), ""))
 
 
 def parse_event(raw: bytes) -> Event:
@@ -147,7 +153,7 @@ def _is_request(document: dict[str, Any], *, is_partial_allowed: bool) -> bool:
     return is_partial_allowed or (bool(entries) and all(_is_entry(e, is_partial_allowed=False) for e in entries))
 
 
-def _suggest_envelope(document: dict[str, Any]) -> str:
+def _suggest_envelope(document: Mapping[str, Any]) -> str:
     for member in ("detail-type", "specversion"):
         if key := next((key for key in document if find_respelled(member, [key])), None):
             return f'"{member}" is written "{key}" here'

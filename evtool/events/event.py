@@ -8,7 +8,6 @@ around the exact text of their payload: number forms survive.
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from evtool.events.cloudevents import decode_data, has_json_data
 from evtool.readers.locations import SourceMap
 
 
@@ -30,12 +29,20 @@ class Event(NamedTuple):
     @property
     def detail(self) -> Any:
         """The payload: what a schema describes. JSON in `data_base64` is decoded."""
-        return decode_data(self.document) if self.payload_key == "data" else self.document.get(self.payload_key)
+        if self.payload_key != "data":
+            return self.document.get(self.payload_key)
+        from evtool.events.cloudevents import decode_data  # noqa: PLC0415  (many projects have no CloudEvents)
+
+        return decode_data(self.document)
 
     @property
     def has_json_payload(self) -> bool:
         """Whether the payload is JSON: the data of a CloudEvent may also be text or bytes."""
-        return self.payload_key != "data" or has_json_data(self.document)
+        if self.payload_key != "data":
+            return True
+        from evtool.events.cloudevents import has_json_data  # noqa: PLC0415  (many projects have no CloudEvents)
+
+        return has_json_data(self.document)
 
 
 class EventDefaults(NamedTuple):

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterable
-from difflib import SequenceMatcher, get_close_matches
 
 _NEAR_RATIO = 0.8  # similarity from which two names are taken for spellings of the same one
 
 
 def did_you_mean(word: object, known: Iterable[object]) -> str | None:
     """The known word nearest to a mistaken one, as a hint, or None when none is near."""
+    from difflib import get_close_matches  # noqa: PLC0415  (only mistakes need it)
+
     by_lowercase = {str(k).lower(): str(k) for k in known}
     matches = get_close_matches(str(word).lower(), by_lowercase, n=1, cutoff=0.6)
     return f'did you mean "{by_lowercase[matches[0]]}"?' if matches else None
@@ -44,6 +45,8 @@ def _is_one_letter_apart(first: str, second: str) -> bool:
 
 
 def _is_similar(word: str, name: str) -> bool:
+    from difflib import SequenceMatcher  # noqa: PLC0415  (only mistakes need it)
+
     matcher = SequenceMatcher(None, word.lower(), name.lower())
     return not _differ_in_digits(word, name) and matcher.quick_ratio() >= _NEAR_RATIO <= matcher.ratio()
 

@@ -9,7 +9,7 @@ from json import detect_encoding
 from typing import Any, BinaryIO, NamedTuple
 
 from evtool.findings.finding import Finding
-from evtool.readers.json_text import JsonProblem
+from evtool.readers.json_text import JsonProblem, parse_json
 from evtool.readers.streams import ChunkStream, FileStream
 
 MAX_BYTES = 1024 * 1024  # of one event, unless the caller says otherwise
@@ -151,6 +151,18 @@ def _read_documents(stream: io.BufferedIOBase, file: str, max_bytes: int) -> Ite
             yield SourceText(file, item.line, item.column, item.raw, item.is_next_buffered)
 
 
+def _peek_object(stream: io.BufferedReader) -> bytes | None:
+    """The bytes of a small file that is one well-formed JSON object, as most are; else None."""
+    head = stream.peek(_CHUNK)
+    if not head.startswith(b"{") or len(head) != os.fstat(stream.fileno()).st_size:
+        return None
+    try:
+        parse_json(head)
+    except JsonProblem:
+        return None
+    return head.rstrip(_WHITESPACE)
+
+
 def _has_one_line_documents(stream: io.BufferedReader) -> bool:
     """Whether a file with the name of JSON Lines is what its name says, and not a document over several lines."""
     first_line = stream.peek(_CHUNK).removeprefix(_BOM).lstrip(_WHITESPACE).partition(b"\n")
@@ -182,10 +194,12 @@ def _read_file(path: str, max_bytes: int, on_bytes: Callable[[int], None] | None
     with _open_file(path, on_bytes) as stream:
         if name.endswith(_JSONL_SUFFIXES) and _has_one_line_documents(stream):
             yield from _read_lines(stream, file, max_bytes)
-        elif name.endswith(_JSON_SUFFIXES):
-            yield from _read_documents(stream, file, max_bytes)
+        elif not isinstance(stream.raw, FileStream) or (raw := _peek_object(stream)) is None or len(raw) > max_bytes:
+            texts = _read_documents(stream, file, max_bytes)
+            yield from texts if name.endswith(_JSON_SUFFIXES) else _drop_empty(texts)
         else:
-            yield from _drop_empty(_read_documents(stream, file, max_bytes))
+            yield SourceText(file, 1, 1, raw)
+            stream.read(_CHUNK)
         stream.read(1)  # raises what is wrong behind the end
 
 

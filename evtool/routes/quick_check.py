@@ -10,6 +10,8 @@ from jsonschema_rs import validator_for
 
 from evtool.routes.project import Project, load_routes_schema, without_gc
 
+MAX_PLAIN_FIELDS = 10  # of an object; far below the limits of AWS
+OPERATORS = ("prefix", "suffix", "wildcard", "numeric", "exists", "cidr", "exactly")  # that could be names of fields
 STRING_FIELDS = frozenset(("account", "region", "source", "id", "detail-type", "type"))  # strings in every event
 
 
@@ -44,15 +46,47 @@ def _is_route(route: Mapping[str, Any], handlers: Mapping[str, Any]) -> bool:
 
 
 def _is_pattern(pattern: Mapping[str, Any]) -> bool:
-    from evtool.patterns.compiler import PatternError, compile_pattern  # noqa: PLC0415  (only if there is a route)
-
     if any(_has_number(pattern.get(field)) for field in (*STRING_FIELDS, "$or")):
         return False  # YAML may have changed it, which only the text of the file can tell
+    if _is_plain(pattern, can_nest=False):
+        return True
+    from evtool.patterns.compiler import PatternError, compile_pattern  # noqa: PLC0415  (few patterns are not plain)
+
     try:
         _, warnings = compile_pattern(pattern)
     except PatternError:
         return False
     return not warnings
+
+
+def _is_plain(pattern: Mapping[str, Any], *, can_nest: bool = True) -> bool:
+    """Whether a pattern has plain names, values and operators only, of which nothing can be wrong.
+
+    At the top, only the payload has fields of its own.
+    """
+    return 0 < len(pattern) <= MAX_PLAIN_FIELDS and all(
+        (name in ("detail-type", "replay-name") or (name.isidentifier() and name not in OPERATORS))
+        and (
+            _is_plain(value)
+            if isinstance(value, Mapping)
+            else isinstance(value, list) and len(value) > 0 and all(map(_is_plain_condition, value))
+        )
+        and (can_nest or name in ("detail", "data") or not isinstance(value, Mapping))
+        for name, value in pattern.items()
+    )
+
+
+def _is_plain_condition(condition: Any) -> bool:
+    match condition:
+        case str():
+            return "$" not in condition and "!" not in condition
+        case None | bool() | int() | {"exists": bool()}:
+            return True
+        case {"prefix": str(text)} | {"suffix": str(text)} | {"equals-ignore-case": str(text)}:
+            return len(condition) == 1 and "$" not in text
+        case {"numeric": ["=" | "<" | "<=" | ">" | ">=", int()]}:
+            return len(condition) == 1
+    return False
 
 
 def _has_number(value: Any) -> bool:

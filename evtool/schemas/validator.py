@@ -15,19 +15,14 @@ from evtool.errors import ConfigError
 from evtool.events.envelopes import ACCOUNT, REGION
 from evtool.events.event import Event
 from evtool.findings.finding import Finding
-from evtool.readers.field_paths import format_path
-from evtool.readers.locations import location_of, pointer_of
+from evtool.readers.locations import pointer_of
 from evtool.schemas.catalog import Catalog, Choice
 from evtool.schemas.documents import find_properties, resolve_pointer
-from evtool.schemas.explainer import Explainer
 from evtool.schemas.foreign import find_foreign, find_misspelled
-from evtool.schemas.messages import Violation, find_violations, shorten
 from evtool.schemas.references import META_SCHEMAS, Library, Target
 from evtool.schemas.subschemas import Subschemas
-from evtool.schemas.unions import UNIONS, describe_all
 
 BACKTRACK_LIMIT = 100_000  # about 2 ms of a hostile regular expression
-DRAFTS = "draft-04, draft-06, draft-07, 2019-09 and 2020-12"
 
 
 MAX_TYPES = 10_000  # types whose schema is remembered
@@ -40,7 +35,6 @@ class CompiledSchema(NamedTuple):
 
     choice: Choice
     validator: Any
-    explainer: Explainer
     warnings: list[Finding]
     subschemas: Subschemas
 
@@ -89,17 +83,25 @@ class Schemas:
         """
         schema = self._get(event)
         if schema is None:
-            return [] if no_schema == "ignore" else [self._make_unknown_type_finding(event, no_schema)]
+            if no_schema == "ignore":
+                return []
+            from evtool.schemas.violations import make_unknown_type_finding  # noqa: PLC0415  (most types have a schema)
+
+            hint = self._catalog.explain_missing(event.type, event.source)
+            return [make_unknown_type_finding(event, hint, "warning" if no_schema == "warn" else "error")]
         warnings = schema.warnings[:]
         schema.warnings.clear()
         if not event.has_json_payload and not schema.allows_text(event):
-            return [*warnings, _make_text_finding(event)]
+            from evtool.schemas.violations import make_text_finding  # noqa: PLC0415  (most events are valid)
+
+            return [*warnings, make_text_finding(event)]
         value, prefix = (event.detail, [event.payload_key]) if schema.choice.envelope is None else (_fill_in(event), [])
         if schema.validator.is_valid(value):
             return warnings
-        violations = schema.explainer.explain(list(schema.validator.iter_errors(value)))
-        findings = [_make_finding(event, violation, [*prefix, *violation.path]) for violation in violations]
-        return warnings + sorted(findings, key=lambda f: (f.line or 0, f.column or 0, f.code))
+        from evtool.schemas.violations import list_violations  # noqa: PLC0415  (most events are valid)
+
+        errors = list(schema.validator.iter_errors(value))
+        return warnings + list_violations(event, errors, schema.subschemas, prefix)
 
     def list_properties(self, event: Event, path: Sequence[str | int]) -> frozenset[str]:
         """The property names that the schema of an event has for the object at a path of its payload."""
@@ -135,14 +137,6 @@ class Schemas:
         compiled.warnings.extend(warnings)
         return compiled
 
-    def _make_unknown_type_finding(self, event: Event, no_schema: str) -> Finding:
-        severity = "warning" if no_schema == "warn" else "error"
-        pointer = "/type" if event.payload_key == "data" else "/detail-type"
-        hint = self._catalog.explain_missing(event.type, event.source)
-        message = f'no schema for type "{event.type}"'
-        location = location_of(event.source_map, pointer)
-        return Finding("EV101", message, severity, suggestion=hint, **_identify(event), **location)
-
     # --- compiling ---------------------------------------------------------------------------------------------------
 
     def _compile(self, choice: Choice) -> CompiledSchema:
@@ -163,12 +157,14 @@ class Schemas:
                 uri = f"{root.document.uri}#{quote(root.pointer)}"
                 validator = self._build_validator({**_draft(draft), "$ref": uri})
         except ValidationError as error:
-            finding = _make_invalid_schema_finding(part, error)
+            from evtool.schemas.violations import make_invalid_schema_finding  # noqa: PLC0415  (most schemas are valid)
+
+            finding = make_invalid_schema_finding(part, error)
             raise ConfigError(f"the schema {name} cannot be used", [finding]) from None
         subschemas = Subschemas(
             self._library, f"{root.document.uri}#{quote(root.pointer)}", draft, self._build_validator
         )
-        return CompiledSchema(choice, validator, Explainer(subschemas), list(_find_warnings(parts)), subschemas)
+        return CompiledSchema(choice, validator, list(_find_warnings(parts)), subschemas)
 
     def _compile_part(self, part: Target, draft: str | None) -> Any:
         value = resolve_pointer(part.document.value, part.pointer)
@@ -233,43 +229,9 @@ def _find_warnings(parts: Sequence[Target]) -> list[Finding]:
     ]
 
 
-def _make_invalid_schema_finding(part: Target, error: ValidationError) -> Finding:
-    if error.message.startswith("Unknown meta-schema"):
-        message = f"$schema names no draft that is understood: {shorten(part.document.value['$schema'])}"
-        location = part.document.locate("/$schema")
-        return Finding("EV602", message, suggestion=f"the drafts are {DRAFTS}", **location)
-    violation = describe_all(error) if isinstance(error.kind, UNIONS) else next(find_violations(error, {}))
-    message = f"not a valid JSON Schema: {format_path(violation.path) or 'it'} {violation.message}"
-    location = part.document.locate(part.pointer + pointer_of(violation.path), key=violation.at_key)
-    return Finding("EV602", message, suggestion=violation.suggestion, **location)
-
-
-# --- findings --------------------------------------------------------------------------------------------------------
-
-
 def _fill_in(event: Event) -> Mapping[str, Any]:
     """The whole event, with what EventBridge adds to one that has no id yet, and with decoded data."""
     if "data_base64" in event.document and event.has_json_payload:
         return {**{k: v for k, v in event.document.items() if k != "data_base64"}, "data": event.detail}
     is_new = event.payload_key == "detail" and not event.has_own_id
     return {**_FILLED_IN, **event.document} if is_new else event.document
-
-
-def _identify(event: Event) -> dict[str, Any]:
-    return {"event_id": event.id if event.has_own_id else None, "event_type": event.type}
-
-
-def _make_text_finding(event: Event) -> Finding:
-    content_type = event.document.get("datacontenttype")
-    key, reason = "datacontenttype", f"datacontenttype is {shorten(str(content_type))}"
-    if content_type is None:
-        key, reason = "data_base64", "data_base64 is not"
-    message = f'the schema of type "{event.type}" describes JSON, but {reason}'
-    return Finding("EV108", message, **_identify(event), **location_of(event.source_map, f"/{key}"))
-
-
-def _make_finding(event: Event, violation: Violation, path: Sequence[str | int]) -> Finding:
-    forms = f" ({', '.join(f'form {name}' for name in violation.forms)})" if violation.forms else ""
-    message = f"{format_path(path) or 'the event'} {violation.message}{forms}"
-    location = location_of(event.source_map, pointer_of(path), key=violation.at_key)
-    return Finding(violation.code, message, suggestion=violation.suggestion, **_identify(event), **location)

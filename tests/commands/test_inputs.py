@@ -96,7 +96,11 @@ def test_a_replay_of_files_reports_what_is_wrong(evtool: Evtool, project: Path) 
     (project / "bad.jsonl").write_text(f"{json.dumps(EVENT)}\n{{bad\n")
 
     assert [evtool("replay", "--from", name).code for name in ("missing.json", "bad.jsonl")] == [2, 1]
-    assert evtool("replay", "--from", "bad.jsonl", "-o", "json").json["summary"] == {"events": 1, "effects": 0, "fires": 1}
+    assert evtool("replay", "--from", "bad.jsonl", "-o", "json").json["summary"] == {
+        "events": 1,
+        "effects": 0,
+        "fires": 1,
+    }
 
 
 @pytest.mark.parametrize("command", READING)

@@ -1,12 +1,30 @@
 """The table of report formats: the values of -o and what builds each report."""
 
-from evtool.reports.base import Open
-from evtool.reports.formats.github import Github
+from importlib import import_module
+from typing import TextIO
+
+from evtool.reports.base import Open, Report, Subject
 from evtool.reports.formats.json import Json
 from evtool.reports.formats.jsonl import JsonLines
-from evtool.reports.formats.junit import Junit
 from evtool.reports.formats.text import Text
 
-KINDS: dict[str, Open] = {"text": Text, "json": Json, "jsonl": JsonLines, "github": Github, "junit": Junit}
+
+def on_demand(module: str, name: str) -> Open:
+    """What opens a report whose module is imported when it is used: `evtool validate` must start fast."""
+
+    def open_report(subject: Subject, file: TextIO, color: str) -> Report:
+        report: Report = getattr(import_module(f"evtool.reports.formats.{module}"), name)(subject, file, color)
+        return report
+
+    return open_report
+
+
+KINDS: dict[str, Open] = {
+    "text": Text,
+    "json": Json,
+    "jsonl": JsonLines,
+    "github": on_demand("github", "Github"),
+    "junit": on_demand("junit", "Junit"),
+}
 FOR_CI = ("github", "junit")  # only for commands that report findings or failures:
 CHECKING_COMMANDS = ("validate", "publish", "deliver", "replay", "doctor")

@@ -1,0 +1,71 @@
+"""Makes findings of what is wrong with an event or a schema. Imported only when something is."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from jsonschema_rs import ValidationError
+
+from evtool.events.event import Event
+from evtool.findings.finding import Finding
+from evtool.readers.field_paths import format_path
+from evtool.readers.locations import location_of, pointer_of
+from evtool.schemas.explainer import Explainer
+from evtool.schemas.messages import Violation, find_violations, shorten
+from evtool.schemas.references import Target
+from evtool.schemas.subschemas import Subschemas
+from evtool.schemas.unions import UNIONS, describe_all
+
+DRAFTS = "draft-04, draft-06, draft-07, 2019-09 and 2020-12"
+
+
+def list_violations(
+    event: Event, errors: list[ValidationError], subschemas: Subschemas, prefix: Sequence[str]
+) -> list[Finding]:
+    """The findings for the errors of an event, in the order of its text.
+
+    `prefix` leads to the part of the event that the schema describes.
+    """
+    violations = Explainer(subschemas).explain(errors)
+    findings = [_make_finding(event, violation, [*prefix, *violation.path]) for violation in violations]
+    return sorted(findings, key=lambda f: (f.line or 0, f.column or 0, f.code))
+
+
+def make_unknown_type_finding(event: Event, hint: str | None, severity: str) -> Finding:
+    """The finding for an event whose type has no schema."""
+    pointer = "/type" if event.payload_key == "data" else "/detail-type"
+    message = f'no schema for type "{event.type}"'
+    location = location_of(event.source_map, pointer)
+    return Finding("EV101", message, severity, suggestion=hint, **_identify(event), **location)
+
+
+def make_invalid_schema_finding(part: Target, error: ValidationError) -> Finding:
+    """The finding for a schema, or a part of one, that is not a valid JSON Schema."""
+    if error.message.startswith("Unknown meta-schema"):
+        message = f"$schema names no draft that is understood: {shorten(part.document.value['$schema'])}"
+        location = part.document.locate("/$schema")
+        return Finding("EV602", message, suggestion=f"the drafts are {DRAFTS}", **location)
+    violation = describe_all(error) if isinstance(error.kind, UNIONS) else next(find_violations(error, {}))
+    message = f"not a valid JSON Schema: {format_path(violation.path) or 'it'} {violation.message}"
+    location = part.document.locate(part.pointer + pointer_of(violation.path), key=violation.at_key)
+    return Finding("EV602", message, suggestion=violation.suggestion, **location)
+
+
+def make_text_finding(event: Event) -> Finding:
+    """The finding for a payload that is text where the schema describes JSON."""
+    content_type = event.document.get("datacontenttype")
+    key, reason = "datacontenttype", f"datacontenttype is {shorten(str(content_type))}"
+    if content_type is None:
+        key, reason = "data_base64", "data_base64 is not"
+    message = f'the schema of type "{event.type}" describes JSON, but {reason}'
+    return Finding("EV108", message, **_identify(event), **location_of(event.source_map, f"/{key}"))
+
+
+def _make_finding(event: Event, violation: Violation, path: Sequence[str | int]) -> Finding:
+    forms = f" ({', '.join(f'form {name}' for name in violation.forms)})" if violation.forms else ""
+    message = f"{format_path(path) or 'the event'} {violation.message}{forms}"
+    location = location_of(event.source_map, pointer_of(path), key=violation.at_key)
+    return Finding(violation.code, message, suggestion=violation.suggestion, **_identify(event), **location)
+
+
+def _identify(event: Event) -> dict[str, Any]:
+    return {"event_id": event.id if event.has_own_id else None, "event_type": event.type}
