@@ -78,7 +78,7 @@ def _prove(name: str, seed: int, *, quick: bool) -> int:
     """Runs a proof and tells its figures."""
     begun = time.monotonic()
     place = MEMORY if name in SIMULATED and Path(MEMORY).is_dir() else None
-    with tempfile.TemporaryDirectory(prefix=f"proof-{name}-", dir=place) as folder:
+    with tempfile.TemporaryDirectory(prefix=f"proof-{name}-", dir=place, ignore_cleanup_errors=True) as folder:
         try:
             figures = PROOFS[name](Trial(Path(folder), Random(seed), quick))
             verdict = "holds: " + ", ".join(f"{number:,} {what}" for what, number in figures.items())
@@ -91,7 +91,7 @@ def _prove(name: str, seed: int, *, quick: bool) -> int:
 
 def _catch(name: str, seed: int) -> int:
     """Runs the proof that must catch a sabotage, and tells whether it did."""
-    with tempfile.TemporaryDirectory(prefix="sabotage-") as folder:
+    with tempfile.TemporaryDirectory(prefix="sabotage-", ignore_cleanup_errors=True) as folder:
         code, said = sabotages.prove(name, Path(folder), seed)
     verdict = {0: "NOT CAUGHT", EXIT_BROKEN: "caught"}.get(code, "the proof itself failed")
     print(f"{name}: {verdict} by {said.strip()}", flush=True)

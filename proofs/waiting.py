@@ -10,6 +10,12 @@ from proofs.trial import Figures, Trial, hold
 HOUR = 3600
 PATIENT = 23 * HOUR  # seconds that the handlers are away: less than the 24 hours that a delivery may wait
 TOO_LONG = 25 * HOUR
+REFUSING = """
+def pay(event, context):
+    raise ConnectionRefusedError("the service is away")
+
+pack = poison = venom = pay
+"""
 TABLE = "SELECT state, attempts, condition, count(*) FROM delivery GROUP BY 1, 2, 3"
 
 
@@ -38,9 +44,10 @@ def prove(trial: Trial) -> Figures:
 
 
 def _away(trial: Trial, name: str, number: int) -> Project:
-    """A project whose handlers are not there, with orders that two of them should take."""
+    """A project whose handlers cannot reach their service, with orders that two of them should take."""
     project = projects.make(trial.folder / name)
     (project.folder / "handlers.py").rename(project.folder / "away.py")
+    (project.folder / "handlers.py").write_text(REFUSING)
     file = projects.write(project.folder / "orders.jsonl", project.events(number, trial.random, kind="order"))
     hold(survived(run(project.folder, "publish", "--no-deliver", file)), "killed by somebody else")
     return project

@@ -78,7 +78,7 @@ def test_a_reader_that_goes_away_ends_it_quietly(project: Path, kind: str) -> No
     ("command", "code", "said"),
     [
         ("evtool validate good.json <&-", 0, "checked 1 event in 1 file: all valid\n"),
-        ("evtool validate - <&-", 0, "checked 0 events in 0 files\n"),
+        ("evtool validate - --allow-empty <&-", 0, "checked 0 events in 1 file\n"),
         ("evtool validate good.json >&-", 0, ""),
         ("evtool validate bad.jsonl >&-", 1, ""),
         ("evtool validate bad.jsonl -o json >&-", 1, ""),
@@ -168,9 +168,9 @@ def test_a_signal_while_modules_load_ends_it(
 
 
 def test_a_signal_while_what_is_wrong_is_looked_for_ends_it(evtool: Evtool, project: Path) -> None:
-    """pydantic is then imported in the middle of the command."""
+    """The models of routes.yaml are then imported in the middle of the command."""
     (project / "sitecustomize.py").write_text(SIGNALLING)
-    env = {"PYTHONPATH": f"{project}:{ROOT}", "SIGNAL_AT": "pydantic_core.core_schema", "SIGNAL": "15"}
+    env = {"PYTHONPATH": f"{project}:{ROOT}", "SIGNAL_AT": "evtool.routes.models", "SIGNAL": "15"}
     ran = evtool("validate", "--routes", "broken.yaml", cwd=project, env=env)
 
     assert ran == (143, "", "evtool: ended by SIGTERM\n")
@@ -309,9 +309,10 @@ def test_memory_stays_flat(project: Path, form: str) -> None:
             file.write_bytes(gzip.compress(lines.encode(), 1))
         case "one line":
             file.write_text(one + line)
-    _, idle, _ = peak_megabytes("validate", "good.json", cwd=project)
-    stdin = file if form == "standard input" else None
-    code, peak, _ = peak_megabytes("validate", "-" if stdin else file.name, cwd=project, stdin=stdin)
+    from_stdin = form == "standard input"
+    name, small = ("-", project / "good.json") if from_stdin else (file.name, None)
+    _, idle, _ = peak_megabytes("validate", "-" if from_stdin else "good.json", cwd=project, stdin=small)
+    code, peak, _ = peak_megabytes("validate", name, cwd=project, stdin=file if from_stdin else None)
 
     assert code == (1 if form == "one line" else 0)
     assert peak < idle + 16

@@ -184,7 +184,9 @@ def test_every_bit_that_flips_in_an_event_is_found(file: Path) -> None:
             flipped += bool(changed_events)
             assert bool(changed_events) <= bool(found), place
             if now.keys() == stored.keys() and changed_events:
-                assert [f.code for f in found] == ["EV031"] * len(changed_events), place
+                # a flip in the header of a row can also move the next column, which SQLite's own check reports
+                codes = [finding.code for finding in found if finding.code != "EV030"]
+                assert codes == ["EV031"] * len(changed_events), place
     assert flipped > 20
 
 

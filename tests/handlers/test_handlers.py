@@ -691,7 +691,7 @@ def test_programs_are_looked_up_on_path_or_in_the_folder(opened, tmp_path, monke
 
 
 def test_entries_have_all_their_fields(opened):
-    """An emitted line is an entry as PutEvents takes it; blank lines do not count, nor does the bus."""
+    """An emitted line is an entry as PutEvents takes it; blank lines do not count."""
     entry = {
         "DetailType": "a",
         "Detail": "{}",
@@ -700,7 +700,7 @@ def test_entries_have_all_their_fields(opened):
         "EventBusName": "default",
     }
     outcome = opened(shell(f"printf '\\n%s\\r\\n\\n' '{json.dumps(entry)}' > $EVTOOL_EMIT"))(call())
-    assert outcome == Done((Emitted("a", b"{}", None, ("r",), "2026-01-31T12:00:00Z"),))
+    assert outcome == Done((Emitted("a", b"{}", None, ("r",), "2026-01-31T12:00:00Z", "default"),))
 
 
 def test_what_is_null_in_an_entry_is_not_there(opened):
