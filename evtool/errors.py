@@ -15,6 +15,7 @@ work on the others. An exception that is not in this tree is a bug in evtool and
 from collections.abc import Sequence
 
 from evtool.findings.finding import Finding
+from evtool.findings.phrases import format_location
 
 EXIT_OK = 0
 EXIT_FINDINGS = 1
@@ -55,7 +56,7 @@ class RoutesError(ConfigError):
     def __init__(self, message: str, findings: Sequence[Finding]):
         super().__init__(message, findings)
         lines = [
-            ":".join(str(part) for part in (finding.file, finding.line, finding.column) if part is not None)
+            format_location(finding.file, finding.line, finding.column)
             + f": {finding.code} {finding.message}"
             + (f" ({finding.suggestion})" if finding.suggestion else "")
             for finding in findings

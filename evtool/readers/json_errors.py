@@ -8,6 +8,9 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from evtool.findings.phrases import shorten
+
+MAX_SHOWN = 40  # characters of a text that a message repeats
 MAX_DIGITS = 4300  # of an integer: Python's own default, kept where that is switched off
 INFINITIES = (float("inf"), float("-inf"))
 BOM = "\ufeff"
@@ -70,10 +73,6 @@ class _OpenContainer(NamedTuple):
     keys: dict[str, int]  # name -> where it stands
 
 
-def _shorten(text: str) -> str:
-    return text if len(text) <= 40 else f"{text[:39]}…"
-
-
 def _check_string(text: str, start: int, end: int) -> None:
     """Raise for half of a surrogate pair in a string that is well-formed otherwise."""
     if "\\u" not in text[start:end]:
@@ -99,7 +98,7 @@ def _check_number(text: str, start: int, end: int) -> None:
     digits = number.removeprefix("-")
     if not digits.isdigit():
         if float(number) in INFINITIES:
-            raise Fault("EV005", f"{_shorten(number)} is too large for a number", start, width=len(number))
+            raise Fault("EV005", f"{shorten(number, MAX_SHOWN)} is too large for a number", start, width=len(number))
     elif len(digits) > MAX_DIGITS:
         message = f"an integer of {len(digits)} digits is too long; {MAX_DIGITS} are allowed"
         raise Fault("EV005", message, start, width=len(number))
@@ -117,7 +116,7 @@ def _add_key(text: str, start: int, end: int, keys: dict[str, int]) -> str:
     content = text[start + 1 : end - 1]
     name = str(json.loads(text[start:end])) if "\\" in content else content
     if name in keys:
-        message = f'the key "{_shorten(name)}" stands twice in this object, first at'
+        message = f'the key "{shorten(name, MAX_SHOWN)}" stands twice in this object, first at'
         raise Fault("EV003", message, start, width=end - start, related=keys[name])
     keys[name] = start
     return name
@@ -175,7 +174,7 @@ def _describe_unexpected(text: str, index: int, expected: str, stack: list[_Open
         return Fault("EV002", f'a comma before "{char}" is not allowed', len(preceding) - 1)
     for pattern, code, message, hint in _COMMON_MISTAKES if expected in _VALUES else ():
         if match := pattern.match(text, index):
-            return Fault(code, message.format(_shorten(match[0])), index, hint, len(match[0]))
+            return Fault(code, message.format(shorten(match[0], MAX_SHOWN)), index, hint, len(match[0]))
     hint = "keys stand in double quotes" if expected in _KEYS else None
     return Fault("EV002", f"{expected} is expected here, not {char!r}", index, hint)
 

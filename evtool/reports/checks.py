@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from evtool.findings.phrases import format_location
 from evtool.reports.base import Record
 from evtool.schemas.validation import ValidationResult
 
@@ -24,7 +25,7 @@ class Problem(NamedTuple):
     @property
     def location(self) -> str:
         """File, line and column as far as they are known."""
-        return ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+        return format_location(self.file, self.line, self.column)
 
 
 class Check(NamedTuple):

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from jsonschema_rs import ValidationError
 from jsonschema_rs import ValidationErrorKind as Kind
 
+from evtool.findings.phrases import shorten
 from evtool.findings.spelling import did_you_mean
 
-MAX_VALUE_WIDTH = 60  # characters of a value that a message shows
 _QUOTED_SCALAR = re.compile(
     r"true|false|null|-?(?:0|[1-9][0-9]{0,300})(?:\.[0-9]{1,300})?"
 )  # what may stand in quotes by mistake
@@ -197,8 +197,3 @@ def describe_typed(value: Any) -> str:
 def format_value(value: Any) -> str:
     """A value as JSON, shortened."""
     return shorten(json.dumps(value, ensure_ascii=False))
-
-
-def shorten(text: str, width: int = MAX_VALUE_WIDTH) -> str:
-    """A text with no more than `width` characters."""
-    return text if len(text) <= width else text[: width - 1] + "…"

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from jsonschema_rs import ValidationError
 from jsonschema_rs import ValidationErrorKind as Kind
 
+from evtool.findings.phrases import shorten
 from evtool.findings.spelling import did_you_mean
 from evtool.schemas.messages import (
     Violation,
@@ -16,7 +17,6 @@ from evtool.schemas.messages import (
     format_value,
     is_same,
     json_type,
-    shorten,
 )
 from evtool.schemas.subschemas import Subschemas, child
 

@@ -7,10 +7,11 @@ from jsonschema_rs import ValidationError
 
 from evtool.events.event import Event
 from evtool.findings.finding import Finding
+from evtool.findings.phrases import shorten
 from evtool.readers.field_paths import format_path
 from evtool.readers.locations import location_of, pointer_of
 from evtool.schemas.explainer import Explainer
-from evtool.schemas.messages import Violation, find_violations, shorten
+from evtool.schemas.messages import Violation, find_violations
 from evtool.schemas.references import Target
 from evtool.schemas.subschemas import Subschemas
 from evtool.schemas.unions import UNIONS, describe_all

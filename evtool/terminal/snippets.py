@@ -1,6 +1,7 @@
 """Prints a finding for people: location and message, the source line with a caret, and the hint."""
 
 from evtool.findings.finding import Finding
+from evtool.findings.phrases import format_location
 from evtool.terminal.sanitize import sanitize
 from evtool.terminal.screen import Screen, Segment
 from evtool.terminal.styles import SEVERITY_STYLES
@@ -11,7 +12,7 @@ TAB = "    "  # a tab of a source line, so that the caret stands where it should
 
 def show_finding(screen: Screen, finding: Finding) -> None:
     """Shows one finding."""
-    location = ":".join(str(part) for part in (finding.file, finding.line, finding.column) if part is not None)
+    location = format_location(finding.file, finding.line, finding.column)
     style = SEVERITY_STYLES[finding.severity]
     severity: list[Segment] = [] if finding.severity == "error" else [(f"{finding.severity}: ", style)]
     screen.print_line((f"{location}: ", "bold"), (f"{finding.code} ", style), *severity, finding.message)

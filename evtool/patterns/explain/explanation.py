@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from itertools import islice, product
 from typing import Any, NamedTuple
 
+from evtool.findings.phrases import list_some
 from evtool.patterns.array_consistency import FieldMatch, is_consistent
 from evtool.patterns.compiler import EQUALS
 from evtool.patterns.conditions import Branch, Field
@@ -108,10 +109,6 @@ def _evaluate_branches(pattern: Pattern, structure: EventStructure) -> list[_Bra
 # --- why one does not ------------------------------------------------------------------------------------------------
 
 
-def _list_some(texts: Sequence[str]) -> str:
-    return ", ".join(texts[:MAX_LISTED]) + (f" and {len(texts) - MAX_LISTED} more" if len(texts) > MAX_LISTED else "")
-
-
 def _explain_nearest(field: Field, structure: EventStructure) -> Mismatch:
     """Why no alternative of a field holds for any of its values."""
     values = list(dict.fromkeys(leaf.value for leaf in structure.leaves.get(field.path, ())))
@@ -125,7 +122,7 @@ def _explain_nearest(field: Field, structure: EventStructure) -> Mismatch:
     if len(field.conditions) > 1 and nearest.closeness < NEAR:
         return Mismatch(
             nearest.closeness,
-            f"{summary} {_list_some([describe_condition(condition) for condition in field.conditions])}",
+            f"{summary} {list_some([describe_condition(condition) for condition in field.conditions], MAX_LISTED)}",
         )
     return Mismatch(nearest.closeness, f"{summary}; the nearest: {nearest.reason}") if len(values) > 1 else nearest
 
@@ -137,8 +134,9 @@ def _describe_elements(trails: Collection[Trail], array: int, structure: EventSt
         for trail in trails
         if array in dict(trail)
     }
-    return _list_some(
-        [format_path(structure.steps_to(structure.arrays[array].path.split("."), end)) for end in sorted(ends)]
+    return list_some(
+        [format_path(structure.steps_to(structure.arrays[array].path.split("."), end)) for end in sorted(ends)],
+        MAX_LISTED,
     )
 
 
@@ -193,7 +191,7 @@ def _build_condition_result(
         path=field.path,
         operator=ONE_OF if others else first.operator,
         expected=alternatives if others else first.expected,
-        description=_list_some([describe_condition(condition) for condition in field.conditions]),
+        description=list_some([describe_condition(condition) for condition in field.conditions], MAX_LISTED),
         actual=[to_python(leaf.value) for leaf in structure.leaves.get(field.path, ())],
         ok=mismatch is None,
         reason=mismatch.reason + _explain_warnings(pattern, field) if mismatch else None,

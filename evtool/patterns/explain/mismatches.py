@@ -8,6 +8,7 @@ from decimal import Decimal
 from difflib import SequenceMatcher
 from typing import Any, NamedTuple
 
+from evtool.findings.phrases import shorten
 from evtool.patterns.compiler import EQUALS
 from evtool.patterns.conditions import Condition
 from evtool.patterns.json_values import NumberText, Scalar, format_number, to_scalar
@@ -17,7 +18,6 @@ from evtool.patterns.operators.numeric import COMPARISONS
 from evtool.patterns.operators.registry import OPERATORS
 from evtool.patterns.operators.wildcard import split_literals
 
-MAX_VALUE_LENGTH = 60  # characters of a value that a sentence repeats
 MAX_COMPARED = 200  # characters of a text that are looked at for likeness
 FAR = 0.1  # the closeness of what has nothing in common
 NEAR = 0.8  # from here on a miss is told, whatever else does not hold
@@ -60,7 +60,7 @@ def _format_decimal(number: Decimal) -> str:
 def quote(value: Any) -> str:
     """A value as JSON, cut where it is long."""
     text = format_number(value) if isinstance(value, float | NumberText) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= MAX_VALUE_LENGTH else text[: MAX_VALUE_LENGTH - 1] + "…"
+    return shorten(text)
 
 
 def describe_condition(condition: Condition) -> str:
