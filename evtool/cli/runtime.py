@@ -43,6 +43,14 @@ def list_properties(project: Project | None, event: Event, path: Sequence[str | 
         return ()
 
 
+def build_known_rules(project: Project | None) -> Rules:
+    """The rules for events whose type has a schema; none if the schema folder cannot be read."""
+    try:
+        return build_rules(project, no_schema="ignore") if project else Rules(None)
+    except ConfigError:
+        return Rules(None)
+
+
 def load_routes(session: Session, project: Project) -> Routes:
     """The routes of a project; what is hardly meant in them is shown as warnings."""
     routes = route_table.load_routes(project)

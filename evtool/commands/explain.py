@@ -25,7 +25,7 @@ from evtool.cli.options import (
     Unwrap,
 )
 from evtool.cli.payload_identity import read_identity
-from evtool.cli.runtime import list_properties, load_routes
+from evtool.cli.runtime import build_known_rules, list_properties, load_routes
 from evtool.cli.session import Session, create_event_defaults
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, UsageError
 from evtool.events.buses import DEFAULT_BUS, name_bus
@@ -44,6 +44,7 @@ from evtool.reports.explanations import (
     MAX_SHOWN,
     Candidate,
     build_explanation_record,
+    build_schema_check,
     explain_candidates,
     format_headline,
     list_candidates,
@@ -86,9 +87,9 @@ def explain(
 ) -> int:
     """Explain why routes do or do not match an event: every condition, what was found, and the nearest route first.
 
-    Says the smallest change that would make a route match. A file or a sample goes before a stored event of the same
-    name. Several events are explained one after the other. With the code of a finding, such as EV104, it says what that
-    means. Exit code 0 if a route matches, 1 if none does, or if an event is not valid.
+    Says the smallest change that would make a route match and that the schema allows. A file or a sample goes before a
+    stored event of the same name. Several events are explained one after the other. With the code of a finding, such as
+    EV104, it says what that means. Exit code 0 if a route matches, 1 if none does, or if an event is not valid.
 
     Example: evtool explain cart-abandoned --set detail.cartTotal=12
     """
@@ -121,10 +122,13 @@ def explain(
             ),
         )
     )
+    rules = build_known_rules(project)
     first, *others = islice(results, 2)
     if not others:
-        return _report_explanations(session, first, candidates, show_locations=route is not None)
-    return _report_several(session, chain([first], others, results), candidates, show_locations=route is not None)
+        return _report_explanations(session, first, candidates, rules, show_locations=route is not None)
+    return _report_several(
+        session, chain([first], others, results), candidates, rules, show_locations=route is not None
+    )
 
 
 # --- what is explained -----------------------------------------------------------------------------------------------
@@ -150,10 +154,10 @@ def _select_candidates(session: Session, project: Project | None, name: str | No
 
 
 def _report_explanations(
-    session: Session, result: ValidationResult, candidates: list[Candidate], *, show_locations: bool
+    session: Session, result: ValidationResult, candidates: list[Candidate], rules: Rules, *, show_locations: bool
 ) -> int:
     """Tells about every candidate, the nearest first, or what is wrong with the event."""
-    event, record = result.event, _explain_event(session, result, candidates)
+    event, record = result.event, _explain_event(session, result, candidates, rules)
     subject = Subject(
         "explain", "routes", lambda screen: _ExplainReport(screen, session, event, show_locations=show_locations)
     )
@@ -167,7 +171,12 @@ def _report_explanations(
 
 
 def _report_several(
-    session: Session, results: Iterable[ValidationResult], candidates: list[Candidate], *, show_locations: bool
+    session: Session,
+    results: Iterable[ValidationResult],
+    candidates: list[Candidate],
+    rules: Rules,
+    *,
+    show_locations: bool,
 ) -> int:
     """As `_report_explanations`, for one event after the other."""
     subject = Subject(
@@ -177,7 +186,7 @@ def _report_several(
     code = EXIT_OK
     with session.open_report(subject) as report:
         for result in results:
-            record = _explain_event(session, result, candidates)
+            record = _explain_event(session, result, candidates, rules)
             report.add(record)
             events += 1
             matched += any(route["matches"] for route in record["routes"])
@@ -187,12 +196,18 @@ def _report_several(
     return code if matched else max(code, EXIT_FINDINGS)
 
 
-def _explain_event(session: Session, result: ValidationResult, candidates: list[Candidate]) -> dict[str, Any]:
+def _explain_event(
+    session: Session, result: ValidationResult, candidates: list[Candidate], rules: Rules
+) -> dict[str, Any]:
     """An event, its routes, the nearest first, and what is wrong with it, which is shown."""
     event = result.event
     for finding in result.findings:
         show_finding(Screen(open_stderr(), color=session.color), finding)
-    explanations = explain_candidates(event.raw, event.bus or DEFAULT_BUS, candidates) if event is not None else []
+    explanations = (
+        explain_candidates(event.raw, event.bus or DEFAULT_BUS, candidates, build_schema_check(rules, event))
+        if event is not None
+        else []
+    )
     return {
         "event": {"id": event.id, "type": event.type, "source": event.source} if event else None,
         "routes": [build_explanation_record(candidate, explanation) for candidate, explanation in explanations],

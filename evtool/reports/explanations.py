@@ -2,15 +2,23 @@
 
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple
 
+from evtool.errors import ConfigError
+from evtool.events.event import Event
+from evtool.findings.finding import Finding
 from evtool.patterns.compiler import EQUALS
 from evtool.patterns.explain.event_structure import read_structure
 from evtool.patterns.explain.explanation import ConditionResult, Explanation, explain
 from evtool.patterns.explain.mismatches import quote
+from evtool.patterns.explain.suggestions import SchemaCheck
+from evtool.patterns.json_values import to_python
 from evtool.patterns.pattern import Pattern
 from evtool.routes.project import Project
 from evtool.routes.routes import Routes
+from evtool.schemas.validation import Rules
 from evtool.terminal.screen import Screen, Segment, format_count
 
 MAX_DETAILED = 3  # routes that are shown condition by condition
@@ -46,11 +54,34 @@ def list_candidates(routes: Routes, project: Project) -> list[Candidate]:
     ]
 
 
-def explain_candidates(raw: bytes, bus: str, candidates: Sequence[Candidate]) -> list[tuple[Candidate, Explanation]]:
-    """Why each pattern matches an event of a bus or does not, the nearest first."""
+def build_schema_check(rules: Rules, event: Event) -> SchemaCheck:
+    """What the schema of an event says of changes to it; nothing where it cannot be used.
+
+    It says nothing either of a document that is nested too deeply to be converted, or of one that is of another type.
+    """
+
+    def find_violations(document: Any) -> list[Finding]:
+        with suppress(ConfigError, RecursionError):
+            changed = event._replace(document=to_python(document), source_map=None)
+            if all(changed.document.get(key) == event.document.get(key) for key in ("type", "detail-type", "source")):
+                return [finding for finding in rules.check(changed) if finding.severity == "error"]
+        return []
+
+    return SchemaCheck(find_violations, partial(rules.is_forbidden, event))
+
+
+def explain_candidates(
+    raw: bytes, bus: str, candidates: Sequence[Candidate], schema: SchemaCheck | None = None
+) -> list[tuple[Candidate, Explanation]]:
+    """Why each pattern matches an event of a bus or does not, the nearest first.
+
+    The changes keep to the schema, if the event itself does.
+    """
     structure = read_structure(raw)
+    if schema is not None and schema.find_violations(structure.document):
+        schema = None
     pairs = [
-        (candidate, _explain_bus(explain(candidate.pattern, structure), bus, candidate.event_bus))
+        (candidate, _explain_bus(explain(candidate.pattern, structure, schema), bus, candidate.event_bus))
         for candidate in candidates
     ]
     return sorted(pairs, key=lambda pair: pair[1].distance)
@@ -67,6 +98,7 @@ def _explain_bus(explanation: Explanation, bus: str, expected: str | None) -> Ex
         matches=ok and explanation.matches,
         conditions=(condition, *explanation.conditions),
         changes=explanation.changes if ok else None,
+        conflict=explanation.conflict if ok else None,
     )
 
 
@@ -96,7 +128,20 @@ def build_explanation_record(candidate: Candidate, explanation: Explanation) -> 
         "change": None
         if explanation.changes is None
         else [{**change.as_dict(), "words": change.text} for change in explanation.changes],
+        "conflict": explanation.conflict and {**explanation.conflict._asdict(), "words": _describe(explanation)},
     }
+
+
+def _describe(explanation: Explanation) -> str:
+    """The conflict of a pattern with the schema in words; only a pattern of one type has no other events to match."""
+    assert explanation.conflict is not None
+    path, event_type, reason = explanation.conflict
+    text = f"the schema of {event_type} allows no value that the pattern accepts in {path}: {reason}"
+    has_one_type = any(
+        condition.path in ("detail-type", "type") and condition.operator == EQUALS
+        for condition in explanation.conditions
+    )
+    return f"{text}; the rule is probably wrong" if has_one_type else text
 
 
 class UnmatchedRoutes:
@@ -157,6 +202,8 @@ def show_conditions(
     if record["change"]:
         changes = ", ".join(change["words"] for change in record["change"])
         screen.print_line(indent, "  ", ("change", "cyan"), f": {changes}")
+    if record["conflict"]:
+        screen.print_line(indent, "  ", ("no change", "cyan"), f": {record['conflict']['words']}")
 
 
 def format_headline(record: Mapping[str, Any], *, list_failed: bool) -> list[Segment]:

@@ -15,6 +15,7 @@ Path = tuple[str | int, ...]
 _IN_PLACE = ("if", "then", "else")
 _LISTS = ("anyOf", "oneOf")
 _ALL = ("additionalProperties", "unevaluatedProperties")  # apply to every other property
+_SOMETIMES = ("/contains", "/unevaluatedItems", "/unevaluatedProperties")  # apply to some elements and properties
 _CACHE_SIZE = 1000  # places in an event; neighbours ask for the same
 
 
@@ -79,6 +80,22 @@ class Subschemas:
         parts = self._find_cached(path)
         schemas = (schema for uri in parts for _, schema in self.expand(uri, all_forms=True))
         return not parts or any("string" in (schema.get("type") or ()) for schema in schemas)
+
+    def is_forbidden(self, path: Path, value: Any) -> bool:
+        """Whether the schema allows a value in no case at a place, whatever else there is."""
+        return any(self.find_errors(part, value) for part in self._find_always(path))
+
+    def _find_always(self, path: Path) -> list[str]:
+        """The parts of the schema that apply at a place of every value."""
+        if not path:
+            return [self._root]
+        return [
+            part
+            for uri in self._find_always(path[:-1])
+            for current, schema in self.expand(uri)
+            for part in self.find_children(current, schema, path[-1])
+            if not part.endswith(_SOMETIMES)
+        ]
 
     def _list_known_names(self, path: Path) -> frozenset[str]:
         """The names of all properties that the schema describes at a place of the value."""

@@ -1,7 +1,7 @@
 """Reads the events in texts and validates them against their schemas."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from evtool.events.envelopes import read_events
 from evtool.events.event import Event, EventDefaults
@@ -44,6 +44,10 @@ class Rules(NamedTuple):
     def list_properties(self, event: Event, path: Sequence[str | int]) -> Collection[str]:
         """The property names that the schema of an event has for the object at a path of its payload."""
         return () if self.schemas is None else self.schemas.list_properties(event, path)
+
+    def is_forbidden(self, event: Event, path: Sequence[str | int], value: Any) -> bool:
+        """Whether the schema of an event allows a value in no payload at a path of the event."""
+        return self.schemas is not None and self.schemas.is_forbidden(event, path, value)
 
 
 def validate_events(

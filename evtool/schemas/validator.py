@@ -108,6 +108,11 @@ class Schemas:
         schema = self._get(event)
         return schema.subschemas.known_names(schema.path_in(event, path)) if schema else frozenset()
 
+    def is_forbidden(self, event: Event, path: Sequence[str | int], value: Any) -> bool:
+        """Whether the schema of an event allows a value in no payload at a path of the event, whatever else it has."""
+        schema = self._get(event) if path[0] == event.payload_key else None
+        return schema is not None and schema.subschemas.is_forbidden(schema.path_in(event, path[1:]), value)
+
     def _get(self, event: Event) -> CompiledSchema | None:
         """The schema of an event, compiled."""
         key = (event.type, event.source, event.payload_key)

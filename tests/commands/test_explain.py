@@ -488,3 +488,120 @@ def test_many_routes(evtool: Evtool, tmp_path: Path) -> None:
     assert other.count("does not match") == 10
     assert "and 22 more routes farther off; -v shows all" in other
     assert full.count("does not match") == 32
+
+
+# --- what the schema allows ------------------------------------------------------------------------------------------
+
+SCHEMA = {
+    "additionalProperties": False,
+    "required": ["state"],
+    "properties": {
+        "state": {"enum": ["draft", "paid", "sent"]},
+        "total": {"type": "integer"},
+        "kind": {"enum": ["a", "b"]},
+        "code": {"type": "string"},
+        "tags": {"items": {"const": "new"}},
+        "address": {"type": "string", "maxLength": 5},
+    },
+    "oneOf": [
+        {"properties": {"kind": {"const": "a"}, "code": {"const": "x"}}},
+        {"properties": {"kind": {"const": "b"}, "code": {"const": "y"}}},
+    ],
+}
+DETAIL = {"state": "draft", "total": 5, "kind": "b", "code": "y", "tags": []}
+WRONG = "; the rule is probably wrong"
+
+# (pattern of the detail, the change, the end of what is said of the schema)
+ALLOWED: list[tuple[dict[str, Any], str | None, str | None]] = [
+    ({"state": ["shipped", "paid"]}, 'detail.state = "paid"', None),
+    ({"total": [{"numeric": [">", 10.5]}]}, "detail.total = 11", None),
+    ({"state": [{"anything-but": ["draft"]}]}, "another value for detail.state", None),
+    ({"kind": ["a"], "code": ["x"]}, 'detail.code = "x", detail.kind = "a"', None),
+    ({"state": ["Paid"]}, None, f'should be one of "draft", "paid", "sent", got "Paid"{WRONG}'),
+    ({"state": [{"exactly": "void"}]}, None, f'should be one of "draft", "paid", "sent", got "void"{WRONG}'),
+    ({"total": ["5"]}, None, f'detail.total: detail.total should be integer, got the string "5"{WRONG}'),
+    ({"stat": ["paid"]}, None, f"detail.stat is not allowed here{WRONG}"),
+    ({"tags": ["old"]}, None, f'detail.tags[0] should be "new", got "old"{WRONG}'),
+    # no claim: another event may have the value, another branch may match, or not all values are known
+    ({"code": ["x"]}, None, None),
+    ({"kind": ["a"]}, None, None),
+    ({"$or": [{"state": ["Paid"]}, {"total": [6, 7], "code": ["z"]}]}, None, None),
+    ({"state": [{"prefix": "s"}]}, None, None),
+    ({"state": [{"exists": False}]}, None, None),
+    ({"state": ["void", {"suffix": "id"}]}, None, None),
+    ({"address": ["10.0.0.1"]}, None, None),
+]
+
+
+@pytest.fixture
+def orders(tmp_path: Path) -> Path:
+    """A project with a schema, and a sample that is valid."""
+    (tmp_path / "schemas").mkdir()
+    (tmp_path / "samples").mkdir()
+    (tmp_path / "routes.yaml").write_text("version: 1\nschemas: schemas\nsamples: samples\nroutes: {}\n")
+    (tmp_path / "schemas/order.json").write_text(json.dumps(SCHEMA))
+    event = {"id": "1", "detail-type": "order", "source": "shop", "time": "2026-11-23T10:00:00Z", "detail": DETAIL}
+    (tmp_path / "samples/order.json").write_text(json.dumps(event))
+    return tmp_path
+
+
+def route_of(evtool: Evtool, orders: Path, pattern: dict[str, Any], *options: str) -> dict[str, Any]:
+    """What is said of a pattern and the sample."""
+    ran = evtool("explain", "order", "--pattern", json.dumps(pattern), "-o", "json", *options, cwd=orders)
+    assert ran.code == 1
+    (route,) = ran.json["routes"]
+    return dict(route)
+
+
+def words_of(route: dict[str, Any]) -> str | None:
+    """The change in words."""
+    return ", ".join(change["words"] for change in route["change"]) if route["change"] else None
+
+
+@pytest.mark.parametrize(("detail", "change", "conflict"), ALLOWED, ids=[str(row[0]) for row in ALLOWED])
+def test_changes_keep_to_the_schema(
+    evtool: Evtool, orders: Path, detail: dict[str, Any], change: str | None, conflict: str | None
+) -> None:
+    """Of the values that a pattern accepts one is suggested that the schema allows; if it allows none, this is said."""
+    route = route_of(evtool, orders, {"detail-type": ["order"], "detail": detail})
+
+    assert words_of(route) == change
+    if conflict is None:
+        assert route["conflict"] is None
+    else:
+        assert route["conflict"]["type"] == "order"
+        assert route["conflict"]["words"].endswith(conflict)
+
+
+def test_a_conflict_is_said_in_text(evtool: Evtool, orders: Path) -> None:
+    """Where the change would be stands why there is none; a pattern of several types may be right for the others."""
+    ran = evtool("explain", "order", "--pattern", '{"detail": {"state": ["void"]}}', cwd=orders)
+
+    said = "the schema of order allows no value that the pattern accepts in detail.state"
+    assert f'  no change: {said}: detail.state should be one of "draft", "paid", "sent", got "void"\n' in ran.out
+    assert "change: detail" not in ran.out
+
+
+@pytest.mark.parametrize(
+    ("pattern", "options", "change"),
+    [
+        ({"detail-type": ["other"], "detail": {"state": ["void"]}}, (), 'detail-type = "other", detail.state = "void"'),
+        ({"detail": {"state": ["void"]}}, ("--set", "detail.total=many"), 'detail.state = "void"'),
+        ({"detail": {"state": ["void"]}}, ("--set", "detail-type=no-schema"), 'detail.state = "void"'),
+    ],
+    ids=["another type", "not valid", "no schema"],
+)
+def test_without_a_schema_that_holds_any_change_is_suggested(
+    evtool: Evtool, orders: Path, pattern: dict[str, Any], options: tuple[str, ...], change: str
+) -> None:
+    """The schema of one type says nothing about another; an event that is not valid has nothing to keep."""
+    route = route_of(evtool, orders, pattern, *options)
+
+    assert (sorted(str(words_of(route)).split(", ")), route["conflict"]) == (sorted(change.split(", ")), None)
+
+
+def test_a_schema_that_cannot_be_used_is_no_hindrance(evtool: Evtool, orders: Path) -> None:
+    """A broken schema is reported by `evtool validate`; explain says what it says without one."""
+    (orders / "schemas/order.json").write_text('{"type": 5}')
+
+    assert words_of(route_of(evtool, orders, {"detail": {"state": ["void"]}})) == 'detail.state = "void"'

@@ -13,7 +13,7 @@ from evtool.patterns.compiler import EQUALS
 from evtool.patterns.conditions import Branch, Field
 from evtool.patterns.explain.event_structure import EventStructure, explain_missing
 from evtool.patterns.explain.mismatches import NEAR, Mismatch, describe_condition, explain_mismatch, quote
-from evtool.patterns.explain.suggestions import Change, find_smallest_change
+from evtool.patterns.explain.suggestions import Change, Conflict, SchemaCheck, Suggestion, suggest_changes
 from evtool.patterns.flatten import Trail
 from evtool.patterns.json_values import to_python
 from evtool.patterns.pattern import Pattern
@@ -50,6 +50,7 @@ class Explanation(NamedTuple):
 
     `conditions` are those of the branch that matches, or of the nearest; `branch` is its number, from 1, of `branches`:
     the combinations of the pattern's `$or`s. `changes` would make it match; None when it does, or none are known.
+    `conflict` tells that the schema of the event allows none.
     """
 
     matches: bool
@@ -57,6 +58,7 @@ class Explanation(NamedTuple):
     branch: int
     branches: int
     changes: tuple[Change, ...] | None
+    conflict: Conflict | None = None
 
     @property
     def failures(self) -> list[ConditionResult]:
@@ -204,8 +206,8 @@ def _average_closeness(conditions: Sequence[ConditionResult]) -> float:
     return sum(result.closeness for result in conditions) / len(conditions)
 
 
-def explain(pattern: Pattern, structure: EventStructure) -> Explanation:
-    """Explains whether a pattern matches an event, and why."""
+def explain(pattern: Pattern, structure: EventStructure, schema: SchemaCheck | None = None) -> Explanation:
+    """Explains whether a pattern matches an event, and why. The changes are those that the schema allows."""
     branch_results = _evaluate_branches(pattern, structure)
     failure_counts = [len(branch) - len(consistent_fields) for branch, _, consistent_fields in branch_results]
     nearest = [number for number, count in enumerate(failure_counts) if count == min(failure_counts)][
@@ -221,11 +223,6 @@ def explain(pattern: Pattern, structure: EventStructure) -> Explanation:
     best = max(nearest, key=lambda number: _average_closeness(results[number]))
     matches = pattern.matches_leaves(structure.leaves)
     branch, field_matches, consistent_fields = branch_results[best]
-    changes = (
-        None
-        if matches
-        else find_smallest_change(
-            pattern, branch, {index: field_matches[index] for index in consistent_fields}, structure
-        )
-    )
-    return Explanation(matches, results[best], best + 1, len(branch_results), changes)
+    held = {index: field_matches[index] for index in consistent_fields}
+    suggestion = Suggestion(None) if matches else suggest_changes(pattern, branch, held, structure, schema)
+    return Explanation(matches, results[best], best + 1, len(branch_results), *suggestion)

@@ -31,6 +31,7 @@ def _iter_near_bounds(expected: list[Any], value: Scalar) -> Iterator[int | floa
         for number in sorted(numbers, key=lambda number: abs(number - target)):
             yield int(number) if number == int(number) else float(number)
     yield float(sum(bounds) / len(bounds))
+    yield from (int(bound) + change for bound in bounds for change in (0, 1, -1))
 
 
 def _iter_affixed(condition: Condition, value: Scalar) -> Iterator[str]:
@@ -68,18 +69,9 @@ def _iter_candidates(condition: Condition, value: Scalar) -> Iterator[Any]:
             yield condition.expected
 
 
-def find_matching_value(condition: Condition, value: Scalar = None) -> MatchingValue | None:
-    """A value for which a condition holds, near to the one that is there; None when there is none or none is known."""
-    if condition.operator in ("anything-but", "exists"):
-        return next(
-            (
-                MatchingValue(candidate, is_arbitrary=True)
-                for candidate in SAMPLE_VALUES
-                if condition.test(to_scalar(candidate))
-            ),
-            None,
-        )
-    candidates = (
-        candidate for candidate in _iter_candidates(condition, value) if not isinstance(candidate, dict | list)
-    )
-    return next((MatchingValue(candidate) for candidate in candidates if condition.test(to_scalar(candidate))), None)
+def iter_matching_values(condition: Condition, value: Scalar = None) -> Iterator[MatchingValue]:
+    """Values for which a condition holds, the nearest to the one that is there first; nothing when none are known."""
+    is_arbitrary = condition.operator in ("anything-but", "exists")
+    for candidate in SAMPLE_VALUES if is_arbitrary else _iter_candidates(condition, value):
+        if not isinstance(candidate, dict | list) and condition.test(to_scalar(candidate)):
+            yield MatchingValue(candidate, is_arbitrary)
