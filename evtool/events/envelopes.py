@@ -15,7 +15,7 @@ from evtool.findings.finding import Finding
 from evtool.findings.spelling import find_respelled
 from evtool.readers.files import SourceText
 from evtool.readers.json_text import JsonProblem, parse_json
-from evtool.readers.locations import SourceMap, location_of, problem_to_finding
+from evtool.readers.locations import NOWHERE, SourceMap, location_of, problem_to_finding
 
 ACCOUNT = "000000000000"  # for events that come without an envelope of their own
 REGION = "us-east-1"
@@ -179,7 +179,7 @@ def _read_payload(
     source = identity.source or BARE_SOURCE
     raw = build_envelope(text.raw, type=event_type, source=source, id=event_id, time=defaults.now())
     # the members of the envelope that are not in the text are placed at its beginning
-    prefixes = (("/id", id_at or "/"), ("/detail-type", type_at or "/"), ("/detail", ""), ("", "/"))
+    prefixes = (("/id", id_at or NOWHERE), ("/detail-type", type_at or NOWHERE), ("/detail", ""), ("", NOWHERE))
     event = _build_event(
         raw, parse_json(raw, max_depth=max_depth + 1), SourceMap(text, prefixes), has_own_id=id_at is not None
     )

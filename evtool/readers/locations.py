@@ -8,6 +8,7 @@ from evtool.findings.finding import Finding
 from evtool.readers.files import SourceText
 from evtool.readers.json_text import JsonProblem, Span, find_spans
 
+NOWHERE = "/~"  # what no pointer to a value is: a name's ~ is written ~0
 MARGIN = 200  # characters of a line that are kept on either side of what is wrong in it
 
 

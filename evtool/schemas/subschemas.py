@@ -49,7 +49,11 @@ class Subschemas:
     def find_errors(self, uri: str, value: Any) -> list[ValidationError]:
         """The errors of a value against one part of the schema."""
         validator = self._build(uri)
-        return [] if validator.is_valid(value) else list(validator.iter_errors(value))
+        if validator.is_valid(value):
+            return []
+        from evtool.schemas.engine_errors import list_errors  # noqa: PLC0415  (most events are valid)
+
+        return list_errors(validator, value)
 
     def expand(self, uri: str, *, all_forms: bool = False) -> Iterator[tuple[str, dict[str, Any]]]:
         """The schema objects that always apply where one applies: itself, its references and the parts of `allOf`.

@@ -98,9 +98,10 @@ class Schemas:
         value, prefix = (event.detail, [event.payload_key]) if schema.choice.envelope is None else (_fill_in(event), [])
         if schema.validator.is_valid(value):
             return warnings
-        from evtool.schemas.violations import list_violations  # noqa: PLC0415  (most events are valid)
+        from evtool.schemas.engine_errors import list_errors  # noqa: PLC0415  (most events are valid)
+        from evtool.schemas.violations import list_violations  # noqa: PLC0415
 
-        errors = list(schema.validator.iter_errors(value))
+        errors = list_errors(schema.validator, value)
         return warnings + list_violations(event, errors, schema.subschemas, prefix)
 
     def list_properties(self, event: Event, path: Sequence[str | int]) -> frozenset[str]:

@@ -605,3 +605,20 @@ def test_a_schema_that_cannot_be_used_is_no_hindrance(evtool: Evtool, orders: Pa
     (orders / "schemas/order.json").write_text('{"type": 5}')
 
     assert words_of(route_of(evtool, orders, {"detail": {"state": ["void"]}})) == 'detail.state = "void"'
+
+
+@pytest.mark.parametrize("path", ["/", '[""]'])
+def test_a_field_with_an_empty_name_is_set(evtool: Evtool, orders: Path, path: str) -> None:
+    """The pointer `/` leads to the field of the event whose name is empty; so does the path of a change."""
+    route = route_of(evtool, orders, {"": [3], "source": ["void"]}, "--set-new", f"{path}=2")
+
+    assert next(each for each in route["conditions"] if each["path"] == "")["actual"] == [2]
+    assert words_of(route) == '[""] = 3, source = "void"'
+
+
+@pytest.mark.parametrize("path", ["/detail/", 'detail[""]'])
+def test_a_field_with_an_empty_name_in_the_payload_is_set(evtool: Evtool, orders: Path, path: str) -> None:
+    """The schema refuses the name, and says so at its place."""
+    ran = evtool("publish", "order", "--set-new", f"{path}=2", "--dry-run", "-o", "json", cwd=orders)
+
+    assert [(each["code"], each["pointer"]) for each in ran.json["findings"]] == [("EV103", "/detail/")]

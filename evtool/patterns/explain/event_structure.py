@@ -75,7 +75,7 @@ def _list_names(objects: Iterable[Container]) -> list[str]:
 
 
 def _join_names(names: Sequence[str]) -> str:
-    return ", ".join(names[:MAX_LISTED]) + (" ..." if len(names) > MAX_LISTED else "")
+    return ", ".join(name or '""' for name in names[:MAX_LISTED]) + (" ..." if len(names) > MAX_LISTED else "")
 
 
 def _explain_container(containers: Sequence[Container]) -> Mismatch:
