@@ -1,16 +1,16 @@
 """Handles SIGINT, SIGTERM and SIGHUP: they stop evtool, but never while it starts a process."""
 
+import _thread  # threading takes as long to import as an event takes to validate
 import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from threading import Lock
 from typing import Any
 
 TERMINATION_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-_pipe_lock = Lock()
+_pipe_lock = _thread.allocate_lock()
 _active_lists: list[list[KeyboardInterrupt]] = []  # of the active collect_signals()
 
 

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 from evtool.events.members import describe_type
 from evtool.findings.spelling import find_similar
-from evtool.readers.field_paths import split_pointer
 from evtool.readers.json_text import find_spans
 
 POINTER_PATTERN = "^(/([^~/]|~[01])*)+$"  # a JSON Pointer (RFC 6901) to a part of a document
@@ -62,6 +61,8 @@ def suggest_pointer(text: str) -> str | None:
 
 
 def _find_value(document: Any, pointer: str, name: str) -> Any:
+    from evtool.readers.field_paths import split_pointer  # noqa: PLC0415  (few payloads have their identity inside)
+
     value = document
     parent = ""
     for step in split_pointer(pointer):

@@ -3,7 +3,7 @@
 import re
 
 ALIAS_HINT = "write the value out; a string that begins with * stands in quotes"
-_TEMPLATE_TAG = re.compile(
+_TEMPLATE_TAG = (  # compiled when it is first used
     "!(Ref|Sub|GetAtt|Join|FindInMap|ImportValue|Select|Split|If|Base64|Cidr|GetAZs|Equals|And|Or|Not|Condition|Transform)"
 )
 
@@ -21,7 +21,7 @@ _HINTS = {  # what libyaml or PyYAML says -> what may help
 
 def suggest_for_tag(tag: str) -> str:
     """What to write in place of a value with a tag."""
-    if _TEMPLATE_TAG.fullmatch(tag):
+    if re.fullmatch(_TEMPLATE_TAG, tag):
         return "functions of templates are not resolved here: write the value"
     return "quotes make a string; without them numbers are numbers"
 

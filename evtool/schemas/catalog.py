@@ -15,7 +15,7 @@ from evtool.schemas.documents import Declaration, draft_of, find_declarations, f
 from evtool.schemas.references import SUFFIXES, Library
 
 # what a document contains that says which type it describes; only such files are parsed
-_MARKERS = re.compile(rb"x-amazon-events-|cloudeventTypes|asyncapi|specversion|detail-type")
+_MARKERS = rb"x-amazon-events-|cloudeventTypes|asyncapi|specversion|detail-type"  # compiled when it is first used
 _MAX_REASONS = 3  # near files that a finding names
 _MAX_MARKED = 16 * 1024 * 1024  # bytes of a file that is searched for markers
 
@@ -122,7 +122,7 @@ class Catalog:
     @cached_property
     def _marked_files(self) -> dict[Path, bytes]:
         """The files that may say which type they describe, with their text."""
-        return {file: raw for file, _ in self._files if _MARKERS.search(raw := _read_start(file))}
+        return {file: raw for file, _ in self._files if re.search(_MARKERS, raw := _read_start(file))}
 
     def _find_marked(self, event_type: str) -> Iterable[Path]:
         """The files that may name a type."""
