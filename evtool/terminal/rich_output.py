@@ -75,12 +75,15 @@ def build_table(
     widths = _fit_columns(columns, width, gap)
     if widths is None:
         return None
-    rich_table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold" if color else "")
+    # the gaps are columns of their own: whether a fixed width includes the padding depends on the version of rich
+    rich_table = Table(box=None, pad_edge=False, padding=0, header_style="bold" if color else "")
     for index, name in enumerate(cells[0]):
+        if index:
+            rich_table.add_column("", width=gap)
         justify: JustifyMethod = "right" if index in right_aligned else "left"
         rich_table.add_column(name, justify=justify, width=widths[index])
-    for row in cells[1:]:
-        rich_table.add_row(*row)
+    for first, *others in cells[1:]:
+        rich_table.add_row(first, *(part for cell in others for part in ("", cell)))
     return rich_table
 
 
