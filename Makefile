@@ -40,9 +40,9 @@ demo: $(VENV)/installed
 test: $(VENV)/developing
 	$(PYTEST)
 
-# all but the tests with the mark `slow`: less than a minute
+# the folders without whole commands, and no test with the mark `slow`: less than a minute
 quick: $(VENV)/developing
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow" --ignore=tests/commands --ignore=tests/test_docs.py --ignore=tests/test_robustness.py
 
 check: $(VENV)/developing
 	$(BIN)/ruff check .
