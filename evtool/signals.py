@@ -70,7 +70,7 @@ def raise_on_signals(command: Callable[[], int]) -> int:
 
 @contextmanager
 def defer_signals() -> Iterator[None]:
-    """Signals that come inside are heeded at the end of it: what is started there can be ended then."""
+    """Delays signals until the block ends, so that a process that it starts can be ended then."""
     received: list[tuple[int, Any]] = []
     previous: dict[int, Callable[[int, Any], Any]] = {}
     try:

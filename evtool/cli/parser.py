@@ -30,7 +30,7 @@ COMMON_OPTIONS: dict[str, Any] = {
     ],
     "verbose": Annotated[int, Option("-v --verbose", "say more")],
     "color": Annotated[
-        Literal["auto", "always", "never"], Option("--color", "auto, always or never; NO_COLOR is heeded", "WHEN")
+        Literal["auto", "always", "never"], Option("--color", "auto, always or never; NO_COLOR is respected", "WHEN")
     ],
     "output": Annotated[list[str], Option("-o", "how to tell the result: text, json, jsonl, ...", "FORMAT[=FILE]")],
 }
