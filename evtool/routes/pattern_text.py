@@ -10,6 +10,17 @@ from evtool.readers.locations import locate, pointer_of
 from evtool.routes.project import Project
 
 
+def locate_in_pattern(project: Project, route: str, path: Sequence[str | int], *, key: bool = False) -> dict[str, Any]:
+    """The location, as fields of a Finding, of what some keys of a route's pattern lead to, or of its key.
+
+    The pattern may be a mapping or JSON in a string.
+    """
+    source = project.document.value["routes"][route]["pattern"]
+    if isinstance(source, str):
+        return PatternText(project, route, source).locate(path, key=key)
+    return project.locate(("routes", route, "pattern", *path), key=key)
+
+
 class PatternText:
     """The JSON text of the pattern of a route."""
 
@@ -40,7 +51,11 @@ class PatternText:
             steps.pop()
         span = spans[pointer]
         at_key = key and len(steps) == len(path) and span.key_line
-        return self._map_position(*(span[:3] if at_key else (span.line, span.column, span.width)))
+        position = span[:3] if at_key else (span.line, span.column, span.width)
+        return {
+            "pointer": pointer_of(("routes", self._route, "pattern", *path)),
+            **self._map_position(*position),
+        }
 
     def _map_position(self, line: int, column: int, width: int) -> dict[str, Any]:
         """A position in the JSON as a location in routes.yaml; the start of the string where its form hides it."""

@@ -14,10 +14,8 @@ from evtool.findings.spelling import did_you_mean
 from evtool.handlers.registry import KINDS
 from evtool.patterns.compiler import OR, PatternError
 from evtool.patterns.pattern import Pattern
-from evtool.readers.files import SourceText
-from evtool.readers.locations import locate, pointer_of
 from evtool.routes.models import IntakeModel, Retry, RouteModel, RoutesModel, kind_tag
-from evtool.routes.pattern_text import PatternText
+from evtool.routes.pattern_text import PatternText, locate_in_pattern
 from evtool.routes.project import Project
 from evtool.routes.quick_check import STRING_FIELDS
 
@@ -77,11 +75,7 @@ def _as_mapping(value: Any) -> Mapping[str, Any]:
 def _build_finding(
     project: Project, code: str, message: str, path: Sequence[str | int], *, key: bool = False, **more: Any
 ) -> Finding:
-    width = len(str(path[-1])) if key and path else 1
-    location = locate(
-        SourceText(project.display_name, 1, 1, project.text), *project.document.position_of(path, key=key), width
-    )
-    return Finding(code, message, pointer=pointer_of(path), **location, **more)
+    return Finding(code, message, **project.locate(path, key=key), **more)
 
 
 def _path_of(detail: ErrorDetails) -> list[str | int]:
@@ -178,8 +172,7 @@ def _check_pattern(project: Project, name: str, route: Any, patterns: dict[str, 
     source = _as_mapping(route).get("pattern")
     if not isinstance(source, dict | str):
         return  # its shape is wrong, which the model says
-    text = PatternText(project, name, source) if isinstance(source, str) else None
-    if text and (json_finding := text.find_problem()):
+    if isinstance(source, str) and (json_finding := PatternText(project, name, source).find_problem()):
         yield json_finding
         return
     try:
@@ -188,11 +181,15 @@ def _check_pattern(project: Project, name: str, route: Any, patterns: dict[str, 
     except PatternError as error:
         problems = error.problems
     for problem in problems:
-        path, message = ("routes", name, "pattern", *problem.path), f"route {name}: {problem.message}"
+        message = f"route {name}: {problem.message}"
         at_key = problem.code in ("EV202", "EV206")  # the key names the operator
-        more = {"suggestion": problem.hint, "route": name, "severity": "warning" if problem.is_warning else "error"}
-        finding = _build_finding(project, problem.code, message, path, key=at_key and not text, **more)
-        yield finding._replace(**text.locate(problem.path, key=at_key)) if text else finding
+        more: dict[str, Any] = {
+            "suggestion": problem.hint,
+            "route": name,
+            "severity": "warning" if problem.is_warning else "error",
+        }
+        location = locate_in_pattern(project, name, problem.path, key=at_key)
+        yield Finding(problem.code, message, **location, **more)
     if isinstance(source, dict):
         yield from _check_changed_numbers(project, name, source, ("routes", name, "pattern"))
 

@@ -3,7 +3,7 @@
 import gc
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from evtool.errors import ConfigError, UsageError
 from evtool.findings.finding import Finding
 from evtool.paths import display_path, is_file
+from evtool.readers.files import SourceText
+from evtool.readers.locations import locate, pointer_of
 from evtool.readers.yaml_text import Document, load_yaml
 
 ROUTES_FILE = "routes.yaml"
@@ -61,6 +63,12 @@ class Project(NamedTuple):
         """Where the store is, unless an option or EVTOOL_STORE says otherwise."""
         value = self._value("store")
         return self.folder / (value if isinstance(value, str) else STORE_FILE)
+
+    def locate(self, path: Sequence[str | int], *, key: bool = False) -> dict[str, Any]:
+        """The location, as fields of a Finding, of the value that some keys lead to, or of its key."""
+        width = len(str(path[-1])) if key and path else 1
+        text = SourceText(self.display_name, 1, 1, self.text)
+        return {"pointer": pointer_of(path), **locate(text, *self.document.position_of(path, key=key), width)}
 
     def names_in(self, section: str) -> list[str]:
         """The names in a section, such as `routes` or `handlers`: for completion and hints."""

@@ -85,21 +85,21 @@ class Schemas:
         if schema is None:
             if no_schema == "ignore":
                 return []
-            from evtool.schemas.violations import make_unknown_type_finding  # noqa: PLC0415  (most types have a schema)
+            from evtool.schemas.explain.violations import make_unknown_type_finding  # noqa: PLC0415  (most types have a schema)
 
             hint = self._catalog.explain_missing(event.type, event.source)
             return [make_unknown_type_finding(event, hint, "warning" if no_schema == "warn" else "error")]
         warnings = schema.warnings[:]
         schema.warnings.clear()
         if not event.has_json_payload and not schema.allows_text(event):
-            from evtool.schemas.violations import make_text_finding  # noqa: PLC0415  (most events are valid)
+            from evtool.schemas.explain.violations import make_text_finding  # noqa: PLC0415  (most events are valid)
 
             return [*warnings, make_text_finding(event)]
         value, prefix = (event.detail, [event.payload_key]) if schema.choice.envelope is None else (_fill_in(event), [])
         if schema.validator.is_valid(value):
             return warnings
         from evtool.schemas.engine_errors import list_errors  # noqa: PLC0415  (most events are valid)
-        from evtool.schemas.violations import list_violations  # noqa: PLC0415
+        from evtool.schemas.explain.violations import list_violations  # noqa: PLC0415
 
         errors = list_errors(schema.validator, value)
         return warnings + list_violations(event, errors, schema.subschemas, prefix)
@@ -163,7 +163,7 @@ class Schemas:
                 uri = f"{root.document.uri}#{quote(root.pointer)}"
                 validator = self._build_validator({**_draft(draft), "$ref": uri})
         except ValidationError as error:
-            from evtool.schemas.violations import make_invalid_schema_finding  # noqa: PLC0415  (most schemas are valid)
+            from evtool.schemas.explain.violations import make_invalid_schema_finding  # noqa: PLC0415  (most schemas are valid)
 
             finding = make_invalid_schema_finding(part, error)
             raise ConfigError(f"the schema {name} cannot be used", [finding]) from None

@@ -6,9 +6,9 @@ from typing import Any
 from jsonschema_rs import ValidationError
 from jsonschema_rs import ValidationErrorKind as Kind
 
-from evtool.schemas.messages import Violation, find_unknown, find_violations, format_value
+from evtool.schemas.explain.messages import Violation, find_unknown, find_violations, format_value
+from evtool.schemas.explain.unions import Form, choose_form, list_forms
 from evtool.schemas.subschemas import Path, Subschemas, child
-from evtool.schemas.unions import Form, choose_form, list_forms
 
 _UNEVALUATED = (Kind.UnevaluatedProperties, Kind.UnevaluatedItems)
 _MAX_ELEMENTS = 5  # indices of elements that a message lists

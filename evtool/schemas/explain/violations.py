@@ -11,11 +11,11 @@ from evtool.findings.phrases import shorten
 from evtool.readers.field_paths import format_path
 from evtool.readers.locations import location_of, pointer_of
 from evtool.schemas.engine_errors import restore_empty_names
-from evtool.schemas.explainer import Explainer
-from evtool.schemas.messages import Violation, find_violations
+from evtool.schemas.explain.explainer import Explainer
+from evtool.schemas.explain.messages import Violation, find_violations
+from evtool.schemas.explain.unions import UNIONS, describe_all
 from evtool.schemas.references import Target
 from evtool.schemas.subschemas import Subschemas
-from evtool.schemas.unions import UNIONS, describe_all
 
 DRAFTS = "draft-04, draft-06, draft-07, 2019-09 and 2020-12"
 

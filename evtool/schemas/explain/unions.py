@@ -8,7 +8,7 @@ from jsonschema_rs import ValidationErrorKind as Kind
 
 from evtool.findings.phrases import shorten
 from evtool.findings.spelling import did_you_mean
-from evtool.schemas.messages import (
+from evtool.schemas.explain.messages import (
     Violation,
     describe_typed,
     describe_wrong_type,
