@@ -5,11 +5,12 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from json import detect_encoding
 from typing import Any, BinaryIO, NamedTuple
 
 from evtool.findings.finding import Finding
+from evtool.readers.json_lines import ProveLines, read_lines
 from evtool.readers.json_text import JsonProblem, parse_json
+from evtool.readers.stream_window import BOM, CHUNK, WHITESPACE
 from evtool.readers.streams import ChunkStream, FileStream
 
 MAX_BYTES = 1024 * 1024  # of one event, unless the caller says otherwise
@@ -17,10 +18,7 @@ _UPPER_LIMIT = 1 << 60  # of one event whatever the caller says: no file is long
 STDIN = "-"
 STDIN_NAME = "<stdin>"  # in messages
 
-_CHUNK = 1 << 16
-_BOM = b"\xef\xbb\xbf"
 _GZIP_MAGIC = b"\x1f\x8b"
-_WHITESPACE = b" \t\n\r"
 _JSON_SUFFIXES = (".json", ".json.gz")
 _JSONL_SUFFIXES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
 _NOT_A_FILE = "it is a pipe, a socket or a device, not a file"
@@ -104,40 +102,17 @@ def _find_files(root: str) -> Iterator[tuple[str, int] | Finding]:
 # --- the texts in a file ---------------------------------------------------------------------------------------------
 
 
-def _is_utf8(head: bytes) -> bool:
-    return detect_encoding(head).startswith("utf-8")
+def _to_finding(problem: JsonProblem, file: str) -> Finding:
+    message, hint = problem.message, problem.hint
+    return Finding(problem.code, message, file=file, line=problem.line, column=problem.column, suggestion=hint)
 
 
-def _make_too_long_finding(file: str, line: int, column: int, message: str) -> Finding:
-    return Finding("EV008", message, file=file, line=line, column=column)
-
-
-def _read_lines(stream: io.BufferedIOBase, file: str, max_bytes: int) -> Iterator[SourceText | Finding]:
-    """JSON Lines: a text for every line that is not blank."""
-    limit = max_bytes + len(b"\r\n")
-    number = 0
-    try:
-        while line := stream.readline(limit):
-            number += 1
-            is_complete = len(line) < limit or line.endswith(b"\n")
-            rest, is_blank = b"" if is_complete else line, not line.strip(_WHITESPACE)
-            while rest and not rest.endswith(b"\n"):
-                rest = stream.readline(_CHUNK)
-                is_blank = is_blank and not rest.strip(_WHITESPACE)
-            if number == 1:
-                line = line.removeprefix(_BOM)
-            raw = line.strip(_WHITESPACE)
-            if len(raw) > max_bytes or not (is_complete or is_blank):
-                yield _make_too_long_finding(file, number, 1, f"a line of more than {max_bytes} bytes is too long")
-            elif raw:
-                column = len(line) - len(line.lstrip(_WHITESPACE)) + 1
-                yield SourceText(file, number, column, raw)
-            if number == 1 and not _is_utf8(raw):
-                return  # one finding for the file, not one for each line
-    except OSError as error:
-        if number == 0:
-            raise
-        raise OSError(error.errno, f"{_describe_error(error)}, after line {number}") from None
+def _read_lines(
+    stream: io.BufferedReader, file: str, max_bytes: int, prove: ProveLines | None
+) -> Iterator[SourceText | Finding]:
+    """JSON Lines: a text for every line that is not blank, and that `prove` does not prove to be a valid event."""
+    for item in read_lines(stream, max_bytes=max_bytes, prove=prove):
+        yield _to_finding(item, file) if isinstance(item, JsonProblem) else SourceText(file, *item[1:3], item.raw)
 
 
 def _read_documents(stream: io.BufferedIOBase, file: str, max_bytes: int) -> Iterator[SourceText | Finding]:
@@ -146,27 +121,27 @@ def _read_documents(stream: io.BufferedIOBase, file: str, max_bytes: int) -> Ite
 
     for item in read_documents(stream, max_bytes=max_bytes):
         if isinstance(item, JsonProblem):
-            yield Finding(item.code, item.message, file=file, line=item.line, column=item.column, suggestion=item.hint)
+            yield _to_finding(item, file)
         else:
             yield SourceText(file, item.line, item.column, item.raw, item.is_next_buffered)
 
 
 def _peek_object(stream: io.BufferedReader) -> bytes | None:
     """The bytes of a small file that is one well-formed JSON object, as most are; else None."""
-    head = stream.peek(_CHUNK)
+    head = stream.peek(CHUNK)
     if not head.startswith(b"{") or len(head) != os.fstat(stream.fileno()).st_size:
         return None
     try:
         parse_json(head)
     except JsonProblem:
         return None
-    return head.rstrip(_WHITESPACE)
+    return head.rstrip(WHITESPACE)
 
 
 def _has_one_line_documents(stream: io.BufferedReader) -> bool:
     """Whether a file with the name of JSON Lines is what its name says, and not a document over several lines."""
-    first_line = stream.peek(_CHUNK).removeprefix(_BOM).lstrip(_WHITESPACE).partition(b"\n")
-    return not (first_line[1] and first_line[0].strip(_WHITESPACE) in (b"{", b"["))
+    first_line = stream.peek(CHUNK).removeprefix(BOM).lstrip(WHITESPACE).partition(b"\n")
+    return not (first_line[1] and first_line[0].strip(WHITESPACE) in (b"{", b"["))
 
 
 def _unpack(stream: "io.BufferedReader[Any]", *, is_packed: bool = False) -> io.BufferedReader:
@@ -176,7 +151,7 @@ def _unpack(stream: "io.BufferedReader[Any]", *, is_packed: bool = False) -> io.
         return stream
     from evtool.readers.gzip_stream import GzipStream  # noqa: PLC0415  (few files are compressed)
 
-    return io.BufferedReader(GzipStream(stream), _CHUNK)
+    return io.BufferedReader(GzipStream(stream), CHUNK)
 
 
 @contextmanager
@@ -185,28 +160,30 @@ def _open_file(path: str, on_bytes: Callable[[int], None] | None) -> Iterator[io
     with FileStream(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), on_bytes) as file:  # a pipe would block
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(0, _NOT_A_FILE)
-        buffered = io.BufferedReader(file, _CHUNK)
+        buffered = io.BufferedReader(file, CHUNK)
         yield _unpack(buffered, is_packed=path.lower().endswith(".gz"))
 
 
-def _read_file(path: str, max_bytes: int, on_bytes: Callable[[int], None] | None) -> Iterator[SourceText | Finding]:
+def _read_file(
+    path: str, max_bytes: int, on_bytes: Callable[[int], None] | None, prove: ProveLines | None
+) -> Iterator[SourceText | Finding]:
     name, file = path.lower(), _format_path(path)
     with _open_file(path, on_bytes) as stream:
         if name.endswith(_JSONL_SUFFIXES) and _has_one_line_documents(stream):
-            yield from _read_lines(stream, file, max_bytes)
+            yield from _read_lines(stream, file, max_bytes, prove)
         elif not isinstance(stream.raw, FileStream) or (raw := _peek_object(stream)) is None or len(raw) > max_bytes:
             texts = _read_documents(stream, file, max_bytes)
             yield from texts if name.endswith(_JSON_SUFFIXES) else _drop_empty(texts)
         else:
             yield SourceText(file, 1, 1, raw)
-            stream.read(_CHUNK)
+            stream.read(CHUNK)
         stream.read(1)  # raises what is wrong behind the end
 
 
 def _read_stdin(
     stdin: BinaryIO, max_bytes: int, on_bytes: Callable[[int], None] | None
 ) -> Iterator[SourceText | Finding]:
-    stream = _unpack(io.BufferedReader(ChunkStream(getattr(stdin, "read1", stdin.read), on_bytes), _CHUNK))
+    stream = _unpack(io.BufferedReader(ChunkStream(getattr(stdin, "read1", stdin.read), on_bytes), CHUNK))
     yield from _drop_empty(_read_documents(stream, STDIN_NAME, max_bytes))
 
 
@@ -229,6 +206,7 @@ def read_texts(
     stdin: BinaryIO,
     on_bytes: Callable[[int], None] | None = None,
     on_file: Callable[[str, str], None] | None = None,
+    prove: ProveLines | None = None,
 ) -> Iterator[SourceText | Finding]:
     """The event texts that paths name, each as it is written in its file, and a Finding for what cannot be read.
 
@@ -237,6 +215,7 @@ def read_texts(
     packed with gzip. Standard input and files with another ending are read as JSON files are. What cannot be read at
     all is EV001, a text of more than `max_bytes` EV008, a broken array EV002; the texts themselves are not parsed.
     `on_bytes` gets the number of bytes of each read of a file, `on_file` each file, with the path that names it.
+    Lines of JSON Lines for which `prove` returns true are left out: they are known to be valid events.
     """
     max_bytes = min(max_bytes, _UPPER_LIMIT)
     for path in paths:
@@ -251,7 +230,7 @@ def read_texts(
                 continue
             if on_file:
                 on_file(path, _format_path(file[0]))
-            yield from _catch_errors(file[0], _read_file(file[0], max_bytes, on_bytes))
+            yield from _catch_errors(file[0], _read_file(file[0], max_bytes, on_bytes, prove))
 
 
 def count_bytes(paths: Sequence[str]) -> int | None:

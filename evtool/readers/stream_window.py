@@ -9,7 +9,7 @@ from evtool.readers.json_text import JsonProblem
 CHUNK = 1 << 16
 WHITESPACE = b" \t\n\r"
 
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 _CONTINUATION_BYTES = bytes(range(0x80, 0xC0))  # bytes of UTF-8 that begin no character
 _WHITESPACE_PATTERN = re.compile(rb"[ \t\n\r]*+")
 
@@ -34,9 +34,9 @@ class StreamWindow:
         self.stream = stream
         self.data = b""
         self.position = 0
-        while len(self.data) < len(_BOM) and _BOM.startswith(self.data) and self.read_more():
+        while len(self.data) < len(BOM) and BOM.startswith(self.data) and self.read_more():
             pass
-        self.position = self.offset = len(_BOM) if self.data.startswith(_BOM) else 0
+        self.position = self.offset = len(BOM) if self.data.startswith(BOM) else 0
         self.line = self.column = 1
 
     def make_problem(self, message: str, hint: str | None = None) -> JsonProblem:

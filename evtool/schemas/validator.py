@@ -4,7 +4,7 @@ jsonschema-rs judges (drafts 4, 6, 7, 2019-09 and 2020-12, formats asserted). Re
 folders only; nothing is ever fetched. The regular expressions of schemas run under a limit on backtracking.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -103,6 +103,17 @@ class Schemas:
 
         errors = list_errors(schema.validator, value)
         return warnings + list_violations(event, errors, schema.subschemas, prefix)
+
+    def find_check(self, event_type: str, source: str, payload_key: str) -> Callable[[Any], bool] | None:
+        """What decides whether a payload fits its schema; None until an event of that type and source was checked.
+
+        None as well for a schema of the whole event.
+        """
+        schema = self._of_types.get((event_type, source, payload_key))
+        if schema is None or schema.warnings or schema.choice.envelope is not None:
+            return None
+        check: Callable[[Any], bool] = schema.validator.is_valid
+        return check
 
     def list_properties(self, event: Event, path: Sequence[str | int]) -> frozenset[str]:
         """The property names that the schema of an event has for the object at a path of its payload."""

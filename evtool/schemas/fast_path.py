@@ -1,0 +1,119 @@
+"""Proves that many JSON Lines at once are valid events, at a fraction of the time that one takes by itself.
+
+A proof says "valid" or nothing. What is not proven is read and validated as usual, so messages and locations come from
+one place only. Proven are events in an EventBridge or CloudEvents envelope without optional surprises, in text without
+escapes, whose type has a schema for the payload that another event has already used. The rules of the slow path, and
+what proves that they hold for a block of lines:
+
+- strict JSON, UTF-8, finite numbers: msgspec decodes the block.
+- the members of the envelope: their types are those of a msgspec struct.
+- one event in each line: the decoder takes any whitespace between events. There are as many events as lines, and each
+  line break is between "}" and "{", as it never is inside an event.
+- no key twice: a decoder keeps the last one, so the events, encoded again, have fewer quotes than the block. This also
+  finds members that the struct does not have. Without a backslash in the block, each string has two quotes in both.
+- the depth of nesting: a line has at most as many levels as opening brackets.
+- the time: a regular expression that accepts most, and only, RFC 3339 times that exist.
+- the schema: the validator that the slow path uses.
+"""
+
+import re
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from evtool.readers.json_text import MAX_DEPTH, MAX_DIGITS
+
+Check = Callable[[Any], bool]  # whether a payload fits its schema
+
+_Text = Annotated[str, msgspec.Meta(min_length=1)]
+_Optional = str | UnsetType | None
+_NOT_OPENING = bytes(byte for byte in range(256) if byte not in b"[{\n")
+_COMMON_TIME = re.compile(
+    r"[12]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z|\+00:00)",
+    re.ASCII,
+)
+
+
+class _EventBridge(msgspec.Struct, rename={"type": "detail-type", "payload": "detail"}, omit_defaults=True, gc=False):
+    id: _Text
+    type: _Text
+    source: _Text
+    payload: dict  # type: ignore[type-arg]  # of anything: faster than dict[str, Any]
+    version: _Optional = UNSET
+    account: _Optional = UNSET
+    time: _Optional = UNSET
+    region: _Optional = UNSET
+    resources: list[str] | UnsetType | None = UNSET
+
+
+class _CloudEvent(msgspec.Struct, rename={"payload": "data"}, omit_defaults=True, gc=False):
+    id: _Text
+    type: _Text
+    source: _Text
+    payload: dict  # type: ignore[type-arg]
+    specversion: Annotated[str, msgspec.Meta(pattern=r"\A1\.0\Z")]
+    time: _Optional = UNSET
+    datacontenttype: Annotated[str, msgspec.Meta(pattern=r"\Aapplication/json\Z")] | UnsetType = UNSET
+    dataschema: _Optional = UNSET
+    subject: _Optional = UNSET
+
+
+_ENVELOPES = (_EventBridge, "detail"), (_CloudEvent, "data")
+_DECODERS = [(msgspec.json.Decoder(struct).decode_lines, key) for struct, key in _ENVELOPES]
+_encode_lines = msgspec.json.Encoder().encode_lines
+
+
+class FastPath:
+    """Proves events valid. `find_check` gives the check of a type, source and payload key, None if it is not known yet.
+
+    `proven` counts the events that were proven.
+    """
+
+    def __init__(self, find_check: Callable[[str, str, str], Check | None]):
+        self._find_check = find_check
+        self._is_usable = 0 < sys.get_int_max_str_digits() <= MAX_DIGITS  # then msgspec refuses longer integers
+        self.proven = 0
+
+    def prove_lines(self, block: bytes) -> list[bool]:
+        """For each line of a block, whether it is proven to be a valid event."""
+        lines = block.removesuffix(b"\n").split(b"\n")
+        proven = self._prove(block, lines) if self._is_usable else [False] * len(lines)
+        if proven is None:
+            proven = [self._prove(line, [line]) == [True] for line in lines] if len(lines) > 1 else [False]
+        self.proven += sum(proven)
+        return proven
+
+    def _prove(self, block: bytes, lines: list[bytes]) -> list[bool] | None:
+        """Which events fit their schemas, if all lines are events; None if that is not proven."""
+        if b"\\" in block or not all(line[:1] == b"{" and line.rstrip(b"\r")[-1:] == b"}" for line in lines):
+            return None
+        for decode, payload_key in _DECODERS:
+            try:
+                events = decode(block)
+            except (ValueError, RecursionError):
+                continue
+            has_one_event_per_line = len(events) == len(lines)
+            has_all_members = block.count(b'"') == _encode_lines(events).count(b'"')
+            if not has_one_event_per_line or not has_all_members or _is_deep(block):
+                return None
+            return self._check_payloads(events, payload_key)
+        return None
+
+    def _check_payloads(self, events: list[Any], payload_key: str) -> list[bool]:
+        checks: dict[tuple[str, str], Check | None] = {}
+        results = []
+        for event in events:
+            key = (event.type, event.source)
+            if key not in checks:
+                checks[key] = self._find_check(*key, payload_key)
+            check, time = checks[key], event.time
+            has_time = time is UNSET or time is None or _COMMON_TIME.fullmatch(time) is not None
+            results.append(has_time and check is not None and check(event.payload))
+        return results
+
+
+def _is_deep(block: bytes) -> bool:
+    return max(map(len, block.translate(None, _NOT_OPENING).split(b"\n"))) > MAX_DEPTH

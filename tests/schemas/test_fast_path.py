@@ -1,0 +1,163 @@
+"""The fast path proves only events valid that the slow path finds valid, too."""
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from evtool.events.event import EventDefaults
+from evtool.readers.files import SourceText
+from evtool.schemas.fast_path import FastPath
+from evtool.schemas.validation import Rules, validate_events
+from evtool.schemas.validator import Schemas
+from tests.conftest import ROOT, Evtool
+
+CASES = ROOT / "tests" / "cases"
+ORDER = json.loads((ROOT / "samples" / "events" / "order-created.json").read_text(encoding="utf-8"))
+CLOUD_EVENT = json.loads((ROOT / "samples" / "events" / "order-created.cloudevents.json").read_text(encoding="utf-8"))
+ANY = {"source": "any", "detail-type": "any", "id": "1"}
+DEFAULTS = EventDefaults(lambda: "id", lambda: "2026-01-01T00:00:00Z")
+TOKENS = [
+    b'"',
+    b"\\",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b",",
+    b":",
+    b"\r",
+    b" ",
+    b"0",
+    b"1e999",
+    b"-",
+    b"null",
+    b"\xff",
+    b"\t",
+    b'"id":"x",',
+    b"}{",
+]
+
+
+@pytest.fixture(scope="module")
+def rules(tmp_path_factory: pytest.TempPathFactory) -> Rules:
+    """The schemas of the shop, and one that accepts any object. All were used once, as the fast path requires."""
+    folder = tmp_path_factory.mktemp("schemas")
+    (folder / "any.json").write_text('{"type": "object"}', encoding="utf-8")
+    rules = Rules(Schemas([ROOT / "samples" / "schemas", folder]))
+    for event in (ORDER, CLOUD_EVENT, {**ANY, "detail": {}}):
+        assert is_valid(json.dumps(event).encode(), rules)
+    return rules
+
+
+def is_valid(line: bytes, rules: Rules) -> bool:
+    """Whether the slow path finds one valid event, and nothing else, in a line."""
+    results = list(validate_events([SourceText("f", 1, 1, line.strip(b" \t\r\n"))], rules, DEFAULTS))
+    return len(results) == 1 and results[0].is_valid
+
+
+def check(lines: list[bytes], rules: Rules) -> int:
+    """Asserts that no invalid line is proven, together or alone; how many are proven."""
+    assert rules.schemas is not None
+    fast_path = FastPath(rules.schemas.find_check)
+    proven = fast_path.prove_lines(b"".join(line + b"\n" for line in lines))
+    alone = [FastPath(rules.schemas.find_check).prove_lines(line) for line in lines]
+
+    assert len(proven) == len(lines)
+    assert alone == [[is_proven] for is_proven in proven]
+    assert not [line for line, is_proven in zip(lines, proven, strict=True) if is_proven and not is_valid(line, rules)]
+    assert fast_path.proven == sum(proven)
+    return sum(proven)
+
+
+def mutate(line: bytes, chance: random.Random) -> bytes:
+    """The line with one to three small changes."""
+    for _ in range(chance.randrange(1, 4)):
+        at, size = chance.randrange(len(line)), chance.choice([0, 0, 1, 5])
+        line = line[:at] + chance.choice([b"", *TOKENS]) + line[at + size :]
+    return line.replace(b"\n", b"")
+
+
+def list_documents() -> Iterator[bytes]:
+    """The JSON texts of the corpora, good and bad, without line breaks."""
+    for file in sorted((CASES / "json").iterdir()):
+        yield file.read_bytes().replace(b"\n", b" ")
+    for row in (CASES / "jsontestsuite" / "parsing.jsonl").read_text(encoding="utf-8").splitlines():
+        yield json.loads(row).get("text", "").encode().replace(b"\n", b" ")
+
+
+def test_ordinary_events_are_proven(rules: Rules) -> None:
+    """In both envelopes, compact or not, with LF or CRLF."""
+    for event in (ORDER, CLOUD_EVENT):
+        for separators in ((",", ":"), (", ", ": ")):
+            line = json.dumps(event, separators=separators, ensure_ascii=False).encode()
+            assert check([line] * 20, rules) == 20
+            assert check([line + b"\r"] * 20, rules) == 20
+
+
+def test_corpora_of_json(rules: Rules) -> None:
+    """Each text as the payload, as a value in it, and as the whole line."""
+    head = json.dumps(ANY).encode()[:-1]
+    lines = [
+        line
+        for text in list_documents()
+        for line in (head + b', "detail": ' + text + b"}", head + b', "detail": {"a": ' + text + b"}}", text)
+    ]
+    assert check(lines, rules) > 90
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_mutants(seed: int, rules: Rules) -> None:
+    """Good events with small changes, among good ones."""
+    chance = random.Random(seed)
+    good = [json.dumps(event).encode() for event in (ORDER, CLOUD_EVENT, {**ANY, "detail": {"a": [1, {"b": None}]}})]
+    for _ in range(40):
+        lines = [mutate(line, chance) if chance.random() < 0.6 else line for line in chance.choices(good, k=8)]
+        check(lines, rules)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"id":"1","id":"2","source":"any","detail-type":"any","detail":{}}',
+        b'{"id":"1","source":"any","detail-type":"any","detail":{"a":{"b":1,"b":1}}}',
+        b'{"id":"1","source":"any","detail-type":"any","detail":{"a":' + b"[" * 200 + b"]" * 200 + b"}}",
+        b'{"id":"1","source":"any","detail-type":"any","detail":{"a":' + b'{"a":' * 200 + b"1" + b"}" * 200 + b"}}",
+        b'{"id":"1","source":"any","detail-type":"any","detail":{"a":' + b"1" * 4301 + b"}}",
+        b'{"id":"1","source":"any","detail-type":"any","detail":{"a":1e400}}',
+        b'{"id":"1","source":"any","detail-type":"any","detail":{},"time":"2026-02-30T00:00:00Z"}',
+        b'{"id":"1","source":"any","detail-type":"any","detail":{},"account":1}',
+        b'{"id":"","source":"any","detail-type":"any","detail":{}}',
+        b'{"id":"1\\u0000","source":"any","detail-type":"any","detail":{}}',
+        b'{"id":"1","source":"any","detail-type":"any","detail":{}}{"id":"2","source":"any","detail-type":"any","detail":{}}',
+        b'{"specversion":"1.1","id":"1","source":"any","type":"any","data":{}}',
+        b'{"specversion":"1.0","id":"1","source":"any","type":"any","data":{},"Subject":"x"}',
+    ],
+)
+def test_invalid_events_are_not_proven(line: bytes, rules: Rules) -> None:
+    """One kind of fault each, alone and between good events."""
+    assert not is_valid(line, rules)
+    good = json.dumps({**ANY, "detail": {}}).encode()
+    assert check([good, line, good], rules) == 2
+
+
+def test_events_across_lines_are_not_proven(rules: Rules) -> None:
+    """Two events on one line, and one on two lines, are as many as lines."""
+    event = json.dumps({**ANY, "detail": {}}).encode()
+    assert check([event + event, event[:-1], b"}"], rules) == 0
+
+
+def test_the_command_counts_all_events(shop: Path, evtool: Evtool) -> None:
+    """Proven or not, over several blocks, with the right line numbers for what is wrong."""
+    good = json.dumps(ORDER)
+    wrong = json.dumps({**ORDER, "detail": {**ORDER["detail"], "orderTotal": "1"}})
+    lines = [wrong if number in (1, 2, 150, 400) else good for number in range(1, 401)]
+    lines.insert(200, "")
+    (shop / "many.jsonl").write_text("\n".join(lines), encoding="utf-8")
+
+    result = evtool("validate", "many.jsonl", "-o", "json", cwd=shop).json
+
+    assert result["summary"] == {"events": 400, "valid": 396, "invalid": 4, "files": 1}
+    assert [finding["line"] for finding in result["findings"]] == [1, 2, 150, 401]
