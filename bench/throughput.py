@@ -16,12 +16,13 @@ from pathlib import Path
 
 import jsonschema
 import jsonschema_rs
+import orjson
 import referencing.jsonschema
 from referencing import Registry
 
 from evtool.commands.publish import BATCH_EVENTS
 
-EVENTS = 20_000
+EVENTS = 100_000
 STORED = 2_000  # lines for the slow floor, scaled up
 PEER = 500  # events for the slow peer, scaled up
 
@@ -59,6 +60,9 @@ def main() -> None:
 def validating(file: Path, lines: list[bytes]) -> list[Row]:
     """validate, beside a bare loop of the same parser and engine, and beside the jsonschema package."""
     base = Path("samples/schemas").absolute()
+    single, as_array = file.with_name("single.jsonl"), file.with_name("array.json")
+    single.write_bytes(lines[0])
+    as_array.write_bytes(b"[" + b",".join(lines) + b"]")
     schema = json.loads((base / "order.created.json").read_text(encoding="utf-8"))
     uri = (base / "order.created.json").as_uri()
 
@@ -74,10 +78,15 @@ def validating(file: Path, lines: list[bytes]) -> list[Row]:
         {**schema, "$id": uri}, registry=registry, format_checker=jsonschema.FormatChecker()
     )
     took = evtool("validate", str(file))
+    start = evtool("validate", str(single))
+    array = evtool("validate", str(as_array))
+    fast_floor = timed(lambda: [judge.is_valid(orjson.loads(line)["detail"]) for line in lines])
     floor = timed(lambda: [judge.is_valid(json.loads(line)["detail"]) for line in lines])
     slow = timed(lambda: [list(peer.iter_errors(json.loads(line)["detail"])) for line in lines[:PEER]])
     return [
         (f"validate {len(lines):,} events", took, "json.loads and jsonschema-rs in a bare loop", floor),
+        ("  the same without start-up", took - start, "orjson.loads and jsonschema-rs in a bare loop", fast_floor),
+        ("  the same as an array", array - start, "orjson.loads and jsonschema-rs in a bare loop", fast_floor),
         (
             f"validate {len(lines):,} events",
             took,

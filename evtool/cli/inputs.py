@@ -11,7 +11,7 @@ from evtool.findings.finding import Finding
 from evtool.findings.spelling import did_you_mean
 from evtool.paths import display_path
 from evtool.readers.files import MAX_BYTES, STDIN, SourceText, read_texts
-from evtool.readers.json_lines import ProveLines
+from evtool.readers.json_lines import Prover
 from evtool.routes.project import Project
 from evtool.schemas.validation import ValidationResult
 from evtool.terminal.screen import format_count
@@ -37,16 +37,16 @@ class EventInputs:
         *,
         max_bytes: int = MAX_BYTES,
         on_bytes: Callable[[int], None] | None = None,
-        prove: ProveLines | None = None,
+        prover: Prover | None = None,
     ) -> Iterator[SourceText | Finding]:
-        """The texts of the events, without lines that `prove` proves valid; with `unwrap` those inside wrappers."""
+        """The texts of the events, without those that `prover` proves valid; with `unwrap` those inside wrappers."""
         texts = read_texts(
             self._paths,
             max_bytes=max_bytes,
             stdin=open_stdin(),
             on_bytes=on_bytes,
             on_file=self._add_file,
-            prove=None if self._unwrap else prove,
+            prover=None if self._unwrap else prover,
         )
         if not self._unwrap:
             return texts

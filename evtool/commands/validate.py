@@ -74,9 +74,7 @@ def validate(
         Subject("validate", "findings", lambda screen: FindingsReport(screen, quiet=session.quiet))
     ) as report:
         fast_path = _open_fast_path(session, rules, fail_fast=fail_fast)
-        texts = inputs.read(
-            max_bytes=max_bytes, on_bytes=progress.advance, prove=fast_path.prove_lines if fast_path else None
-        )
+        texts = inputs.read(max_bytes=max_bytes, on_bytes=progress.advance, prover=fast_path)
         results = validate_events(texts, rules, create_event_defaults(), identity=identity)
         for result in progress.track(inputs.check(results)):
             report.add(result)

@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO, NamedTuple
 
 from evtool.findings.finding import Finding
-from evtool.readers.json_lines import ProveLines, read_lines
+from evtool.readers.json_lines import Prover, read_lines
 from evtool.readers.json_text import JsonProblem, parse_json
-from evtool.readers.stream_window import BOM, CHUNK, WHITESPACE
-from evtool.readers.streams import ChunkStream, FileStream
+from evtool.readers.streams import BOM, CHUNK, WHITESPACE, ChunkStream, FileStream
 
 MAX_BYTES = 1024 * 1024  # of one event, unless the caller says otherwise
 _UPPER_LIMIT = 1 << 60  # of one event whatever the caller says: no file is longer, and readline() takes it
@@ -108,18 +107,20 @@ def _to_finding(problem: JsonProblem, file: str) -> Finding:
 
 
 def _read_lines(
-    stream: io.BufferedReader, file: str, max_bytes: int, prove: ProveLines | None
+    stream: io.BufferedReader, file: str, max_bytes: int, prover: Prover | None
 ) -> Iterator[SourceText | Finding]:
-    """JSON Lines: a text for every line that is not blank, and that `prove` does not prove to be a valid event."""
-    for item in read_lines(stream, max_bytes=max_bytes, prove=prove):
+    """JSON Lines: a text for every line that is not blank, and that `prover` does not prove to be a valid event."""
+    for item in read_lines(stream, max_bytes=max_bytes, prover=prover):
         yield _to_finding(item, file) if isinstance(item, JsonProblem) else SourceText(file, *item[1:3], item.raw)
 
 
-def _read_documents(stream: io.BufferedIOBase, file: str, max_bytes: int) -> Iterator[SourceText | Finding]:
+def _read_documents(
+    stream: io.BufferedIOBase, file: str, max_bytes: int, prover: Prover | None
+) -> Iterator[SourceText | Finding]:
     """A text for every document of any other file; those of the elements for an array."""
     from evtool.readers.json_documents import read_documents  # noqa: PLC0415  (JSON Lines do not need it)
 
-    for item in read_documents(stream, max_bytes=max_bytes):
+    for item in read_documents(stream, max_bytes=max_bytes, prover=prover):
         if isinstance(item, JsonProblem):
             yield _to_finding(item, file)
         else:
@@ -165,14 +166,14 @@ def _open_file(path: str, on_bytes: Callable[[int], None] | None) -> Iterator[io
 
 
 def _read_file(
-    path: str, max_bytes: int, on_bytes: Callable[[int], None] | None, prove: ProveLines | None
+    path: str, max_bytes: int, on_bytes: Callable[[int], None] | None, prover: Prover | None
 ) -> Iterator[SourceText | Finding]:
     name, file = path.lower(), _format_path(path)
     with _open_file(path, on_bytes) as stream:
         if name.endswith(_JSONL_SUFFIXES) and _has_one_line_documents(stream):
-            yield from _read_lines(stream, file, max_bytes, prove)
+            yield from _read_lines(stream, file, max_bytes, prover)
         elif not isinstance(stream.raw, FileStream) or (raw := _peek_object(stream)) is None or len(raw) > max_bytes:
-            texts = _read_documents(stream, file, max_bytes)
+            texts = _read_documents(stream, file, max_bytes, prover)
             yield from texts if name.endswith(_JSON_SUFFIXES) else _drop_empty(texts)
         else:
             yield SourceText(file, 1, 1, raw)
@@ -181,10 +182,10 @@ def _read_file(
 
 
 def _read_stdin(
-    stdin: BinaryIO, max_bytes: int, on_bytes: Callable[[int], None] | None
+    stdin: BinaryIO, max_bytes: int, on_bytes: Callable[[int], None] | None, prover: Prover | None
 ) -> Iterator[SourceText | Finding]:
     stream = _unpack(io.BufferedReader(ChunkStream(getattr(stdin, "read1", stdin.read), on_bytes), CHUNK))
-    yield from _drop_empty(_read_documents(stream, STDIN_NAME, max_bytes))
+    yield from _drop_empty(_read_documents(stream, STDIN_NAME, max_bytes, prover))
 
 
 def _drop_empty(texts: Iterator[SourceText | Finding]) -> Iterator[SourceText | Finding]:
@@ -206,7 +207,7 @@ def read_texts(
     stdin: BinaryIO,
     on_bytes: Callable[[int], None] | None = None,
     on_file: Callable[[str, str], None] | None = None,
-    prove: ProveLines | None = None,
+    prover: Prover | None = None,
 ) -> Iterator[SourceText | Finding]:
     """The event texts that paths name, each as it is written in its file, and a Finding for what cannot be read.
 
@@ -215,14 +216,14 @@ def read_texts(
     packed with gzip. Standard input and files with another ending are read as JSON files are. What cannot be read at
     all is EV001, a text of more than `max_bytes` EV008, a broken array EV002; the texts themselves are not parsed.
     `on_bytes` gets the number of bytes of each read of a file, `on_file` each file, with the path that names it.
-    Lines of JSON Lines for which `prove` returns true are left out: they are known to be valid events.
+    Events that `prover` proves to be valid may be left out.
     """
     max_bytes = min(max_bytes, _UPPER_LIMIT)
     for path in paths:
         if path == STDIN:
             if on_file:
                 on_file(path, STDIN_NAME)
-            yield from _catch_errors(STDIN_NAME, _read_stdin(stdin, max_bytes, on_bytes))
+            yield from _catch_errors(STDIN_NAME, _read_stdin(stdin, max_bytes, on_bytes, prover))
             continue
         for file in _find_files(path):
             if isinstance(file, Finding):
@@ -230,7 +231,7 @@ def read_texts(
                 continue
             if on_file:
                 on_file(path, _format_path(file[0]))
-            yield from _catch_errors(file[0], _read_file(file[0], max_bytes, on_bytes, prove))
+            yield from _catch_errors(file[0], _read_file(file[0], max_bytes, on_bytes, prover))
 
 
 def count_bytes(paths: Sequence[str]) -> int | None:

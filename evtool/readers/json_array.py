@@ -4,9 +4,11 @@ import re
 from collections.abc import Iterator
 from io import BufferedIOBase
 
+from evtool.readers.json_lines import Prover
 from evtool.readers.json_text import JsonProblem
-from evtool.readers.stream_window import WHITESPACE, Element, StreamWindow, match_end
+from evtool.readers.streams import WHITESPACE, Element, StreamWindow, match_end
 
+_BLOCK = 1 << 14  # bytes of elements that are proven at once; if one cannot be, all are read one by one
 _TRUNCATED_HINT = "is the text cut off?"
 _STRING = rb'"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+"'
 
@@ -86,14 +88,43 @@ def _find_element_end(data: bytes, position: int, depth: int, in_string: bool) -
     return position, depth, in_string
 
 
-def read_array(window: StreamWindow, max_bytes: int) -> Iterator[Element | JsonProblem]:
-    """The elements of the array that begins in a window, up to its end. Raises what is wrong with the array itself."""
+class _ElementSkipper:
+    """Passes over elements that are proven to be valid events, a block of them at a time."""
+
+    def __init__(self, prover: Prover, max_bytes: int):
+        self._prover, self._block_size = prover, min(_BLOCK, max_bytes)
+        self._next_try = 0  # as an offset into the stream
+
+    def skip(self, window: StreamWindow) -> None:
+        """Consumes as many whole elements, with the commas after them, as can be proven; never the last one in memory.
+
+        The next element most likely begins as this one does: `{"version"`.
+        """
+        while window.offset >= self._next_try and window.has_bytes(self._block_size):
+            start, data = window.position, window.data
+            beginning = data[start : data.find(b'"', data.find(b'"', start) + 1) + 1]
+            end = data.rfind(beginning, start + 1, start + self._block_size) if beginning[:1] == b"{" else -1
+            elements = data[start:end].rstrip(WHITESPACE) if end > 0 else b""
+            if not elements.endswith(b",") or not self._prover.prove_elements(elements[:-1]):
+                self._next_try = window.offset + self._block_size
+                return
+            window.consume(end)
+
+
+def read_array(window: StreamWindow, max_bytes: int, prover: Prover | None = None) -> Iterator[Element | JsonProblem]:
+    """The elements of the array that begins in a window, up to its end, but for those that are proven.
+
+    Raises what is wrong with the array itself.
+    """
+    skipper = _ElementSkipper(prover, max_bytes) if prover else None
     if window.peek() != b"[":
         raise window.make_problem("an array is expected here")
     window.consume(window.position + 1)
     has_next = window.peek() != b"]"
     while has_next:
         first_byte = window.peek()
+        if skipper:
+            skipper.skip(window)
         if first_byte == b"":
             raise window.make_problem("the text ends inside the array", _TRUNCATED_HINT)
         if first_byte in b",:]}":

@@ -17,8 +17,9 @@ from io import BufferedIOBase, BytesIO
 from json import detect_encoding
 from typing import NamedTuple
 
+from evtool.readers.json_lines import LineSkipper, Prover
 from evtool.readers.json_text import JsonProblem, parse_json
-from evtool.readers.stream_window import WHITESPACE, StreamWindow, match_end
+from evtool.readers.streams import WHITESPACE, StreamWindow, match_end
 
 _STRING = rb'"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+"'
 # up to a bracket, to a string that is not complete, or to a line break that "{", or nothing yet, follows
@@ -133,14 +134,18 @@ class _BracketScan:
 class _DocumentReader:
     """Reads one document after the other from a window."""
 
-    def __init__(self, window: StreamWindow, max_bytes: int):
+    def __init__(self, window: StreamWindow, max_bytes: int, prover: Prover | None):
         self._window = window
         self._max_bytes = max_bytes
+        self._skipper = LineSkipper(prover, max_bytes) if prover else None
         self._line_end = -1  # of the document that comes next, if that is known
 
     def read_next(self) -> Iterator[Document | JsonProblem]:
         """The document that begins at the next byte; several, if that one is broken."""
         window = self._window
+        if self._skipper and self._skipper.skip(window):
+            self._line_end = -1
+            return
         text = _Text(window.line, window.column, self._max_bytes)
         has_brackets = window.data[window.position] in b"{["
         if not has_brackets:
@@ -238,11 +243,13 @@ def _is_json(raw: bytes) -> bool:
     return True
 
 
-def read_documents(stream: BufferedIOBase, *, max_bytes: int) -> Iterator[Document | JsonProblem]:
+def read_documents(
+    stream: BufferedIOBase, *, max_bytes: int, prover: Prover | None = None
+) -> Iterator[Document | JsonProblem]:
     """The documents of a stream, not parsed: a broken one is as it is written, up to the next that can be found.
 
     A document of more than `max_bytes` is a problem (EV008); arrays at the beginning may have any length. A stream
-    without a document gives an empty one.
+    without a document gives an empty one. What `prover` proves to be valid events may be left out.
     """
     window = StreamWindow(stream)
     if not detect_encoding(window.data).startswith("utf-8"):
@@ -253,11 +260,11 @@ def read_documents(stream: BufferedIOBase, *, max_bytes: int) -> Iterator[Docume
         return
     if window.peek() == b"[":
         try:
-            yield from _read_long_arrays(window, max_bytes)
+            yield from _read_long_arrays(window, max_bytes, prover)
         except JsonProblem as problem:
             yield problem
             return
-    reader = _DocumentReader(window, max_bytes)
+    reader = _DocumentReader(window, max_bytes, prover)
     while first_byte := window.peek():
         if first_byte == _RECORD_SEPARATOR:
             window.consume(window.position + 1)
@@ -269,12 +276,12 @@ def read_documents(stream: BufferedIOBase, *, max_bytes: int) -> Iterator[Docume
                 yield document
 
 
-def _read_long_arrays(window: StreamWindow, max_bytes: int) -> Iterator[Document | JsonProblem]:
+def _read_long_arrays(window: StreamWindow, max_bytes: int, prover: Prover | None) -> Iterator[Document | JsonProblem]:
     """The elements of the arrays that begin a stream. Raises what is wrong with an array itself."""
     from evtool.readers.json_array import read_array  # noqa: PLC0415  (its patterns take longer to compile than an event to read)
 
     while window.peek() == b"[":
-        for element in read_array(window, max_bytes):
+        for element in read_array(window, max_bytes, prover):
             yield element if isinstance(element, JsonProblem) else Document(*element[:3])
 
 

@@ -1,13 +1,27 @@
 """Reads JSON Lines: the lines that are not blank, except those that are known to be valid events."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from io import BufferedReader
 from json import detect_encoding
+from typing import Protocol
 
 from evtool.readers.json_text import JsonProblem
-from evtool.readers.stream_window import BOM, CHUNK, WHITESPACE, Element
+from evtool.readers.streams import BOM, CHUNK, WHITESPACE, Element, StreamWindow
 
-ProveLines = Callable[[bytes], list[bool]]  # for each line of a block, whether it is known to be a valid event
+_BLOCK = 1 << 15  # bytes; more would leave the cache of the processor
+
+
+class Prover(Protocol):
+    """Recognises valid events in bulk, so that a reader need not return them. It may always fail to."""
+
+    def prove_lines(self, block: bytes) -> list[bool]:
+        """For each line of a block, whether it is a valid event, which is counted then."""
+
+    def prove_block(self, block: bytes) -> bool:
+        """Whether all lines of a block are valid events, which are counted then."""
+
+    def prove_elements(self, elements: bytes) -> bool:
+        """The same for elements of an array, with the commas between them."""
 
 
 class _LineReader:
@@ -16,49 +30,76 @@ class _LineReader:
     Of a line that is longer than the limit, only the beginning is read.
     """
 
-    def __init__(self, stream: BufferedReader, limit: int, prove: ProveLines | None):
+    def __init__(self, stream: BufferedReader, limit: int, prover: Prover | None):
         self.number = 0
-        self._stream, self._limit, self._prove = stream, limit, prove
+        self._stream, self._limit, self._prover = stream, limit, prover
 
     def read_lines(self) -> Iterator[bytes]:
         """The lines. The first one is never left out: it shows the encoding of the stream."""
         while line := self._stream.readline(self._limit):
             self.number += 1
             yield line
-            if self._prove:
-                yield from self._read_unproven(self._prove)
+            if self._prover:
+                yield from self._read_unproven(self._prover)
 
-    def _read_unproven(self, prove: ProveLines) -> Iterator[bytes]:
-        while block := self._read_block():
-            lines = block.removesuffix(b"\n").split(b"\n")
-            is_short = len(block) + len(b"\r\n") <= self._limit  # then every line is
-            proven = prove(block) if is_short else [False] * len(lines)
-            if all(proven):
-                self.number += len(proven)
-                continue
-            for is_proven, line in zip(proven, lines, strict=True):
+    def _read_unproven(self, prover: Prover) -> Iterator[bytes]:
+        rest = b""
+        while part := self._stream.read1(_BLOCK):
+            data = rest + part
+            end = data.rfind(b"\n") + 1
+            rest = data[end:]
+            if end:
+                yield from self._select_unproven(data[:end], prover)
+            if len(rest) >= self._limit:
                 self.number += 1
-                if not is_proven:
-                    yield line + b"\n"
+                yield rest
+                rest = b""
+        if rest:
+            self.number += 1
+            yield rest
 
-    def _read_block(self) -> bytes:
-        """The whole lines that are in memory, or one line that is not; empty if that one is too long, or at the end."""
-        buffered = self._stream.peek(1)
-        size = buffered.rfind(b"\n") + 1
-        if size:
-            return self._stream.read(size)
-        return b"" if len(buffered) >= self._limit else self._stream.readline(self._limit)
+    def _select_unproven(self, block: bytes, prover: Prover) -> Iterator[bytes]:
+        lines = block.removesuffix(b"\n").split(b"\n")
+        is_short = len(block) + len(b"\r\n") <= self._limit  # then every line is
+        proven = prover.prove_lines(block) if is_short else [False] * len(lines)
+        if all(proven):
+            self.number += len(proven)
+            return
+        for is_proven, line in zip(proven, lines, strict=True):
+            self.number += 1
+            if not is_proven:
+                yield line + b"\n"
+
+
+class LineSkipper:
+    """Passes over the lines in a window that are proven to be valid events, a block of them at a time."""
+
+    def __init__(self, prover: Prover, max_bytes: int):
+        self._prover, self._block_size = prover, min(_BLOCK, max_bytes)
+        self._next_try = 0  # as an offset into the stream
+
+    def skip(self, window: StreamWindow) -> bool:
+        """Consumes a block of the lines in memory if all of them are proven; whether they are."""
+        if window.offset < self._next_try:
+            return False
+        start = window.position
+        end = window.data.rfind(b"\n", start, start + self._block_size) + 1
+        if end and self._prover.prove_block(window.data[start:end]):
+            window.consume(end)
+            return True
+        self._next_try = window.offset + max(end - start, 1)
+        return False
 
 
 def read_lines(
-    stream: BufferedReader, *, max_bytes: int, prove: ProveLines | None = None
+    stream: BufferedReader, *, max_bytes: int, prover: Prover | None = None
 ) -> Iterator[Element | JsonProblem]:
-    """The lines of a stream that are not blank, not parsed, without those that `prove` proves to be valid events.
+    """The lines of a stream that are not blank, not parsed, without those that `prover` proves to be valid events.
 
     A line of more than `max_bytes` is a problem (EV008). Raises OSError, with the number of the last line before.
     """
     limit = max_bytes + len(b"\r\n")
-    reader = _LineReader(stream, limit, prove)
+    reader = _LineReader(stream, limit, prover)
     try:
         for line in reader.read_lines():
             is_first = reader.number == 1

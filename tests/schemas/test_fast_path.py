@@ -1,7 +1,9 @@
 """The fast path proves only events valid that the slow path finds valid, too."""
 
+import gzip
 import json
 import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -149,15 +151,47 @@ def test_events_across_lines_are_not_proven(rules: Rules) -> None:
     assert check([event + event, event[:-1], b"}"], rules) == 0
 
 
-def test_the_command_counts_all_events(shop: Path, evtool: Evtool) -> None:
-    """Proven or not, over several blocks, with the right line numbers for what is wrong."""
-    good = json.dumps(ORDER)
-    wrong = json.dumps({**ORDER, "detail": {**ORDER["detail"], "orderTotal": "1"}})
-    lines = [wrong if number in (1, 2, 150, 400) else good for number in range(1, 401)]
-    lines.insert(200, "")
-    (shop / "many.jsonl").write_text("\n".join(lines), encoding="utf-8")
+@pytest.mark.parametrize("form", ["lines", "packed lines", "stdin", "compact array", "indented array", "packed array"])
+def test_the_command_finds_the_same_in_every_form(form: str, shop: Path, evtool: Evtool) -> None:
+    """All events are counted, proven or not, over several blocks; what is wrong has its own line and column."""
+    wrong = {**ORDER, "detail": {**ORDER["detail"], "orderTotal": "1"}}
+    events = [wrong if number in (1, 2, 150, 400) else ORDER for number in range(1, 401)]
+    if "array" in form:
+        text = json.dumps(events, indent=2 if form.startswith("indented") else None)
+    else:
+        text = "\n".join(map(json.dumps, events))
+    name = ("a.json" if "array" in form else "a.jsonl") + (".gz" if form.startswith("packed") else "")
+    (shop / name).write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
 
-    result = evtool("validate", "many.jsonl", "-o", "json", cwd=shop).json
+    if form == "stdin":
+        result = evtool("validate", "-", "-o", "json", cwd=shop, stdin=text.encode()).json
+    else:
+        result = evtool("validate", name, "-o", "json", cwd=shop).json
 
     assert result["summary"] == {"events": 400, "valid": 396, "invalid": 4, "files": 1}
-    assert [finding["line"] for finding in result["findings"]] == [1, 2, 150, 401]
+    lines = text.split("\n")
+    places = [(line, start + 1) for line, row in enumerate(lines, 1) for start in find_all(row, '"1",')]
+    assert [(finding["line"], finding["column"]) for finding in result["findings"]] == places
+
+
+def find_all(text: str, part: str) -> list[int]:
+    """Where a part begins in a text, each time."""
+    return [match.start() for match in re.finditer(re.escape(part), text)]
+
+
+def test_elements_of_arrays(rules: Rules) -> None:
+    """All elements are valid events, or nothing is proven; what is around them does not matter."""
+    assert rules.schemas is not None
+    event = json.dumps({**ANY, "detail": {}}).encode()
+    for elements, is_proven in [
+        (event, True),
+        (event + b",\n " + event, True),
+        (event + event, False),
+        (event + b",", False),
+        (event + b",1", False),
+        (event + b"],[" + event, False),
+        (event + b', {"id": "1", ' + event[1:], False),
+    ]:
+        fast_path = FastPath(rules.schemas.find_check)
+        assert fast_path.prove_elements(elements) is is_proven
+        assert fast_path.proven == is_proven * elements.count(b'"detail"')
