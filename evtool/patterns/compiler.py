@@ -1,6 +1,6 @@
 """Compiles the JSON of an event pattern into branches, with the limits and messages of AWS."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from evtool.errors import EvtoolError
@@ -12,8 +12,10 @@ from evtool.patterns.operators.cidr import WIDE_BITS, count_bits
 from evtool.patterns.operators.equality import equals
 from evtool.patterns.operators.registry import OPERATORS
 from evtool.patterns.operators.wildcard import is_too_complex
+from evtool.patterns.unknown import Unknown, find_unknown
 
 EQUALS = "equals"  # the operator of a plain value
+UNKNOWN = "unknown"  # the operator of an unknown value
 OR = "$or"
 MAX_LENGTH = 4096  # characters of a pattern's text
 MAX_BRANCHES = 1000
@@ -69,10 +71,16 @@ class _Position(NamedTuple):
         return f"{parent}.{name}" if parent else name
 
 
+# by path; what is unknown by its keys in the pattern: a later condition for the path takes the place of no part of it
+_Branch = dict[Hashable, Field]
+
+
 def _compile_condition(item: Any, path: str) -> Condition:
     kind = kind_of(item)
     if kind == SCALAR:
         return Condition(path, EQUALS, to_python(item), equals(to_scalar(item)))
+    if isinstance(item, Unknown):
+        return _leave_undecided(path, UNKNOWN, item, item)
     if kind != OBJECT:
         hint = "all values stand side by side in one list" if kind == ARRAY else None
         raise ArgumentError("Match value must be String, number, true, false, or null", hint=hint, code="EV201")
@@ -80,12 +88,19 @@ def _compile_condition(item: Any, path: str) -> Condition:
     if name not in OPERATORS:
         hint = suggest_operator(name, path.rpartition(".")[2])
         raise ArgumentError(f"Unrecognized match type {name}", name, hint=hint, code="EV202")
+    if unknown := find_unknown(argument):
+        require_single_key(item, TOO_MANY if name in ("anything-but", "numeric") else ONE_KEY)
+        return _leave_undecided(path, name, to_python(argument), unknown)
     try:
         test = OPERATORS[name](argument)
     except ArgumentError as error:
         raise ArgumentError(error.message, name, *error.path, hint=error.hint, code=error.code) from None
     require_single_key(item, TOO_MANY if name in ("anything-but", "numeric") else ONE_KEY)
     return Condition(path, name, to_python(argument), test)
+
+
+def _leave_undecided(path: str, operator: str, expected: Any, unknown: Unknown) -> Condition:
+    return Condition(path, operator, expected, lambda _: False, unknown)
 
 
 def _find_wildcards(conditions: Sequence[Condition]) -> list[frozenset[str]]:
@@ -108,7 +123,7 @@ def _compile_field(values: Sequence[Any], path: str, keys: tuple[str | int, ...]
             problems.append(Problem(error.code, (*keys, index, *error.path), error.message, error.hint))
     if not values:
         problems.append(Problem("EV201", keys, "Empty arrays are not allowed"))
-    wildcards = _find_wildcards(conditions)
+    wildcards = _find_wildcards([condition for condition in conditions if condition.unknown is None])
     if wildcards and is_too_complex(wildcards):
         problems.append(Problem("EV204", keys, TOO_COMPLEX))
     problems += _find_warnings(conditions, keys)
@@ -121,15 +136,13 @@ def _find_warnings(conditions: Sequence[Condition], keys: tuple[str | int, ...])
         if placeholder := find_placeholder(condition.expected):
             message = f"{placeholder} is not resolved in a pattern: it matches only this text"
             yield Problem("EV022", (*keys, index), message, "write the value", is_warning=True)
-        if condition.operator == "cidr" and count_bits(condition.expected) < WIDE_BITS:
+        if condition.operator == "cidr" and not condition.unknown and count_bits(condition.expected) < WIDE_BITS:
             message = f"{condition.expected} also takes addresses of the other family, and numbers by their digits"
             hint = 'use a narrower block, or {"exists": true} for any value'
             yield Problem("EV205", (*keys, index), message, hint, is_warning=True)
 
 
-def _read_object(
-    document: Any, position: _Position, branches: list[dict[str, Field]], problems: list[Problem]
-) -> list[dict[str, Field]]:
+def _read_object(document: Any, position: _Position, branches: list[_Branch], problems: list[Problem]) -> list[_Branch]:
     """The branches with the fields of an object; of conditions for the same path the last one counts, as on AWS."""
     pairs = [(str(name), value) for name, value in members_of(document)]
     if not pairs:
@@ -151,6 +164,9 @@ def _read_object(
             field = _compile_field(value, position.path_of(name), keys, problems)
             for branch in branches:
                 branch[field.path] = field
+        elif isinstance(value, Unknown):
+            _warn_of_operator(document, position, name, value, problems)
+            _leave_open(value, position.path_of(name), keys, branches)
         else:
             message = f'"{name}" must be an object or an array'
             problems.append(Problem("EV201", keys, message, suggest_list(name, value)))
@@ -164,21 +180,27 @@ def _warn_of_operator(parent: Any, position: _Position, name: str, value: Any, p
         problems.append(Problem("EV206", (*position.keys, name), message, hint, is_warning=True))
 
 
-def _read_or(
-    value: Any, position: _Position, branches: list[dict[str, Field]], problems: list[Problem]
-) -> list[dict[str, Field]]:
+def _read_or(value: Any, position: _Position, branches: list[_Branch], problems: list[Problem]) -> list[_Branch]:
     """The branches that each of the alternatives makes of the branches before."""
+    if isinstance(value, Unknown):
+        _leave_open(value, ".".join(position.names), position.keys, branches)
+        return branches
     if kind_of(value) != ARRAY:
         problems.append(Problem("EV201", position.keys, f"It must be an Array followed with {OR}."))
         return branches
-    combinations: list[dict[str, Field]] = []
+    combinations: list[_Branch] = []
     for index, item in enumerate(value):
         child = position._replace(keys=(*position.keys, index))
+        base_branches = branches if len(combinations) <= MAX_BRANCHES else []  # enough to find what else is wrong
+        if isinstance(item, Unknown):
+            copies = [dict(branch) for branch in base_branches]
+            _leave_open(item, ".".join(position.names), child.keys, copies)
+            combinations += copies
+            continue
         if kind_of(item) != OBJECT:
             message = f"Only JSON object is allowed in array of {OR} relationship."
             problems.append(Problem("EV201", child.keys, message))
             continue
-        base_branches = branches if len(combinations) <= MAX_BRANCHES else []  # enough to find what else is wrong
         combinations += _read_object(item, child, [dict(branch) for branch in base_branches], problems)
     if len(value) < 2:
         message = f"There must have at least 2 Objects in {OR} relationship."
@@ -189,8 +211,23 @@ def _read_or(
     return combinations or branches
 
 
-def compile_pattern(source: Mapping[str, Any] | str | bytes) -> tuple[list[dict[str, Field]], tuple[Problem, ...]]:
-    """The branches of a pattern, each with its fields by path, and the warnings about it.
+def _leave_open(unknown: Unknown, path: str, keys: tuple[str | int, ...], branches: list[_Branch]) -> None:
+    """Adds to the branches what is unknown at a path: a list, or an object with any fields.
+
+    It may have conditions for all that was read before, at the path and below it, and these would count.
+    """
+    condition = _leave_undecided(path, UNKNOWN, unknown, unknown)
+    for branch in branches:
+        for key, field in [*branch.items()]:
+            if not path or f"{field.path}.".startswith(f"{path}."):
+                del branch[key]
+        branch[keys] = Field(path, (condition,), condition.test, can_be_absent=False, keys=keys)
+
+
+def compile_pattern(
+    source: Mapping[str, Any] | str | bytes | Unknown,
+) -> tuple[list[list[Field]], tuple[Problem, ...]]:
+    """The fields of each branch of a pattern, and the warnings about it.
 
     Raises PatternError with everything that is wrong.
     """
@@ -201,10 +238,14 @@ def compile_pattern(source: Mapping[str, Any] | str | bytes) -> tuple[list[dict[
     errors = [problem for problem in problems if not problem.is_warning]
     if errors:
         raise PatternError(errors)
-    return branches, tuple(problems)
+    return [[*branch.values()] for branch in branches], tuple(problems)
 
 
-def _read_pattern(source: Mapping[str, Any] | str | bytes, problems: list[Problem]) -> list[dict[str, Field]]:
+def _read_pattern(source: Mapping[str, Any] | str | bytes | Unknown, problems: list[Problem]) -> list[_Branch]:
+    if isinstance(source, Unknown):
+        branch: _Branch = {}
+        _leave_open(source, "", (), [branch])
+        return [branch]
     text = source.decode(errors="replace") if isinstance(source, bytes) else source
     if isinstance(text, str) and len(text) > MAX_LENGTH:
         problems.append(Problem("EV204", (), f"Member must have length less than or equal to {MAX_LENGTH}"))

@@ -6,15 +6,20 @@ from typing import Any, NamedTuple
 from evtool.patterns.array_consistency import FieldMatch
 from evtool.patterns.flatten import Leaves
 from evtool.patterns.operators.arguments import Test
+from evtool.patterns.unknown import Unknown
 
 
 class Condition(NamedTuple):
-    """One alternative for a field: its dotted path, the operator, the operator's value, and the test it makes of it."""
+    """One alternative for a field: its dotted path, the operator, the operator's value, and the test it makes of it.
+
+    With an `unknown` value it is undecided, for every value and for none. Its test holds for nothing then.
+    """
 
     path: str
     operator: str
     expected: Any
     test: Test
+    unknown: Unknown | None = None
 
 
 # of a field that an event does not have
@@ -25,6 +30,7 @@ class Field(NamedTuple):
     """What is asked of a field: that one of the conditions holds, which is what `test` tells of a value.
 
     `can_be_absent` tells that it may have no value instead. `keys` lead to the conditions in the pattern.
+    `is_free_in_arrays` tells that it cannot be decided in arrays, since something unknown may choose the element.
     """
 
     path: str
@@ -32,6 +38,17 @@ class Field(NamedTuple):
     test: Test
     can_be_absent: bool
     keys: tuple[str | int, ...] = ()
+    is_free_in_arrays: bool = False
+
+    @property
+    def unknown(self) -> Unknown | None:
+        """The first unknown value in its conditions."""
+        return next((condition.unknown for condition in self.conditions if condition.unknown), None)
+
+    @property
+    def can_hold(self) -> bool:
+        """Whether it has a condition that may hold for certain."""
+        return any(condition.unknown is None for condition in self.conditions)
 
     def find_match(self, leaves: Leaves) -> FieldMatch:
         """Where in an event the field holds."""
@@ -44,6 +61,25 @@ class Field(NamedTuple):
 
 
 Branch = tuple[Field, ...]  # in the order in which AWS takes the fields
+
+
+def find_possible_branch(branch: Branch) -> Branch:
+    """The conditions that an event must meet to match a branch, whatever its unknown values are.
+
+    AWS looks for absent fields in the array elements that the fields before have chosen. An unknown field may choose
+    any element of the arrays that it shares, which are those below the same top-level field.
+    """
+    possible: list[Field] = []
+    open_names: set[str] = set()
+    for field in branch:
+        name = field.path.partition(".")[0]
+        if field.unknown:
+            open_names.add(name)
+        elif field.can_be_absent and not open_names.isdisjoint(("", name)):
+            possible.append(field._replace(is_free_in_arrays=True))
+        else:
+            possible.append(field)
+    return tuple(possible)
 
 
 def combine_conditions(conditions: Sequence[Condition]) -> Test:

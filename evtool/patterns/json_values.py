@@ -6,6 +6,8 @@ from decimal import Decimal
 from json import JSONDecodeError, JSONDecoder
 from typing import Any, NamedTuple
 
+from evtool.patterns.unknown import Unknown
+
 WHITESPACE = " \t\r\n"
 SAFE_DIGITS = 15
 SAFE_INTEGER_LIMIT = 10**SAFE_DIGITS  # of the whole numbers below it, a double keeps all digits
@@ -154,12 +156,17 @@ def format_number(number: float | NumberText) -> str:
 
 
 def to_python(value: Any) -> Any:
-    """A parsed JSON value as json.loads gives it; a number that a double cannot keep stays a text."""
+    """A parsed JSON value as json.loads gives it; a number that a double cannot keep stays a text.
+
+    What is unknown in it stays so.
+    """
     kind = kind_of(value)
     if kind == OBJECT:
         return {key: to_python(item) for key, item in members_of(value)}
     if kind == ARRAY:
         return [to_python(item) for item in value]
+    if kind is None and isinstance(value, Unknown):
+        return value
     result = to_scalar(value)
     if type(result) is not float:
         return str(result) if isinstance(result, str) else result

@@ -4,11 +4,23 @@ They are closures, since this is where the time goes.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from evtool.patterns.array_consistency import FieldMatch, is_consistent
 from evtool.patterns.conditions import Branch, Field
 from evtool.patterns.field_values import MISSING, ArrayValues, Getters, normalize_value
+
+
+class BranchSet(NamedTuple):
+    """Branches, of which one must hold, and whether one does for an event, in whatever form the getters read it."""
+
+    branches: Sequence[Branch]
+    matcher: Callable[[Any, Getters], bool]
+
+
+def build_branch_set(branches: Sequence[Branch]) -> BranchSet:
+    """The branches with the function that matches events against them."""
+    return BranchSet(branches, build_matcher(branches))
 
 
 def build_matcher(branches: Sequence[Branch]) -> Callable[[Any, Getters], bool]:
@@ -40,6 +52,8 @@ def _build_branch_matcher(branch: Branch) -> Callable[[Any, Getters, dict[int, b
                         continue
                     return False
                 if value.__class__ is ArrayValues:
+                    if field.is_free_in_arrays and all(value.trails()):
+                        continue
                     holds = results.get(id(field))
                     if holds is None:
                         holds = results[id(field)] = any(map(test, value.values))

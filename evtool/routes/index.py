@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from evtool.patterns.field_values import MISSING, ArrayValues, Getters, normalize_value
 from evtool.patterns.json_values import Scalar
+from evtool.patterns.matcher import BranchSet
 from evtool.patterns.operators.arguments import Test
-from evtool.patterns.pattern import Pattern
 from evtool.routes.lookups import BROAD, EXACT, LOOKUPS, PRESENT, Key, Lookup, keys_of
 
 MAX_UNSPLIT = 1  # branches that are tried sooner than told apart
@@ -120,13 +120,15 @@ class _Node:
 # --- filing ----------------------------------------------------------------------------------------------------------
 
 
-def _build_entries(number: int, pattern: Pattern) -> Iterator[_FiledBranch]:
+def _build_entries(number: int, pattern: BranchSet) -> Iterator[_FiledBranch]:
     keys_by_field: dict[int, _FieldKeys] = {}  # by field: branches share theirs
     for branch in pattern.branches:
         fields = [field for field in branch if not field.can_be_absent]
         for field in fields:
             if id(field) not in keys_by_field:
-                keys_by_field[id(field)] = [keys_of(condition) for condition in field.conditions]
+                keys_by_field[id(field)] = [
+                    keys_of(condition) for condition in field.conditions if condition.unknown is None
+                ]
         test = fields[0].test if len(branch) == len(fields) == 1 else None
         yield _FiledBranch(number, [keys_by_field[id(field)] for field in fields], test)
 
@@ -185,9 +187,9 @@ def _build_path_lookup(path: str, kinds: Mapping[int, Mapping[Any, Sequence[_Fil
 
 
 class Index:
-    """Patterns, filed."""
+    """Patterns, filed by their certain branches, or by their possible ones."""
 
-    def __init__(self, patterns: Sequence[Pattern]):
+    def __init__(self, patterns: Sequence[BranchSet]):
         entries = [entry for number, pattern in enumerate(patterns) for entry in _build_entries(number, pattern)]
         self._root = _Node(entries, has_value=False)
         self.matchers = [pattern.matcher for pattern in patterns]

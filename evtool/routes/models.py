@@ -3,13 +3,24 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, GetCoreSchemaHandler, Tag, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    GetCoreSchemaHandler,
+    InstanceOf,
+    Tag,
+    model_validator,
+)
+from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import CoreSchema, core_schema
 
 from evtool.events.input_transformer import Input
 from evtool.events.payload_identity import POINTER_PATTERN
 from evtool.handlers.base import HandlerOptions
 from evtool.handlers.registry import KINDS
+from evtool.patterns.unknown import Unknown, find_unknown
 from evtool.routes import project as project_file
 from evtool.units import Duration, duration_field
 
@@ -61,8 +72,12 @@ SchemaPlaces = Annotated[
 ]
 Pointer = Annotated[str, Field(pattern=POINTER_PATTERN, description="a JSON Pointer such as /id")]
 PatternSource = Annotated[
-    Annotated[dict[str, Any], Tag("mapping")] | Annotated[str, Tag("text")],
-    Discriminator(lambda value: "text" if isinstance(value, str) else "mapping"),
+    Annotated[dict[str, Any], Tag("mapping")]
+    | Annotated[str, Tag("text")]
+    | Annotated[SkipJsonSchema[InstanceOf[Unknown]], Tag("unknown")],
+    Discriminator(
+        lambda value: "text" if isinstance(value, str) else "unknown" if isinstance(value, Unknown) else "mapping"
+    ),
 ]
 BUS_NAME = r"^[/.\-_A-Za-z0-9]{1,256}$"  # as EventBridge names event buses
 NAMES_ONLY = {"additionalProperties": False}  # else the exported JSON Schema lets other names through
@@ -82,6 +97,14 @@ class RouteModel(BaseModel):
     retry: Retry = Retry()
     input: Annotated[Input | None, Field(description="what the handlers get instead of the event")] = None
     state: Literal["enabled", "disabled"] = "enabled"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_defaults_for_unknown_values(cls, route: Any) -> Any:
+        """The route without what is unknown in it, but for its pattern: it takes events of every bus, for example."""
+        if not isinstance(route, Mapping):
+            return route
+        return {key: value for key, value in route.items() if key == "pattern" or find_unknown(value) is None}
 
 
 class IntakeModel(BaseModel):

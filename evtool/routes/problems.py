@@ -14,6 +14,7 @@ from evtool.findings.spelling import did_you_mean
 from evtool.handlers.registry import KINDS
 from evtool.patterns.compiler import OR, PatternError
 from evtool.patterns.pattern import Pattern
+from evtool.patterns.unknown import Unknown
 from evtool.routes.models import IntakeModel, Retry, RouteModel, RoutesModel, kind_tag
 from evtool.routes.pattern_text import PatternText, locate_in_pattern
 from evtool.routes.project import Project
@@ -170,7 +171,7 @@ def _list_known_keys(path: Sequence[str | int], raw: Mapping[str, Any]) -> list[
 
 def _check_pattern(project: Project, name: str, route: Any, patterns: dict[str, Pattern]) -> Iterator[Finding]:
     source = _as_mapping(route).get("pattern")
-    if not isinstance(source, dict | str):
+    if not isinstance(source, dict | str | Unknown):
         return  # its shape is wrong, which the model says
     if isinstance(source, str) and (json_finding := PatternText(project, name, source).find_problem()):
         yield json_finding

@@ -81,6 +81,14 @@ class Routes:
         """The same for text that is known to be well-formed and to have no key twice, and many times as fast."""
         return self._select_bus(self._router.match_checked(event), bus)
 
+    def find_undecided(self, event: Mapping[str, Any] | str | bytes, bus: str = DEFAULT_BUS) -> list[Route]:
+        """The enabled routes for which unknown values decide whether they take an event, in file order."""
+        return self._select_bus(self._router.find_undecided(event), bus)
+
+    def find_undecided_checked(self, event: bytes | str, bus: str = DEFAULT_BUS) -> list[Route]:
+        """The same for text that is known to be well-formed and to have no key twice, and many times as fast."""
+        return self._select_bus(self._router.find_undecided_checked(event), bus)
+
     def _select_bus(self, numbers: Sequence[int], bus: str) -> list[Route]:
         routes = [self._enabled[number] for number in numbers]
         return [route for route in routes if route.event_bus in (None, bus)] if self._has_buses else routes

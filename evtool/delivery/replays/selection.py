@@ -49,6 +49,6 @@ class Selection:
         return self._store.is_selected(stored.seq, self._filter) and self._passes(stored.raw, stored.bus)
 
     def _passes(self, raw: bytes, bus: str) -> bool:
-        return (self._pattern is None or self._pattern.matches(raw)) and (
+        return (self._pattern is None or self._pattern.matches(raw) is True) and (
             self._plan_route is None or bool(self._plan_route(raw, bus))
         )

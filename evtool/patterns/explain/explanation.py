@@ -53,7 +53,7 @@ class Explanation(NamedTuple):
     `conflict` tells that the schema of the event allows none.
     """
 
-    matches: bool
+    matches: bool | None
     conditions: tuple[ConditionResult, ...]
     branch: int
     branches: int
