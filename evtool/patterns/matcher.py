@@ -52,8 +52,6 @@ def _build_branch_matcher(branch: Branch) -> Callable[[Any, Getters, dict[int, b
                         continue
                     return False
                 if value.__class__ is ArrayValues:
-                    if field.is_free_in_arrays and all(value.trails()):
-                        continue
                     holds = results.get(id(field))
                     if holds is None:
                         holds = results[id(field)] = any(map(test, value.values))
@@ -70,6 +68,9 @@ def _build_branch_matcher(branch: Branch) -> Callable[[Any, Getters, dict[int, b
 
 def _has_common_elements(array_fields: Sequence[tuple[Field, ArrayValues, bool]]) -> bool:
     """Whether fields hold in the same elements of arrays."""
+    array_fields = [entry for entry in array_fields if not (entry[0].is_free_in_arrays and all(entry[1].trails()))]
+    if not array_fields:
+        return True
     if len(array_fields) == 1:
         return array_fields[0][2]
     field_matches = []

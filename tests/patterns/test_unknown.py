@@ -8,8 +8,8 @@ import pytest
 from evtool.patterns.compiler import PatternError
 from evtool.patterns.pattern import Pattern
 from evtool.patterns.unknown import Unknown
-from evtool.routes.routes import Route, Routes
 from evtool.routes.router import Router
+from evtool.routes.routes import Route, Routes
 
 X = Unknown("!Ref X")
 ORDER = {
