@@ -1,6 +1,7 @@
 """The command `evtool explain`: shows why routes match or do not match an event, condition by condition."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import partial
 from itertools import chain, islice
@@ -220,17 +221,16 @@ class _ExplainReport:
 
     def __init__(self, screen: Screen, session: Session, event: Event | None, *, show_locations: bool):
         self._screen, self._session, self._event, self._show_locations = screen, session, event, show_locations
-        self._route_count = self._match_count = self._hidden_count = 0
+        self._counts, self._hidden_count = Counter[bool | None](), 0  # of routes, by whether they match
 
     def add(self, record: Record) -> None:
         assert not isinstance(record, ValidationResult)
-        if not self._route_count and self._event is not None:
+        if not self._counts.total() and self._event is not None:
             _show_event(self._screen, self._event._asdict())
-        detailed = self._route_count < MAX_DETAILED or self._session.verbose > 0
-        is_first_line = self._route_count == MAX_DETAILED
-        self._route_count += 1
-        self._match_count += record["matches"]
-        if self._route_count > MAX_SHOWN and not (self._session.verbose or record["matches"]):
+        detailed = self._counts.total() < MAX_DETAILED or self._session.verbose > 0
+        is_first_line = self._counts.total() == MAX_DETAILED
+        self._counts[record["matches"]] += 1
+        if self._counts.total() > MAX_SHOWN and not (self._session.verbose or record["matches"]):
             self._hidden_count += 1
             return
         if detailed or is_first_line:
@@ -242,13 +242,14 @@ class _ExplainReport:
     def end(self, tail: Mapping[str, Any]) -> None:  # noqa: ARG002  (the contract of all reports)
         if self._hidden_count:
             self._screen.print_line(f"and {format_count(self._hidden_count, 'more route')} farther off; -v shows all")
-        if self._session.quiet or self._route_count < 2:
+        if self._session.quiet or self._counts.total() < 2:
             return
-        hint = "; -v shows every condition" if self._route_count > MAX_DETAILED and not self._session.verbose else ""
-        verb = "matches" if self._match_count == 1 else "match"
+        hint = "; -v shows every condition" if self._counts.total() > MAX_DETAILED and not self._session.verbose else ""
+        verb = "matches" if self._counts[True] == 1 else "match"
         self._screen.print_line("")
+        undecided = f", {self._counts[None]} undecided" if self._counts[None] else ""
         self._screen.print_line(
-            f"{self._match_count or 'none'} of {format_count(self._route_count, 'route')} {verb}{hint}"
+            f"{self._counts[True] or 'none'} of {format_count(self._counts.total(), 'route')} {verb}{undecided}{hint}"
         )
 
 

@@ -46,9 +46,9 @@ class Field(NamedTuple):
         return next((condition.unknown for condition in self.conditions if condition.unknown), None)
 
     @property
-    def can_hold(self) -> bool:
-        """Whether it has a condition that may hold for certain."""
-        return any(condition.unknown is None for condition in self.conditions)
+    def known_conditions(self) -> tuple[Condition, ...]:
+        """The conditions without an unknown value. Without any the field holds for no event with certainty."""
+        return tuple(condition for condition in self.conditions if condition.unknown is None)
 
     def find_match(self, leaves: Leaves) -> FieldMatch:
         """Where in an event the field holds."""

@@ -43,7 +43,7 @@ class Pattern:
             dict.fromkeys(field.unknown for branch in self.branches for field in branch if field.unknown)
         )
         self.certain = self.possible = build_branch_set(
-            [branch for branch in self.branches if all(field.can_hold for field in branch)]
+            [branch for branch in self.branches if all(field.known_conditions for field in branch)]
         )
         if self.unknowns:
             self.possible = build_branch_set([find_possible_branch(branch) for branch in self.branches])

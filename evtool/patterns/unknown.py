@@ -1,5 +1,6 @@
 """The value that a pattern has where its source leaves something open: `!Ref Bus`, a variable of Terraform."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,3 +41,15 @@ def to_known(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: to_known(item) for key, item in value.items()}
     return [to_known(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def format_open_value(value: Any) -> str:
+    """A value as JSON, with what is unknown in it as its source writes it."""
+    match value:
+        case Unknown():
+            return value.source
+        case dict():
+            return f"{{{', '.join(f'{json.dumps(key)}: {format_open_value(item)}' for key, item in value.items())}}}"
+        case list():
+            return f"[{', '.join(map(format_open_value, value))}]"
+    return json.dumps(value, ensure_ascii=False)

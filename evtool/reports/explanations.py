@@ -25,6 +25,11 @@ MAX_DETAILED = 3  # routes that are shown condition by condition
 MAX_SHOWN = 10  # routes that are shown at all, unless all are asked for
 MAX_VALUES = 3  # of a field that are shown
 MAX_PATH_WIDTH = 44  # columns that paths may take
+MARKS: dict[bool | None, Segment] = {  # of conditions, in the order in which they are shown
+    True: ("  ok    ", "green"),
+    None: ("  ?     ", "cyan"),
+    False: ("  FAIL  ", "bold red"),
+}
 BUS_KEYS = ("event-bus",)  # where a route names its bus; also the path of this condition
 
 
@@ -95,7 +100,7 @@ def _explain_bus(explanation: Explanation, bus: str, expected: str | None) -> Ex
     reason = None if ok else f'the event is on the bus "{bus}"'
     condition = ConditionResult(BUS_KEYS[0], EQUALS, expected, quote(expected), [bus], ok, reason, float(ok), BUS_KEYS)
     return explanation._replace(
-        matches=ok and explanation.matches,
+        matches=explanation.matches if ok else False,
         conditions=(condition, *explanation.conditions),
         changes=explanation.changes if ok else None,
         conflict=explanation.conflict if ok else None,
@@ -191,14 +196,20 @@ def show_conditions(
 ) -> None:
     """Shows the conditions of a pattern, or only those that fail, and the change that would make it match."""
     conditions = [condition for condition in record["conditions"] if not (only_failing and condition["ok"])]
-    width = min(MAX_PATH_WIDTH, max((len(condition["path"]) for condition in conditions), default=0))
-    for condition in sorted(conditions, key=lambda condition: not condition["ok"]):
-        text = _format_values(condition["actual"]) if condition["ok"] else condition["reason"]
+    width = min(MAX_PATH_WIDTH, max((len(_name_field(condition)) for condition in conditions), default=0))
+    for condition in sorted(conditions, key=lambda condition: list(MARKS).index(condition["ok"])):
+        text = condition["reason"] or _format_values(condition["actual"])
+        if condition["ok"] is None and condition["actual"]:
+            text = f"{_format_values(condition['actual'])} is {text}"
         is_obvious = condition["wanted"] in text or (condition["ok"] and condition["operator"] == EQUALS)
-        mark = ("  ok    ", "green") if condition["ok"] else ("  FAIL  ", "bold red")
         wanted_text = "" if is_obvious else f"  (wanted: {condition['wanted']})"
         location = f"  {_format_location({**record, **condition})}" if show_locations and not condition["ok"] else ""
-        screen.print_line(indent, mark, f"{condition['path']:<{width}}  {text}", (wanted_text + location, "dim"))
+        screen.print_line(
+            indent,
+            MARKS[condition["ok"]],
+            f"{_name_field(condition):<{width}}  {text}",
+            (wanted_text + location, "dim"),
+        )
     if record["change"]:
         changes = ", ".join(change["words"] for change in record["change"])
         screen.print_line(indent, "  ", ("change", "cyan"), f": {changes}")
@@ -207,14 +218,22 @@ def show_conditions(
 
 
 def format_headline(record: Mapping[str, Any], *, list_failed: bool) -> list[Segment]:
-    """What became of a pattern in a line; `list_failed` adds the conditions that fail."""
-    failed = [condition["path"] for condition in record["conditions"] if not condition["ok"]]
+    """What became of a pattern in a line; `list_failed` adds the conditions that fail, or that leave it undecided."""
+    matches = record["matches"]
+    failed = [
+        _name_field(condition)
+        for condition in record["conditions"]
+        if not condition["ok"] and condition["ok"] is matches
+    ]
     name = record["route"] or "the pattern"
     segments: list[Segment] = [(name, "bold")]
-    if record["matches"]:
+    total = format_count(len(record["conditions"]), "condition")
+    if matches:
         segments.append(("  matches", "green"))
+    elif matches is None:
+        verb = "depends" if len(failed) == 1 else "depend"
+        segments.append((f"  is undecided: {len(failed)} of {total} {verb} on unknown values", "cyan"))
     else:
-        total = format_count(len(record["conditions"]), "condition")
         verb = "fails" if len(failed) == 1 else "fail"
         segments.append((f"  does not match: {len(failed)} of {total} {verb}", "red"))
     if list_failed and failed:
@@ -222,9 +241,14 @@ def format_headline(record: Mapping[str, Any], *, list_failed: bool) -> list[Seg
     if not record["enabled"]:
         segments.append(("  disabled: it takes nothing", "yellow"))
     if record["branch"]:
-        nearest = "" if record["matches"] else "nearest: "
+        nearest = "" if matches else "nearest: "
         segments.append(f"  ({nearest}branch {record['branch']['number']} of {record['branch']['of']} of its $or)")
     return [*segments, (f"  {_format_location(record)}", "dim")] if record["file"] else segments
+
+
+def _name_field(condition: Mapping[str, Any]) -> str:
+    """The path of a condition; one that is unknown may be on the whole event."""
+    return condition["path"] or "the event"
 
 
 def _format_location(record: Mapping[str, Any]) -> str:

@@ -126,9 +126,7 @@ def _build_entries(number: int, pattern: BranchSet) -> Iterator[_FiledBranch]:
         fields = [field for field in branch if not field.can_be_absent]
         for field in fields:
             if id(field) not in keys_by_field:
-                keys_by_field[id(field)] = [
-                    keys_of(condition) for condition in field.conditions if condition.unknown is None
-                ]
+                keys_by_field[id(field)] = [keys_of(condition) for condition in field.known_conditions]
         test = fields[0].test if len(branch) == len(fields) == 1 else None
         yield _FiledBranch(number, [keys_by_field[id(field)] for field in fields], test)
 

@@ -6,6 +6,8 @@ import random
 import pytest
 
 from evtool.patterns.compiler import PatternError
+from evtool.patterns.explain.event_structure import read_structure
+from evtool.patterns.explain.explanation import explain
 from evtool.patterns.pattern import Pattern
 from evtool.patterns.unknown import Unknown
 from evtool.routes.router import Router
@@ -226,6 +228,28 @@ def test_no_value_contradicts_an_answer(seed):
             for event, answer in zip(events, answers, strict=True):
                 assert answer in (None, decided.matches(event)), (made.pattern, known, event)
     assert min(counts.values()) > 60, counts
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_explanations_agree_with_answers(seed):
+    """A pattern that is undecided has undecided conditions and none that fails; one that does not match has one."""
+    rng = random.Random(seed)
+    for _ in range(300):
+        try:
+            pattern = Pattern(Made(rng).pattern)
+        except PatternError:
+            continue
+        for _ in range(4):
+            event = build_event(rng)
+            explanation = explain(pattern, read_structure(event))
+            outcomes = {condition.ok for condition in explanation.conditions}
+            assert explanation.matches is pattern.matches(event)
+            assert (False in outcomes, None in outcomes) in {
+                True: [(False, False)],
+                None: [(False, True)],
+                False: [(True, False), (True, True)],
+            }[explanation.matches], (pattern.branches, event, explanation)
+            assert explanation.changes is None or explanation.matches is False
 
 
 def test_undecided_events_may_go_either_way():

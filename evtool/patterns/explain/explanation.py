@@ -3,23 +3,25 @@
 The answers are the matcher's own: the same tests, the same choice of array elements. What is added is words.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import islice, product
 from typing import Any, NamedTuple
 
 from evtool.findings.phrases import list_some
 from evtool.patterns.array_consistency import FieldMatch, is_consistent
-from evtool.patterns.compiler import EQUALS
-from evtool.patterns.conditions import Branch, Field
+from evtool.patterns.compiler import EQUALS, UNKNOWN
+from evtool.patterns.conditions import Branch, Condition, Field, find_possible_branch
 from evtool.patterns.explain.event_structure import EventStructure, explain_missing
 from evtool.patterns.explain.mismatches import NEAR, Mismatch, describe_condition, explain_mismatch, quote
 from evtool.patterns.explain.suggestions import Change, Conflict, SchemaCheck, Suggestion, suggest_changes
 from evtool.patterns.flatten import Trail
 from evtool.patterns.json_values import to_python
 from evtool.patterns.pattern import Pattern
+from evtool.patterns.unknown import Unknown, to_known
 from evtool.readers.field_paths import format_path
 
 ONE_OF = "one-of"  # the operator of several alternatives
+UNDECIDED_CLOSENESS = 0.9  # the closeness of what depends on an unknown value
 INCONSISTENT_CLOSENESS = 0.7  # the closeness of what holds, but not together with the rest
 MAX_PAIRS = 1000  # of a value and an alternative that are looked at for the nearest
 MAX_NEAREST_BRANCHES = 20  # that are looked at for the nearest
@@ -30,8 +32,9 @@ class ConditionResult(NamedTuple):
     """What became of one field of a pattern.
 
     `operator` and `expected` are those of its condition; of several alternatives `one-of`, and the list as the pattern
-    has it; `description` says it in words. `actual` are the values that the event has there. `reason` is why it does
-    not hold, None when it does; `closeness` is how near it comes, 1 when it holds. `keys` lead to it in the pattern.
+    has it, with None for what is unknown; `description` says it in words. `actual` are the values that the event has
+    there. `ok` is None when it depends on an unknown value. `reason` is why it does not hold or is undecided, None when
+    it holds; `closeness` is how near it comes, 1 when it holds. `keys` lead to it in the pattern.
     """
 
     path: str
@@ -39,14 +42,14 @@ class ConditionResult(NamedTuple):
     expected: Any
     description: str
     actual: list[Any]
-    ok: bool
+    ok: bool | None
     reason: str | None
     closeness: float
     keys: tuple[str | int, ...]
 
 
 class Explanation(NamedTuple):
-    """Why a pattern matches an event, or how near it comes.
+    """Why a pattern matches an event, or how near it comes. `matches` is None when unknown values decide.
 
     `conditions` are those of the branch that matches, or of the nearest; `branch` is its number, from 1, of `branches`:
     the combinations of the pattern's `$or`s. `changes` would make it match; None when it does, or none are known.
@@ -63,20 +66,33 @@ class Explanation(NamedTuple):
     @property
     def failures(self) -> list[ConditionResult]:
         """The conditions that do not hold."""
-        return [result for result in self.conditions if not result.ok]
+        return [result for result in self.conditions if result.ok is False]
 
     @property
-    def distance(self) -> tuple[int, float]:
-        """What the nearest has least of: conditions that fail, then how far all are off on average."""
-        return len(self.failures), 1 - _average_closeness(self.conditions)
+    def distance(self) -> tuple[int, int, float]:
+        """What the nearest has least of: what matches is before what is undecided and what does not.
+
+        Then come conditions that fail, then how far all are off on average.
+        """
+        rank = [True, None, False].index(self.matches)
+        return rank, len(self.failures), 1 - _average_closeness(self.conditions)
 
 
 class _BranchResult(NamedTuple):
-    """How a branch stands: where each of its fields holds, and the numbers of those that hold together."""
+    """How a branch stands: where each of its fields holds, and the numbers of those that hold together.
+
+    Of the others, the `undecided` ones may hold, depending on the unknown value.
+    """
 
     branch: Branch
     field_matches: Sequence[FieldMatch]
     consistent_fields: frozenset[int]
+    undecided: Mapping[int, Sequence[Unknown]]
+
+    @property
+    def failure_count(self) -> int:
+        """How many fields do not hold."""
+        return len(self.branch) - len(self.consistent_fields) - len(self.undecided)
 
 
 # --- which fields hold together --------------------------------------------------------------------------------------
@@ -103,9 +119,39 @@ def _evaluate_branches(pattern: Pattern, structure: EventStructure) -> list[_Bra
     match_by_field = {field_id: field.find_match(structure.leaves) for field_id, field in fields.items()}
     matches_by_branch = [[match_by_field[id(field)] for field in branch] for branch in pattern.branches]
     return [
-        _BranchResult(branch, field_matches, _find_consistent_fields(field_matches))
+        _evaluate_branch(branch, field_matches)
         for branch, field_matches in zip(pattern.branches, matches_by_branch, strict=True)
     ]
+
+
+def _evaluate_branch(branch: Branch, field_matches: Sequence[FieldMatch]) -> _BranchResult:
+    consistent_fields = _find_consistent_fields(field_matches)
+    open_fields = _find_open_fields(branch, field_matches)
+    if len(consistent_fields) == len(branch) or not open_fields:
+        return _BranchResult(branch, field_matches, consistent_fields, {})
+    nothing = FieldMatch((), ())
+    decided = [nothing if index in open_fields else match for index, match in enumerate(field_matches)]
+    consistent = set(_find_consistent_fields(decided))
+    for index in open_fields:
+        if is_consistent([field_matches[number] for number in sorted({*consistent, index})]):
+            consistent.add(index)
+    undecided = {index: unknowns for index, unknowns in open_fields.items() if index not in consistent}
+    return _BranchResult(branch, field_matches, frozenset(consistent), undecided)
+
+
+def _find_open_fields(branch: Branch, field_matches: Sequence[FieldMatch]) -> dict[int, Sequence[Unknown]]:
+    """The numbers of the fields that unknown values may decide, and these values, as in the possible branches."""
+    free_paths = {field.path for field in find_possible_branch(branch) if field.is_free_in_arrays}
+    open_fields: dict[int, Sequence[Unknown]] = {}
+    unknowns: list[Unknown] = []
+    for index, (field, field_match) in enumerate(zip(branch, field_matches, strict=True)):
+        own = [condition.unknown for condition in field.conditions if condition.unknown]
+        unknowns += own
+        if own:
+            open_fields[index] = own
+        elif field.path in free_paths and all(field_match.present):
+            open_fields[index] = tuple(unknowns)
+    return open_fields
 
 
 # --- why one does not ------------------------------------------------------------------------------------------------
@@ -144,7 +190,7 @@ def _describe_elements(trails: Collection[Trail], array: int, structure: EventSt
 
 def _explain_inconsistency(index: int, result: _BranchResult, structure: EventStructure) -> Mismatch:
     """Why a field that holds does not count: another one holds in other elements of an array."""
-    branch, field_matches, consistent_fields = result
+    branch, field_matches, consistent_fields, _ = result
     hits = field_matches[index].hits
     for other in sorted(consistent_fields):
         other_hits = field_matches[other].hits
@@ -165,6 +211,11 @@ def _explain_inconsistency(index: int, result: _BranchResult, structure: EventSt
 def _explain_field(index: int, result: _BranchResult, structure: EventStructure) -> Mismatch | None:
     if index in result.consistent_fields:
         return None
+    if index in result.undecided:
+        sources = list(dict.fromkeys(unknown.source for unknown in result.undecided[index]))
+        verb = "is" if len(sources) == 1 else "are"
+        reason = f"undecided: {list_some(sources, MAX_LISTED)} {verb} not known before deployment"
+        return Mismatch(UNDECIDED_CLOSENESS, reason)
     if result.field_matches[index].hits:
         return _explain_inconsistency(index, result, structure)
     return _explain_nearest(result.branch[index], structure)
@@ -185,21 +236,24 @@ def _build_condition_result(
 ) -> ConditionResult:
     field, mismatch = result.branch[index], _explain_field(index, result, structure)
     first, *others = field.conditions
-    alternatives = [
-        condition.expected if condition.operator == EQUALS else {condition.operator: condition.expected}
-        for condition in field.conditions
-    ]
+    alternatives = [_build_alternative(condition) for condition in field.conditions]
     return ConditionResult(
         path=field.path,
         operator=ONE_OF if others else first.operator,
-        expected=alternatives if others else first.expected,
+        expected=alternatives if others else to_known(first.expected),
         description=list_some([describe_condition(condition) for condition in field.conditions], MAX_LISTED),
         actual=[to_python(leaf.value) for leaf in structure.leaves.get(field.path, ())],
-        ok=mismatch is None,
+        ok=None if index in result.undecided else mismatch is None,
         reason=mismatch.reason + _explain_warnings(pattern, field) if mismatch else None,
         closeness=mismatch.closeness if mismatch else 1.0,
         keys=field.keys,
     )
+
+
+def _build_alternative(condition: Condition) -> Any:
+    """A condition as the pattern has it, with None for what is unknown."""
+    expected = to_known(condition.expected)
+    return expected if condition.operator in (EQUALS, UNKNOWN) else {condition.operator: expected}
 
 
 def _average_closeness(conditions: Sequence[ConditionResult]) -> float:
@@ -209,7 +263,7 @@ def _average_closeness(conditions: Sequence[ConditionResult]) -> float:
 def explain(pattern: Pattern, structure: EventStructure, schema: SchemaCheck | None = None) -> Explanation:
     """Explains whether a pattern matches an event, and why. The changes are those that the schema allows."""
     branch_results = _evaluate_branches(pattern, structure)
-    failure_counts = [len(branch) - len(consistent_fields) for branch, _, consistent_fields in branch_results]
+    failure_counts = [result.failure_count for result in branch_results]
     nearest = [number for number, count in enumerate(failure_counts) if count == min(failure_counts)][
         :MAX_NEAREST_BRANCHES
     ]
@@ -222,7 +276,8 @@ def explain(pattern: Pattern, structure: EventStructure, schema: SchemaCheck | N
     }
     best = max(nearest, key=lambda number: _average_closeness(results[number]))
     matches = pattern.matches_leaves(structure.leaves)
-    branch, field_matches, consistent_fields = branch_results[best]
+    branch, field_matches, consistent_fields, _ = branch_results[best]
     held = {index: field_matches[index] for index in consistent_fields}
-    suggestion = Suggestion(None) if matches else suggest_changes(pattern, branch, held, structure, schema)
+    has_changes = matches is False
+    suggestion = suggest_changes(pattern, branch, held, structure, schema) if has_changes else Suggestion(None)
     return Explanation(matches, results[best], best + 1, len(branch_results), *suggestion)

@@ -6,10 +6,11 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from difflib import SequenceMatcher
+from os.path import commonprefix
 from typing import Any, NamedTuple
 
 from evtool.findings.phrases import shorten
-from evtool.patterns.compiler import EQUALS
+from evtool.patterns.compiler import EQUALS, UNKNOWN
 from evtool.patterns.conditions import Condition
 from evtool.patterns.json_values import NumberText, Scalar, format_number, to_scalar
 from evtool.patterns.operators.arguments import ArgumentError
@@ -17,6 +18,7 @@ from evtool.patterns.operators.cidr import parse_address
 from evtool.patterns.operators.numeric import COMPARISONS
 from evtool.patterns.operators.registry import OPERATORS
 from evtool.patterns.operators.wildcard import split_literals
+from evtool.patterns.unknown import format_open_value
 
 MAX_COMPARED = 200  # characters of a text that are looked at for likeness
 FAR = 0.1  # the closeness of what has nothing in common
@@ -67,6 +69,9 @@ def describe_condition(condition: Condition) -> str:
     """What a condition asks for: `"USD"`, `numeric > 0 and <= 5`, `prefix "shop."`."""
     if condition.operator == EQUALS:
         return quote(get_expected(condition))
+    if condition.unknown:
+        text = shorten(format_open_value(condition.expected))
+        return text if condition.operator == UNKNOWN else f"{condition.operator} {text}"
     if condition.operator == "numeric":
         return "numeric " + " and ".join(f"{name} {bound}" for name, bound in split_terms(condition.expected))
     return f"{condition.operator} {quote(condition.expected)}"
@@ -200,12 +205,6 @@ def _explain_suffix(condition: Condition, value: str) -> Mismatch:
     return _explain_affix(condition, value, ("end", "at the end"), lambda text: text[::-1])
 
 
-def _find_common_prefix(first: str, second: str) -> str:
-    """What two texts both begin with."""
-    differences = (index for index, (char, other) in enumerate(zip(first, second, strict=False)) if char != other)
-    return first[: next(differences, min(len(first), len(second)))]
-
-
 def _explain_affix(condition: Condition, value: str, words: tuple[str, str], orient: Callable[[str], str]) -> Mismatch:
     """Of a suffix the same is told as of a prefix, with all texts turned round."""
     verb, location = words
@@ -216,7 +215,7 @@ def _explain_affix(condition: Condition, value: str, words: tuple[str, str], ori
         return Mismatch(ALMOST, f"{actual} {verb}s with {target} in other upper and lower case only")
     if text in value:
         return Mismatch(NEAR, f"{actual} has {target} in it, but not {location}")
-    common = _find_common_prefix(turned, orient(text))
+    common = commonprefix([turned, orient(text)])  # noqa: RUF071  (of characters)
     closeness = NEAR * len(common) / len(text)
     if 2 * len(common) < len(text):
         return Mismatch(max(FAR, closeness), f"{actual} does not {verb} with {target}")

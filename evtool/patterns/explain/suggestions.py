@@ -108,7 +108,7 @@ def _apply_change(value: Any, steps: Steps, change: Change) -> Any:
 
 def _suggest_value(field: Field, leaf: Leaf, structure: EventStructure) -> _Candidate | None:
     """Other values for one that is there, or one more beside those of an array."""
-    nearest = sorted(field.conditions, key=lambda condition: -explain_mismatch(condition, leaf.value).closeness)
+    nearest = sorted(field.known_conditions, key=lambda condition: -explain_mismatch(condition, leaf.value).closeness)
     steps = structure.steps_to(field.path.split("."), leaf.trail)
     arrays = structure.containers.get(field.path, ())
     enclosing_arrays = [array for array in arrays if array.array_number is not None and array.trail == leaf.trail]
@@ -131,13 +131,13 @@ def _suggest_additions(field: Field, structure: EventStructure) -> Iterator[_Can
     for container in structure.containers.get(field.path, ()):
         if container.array_number is not None and not container.value:
             steps = (*structure.steps_to(names, container.trail), 0)
-            yield _build_candidate(ADD, steps, field.conditions, container.trail)
+            yield _build_candidate(ADD, steps, field.known_conditions, container.trail)
     for depth in range(len(names) - 1, -1, -1):
         parent, missing_names = names[:depth], tuple(names[depth:])
         for container in structure.objects_at(parent):
             if missing_names[0] not in dict(members_of(container.value)):
                 steps = (*structure.steps_to(parent, container.trail), *missing_names)
-                yield _build_candidate(ADD, steps, field.conditions, container.trail)
+                yield _build_candidate(ADD, steps, field.known_conditions, container.trail)
 
 
 def _suggest_removal(field: Field, structure: EventStructure) -> _Candidate:
@@ -203,6 +203,8 @@ def _apply_changes(structure: EventStructure, changes: Sequence[Change]) -> Any:
 
 def _takes_one_value(condition: Condition) -> bool:
     """Whether a condition holds for one value only; an IP address has several spellings."""
+    if condition.unknown:
+        return False
     expected = condition.expected
     is_address = isinstance(expected, str) and parse_address(expected) is not None
     return condition.operator == "exactly" or (condition.operator == EQUALS and not is_address)
