@@ -35,7 +35,7 @@ from evtool.cli.runtime import (
     take_load_findings,
 )
 from evtool.cli.session import Session, create_event_defaults
-from evtool.delivery.intake import accept, describe_conflict, match_handlers
+from evtool.delivery.intake import accept, describe_conflict, list_external_targets, match_handlers, parse_stored
 from evtool.delivery.loop import deliver
 from evtool.delivery.runtime import Runtime
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE
@@ -47,7 +47,15 @@ from evtool.findings.finding import Finding
 from evtool.readers.files import MAX_BYTES, count_bytes
 from evtool.reports.base import Subject
 from evtool.reports.explanations import Candidate, UnmatchedRoutes, list_candidates
-from evtool.reports.records import OutputKey, build_summary, count_event, load_outputs, load_published_record
+from evtool.reports.records import (
+    EXTERNAL,
+    OutputKey,
+    build_planned_record,
+    build_summary,
+    count_event,
+    load_outputs,
+    load_published_record,
+)
 from evtool.reports.trees import ChainTrees
 from evtool.routes.project import Project
 from evtool.routes.routes import Routes
@@ -171,7 +179,9 @@ def _deliver_event(
     chain = store.list_chain(stored.seq) if call else [store.get_event(stored.seq)]
     deliveries = [store.list_deliveries(member.seq) for member in chain]
     records = [
-        load_published_record(store, member, "stored", of_member)
+        load_published_record(
+            store, member, "stored", of_member, list_external_targets(parse_stored(member), runtime.routes)
+        )
         for member, of_member in zip(chain, deliveries, strict=True)
     ]
     outputs: dict[OutputKey, str] = {}
@@ -198,20 +208,9 @@ class _Plan:
 
 def _plan_event(plan: _Plan, event: Event) -> PublishResult:
     """What would fire, with nothing stored and nothing called."""
-    deliveries: list[dict[str, Any]] = [
-        {
-            "route": route.name,
-            "handler": handler,
-            "state": "would fire",
-            "attempts": 0,
-            "duration_ms": None,
-            "error": None,
-            "condition": None,
-            "due": None,
-            "replay": None,
-            "emitted": [],
-        }
-        for route, handler, _ in match_handlers(event, plan.routes)
+    deliveries = [
+        build_planned_record(route.name, handler, EXTERNAL if is_external else "would fire")
+        for route, handler, is_external in match_handlers(event, plan.routes)
     ]
     findings = plan.check(delivery["handler"] for delivery in deliveries)
     record = {"id": event.id, "type": event.type, "source": event.source, "status": "dry-run", "cause": None}

@@ -9,7 +9,7 @@ from evtool.events.envelopes import mark_replayed, parse_event
 from evtool.events.event import Event
 from evtool.findings.finding import Finding
 from evtool.readers.locations import location_of
-from evtool.routes.routes import Route, Routes
+from evtool.routes.routes import HandlerEntry, Route, Routes
 from evtool.store.rows import Cause, NewDelivery, StoredEvent, StoreResult
 from evtool.store.store import Store
 
@@ -108,13 +108,24 @@ def parse_stored(stored: StoredEvent) -> Event:
 
 
 def match_handlers(event: Event, routes: Routes, replay: str | None = None) -> list[tuple[Route, str, bool]]:
-    """The route and handler of every delivery of an event, and whether a replay leaves it out.
+    """The route and handler of every delivery of an event, and whether it is left out: by a replay, or as external.
 
     In a replay the event is matched as it is delivered: with the replay's name in its envelope.
     """
     raw = event.raw if replay is None else mark_replayed(event.raw, event.document, replay)
     return [
-        (route, handler, replay is not None and routes.handlers[handler].options.on_replay == "skip")
+        (route, handler, _is_left_out(routes.handlers[handler], replay))
         for route in routes.match_checked(raw, event.bus or DEFAULT_BUS)
         for handler in dict.fromkeys(route.to)
     ]
+
+
+def list_external_targets(event: Event, routes: Routes) -> list[tuple[str, str]]:
+    """The route and the handler of each delivery of an event that is shown, but neither stored nor made."""
+    if not routes.has_external_handlers:
+        return []
+    return [(route.name, handler) for route, handler, is_left_out in match_handlers(event, routes) if is_left_out]
+
+
+def _is_left_out(handler: HandlerEntry, replay: str | None) -> bool:
+    return handler.is_external or (replay is not None and handler.options.on_replay == "skip")

@@ -31,6 +31,7 @@ def build_delivery_record(delivery: Delivery, emitted: Iterable[str]) -> dict[st
     }
 
 
+EXTERNAL = "external"  # the state of a delivery to an external handler
 OutputKey = tuple[str, str, str]  # the event's id, the route and the handler
 
 
@@ -69,17 +70,40 @@ def load_cause_record(store: Store, event: StoredEvent) -> dict[str, str] | None
     return {"event": store.get_event(delivery.event).id, "handler": delivery.handler}
 
 
+def build_planned_record(route: str, handler: str, state: str) -> dict[str, Any]:
+    """A delivery that is not stored: one of a dry run, or to an external handler."""
+    return {
+        "route": route,
+        "handler": handler,
+        "state": state,
+        "attempts": 0,
+        "duration_ms": None,
+        "error": None,
+        "condition": None,
+        "due": None,
+        "replay": None,
+        "emitted": [],
+    }
+
+
 def load_published_record(
-    store: Store, event: StoredEvent, status: str, deliveries: Iterable[Delivery]
+    store: Store,
+    event: StoredEvent,
+    status: str,
+    deliveries: Iterable[Delivery],
+    external: Iterable[tuple[str, str]] = (),
 ) -> dict[str, Any]:
-    """An event as `publish` tells it."""
+    """An event as `publish` tells it. `external` are the routes and handlers of what is not delivered by evtool."""
     return {
         "id": event.id,
         "type": event.type,
         "source": event.source,
         "status": status,
         "cause": load_cause_record(store, event),
-        "deliveries": [load_delivery_record(store, delivery) for delivery in deliveries],
+        "deliveries": [
+            *(load_delivery_record(store, delivery) for delivery in deliveries),
+            *(build_planned_record(route, handler, EXTERNAL) for route, handler in external),
+        ],
     }
 
 
@@ -112,5 +136,6 @@ def count_delivery(counts: Counter[str], delivery: Mapping[str, Any]) -> None:
 
 
 def build_summary(counts: Counter[str]) -> dict[str, int]:
-    """The summary of a command that publishes or delivers."""
-    return {key: counts[key] for key in ("events", "deliveries", "done", "waiting", "ready", "leased", "dead")}
+    """The summary of a command that publishes or delivers; external deliveries are counted if there are any."""
+    keys = ["events", "deliveries", "done", "waiting", "ready", "leased", "dead"]
+    return {key: counts[key] for key in (*keys, *([EXTERNAL] if counts[EXTERNAL] else []))}

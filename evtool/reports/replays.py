@@ -9,6 +9,7 @@ from evtool.events.header import decode_header
 from evtool.findings.finding import Finding
 from evtool.reports.base import Record
 from evtool.reports.explanations import UnmatchedRoutes
+from evtool.reports.records import EXTERNAL
 from evtool.schemas.validation import ValidationResult
 from evtool.store.rows import FiredDelivery
 from evtool.terminal.screen import Screen, Segment, format_count
@@ -26,6 +27,7 @@ class ReplaySums:
         self.published: Counter[str] = Counter()  # by handler
         self.current: defaultdict[str, Counter[str]] = defaultdict(Counter)  # by handler and action
         self.skipping: set[str] = set()  # handlers with on_replay: skip
+        self.external: set[str] = set()  # handlers that are never called
         self._pending: Counter[tuple[tuple[Fire, ...], tuple[FiredDelivery, ...] | None]] = Counter()
 
     def add(self, event: ReplayedEvent) -> None:
@@ -41,11 +43,13 @@ class ReplaySums:
         for (fires, fired), times in self._pending.items():
             for fire in fires:
                 self.current[fire.handler][fire.action] += times
-                if fire.on_replay == "skip":
+                if fire.is_external:
+                    self.external.add(fire.handler)
+                elif fire.on_replay == "skip":
                     self.skipping.add(fire.handler)
             for past_fire in fired or ():
                 self.published[past_fire.handler] += times
-            handlers = sorted(fire.handler for fire in fires)
+            handlers = sorted(fire.handler for fire in fires if not fire.is_external)
             self.changed += times * (fired is not None and handlers != sorted(fire.handler for fire in fired))
         self._pending.clear()
 
@@ -78,8 +82,9 @@ def build_replay_record(event: ReplayedEvent) -> dict[str, Any]:
 
 
 def _build_fire_record(fire: Fire) -> dict[str, Any]:
-    mark = {"on_replay": "skip"} if fire.on_replay == "skip" else {}
-    return {"route": fire.route, "handler": fire.handler, "action": fire.action, **mark}
+    marks: dict[str, Any] = {"on_replay": "skip"} if fire.on_replay == "skip" else {}
+    marks |= {"external": True} if fire.is_external else {}
+    return {"route": fire.route, "handler": fire.handler, "action": fire.action, **marks}
 
 
 class ReplayReport:
@@ -129,6 +134,8 @@ class ReplayReport:
             self._screen.print_line(
                 (f"{SKIP_MARK}, not called by --deliver: {', '.join(sorted(sums.skipping))}", "dim")
             )
+        if sums.external:
+            self._screen.print_line((f"{EXTERNAL}, never called: {', '.join(sorted(sums.external))}", "dim"))
         title = f"replayed as {self._name}" if self._name else "a plan: nothing was called"
         effects = f", {format_count(summary['effects'], 'effect')}" if summary["effects"] else ""
         self._screen.print_line(format_count(summary["events"], "event"), effects, ", ", title)
@@ -145,15 +152,16 @@ class ReplayReport:
         fires = {(fire["route"], fire["handler"]): fire for fire in record["fires"]}
         for key in {**states, **fires}:
             route, handler = key
+            is_external = fires.get(key, {}).get(EXTERNAL, False)
             published = f"  when published: {states.get(key, 'did not fire')}" if record["fired"] is not None else ""
             action = fires[key]["action"] if key in fires else "would not fire"
             is_marked = action == "would fire" and "on_replay" in fires[key]
-            mark = f"  {SKIP_MARK}" if is_marked else ""
+            mark = f"  {EXTERNAL}" if is_external else f"  {SKIP_MARK}" if is_marked else ""
             self._screen.print_line(
                 "  ",
                 (handler, "bold"),
                 (f"  {action}", ACTION_STYLES.get(action, "red")),
-                f"  by {route}{published}",
+                f"  by {route}{'' if is_external else published}",
                 (mark, "dim"),
             )
         if not states and not fires:

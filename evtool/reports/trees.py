@@ -118,7 +118,7 @@ class DeliveryList:
 
 def format_states(states: Mapping[str, int]) -> str:
     """How the deliveries of an event stand."""
-    return ", ".join(f"{count} {state}" for state, count in states.items()) or "no route took it"
+    return ", ".join(f"{count} {state}" for state, count in states.items()) or "no deliveries"
 
 
 def style_states(states: Mapping[str, int]) -> list[Segment]:

@@ -42,6 +42,11 @@ class HandlerEntry(NamedTuple):
     options: HandlerOptions
     folder: Path
 
+    @property
+    def is_external(self) -> bool:
+        """Whether it runs elsewhere, so that no delivery is made for it."""
+        return self.kind == "external"
+
     def open(self) -> Handler:
         """The handler, ready to be called; the caller closes it."""
         return KINDS[self.kind].open(self.name, self.options, self.folder)
@@ -62,6 +67,7 @@ class Routes:
         self._enabled = [route for route in routes if route.enabled]
         self._has_buses = any(route.event_bus is not None for route in self._enabled)
         self._router = Router([route.pattern for route in self._enabled])
+        self.has_external_handlers = any(handler.is_external for handler in self.handlers.values())
 
     @classmethod
     def load(cls, file: str | Path = project_file.ROUTES_FILE) -> "Routes":

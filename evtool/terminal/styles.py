@@ -3,7 +3,14 @@
 SEVERITY_STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
 
 # of a delivery
-STATE_STYLES = {"done": "green", "ready": "yellow", "waiting": "yellow", "leased": "cyan", "dead": "bold red"}
+STATE_STYLES = {
+    "done": "green",
+    "ready": "yellow",
+    "waiting": "yellow",
+    "leased": "cyan",
+    "dead": "bold red",
+    "external": "cyan",
+}
 
 # of what a replay would do or did
 ACTION_STYLES = {

@@ -24,6 +24,7 @@ class Fire(NamedTuple):
     handler: str
     action: str  # would fire | done | failed | waiting | leased | skipped
     on_replay: str = "run"  # run | skip
+    is_external: bool = False  # whether the handler is never called
 
 
 class ReplayedEvent(NamedTuple):
@@ -44,8 +45,8 @@ def make_planner(routes: Routes, name: str) -> Planner:
     """A function that returns the deliveries of an event by these routes in a replay of this name. Calls nothing."""
     fires = {
         route.name: [
-            Fire(route.name, handler, "would fire", routes.handlers[handler].options.on_replay)
-            for handler in dict.fromkeys(route.to)
+            Fire(route.name, handler.name, "would fire", handler.options.on_replay, handler.is_external)
+            for handler in map(routes.handlers.__getitem__, dict.fromkeys(route.to))
         ]
         for route in routes.routes.values()
     }

@@ -47,8 +47,15 @@ class Replay:
         calls = FirstCalls(self._runtime.store, original) if original else None
         deliveries = self._runtime.store.list_deliveries(event.seq, replay=self._name)
         actions = {(delivery.route, delivery.handler): ACTIONS[delivery.state] for delivery in deliveries}
+        handlers = self._runtime.routes.handlers
         fires = [
-            Fire(route.name, handler, actions.get((route.name, handler), "skipped"), "skip" if skipped else "run")
+            Fire(
+                route.name,
+                handler,
+                actions.get((route.name, handler), "skipped"),
+                "skip" if skipped else "run",
+                handlers[handler].is_external,
+            )
             for route, handler, skipped in targets
         ]
         yield ReplayedEvent(event.raw, event.bus, tuple(fires), calls.fired if calls else None, cause, is_selected)
