@@ -1,4 +1,4 @@
-"""The paths of errors: they have the empty names that the engine leaves out."""
+"""The paths of errors: they have the names that the engine loses, empty ones and those of digits."""
 
 import json
 from pathlib import Path
@@ -31,11 +31,16 @@ ERRORS: list[tuple[Any, Any, list[str]]] = [
         {"": {"": 1, "b": 2}},
         ["//", "//b"],
     ),
+    # names of digits, which the engine gives as indices
+    ({"additionalProperties": TEXT}, {"0": 1, "007": 2, "+5": 3, "12x": 4}, ["/0", "/007", "/+5", "/12x"]),
+    ({"properties": {"a": {"items": {"properties": {"1": TEXT}}}}}, {"a": [{}, {"1": 1}]}, ["/a/1/1"]),
+    ({"properties": {"": {"properties": {"0": {"items": TEXT}}}}}, {"": {"0": ["x", 1]}}, ["//0/1"]),
+    ({"properties": {"0": {"anyOf": [{"required": ["1"], "properties": {"1": TEXT}}, TEXT]}}}, {"0": {"1": 1}}, ["/0/1"]),
 ]
 
 
 @pytest.mark.parametrize(("schema", "payload", "pointers"), ERRORS, ids=[json.dumps(row[:2]) for row in ERRORS])
-def test_findings_have_empty_names(
+def test_findings_have_full_paths(
     evtool: Evtool, tmp_path: Path, schema: Any, payload: Any, pointers: list[str]
 ) -> None:
     """The pointer of a finding leads to the value that is wrong."""
@@ -54,6 +59,15 @@ def test_the_message_names_the_field(evtool: Evtool, tmp_path: Path) -> None:
     ran = evtool("validate", "event.json", "--schema", "schema.json", cwd=tmp_path)
 
     assert 'event.json:2:17: EV104 detail[""] should be string, got the number 15' in ran.out + ran.err
+
+
+def test_the_message_names_a_field_of_digits(evtool: Evtool, tmp_path: Path) -> None:
+    """It is not an index of an array: `--set detail.0=x` takes it."""
+    (tmp_path / "schema.json").write_text('{"additionalProperties": {"type": "string"}}')
+    (tmp_path / "event.json").write_text('{"detail-type": "t", "source": "s",\n "detail": {"0": 15}}')
+    ran = evtool("validate", "event.json", "--schema", "schema.json", cwd=tmp_path)
+
+    assert "event.json:2:18: EV104 detail.0 should be string, got the number 15" in ran.out
 
 
 def test_a_schema_is_wrong_at_an_empty_name(evtool: Evtool, tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from evtool.findings.finding import Finding
 from evtool.findings.phrases import shorten
 from evtool.readers.field_paths import format_path
 from evtool.readers.locations import location_of, pointer_of
-from evtool.schemas.engine_errors import restore_empty_names
+from evtool.schemas.documents import resolve_pointer
+from evtool.schemas.engine_errors import restore_paths
 from evtool.schemas.explain.explainer import Explainer
 from evtool.schemas.explain.messages import Violation, find_violations
 from evtool.schemas.explain.unions import UNIONS, describe_all
@@ -46,7 +47,7 @@ def make_invalid_schema_finding(part: Target, error: ValidationError) -> Finding
         message = f"$schema names no draft that is understood: {shorten(part.document.value['$schema'])}"
         location = part.document.locate("/$schema")
         return Finding("EV602", message, suggestion=f"the drafts are {DRAFTS}", **location)
-    restore_empty_names([error])
+    restore_paths([error], resolve_pointer(part.document.value, part.pointer))
     violation = describe_all(error) if isinstance(error.kind, UNIONS) else next(find_violations(error, {}))
     message = f"not a valid JSON Schema: {format_path(violation.path) or 'it'} {violation.message}"
     location = part.document.locate(part.pointer + pointer_of(violation.path), key=violation.at_key)
