@@ -1,10 +1,12 @@
 """Combines the options and the `intake` of routes.yaml that say where payloads have their type and id."""
 
 import re
+from collections.abc import Sequence
 
 from evtool.cli.session import Session
 from evtool.errors import UsageError
 from evtool.events.payload_identity import POINTER_PATTERN, PayloadIdentity, suggest_pointer
+from evtool.findings.finding import Finding
 from evtool.findings.spelling import did_you_mean
 from evtool.routes.project import Project
 from evtool.routes.quick_check import is_certainly_valid
@@ -36,16 +38,17 @@ def read_identity(
     return identity
 
 
-def check_project(project: Project) -> None:
-    """Raises ConfigError with everything that is wrong with routes.yaml.
+def check_project(project: Project) -> Sequence[Finding]:
+    """The warnings about routes.yaml. Raises ConfigError with everything that is wrong with it.
 
     A quick check takes a fraction of the time of loading the routes. If it is not certain, the routes are loaded, which
     says what is wrong.
     """
-    if not is_certainly_valid(project):
-        from evtool.routes import routes  # noqa: PLC0415  (pydantic takes longer to import than the rest to run)
+    if is_certainly_valid(project):
+        return ()
+    from evtool.routes import routes  # noqa: PLC0415  (pydantic takes longer to import than the rest to run)
 
-        routes.load_routes(project)
+    return routes.load_routes(project).warnings
 
 
 def _read_intake(project: Project, name: str) -> PayloadIdentity:

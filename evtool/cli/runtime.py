@@ -25,8 +25,7 @@ from evtool.schemas.validation import Rules
 from evtool.schemas.validator import Schemas
 from evtool.store.sqlite.files import call_log_prefix
 from evtool.store.store import Store
-from evtool.terminal.screen import Screen, format_count, open_stderr
-from evtool.terminal.snippets import show_finding
+from evtool.terminal.screen import format_count
 
 
 def build_rules(project: Project, *, validate: bool = True, no_schema: str = "error") -> Rules:
@@ -54,9 +53,7 @@ def build_known_rules(project: Project | None) -> Rules:
 def load_routes(session: Session, project: Project) -> Routes:
     """The routes of a project; what is hardly meant in them is shown as warnings."""
     routes = route_table.load_routes(project)
-    if not session.quiet:
-        for finding in routes.warnings:
-            show_finding(Screen(open_stderr(), color=session.color), finding)
+    session.show_warnings(routes.warnings)
     return routes
 
 

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, suppress
 from io import BytesIO
 from pathlib import Path
@@ -12,12 +13,14 @@ from evtool.cli.outputs import open_reports
 from evtool.errors import UsageError
 from evtool.events.event import EventDefaults
 from evtool.events.timestamps import format_timestamp
+from evtool.findings.finding import Finding
 from evtool.paths import display_path
 from evtool.reports.base import Report, Subject
 from evtool.routes import project as project_file
 from evtool.routes.project import Project
 from evtool.store.sqlite.files import check_not_empty, is_missing
 from evtool.terminal.screen import Screen, open_stderr
+from evtool.terminal.snippets import show_finding
 
 
 class Session(NamedTuple):
@@ -62,6 +65,12 @@ class Session(NamedTuple):
     def print_error(self, text: str) -> None:
         """An error that does not end the command: to standard error."""
         Screen(open_stderr(), color=self.color).print_line(("evtool: ", "bold"), text)
+
+    def show_warnings(self, findings: Iterable[Finding]) -> None:
+        """What is hardly meant in the files of the project: to standard error, unless -q."""
+        if not self.quiet:
+            for finding in findings:
+                show_finding(Screen(open_stderr(), color=self.color), finding)
 
     def open_report(self, subject: Subject) -> AbstractContextManager[Report]:
         """The reports that -o asks for, as one."""

@@ -94,9 +94,10 @@ def publish(
 ) -> int:
     """Publish events: validate, store, route, call handlers, follow what they emit.
 
-    Shows what fired as a tree. An event that is not valid is refused. The same event a second time is already stored
-    and fires nothing. -v adds what the handlers printed, -vv also why other routes do not take an event. Exit code 1 if
-    an event was refused, a delivery failed, or a handler cannot be loaded.
+    Shows what fired as a tree; of many events the first 20 and all failures, and counts the rest in a table. An event
+    that is not valid is refused. The same event a second time is already stored and fires nothing. -v shows every tree
+    and what the handlers printed, -vv also why other routes do not take an event. Exit code 1 if an event was refused,
+    a delivery failed, or a handler cannot be loaded.
 
     Example: evtool publish order-created --set detail.orderTotal=99.5
     """
@@ -232,7 +233,9 @@ def _report_events(
 
     def build_text_report(out: Screen) -> ChainTrees:
         show_below = partial(_show_unmatched, unmatched, out) if session.verbose > 1 else None
-        return ChainTrees(out, quiet=session.quiet, show_below=show_below, outputs=outputs)
+        return ChainTrees(
+            out, quiet=session.quiet, show_all=session.verbose > 0, show_below=show_below, outputs=outputs
+        )
 
     def report_event(result: ValidationResult, outcome: PublishResult) -> None:
         event_findings = [*result.findings, *outcome.findings]

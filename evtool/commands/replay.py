@@ -41,12 +41,13 @@ from evtool.events.timestamps import format_timestamp
 from evtool.findings.finding import Finding
 from evtool.reports.base import Subject
 from evtool.reports.explanations import MAX_DETAILED, UnmatchedRoutes, list_candidates
+from evtool.reports.records import OutputKey, load_outputs
 from evtool.reports.replays import ReplayReport, ReplaySums, build_replay_record
 from evtool.routes.project import Project
 from evtool.routes.routes import Routes
 from evtool.schemas.validation import Rules, validate_events
 from evtool.signals import catch_signals
-from evtool.store.rows import Filter
+from evtool.store.rows import Delivery, Filter, StoredEvent
 from evtool.store.sqlite.files import is_missing
 from evtool.store.store import Store
 from evtool.terminal.progress import Progress
@@ -85,7 +86,8 @@ def replay(
 
     By default this is a plan: nothing is called. It shows what fired when each event was published beside what would
     fire now; with -v each event, and why other routes do not take it. With --deliver the handlers are called; what that
-    causes carries the replay's name. Exit code 1 if a delivery failed, or if a handler cannot be loaded.
+    causes carries the replay's name, and -v adds what the handlers printed. Exit code 1 if a delivery failed, or if a
+    handler cannot be loaded.
 
     Example: evtool replay --type order.created --since 2h -v
     """
@@ -109,6 +111,7 @@ def replay(
     unmatched = UnmatchedRoutes(
         list_candidates(selected_routes, project), limit=None if session.verbose > 1 else MAX_DETAILED
     )
+    outputs: dict[OutputKey, str] = {}
     with _open(session, project, routes, deliver=deliver, store_needed=not from_) as (store, runtime):
         if from_:
             events = _read_files(session, inputs, event_filter, store, identity, event_bus)
@@ -122,7 +125,10 @@ def replay(
         take_findings: Callable[[], list[Finding]] = list
         if runtime:
             take_findings = partial(take_load_findings, runtime, project)
-            fire = partial(_deliver_event, runtime, Replay(runtime, selected_routes, name, selection.includes))
+            keep_outputs = partial(_keep_outputs, runtime.store, outputs if session.shows_details else None)
+            fire = partial(
+                _deliver_event, runtime, Replay(runtime, selected_routes, name, selection.includes, keep_outputs)
+            )
             if runtime.store.has_replay(name):
                 session.print_note(f"the replay {name} was delivered before: what it has done is not done again")
         code = _report_replay(
@@ -131,6 +137,7 @@ def replay(
             fire,
             unmatched,
             name,
+            outputs,
             deliver=deliver,
             limit=limit,
             take_findings=take_findings,
@@ -167,12 +174,21 @@ def _deliver_event(runtime: Runtime, replay: Replay, selected: SelectedEvent) ->
     return replay.replay_event(runtime.store.get_event(stored.seq))
 
 
+def _keep_outputs(
+    store: Store, outputs: dict[OutputKey, str] | None, event: StoredEvent, deliveries: Sequence[Delivery]
+) -> None:
+    """Adds what the handlers of an event printed to what is reported next, if it is wanted."""
+    if outputs is not None:
+        outputs |= load_outputs(store, event.id, deliveries)
+
+
 def _report_replay(
     session: Session,
     events: Iterator[SelectedEvent],
     fire: Fires,
     unmatched: UnmatchedRoutes,
     name: str,
+    outputs: dict[OutputKey, str],
     *,
     deliver: bool,
     limit: int | None,
@@ -186,7 +202,9 @@ def _report_replay(
     replay_name = name if deliver else None
 
     def build_text_report(out: Screen) -> ReplayReport:
-        return ReplayReport(out, sums, replay_name, unmatched, verbose=session.verbose > 0, quiet=session.quiet)
+        return ReplayReport(
+            out, sums, replay_name, unmatched, outputs, verbose=session.verbose > 0, quiet=session.quiet
+        )
 
     with session.open_report(Subject("replay", "events", build_text_report)) as report:
         with catch_signals(interrupts):

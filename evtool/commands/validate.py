@@ -98,10 +98,13 @@ def _open_fast_path(session: Session, rules: Rules, *, fail_fast: bool) -> FastP
 
 
 def _load_project(session: Session, *, needed: bool) -> Project | None:
-    """The project, if there is one or one is needed. Raises ConfigError if anything in its routes.yaml is wrong."""
+    """The project, if there is one or one is needed; shows the warnings about its routes.yaml.
+
+    Raises ConfigError if anything in it is wrong.
+    """
     project = session.load_project() if needed else project_file.read_project(session.routes)
     if project is not None:
-        check_project(project)
+        session.show_warnings(check_project(project))
     return project
 
 

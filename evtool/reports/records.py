@@ -132,7 +132,12 @@ def count_delivery(counts: Counter[str], delivery: Mapping[str, Any]) -> None:
     """Counts a delivery by its state. It failed if it is dead, or if it is ready for another attempt."""
     counts["deliveries"] += 1
     counts[delivery["state"]] += 1
-    counts["failed"] += delivery["state"] == "dead" or (delivery["state"] == "ready" and delivery["error"] is not None)
+    counts["failed"] += has_failed(delivery)
+
+
+def has_failed(delivery: Mapping[str, Any]) -> bool:
+    """Whether a delivery is dead, or ready for another attempt after one that failed."""
+    return delivery["state"] == "dead" or (delivery["state"] == "ready" and delivery["error"] is not None)
 
 
 def build_summary(counts: Counter[str]) -> dict[str, int]:

@@ -9,7 +9,8 @@ from evtool.events.header import decode_header
 from evtool.findings.finding import Finding
 from evtool.reports.base import Record
 from evtool.reports.explanations import UnmatchedRoutes
-from evtool.reports.records import EXTERNAL
+from evtool.reports.records import EXTERNAL, OutputKey
+from evtool.reports.trees import format_output
 from evtool.schemas.validation import ValidationResult
 from evtool.store.rows import FiredDelivery
 from evtool.terminal.screen import Screen, Segment, format_count
@@ -96,12 +97,14 @@ class ReplayReport:
         sums: ReplaySums,
         name: str | None,
         unmatched: UnmatchedRoutes,
+        outputs: dict[OutputKey, str],
         *,
         verbose: bool,
         quiet: bool,
     ):
+        """`outputs` has what handlers printed, for events that are added next."""
         self._screen, self._sums, self._name, self._unmatched = screen, sums, name, unmatched
-        self._verbose, self._quiet = verbose, quiet
+        self._outputs, self._verbose, self._quiet = outputs, verbose, quiet
 
     def add(self, record: Record) -> None:
         """Shows an event with -v."""
@@ -164,6 +167,8 @@ class ReplayReport:
                 f"  by {route}{'' if is_external else published}",
                 (mark, "dim"),
             )
+            for line in format_output(self._outputs, record["id"], {"route": route, "handler": handler}):
+                self._screen.print_line("    ", *line)
         if not states and not fires:
             self._screen.print_line("  no route takes it")
         self._unmatched.show(

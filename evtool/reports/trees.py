@@ -1,14 +1,19 @@
 """Text output for people: trees of events, lists of deliveries, and the history of one event."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from evtool.reports.base import Record
-from evtool.reports.records import OutputKey
+from evtool.reports.records import OutputKey, has_failed
 from evtool.schemas.validation import ValidationResult
 from evtool.terminal.screen import Screen, Segment, TreeNode, format_count
 from evtool.terminal.styles import STATE_STYLES
+
+MAX_TREES = 20  # of chains without a failure; the others are only counted
+MAX_ROWS = 50  # of the table that counts deliveries
+UNROUTED, STORED_BEFORE = "no route takes it", "already stored"  # instead of the state of a delivery
 
 
 def build_event_tree(records: Iterable[Mapping[str, Any]], outputs: dict[OutputKey, str]) -> TreeNode:
@@ -18,19 +23,25 @@ def build_event_tree(records: Iterable[Mapping[str, Any]], outputs: dict[OutputK
 
 
 class ChainTrees:
-    """The text report of what was published: a tree per chain, what `show_below` adds for its events, the sums."""
+    """The text report of what was published: a tree per chain, what `show_below` adds for its events, the sums.
+
+    Of many chains the first have a tree, and those with a failure. A table counts the deliveries of all.
+    """
 
     def __init__(
         self,
         screen: Screen,
         *,
         quiet: bool = False,
+        show_all: bool = False,
         show_below: Callable[[Mapping[str, Any]], None] | None = None,
         outputs: dict[OutputKey, str] | None = None,
     ):
         """`outputs` has what handlers printed, for deliveries that are added next."""
-        self._screen, self._quiet, self._show_below = screen, quiet, show_below
+        self._screen, self._quiet, self._show_all, self._show_below = screen, quiet, show_all, show_below
         self._outputs = {} if outputs is None else outputs
+        self._counts: Counter[tuple[str, str, str, str]] = Counter()  # by type, route, handler and state
+        self._shown = self._hidden = 0
         self._chain: list[Mapping[str, Any]] = []
         self._awaited: set[str] = set()  # ids of what the chain has emitted and has not come yet
 
@@ -40,28 +51,61 @@ class ChainTrees:
         if record["id"] not in self._awaited:
             self._draw()
         self._chain.append(record)
+        self._counts.update(_list_keys(record))
         self._awaited |= {emitted for delivery in record["deliveries"] for emitted in delivery["emitted"]}
         self._awaited.discard(record["id"])
         if not self._awaited:
             self._draw()
 
     def end(self, tail: Mapping[str, Any]) -> None:
-        """Draws the last chain and tells the sums."""
+        """Draws the last chain, counts deliveries in a table if not all chains were drawn, and tells the sums."""
         self._draw()
-        if not self._quiet:
-            self._screen.print_line(*format_summary(tail["summary"]))
+        if self._quiet:
+            return
+        if self._hidden:
+            _print_counts(self._screen, self._counts)
+        self._screen.print_line(*format_summary(tail["summary"]))
 
     def _draw(self) -> None:
-        if self._quiet and not any(delivery["error"] for record in self._chain for delivery in record["deliveries"]):
-            self._chain, self._awaited = [], set()
-            return
-        if self._chain:
+        """Draws the chain if it is wanted, and begins the next one."""
+        if self._chain and self._is_wanted():
+            self._shown += 1
             self._screen.print_tree(build_event_tree(self._chain, self._outputs))
-        if self._show_below:
-            for record in self._chain:
+            for record in self._chain if self._show_below else ():
+                assert self._show_below is not None
                 self._show_below(record)
-        self._screen.file.flush()
+            self._screen.file.flush()
+        elif self._chain and not self._quiet:
+            self._hidden += 1
+            if self._hidden == 1:
+                self._screen.print_line(("from here on only failures are shown; -v shows every event", "dim"))
+                self._screen.file.flush()
         self._chain, self._awaited = [], set()
+
+    def _is_wanted(self) -> bool:
+        deliveries = [delivery for record in self._chain for delivery in record["deliveries"]]
+        if self._quiet:
+            return any(delivery["error"] for delivery in deliveries)
+        return self._show_all or self._shown < MAX_TREES or any(map(has_failed, deliveries))
+
+
+def _list_keys(record: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Under what the deliveries of an event are counted, or the event itself if it has none."""
+    keys = [(record["type"], entry["route"], entry["handler"], entry["state"]) for entry in record["deliveries"]]
+    state = STORED_BEFORE if record["status"] == "duplicate" else UNROUTED
+    return keys or [(record["type"], "", "", state)]
+
+
+def _print_counts(screen: Screen, counts: Counter[tuple[str, str, str, str]]) -> None:
+    """Shows a row for each type, route, handler and state: what is not done first, then the most frequent."""
+    ranked = sorted(counts.items(), key=lambda entry: (entry[0][3] in ("done", "would fire"), -entry[1], entry[0]))
+    rows: list[list[Segment]] = [
+        [(event_type, "bold"), route, handler, (state, STATE_STYLES.get(state, "yellow")), f"{count:,}"]
+        for (event_type, route, handler, state), count in ranked[:MAX_ROWS]
+    ]
+    screen.print_table(["type", "route", "handler", "state", "count"], rows, right_aligned=[4])
+    if len(ranked) > MAX_ROWS:
+        screen.print_line(f"and {format_count(len(ranked) - MAX_ROWS, 'more row')}")
 
 
 def format_summary(summary: Mapping[str, int]) -> list[Segment]:
@@ -102,7 +146,7 @@ class DeliveryList:
         self._screen.print_line(
             (record["type"], "bold"), "  ", (record["event"], "dim"), "  ", *format_delivery(record)
         )
-        for line in _format_output(self._outputs, record["event"], record):
+        for line in format_output(self._outputs, record["event"], record):
             self._screen.print_line("  ", *line)
         self._screen.file.flush()  # somebody may be watching
 
@@ -148,8 +192,8 @@ def print_document(screen: Screen, document: Mapping[str, Any]) -> None:
         screen.print_line("  ", line)
 
 
-def _format_output(outputs: dict[OutputKey, str], event_id: str, delivery: Mapping[str, Any]) -> list[list[Segment]]:
-    """The lines that the handler of a delivery printed."""
+def format_output(outputs: dict[OutputKey, str], event_id: str, delivery: Mapping[str, Any]) -> list[list[Segment]]:
+    """The lines that the handler of a delivery printed. Removes them from `outputs`."""
     output = outputs.pop((event_id, delivery["route"], delivery["handler"]), "")
     return [[("| ", "dim"), line] for line in output.splitlines()]
 
@@ -161,7 +205,7 @@ def _build_node(
         TreeNode(
             format_delivery(delivery),
             [_build_node(descendants[i], descendants, outputs) for i in delivery["emitted"] if i in descendants],
-            _format_output(outputs, record["id"], delivery),
+            format_output(outputs, record["id"], delivery),
         )
         for delivery in record["deliveries"]
     ]

@@ -15,6 +15,7 @@ from evtool.terminal.sanitize import sanitize
 Segment = str | tuple[str, str]  # a text, or a text and its style in rich's words
 Cell = Segment | list[Segment]
 INDENT = 4  # columns of a continued line
+GUIDE = 4  # columns that the lines of a tree take for each of its levels
 GAPS = (2, 1)  # columns between two columns of a table; the first that leaves enough room is taken
 # a line of a tree, the branches below it, and further lines of its own
 Branch = tuple[Sequence[Segment], Sequence["Branch"], Sequence[Sequence[Segment]]]
@@ -101,10 +102,12 @@ def _fit_columns(columns: Sequence[Sequence[Text]], width: int, gap: int) -> lis
     return widths if excess <= 0 else None
 
 
-def build_tree(node: Branch, *, color: bool) -> Tree:
-    """A tree with guide lines."""
+def build_tree(node: Branch, *, color: bool, width: int | None) -> Tree:
+    """A tree with guide lines, for a console that wraps nothing. A word that is longer than a line stays whole."""
     segments, children, details = node
-    label = Text("\n").join(style_text(line, color=color) for line in (segments, *details))
-    rich_tree = Tree(label, guide_style="dim" if color else "")
-    rich_tree.children = [build_tree(child, color=color) for child in children]
+    lines = [style_text(line, color=color) for line in (segments, *details)]
+    parts = [part for line in lines for part in (wrap_line(line, width) if width is not None else [line])]
+    rich_tree = Tree(Text("\n").join(parts), guide_style="dim" if color else "")
+    child_width = None if width is None else max(width - GUIDE, 1)
+    rich_tree.children = [build_tree(child, color=color, width=child_width) for child in children]
     return rich_tree

@@ -83,9 +83,11 @@ class Screen:
             self.print_line(*(segment for cell in cells for segment in (*cell, "  ")))
 
     def print_tree(self, node: TreeNode) -> None:
-        """A tree, drawn with lines."""
+        """A tree, drawn with lines. On a terminal a long text is continued between two words."""
         self._begin_output()
-        self._create_console().print(_import_rich_output().build_tree(node, color=self.color))
+        rich_output = _import_rich_output()
+        tree = rich_output.build_tree(node, color=self.color, width=self.width if self.is_terminal else None)
+        rich_output.create_console(self.file, width=UNLIMITED, color=self.color).print(tree)
 
     def _begin_output(self) -> None:
         if self.is_terminal:

@@ -21,9 +21,20 @@ Targets = Sequence[tuple[Route, str, bool]]
 class Replay:
     """A delivering replay: its name, and the routes by which the selected events go."""
 
-    def __init__(self, runtime: Runtime, routes: Routes, name: str, is_selected: Callable[[StoredEvent], bool]):
-        """What handlers emit goes by all routes, as any event does."""
+    def __init__(
+        self,
+        runtime: Runtime,
+        routes: Routes,
+        name: str,
+        is_selected: Callable[[StoredEvent], bool],
+        on_delivered: Callable[[StoredEvent, Sequence[Delivery]], None] = lambda event, deliveries: None,
+    ):
+        """What handlers emit goes by all routes, as any event does.
+
+        `on_delivered` gets each event with its deliveries of this replay.
+        """
         self._runtime, self._routes, self._name, self._is_selected = runtime, routes, name, is_selected
+        self._on_delivered = on_delivered
 
     def replay_event(self, stored: StoredEvent) -> list[ReplayedEvent]:
         """Delivers a stored event again, with all that comes of it; returns it and the events that came of it."""
@@ -46,6 +57,7 @@ class Replay:
         """An event of this replay, and all that came of it. Its handlers got `original` the first time."""
         calls = FirstCalls(self._runtime.store, original) if original else None
         deliveries = self._runtime.store.list_deliveries(event.seq, replay=self._name)
+        self._on_delivered(event, deliveries)
         actions = {(delivery.route, delivery.handler): ACTIONS[delivery.state] for delivery in deliveries}
         handlers = self._runtime.routes.handlers
         fires = [
