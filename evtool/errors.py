@@ -1,7 +1,7 @@
 """The exceptions that evtool raises, as a tree; each class has its exit code.
 
     EvtoolError
-      LostEventsError 1   a handler emitted events after its call had ended
+      LostEventsError 1   a handler emitted events after its call had ended; 2 if an input could not be read
       UsageError      2   an option, an argument or an input that cannot be used
       ConfigError     2   routes.yaml or a schema is wrong; carries every finding
         RoutesError       raised by Routes.load, for Python code
@@ -35,7 +35,9 @@ class EvtoolError(Exception):
 class LostEventsError(EvtoolError):
     """Handlers emitted events when nothing could take them any more. Each was reported."""
 
-    exit_code = EXIT_FINDINGS
+    def __init__(self, message: str, exit_code: int = EXIT_FINDINGS):
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class UsageError(EvtoolError):

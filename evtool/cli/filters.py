@@ -62,8 +62,22 @@ def note_unknown_values(
     """Prints a note for a type or source that no stored event has: the word may be misspelled."""
     for kind, value in (("type", type), ("source", source)):
         if value is not None and not has_name(store, kind, value):
-            hint = _suggest(kind, value, list_names(store, kind))
-            session.print_note(f"--{kind} {value}: no event in the store has this {kind}, so {effect}; {hint}")
+            note_unknown(session, kind, value, list_names(store, kind), place="the store", effect=effect)
+
+
+def note_unknown(
+    session: Session,
+    kind: str,
+    value: str | None,
+    names: Sequence[str],
+    *,
+    place: str,
+    effect: str = "none is selected",
+) -> None:
+    """Prints a note for a type or source that is none of those in a place: the word may be misspelled."""
+    if value is not None and value not in names:
+        hint = _suggest(kind, value, names)
+        session.print_note(f"--{kind} {value}: no event in {place} has this {kind}, so {effect}; {hint}")
 
 
 def _suggest(kind: str, name: str, names: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 import os
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from random import SystemRandom
@@ -12,8 +12,10 @@ from evtool.cli.store_project import claim_store
 from evtool.delivery.lost_emits import report_lost_emits
 from evtool.delivery.pool import HandlerPool
 from evtool.delivery.runtime import Environment, Runtime
-from evtool.errors import ConfigError, LostEventsError
-from evtool.events.event import Event
+from evtool.errors import EXIT_FINDINGS, ConfigError, LostEventsError
+from evtool.events.buses import name_bus
+from evtool.events.event import Event, EventDefaults
+from evtool.events.overrides import apply_overrides
 from evtool.findings.finding import Finding
 from evtool.handlers.processes import call_log
 from evtool.paths import display_path
@@ -40,6 +42,19 @@ def list_properties(project: Project | None, event: Event, path: Sequence[str | 
         return build_rules(project).list_properties(event, path) if project else ()
     except ConfigError:
         return ()
+
+
+def change_event(
+    project: Project | None,
+    defaults: EventDefaults,
+    bus: str | None,
+    assignments: Sequence[str],
+    new_assignments: Sequence[str],
+    event: Event,
+) -> Event:
+    """An event as --event-bus, --set and --set-new change it. Raises UsageError for a path that is refused."""
+    properties = partial(list_properties, project)
+    return apply_overrides(name_bus(event, bus), assignments, defaults, new=new_assignments, list_properties=properties)
 
 
 def build_known_rules(project: Project | None) -> Rules:
@@ -85,10 +100,17 @@ def check_handlers(routes: Routes, project: Project, names: Iterable[str]) -> li
 
 
 @contextmanager
-def open_runtime(session: Session, project: Project, rules: Rules, routes: Routes | None = None) -> Iterator[Runtime]:
+def open_runtime(
+    session: Session,
+    project: Project,
+    rules: Rules,
+    routes: Routes | None = None,
+    worst_exit_code: Callable[[int], int] = lambda code: code,
+) -> Iterator[Runtime]:
     """Opens the store and the handlers, and closes them. Loads the routes if they are not given.
 
-    Raises LostEventsError at the end if a handler emitted an event after its call had ended.
+    Raises LostEventsError at the end if a handler emitted an event after its call had ended; `worst_exit_code` raises
+    its exit code to that of what else went wrong.
     """
     routes = routes or load_routes(session, project)
     errors: list[str] = []
@@ -108,4 +130,4 @@ def open_runtime(session: Session, project: Project, rules: Rules, routes: Route
         at_exit.callback(lambda: report_lost_emits(handlers.take_lost(), store, environment))
         yield Runtime(store, routes, at_exit.enter_context(handlers), environment)
     if errors:
-        raise LostEventsError(f"{format_count(len(errors), 'event')} lost: see above")
+        raise LostEventsError(f"{format_count(len(errors), 'event')} lost: see above", worst_exit_code(EXIT_FINDINGS))

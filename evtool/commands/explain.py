@@ -26,12 +26,11 @@ from evtool.cli.options import (
     Unwrap,
 )
 from evtool.cli.payload_identity import read_identity
-from evtool.cli.runtime import build_known_rules, list_properties, load_routes
+from evtool.cli.runtime import build_known_rules, change_event, load_routes
 from evtool.cli.session import Session, create_event_defaults
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, UsageError
-from evtool.events.buses import DEFAULT_BUS, name_bus
+from evtool.events.buses import DEFAULT_BUS
 from evtool.events.event import Event
-from evtool.events.overrides import apply_overrides
 from evtool.events.payload_identity import PayloadIdentity
 from evtool.findings.codes import CODES
 from evtool.findings.examples import EXAMPLES
@@ -114,13 +113,7 @@ def explain(
             Rules(None),
             defaults,
             identity=read_identity(session, project, PayloadIdentity(type, source, type_at, id_at), intake),
-            change=lambda original: apply_overrides(
-                name_bus(original, event_bus),
-                set,
-                defaults,
-                new=set_new,
-                list_properties=partial(list_properties, project),
-            ),
+            change=partial(change_event, project, defaults, event_bus, set, set_new),
         )
     )
     rules = build_known_rules(project)

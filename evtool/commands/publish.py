@@ -28,8 +28,8 @@ from evtool.cli.options import (
 from evtool.cli.payload_identity import read_identity
 from evtool.cli.runtime import (
     build_rules,
+    change_event,
     check_handlers,
-    list_properties,
     load_routes,
     open_runtime,
     take_load_findings,
@@ -39,9 +39,8 @@ from evtool.delivery.intake import accept, describe_conflict, list_external_targ
 from evtool.delivery.loop import deliver
 from evtool.delivery.runtime import Runtime
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE
-from evtool.events.buses import DEFAULT_BUS, name_bus
+from evtool.events.buses import DEFAULT_BUS
 from evtool.events.event import Event
-from evtool.events.overrides import apply_overrides
 from evtool.events.payload_identity import PayloadIdentity
 from evtool.findings.finding import Finding
 from evtool.readers.files import MAX_BYTES, count_bytes
@@ -113,13 +112,7 @@ def publish(
             rules,
             defaults,
             identity=read_identity(session, project, PayloadIdentity(type, source, type_at, id_at), intake),
-            change=lambda event: apply_overrides(
-                name_bus(event, event_bus),
-                set,
-                defaults,
-                new=set_new,
-                list_properties=partial(list_properties, project),
-            ),
+            change=partial(change_event, project, defaults, event_bus, set, set_new),
         )
     )
     results = progress.track(results)
@@ -131,7 +124,7 @@ def publish(
         return _report_events(
             session, single_batches, lambda events: [_plan_event(plan, event) for event in events], candidates
         )
-    with open_runtime(session, project, rules) as runtime:
+    with open_runtime(session, project, rules, worst_exit_code=inputs.worst_exit_code) as runtime:
         candidates = list_candidates(runtime.routes, project)
         batches = group_results(results, BATCH_EVENTS if no_deliver else 1, stream="-" in events)
         handle = partial(_publish_batch, runtime, project, call=not no_deliver, with_outputs=session.shows_details)

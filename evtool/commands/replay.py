@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Annotated
 
-from evtool.cli.filters import build_filter, check_ids, note_unknown_values, read_pattern
+from evtool.cli.filters import build_filter, check_ids, note_unknown, note_unknown_values, read_pattern
 from evtool.cli.inputs import EventInputs, resolve_paths
 from evtool.cli.options import (
     AllowEmpty,
@@ -15,6 +15,7 @@ from evtool.cli.options import (
     IdAt,
     Intake,
     Limit,
+    MaxBytes,
     OfRoute,
     OfSource,
     OfType,
@@ -39,13 +40,14 @@ from evtool.events.header import decode_header
 from evtool.events.payload_identity import PayloadIdentity
 from evtool.events.timestamps import format_timestamp
 from evtool.findings.finding import Finding
+from evtool.readers.files import MAX_BYTES
 from evtool.reports.base import Subject
 from evtool.reports.explanations import MAX_DETAILED, UnmatchedRoutes, list_candidates
 from evtool.reports.records import OutputKey, load_outputs
 from evtool.reports.replays import ReplayReport, ReplaySums, build_replay_record
 from evtool.routes.project import Project
 from evtool.routes.routes import Routes
-from evtool.schemas.validation import Rules, validate_events
+from evtool.schemas.validation import Rules, ValidationResult, validate_events
 from evtool.signals import catch_signals
 from evtool.store.rows import Delivery, Filter, StoredEvent
 from evtool.store.sqlite.files import is_missing
@@ -54,6 +56,7 @@ from evtool.terminal.progress import Progress
 from evtool.terminal.screen import Screen, open_stderr
 from evtool.terminal.snippets import show_finding
 
+MAX_SEEN = 1000  # types and sources of files that a note may name
 Fires = Callable[[SelectedEvent], list[ReplayedEvent] | Finding]
 
 
@@ -80,6 +83,7 @@ def replay(
     intake: Intake = None,
     event_bus: EventBus = None,
     unwrap: Unwrap = False,
+    max_bytes: MaxBytes = MAX_BYTES,
     allow_empty: AllowEmpty = False,
 ) -> int:
     """Put stored events through the routes again and show which handlers fire.
@@ -112,9 +116,17 @@ def replay(
         list_candidates(selected_routes, project), limit=None if session.verbose > 1 else MAX_DETAILED
     )
     outputs: dict[OutputKey, str] = {}
-    with _open(session, project, routes, deliver=deliver, store_needed=not from_) as (store, runtime):
+    with _open(session, project, routes, inputs.worst_exit_code, deliver=deliver, store_needed=not from_) as (
+        store,
+        runtime,
+    ):
         if from_:
-            events = _read_files(session, inputs, event_filter, store, identity, event_bus)
+            results = inputs.check(
+                validate_events(
+                    inputs.read(max_bytes=max_bytes), Rules(None), create_event_defaults(), identity=identity
+                )
+            )
+            events = _read_files(session, results, event_filter, store, event_bus)
         else:
             events = _read_store(session, store, event_filter)
         selection = Selection(
@@ -147,11 +159,17 @@ def replay(
 
 @contextmanager
 def _open(
-    session: Session, project: Project, routes: Routes, *, deliver: bool, store_needed: bool
+    session: Session,
+    project: Project,
+    routes: Routes,
+    worst_exit_code: Callable[[int], int],
+    *,
+    deliver: bool,
+    store_needed: bool,
 ) -> Iterator[tuple[Store | None, Runtime | None]]:
     """The store, or None if there is none and none is needed; with `deliver` everything that delivering needs."""
     if deliver:
-        with open_runtime(session, project, build_rules(project), routes) as runtime:
+        with open_runtime(session, project, build_rules(project), routes, worst_exit_code) as runtime:
             yield runtime.store, runtime
     elif not store_needed and is_missing(session.locate_store(project)):
         yield None, None
@@ -257,22 +275,22 @@ def _read_published(store: Store, selection: Filter) -> Iterator[SelectedEvent]:
 
 
 def _read_files(
-    session: Session,
-    inputs: EventInputs,
-    selection: Filter,
-    store: Store | None,
-    identity: PayloadIdentity,
-    bus: str | None,
+    session: Session, results: Iterator[ValidationResult], selection: Filter, store: Store | None, bus: str | None
 ) -> Iterator[SelectedEvent]:
     """The events of files that a filter lets through; findings are reported for what is not an event."""
     screen = Screen(open_stderr(), color=session.color)
-    results = validate_events(inputs.read(), Rules(None), create_event_defaults(), identity=identity)
-    for result in inputs.check(results):
+    types, sources = set[str](), set[str]()
+    for result in results:
         for finding in result.findings:
             show_finding(screen, finding)
         event = result.event
+        if event is not None and len(types | sources) < MAX_SEEN:
+            types.add(event.type)
+            sources.add(event.source)
         if event is not None and selection.matches(event):
             same = _read_published(store, Filter(source=event.source, ids=(event.id,))) if store else ()
             fired, stored = next(((entry.fired, entry.stored) for entry in same), (None, None))
             event = name_bus(event, bus)
             yield SelectedEvent(event.raw, event.bus or DEFAULT_BUS, fired, stored, event)
+    for kind, value, names in (("type", selection.type, types), ("source", selection.source, sources)):
+        note_unknown(session, kind, value, sorted(names), place="the files")

@@ -1,5 +1,6 @@
 """The command `evtool validate`: checks events against the JSON Schemas of their types."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +30,7 @@ from evtool.reports.formats.text import FindingsReport
 from evtool.routes import project as project_file
 from evtool.routes.project import Project
 from evtool.schemas.fast_path import FastPath
+from evtool.schemas.documents import NamedSchema
 from evtool.schemas.validation import Rules, validate_events
 from evtool.schemas.validator import Schemas
 from evtool.terminal.progress import Progress
@@ -41,7 +43,9 @@ def validate(
         Argument("[PATH]...", "JSON files, JSON Lines (.jsonl, .ndjson, .gz), folders, or - for standard input"),
     ] = [],  # noqa: B006  (never changed)
     *,
-    schema: Annotated[str | None, Option("--schema", "this schema for every event", "FILE")] = None,
+    schema: Annotated[
+        str | None, Option("--schema", "this schema for every event: FILE or FILE#/POINTER", "FILE")
+    ] = None,
     type: Type = None,  # noqa: A002
     source: Source = None,
     type_at: TypeAt = None,
@@ -111,10 +115,10 @@ def _load_project(session: Session, *, needed: bool) -> Project | None:
 def _load_schemas(project: Project | None, schema: str | None, *, needed: bool) -> Schemas | None:
     folders, named = (project.schemas, project.named_schemas) if project else ([], {})
     if schema is not None:
-        file = Path(schema)
-        if not is_file(file):
-            raise UsageError(f"--schema: there is no file {schema}")
-        return Schemas(folders, only=file)
+        name, _, fragment = (schema, "", "") if is_file(Path(schema)) else schema.partition("#")
+        if not is_file(Path(name)):
+            raise UsageError(f"--schema: there is no file {name}")
+        return Schemas(folders, only=NamedSchema(Path(name), fragment, partial(dict, file=name)))
     if not folders and not named and not needed:
         return None
     if not folders and not named:

@@ -1,7 +1,7 @@
 """Accepts events into the store: each event once, with one delivery for every handler whose route matches."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from evtool.delivery.replays.effects import find_original, list_substitutes
 from evtool.events.buses import DEFAULT_BUS
@@ -14,6 +14,7 @@ from evtool.store.rows import Cause, NewDelivery, StoredEvent, StoreResult
 from evtool.store.store import Store
 
 MAX_DEPTH = 10  # how far a chain of events may reach from its root; what goes deeper is taken for a loop
+Targets = Sequence[tuple[Route, str, bool]]  # the route and handler of each delivery, and whether a replay skips it
 LOOP_ERROR = f"the chain of events is deeper than {MAX_DEPTH}: this looks like a loop"
 
 
@@ -42,7 +43,8 @@ def accept(
         result = insert_event(event, deliveries, store=store, now=now(), cause=cause)
         original = find_original(store, store.get_event(result.seq), replay)
         if original is not None:
-            _add_substitutes(original, targets, store=store, routes=routes, now=now(), replay=replay)
+            for substitute, its_targets in _list_substitutes(store, routes, original, targets, replay):
+                _add_deliveries(substitute, its_targets, store=store, now=now(), replay=replay)
     return result
 
 
@@ -60,7 +62,7 @@ def insert_event(
 
 def add_replay_deliveries(
     stored: StoredEvent,
-    targets: Sequence[tuple[Route, str, bool]],
+    targets: Targets,
     *,
     store: Store,
     routes: Routes,
@@ -68,24 +70,25 @@ def add_replay_deliveries(
     replay: str,
 ) -> None:
     """Makes the deliveries of a stored event in a replay, and those of the stored events of what the replay skips."""
-    deliveries = [NewDelivery(route.name, handler) for route, handler, skipped in targets if not skipped]
     with store.transaction():
-        store.add_deliveries(stored.seq, deliveries, now=now, replay=replay)
-        _add_substitutes(stored, targets, store=store, routes=routes, now=now, replay=replay)
+        _add_deliveries(stored, targets, store=store, now=now, replay=replay)
+        for substitute, its_targets in _list_substitutes(store, routes, stored, targets, replay):
+            _add_deliveries(substitute, its_targets, store=store, now=now, replay=replay)
 
 
-def _add_substitutes(
-    stored: StoredEvent,
-    targets: Sequence[tuple[Route, str, bool]],
-    *,
-    store: Store,
-    routes: Routes,
-    now: int,
-    replay: str,
-) -> None:
+def _add_deliveries(stored: StoredEvent, targets: Targets, *, store: Store, now: int, replay: str) -> None:
+    deliveries = [NewDelivery(route.name, handler) for route, handler, skipped in targets if not skipped]
+    store.add_deliveries(stored.seq, deliveries, now=now, replay=replay)
+
+
+def _list_substitutes(
+    store: Store, routes: Routes, stored: StoredEvent, targets: Targets, replay: str
+) -> Iterator[tuple[StoredEvent, Targets]]:
+    """The stored events of the deliveries that a replay skips, and of those that it skips for them, with targets."""
     for _, substitute in list_substitutes(store, stored, [handler for _, handler, skipped in targets if skipped]):
-        substitute_targets = match_handlers(parse_stored(substitute), routes, replay)
-        add_replay_deliveries(substitute, substitute_targets, store=store, routes=routes, now=now, replay=replay)
+        its_targets = match_handlers(parse_stored(substitute), routes, replay)
+        yield substitute, its_targets
+        yield from _list_substitutes(store, routes, substitute, its_targets, replay)
 
 
 def describe_conflict(event: Event, result: StoreResult, stored_raw: bytes) -> Finding:

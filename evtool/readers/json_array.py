@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from io import BufferedIOBase
 
 from evtool.readers.json_lines import Prover
-from evtool.readers.json_text import JsonProblem
+from evtool.readers.json_text import TOO_LONG_HINT, JsonProblem
 from evtool.readers.streams import WHITESPACE, Element, StreamWindow, match_end
 
 _BLOCK = 1 << 14  # bytes of elements that are proven at once; if one cannot be, all are read one by one
@@ -45,7 +45,7 @@ def _read_element(window: StreamWindow, max_bytes: int) -> Element | JsonProblem
         end = window.position
     if size > max_bytes:
         message = f"an event of {size} bytes is too long; {max_bytes} are allowed"
-        return JsonProblem("EV008", message, *start)
+        return JsonProblem("EV008", message, *start, TOO_LONG_HINT)
     return Element(bytes(buffer.rstrip(WHITESPACE)), *start)
 
 

@@ -18,7 +18,7 @@ from json import detect_encoding
 from typing import NamedTuple
 
 from evtool.readers.json_lines import LineSkipper, Prover
-from evtool.readers.json_text import JsonProblem, parse_json
+from evtool.readers.json_text import TOO_LONG_HINT, JsonProblem, parse_json
 from evtool.readers.streams import WHITESPACE, StreamWindow, match_end
 
 _STRING = rb'"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+"'
@@ -69,7 +69,7 @@ class _Text:
         raw = b"".join(self._parts).rstrip(WHITESPACE)
         if len(raw) > self._max_bytes or (self._size and not raw):
             message = f"an event of more than {self._max_bytes} bytes is too long"
-            return JsonProblem("EV008", message, self._line, self._column, 0)
+            return JsonProblem("EV008", message, self._line, self._column, 0, TOO_LONG_HINT)
         return Document(raw, self._line, self._column)
 
     def split(self) -> Iterator[Document | JsonProblem]:

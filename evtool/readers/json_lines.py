@@ -5,7 +5,7 @@ from io import BufferedReader
 from json import detect_encoding
 from typing import Protocol
 
-from evtool.readers.json_text import JsonProblem
+from evtool.readers.json_text import TOO_LONG_HINT, JsonProblem
 from evtool.readers.streams import BOM, CHUNK, WHITESPACE, Element, StreamWindow
 
 _BLOCK = 1 << 15  # bytes; more would leave the cache of the processor
@@ -108,7 +108,7 @@ def read_lines(
             is_cut = len(line) >= limit and not line.endswith(b"\n")
             has_more = is_cut and not _is_rest_blank(stream)
             if len(raw) > max_bytes or has_more or (is_cut and raw):
-                yield JsonProblem("EV008", f"a line of more than {max_bytes} bytes is too long", reader.number, 1, 0)
+                yield JsonProblem("EV008", f"a line of more than {max_bytes} bytes is too long", reader.number, 1, 0, TOO_LONG_HINT)
             elif raw:
                 yield Element(raw, reader.number, len(text) - len(text.lstrip(WHITESPACE)) + 1, 0)
             if is_first and not detect_encoding(raw).startswith("utf-8"):

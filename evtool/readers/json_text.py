@@ -23,6 +23,9 @@ _DEPTH_CHANGE = [(byte in b"[{") - (byte in b"]}") for byte in range(256)]
 _NON_BRACKETS = bytes(byte for byte in range(256) if not _DEPTH_CHANGE[byte])
 
 
+TOO_LONG_HINT = "--max-bytes N allows longer events"
+
+
 class JsonProblem(ValueError):  # noqa: N818  (also carried about as a value)
     """The first thing that is wrong with a JSON text.
 

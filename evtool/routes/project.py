@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from evtool.paths import display_path, is_file
 from evtool.readers.files import SourceText
 from evtool.readers.locations import locate, pointer_of
 from evtool.readers.yaml_text import Document, load_yaml
+from evtool.schemas.documents import NamedSchema
 
 ROUTES_FILE = "routes.yaml"
 STORE_FILE = ".evtool/store.db"
@@ -42,13 +44,20 @@ class Project(NamedTuple):
         return [self.folder / entry for entry in _to_list(self._value("schemas"))]
 
     @property
-    def named_schemas(self) -> dict[str, tuple[Path, str]]:
-        """The schemas that the file names: TYPE or SOURCE@TYPE to a file and what follows `#`."""
+    def named_schemas(self) -> dict[str, NamedSchema]:
+        """The schemas that the file names, by TYPE or SOURCE@TYPE."""
         value = self._value("schemas")
-        mappings = [entry for entry in (value if isinstance(value, list) else [value]) if isinstance(entry, Mapping)]
+        entries: list[tuple[tuple[str | int, ...], Any]] = [(("schemas",), value)]
+        if isinstance(value, list):
+            entries = [(("schemas", index), entry) for index, entry in enumerate(value)]
         return {
-            name: (self.folder / target.partition("#")[0], target.partition("#")[2])
-            for mapping in reversed(mappings)
+            name: NamedSchema(
+                self.folder / target.partition("#")[0],
+                target.partition("#")[2],
+                partial(self.locate, (*path, name)),
+            )
+            for path, mapping in reversed(entries)
+            if isinstance(mapping, Mapping)
             for name, target in mapping.items()
             if isinstance(target, str)
         }

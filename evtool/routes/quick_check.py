@@ -17,7 +17,7 @@ STRING_FIELDS = frozenset(("account", "region", "source", "id", "detail-type", "
 
 @without_gc()
 def is_certainly_valid(project: Project) -> bool:
-    """Whether the file has the exported shape, its patterns and the names of its handlers are valid, and none has a warning.
+    """Whether the file has the exported shape, valid patterns without a warning, and valid names of handlers.
 
     False where only the models can decide, as for templates, patterns as JSON text and numbers in patterns.
     """

@@ -11,7 +11,7 @@ from evtool.errors import ConfigError
 from evtool.findings.finding import Finding
 from evtool.findings.spelling import did_you_mean
 from evtool.paths import display_path, is_file
-from evtool.schemas.documents import Declaration, draft_of, find_declarations, find_envelope, is_container
+from evtool.schemas.documents import Declaration, NamedSchema, draft_of, find_declarations, find_envelope, is_container
 from evtool.schemas.references import SUFFIXES, Library
 
 # what a document contains that says which type it describes; only such files are parsed
@@ -32,8 +32,8 @@ class Choice(NamedTuple):
 class Catalog:
     """The schemas of some folders and those that routes.yaml names; nothing is read before it is needed."""
 
-    def __init__(self, folders: Sequence[Path], named: Mapping[str, tuple[Path, str]], library: Library):
-        """`named` maps TYPE or SOURCE@TYPE to a file and a pointer or anchor in it, which may be empty."""
+    def __init__(self, folders: Sequence[Path], named: Mapping[str, NamedSchema], library: Library):
+        """`named` has a schema for TYPE or SOURCE@TYPE."""
         self._folders = folders
         self._named = named
         self._library = library
@@ -47,8 +47,11 @@ class Catalog:
                 return unique[0], [_warn_of_others(event_type, unique)] if len(unique) > 1 else []
         return None, []
 
-    def choose(self, file: Path, event_type: str, source: str) -> Choice:
-        """The schema in a file that was named for an event. Raises ConfigError if it has several for other types."""
+    def choose(self, schema: NamedSchema, event_type: str, source: str) -> Choice:
+        """The schema that was named for an event. Raises ConfigError if there is none, or only for other types."""
+        file = schema.file
+        if schema.fragment:
+            return self._choose_part(file, self._library.find_part(schema))
         declarations = self._declarations_of(file)
         matching = [d for d in declarations if d.type == event_type and d.source in (source, None)]
         if matching or len(declarations) == 1:
@@ -85,15 +88,13 @@ class Catalog:
         names = (f"{source}@{event_type}", event_type)
         for name in names:
             if name in self._named:
-                file, fragment = self._named[name]
-                yield [self._choose_part(file, fragment) if fragment else self.choose(file, event_type, source)]
+                yield [self.choose(self._named[name], event_type, source)]
         for name in names:
             files = [file for file in self._files_by_name.get(name, []) if self._is_plain(file)]
             yield [Choice(file) if number else self._choose_part(file, "") for number, file in enumerate(files)]
 
-    def _choose_part(self, file: Path, fragment: str) -> Choice:
+    def _choose_part(self, file: Path, pointer: str) -> Choice:
         value = self._library.open(file).value
-        pointer = self._library.find_part(file, fragment) if fragment else ""
         return Choice(file, pointer, find_envelope(value, pointer), draft_of(value))
 
     # --- files -------------------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """Recognizes what a schema document is, and which event types it says that it describes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import product
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from evtool.readers.locations import pointer_of
@@ -15,6 +16,17 @@ _CLOUDEVENTS = {"specversion", "type", "source", "id"}
 _EVENTBRIDGE = {"detail-type", "detail"}
 _OTHER_FORMATS = ("avro", "protobuf", "raml")  # of messages in AsyncAPI
 _CONTAINERS = ("openapi", "asyncapi", "swagger")
+
+
+class NamedSchema(NamedTuple):
+    """A schema that routes.yaml or an option names: a file, and a pointer or an anchor in it, which may be empty.
+
+    `locate` gives the location of its name, as fields of a finding.
+    """
+
+    file: Path
+    fragment: str = ""
+    locate: Callable[[], Mapping[str, Any]] = dict
 
 
 class Declaration(NamedTuple):

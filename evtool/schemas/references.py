@@ -15,7 +15,7 @@ from evtool.readers.json_text import JsonProblem, parse_json
 from evtool.readers.locations import SourceMap, locate, location_of, pointer_of, problem_to_finding
 from evtool.readers.yaml_text import Document as YamlDocument
 from evtool.readers.yaml_text import load_yaml
-from evtool.schemas.documents import DRAFT_4, allow_null, draft_of, is_container, resolve_pointer
+from evtool.schemas.documents import DRAFT_4, NamedSchema, allow_null, draft_of, is_container, resolve_pointer
 
 DATA_KEYWORDS = ("const", "default", "enum", "example", "examples")  # keywords whose values are no schemas
 NAME_KEYWORDS = (
@@ -34,6 +34,7 @@ META_SCHEMAS = (  # the engine has them
     *(f"https://json-schema.org/draft/{year}/schema" for year in ("2019-09", "2020-12")),
 )
 _META_PARTS = "https://json-schema.org/draft/"
+_META_HINT = "only that of the draft in $schema is known: give $schema the same draft"
 
 
 class SchemaDocument(NamedTuple):
@@ -92,14 +93,16 @@ class Library:
                         self._targets.setdefault(f"{base}#{name.removeprefix('#')}", Target(document, pointer))
         return self._documents[resolved]
 
-    def find_part(self, file: Path, fragment: str) -> str:
-        """The pointer of the part that a pointer or an anchor names. Raises ConfigError if there is none."""
-        document = self.open(file)
-        target = self._find_target(f"{document.uri}#{fragment}")
+    def find_part(self, schema: NamedSchema) -> str:
+        """The pointer of a part that is named by a pointer or an anchor. Raises ConfigError if there is none."""
+        document = self.open(schema.file)
+        target = self._find_target(f"{document.uri}#{schema.fragment}")
         if isinstance(target, Target):
             return target.pointer
-        finding = Finding("EV603", f'the schema "{document.text.file}#{fragment}" {target[0]}', **document.locate(""))
-        raise ConfigError(f"the schema {document.text.file}#{fragment} does not exist", [finding])
+        name = f"{document.text.file}#{schema.fragment}"
+        location = schema.locate() or document.locate("")
+        finding = Finding("EV603", f'the schema "{name}" {target[0]}', suggestion=target[1], **location)
+        raise ConfigError(f"the schema {name} does not exist", [finding])
 
     def resolve(self, uri: str) -> Any:
         """The part of a document that a URI names, or None. Raises ConfigError when its file is no schema."""
@@ -111,8 +114,11 @@ class Library:
         target = self._find_target(uri)
         return _join_uri(_find_base(target), reference) if isinstance(target, Target) else reference
 
-    def follow_references(self, root: Target) -> tuple[list[Target], list[Finding]]:
-        """The schemas that make up a schema, itself first, and every reference in them that cannot be followed."""
+    def follow_references(self, root: Target, draft: str) -> tuple[list[Target], list[Finding]]:
+        """The schemas that make up a schema, itself first, and every reference in them that cannot be followed.
+
+        `draft` is that of the schema: the engine has the meta-schema of this draft only.
+        """
         findings: list[Finding] = []
         targets: dict[tuple[str, str], Target] = {}
         pending = [_needed_part(root)]
@@ -121,7 +127,12 @@ class Library:
             documents[part.document.uri] = part.document
             for pointer, base, schema in _find_subschemas(part.document, part.pointer):
                 reference = schema.get("$ref")
-                if not isinstance(reference, str) or _is_meta_schema(_join_uri(base, reference)):
+                if not isinstance(reference, str):
+                    continue
+                if meta_draft := _find_meta_draft(_join_uri(base, reference)):
+                    if _shorten_draft(draft) != meta_draft:
+                        reason = f"leads to the meta-schema of another draft than {_shorten_draft(draft)}"
+                        findings.append(_make_reference_finding(part.document, pointer, reason, _META_HINT))
                     continue
                 try:
                     target = self._find_target(_join_uri(base, reference))
@@ -210,10 +221,16 @@ def _needed_part(target: Target) -> Target:
     return target if is_container(target.document.value) else target._replace(pointer="")
 
 
-def _is_meta_schema(uri: str) -> bool:
-    """Whether a URI is that of a published meta-schema, or of a part of one."""
+def _find_meta_draft(uri: str) -> str | None:
+    """The draft of the published meta-schema, or of the part of one, that a URI is that of."""
     address = uri.partition("#")[0]
-    return address in META_SCHEMAS or (address.startswith(_META_PARTS) and "/meta/" in address)
+    is_meta = address in META_SCHEMAS or (address.startswith(_META_PARTS) and "/meta/" in address)
+    return _shorten_draft(address) if is_meta else None
+
+
+def _shorten_draft(uri: str) -> str:
+    """The name of a draft in the URI of its meta-schema: `draft-07`, `2020-12`."""
+    return next((step for step in uri.split("/") if step[:1] == "2" or step.startswith("draft-")), uri)
 
 
 def _join_uri(base: str, reference: str) -> str:

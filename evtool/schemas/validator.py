@@ -6,6 +6,7 @@ folders only; nothing is ever fetched. The regular expressions of schemas run un
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -15,9 +16,10 @@ from evtool.errors import ConfigError
 from evtool.events.envelopes import ACCOUNT, REGION
 from evtool.events.event import Event
 from evtool.findings.finding import Finding
+from evtool.paths import display_path, is_file
 from evtool.readers.locations import pointer_of
 from evtool.schemas.catalog import Catalog, Choice
-from evtool.schemas.documents import find_properties, resolve_pointer
+from evtool.schemas.documents import DRAFT_2020, NamedSchema, find_properties, resolve_pointer
 from evtool.schemas.foreign import find_foreign, find_misspelled
 from evtool.schemas.references import META_SCHEMAS, Library, Target
 from evtool.schemas.subschemas import Subschemas
@@ -55,19 +57,30 @@ class Schemas:
     """
 
     def __init__(
-        self, folders: Sequence[Path], *, only: Path | None = None, named: Mapping[str, tuple[Path, str]] | None = None
+        self,
+        folders: Sequence[Path],
+        *,
+        only: NamedSchema | None = None,
+        named: Mapping[str, NamedSchema] = MappingProxyType({}),
     ):
-        """Schemas in `folders`, and those of `named`: TYPE or SOURCE@TYPE to a file and a part of it.
+        """Schemas in `folders`, and those of `named`, by TYPE or SOURCE@TYPE.
 
-        With `only`, that one file is the schema of every type.
+        With `only`, that one is the schema of every type. Raises ConfigError if a folder or a file does not exist.
         """
         for folder in folders:
             if not folder.is_dir():
                 raise ConfigError(f"schemas: {folder} is not a folder")
-        files = [file for file, _ in (named or {}).values()]
+        findings = [
+            Finding("EV601", f"the schema of {name} cannot be read: there is no file {display_path(file)}", **locate())
+            for name, (file, _, locate) in named.items()
+            if not is_file(file)
+        ]
+        if findings:
+            raise ConfigError("the schemas cannot be used", findings)
+        files = [schema.file for schema in named.values()]
         self._only = only
-        self._library = Library(folders, beside=[*([only] if only else []), *files])
-        self._catalog = Catalog(folders, named or {}, self._library)
+        self._library = Library(folders, beside=[*([only.file] if only else []), *files])
+        self._catalog = Catalog(folders, named, self._library)
         self._compiled: dict[Choice, CompiledSchema] = {}
         self._of_types: dict[tuple[str, str, str], CompiledSchema | None] = {}
 
@@ -160,11 +173,11 @@ class Schemas:
         """The validator of a schema, after that of everything it refers to: the engine judges only whole schemas."""
         root = Target(self._library.open(choice.file), choice.pointer)
         _check_is_schema(root)
-        parts, findings = self._library.follow_references(root)
+        draft = choice.draft or _find_meta_schema(root)
+        parts, findings = self._library.follow_references(root, draft or DRAFT_2020)
         name = root.document.text.file
         if findings:
             raise ConfigError(f"the schema {name} cannot be used", findings)
-        draft = choice.draft or _find_meta_schema(root)
         validator: Any = None
         part = parts[0]
         try:

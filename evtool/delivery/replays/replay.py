@@ -4,18 +4,16 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 
-from evtool.delivery.intake import add_replay_deliveries, match_handlers, parse_stored
+from evtool.delivery.intake import Targets, add_replay_deliveries, match_handlers, parse_stored
 from evtool.delivery.loop import deliver
 from evtool.delivery.replays.effects import FirstCalls, list_substitutes, pair_events
 from evtool.delivery.replays.plan import Fire, ReplayedEvent
 from evtool.delivery.runtime import Runtime
-from evtool.routes.routes import Route, Routes
+from evtool.routes.routes import Routes
 from evtool.store.queue import Chain
 from evtool.store.rows import Delivery, StoredEvent
 
 ACTIONS = {"done": "done", "dead": "failed", "ready": "failed", "leased": "leased", "waiting": "waiting"}
-
-Targets = Sequence[tuple[Route, str, bool]]
 
 
 class Replay:
@@ -27,7 +25,7 @@ class Replay:
         routes: Routes,
         name: str,
         is_selected: Callable[[StoredEvent], bool],
-        on_delivered: Callable[[StoredEvent, Sequence[Delivery]], None] = lambda event, deliveries: None,
+        on_delivered: Callable[[StoredEvent, Sequence[Delivery]], None],
     ):
         """What handlers emit goes by all routes, as any event does.
 
