@@ -29,8 +29,8 @@ from evtool.reports.formats.registry import ONLY_FINDINGS
 from evtool.reports.formats.text import FindingsReport
 from evtool.routes import project as project_file
 from evtool.routes.project import Project
-from evtool.schemas.fast_path import FastPath
 from evtool.schemas.documents import NamedSchema
+from evtool.schemas.fast_path import FastPath
 from evtool.schemas.validation import Rules, validate_events
 from evtool.schemas.validator import Schemas
 from evtool.terminal.progress import Progress

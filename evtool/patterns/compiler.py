@@ -114,6 +114,15 @@ def _find_wildcards(conditions: Sequence[Condition]) -> list[frozenset[str]]:
     return [texts for _, texts in groups]
 
 
+def _find_complex_fields(branches: Sequence[Mapping[str, Field]]) -> Iterator[Problem]:
+    """A problem for each field whose wildcards are too complex; one that a later field replaces does not count."""
+    fields = {id(field): field for branch in branches for field in branch.values()}
+    for field in fields.values():
+        wildcards = _find_wildcards([condition for condition in field.conditions if condition.unknown is None])
+        if wildcards and is_too_complex(wildcards):
+            yield Problem("EV204", field.keys, TOO_COMPLEX)
+
+
 def _compile_field(values: Sequence[Any], path: str, keys: tuple[str | int, ...], problems: list[Problem]) -> Field:
     conditions = []
     for index, item in enumerate(values):
@@ -123,9 +132,6 @@ def _compile_field(values: Sequence[Any], path: str, keys: tuple[str | int, ...]
             problems.append(Problem(error.code, (*keys, index, *error.path), error.message, error.hint))
     if not values:
         problems.append(Problem("EV201", keys, "Empty arrays are not allowed"))
-    wildcards = _find_wildcards([condition for condition in conditions if condition.unknown is None])
-    if wildcards and is_too_complex(wildcards):
-        problems.append(Problem("EV204", keys, TOO_COMPLEX))
     problems += _find_warnings(conditions, keys)
     can_be_absent = any(condition.operator == "exists" and condition.expected is False for condition in conditions)
     return Field(path, tuple(conditions), combine_conditions(conditions), can_be_absent, keys)
@@ -156,11 +162,11 @@ def _read_object(document: Any, position: _Position, branches: list[_Branch], pr
             message = f"{name} is Ruler reserved fieldName which cannot be used inside {OR}."
             problems.append(Problem("EV201", keys, message))
         elif kind == OBJECT:
-            _warn_of_operator(document, position, name, value, problems)
+            _warn_of_operator(position, name, value, problems)
             child = position._replace(names=(*position.names, name), keys=keys)
             branches = _read_object(value, child, branches, problems)
         elif kind == ARRAY:
-            _warn_of_operator(document, position, name, value, problems)
+            _warn_of_operator(position, name, value, problems)
             field = _compile_field(value, position.path_of(name), keys, problems)
             for branch in branches:
                 branch[field.path] = field
@@ -173,8 +179,8 @@ def _read_object(document: Any, position: _Position, branches: list[_Branch], pr
     return branches
 
 
-def _warn_of_operator(parent: Any, position: _Position, name: str, value: Any, problems: list[Problem]) -> None:
-    found = find_misplaced_operator(position.names, name, value, parent)
+def _warn_of_operator(position: _Position, name: str, value: Any, problems: list[Problem]) -> None:
+    found = find_misplaced_operator(position.names, name, value)
     if found:
         message, hint = found
         problems.append(Problem("EV206", (*position.keys, name), message, hint, is_warning=True))
@@ -233,6 +239,7 @@ def compile_pattern(
     """
     problems: list[Problem] = []
     branches = _read_pattern(source, problems)
+    problems += _find_complex_fields(branches)
     if any(len(branch) > MAX_FIELDS for branch in branches):
         problems.append(Problem("EV204", (), f"Size of rule exceeds max value of {MAX_FIELDS}"))
     errors = [problem for problem in problems if not problem.is_warning]

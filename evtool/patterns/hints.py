@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from evtool.findings.spelling import did_you_mean
-from evtool.patterns.json_values import ARRAY, OBJECT, SCALAR, kind_of, members_of, to_python
+from evtool.patterns.json_values import ARRAY, OBJECT, SCALAR, kind_of, to_python
+from evtool.patterns.operators.numeric import COMPARISONS
 from evtool.patterns.operators.registry import OPERATORS
 
 # top-level fields whose value has no fields of its own in any event; of both envelopes
@@ -92,14 +93,14 @@ def _simplify(name: str) -> str:
     return name.lower().replace("-", "").replace("_", "").removeprefix("$")
 
 
-def find_misplaced_operator(names: Sequence[str], name: str, value: Any, parent: Any) -> tuple[str, str] | None:
+def find_misplaced_operator(names: Sequence[str], name: str, value: Any) -> tuple[str, str] | None:
     """A warning and a hint, if a field has the name of an operator and is hardly meant.
 
-    `names` lead to the object `parent` that has the field. A field `detail.prefix` may be meant.
+    `names` lead to the object that has the field. A field `detail.x.prefix` may be meant, also if it is alone there;
+    only the value can say that it is not.
     """
     is_operator, is_flat = name in OPERATORS, len(names) == 1 and names[0] in FLAT_FIELDS
-    is_alone = len(names) > 1 and kind_of(value) == ARRAY and sum(1 for _ in members_of(parent)) == 1
-    is_meant = name not in UNMISTAKABLE and not (is_flat or is_alone)
+    is_meant = not (is_flat or name in UNMISTAKABLE or (names and _is_argument(name, value)))
     hint = TEMPLATE_HINT if is_template_function(name) else _suggest_other(name)
     if not (is_operator or (is_flat and hint)) or is_meant:
         return None
@@ -108,7 +109,13 @@ def find_misplaced_operator(names: Sequence[str], name: str, value: Any, parent:
     message = f'"{name}" is the name of a field here: the pattern asks for {path}{consequence}'
     if not is_operator:
         return message, str(hint)
-    return message, f"an operator stands in a list: {_format_list(names, name, value)}"
+    return message, f"an operator stands in a list: {format_list(names, name, value)}"
+
+
+def _is_argument(name: str, value: Any) -> bool:
+    """Whether a list has the argument of an operator, `[">", 5]`, which no field has as its values."""
+    items = to_python(value) if name == "numeric" and kind_of(value) == ARRAY else []
+    return len(items) > 1 and isinstance(items[0], str) and items[0] in COMPARISONS
 
 
 def find_placeholder(value: Any) -> str | None:
@@ -120,7 +127,8 @@ def find_placeholder(value: Any) -> str | None:
     return next(filter(None, map(find_placeholder, items)), None)
 
 
-def _format_list(names: Sequence[str], name: str, value: Any) -> str:
+def format_list(names: Sequence[str], name: str, value: Any) -> str:
+    """An operator as it stands in the list of a field."""
     kind = kind_of(value)
     argument = (
         "{...}" if kind == OBJECT else "[...]" if kind == ARRAY and name in ("anything-but", "numeric") else "..."

@@ -108,7 +108,9 @@ def read_lines(
             is_cut = len(line) >= limit and not line.endswith(b"\n")
             has_more = is_cut and not _is_rest_blank(stream)
             if len(raw) > max_bytes or has_more or (is_cut and raw):
-                yield JsonProblem("EV008", f"a line of more than {max_bytes} bytes is too long", reader.number, 1, 0, TOO_LONG_HINT)
+                yield JsonProblem(
+                    "EV008", f"a line of more than {max_bytes} bytes is too long", reader.number, 1, 0, TOO_LONG_HINT
+                )
             elif raw:
                 yield Element(raw, reader.number, len(text) - len(text.lstrip(WHITESPACE)) + 1, 0)
             if is_first and not detect_encoding(raw).startswith("utf-8"):

@@ -6,16 +6,26 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from evtool.errors import ConfigError
 from evtool.findings.finding import Finding
 from evtool.findings.spelling import did_you_mean
 from evtool.paths import display_path, is_file
-from evtool.schemas.documents import Declaration, NamedSchema, draft_of, find_declarations, find_envelope, is_container
+from evtool.schemas.documents import (
+    Declaration,
+    NamedSchema,
+    Place,
+    draft_of,
+    find_declarations,
+    find_envelope,
+    is_container,
+)
 from evtool.schemas.references import SUFFIXES, Library
 
 # what a document contains that says which type it describes; only such files are parsed
 _MARKERS = rb"x-amazon-events-|cloudeventTypes|asyncapi|specversion|detail-type"  # compiled when it is first used
+_REFERENCE_ELSEWHERE = rb"""\$ref["']?\s*:\s*["']?[^#"'\s]"""
 _MAX_REASONS = 3  # near files that a finding names
 _MAX_MARKED = 16 * 1024 * 1024  # bytes of a file that is searched for markers
 
@@ -128,12 +138,27 @@ class Catalog:
     def _find_marked(self, event_type: str) -> Iterable[Path]:
         """The files that may name a type."""
         name = event_type.encode(errors="replace")
-        return [file for file, raw in self._marked_files.items() if name in raw or b"\\" in raw]
+        return [
+            file
+            for file, raw in self._marked_files.items()
+            if name in raw or b"\\" in raw or (b"asyncapi" in raw and re.search(_REFERENCE_ELSEWHERE, raw))
+        ]
 
     def _declarations_of(self, file: Path) -> list[Declaration]:
         if file not in self._declared:
-            self._declared[file] = find_declarations(self._library.open(file).value)
+            uri = self._library.open(file).uri
+            self._declared[file] = find_declarations(
+                self._library.open(file).value, lambda base, reference: self._follow(base or uri, reference)
+            )
         return self._declared[file]
+
+    def _follow(self, uri: str, reference: str) -> Place | None:
+        """What a reference in an AsyncAPI document leads to, if that is a well-formed file of the schema folders."""
+        try:
+            target = self._library.find(self._library.join(uri, reference))
+        except ConfigError:
+            return None
+        return Place(target.document.value, target.pointer, target.document.uri) if target else None
 
     def _try_declarations(self, file: Path) -> list[Declaration]:
         try:
@@ -211,6 +236,8 @@ def _read_start(file: Path) -> bytes:
 
 
 def _to_choice(file: Path, declaration: Declaration) -> Choice:
+    if declaration.uri:
+        file = Path(unquote(declaration.uri.removeprefix("file://")))
     return Choice(file, declaration.pointer, declaration.envelope, declaration.draft)
 
 

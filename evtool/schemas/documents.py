@@ -15,6 +15,7 @@ SOURCE_KEY, TYPE_KEY = "x-amazon-events-source", "x-amazon-events-detail-type"
 _CLOUDEVENTS = {"specversion", "type", "source", "id"}
 _EVENTBRIDGE = {"detail-type", "detail"}
 _OTHER_FORMATS = ("avro", "protobuf", "raml")  # of messages in AsyncAPI
+MAX_REFERENCES = 10  # that are followed from one message
 _CONTAINERS = ("openapi", "asyncapi", "swagger")
 
 
@@ -37,6 +38,27 @@ class Declaration(NamedTuple):
     source: str | None  # None: any source
     envelope: str | None  # "eventbridge" or "cloudevents": the schema is that of the whole event
     draft: str | None  # the draft, if the document does not say it with `$schema`
+    uri: str = ""  # of the document that has the schema, if it is another
+
+
+class Place(NamedTuple):
+    """A part of a document, which has a URI unless it is the one that is read."""
+
+    root: Any
+    pointer: str = ""
+    uri: str = ""
+
+    @property
+    def value(self) -> Any:
+        """The part itself, or None."""
+        return resolve_pointer(self.root, self.pointer)
+
+    def child(self, *steps: str) -> "Place":
+        """A part of the part."""
+        return self._replace(pointer=self.pointer + pointer_of(steps))
+
+
+Follow = Callable[[str, str], Place | None]  # from the URI of a document and a reference in it to what it leads to
 
 
 def is_container(value: Any) -> bool:
@@ -59,12 +81,15 @@ def draft_of(value: Any) -> str | None:
     return schema if isinstance(schema, str) else None
 
 
-def find_declarations(value: Any) -> list[Declaration]:
-    """The event types that a document says it describes, each with its schema."""
+def find_declarations(value: Any, follow: Follow = lambda uri, reference: None) -> list[Declaration]:  # noqa: ARG005
+    """The event types that a document says it describes, each with its schema.
+
+    `follow` finds what a reference to a message in another document leads to.
+    """
     if not isinstance(value, Mapping):
         return []
     if "asyncapi" in value:
-        return list(_find_messages(value))
+        return list(_find_messages(Place(value), follow))
     if "openapi" not in value:
         return list(_find_declared(value, ""))
     return [
@@ -176,60 +201,70 @@ def _find_declared(root: Mapping[str, Any], pointer: str) -> Iterator[Declaratio
 # --- AsyncAPI --------------------------------------------------------------------------------------------------------
 
 
-def _find_messages(root: Mapping[str, Any]) -> Iterator[Declaration]:
+def _find_messages(start: Place, follow: Follow) -> Iterator[Declaration]:
     """The messages of an AsyncAPI document that have a JSON Schema; each once, under its name."""
-    seen: set[tuple[str, str]] = set()
-    for key, pointer in _list_messages(root):
-        message_pointer, message = _follow(root, pointer)
-        payload, content = _follow(root, f"{message_pointer}/payload")
-        schema_format = message.get("schemaFormat")
+    seen: set[tuple[str, str, str]] = set()
+    for key, place in _list_messages(start, follow):
+        message_place = _resolve(place, follow)
+        message = _mapping(message_place.value)
+        payload = _resolve(message_place.child("payload"), follow, inside=True)
+        content, schema_format = _mapping(payload.value), message.get("schemaFormat")
         if "schema" in content and "schemaFormat" in content:  # AsyncAPI 3
-            schema_format, payload = content["schemaFormat"], f"{payload}/schema"
-        if resolve_pointer(root, payload) is None or any(f in str(schema_format).lower() for f in _OTHER_FORMATS):
+            schema_format, payload = content["schemaFormat"], payload.child("schema")
+        if payload.value is None or any(f in str(schema_format).lower() for f in _OTHER_FORMATS):
             continue
         draft = DRAFT_4 if "openapi" in str(schema_format) else _find_draft(str(schema_format))
-        declared = list(_find_declared(root, payload))
+        declared = list(_find_declared(payload.root, payload.pointer))
+        envelope = find_envelope(payload.root, payload.pointer)
         name = message.get("name")
-        named = Declaration(payload, name if isinstance(name, str) else key, None, find_envelope(root, payload), draft)
+        named = Declaration(payload.pointer, name if isinstance(name, str) else key, None, envelope, draft)
         for declaration in declared or [named]:
-            if (declaration.type, payload) not in seen:
-                seen.add((declaration.type, payload))
-                yield declaration._replace(draft=draft)
+            if (declaration.type, payload.uri, payload.pointer) not in seen:
+                seen.add((declaration.type, payload.uri, payload.pointer))
+                yield declaration._replace(draft=draft, uri=payload.uri)
 
 
-def _list_messages(root: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The key and the pointer of every message: of components and of channels, in versions 2 and 3."""
+def _list_messages(start: Place, follow: Follow) -> Iterator[tuple[str, Place]]:
+    """The key and the place of every message: of components and of channels, in versions 2 and 3."""
+    root = _mapping(start.root)
     for key in _mapping(_mapping(root.get("components")).get("messages")):
-        yield key, pointer_of(["components", "messages", key])
-    for name, channel in _mapping(root.get("channels")).items():
-        for key in _mapping(_mapping(channel).get("messages")):
-            yield key, pointer_of(["channels", name, "messages", key])
+        yield key, start.child("components", "messages", key)
+    for name in _mapping(root.get("channels")):
+        channel = _resolve(start.child("channels", name), follow)
+        for key in _mapping(_mapping(channel.value).get("messages")):
+            yield key, channel.child("messages", key)
         for operation in ("publish", "subscribe"):
-            message = _mapping(_mapping(_mapping(channel).get(operation)).get("message"))
-            pointer = pointer_of(["channels", name, operation, "message"])
+            place = channel.child(operation, "message")
+            message = _mapping(place.value)
             forms = message.get("oneOf")
             if isinstance(forms, list):
                 for index in range(len(forms)):
-                    yield _name_message(root, f"{pointer}/oneOf/{index}", name)
+                    yield _name_message(place.child("oneOf", str(index)), name)
             elif message:
-                yield _name_message(root, pointer, name)
+                yield _name_message(place, name)
 
 
-def _name_message(root: Any, pointer: str, channel: str) -> tuple[str, str]:
+def _name_message(place: Place, channel: str) -> tuple[str, Place]:
     """The name of a message without a key of its own: that of the component it refers to, or of its channel."""
-    target, _ = _follow(root, pointer)
-    return (target.rpartition("/")[2] if target != pointer else channel), pointer
+    reference = _mapping(place.value).get("$ref")
+    is_component = isinstance(reference, str) and "/" in reference.partition("#")[2]
+    return (str(reference).rpartition("/")[2] if is_component else channel), place
 
 
-def _follow(root: Any, pointer: str) -> tuple[str, Mapping[str, Any]]:
-    """Where the references of a message lead inside the document."""
-    for _ in range(10):
-        value = _mapping(resolve_pointer(root, pointer))
-        reference = value.get("$ref")
-        if not (isinstance(reference, str) and reference.startswith("#/")):
+def _resolve(place: Place, follow: Follow, *, inside: bool = False) -> Place:
+    """Where the references of a part of a document lead; with `inside` only those in the same document."""
+    for _ in range(MAX_REFERENCES):
+        reference = _mapping(place.value).get("$ref")
+        if not isinstance(reference, str):
             break
-        pointer = reference[1:]
-    return pointer, _mapping(resolve_pointer(root, pointer))
+        if reference.startswith("#/"):
+            place = place._replace(pointer=reference[1:])
+            continue
+        target = None if inside else follow(place.uri, reference)
+        if target is None:
+            break
+        place = target
+    return place
 
 
 def _find_draft(schema_format: str) -> str:

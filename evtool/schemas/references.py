@@ -18,15 +18,8 @@ from evtool.readers.yaml_text import load_yaml
 from evtool.schemas.documents import DRAFT_4, NamedSchema, allow_null, draft_of, is_container, resolve_pointer
 
 DATA_KEYWORDS = ("const", "default", "enum", "example", "examples")  # keywords whose values are no schemas
-NAME_KEYWORDS = (
-    "$defs",
-    "definitions",
-    "dependentSchemas",
-    "patternProperties",
-    "properties",
-)  # their keys are no keywords
-
-
+# keywords whose keys are no keywords
+NAME_KEYWORDS = ("$defs", "definitions", "dependentSchemas", "patternProperties", "properties")
 YAML_SUFFIXES = (".yaml", ".yml")
 SUFFIXES = (".json", *YAML_SUFFIXES)
 META_SCHEMAS = (  # the engine has them
@@ -105,14 +98,19 @@ class Library:
         raise ConfigError(f"the schema {name} does not exist", [finding])
 
     def resolve(self, uri: str) -> Any:
+        """The value of what a URI names, or None. Raises ConfigError when its file is no schema."""
+        target = self.find(uri)
+        return resolve_pointer(target.document.value, target.pointer) if target else None
+
+    def find(self, uri: str) -> Target | None:
         """The part of a document that a URI names, or None. Raises ConfigError when its file is no schema."""
         target = self._find_target(uri)
-        return resolve_pointer(target.document.value, target.pointer) if isinstance(target, Target) else None
+        return target if isinstance(target, Target) else None
 
     def join(self, uri: str, reference: str) -> str:
         """The URI that a reference names in the part of a document that has a URI."""
-        target = self._find_target(uri)
-        return _join_uri(_find_base(target), reference) if isinstance(target, Target) else reference
+        target = self.find(uri)
+        return _join_uri(_find_base(target), reference) if target else reference
 
     def follow_references(self, root: Target, draft: str) -> tuple[list[Target], list[Finding]]:
         """The schemas that make up a schema, itself first, and every reference in them that cannot be followed.

@@ -20,7 +20,6 @@ def warnings_of(pattern):
         ({"source": {"anything-but": {"prefix": ["a"]}}}, "source.anything-but"),
         ({"detail-type": {"in": ["a"]}}, "detail-type.in"),
         ({"detail": {"state": {"anything-but": ["a"]}, "x": [1]}}, "detail.state.anything-but"),
-        ({"detail": {"state": {"prefix": ["a"]}}}, "detail.state.prefix"),
         ({"detail": {"total": {"numeric": [">", 5]}}}, "detail.total.numeric"),
         ({"detail": {"equals-ignore-case": ["a"]}}, "detail.equals-ignore-case"),
     ],
@@ -42,11 +41,33 @@ def test_operator_in_the_place_of_a_field(pattern, path):
         {"dynamodb": {"NewImage": {"prefix": {"S": [{"prefix": "us"}]}}}},
         {"prefix": ["a"]},
         {"detail": {"not": ["a"], "filter": {"contains": ["x"]}}},
+        {"detail": {"phone": {"prefix": ["+49"]}}},
+        {"detail": {"block": {"cidr": ["10.0.0.0/8"]}}},
+        {"detail": {"check": {"exists": [True]}}},
+        {"detail": {"code": {"numeric": [5, 6]}}},
     ],
 )
 def test_field_with_the_name_of_an_operator(pattern):
     """A field that may be meant gives no warning."""
     assert warnings_of(pattern) == []
+
+
+def test_explain_names_the_operator_where_the_event_has_a_value():
+    """There is no warning, but if the event has a value where the field would be, an operator was probably meant."""
+    pattern = Pattern({"detail": {"state": {"prefix": ["a"]}}})
+    event = {"source": "s", "detail-type": "t", "detail": {"state": "abc"}}
+    [condition] = explain(pattern, read_structure(event)).conditions
+    assert 'if prefix is an operator: "state": [{"prefix": ...}]' in condition.reason
+    [condition] = explain(pattern, read_structure({**event, "detail": {"state": {"x": 1}}})).conditions
+    assert "operator" not in condition.reason
+
+
+def test_a_replaced_condition_is_not_too_complex():
+    """Of a key twice in a pattern the last value counts, as on AWS; with the complex one last it is refused."""
+    complex_list = '[{"anything-but": {"wildcard": ["*x*", "*a*a", "b*aaa*a"]}}]'
+    assert Pattern(f'{{"b": {complex_list}, "b": ["x"]}}').matches({"b": "x"})
+    with pytest.raises(PatternError, match="too complex"):
+        Pattern(f'{{"b": ["x"], "b": {complex_list}}}')
 
 
 def test_wide_block():

@@ -126,6 +126,35 @@ def test_quick_check_accepts_only_valid_files(case: Path) -> None:
     assert is_certainly_valid(project) is (case in GOOD and not needs_models)
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "{source: {anything-but: [a]}}",
+        "{source: {prefix: [a]}}",
+        "{detail-type: {in: [a]}}",
+        "{detail: {state: {anything-but: [x]}}}",
+        "{detail: {total: {numeric: ['>', 5]}}}",
+        "{detail: {ip: [{cidr: 0.0.0.0/0}]}}",
+        "{detail: {a: [{anything-but: ['${A}']}]}}",
+        "{source: ['${A}']}",
+        "{source: [{suffix: '${A}'}]}",
+    ],
+)
+def test_quick_check_leaves_warnings_to_the_models(tmp_path: Path, evtool: Evtool, pattern: str) -> None:
+    """A pattern with a warning is not certainly valid, and `validate` shows the warning, unless -q."""
+    file = tmp_path / "routes.yaml"
+    file.write_text(f"version: 1\nhandlers: {{h: {{command: [cat]}}}}\nroutes:\n  r: {{pattern: {pattern}, to: [h]}}\n")
+    project = project_file.require_project(str(file))
+    [warning] = load_routes(project).warnings
+    assert not is_certainly_valid(project)
+    arguments = ("validate", "-", "--no-schema", "ignore")
+    event = b'{"id": "1", "source": "s", "detail-type": "t", "detail": {}}'
+    ran = evtool(*arguments, stdin=event)
+    assert (ran.code, ran.out) == (0, "checked 1 event in 1 file: all valid\n")
+    assert f"routes.yaml:4:{warning.column}: {warning.code} warning: " in ran.err
+    assert evtool(*arguments, "-q", stdin=event)[1:] == ("", "")
+
+
 def test_quick_check_imports_no_models() -> None:
     """A valid project is judged without pydantic and msgspec: importing them takes longer than everything else."""
     code = """

@@ -35,7 +35,11 @@ ERRORS: list[tuple[Any, Any, list[str]]] = [
     ({"additionalProperties": TEXT}, {"0": 1, "007": 2, "+5": 3, "12x": 4}, ["/0", "/007", "/+5", "/12x"]),
     ({"properties": {"a": {"items": {"properties": {"1": TEXT}}}}}, {"a": [{}, {"1": 1}]}, ["/a/1/1"]),
     ({"properties": {"": {"properties": {"0": {"items": TEXT}}}}}, {"": {"0": ["x", 1]}}, ["//0/1"]),
-    ({"properties": {"0": {"anyOf": [{"required": ["1"], "properties": {"1": TEXT}}, TEXT]}}}, {"0": {"1": 1}}, ["/0/1"]),
+    (
+        {"properties": {"0": {"anyOf": [{"required": ["1"], "properties": {"1": TEXT}}, TEXT]}}},
+        {"0": {"1": 1}},
+        ["/0/1"],
+    ),
 ]
 
 

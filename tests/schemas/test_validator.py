@@ -24,6 +24,7 @@ from evtool.events.envelopes import parse_event, read_events
 from evtool.events.event import Event, EventDefaults
 from evtool.findings.finding import Finding
 from evtool.readers.files import SourceText
+from evtool.schemas.documents import NamedSchema
 from evtool.schemas.validator import Schemas
 from tests.conftest import ROOT, Evtool
 
@@ -269,8 +270,8 @@ def test_events_are_compared_with_the_schema_that_describes_them(case: Path, mon
     """A document that names its types comes first, then routes.yaml, then the name of the file."""
     monkeypatch.chdir(case)
     named = json.loads((case / "named.json").read_text()) if (case / "named.json").exists() else {}
-    split = {name: (Path(target.partition("#")[0]), target.partition("#")[2]) for name, target in named.items()}
-    judge = Schemas([Path("schemas")], named=split)
+    parts = {name: target.partition("#") for name, target in named.items()}
+    judge = Schemas([Path("schemas")], named={name: NamedSchema(Path(f), part) for name, (f, _, part) in parts.items()})
     defaults = EventDefaults(lambda: "1", lambda: "2026-03-01T20:41:00Z")
     for line in (case / "events.jsonl").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)

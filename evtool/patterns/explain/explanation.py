@@ -15,7 +15,9 @@ from evtool.patterns.explain.event_structure import EventStructure, explain_miss
 from evtool.patterns.explain.mismatches import NEAR, Mismatch, describe_condition, explain_mismatch, quote
 from evtool.patterns.explain.suggestions import Change, Conflict, SchemaCheck, Suggestion, suggest_changes
 from evtool.patterns.flatten import Trail
+from evtool.patterns.hints import format_list
 from evtool.patterns.json_values import to_python
+from evtool.patterns.operators.registry import OPERATORS
 from evtool.patterns.pattern import Pattern
 from evtool.patterns.unknown import Unknown, to_known
 from evtool.readers.field_paths import format_path
@@ -224,10 +226,16 @@ def _explain_field(index: int, result: _BranchResult, structure: EventStructure)
 # --- the whole -------------------------------------------------------------------------------------------------------
 
 
-def _explain_warnings(pattern: Pattern, field: Field) -> str:
-    """What is hardly meant in a field of a pattern, for the end of a reason."""
+def _explain_warnings(pattern: Pattern, field: Field, structure: EventStructure) -> str:
+    """What is hardly meant in a field of a pattern, for the end of a reason.
+
+    A field with the name of an operator may be meant, unless the event has a value where the field would be.
+    """
     warnings = [warning for warning in pattern.warnings if field.keys == warning.path[: len(field.keys)]]
     warnings += [warning for warning in pattern.warnings if warning.path == field.keys[: len(warning.path)]]
+    parent, _, name = field.path.rpartition(".")
+    if not warnings and name in OPERATORS and parent in structure.leaves:
+        return f"; if {name} is an operator: {format_list(parent.split('.'), name, [])}"
     return "".join(f"; {warning.message} ({warning.hint})" for warning in dict.fromkeys(warnings))
 
 
@@ -244,7 +252,7 @@ def _build_condition_result(
         description=list_some([describe_condition(condition) for condition in field.conditions], MAX_LISTED),
         actual=[to_python(leaf.value) for leaf in structure.leaves.get(field.path, ())],
         ok=None if index in result.undecided else mismatch is None,
-        reason=mismatch.reason + _explain_warnings(pattern, field) if mismatch else None,
+        reason=mismatch.reason + _explain_warnings(pattern, field, structure) if mismatch else None,
         closeness=mismatch.closeness if mismatch else 1.0,
         keys=field.keys,
     )
