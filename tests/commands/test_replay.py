@@ -295,3 +295,31 @@ def test_a_replay_that_was_killed_goes_on_at_once(evtool: Evtool, tmp_path: Path
     assert (killed.code, ran.code) == (-9, 0)
     assert [fire["action"] for fire in ran.json["events"][0]["fires"]] == ["done"]
     assert (tmp_path / "calls").read_text() == "abab"
+
+
+def test_files_without_the_type_give_a_note(evtool: Evtool, shop: Path) -> None:
+    """As for the store, a type that no event of the files has may be misspelled."""
+    arguments = ("replay", "--from", "samples/events/orders.jsonl")
+    ran = evtool(*arguments, "--type", "order.creatd", cwd=shop)
+    assert ran.code == 0
+    expected = "--type order.creatd: no event in the files has this type, so none is selected; did you mean "
+    assert expected + '"order.created"?' in ran.err
+    assert "no event in the files has this source" in evtool(*arguments, "--source", "none", cwd=shop).err
+    assert evtool(*arguments, "--type", "order.created", cwd=shop).err == ""
+
+
+def test_deliver_shows_what_handlers_printed(evtool: Evtool, tmp_path: Path) -> None:
+    """With -v the lines are below the handler; without it they are not shown, and never in JSON."""
+    (tmp_path / "routes.yaml").write_text(
+        "version: 1\nhandlers:\n"
+        "  a: {command: [sh, -c, 'echo packed; echo and sent']}\n  b: {command: [echo, not called], on_replay: skip}\n"
+        "routes: {r: {pattern: {source: [s]}, to: [a, b]}}\n"
+    )
+    event = b'{"id": "1", "source": "s", "detail-type": "t", "detail": {}}'
+    evtool("publish", "-", "--no-deliver", stdin=event)
+    lines = evtool("replay", "--deliver", "-v").out.splitlines()
+    assert [line for line in lines if "|" in line] == ["    | packed", "    | and sent"]
+    assert lines.index("    | packed") == next(n for n, line in enumerate(lines) if "a  done" in line) + 1
+    assert "packed" not in evtool("replay", "--deliver").out
+    assert "packed" not in evtool("replay", "--deliver", "-v", "-o", "json").out
+    assert "packed" not in evtool("replay", "-v").out

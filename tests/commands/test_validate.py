@@ -402,3 +402,50 @@ def test_a_second_place_in_a_message_is_one_of_the_file(evtool: Evtool, tmp_path
 
     assert 'lines.jsonl:2:26: EV003 the key "x" stands twice in this object, first at 2:20' in ran.out
     assert "lines.jsonl:3:27: EV002 the text ends inside the array that begins at 3:24" in ran.out
+
+
+# --- where the schema is ---------------------------------------------------------------------------------------------
+
+
+def test_schema_names_a_part_of_a_file(evtool: Evtool, project: Path) -> None:
+    """FILE#/POINTER is one schema of a file; one that does not exist is an error."""
+    (project / "all.json").write_text(json.dumps({"$defs": {"t": SCHEMA, "any": {"$anchor": "any"}}}))
+    (project / "e.json").write_text(json.dumps(envelope({"id": 5})))
+    arguments = ("validate", "e.json", "--schema")
+    assert "EV104 detail.id should be string" in evtool(*arguments, "all.json#/$defs/t").out
+    assert evtool(*arguments, "all.json#/$defs/any").code == 0
+    assert evtool(*arguments, "all.json#any").code == 0
+    ran = evtool(*arguments, "all.json#/$defs/u")
+    assert (ran.code, ran.out) == (2, "")
+    assert 'all.json: EV603 the schema "all.json#/$defs/u" leads to nothing: all.json has no /$defs/u' in ran.err
+    ran = evtool(*arguments, "none.json#/$defs/u")
+    assert (ran.code, ran.err) == (2, "evtool: --schema: there is no file none.json\n")
+
+
+def test_a_wrong_file_of_the_mapping_is_located_in_routes_yaml(evtool: Evtool, project: Path) -> None:
+    """A file or a part that does not exist is reported at the line that names it, by every command."""
+    (project / "e.json").write_text(json.dumps(envelope({"id": "5"})))
+    routes = project / "routes.yaml"
+    routes.write_text("version: 1\nschemas:\n  - schemas\n  - u: none.json\n    v: gone/none.yaml#/a\n")
+    for arguments in (("validate", "e.json"), ("publish", "e.json", "--dry-run")):
+        ran = evtool(*arguments)
+        assert (ran.code, ran.out) == (2, "")
+        assert "routes.yaml:4:8: EV601 the schema of u cannot be read: there is no file none.json" in ran.err
+        assert "routes.yaml:5:8: EV601 the schema of v cannot be read: there is no file gone/none.yaml" in ran.err
+    routes.write_text("version: 1\nschemas:\n  t: schemas/t.json#/$defs/none\n")
+    ran = evtool("validate", "e.json")
+    assert ran.code == 2
+    assert "routes.yaml:3:6: EV603" in ran.err
+    assert "schemas/t.json has no /$defs/none" in ran.err
+
+
+@pytest.mark.parametrize("name", ["e.json", "e.jsonl", "list.json"])
+def test_a_long_event_gets_the_option_that_allows_it(evtool: Evtool, project: Path, name: str) -> None:
+    """EV008 names --max-bytes, which helps."""
+    text = json.dumps(envelope({"id": "x" * 2000}))
+    (project / name).write_text(f"[{text}]" if name == "list.json" else text)
+    ran = evtool("validate", name, "--max-bytes", "1000")
+    assert ran.code == 1
+    assert "EV008" in ran.out
+    assert "--max-bytes N allows longer events" in ran.out
+    assert evtool("validate", name, "--max-bytes", "3000").code == 0

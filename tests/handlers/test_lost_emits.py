@@ -109,6 +109,26 @@ def test_the_command_reports_it(name: str, isolation: str, evtool: Evtool, tmp_p
     assert evtool("deliver").code == 0
 
 
+@pytest.mark.parametrize("arguments", [("publish", "e.json", "none.json"), ("replay", "--deliver", "--from", "e.json")])
+def test_an_input_that_cannot_be_read_has_the_higher_exit_code(
+    evtool: Evtool, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    """Exit code 2, although an event was lost, too; without the missing file it is 1."""
+    (tmp_path / "routes.yaml").write_text(
+        "version: 1\n"
+        f"handlers: {{teller: {{python: '{FOLDER}/emits_outside.py:late_executor'}}}}\n"
+        "routes: {all: {pattern: {source: [shop]}, to: [teller]}}\n",
+        encoding="utf-8",
+    )
+    events = [{"id": number, "source": "shop", "detail-type": "order.created", "detail": {}} for number in "12"]
+    (tmp_path / "e.json").write_text(json.dumps(events))
+    ran = evtool(*arguments, *(["--from", "none.json"] if arguments[0] == "replay" else []))
+
+    assert ran.err.endswith("evtool: 1 event lost: see above\n")
+    assert "none.json: EV001" in ran.err
+    assert ran.code == 2
+
+
 def test_without_isolation_it_is_reported_even_after_the_command(evtool: Evtool, tmp_path: Path) -> None:
     """What emits when evtool itself ends has no history to be written to, so standard error has to do."""
     (tmp_path / "routes.yaml").write_text(

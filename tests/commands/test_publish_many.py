@@ -1,0 +1,102 @@
+"""publish of many events: the first trees, every failure, and a table; on a terminal words stay whole."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Evtool
+from tests.support.terminal import run_on_terminal
+
+LONG_PATH = "/srv/shop/" + "a-long-folder/" * 8 + "order.json"
+ROUTES = f"""version: 1
+handlers:
+  ok: {{command: [echo, packed]}}
+  bad: {{command: [sh, -c, "echo there is no file {LONG_PATH} >&2; exit 1"]}}
+routes:
+  good: {{pattern: {{source: [s]}}, to: [ok]}}
+  fails: {{pattern: {{source: [s], detail-type: [broken]}}, to: [bad], retry: {{max_attempts: 1}}}}
+"""
+FAILING = (3, 28)
+
+
+@pytest.fixture
+def events(tmp_path: Path) -> Path:
+    """A project, and 30 events: two fail, and one is taken by no route."""
+    (tmp_path / "routes.yaml").write_text(ROUTES)
+    rows = [
+        {
+            "id": f"e-{number}",
+            "source": "other" if number == 25 else "s",
+            "detail-type": "broken" if number in FAILING else "placed",
+            "detail": {},
+        }
+        for number in range(30)
+    ]
+    (tmp_path / "events.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return tmp_path
+
+
+def list_trees(out: str) -> list[int]:
+    """The numbers of the events that have a tree."""
+    return [int(line.split("  e-")[1].split()[0]) for line in out.splitlines() if "  e-" in line]
+
+
+def test_the_first_20_and_all_failures_have_a_tree(evtool: Evtool, events: Path) -> None:
+    """A line says that the others are not shown, and a table counts all of them, the problems first."""
+    ran = evtool("publish", "events.jsonl")
+    lines = ran.out.splitlines()
+
+    assert ran.code == 1
+    assert list_trees(ran.out) == [*range(20), 28]
+    assert ran.out.count("from here on only failures are shown; -v shows every event") == 1
+    assert ran.out.count(LONG_PATH) == 2
+    assert [line.split() for line in lines[-6:]] == [
+        ["type", "route", "handler", "state", "count"],
+        ["broken", "fails", "bad", "dead", "2"],
+        ["placed", "no", "route", "takes", "it", "1"],
+        ["placed", "good", "ok", "done", "27"],
+        ["broken", "good", "ok", "done", "2"],
+        ["30", "events,", "31", "deliveries,", "29", "done,", "2", "dead"],
+    ]
+
+
+def test_v_shows_every_tree_and_q_only_failures(evtool: Evtool, events: Path) -> None:
+    """With -v also what the handlers printed; neither has a table."""
+    ran = evtool("publish", "events.jsonl", "-v")
+    assert list_trees(ran.out) == [*range(30)]
+    assert ran.out.count("| packed") == 29
+    assert "count" not in ran.out
+    repeated = evtool("publish", "events.jsonl")
+    assert ["placed", "already", "stored", "28"] in [line.split() for line in repeated.out.splitlines()]
+    (events / ".evtool/store.db").unlink()
+    ran = evtool("publish", "events.jsonl", "-q")
+    assert list_trees(ran.out) == [*FAILING]
+    assert (ran.code, ran.err) == (1, "")
+
+
+def test_json_has_every_event(evtool: Evtool, events: Path) -> None:
+    """Only the text is shortened."""
+    ran = evtool("publish", "events.jsonl", "-o", "json", "-o", "text=report.txt")
+    assert [record["id"] for record in ran.json["events"]] == [f"e-{number}" for number in range(30)]
+    assert list_trees((events / "report.txt").read_text()) == [*range(20), 28]
+
+
+def test_20_events_have_no_table(evtool: Evtool, events: Path) -> None:
+    """Nothing is left out, so nothing has to be counted."""
+    lines = (events / "events.jsonl").read_text().splitlines()
+    ran = evtool("publish", "-", stdin="\n".join(lines[:20]).encode())
+    assert "count" not in ran.out
+    assert "from here on" not in ran.out
+
+
+@pytest.mark.parametrize("columns", [80, 40])
+def test_a_tree_breaks_no_word(events: Path, columns: int) -> None:
+    """A path that is longer than a line stays whole on a line of its own, a long id on that of its event."""
+    long_id = "0" * 100
+    event = {"id": long_id, "source": "s", "detail-type": "broken", "detail": {}}
+    shown = run_on_terminal("publish", "-", cwd=events, columns=columns, stdin=json.dumps(event).encode())
+
+    assert [line.split()[-1] for line in shown.lines if LONG_PATH in line] == [LONG_PATH]
+    assert [line.split()[-1] for line in shown.lines if long_id in line] == [long_id]
+    assert [line for line in shown.lines if len(line) > columns and len(line.split()) > 1] == []
