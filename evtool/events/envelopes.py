@@ -283,10 +283,13 @@ def _make_member_finding(
         value = document[key]
         kind = "one with a NUL character" if isinstance(value, str) and "\0" in value else describe_type(value)
         message = f"the envelope's {key} must be {expected}, not {kind}"
-        return Finding("EV108", message, **location_of(source_map, f"{base}/{key}"))
+        is_json = key == "detail" and isinstance(value, str) and value.lstrip().startswith("{")
+        hint = "its JSON is in a string: write it without the quotes and backslashes" if is_json else None
+        return Finding("EV108", message, suggestion=hint, **location_of(source_map, f"{base}/{key}"))
     known = () if key[0].isupper() else CLOUDEVENTS_MEMBERS if "specversion" in document else EVENTBRIDGE_MEMBERS
     respelled = next((k for k in document if k not in known and find_respelled(key, [k])), None)
-    hint, where = None, base
+    hint = None
+    where = base
     if respelled is not None:
         hint, where = f'did you mean "{key}"?', f"{base}/{respelled}"
     location = location_of(source_map, where, key=respelled is not None)

@@ -19,7 +19,7 @@ from evtool.events.members import (
     describe_type,
     find_member_problem,
 )
-from evtool.findings.spelling import find_similar
+from evtool.findings.spelling import find_respelled, find_similar
 from evtool.readers.field_paths import Steps, format_path, list_paths, split_assignment
 from evtool.readers.json_text import JsonProblem, parse_json
 
@@ -173,14 +173,17 @@ def _find_nearest(steps: Steps, candidates: Sequence[Steps]) -> Steps | None:
             is_envelope_name = "." not in candidate and len(tail) > 3 and candidate.endswith(tail)
             if candidate == tail or candidate.endswith(f".{tail}") or is_envelope_name:
                 return path
-    return next((path for candidate, path in by_key.items() if _is_respelled(key, candidate)), None)
+    paths = (
+        path for find in (find_respelled, find_similar) for other, path in by_key.items() if _is_near(key, other, find)
+    )
+    return next(paths, None)
 
 
-def _is_respelled(key: str, candidate: str) -> bool:
-    """Whether each name of a path is similar to that of the other in the same position."""
+def _is_near(key: str, candidate: str, find: Callable[[str, list[str]], str | None]) -> bool:
+    """Whether each name of a path is near to that of the other in the same position."""
     names, other_names = key.split("."), candidate.split(".")
     return len(names) == len(other_names) and all(
-        name == other or find_similar(name, [other]) for name, other in zip(names, other_names, strict=True)
+        name == other or find(name, [other]) for name, other in zip(names, other_names, strict=True)
     )
 
 

@@ -93,6 +93,15 @@ def _simplify(name: str) -> str:
     return name.lower().replace("-", "").replace("_", "").removeprefix("$")
 
 
+def suggest_operator_list(path: str) -> str | None:
+    """What to write if the last name in the path of a field was meant as an operator; None for all other names."""
+    parent, _, name = path.rpartition(".")
+    if name in OPERATORS:
+        return f"if {name} is an operator: {_format_list(parent.split('.'), name, [])}"
+    other = _suggest_other(name)
+    return f"if {name} is an operator: {other}" if other else None
+
+
 def find_misplaced_operator(names: Sequence[str], name: str, value: Any) -> tuple[str, str] | None:
     """A warning and a hint, if a field has the name of an operator and is hardly meant.
 
@@ -109,7 +118,7 @@ def find_misplaced_operator(names: Sequence[str], name: str, value: Any) -> tupl
     message = f'"{name}" is the name of a field here: the pattern asks for {path}{consequence}'
     if not is_operator:
         return message, str(hint)
-    return message, f"an operator stands in a list: {format_list(names, name, value)}"
+    return message, f"an operator stands in a list: {_format_list(names, name, value)}"
 
 
 def _is_argument(name: str, value: Any) -> bool:
@@ -127,8 +136,7 @@ def find_placeholder(value: Any) -> str | None:
     return next(filter(None, map(find_placeholder, items)), None)
 
 
-def format_list(names: Sequence[str], name: str, value: Any) -> str:
-    """An operator as it stands in the list of a field."""
+def _format_list(names: Sequence[str], name: str, value: Any) -> str:
     kind = kind_of(value)
     argument = (
         "{...}" if kind == OBJECT else "[...]" if kind == ARRAY and name in ("anything-but", "numeric") else "..."

@@ -622,3 +622,16 @@ def test_a_field_with_an_empty_name_in_the_payload_is_set(evtool: Evtool, orders
     ran = evtool("publish", "order", "--set-new", f"{path}=2", "--dry-run", "-o", "json", cwd=orders)
 
     assert [(each["code"], each["pointer"]) for each in ran.json["findings"]] == [("EV103", "/detail/")]
+
+
+def test_changes_for_a_pattern_keep_to_the_schemas_of_the_project(evtool: Evtool, tmp_path: Path) -> None:
+    """With --pattern the project is not needed, but if there is one, its schemas count; a broken one does not matter."""
+    (tmp_path / "schemas").mkdir()
+    (tmp_path / "schemas/t.json").write_text('{"properties": {"total": {"type": "number"}}}')
+    (tmp_path / "e.json").write_text('{"id": "1", "source": "s", "detail-type": "t", "detail": {"total": 5}}')
+    arguments = ("explain", "e.json", "--pattern", '{"detail": {"total": ["5"]}}')
+    assert 'change: detail.total = "5"' in evtool(*arguments).out
+    (tmp_path / "routes.yaml").write_text("version: 1\nschemas: schemas\n")
+    assert "no change: the schema of t allows no value that the pattern accepts" in evtool(*arguments).out
+    (tmp_path / "routes.yaml").write_text("version: [")
+    assert evtool(*arguments).code == 1

@@ -129,6 +129,8 @@ def test_what_is_known_or_new_in_the_detail_is_set(assignment: str, pointer: Seq
         (BRIDGE, "tiem=2026-11-23T10:00:00Z", "time"),
         (BRIDGE, "type=x", "detail-type"),
         (BRIDGE, "DetailType=x", "detail-type"),
+        (BRIDGE, "detail-typ=x", "detail-type"),
+        (BRIDGE, "detai=x", "detail"),
         (CLOUD, "detail.orderTotal=5", "data.orderTotal"),
         (CLOUD, "orderTotal=5", "data.orderTotal"),
         (CLOUD, "data.order_total=5", "data.orderTotal"),

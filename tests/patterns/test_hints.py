@@ -58,6 +58,8 @@ def test_explain_names_the_operator_where_the_event_has_a_value():
     event = {"source": "s", "detail-type": "t", "detail": {"state": "abc"}}
     [condition] = explain(pattern, read_structure(event)).conditions
     assert 'if prefix is an operator: "state": [{"prefix": ...}]' in condition.reason
+    [condition] = explain(Pattern({"detail": {"state": {"between": [1, 5]}}}), read_structure(event)).conditions
+    assert 'if between is an operator: AWS has "numeric" with two bounds' in condition.reason
     [condition] = explain(pattern, read_structure({**event, "detail": {"state": {"x": 1}}})).conditions
     assert "operator" not in condition.reason
 

@@ -15,9 +15,8 @@ from evtool.patterns.explain.event_structure import EventStructure, explain_miss
 from evtool.patterns.explain.mismatches import NEAR, Mismatch, describe_condition, explain_mismatch, quote
 from evtool.patterns.explain.suggestions import Change, Conflict, SchemaCheck, Suggestion, suggest_changes
 from evtool.patterns.flatten import Trail
-from evtool.patterns.hints import format_list
+from evtool.patterns.hints import suggest_operator_list
 from evtool.patterns.json_values import to_python
-from evtool.patterns.operators.registry import OPERATORS
 from evtool.patterns.pattern import Pattern
 from evtool.patterns.unknown import Unknown, to_known
 from evtool.readers.field_paths import format_path
@@ -233,9 +232,12 @@ def _explain_warnings(pattern: Pattern, field: Field, structure: EventStructure)
     """
     warnings = [warning for warning in pattern.warnings if field.keys == warning.path[: len(field.keys)]]
     warnings += [warning for warning in pattern.warnings if warning.path == field.keys[: len(warning.path)]]
-    parent, _, name = field.path.rpartition(".")
-    if not warnings and name in OPERATORS and parent in structure.leaves:
-        return f"; if {name} is an operator: {format_list(parent.split('.'), name, [])}"
+    if (
+        not warnings
+        and field.path.rpartition(".")[0] in structure.leaves
+        and (hint := suggest_operator_list(field.path))
+    ):
+        return f"; {hint}"
     return "".join(f"; {warning.message} ({warning.hint})" for warning in dict.fromkeys(warnings))
 
 
