@@ -125,9 +125,6 @@ def explain(
     )
 
 
-# --- what is explained -----------------------------------------------------------------------------------------------
-
-
 def _find_project(session: Session, event: str) -> Project | None:
     """The project that may have a sample of this name; a pattern and a file need none."""
     return None if event == "-" or Path(event).exists() else project_file.read_project(session.routes)

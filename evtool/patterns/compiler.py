@@ -114,7 +114,7 @@ def _find_wildcards(conditions: Sequence[Condition]) -> list[frozenset[str]]:
     return [texts for _, texts in groups]
 
 
-def _find_complex_fields(branches: Sequence[Mapping[str, Field]]) -> Iterator[Problem]:
+def _find_complex_fields(branches: Sequence[_Branch]) -> Iterator[Problem]:
     """A problem for each field whose wildcards are too complex; one that a later field replaces does not count."""
     fields = {id(field): field for branch in branches for field in branch.values()}
     for field in fields.values():
@@ -171,7 +171,7 @@ def _read_object(document: Any, position: _Position, branches: list[_Branch], pr
             for branch in branches:
                 branch[field.path] = field
         elif isinstance(value, Unknown):
-            _warn_of_operator(document, position, name, value, problems)
+            _warn_of_operator(position, name, value, problems)
             _leave_open(value, position.path_of(name), keys, branches)
         else:
             message = f'"{name}" must be an object or an array'
