@@ -17,17 +17,20 @@ from evtool.events.buses import name_bus
 from evtool.events.event import Event, EventDefaults
 from evtool.events.overrides import apply_overrides
 from evtool.findings.finding import Finding
+from evtool.findings.phrases import list_some
 from evtool.handlers.processes import call_log
 from evtool.paths import display_path
 from evtool.routes import routes as route_table
 from evtool.routes.problems import describe_load_failure
 from evtool.routes.project import Project
-from evtool.routes.routes import Routes
+from evtool.routes.routes import Route, Routes
 from evtool.schemas.validation import Rules
 from evtool.schemas.validator import Schemas
 from evtool.store.sqlite.files import call_log_prefix
 from evtool.store.store import Store
 from evtool.terminal.screen import format_count
+
+MAX_LISTED = 3  # unknown values that a note lists
 
 
 def build_rules(project: Project, *, validate: bool = True, no_schema: str = "error") -> Rules:
@@ -70,6 +73,28 @@ def load_routes(session: Session, project: Project) -> Routes:
     routes = route_table.load_routes(project)
     session.show_warnings(routes.warnings)
     return routes
+
+
+class UndecidedNotes:
+    """Says on standard error by which routes events are not delivered since unknown values decide: once for a route."""
+
+    def __init__(self, session: Session, routes: Routes):
+        self._session, self._routes = session, routes
+        self._noted: set[str] = set()
+
+    def add(self, events: Iterable[tuple[bytes, str]]) -> None:
+        """Takes events that are routed, and their buses."""
+        for raw, bus in events if self._routes.has_unknown_values else ():
+            for route in self._routes.find_undecided_checked(raw, bus):
+                if route.name not in self._noted:
+                    self._noted.add(route.name)
+                    self._session.print_note(_describe_undecided(route))
+
+
+def _describe_undecided(route: Route) -> str:
+    sources = list_some([unknown.source for unknown in route.pattern.unknowns], MAX_LISTED)
+    verb = "is" if len(route.pattern.unknowns) == 1 else "are"
+    return f"route {route.name} is undecided, and delivers nothing: {sources} {verb} not known before deployment"
 
 
 def take_load_findings(runtime: Runtime, project: Project) -> list[Finding]:

@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import Annotated, Any
 
 from evtool.cli.options import NoSchema, NoValidate, Option
-from evtool.cli.runtime import build_rules, open_runtime, take_load_findings
+from evtool.cli.runtime import UndecidedNotes, build_rules, open_runtime, take_load_findings
 from evtool.cli.session import Session
 from evtool.delivery import loop
 from evtool.errors import EXIT_FINDINGS, EXIT_OK
@@ -60,6 +60,7 @@ def deliver(
     screen = Screen(open_stderr(), color=session.color)
     unfinished: dict[int, dict[str, Any]] = {}  # what is not over, as it stands: it may be attempted several times
     with open_runtime(session, project, rules) as runtime, session.open_report(subject) as report:
+        undecided = UndecidedNotes(session, runtime.routes)
         make_due_now(runtime.store, now=runtime.environment.now(), include_failed=now)
         with (
             catch_signals(interrupts),
@@ -76,6 +77,9 @@ def deliver(
                 if session.shows_details:
                     outputs |= load_outputs(runtime.store, settlement.event.id, [settlement.delivery])
                 report.add(record)
+                if settlement.emitted and runtime.routes.has_unknown_values:
+                    emitted = runtime.store.list_emitted_events(settlement.delivery.seq)
+                    undecided.add((event.raw, event.bus) for event in emitted)
                 for finding in take_load_findings(runtime, project):
                     findings.append(finding)
                     show_finding(screen, finding)

@@ -27,6 +27,7 @@ from evtool.cli.options import (
 )
 from evtool.cli.payload_identity import read_identity
 from evtool.cli.runtime import (
+    UndecidedNotes,
     build_rules,
     change_event,
     check_handlers,
@@ -122,13 +123,17 @@ def publish(
         plan = _Plan(routes, project)
         single_batches = ([result] for result in results)
         return _report_events(
-            session, single_batches, lambda events: [_plan_event(plan, event) for event in events], candidates
+            session,
+            single_batches,
+            lambda events: [_plan_event(plan, event) for event in events],
+            candidates,
+            UndecidedNotes(session, routes),
         )
     with open_runtime(session, project, rules, worst_exit_code=inputs.worst_exit_code) as runtime:
         candidates = list_candidates(runtime.routes, project)
         batches = group_results(results, BATCH_EVENTS if no_deliver else 1, stream="-" in events)
         handle = partial(_publish_batch, runtime, project, call=not no_deliver, with_outputs=session.shows_details)
-        return _report_events(session, batches, handle, candidates)
+        return _report_events(session, batches, handle, candidates, UndecidedNotes(session, runtime.routes))
 
 
 class PublishResult(NamedTuple):
@@ -216,6 +221,7 @@ def _report_events(
     batches: Iterable[list[ValidationResult]],
     handle: Callable[[Sequence[Event]], list[PublishResult]],
     candidates: list[Candidate],
+    undecided: UndecidedNotes,
 ) -> int:
     """Handles the events that are well, and tells what became of them and what is wrong with the others."""
     screen = Screen(open_stderr(), color=session.color)
@@ -235,6 +241,7 @@ def _report_events(
         findings.extend(event_findings)
         for finding in event_findings:
             show_finding(screen, finding)
+        undecided.add(outcome.events)
         if outcome.events:
             unmatched.remember(
                 {record["id"]: event for record, event in zip(outcome.records, outcome.events, strict=True)}

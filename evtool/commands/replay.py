@@ -26,7 +26,7 @@ from evtool.cli.options import (
     Unwrap,
 )
 from evtool.cli.payload_identity import read_identity
-from evtool.cli.runtime import build_rules, load_routes, open_runtime, take_load_findings
+from evtool.cli.runtime import UndecidedNotes, build_rules, load_routes, open_runtime, take_load_findings
 from evtool.cli.session import Session, create_event_defaults, now_ms
 from evtool.delivery.intake import describe_conflict, insert_event
 from evtool.delivery.replays.plan import ReplayedEvent, ReplayPlan, make_planner
@@ -153,6 +153,7 @@ def replay(
             deliver=deliver,
             limit=limit,
             take_findings=take_findings,
+            undecided=UndecidedNotes(session, selected_routes),
         )
         return inputs.worst_exit_code(code)
 
@@ -211,6 +212,7 @@ def _report_replay(
     deliver: bool,
     limit: int | None,
     take_findings: Callable[[], list[Finding]],
+    undecided: UndecidedNotes,
 ) -> int:
     """Fires each event and reports what came of it."""
     screen = Screen(open_stderr(), color=session.color)
@@ -233,6 +235,7 @@ def _report_replay(
                     show_finding(screen, finding)
                 if isinstance(result, Finding):
                     continue
+                undecided.add((replayed.raw, replayed.bus) for replayed in result)
                 if session.verbose:
                     _remember(unmatched, result, name)
                 for replayed in _mark_selected(result, sums, limit):

@@ -16,6 +16,7 @@ CODES = {
     "EV020": "not well-formed YAML",
     "EV021": "unknown key in routes.yaml",
     "EV022": "missing or wrong value in routes.yaml",
+    "EV024": "value that is not known before deployment",
     "EV030": "store is damaged",
     "EV031": "bytes of an event are not those that were stored",
     "EV032": "column of the store does not agree with the event",

@@ -72,6 +72,11 @@ EXAMPLES = {
         _build_routes("all: {pattern: {source: [shop]}}"),
         _build_routes("all: {pattern: {source: [shop]}, to: [mail]}"),
     ),
+    "EV024": Example(
+        "words",
+        "a rule of a template with `State: !Ref RuleState` (a note)",
+        "one with `State: ENABLED`",
+    ),
     "EV030": Example("words", "a store of which a page was overwritten", "a copy made by `evtool backup`"),
     "EV031": Example("words", "an event that was changed with another program", "a new event that corrects the first"),
     "EV032": Example(

@@ -14,7 +14,7 @@ from evtool.findings.spelling import did_you_mean
 from evtool.handlers.registry import KINDS
 from evtool.patterns.compiler import OR, PatternError
 from evtool.patterns.pattern import Pattern
-from evtool.patterns.unknown import Unknown
+from evtool.patterns.unknown import Unknown, find_unknown
 from evtool.routes.models import IntakeModel, Retry, RouteModel, RoutesModel, kind_tag
 from evtool.routes.pattern_text import PatternText, locate_in_pattern
 from evtool.routes.project import Project
@@ -39,6 +39,14 @@ MESSAGES = {
 }
 
 
+# keys of a route -> what holds if their values are unknown; without a bus it takes events of every bus, as is usual
+DEFAULTS = {
+    "state": "the route counts as enabled",
+    "input": "its handlers get the whole event",
+    "retry": "it has the default policy",
+}
+
+
 def read_model(project: Project) -> tuple[RoutesModel | None, dict[str, Pattern], list[Finding]]:
     """The model of a routes.yaml, its patterns by route, and everything that is wrong with them, in file order.
 
@@ -55,6 +63,7 @@ def read_model(project: Project) -> tuple[RoutesModel | None, dict[str, Pattern]
     for name, route in _as_mapping(raw.get("routes")).items():
         findings += _check_pattern(project, name, route, patterns)
         findings += _check_handlers(project, name, route)
+        findings += _check_settings(project, name, _as_mapping(route))
         findings += _check_template(project, name, _as_mapping(_as_mapping(route).get("input")))
     for name, route_model in model.routes.items() if model else ():
         findings += _check_delays(project, name, route_model.retry)
@@ -211,6 +220,14 @@ def _check_changed_numbers(
         if written != str(value):
             message = f"route {name}: YAML reads {written} as the number {value}, and every event has a string here"
             yield _build_finding(project, "EV022", message, path, suggestion=f'write "{written}"', route=name)
+
+
+def _check_settings(project: Project, name: str, route: Mapping[str, Any]) -> Iterator[Finding]:
+    for key, consequence in DEFAULTS.items():
+        if unknown := find_unknown(route.get(key)):
+            message = f"route {name}: {key} depends on {unknown.source}, which is not known before deployment"
+            path = ("routes", name, key)
+            yield _build_finding(project, "EV024", message, path, severity="note", suggestion=consequence, route=name)
 
 
 def _check_template(project: Project, name: str, input_model: Mapping[str, Any]) -> Iterator[Finding]:

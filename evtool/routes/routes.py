@@ -67,6 +67,7 @@ class Routes:
         self._enabled = [route for route in routes if route.enabled]
         self._has_buses = any(route.event_bus is not None for route in self._enabled)
         self._router = Router([route.pattern for route in self._enabled])
+        self.has_unknown_values = any(route.pattern.unknowns for route in self._enabled)
         self.has_external_handlers = any(handler.is_external for handler in self.handlers.values())
 
     @classmethod

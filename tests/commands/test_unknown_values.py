@@ -1,0 +1,188 @@
+"""Unknown values in routes: no command takes what is undecided for false, and none delivers by it."""
+
+import json
+import re
+
+import pytest
+
+from evtool.cli.session import Session
+from evtool.commands.deliver import deliver
+from evtool.commands.explain import explain
+from evtool.commands.publish import publish
+from evtool.commands.replay import replay
+from evtool.commands.validate import validate
+from evtool.patterns.unknown import Unknown
+from evtool.routes import project as project_file
+
+EVENT = {
+    "id": "e-1",
+    "source": "shop",
+    "detail-type": "order.created",
+    "time": "2026-03-02T14:05:31Z",
+    "detail": {"total": 5},
+}
+
+# a text in angle brackets is unknown
+ROUTES = """version: 1
+handlers:
+  say: {command: [sh, -c, 'echo {\\"DetailType\\":\\"said\\",\\"Detail\\":{}} > $EVTOOL_EMIT']}
+  bills: {external: "<!GetAtt Bills.Arn>"}
+routes:
+  certain: {pattern: {source: [shop]}, to: [say, bills], event-bus: <!Ref Bus>}
+  open: {pattern: {source: [shop], detail: {total: [{numeric: [">", <!Ref Limit>]}]}}, to: [say]}
+  whole: {pattern: <!Ref Pattern>, to: [say]}
+  other: {pattern: {source: [web], detail: <!Ref Detail>}, to: [say]}
+  emitted: {pattern: {detail-type: [said, <!Ref Type>], source: [<!Ref Sender>]}, to: [say], state: <!Ref State>}
+"""
+
+
+def open_values(value):
+    """The same with an Unknown for each text in angle brackets."""
+    if isinstance(value, dict):
+        return {key: open_values(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [open_values(item) for item in value]
+    return Unknown(value[1:-1]) if isinstance(value, str) and re.fullmatch("<.*>", value) else value
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capfd):
+    """Runs a command on a project with unknown values; gives the exit code, the JSON or text, and the notes."""
+    (tmp_path / "routes.yaml").write_text(ROUTES)
+    (tmp_path / "event.json").write_text(json.dumps(EVENT))
+    monkeypatch.chdir(tmp_path)
+    read_project = project_file.read_project
+
+    def read_open_project(name=None):
+        project = read_project(name)
+        document = project.document
+        return project._replace(document=document._replace(value=open_values(document.value)))
+
+    monkeypatch.setattr(project_file, "read_project", read_open_project)
+
+    def run_command(command, *args, output="json", verbose=0, **options):
+        code = command(Session(output=(output,), color="never", verbose=verbose), *args, **options)
+        out, err = capfd.readouterr()
+        return code, json.loads(out) if output == "json" else out, err
+
+    return run_command
+
+
+def states(record):
+    return {(delivery["route"], delivery["handler"]): delivery["state"] for delivery in record["deliveries"]}
+
+
+def test_publish_delivers_what_is_certain(run):
+    """An event goes by the routes that match it for certain; those that are undecided are noted once each."""
+    code, out, err = run(publish, ["event.json"])
+
+    event, said = out["events"]
+    assert code == 0
+    assert states(event) == {("certain", "say"): "done", ("certain", "bills"): "external"}
+    assert states(said) == {}
+    notes = [line for line in err.splitlines() if "undecided" in line]
+    assert notes == [
+        "route open is undecided, and delivers nothing: !Ref Limit is not known before deployment",
+        "route whole is undecided, and delivers nothing: !Ref Pattern is not known before deployment",
+        "route emitted is undecided, and delivers nothing: !Ref Type, !Ref Sender are not known before deployment",
+    ]
+    assert {key: value for key, value in out["summary"].items() if value} == {
+        "events": 2,
+        "deliveries": 2,
+        "done": 1,
+        "external": 1,
+    }
+
+
+def test_dry_run_shows_what_is_certain(run):
+    """A dry run leaves out the undecided routes, and notes them as well."""
+    code, out, err = run(publish, ["event.json"], dry_run=True)
+
+    assert code == 0
+    assert states(out["events"][0]) == {("certain", "say"): "would fire", ("certain", "bills"): "external"}
+    assert "route open is undecided" in err
+
+
+def test_replay_plans_what_is_certain(run):
+    """The plan of a replay has no undecided route; an external handler would fire, and is not called by --deliver."""
+    run(publish, ["event.json"], no_deliver=True)
+    code, plan, err = run(replay)
+    _, delivered, _ = run(replay, deliver=True)
+
+    assert code == 0
+    assert plan["events"][0]["fires"] == [
+        {"route": "certain", "handler": "say", "action": "would fire"},
+        {"route": "certain", "handler": "bills", "action": "would fire", "on_replay": "skip", "external": True},
+    ]
+    assert err.count("route open is undecided") == 1
+    assert {fire["handler"]: fire["action"] for fire in delivered["events"][0]["fires"]} == {
+        "say": "done",
+        "bills": "skipped",
+    }
+
+
+def test_deliver_notes_what_is_emitted(run):
+    """What a handler emits during `deliver` goes by certain routes only, and the others are noted."""
+    run(publish, ["event.json"], no_deliver=True)
+    code, out, err = run(deliver)
+
+    assert code == 0
+    assert [delivery["state"] for delivery in out["deliveries"]] == ["done"]
+    assert "route emitted is undecided" in err
+
+
+def test_explain_shows_undecided_routes(run):
+    """Undecided routes come after those that match and before those that do not, with null where unknowns decide."""
+    code, out, _ = run(explain, "event.json")
+
+    assert code == 0
+    assert [(route["route"], route["matches"]) for route in out["routes"]] == [
+        ("certain", True),
+        ("open", None),
+        ("whole", None),
+        ("emitted", None),
+        ("other", False),
+    ]
+    total = next(c for route in out["routes"] for c in route["conditions"] if c["path"] == "detail.total")
+    assert total["ok"] is None
+    assert total["expected"] == [">", None]
+    assert total["actual"] == [5]
+    assert total["reason"] == "undecided: !Ref Limit is not known before deployment"
+    assert (total["line"], total["column"]) == (7, 52)
+
+
+def test_explain_text(run):
+    """In the text an undecided condition is marked as such, and not as a failure."""
+    code, out, _ = run(explain, "event.json", output="text", route="open")
+
+    assert code == 1  # nothing matches for certain
+    assert out.splitlines()[2:] == [
+        "open  is undecided: 1 of 2 conditions depends on unknown values  routes.yaml:7:3",
+        '  ok    source        "shop"',
+        "  ?     detail.total  5 is undecided: !Ref Limit is not known before deployment"
+        '  (wanted: numeric [">", !Ref Limit])  routes.yaml:7:52',
+    ]
+
+
+def test_explain_counts_undecided_routes(run):
+    """The last line says how many routes match and how many are undecided."""
+    _, out, _ = run(explain, "event.json", output="text")
+
+    assert out.splitlines()[-1].startswith("1 of 5 routes matches, 3 undecided")
+
+
+def test_unknown_state_is_noted(run):
+    """A route whose state is unknown counts as enabled, which is a note; nothing else that is unknown is a finding."""
+    _, out, err = run(explain, "event.json", route="emitted")
+
+    assert out["routes"][0]["enabled"] is True
+    (note,) = [line for line in err.splitlines() if "EV0" in line]
+    assert note.startswith("routes.yaml:10:101: EV024 note: route emitted: state depends on !Ref State, which is not")
+    assert "the route counts as enabled" in err
+
+
+def test_validate_takes_unknown_values(run):
+    """A routes.yaml with unknown values is valid."""
+    code, _, err = run(validate, ["event.json"], no_schema="ignore")
+
+    assert (code, err) == (0, "")
