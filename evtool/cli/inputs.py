@@ -93,7 +93,7 @@ def resolve_path(name: str, project: Project) -> str | None:
 
     `order-created`, or its event type `order.created`, is the sample order-created.json.
     """
-    return _find_path(name, _list_samples(project))
+    return _find_path(name, project.list_samples())
 
 
 def resolve_paths(names: Sequence[str], project: Project, *, not_found: str = "no file and no sample") -> list[str]:
@@ -101,7 +101,7 @@ def resolve_paths(names: Sequence[str], project: Project, *, not_found: str = "n
 
     Raises UsageError with the nearest name when something is none of what is `wanted`.
     """
-    samples = _list_samples(project)
+    samples = project.list_samples()
     paths = []
     for name in names:
         path = _find_path(name, samples) or (name if _looks_like_a_path(name) else None)
@@ -110,10 +110,6 @@ def resolve_paths(names: Sequence[str], project: Project, *, not_found: str = "n
             raise UsageError(f"there is {not_found} {name}; {hint}")
         paths.append(path)
     return paths
-
-
-def _list_samples(project: Project) -> dict[str, Path]:
-    return {file.stem: file for folder in project.samples for file in sorted(folder.rglob("*.json"))}
 
 
 def _find_path(name: str, samples: Mapping[str, Path]) -> str | None:

@@ -47,13 +47,15 @@ class BatchTiming(NamedTuple):
 class PoolThread:
     """A handler, and the thread that calls it. Without a thread it is called by whoever gives it a batch."""
 
-    def __init__(self, entry: HandlerEntry, finished: "SimpleQueue[PoolThread]", call_log: CallLog | None):
+    def __init__(
+        self, entry: HandlerEntry, handler: Handler, finished: "SimpleQueue[PoolThread]", call_log: CallLog | None
+    ):
         self.name = entry.name
         self.call_log = call_log
         self.claims: deque[Claim] = deque()  # of its batches, those whose answers were not taken
         self.batches = 0  # taken, and not known to be over
         self.size = 1  # how many calls it is given at once
-        self._handler = entry.open()
+        self._handler = handler
         self._queued: deque[Batch] = deque()  # to be begun
         self._started = 0  # of its batches
         self._answers: deque[Answer] = deque()
@@ -198,12 +200,18 @@ def _call_handler(handler: Handler, batch: Batch, call_log: CallLog | None) -> I
 class HandlerPool:
     """The handlers of a project: opened when they are first called, for as many calls at a time as each may have.
 
-    `open_call_log` opens the call log of a thread; it returns None if there is none.
+    `open_call_log` opens the call log of a thread; it returns None if there is none. `open_handler` opens a handler.
     """
 
-    def __init__(self, routes: Routes, open_call_log: Callable[[], CallLog | None] = lambda: None):
+    def __init__(
+        self,
+        routes: Routes,
+        open_call_log: Callable[[], CallLog | None] = lambda: None,
+        open_handler: Callable[[HandlerEntry], Handler] = HandlerEntry.open,
+    ):
         self._entries = routes.handlers
         self._open_call_log = open_call_log
+        self._open_handler = open_handler
         self._threads: list[PoolThread] = []
         self._lost: list[LostEmit] = []
         self._finished: SimpleQueue[PoolThread] = SimpleQueue()
@@ -260,7 +268,8 @@ class HandlerPool:
         for thread in self._threads:
             if thread.name == name and not thread.batches:
                 return thread
-        self._threads.append(PoolThread(self._entries[name], self._finished, self._open_call_log()))
+        entry = self._entries[name]
+        self._threads.append(PoolThread(entry, self._open_handler(entry), self._finished, self._open_call_log()))
         return self._threads[-1]
 
     def find_fast_thread(self, name: str) -> PoolThread | None:

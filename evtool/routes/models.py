@@ -127,6 +127,7 @@ class RoutesModel(BaseModel):
         SchemaPlaces | None, Field(description="folder(s) of JSON Schemas, or a mapping of types to files")
     ] = None
     samples: Annotated[Paths | None, Field(description="sample events: files or folders")] = None
+    scenarios: Annotated[str, Field(min_length=1, description="folder of the scenarios")] = project_file.SCENARIOS
     store: Annotated[str, Field(description="the store's file")] = project_file.STORE_FILE
     interpreter: Annotated[
         str | None,

@@ -19,6 +19,7 @@ from evtool.schemas.documents import NamedSchema
 
 ROUTES_FILE = "routes.yaml"
 STORE_FILE = ".evtool/store.db"
+SCENARIOS = "scenarios"
 
 
 class Project(NamedTuple):
@@ -72,6 +73,16 @@ class Project(NamedTuple):
         """Where the store is, unless an option or EVTOOL_STORE says otherwise."""
         value = self._value("store")
         return self.folder / (value if isinstance(value, str) else STORE_FILE)
+
+    @property
+    def scenarios(self) -> Path:
+        """The folder of the scenarios."""
+        value = self._value("scenarios")
+        return self.folder / (value if isinstance(value, str) else SCENARIOS)
+
+    def list_samples(self) -> dict[str, Path]:
+        """The files of the sample events by name; `order-created.json` is the sample `order-created`."""
+        return {file.stem: file for folder in self.samples for file in sorted(folder.rglob("*.json"))}
 
     def locate(self, path: Sequence[str | int], *, key: bool = False) -> dict[str, Any]:
         """The location, as fields of a Finding, of the value that some keys lead to, or of its key."""

@@ -1,0 +1,146 @@
+"""The command `evtool test`: runs scenarios and measures which routes and alternatives they cover."""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+from evtool.cli.options import Argument, Option
+from evtool.cli.runtime import load_routes
+from evtool.cli.session import Session
+from evtool.errors import EXIT_FINDINGS, EXIT_OK, ConfigError, EvtoolError, UsageError
+from evtool.findings.finding import Finding
+from evtool.paths import display_path
+from evtool.reports.base import Subject
+from evtool.reports.scenarios import ScenariosReport, build_coverage_record, build_scenario_record
+from evtool.routes.project import Project, find_routes_file
+from evtool.scenarios.batch import run_scenarios
+from evtool.scenarios.changes import Snapshot, list_states, take_snapshot, wait_for_change
+from evtool.scenarios.coverage import Covered, measure
+from evtool.scenarios.files import list_scenario_files
+from evtool.scenarios.loading import Scenario, build_rules, load_scenarios
+from evtool.schemas.validation import Rules
+from evtool.terminal.progress import Progress
+from evtool.terminal.screen import Screen, format_count, open_stderr
+from evtool.terminal.snippets import show_finding
+
+LOOK_INTERVAL = 0.3  # seconds between two looks for changed files
+
+
+def test(
+    session: Session,
+    paths: Annotated[
+        list[str], Argument("[PATH]...", "scenario files or folders; by default the project's `scenarios`")
+    ] = [],  # noqa: B006  (never changed)
+    *,
+    text: Annotated[str | None, Option("-k", "only scenarios with this text in their name", "TEXT")] = None,
+    coverage: Annotated[bool, Option("--coverage", "show what the scenarios cover, and what they miss")] = False,
+    fail_under: Annotated[
+        int | None, Option("--fail-under", "fail if less than N percent of the alternatives are covered", "N")
+    ] = None,
+    jobs: Annotated[int, Option("--jobs", "how many scenarios run at a time", "N", least=1)] = 1,
+    watch: Annotated[bool, Option("--watch", "run again when a file changes, until Ctrl-C")] = False,
+) -> int:
+    """Run scenarios: given events, and what must and must not result from them, along the whole chain.
+
+    Each scenario has its own store and a clock that jumps to the next due time. Handlers are called unless the scenario
+    mocks them. Exit code 1 if an expectation does not hold or the coverage is too low, 2 if a scenario file cannot be
+    used or there is no scenario.
+
+    Example: evtool test --coverage
+    """
+    if fail_under is not None and fail_under > 100:
+        raise UsageError(f"--fail-under {fail_under}: it is a percentage, at most 100")
+    run = partial(
+        _run, session, paths, text, coverage=coverage or fail_under is not None, fail_under=fail_under, jobs=jobs
+    )
+    if not watch:
+        return run()
+    if any(output.partition("=")[0] != "text" for output in session.output):
+        raise UsageError("--watch prints text only; leave out -o")
+    screen = Screen(open_stderr(), color=session.color)
+    take = partial(_take_snapshot, session, [Path(path) for path in paths])
+    while True:
+        snapshot = take()  # before the run: what is changed during it is run again
+        _run_once(run, screen)
+        session.print_note("waiting for a change; Ctrl-C ends it")
+        changed = wait_for_change(snapshot, take, lambda: time.sleep(LOOK_INTERVAL))
+        title = f"{datetime.now().astimezone():%H:%M:%S} {display_path(Path(changed))} changed"
+        Screen(sys.stdout, color=session.color).print_line((f"\n--- {title} ", "bold"), ("-" * 20, "dim"))
+
+
+def _run_once(run: Callable[[], int], screen: Screen) -> None:
+    """Runs, and shows an error that would end the command: the next change may correct it."""
+    try:
+        run()
+    except EvtoolError as error:
+        for finding in getattr(error, "findings", ()):
+            show_finding(screen, finding)
+        screen.print_line(("evtool: ", "bold"), str(error))
+
+
+def _take_snapshot(session: Session, files: Sequence[Path]) -> Snapshot:
+    """The state of the files. While routes.yaml is broken it is the only one that counts, with those named."""
+    try:
+        return take_snapshot(session.load_project(), files)
+    except ConfigError:
+        file = find_routes_file(session.routes)
+        return list_states([*files, *([file] if file else [])])
+
+
+def _run(
+    session: Session, paths: list[str], text: str | None, *, coverage: bool, fail_under: int | None, jobs: int
+) -> int:
+    """Loads, runs and reports once."""
+    project = session.load_project()
+    routes, rules = load_routes(session, project), build_rules(project)
+    scenarios, findings = _load(project, rules, paths, text)
+    passed, covered, warnings = 0, Covered(), dict.fromkeys(findings)
+    progress = Progress("testing", "scenario", total=len(scenarios), quiet=session.quiet)
+    subject = Subject(
+        "test", "scenarios", lambda screen: ScenariosReport(screen, quiet=session.quiet, coverage=coverage)
+    )
+    with session.open_report(subject) as report, closing(run_scenarios(scenarios, project, jobs=jobs)) as results:
+        for result in results:
+            report.add(build_scenario_record(result))
+            progress.add(1)
+            passed += not result.failures
+            covered = covered.merge(result.covered)
+            warnings |= dict.fromkeys(result.warnings)
+        progress.erase()
+        sections = measure(covered, routes, rules, project)
+        is_reached = fail_under is None or sections["alternatives"].percent >= fail_under
+        report.end(
+            {
+                "findings": [finding.as_dict() for finding in warnings],
+                "coverage": build_coverage_record(sections),
+                "summary": {
+                    "scenarios": len(scenarios),
+                    "passed": passed,
+                    "failed": len(scenarios) - passed,
+                    "fail_under": fail_under,
+                },
+            }
+        )
+    return EXIT_OK if passed == len(scenarios) and is_reached else EXIT_FINDINGS
+
+
+def _load(
+    project: Project, rules: Rules, paths: Sequence[str], text: str | None
+) -> tuple[list[Scenario], list[Finding]]:
+    """The scenarios that are meant, and warnings. Raises ConfigError for errors in files, UsageError for none."""
+    files = list_scenario_files(project, paths)
+    scenarios, findings = load_scenarios(files, project, rules)
+    if any(finding.severity == "error" for finding in findings):
+        raise ConfigError("the scenarios cannot be used", findings)
+    if not scenarios:
+        searched = ", ".join(paths) or display_path(project.scenarios)
+        raise UsageError(f"no scenario was found: {searched} has no *.yaml with scenarios")
+    chosen = [scenario for scenario in scenarios if text is None or text.lower() in scenario.name.lower()]
+    if not chosen:
+        raise UsageError(f'no name of {format_count(len(scenarios), "scenario")} contains "{text}"')
+    return chosen, findings

@@ -1,0 +1,41 @@
+"""Runs many scenarios, some at a time, and yields their results in the order of the files."""
+
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, local
+
+from evtool.routes.project import Project
+from evtool.routes.routes import load_routes
+from evtool.scenarios.loading import Scenario, build_rules
+from evtool.scenarios.runner import ScenarioResult, run_scenario
+from evtool.signals import stop_calls
+
+
+def run_scenarios(scenarios: Sequence[Scenario], project: Project, *, jobs: int = 1) -> Generator[ScenarioResult]:
+    """The results of scenarios, in their order. `jobs` run at a time, each in a thread with its own routes and schemas.
+
+    An exception, such as that of Ctrl-C, ends all of them.
+    """
+    if jobs == 1 or len(scenarios) < 2:
+        routes, rules = load_routes(project), build_rules(project)
+        for scenario in scenarios:
+            yield run_scenario(scenario, project, routes, rules)
+        return
+    own, stopped = local(), Event()
+
+    def run(scenario: Scenario) -> ScenarioResult:
+        if not hasattr(own, "rules"):
+            own.routes, own.rules = load_routes(project), build_rules(project)
+        return run_scenario(scenario, project, own.routes, own.rules, stopped.is_set)
+
+    with ThreadPoolExecutor(min(jobs, len(scenarios)), "scenario") as pool:
+        futures = [pool.submit(run, scenario) for scenario in scenarios]
+        try:
+            for future in futures:
+                yield future.result()
+        except BaseException:
+            stopped.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            with stop_calls():
+                pool.shutdown()
+            raise

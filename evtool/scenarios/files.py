@@ -1,0 +1,78 @@
+"""Finds the scenario files of a project and reads them, with the locations of their values."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from evtool.errors import ConfigError, UsageError
+from evtool.findings.finding import Finding
+from evtool.paths import display_path, is_file
+from evtool.readers.files import SourceText
+from evtool.readers.locations import locate, pointer_of
+from evtool.readers.yaml_text import Document, load_yaml
+from evtool.routes.project import Project
+
+SUFFIXES = (".yaml", ".yml")
+
+
+class ScenarioFile(NamedTuple):
+    """A scenario file that is well-formed YAML."""
+
+    file: Path
+    document: Document
+    text: bytes  # with one kind of line ends, for the lines that findings show
+
+    @property
+    def display_name(self) -> str:
+        """The file as messages name it."""
+        return display_path(self.file)
+
+    def locate(self, path: Sequence[str | int], *, key: bool = False) -> dict[str, Any]:
+        """The location, as fields of a Finding, of the value that some keys lead to, or of its key."""
+        width = len(str(path[-1])) if key and path else 1
+        text = SourceText(self.display_name, 1, 1, self.text)
+        return {"pointer": pointer_of(path), **locate(text, *self.document.position_of(path, key=key), width)}
+
+
+def list_scenario_files(project: Project, paths: Sequence[str | Path] = ()) -> list[Path]:
+    """The files that paths name, or those of the project: each file, and each *.yaml in a folder and below it.
+
+    Raises UsageError for a path that leads nowhere. A project without a scenario folder has none.
+    """
+    if not paths:
+        return _list_folder(project.scenarios) if project.scenarios.is_dir() else []
+    files: dict[Path, None] = {}
+    for path in map(Path, paths):
+        if path.is_dir():
+            files |= dict.fromkeys(_list_folder(path))
+        elif is_file(path):
+            files[path.absolute()] = None
+        else:
+            raise UsageError(f"there is no file or folder {path}")
+    return list(files)
+
+
+def _list_folder(folder: Path) -> list[Path]:
+    return sorted(file.absolute() for file in folder.rglob("*") if file.suffix in SUFFIXES and is_file(file))
+
+
+def read_scenario_file(file: Path) -> ScenarioFile | list[Finding]:
+    """A scenario file, or everything that is wrong with it as YAML."""
+    name = display_path(file)
+    try:
+        raw = file.read_bytes()
+        document = load_yaml(raw, name)
+    except OSError as error:
+        return [Finding("EV001", f"cannot be read: {error.strerror}", file=name)]
+    except ConfigError as error:
+        return list(error.findings)
+    if not isinstance(document.value, dict):
+        message = "a scenario file is a mapping: version, scenarios"
+        return [Finding("EV022", message, file=name, line=1, column=1)]
+    return ScenarioFile(file, document, raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+
+
+def iter_scenarios(source: ScenarioFile) -> Iterator[tuple[str, Any]]:
+    """The scenarios of a file by name, as they are written."""
+    scenarios = source.document.value.get("scenarios")
+    yield from scenarios.items() if isinstance(scenarios, dict) else ()

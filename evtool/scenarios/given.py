@@ -1,0 +1,138 @@
+"""Builds the given events of a scenario, and the events that its mocks emit."""
+
+import io
+import json
+import uuid
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import count
+from typing import Any
+
+from evtool.errors import ConfigError, UsageError
+from evtool.events.envelopes import read_events
+from evtool.events.event import Event, EventDefaults
+from evtool.events.overrides import apply_overrides
+from evtool.findings.finding import Finding
+from evtool.findings.spelling import did_you_mean
+from evtool.handlers.base import Emitted
+from evtool.paths import is_file
+from evtool.readers.files import SourceText, read_texts
+from evtool.routes.project import Project
+from evtool.scenarios.files import ScenarioFile
+from evtool.scenarios.model import GivenModel, MockModel
+from evtool.schemas.validation import Rules
+
+START = "2026-01-01T00:00:00Z"  # the time at which every scenario begins
+IDS = uuid.UUID("0b9a1f4e-5d0a-4a53-9b0e-7a4f1f0d2c35")  # the name space of the ids of given events
+Path = tuple[str | int, ...]
+
+
+def build_given(
+    source: ScenarioFile, path: Path, given: GivenModel, project: Project, rules: Rules
+) -> Iterator[Event | Finding]:
+    """The events of one entry of `given`, which `path` leads to, or what is wrong with it.
+
+    Ids and times that an event lacks are fixed: they depend only on the entry and its path.
+    """
+    defaults = _fix_defaults([*path, given.model_dump(mode="json", exclude_unset=True)])
+    assignments = [f"{name}={json.dumps(value)}" for name, value in given.set.items()]
+    for event in _read_origin(source, path, given, project, rules, defaults):
+        if isinstance(event, Finding):
+            yield event
+            continue
+        try:
+            yield apply_overrides(
+                event, assignments, defaults, list_properties=lambda event, steps: _list_properties(rules, event, steps)
+            )
+        except UsageError as error:
+            message = str(error).removeprefix("--").replace("; --set-new sets any path", "")
+            name = next((name for name in given.set if f"{name}=" in message or name in message), None)
+            at = (*path, "set", name) if name else (*path, "set")
+            yield Finding("EV022", message, **source.locate(at, key=True))
+
+
+def build_emitted(source: ScenarioFile, path: Path, mock: MockModel, handler: str) -> Iterator[Emitted | Finding]:
+    """The events that a mock emits. Without a source the handler's name is the source, as for the handler itself."""
+    for index, document in enumerate(mock.emit):
+        at = (*path, "emit", index)
+        key = "Source" if "DetailType" in document else "source"
+        for event in _read_inline(source, at, {key: handler, **document}, _fix_defaults([*at])):
+            if isinstance(event, Finding):
+                yield event
+                continue
+            has_time = any(key in document for key in ("time", "Time"))
+            yield Emitted(
+                event.type,
+                json.dumps(event.detail, ensure_ascii=False).encode(),
+                event.source,
+                tuple(event.document.get("resources") or ()),
+                event.time if has_time else None,
+                event.bus,
+            )
+
+
+def _read_origin(
+    source: ScenarioFile, path: Path, given: GivenModel, project: Project, rules: Rules, defaults: EventDefaults
+) -> Iterable[Event | Finding]:
+    if given.event:
+        return _read_inline(source, (*path, "event"), given.event, defaults)
+    if given.generate:
+        return _generate(source, (*path, "generate"), given.generate, rules, defaults)
+    if given.sample:
+        at, samples = (*path, "sample"), project.list_samples()
+        file = samples.get(given.sample) or samples.get(given.sample.replace(".", "-"))
+        hint = did_you_mean(given.sample, samples) or f"the samples are {', '.join(samples) or 'none'}"
+        message = f'there is no sample "{given.sample}"'
+    else:
+        at, file = (*path, "file"), source.file.parent / given.file
+        hint, message = "a path is relative to the scenario's file", f"there is no file {given.file}"
+    if file is None or not is_file(file):
+        return [Finding("EV701", message, suggestion=hint, **source.locate(at))]
+    return _read_file(str(file), defaults)
+
+
+def _read_file(file: str, defaults: EventDefaults) -> Iterator[Event | Finding]:
+    for text in read_texts([file], stdin=io.BytesIO()):
+        yield from [text] if isinstance(text, Finding) else read_events(text, defaults)
+
+
+def _read_inline(source: ScenarioFile, path: Path, document: Any, defaults: EventDefaults) -> Iterator[Event | Finding]:
+    """The events that are written in the scenario, with findings at their place there."""
+    try:
+        raw = json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raw = json.dumps(document).encode()
+    for event in read_events(SourceText(source.display_name, 1, 1, raw), defaults):
+        if isinstance(event, Finding):
+            steps = [_to_step(step) for step in (event.pointer or "").split("/")[1:]]
+            yield Finding(
+                event.code, event.message, suggestion=event.suggestion, **source.locate((*path, *steps), key=False)
+            )
+        else:
+            yield event._replace(source_map=None)
+
+
+def _to_step(step: str) -> str | int:
+    return int(step) if step.isdecimal() else step.replace("~1", "/").replace("~0", "~")
+
+
+def _generate(
+    source: ScenarioFile, path: Path, event_type: str, rules: Rules, defaults: EventDefaults
+) -> Iterator[Event | Finding]:
+    raise NotImplementedError(source, path, event_type, rules, defaults)
+
+
+def _list_properties(rules: Rules, event: Event, steps: Sequence[str | int]) -> Collection[str]:
+    try:
+        return rules.list_properties(event, steps)
+    except ConfigError:  # the schema is reported when the event is validated
+        return ()
+
+
+def _fix_defaults(seed: list[Any]) -> EventDefaults:
+    """Ids that depend on the seed only, and the time at which a scenario begins."""
+    numbers = count()
+
+    def new_id() -> str:
+        return str(uuid.uuid5(IDS, json.dumps([*seed, next(numbers)], sort_keys=True)))
+
+    return EventDefaults(new_id, lambda: START)
