@@ -1,4 +1,4 @@
-"""Writes the generated pages (commands, finding codes, conformance, modules) and the JSON Schema of routes.yaml."""
+"""Writes the generated pages (commands, finding codes, conformance, modules) and the JSON Schemas of project files."""
 
 import ast
 import io
@@ -16,6 +16,7 @@ from evtool.findings.examples import EXAMPLES, SCHEMA
 from evtool.patterns.compiler import PatternError
 from evtool.patterns.pattern import Pattern
 from evtool.routes.models import RoutesModel
+from evtool.scenarios.model import ScenariosModel
 
 ROOT = Path(__file__).parent.parent
 # what AWS has answered, by file: the name of its one family, if it has not several
@@ -53,6 +54,7 @@ RANGES = {
     "EV4": "Routing",
     "EV5": "Handlers",
     "EV6": "Schemas",
+    "EV7": "Scenarios",
 }
 
 
@@ -121,6 +123,12 @@ def routes_schema() -> str:
     return json.dumps(schema, indent=2) + "\n"
 
 
+def scenarios_schema() -> str:
+    """The JSON Schema of scenario files, for editors."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **ScenariosModel.model_json_schema()}
+    return json.dumps(schema, indent=2) + "\n"
+
+
 def modules() -> str:
     """Every module with its purpose, by folder."""
     package = ROOT / "evtool"
@@ -146,6 +154,7 @@ GENERATED = {
     "docs/conformance.md": conformance,
     "docs/modules.md": modules,
     "evtool/routes.schema.json": routes_schema,
+    "evtool/scenarios.schema.json": scenarios_schema,
 }
 
 

@@ -27,7 +27,7 @@ FOLDERS = [
     ["cli"],
     ["commands"],
     ["cli.parser", "cli.app"],
-    ["__main__"],
+    ["__main__", "pytest_plugin"],
 ]
 MOST_ENTRIES = 12
 GROWING = {"": 25, "commands": 100, "patterns/operators": 100, "reports/formats": 100}  # one file per kind

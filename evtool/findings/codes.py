@@ -1,7 +1,7 @@
 """The codes of findings and their titles."""
 
 # code -> what it is about. Ranges: EV0 files and syntax, EV1 event against schema, EV2 pattern syntax,
-# EV4 routing, EV5 handlers, EV6 schemas.
+# EV4 routing, EV5 handlers, EV6 schemas, EV7 scenarios.
 CODES = {
     "EV001": "file cannot be read",
     "EV002": "not well-formed JSON",
@@ -17,6 +17,8 @@ CODES = {
     "EV021": "unknown key in routes.yaml",
     "EV022": "missing or wrong value in routes.yaml",
     "EV024": "value that is not known before deployment",
+    "EV021": "unknown key in routes.yaml or scenarios",
+    "EV022": "missing or wrong value in routes.yaml or scenarios",
     "EV030": "store is damaged",
     "EV031": "bytes of an event are not those that were stored",
     "EV032": "column of the store does not agree with the event",
@@ -43,9 +45,12 @@ CODES = {
     "EV501": "handler cannot be loaded",
     "EV502": "interpreter or runtime client of a handler is missing",
     "EV503": "environment variable that a handler needs is not set",
+    "EV505": "handler emits a type that it does not declare",
     "EV601": "schema cannot be read",
     "EV602": "not a valid JSON Schema",
     "EV603": "reference that cannot be followed",
     "EV604": "unknown keyword near a known one",
     "EV608": "several schemas of the same rank for one type",
+    "EV701": "scenario names something that is not there",
+    "EV702": "expectation that contradicts itself",
 }

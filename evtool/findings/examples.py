@@ -129,9 +129,22 @@ EXAMPLES = {
     "EV503": Example(
         "words", "`interpreter: ${VENV}/bin/python` without a variable `VENV`", "`VENV=.venv evtool publish ...`"
     ),
+    "EV505": Example(
+        "words",
+        "a handler with `emits: [payment.authorized]` that emits `payment.declined` in a scenario",
+        "`emits: [payment.authorized, payment.declined]`",
+    ),
     "EV601": Example("schema", '{"type": "object"', '{"type": "object"}'),
     "EV602": Example("schema", '{"type": "objekt"}', '{"type": "object"}'),
     "EV603": Example("schema", '{"$ref": "nowhere.json"}', '{"$ref": "#/$defs/order", "$defs": {"order": {}}}'),
     "EV604": Example("schema", '{"type": "object", "proprties": {}}', '{"type": "object", "properties": {}}'),
     "EV608": Example("words", "`t.json` and `t.schema.json` in one schema folder", "one of them"),
+    "EV701": Example(
+        "words", "`sample: order-craeted` in a scenario, for the sample `order-created`", "`sample: order-created`"
+    ),
+    "EV702": Example(
+        "words",
+        "`expect: {routes: [pay], not: {routes: [pay]}}` in a scenario",
+        "`expect: {routes: [pay], not: {routes: [refund]}}`",
+    ),
 }

@@ -5,10 +5,12 @@ from typing import Any, NamedTuple
 
 from evtool.findings.phrases import format_location
 from evtool.reports.base import Record
+from evtool.scenarios.expectations import describe_failure
 from evtool.schemas.validation import ValidationResult
 
 PASSED = ("done", "would fire")
 FAILED = ("failed", "dead")
+FAILURE_KEYS = ("what", "expected", "actual", "reason")  # of a scenario
 
 
 class Problem(NamedTuple):
@@ -48,6 +50,8 @@ class CheckReader:
         """The checks that a record decides."""
         if isinstance(record, ValidationResult):
             yield self._read_result(record)
+        elif "failures" in record:
+            yield _read_scenario(record)
         elif "fires" in record:
             for fire in record["fires"]:
                 yield _read_delivery({**fire, "state": fire["action"]}, record["id"], record["type"])
@@ -68,6 +72,8 @@ class CheckReader:
     def end(self, tail: Mapping[str, Any]) -> Iterator[Check]:
         """The checks that are decided when there are no more records."""
         yield from self._unfinished.values()
+        if "coverage" in tail:
+            yield from _read_coverage(tail)
         for finding in tail.get("findings", ()):
             problem = _read_finding(finding)
             name = f"{finding['event_type']} {finding['event_id'] or ''}" if finding["event_type"] else "not an event"
@@ -86,6 +92,29 @@ class CheckReader:
 def list_problems(checks: Iterable[Check]) -> Iterator[Problem]:
     """All problems of checks."""
     return (problem for check in checks for problem in check.problems)
+
+
+def _read_scenario(scenario: Mapping[str, Any]) -> Check:
+    problems = tuple(
+        Problem(
+            "error",
+            "failed scenario",
+            f"{scenario['name']}: {describe_failure(*(failure[key] for key in FAILURE_KEYS))}",
+            None,
+            *(failure[key] for key in ("file", "line", "column")),
+        )
+        for failure in scenario["failures"]
+    )
+    return Check(scenario["file"], scenario["name"], problems)
+
+
+def _read_coverage(tail: Mapping[str, Any]) -> Iterator[Check]:
+    """A check that the coverage is high enough, if that was asked for."""
+    percent, least = tail["coverage"]["alternatives"]["percent"], tail["summary"]["fail_under"]
+    if least is not None:
+        message = f"the scenarios cover {percent} % of the alternatives, less than {least} %"
+        problems = (Problem("error", "coverage", message),) if percent < least else ()
+        yield Check("coverage", f"at least {least} % of the alternatives", problems)
 
 
 def _read_finding(finding: Mapping[str, Any]) -> Problem:

@@ -9,6 +9,7 @@ from evtool.findings.phrases import format_location, shorten
 from evtool.patterns.compiler import EQUALS, OR
 from evtool.reports.base import Record
 from evtool.scenarios.coverage import Section
+from evtool.scenarios.expectations import format_value
 from evtool.scenarios.runner import ScenarioResult
 from evtool.schemas.validation import ValidationResult
 from evtool.terminal.screen import Screen, format_count
@@ -47,23 +48,10 @@ def build_coverage_record(sections: Mapping[str, Section]) -> dict[str, Any]:
 
 def format_failure(failure: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The lines of a failure, each with its label."""
-    yield "expected", shorten(_format_value(failure["expected"]), MAX_VALUE)
-    yield "actual", shorten(_format_value(failure["actual"]), MAX_VALUE)
+    yield "expected", shorten(format_value(failure["expected"]), MAX_VALUE)
+    yield "actual", shorten(format_value(failure["actual"]), MAX_VALUE)
     if failure["reason"]:
         yield "reason", failure["reason"]
-
-
-def describe_failure(failure: Mapping[str, Any]) -> str:
-    """A failure in one line."""
-    expected, actual = (_format_value(failure[key]) for key in ("expected", "actual"))
-    reason = f" ({failure['reason']})" if failure["reason"] else ""
-    return f"{failure['what']}: expected {expected}, got {actual}{reason}"
-
-
-def _format_value(value: Any) -> str:
-    if value == []:
-        return "nothing"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 class ScenariosReport:

@@ -1,5 +1,6 @@
 """Compares what a scenario expects with what resulted, and explains each difference."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -23,6 +24,19 @@ class Failure(NamedTuple):
     actual: Any
     reason: str | None
     path: tuple[str | int, ...] = ()
+
+
+def describe_failure(what: str, expected: Any, actual: Any, reason: str | None) -> str:
+    """A failure in one line."""
+    text = f"{what}: expected {format_value(expected)}, got {format_value(actual)}"
+    return f"{text} ({reason})" if reason else text
+
+
+def format_value(value: Any) -> str:
+    """An expected or actual value in words."""
+    if value == []:
+        return "nothing"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 class Effects(NamedTuple):

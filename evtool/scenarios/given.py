@@ -33,7 +33,7 @@ def build_given(
 
     Ids and times that an event lacks are fixed: they depend only on the entry and its path.
     """
-    defaults = _fix_defaults([*path, given.model_dump(mode="json", exclude_unset=True)])
+    defaults = fix_defaults([*path, given.model_dump(mode="json", exclude_unset=True)])
     assignments = [f"{name}={json.dumps(value)}" for name, value in given.set.items()]
     for event in _read_origin(source, path, given, project, rules, defaults):
         if isinstance(event, Finding):
@@ -55,7 +55,7 @@ def build_emitted(source: ScenarioFile, path: Path, mock: MockModel, handler: st
     for index, document in enumerate(mock.emit):
         at = (*path, "emit", index)
         key = "Source" if "DetailType" in document else "source"
-        for event in _read_inline(source, at, {key: handler, **document}, _fix_defaults([*at])):
+        for event in _read_inline(source, at, {key: handler, **document}, fix_defaults([*at])):
             if isinstance(event, Finding):
                 yield event
                 continue
@@ -128,7 +128,7 @@ def _list_properties(rules: Rules, event: Event, steps: Sequence[str | int]) -> 
         return ()
 
 
-def _fix_defaults(seed: list[Any]) -> EventDefaults:
+def fix_defaults(seed: list[Any]) -> EventDefaults:
     """Ids that depend on the seed only, and the time at which a scenario begins."""
     numbers = count()
 

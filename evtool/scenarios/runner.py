@@ -40,6 +40,11 @@ class ScenarioResult(NamedTuple):
     covered: Covered
     warnings: tuple[Finding, ...] = ()
 
+    @property
+    def ok(self) -> bool:
+        """Whether it passed."""
+        return not self.failures
+
 
 class _Clock:
     """A clock that moves only when it is set: it jumps over all times at which nothing happens."""

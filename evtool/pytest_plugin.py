@@ -1,0 +1,111 @@
+"""The pytest plugin: collects scenarios as tests, and provides the fixture `evtool`.
+
+It does nothing, and imports nothing of evtool, unless a routes.yaml is found: it is loaded at every start of pytest.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from evtool.scenarios.workbench import Workbench
+
+ROUTES_FILE = "routes.yaml"
+SUFFIXES = (".yaml", ".yml")
+
+
+def find_routes_file(folder: Path) -> Path | None:
+    """The nearest routes.yaml in a folder or above it."""
+    return next((file for each in (folder, *folder.parents) if (file := each / ROUTES_FILE).is_file()), None)
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collects a file in the scenario folder of its project, or a named file that has scenarios."""
+    if file_path.suffix not in SUFFIXES or file_path.name == ROUTES_FILE:
+        return None
+    routes_file = find_routes_file(file_path.parent)
+    if routes_file is None:
+        return None
+    from evtool.errors import EvtoolError  # noqa: PLC0415  (projects without routes.yaml must not import evtool)
+    from evtool.routes.project import require_project  # noqa: PLC0415
+
+    try:
+        folder = require_project(str(routes_file)).scenarios
+    except EvtoolError:
+        folder = routes_file.parent / "scenarios"  # what is wrong with routes.yaml is said when a file is collected
+    is_scenario_file = file_path.is_relative_to(folder.resolve()) or file_path.is_relative_to(folder)
+    if not is_scenario_file and not (parent.session.isinitpath(file_path) and _has_scenarios(file_path)):
+        return None
+    return ScenarioFileCollector.from_parent(parent, path=file_path, routes_file=routes_file)
+
+
+def _has_scenarios(file: Path) -> bool:
+    return any(line.startswith("scenarios:") for line in file.read_text(encoding="utf-8", errors="replace").split("\n"))
+
+
+class ScenarioFileCollector(pytest.File):
+    """A scenario file: each scenario is a test."""
+
+    def __init__(self, *, routes_file: Path, **keywords: Any):
+        super().__init__(**keywords)
+        self._routes_file = routes_file
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """A test for each scenario, in the order of the file. Everything wrong with the file is one error."""
+        from evtool.errors import EvtoolError  # noqa: PLC0415  (see above)
+        from evtool.scenarios.workbench import Workbench, format_findings  # noqa: PLC0415
+
+        try:
+            workbench = Workbench(self._routes_file)
+            scenarios, findings = workbench.load(self.path)
+        except EvtoolError as error:
+            raise self.CollectError("\n".join([*format_findings(getattr(error, "findings", ())), str(error)])) from None
+        if errors := [finding for finding in findings if finding.severity == "error"]:
+            raise self.CollectError("\n".join(format_findings(errors)))
+        names = [_to_test_name(scenario.name) for scenario in scenarios]
+        for scenario, name in zip(scenarios, names, strict=True):
+            if names.count(name) > 1:
+                raise self.CollectError(f'{self.path.name}: several scenarios have the name "{name}" in pytest')
+            yield ScenarioItem.from_parent(self, name=name, scenario=scenario, workbench=workbench)
+
+
+def _to_test_name(name: str) -> str:
+    """A name that can be selected: `::` separates the parts of a test's id, and control characters break listings."""
+    return "".join(char if char.isprintable() else " " for char in name.replace("::", ":"))
+
+
+class ScenarioItem(pytest.Item):
+    """A scenario as a test."""
+
+    def __init__(self, *, scenario: Any, workbench: "Workbench", **keywords: Any):
+        super().__init__(**keywords)
+        self._scenario, self._workbench = scenario, workbench
+
+    def runtest(self) -> None:
+        """Runs the scenario. Raises AssertionError with everything that does not hold."""
+        self._workbench.assert_passes(self._scenario)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """The reasons of the failure, without the inside of evtool."""
+        from evtool.errors import EvtoolError  # noqa: PLC0415  (see above)
+
+        if isinstance(excinfo.value, AssertionError | EvtoolError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """File and line, from 0, of the scenario."""
+        return self.path, self._scenario.locate()["line"] - 1, f"scenario {self.name}"
+
+
+@pytest.fixture
+def evtool(request: pytest.FixtureRequest) -> "Workbench":
+    """The project of the nearest routes.yaml: its routes, and scenarios that tests write in Python."""
+    routes_file = find_routes_file(request.path.parent)
+    if routes_file is None:
+        pytest.fail(f"there is no {ROUTES_FILE} in {request.path.parent} or above it", pytrace=False)
+    from evtool.scenarios.workbench import Workbench  # noqa: PLC0415  (see above)
+
+    return Workbench(routes_file)

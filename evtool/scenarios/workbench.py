@@ -1,0 +1,93 @@
+"""A project for tests in Python: which routes match an event, whether it is valid, and scenarios as dictionaries."""
+
+import json
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from evtool.errors import ConfigError
+from evtool.events.buses import DEFAULT_BUS
+from evtool.events.envelopes import read_events
+from evtool.events.event import Event
+from evtool.findings.finding import Finding
+from evtool.findings.phrases import format_location
+from evtool.readers.files import SourceText
+from evtool.readers.yaml_text import Document
+from evtool.routes.project import Project, require_project
+from evtool.routes.routes import Routes, load_routes
+from evtool.scenarios.expectations import describe_failure
+from evtool.scenarios.files import ScenarioFile
+from evtool.scenarios.given import fix_defaults
+from evtool.scenarios.loading import Scenario, build_rules, load_file, load_scenarios
+from evtool.scenarios.runner import ScenarioResult, run_scenario
+from evtool.schemas.validation import Rules
+
+
+class Workbench:
+    """What the fixture `evtool` gives to a test."""
+
+    def __init__(self, routes_file: str | Path):
+        """Raises ConfigError if routes.yaml cannot be used."""
+        self.project: Project = require_project(str(routes_file))
+        self.routes: Routes = load_routes(self.project)
+
+    def match(self, event: Mapping[str, Any] | str | bytes, bus: str = DEFAULT_BUS) -> list[str]:
+        """The names of the enabled routes that match an event, in the order of routes.yaml."""
+        return [route.name for route in self.routes.match(event, bus)]
+
+    def validate(self, event: Mapping[str, Any]) -> list[Finding]:
+        """What is wrong with an event, in any form that `publish` reads; empty if it is valid."""
+        findings: list[Finding] = []
+        text = SourceText("event", 1, 1, json.dumps(event).encode())
+        for item in read_events(text, fix_defaults(["validate"])):
+            findings += self._rules.check(item) if isinstance(item, Event) else [item]
+        return findings
+
+    def run(self, scenario: Mapping[str, Any]) -> ScenarioResult:
+        """Runs a scenario as a scenario file has it: `given`, `mock`, `expect`. Paths are relative to routes.yaml.
+
+        The result has `ok` and `failures`. Raises ConfigError with findings if the scenario cannot be used.
+        """
+        return self._run(self._build(scenario))
+
+    def assert_passes(self, scenario: Mapping[str, Any] | Scenario) -> None:
+        """Runs a scenario. Raises AssertionError that lists everything that does not hold."""
+        result = self._run(scenario if isinstance(scenario, Scenario) else self._build(scenario))
+        if not result.failures:
+            return
+        lines = []
+        for failure in result.failures:
+            location = result.scenario.locate(failure.path)
+            prefix = "" if isinstance(scenario, Mapping) else f"{location['file']}:{location['line']}: "
+            lines.append(prefix + describe_failure(*failure[:4]))
+        raise AssertionError("\n".join(lines))
+
+    def load(self, file: Path) -> tuple[list[Scenario], list[Finding]]:
+        """The scenarios of a file, and everything that is wrong with it."""
+        return load_scenarios([file], self.project, self._rules)
+
+    @cached_property
+    def _rules(self) -> Rules:
+        return build_rules(self.project)
+
+    def _run(self, scenario: Scenario) -> ScenarioResult:
+        return run_scenario(scenario, self.project, self.routes, self._rules)
+
+    def _build(self, scenario: Mapping[str, Any]) -> Scenario:
+        """A scenario as if it was the only one in a file. Raises ConfigError."""
+        value = {"version": 1, "scenarios": {"scenario": json.loads(json.dumps(scenario))}}
+        source = ScenarioFile(self.project.folder / "scenario", Document(value), b"")
+        scenarios, findings = load_file(source, self.project, self._rules)
+        if errors := [finding for finding in findings if finding.severity == "error"]:
+            raise ConfigError("; ".join(finding.message for finding in errors), errors)
+        return scenarios[0]
+
+
+def format_findings(findings: Iterable[Finding]) -> list[str]:
+    """A line for each finding."""
+    return [
+        f"{format_location(finding.file, finding.line, finding.column)}: {finding.code} {finding.message}"
+        + (f" ({finding.suggestion})" if finding.suggestion else "")
+        for finding in findings
+    ]
