@@ -123,8 +123,7 @@ class PoolThread:
 
     def take_lost(self) -> list[LostEmit]:
         """What the handler emitted after its calls were reported."""
-        take_lost: Callable[[], list[LostEmit]] | None = getattr(self._handler, "take_lost", None)
-        return take_lost() if take_lost else []
+        return list(getattr(self._handler, "take_lost", list)())
 
     def close(self) -> None:
         """Has the handler closed and the thread ended, when its batches are over."""
@@ -183,8 +182,7 @@ def _report_bug(error: Exception) -> Failed:
 
 
 def _call_handler(handler: Handler, batch: Batch, call_log: CallLog | None) -> Iterator[Answer]:
-    call_many = getattr(handler, "call_many", None)
-    if call_many:
+    if call_many := getattr(handler, "call_many", None):
         yield from call_many(batch.calls, batch.latest, call_log)
         return
     for call in batch.calls:
