@@ -102,7 +102,7 @@ def _run(
     passed, covered, warnings = 0, Covered(), dict.fromkeys(findings)
     progress = Progress("testing", "scenario", total=len(scenarios), quiet=session.quiet)
     subject = Subject(
-        "test", "scenarios", lambda screen: ScenariosReport(screen, quiet=session.quiet, coverage=coverage)
+        "test", "scenarios", lambda screen: ScenariosReport(screen, warnings, quiet=session.quiet, coverage=coverage)
     )
     with session.open_report(subject) as report, closing(run_scenarios(scenarios, project, jobs=jobs)) as results:
         for result in results:

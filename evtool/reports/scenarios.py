@@ -1,7 +1,7 @@
 """The report of `evtool test`: records of scenarios and their coverage, and the text form."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from evtool.findings.finding import Finding
@@ -57,8 +57,9 @@ def format_failure(failure: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 class ScenariosReport:
     """The text report: a line for each scenario, the failures with their reasons, the coverage."""
 
-    def __init__(self, screen: Screen, *, quiet: bool, coverage: bool):
-        self._screen, self._quiet, self._coverage = screen, quiet, coverage
+    def __init__(self, screen: Screen, findings: Collection[Finding], *, quiet: bool, coverage: bool):
+        """`findings` are shown at the end; they may be added until then."""
+        self._screen, self._findings, self._quiet, self._coverage = screen, findings, quiet, coverage
         self._file: str | None = None
 
     def add(self, record: Record) -> None:
@@ -80,8 +81,8 @@ class ScenariosReport:
 
     def end(self, tail: Mapping[str, Any]) -> None:
         """Shows the warnings, the coverage and the sums."""
-        for finding in tail["findings"]:
-            show_finding(self._screen, Finding(**finding))
+        for finding in self._findings:
+            show_finding(self._screen, finding)
         if self._coverage and not self._quiet:
             self._show_coverage(tail["coverage"])
         summary = tail["summary"]

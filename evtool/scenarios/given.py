@@ -2,8 +2,9 @@
 
 import io
 import json
+import re
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -34,20 +35,34 @@ def build_given(
     Ids and times that an event lacks are fixed: they depend only on the entry and its path.
     """
     defaults = fix_defaults([*path, given.model_dump(mode="json", exclude_unset=True)])
-    assignments = [f"{name}={json.dumps(value)}" for name, value in given.set.items()]
     for event in _read_origin(source, path, given, project, rules, defaults):
-        if isinstance(event, Finding):
+        if isinstance(event, Finding) or not given.set:
             yield event
             continue
         try:
-            yield apply_overrides(
-                event, assignments, defaults, list_properties=lambda event, steps: _list_properties(rules, event, steps)
-            )
+            yield _set_fields(event, given.set, rules, defaults)
+        except UsageError:
+            yield from _find_wrong_fields(source, (*path, "set"), event, given.set, rules, defaults)
+
+
+def _set_fields(event: Event, fields: Mapping[str, Any], rules: Rules, defaults: EventDefaults) -> Event:
+    """The event with fields changed. Raises UsageError."""
+    assignments = [f"{name}={json.dumps(value)}" for name, value in fields.items()]
+    return apply_overrides(
+        event, assignments, defaults, list_properties=lambda event, steps: _list_properties(rules, event, steps)
+    )
+
+
+def _find_wrong_fields(
+    source: ScenarioFile, path: Path, event: Event, fields: Mapping[str, Any], rules: Rules, defaults: EventDefaults
+) -> Iterator[Finding]:
+    """What is wrong with the fields that are set; each is tried alone."""
+    for name, value in fields.items():
+        try:
+            _set_fields(event, {name: value}, rules, defaults)
         except UsageError as error:
-            message = str(error).removeprefix("--").replace("; --set-new sets any path", "")
-            name = next((name for name in given.set if f"{name}=" in message or name in message), None)
-            at = (*path, "set", name) if name else (*path, "set")
-            yield Finding("EV022", message, **source.locate(at, key=True))
+            message = re.sub("(;|(?<=[?])) --set-new sets any path", "", str(error)).removeprefix("--")
+            yield Finding("EV022", message, **source.locate((*path, name), key=True))
 
 
 def build_emitted(source: ScenarioFile, path: Path, mock: MockModel, handler: str) -> Iterator[Emitted | Finding]:
@@ -104,9 +119,8 @@ def _read_inline(source: ScenarioFile, path: Path, document: Any, defaults: Even
     for event in read_events(SourceText(source.display_name, 1, 1, raw), defaults):
         if isinstance(event, Finding):
             steps = [_to_step(step) for step in (event.pointer or "").split("/")[1:]]
-            yield Finding(
-                event.code, event.message, suggestion=event.suggestion, **source.locate((*path, *steps), key=False)
-            )
+            hint = "it needs source, detail-type and detail" if event.code == "EV009" else event.suggestion
+            yield Finding(event.code, event.message, suggestion=hint, **source.locate((*path, *steps)))
         else:
             yield event._replace(source_map=None)
 

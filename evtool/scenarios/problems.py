@@ -11,6 +11,7 @@ from evtool.findings.finding import Finding
 from evtool.findings.spelling import did_you_mean
 from evtool.patterns.compiler import PatternError
 from evtool.patterns.pattern import Pattern
+from evtool.readers.field_paths import format_path
 from evtool.routes.problems import MESSAGES
 from evtool.routes.project import Project
 from evtool.scenarios.files import ScenarioFile, iter_scenarios
@@ -176,8 +177,8 @@ def _path_of(detail: ErrorDetails) -> Path:
 
 def _convert_model_error(source: ScenarioFile, detail: ErrorDetails) -> Finding:
     path, kind = _path_of(detail), detail["type"]
-    words = " ".join(str(step) if not isinstance(step, int) else f"[{step}]" for step in path[2:])
-    subject = f"scenario {path[1]}: {words}".removesuffix(": ") if len(path) > 1 else ".".join(map(str, path))
+    part = format_path(path[2:])
+    subject = f"scenario {path[1]}: {part}".removesuffix(": ") if len(path) > 1 else format_path(path)
     if kind == "extra_forbidden":
         known = _list_known_keys(path[:-1])
         hint = did_you_mean(path[-1], known) or f"known here: {', '.join(known)}"

@@ -1,0 +1,227 @@
+"""evtool test, as a user calls it: which scenarios run, the options, the reports and the exit codes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, Evtool
+
+ROUTES = """version: 1
+handlers:
+  mail: {command: ["true"]}
+routes:
+  orders:
+    pattern: {source: [shop, store], detail: {total: [{numeric: [">", 10]}]}}
+    to: [mail]
+"""
+
+
+def scenario(name: str, total: int) -> str:
+    """A scenario that passes if the total is more than 10."""
+    event = f"{{source: shop, detail-type: order, detail: {{total: {total}}}}}"
+    return f"  {name}:\n    given: [{{event: {event}}}]\n    mock: all\n    expect: {{routes: [orders]}}\n"
+
+
+def write(file: Path, *scenarios: str) -> None:
+    """Writes a scenario file."""
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("version: 1\nscenarios:\n" + "".join(scenarios))
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project with two scenarios that pass and one that fails."""
+    (tmp_path / "routes.yaml").write_text(ROUTES)
+    write(tmp_path / "scenarios/a.yaml", scenario("large order", 20), scenario("small order", 5))
+    write(tmp_path / "scenarios/b.yaml", scenario("another large order", 30))
+    return tmp_path
+
+
+# --- which scenarios -------------------------------------------------------------------------------------------------
+
+
+def test_runs_the_scenarios_of_the_project(evtool: Evtool, project: Path) -> None:
+    """Without arguments all scenarios run, in the order of the files, and one that fails is exit code 1."""
+    ran = evtool("test")
+
+    assert ran.code == 1
+    lines = [line for line in ran.out.split("\n") if not line.startswith("        ")]
+    assert lines == [
+        "scenarios/a.yaml",
+        "  ok    large order",
+        "  FAIL  small order  scenarios/a.yaml:7",
+        "scenarios/b.yaml",
+        "  ok    another large order",
+        "3 scenarios: 1 failed",
+        "",
+    ]
+
+
+def test_files_folders_and_names(evtool: Evtool, project: Path) -> None:
+    """Paths select files and folders, -k a part of the name in any case."""
+    write(project / "more/c.yaml", scenario("c", 11))
+
+    assert (
+        evtool("test", "scenarios/b.yaml").out
+        == "scenarios/b.yaml\n  ok    another large order\n1 scenario: all passed\n"
+    )
+    assert evtool("test", "more", "scenarios/b.yaml", "-o", "json").json["summary"]["scenarios"] == 2
+    named = evtool("test", "-k", "LARGE", "-o", "json").json["scenarios"]
+    assert [record["name"] for record in named] == ["large order", "another large order"]
+
+
+def test_scenario_folder_of_the_project(evtool: Evtool, project: Path) -> None:
+    """`scenarios:` of routes.yaml names the folder, relative to the file."""
+    (project / "scenarios").rename(project / "stories")
+    (project / "routes.yaml").write_text(ROUTES + "scenarios: stories\n")
+    (project / "below").mkdir()
+
+    ran = evtool("test", "-k", "another", cwd=project / "below")
+
+    assert ran.code == 0
+    assert "stories/b.yaml\n  ok    another large order\n" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-k", "nothing like it"], 'no name of 3 scenarios contains "nothing like it"'),
+        (["nowhere.yaml"], "there is no file or folder nowhere.yaml"),
+        (["empty"], "no scenario was found: empty has no *.yaml with scenarios"),
+        (["--fail-under", "101"], "--fail-under 101: it is a percentage, at most 100"),
+        (["--watch", "-o", "json"], "--watch prints text only"),
+    ],
+    ids=" ".join,
+)
+def test_nothing_to_run(evtool: Evtool, project: Path, arguments: list[str], message: str) -> None:
+    """Where nothing can be run the exit code is 2."""
+    (project / "empty").mkdir()
+
+    ran = evtool("test", *arguments)
+
+    assert (ran.code, ran.out) == (2, "")
+    assert message in ran.err
+
+
+def test_project_without_scenarios(evtool: Evtool, tmp_path: Path) -> None:
+    """A project without scenarios has nothing to test."""
+    (tmp_path / "routes.yaml").write_text(ROUTES)
+
+    ran = evtool("test")
+
+    assert ran.code == 2
+    assert ran.err == "evtool: no scenario was found: scenarios has no *.yaml with scenarios\n"
+
+
+# --- isolation -------------------------------------------------------------------------------------------------------
+
+
+def test_leaves_nothing_behind(evtool: Evtool, project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The store of the project is not touched, and the temporary ones are removed."""
+    temporary = tmp_path_factory.mktemp("temporary")
+    before = sorted(project.rglob("*"))
+
+    evtool("test", env={"TMPDIR": str(temporary)})
+
+    assert sorted(project.rglob("*")) == before
+    assert not list(temporary.iterdir())
+
+
+def test_every_run_is_the_same(evtool: Evtool, project: Path) -> None:
+    """Ids, times and order are fixed, also with several jobs."""
+    first, *others = [evtool("test", "-o", "json", "--jobs", jobs).out for jobs in ("1", "1", "4")]
+
+    assert others == [first, first]
+
+
+# --- coverage and reports --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("least", "code"), [("66", 0), ("67", 1), ("0", 0)])
+def test_fail_under(evtool: Evtool, project: Path, least: str, code: int) -> None:
+    """--fail-under is compared with the coverage of alternatives, rounded down, and shows the coverage."""
+    ran = evtool("test", "scenarios/b.yaml", "--fail-under", least)
+
+    assert ran.code == code
+    assert "alternatives        2    3   66 %" in ran.out
+    assert ("coverage is 66 %, less than 67 %" in ran.out) == (code == 1)
+
+
+def test_quiet_shows_failures_only(evtool: Evtool, project: Path) -> None:
+    """With -q a run without problems prints nothing."""
+    assert evtool("test", "-q", "scenarios/b.yaml").out == ""
+    assert "large order" not in evtool("test", "-q").out
+    assert "small order" in evtool("test", "-q").out
+
+
+def test_reports_for_ci(evtool: Evtool, project: Path) -> None:
+    """github has an annotation at the expectation, junit a test case for each scenario and one for the coverage."""
+    ran = evtool("test", "-o", "github", "-o", "junit=out.xml", "--fail-under", "80")
+
+    lines = ran.out.strip().split("\n")
+    assert lines[0].startswith("::error file=scenarios/a.yaml,line=10,col=23,title=failed scenario::small order: route")
+    assert lines[1] == "::error title=coverage::the scenarios cover 66 %25 of the alternatives, less than 80 %25"
+    junit = (project / "out.xml").read_text()
+    assert '<testcase classname="scenarios/a.yaml" name="large order"/>' in junit
+    assert '<testcase classname="coverage" name="at least 80 % of the alternatives">' in junit
+    assert 'tests="4" failures="2"' in junit
+
+
+def test_jsonl(evtool: Evtool, project: Path) -> None:
+    """jsonl has a line for each scenario, then the coverage and the summary."""
+    *records, tail = map(json.loads, evtool("test", "-o", "jsonl").out.strip().split("\n"))
+
+    assert [record["ok"] for record in records] == [True, False, True]
+    assert tail["summary"] == {"scenarios": 3, "passed": 2, "failed": 1, "fail_under": None}
+    assert tail["coverage"]["alternatives"]["percent"] == 66
+
+
+def test_shop_is_covered(evtool: Evtool, shop: Path) -> None:
+    """The scenarios of the shop pass and cover every alternative of its routes."""
+    (shop / "scenarios").symlink_to(ROOT / "scenarios")
+
+    ran = evtool("test", "--fail-under", "100", "--jobs", "2", cwd=shop)
+
+    assert ran.code == 0, ran.out
+
+
+# --- watching --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_watch_runs_again_after_a_change(project: Path) -> None:
+    """With --watch a changed file is named and all is run again, errors do not end it, and Ctrl-C is exit code 130."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "evtool", "test", "--watch"],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+
+        def read_until(text: str) -> str:
+            lines = ""
+            assert process.stdout is not None
+            for line in process.stdout:
+                lines += line
+                if text in line:
+                    return lines
+            raise AssertionError(lines)
+
+        assert "3 scenarios: 1 failed" in read_until("waiting for a change")
+        write(project / "scenarios/a.yaml", scenario("larger order", 50))
+        assert "scenarios/a.yaml changed" in read_until("changed")
+        assert "2 scenarios: all passed" in read_until("waiting for a change")
+        (project / "routes.yaml").write_text(ROUTES + "nonsense: [\n")
+        assert "EV020" in read_until("waiting for a change")
+        (project / "routes.yaml").write_text(ROUTES)
+        assert "2 scenarios: all passed" in read_until("waiting for a change")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130

@@ -1,0 +1,85 @@
+"""Scenarios of tests/cases/scenarios/expectations: which hold, and which failures the others have."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT, Evtool
+
+CASES = ROOT / "tests/cases/scenarios"
+FILES = sorted((CASES / "expectations").glob("*.yaml"))
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the project that the cases are made for."""
+    folder = tmp_path / "project"
+    shutil.copytree(CASES / "project", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "scenarios").mkdir()
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_failures_are_those_that_the_scenarios_list(evtool: Evtool, project: Path, file: Path) -> None:
+    """A scenario has exactly the failures that its description lists: what, in the order of the expectations."""
+    shutil.copy(file, project / "scenarios")
+    scenarios = yaml.safe_load(file.read_text())["scenarios"]
+    expected = {name: scenario.get("description", "") for name, scenario in scenarios.items()}
+
+    ran = evtool("test", "-o", "json", "--jobs", "2", cwd=project)
+
+    found = {s["name"]: ", ".join(failure["what"] for failure in s["failures"]) for s in ran.json["scenarios"]}
+    assert found == expected
+    assert ran.code == 1
+    assert ran.json["summary"]["failed"] == sum(bool(text) for text in expected.values())
+
+
+def test_failures_have_locations_and_reasons(evtool: Evtool, project: Path) -> None:
+    """A failure says where the expectation is, and why a route did not match."""
+    scenario = """version: 1
+scenarios:
+  a large order:
+    given: [{sample: order}]
+    mock: all
+    expect:
+      routes: [orders, large]
+"""
+    (project / "scenarios/orders.yaml").write_text(scenario)
+
+    [record] = evtool("test", "-o", "json", cwd=project).json["scenarios"]
+
+    assert (record["file"], record["line"], record["ok"]) == ("scenarios/orders.yaml", 3, False)
+    [failure] = record["failures"]
+    reason = failure.pop("reason")
+    assert reason.startswith("order o-1: detail.total: 20 ")
+    assert failure == {
+        "what": "route large",
+        "expected": "matches an event",
+        "actual": "matches none",
+        "file": "scenarios/orders.yaml",
+        "line": 7,
+        "column": 24,
+    }
+
+
+def test_warns_of_undeclared_types(evtool: Evtool, project: Path) -> None:
+    """A type that a handler emits and that its `emits` does not declare is a warning; the scenario passes."""
+    scenario = """version: 1
+scenarios:
+  it emits:
+    given: [{event: {source: s, detail-type: undeclared, detail: {total: 1}}}]
+    mock: {mail: {}, pack: {}}
+    expect: {emits: [{detail-type: [paid]}]}
+"""
+    (project / "scenarios/a.yaml").write_text(scenario)
+
+    ran, text = evtool("test", "-o", "json", cwd=project), evtool("test", cwd=project)
+
+    assert (ran.code, text.code) == (0, 0)
+    [finding] = ran.json["findings"]
+    assert (finding["code"], finding["severity"]) == ("EV505", "warning")
+    assert (finding["file"], finding["line"], finding["suggestion"]) == ("routes.yaml", 13, "add paid to `emits`")
+    assert "routes.yaml:13:46: EV505 warning: handler undeclared emitted paid" in text.out
