@@ -205,7 +205,7 @@ class HandlerPool:
         self,
         routes: Routes,
         open_call_log: Callable[[], CallLog | None] = lambda: None,
-        open_handler: Callable[[HandlerEntry], Handler] = HandlerEntry.open,
+        open_handler: Callable[[HandlerEntry], Handler] = lambda entry: entry.open(),
     ):
         self._entries = routes.handlers
         self._open_call_log = open_call_log

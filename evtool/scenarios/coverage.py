@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 from evtool.patterns.array_consistency import is_consistent
 from evtool.patterns.compiler import OR
-from evtool.patterns.conditions import Branch, Condition, Field
+from evtool.patterns.conditions import Branch, Field
 from evtool.patterns.flatten import flatten_event
-from evtool.patterns.json_values import to_python
 from evtool.patterns.pattern import Pattern
+from evtool.patterns.unknown import to_known
 from evtool.readers.field_paths import format_path
 from evtool.readers.json_text import parse_json
 from evtool.routes.pattern_text import locate_in_pattern
@@ -156,17 +156,17 @@ def _locate(project: Project, *path: str) -> dict[str, Any]:
 
 def _list_alternatives(route: Route, project: Project) -> list[tuple[Keys, dict[str, Any]]]:
     """The alternatives of a route with their records, in the order of the file."""
-    fields = {field.keys: field for branch in route.pattern.branches for field in branch if _is_known(field)}
+    fields = {field.keys: field for branch in route.pattern.branches for field in branch}
     branches = {keys for branch in route.pattern.branches for keys in _list_known_branches(branch)}
     found: list[tuple[Keys, str, str, Any]] = [
         ((*keys, index), field.path, condition.operator, condition.expected)
         for keys, field in fields.items()
         for index, condition in enumerate(field.conditions)
-        if not _is_unknown(condition)
+        if condition.unknown is None
     ]
     source = project.document.value["routes"][route.name]["pattern"]
     document = parse_json(source.encode()) if isinstance(source, str) else source
-    found += [(keys, format_path(keys), OR, to_python(_follow(document, keys))) for keys in branches]
+    found += [(keys, format_path(keys), OR, to_known(_follow(document, keys))) for keys in branches]
     entries = []
     for keys, path, operator, value in found:
         location = locate_in_pattern(project, route.name, keys)
@@ -187,19 +187,10 @@ def _follow(document: Any, keys: Keys) -> Any:
     return document
 
 
-def _is_unknown(condition: Condition) -> bool:
-    """Whether a condition is never decided, since its source leaves its value open."""
-    return getattr(condition, "unknown", None) is not None
-
-
-def _is_known(field: Field) -> bool:
-    return not all(map(_is_unknown, field.conditions))
-
-
 def _list_known_branches(branch: Branch) -> Iterator[Keys]:
     """The branches of `$or` that a combination consists of, without those that can never match for certain."""
     fields_of: dict[Keys, list[Field]] = {}
     for field in branch:
         for keys in _list_or_keys(field):
             fields_of.setdefault(keys, []).append(field)
-    yield from (keys for keys, fields in fields_of.items() if all(map(_is_known, fields)))
+    yield from (keys for keys, fields in fields_of.items() if all(field.known_conditions for field in fields))

@@ -2,12 +2,12 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from evtool.findings.phrases import list_some
 from evtool.patterns.explain.event_structure import read_structure
-from evtool.patterns.explain.explanation import Explanation, explain
+from evtool.patterns.explain.explanation import explain
 from evtool.patterns.pattern import Pattern
 from evtool.routes.routes import Route, Routes
 from evtool.scenarios.model import ExpectModel, ForbiddenModel, ScenarioModel
@@ -149,6 +149,8 @@ def _explain_handler(handler: str, effects: Effects, routes: Routes, explained: 
     """
     if description := _describe_deliveries(handler, effects):
         return description
+    if routes.handlers[handler].is_external:
+        return "it is external, and called only where it is mocked"
     reasons = [
         f"route {name} matches no event" + ("" if name in explained else f": {_explain_route(name, effects, routes)}")
         for name, route in routes.routes.items()
@@ -190,7 +192,6 @@ def _explain_nearest(pattern: Pattern, events: Sequence[StoredEvent]) -> str | N
     if not events:
         return None
     pairs = [(explain(pattern, read_structure(event.raw)), event) for event in events]
-    distance: Callable[[tuple[Explanation, StoredEvent]], tuple[int, float]] = lambda pair: pair[0].distance  # noqa: E731
-    explanation, event = min(pairs, key=distance)
+    explanation, event = min(pairs, key=lambda pair: pair[0].distance)
     reasons = [f"{result.path}: {result.reason}" for result in explanation.failures]
     return f"{event.type} {event.id}: {list_some(reasons, MAX_LISTED)}"

@@ -1,6 +1,6 @@
 """Runs a scenario: its own store, a clock that jumps to the next due time, mocks, and what resulted."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -76,7 +76,7 @@ def run_scenario(
     is_stopped: Callable[[], bool] = lambda: False,
 ) -> ScenarioResult:
     """Runs a scenario. Ends early, with an arbitrary result, when `is_stopped` says so."""
-    record, clock = CallRecord(), _Clock()
+    record, clock, routes = CallRecord(), _Clock(), _deliver_to_mocks(routes, scenario.mocks)
     with _open_runtime(routes, rules, clock, lambda entry: open_handler(entry, scenario.mocks, record)) as runtime:
         failures = list(_accept_given(scenario, runtime))
         failures += _deliver(runtime, clock, record, is_stopped)
@@ -84,6 +84,17 @@ def run_scenario(
     failures += compare(scenario.model, effects, routes)
     covered = find_covered([(event.raw, event.bus, event.type) for event in effects.events], routes, record.called)
     return ScenarioResult(scenario, tuple(failures), covered, tuple(_find_undeclared(project, routes, record)))
+
+
+def _deliver_to_mocks(routes: Routes, mocks: Collection[str]) -> Routes:
+    """The routes with deliveries to external handlers that are mocked; nothing is delivered to the others."""
+    mocked = {name for name in mocks if routes.handlers[name].is_external}
+    if not mocked:
+        return routes
+    handlers = {
+        name: entry._replace(kind="mock") if name in mocked else entry for name, entry in routes.handlers.items()
+    }
+    return Routes(list(routes.routes.values()), handlers)
 
 
 @contextmanager
