@@ -129,5 +129,6 @@ def shop(tmp_path: Path) -> Path:
     folder = tmp_path / "shop"
     hidden = shutil.ignore_patterns(".data", "__pycache__")
     shutil.copytree(ROOT / "samples", folder / "samples", ignore=hidden)
+    shutil.copytree(ROOT / "scenarios", folder / "scenarios")
     shutil.copy(ROOT / "routes.yaml", folder)
     return folder

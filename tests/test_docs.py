@@ -41,7 +41,15 @@ from tests.conftest import ROOT, Evtool
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
 SHAPES = ROOT / "docs/output"
-PROJECT = ("evtool", "samples", "routes.yaml", "tests/conftest.py", "tests/__init__.py", "tests/test_layout.py")
+PROJECT = (
+    "evtool",
+    "samples",
+    "scenarios",
+    "routes.yaml",
+    "tests/conftest.py",
+    "tests/__init__.py",
+    "tests/test_layout.py",
+)
 END = "--- end of a command ---"
 
 BLOCK = re.compile(r"((?:^<!-- [^\n]* -->\n)*)^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -313,6 +321,8 @@ OUTPUTS = [  # schema, then the command
     ("events-prune", "events prune --older-than 0s --dry-run"),
     ("events-prune", "events prune --older-than 0s"),
     ("events-prune", "events prune --older-than 1d"),
+    ("test", "test"),
+    ("test", "test failing.yaml --coverage"),
     ("explain", "explain order-created"),
     ("explain", "explain order-created --route fulfil-order"),
     ("explain", "explain nowhere.json"),
@@ -333,6 +343,20 @@ routes:
 """
 
 
+FAILING = """
+version: 1
+scenarios:
+  fails:
+    given: [{sample: cart-abandoned, set: {detail.cartTotal: 1}}]
+    mock: all
+    expect: {routes: [win-back-cart], emits: [{source: [shop]}], states: {email-platform: done}}
+  emits:
+    given: [{sample: cart-abandoned}]
+    mock: {email-platform: {emit: [{detail-type: payment.declined, detail: {}}]}}
+    expect: {emits: [{source: [shop]}]}
+"""
+
+
 def shapes(name: str) -> tuple[Draft202012Validator, Draft202012Validator]:
     """The validators of a command's document and of its lines."""
     documents = {file.name: json.loads(file.read_text()) for file in SHAPES.glob("*.schema.json")}
@@ -348,6 +372,7 @@ def shapes(name: str) -> tuple[Draft202012Validator, Draft202012Validator]:
 def test_output_is_as_its_schema_says(evtool: Evtool, shop: Path) -> None:
     """What every command prints with -o json and -o jsonl fits the JSON Schema of its page."""
     (shop / "broken.yaml").write_text(BROKEN)
+    (shop / "failing.yaml").write_text(FAILING)
     for form in ("json", "jsonl"):
         for name, command in OUTPUTS:
             document, line = shapes(name)

@@ -1,6 +1,7 @@
 """The pytest plugin, in projects of their own: each runs pytest as a process, with the plugin and without others."""
 
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -232,3 +233,13 @@ def test_entry_point(tmp_path: Path, run_pytest: Pytest) -> None:
 
     assert "2 tests collected" in run()
     assert "no tests collected" in run("-p", "no:evtool")
+
+
+def test_example_of_the_page(shop: Path, run_pytest: Pytest) -> None:
+    """The test that the page of scenarios shows passes in the shop."""
+    [example] = re.findall(r"```python\n(.*?)```", (ROOT / "docs/scenarios.md").read_text(), re.DOTALL)
+    (shop / "test_example.py").write_text(example)
+
+    ran = run_pytest("shop/test_example.py")
+
+    assert "1 passed" in ran.stdout, ran.stdout

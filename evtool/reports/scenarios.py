@@ -98,11 +98,11 @@ class ScenariosReport:
 
     def _show_coverage(self, coverage: Mapping[str, Any]) -> None:
         rows = [
-            [name, f"{section['covered']:,}", f"{section['all']:,}", f"{section['percent']} %"]
+            [name, f"{section['covered']:,}", f"{section['all']:,}", str(section["percent"])]
             for name, section in coverage.items()
         ]
         self._screen.print_line("")
-        self._screen.print_table(["coverage", "covered", "all", ""], rows, right_aligned=(1, 2, 3))
+        self._screen.print_table(["coverage", "covered", "all", "percent"], rows, right_aligned=(1, 2, 3))
         lines = [*_list_missed(coverage)]
         if lines:
             self._screen.print_line("")
@@ -113,13 +113,11 @@ class ScenariosReport:
 
 
 def _list_missed(coverage: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What was missed: its location and what it is. The alternatives of a missed route follow from it."""
-    missed_routes = {record["route"] for record in coverage["routes"]["missed"]}
+    """What was missed: its location and what it is."""
     for record in coverage["routes"]["missed"]:
         yield _locate(record), f"route {record['route']}"
     for record in coverage["alternatives"]["missed"]:
-        if record["route"] not in missed_routes:
-            yield _locate(record), describe_alternative(record)
+        yield _locate(record), describe_alternative(record)
     for record in coverage["handlers"]["missed"]:
         yield _locate(record), f"handler {record['handler']}"
     for record in coverage["types"]["missed"]:

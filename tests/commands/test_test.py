@@ -148,7 +148,7 @@ def test_fail_under(evtool: Evtool, project: Path, least: str, code: int) -> Non
     ran = evtool("test", "scenarios/b.yaml", "--fail-under", least)
 
     assert ran.code == code
-    assert "alternatives        2    3   66 %" in ran.out
+    assert "alternatives        2    3       66" in ran.out
     assert ("coverage is 66 %, less than 67 %" in ran.out) == (code == 1)
 
 
@@ -183,8 +183,6 @@ def test_jsonl(evtool: Evtool, project: Path) -> None:
 
 def test_shop_is_covered(evtool: Evtool, shop: Path) -> None:
     """The scenarios of the shop pass and cover every alternative of its routes."""
-    (shop / "scenarios").symlink_to(ROOT / "scenarios")
-
     ran = evtool("test", "--fail-under", "100", "--jobs", "2", cwd=shop)
 
     assert ran.code == 0, ran.out
