@@ -91,7 +91,7 @@ def _read_origin(
     if given.event:
         return _read_inline(source, (*path, "event"), given.event, defaults)
     if given.generate:
-        return _generate(source, (*path, "generate"), given.generate, rules, defaults)
+        return _generate(source, (*path, "generate"), given.generate, project, rules, defaults)
     if given.sample:
         at, samples = (*path, "sample"), project.list_samples()
         file = samples.get(given.sample) or samples.get(given.sample.replace(".", "-"))
@@ -130,9 +130,28 @@ def _to_step(step: str) -> str | int:
 
 
 def _generate(
-    source: ScenarioFile, path: Path, event_type: str, rules: Rules, defaults: EventDefaults
-) -> Iterator[Event | Finding]:
-    raise NotImplementedError(source, path, event_type, rules, defaults)
+    source: ScenarioFile, path: Path, event_type: str, project: Project, rules: Rules, defaults: EventDefaults
+) -> Iterable[Event | Finding]:
+    """A valid event of a type. The seed is the number of the entry, so that two entries give two events."""
+    # few scenarios need it, and it takes long to import
+    from evtool.schemas.algebra.events import generate_event  # noqa: PLC0415
+    from evtool.schemas.algebra.matched_types import list_known_types, list_sources  # noqa: PLC0415
+    from evtool.schemas.algebra.values import CannotGenerate  # noqa: PLC0415
+
+    types = rules.schemas.list_types() if rules.schemas else []
+    if event_type not in types:
+        hint = did_you_mean(event_type, types) or f"the types with a schema are {', '.join(types) or 'none'}"
+        return [Finding("EV701", f'there is no schema for "{event_type}"', suggestion=hint, **source.locate(path))]
+    samples = [event for file in project.list_samples().values() for event in _read_file(str(file), defaults)]
+    known = list_known_types(rules.schemas, [event for event in samples if isinstance(event, Event)])
+    number = next(step for step in reversed(path) if isinstance(step, int))
+    try:
+        from_source = next(iter(list_sources(known, event_type)), None)
+        document = generate_event(rules.schemas, event_type, from_source, seed=number)
+    except (CannotGenerate, ConfigError) as error:
+        message = f"no event of the type {event_type} can be generated: {error}"
+        return [Finding("EV022", message, **source.locate(path))]
+    return _read_inline(source, path, document, defaults)
 
 
 def _list_properties(rules: Rules, event: Event, steps: Sequence[str | int]) -> Collection[str]:
