@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 ROUTES_FILE = "routes.yaml"
 SUFFIXES = (".yaml", ".yml")
+FOLDERS = pytest.StashKey[dict[Path, Path]]()  # the scenario folder of each routes.yaml
 
 
 def find_routes_file(folder: Path) -> Path | None:
@@ -28,17 +29,24 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     routes_file = find_routes_file(file_path.parent)
     if routes_file is None:
         return None
-    from evtool.errors import EvtoolError  # noqa: PLC0415  (projects without routes.yaml must not import evtool)
-    from evtool.routes.project import require_project  # noqa: PLC0415
-
-    try:
-        folder = require_project(str(routes_file)).scenarios
-    except EvtoolError:
-        folder = routes_file.parent / "scenarios"  # what is wrong with routes.yaml is said when a file is collected
+    folders = parent.config.stash.setdefault(FOLDERS, {})
+    folder = folders.get(routes_file)
+    if folder is None:
+        folder = folders[routes_file] = _find_scenario_folder(routes_file)
     is_scenario_file = file_path.is_relative_to(folder.resolve()) or file_path.is_relative_to(folder)
     if not is_scenario_file and not (parent.session.isinitpath(file_path) and _has_scenarios(file_path)):
         return None
     return ScenarioFileCollector.from_parent(parent, path=file_path, routes_file=routes_file)
+
+
+def _find_scenario_folder(routes_file: Path) -> Path:
+    from evtool.errors import EvtoolError  # noqa: PLC0415  (projects without routes.yaml must not import evtool)
+    from evtool.routes.project import require_project  # noqa: PLC0415
+
+    try:
+        return require_project(str(routes_file)).scenarios
+    except EvtoolError:
+        return routes_file.parent / "scenarios"  # what is wrong with routes.yaml is said when a file is collected
 
 
 def _has_scenarios(file: Path) -> bool:

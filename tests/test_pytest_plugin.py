@@ -86,7 +86,7 @@ def test_failure_has_the_reason(tmp_path: Path, run_pytest: Pytest) -> None:
 
     assert ran.returncode == 1
     assert "1 failed, 1 passed" in ran.stdout
-    reason = "scenarios/shop.yaml:8: route orders: expected matches an event, got matches none (order "
+    reason = "scenarios/shop.yaml:8: route orders: expected a match, got no match (order "
     assert reason in ran.stdout
     assert "detail.total: " in ran.stdout
     assert "runner.py" not in ran.stdout + ran.stderr

@@ -63,13 +63,14 @@ def compare(model: ScenarioModel, effects: Effects, routes: Routes) -> Iterator[
     forbidden = expect.forbidden
     yield from _compare_routes(expect, effects, routes)
     yield from _compare_handlers(expect, effects, routes)
-    for index, pattern in enumerate(expect.emits):
-        if not any(Pattern(pattern).matches(event.raw) for event in effects.emitted):
-            reason = _explain_nearest(Pattern(pattern), effects.emitted) or "no handler emitted an event"
+    for index, source in enumerate(expect.emits):
+        pattern = Pattern(source)
+        if not any(pattern.matches(event.raw) for event in effects.emitted):
+            reason = _explain_nearest(pattern, effects.emitted) or "no handler emitted an event"
             reason += _describe_dead(effects)
             types = list(dict.fromkeys(event.type for event in effects.emitted))
             path = ("expect", "emits", index)
-            yield Failure(f"emits[{index}]", pattern, types, reason, path)
+            yield Failure(f"emits[{index}]", source, types, reason, path)
     for handler, state in expect.states.items():
         yield from _compare_state(handler, state, expect, effects, routes)
     if forbidden is not None:
@@ -83,12 +84,11 @@ def _compare_routes(expect: ExpectModel, effects: Effects, routes: Routes) -> It
         if not effects.find_matching(name):
             reason = f"{_explain_route(name, effects, routes)}{_describe_dead(effects)}"
             path = ("expect", "routes", expect.routes.index(name))
-            yield Failure(f"route {name}", "matches an event", "matches none", reason, path)
+            yield Failure(f"route {name}", "a match", "no match", reason, path)
     for name in dict.fromkeys(name for names in effects.matched.values() for name in names):
         if name not in expect.routes:
-            actual = f"matches {_list_events(effects.find_matching(name))}"
-            reason = "expect.routes does not name it"
-            yield Failure(f"route {name}", "matches no event", actual, reason, ("expect", "routes"))
+            actual, reason = _list_events(effects.find_matching(name)), "expect.routes does not name it"
+            yield Failure(f"route {name}", "no match", actual, reason, ("expect", "routes"))
 
 
 def _compare_handlers(expect: ExpectModel, effects: Effects, routes: Routes) -> Iterator[Failure]:
@@ -97,9 +97,9 @@ def _compare_handlers(expect: ExpectModel, effects: Effects, routes: Routes) -> 
         if attempts == expected or (expected is None and attempts):
             continue
         key = handler if isinstance(expect.handlers, dict) else number
-        wanted = "at least 1 attempt" if expected is None else _format_attempts(expected)
+        wanted = "at least 1" if expected is None else expected
         reason = _explain_handler(handler, effects, routes, expect.routes)
-        yield Failure(f"handler {handler}", wanted, _format_attempts(attempts), reason, ("expect", "handlers", key))
+        yield Failure(f"attempts of {handler}", wanted, attempts, reason, ("expect", "handlers", key))
 
 
 def _compare_state(
@@ -118,21 +118,16 @@ def _compare_forbidden(forbidden: ForbiddenModel, effects: Effects) -> Iterator[
     path = ("expect", "not")
     for index, name in enumerate(forbidden.routes):
         if matching := effects.find_matching(name):
-            actual = f"matches {_list_events(matching)}"
-            yield Failure(f"route {name}", "matches no event", actual, None, (*path, "routes", index))
+            yield Failure(f"route {name}", "no match", _list_events(matching), None, (*path, "routes", index))
     for index, handler in enumerate(forbidden.handlers):
         if attempts := effects.attempts[handler]:
-            actual, reason = _format_attempts(attempts), _describe_deliveries(handler, effects)
-            yield Failure(f"handler {handler}", "no attempt", actual, reason, (*path, "handlers", index))
+            reason = _describe_deliveries(handler, effects)
+            yield Failure(f"attempts of {handler}", 0, attempts, reason, (*path, "handlers", index))
     for index, source in enumerate(forbidden.emits):
         pattern = Pattern(source)
         if matching := [event for event in effects.emitted if pattern.matches(event.raw)]:
             expected = {"no event matches": source}
             yield Failure(f"not.emits[{index}]", expected, _list_events(matching), None, (*path, "emits", index))
-
-
-def _format_attempts(attempts: int) -> str:
-    return f"{attempts or 'no'} attempt{'' if attempts in (0, 1) else 's'}"
 
 
 def _list_events(events: Sequence[StoredEvent]) -> str:

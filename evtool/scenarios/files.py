@@ -53,7 +53,13 @@ def list_scenario_files(project: Project, paths: Sequence[str | Path] = ()) -> l
 
 
 def _list_folder(folder: Path) -> list[Path]:
-    return sorted(file.absolute() for file in folder.rglob("*") if file.suffix in SUFFIXES and is_file(file))
+    files = (file for file in folder.rglob("*") if file.suffix in SUFFIXES and is_file(file))
+    return sorted(file.absolute() for file in files if not _is_hidden(file.relative_to(folder)))
+
+
+def _is_hidden(path: Path) -> bool:
+    """Whether a path has a part that begins with a dot, such as the copy that an editor makes."""
+    return any(part.startswith(".") for part in path.parts)
 
 
 def read_scenario_file(file: Path) -> ScenarioFile | list[Finding]:

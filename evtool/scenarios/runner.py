@@ -107,6 +107,7 @@ def _open_runtime(
         Store(Path(folder) / "store.db") as store,
         HandlerPool(routes, open_handler=open_one) as handlers,
     ):
+        store.connection.pragma("synchronous", "OFF")  # the store does not outlive the scenario
         yield Runtime(store, routes, handlers, environment)
 
 

@@ -188,6 +188,30 @@ def test_shop_is_covered(evtool: Evtool, shop: Path) -> None:
     assert ran.code == 0, ran.out
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_end_running_handlers(tmp_path: Path, jobs: str, number: signal.Signals, code: int) -> None:
+    """Ctrl-C ends handlers that are under way, also with several jobs, and removes the stores."""
+    handler = "handlers: {mail: {command: [sh, -c, 'echo started >pipe; exec sleep 60']}}\n"
+    (tmp_path / "routes.yaml").write_text(handler + ROUTES.replace('handlers:\n  mail: {command: ["true"]}\n', ""))
+    scenarios = [scenario(name, 20).replace("mock: all", "description: called") for name in ("a", "b")]
+    write(tmp_path / "scenarios/a.yaml", *scenarios)
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "temporary").mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path / "temporary")}
+    command = [sys.executable, "-m", "evtool", "test", "--jobs", jobs]
+
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert "started" in (tmp_path / "pipe").read_text()
+        process.send_signal(number)
+        assert process.wait(30) == code
+        assert process.stderr is not None
+        assert process.stderr.read().startswith("evtool: ")
+
+    assert not list((tmp_path / "temporary").iterdir())
+
+
 # --- watching --------------------------------------------------------------------------------------------------------
 
 

@@ -8,6 +8,13 @@ from typing import Any
 import pytest
 import yaml
 
+from evtool.patterns.pattern import Pattern
+from evtool.patterns.unknown import Unknown
+from evtool.readers.yaml_text import Document
+from evtool.routes.project import Project
+from evtool.routes.routes import Route, Routes
+from evtool.scenarios.coverage import Covered, measure
+from evtool.schemas.validation import Rules
 from tests.conftest import ROOT, Evtool
 
 CASES = sorted((ROOT / "tests/cases/scenarios/coverage").glob("*.yaml"))
@@ -71,6 +78,25 @@ def test_nothing_to_cover_is_all(evtool: Evtool, tmp_path: Path) -> None:
 
     assert ran.code == 0
     assert {part["percent"] for part in ran.json["coverage"].values()} == {100}
+
+
+def test_unknown_conditions_do_not_count() -> None:
+    """What a template leaves open is neither covered nor missed, nor is a branch that it leaves undecided."""
+    source = {
+        "source": ["a", Unknown("!Ref Source")],
+        "$or": [{"account": [Unknown("!Ref Account")]}, {"region": [{"prefix": "eu-"}]}],
+        "detail": Unknown("!Ref Detail"),
+    }
+    project = Project(Path("routes.yaml"), Document({"routes": {"r": {"pattern": source}}}))
+    routes = Routes([Route("r", Pattern(source), ("h",))])
+
+    alternatives = measure(Covered(), routes, Rules(None), project)["alternatives"]
+
+    assert sorted(map(show, alternatives.missed)) == [
+        '$or[1] $or {"region": [{"prefix": "eu-"}]}',
+        'region prefix "eu-"',
+        'source equals "a"',
+    ]
 
 
 def test_missed_alternatives_have_locations(evtool: Evtool, tmp_path: Path) -> None:

@@ -57,8 +57,8 @@ scenarios:
     assert reason.startswith("order o-1: detail.total: 20 ")
     assert failure == {
         "what": "route large",
-        "expected": "matches an event",
-        "actual": "matches none",
+        "expected": "a match",
+        "actual": "no match",
         "file": "scenarios/orders.yaml",
         "line": 7,
         "column": 24,
