@@ -35,7 +35,10 @@ def build_given(
     Ids and times that an event lacks are fixed: they depend only on the entry and its path.
     """
     defaults = fix_defaults([*path, given.model_dump(mode="json", exclude_unset=True)])
-    for event in _read_origin(source, path, given, project, rules, defaults):
+    events = list(_read_origin(source, path, given, project, rules, defaults))
+    if not events:
+        yield Finding("EV022", "there is no event in it", **source.locate(path))
+    for event in events:
         if isinstance(event, Finding) or not given.set:
             yield event
             continue

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from evtool.delivery.intake import accept, describe_conflict
 from evtool.delivery.loop import FOREVER, deliver
+from evtool.delivery.lost_emits import report_lost_emits
 from evtool.delivery.pool import HandlerPool
 from evtool.delivery.runtime import Environment, Runtime
 from evtool.events.buses import DEFAULT_BUS
@@ -77,10 +78,13 @@ def run_scenario(
 ) -> ScenarioResult:
     """Runs a scenario. Ends early, with an arbitrary result, when `is_stopped` says so."""
     record, clock, routes = CallRecord(), _Clock(), _deliver_to_mocks(routes, scenario.mocks)
-    with _open_runtime(routes, rules, clock, lambda entry: open_handler(entry, scenario.mocks, record)) as runtime:
+    lost: list[str] = []
+    environment = Environment(lambda: clock.now, _Middle(), OWNER, rules, lost.append)
+    with _open_runtime(routes, environment, lambda entry: open_handler(entry, scenario.mocks, record)) as runtime:
         failures = list(_accept_given(scenario, runtime))
         failures += _deliver(runtime, clock, record, is_stopped)
         effects = _read_effects(runtime, record)
+    failures += [Failure("emitted events", "emitted during the call", problem, None) for problem in lost]
     failures += compare(scenario.model, effects, routes)
     covered = find_covered([(event.raw, event.bus, event.type) for event in effects.events], routes, record.called)
     return ScenarioResult(scenario, tuple(failures), covered, tuple(_find_undeclared(project, routes, record)))
@@ -99,16 +103,17 @@ def _deliver_to_mocks(routes: Routes, mocks: Collection[str]) -> Routes:
 
 @contextmanager
 def _open_runtime(
-    routes: Routes, rules: Rules, clock: _Clock, open_one: Callable[[HandlerEntry], Handler]
+    routes: Routes, environment: Environment, open_one: Callable[[HandlerEntry], Handler]
 ) -> Iterator[Runtime]:
-    environment = Environment(lambda: clock.now, _Middle(), OWNER, rules)
     with (
         TemporaryDirectory(prefix="evtool-scenario-", ignore_cleanup_errors=True) as folder,
         Store(Path(folder) / "store.db") as store,
-        HandlerPool(routes, open_handler=open_one) as handlers,
     ):
         store.connection.pragma("synchronous", "OFF")  # the store does not outlive the scenario
-        yield Runtime(store, routes, handlers, environment)
+        handlers = HandlerPool(routes, open_handler=open_one)
+        with handlers:
+            yield Runtime(store, routes, handlers, environment)
+        report_lost_emits(handlers.take_lost(), store, environment)
 
 
 def _accept_given(scenario: Scenario, runtime: Runtime) -> Iterator[Failure]:
