@@ -18,7 +18,7 @@ def take_snapshot(project: Project, files: Iterable[Path]) -> Snapshot:
     These are routes.yaml, the given files and folders, those of the schemas, samples and scenarios, and the programs in
     the folder of the project.
     """
-    named = [path for path, _ in project.named_schemas.values()]
+    named = [target[0] for target in project.named_schemas.values()]
     roots = [project.file, project.scenarios, *project.schemas, *project.samples, *named, *files]
     found = {str(file) for root in roots for file in _walk(root)}
     found |= {str(file) for file in _walk(project.folder) if file.suffix in PROGRAMS}
