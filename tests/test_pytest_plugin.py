@@ -145,7 +145,7 @@ def test_broken_routes_file_is_an_error(tmp_path: Path, run_pytest: Pytest) -> N
     assert "Traceback" not in ran.stdout
 
 
-def test_other_yaml_files_are_no_tests(tmp_path: Path, run_pytest: Pytest) -> None:
+def test_other_yaml_files_are_not_tests(tmp_path: Path, run_pytest: Pytest) -> None:
     """YAML files outside the scenario folder are left alone, unless they are named and have scenarios."""
     write(tmp_path, routes_yaml=ROUTES, other__compose_yaml="services: {}\n", other__more_yaml=SCENARIOS)
 

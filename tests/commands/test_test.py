@@ -140,7 +140,7 @@ def test_every_run_is_the_same(evtool: Evtool, project: Path) -> None:
 
 
 def test_clock_and_pauses_are_fixed(evtool: Evtool, project: Path) -> None:
-    """The clock jumps to the next attempt, and each pause is three quarters of the longest: 45 s, 81 attempts an hour."""
+    """The clock jumps to the next attempt, and each pause is 3/4 of the longest: 81 attempts an hour."""
     retry = "    retry: {max_attempts: 10000, max_age: 1h, first_delay: 1m, max_delay: 1m}\n"
     (project / "routes.yaml").write_text(ROUTES + retry)
     text = scenario("an hour", 20).replace("mock: all", "mock: {mail: {fail: no}}")
