@@ -93,6 +93,18 @@ def test_failure_has_the_reason(tmp_path: Path, run_pytest: Pytest) -> None:
     assert 'name="fails"' in (tmp_path / "out.xml").read_text()
 
 
+def test_text_of_events_cannot_control_the_log(tmp_path: Path, run_pytest: Pytest) -> None:
+    """Control characters of names, events and errors are escaped."""
+    scenario = FAILING.replace("source: shop, detail-type: order", r'source: "\e[31m", detail-type: "\r::error::x"')
+    write(tmp_path, routes_yaml=ROUTES, scenarios__a_yaml=scenario.replace("  fails:", r'  "fails \e[31m":'))
+    write(tmp_path, scenarios__b_yaml=FAILING.replace("routes: [orders]", r'routes: ["\e[31m"]'))
+
+    ran = [run_pytest("--color=no", "scenarios/a.yaml"), run_pytest("--color=no", "scenarios/b.yaml")]
+
+    assert [r.returncode for r in ran] == [1, 2]
+    assert all("\x1b" not in r.stdout and "\r" not in r.stdout for r in ran)
+
+
 def test_works_with_xdist(tmp_path: Path, run_pytest: Pytest) -> None:
     """The workers of xdist collect the same tests."""
     write(tmp_path, routes_yaml=ROUTES, scenarios__shop_yaml=FAILING, scenarios__more_yaml=SCENARIOS)

@@ -179,6 +179,8 @@ def _convert_model_error(source: ScenarioFile, detail: ErrorDetails) -> Finding:
     path, kind = _path_of(detail), detail["type"]
     part = format_path(path[2:])
     subject = f"scenario {path[1]}: {part}".removesuffix(": ") if len(path) > 1 else format_path(path)
+    if detail["loc"][-1] == "[key]" and len(path) == 2:
+        subject = "the name of a scenario"
     if kind == "extra_forbidden":
         known = _list_known_keys(path[:-1])
         hint = did_you_mean(path[-1], known) or f"known here: {', '.join(known)}"

@@ -22,6 +22,7 @@ from evtool.scenarios.given import fix_defaults
 from evtool.scenarios.loading import Scenario, build_rules, load_file, load_scenarios
 from evtool.scenarios.runner import ScenarioResult, run_scenario
 from evtool.schemas.validation import Rules
+from evtool.terminal.sanitize import sanitize
 
 
 class Workbench:
@@ -60,7 +61,7 @@ class Workbench:
         for failure in result.failures:
             location = result.scenario.locate(failure.path)
             prefix = "" if isinstance(scenario, Mapping) else f"{location['file']}:{location['line']}: "
-            lines.append(prefix + describe_failure(*failure[:4]))
+            lines.append(sanitize(prefix + describe_failure(*failure[:4])))
         raise AssertionError("\n".join(lines))
 
     def load(self, file: Path) -> tuple[list[Scenario], list[Finding]]:
@@ -85,9 +86,9 @@ class Workbench:
 
 
 def format_findings(findings: Iterable[Finding]) -> list[str]:
-    """A line for each finding."""
+    """A line for each finding, without control characters."""
     return [
-        f"{format_location(finding.file, finding.line, finding.column)}: {finding.code} {finding.message}"
-        + (f" ({finding.suggestion})" if finding.suggestion else "")
+        sanitize(f"{format_location(finding.file, finding.line, finding.column)}: {finding.code} {finding.message}")
+        + (f" ({sanitize(finding.suggestion)})" if finding.suggestion else "")
         for finding in findings
     ]
