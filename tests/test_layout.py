@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "evtool"
 FOLDERS = [
     ["findings"],
     ["errors", "paths", "signals", "units"],
+    ["git_revisions"],
     ["terminal", "readers"],
     ["events", "patterns"],
     ["handlers", "schemas"],

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Annotated
 
-from evtool.cli.filters import build_filter, check_ids, note_unknown, note_unknown_values, read_pattern
+from evtool.cli.filters import build_filter, read_pattern
 from evtool.cli.inputs import EventInputs, resolve_paths
 from evtool.cli.options import (
     AllowEmpty,
@@ -28,13 +28,14 @@ from evtool.cli.options import (
 from evtool.cli.payload_identity import read_identity
 from evtool.cli.runtime import UndecidedNotes, build_rules, load_routes, open_runtime, take_load_findings
 from evtool.cli.session import Session, create_event_defaults, now_ms
+from evtool.commands.replay_against import Comparison, FailOn, run_comparison
+from evtool.commands.replay_events import read_file_events, read_stored_events
 from evtool.delivery.intake import describe_conflict, insert_event
 from evtool.delivery.replays.plan import ReplayedEvent, ReplayPlan, make_planner
 from evtool.delivery.replays.replay import Replay
 from evtool.delivery.replays.selection import SelectedEvent, Selection
 from evtool.delivery.runtime import Runtime
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, UsageError
-from evtool.events.buses import DEFAULT_BUS, name_bus
 from evtool.events.envelopes import mark_replayed, parse_event
 from evtool.events.header import decode_header
 from evtool.events.payload_identity import PayloadIdentity
@@ -45,18 +46,18 @@ from evtool.reports.base import Subject
 from evtool.reports.explanations import MAX_DETAILED, UnmatchedRoutes, list_candidates
 from evtool.reports.records import OutputKey, load_outputs
 from evtool.reports.replays import ReplayReport, ReplaySums, build_replay_record
+from evtool.routes.comparison.base import RouteTable, open_base
 from evtool.routes.project import Project
 from evtool.routes.routes import Routes
-from evtool.schemas.validation import Rules, ValidationResult, validate_events
+from evtool.schemas.validation import Rules, validate_events
 from evtool.signals import catch_signals
-from evtool.store.rows import Delivery, Filter, StoredEvent
+from evtool.store.rows import Delivery, StoredEvent
 from evtool.store.sqlite.files import is_missing
 from evtool.store.store import Store
 from evtool.terminal.progress import Progress
 from evtool.terminal.screen import Screen, open_stderr
 from evtool.terminal.snippets import show_finding
 
-MAX_SEEN = 1000  # types and sources of files that a note may name
 Fires = Callable[[SelectedEvent], list[ReplayedEvent] | Finding]
 
 
@@ -85,21 +86,33 @@ def replay(
     unwrap: Unwrap = False,
     max_bytes: MaxBytes = MAX_BYTES,
     allow_empty: AllowEmpty = False,
+    against: Annotated[
+        str | None,
+        Option("--against", "compare with the routes of another file or revision: gained and lost", "FILE|git:REV"),
+    ] = None,
+    generate: Annotated[
+        int | None,
+        Option("--generate", "with --against: N events at the boundaries of the patterns, not the store", "N", least=1),
+    ] = None,
+    fail_on: Annotated[
+        FailOn | None, Option("--fail-on", "with --against: exit code 1 for lost, gained or any", "CHANGE")
+    ] = None,
 ) -> int:
     """Put stored events through the routes again and show which handlers fire.
 
     By default this is a plan: nothing is called. It shows what fired when each event was published beside what would
     fire now; with -v each event, and why other routes do not take it. With --deliver the handlers are called; what that
     causes carries the replay's name, and -v adds what the handlers printed. Exit code 1 if a delivery failed, or if a
-    handler cannot be loaded.
+    handler cannot be loaded. With --against no handler is called: it shows which deliveries the current routes lose
+    and gain, and why.
 
     Example: evtool replay --type order.created --since 2h -v
     """
+    _check_options(against, deliver=deliver, name=name, generate=generate, fail_on=fail_on, has_files=bool(from_))
     if event_bus is not None and not from_:
         raise UsageError("--event-bus is for the events of --from: a stored event keeps its bus")
     project = session.load_project()
     routes = load_routes(session, project)
-    selected_routes = routes.restrict_to(route) if route is not None else routes
     event_pattern = read_pattern(pattern) if pattern is not None else None
     event_filter = build_filter(ids, since=since, until=until, type=type, source=source)
     event_filter = event_filter if ids else event_filter._replace(published=True)
@@ -110,6 +123,21 @@ def replay(
         options = PayloadIdentity(None if type_at else type, source, type_at, id_at)
         identity = read_identity(session, project, options, intake, keep_type=True)
     inputs = EventInputs(resolve_paths(from_, project), unwrap=unwrap, allow_empty=allow_empty)
+    results = inputs.check(
+        validate_events(inputs.read(max_bytes=max_bytes), Rules(None), create_event_defaults(), identity=identity)
+    )
+    if against is not None:
+        with open_base(against, project) as base:
+            comparison = Comparison(RouteTable(routes, project), base, against, route, limit, fail_on)
+            if generate is not None:
+                return run_comparison(session, comparison, comparison.generate(generate), event_pattern)
+            with _open_to_read(session, project, store_needed=not from_) as store:
+                if from_:
+                    events = read_file_events(session, results, event_filter, None, event_bus)
+                else:
+                    events = read_stored_events(session, store, event_filter)
+                return inputs.worst_exit_code(run_comparison(session, comparison, events, event_pattern))
+    selected_routes = routes.restrict_to(route) if route is not None else routes
     name = name or f"replay-{format_timestamp(now_ms())}-{uuid.uuid4().hex[:4]}"
     plan_selected = make_planner(selected_routes, name)
     unmatched = UnmatchedRoutes(
@@ -121,14 +149,9 @@ def replay(
         runtime,
     ):
         if from_:
-            results = inputs.check(
-                validate_events(
-                    inputs.read(max_bytes=max_bytes), Rules(None), create_event_defaults(), identity=identity
-                )
-            )
-            events = _read_files(session, results, event_filter, store, event_bus)
+            events = read_file_events(session, results, event_filter, store, event_bus)
         else:
-            events = _read_store(session, store, event_filter)
+            events = read_stored_events(session, store, event_filter)
         selection = Selection(
             None if from_ else event_filter, event_pattern, plan_selected if route is not None else None, store
         )
@@ -158,6 +181,24 @@ def replay(
         return inputs.worst_exit_code(code)
 
 
+def _check_options(
+    against: str | None,
+    *,
+    deliver: bool,
+    name: str | None,
+    generate: int | None,
+    fail_on: FailOn | None,
+    has_files: bool,
+) -> None:
+    """Raises UsageError for options that contradict each other."""
+    if against is None and (generate is not None or fail_on is not None):
+        raise UsageError("--generate and --fail-on belong to a comparison: give --against FILE or --against git:REV")
+    if against is not None and (deliver or name is not None):
+        raise UsageError("--against compares and calls no handler: leave out --deliver and --name")
+    if generate is not None and has_files:
+        raise UsageError("the events come either from --from or from --generate: leave one of them out")
+
+
 @contextmanager
 def _open(
     session: Session,
@@ -172,11 +213,19 @@ def _open(
     if deliver:
         with open_runtime(session, project, build_rules(project), routes, worst_exit_code) as runtime:
             yield runtime.store, runtime
-    elif not store_needed and is_missing(session.locate_store(project)):
-        yield None, None
+    else:
+        with _open_to_read(session, project, store_needed=store_needed) as store:
+            yield store, None
+
+
+@contextmanager
+def _open_to_read(session: Session, project: Project, *, store_needed: bool) -> Iterator[Store | None]:
+    """The store, or None if there is none and none is needed."""
+    if not store_needed and is_missing(session.locate_store(project)):
+        yield None
     else:
         with Store(session.locate_store(project, existing=True)) as store:
-            yield store, None
+            yield store
 
 
 def _plan_event(plan: ReplayPlan, selected: SelectedEvent) -> list[ReplayedEvent]:
@@ -262,38 +311,3 @@ def _remember(unmatched: UnmatchedRoutes, events: Sequence[ReplayedEvent], name:
     heads = [decode_header(event.raw) for event in events]
     pairs = zip(heads, events, strict=True)
     unmatched.remember({head["id"]: (mark_replayed(event.raw, head, name), event.bus) for head, event in pairs})
-
-
-def _read_store(session: Session, store: Store | None, selection: Filter) -> Iterator[SelectedEvent]:
-    """The stored events that a filter lets through, without those that the replay itself stores."""
-    assert store is not None
-    check_ids(store, selection.ids)
-    note_unknown_values(session, store, type=selection.type, source=selection.source)
-    yield from _read_published(store, selection._replace(last=store.last_seq()))
-
-
-def _read_published(store: Store, selection: Filter) -> Iterator[SelectedEvent]:
-    for seq, raw, _, bus, has_chain, fired in store.read_published_events(selection):
-        yield SelectedEvent(raw, bus, fired, store.get_event(seq) if has_chain else None)
-
-
-def _read_files(
-    session: Session, results: Iterator[ValidationResult], selection: Filter, store: Store | None, bus: str | None
-) -> Iterator[SelectedEvent]:
-    """The events of files that a filter lets through; findings are reported for what is not an event."""
-    screen = Screen(open_stderr(), color=session.color)
-    types, sources = set[str](), set[str]()
-    for result in results:
-        for finding in result.findings:
-            show_finding(screen, finding)
-        event = result.event
-        if event is not None and len(types | sources) < MAX_SEEN:
-            types.add(event.type)
-            sources.add(event.source)
-        if event is not None and selection.matches(event):
-            same = _read_published(store, Filter(source=event.source, ids=(event.id,))) if store else ()
-            fired, stored = next(((entry.fired, entry.stored) for entry in same), (None, None))
-            event = name_bus(event, bus)
-            yield SelectedEvent(event.raw, event.bus or DEFAULT_BUS, fired, stored, event)
-    for kind, value, names in (("type", selection.type, types), ("source", selection.source, sources)):
-        note_unknown(session, kind, value, sorted(names), place="the files")

@@ -45,6 +45,7 @@ class CheckReader:
     def __init__(self, command: str):
         self._command = command
         self._unfinished: dict[tuple[Any, ...], Check] = {}
+        self._changes: set[tuple[Any, ...]] = set()  # causes of lost and gained deliveries
 
     def add(self, record: Record) -> Iterator[Check]:
         """The checks that a record decides."""
@@ -55,6 +56,8 @@ class CheckReader:
         elif "fires" in record:
             for fire in record["fires"]:
                 yield _read_delivery({**fire, "state": fire["action"]}, record["id"], record["type"])
+        elif "change" in record:
+            yield from self._read_change(record)
         elif "deliveries" in record:
             if not record["deliveries"]:
                 yield Check(record["type"], f"no route, event {record['id']}")
@@ -79,6 +82,18 @@ class CheckReader:
             name = f"{finding['event_type']} {finding['event_id'] or ''}" if finding["event_type"] else "not an event"
             line = f" (line {problem.line})" if problem.line else ""
             yield Check(problem.file or self._command, f"{name.rstrip()}{line}", (problem,))
+
+    def _read_change(self, change: Mapping[str, Any]) -> Iterator[Check]:
+        """A lost or gained delivery: the first one of each cause, since a changed condition has thousands."""
+        key = tuple(change[name] for name in ("change", "route", "handler", "file", "line", "column"))
+        if key in self._changes:
+            return
+        self._changes.add(key)
+        name = f"{change['handler']} by {change['route']}"
+        title = f"{change['change']} deliveries"
+        message = f"{name}: {change['reason']}, for example {change['type']} {change['event']}"
+        location = (change["file"], change["line"], change["column"])
+        yield Check(change["type"], name, (Problem("warning", title, message, None, *location),))
 
     def _read_result(self, result: ValidationResult) -> Check:
         event = result.event

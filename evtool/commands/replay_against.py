@@ -1,0 +1,94 @@
+"""Compares two versions of the routes over the events of a replay: `evtool replay --against BASE`."""
+
+from collections.abc import Iterable, Iterator
+from typing import Literal, NamedTuple
+
+from evtool.cli.session import Session
+from evtool.delivery.replays.selection import SelectedEvent
+from evtool.errors import EXIT_FINDINGS, EXIT_OK, UsageError
+from evtool.findings.spelling import did_you_mean
+from evtool.patterns.pattern import Pattern
+from evtool.reports.base import Report, Subject
+from evtool.reports.replay_changes import ChangesReport, ChangeSums, build_change
+from evtool.routes.comparison.base import RouteTable
+from evtool.routes.comparison.boundaries import generate_boundary_events
+from evtool.routes.comparison.causes import CauseFinder, Direction
+from evtool.routes.comparison.comparison import Delivery, RouteComparison
+from evtool.signals import catch_signals
+from evtool.terminal.progress import Progress
+from evtool.terminal.screen import Screen
+
+FailOn = Literal["lost", "gained", "any"]
+
+
+class Comparison(NamedTuple):
+    """What a comparison needs: both versions of the routes, and what the options say."""
+
+    current: RouteTable
+    base: RouteTable
+    base_name: str
+    route: str | None = None
+    limit: int | None = None
+    fail_on: FailOn | None = None
+
+    def includes(self, delivery: Delivery) -> bool:
+        """Whether the option `--route` selects a delivery."""
+        return self.route in (None, delivery.route.name)
+
+    def generate(self, count: int) -> Iterator[SelectedEvent]:
+        """Events at the boundaries of the patterns of both versions."""
+        for event in generate_boundary_events([self.current.routes, self.base.routes], count):
+            yield SelectedEvent(event.raw, event.bus, None, None)
+
+
+def run_comparison(
+    session: Session, comparison: Comparison, events: Iterable[SelectedEvent], pattern: Pattern | None = None
+) -> int:
+    """Reports each delivery of the events that only one version makes. The exit code is that of `--fail-on`.
+
+    With a pattern only the events that match it are compared.
+    """
+    _check_route(comparison)
+    if pattern is not None:
+        events = (event for event in events if pattern.matches(event.raw))
+    sums = ChangeSums(comparison.includes)
+    interrupts: list[KeyboardInterrupt] = []
+
+    def build_text_report(screen: Screen) -> ChangesReport:
+        return ChangesReport(screen, sums, comparison.base_name, verbose=session.verbose > 0, quiet=session.quiet)
+
+    with session.open_report(Subject("replay", "changes", build_text_report)) as report:
+        with catch_signals(interrupts):
+            _compare_events(session, comparison, events, sums, report)
+        report.end(sums.build_tail())
+    if interrupts:
+        raise interrupts[0]
+    failures = {"lost": sums.lost, "gained": sums.gained, "any": sums.lost + sums.gained}
+    return EXIT_FINDINGS if comparison.fail_on and failures[comparison.fail_on] else EXIT_OK
+
+
+def _compare_events(
+    session: Session, comparison: Comparison, events: Iterable[SelectedEvent], sums: ChangeSums, report: Report
+) -> None:
+    routes = RouteComparison(comparison.current.routes, comparison.base.routes)
+    causes = CauseFinder(comparison.current, comparison.base)
+    directions: tuple[Direction, Direction] = ("lost", "gained")
+    for event in Progress("comparing", "event", quiet=session.quiet).track(events):
+        difference = routes.compare(event.raw, event.bus)
+        sums.count(difference)
+        for direction, deliveries in zip(directions, difference[:2], strict=True):
+            for delivery in deliveries:
+                if comparison.includes(delivery):
+                    cause = causes.find(direction, delivery, event.raw, event.bus)
+                    change = build_change(direction, delivery, event.raw, cause)
+                    sums.add(change)
+                    report.add(change.as_record())
+        if comparison.limit is not None and sums.events >= comparison.limit:
+            break
+
+
+def _check_route(comparison: Comparison) -> None:
+    names = {**comparison.current.routes.routes, **comparison.base.routes.routes}
+    if comparison.route is not None and comparison.route not in names:
+        hint = did_you_mean(comparison.route, names) or f"the routes are {', '.join(names) or 'none'}"
+        raise UsageError(f"there is no route {comparison.route}; {hint}")

@@ -1,0 +1,50 @@
+"""Reads the events that `evtool replay` routes again: from the store, or from files."""
+
+from collections.abc import Iterator
+
+from evtool.cli.filters import check_ids, note_unknown, note_unknown_values
+from evtool.cli.session import Session
+from evtool.delivery.replays.selection import SelectedEvent
+from evtool.events.buses import DEFAULT_BUS, name_bus
+from evtool.schemas.validation import ValidationResult
+from evtool.store.rows import Filter
+from evtool.store.store import Store
+from evtool.terminal.screen import Screen, open_stderr
+from evtool.terminal.snippets import show_finding
+
+MAX_SEEN = 1000  # types and sources of files that a note may name
+
+
+def read_stored_events(session: Session, store: Store | None, selection: Filter) -> Iterator[SelectedEvent]:
+    """The stored events that a filter lets through, without those that the replay itself stores."""
+    assert store is not None
+    check_ids(store, selection.ids)
+    note_unknown_values(session, store, type=selection.type, source=selection.source)
+    yield from _read_published(store, selection._replace(last=store.last_seq()))
+
+
+def _read_published(store: Store, selection: Filter) -> Iterator[SelectedEvent]:
+    for seq, raw, _, bus, has_chain, fired in store.read_published_events(selection):
+        yield SelectedEvent(raw, bus, fired, store.get_event(seq) if has_chain else None)
+
+
+def read_file_events(
+    session: Session, results: Iterator[ValidationResult], selection: Filter, store: Store | None, bus: str | None
+) -> Iterator[SelectedEvent]:
+    """The events of files that a filter lets through; findings are reported for what is not an event."""
+    screen = Screen(open_stderr(), color=session.color)
+    types, sources = set[str](), set[str]()
+    for result in results:
+        for finding in result.findings:
+            show_finding(screen, finding)
+        event = result.event
+        if event is not None and len(types | sources) < MAX_SEEN:
+            types.add(event.type)
+            sources.add(event.source)
+        if event is not None and selection.matches(event):
+            same = _read_published(store, Filter(source=event.source, ids=(event.id,))) if store else ()
+            fired, stored = next(((entry.fired, entry.stored) for entry in same), (None, None))
+            event = name_bus(event, bus)
+            yield SelectedEvent(event.raw, event.bus or DEFAULT_BUS, fired, stored, event)
+    for kind, value, names in (("type", selection.type, types), ("source", selection.source, sources)):
+        note_unknown(session, kind, value, sorted(names), place="the files")

@@ -1,0 +1,103 @@
+"""Loads the routes that a comparison begins from: those of another file, or of a git revision."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from evtool.errors import ConfigError, UsageError
+from evtool.git_revisions import PREFIX, Revision, open_revision
+from evtool.paths import display_path, is_file
+from evtool.routes.pattern_text import locate_in_pattern
+from evtool.routes.project import ROUTES_FILE, Project, require_project
+from evtool.routes.routes import Routes, load_routes
+
+
+class RouteTable(NamedTuple):
+    """One of the two versions of the routes: compiled, and as the file that locations are found in."""
+
+    routes: Routes
+    project: Project
+    rename: Callable[[str], str] = str  # the name of a file for messages, from its path
+
+    def locate(self, *path: str | int, key: bool = False) -> dict[str, Any]:
+        """File, line and column of what some keys lead to, or of its key."""
+        if path[:1] == ("routes",) and path[2:3] == ("pattern",):
+            location = locate_in_pattern(self.project, str(path[1]), path[3:], key=key)
+        else:
+            location = self.project.locate(path, key=key)
+        return {
+            "file": self.rename(str(location.get("file"))),
+            "line": location.get("line"),
+            "column": location.get("column"),
+        }
+
+
+@contextmanager
+def open_base(text: str, project: Project) -> Iterator[RouteTable]:
+    """The routes of a file or of `git:REV`. Raises UsageError if there are none, ConfigError if they are invalid."""
+    if not text.startswith(PREFIX):
+        yield _load_file(text)
+        return
+    revision = open_revision(text, project.folder)
+    with extract_project(revision, project) as (extracted, rename):
+        try:
+            yield RouteTable(load_routes(extracted), extracted, rename)
+        except ConfigError as error:
+            raise _rename_findings(error, rename) from None
+
+
+@contextmanager
+def extract_project(revision: Revision, project: Project) -> Iterator[tuple[Project, Callable[[str], str]]]:
+    """The project as it was in a revision, in a temporary folder, and the names of its files for messages.
+
+    Its routes file, rule sources and schemas are there, nothing else. Raises UsageError if the revision has none.
+    """
+    path = revision.locate(project.file)
+    if not revision.has(path):
+        raise UsageError(f"{PREFIX}{revision.name}: the revision has no file {path}")
+    with tempfile.TemporaryDirectory(prefix="evtool-") as name:
+        folder = Path(os.path.realpath(name))
+
+        def rename(file: str) -> str:
+            full_path = Path(file).absolute()
+            is_extracted = full_path.is_relative_to(folder)
+            return f"{revision.name}:{full_path.relative_to(folder).as_posix()}" if is_extracted else file
+
+        revision.extract([path], folder)
+        try:
+            extracted = require_project(str(folder / path))
+            revision.extract(_list_parts(extracted, folder, revision), folder)
+            yield require_project(str(folder / path)), rename
+        except ConfigError as error:
+            raise _rename_findings(error, rename) from None
+
+
+def _list_parts(project: Project, folder: Path, revision: Revision) -> list[str]:
+    """The rule sources and schemas that a project names, as far as the revision has them, and its own file."""
+    rules = project.document.value.get("rules") if isinstance(project.document.value, dict) else None
+    names = rules if isinstance(rules, list) else [rules]
+    sources = [project.folder / name for name in names if isinstance(name, str)]
+    named = [file for file, _ in project.named_schemas.values()]
+    paths = [Path(os.path.normpath(part)) for part in (*sources, *project.schemas, *named)]
+    inside = [path.relative_to(folder).as_posix() for path in paths if path.is_relative_to(folder)]
+    own = project.file.relative_to(folder).as_posix()
+    return [own, *(path for path in dict.fromkeys(inside) if revision.has(path))]
+
+
+def _load_file(text: str) -> RouteTable:
+    if not is_file(text) and not is_file(Path(text) / ROUTES_FILE):
+        raise UsageError(f"--against: there is no file {text}; a revision of git is {PREFIX}REV, such as {PREFIX}main")
+    project = require_project(text)
+    return RouteTable(load_routes(project), project)
+
+
+def _rename_findings(error: ConfigError, rename: Callable[[str], str]) -> ConfigError:
+    findings = [finding._replace(file=rename(finding.file or "")) for finding in error.findings]
+    message = str(error)
+    for finding in error.findings:
+        name = display_path(Path(finding.file)) if finding.file else None
+        message = message.replace(name, rename(name)) if name else message
+    return ConfigError(message, findings)

@@ -1,0 +1,185 @@
+"""Finds the cause of a lost or gained delivery: the changed condition, handler list, state or bus, and its location."""
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+from evtool.findings.phrases import list_some
+from evtool.patterns.explain.event_structure import read_structure
+from evtool.patterns.explain.explanation import ConditionResult, explain_conditions
+from evtool.patterns.explain.mismatches import describe_condition
+from evtool.routes.comparison.base import RouteTable
+from evtool.routes.comparison.comparison import Delivery, list_conditions, list_fields
+from evtool.routes.routes import Route
+from evtool.terminal.screen import format_count
+
+MAX_EXPLAINED = 1_000  # changes of a route and handler whose reason repeats values of the event
+MAX_LISTED = 5  # alternatives that a sentence lists
+
+Direction = Literal["lost", "gained"]
+
+
+class Cause(NamedTuple):
+    """Why a delivery is lost or gained. `text` is the same for all events of the cause, `reason` may name values."""
+
+    text: str
+    reason: str
+    file: str | None
+    line: int | None
+    column: int | None
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What changes with the same cause have in common."""
+        return self.text, self.file, self.line, self.column
+
+
+class CauseFinder:
+    """Finds causes. Where only one condition of a route has changed, it is the cause for every event."""
+
+    def __init__(self, current: RouteTable, base: RouteTable):
+        self._current, self._base = current, base
+        self._explained: dict[tuple[str, str, str], int] = {}
+        self._fixed: dict[tuple[str, str, str], Cause] = {}
+
+    def find(self, direction: Direction, delivery: Delivery, raw: bytes, bus: str) -> Cause:
+        """The cause of one change."""
+        key = (direction, delivery.route.name, delivery.handler)
+        if key in self._fixed and self._explained[key] >= MAX_EXPLAINED:
+            return self._fixed[key]
+        self._explained[key] = self._explained.get(key, 0) + 1
+        other = self._find_counterpart(direction, delivery.route)
+        cause = self._find_route_cause(direction, delivery, other, bus)
+        if cause is None:
+            assert other is not None
+            cause = self._find_condition_cause(direction, delivery.route, other, raw)
+            if len(_list_changes(delivery.route, other)) == 1:
+                self._fixed[key] = cause._replace(reason=cause.text)
+        elif other is None or other.event_bus is None:
+            self._fixed[key] = cause
+        return cause
+
+    def _find_counterpart(self, direction: Direction, route: Route) -> Route | None:
+        """The same route in the other version: of the same name, or the only new name with the same handlers."""
+        own, other = (self._base, self._current) if direction == "lost" else (self._current, self._base)
+        if route.name in other.routes.routes:
+            return other.routes.routes[route.name]
+        added = [name for name in other.routes.routes if name not in own.routes.routes]
+        removed = [name for name in own.routes.routes if name not in other.routes.routes]
+        renamed = [other.routes.routes[name] for name in added if set(other.routes.routes[name].to) == set(route.to)]
+        rivals = [name for name in removed if set(own.routes.routes[name].to) == set(route.to)]
+        return renamed[0] if len(renamed) == len(rivals) == 1 else None
+
+    # --- causes in the route itself ----------------------------------------------------------------------------------
+
+    def _find_route_cause(
+        self, direction: Direction, delivery: Delivery, other: Route | None, bus: str
+    ) -> Cause | None:
+        """The cause if it is not in the pattern: the route, its handlers, its state or its bus."""
+        route, handler = delivery
+        is_lost = direction == "lost"
+        if other is None:
+            table, text = (self._base, "is gone") if is_lost else (self._current, "is new")
+            return _build_cause(f"route {route.name} {text}", table.locate("routes", route.name, key=True))
+        if handler not in other.to:
+            if is_lost:
+                text = f"route {other.name} no longer goes to {handler}"
+                return _build_cause(text, self._locate_current(other, "to"))
+            text = f"handler {handler} was added to `to` of route {route.name}"
+            return _build_cause(text, self._locate_current(route, "to", route.to.index(handler)))
+        if not other.enabled:
+            text = f"route {other.name} is disabled" if is_lost else f"route {route.name} was disabled before"
+            return _build_cause(text, self._locate_current(other if is_lost else route, "state"))
+        if other.event_bus not in (None, bus):
+            current, verb, time = (other, "matches", "now") if is_lost else (route, "matched", "before")
+            text = f'route {current.name} {verb} only events of the bus "{other.event_bus}" {time}'
+            location = self._locate_current(current, "event-bus")
+            return _build_cause(text, location, f'{text}; the event is on the bus "{bus}"')
+        return None
+
+    def _locate_current(self, route: Route, *path: str | int) -> dict[str, Any]:
+        """The location of a part of a current route; of its name if it does not have the part."""
+        value = self._current.project.document.value["routes"].get(route.name, {})
+        if path[0] not in value:
+            return self._current.locate("routes", route.name, key=True)
+        return self._current.locate("routes", route.name, *path)
+
+    # --- causes in the pattern ---------------------------------------------------------------------------------------
+
+    def _find_condition_cause(self, direction: Direction, route: Route, other: Route, raw: bytes) -> Cause:
+        """The changed condition of a pattern that matches in one version only."""
+        failed = [result for result in explain_conditions(other.pattern, read_structure(raw)) if not result.ok]
+        changed = [
+            result for result in failed if list_conditions(route, result.path) != list_conditions(other, result.path)
+        ]
+        result = (changed or failed)[0]
+        own, expected = _describe_both(route, other, result.path)
+        now, before = (expected, own) if direction == "lost" else (own, expected)
+        text = f"{result.path}: {now or 'no condition'}, before {before or 'no condition'}"
+        reason = _describe_change(direction, result, now, before)
+        return _build_cause(text, self._locate_condition(direction, route, other, result), reason)
+
+    def _locate_condition(
+        self, direction: Direction, route: Route, other: Route, result: ConditionResult
+    ) -> dict[str, Any]:
+        """The location of a condition in the current routes; of what contained it if it was removed."""
+        if direction == "lost":
+            return self._current.locate("routes", other.name, "pattern", *result.keys)
+        keys: Sequence[str | int] = next((field.keys for field in list_fields(route, result.path)), result.keys)
+        steps = list(keys)
+        while steps:
+            location = self._try_locate(route, steps)
+            if location is not None:
+                return location
+            steps.pop()
+        return self._current.locate("routes", route.name, "pattern", key=True)
+
+    def _try_locate(self, route: Route, keys: Sequence[str | int]) -> dict[str, Any] | None:
+        branches = [field.keys for branch in route.pattern.branches for field in branch]
+        is_there = any(tuple(keys) == field_keys[: len(keys)] for field_keys in branches)
+        is_field = any(tuple(keys) == field_keys for field_keys in branches)
+        if not is_there:
+            return None
+        return self._current.locate("routes", route.name, "pattern", *keys, key=not is_field)
+
+
+def _build_cause(text: str, location: dict[str, Any], reason: str | None = None) -> Cause:
+    return Cause(text, reason or text, location["file"], location["line"], location["column"])
+
+
+def _describe_change(direction: Direction, result: ConditionResult, now: str | None, before: str | None) -> str:
+    """What changed about a condition, with the values of the event."""
+    if direction == "lost":
+        origin = f"before {before}" if before else "a new condition"
+        return f"{result.path} no longer matches: {result.reason} (expected {now}, {origin})"
+    expected = f"expected {now}" if now else "the condition was removed"
+    return f"{result.path} now matches: {expected}; before {before}, where {result.reason}"
+
+
+def _describe_both(route: Route, other: Route, path: str) -> tuple[str | None, str | None]:
+    """The conditions of two versions of a route on a field in words; of long lists what only one version has."""
+    own, others = _describe_conditions(route, path), _describe_conditions(other, path)
+    if max(len(own), len(others)) <= MAX_LISTED:
+        return ", ".join(own) or None, ", ".join(others) or None
+    return _shorten_list(own, others), _shorten_list(others, own)
+
+
+def _shorten_list(texts: Sequence[str], others: Sequence[str]) -> str | None:
+    extra = [text for text in texts if text not in others]
+    if not extra:
+        return f"{format_count(len(texts), 'alternative')}" if texts else None
+    rest = len(texts) - len(extra)
+    shared = f" and the {format_count(rest, 'alternative')} of both versions" if rest else ""
+    return list_some(extra, MAX_LISTED) + shared
+
+
+def _describe_conditions(route: Route, path: str) -> list[str]:
+    conditions = [condition for field in list_fields(route, path) for condition in field.conditions]
+    return list(dict.fromkeys(describe_condition(condition) for condition in conditions))
+
+
+def _list_changes(route: Route, other: Route) -> list[str]:
+    """The fields whose conditions differ between two versions of a route, if both have one branch."""
+    if len(route.pattern.branches) > 1 or len(other.pattern.branches) > 1:
+        return []
+    paths = sorted(route.pattern.field_paths | other.pattern.field_paths)
+    return [path for path in paths if list_conditions(route, path) != list_conditions(other, path)]
