@@ -17,6 +17,7 @@ COMMANDS = {
     "validate": Command("Before it happens", "check events against the schemas of their types"),
     "test": Command("Before it happens", "run scenarios: given events and what must result from them"),
     "explain": Command("Before it happens", "say why routes do or do not match an event"),
+    "schema": Command("Before it happens", "compare versions of schemas, or make a schema from events"),
     "publish": Command("When it happens", "store events, fire their handlers, follow what these emit"),
     "deliver": Command("When it happens", "attempt the deliveries that are due"),
     "events": Command("Afterwards", "list the stored events, or show one with its history"),

@@ -77,7 +77,7 @@ class Catalog:
         """The event types that have a schema."""
         declared = {d.type for file in self._marked_files for d in self._try_declarations(file)}
         plain = (steps for file, steps in self._files if self._is_plain(file))
-        by_name = {name for steps in plain for name in _list_names(steps)[:1]}
+        by_name = {name for steps in plain for name in list_names(steps)[:1]}
         return sorted({*declared, *(name.rpartition("@")[2] for name in {*by_name, *self._named})})
 
     def explain_missing(self, event_type: str, source: str) -> str | None:
@@ -126,7 +126,7 @@ class Catalog:
         """The files of the types that they are named after."""
         found: dict[str, list[Path]] = {}
         for file, steps in self._files:
-            for name in _list_names(steps):
+            for name in list_names(steps):
                 found.setdefault(name, []).append(file)
         return found
 
@@ -180,7 +180,7 @@ class Catalog:
             yield f"{display_path(file)} says that it describes {' and '.join(types[:_MAX_REASONS])}"
         yield from self._explain_other_sources(event_type, source)
         for file, steps in self._files:
-            if len(steps) > 1 and event_type in _list_names(steps[-1:]):
+            if len(steps) > 1 and event_type in list_names(steps[-1:]):
                 advice = "move it up, or name it in `schemas:` of routes.yaml"
                 yield f"{display_path(file)} is in a subfolder, where a name gives no type: {advice}"
         for file in (file for folder in self._folders for file in sorted(folder.iterdir())):
@@ -212,7 +212,7 @@ class Catalog:
             yield f"{name} mentions it, but has no JSON Schema for it"
 
 
-def _list_names(steps: tuple[str, ...]) -> list[str]:
+def list_names(steps: tuple[str, ...]) -> list[str]:
     """The types that a file is named after: `T.json`, `T.schema.json` and `T/schema.json` are."""
     stem = steps[-1].rpartition(".")[0]
     if len(steps) == 1:

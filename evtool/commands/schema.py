@@ -1,0 +1,6 @@
+"""The command `evtool schema`: compares versions of schemas, and infers schemas from events."""
+
+from evtool.commands.schema_diff import schema_diff
+from evtool.commands.schema_infer import schema_infer
+
+SUBCOMMANDS = {"diff": schema_diff, "infer": schema_infer}

@@ -1,0 +1,105 @@
+"""The command `evtool schema infer`: makes the schema of an event type from examples."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from evtool.cli.inputs import EventInputs, resolve_paths
+from evtool.cli.options import Argument, Option, Source, Type, Unwrap
+from evtool.cli.session import Session, create_event_defaults
+from evtool.errors import EXIT_OK, UsageError
+from evtool.events.payload_identity import PayloadIdentity
+from evtool.paths import display_path
+from evtool.reports.base import Record, Subject
+from evtool.routes.project import read_project
+from evtool.schemas.infer import Shape, build_schema
+from evtool.schemas.validation import Rules, ValidationResult, validate_events
+from evtool.terminal.screen import Screen, format_count, open_stderr
+from evtool.terminal.snippets import show_finding
+
+MAX_LISTED = 10  # types that a message lists
+
+
+def schema_infer(
+    session: Session,
+    events: Annotated[list[str], Argument("EVENT...", "files, folders or samples with events; - for standard input")],
+    *,
+    type: Type = None,  # noqa: A002
+    source: Source = None,
+    unwrap: Unwrap = False,
+    to: Annotated[str | None, Option("--to", "write TYPE.json of each type into this folder", "DIR")] = None,
+    force: Annotated[bool, Option("--force", "replace files that exist")] = False,
+) -> int:
+    """Make a JSON Schema from events of one type; with --to one file for each type.
+
+    The schema accepts all of the events. A field is required if all of them have it. Bounds and lengths are not
+    inferred, so a schema of few events is not too narrow; look at it before you use it.
+
+    Example: evtool schema infer samples/events --to schemas
+    """
+    project = read_project(session.routes)
+    inputs = EventInputs(resolve_paths(events, project) if project else events, unwrap=unwrap)
+    shapes: dict[str, Shape] = {}
+    count = 0
+    screen = Screen(open_stderr(), color=session.color)
+    identity = PayloadIdentity(type, source)
+    results = validate_events(inputs.read(), Rules(None), create_event_defaults(), identity=identity)
+    for result in inputs.check(results):
+        for finding in result.findings:
+            show_finding(screen, finding)
+        if result.event is not None:
+            shapes.setdefault(result.event.type, Shape()).add(result.event.detail)
+            count += 1
+    if len(shapes) > 1 and to is None:
+        names = ", ".join(sorted(shapes)[:MAX_LISTED]) + (" ..." if len(shapes) > MAX_LISTED else "")
+        raise UsageError(f"these are events of {len(shapes)} types: {names}; --to DIR writes a file for each")
+    schemas = [(name, build_schema(name, shapes[name])) for name in sorted(shapes)]
+    files = _write_files(schemas, Path(to), force=force) if to is not None else []
+    with session.open_report(Subject("schema infer", "schemas", lambda out: _InferReport(out, to))) as report:
+        for index, (name, schema) in enumerate(schemas):
+            report.add({"type": name, "file": display_path(files[index]) if files else None, "schema": schema})
+        report.end({"summary": {"events": count, "schemas": len(schemas)}})
+    return inputs.worst_exit_code(EXIT_OK)
+
+
+def _write_files(schemas: Sequence[tuple[str, dict[str, Any]]], folder: Path, *, force: bool) -> list[Path]:
+    """Writes each schema to its file. Raises UsageError before anything is written if one cannot be."""
+    for name, _ in schemas:
+        if "/" in name or "\0" in name or name.startswith("."):
+            raise UsageError(f'the type "{name}" cannot be the name of a file: infer it alone, without --to')
+    files = [folder / f"{name}.json" for name, _ in schemas]
+    existing = [display_path(file) for file in files if file.exists()]
+    if existing and not force:
+        raise UsageError(f"--to: {', '.join(existing[:MAX_LISTED])} exists already; --force replaces it")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for file, (_, schema) in zip(files, schemas, strict=True):
+            file.write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"--to: cannot write {error.filename or folder}: {error.strerror}") from None
+    return files
+
+
+class _InferReport:
+    """The text report: the schema itself, or the files that were written."""
+
+    def __init__(self, screen: Screen, folder: str | None):
+        self._screen, self._folder = screen, folder
+
+    def add(self, record: Record) -> None:
+        """Prints a schema, or the name of its file."""
+        assert not isinstance(record, ValidationResult)
+        if self._folder is None:
+            for line in json.dumps(record["schema"], indent=2).split("\n"):
+                self._screen.print_line(line, wrap=False)
+        else:
+            self._screen.print_line((record["type"], "bold"), f"  {record['file']}")
+
+    def end(self, tail: Mapping[str, Any]) -> None:
+        """Says how many schemas were written."""
+        if self._folder is not None:
+            summary = tail["summary"]
+            self._screen.print_line(
+                f"{format_count(summary['schemas'], 'schema')} from {format_count(summary['events'], 'event')}"
+            )

@@ -1,0 +1,290 @@
+"""Compares two versions of a schema: every change with its location, and whether old and new events are accepted.
+
+Backward compatible: the new schema accepts everything that the old one accepts. Forward compatible: the reverse. The
+walk through both schemas finds the changes; the algebra (containment.py) confirms or clears what they break, at each
+level: a change that another one makes up for breaks nothing. Without a proof the answer is None, undecided.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from evtool.schemas.diff.containment import is_covered
+from evtool.schemas.diff.inlining import LISTS, LOOP, MAPS, PLAIN, SINGLE, InlinedSchema
+from evtool.schemas.diff.keywords import BACKWARD, FORWARD, compare_keywords, list_types
+
+DIRECTIONS = (BACKWARD, FORWARD)
+ROOT_NAME = "the value"
+WHOLE = tuple(key for key in (*SINGLE, *LISTS, *MAPS) if key not in ("properties", "items", "additionalProperties"))
+IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas")
+
+
+class Change(NamedTuple):
+    """One difference between two schemas. `undecided` are directions that it may break."""
+
+    pointer: str
+    kind: str
+    breaks: tuple[str, ...]
+    message: str
+    undecided: tuple[str, ...] = ()
+    undeclared: tuple[str, ...] = ()  # directions in which it matters only for fields that a schema does not declare
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+
+    def without(self, directions: tuple[str, ...]) -> "Change":
+        """The change without what it breaks in some directions."""
+        return self._replace(
+            breaks=tuple(name for name in self.breaks if name not in directions),
+            undecided=tuple(name for name in self.undecided if name not in directions),
+        )
+
+
+class SchemaDiff(NamedTuple):
+    """The changes between two schemas; compatibility in both directions, None if it is undecided."""
+
+    changes: tuple[Change, ...]
+    backward: bool | None
+    forward: bool | None
+
+
+def diff_schemas(old: InlinedSchema, new: InlinedSchema, *, relaxed: bool = False) -> SchemaDiff:
+    """Compares two schemas. With `relaxed` what affects only undeclared fields breaks nothing."""
+    walk = _Walk(old, new, relaxed=relaxed)
+    changes = list(walk.compare(old.value, new.value, ROOT_NAME))
+    verdicts = []
+    for direction in DIRECTIONS:
+        verdict = walk.decide(direction, old.value, new.value)
+        if verdict is None:
+            is_broken = any(direction in change.breaks for change in changes)
+            verdict = False if is_broken else None if any(direction in c.undecided for c in changes) else True
+        verdicts.append(verdict)
+        if verdict is False and not any(direction in change.breaks for change in changes):
+            changes.append(_describe_hidden(direction, changes))
+    return SchemaDiff(tuple(changes), verdicts[0], verdicts[1])
+
+
+def _describe_hidden(direction: str, changes: list[Change]) -> Change:
+    """A change for a break that no single difference explains."""
+    first, second = ("old", "new") if direction == BACKWARD else ("new", "old")
+    message = f"the {second} schema refuses values that the {first} one accepts"
+    kind = "narrowed" if direction == BACKWARD else "widened"
+    change = Change("", kind, (direction,), message)
+    return change._replace(file=changes[0].file, line=1, column=1) if changes else change
+
+
+class _Walk:
+    """Two schemas on the way through them."""
+
+    def __init__(self, old: InlinedSchema, new: InlinedSchema, *, relaxed: bool):
+        self._old, self._new, self._relaxed = old, new, relaxed
+        self._visited: set[tuple[int, int]] = set()
+        self._kept: list[Any] = []  # objects made on the way, so that identities stay unique
+
+    def decide(self, direction: str, old: Any, new: Any) -> bool | None:
+        """Whether a part accepts everything that its other version accepts."""
+        inner, outer = (old, new) if direction == BACKWARD else (new, old)
+        inner_schema, outer_schema = (self._old, self._new) if direction == BACKWARD else (self._new, self._old)
+        if self._relaxed:
+            inner = close(inner)
+            loops = {uri: close(target) for uri, target in inner_schema.loops.items()}
+        else:
+            loops = inner_schema.loops
+        return is_covered(inner, outer, loops, outer_schema.loops)
+
+    def compare(self, old: Any, new: Any, name: str) -> Iterator[Change]:
+        """The changes between two parts, without the breaks that the parts as a whole disprove."""
+        old, new = self._old.resolve(old), self._new.resolve(new)
+        if old == new and LOOP not in str(old):
+            return
+        if (id(old), id(new)) in self._visited:
+            return
+        self._visited.add((id(old), id(new)))
+        changes = list(self._compare_parts(_to_object(old), _to_object(new), name, (old, new)))
+        if self._relaxed:
+            changes = [change.without(change.undeclared) for change in changes]
+        proven = tuple(
+            direction
+            for direction in DIRECTIONS
+            if any(direction in (*change.breaks, *change.undecided) for change in changes)
+            and self.decide(direction, old, new) is True
+        )
+        for change in changes:
+            rest = change.without(proven)
+            is_implied = change.kind.startswith("type-") and not (rest.breaks or rest.undecided)
+            if not is_implied:  # the enum of the other version may have values of this type only
+                yield rest
+
+    def _compare_parts(
+        self, old: Mapping[str, Any], new: Mapping[str, Any], name: str, parts: tuple[Any, Any]
+    ) -> Iterator[Change]:
+        for change in compare_keywords(old, new, name):
+            breaks, undecided = change.breaks or (), tuple[str, ...]()
+            if change.breaks is None:
+                breaks, undecided = self._decide_keywords(old, new, (change.keyword, "contains"))
+            yield self._build(parts, change.keyword, change.kind, breaks, change.message, undecided)
+        if not list_types(old) & list_types(new):
+            return
+        yield from self._compare_properties(old, new, name, parts)
+        yield from self._compare_additional(old, new, name, parts)
+        if ("items" in old or "items" in new) and old.get("prefixItems") == new.get("prefixItems"):
+            yield from self.compare(old.get("items", True), new.get("items", True), f"{_prefix(name)[:-1]}[]")
+        changed = [keyword for keyword in WHOLE if old.get(keyword) != new.get(keyword)]
+        for number, keyword in enumerate(changed):
+            if not any(keyword in _companions(other) for other in changed[:number]):
+                yield from self._compare_whole(keyword, old, new, name, parts)
+
+    # --- properties --------------------------------------------------------------------------------------------------
+
+    def _compare_properties(
+        self, old: Mapping[str, Any], new: Mapping[str, Any], name: str, parts: tuple[Any, Any]
+    ) -> Iterator[Change]:
+        before, after = old.get("properties", {}), new.get("properties", {})
+        for field in before:
+            if field in after:
+                yield from self.compare(before[field], after[field], f"{_prefix(name)}{field}")
+            else:
+                yield self._compare_undeclared(field, before[field], new, name, parts, is_removed=True)
+        for field in after:
+            if field not in before:
+                yield self._compare_undeclared(field, after[field], old, name, parts, is_removed=False)
+
+    def _compare_undeclared(
+        self, field: str, schema: Any, other: Mapping[str, Any], name: str, parts: tuple[Any, Any], *, is_removed: bool
+    ) -> Change:
+        """A property that one version declares only. The other one has `additionalProperties` for it, or anything."""
+        additional = self._find_additional(other, field)
+        old, new = (schema, additional) if is_removed else (additional, schema)
+        answers = {direction: self.decide(direction, old, new) for direction in DIRECTIONS}
+        is_open = additional in (True, {})
+        undeclared = ((FORWARD,) if is_removed else (BACKWARD,)) if is_open else ()
+        breaks = tuple(direction for direction, answer in answers.items() if answer is False)
+        undecided = tuple(direction for direction, answer in answers.items() if answer is None)
+        verb = "is removed" if is_removed else "is added"
+        detail = ", and the schema allows no other fields" if is_removed and additional is False else ""
+        kind = "property-removed" if is_removed else "property-added"
+        message = f"{_prefix(name)}{field} {verb}{detail}"
+        side = 0 if is_removed else 1
+        return self._build(parts, ("properties", field), kind, breaks, message, undecided, undeclared, side=side)
+
+    def _find_additional(self, schema: Mapping[str, Any], field: str) -> Any:
+        """What a schema says of a field that it does not declare."""
+        for pattern, value in schema.get("patternProperties", {}).items():
+            if is_covered({"const": field}, {"pattern": pattern}, {}, {}):
+                return value
+        return schema.get("additionalProperties", schema.get("unevaluatedProperties", True))
+
+    def _compare_additional(
+        self, old: Mapping[str, Any], new: Mapping[str, Any], name: str, parts: tuple[Any, Any]
+    ) -> Iterator[Change]:
+        before, after = (schema.get("additionalProperties", True) for schema in (old, new))
+        if before == after:
+            return
+        answers = {direction: self.decide(direction, before, after) for direction in DIRECTIONS}
+        breaks = tuple(direction for direction, answer in answers.items() if answer is False)
+        undecided = tuple(direction for direction, answer in answers.items() if answer is None)
+        subject = "other fields" if name == ROOT_NAME else f"other fields of {name}"
+        words = {False: "not allowed", True: "allowed"}
+        texts = [words.get(value, "limited") if isinstance(value, bool) else "limited" for value in (before, after)]
+        kind = "additional-properties-narrowed" if BACKWARD in breaks else "additional-properties-widened"
+        message = f"{subject} were {texts[0]}, now {texts[1]}"
+        undeclared = (BACKWARD,) * (before in (True, {})) + (FORWARD,) * (after in (True, {}))
+        yield self._build(parts, "additionalProperties", kind, breaks, message, undecided, undeclared)
+
+    # --- keywords that contain schemas -------------------------------------------------------------------------------
+
+    def _compare_whole(
+        self, keyword: str, old: Mapping[str, Any], new: Mapping[str, Any], name: str, parts: tuple[Any, Any]
+    ) -> Iterator[Change]:
+        """A keyword that is compared as a whole; alternatives are compared one by one where it is possible."""
+        breaks, undecided = self._decide_keywords(old, new, _companions(keyword))
+        before, after = old.get(keyword), new.get(keyword)
+        if keyword in ("anyOf", "oneOf") and isinstance(before, list) and isinstance(after, list):
+            removed = sum(part not in after for part in before)
+            added = sum(part not in before for part in after)
+            text = f"{removed} of {len(before)} forms are gone or changed, {added} of {len(after)} are new or changed"
+            message, kind = f"{name}: {keyword}: {text}", f"{keyword}-changed"
+        else:
+            state = "added" if keyword not in old else "removed" if keyword not in new else "changed"
+            message, kind = f"{name}: {keyword} was {state}", f"{keyword}-{state}"
+        yield self._build(parts, keyword, kind, breaks, message, undecided)
+
+    def _decide_keywords(
+        self, old: Mapping[str, Any], new: Mapping[str, Any], keywords: tuple[str, ...]
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What a change of some keywords breaks, and in which directions that is undecided."""
+        before, after = ({key: schema[key] for key in keywords if key in schema} for schema in (old, new))
+        answers = {direction: self.decide(direction, before, after) for direction in DIRECTIONS}
+        return (
+            tuple(direction for direction, answer in answers.items() if answer is False),
+            tuple(direction for direction, answer in answers.items() if answer is None),
+        )
+
+    def _build(
+        self,
+        parts: tuple[Any, Any],
+        keys: str | tuple[str, ...],
+        kind: str,
+        breaks: tuple[str, ...],
+        message: str,
+        undecided: tuple[str, ...] = (),
+        undeclared: tuple[str, ...] = (),
+        *,
+        side: int | None = None,
+    ) -> Change:
+        """A change, located in the new schema, or in the old one if the new one does not have the keyword."""
+        steps = (keys,) if isinstance(keys, str) else keys
+        if side is None:
+            side = 1 if isinstance(parts[1], dict) and steps[0] in parts[1] else 0
+        schema = (self._old, self._new)[side]
+        location = schema.locate(parts[side], *steps)
+        names = ("file", "line", "column")
+        place = {name: location.get(name) for name in names}
+        return Change(str(location.get("pointer", "")), kind, breaks, message, undecided, undeclared, **place)
+
+
+def _to_object(schema: Any) -> Mapping[str, Any]:
+    if isinstance(schema, dict):
+        return schema
+    return {} if schema else {"not": {}, "type": []}
+
+
+def _prefix(name: str) -> str:
+    return "" if name == ROOT_NAME else f"{name}."
+
+
+def _companions(keyword: str) -> tuple[str, ...]:
+    """The keywords whose meaning depends on one another."""
+    for group in (("if", "then", "else"), ("contains", "minContains", "maxContains"), ("prefixItems", "items")):
+        if keyword in group:
+            return group
+    if keyword.startswith("unevaluated"):
+        return (*PLAIN, *SINGLE, *LISTS, *MAPS)
+    if keyword == "patternProperties":
+        return "patternProperties", "properties", "additionalProperties"
+    return (keyword,)
+
+
+def close(schema: Any) -> Any:
+    """The schema without fields that it does not declare: what a sender that knows only its own schema sends."""
+    return _close(schema, is_whole=True)
+
+
+def _close(schema: Any, *, is_whole: bool) -> Any:
+    if not isinstance(schema, dict) or LOOP in schema:
+        return schema
+    result = dict(schema)
+    close_inner: Callable[[Any], Any] = lambda part: _close(part, is_whole=True)  # noqa: E731
+    if "properties" in schema:
+        result["properties"] = {name: close_inner(part) for name, part in schema["properties"].items()}
+    for key in ("items", "additionalProperties", "contains"):
+        if key in schema:
+            result[key] = close_inner(schema[key])
+    for key in ("allOf", "anyOf", "oneOf"):
+        if key in schema:
+            result[key] = [_close(part, is_whole="properties" not in schema and key != "allOf") for part in schema[key]]
+    limits = [schema.get(key, True) for key in ("additionalProperties", "unevaluatedProperties", "patternProperties")]
+    if is_whole and "properties" in schema and all(limit in (True, {}) for limit in limits):
+        has_parts = any(key in schema for key in IN_PLACE)
+        result.pop("additionalProperties", None)
+        result["unevaluatedProperties" if has_parts else "additionalProperties"] = False
+    return result

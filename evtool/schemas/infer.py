@@ -1,0 +1,140 @@
+"""Infers a JSON Schema from values: it accepts all of them, and nothing in it is a coincidence of the examples.
+
+Bounds, lengths and patterns are not inferred. A format is used only if every string fits, `enum` only for few values
+that repeat often, and an object with many names that rarely occur becomes a map.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from jsonschema_rs import Draft202012Validator
+
+from evtool.schemas.documents import DRAFT_2020
+
+TYPES = ("object", "array", "string", "integer", "number", "boolean", "null")  # in this order in a schema
+FORMATS = ("uuid", "date-time", "date", "email", "uri")  # the first one that all strings fit is used
+ENUM_LENGTHS = range(2, 9)  # distinct strings; a single one may well be a coincidence
+ENUM_LEAST, ENUM_REPEATS = 20, 3  # strings in all, and of each value
+MAX_ENUM_TEXT = 40  # characters of a string in an enum
+MAP_NAMES, MAP_SHARE = 30, 0.5  # more names, each in at most this share of the objects, make a map
+MAX_DEPTH = 200  # of nested values; below it everything is accepted
+
+
+class Shape:
+    """What the values at one place have in common."""
+
+    def __init__(self) -> None:
+        self._types: Counter[str] = Counter()
+        self._texts: Counter[str] | None = Counter()  # None if they are too many for an enum
+        self._formats: Sequence[str] = FORMATS
+        self._properties: dict[str, Shape] = {}
+        self._presence: Counter[str] = Counter()  # objects that have a property
+        self._items: Shape | None = None
+        self._is_open = False  # something too deep was left out
+
+    def add(self, value: Any, depth: int = 0) -> None:
+        """Takes a value into account."""
+        if depth > MAX_DEPTH:
+            self._is_open = True
+            return
+        name = _name_type(value)
+        self._types[name] += 1
+        if isinstance(value, str):
+            self._add_text(value)
+        elif isinstance(value, list):
+            self._items = self._items or Shape()
+            for item in value:
+                self._items.add(item, depth + 1)
+        elif isinstance(value, dict):
+            for key, item in value.items():
+                self._presence[key] += 1
+                self._properties.setdefault(key, Shape()).add(item, depth + 1)
+
+    def build(self) -> dict[str, Any]:
+        """The schema of the values."""
+        if self._is_open or not self._types:
+            return {}
+        names = [name for name in TYPES if self._types[name] and not (name == "integer" and self._types["number"])]
+        schema: dict[str, Any] = {"type": names[0] if len(names) == 1 else names}
+        if self._types["string"]:
+            schema.update(self._build_text(is_only=len(names) == 1))
+        if self._types["object"]:
+            schema.update(self._build_object())
+        if self._items is not None and (items := self._items.build()):
+            schema["items"] = items
+        return schema
+
+    def _add_text(self, text: str) -> None:
+        self._formats = [name for name in self._formats if _has_format(name, text)]
+        if self._texts is not None:
+            self._texts[text] += 1
+            if len(self._texts) >= ENUM_LENGTHS.stop or len(text) > MAX_ENUM_TEXT:
+                self._texts = None
+
+    def _build_text(self, *, is_only: bool) -> dict[str, Any]:
+        if self._formats:
+            return {"format": self._formats[0]}
+        texts = self._texts
+        if texts is None or not is_only or len(texts) not in ENUM_LENGTHS:
+            return {}
+        is_repeated = texts.total() >= ENUM_LEAST and min(texts.values()) >= ENUM_REPEATS
+        return {"enum": sorted(texts)} if is_repeated else {}
+
+    def _build_object(self) -> dict[str, Any]:
+        count = self._types["object"]
+        if len(self._properties) > MAP_NAMES and max(self._presence.values()) <= MAP_SHARE * count:
+            merged = Shape()
+            for shape in self._properties.values():
+                merged.merge(shape)
+            return {"additionalProperties": merged.build()}
+        required = [name for name in self._properties if self._presence[name] == count]
+        properties = {name: shape.build() for name, shape in self._properties.items()}
+        return {**({"required": required} if required else {}), **({"properties": properties} if properties else {})}
+
+    def merge(self, other: "Shape") -> None:
+        """Takes the values of another place into account, too."""
+        self._types += other._types
+        self._formats = [name for name in self._formats if name in other._formats]
+        self._texts = None
+        self._presence += other._presence
+        self._is_open = self._is_open or other._is_open
+        for name, shape in other._properties.items():
+            self._properties.setdefault(name, Shape()).merge(shape)
+        if other._items is not None:
+            self._items = self._items or Shape()
+            self._items.merge(other._items)
+
+
+def build_schema(event_type: str, shape: Shape) -> dict[str, Any]:
+    """The schema document of an event type."""
+    return {"$schema": DRAFT_2020, "title": event_type, **shape.build()}
+
+
+def _name_type(value: Any) -> str:
+    match value:
+        case bool():
+            return "boolean"
+        case None:
+            return "null"
+        case int():
+            return "integer"
+        case str():
+            return "string"
+        case list():
+            return "array"
+        case dict():
+            return "object"
+    return "number"
+
+
+def _has_format(name: str, text: str) -> bool:
+    if name == "uri" and "://" not in text:  # every text with a colon is a URI
+        return False
+    return bool(_build_format_validator(name).is_valid(text))
+
+
+@cache
+def _build_format_validator(name: str) -> Draft202012Validator:
+    return Draft202012Validator({"format": name}, validate_formats=True)
