@@ -14,7 +14,7 @@ from evtool.errors import EXIT_FINDINGS, EXIT_OK, ConfigError, UsageError
 from evtool.findings.phrases import format_location
 from evtool.git_revisions import PREFIX, open_revision
 from evtool.reports.base import Record, Subject
-from evtool.routes.comparison.base import extract_project
+from evtool.routes.comparison.base import extract_project, rename_findings
 from evtool.routes.comparison.broken_routes import find_broken_routes
 from evtool.routes.project import Project, read_project
 from evtool.schemas.diff.diff import Change
@@ -40,6 +40,7 @@ def schema_diff(
     compatibility: Annotated[
         Compatibility, Option("--compatibility", "what must hold: backward, forward or full", "MODE")
     ] = "backward",
+    type: Annotated[str | None, Option("--type", "the event type that two files describe", "TYPE")] = None,  # noqa: A002
     relaxed: Annotated[bool, Option("--relaxed", "leave out what affects only undeclared fields")] = False,
 ) -> int:
     """Compare two versions of schemas: what changed, and whether it breaks old or new events, and which routes.
@@ -53,12 +54,11 @@ def schema_diff(
     """
     project = read_project(session.routes)
     with ExitStack() as stack:
-        old, new = (stack.enter_context(side) for side in _open_sides(versions, project))
+        old, new = (stack.enter_context(side) for side in _open_sides(versions, project, [type] if type else []))
         try:
             pairs = list(diff_versions(old.version, new.version, relaxed=relaxed))
         except ConfigError as error:
-            findings = [f._replace(file=old.rename(new.rename(f.file or ""))) for f in error.findings]
-            raise ConfigError(str(error), findings) from None
+            raise rename_findings(error, lambda file: old.rename(new.rename(file))) from None
         except ValueError as error:
             raise UsageError(str(error)) from None
         routes = find_broken_routes(load_routes(session, project), pairs) if project else []
@@ -75,7 +75,7 @@ def schema_diff(
 # --- the two versions ------------------------------------------------------------------------------------------------
 
 
-def _open_sides(versions: Sequence[str], project: Project | None) -> list[Any]:
+def _open_sides(versions: Sequence[str], project: Project | None, types: Sequence[str]) -> list[Any]:
     """The context managers of both versions."""
     if len(versions) > 2 or (len(versions) == 1 and not versions[0].startswith(PREFIX)):
         raise UsageError("give two files or folders, or one revision of git: evtool schema diff git:main")
@@ -84,19 +84,19 @@ def _open_sides(versions: Sequence[str], project: Project | None) -> list[Any]:
             raise UsageError("git:REV compares the schemas of a project, and there is no routes.yaml; give OLD and NEW")
         return [_open_project(version, project) for version in (*versions, None)[:2]]
     return [
-        _open_revision(version, versions[1 - number], project)
+        _open_revision(version, versions[1 - number], project, types)
         if version.startswith(PREFIX)
-        else _open_path(Path(version), project)
+        else _open_path(Path(version), project, types)
         for number, version in enumerate(versions)
     ]
 
 
 @contextmanager
-def _open_path(path: Path, project: Project | None) -> Iterator[_Side]:
+def _open_path(path: Path, project: Project | None, types: Sequence[str]) -> Iterator[_Side]:
     if path.is_dir():
         yield _Side(open_folders([path]))
     elif path.exists():
-        yield _Side(open_file(path, project.schemas if project else []))
+        yield _Side(open_file(path, project.schemas if project else [], types))
     else:
         raise UsageError(f"there is no file or folder {path}; a revision of git is {PREFIX}REV, such as {PREFIX}main")
 
@@ -113,15 +113,13 @@ def _open_project(version: str | None, project: Project) -> Iterator[_Side]:
 
 def _open_project_schemas(project: Project) -> Version:
     folders = [folder for folder in project.schemas if folder.is_dir()]
-    files = [file for file, _ in project.named_schemas.values() if file.is_file()]
     if not project.schemas and not project.named_schemas:
         raise UsageError(f"{project.display_name} names no schemas; give two files or folders")
-    outside = [file for file in files if not any(file.is_relative_to(folder) for folder in folders)]
-    return open_folders(folders, sorted(set(outside)))
+    return open_folders(folders, {name: entry for name, entry in project.named_schemas.items() if entry[0].is_file()})
 
 
 @contextmanager
-def _open_revision(version: str, other: str, project: Project | None) -> Iterator[_Side]:
+def _open_revision(version: str, other: str, project: Project | None, types: Sequence[str]) -> Iterator[_Side]:
     """A file or folder as it was in a revision, with the schema folders of the project that contain it."""
     path = Path(other)
     start = path if path.is_dir() else path.parent
@@ -136,7 +134,7 @@ def _open_revision(version: str, other: str, project: Project | None) -> Iterato
         revision.extract([part for part in dict.fromkeys(parts) if revision.has(part)], root)
         extracted = root / place
         sources = [root / revision.locate(folder) for folder in folders]
-        version_ = open_folders([extracted]) if extracted.is_dir() else open_file(extracted, sources)
+        version_ = open_folders([extracted]) if extracted.is_dir() else open_file(extracted, sources, types)
         yield _Side(version_, lambda file: file.replace(f"{root}/", f"{revision.name}:"))
 
 

@@ -46,7 +46,7 @@ def open_base(text: str, project: Project) -> Iterator[RouteTable]:
         try:
             yield RouteTable(load_routes(extracted), extracted, rename)
         except ConfigError as error:
-            raise _rename_findings(error, rename) from None
+            raise rename_findings(error, rename) from None
 
 
 @contextmanager
@@ -72,7 +72,7 @@ def extract_project(revision: Revision, project: Project) -> Iterator[tuple[Proj
             revision.extract(_list_parts(extracted, folder, revision), folder)
             yield require_project(str(folder / path)), rename
         except ConfigError as error:
-            raise _rename_findings(error, rename) from None
+            raise rename_findings(error, rename) from None
 
 
 def _list_parts(project: Project, folder: Path, revision: Revision) -> list[str]:
@@ -94,7 +94,8 @@ def _load_file(text: str) -> RouteTable:
     return RouteTable(load_routes(project), project)
 
 
-def _rename_findings(error: ConfigError, rename: Callable[[str], str]) -> ConfigError:
+def rename_findings(error: ConfigError, rename: Callable[[str], str]) -> ConfigError:
+    """The same error with other names of files: those of a revision in place of those in a temporary folder."""
     findings = [finding._replace(file=rename(finding.file or "")) for finding in error.findings]
     message = str(error)
     for finding in error.findings:

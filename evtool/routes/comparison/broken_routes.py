@@ -43,7 +43,11 @@ def find_broken_routes(routes: Routes, diffs: Sequence[PairDiff]) -> list[str]:
 
 
 def _is_broken(route: Route, old: SchemaEntry, new: SchemaEntry) -> bool:
-    branches = [branch for branch in route.pattern.branches if any(_takes_type(branch, name) for name in new.types)]
+    branches = [
+        branch
+        for branch in route.pattern.branches
+        if any(_takes_type(branch, name) for name in (*new.types, *old.types))
+    ]
     possible = [branch for branch in branches if _is_possible(branch, old)]
     if not possible:
         return False

@@ -29,10 +29,25 @@ def compare_keywords(old: Keywords, new: Keywords, name: str) -> Iterator[Keywor
 
 
 def list_types(schema: Keywords) -> frozenset[str]:
-    """The types that a schema names, with `integer` where it has `number`; all if it names none."""
+    """The types that a value may have, with `integer` where it may be a number; those of its `enum` if it has one."""
     declared = schema.get("type", sorted(ALL_TYPES))
     types = frozenset([declared] if isinstance(declared, str) else declared)
-    return types | {"integer"} if "number" in types else types
+    types = types | {"integer"} if "number" in types else types
+    values = _list_values(schema)
+    return types if values is None else types & {name for value in values.values() for name in _name_types(value)}
+
+
+def _name_types(value: Any) -> tuple[str, ...]:
+    match value:
+        case bool():
+            return ("boolean",)
+        case None:
+            return ("null",)
+        case str():
+            return ("string",)
+        case int() | float():
+            return ("integer", "number") if value == int(value) else ("number",)
+    return ("array" if isinstance(value, list) else "object",)
 
 
 def _breaks(*, narrowed: bool, widened: bool) -> tuple[str, ...]:
@@ -46,8 +61,8 @@ def _kind(subject: str, breaks: tuple[str, ...]) -> str:
 
 def _compare_types(old: Keywords, new: Keywords, name: str) -> Iterator[KeywordChange]:
     before, after = list_types(old), list_types(new)
-    if before == after:
-        return
+    if before == after or (_list_values(old) is not None and _list_values(new) is not None):
+        return  # the change of the values says more
     breaks = _breaks(narrowed=not before <= after, widened=not after <= before)
     message = f"{name}: the type was {_list_names(before)}, now {_list_names(after)}"
     yield KeywordChange("type", _kind("type", breaks), breaks, message)

@@ -3,22 +3,45 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 from urllib.parse import quote
 
-from evtool.errors import ConfigError
+from jsonschema_rs import ValidationError, meta
+
+from evtool.errors import ConfigError, UsageError
+from evtool.findings.finding import Finding
+from evtool.readers.locations import pointer_of
 from evtool.schemas.catalog import list_names
 from evtool.schemas.diff.diff import Change, SchemaDiff, diff_schemas
 from evtool.schemas.diff.inlining import InlinedSchema, inline
 from evtool.schemas.diff.keywords import BACKWARD
-from evtool.schemas.documents import draft_of, find_declarations, find_envelope, is_container
-from evtool.schemas.references import SUFFIXES, Library, Target
+from evtool.schemas.documents import (
+    Declaration,
+    draft_of,
+    find_declarations,
+    find_envelope,
+    is_container,
+    resolve_pointer,
+)
+from evtool.schemas.explain.violations import make_invalid_schema_finding
+from evtool.schemas.foreign import find_foreign
+from evtool.schemas.references import SUFFIXES, Library, SchemaDocument, Target
+
+
+class SchemaFile(NamedTuple):
+    """A file with a schema: its path in its folder, and the part and the type that routes.yaml gives for it."""
+
+    file: Path
+    steps: tuple[str, ...]
+    fragment: str = ""
+    types: tuple[str, ...] = ()
 
 
 class Version(NamedTuple):
-    """One version of the schemas: a file, or the files of some folders. References lead into `library_folders`."""
+    """One version of the schemas: the files by name, and the library in which their references are resolved."""
 
-    files: Mapping[str, tuple[Path, tuple[str, ...]]]  # by name: the file, and its path in its folder
+    files: Mapping[str, SchemaFile]
     library: Library
 
 
@@ -39,22 +62,33 @@ class PairDiff(NamedTuple):
     diff: SchemaDiff
 
 
-def open_file(file: Path, folders: Sequence[Path]) -> Version:
+def open_file(file: Path, folders: Sequence[Path], types: Sequence[str] = ()) -> Version:
     """The version that one file is. Its references lead into the folders that contain it, or to files beside it."""
     around = [folder for folder in folders if file.resolve().is_relative_to(folder.resolve())]
-    return Version({"": (file, (file.name,))}, Library(around, beside=[file]))
+    return Version({"": SchemaFile(file, (file.name,), "", tuple(types))}, Library(around, beside=[file]))
 
 
-def open_folders(folders: Sequence[Path], files: Sequence[Path] = ()) -> Version:
-    """The version that all schemas of some folders are, and single files elsewhere."""
-    found = {"/".join(steps): (file, steps) for folder in reversed(folders) for file, steps in _list_files(folder)}
-    found |= {file.name: (file, (file.name,)) for file in files if file not in {path for path, _ in found.values()}}
-    return Version(dict(sorted(found.items())), Library(folders, beside=files))
+def open_folders(folders: Sequence[Path], named: Mapping[str, tuple[Path, str]] = MappingProxyType({})) -> Version:
+    """The version that all schemas of some folders are, and those that routes.yaml names: TYPE to file and fragment."""
+    named_files = [file for file, _ in named.values()]
+    files = {
+        "/".join(steps): SchemaFile(file, steps)
+        for folder in reversed(folders)
+        for file, steps in _list_files(folder)
+        if file not in named_files
+    }
+    for name, (file, fragment) in named.items():
+        files[name] = SchemaFile(file, (file.name,), fragment, (name.rpartition("@")[2],))
+    return Version(dict(sorted(files.items())), Library(folders, beside=named_files))
 
 
 def diff_versions(old: Version, new: Version, *, relaxed: bool = False) -> Iterator[PairDiff]:
     """The differences of all schemas. Raises ConfigError for a file that is not a schema."""
-    old_entries, new_entries = (_select_types(dict(_list_entries(version))) for version in (old, new))
+    old_entries, new_entries = (dict(_list_entries(version)) for version in (old, new))
+    if not old_entries and not new_entries:
+        raise UsageError(
+            "no file describes an event type: a schema is named TYPE.json, or says which type it describes"
+        )
     for name in [*new_entries, *(name for name in old_entries if name not in new_entries)]:
         before, after = old_entries.get(name), new_entries.get(name)
         if before is not None and after is not None:
@@ -62,11 +96,6 @@ def diff_versions(old: Version, new: Version, *, relaxed: bool = False) -> Itera
         else:
             diff = _diff_missing(before, after)
         yield PairDiff(name, before, after, diff)
-
-
-def _select_types(entries: dict[str, SchemaEntry]) -> dict[str, SchemaEntry]:
-    """The schemas that describe a type; the others are parts, and compared where they are referred to."""
-    return {name: entry for name, entry in entries.items() if entry.types} or entries
 
 
 def _diff_missing(before: SchemaEntry | None, after: SchemaEntry | None) -> SchemaDiff:
@@ -91,27 +120,67 @@ def _list_files(folder: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
 
 
 def _list_entries(version: Version) -> Iterator[tuple[str, SchemaEntry]]:
-    """The schemas of a version by name: that of a file, or each one that a document such as OpenAPI contains."""
-    for name, (file, steps) in version.files.items():
-        document = version.library.open(file)
-        _check_references(version.library, Target(document, ""))
-        declarations = find_declarations(document.value)
-        if is_container(document.value):
-            for declaration in declarations:
-                uri = f"{document.uri}#{quote(declaration.pointer)}"
-                schema = inline(version.library, uri, declaration.draft or draft_of(document.value))
-                entry = SchemaEntry((declaration.type,), declaration.envelope, schema)
-                yield f"{name}#{declaration.type}@{declaration.source or ''}", entry
+    """The schemas of a version by name: that of a file, or each one that a document such as OpenAPI contains.
+
+    Files that describe no type are parts, which are compared where they are referred to.
+    """
+    for name, (file, steps, fragment, given_types) in version.files.items():
+        own_types = given_types or tuple(entry.rpartition("@")[2] for entry in list_names(steps)[:1])
+        try:
+            document = version.library.open(file)
+        except ConfigError:
+            if own_types:
+                raise
             continue
-        types = tuple(dict.fromkeys(declaration.type for declaration in declarations)) or tuple(
-            entry.rpartition("@")[2] for entry in list_names(steps)[:1]
-        )
-        schema = inline(version.library, f"{document.uri}#", draft_of(document.value))
-        yield name, SchemaEntry(types, find_envelope(document.value, ""), schema)
+        if fragment:
+            yield name, _read_part(version.library, document, file, fragment, own_types)
+            continue
+        declarations = find_declarations(document.value)
+        types = given_types or tuple(dict.fromkeys(declaration.type for declaration in declarations)) or own_types
+        if not types:
+            continue
+        _check_document(version.library, document)
+        if is_container(document.value):
+            yield from _list_contained(version.library, name, document, declarations)
+        else:
+            schema = inline(version.library, f"{document.uri}#", draft_of(document.value))
+            yield name, SchemaEntry(types, find_envelope(document.value, ""), schema)
 
 
-def _check_references(library: Library, root: Target) -> None:
-    """Raises ConfigError for references that lead nowhere: the comparison would take them as `true`."""
-    _, findings = library.follow_references(root)
+def _read_part(
+    library: Library, document: SchemaDocument, file: Path, fragment: str, types: tuple[str, ...]
+) -> SchemaEntry:
+    pointer = library.find_part(file, fragment)
+    schema = inline(library, f"{document.uri}#{quote(pointer)}", draft_of(document.value))
+    return SchemaEntry(types, find_envelope(document.value, pointer), schema)
+
+
+def _list_contained(
+    library: Library, name: str, document: SchemaDocument, declarations: Sequence[Declaration]
+) -> Iterator[tuple[str, SchemaEntry]]:
+    for declaration in declarations:
+        uri = f"{document.uri}#{quote(declaration.pointer)}"
+        schema = inline(library, uri, declaration.draft or draft_of(document.value))
+        source = f"{declaration.source}@" if declaration.source else ""
+        yield f"{name}#{source}{declaration.type}", SchemaEntry((declaration.type,), declaration.envelope, schema)
+
+
+def _check_document(library: Library, document: SchemaDocument) -> None:
+    """Raises ConfigError for what is not a JSON Schema, and for references that lead nowhere."""
+    name = document.text.file
+    foreign = find_foreign(document.value) if isinstance(document.value, dict) else None
+    if foreign:
+        location = document.locate(pointer_of([foreign.key]), key=True)
+        finding = Finding("EV602", f"this is {foreign.name}, not a JSON Schema", suggestion=foreign.hint, **location)
+        raise ConfigError(f"the schema {name} cannot be used", [finding])
+    parts, findings = library.follow_references(Target(document, ""))
     if findings:
-        raise ConfigError(f"the schema {root.document.text.file} cannot be used", findings)
+        raise ConfigError(f"the schema {name} cannot be used", findings)
+    for part in parts:
+        value = resolve_pointer(part.document.value, part.pointer)
+        draft = draft_of(part.document.value)
+        try:
+            if not is_container(value):
+                meta.validate({"$schema": draft, **value} if draft and isinstance(value, dict) else value)
+        except ValidationError as error:
+            raise ConfigError(f"the schema {name} cannot be used", [make_invalid_schema_finding(part, error)]) from None

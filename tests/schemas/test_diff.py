@@ -1,0 +1,121 @@
+"""Compatibility of two versions of a schema: the corpus tests/cases/schema_diff/pairs.json, in both directions."""
+
+import json
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft4Validator, Draft202012Validator
+
+from evtool.schemas.diff.containment import iter_samples, write_loops
+from evtool.schemas.diff.diff import SchemaDiff, diff_schemas
+from evtool.schemas.diff.inlining import InlinedSchema, inline
+from evtool.schemas.documents import draft_of
+from evtool.schemas.references import Library
+from tests.conftest import ROOT
+
+PAIRS = json.loads((ROOT / "tests/cases/schema_diff/pairs.json").read_text())
+NAMES = [pair["name"] for pair in PAIRS]
+
+
+def opened(folder: Path, name: str, schema: Any) -> InlinedSchema:
+    """A schema in a file, as the comparison reads it."""
+    file = folder / f"{name}.json"
+    file.write_text(json.dumps(schema))
+    library = Library([folder])
+    return inline(library, f"{library.open(file).uri}#", draft_of(schema))
+
+
+def diff(folder: Path, old: Any, new: Any, *, relaxed: bool = False) -> SchemaDiff:
+    """The difference of two schemas."""
+    return diff_schemas(opened(folder, "old", old), opened(folder, "new", new), relaxed=relaxed)
+
+
+@pytest.mark.parametrize("mode", ["strict", "relaxed"])
+@pytest.mark.parametrize("pair", PAIRS, ids=NAMES)
+def test_pairs_are_compatible_as_expected(pair: dict[str, Any], mode: str, tmp_path: Path) -> None:
+    """Both directions are decided as the corpus says, and the reversed pair the other way round."""
+    found = diff(tmp_path, pair["old"], pair["new"], relaxed=mode == "relaxed")
+    reverse = diff(tmp_path, pair["new"], pair["old"], relaxed=mode == "relaxed")
+    expected = pair[mode]
+
+    assert {"backward": found.backward, "forward": found.forward} == expected
+    assert {"backward": reverse.forward, "forward": reverse.backward} == expected
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=NAMES)
+def test_breaks_are_explained(pair: dict[str, Any], tmp_path: Path) -> None:
+    """A direction that is not compatible has a change that breaks it, with a file and a line; others have none."""
+    found = diff(tmp_path, pair["old"], pair["new"])
+    for direction, verdict in (("backward", found.backward), ("forward", found.forward)):
+        breaking = [change for change in found.changes if direction in change.breaks]
+
+        assert bool(breaking) == (verdict is False)
+        assert all(change.line and change.file for change in breaking)
+
+
+def validator(schema: Any) -> Any:
+    """An independent validator."""
+    kind = Draft4Validator if "draft-04" in str(draft_of(schema)) else Draft202012Validator
+    if isinstance(schema, dict) and "dependencies" in schema:
+        schema = {"dependentRequired": schema["dependencies"]}
+    return kind(schema, format_checker=kind.FORMAT_CHECKER)
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=NAMES)
+def test_no_example_contradicts_a_verdict(pair: dict[str, Any], tmp_path: Path) -> None:
+    """Of many values, what the old schema accepts is accepted by a compatible new one, as another engine sees it."""
+    for first, second, verdict in (
+        ("old", "new", pair["strict"]["backward"]),
+        ("new", "old", pair["strict"]["forward"]),
+    ):
+        schema = opened(tmp_path, "x", pair[first])
+        root = write_loops(schema.value, schema.loops)
+        accepts, other = validator(pair[first]), validator(pair[second])
+        values = [value for value in islice(iter_samples(root, root), 500) if accepts.is_valid(value)]
+        refused = [value for value in values if not other.is_valid(value)]
+
+        if verdict is True:
+            assert not refused
+        elif verdict is None:
+            assert not refused, "an example decides it"
+
+
+def test_changes_are_located_where_they_are_written(tmp_path: Path) -> None:
+    """A change behind a reference into another file has the pointer and the line of that file."""
+    for name, least in (("old", 1), ("new", 5)):
+        (tmp_path / name).mkdir()
+        amount = {"$defs": {"amount": {"type": "number", "minimum": least}}}
+        (tmp_path / name / "money.json").write_text(json.dumps(amount, indent=1))
+        (tmp_path / name / "a.json").write_text(
+            json.dumps({"properties": {"total": {"$ref": "money.json#/$defs/amount"}}})
+        )
+    sides = []
+    for name in ("old", "new"):
+        library = Library([tmp_path / name])
+        sides.append(inline(library, f"{library.open(tmp_path / name / 'a.json').uri}#", None))
+    [change] = diff_schemas(*sides).changes
+
+    assert (change.pointer, change.line) == ("/$defs/amount/minimum", 5)
+    assert str(change.file).endswith("new/money.json")
+    assert change.message == "total: the minimum was 1, now 5"
+    assert change.breaks == ("backward",)
+
+
+def test_a_change_that_another_one_makes_up_for_breaks_nothing(tmp_path: Path) -> None:
+    """A type that is left out because the enum implies it is not a break."""
+    found = diff(tmp_path, {"type": "string", "enum": ["a"]}, {"enum": ["a", "b"]})
+
+    assert found.backward is True
+    assert [change.kind for change in found.changes] == ["enum-widened"]
+
+
+def test_a_schema_that_grows_without_bound_is_refused(tmp_path: Path) -> None:
+    """References that multiply do not use up the memory."""
+    levels = {
+        f"L{n}": {"properties": {"a": {"$ref": f"#/$defs/L{n + 1}"}, "b": {"$ref": f"#/$defs/L{n + 1}"}}}
+        for n in range(30)
+    }
+    with pytest.raises(ValueError, match="parts after its references are resolved"):
+        opened(tmp_path, "x", {"$defs": {**levels, "L30": {"type": "string"}}, "$ref": "#/$defs/L0"})
