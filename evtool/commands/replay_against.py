@@ -70,8 +70,10 @@ def run_comparison(
 def _compare_events(
     session: Session, comparison: Comparison, events: Iterable[SelectedEvent], sums: ChangeSums, report: Report
 ) -> None:
-    routes = RouteComparison(comparison.current.routes, comparison.base.routes)
-    causes = CauseFinder(comparison.current, comparison.base)
+    current, base = comparison.current, comparison.base
+    open_routes = (current.list_open_routes(base), base.list_open_routes(current))
+    routes = RouteComparison(current.routes, base.routes, open_routes)
+    causes = CauseFinder(current, base)
     directions: tuple[Direction, Direction] = ("lost", "gained")
     for event in Progress("comparing", "event", quiet=session.quiet).track(events):
         difference = routes.compare(event.raw, event.bus)

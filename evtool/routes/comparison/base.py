@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from evtool.errors import ConfigError, UsageError
 from evtool.git_revisions import PREFIX, Revision, open_revision
 from evtool.paths import display_path, is_file
+from evtool.patterns.unknown import find_unknown
 from evtool.routes.pattern_text import locate_in_pattern
 from evtool.routes.project import ROUTES_FILE, Project, require_project
 from evtool.routes.routes import Routes, load_routes
@@ -21,6 +22,18 @@ class RouteTable(NamedTuple):
     routes: Routes
     project: Project
     rename: Callable[[str], str] = str  # the name of a file for messages, from its path
+
+    def list_open_routes(self, other: "RouteTable") -> set[str]:
+        """The routes whose bus or state is unknown, unless it is the same unknown value in another version."""
+        return {
+            name
+            for name in self.routes.routes
+            for key in ("event-bus", "state")
+            if find_unknown(self._get(name, key)) and self._get(name, key) != other._get(name, key)
+        }
+
+    def _get(self, route: str, key: str) -> Any:
+        return ((self.project.document.value.get("routes") or {}).get(route) or {}).get(key)
 
     def locate(self, *path: str | int, key: bool = False) -> dict[str, Any]:
         """File, line and column of what some keys lead to, or of its key."""

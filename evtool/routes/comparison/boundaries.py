@@ -107,7 +107,7 @@ def _collect_values(versions: Sequence[Route]) -> dict[str, list[Any]]:
     for route in versions:
         for field in (field for branch in route.pattern.branches for field in branch):
             pool = values.setdefault(field.path, [])
-            for found in chain.from_iterable(map(_iter_boundary_values, field.conditions)):
+            for found in chain.from_iterable(map(_iter_boundary_values, field.known_conditions)):
                 value = found if found is ABSENT else to_python(found)
                 if not any(value is other or (type(value) is type(other) and value == other) for other in pool):
                     pool.append(value)
@@ -171,7 +171,7 @@ def _build_document(branch: Branch, overrides: dict[str, Any]) -> dict[str, Any]
 def _choose_value(field: Field) -> Any:
     if field.can_be_absent:
         return ABSENT
-    candidates = chain.from_iterable(map(iter_matching_values, field.conditions))
+    candidates = chain.from_iterable(map(iter_matching_values, field.known_conditions))
     return next((to_python(match.value) for match in candidates), ABSENT)
 
 

@@ -1,5 +1,6 @@
 """Finds the cause of a lost or gained delivery: the changed condition, handler list, state or bus, and its location."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -7,6 +8,7 @@ from evtool.findings.phrases import list_some
 from evtool.patterns.explain.event_structure import read_structure
 from evtool.patterns.explain.explanation import ConditionResult, explain_conditions
 from evtool.patterns.explain.mismatches import describe_condition
+from evtool.patterns.flatten import flatten_event
 from evtool.routes.comparison.base import RouteTable
 from evtool.routes.comparison.comparison import Delivery, list_conditions, list_fields
 from evtool.routes.routes import Route
@@ -34,28 +36,33 @@ class Cause(NamedTuple):
 
 
 class CauseFinder:
-    """Finds causes. Where only one condition of a route has changed, it is the cause for every event."""
+    """Finds causes. The first ones of a route and handler are explained with the values of their event.
+
+    Of later ones it is only determined which fields fail; the cause is that of an earlier event in which the same fail.
+    """
 
     def __init__(self, current: RouteTable, base: RouteTable):
         self._current, self._base = current, base
-        self._explained: dict[tuple[str, str, str], int] = {}
-        self._fixed: dict[tuple[str, str, str], Cause] = {}
+        self._explained: Counter[tuple[str, ...]] = Counter()
+        self._known: dict[tuple[object, ...], Cause] = {}  # without values of an event
+        self._counterparts: dict[tuple[str, str], Route | None] = {}
 
     def find(self, direction: Direction, delivery: Delivery, raw: bytes, bus: str) -> Cause:
         """The cause of one change."""
-        key = (direction, delivery.route.name, delivery.handler)
-        if key in self._fixed and self._explained[key] >= MAX_EXPLAINED:
-            return self._fixed[key]
-        self._explained[key] = self._explained.get(key, 0) + 1
-        other = self._find_counterpart(direction, delivery.route)
+        route, handler = delivery
+        if (direction, route.name) not in self._counterparts:
+            self._counterparts[direction, route.name] = self._find_counterpart(direction, route)
+        other = self._counterparts[direction, route.name]
+        key = (direction, route.name, handler, bus)
+        signature = (key, _list_failing(other, raw) if other else ())
+        if self._explained[key] >= MAX_EXPLAINED and signature in self._known:
+            return self._known[signature]
+        self._explained[key] += 1
         cause = self._find_route_cause(direction, delivery, other, bus)
         if cause is None:
             assert other is not None
-            cause = self._find_condition_cause(direction, delivery.route, other, raw)
-            if len(_list_changes(delivery.route, other)) == 1:
-                self._fixed[key] = cause._replace(reason=cause.text)
-        elif other is None or other.event_bus is None:
-            self._fixed[key] = cause
+            cause = self._find_condition_cause(direction, route, other, raw)
+        self._known[signature] = cause._replace(reason=cause.text)
         return cause
 
     def _find_counterpart(self, direction: Direction, route: Route) -> Route | None:
@@ -98,7 +105,7 @@ class CauseFinder:
 
     def _locate_current(self, route: Route, *path: str | int) -> dict[str, Any]:
         """The location of a part of a current route; of its name if it does not have the part."""
-        value = self._current.project.document.value["routes"].get(route.name, {})
+        value = (self._current.project.document.value.get("routes") or {}).get(route.name) or {}
         if path[0] not in value:
             return self._current.locate("routes", route.name, key=True)
         return self._current.locate("routes", route.name, *path)
@@ -107,7 +114,10 @@ class CauseFinder:
 
     def _find_condition_cause(self, direction: Direction, route: Route, other: Route, raw: bytes) -> Cause:
         """The changed condition of a pattern that matches in one version only."""
-        failed = [result for result in explain_conditions(other.pattern, read_structure(raw)) if not result.ok]
+        failed = [result for result in explain_conditions(other.pattern, read_structure(raw)) if result.ok is False]
+        if not failed:
+            location = self._locate_current(other if direction == "lost" else route, "pattern")
+            return _build_cause(f"the pattern of route {route.name} has changed", location)
         changed = [
             result for result in failed if list_conditions(route, result.path) != list_conditions(other, result.path)
         ]
@@ -177,9 +187,8 @@ def _describe_conditions(route: Route, path: str) -> list[str]:
     return list(dict.fromkeys(describe_condition(condition) for condition in conditions))
 
 
-def _list_changes(route: Route, other: Route) -> list[str]:
-    """The fields whose conditions differ between two versions of a route, if both have one branch."""
-    if len(route.pattern.branches) > 1 or len(other.pattern.branches) > 1:
-        return []
-    paths = sorted(route.pattern.field_paths | other.pattern.field_paths)
-    return [path for path in paths if list_conditions(route, path) != list_conditions(other, path)]
+def _list_failing(route: Route, raw: bytes) -> tuple[bool, ...]:
+    """Whether each field of a pattern fails in an event, in all of its branches."""
+    leaves = flatten_event(raw, route.pattern.paths)
+    matches = (field.find_match(leaves) for branch in route.pattern.branches for field in branch)
+    return tuple(not match.hits and not match.can_be_absent for match in matches)

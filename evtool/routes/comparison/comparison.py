@@ -4,7 +4,7 @@ A delivery is (event, handler), so a renamed route changes nothing. Both version
 patterns are matched once, and what follows from the patterns that match is computed once for each combination.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from evtool.patterns.conditions import Field
@@ -31,9 +31,11 @@ class Difference(NamedTuple):
 
 
 class RouteComparison:
-    """Two versions of the routes, matched together."""
+    """Two versions of the routes, matched together. What unknown values decide is neither lost nor gained."""
 
-    def __init__(self, current: Routes, base: Routes):
+    def __init__(self, current: Routes, base: Routes, open_routes: tuple[Collection[str], Collection[str]] = ((), ())):
+        """`open_routes` are the routes of both versions of which something besides the pattern is unknown."""
+        self._open_routes = open_routes
         self._routes_of_pattern: list[tuple[list[Route], list[Route]]] = []  # by number: current, base
         patterns: list[Pattern] = []
         numbers: dict[object, int] = {}
@@ -55,32 +57,44 @@ class RouteComparison:
     def compare(self, raw: bytes, bus: str) -> Difference:
         """The deliveries of an event that is well-formed JSON without duplicate keys."""
         numbers = self._router.match_checked(raw)
-        key = (bus, *numbers)
+        undecided = self._router.find_undecided_checked(raw)
+        key = (bus, *numbers, None, *undecided) if undecided else (bus, *numbers)
         difference = self._differences.get(key)
         if difference is None:
             if len(self._differences) >= MAX_COMBINATIONS:
                 self._differences.clear()
-            difference = self._differences[key] = self._build_difference(numbers, bus)
+            difference = self._differences[key] = self._build_difference(numbers, undecided, bus)
         return difference
 
-    def _build_difference(self, numbers: Sequence[int], bus: str) -> Difference:
+    def _build_difference(self, numbers: Sequence[int], undecided: Sequence[int], bus: str) -> Difference:
         current, base = (self._list_deliveries(numbers, bus, side) for side in (0, 1))
+        possible, possible_before = (self._list_possible(numbers, undecided, bus, side) for side in (0, 1))
         return Difference(
-            tuple(delivery for handler, delivery in base.items() if handler not in current),
-            tuple(delivery for handler, delivery in current.items() if handler not in base),
+            tuple(delivery for handler, delivery in base.items() if handler not in {*current, *possible}),
+            tuple(delivery for handler, delivery in current.items() if handler not in {*base, *possible_before}),
             tuple(delivery for handler, delivery in current.items() if handler in base),
         )
 
     def _list_deliveries(self, numbers: Iterable[int], bus: str, side: int) -> dict[str, Delivery]:
-        """The deliveries of one version by handler."""
-        positions = self._positions[side]
-        matching = [route for number in numbers for route in self._routes_of_pattern[number][side]]
+        """The deliveries of one version by handler, without those that unknown values decide."""
         deliveries: dict[str, Delivery] = {}
-        for route in sorted(matching, key=lambda route: positions[route.name]):
-            if route.event_bus in (None, bus):
+        for route in self._list_routes(numbers, bus, side):
+            if route.name not in self._open_routes[side]:
                 for handler in route.to:
                     deliveries.setdefault(handler, Delivery(route, handler))
         return deliveries
+
+    def _list_possible(self, numbers: Iterable[int], undecided: Iterable[int], bus: str, side: int) -> set[str]:
+        """The handlers of one version that get the event or not, as unknown values decide."""
+        routes = self._list_routes(undecided, bus, side)
+        routes += [route for route in self._list_routes(numbers, bus, side) if route.name in self._open_routes[side]]
+        return {handler for route in routes for handler in route.to}
+
+    def _list_routes(self, numbers: Iterable[int], bus: str, side: int) -> list[Route]:
+        positions = self._positions[side]
+        routes = [route for number in numbers for route in self._routes_of_pattern[number][side]]
+        matching = [route for route in routes if route.event_bus in (None, bus)]
+        return sorted(matching, key=lambda route: positions[route.name])
 
 
 def pattern_key(pattern: Pattern) -> object:
