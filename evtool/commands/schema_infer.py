@@ -56,7 +56,9 @@ def schema_infer(
         raise UsageError(f"these are events of {len(shapes)} types: {names}; --to DIR writes a file for each")
     schemas = [(name, build_schema(name, shapes[name])) for name in sorted(shapes)]
     files = _write_files(schemas, Path(to), force=force) if to is not None else []
-    with session.open_report(Subject("schema infer", "schemas", lambda out: _InferReport(out, to))) as report:
+    with session.open_report(
+        Subject("schema infer", "schemas", lambda out: _InferReport(out, to, quiet=session.quiet))
+    ) as report:
         for index, (name, schema) in enumerate(schemas):
             report.add({"type": name, "file": display_path(files[index]) if files else None, "schema": schema})
         report.end({"summary": {"events": count, "schemas": len(schemas)}})
@@ -84,8 +86,8 @@ def _write_files(schemas: Sequence[tuple[str, dict[str, Any]]], folder: Path, *,
 class _InferReport:
     """The text report: the schema itself, or the files that were written."""
 
-    def __init__(self, screen: Screen, folder: str | None):
-        self._screen, self._folder = screen, folder
+    def __init__(self, screen: Screen, folder: str | None, *, quiet: bool):
+        self._screen, self._folder, self._quiet = screen, folder, quiet
 
     def add(self, record: Record) -> None:
         """Prints a schema, or the name of its file."""
@@ -93,12 +95,12 @@ class _InferReport:
         if self._folder is None:
             for line in json.dumps(record["schema"], indent=2).split("\n"):
                 self._screen.print_line(line, wrap=False)
-        else:
+        elif not self._quiet:
             self._screen.print_line((record["type"], "bold"), f"  {record['file']}")
 
     def end(self, tail: Mapping[str, Any]) -> None:
         """Says how many schemas were written."""
-        if self._folder is not None:
+        if self._folder is not None and not self._quiet:
             summary = tail["summary"]
             self._screen.print_line(
                 f"{format_count(summary['schemas'], 'schema')} from {format_count(summary['events'], 'event')}"

@@ -139,10 +139,10 @@ def _list_entries(version: Version) -> Iterator[tuple[str, SchemaEntry]]:
         types = given_types or tuple(dict.fromkeys(declaration.type for declaration in declarations)) or own_types
         if not types:
             continue
-        _check_document(version.library, document)
         if is_container(document.value):
             yield from _list_contained(version.library, name, document, declarations)
         else:
+            _check_part(version.library, Target(document, ""))
             schema = inline(version.library, f"{document.uri}#", draft_of(document.value))
             yield name, SchemaEntry(types, find_envelope(document.value, ""), schema)
 
@@ -151,6 +151,7 @@ def _read_part(
     library: Library, document: SchemaDocument, file: Path, fragment: str, types: tuple[str, ...]
 ) -> SchemaEntry:
     pointer = library.find_part(file, fragment)
+    _check_part(library, Target(document, pointer))
     schema = inline(library, f"{document.uri}#{quote(pointer)}", draft_of(document.value))
     return SchemaEntry(types, find_envelope(document.value, pointer), schema)
 
@@ -159,21 +160,22 @@ def _list_contained(
     library: Library, name: str, document: SchemaDocument, declarations: Sequence[Declaration]
 ) -> Iterator[tuple[str, SchemaEntry]]:
     for declaration in declarations:
+        _check_part(library, Target(document, declaration.pointer))
         uri = f"{document.uri}#{quote(declaration.pointer)}"
         schema = inline(library, uri, declaration.draft or draft_of(document.value))
         source = f"{declaration.source}@" if declaration.source else ""
         yield f"{name}#{source}{declaration.type}", SchemaEntry((declaration.type,), declaration.envelope, schema)
 
 
-def _check_document(library: Library, document: SchemaDocument) -> None:
+def _check_part(library: Library, root: Target) -> None:
     """Raises ConfigError for what is not a JSON Schema, and for references that lead nowhere."""
-    name = document.text.file
-    foreign = find_foreign(document.value) if isinstance(document.value, dict) else None
+    document, name = root.document, root.document.text.file
+    foreign = find_foreign(document.value) if isinstance(document.value, dict) and not root.pointer else None
     if foreign:
         location = document.locate(pointer_of([foreign.key]), key=True)
         finding = Finding("EV602", f"this is {foreign.name}, not a JSON Schema", suggestion=foreign.hint, **location)
         raise ConfigError(f"the schema {name} cannot be used", [finding])
-    parts, findings = library.follow_references(Target(document, ""))
+    parts, findings = library.follow_references(root)
     if findings:
         raise ConfigError(f"the schema {name} cannot be used", findings)
     for part in parts:
