@@ -61,7 +61,7 @@ RANGES = {
 def commands() -> str:
     """The command reference: the help of every command, as it is printed."""
     parts = ["# Commands\n\nThe `--help` of every command, as evtool prints it. `make docs` writes this page.\n"]
-    every = ("", *COMMANDS, *(f"dlq {part}" for part in parser.load_subcommands("dlq")))
+    every = ("", *COMMANDS, *(f"{name} {part}" for name in COMMANDS for part in parser.load_subcommands(name)))
     parts += [f"## {f'evtool {words}'.strip()}\n\n```\n{_help(words)}\n```\n" for words in every]
     return "\n".join(parts)
 
