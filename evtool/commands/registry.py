@@ -15,6 +15,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "validate": Command("Before it happens", "check events against the schemas of their types"),
+    "check": Command("Before it happens", "find mistakes in routes, handlers, schemas and samples"),
     "explain": Command("Before it happens", "say why routes do or do not match an event"),
     "publish": Command("When it happens", "store events, fire their handlers, follow what these emit"),
     "deliver": Command("When it happens", "attempt the deliveries that are due"),

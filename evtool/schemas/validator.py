@@ -94,7 +94,7 @@ class Schemas:
         `no_schema` is what a type without a schema means: error, warn or ignore. Warnings about the schema itself come
         with the first event that needs it. Raises ConfigError when the schema itself is wrong.
         """
-        schema = self._get(event)
+        schema = self._find_of(event)
         if schema is None:
             if no_schema == "ignore":
                 return []
@@ -130,36 +130,42 @@ class Schemas:
 
     def list_properties(self, event: Event, path: Sequence[str | int]) -> frozenset[str]:
         """The property names that the schema of an event has for the object at a path of its payload."""
-        schema = self._get(event)
+        schema = self._find_of(event)
         return schema.subschemas.known_names(schema.path_in(event, path)) if schema else frozenset()
 
     def is_forbidden(self, event: Event, path: Sequence[str | int], value: Any) -> bool:
         """Whether the schema of an event allows a value in no payload at a path of the event, whatever else it has."""
-        schema = self._get(event) if path[0] == event.payload_key else None
+        schema = self._find_of(event) if path[0] == event.payload_key else None
         return schema is not None and schema.subschemas.is_forbidden(schema.path_in(event, path[1:]), value)
 
-    def _get(self, event: Event) -> CompiledSchema | None:
-        """The schema of an event, compiled."""
-        key = (event.type, event.source, event.payload_key)
+    def find(self, event_type: str, source: str, payload_key: str = "detail") -> CompiledSchema | None:
+        """The schema of a type from a source, None if it has none. Raises ConfigError when the schema itself is wrong.
+
+        `payload_key` is "detail" for EventBridge events and "data" for CloudEvents.
+        """
+        key = (event_type, source, payload_key)
         if key not in self._of_types:
             if len(self._of_types) >= MAX_TYPES:
                 self._of_types.clear()
-            self._of_types[key] = self._find(event)
+            self._of_types[key] = self._compile_for(*key)
         return self._of_types[key]
 
-    def _find(self, event: Event) -> CompiledSchema | None:
-        """The schema of an event. One that describes another envelope is used for the payload only."""
+    def _find_of(self, event: Event) -> CompiledSchema | None:
+        return self.find(event.type, event.source, event.payload_key)
+
+    def _compile_for(self, event_type: str, source: str, payload_key: str) -> CompiledSchema | None:
+        """The schema of a type. One that describes another envelope is used for the payload only."""
         warnings: list[Finding] = []
         choice: Choice | None
         if self._only:
-            choice = self._catalog.choose(self._only, event.type, event.source)
+            choice = self._catalog.choose(self._only, event_type, source)
         else:
-            choice, warnings = self._catalog.find(event.type, event.source)
+            choice, warnings = self._catalog.find(event_type, source)
         if choice is None:
             return None
-        if choice.envelope and (choice.envelope == "cloudevents") != (event.payload_key == "data"):
-            payload_key = "data" if choice.envelope == "cloudevents" else "detail"
-            pointers = find_properties(self._library.open(choice.file).value, choice.pointer).get(payload_key)
+        if choice.envelope and (choice.envelope == "cloudevents") != (payload_key == "data"):
+            own_key = "data" if choice.envelope == "cloudevents" else "detail"
+            pointers = find_properties(self._library.open(choice.file).value, choice.pointer).get(own_key)
             choice = choice._replace(pointer=pointers[0], envelope=None) if pointers else choice
         if choice not in self._compiled:
             self._compiled[choice] = self._compile(choice)
