@@ -1,4 +1,4 @@
-"""Finds an event that two routes both match: a sample of the project, or one made of the values that both patterns take.
+"""Finds an event that two routes both match: a sample of the project, or one made of values that both patterns take.
 
 An event that was made counts only if it can occur: if the project has schemas, one for its type has to allow it.
 """
@@ -65,15 +65,17 @@ def _excludes(branch: Branch, other: Branch) -> bool:
     fields = {field.path: field for field in other if field.path in ("detail-type", "type", "source")}
     for field in branch:
         listed = fields.get(field.path)
-        if listed and not listed.can_be_absent and all(c.operator == "equals" for c in listed.conditions):
-            if not any(isinstance(c.expected, str) and field.test(c.expected) for c in listed.conditions):
-                return True
+        is_list = listed and not listed.can_be_absent and all(c.operator == "equals" for c in listed.conditions)
+        if listed and is_list and not any(_takes(field, condition.expected) for condition in listed.conditions):
+            return True
     return False
 
 
-def _build_event(
-    context: CheckContext, branch: Branch, other: Branch, routes: tuple[Route, Route]
-) -> str | None:
+def _takes(field: Field, value: Any) -> bool:
+    return isinstance(value, str) and field.test(value)
+
+
+def _build_event(context: CheckContext, branch: Branch, other: Branch, routes: tuple[Route, Route]) -> str | None:
     fields = {field.path: (field, None) for field in branch} | {
         field.path: (next((f for f in branch if f.path == field.path), None), field) for field in other
     }
@@ -101,8 +103,14 @@ def _list_values(
     steps = tuple(key for key in fields[0].keys if isinstance(key, str) and key != "$or")
     can_be_absent = all(field.can_be_absent for field in fields)
     values: list[Any] = [MISSING] if can_be_absent else []
-    made = (value.value for field in fields for condition in field.conditions for value in iter_matching_values(condition))
-    for value in (*_list_sample_values(context, steps), *_list_known(context, path, is_cloudevent=is_cloudevent), *made):
+    made = (
+        value.value for field in fields for condition in field.conditions for value in iter_matching_values(condition)
+    )
+    for value in (
+        *_list_sample_values(context, steps),
+        *_list_known(context, path, is_cloudevent=is_cloudevent),
+        *made,
+    ):
         scalar: Scalar = to_scalar(value)
         if value not in values and all(field.test(scalar) for field in fields):
             values.append(value)
@@ -155,9 +163,9 @@ def _try_envelope(
     shown = ", ".join(f"{'.'.join(steps)} {quote(v)}" for steps, v in chosen.items() if v is not MISSING)
     bases = [s for s in context.samples if (s.type, s.payload_key) == (event_type, payload_key)]
     for base in (*(dict(copy.deepcopy(s.document)) for s in bases), _create_envelope(is_cloudevent=is_cloudevent)):
-        if all(_set_value(base, steps, value) for steps, value in chosen.items()):
-            if schema is None or _is_valid(schema, base, payload_key):
-                return base, shown
+        is_complete = all(_set_value(base, steps, value) for steps, value in chosen.items())
+        if is_complete and (schema is None or _is_valid(schema, base, payload_key)):
+            return base, shown
     return None
 
 

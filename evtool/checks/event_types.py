@@ -17,7 +17,7 @@ class EmittedType(NamedTuple):
     """An entry of a handler's `emits`. Events that it emits have the handler's name as source unless it says more."""
 
     handler: str
-    index: int
+    number: int  # in the list
     type: str
 
 
@@ -47,7 +47,7 @@ def check_unmatched(context: CheckContext) -> Iterator[Finding]:
     emitted = list_emitted_types(context)
     for entry in emitted:
         if not _is_matched(context, entry.type, None):
-            location = context.project.locate(("handlers", entry.handler, "emits", entry.index))
+            location = context.project.locate(("handlers", entry.handler, "emits", entry.number))
             message = f'no route matches "{entry.type}", which the handler {entry.handler} emits'
             hint = did_you_mean(entry.type, {name for route in context.routes.values() for name in list_types(route)})
             yield Finding("EV406", message, "warning", suggestion=hint, **location)
@@ -69,8 +69,8 @@ def _is_matched(context: CheckContext, event_type: str, source: str | None) -> b
 def check_unsent(context: CheckContext) -> Iterator[Finding]:
     """EV407: types that a route matches and that nothing is known to send."""
     sent = {entry.type for entry in list_emitted_types(context)} | {sample.type for sample in context.samples}
-    if not sent:
-        return  # the project says nothing about what is sent
+    if not context.samples:
+        return  # without samples, the project says nothing about the events that come from outside
     intakes = context.project.document.value.get("intake")
     foreign = {entry.get("source") for entry in (intakes.values() if isinstance(intakes, dict) else ())}
     for route in context.enabled_routes:
@@ -79,8 +79,13 @@ def check_unsent(context: CheckContext) -> Iterator[Finding]:
                 continue
             message = f'route {route.name} matches "{event_type}": no handler declares to emit it and no sample has it'
             location = locate_in_pattern(context.project, route.name, path)
-            hint = did_you_mean(event_type, sent) or "add a sample of it, or name it in `emits` of the handler that emits it"
-            yield Finding("EV407", message, "note", route=route.name, suggestion=hint, event_type=event_type, **location)
+            hint = (
+                did_you_mean(event_type, sent)
+                or "add a sample of it, or name it in `emits` of the handler that emits it"
+            )
+            yield Finding(
+                "EV407", message, "note", route=route.name, suggestion=hint, event_type=event_type, **location
+            )
 
 
 def list_types(route: Route) -> dict[str, tuple[str | int, ...]]:

@@ -13,9 +13,7 @@ def check_use(context: CheckContext) -> Iterator[Finding]:
     """EV404: handlers of the project file that no route names, not even a disabled one."""
     routes = context.project.document.value.get("routes")
     named = {
-        handler
-        for route in (routes.values() if isinstance(routes, dict) else ())
-        for handler in _list_handlers(route)
+        handler for route in (routes.values() if isinstance(routes, dict) else ()) for handler in _list_handlers(route)
     }
     for name in context.handlers:
         location = context.project.locate(("handlers", name), key=True)

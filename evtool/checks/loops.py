@@ -1,7 +1,7 @@
 """Finds loops: a handler emits a type that a route delivers, directly or by other handlers, back to the handler.
 
-An emitted event has the name of its handler as source, unless the handler's code gives another one, which a static check
-cannot see. A loop counts only if the routes can match such events; events stay on the bus of their cause.
+An emitted event has the name of its handler as source, unless the handler's code gives another one, which no static
+check sees. A loop counts only if the routes can match such events; events stay on the bus of their cause.
 """
 
 from collections import deque
@@ -97,9 +97,7 @@ def _search(links: Sequence[Link], start: str, bus: str | None) -> list[Link] | 
 
 
 def _make_finding(context: CheckContext, loop: Sequence[Link]) -> Finding:
-    steps = " -> ".join(
-        f"{link.emitted.handler} emits {link.emitted.type} -> route {link.route.name}" for link in loop
-    )
+    steps = " -> ".join(f"{link.emitted.handler} emits {link.emitted.type} -> route {link.route.name}" for link in loop)
     is_certain = all(link.is_certain for link in loop)
     route = loop[-1].route
     message = f"loop: {steps} -> {loop[0].emitted.handler}"

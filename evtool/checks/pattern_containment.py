@@ -85,7 +85,7 @@ def _takes_all_strings(condition: Condition) -> bool:
     return False
 
 
-# --- one operator against another: the arguments of the inner and of the outer condition -------------------------------
+# --- one operator against another: the arguments of the inner and of the outer condition -----------------------------
 
 
 def _is_longer_prefix(inner: Any, outer: Any) -> bool:

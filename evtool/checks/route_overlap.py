@@ -14,7 +14,7 @@ MAX_NAMES = 3  # handlers that a message lists
 
 
 def check_overlap(context: CheckContext) -> Iterator[Finding]:
-    """EV401, EV402 and EV405, of which a pair of routes gets the first; each route is compared with the earlier ones."""
+    """EV401, EV402 and EV405, of which a pair of routes gets the first."""
     routes = [route for route in context.enabled_routes if not route.pattern.unknowns]
     shadowed: set[str] = set()
     told: set[tuple[str, str]] = set()  # a route and a handler that gets its events twice

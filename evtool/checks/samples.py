@@ -11,6 +11,7 @@ from evtool.findings.finding import Finding
 from evtool.paths import display_path
 
 INVALID_FOLDER = "invalid"
+_SUFFIXES = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
 
 
 def check_samples(context: CheckContext) -> Iterator[Finding]:
@@ -20,7 +21,7 @@ def check_samples(context: CheckContext) -> Iterator[Finding]:
 
 
 def validate_sample(context: CheckContext, event: Event) -> list[Finding] | None:
-    """What the schema of a sample finds wrong with it; None if the schema cannot be used, which another check reports."""
+    """What the schema of a sample finds wrong with it; None if the schema cannot be used."""
     if context.schemas is None:
         return None
     try:
@@ -33,14 +34,11 @@ def check_invalid_samples(context: CheckContext) -> Iterator[Finding]:
     """EV609: files of invalid samples in which nothing is wrong."""
     if context.schemas is None:
         return
-    parents = dict.fromkeys((path if path.is_dir() else path).parent for path in context.project.samples)
+    parents = dict.fromkeys(path.parent for path in context.project.samples)
     for folder in (parent / INVALID_FOLDER for parent in parents):
         for file in sorted(folder.rglob("*")) if folder.is_dir() and folder not in context.project.samples else ():
             if file.is_file() and not file.name.startswith(".") and file.name.endswith(_SUFFIXES):
                 yield from _check_file(context, file)
-
-
-_SUFFIXES = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
 
 
 def _check_file(context: CheckContext, file: Path) -> Iterator[Finding]:
@@ -50,8 +48,8 @@ def _check_file(context: CheckContext, file: Path) -> Iterator[Finding]:
         return
     hint = "correct the sample or the schema so that the sample fails, or move it to the valid samples"
     message = f'the sample is valid, though it is in the folder "{INVALID_FOLDER}"'
-    location = {"file": display_path(file), "line": 1, "column": 1, "event_type": events[0].type}
-    yield Finding("EV609", message, suggestion=hint, **location)
+    name, event_type = display_path(file), events[0].type
+    yield Finding("EV609", message, file=name, line=1, column=1, event_type=event_type, suggestion=hint)
 
 
 def _is_valid(findings: list[Finding]) -> bool:

@@ -47,14 +47,14 @@ def _find_draft(schema: CompiledSchema) -> str:
 
 
 def _find_engine(draft: str) -> Any:
-    from jsonschema import validators  # noqa: PLC0415  (takes longer to import than most checks take)
+    from jsonschema import validators  # type: ignore[import-untyped]  # noqa: PLC0415  (slow to import)
 
     return validators.validator_for({"$schema": draft}, default=None)
 
 
 def _check_schema(schema: CompiledSchema) -> Iterator[Finding]:
     """Holds the documents of a schema against their meta-schema with the second engine."""
-    from jsonschema.exceptions import SchemaError  # noqa: PLC0415
+    from jsonschema.exceptions import SchemaError  # type: ignore[import-untyped]  # noqa: PLC0415
 
     engine = _find_engine(_find_draft(schema))
     for target in schema.parts if engine else ():
@@ -88,11 +88,15 @@ def _build_second(reference: Mapping[str, Any], retrieve: Any) -> Any:
     from referencing import Registry, Resource  # noqa: PLC0415  (only this check needs it)
     from referencing.jsonschema import specification_with  # noqa: PLC0415
 
-    specification = specification_with(str(reference["$schema"]), default=None)
     engine = _find_engine(str(reference["$schema"]))
-    if specification is None or engine is None:
+    if engine is None:
         return None
-    registry: Any = Registry(retrieve=lambda uri: Resource(retrieve(uri), specification))
+    specification: Any = specification_with(str(reference["$schema"]))
+
+    def find(uri: str) -> Any:
+        return Resource(contents=retrieve(uri), specification=specification)  # type: ignore[call-arg]
+
+    registry: Any = Registry(retrieve=find)  # type: ignore[call-arg]
     return engine(reference, registry=registry)
 
 

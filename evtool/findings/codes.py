@@ -1,7 +1,7 @@
 """The codes of findings and their titles."""
 
 # code -> what it is about. Ranges: EV0 files and syntax, EV1 event against schema, EV2 pattern syntax,
-# EV4 routing, EV5 handlers, EV6 schemas.
+# EV4 routing, EV5 handlers, EV6 schemas, EV9 ignore comments.
 CODES = {
     "EV001": "file cannot be read",
     "EV002": "not well-formed JSON",
@@ -38,13 +38,27 @@ CODES = {
     "EV204": "pattern exceeds a limit",
     "EV205": "pattern relies on an oddity of the engine",
     "EV206": "operator in the place of a field",
+    "EV401": "two routes with equal patterns and handlers",
+    "EV402": "route is shadowed by another one",
     "EV403": "route goes to a handler that is not there",
+    "EV404": "handler that no route names",
+    "EV405": "two routes deliver an event twice to one handler",
+    "EV406": "type that no route matches",
+    "EV407": "type that nothing emits and no sample has",
+    "EV408": "loop of routes and handlers",
     "EV501": "handler cannot be loaded",
     "EV502": "interpreter or runtime client of a handler is missing",
     "EV503": "environment variable that a handler needs is not set",
+    "EV504": "http handler without a secret",
     "EV601": "schema cannot be read",
     "EV602": "not a valid JSON Schema",
     "EV603": "reference that cannot be followed",
     "EV604": "unknown keyword near a known one",
+    "EV605": "regular expression that can take exponential time",
+    "EV606": "schema that no value satisfies",
+    "EV607": "two engines disagree",
     "EV608": "several schemas of the same rank for one type",
+    "EV609": "invalid sample that is valid",
+    "EV901": "ignore comment that ignores nothing",
+    "EV902": "ignore comment without a reason",
 }

@@ -23,7 +23,13 @@ from evtool.checks.regex.syntax import (
 MAX_STATES = 3000
 MAX_POSITIONS = 120
 MAX_STEPS = 200_000  # of the search for ways from one character to the next
-SAMPLES = (*range(0x61, 0x7B), *range(0x30, 0x3A), *range(0x41, 0x5B), 0x21, 0x20)  # characters for examples, best first
+SAMPLES = (
+    *range(0x61, 0x7B),
+    *range(0x30, 0x3A),
+    *range(0x41, 0x5B),
+    0x21,
+    0x20,
+)  # characters for examples, best first
 
 
 class Follow(NamedTuple):
@@ -128,10 +134,8 @@ def _follow(states: _States, start: int, end: int, positions: dict[int, int], *,
     """Walks all ways of empty moves; none repeats a part without a character, which engines do not try either."""
     counts: dict[int, int] = {}
     ends = ends_at_end = False
-    steps = 0
-    for state, is_behind_end in _walk(states, start, at_start=at_start):
-        steps += 1
-        if steps > MAX_STEPS:
+    for step, (state, is_behind_end) in enumerate(_walk(states, start, at_start=at_start)):
+        if step > MAX_STEPS:
             raise NotPlainError
         if state == end:
             ends, ends_at_end = ends or not is_behind_end, True

@@ -70,7 +70,11 @@ def _list_moves(automaton: Automaton, first: int, second: int) -> Iterator[tuple
         for other in automaton.follow[second].positions:
             common = automaton.characters[target] & automaton.characters[other]
             if common and (first != second or target <= other):
-                yield (target, other), _first_letter(automaton, common), first == second and target == other and ways > 1
+                yield (
+                    (target, other),
+                    _first_letter(automaton, common),
+                    first == second and target == other and ways > 1,
+                )
 
 
 def _find_prefix(automaton: Automaton, position: int) -> list[int] | None:
@@ -88,7 +92,9 @@ def _find_prefix(automaton: Automaton, position: int) -> list[int] | None:
 
 def _list_suffixes(automaton: Automaton) -> Iterator[list[int]]:
     """The ends of the text that are tried: characters that the expression has least often, then none."""
-    used = [sum(characters >> letter & 1 for characters in automaton.characters) for letter in range(len(automaton.letters))]
+    used = [
+        sum(characters >> letter & 1 for characters in automaton.characters) for letter in range(len(automaton.letters))
+    ]
     printable = [letter for letter, char in enumerate(automaton.letters) if char.isprintable() or char == "\n"]
     for letter in sorted(printable, key=lambda letter: used[letter])[:5]:
         yield [letter] * (2 if automaton.letters[letter] == "\n" else 1)  # some engines pass over a last line end

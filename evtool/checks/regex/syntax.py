@@ -1,6 +1,6 @@
 """Parses the regular expressions of schemas into a tree, as far as their meaning is plain.
 
-Look-around, references to groups, flags, word boundaries and classes of Unicode are not plain: with them nothing is said.
+Look-around, references to groups, flags, word boundaries and classes of Unicode are not plain; nothing is said of them.
 """
 
 from collections.abc import Iterator, Sequence
