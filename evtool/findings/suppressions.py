@@ -110,7 +110,8 @@ def check_comments(
             was_examined = any(code.startswith(prefix) or prefix.startswith(code) for prefix in examined)
             if (number, code) in used or (is_known and not was_examined):
                 continue
-            message = f"the comment ignores nothing: there is no {code} on line {comment.target_line}"
+            what = "the comment ignores nothing" if len(comment.codes) == 1 else f"{code} ignores nothing"
+            message = f"{what} on line {comment.target_line}"
             advice = "remove it" if is_known else did_you_mean(code, CODES)
             findings.append(Finding("EV901", message, "warning", suggestion=advice, **location))
         if not comment.reason:
