@@ -29,7 +29,8 @@ def fix_files(findings: Iterable[Finding]) -> tuple[int, dict[Path, bytes]]:
         count += len(fixes)
         return apply_fixes(text, fixes)
 
-    return count, _change_files(findings, fix)
+    originals = _change_files(findings, fix)
+    return count, originals
 
 
 def add_ignores(findings: Iterable[Finding]) -> dict[Path, bytes]:
