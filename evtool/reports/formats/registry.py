@@ -27,3 +27,5 @@ KINDS: dict[str, Open] = {
     "junit": on_demand("junit", "Junit"),
 }
 FOR_CI = ("github", "junit")  # only for commands that report findings or failures:
+ONLY_FINDINGS = {"text", "json", "jsonl", "github"}  # of a validation they report findings and counts, no valid event
+CHECKING_COMMANDS = ("validate", "check", "publish", "deliver", "replay", "doctor")
