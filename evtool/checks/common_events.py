@@ -91,7 +91,7 @@ def _build_event(context: CheckContext, branch: Branch, other: Branch, routes: t
         if found := _try_envelope(context, choices, event_type, source, is_cloudevent=is_cloudevent):
             document, shown = found
             if all(route.pattern.matches(document) is True for route in routes):
-                return shown
+                return shown or "any other event"
     return None
 
 
@@ -153,6 +153,7 @@ def _try_envelope(
     schema = context.find_schema(event_type, source, payload_key)
     if schema is None and context.schemas and event_type in context.schemas.list_types():
         return None  # its schema is for other sources, or cannot be used
+    constrained = {choice.steps for choice in choices}
     chosen: dict[Steps, Any] = {(type_key,): event_type, ("source",): source}
     for choice in choices:
         if choice.steps not in chosen:
@@ -160,7 +161,11 @@ def _try_envelope(
             if value is None and None not in choice.values:
                 return None
             chosen[choice.steps] = value
-    shown = ", ".join(f"{'.'.join(steps)} {quote(v)}" for steps, v in chosen.items() if v is not MISSING)
+    shown = ", ".join(
+        f"{'.'.join(steps)} {quote(value)}"
+        for steps, value in chosen.items()
+        if value is not MISSING and (steps in constrained or (schema is not None and steps == (type_key,)))
+    )
     bases = [s for s in context.samples if (s.type, s.payload_key) == (event_type, payload_key)]
     for base in (*(dict(copy.deepcopy(s.document)) for s in bases), _create_envelope(is_cloudevent=is_cloudevent)):
         is_complete = all(_set_value(base, steps, value) for steps, value in chosen.items())

@@ -63,10 +63,17 @@ def _make_twice_finding(
     context: CheckContext, earlier: Route, route: Route, handlers: Sequence[str], example: str
 ) -> Finding:
     names = list_some([f'"{handler}"' for handler in handlers], MAX_NAMES)
-    message = f"routes {earlier.name} and {route.name} both deliver to {names}, so that it gets an event twice"
+    message = f"routes {earlier.name} and {route.name} can deliver one event twice to {names}"
     path = ("routes", route.name, "to", route.to.index(handlers[0]))
     location = context.project.locate(path)
-    return Finding("EV405", message, "warning", route=route.name, suggestion=f"for example {example}", **location)
+    return Finding(
+        "EV405",
+        message,
+        "warning",
+        route=route.name,
+        suggestion=f"for example {example}",
+        **location,
+    )
 
 
 def _make_finding(context: CheckContext, code: str, message: str, route: Route, hint: str) -> Finding:

@@ -87,7 +87,9 @@ def _find_unsatisfiable(context: CheckContext, schema: CompiledSchema, target: T
     parts = [pointer for pointer, reason in reasons.items() if _is_mistake(value, pointer, reason)]
     if "" in reasons and not isinstance(reasons[""], canonical.UnsatisfiableReason.Literal):
         location = document.locate(min(parts, key=len, default=""), key=True)
-        yield Finding("EV606", "no value satisfies this schema" + _name_cause(parts), **location)
+        width = location["width"] if parts else 1
+        message = "no value satisfies this schema" + _name_cause(parts)
+        yield Finding("EV606", message, **{**location, "width": width})
         return
     for pointer in parts:
         message = f"no value satisfies this part of the schema: {_describe_part(pointer)} can never be valid"
@@ -122,7 +124,7 @@ def check_regular_expressions(context: CheckContext) -> Iterator[Finding]:
             if (document.uri, pointer) not in seen:
                 seen.add((document.uri, pointer))
                 if attack := find_exponential_text(expression):
-                    message = f"the regular expression can take exponential time: for example for {attack}"
+                    message = f"the regular expression can take exponential time, for example for {attack}"
                     hint = "evtool limits it, other validators may hang: remove the repetition inside a repetition"
                     is_key = "/patternProperties/" in pointer
                     location = document.locate(pointer, key=is_key)
