@@ -1,7 +1,7 @@
 """The contract of a check: what it gets, and that it yields findings."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from evtool.errors import ConfigError
 from evtool.events.event import Event
@@ -40,6 +40,13 @@ class CheckContext(NamedTuple):
             return self.schemas.find(event_type, source, payload_key) if self.schemas else None
         except ConfigError:
             return None
+
+
+def read_section(project: Project, name: str) -> dict[str, Mapping[str, Any]]:
+    """The entries of a section of routes.yaml, such as `routes`, that are mappings; all others are findings."""
+    section = project.document.value.get(name)
+    entries = section.items() if isinstance(section, Mapping) else ()
+    return {key: entry for key, entry in entries if isinstance(entry, Mapping)}
 
 
 class Check(NamedTuple):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from evtool.checks.base import CheckContext
+from evtool.checks.base import CheckContext, read_section
 from evtool.findings.finding import Finding
 from evtool.findings.spelling import did_you_mean
 from evtool.patterns.conditions import Branch
@@ -41,8 +41,8 @@ def may_match(branch: Branch, values: Mapping[str, str]) -> bool:
 
 def check_unmatched(context: CheckContext) -> Iterator[Finding]:
     """EV406: types that are emitted or have a schema, and that no route matches, not even a disabled one."""
-    sources = context.project.document.value.get("routes")
-    if not context.routes or len(context.routes) != len(sources or ()):
+    routes = context.project.document.value.get("routes")
+    if not context.routes or len(context.routes) != len(routes if isinstance(routes, Mapping) else ()):
         return  # a pattern that does not compile may match any type
     emitted = list_emitted_types(context)
     for entry in emitted:
@@ -71,8 +71,7 @@ def check_unsent(context: CheckContext) -> Iterator[Finding]:
     sent = {entry.type for entry in list_emitted_types(context)} | {sample.type for sample in context.samples}
     if not context.samples:
         return  # without samples, the project says nothing about the events that come from outside
-    intakes = context.project.document.value.get("intake")
-    foreign = {entry.get("source") for entry in (intakes.values() if isinstance(intakes, dict) else ())}
+    foreign = {str(entry.get("source")) for entry in read_section(context.project, "intake").values()}
     for route in context.enabled_routes:
         for event_type, path in list_types(route).items():
             if event_type in sent or _is_foreign(route, foreign):
@@ -100,7 +99,7 @@ def list_types(route: Route) -> dict[str, tuple[str | int, ...]]:
     }
 
 
-def _is_foreign(route: Route, intakes: set[str | None]) -> bool:
+def _is_foreign(route: Route, intakes: set[str]) -> bool:
     """Whether a route takes events of AWS or of an intake, whose types the project does not list."""
     sources = [
         condition.expected

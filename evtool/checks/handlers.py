@@ -1,20 +1,20 @@
 """Checks the handlers of a project: that a route names each one, and that each can be loaded. None is called."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Any
 
-from evtool.checks.base import CheckContext
+from evtool.checks.base import CheckContext, read_section
 from evtool.findings.finding import Finding
+from evtool.findings.spelling import find_similar
 from evtool.routes.problems import describe_load_failure
 
 
 def check_use(context: CheckContext) -> Iterator[Finding]:
-    """EV404: handlers of the project file that no route names, not even a disabled one."""
-    routes = context.project.document.value.get("routes")
-    named = {
-        handler for route in (routes.values() if isinstance(routes, dict) else ()) for handler in _list_handlers(route)
-    }
+    """EV404: handlers of the project file that no route names, not even a disabled one, nor in a misspelled form."""
+    routes = read_section(context.project, "routes").values()
+    named: set[str | None] = {handler for route in routes for handler in _list_handlers(route)}
+    named |= {find_similar(str(name), context.handlers) for name in named}  # a misspelled name is another finding
     for name in context.handlers:
         location = context.project.locate(("handlers", name), key=True)
         if name not in named and location["file"] == context.project.display_name:
@@ -22,8 +22,8 @@ def check_use(context: CheckContext) -> Iterator[Finding]:
             yield Finding("EV404", f"no route names the handler {name}", "warning", suggestion=hint, **location)
 
 
-def _list_handlers(route: Any) -> list[str]:
-    to = route.get("to") if isinstance(route, dict) else None
+def _list_handlers(route: Mapping[str, Any]) -> list[str]:
+    to = route.get("to")
     return [handler for handler in to if isinstance(handler, str)] if isinstance(to, list) else []
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from evtool.checks.base import CheckContext
+from evtool.checks.base import CheckContext, read_section
 from evtool.errors import ConfigError
 from evtool.events.envelopes import read_events
 from evtool.events.event import Event, EventDefaults
@@ -64,7 +64,7 @@ def _read_routes(project: Project) -> tuple[Mapping[str, Route], Mapping[str, Ha
 
 def _read_valid_routes(project: Project) -> dict[str, Route]:
     """The routes of a file that has mistakes elsewhere."""
-    sources = _as_mapping(project.document.value.get("routes"))
+    sources = read_section(project, "routes")
     _, patterns, _ = read_model(project)
     return {name: _build_route(name, sources[name], pattern) for name, pattern in patterns.items()}
 
@@ -78,7 +78,7 @@ def _build_route(name: str, source: Mapping[str, Any], pattern: Any) -> Route:
 
 def _read_valid_handlers(project: Project) -> dict[str, HandlerEntry]:
     handlers: dict[str, HandlerEntry] = {}
-    for name, source in _as_mapping(project.document.value.get("handlers")).items():
+    for name, source in read_section(project, "handlers").items():
         if tag := kind_tag(source):
             kind = tag.removeprefix("kind ")
             try:
@@ -98,7 +98,3 @@ def _open_schemas(project: Project) -> tuple[Schemas | None, list[Finding]]:
     ]
     folders = [folder for folder in folders if folder not in missing]
     return Schemas(folders, named=named) if folders or named else None, findings
-
-
-def _as_mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

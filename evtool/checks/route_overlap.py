@@ -1,10 +1,9 @@
 """Finds routes that deliver the same events to the same handlers: equal ones, shadowed ones and overlapping ones."""
 
 from collections.abc import Iterator, Sequence
-from itertools import combinations
 
 from evtool.checks.base import CheckContext
-from evtool.checks.common_events import find_common_event, may_overlap
+from evtool.checks.common_events import CommonEvents
 from evtool.checks.pattern_containment import covers
 from evtool.findings.finding import Finding
 from evtool.findings.phrases import list_some
@@ -16,11 +15,14 @@ MAX_NAMES = 3  # handlers that a message lists
 def check_overlap(context: CheckContext) -> Iterator[Finding]:
     """EV401, EV402 and EV405, of which a pair of routes gets the first."""
     routes = [route for route in context.enabled_routes if not route.pattern.unknowns]
+    common_events = CommonEvents(context)
     shadowed: set[str] = set()
     told: set[tuple[str, str]] = set()  # a route and a handler that gets its events twice
-    for earlier, route in sorted(combinations(routes, 2), key=lambda pair: routes.index(pair[1])):
+    for earlier, route in ((earlier, route) for index, route in enumerate(routes) for earlier in routes[:index]):
         shared = [handler for handler in route.to if handler in earlier.to]
-        if not shared or not may_overlap(earlier, route) or _get_input(context, earlier) != _get_input(context, route):
+        if not shared or not common_events.may_exist(earlier, route):
+            continue
+        if _get_input(context, earlier) != _get_input(context, route):
             continue
         finding, redundant = _find_shadow(context, earlier, route)
         if finding and redundant:
@@ -29,7 +31,7 @@ def check_overlap(context: CheckContext) -> Iterator[Finding]:
                 yield finding
             continue
         new = [handler for handler in shared if (route.name, handler) not in told]
-        if new and (event := find_common_event(context, earlier, route)):
+        if new and (event := common_events.find(earlier, route)):
             told.update((route.name, handler) for handler in new)
             yield _make_twice_finding(context, earlier, route, new, event)
 
