@@ -12,7 +12,8 @@ from typing import Any
 from evtool.cli import app, parser
 from evtool.commands.registry import COMMANDS
 from evtool.findings.codes import CODES
-from evtool.findings.examples import EXAMPLES, SCHEMA
+from evtool.findings.example import SCHEMA
+from evtool.findings.examples import EXAMPLES
 from evtool.patterns.compiler import PatternError
 from evtool.patterns.pattern import Pattern
 from evtool.routes.models import RoutesModel
@@ -55,6 +56,7 @@ RANGES = {
     "EV5": "Handlers",
     "EV6": "Schemas",
     "EV7": "Scenarios",
+    "EV9": "Ignore comments",
 }
 
 

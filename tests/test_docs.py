@@ -199,7 +199,7 @@ def yaml_blocks() -> Iterator[tuple[Path, Block]]:
         yield from ((page, block) for block in blocks(page) if block.language == "yaml")
 
 
-SECTIONS = {"version", "schemas", "samples", "store", "handlers", "routes"}
+SECTIONS = {"version", "schemas", "samples", "store", "handlers", "routes", "check"}
 
 
 def test_yaml_examples_of_routes_load(tmp_path: Path) -> None:
@@ -293,6 +293,8 @@ OUTPUTS = [  # schema, then the command
     ("validate", "validate"),
     ("validate", f"validate {REFUSED}"),
     ("validate", "validate samples/invalid nowhere.json"),
+    ("check", "check"),
+    ("check", "check --routes broken.yaml --ignore EV407"),
     ("publish", "publish order-created"),
     ("publish", "publish order-created"),
     ("publish", f"publish {REFUSED} nowhere.json"),

@@ -15,6 +15,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "validate": Command("Before it happens", "check events against the schemas of their types"),
+    "check": Command("Before it happens", "find mistakes in routes, handlers, schemas and samples"),
     "test": Command("Before it happens", "run scenarios: given events and what must result from them"),
     "explain": Command("Before it happens", "say why routes do or do not match an event"),
     "schema": Command("Before it happens", "compare versions of schemas, or make a schema from events"),

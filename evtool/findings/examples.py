@@ -1,56 +1,22 @@
 """A bad and a good example for the code of each finding."""
 
-from typing import NamedTuple
-
-# the schema of the detail in the examples of type order.created
-SCHEMA = """{
-  "type": "object",
-  "additionalProperties": false,
-  "required": ["id"],
-  "properties": {
-    "id": {"type": "string", "pattern": "^o-"},
-    "total": {"type": "number", "minimum": 0},
-    "currency": {"enum": ["EUR", "USD"]},
-    "tags": {"type": "array", "uniqueItems": true}
-  }
-}"""
+from evtool.findings.example import VALID_ORDER, Example, build_order
+from evtool.findings.project_examples import PROJECT_EXAMPLES
 
 HANDLER = "handlers: {mail: {command: [sh, mail.sh]}}"
-
-
-class Example(NamedTuple):
-    """What gives a finding, and what does not.
-
-    `of` says what both are: an `event`, two `events` that are published one after the other, a `pattern`, a
-    `routes.yaml`, a `schema`; or `words` where an example would be too long or is no text.
-    """
-
-    of: str
-    bad: str
-    good: str
-
-
-def _build_order(detail: str, **envelope: str) -> str:
-    """An event of type order.created."""
-    fields = {"detail-type": "order.created", "source": "shop", **envelope}
-    return "{" + "".join(f'"{name}": "{value}", ' for name, value in fields.items()) + f'"detail": {detail}}}'
 
 
 def _build_routes(route: str) -> str:
     return f"version: 1\n{HANDLER}\nroutes:\n  {route}\n"
 
 
-VALID_ORDER = _build_order('{"id": "o-1"}')
-
 EXAMPLES = {
     "EV001": Example("words", "`evtool validate nowhere.json`", "`evtool validate samples/events`"),
-    "EV002": Example("event", _build_order('{"id": "o-1",}'), VALID_ORDER),
-    "EV003": Example("event", _build_order('{"id": "o-1", "id": "o-2"}'), VALID_ORDER),
+    "EV002": Example("event", build_order('{"id": "o-1",}'), VALID_ORDER),
+    "EV003": Example("event", build_order('{"id": "o-1", "id": "o-2"}'), VALID_ORDER),
     "EV004": Example("words", "a file that was saved as ISO 8859-1", "the same file, saved as UTF-8"),
-    "EV005": Example(
-        "event", _build_order('{"id": "o-1", "total": 1e999}'), _build_order('{"id": "o-1", "total": 1e9}')
-    ),
-    "EV006": Example("event", _build_order('{"id": "o-\\ud83d"}'), _build_order('{"id": "o-\\ud83d\\ude00"}')),
+    "EV005": Example("event", build_order('{"id": "o-1", "total": 1e999}'), build_order('{"id": "o-1", "total": 1e9}')),
+    "EV006": Example("event", build_order('{"id": "o-\\ud83d"}'), build_order('{"id": "o-\\ud83d\\ude00"}')),
     "EV007": Example("words", "201 arrays in each other", "200 arrays in each other"),
     "EV008": Example(
         "words", "an event of more bytes than --max-bytes allows", "a link to the large part instead of it"
@@ -58,8 +24,8 @@ EXAMPLES = {
     "EV009": Example("event", '{"id": "o-1"}', VALID_ORDER),
     "EV010": Example(
         "events",
-        _build_order('{"id": "o-1"}', id="1") + "\n" + _build_order('{"id": "o-2"}', id="1"),
-        _build_order('{"id": "o-1"}', id="1") + "\n" + _build_order('{"id": "o-2"}', id="2"),
+        build_order('{"id": "o-1"}', id="1") + "\n" + build_order('{"id": "o-2"}', id="1"),
+        build_order('{"id": "o-1"}', id="1") + "\n" + build_order('{"id": "o-2"}', id="2"),
     ),
     "EV020": Example("routes.yaml", "version: 1\nroutes: {", "version: 1\nroutes: {}\n"),
     "EV021": Example(
@@ -87,21 +53,21 @@ EXAMPLES = {
     "EV035": Example("words", "a store with permissions 0644", "a store with permissions 0600"),
     "EV036": Example("words", "a store on a network share", "a store on a disk of this machine"),
     "EV101": Example("event", VALID_ORDER.replace("created", "payed"), VALID_ORDER),
-    "EV102": Example("event", _build_order("{}"), VALID_ORDER),
+    "EV102": Example("event", build_order("{}"), VALID_ORDER),
     "EV103": Example(
-        "event", _build_order('{"id": "o-1", "curency": "EUR"}'), _build_order('{"id": "o-1", "currency": "EUR"}')
+        "event", build_order('{"id": "o-1", "curency": "EUR"}'), build_order('{"id": "o-1", "currency": "EUR"}')
     ),
-    "EV104": Example("event", _build_order('{"id": "o-1", "total": "12"}'), _build_order('{"id": "o-1", "total": 12}')),
+    "EV104": Example("event", build_order('{"id": "o-1", "total": "12"}'), build_order('{"id": "o-1", "total": 12}')),
     "EV105": Example(
-        "event", _build_order('{"id": "o-1", "currency": "eur"}'), _build_order('{"id": "o-1", "currency": "EUR"}')
+        "event", build_order('{"id": "o-1", "currency": "eur"}'), build_order('{"id": "o-1", "currency": "EUR"}')
     ),
-    "EV106": Example("event", _build_order('{"id": "o-1", "total": -1}'), _build_order('{"id": "o-1", "total": 0}')),
-    "EV107": Example("event", _build_order('{"id": "1"}'), VALID_ORDER),
+    "EV106": Example("event", build_order('{"id": "o-1", "total": -1}'), build_order('{"id": "o-1", "total": 0}')),
+    "EV107": Example("event", build_order('{"id": "1"}'), VALID_ORDER),
     "EV108": Example(
-        "event", _build_order('{"id": "o-1"}', time="today"), _build_order('{"id": "o-1"}', time="2026-11-23T10:00:00Z")
+        "event", build_order('{"id": "o-1"}', time="today"), build_order('{"id": "o-1"}', time="2026-11-23T10:00:00Z")
     ),
     "EV109": Example(
-        "event", _build_order('{"id": "o-1", "tags": ["a", "a"]}'), _build_order('{"id": "o-1", "tags": ["a", "b"]}')
+        "event", build_order('{"id": "o-1", "tags": ["a", "a"]}'), build_order('{"id": "o-1", "tags": ["a", "b"]}')
     ),
     "EV201": Example("pattern", '{"source": "shop"}', '{"source": ["shop"]}'),
     "EV202": Example("pattern", '{"source": [{"Prefix": "shop"}]}', '{"source": [{"prefix": "shop"}]}'),
@@ -147,4 +113,5 @@ EXAMPLES = {
         "`expect: {routes: [pay], not: {routes: [pay]}}` in a scenario",
         "`expect: {routes: [pay], not: {routes: [refund]}}`",
     ),
+    **PROJECT_EXAMPLES,
 }

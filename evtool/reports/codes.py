@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from evtool.findings.examples import SCHEMA
+from evtool.findings.example import SCHEMA
 from evtool.reports.base import Record
 from evtool.schemas.validation import ValidationResult
 from evtool.terminal.screen import Screen

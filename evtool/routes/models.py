@@ -117,6 +117,26 @@ class IntakeModel(BaseModel):
     id_at: Annotated[Pointer | None, Field(alias="id-at", description="where a payload has its id")] = None
 
 
+CodePrefix = Annotated[str, Field(pattern=r"^EV\d{0,3}$", description="a code such as EV305, or the start of one")]
+Severity = Literal["error", "warning", "note"]
+
+
+class CheckModel(BaseModel):
+    """What `evtool check` reports."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, title="Check")
+
+    select: Annotated[list[CodePrefix], Field(default_factory=list, description="only findings with these codes")]
+    ignore: Annotated[
+        list[Annotated[str, Field(pattern=r"^EV\d{0,3}(:[.\-_A-Za-z0-9]{1,64})?$")]],
+        Field(default_factory=list, description="no findings with these codes; EV305:ROUTE only those of a route"),
+    ]
+    severity: Annotated[
+        dict[CodePrefix, Severity],
+        Field(default_factory=dict, description="the severity of a code", json_schema_extra=NAMES_ONLY),
+    ]
+
+
 class RoutesModel(BaseModel):
     """routes.yaml: the project file of evtool."""
 
@@ -141,4 +161,5 @@ class RoutesModel(BaseModel):
         dict[Name, IntakeModel],
         Field(default_factory=dict, description="payloads without an envelope", json_schema_extra=NAMES_ONLY),
     ]
+    check: Annotated[CheckModel | None, Field(description="what `evtool check` reports")] = None
     routes: Annotated[dict[Name, RouteModel], Field(default_factory=dict, json_schema_extra=NAMES_ONLY)]

@@ -15,7 +15,7 @@ from evtool.handlers.registry import KINDS
 from evtool.patterns.compiler import OR, PatternError
 from evtool.patterns.pattern import Pattern
 from evtool.patterns.unknown import Unknown, find_unknown
-from evtool.routes.models import IntakeModel, Retry, RouteModel, RoutesModel, kind_tag
+from evtool.routes.models import CheckModel, IntakeModel, Retry, RouteModel, RoutesModel, kind_tag
 from evtool.routes.pattern_text import PatternText, locate_in_pattern
 from evtool.routes.project import Project
 from evtool.routes.quick_check import STRING_FIELDS
@@ -168,6 +168,8 @@ def _list_known_keys(path: Sequence[str | int], raw: Mapping[str, Any]) -> list[
             return [field.alias or name for name, field in RouteModel.model_fields.items()]
         case ["intake", _]:
             return [field.alias or name for name, field in IntakeModel.model_fields.items()]
+        case ["check"]:
+            return list(CheckModel.model_fields)
         case ["routes", _, "retry"]:
             return list(Retry.model_fields)
         case ["routes", _, "input"]:

@@ -75,10 +75,15 @@ class Catalog:
 
     def list_types(self) -> list[str]:
         """The event types that have a schema."""
-        declared = {d.type for file in self._marked_files for d in self._try_declarations(file)}
+        return sorted({event_type for event_type, _ in self.list_entries()})
+
+    def list_entries(self) -> list[tuple[str, str | None]]:
+        """The event types that have a schema, each with its source if the schema is for this source only."""
+        declared = {(d.type, d.source) for file in self._marked_files for d in self._try_declarations(file)}
         plain = (steps for file, steps in self._files if self._is_plain(file))
         by_name = {name for steps in plain for name in list_names(steps)[:1]}
-        return sorted({*declared, *(name.rpartition("@")[2] for name in {*by_name, *self._named})})
+        named = {_split_name(name) for name in {*by_name, *self._named}}
+        return sorted({*declared, *named}, key=lambda entry: (entry[0], entry[1] or ""))
 
     def explain_missing(self, event_type: str, source: str) -> str | None:
         """Which files are near a type without a schema, and why they are not used; or the nearest type."""
@@ -218,6 +223,12 @@ def list_names(steps: tuple[str, ...]) -> list[str]:
     if len(steps) == 1:
         return list(dict.fromkeys([stem.removesuffix(".schema"), stem]))
     return [steps[0]] if len(steps) == 2 and stem == "schema" else []
+
+
+def _split_name(name: str) -> tuple[str, str | None]:
+    """The type and the source of `SOURCE@TYPE` or `TYPE`."""
+    source, _, event_type = name.rpartition("@")
+    return event_type, source or None
 
 
 def _mentions(raw: bytes, event_type: str) -> bool:

@@ -28,6 +28,11 @@ class Foreign(NamedTuple):
     key: str = ""
     hint: str | None = None
 
+    @property
+    def has_other_purpose(self) -> bool:
+        """Whether such a document may be in a schema folder for another purpose than to describe a type."""
+        return not self.key or self.key not in ("type", "Content", "detail-type", "specversion")
+
 
 def find_foreign(value: Mapping[str, Any]) -> Foreign | None:
     """What a document is that is used as a schema and is none; None if it may be a schema."""

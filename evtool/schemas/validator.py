@@ -21,7 +21,7 @@ from evtool.readers.locations import pointer_of
 from evtool.schemas.catalog import Catalog, Choice
 from evtool.schemas.documents import DRAFT_2020, NamedSchema, find_properties, resolve_pointer
 from evtool.schemas.foreign import find_foreign, find_misspelled
-from evtool.schemas.references import META_SCHEMAS, Library, Target
+from evtool.schemas.references import META_SCHEMAS, Library, SchemaDocument, Target
 from evtool.schemas.subschemas import Subschemas
 
 BACKTRACK_LIMIT = 100_000  # about 2 ms of a hostile regular expression
@@ -33,12 +33,14 @@ _FILLED_IN = {"version": "0", "account": ACCOUNT, "region": REGION, "resources":
 
 
 class CompiledSchema(NamedTuple):
-    """A schema that is ready for use. `warnings` are reported once."""
+    """A schema that is ready for use. `warnings` are reported once. `parts` are the schemas that make it up."""
 
     choice: Choice
     validator: Any
     warnings: list[Finding]
     subschemas: Subschemas
+    root: Target
+    parts: Sequence[Target]
 
     def allows_text(self, event: Event) -> bool:
         """Whether the payload of an event, which is not JSON, is text, and the schema describes a string."""
@@ -88,13 +90,17 @@ class Schemas:
         """The event types that have a schema."""
         return self._catalog.list_types()
 
+    def list_entries(self) -> list[tuple[str, str | None]]:
+        """The event types that have a schema, each with its source if the schema is for this source only."""
+        return self._catalog.list_entries()
+
     def check(self, event: Event, *, no_schema: str = "error") -> list[Finding]:
         """Everything that the schema of the event's type finds wrong with it, in the order of the text.
 
         `no_schema` is what a type without a schema means: error, warn or ignore. Warnings about the schema itself come
         with the first event that needs it. Raises ConfigError when the schema itself is wrong.
         """
-        schema = self._get(event)
+        schema = self._find_of(event)
         if schema is None:
             if no_schema == "ignore":
                 return []
@@ -108,7 +114,7 @@ class Schemas:
             from evtool.schemas.explain.violations import make_text_finding  # noqa: PLC0415  (most events are valid)
 
             return [*warnings, make_text_finding(event)]
-        value, prefix = (event.detail, [event.payload_key]) if schema.choice.envelope is None else (_fill_in(event), [])
+        value, prefix = (event.detail, [event.payload_key]) if schema.choice.envelope is None else (fill_in(event), [])
         if schema.validator.is_valid(value):
             return warnings
         from evtool.schemas.engine_errors import list_errors  # noqa: PLC0415  (most events are valid)
@@ -130,36 +136,50 @@ class Schemas:
 
     def list_properties(self, event: Event, path: Sequence[str | int]) -> frozenset[str]:
         """The property names that the schema of an event has for the object at a path of its payload."""
-        schema = self._get(event)
+        schema = self._find_of(event)
         return schema.subschemas.known_names(schema.path_in(event, path)) if schema else frozenset()
 
     def is_forbidden(self, event: Event, path: Sequence[str | int], value: Any) -> bool:
         """Whether the schema of an event allows a value in no payload at a path of the event, whatever else it has."""
-        schema = self._get(event) if path[0] == event.payload_key else None
+        schema = self._find_of(event) if path[0] == event.payload_key else None
         return schema is not None and schema.subschemas.is_forbidden(schema.path_in(event, path[1:]), value)
 
-    def _get(self, event: Event) -> CompiledSchema | None:
-        """The schema of an event, compiled."""
-        key = (event.type, event.source, event.payload_key)
+    def find(self, event_type: str, source: str, payload_key: str = "detail") -> CompiledSchema | None:
+        """The schema of a type from a source, None if it has none. Raises ConfigError when the schema itself is wrong.
+
+        `payload_key` is "detail" for EventBridge events and "data" for CloudEvents.
+        """
+        key = (event_type, source, payload_key)
         if key not in self._of_types:
             if len(self._of_types) >= MAX_TYPES:
                 self._of_types.clear()
-            self._of_types[key] = self._find(event)
+            self._of_types[key] = self._compile_for(*key)
         return self._of_types[key]
 
-    def _find(self, event: Event) -> CompiledSchema | None:
-        """The schema of an event. One that describes another envelope is used for the payload only."""
+    def read_document(self, event_type: str, source: str) -> SchemaDocument | None:
+        """The document of a type's schema, whether it is a schema or not; None if it cannot be read."""
+        try:
+            choice, _ = self._catalog.find(event_type, source)
+            return self._library.open(choice.file) if choice else None
+        except ConfigError:
+            return None
+
+    def _find_of(self, event: Event) -> CompiledSchema | None:
+        return self.find(event.type, event.source, event.payload_key)
+
+    def _compile_for(self, event_type: str, source: str, payload_key: str) -> CompiledSchema | None:
+        """The schema of a type. One that describes another envelope is used for the payload only."""
         warnings: list[Finding] = []
         choice: Choice | None
         if self._only:
-            choice = self._catalog.choose(self._only, event.type, event.source)
+            choice = self._catalog.choose(self._only, event_type, source)
         else:
-            choice, warnings = self._catalog.find(event.type, event.source)
+            choice, warnings = self._catalog.find(event_type, source)
         if choice is None:
             return None
-        if choice.envelope and (choice.envelope == "cloudevents") != (event.payload_key == "data"):
-            payload_key = "data" if choice.envelope == "cloudevents" else "detail"
-            pointers = find_properties(self._library.open(choice.file).value, choice.pointer).get(payload_key)
+        if choice.envelope and (choice.envelope == "cloudevents") != (payload_key == "data"):
+            own_key = "data" if choice.envelope == "cloudevents" else "detail"
+            pointers = find_properties(self._library.open(choice.file).value, choice.pointer).get(own_key)
             choice = choice._replace(pointer=pointers[0], envelope=None) if pointers else choice
         if choice not in self._compiled:
             self._compiled[choice] = self._compile(choice)
@@ -194,7 +214,7 @@ class Schemas:
         subschemas = Subschemas(
             self._library, f"{root.document.uri}#{quote(root.pointer)}", draft, self._build_validator
         )
-        return CompiledSchema(choice, validator, list(_find_warnings(parts)), subschemas)
+        return CompiledSchema(choice, validator, list(_find_warnings(parts)), subschemas, root, parts)
 
     def _compile_part(self, part: Target, draft: str | None) -> Any:
         value = resolve_pointer(part.document.value, part.pointer)
@@ -209,11 +229,12 @@ class Schemas:
             document,
             validate_formats=True,
             base_uri=uri,
-            retriever=self._retrieve,
+            retriever=self.retrieve,
             pattern_options=FancyRegexOptions(backtrack_limit=BACKTRACK_LIMIT),
         )
 
-    def _retrieve(self, uri: str) -> Any:
+    def retrieve(self, uri: str) -> Any:
+        """The schema with a URI, for an engine that follows a reference. Raises LookupError."""
         schema = self._library.resolve(uri)
         if schema is None:
             raise LookupError(uri)
@@ -259,7 +280,7 @@ def _find_warnings(parts: Sequence[Target]) -> list[Finding]:
     ]
 
 
-def _fill_in(event: Event) -> Mapping[str, Any]:
+def fill_in(event: Event) -> Mapping[str, Any]:
     """The whole event, with what EventBridge adds to one that has no id yet, and with decoded data."""
     if "data_base64" in event.document and event.has_json_payload:
         return {**{k: v for k, v in event.document.items() if k != "data_base64"}, "data": event.detail}

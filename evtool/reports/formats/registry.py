@@ -28,4 +28,4 @@ KINDS: dict[str, Open] = {
 }
 FOR_CI = ("github", "junit")  # only for commands that report findings or failures:
 ONLY_FINDINGS = {"text", "json", "jsonl", "github"}  # of a validation they report findings and counts, no valid event
-CHECKING_COMMANDS = ("validate", "test", "publish", "deliver", "replay", "doctor")
+CHECKING_COMMANDS = ("validate", "check", "test", "publish", "deliver", "replay", "doctor")

@@ -1,0 +1,56 @@
+"""Checks that the samples of a project are valid, and that those in the folder `invalid` beside them are not."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from evtool.checks.base import CheckContext
+from evtool.checks.loading import read_samples
+from evtool.errors import ConfigError
+from evtool.events.event import Event
+from evtool.findings.finding import Finding
+from evtool.paths import display_path
+
+INVALID_FOLDER = "invalid"
+_SUFFIXES = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
+
+
+def check_samples(context: CheckContext) -> Iterator[Finding]:
+    """EV101 to EV109: samples that their schema does not allow."""
+    for event in context.samples:
+        yield from validate_sample(context, event) or ()
+
+
+def validate_sample(context: CheckContext, event: Event) -> list[Finding] | None:
+    """What the schema of a sample finds wrong with it; None if the schema cannot be used."""
+    if context.schemas is None:
+        return None
+    try:
+        return context.schemas.check(event)
+    except ConfigError:
+        return None
+
+
+def check_invalid_samples(context: CheckContext) -> Iterator[Finding]:
+    """EV609: files of invalid samples in which nothing is wrong."""
+    if context.schemas is None:
+        return
+    parents = dict.fromkeys(path.parent for path in context.project.samples)
+    for folder in (parent / INVALID_FOLDER for parent in parents):
+        for file in sorted(folder.rglob("*")) if folder.is_dir() and folder not in context.project.samples else ():
+            if file.is_file() and not file.name.startswith(".") and file.name.endswith(_SUFFIXES):
+                yield from _check_file(context, file)
+
+
+def _check_file(context: CheckContext, file: Path) -> Iterator[Finding]:
+    events, unreadable = read_samples([file])
+    results = [validate_sample(context, event) for event in events]
+    if unreadable or not events or not all(result is not None and _is_valid(result) for result in results):
+        return
+    hint = "correct the sample or the schema so that the sample fails, or move it to the valid samples"
+    message = f'the sample is valid, though it is in the folder "{INVALID_FOLDER}"'
+    name, event_type = display_path(file), events[0].type
+    yield Finding("EV609", message, file=name, line=1, column=1, event_type=event_type, suggestion=hint)
+
+
+def _is_valid(findings: list[Finding]) -> bool:
+    return all(finding.severity != "error" for finding in findings)

@@ -1,0 +1,153 @@
+"""Checks all schemas of a project, also those of types that no sample has."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from jsonschema_rs import ReferencingError, ValidationError, canonical
+
+from evtool.checks.base import CheckContext
+from evtool.checks.event_types import list_emitted_types, list_types
+from evtool.checks.regex.backtracking import find_exponential_text
+from evtool.errors import ConfigError
+from evtool.findings.finding import Finding
+from evtool.readers.locations import pointer_of
+from evtool.schemas.documents import draft_of, resolve_pointer
+from evtool.schemas.foreign import find_foreign
+from evtool.schemas.references import DATA_KEYWORDS, NAME_KEYWORDS, SchemaDocument, Target
+from evtool.schemas.validator import CompiledSchema, Schemas
+
+PAYLOAD_KEYS = ("detail", "data")  # of EventBridge events and of CloudEvents
+
+
+def check_schemas(context: CheckContext) -> Iterator[Finding]:
+    """EV601 to EV604 and EV608: schemas that cannot be used, misspelled keywords, several schemas for a type."""
+    if context.schemas is None:
+        return
+    used = _list_used_types(context)
+    for event_type, source in context.schemas.list_entries():
+        try:
+            schema = context.schemas.find(event_type, source or "")
+        except ConfigError as error:
+            if event_type in used or not _has_other_purpose(context.schemas, event_type, source):
+                yield from error.findings or [_make_finding(context, str(error))]
+            continue
+        if schema:
+            yield from schema.warnings
+
+
+def _list_used_types(context: CheckContext) -> set[str]:
+    in_routes = {event_type for route in context.routes.values() for event_type in list_types(route)}
+    emitted = {entry.type for entry in list_emitted_types(context)}
+    return {*in_routes, *emitted, *(sample.type for sample in context.samples)}
+
+
+def _has_other_purpose(schemas: Schemas, event_type: str, source: str | None) -> bool:
+    """Whether a file that no type needs may be there for another reason, such as one with shared definitions."""
+    document = schemas.read_document(event_type, source or "")
+    foreign = find_foreign(document.value) if document and isinstance(document.value, Mapping) else None
+    return event_type.startswith(".") or (foreign is not None and foreign.has_other_purpose)
+
+
+def _make_finding(context: CheckContext, message: str) -> Finding:
+    return Finding("EV601", message, **context.project.locate(("schemas",)))
+
+
+def check_satisfiability(context: CheckContext) -> Iterator[Finding]:
+    """EV606: schemas that no value satisfies, as far as this is proven."""
+    for schema in list_schemas(context):
+        for target in schema.parts:
+            yield from _find_unsatisfiable(context, schema, target)
+
+
+def list_schemas(context: CheckContext) -> Iterator[CompiledSchema]:
+    """The schemas of the project that can be used, each once."""
+    seen = set()
+    for event_type, source in context.schemas.list_entries() if context.schemas else ():
+        schema = context.find_schema(event_type, source or "")
+        if schema and schema.choice not in seen:
+            seen.add(schema.choice)
+            yield schema
+
+
+def _find_unsatisfiable(context: CheckContext, schema: CompiledSchema, target: Target) -> Iterator[Finding]:
+    assert context.schemas is not None
+    document, value = target.document, resolve_pointer(target.document.value, target.pointer)
+    if not isinstance(value, dict) or target.pointer:
+        return
+    draft = schema.choice.draft or draft_of(document.value)
+    try:
+        reasons = canonical.find_unsatisfiable(
+            {**({"$schema": draft} if draft else {}), **value},
+            validate_formats=True,
+            retriever=context.schemas.retrieve,
+            base_uri=document.uri,
+        )
+    except (canonical.CanonicalizationError, ReferencingError, ValidationError):
+        return  # which decides nothing
+    parts = [pointer for pointer, reason in reasons.items() if _is_mistake(value, pointer, reason)]
+    if "" in reasons and not isinstance(reasons[""], canonical.UnsatisfiableReason.Literal):
+        location = document.locate(min(parts, key=len, default=""), key=True)
+        width = location["width"] if parts else 1
+        message = "no value satisfies this schema" + _name_cause(parts)
+        yield Finding("EV606", message, **{**location, "width": width})
+        return
+    for pointer in parts:
+        message = f"no value satisfies this part of the schema: {_describe_part(pointer)} can never be valid"
+        yield Finding("EV606", message, "warning", **document.locate(pointer, key=True))
+
+
+def _is_mistake(value: Any, pointer: str, reason: object) -> bool:
+    """Whether a part has a name and is not deliberately unsatisfiable, as `false` and `{"not": {}}` are."""
+    steps = pointer.split("/")[1:]
+    if len(steps) < 2 or steps[-2] not in NAME_KEYWORDS or {"not", "if", *DATA_KEYWORDS} & {*steps[:-1:2]}:
+        return False
+    if isinstance(reason, canonical.UnsatisfiableReason.Literal):
+        return False
+    part = resolve_pointer(value, pointer)
+    return isinstance(part, dict) and part.get("not") not in ({}, True) and part.get("enum") != []
+
+
+def _name_cause(parts: list[str]) -> str:
+    return f": {_describe_part(min(parts, key=len))} can never be valid" if parts else ""
+
+
+def _describe_part(pointer: str) -> str:
+    *_, keyword, name = pointer.split("/")
+    return f'{"property" if keyword == "properties" else keyword} "{name.replace("~1", "/").replace("~0", "~")}"'
+
+
+def check_regular_expressions(context: CheckContext) -> Iterator[Finding]:
+    """EV605: regular expressions for which a backtracking engine needs exponential time."""
+    seen: set[tuple[str, str]] = set()
+    for schema in list_schemas(context):
+        for document, pointer, expression in list_expressions(schema):
+            if (document.uri, pointer) not in seen:
+                seen.add((document.uri, pointer))
+                if attack := find_exponential_text(expression):
+                    message = f"the regular expression can take exponential time, for example for {attack}"
+                    hint = "evtool limits it, other validators may hang: remove the repetition inside a repetition"
+                    is_key = "/patternProperties/" in pointer
+                    location = document.locate(pointer, key=is_key)
+                    yield Finding("EV605", message, "warning", suggestion=hint, **location)
+
+
+def list_expressions(schema: CompiledSchema) -> Iterator[tuple[SchemaDocument, str, str]]:
+    """The regular expressions of a schema, each with its document and pointer."""
+    for target in schema.parts:
+        yield from _walk(target.document, target.pointer, resolve_pointer(target.document.value, target.pointer))
+
+
+def _walk(document: SchemaDocument, pointer: str, value: Any, *, has_names: bool = False) -> Iterator[Any]:
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _walk(document, f"{pointer}/{index}", item)
+    if not isinstance(value, dict):
+        return
+    for key, item in value.items():
+        place = pointer + pointer_of([key])
+        if not has_names and key == "pattern" and isinstance(item, str):
+            yield document, place, item
+        if not has_names and key == "patternProperties" and isinstance(item, dict):
+            yield from ((document, place + pointer_of([name]), name) for name in item)
+        if has_names or key not in DATA_KEYWORDS:
+            yield from _walk(document, place, item, has_names=not has_names and key in NAME_KEYWORDS)

@@ -1,0 +1,72 @@
+"""Which findings of `evtool check` are reported, and how severe they are: options and `check:` of routes.yaml."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from evtool.errors import UsageError
+from evtool.findings.codes import CODES
+from evtool.findings.finding import Finding
+from evtool.findings.spelling import did_you_mean
+from evtool.routes.project import Project
+
+SEVERITIES = ("error", "warning", "note")
+
+
+class CheckSettings(NamedTuple):
+    """Codes, or the starts of codes, that are selected and ignored. `CODE:ROUTE` ignores a code for one route."""
+
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    severity: Mapping[str, str] = {}
+
+    def may_select(self, code: str) -> bool:
+        """Whether findings of a code, or of some code with this start, are selected."""
+        return not self.select or any(code.startswith(entry) or entry.startswith(code) for entry in self.select)
+
+    def selects(self, finding: Finding) -> bool:
+        """Whether a finding is selected; without a selection all are."""
+        return not self.select or finding.code.startswith(self.select)
+
+    def ignores(self, finding: Finding) -> bool:
+        """Whether a finding is ignored."""
+        for entry in self.ignore:
+            code, _, route = entry.partition(":")
+            if finding.code.startswith(code) and route in ("", finding.route):
+                return True
+        return False
+
+    def set_severity(self, finding: Finding) -> Finding:
+        """The finding with the severity that the longest entry for its code gives."""
+        entries = [entry for entry in self.severity if finding.code.startswith(entry)]
+        return finding._replace(severity=self.severity[max(entries, key=len)]) if entries else finding
+
+
+def read_settings(project: Project, select: Sequence[str], ignore: Sequence[str]) -> CheckSettings:
+    """The settings of a project with those of the command line. Raises UsageError for an option that is no code."""
+    section = project.document.value.get("check")
+    section = section if isinstance(section, Mapping) else {}
+    own_severity = section.get("severity")
+    severity = {
+        code: value
+        for code, value in (own_severity.items() if isinstance(own_severity, Mapping) else ())
+        if value in SEVERITIES
+    }
+    return CheckSettings(
+        tuple(_split("--select", select) or _list_strings(section.get("select"))),
+        (*_split("--ignore", ignore), *_list_strings(section.get("ignore"))),
+        severity,
+    )
+
+
+def _list_strings(value: Any) -> list[str]:
+    return [entry for entry in value if isinstance(entry, str)] if isinstance(value, list) else []
+
+
+def _split(option: str, values: Sequence[str]) -> list[str]:
+    """The codes of an option that may be given several times, each time with one code or several: EV3,EV401."""
+    codes = [code.strip() for value in values for code in value.split(",") if code.strip()]
+    for code in codes:
+        if not any(known.startswith(code) for known in CODES):
+            hint = did_you_mean(code, CODES) or "a code such as EV305, or the start of one such as EV3"
+            raise UsageError(f"{option}: there is no code {code}; {hint}")
+    return codes

@@ -1,0 +1,189 @@
+"""The command `evtool check`: finds mistakes in routes, handlers, schemas and samples without running anything."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+from evtool.checks import edits
+from evtool.checks.loading import load_context
+from evtool.checks.runner import run_checks
+from evtool.checks.settings import SEVERITIES, read_settings
+from evtool.cli.options import Argument, Option
+from evtool.cli.session import Session
+from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, ConfigError, UsageError
+from evtool.findings import baseline as baseline_file
+from evtool.findings.finding import Finding
+from evtool.findings.phrases import list_some
+from evtool.paths import display_path
+from evtool.reports.base import Record, Subject
+from evtool.reports.formats.text import FindingsReport
+from evtool.schemas.validation import ValidationResult
+from evtool.terminal.screen import Screen, Segment, format_count
+from evtool.terminal.styles import SEVERITY_STYLES
+
+MAX_FILES = 5  # that a note names
+
+
+class _Result(NamedTuple):
+    """The findings of all files, how many were ignored, and whether a file could not be read in its own format."""
+
+    findings: list[Finding]
+    ignored: int
+    files: list[str]
+    is_unreadable: bool
+
+
+def check(
+    session: Session,
+    paths: Annotated[
+        list[str], Argument("[PATH]...", "files with rules: routes.yaml or a template; by default the project")
+    ] = [],  # noqa: B006  (never changed)
+    *,
+    select: Annotated[list[str], Option("--select", "only findings with this code, or start of a code", "CODE")] = [],  # noqa: B006
+    ignore: Annotated[list[str], Option("--ignore", "no findings with this code, or start of a code", "CODE")] = [],  # noqa: B006
+    strict: Annotated[bool, Option("--strict", "exit with 1 for a warning, too")] = False,
+    fix: Annotated[bool, Option("--fix", "correct what a change of one word or of quotes corrects")] = False,
+    add_ignores: Annotated[bool, Option("--add-ignores", "add an ignore comment for each finding")] = False,
+    baseline: Annotated[str | None, Option("--baseline", "leave out the findings that this file lists", "FILE")] = None,
+    write_baseline: Annotated[bool, Option("--write-baseline", "write all findings to the file of --baseline")] = False,
+) -> int:
+    """Find mistakes in routes, handlers, schemas and samples without running anything.
+
+    Nothing is called or stored. Each finding has a code; `evtool explain EV305` explains one. Exit code 1 if there is
+    an error, 2 if a file cannot be read in its own format.
+
+    Example: evtool check --strict -o text -o junit=check.xml
+    """
+    if write_baseline and baseline is None:
+        raise UsageError("--write-baseline needs --baseline FILE, the file to write")
+    files: Sequence[str | None] = paths or [session.routes]
+
+    def examine() -> _Result:
+        return _check_all(session, files, select, ignore)
+
+    result = examine()
+    if fix:
+        result = _fix(session, result, examine)
+    if baseline is not None:
+        result = _compare(session, result, Path(baseline), writing=write_baseline)
+    if add_ignores:
+        result = _add_ignores(session, result, examine)
+    counts = Counter(finding.severity for finding in result.findings)
+    with session.open_report(Subject("check", "findings", partial(_CheckReport, quiet=session.quiet))) as report:
+        for finding in result.findings:
+            report.add(ValidationResult(finding.file or "", finding.line or 1, None, (finding,)))
+        if not result.findings:
+            for file in result.files:
+                report.add(ValidationResult(file, 1, None))
+        summary = {f"{severity}s": counts[severity] for severity in SEVERITIES}
+        report.end({"summary": {**summary, "ignored": result.ignored}})
+    has_failed = counts["error"] or (strict and counts["warning"])
+    return EXIT_USAGE if result.is_unreadable else EXIT_FINDINGS if has_failed else EXIT_OK
+
+
+def _check_all(session: Session, files: Sequence[str | None], select: Sequence[str], ignore: Sequence[str]) -> _Result:
+    findings: dict[Finding, None] = {}
+    names, ignored, is_unreadable = [], 0, False
+    for file in files:
+        try:
+            project = session._replace(routes=file).load_project()
+            settings = read_settings(project, select, ignore)
+            own = run_checks(load_context(project, shows_details=session.verbose > 0), settings)
+        except ConfigError as error:
+            if not error.findings:
+                raise
+            findings |= dict.fromkeys(error.findings)
+            is_unreadable = True
+            continue
+        names.append(project.display_name)
+        findings |= dict.fromkeys(own.findings)
+        ignored += own.ignored
+    return _Result(list(findings), ignored, names, is_unreadable)
+
+
+def _fix(session: Session, result: _Result, examine: Callable[[], _Result]) -> _Result:
+    """Fixes what can be fixed; if that makes anything worse, the files are as before."""
+    count, originals = edits.fix_files(result.findings)
+    if not originals:
+        session.print_note("nothing can be fixed by a change of one word or of quotes")
+        return result
+    after = examine()
+    if after.is_unreadable > result.is_unreadable or _count_errors(after) > _count_errors(result):
+        edits.restore_files(originals)
+        session.print_note("nothing was fixed: the changes would cause other errors")
+        return result
+    session.print_note(f"fixed {format_count(count, 'finding')} in {_list_files(originals)}")
+    return after
+
+
+def _compare(session: Session, result: _Result, file: Path, *, writing: bool) -> _Result:
+    """The result without what a baseline accepts."""
+    try:
+        if writing:
+            baseline_file.write(result.findings, file)
+            session.print_note(f"wrote {format_count(len(result.findings), 'finding')} to {file}")
+        comparison = baseline_file.compare(result.findings, file)
+    except baseline_file.BaselineError as error:
+        raise UsageError(f"--baseline {file}: {error}") from None
+    except OSError as error:
+        raise UsageError(f"--baseline {file}: {error.strerror}; --write-baseline writes it") from None
+    if comparison.outdated:
+        entries = format_count(comparison.outdated, "finding")
+        session.print_note(f"{entries} of {file} no longer found; --write-baseline removes such entries")
+    return result._replace(findings=comparison.new, ignored=result.ignored + comparison.accepted)
+
+
+def _add_ignores(session: Session, result: _Result, examine: Callable[[], _Result]) -> _Result:
+    """Adds ignore comments; says how many findings are in files without comments."""
+    before = len(result.findings)
+    originals = edits.add_ignores(result.findings)
+    after = examine() if originals else result
+    remaining = {finding._replace(line=0, excerpt=None) for finding in result.findings}
+    kept = [finding for finding in after.findings if finding._replace(line=0, excerpt=None) in remaining]
+    if originals:
+        session.print_note(f"added ignore comments to {_list_files(originals)}")
+    if kept:
+        session.print_note(f"{len(kept)} of {format_count(before, 'finding')} cannot have a comment; see --baseline")
+    return after._replace(findings=kept)
+
+
+def _count_errors(result: _Result) -> int:
+    return sum(finding.severity == "error" for finding in result.findings)
+
+
+def _list_files(files: Iterable[Path]) -> str:
+    return list_some([display_path(file) for file in files], MAX_FILES)
+
+
+class _CheckReport(FindingsReport):
+    """The text report: the findings file by file, then how many there are of each severity."""
+
+    def __init__(self, screen: Screen, *, quiet: bool = False):
+        super().__init__(screen, quiet=quiet)
+        self._screen, self._quiet, self._file = screen, quiet, ""
+
+    def add(self, record: Record) -> None:
+        """Shows a finding, with an empty line before those of another file."""
+        assert isinstance(record, ValidationResult)
+        if self._file and record.file != self._file:
+            self._screen.print_line("")
+        self._file = record.file
+        super().add(record)
+
+    def end(self, tail: Mapping[str, Any]) -> None:
+        """Shows the sums."""
+        if self._quiet:
+            return
+        summary = tail["summary"]
+        parts: list[Segment] = [
+            (format_count(summary[f"{severity}s"], severity), SEVERITY_STYLES[severity])
+            for severity in SEVERITIES
+            if summary[f"{severity}s"]
+        ]
+        parts = parts or [("nothing found", "bold green")]
+        if summary["ignored"]:
+            parts.append(f"{summary['ignored']:,} ignored")
+        segments = [segment for part in parts for segment in (", ", part)]
+        self._screen.print_line(*segments[1:])

@@ -1,0 +1,93 @@
+"""Fixes of findings that change a single token of a file: quotes, a list around a value, a misspelled name.
+
+The fix follows from the hint of a finding, and is made only if the token in the file is what the hint is about.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from evtool.findings.finding import Finding
+from evtool.findings.spelling import find_similar
+
+LIST_HINT = "values stand in a list: ["
+QUOTE_HINT = "put it in quotes"
+UNQUOTE_HINTS = ("write the number without quotes", "write true or false without quotes", "remove the quotes")
+WARNINGS = ("EV306", "EV604")  # the warnings and notes that may be fixed; all others may be intended
+
+_DID_YOU_MEAN = re.compile(r'did you mean "([^"]+)"\?')
+_WRITE = re.compile(r'write "([^"]+)"')
+_TOKEN = re.compile(r""""(?:[^"\\\n]|\\.)*"|'(?:[^'\n]|'')*'|[\w.$@/+\-]+(?::[\w/]+)*""")
+_END = re.compile(r"[ \t]*(?:[,\]}:\r\n]|$|(?<=[ \t])#)")
+_PLAIN_NAME = re.compile(r"[A-Za-z_$][\w.$@/\-]*")
+_PLAIN_VALUE = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false")
+_WORDS = frozenset(("true", "false", "null", "yes", "no", "on", "off"))  # which YAML may read as something else
+
+
+class Fix(NamedTuple):
+    """A token of a text, from `start` to `end`, and what it becomes."""
+
+    finding: Finding
+    start: int
+    end: int
+    new: str
+
+
+def find_fixes(text: str, findings: Iterable[Finding]) -> list[Fix]:
+    """The fixes for findings in a text, from its end to its start, so that none moves the next one."""
+    fixes = {(fix.start, fix.end): fix for finding in findings if (fix := _find_fix(text, finding))}
+    ordered = sorted(fixes.values(), key=lambda fix: fix.start, reverse=True)
+    return [fix for fix, previous in zip(ordered, [None, *ordered], strict=False) if _is_apart(fix, previous)]
+
+
+def apply_fixes(text: str, fixes: Sequence[Fix]) -> str:
+    """The text with all fixes, which are in the order of `find_fixes`."""
+    for fix in fixes:
+        text = text[: fix.start] + fix.new + text[fix.end :]
+    return text
+
+
+def _is_apart(fix: Fix, previous: Fix | None) -> bool:
+    return previous is None or fix.end <= previous.start
+
+
+def _find_fix(text: str, finding: Finding) -> Fix | None:
+    is_fixable = finding.severity == "error" or finding.code in WARNINGS
+    if not is_fixable or finding.code.startswith("EV1") or not finding.suggestion or finding.line is None:
+        return None
+    start = _find_offset(text, finding.line, finding.column or 1)
+    match = _TOKEN.match(text, start)
+    if match is None or not _END.match(text, match.end()):
+        return None
+    new = _change(match[0], finding.suggestion)
+    return Fix(finding, start, match.end(), new) if new is not None and new != match[0] else None
+
+
+def _find_offset(text: str, line: int, column: int) -> int:
+    ends = [match.end() for match in re.finditer(r"\r\n?|\n", text)]
+    start = ends[line - 2] if line > 1 else int(text.startswith("\ufeff"))
+    return start + column - 1
+
+
+def _change(token: str, hint: str) -> str | None:
+    """What a token becomes by a hint, or None if the hint says nothing that changes a single token."""
+    quote = token[0] if token[0] in "\"'" else ""
+    content = token[1:-1] if quote else token
+    if match := _DID_YOU_MEAN.fullmatch(hint):
+        return _respell(content, match[1], quote)
+    if hint.startswith(LIST_HINT) and hint.endswith("]") and ";" not in hint:
+        return f"[{token}]"
+    if hint == QUOTE_HINT and not quote:
+        return f'"{content}"'
+    if (match := _WRITE.fullmatch(hint)) and match[1] == content and not quote:
+        return f'"{content}"'
+    if hint in UNQUOTE_HINTS and quote and _PLAIN_VALUE.fullmatch(content):
+        return content
+    return None
+
+
+def _respell(word: str, name: str, quote: str) -> str | None:
+    """The near name in the quotes of the word, if it is near enough to be changed without asking."""
+    if find_similar(word, [name]) is None or not _PLAIN_NAME.fullmatch(name):
+        return None
+    return f"{quote}{name}{quote}" if quote or name.lower() not in _WORDS else f'"{name}"'

@@ -1,0 +1,117 @@
+"""Examples for the findings of `evtool check` that are about a whole project."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from evtool.findings.example import VALID_ORDER, Example, build_order
+
+ORDERS = "  orders: {pattern: {detail-type: [order.created]}, to: [mail]}"
+
+
+def _build_project(
+    routes: str, handlers: str = "{mail: {command: [cat]}}", files: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """A project of a routes.yaml and, if there are any, other files."""
+    settings = "".join(f"{name}: {name}\n" for name in ("schemas", "samples") if any(name in file for file in files))
+    text = f"version: 1\n{settings}handlers: {handlers}\nroutes:\n{routes}\n"
+    if not files:
+        return text
+    parts = {"routes.yaml": text, **{file: content + "\n" for file, content in files.items()}}
+    return "".join(f"-- {name} --\n{content}" for name, content in parts.items())
+
+
+def _build_schema_project(schema: str) -> str:
+    return _build_project(ORDERS, files={"schemas/order.created.json": schema})
+
+
+PROJECT_EXAMPLES = {
+    "EV401": Example(
+        "project",
+        _build_project(f"{ORDERS}\n{ORDERS.replace('orders', 'all-orders')}"),
+        _build_project(ORDERS),
+    ),
+    "EV402": Example(
+        "project",
+        _build_project(f"  all: {{pattern: {{detail-type: [{{prefix: order.}}]}}, to: [mail]}}\n{ORDERS}"),
+        _build_project("  all: {pattern: {detail-type: [{prefix: order.}]}, to: [mail]}"),
+    ),
+    "EV404": Example(
+        "project",
+        _build_project(ORDERS, "{mail: {command: [cat]}, sms: {command: [cat]}}"),
+        _build_project(ORDERS.replace("[mail]", "[mail, sms]"), "{mail: {command: [cat]}, sms: {command: [cat]}}"),
+    ),
+    "EV405": Example(
+        "project",
+        _build_project(f"{ORDERS}\n  gifts: {{pattern: {{detail: {{gift: [true]}}}}, to: [mail]}}"),
+        _build_project(
+            "  orders: {pattern: {$or: [{detail-type: [order.created]}, {detail: {gift: [true]}}]}, to: [mail]}"
+        ),
+    ),
+    "EV406": Example(
+        "project",
+        _build_project(ORDERS, "{mail: {command: [cat], emits: [mail.sent]}}"),
+        _build_project(
+            f"{ORDERS}\n  sent: {{pattern: {{detail-type: [mail.sent]}}, to: [log]}}",
+            "{mail: {command: [cat], emits: [mail.sent]}, log: {command: [cat]}}",
+        ),
+    ),
+    "EV407": Example(
+        "project",
+        _build_project(ORDERS.replace("created", "creatd"), files={"samples/order.json": VALID_ORDER}),
+        _build_project(ORDERS, files={"samples/order.json": VALID_ORDER}),
+    ),
+    "EV408": Example(
+        "project",
+        _build_project(ORDERS, "{mail: {command: [cat], emits: [order.created]}}"),
+        _build_project(
+            ORDERS.replace("{detail", "{source: [shop], detail"), "{mail: {command: [cat], emits: [order.created]}}"
+        ),
+    ),
+    "EV504": Example("words", "`http: https://example.com/hook` alone", "with `secret: ${HOOK_SECRET}`"),
+    "EV605": Example(
+        "project",
+        _build_schema_project('{"properties": {"name": {"pattern": "^([a-z]+ ?)*$"}}}'),
+        _build_schema_project('{"properties": {"name": {"pattern": "^[a-z]+( [a-z]+)*$"}}}'),
+    ),
+    "EV606": Example(
+        "project",
+        _build_schema_project(
+            '{"type": "object", "properties": {"id": {"minLength": 5, "maxLength": 3, "type": "string"}}}'
+        ),
+        _build_schema_project(
+            '{"type": "object", "properties": {"id": {"minLength": 3, "maxLength": 5, "type": "string"}}}'
+        ),
+    ),
+    "EV607": Example(
+        "project",
+        _build_project(
+            ORDERS,
+            files={
+                "schemas/order.created.json": '{"properties": {"total": {"multipleOf": 0.01}}}',
+                "samples/order.json": build_order('{"total": 19.99}'),
+            },
+        ),
+        _build_project(
+            ORDERS,
+            files={
+                "schemas/order.created.json": '{"properties": {"cents": {"multipleOf": 1}}}',
+                "samples/order.json": build_order('{"cents": 1999}'),
+            },
+        ),
+    ),
+    "EV609": Example(
+        "words", "a sample in `samples/invalid` that its schema allows", "the same sample without a required property"
+    ),
+    "EV901": Example(
+        "project",
+        _build_project(f"{ORDERS} # evtool: ignore[EV402] once shadowed"),
+        _build_project(ORDERS),
+    ),
+    "EV902": Example(
+        "project",
+        _build_project(f"{ORDERS}\n{ORDERS.replace('orders', 'again')} # evtool: ignore[EV401]"),
+        _build_project(
+            f"{ORDERS}\n{ORDERS.replace('orders', 'again')} # evtool: ignore[EV401] until the old name is gone"
+        ),
+    ),
+}

@@ -1,0 +1,413 @@
+"""`evtool check` as a user calls it: what it reports, selects and ignores, its baseline and its changes of files."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Evtool
+
+ROUTES = """\
+version: 1
+handlers:
+  mail: {command: [cat]}
+  sms: {command: [cat]}
+routes:
+  orders: {pattern: {source: [shop]}, to: [mail]}
+  again: {pattern: {source: [shop]}, to: [mail]}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A routes.yaml with an unused handler (EV404) and two equal routes (EV401), both warnings."""
+    file = tmp_path / "routes.yaml"
+    file.write_text(ROUTES)
+    return file
+
+
+def list_codes(evtool: Evtool, *arguments: str) -> list[str]:
+    """The codes that a run of `evtool check` reports."""
+    return [finding["code"] for finding in evtool("check", "-o", "json", *arguments).json["findings"]]
+
+
+# --- what is reported ------------------------------------------------------------------------------------------------
+
+
+def test_shop(evtool: Evtool, shop: Path) -> None:
+    """The sample project has no errors and no warnings."""
+    ran = evtool("check", "--strict", cwd=shop)
+
+    assert (ran.code, ran.out, ran.err) == (0, "nothing found\n", "")
+
+
+def test_text(evtool: Evtool, project: Path) -> None:
+    """Each finding is shown with its source line and a caret, and the sum is the last line."""
+    ran = evtool("check")
+
+    assert ran.code == 0
+    assert ran.out == (
+        "routes.yaml:4:3: EV404 warning: no route names the handler sms\n"
+        "    4 |   sms: {command: [cat]}\n"
+        "      |   ^^^ name it in `to` of a route, or remove it\n"
+        "routes.yaml:7:3: EV401 warning: route again has the same pattern and handlers as route orders\n"
+        "    7 |   again: {pattern: {source: [shop]}, to: [mail]}\n"
+        "      |   ^^^^^ each event is delivered twice: remove one of them\n"
+        "2 warnings\n"
+    )
+
+
+def test_json(evtool: Evtool, project: Path) -> None:
+    """The findings have the shape that all commands share, and the summary counts them by severity."""
+    document = evtool("check", "-o", "json").json
+
+    assert document["summary"] == {"errors": 0, "warnings": 2, "notes": 0, "ignored": 0}
+    assert document["findings"][1] == {
+        "code": "EV401",
+        "severity": "warning",
+        "message": "route again has the same pattern and handlers as route orders",
+        "file": "routes.yaml",
+        "line": 7,
+        "column": 3,
+        "pointer": "/routes/again",
+        "event_id": None,
+        "event_type": None,
+        "route": "again",
+        "suggestion": "each event is delivered twice: remove one of them",
+    }
+
+
+def test_formats_of_ci(evtool: Evtool, project: Path) -> None:
+    """GitHub annotations have the level of the severity; a JUnit report fails for errors only."""
+    project.write_text(ROUTES.replace("to: [mail]}\n  again", "to: [mial]}\n  again"))
+    ran = evtool("check", "-o", "github", "-o", "junit=report.xml", "-o", "jsonl=report.jsonl")
+    lines = [json.loads(line) for line in (project.parent / "report.jsonl").read_text().splitlines()]
+
+    assert ran.out.splitlines()[0].startswith("::warning file=routes.yaml,line=4,col=3,title=EV404::")
+    assert "::error file=routes.yaml,line=6" in ran.out
+    assert (project.parent / "report.xml").read_text().count("<failure") == 1
+    assert [line.get("code") for line in lines] == ["EV404", "EV403", None]
+    assert lines[-1]["summary"]["errors"] == 1
+
+
+def test_nothing_found_is_a_test_that_passed(evtool: Evtool, shop: Path) -> None:
+    """A JUnit report of a project without findings has one test case."""
+    assert 'tests="1" failures="0"' in evtool("check", "-o", "junit", cwd=shop).out
+
+
+def test_quiet(evtool: Evtool, project: Path) -> None:
+    """With -q only findings are printed."""
+    assert evtool("check", "-q").out.endswith("remove one of them\n")
+
+
+def test_several_projects(evtool: Evtool, project: Path) -> None:
+    """Several files are several projects: routes are not compared with those of another file."""
+    other = project.with_name("other.yaml")
+    other.write_text(ROUTES.replace("  again", "  # again").replace("  sms: {command: [cat]}\n", ""))
+    found = evtool("check", "routes.yaml", "other.yaml", "-o", "json").json["findings"]
+
+    assert {finding["file"] for finding in found} == {"routes.yaml"}
+    assert evtool("check", "other.yaml").out == "nothing found\n"
+
+
+def test_file_that_is_not_yaml(evtool: Evtool, project: Path) -> None:
+    """A file that cannot be read in its own format is exit 2; the findings of the others are reported."""
+    project.with_name("broken.yaml").write_text("routes: {")
+    ran = evtool("check", "broken.yaml", "routes.yaml", "-o", "json")
+
+    assert ran.code == 2
+    assert [finding["code"] for finding in ran.json["findings"]] == ["EV020", "EV404", "EV401"]
+
+
+def test_no_project(evtool: Evtool) -> None:
+    """Without a project there is nothing to check, which is exit 2 with the next step."""
+    ran = evtool("check")
+
+    assert ran.code == 2
+    assert "no routes.yaml" in ran.err
+
+
+def test_missing_schema_folder(evtool: Evtool, project: Path) -> None:
+    """A schema folder that is not there does not prevent the other checks."""
+    project.write_text(ROUTES.replace("handlers:", "schemas: nowhere\nhandlers:", 1))
+
+    assert list_codes(evtool) == ["EV022", "EV404", "EV401"]
+
+
+def test_samples_that_are_not_events(evtool: Evtool, project: Path) -> None:
+    """A sample that cannot be read is reported beside all others."""
+    project.write_text(ROUTES.replace("handlers:", "samples: samples\nhandlers:", 1))
+    folder = project.parent / "samples"
+    folder.mkdir()
+    (folder / "a.json").write_text("{")
+    (folder / "b.json").write_text('{"id": 1}')
+
+    assert list_codes(evtool) == ["EV404", "EV401", "EV002", "EV009"]
+
+
+def test_nothing_is_called_or_stored(evtool: Evtool, project: Path) -> None:
+    """No handler is called, and no store is created."""
+    project.write_text(ROUTES.replace("[cat]", "[touch, called]"))
+    evtool("check")
+
+    assert sorted(path.name for path in project.parent.iterdir()) == ["routes.yaml"]
+
+
+# --- what is selected and ignored ------------------------------------------------------------------------------------
+
+
+def test_strict(evtool: Evtool, project: Path) -> None:
+    """Warnings are exit 0, with --strict exit 1."""
+    assert (evtool("check").code, evtool("check", "--strict").code) == (0, 1)
+
+
+def test_select_and_ignore(evtool: Evtool, project: Path) -> None:
+    """Codes and starts of codes select and ignore findings; what is ignored is counted."""
+    assert list_codes(evtool, "--select", "EV404") == ["EV404"]
+    assert list_codes(evtool, "--select", "EV2,EV401") == ["EV401"]
+    assert list_codes(evtool, "--select", "EV4", "--ignore", "EV401") == ["EV404"]
+    assert evtool("check", "--ignore", "EV4", "-o", "json").json["summary"]["ignored"] == 2
+
+
+def test_unknown_code(evtool: Evtool, project: Path) -> None:
+    """A code that does not exist is a usage error with the nearest one."""
+    ran = evtool("check", "--select", "EV411")
+
+    assert ran.code == 2
+    assert "there is no code EV411" in ran.err
+    assert "did you mean" in ran.err
+
+
+def test_settings(evtool: Evtool, project: Path) -> None:
+    """`check` of routes.yaml ignores codes, also for one route, and changes severities."""
+    project.write_text(ROUTES + "check: {ignore: [EV401:again, EV402], severity: {EV404: error}}\n")
+    ran = evtool("check", "-o", "json")
+
+    assert [(f["code"], f["severity"]) for f in ran.json["findings"]] == [("EV404", "error")]
+    assert (ran.code, ran.json["summary"]["ignored"]) == (1, 1)
+
+
+def test_settings_of_another_route(evtool: Evtool, project: Path) -> None:
+    """What is ignored for one route is reported for another."""
+    project.write_text(ROUTES + "check: {ignore: [EV401:orders]}\n")
+
+    assert list_codes(evtool) == ["EV404", "EV401"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ("{ignor: [EV401]}", "unknown key check.ignor"),
+        ("{severity: {EV401: fatal}}", "check.severity.EV401: should be 'error', 'warning' or 'note'"),
+        ("{select: [401]}", "check.select.0: should be a string"),
+    ],
+)
+def test_wrong_settings(evtool: Evtool, project: Path, settings: str, line: str) -> None:
+    """Settings that cannot be used are findings with their place, and the rest is checked."""
+    project.write_text(ROUTES + f"check: {settings}\n")
+    ran = evtool("check")
+
+    assert ran.code == 1
+    assert line in ran.out
+    assert "EV404" in ran.out
+
+
+def test_select_does_not_make_comments_useless(evtool: Evtool, project: Path) -> None:
+    """A comment for a code that was not selected is not reported as useless."""
+    project.write_text(ROUTES.replace("  sms:", "  # evtool: ignore[EV404] it comes back\n  sms:"))
+
+    assert list_codes(evtool, "--select", "EV401,EV9") == ["EV401"]
+    assert list_codes(evtool) == ["EV401"]
+
+
+def test_add_ignores(evtool: Evtool, project: Path) -> None:
+    """Comments are added above each finding with its indentation, the YAML means the same, and nothing is left."""
+    ran = evtool("check", "--add-ignores")
+    lines = project.read_text().splitlines()
+
+    assert ran.code == 0
+    assert "added ignore comments to routes.yaml" in ran.err
+    assert lines[3].startswith("  # evtool: ignore[EV404] ")
+    assert lines[7].startswith("  # evtool: ignore[EV401] ")
+    assert [line for line in lines if "evtool:" not in line] == ROUTES.splitlines()
+    assert evtool("check", "--strict").out == "nothing found, 2 ignored\n"
+
+
+def test_add_ignores_in_a_string(evtool: Evtool, project: Path) -> None:
+    """No comment is added where it would become a part of a string."""
+    text = ROUTES.replace(
+        "{pattern: {source: [shop]}, to: [mail]}\n", "\n    pattern: |\n      {}\n    to: [mail]\n", 1
+    )
+    project.write_text(text)
+    ran = evtool("check", "--select", "EV2", "--add-ignores")
+
+    assert project.read_text() == text
+    assert "1 of 1 finding cannot have a comment" in ran.err
+
+
+# --- baseline --------------------------------------------------------------------------------------------------------
+
+
+def test_baseline(evtool: Evtool, project: Path) -> None:
+    """Findings of the baseline are not reported, also on other lines; a new one is."""
+    written = evtool("check", "--baseline", "known.json", "--write-baseline")
+    project.write_text("# moved\n" + ROUTES.replace("  sms", "  # moved\n  sms"))
+    same = evtool("check", "--strict", "--baseline", "known.json")
+    project.write_text(ROUTES.replace("  sms:", "  sms: {command: [cat]}\n  fax:"))
+
+    assert written.out == "nothing found, 2 ignored\n"
+    assert (same.code, same.out) == (0, "nothing found, 2 ignored\n")
+    assert list_codes(evtool, "--baseline", "known.json") == ["EV404"]
+
+
+def test_baseline_from_another_folder(evtool: Evtool, project: Path) -> None:
+    """It does not matter in which folder evtool is started."""
+    evtool("check", "--baseline", "known.json", "--write-baseline")
+    folder = project.parent / "deep"
+    folder.mkdir()
+
+    assert evtool("check", "--baseline", "../known.json", cwd=folder).out == "nothing found, 2 ignored\n"
+
+
+def test_baseline_of_what_was_corrected(evtool: Evtool, project: Path) -> None:
+    """Entries that are no longer found are named, so that the file can be written anew."""
+    evtool("check", "--baseline", "known.json", "--write-baseline")
+    project.write_text(ROUTES.replace("  sms: {command: [cat]}\n", ""))
+
+    assert "1 finding of known.json no longer found" in evtool("check", "--baseline", "known.json").err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--write-baseline"], "--write-baseline needs --baseline FILE"),
+        (["--baseline", "missing.json"], "--baseline missing.json: No such file"),
+        (["--baseline", "routes.yaml"], "it is not well-formed JSON"),
+        (["--baseline", "other.json"], "it is not a file that --write-baseline wrote"),
+    ],
+)
+def test_unusable_baseline(evtool: Evtool, project: Path, arguments: list[str], message: str) -> None:
+    """A baseline that is missing or something else is a usage error."""
+    (project.parent / "other.json").write_text("[]")
+    ran = evtool("check", *arguments)
+
+    assert ran.code == 2
+    assert message in ran.err
+
+
+# --- fixes -----------------------------------------------------------------------------------------------------------
+
+BROKEN = """\
+# orders of the shop
+version: 1
+samle: events   # a comment
+handlers:
+  'charge-card': {command: [cat]}
+routes:
+  a: {pattern: {source: shop,   detail-type: "order.created"}, to: [charge-crad]}
+  b:
+    pattern:
+      account: [0123]
+      source: [{"prefx": shop.}]
+      detail: {total: [{numeric: [">", "5"]}]}
+    to: ["charge-card"]
+    retry: {max_atempts: 3}
+"""
+FIXED = """\
+# orders of the shop
+version: 1
+samples: events   # a comment
+handlers:
+  'charge-card': {command: [cat]}
+routes:
+  a: {pattern: {source: [shop],   detail-type: ["order.created"]}, to: [charge-card]}
+  b:
+    pattern:
+      account: ["0123"]
+      source: [{"prefix": shop.}]
+      detail: {total: [{numeric: [">", 5]}]}
+    to: ["charge-card"]
+    retry: {max_attempts: 3}
+"""
+
+
+def test_fix(evtool: Evtool, project: Path) -> None:
+    """Near names, quotes and lists are corrected; comments, quotes and layout stay, and what is left is reported."""
+    project.write_text(BROKEN)
+    ran = evtool("check", "--fix", "-o", "json")
+
+    assert project.read_text() == FIXED
+    assert ran.err == "fixed 8 findings in routes.yaml\n"
+    assert [finding["code"] for finding in ran.json["findings"]] == ["EV001"]  # samples: there is no folder `events`
+
+
+def test_fix_keeps_line_ends_and_permissions(evtool: Evtool, project: Path) -> None:
+    """Windows line ends, a byte order mark and the permissions of the file stay."""
+    text = "\ufeff" + ROUTES.replace("again: {pattern: {source: [shop]}", "again: {pattern: {source: shop}")
+    project.write_bytes(text.replace("\n", "\r\n").encode())
+    project.chmod(0o640)
+    evtool("check", "--fix")
+
+    assert project.read_bytes() == ("\ufeff" + ROUTES).replace("\n", "\r\n").encode()
+    assert project.stat().st_mode & 0o777 == 0o640
+
+
+def test_fix_in_json_text(evtool: Evtool, project: Path) -> None:
+    """A pattern that is JSON in a string is corrected inside the string."""
+    text = ROUTES.replace(
+        "{pattern: {source: [shop]}, to: [mail]}\n",
+        """
+    pattern: |
+      {"source": "shop",
+       "detail": {"a": [{"prefx": "x"}]}}
+    to: [mail]
+""",
+        1,
+    )
+    project.write_text(text)
+    evtool("check", "--fix")
+
+    assert project.read_text() == text.replace('"shop"', '["shop"]').replace("prefx", "prefix")
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        "{pattern: {source: my shop}, to: [mail]}",
+        "{pattern: {source: {prefix: shop}}, to: [mail]}",
+        "{pattern: {source: [shop]}, to: [fax]}",
+        "{pattern: {source: [{matches: shop}]}, to: [mail]}",
+        "{pattern: {source: &a [shop]}, to: [mail]}",
+    ],
+)
+def test_no_fix(evtool: Evtool, project: Path, route: str) -> None:
+    """What is more than one token, or not certain, is left as it is."""
+    text = ROUTES.replace("{pattern: {source: [shop]}, to: [mail]}", route, 1)
+    project.write_text(text)
+    ran = evtool("check", "--fix")
+
+    assert project.read_text() == text
+    assert ran.code in (1, 2)
+
+
+def test_fix_that_makes_it_worse(evtool: Evtool, project: Path) -> None:
+    """If a correction causes other errors, the file is as before."""
+    text = ROUTES.replace("handlers:", "sample: here\nsamples: samples\nhandlers:", 1)
+    project.write_text(text)
+    ran = evtool("check", "--fix")
+
+    assert project.read_text() == text
+    assert "nothing was fixed" in ran.err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
+def test_fix_of_a_file_that_cannot_be_written(evtool: Evtool, project: Path) -> None:
+    """A folder without permission is a usage error that names the file."""
+    project.write_text(BROKEN)
+    project.parent.chmod(0o500)
+    ran = evtool("check", "--fix", cwd=Path("/"), env={"EVTOOL_ROUTES": str(project)})
+    project.parent.chmod(0o700)
+
+    assert ran.code == 2
+    assert "cannot write" in ran.err
