@@ -79,6 +79,11 @@ def describe_absence(steps: Steps, *, from_above: bool) -> dict[str, Any]:
     return {"type": "object", "properties": {name: value}}
 
 
+def describe_object(steps: Steps) -> dict[str, Any]:
+    """The objects that have anything at a path, also an object or an array. Raises TooLong."""
+    return describe_presence(steps, {}, from_above=True)
+
+
 def describe_together(entries: Sequence[tuple[Steps, dict[str, Any] | None]]) -> dict[str, Any]:
     """Objects that have values which fit all of some leaves at once, in the same elements of arrays; not all of them.
 

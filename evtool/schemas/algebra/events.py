@@ -65,13 +65,14 @@ class EventSchema(NamedTuple):
         return bool(self.compiled.validator.is_valid(value))
 
 
-def generate_event(
-    schemas: Schemas | None, event_type: str, source: str | None = None, *, seed: int, payload_key: str = "detail"
-) -> dict[str, Any]:
+def generate_event(schemas: Schemas | None, event_type: str, source: str | None = None, *, seed: int) -> dict[str, Any]:
     """A valid event of a type; of a type without a schema, one with an empty payload.
 
-    Raises CannotGenerate if the schema accepts nothing or no value was found, ConfigError if it cannot be used.
+    It is a CloudEvent if the schema describes one. Raises CannotGenerate if the schema accepts nothing or no value was
+    found, ConfigError if it cannot be used.
     """
+    compiled = schemas.find(event_type, source or BARE_SOURCE, "data") if schemas else None
+    payload_key = "data" if compiled and compiled.choice.envelope == "cloudevents" else "detail"
     event_schema = load_event_schema(schemas, EventType(event_type, source), payload_key)
     return next(_iter_events(event_schema, [], Random(seed)))  # noqa: S311
 
@@ -118,7 +119,9 @@ def generate_near_miss(
     candidates = [
         changed
         for field in fields
-        for changed in iter_near_misses(branch, event, field)
+        for changed in iter_near_misses(
+            branch, event, field, list_values(event_schema.document, split_path(field.path))
+        )
         if not pattern.matches(changed)
     ]
     if not candidates:

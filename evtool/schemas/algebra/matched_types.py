@@ -1,11 +1,13 @@
 """Finds the event types that a branch of a pattern matches, among those that a project knows."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
+from evtool.events.event import Event
 from evtool.patterns.conditions import Branch, Condition, Field
 from evtool.patterns.operators.registry import OPERATORS
 from evtool.schemas.algebra.leaves import has_unknown, is_text
+from evtool.schemas.validator import Schemas
 
 TYPE_KEYS = {"detail": "detail-type", "data": "type"}  # by the key of the payload
 _EVENTBRIDGE_ONLY = frozenset(("version", "detail-type", "account", "region", "resources", "detail", "replay-name"))
@@ -80,6 +82,12 @@ def _holds(field: Field | None, text: str) -> bool:
 def _is_open(condition: Condition) -> bool:
     """Whether a condition is not known before deployment."""
     return condition.operator not in ("equals", *OPERATORS) or has_unknown(condition.expected)
+
+
+def list_known_types(schemas: Schemas | None, samples: Iterable[Event]) -> list[EventType]:
+    """The types of a project: those with a schema and those of its samples, with the sources that are known."""
+    described = [EventType(*entry) for entry in (schemas.list_entries() if schemas else ())]
+    return list(dict.fromkeys([*described, *(EventType(sample.type, sample.source) for sample in samples)]))
 
 
 def list_sources(types: Sequence[EventType], event_type: str) -> list[str]:

@@ -28,6 +28,7 @@ class TypeSchema(NamedTuple):
     document: Any
     schema: CanonicalSchema
     compiled: CompiledSchema
+    dotted: frozenset[str]  # the names of properties that contain a dot
 
     def steps_of(self, steps: Steps) -> Steps:
         """The steps from the value that the schema describes to a part of the payload."""
@@ -41,7 +42,10 @@ def load_type(compiled: CompiledSchema, event_type: str, source: str | None, pay
     if schema is None or schema.kind == canonical.CanonicalKind.RAW:
         return None
     has_envelope = compiled.choice.envelope is not None
-    return TypeSchema(event_type, source, payload_key, has_envelope, inlined.schema, schema, compiled)
+    if payload_key == "detail":  # EventBridge takes nothing else
+        schema = restrict(schema, [{"type": "object"}]) or schema
+    dotted = frozenset(_iter_dotted(inlined.schema))
+    return TypeSchema(event_type, source, payload_key, has_envelope, inlined.schema, schema, compiled, dotted)
 
 
 def to_canonical(schema: Any, draft: int | None = None) -> CanonicalSchema | None:
@@ -82,6 +86,14 @@ def is_certain(schema: CanonicalSchema, condition: Any) -> bool:
         return other is not None and other.covers(schema) == canonical.Containment.YES
     except canonical.CanonicalizationError:
         return False
+
+
+def _iter_dotted(value: Any) -> Iterator[str]:
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    if isinstance(value, dict):
+        yield from (key for key in value if "." in key)
+    for item in items:
+        yield from _iter_dotted(item)
 
 
 # --- the parts of a document ------------------------------------------------------------------------------------------
