@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from evtool.checks.patterns.payload_fields import PatternProblem
 from evtool.checks.patterns.pattern_vs_schema import find_problems
+from evtool.checks.patterns.subject import PatternProblem
 from evtool.patterns.compiler import PatternError
 from evtool.patterns.flatten import flatten_event
 from evtool.patterns.pattern import Pattern

@@ -3,13 +3,12 @@
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from evtool.checks.patterns.payload_fields import PatternProblem
+from evtool.checks.patterns.subject import PatternProblem
 from evtool.events.members import CLOUDEVENTS_MEMBERS, EVENTBRIDGE_MEMBERS
 from evtool.findings.spelling import find_similar
 from evtool.patterns.conditions import Field
 from evtool.patterns.operators.registry import OPERATORS
 from evtool.schemas.algebra.conditions import describe_condition
-from evtool.schemas.algebra.leaves import has_unknown
 from evtool.schemas.algebra.types import is_impossible, to_canonical
 
 _STRING: dict[str, Any] = {"type": "string"}
@@ -37,6 +36,8 @@ def find_envelope_problems(
     `payload_key` is None if the pattern does not say which envelope it means; `payload_names` are the fields that
     payloads have at their top.
     """
+    if not field.can_hold:
+        return
     head, *rest = field.path.split(".")
     keys = field.keys[: _position_of_head(field) + 1]
     key_name = str(keys[-1])
@@ -79,7 +80,7 @@ def _find_impossible(field: Field, name: str, payload_key: str | None) -> Iterat
     documents = [{"type": "object", "properties": {name: schema.get(name, {})}} for schema in schemas]
     for index, condition in enumerate(field.conditions):
         is_absence = condition.operator == "exists" and condition.expected is False
-        if is_absence or has_unknown(condition.expected):
+        if is_absence or condition.unknown is not None:
             continue
         part = describe_condition(condition, (name,), from_above=True)
         canonical = [to_canonical(document) for document in documents]

@@ -9,7 +9,8 @@ from itertools import combinations
 
 from evtool.checks.base import CheckContext
 from evtool.checks.patterns.envelope_fields import find_envelope_problems
-from evtool.checks.patterns.payload_fields import Keys, PatternProblem, find_field_problems, find_steps
+from evtool.checks.patterns.payload_fields import find_field_problems
+from evtool.checks.patterns.subject import Keys, PatternProblem, find_steps
 from evtool.findings.finding import Finding
 from evtool.findings.phrases import list_some
 from evtool.findings.spelling import did_you_mean
@@ -17,7 +18,6 @@ from evtool.patterns.conditions import Branch, Field
 from evtool.patterns.pattern import Pattern
 from evtool.routes.pattern_text import locate_in_pattern
 from evtool.schemas.algebra.conditions import TooLong, describe_field, split_path
-from evtool.schemas.algebra.leaves import has_unknown
 from evtool.schemas.algebra.matched_types import (
     TYPE_KEYS,
     EventType,
@@ -124,7 +124,7 @@ def _find_contradictions(fields: Sequence[Field], types: Sequence[TypeSchema]) -
     """Conditions on several fields that no event satisfies together."""
     if len(fields) < 2 or not types or any(find_steps(field, types) is None for field in fields):
         return
-    if any(has_unknown(condition.expected) for field in fields for condition in field.conditions):
+    if any(field.unknown for field in fields):
         return
     if not _exclude_each_other(fields, types):
         return

@@ -1,34 +1,38 @@
 """Says what is wrong with one field of a pattern, given the schemas of the types that the pattern matches."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
+from evtool.checks.patterns.subject import (
+    FieldOfTypes,
+    Keys,
+    PatternProblem,
+    find_steps,
+    format_path,
+    is_absence,
+    list_known_names,
+)
+from evtool.checks.patterns.unknown_names import find_unknown_names
 from evtool.findings.phrases import list_some, shorten
-from evtool.findings.spelling import did_you_mean, find_similar
+from evtool.findings.spelling import did_you_mean
 from evtool.patterns.conditions import Condition, Field
 from evtool.schemas.algebra.conditions import (
-    Steps,
     TooLong,
     describe_absence,
     describe_condition,
     describe_field,
     describe_object,
     describe_presence,
-    split_path,
 )
-from evtool.schemas.algebra.leaves import SCALAR, has_unknown, list_types
+from evtool.schemas.algebra.leaves import SCALAR, list_types
 from evtool.schemas.algebra.types import (
     TypeSchema,
     find_parts,
     is_certain,
-    is_impossible,
-    iter_paths,
-    list_names,
     list_values,
 )
 
-Keys = tuple[str | int, ...]
 _RULES = (
     "minimum",
     "exclusiveMinimum",
@@ -43,115 +47,26 @@ _RULES = (
 _MOST_VALUES = 5  # that a message lists
 
 
-class PatternProblem(NamedTuple):
-    """One thing that is wrong with a pattern: the keys that lead to it, or with `at_key` to the key that is wrong."""
-
-    code: str
-    keys: Keys
-    message: str
-    suggestion: str | None = None
-    severity: str = "error"
-    at_key: bool = False
-
-
-class FieldOfTypes(NamedTuple):
-    """A field of the payload, and the schemas of all types that its branch matches."""
-
-    field: Field
-    steps: Steps  # in the payload
-    types: tuple[TypeSchema, ...]
-
-    @property
-    def is_absence(self) -> bool:
-        """Whether the field only asks that there is no value."""
-        return all(is_absence(condition) for condition in self.field.conditions)
-
-    @property
-    def type_names(self) -> str:
-        """The types, for a message."""
-        return list_some(list(dict.fromkeys(entry.type for entry in self.types)), 2)
-
-    def never(self, describe: Callable[[Steps], dict[str, Any]], length: int | None = None) -> bool:
-        """Whether no event of any of the types fits what `describe` makes of the steps, or of the first of them."""
-        return all(is_impossible(entry.schema, [describe(entry.steps_of(self.steps[:length]))]) for entry in self.types)
-
-
-def is_absence(condition: Condition) -> bool:
-    """Whether a condition is `exists: false`."""
-    return condition.operator == "exists" and condition.expected is False
-
-
-def find_steps(field: Field, types: Sequence[TypeSchema]) -> Steps | None:
-    """The steps from the payload to a field; None if a name has a dot, so that several properties may be meant."""
-    dotted = {name for entry in types for name in entry.dotted}
-    steps = split_path(field.path, dotted)
-    has_dots = any("." in step for step in steps) or any("." in str(key) for key in field.keys)
-    return None if has_dots else steps[1:]
-
-
 def find_field_problems(field: Field, types: Sequence[TypeSchema]) -> list[PatternProblem]:
     """What is wrong with a field of the payload; nothing that is not proven, except for notes."""
     steps = find_steps(field, types)
-    if not steps or not types:
+    if not steps or not types or not field.can_hold:
         return []
     subject = FieldOfTypes(field, steps, tuple(types))
     try:
-        problems = list(_find_unknown_name(subject)) or list(_find_impossible(subject)) or list(_find_certain(subject))
+        problems = list(find_unknown_names(subject)) or list(_find_impossible(subject)) or list(_find_certain(subject))
     except TooLong:
         return []
     return problems
 
 
-def _find_unknown_name(subject: FieldOfTypes) -> Iterator[PatternProblem]:
-    """A name on the path that no schema allows, or that is nearly one of an object that allows others."""
-    for length in range(1, len(subject.steps) + 1):
-        name, parent = subject.steps[length - 1], subject.steps[: length - 1]
-        known = _list_known(subject, parent)
-        if name in known:
-            continue
-        is_never = subject.never(describe_object, length)
-        if is_never and subject.is_absence:
-            return  # it is always absent
-        if not is_never and (not known or _has_name_patterns(subject, parent)):
-            return
-        yield from _describe_unknown(subject, length, known, is_never=is_never)
-        return
-
-
-def _describe_unknown(
-    subject: FieldOfTypes, length: int, known: list[str], *, is_never: bool
-) -> Iterator[PatternProblem]:
-    """The finding about a name that is not described where it stands."""
-    name, parent = subject.steps[length - 1], subject.steps[: length - 1]
-    path = _payload_path(subject, subject.steps[:length])
-    keys = _keys_of_step(subject.field, length)
-    severity = "error" if is_never else "note"
-    allows = "allows" if is_never else "describes"
-    message = f"no schema of {subject.type_names} {allows} {path}"
-    if is_never:
-        message += ": no valid event has it"
-    same = next((other for other in known if _normalize(other) == _normalize(name)), None)
-    elsewhere = _find_elsewhere(subject, name) if is_never and same is None else None
-    if same is not None:
-        yield PatternProblem("EV306", keys, message, f'did you mean "{same}"?', severity, at_key=True)
-    elif elsewhere is not None:
-        place = f"there is {_payload_path(subject, elsewhere)}"
-        yield PatternProblem("EV306", keys, message, place, severity, at_key=True)
-    elif is_never or find_similar(name, known):
-        similar = find_similar(name, known)
-        suggestion = did_you_mean(name, [similar] if similar else known)
-        if suggestion is None and known:
-            suggestion = f"{_payload_path(subject, parent)} has {list_some(known, _MOST_VALUES)}"
-        yield PatternProblem("EV301", keys, message, suggestion, severity, at_key=True)
-
-
 def _find_impossible(subject: FieldOfTypes) -> Iterator[PatternProblem]:
     """The conditions that never hold."""
-    field, path = subject.field, _payload_path(subject, subject.steps)
+    field, path = subject.field, format_path(subject, subject.steps)
     has_no_value = subject.never(lambda steps: describe_presence(steps, SCALAR, from_above=True))
     for index, condition in enumerate(field.conditions):
         keys = (*field.keys, index)
-        if has_unknown(condition.expected):
+        if condition.unknown is not None:
             continue
         if is_absence(condition):
             is_detail = subject.types[0].payload_key == "detail"  # the data of a CloudEvent may be in Base64
@@ -165,8 +80,8 @@ def _find_impossible(subject: FieldOfTypes) -> Iterator[PatternProblem]:
 
 
 def _describe_container(subject: FieldOfTypes, condition: Condition, keys: Keys) -> PatternProblem:
-    path = _payload_path(subject, subject.steps)
-    known = _list_known(subject, subject.steps)
+    path = format_path(subject, subject.steps)
+    known = list_known_names(subject, subject.steps)
     suggestion = f"name a field of it: {list_some(known, _MOST_VALUES)}" if known else None
     message = f"{path} never has a value of its own in the schema of {subject.type_names}: the condition never holds"
     if known:
@@ -176,7 +91,7 @@ def _describe_container(subject: FieldOfTypes, condition: Condition, keys: Keys)
 
 def _describe_excluded(subject: FieldOfTypes, condition: Condition, keys: Keys) -> PatternProblem:
     """Why a condition never holds for a field that has values: their type, or the values."""
-    path = _payload_path(subject, subject.steps)
+    path = format_path(subject, subject.steps)
     possible = [name for name in SCALAR["type"] if not _is_never_of(subject, [name])]
     if not set(list_types(condition)) & set(possible):
         message = (
@@ -203,10 +118,10 @@ def _find_certain(subject: FieldOfTypes) -> Iterator[PatternProblem]:
     """A field, or one of its conditions, that always holds."""
     field = subject.field
     if any(entry.payload_key != "detail" for entry in subject.types) or any(
-        has_unknown(condition.expected) for condition in field.conditions
+        condition.unknown is not None for condition in field.conditions
     ):
         return
-    path = _payload_path(subject, subject.steps)
+    path = format_path(subject, subject.steps)
     for index, condition in enumerate(field.conditions):
         if _is_always(subject, [condition]):
             keys: Keys = (*field.keys, index)
@@ -217,7 +132,7 @@ def _find_certain(subject: FieldOfTypes) -> Iterator[PatternProblem]:
         keys = field.keys
     suggestion = "leave it out"
     if subject.is_absence and subject.never(describe_object):
-        suggestion = did_you_mean(subject.steps[-1], _list_known(subject, subject.steps[:-1])) or suggestion
+        suggestion = did_you_mean(subject.steps[-1], list_known_names(subject, subject.steps[:-1])) or suggestion
     message = f"the condition on {path} holds for every valid {subject.type_names}: it excludes nothing"
     yield PatternProblem("EV305", keys, message, suggestion, "warning")
 
@@ -235,39 +150,6 @@ def _is_always(subject: FieldOfTypes, conditions: Sequence[Condition]) -> bool:
 
 def _is_never_of(subject: FieldOfTypes, types: list[str]) -> bool:
     return subject.never(lambda steps: describe_presence(steps, {"type": types}, from_above=True))
-
-
-def _list_known(subject: FieldOfTypes, steps: Steps) -> list[str]:
-    names = [name for entry in subject.types for name in list_names(entry.document, entry.steps_of(steps))]
-    return list(dict.fromkeys(names))
-
-
-def _has_name_patterns(subject: FieldOfTypes, steps: Steps) -> bool:
-    parts = [part for entry in subject.types for part in find_parts(entry.document, entry.steps_of(steps))]
-    return any("patternProperties" in part for part in parts)
-
-
-def _find_elsewhere(subject: FieldOfTypes, name: str) -> Steps | None:
-    """Another place in the payload where a name is known."""
-    for entry in subject.types:
-        for steps in iter_paths(entry.document, entry.steps_of(())):
-            if steps[-1] == name:
-                return steps[1:] if entry.has_envelope else steps
-    return None
-
-
-def _payload_path(subject: FieldOfTypes, steps: Steps) -> str:
-    return ".".join((subject.types[0].payload_key, *steps))
-
-
-def _keys_of_step(field: Field, length: int) -> Keys:
-    """The keys of the pattern that lead to a step of the payload."""
-    positions = [i for i, key in enumerate(field.keys) if isinstance(key, str) and key != "$or"]
-    return field.keys[: positions[min(length, len(positions) - 1)] + 1]
-
-
-def _normalize(name: str) -> str:
-    return name.lower().replace("-", "").replace("_", "")
 
 
 def _format_expected(condition: Condition) -> str:

@@ -98,7 +98,7 @@ def _find_match(
             for _ in range(MAX_TRIES):
                 entries = _choose_conditions(branch, rng)
                 for event in _iter_events(event_schema, entries, rng):
-                    if pattern.matches(event):
+                    if pattern.matches(event) is not False:
                         return event, branch, event_schema
         except CannotGenerate as error:
             problem = error
@@ -122,7 +122,7 @@ def generate_near_miss(
         for changed in iter_near_misses(
             branch, event, field, list_values(event_schema.document, split_path(field.path))
         )
-        if not pattern.matches(changed)
+        if pattern.matches(changed) is False
     ]
     if not candidates:
         raise CannotGenerate("no event was found that the pattern just misses: it matches nearly everything")
@@ -190,7 +190,10 @@ def _choose_conditions(branch: Branch, rng: Random) -> list[tuple[Steps, dict[st
     """One condition of each field, as what the value has to fit."""
     entries: list[tuple[Steps, dict[str, Any] | None]] = []
     for field in branch:
-        condition = rng.choice(field.conditions)
+        known = [condition for condition in field.conditions if condition.unknown is None]
+        if not known:
+            continue  # what is not known before deployment is left out
+        condition = rng.choice(known)
         is_absence = condition.operator == "exists" and condition.expected is False
         leaf = None if is_absence else describe_values(condition, from_above=True)
         entries.append((split_path(field.path), leaf))

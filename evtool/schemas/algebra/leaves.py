@@ -6,14 +6,12 @@ that a double cannot keep are passed over: the engine compares them by their tex
 """
 
 import re
-from collections.abc import Iterable
 from typing import Any
 
 from evtool.patterns.conditions import Condition
 from evtool.patterns.operators.cidr import parse_address
 from evtool.patterns.operators.strings import EQUALS_IGNORE_CASE
 from evtool.patterns.operators.wildcard import split_literals
-from evtool.patterns.unknown import Unknown
 
 SCALAR: dict[str, Any] = {"type": ["string", "number", "boolean", "null"]}
 NOTHING: dict[str, Any] = {"not": {}}
@@ -25,7 +23,7 @@ _BOUNDS = {">": "exclusiveMinimum", ">=": "minimum", "<": "exclusiveMaximum", "<
 def describe_values(condition: Condition, *, from_above: bool) -> dict[str, Any]:
     """The schema of the scalars for which a condition holds; those of `exists: false` are none."""
     expected = condition.expected
-    if isinstance(expected, Unknown) or has_unknown(expected):
+    if condition.unknown is not None:
         return SCALAR if from_above else NOTHING
     match condition.operator:
         case "equals":
@@ -50,7 +48,7 @@ def describe_values(condition: Condition, *, from_above: bool) -> dict[str, Any]
 def list_types(condition: Condition) -> list[str]:
     """The JSON types of the values that a condition may take."""
     match condition.operator:
-        case "equals" if not isinstance(condition.expected, Unknown):
+        case "equals":
             value = condition.expected
             if isinstance(value, bool):
                 return ["boolean"]
@@ -67,16 +65,6 @@ def list_types(condition: Condition) -> list[str]:
 def is_text(condition: Condition) -> bool:
     """Whether a plain value is a string; a number that a double cannot keep is a text, too, but takes none."""
     return isinstance(condition.expected, str) and condition.test(str(condition.expected))
-
-
-def has_unknown(value: Any) -> bool:
-    """Whether a part of an operator's argument is not known before deployment."""
-    if isinstance(value, Unknown):
-        return True
-    items: Iterable[Any] = (
-        value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
-    )
-    return any(map(has_unknown, items))
 
 
 def _describe_equal(value: Any, *, from_above: bool) -> dict[str, Any]:

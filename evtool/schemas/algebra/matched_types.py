@@ -6,7 +6,7 @@ from typing import NamedTuple
 from evtool.events.event import Event
 from evtool.patterns.conditions import Branch, Condition, Field
 from evtool.patterns.operators.registry import OPERATORS
-from evtool.schemas.algebra.leaves import has_unknown, is_text
+from evtool.schemas.algebra.leaves import is_text
 from evtool.schemas.validator import Schemas
 
 TYPE_KEYS = {"detail": "detail-type", "data": "type"}  # by the key of the payload
@@ -42,7 +42,8 @@ def find_matched_types(branch: Branch, known: Collection[EventType], payload_key
     """The types that a branch matches, by running its conditions on the types of the project and those it names."""
     fields = {field.path: field for field in branch}
     type_field, source_field = fields.get(TYPE_KEYS[payload_key]), fields.get("source")
-    if any(_is_open(condition) for field in (type_field, source_field) if field for condition in field.conditions):
+    open_fields = (type_field, source_field, fields.get(""))  # the last is there if the whole pattern is unknown
+    if any(_is_open(condition) for field in open_fields if field for condition in field.conditions):
         return MatchedTypes((), is_certain=False)
     named = list_literals(type_field)
     names = dict.fromkeys((*named, *(entry.type for entry in known if _holds(type_field, entry.type))))
@@ -72,7 +73,8 @@ def list_literals(field: Field | None) -> list[str]:
 
 def is_literal(condition: Condition) -> bool:
     """Whether a condition is a plain string."""
-    return condition.operator == "exactly" or (condition.operator == "equals" and is_text(condition))
+    is_plain = condition.operator == "exactly" or (condition.operator == "equals" and is_text(condition))
+    return is_plain and condition.unknown is None
 
 
 def _holds(field: Field | None, text: str) -> bool:
@@ -81,7 +83,7 @@ def _holds(field: Field | None, text: str) -> bool:
 
 def _is_open(condition: Condition) -> bool:
     """Whether a condition is not known before deployment."""
-    return condition.operator not in ("equals", *OPERATORS) or has_unknown(condition.expected)
+    return condition.operator not in ("equals", *OPERATORS) or condition.unknown is not None
 
 
 def list_known_types(schemas: Schemas | None, samples: Iterable[Event]) -> list[EventType]:
