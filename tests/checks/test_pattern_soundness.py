@@ -48,7 +48,8 @@ def pick_leaf(rng: Random) -> Any:
             {"type": "string"}, {"type": "number"}, {"type": ["string", "null"]}, {"enum": ["x", 0, None]}, {},
             {"enum": ["xy"]}, {"type": "number", "minimum": 1}, {"type": "string", "minLength": 2},
             {"type": "string", "pattern": "^x"}, {"type": "boolean"}, {"type": "string", "format": "ipv4"},
-            {"type": "array", "items": {"type": "string"}}, {"type": "array", "minItems": 1, "items": {"type": ["number", "string"]}},
+            {"type": "array", "items": {"type": "string"}},
+            {"type": "array", "minItems": 1, "items": {"type": ["number", "string"]}},
             {"not": {"type": "string"}}, {"type": "array"}, {"not": {"type": ["object", "array"]}},
         ]
     )  # fmt: skip
@@ -82,11 +83,15 @@ def pick_schema(rng: Random, depth: int = 0) -> Any:
 def pick_condition(rng: Random) -> Any:
     return rng.choice(
         [
-            "x", "xy", 0, 1.5, None, True, "10.0.0.1", "010.0.0.1", {"exists": True}, {"exists": False}, {"exists": False},
+            "x", "xy", 0, 1.5, None, True, "10.0.0.1", "010.0.0.1",
+            {"exists": True}, {"exists": False}, {"exists": False},
             {"prefix": "x"}, {"prefix": ""}, {"suffix": "y"}, {"anything-but": ["x"]}, {"anything-but": [0]},
-            {"anything-but": {"prefix": "x"}}, {"numeric": [">", 0]}, {"numeric": [">=", 0, "<", 5]}, {"wildcard": "x*"},
-            {"equals-ignore-case": "X"}, {"prefix": {"equals-ignore-case": "X"}}, {"cidr": "10.0.0.0/8"}, {"exactly": "x"},
-            {"wildcard": "*\\*"}, {"anything-but": {"wildcard": "*"}}, {"anything-but": {"equals-ignore-case": ["X", "Xy"]}},
+            {"anything-but": {"prefix": "x"}}, {"numeric": [">", 0]}, {"numeric": [">=", 0, "<", 5]},
+            {"wildcard": "x*"},
+            {"equals-ignore-case": "X"}, {"prefix": {"equals-ignore-case": "X"}}, {"cidr": "10.0.0.0/8"},
+            {"exactly": "x"},
+            {"wildcard": "*\\*"}, {"anything-but": {"wildcard": "*"}},
+            {"anything-but": {"equals-ignore-case": ["X", "Xy"]}},
         ]
     )  # fmt: skip
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 
 from evtool.checks.base import CheckContext
+from evtool.checks.patterns.aws_names import find_misspelled_aws_names
 from evtool.checks.patterns.envelope_fields import find_envelope_problems
 from evtool.checks.patterns.payload_fields import find_field_problems
 from evtool.checks.patterns.subject import Keys, PatternProblem, find_steps
@@ -47,8 +48,8 @@ def check_patterns(context: CheckContext) -> Iterator[Finding]:
         return loaded[key]
 
     for name, route in context.routes.items():
-        problems = find_problems(route.pattern, known, find_type)
-        if context.schemas is not None:
+        problems = find_problems(route.pattern, known, find_type) + list(find_misspelled_aws_names(route.pattern))
+        if context.schemas is not None and route.enabled:
             problems += find_types_without_schema(route.pattern, known, context)
         for problem in problems:
             location = locate_in_pattern(context.project, name, problem.keys, key=problem.at_key)

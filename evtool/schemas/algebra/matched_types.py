@@ -47,6 +47,8 @@ def find_matched_types(branch: Branch, known: Collection[EventType], payload_key
         return MatchedTypes((), is_certain=False)
     named = list_literals(type_field)
     names = dict.fromkeys((*named, *(entry.type for entry in known if _holds(type_field, entry.type))))
+    literal_sources = list_literals(source_field)
+    has_literal_sources = source_field is not None and all(map(is_literal, source_field.conditions))
     found: dict[EventType, None] = {}
     is_certain = bool(names)
     has_evidence = False
@@ -54,13 +56,12 @@ def find_matched_types(branch: Branch, known: Collection[EventType], payload_key
         sources = [entry.source for entry in known if entry.type == name and entry.source is not None]
         matching = [source for source in sources if _holds(source_field, source)]
         if name in named:
-            matching += list_literals(source_field)
+            matching += literal_sources
         has_evidence = has_evidence or name in named or bool(matching)
-        if not matching and (not sources or name in named):
-            matching_sources: list[str | None] = [None]
-        else:
-            matching_sources = [*matching]
-        found |= dict.fromkeys(EventType(name, source) for source in dict.fromkeys(matching_sources))
+        possible: list[str | None] = [*matching]
+        if EventType(name, None) in known or (name in named and not matching):  # any source that the branch takes
+            possible += literal_sources if has_literal_sources else [None]
+        found |= dict.fromkeys(EventType(name, source) for source in dict.fromkeys(possible))
     return MatchedTypes(tuple(found), is_certain and has_evidence)
 
 
