@@ -11,10 +11,11 @@ from jsonschema_rs import CanonicalSchema
 
 from evtool.errors import ConfigError
 from evtool.events.envelopes import ACCOUNT, BARE_SOURCE, REGION
-from evtool.patterns.conditions import Branch
+from evtool.patterns.conditions import Branch, Condition
+from evtool.patterns.explain.matching_values import iter_matching_values
 from evtool.patterns.pattern import Pattern
 from evtool.schemas.algebra.conditions import Steps, TooLong, describe_together, split_path
-from evtool.schemas.algebra.leaves import describe_values
+from evtool.schemas.algebra.leaves import NOTHING, describe_values
 from evtool.schemas.algebra.matched_types import TYPE_KEYS, EventType, find_matched_types, find_payload_key
 from evtool.schemas.algebra.near_misses import iter_near_misses
 from evtool.schemas.algebra.strings import MAX_TRIES
@@ -92,7 +93,7 @@ def _find_match(
 ) -> tuple[dict[str, Any], Branch, EventSchema]:
     """An event that a pattern matches, by which branch, and the schema of its type."""
     rng = Random(seed)  # noqa: S311
-    problem = CannotGenerate("the pattern has no branch")
+    problem = CannotGenerate("no event was found that the pattern matches")
     for branch, event_schema in _list_attempts(pattern, schemas, known, rng):
         try:
             for _ in range(MAX_TRIES):
@@ -195,9 +196,17 @@ def _choose_conditions(branch: Branch, rng: Random) -> list[tuple[Steps, dict[st
             continue  # what is not known before deployment is left out
         condition = rng.choice(known)
         is_absence = condition.operator == "exists" and condition.expected is False
-        leaf = None if is_absence else describe_values(condition, from_above=True)
-        entries.append((split_path(field.path), leaf))
+        entries.append((split_path(field.path), None if is_absence else _describe_some(condition)))
     return entries
+
+
+def _describe_some(condition: Condition) -> dict[str, Any]:
+    """Values for which a condition holds: as many as can be described."""
+    values = describe_values(condition, from_above=False)
+    if values != NOTHING:
+        return values
+    known = [match.value for match in iter_matching_values(condition)]
+    return {"enum": known} if known else describe_values(condition, from_above=True)
 
 
 def _iter_events(

@@ -111,8 +111,8 @@ class _Generator:
         return values[name]
 
     def _generate_branch(self, schema: CanonicalSchema, branches: Sequence[CanonicalSchema], place: _Place) -> Any:
-        """A value of one branch that fits the whole; null only if there is nothing else."""
-        shuffled = sorted(branches, key=lambda branch: (_is_null(branch), self._rng.random()))
+        """A value of one branch that fits the whole; arrays and null only if there is nothing else."""
+        shuffled = sorted(branches, key=lambda branch: (_rank(branch), self._rng.random()))
         problem = CannotGenerate(f"no value was found that fits the schema of {place}")
         for branch in shuffled * 3:
             try:
@@ -250,9 +250,12 @@ class _Generator:
                 result[name] = self._generate_all(self._schemas_of(view, name), place.step(name))
 
 
-def _is_null(schema: CanonicalSchema) -> bool:
+def _rank(schema: CanonicalSchema) -> int:
+    """Which branches come first: values and objects, then arrays, then null."""
     view = schema.view()
-    return isinstance(view, canonical.ConstView) and view.value is None
+    if isinstance(view, canonical.ConstView) and view.value is None:
+        return 2
+    return 1 if isinstance(view, canonical.ArrayView) else 0
 
 
 def _matches(pattern: str, name: str) -> bool:
