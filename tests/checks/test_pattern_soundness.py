@@ -141,9 +141,9 @@ def iter_cases(count: int, start: int = 0) -> Iterator[tuple[int, Random]]:
 
 
 def load(folder: Path, schema: Any, name: str) -> TypeSchema | None:
-    file = folder / f"{name}.json"
-    file.write_text(json.dumps(schema))
-    compiled = Schemas([folder], only=file).find(name, "s")
+    (folder / name).mkdir()
+    (folder / name / f"{name}.json").write_text(json.dumps(schema))
+    compiled = Schemas([folder / name]).find(name, "s")
     assert compiled is not None
     return load_type(compiled, name, "s", "detail")
 

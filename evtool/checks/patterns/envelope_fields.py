@@ -36,7 +36,7 @@ def find_envelope_problems(
     `payload_key` is None if the pattern does not say which envelope it means; `payload_names` are the fields that
     payloads have at their top.
     """
-    if not field.can_hold:
+    if not field.known_conditions:
         return
     head, *rest = field.path.split(".")
     keys = field.keys[: _position_of_head(field) + 1]

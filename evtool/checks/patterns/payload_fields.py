@@ -50,7 +50,7 @@ _MOST_VALUES = 5  # that a message lists
 def find_field_problems(field: Field, types: Sequence[TypeSchema]) -> list[PatternProblem]:
     """What is wrong with a field of the payload; nothing that is not proven, except for notes."""
     steps = find_steps(field, types)
-    if not steps or not types or not field.can_hold:
+    if not steps or not types or not field.known_conditions:
         return []
     subject = FieldOfTypes(field, steps, tuple(types))
     try:
