@@ -52,6 +52,7 @@ RANGES = {
     "EV0": "Files and syntax",
     "EV1": "Event against schema",
     "EV2": "Pattern syntax",
+    "EV3": "Patterns against schemas",
     "EV4": "Routing",
     "EV5": "Handlers",
     "EV6": "Schemas",

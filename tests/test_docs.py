@@ -331,6 +331,8 @@ OUTPUTS = [  # schema, then the command
     ("events-prune", "events prune --older-than 1d"),
     ("test", "test"),
     ("test", "test failing.yaml --coverage"),
+    ("generate", "generate order.created -n 2"),
+    ("generate", "generate --for-route fulfil-order --near-miss"),
     ("explain", "explain order-created"),
     ("explain", "explain order-created --route fulfil-order"),
     ("explain", "explain nowhere.json"),
@@ -470,7 +472,7 @@ def test_every_dependency_is_explained() -> None:
         row = re.search(rf"^\| \[{name}\]\(.*$", page, re.MULTILINE | re.IGNORECASE)
         assert row, name
         assert f"`{version}`" in row[0], requirement
-        if name not in ("hatchling", "apsw"):  # one is not installed, the other says "any-OSI"
+        if name not in ("hatchling", "apsw", "rstr"):  # not installed; says "any-OSI"; has a classifier only
             told = metadata(name)
             licence = told.json.get("license_expression") or told.json["license"]
             assert licence.partition(" ")[0] in row[0], f"{name}: {licence}"

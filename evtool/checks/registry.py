@@ -2,6 +2,7 @@
 
 from evtool.checks import event_types, handlers, loading, loops, route_overlap, samples, schemas, second_opinion
 from evtool.checks.base import Check
+from evtool.checks.patterns import pattern_vs_schema
 
 # In the order in which they run; findings are sorted by location before they are reported.
 CHECKS: tuple[Check, ...] = (
@@ -12,6 +13,7 @@ CHECKS: tuple[Check, ...] = (
     Check(samples.check_samples, ("EV1",)),
     Check(second_opinion.check_agreement, ("EV607",)),
     Check(samples.check_invalid_samples, ("EV609",)),
+    Check(pattern_vs_schema.check_patterns, ("EV3",)),
     Check(route_overlap.check_overlap, ("EV401", "EV402", "EV405")),
     Check(handlers.check_use, ("EV404",)),
     Check(event_types.check_unmatched, ("EV406",)),

@@ -3,6 +3,7 @@
 # code -> what it is about. Ranges: EV0 files and syntax, EV1 event against schema, EV2 pattern syntax,
 # EV4 routing, EV5 handlers, EV6 schemas, EV7 scenarios.
 # EV4 routing, EV5 handlers, EV6 schemas, EV9 ignore comments.
+# EV3 pattern against schema, EV4 routing, EV5 handlers, EV6 schemas, EV9 ignore comments.
 CODES = {
     "EV001": "file cannot be read",
     "EV002": "not well-formed JSON",
@@ -40,6 +41,13 @@ CODES = {
     "EV204": "pattern exceeds a limit",
     "EV205": "pattern relies on an oddity of the engine",
     "EV206": "operator in the place of a field",
+    "EV301": "condition on a field that no schema allows",
+    "EV302": "value of a type that never occurs",
+    "EV303": "value that the schema excludes",
+    "EV304": "conditions that no event satisfies",
+    "EV305": "condition that always holds",
+    "EV306": "wrong case or nesting of a known field",
+    "EV307": "matched type has no schema",
     "EV401": "two routes with equal patterns and handlers",
     "EV402": "route is shadowed by another one",
     "EV403": "route goes to a handler that is not there",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from evtool.findings.example import VALID_ORDER, Example, build_order
+from evtool.findings.example import SCHEMA, VALID_ORDER, Example, build_order
 
 ORDERS = "  orders: {pattern: {detail-type: [order.created]}, to: [mail]}"
 
@@ -24,7 +24,49 @@ def _build_schema_project(schema: str) -> str:
     return _build_project(ORDERS, files={"schemas/order.created.json": schema})
 
 
+def _build_pattern_project(pattern: str) -> str:
+    """A project whose route has a pattern; the schema of order.created is SCHEMA."""
+    return _build_project(
+        f"  orders: {{pattern: {{{pattern}}}, to: [mail]}}", files={"schemas/order.created.json": SCHEMA}
+    )
+
+
 PROJECT_EXAMPLES = {
+    "EV301": Example(
+        "project",
+        _build_pattern_project("detail-type: [order.created], detail: {curency: [EUR]}"),
+        _build_pattern_project("detail-type: [order.created], detail: {currency: [EUR]}"),
+    ),
+    "EV302": Example(
+        "project",
+        _build_pattern_project('detail-type: [order.created], detail: {total: ["300"]}'),
+        _build_pattern_project("detail-type: [order.created], detail: {total: [300]}"),
+    ),
+    "EV303": Example(
+        "project",
+        _build_pattern_project("detail-type: [order.created], detail: {currency: [EUR, CHF]}"),
+        _build_pattern_project("detail-type: [order.created], detail: {currency: [EUR]}"),
+    ),
+    "EV304": Example(
+        "project",
+        _build_pattern_project("detail-type: [order.created], detail: {id: [{exists: false}]}"),
+        _build_pattern_project("detail-type: [order.created], detail: {total: [{exists: false}]}"),
+    ),
+    "EV305": Example(
+        "project",
+        _build_pattern_project("detail-type: [order.created], detail: {id: [{prefix: o-}]}"),
+        _build_pattern_project("detail-type: [order.created], detail: {id: [{prefix: o-1}]}"),
+    ),
+    "EV306": Example(
+        "project",
+        _build_pattern_project("detailType: [order.created]"),
+        _build_pattern_project("detail-type: [order.created]"),
+    ),
+    "EV307": Example(
+        "project",
+        _build_pattern_project("detail-type: [order.created, order.creatd]"),
+        _build_pattern_project("detail-type: [order.created]"),
+    ),
     "EV401": Example(
         "project",
         _build_project(f"{ORDERS}\n{ORDERS.replace('orders', 'all-orders')}"),

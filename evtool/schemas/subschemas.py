@@ -26,25 +26,28 @@ def child(uri: str, *steps: str | int) -> str:
 
 
 class Subschemas:
-    """The parts of one schema, by URI. `build` makes the validator of a schema object."""
+    """The parts of one schema, by URI. `build` makes the validator of a schema object.
+
+    `draft` is the object with `$schema` that each of its parts needs; it is empty for the newest draft.
+    """
 
     def __init__(self, library: Library, root: str, draft: str | None, build: Callable[[Any], Any]):
-        self._library = library
-        self._root = root
-        self._draft = {"$schema": draft} if draft else {}
-        self._build = lru_cache(maxsize=_CACHE_SIZE)(lambda uri: build({**self._draft, "$ref": uri}))
+        self.library = library
+        self.root = root
+        self.draft = {"$schema": draft} if draft else {}
+        self._build = lru_cache(maxsize=_CACHE_SIZE)(lambda uri: build({**self.draft, "$ref": uri}))
         self._build_pattern = lru_cache(maxsize=_CACHE_SIZE)(lambda pattern: build({"pattern": pattern}))
         self._find_cached = lru_cache(maxsize=_CACHE_SIZE)(self._find)
         self.known_names = lru_cache(maxsize=_CACHE_SIZE)(self._list_known_names)
 
     def get(self, uri: str) -> dict[str, Any]:
         """The schema object with a URI; empty for `true`, `false` and what does not exist."""
-        schema = self._library.resolve(uri)
+        schema = self.library.resolve(uri)
         return schema if isinstance(schema, dict) else {}
 
     def is_false(self, uri: str) -> bool:
         """Whether a part of the schema is `false`."""
-        return self._library.resolve(uri) is False
+        return self.library.resolve(uri) is False
 
     def find_errors(self, uri: str, value: Any) -> list[ValidationError]:
         """The errors of a value against one part of the schema."""
@@ -68,7 +71,7 @@ class Subschemas:
             seen.add(current)
             schema = self.get(current)
             yield current, schema
-            pending += self._follow(current, schema)
+            pending += self.follow(current, schema)
             pending += [child(current, "allOf", index) for index in range(_count(schema, "allOf"))]
             if all_forms:
                 pending += [child(current, key, index) for key in _LISTS for index in range(_count(schema, key))]
@@ -92,7 +95,7 @@ class Subschemas:
     def _find_always(self, path: Path) -> list[str]:
         """The parts of the schema that apply at a place of every value."""
         if not path:
-            return [self._root]
+            return [self.root]
         return [
             part
             for uri in self._find_always(path[:-1])
@@ -109,7 +112,7 @@ class Subschemas:
     def _find(self, path: Path) -> tuple[str, ...]:
         """The parts of the schema that may apply at a place of the value."""
         if not path:
-            return (self._root,)
+            return (self.root,)
         parts = {
             part: None
             for uri in self._find_cached(path[:-1])
@@ -136,10 +139,11 @@ class Subschemas:
         ]
         yield from parts or (child(uri, key) for key in _ALL if key in schema)
 
-    def _follow(self, uri: str, schema: dict[str, Any]) -> Iterator[str]:
+    def follow(self, uri: str, schema: dict[str, Any]) -> Iterator[str]:
+        """The URIs that the references of a schema object name."""
         for key in ("$ref", "$dynamicRef", "$recursiveRef"):
             if isinstance(reference := schema.get(key), str):
-                yield self._library.join(uri, reference)
+                yield self.library.join(uri, reference)
 
 
 def _keys(schema: dict[str, Any], keyword: str) -> list[str]:

@@ -1,0 +1,269 @@
+"""Generates JSON values that fit a schema in the canonical form of jsonschema-rs."""
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from random import Random
+from typing import Any, NamedTuple
+
+from jsonschema_rs import CanonicalSchema, FancyRegexOptions, canonical, validator_for
+
+from evtool.errors import EXIT_FINDINGS, EvtoolError
+from evtool.schemas.algebra.strings import MAX_TRIES, WORDS, iter_strings
+
+MAX_DEPTH = 6  # beyond it only what is required is generated
+_OPTIONAL = 0.75  # how often a property that is not required is there
+_TYPES = ("string", "integer", "number", "boolean", "object", "array", "null")  # the preferred ones first
+_ELEMENT = "[]"
+
+Path = tuple[str, ...]  # names of properties, and `[]` for the elements of an array
+Examples = Mapping[Path, Sequence[Any]]
+
+
+class CannotGenerate(EvtoolError):  # noqa: N818  (it says what happened)
+    """No value was found; the text says where and why."""
+
+    exit_code = EXIT_FINDINGS
+
+
+def generate_value(schema: CanonicalSchema, rng: Random, examples: Examples) -> Any:
+    """A value that probably fits a schema: the caller checks it. Raises CannotGenerate.
+
+    `examples` are values that the author of the schema gave for a path.
+    """
+    return _Generator(rng, examples).generate(schema, _Place())
+
+
+class _Place(NamedTuple):
+    path: Path = ()
+    depth: int = 0
+
+    def step(self, name: str) -> "_Place":
+        return _Place((*self.path, name), self.depth + 1)
+
+    def __str__(self) -> str:
+        return ".".join(self.path).replace(".[]", "[]") or "the value"
+
+
+@lru_cache(maxsize=10_000)
+def _build_validator(schema: CanonicalSchema) -> Any:
+    options = FancyRegexOptions(backtrack_limit=100_000)
+    document: Any = schema.to_json_schema()
+    return validator_for(document, validate_formats=True, pattern_options=options)
+
+
+def fits(schema: CanonicalSchema, value: Any) -> bool:
+    """Whether a value fits a schema."""
+    return bool(_build_validator(schema).is_valid(value))
+
+
+class _Generator:
+    def __init__(self, rng: Random, examples: Examples):
+        self._rng = rng
+        self._examples = examples
+
+    def generate(self, schema: CanonicalSchema, place: _Place) -> Any:
+        given = [value for value in self._examples.get(place.path, ()) if fits(schema, value)]
+        return self._rng.choice(given) if given else self._generate(schema, place)
+
+    def _generate(self, schema: CanonicalSchema, place: _Place) -> Any:
+        match schema.view():
+            case canonical.ConstView(value):
+                return value
+            case canonical.EnumView(values):
+                return self._rng.choice(values)
+            case canonical.TrueView():
+                return self._rng.choice(WORDS)
+            case canonical.MultiTypeView(types):
+                return self._generate_type(next(name for name in _TYPES if name in types))
+            case canonical.TypedGroupView(_, body):
+                return self._generate(body, place)
+            case canonical.StringView():
+                return self._generate_string(schema, place)
+            case canonical.IntegerView() | canonical.NumberView():
+                return self._generate_number(schema, place)
+            case canonical.ArrayView():
+                return self._generate_array(schema, place)
+            case canonical.ObjectView():
+                return self._generate_object(schema, place)
+            case canonical.AnyOfView(branches) | canonical.OneOfView(branches) | canonical.AllOfView(branches):
+                return self._generate_branch(schema, branches, place)
+            case canonical.ReferenceView(uri):
+                target = schema.definition(uri)
+                if target is None or place.depth > 2 * MAX_DEPTH:
+                    raise CannotGenerate(f"{place} refers to itself without an end")
+                return self._generate(target, place._replace(depth=place.depth + 1))
+            case canonical.FalseView():
+                raise CannotGenerate(f"the schema allows no value for {place}")
+        return self._first_fitting(schema, place, iter((*WORDS, 1, True, None, {}, [], 0.5, "")))
+
+    def _first_fitting(self, schema: CanonicalSchema, place: _Place, candidates: Iterator[Any]) -> Any:
+        for value in candidates:
+            if fits(schema, value):
+                return value
+        raise CannotGenerate(f"no value was found that fits the schema of {place}")
+
+    def _generate_type(self, name: str) -> Any:
+        values: dict[str, Any] = {"null": None, "object": {}, "array": [], "string": self._rng.choice(WORDS)}
+        values |= {"integer": self._rng.randint(1, 100), "boolean": self._rng.random() < 0.5}
+        values["number"] = round(self._rng.uniform(1, 100), 2)
+        return values[name]
+
+    def _generate_branch(self, schema: CanonicalSchema, branches: Sequence[CanonicalSchema], place: _Place) -> Any:
+        """A value of one branch that fits the whole; arrays and null only if there is nothing else."""
+        shuffled = sorted(branches, key=lambda branch: (_rank(branch), self._rng.random()))
+        problem = CannotGenerate(f"no value was found that fits the schema of {place}")
+        for branch in shuffled * 3:
+            try:
+                value = self._generate(branch, place)
+            except CannotGenerate as error:
+                problem = error
+                continue
+            if fits(schema, value):
+                return value
+        raise problem
+
+    # --- scalars -----------------------------------------------------------------------------------------------------
+
+    def _generate_string(self, schema: CanonicalSchema, place: _Place) -> str:
+        view: Any = schema.view()
+        shortest = view.min_length or 0
+        candidates = iter_strings(self._rng, view.formats, view.patterns, shortest, view.max_length)
+        text: str = self._first_fitting(schema, place, candidates)
+        return text
+
+    def _generate_number(self, schema: CanonicalSchema, place: _Place) -> int | float:
+        view: Any = schema.view()
+        is_integer = isinstance(view, canonical.IntegerView)
+        low = float(view.minimum) if view.minimum is not None else None
+        high = float(view.maximum) if view.maximum is not None else None
+        if low is None:
+            low = high - 100 if high is not None and high < 100 else 1.0 if high is None or high > 1 else min(0.0, high)
+        if high is None:
+            high = low + 100
+        step = float(view.multiple_of[0]) if view.multiple_of else 1 if is_integer else None
+        number: int | float = self._first_fitting(schema, place, self._iter_numbers(low, high, step))
+        return number
+
+    def _iter_numbers(self, low: float, high: float, step: float | None) -> Iterator[int | float]:
+        high = min(high, low + 1000) if low > -1000 else high
+        for _ in range(MAX_TRIES):
+            number = self._rng.uniform(low, high)
+            for digits in (0, 2) if step is None else ():
+                yield _plain(round(number, digits))
+            if step is not None:
+                yield _plain(round(math.floor(number / step) * step, 10))
+        yield from map(_plain, (low, high, (low + high) / 2))
+        if step is not None:
+            yield _plain(math.ceil(low / step) * step)
+
+    # --- containers --------------------------------------------------------------------------------------------------
+
+    def _generate_array(self, schema: CanonicalSchema, place: _Place) -> list[Any]:
+        view: Any = schema.view()
+        child = place.step(_ELEMENT)
+        wanted = [c.schema for c in view.contains for _ in range(1 if c.min_contains is None else c.min_contains)]
+        fewest = max(view.min_items or 0, len(wanted))
+        most = fewest + (2 if place.depth < MAX_DEPTH else 0)
+        length = self._rng.randint(fewest or min(1, most), max(most, 1))
+        if view.max_items is not None:
+            length = min(length, view.max_items)
+        elements: list[Any] = []
+        for index in range(length):
+            declared = view.prefix_items[index] if index < len(view.prefix_items) else view.items
+            try:
+                elements.append(self._generate_element(view, declared, wanted, index, elements, child))
+            except CannotGenerate:
+                if len(elements) < fewest:
+                    raise
+                break
+        return elements
+
+    def _generate_element(
+        self,
+        view: Any,
+        declared: CanonicalSchema | None,
+        wanted: list[Any],
+        index: int,
+        before: list[Any],
+        place: _Place,
+    ) -> Any:
+        schemas = [schema for schema in (declared, wanted[index] if index < len(wanted) else None) if schema]
+        is_distinct = view.distinctness == canonical.Distinctness.ALL_DISTINCT
+        for _ in range(MAX_TRIES):
+            value = self._generate_all(schemas, place)
+            if not is_distinct or value not in before:
+                return value
+        raise CannotGenerate(f"the elements of {place} have to differ, and too few values are known")
+
+    def _generate_all(self, schemas: Sequence[CanonicalSchema], place: _Place) -> Any:
+        """A value that fits all of some schemas."""
+        if not schemas:
+            return self._rng.choice(WORDS)
+        schema = schemas[0]
+        for other in schemas[1:]:
+            try:
+                schema = schema.intersect(other)
+            except canonical.CanonicalizationError:
+                raise CannotGenerate(f"the rules for {place} are too complex") from None
+        return self.generate(schema, place)
+
+    def _generate_object(self, schema: CanonicalSchema, place: _Place) -> dict[str, Any]:
+        view: Any = schema.view()
+        declared, required = view.properties, view.required
+        is_small = place.depth >= MAX_DEPTH
+        names = list(dict.fromkeys((*self._in_order(declared, place), *required)))
+        result: dict[str, Any] = {}
+        for name in names:
+            is_required = name in required
+            is_wanted = is_required or (not is_small and self._rng.random() < _OPTIONAL)
+            if not is_wanted or (view.max_properties and not is_required and len(result) >= view.max_properties):
+                continue
+            try:
+                result[name] = self._generate_all(self._schemas_of(view, name), place.step(name))
+            except CannotGenerate:
+                if is_required:
+                    raise
+        self._add_properties(view, result, place)
+        return result
+
+    def _in_order(self, declared: Mapping[str, Any], place: _Place) -> list[str]:
+        """The declared names in the order of the schema, which the canonical form does not keep."""
+        ordered = [path[-1] for path in self._examples if len(path) > len(place.path) and path[:-1] == place.path]
+        return [*(name for name in ordered if name in declared), *declared]
+
+    def _schemas_of(self, view: Any, name: str) -> list[CanonicalSchema]:
+        schemas = [view.properties[name]] if name in view.properties else []
+        schemas += [part for pattern, part in view.pattern_properties.items() if _matches(pattern, name)]
+        return schemas or ([view.additional_properties] if view.additional_properties is not None else [])
+
+    def _add_properties(self, view: Any, result: dict[str, Any], place: _Place) -> None:
+        """Properties that nobody named, if there have to be so many."""
+        for number in range(1, 10 * (view.min_properties or 0)):
+            if len(result) >= view.min_properties:
+                return
+            name = f"property{number}"
+            if view.property_names is not None:
+                name = str(self._generate(view.property_names, place))
+            if name not in result:
+                result[name] = self._generate_all(self._schemas_of(view, name), place.step(name))
+
+
+def _rank(schema: CanonicalSchema) -> int:
+    """Which branches come first: values and objects, then arrays, then null."""
+    view = schema.view()
+    if isinstance(view, canonical.ConstView) and view.value is None:
+        return 2
+    return 1 if isinstance(view, canonical.ArrayView) else 0
+
+
+def _matches(pattern: str, name: str) -> bool:
+    try:
+        return re.search(pattern, name) is not None
+    except re.error:
+        return False
+
+
+def _plain(number: float) -> int | float:
+    return int(number) if number == int(number) else number
