@@ -1,6 +1,16 @@
 """The table of checks: each is a function that takes a CheckContext and yields findings."""
 
-from evtool.checks import event_types, handlers, loading, loops, route_overlap, samples, schemas, second_opinion
+from evtool.checks import (
+    event_types,
+    handlers,
+    loading,
+    loops,
+    route_overlap,
+    samples,
+    scenarios,
+    schemas,
+    second_opinion,
+)
 from evtool.checks.base import Check
 from evtool.checks.patterns import pattern_vs_schema
 
@@ -21,4 +31,5 @@ CHECKS: tuple[Check, ...] = (
     Check(loops.check_loops, ("EV408",)),
     Check(handlers.check_loading, ("EV501", "EV502", "EV503")),
     Check(handlers.check_secrets, ("EV504",)),
+    Check(scenarios.check_scenarios, ("EV0", "EV108", "EV2", "EV7")),
 )

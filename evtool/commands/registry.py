@@ -15,7 +15,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "validate": Command("Before it happens", "check events against the schemas of their types"),
-    "check": Command("Before it happens", "find mistakes in routes, handlers, schemas and samples"),
+    "check": Command("Before it happens", "find mistakes in routes, handlers, schemas, samples and scenarios"),
     "test": Command("Before it happens", "run scenarios: given events and what must result from them"),
     "generate": Command("Before it happens", "make events of a type, or events that a route matches or just misses"),
     "explain": Command("Before it happens", "say why routes do or do not match an event"),

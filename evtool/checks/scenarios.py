@@ -1,0 +1,12 @@
+"""Checks the scenarios of a project without running them: their shape, the names in them, contradictions."""
+
+from collections.abc import Iterator
+
+from evtool.checks.base import CheckContext
+from evtool.findings.finding import Finding
+from evtool.scenarios.loading import find_scenario_problems
+
+
+def check_scenarios(context: CheckContext) -> Iterator[Finding]:
+    """EV701, EV702, and what else makes a scenario file unusable for `evtool test`."""
+    yield from find_scenario_problems(context.project)
