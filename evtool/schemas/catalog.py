@@ -180,7 +180,8 @@ class Catalog:
     def _find_reasons(self, event_type: str, source: str) -> Iterator[str]:
         for file in self._find_marked(event_type):
             yield from self._explain_marked(file, event_type, source)
-        for file in self._files_by_name.get(event_type, []):
+        names = (f"{source}@{event_type}", event_type)
+        for file in (file for name in names for file in self._files_by_name.get(name, [])):
             types = sorted({f'"{declaration.type}"' for declaration in self._try_declarations(file)})
             yield f"{display_path(file)} says that it describes {' and '.join(types[:_MAX_REASONS])}"
         yield from self._explain_other_sources(event_type, source)
@@ -194,7 +195,7 @@ class Catalog:
 
     def _explain_other_sources(self, event_type: str, source: str) -> Iterator[str]:
         for name, files in self._files_by_name.items():
-            if name.endswith(f"@{event_type}"):
+            if name.endswith(f"@{event_type}") and name != f"{source}@{event_type}":
                 yield f'{display_path(files[0])} is for the source "{name.rpartition("@")[0]}" only, not "{source}"'
         for name in self._named:
             if name.endswith(f"@{event_type}"):
