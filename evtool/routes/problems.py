@@ -147,6 +147,9 @@ def _suggest_value(detail: ErrorDetails) -> str | None:
         return str(detail["ctx"]["hint"])
     if detail["type"] == "literal_error":
         return did_you_mean(detail["input"], re.findall("'([^']*)'", detail["ctx"]["expected"]))
+    if detail["type"] == "list_type" and isinstance(detail["input"], str):
+        words = detail["input"].split() if detail["loc"][-1] == "command" else [detail["input"]]
+        return f"write a list: [{', '.join(words)}]"
     is_scalar = isinstance(detail["input"], int | float)
     return "put it in quotes" if detail["type"] == "string_type" and is_scalar else None
 
