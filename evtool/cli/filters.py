@@ -6,11 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from evtool.cli.session import Session, now_ms
-from evtool.errors import EvtoolError, UsageError
+from evtool.errors import UsageError
 from evtool.findings.spelling import did_you_mean
 from evtool.patterns.compiler import PatternError
 from evtool.patterns.pattern import Pattern
-from evtool.routes import project as project_file
 from evtool.store.counts import has_name, list_names
 from evtool.store.rows import Filter, StoredEvent
 from evtool.store.store import Store
@@ -45,7 +44,8 @@ def check_names(session: Session, store: Store, *, route: str | None = None, han
     for kind, name in (("route", route), ("handler", handler)):
         if name is None or has_name(store, kind, name):
             continue
-        names = _names_in_project(session, f"{kind}s")
+        project = session.try_project()
+        names = project.names_in(f"{kind}s") if project else []
         if name not in names:
             hint = _suggest(kind, name, sorted({*names, *list_names(store, kind)}))
             raise UsageError(f"--{kind} {name}: there is no such {kind} in routes.yaml or in the store; {hint}")
@@ -84,15 +84,6 @@ def _suggest(kind: str, name: str, names: Sequence[str]) -> str:
     """The name that was probably meant, or the names that there are."""
     shown = [*names[:MAX_NAMES], *(["..."] if len(names) > MAX_NAMES else [])]
     return did_you_mean(name, names) or f"the {kind}s are {', '.join(shown) or 'none'}"
-
-
-def _names_in_project(session: Session, section: str) -> list[str]:
-    """The names in routes.yaml; none without one, or if it cannot be read: not every command needs it."""
-    try:
-        project = project_file.read_project(session.routes)
-    except EvtoolError:
-        return []
-    return project.names_in(section) if project else []
 
 
 def parse_older_than(older_than: str | None) -> int | None:

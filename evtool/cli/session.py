@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from evtool.cli.outputs import open_reports
-from evtool.errors import UsageError
+from evtool.errors import EvtoolError, UsageError
 from evtool.events.event import EventDefaults
 from evtool.events.timestamps import format_timestamp
 from evtool.findings.finding import Finding
@@ -42,6 +42,13 @@ class Session(NamedTuple):
     def load_project(self) -> Project:
         """The project; raises UsageError when there is none."""
         return project_file.require_project(self.routes)
+
+    def try_project(self) -> Project | None:
+        """The project for a command that does not need one: None without one, or if it cannot be read."""
+        try:
+            return project_file.read_project(self.routes)
+        except EvtoolError:
+            return None
 
     def locate_store(self, project: Project | None = None, *, existing: bool = False) -> Path:
         """Where the store is: --store, EVTOOL_STORE, or what the project says.

@@ -28,7 +28,7 @@ from evtool.cli.options import (
 from evtool.cli.payload_identity import read_identity
 from evtool.cli.runtime import build_known_rules, change_event, load_routes
 from evtool.cli.session import Session, create_event_defaults
-from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, EvtoolError, UsageError
+from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, UsageError
 from evtool.events.buses import DEFAULT_BUS
 from evtool.events.event import Event
 from evtool.events.payload_identity import PayloadIdentity
@@ -116,7 +116,7 @@ def explain(
             change=partial(change_event, project, defaults, event_bus, set, set_new),
         )
     )
-    rules = build_known_rules(project or _try_project(session))
+    rules = build_known_rules(project or session.try_project())
     first, *others = islice(results, 2)
     if not others:
         return _report_explanations(session, first, candidates, rules, show_locations=route is not None)
@@ -125,17 +125,12 @@ def explain(
     )
 
 
+# --- what is explained -----------------------------------------------------------------------------------------------
+
+
 def _find_project(session: Session, event: str) -> Project | None:
     """The project that may have a sample of this name; a pattern and a file need none."""
     return None if event == "-" or Path(event).exists() else project_file.read_project(session.routes)
-
-
-def _try_project(session: Session) -> Project | None:
-    """The project whose schemas say which changes are allowed; a pattern can be tried without one."""
-    try:
-        return project_file.read_project(session.routes)
-    except EvtoolError:
-        return None
 
 
 def _find_stored(session: Session, project: Project, event_id: str, source: str | None) -> StoredEvent | None:

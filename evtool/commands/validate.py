@@ -77,7 +77,7 @@ def validate(
     with session.open_report(
         Subject("validate", "findings", lambda screen: FindingsReport(screen, quiet=session.quiet))
     ) as report:
-        fast_path = _open_fast_path(session, rules, fail_fast=fail_fast)
+        fast_path = _open_fast_path(session, rules, progress, fail_fast=fail_fast)
         texts = inputs.read(max_bytes=max_bytes, on_bytes=progress.advance, prover=fast_path)
         results = validate_events(texts, rules, create_event_defaults(), identity=identity)
         for result in progress.track(inputs.check(results)):
@@ -95,10 +95,12 @@ def validate(
     return EXIT_USAGE if unread else EXIT_FINDINGS if invalid else EXIT_OK
 
 
-def _open_fast_path(session: Session, rules: Rules, *, fail_fast: bool) -> FastPath | None:
+def _open_fast_path(session: Session, rules: Rules, progress: Progress, *, fail_fast: bool) -> FastPath | None:
     """The fast path, if nothing but the number of valid events is asked for."""
     formats = {output.partition("=")[0] for output in session.output}
-    return FastPath(rules.schemas.find_check) if rules.schemas and not fail_fast and formats <= ONLY_FINDINGS else None
+    if rules.schemas is None or fail_fast or not formats <= ONLY_FINDINGS:
+        return None
+    return FastPath(rules.schemas.find_check, progress.count)
 
 
 def _load_project(session: Session, *, needed: bool) -> Project | None:

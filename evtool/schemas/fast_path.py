@@ -77,11 +77,15 @@ _encode_lines = msgspec.json.Encoder().encode_lines
 class FastPath:
     """Proves events valid. `find_check` gives the check of a type, source and payload key, None if it is not known yet.
 
-    `proven` counts the events that were proven.
+    `proven` counts the events that were proven; `on_proven` gets the number of each block of them.
     """
 
-    def __init__(self, find_check: Callable[[str, str, str], Check | None]):
-        self._find_check = find_check
+    def __init__(
+        self,
+        find_check: Callable[[str, str, str], Check | None],
+        on_proven: Callable[[int], None] = lambda number: None,  # noqa: ARG005
+    ):
+        self._find_check, self._on_proven = find_check, on_proven
         self._is_usable = 0 < sys.get_int_max_str_digits() <= MAX_DIGITS  # then msgspec refuses longer integers
         self.proven = 0
 
@@ -91,7 +95,7 @@ class FastPath:
         proven = self._prove(block, lines) if self._is_usable else [False] * len(lines)
         if proven is None:
             proven = [self._prove(line, [line]) == [True] for line in lines] if len(lines) > 1 else [False]
-        self.proven += sum(proven)
+        self._count(sum(proven))
         return proven
 
     def prove_block(self, block: bytes) -> bool:
@@ -100,7 +104,7 @@ class FastPath:
         proven = self._prove(block, lines) if self._is_usable else None
         if not proven or not all(proven):
             return False
-        self.proven += len(proven)
+        self._count(len(proven))
         return True
 
     def prove_elements(self, elements: bytes) -> bool:
@@ -113,9 +117,13 @@ class FastPath:
             except (ValueError, RecursionError):
                 continue
             is_proven = self._has_form(elements, events) and all(self._check_payloads(events, envelope.payload_key))
-            self.proven += len(events) if is_proven else 0
+            self._count(len(events) if is_proven else 0)
             return is_proven
         return False
+
+    def _count(self, number: int) -> None:
+        self.proven += number
+        self._on_proven(number)
 
     def _prove(self, block: bytes, lines: list[bytes]) -> list[bool] | None:
         """Which events fit their schemas, if all lines are events; None if that is not proven."""
