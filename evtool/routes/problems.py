@@ -1,5 +1,6 @@
 """Validates routes.yaml and reports everything wrong with it as findings with locations."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -148,10 +149,16 @@ def _suggest_value(detail: ErrorDetails) -> str | None:
     if detail["type"] == "literal_error":
         return did_you_mean(detail["input"], re.findall("'([^']*)'", detail["ctx"]["expected"]))
     if detail["type"] == "list_type" and isinstance(detail["input"], str):
-        words = detail["input"].split() if detail["loc"][-1] == "command" else [detail["input"]]
-        return f"write a list: [{', '.join(words)}]"
+        return f"write a list: [{_split_command(detail['input'], str(detail['loc'][-1]))}]"
     is_scalar = isinstance(detail["input"], int | float)
     return "put it in quotes" if detail["type"] == "string_type" and is_scalar else None
+
+
+def _split_command(text: str, key: str) -> str:
+    """The entries of a list for a string: the words of a command, of which a shell makes more."""
+    if key == "command" and re.search(r"""[|&;<>$`"'*()]""", text):
+        return f"sh, -c, {json.dumps(text, ensure_ascii=False)}"
+    return ", ".join(text.split()) if key == "command" else text
 
 
 def _explain_missing_kind(path: Sequence[str | int], value: Any) -> tuple[str, Sequence[str | int]]:

@@ -239,8 +239,13 @@ def test_errors_for_python_code(tmp_path: Path) -> None:
 def test_a_string_in_the_place_of_a_list_gets_the_list(tmp_path: Path) -> None:
     """The hint is what to write; the words of a command are its entries."""
     (tmp_path / "routes.yaml").write_text(
-        "version: 1\nhandlers: {h: {command: python3 h.py}}\nroutes: {r: {pattern: {source: [a]}, to: h}}\n"
+        "version: 1\nhandlers: {h: {command: python3 h.py}, s: {command: 'cat | wc'}}\n"
+        "routes: {r: {pattern: {source: [a]}, to: h}}\n"
     )
     hints = [finding.suggestion for finding in refusal(tmp_path / "routes.yaml").findings]
 
-    assert hints == ["write a list: [python3, h.py]", "write a list: [h]"]
+    assert hints == [
+        "write a list: [python3, h.py]",
+        'write a list: [sh, -c, "cat | wc"]',
+        "write a list: [h]",
+    ]
