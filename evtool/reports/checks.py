@@ -60,7 +60,8 @@ class CheckReader:
             yield from self._read_change(record)
         elif "deliveries" in record:
             if not record["deliveries"]:
-                yield Check(record["type"], f"no route, event {record['id']}")
+                reason = "already stored" if record.get("status") == "duplicate" else "no route"
+                yield Check(record["type"], f"{reason}, event {record['id']}")
             for delivery in record["deliveries"]:
                 yield _read_delivery(delivery, record["id"], record["type"])
         else:

@@ -150,3 +150,17 @@ def test_hostile_deliveries_are_harmless(text: str) -> None:
             assert commands == []
             tags = [element.tag for element in ElementTree.fromstring(output).iter()]
             assert tags == ["testsuites", "testsuite", "testcase", "failure"]
+
+
+def test_a_duplicate_is_named_as_such(evtool: Evtool, tmp_path: Path) -> None:
+    """An event that is stored already has no deliveries, but not because no route matches it."""
+    (tmp_path / "routes.yaml").write_text(
+        "version: 1\nhandlers: {h: {command: [cat]}}\nroutes: {r: {pattern: {source: [s]}, to: [h]}}\n"
+    )
+    events = [{"id": name, "source": name, "detail-type": "t", "detail": {}} for name in ("s", "other")]
+    (tmp_path / "e.json").write_text(json.dumps(events))
+    evtool("publish", "e.json", "--no-deliver")
+    ran = evtool("publish", "e.json", "--set", "time=2026-11-23T10:00:00Z", "-o", "junit", "--dry-run")
+    assert 'name="no route, event ' in ran.out
+    ran = evtool("publish", "e.json", "-o", "junit")
+    assert 'name="already stored, event s"' in ran.out
