@@ -28,6 +28,8 @@ from evtool.readers.json_text import MAX_DEPTH, MAX_DIGITS
 
 Check = Callable[[Any], bool]  # whether a payload fits its schema
 
+# the errors of msgspec are ValueErrors in some of its versions only
+_UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
 _Optional = str | UnsetType | None
 _NOT_OPENING = bytes(byte for byte in range(256) if byte not in b"[{\n")
@@ -114,7 +116,7 @@ class FastPath:
         for envelope in _ENVELOPES:
             try:
                 events = envelope.decode_array(b"[" + elements + b"]")
-            except (ValueError, RecursionError):
+            except _UNDECODABLE:
                 continue
             is_proven = self._has_form(elements, events) and all(self._check_payloads(events, envelope.payload_key))
             self._count(len(events) if is_proven else 0)
@@ -132,7 +134,7 @@ class FastPath:
         for envelope in _ENVELOPES:
             try:
                 events = envelope.decode_lines(block)
-            except (ValueError, RecursionError):
+            except _UNDECODABLE:
                 continue
             is_proven = len(events) == len(lines) and self._has_form(block, events)
             return self._check_payloads(events, envelope.payload_key) if is_proven else None
