@@ -52,11 +52,12 @@ class Progress:
         self._size += number
         self.count(number)
 
-    def track(self, items: Iterable[Item]) -> Iterator[Item]:
-        """Counts items after they have been used."""
+    def track(self, items: Iterable[Item], size: Callable[[Item], int] = lambda item: 0) -> Iterator[Item]:  # noqa: ARG005
+        """Counts items after they have been used, and adds their sizes to what is done of the total."""
         try:
             for item in items:
                 yield item
+                self._size += size(item)
                 self.count()
         finally:
             self.erase()

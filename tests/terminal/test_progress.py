@@ -73,6 +73,16 @@ def test_without_a_total_there_is_no_bar(monkeypatch: pytest.MonkeyPatch) -> Non
     assert narrow.getvalue() == ERASE + "delivering  1 deliv"
 
 
+def test_items_that_take_long_advance_when_they_are_done() -> None:
+    """The share is that of the items that were used, not of what was read of the file."""
+    stream, clock = Terminal(), Clock()
+    progress = Progress("publishing", "event", total=4, stream=stream, clock=clock)
+    for _ in progress.track(range(4), lambda _: 1):
+        clock.now += 1
+    shares = [line.split("]")[1].split()[0] for line in stream.getvalue().split(ERASE)[1:-1]]
+    assert shares == ["25%", "50%", "75%", "100%"]
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A project with three events in a file, where progress is shown at once."""
