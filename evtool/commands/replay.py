@@ -36,22 +36,20 @@ from evtool.delivery.replays.replay import Replay
 from evtool.delivery.replays.selection import SelectedEvent, Selection
 from evtool.delivery.runtime import Runtime
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, UsageError
-from evtool.events.envelopes import mark_replayed, parse_event
-from evtool.events.header import decode_header
+from evtool.events.envelopes import parse_event
 from evtool.events.payload_identity import PayloadIdentity
 from evtool.events.timestamps import format_timestamp
 from evtool.findings.finding import Finding
 from evtool.readers.files import MAX_BYTES
 from evtool.reports.base import Subject
 from evtool.reports.explanations import MAX_DETAILED, UnmatchedRoutes, list_candidates
-from evtool.reports.records import OutputKey, load_outputs
-from evtool.reports.replays import ReplayReport, ReplaySums, build_replay_record
+from evtool.reports.records import OutputKey, add_outputs
+from evtool.reports.replays import ReplayReport, ReplaySums, build_replay_record, remember_events
 from evtool.routes.comparison.base import RouteTable, open_base
 from evtool.routes.project import Project
 from evtool.routes.routes import Routes
 from evtool.schemas.validation import Rules, validate_events
 from evtool.signals import catch_signals
-from evtool.store.rows import Delivery, StoredEvent
 from evtool.store.sqlite.files import is_missing
 from evtool.store.store import Store
 from evtool.terminal.progress import Progress
@@ -160,7 +158,7 @@ def replay(
         take_findings: Callable[[], list[Finding]] = list
         if runtime:
             take_findings = partial(take_load_findings, runtime, project)
-            keep_outputs = partial(_keep_outputs, runtime.store, outputs if session.shows_details else None)
+            keep_outputs = partial(add_outputs, runtime.store, outputs if session.shows_details else None)
             fire = partial(
                 _deliver_event, runtime, Replay(runtime, selected_routes, name, selection.includes, keep_outputs)
             )
@@ -242,14 +240,6 @@ def _deliver_event(runtime: Runtime, replay: Replay, selected: SelectedEvent) ->
     return replay.replay_event(runtime.store.get_event(stored.seq))
 
 
-def _keep_outputs(
-    store: Store, outputs: dict[OutputKey, str] | None, event: StoredEvent, deliveries: Sequence[Delivery]
-) -> None:
-    """Adds what the handlers of an event printed to what is reported next, if it is wanted."""
-    if outputs is not None:
-        outputs |= load_outputs(store, event.id, deliveries)
-
-
 def _report_replay(
     session: Session,
     events: Iterator[SelectedEvent],
@@ -286,7 +276,7 @@ def _report_replay(
                     continue
                 undecided.add((replayed.raw, replayed.bus) for replayed in result)
                 if session.verbose:
-                    _remember(unmatched, result, name)
+                    remember_events(unmatched, result, name)
                 for replayed in _mark_selected(result, sums, limit):
                     sums.add(replayed)
                     if with_records:
@@ -305,9 +295,3 @@ def _mark_selected(events: Sequence[ReplayedEvent], sums: ReplaySums, limit: int
     for event in events:
         is_selected = event.is_selected and (limit is None or sums.events < limit)
         yield event._replace(cause=None) if is_selected else event
-
-
-def _remember(unmatched: UnmatchedRoutes, events: Sequence[ReplayedEvent], name: str) -> None:
-    heads = [decode_header(event.raw) for event in events]
-    pairs = zip(heads, events, strict=True)
-    unmatched.remember({head["id"]: (mark_replayed(event.raw, head, name), event.bus) for head, event in pairs})

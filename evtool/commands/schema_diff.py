@@ -115,7 +115,7 @@ def _open_project_schemas(project: Project) -> Version:
     folders = [folder for folder in project.schemas if folder.is_dir()]
     if not project.schemas and not project.named_schemas:
         raise UsageError(f"{project.display_name} names no schemas; give two files or folders")
-    return open_folders(folders, {name: entry for name, entry in project.named_schemas.items() if entry[0].is_file()})
+    return open_folders(folders, {name: entry for name, entry in project.named_schemas.items() if entry.file.is_file()})
 
 
 @contextmanager

@@ -46,6 +46,14 @@ def load_outputs(store: Store, event_id: str, deliveries: Iterable[Delivery]) ->
     }
 
 
+def add_outputs(
+    store: Store, outputs: dict[OutputKey, str] | None, event: StoredEvent, deliveries: Iterable[Delivery]
+) -> None:
+    """Adds what the handlers of an event printed to what is reported next, if it is wanted."""
+    if outputs is not None:
+        outputs |= load_outputs(store, event.id, deliveries)
+
+
 def load_history(store: Store, delivery: Delivery) -> list[dict[str, Any]]:
     """The attempts of a delivery. One without an outcome is under way, or evtool was ended in it."""
     return [

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evtool.delivery.replays.plan import Fire, ReplayedEvent
+from evtool.events.envelopes import mark_replayed
 from evtool.events.header import decode_header
 from evtool.findings.finding import Finding
 from evtool.reports.base import Record
@@ -86,6 +87,13 @@ def _build_fire_record(fire: Fire) -> dict[str, Any]:
     marks: dict[str, Any] = {"on_replay": "skip"} if fire.on_replay == "skip" else {}
     marks |= {"external": True} if fire.is_external else {}
     return {"route": fire.route, "handler": fire.handler, "action": fire.action, **marks}
+
+
+def remember_events(unmatched: UnmatchedRoutes, events: Sequence[ReplayedEvent], name: str) -> None:
+    """Takes events of a replay that are reported next, as they are delivered."""
+    heads = [decode_header(event.raw) for event in events]
+    pairs = zip(heads, events, strict=True)
+    unmatched.remember({head["id"]: (mark_replayed(event.raw, head, name), event.bus) for head, event in pairs})
 
 
 class ReplayReport:

@@ -5,9 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
+from evtool.patterns.conditions import Field
 from evtool.patterns.explain.mismatches import Mismatch, quote
 from evtool.patterns.flatten import Container, EventError, Leaves, Trail, flatten_event
+from evtool.patterns.hints import suggest_operator_list
 from evtool.patterns.json_values import members_of, parse_lossless
+from evtool.patterns.pattern import Pattern
 
 Steps = tuple[str | int, ...]  # keys and indices that lead to a value
 
@@ -129,3 +132,19 @@ def explain_missing(structure: EventStructure, path: str) -> Mismatch:
         if suggestion
         else Mismatch(0, f"the field is missing{location}")
     )
+
+
+def explain_warnings(pattern: Pattern, field: Field, structure: EventStructure) -> str:
+    """What is hardly meant in a field of a pattern, for the end of a reason.
+
+    A field with the name of an operator may be meant, unless the event has a value where the field would be.
+    """
+    warnings = [warning for warning in pattern.warnings if field.keys == warning.path[: len(field.keys)]]
+    warnings += [warning for warning in pattern.warnings if warning.path == field.keys[: len(warning.path)]]
+    if (
+        not warnings
+        and field.path.rpartition(".")[0] in structure.leaves
+        and (hint := suggest_operator_list(field.path))
+    ):
+        return f"; {hint}"
+    return "".join(f"; {warning.message} ({warning.hint})" for warning in dict.fromkeys(warnings))

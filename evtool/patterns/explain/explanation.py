@@ -11,11 +11,10 @@ from evtool.findings.phrases import list_some
 from evtool.patterns.array_consistency import FieldMatch, is_consistent
 from evtool.patterns.compiler import EQUALS, UNKNOWN
 from evtool.patterns.conditions import Branch, Condition, Field, find_possible_branch
-from evtool.patterns.explain.event_structure import EventStructure, explain_missing
+from evtool.patterns.explain.event_structure import EventStructure, explain_missing, explain_warnings
 from evtool.patterns.explain.mismatches import NEAR, Mismatch, describe_condition, explain_mismatch, quote
 from evtool.patterns.explain.suggestions import Change, Conflict, SchemaCheck, Suggestion, suggest_changes
 from evtool.patterns.flatten import Trail
-from evtool.patterns.hints import suggest_operator_list
 from evtool.patterns.json_values import to_python
 from evtool.patterns.pattern import Pattern
 from evtool.patterns.unknown import Unknown, to_known
@@ -225,22 +224,6 @@ def _explain_field(index: int, result: _BranchResult, structure: EventStructure)
 # --- the whole -------------------------------------------------------------------------------------------------------
 
 
-def _explain_warnings(pattern: Pattern, field: Field, structure: EventStructure) -> str:
-    """What is hardly meant in a field of a pattern, for the end of a reason.
-
-    A field with the name of an operator may be meant, unless the event has a value where the field would be.
-    """
-    warnings = [warning for warning in pattern.warnings if field.keys == warning.path[: len(field.keys)]]
-    warnings += [warning for warning in pattern.warnings if warning.path == field.keys[: len(warning.path)]]
-    if (
-        not warnings
-        and field.path.rpartition(".")[0] in structure.leaves
-        and (hint := suggest_operator_list(field.path))
-    ):
-        return f"; {hint}"
-    return "".join(f"; {warning.message} ({warning.hint})" for warning in dict.fromkeys(warnings))
-
-
 def _build_condition_result(
     index: int, result: _BranchResult, structure: EventStructure, pattern: Pattern
 ) -> ConditionResult:
@@ -254,7 +237,7 @@ def _build_condition_result(
         description=list_some([describe_condition(condition) for condition in field.conditions], MAX_LISTED),
         actual=[to_python(leaf.value) for leaf in structure.leaves.get(field.path, ())],
         ok=None if index in result.undecided else mismatch is None,
-        reason=mismatch.reason + _explain_warnings(pattern, field, structure) if mismatch else None,
+        reason=mismatch.reason + explain_warnings(pattern, field, structure) if mismatch else None,
         closeness=mismatch.closeness if mismatch else 1.0,
         keys=field.keys,
     )

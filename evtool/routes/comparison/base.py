@@ -93,7 +93,7 @@ def _list_parts(project: Project, folder: Path, revision: Revision) -> list[str]
     rules = project.document.value.get("rules") if isinstance(project.document.value, dict) else None
     names = rules if isinstance(rules, list) else [rules]
     sources = [project.folder / name for name in names if isinstance(name, str)]
-    named = [file for file, _ in project.named_schemas.values()]
+    named = [schema.file for schema in project.named_schemas.values()]
     paths = [Path(os.path.normpath(part)) for part in (*sources, *project.schemas, *named)]
     inside = [path.relative_to(folder).as_posix() for path in paths if path.is_relative_to(folder)]
     own = project.file.relative_to(folder).as_posix()

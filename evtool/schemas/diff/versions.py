@@ -17,7 +17,9 @@ from evtool.schemas.diff.diff import Change, SchemaDiff, diff_schemas
 from evtool.schemas.diff.inlining import InlinedSchema, inline
 from evtool.schemas.diff.keywords import BACKWARD
 from evtool.schemas.documents import (
+    DRAFT_2020,
     Declaration,
+    NamedSchema,
     draft_of,
     find_declarations,
     find_envelope,
@@ -68,16 +70,16 @@ def open_file(file: Path, folders: Sequence[Path], types: Sequence[str] = ()) ->
     return Version({"": SchemaFile(file, (file.name,), "", tuple(types))}, Library(around, beside=[file]))
 
 
-def open_folders(folders: Sequence[Path], named: Mapping[str, tuple[Path, str]] = MappingProxyType({})) -> Version:
-    """The version that all schemas of some folders are, and those that routes.yaml names: TYPE to file and fragment."""
-    named_files = [file for file, _ in named.values()]
+def open_folders(folders: Sequence[Path], named: Mapping[str, NamedSchema] = MappingProxyType({})) -> Version:
+    """The version that all schemas of some folders are, and those that routes.yaml names, by TYPE."""
+    named_files = [schema.file for schema in named.values()]
     files = {
         "/".join(steps): SchemaFile(file, steps)
         for folder in reversed(folders)
         for file, steps in _list_files(folder)
         if file not in named_files
     }
-    for name, (file, fragment) in named.items():
+    for name, (file, fragment, _) in named.items():
         files[name] = SchemaFile(file, (file.name,), fragment, (name.rpartition("@")[2],))
     return Version(dict(sorted(files.items())), Library(folders, beside=named_files))
 
@@ -150,7 +152,7 @@ def _list_entries(version: Version) -> Iterator[tuple[str, SchemaEntry]]:
 def _read_part(
     library: Library, document: SchemaDocument, file: Path, fragment: str, types: tuple[str, ...]
 ) -> SchemaEntry:
-    pointer = library.find_part(file, fragment)
+    pointer = library.find_part(NamedSchema(file, fragment))
     _check_part(library, Target(document, pointer))
     schema = inline(library, f"{document.uri}#{quote(pointer)}", draft_of(document.value))
     return SchemaEntry(types, find_envelope(document.value, pointer), schema)
@@ -175,7 +177,7 @@ def _check_part(library: Library, root: Target) -> None:
         location = document.locate(pointer_of([foreign.key]), key=True)
         finding = Finding("EV602", f"this is {foreign.name}, not a JSON Schema", suggestion=foreign.hint, **location)
         raise ConfigError(f"the schema {name} cannot be used", [finding])
-    parts, findings = library.follow_references(root)
+    parts, findings = library.follow_references(root, draft_of(document.value) or DRAFT_2020)
     if findings:
         raise ConfigError(f"the schema {name} cannot be used", findings)
     for part in parts:
