@@ -22,7 +22,11 @@ def is_certainly_valid(project: Project) -> bool:
     False where only the models can decide, as for templates, patterns as JSON text and numbers in patterns.
     """
     document = project.document.value
-    if not validator_for(load_routes_schema()).is_valid(document):
+    try:
+        has_shape = validator_for(load_routes_schema()).is_valid(document)
+    except ValueError:  # it has unknown values, which are no JSON
+        return False
+    if not has_shape:
         return False
     handlers = document.get("handlers", {})
     if any(str(options.get("python", "")).endswith(")") for options in handlers.values()):
