@@ -5,7 +5,7 @@
 #   the value. RFC 6901 has a pointer for it: "/a/".
 # - A name of digits in an object comes back as an integer, as if it were an index: for {"a": {"0": 1}} the path is ["a", 0].
 #
-# evtool restores both from the message of the error (evtool/schemas/engine_errors.py).
+# evtool restores both from the message of the error (evtool/schemas/explain/engine_errors.py).
 #
 # A tool that follows the path to show where the error is points at another value, or finds none. `jsonschema` 4.26.0 gives
 # ["a", ""] and ["a", "0"] for the same input.

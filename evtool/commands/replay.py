@@ -28,7 +28,7 @@ from evtool.cli.options import (
 from evtool.cli.payload_identity import read_identity
 from evtool.cli.runtime import UndecidedNotes, build_rules, load_routes, open_runtime, take_load_findings
 from evtool.cli.session import Session, create_event_defaults, now_ms
-from evtool.commands.replay_against import Comparison, FailOn, run_comparison
+from evtool.commands.replay_against import Comparison, FailOn, check_options, run_comparison
 from evtool.commands.replay_events import read_file_events, read_stored_events
 from evtool.delivery.intake import describe_conflict, insert_event
 from evtool.delivery.replays.plan import ReplayedEvent, ReplayPlan, make_planner
@@ -106,7 +106,7 @@ def replay(
 
     Example: evtool replay --type order.created --since 2h -v
     """
-    _check_options(against, deliver=deliver, name=name, generate=generate, fail_on=fail_on, has_files=bool(from_))
+    check_options(against, deliver=deliver, name=name, generate=generate, fail_on=fail_on, has_files=bool(from_))
     if event_bus is not None and not from_:
         raise UsageError("--event-bus is for the events of --from: a stored event keeps its bus")
     project = session.load_project()
@@ -177,24 +177,6 @@ def replay(
             undecided=UndecidedNotes(session, selected_routes),
         )
         return inputs.worst_exit_code(code)
-
-
-def _check_options(
-    against: str | None,
-    *,
-    deliver: bool,
-    name: str | None,
-    generate: int | None,
-    fail_on: FailOn | None,
-    has_files: bool,
-) -> None:
-    """Raises UsageError for options that contradict each other."""
-    if against is None and (generate is not None or fail_on is not None):
-        raise UsageError("--generate and --fail-on belong to a comparison: give --against FILE or --against git:REV")
-    if against is not None and (deliver or name is not None):
-        raise UsageError("--against compares and calls no handler: leave out --deliver and --name")
-    if generate is not None and has_files:
-        raise UsageError("the events come either from --from or from --generate: leave one of them out")
 
 
 @contextmanager

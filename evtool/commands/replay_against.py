@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
+from evtool.cli.runtime import UndecidedNotes
 from evtool.cli.session import Session
 from evtool.delivery.replays.selection import SelectedEvent
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, UsageError
@@ -41,6 +42,24 @@ class Comparison(NamedTuple):
             yield SelectedEvent(event.raw, event.bus, None, None)
 
 
+def check_options(
+    against: str | None,
+    *,
+    deliver: bool,
+    name: str | None,
+    generate: int | None,
+    fail_on: FailOn | None,
+    has_files: bool,
+) -> None:
+    """Raises UsageError for options that contradict each other."""
+    if against is None and (generate is not None or fail_on is not None):
+        raise UsageError("--generate and --fail-on belong to a comparison: give --against FILE or --against git:REV")
+    if against is not None and (deliver or name is not None):
+        raise UsageError("--against compares and calls no handler: leave out --deliver and --name")
+    if generate is not None and has_files:
+        raise UsageError("the events come either from --from or from --generate: leave one of them out")
+
+
 def run_comparison(
     session: Session, comparison: Comparison, events: Iterable[SelectedEvent], pattern: Pattern | None = None
 ) -> int:
@@ -75,8 +94,10 @@ def _compare_events(
     routes = RouteComparison(current.routes, base.routes, open_routes)
     causes = CauseFinder(current, base)
     directions: tuple[Direction, Direction] = ("lost", "gained")
+    undecided = UndecidedNotes(session, current.routes)
     for event in Progress("comparing", "event", quiet=session.quiet).track(events):
         difference = routes.compare(event.raw, event.bus)
+        undecided.add([(event.raw, event.bus)])
         sums.count(difference)
         for direction, deliveries in zip(directions, difference[:2], strict=True):
             for delivery in deliveries:

@@ -109,8 +109,8 @@ class Library:
 
     def locate(self, uri: str) -> dict[str, Any]:
         """The location of the part of a document that a URI names, as fields of a finding; empty if there is none."""
-        target = self._find_target(uri)
-        return target.document.locate(target.pointer) if isinstance(target, Target) else {}
+        target = self.find(uri)
+        return target.document.locate(target.pointer) if target else {}
 
     def join(self, uri: str, reference: str) -> str:
         """The URI that a reference names in the part of a document that has a URI."""

@@ -54,7 +54,7 @@ class Subschemas:
         validator = self._build(uri)
         if validator.is_valid(value):
             return []
-        from evtool.schemas.engine_errors import list_errors  # noqa: PLC0415  (most events are valid)
+        from evtool.schemas.explain.engine_errors import list_errors  # noqa: PLC0415  (most events are valid)
 
         return list_errors(validator, value)
 

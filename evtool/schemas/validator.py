@@ -117,7 +117,7 @@ class Schemas:
         value, prefix = (event.detail, [event.payload_key]) if schema.choice.envelope is None else (fill_in(event), [])
         if schema.validator.is_valid(value):
             return warnings
-        from evtool.schemas.engine_errors import list_errors  # noqa: PLC0415  (most events are valid)
+        from evtool.schemas.explain.engine_errors import list_errors  # noqa: PLC0415  (most events are valid)
         from evtool.schemas.explain.violations import list_violations  # noqa: PLC0415
 
         errors = list_errors(schema.validator, value)

@@ -253,10 +253,10 @@ def _average_closeness(conditions: Sequence[ConditionResult]) -> float:
     return sum(result.closeness for result in conditions) / len(conditions)
 
 
-def _explain_nearest_branch(
-    pattern: Pattern, structure: EventStructure
-) -> tuple[int, tuple[ConditionResult, ...], list[_BranchResult]]:
-    """The number of the branch that matches or is the nearest, its conditions, and how all branches stand."""
+def explain(
+    pattern: Pattern, structure: EventStructure, schema: SchemaCheck | None = None, *, with_changes: bool = True
+) -> Explanation:
+    """Explains whether a pattern matches an event, and why. The changes are those that the schema allows."""
     branch_results = _evaluate_branches(pattern, structure)
     failure_counts = [result.failure_count for result in branch_results]
     nearest = [number for number, count in enumerate(failure_counts) if count == min(failure_counts)][
@@ -270,20 +270,9 @@ def _explain_nearest_branch(
         for number in nearest
     }
     best = max(nearest, key=lambda number: _average_closeness(results[number]))
-    return best, results[best], branch_results
-
-
-def explain_conditions(pattern: Pattern, structure: EventStructure) -> tuple[ConditionResult, ...]:
-    """The conditions of the branch that matches an event, or of the nearest; without changes that would match."""
-    return _explain_nearest_branch(pattern, structure)[1]
-
-
-def explain(pattern: Pattern, structure: EventStructure, schema: SchemaCheck | None = None) -> Explanation:
-    """Explains whether a pattern matches an event, and why. The changes are those that the schema allows."""
-    best, conditions, branch_results = _explain_nearest_branch(pattern, structure)
     matches = pattern.matches_leaves(structure.leaves)
     branch, field_matches, consistent_fields, _ = branch_results[best]
     held = {index: field_matches[index] for index in consistent_fields}
-    has_changes = matches is False
+    has_changes = with_changes and matches is False
     suggestion = suggest_changes(pattern, branch, held, structure, schema) if has_changes else Suggestion(None)
-    return Explanation(matches, conditions, best + 1, len(branch_results), *suggestion)
+    return Explanation(matches, results[best], best + 1, len(branch_results), *suggestion)

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 from evtool.findings.phrases import list_some
 from evtool.patterns.explain.event_structure import read_structure
-from evtool.patterns.explain.explanation import ConditionResult, explain_conditions
+from evtool.patterns.explain.explanation import ConditionResult, explain
 from evtool.patterns.explain.mismatches import describe_condition
 from evtool.patterns.flatten import flatten_event
 from evtool.routes.comparison.base import RouteTable
@@ -114,7 +114,7 @@ class CauseFinder:
 
     def _find_condition_cause(self, direction: Direction, route: Route, other: Route, raw: bytes) -> Cause:
         """The changed condition of a pattern that matches in one version only."""
-        failed = [result for result in explain_conditions(other.pattern, read_structure(raw)) if result.ok is False]
+        failed = explain(other.pattern, read_structure(raw), with_changes=False).failures
         if not failed:
             location = self._locate_current(other if direction == "lost" else route, "pattern")
             return _build_cause(f"the pattern of route {route.name} has changed", location)

@@ -11,7 +11,7 @@ from evtool.findings.phrases import shorten
 from evtool.readers.field_paths import format_path
 from evtool.readers.locations import location_of, pointer_of
 from evtool.schemas.documents import resolve_pointer
-from evtool.schemas.engine_errors import restore_paths
+from evtool.schemas.explain.engine_errors import restore_paths
 from evtool.schemas.explain.explainer import Explainer
 from evtool.schemas.explain.messages import Violation, find_violations
 from evtool.schemas.explain.unions import UNIONS, describe_all
