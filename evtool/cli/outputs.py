@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from evtool.errors import UsageError
 from evtool.reports.base import Record, Report, Subject
@@ -23,7 +23,8 @@ def open_reports(outputs: Sequence[str], subject: Subject, color: str) -> Iterat
         raise UsageError("only one -o can go to standard output; give the others a file: -o junit=report.xml")
     with ExitStack() as files:
         streams = [(kind, files.enter_context(_open_atomic(file)) if file else sys.stdout) for kind, file in requested]
-        yield _CombinedReport([KINDS[kind](subject, stream, color) for kind, stream in streams])
+        kinds = {**KINDS, **subject.formats}
+        yield _CombinedReport([kinds[kind](subject, stream, color) for kind, stream in streams])
         sys.stdout.flush()
 
 
@@ -46,6 +47,7 @@ def _parse_output(output: str, subject: Subject) -> tuple[str, Path | None]:
     """`json` or `json=out.json`: the kind of report and its file."""
     kind, _, file = output.partition("=")
     allowed = [name for name in KINDS if subject.command in CHECKING_COMMANDS or name not in FOR_CI]
+    allowed += subject.formats
     if kind not in allowed:
         raise UsageError(f"-o {kind}: {subject.command} has the formats {', '.join(allowed)}")
     return kind, Path(file) if file else None
@@ -55,12 +57,17 @@ def _parse_output(output: str, subject: Subject) -> tuple[str, Path | None]:
 def _open_atomic(file: Path) -> Iterator[TextIO]:
     """Opens a file that appears only when everything is written, and that only its owner may read.
 
-    A device or a pipe is written to directly.
+    A device or a pipe is written to directly. The job summary of GitHub Actions is appended to, since all commands of a
+    step write to the same file.
     """
     if file.is_dir():
         raise UsageError(f"cannot write {file}: it is a folder")
+    if str(file) == os.environ.get("GITHUB_STEP_SUMMARY"):
+        with _open_stream(file, "a") as stream:
+            yield stream
+        return
     if file.exists() and not file.is_file():
-        with file.open("w", encoding="utf-8") as stream:
+        with _open_stream(file, "w") as stream:
             yield stream
         return
     partial_file = file.with_name(f".{file.name}.{os.getpid()}")
@@ -74,3 +81,10 @@ def _open_atomic(file: Path) -> Iterator[TextIO]:
         partial_file.replace(file)
     finally:
         partial_file.unlink(missing_ok=True)
+
+
+def _open_stream(file: Path, mode: str) -> TextIO:
+    try:
+        return cast("TextIO", file.open(mode, encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot write {file}: {error.strerror}") from None

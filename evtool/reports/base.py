@@ -27,6 +27,7 @@ class Subject(NamedTuple):
     command: str
     key: str
     text: Callable[[Screen], Report]
+    formats: Mapping[str, "Open"] = {}  # what only this command has besides the formats of all
 
 
 Open = Callable[[Subject, TextIO, str], Report]  # subject, where to, and the choice of colour

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from evtool.findings.finding import Finding
 from evtool.findings.phrases import format_location
 from evtool.reports.base import Record
 from evtool.scenarios.expectations import describe_failure
@@ -23,20 +24,29 @@ class Problem(NamedTuple):
     file: str | None = None
     line: int | None = None
     column: int | None = None
+    width: int = 1  # characters from the column on
 
     @property
     def location(self) -> str:
         """File, line and column as far as they are known."""
         return format_location(self.file, self.line, self.column)
 
+    @property
+    def advice(self) -> str:
+        """The message, and the suggestion behind it."""
+        return self.message + (f"; {self.suggestion}" if self.suggestion else "")
+
 
 class Check(NamedTuple):
-    """An event or a delivery, and the problems with it. `open` is the reason why it neither passed nor failed."""
+    """An event, a delivery or a scenario, and the problems with it. `open`: why it neither passed nor failed."""
 
     group: str  # the file, or the type of the event
     name: str
     problems: tuple[Problem, ...] = ()
     open: str | None = None
+    file: str | None = None
+    line: int | None = None
+    duration_ms: int = 0
 
 
 class CheckReader:
@@ -50,14 +60,14 @@ class CheckReader:
     def add(self, record: Record) -> Iterator[Check]:
         """The checks that a record decides."""
         if isinstance(record, ValidationResult):
-            yield self._read_result(record)
+            yield from self._read_result(record)
         elif "failures" in record:
             yield _read_scenario(record)
+        elif "change" in record:
+            yield from self._read_change(record)
         elif "fires" in record:
             for fire in record["fires"]:
                 yield _read_delivery({**fire, "state": fire["action"]}, record["id"], record["type"])
-        elif "change" in record:
-            yield from self._read_change(record)
         elif "deliveries" in record:
             if not record["deliveries"]:
                 reason = "already stored" if record.get("status") == "duplicate" else "no route"
@@ -76,13 +86,16 @@ class CheckReader:
     def end(self, tail: Mapping[str, Any]) -> Iterator[Check]:
         """The checks that are decided when there are no more records."""
         yield from self._unfinished.values()
+        for change in tail.get("changes", ()):
+            yield from self._read_change(change)
         if "coverage" in tail:
             yield from _read_coverage(tail)
         for finding in tail.get("findings", ()):
             problem = _read_finding(finding)
             name = f"{finding['event_type']} {finding['event_id'] or ''}" if finding["event_type"] else "not an event"
             line = f" (line {problem.line})" if problem.line else ""
-            yield Check(problem.file or self._command, f"{name.rstrip()}{line}", (problem,))
+            group = problem.file or self._command
+            yield Check(group, f"{name.rstrip()}{line}", (problem,), file=problem.file, line=problem.line)
 
     def _read_change(self, change: Mapping[str, Any]) -> Iterator[Check]:
         """A lost or gained delivery: the first one of each cause, since a changed condition has thousands."""
@@ -94,15 +107,21 @@ class CheckReader:
         title = f"{change['change']} deliveries"
         message = f"{name}: {change['reason']}, for example {change['type']} {change['event']}"
         location = (change["file"], change["line"], change["column"])
-        yield Check(change["type"], name, (Problem("warning", title, message, None, *location),))
+        problem = Problem("warning", title, message, None, *location)
+        yield Check(change["type"], name, (problem,), file=change["file"], line=change["line"])
 
-    def _read_result(self, result: ValidationResult) -> Check:
+    def _read_result(self, result: ValidationResult) -> Iterator[Check]:
         event = result.event
-        problems = tuple(_read_finding(finding.as_dict()) for finding in result.findings)
+        problems = tuple(map(_read_finding_value, result.findings))
         if event is None and self._command != "validate":
-            return Check(result.file, problems[0].message if problems else f"evtool {self._command}", problems)
+            for problem in problems:
+                name = f"{problem.title} {problem.message}"
+                yield Check(result.file, name, (problem,), file=problem.file or result.file, line=problem.line)
+            if not problems:
+                yield Check(result.file, f"evtool {self._command}", file=result.file)
+            return
         name = f"{event.type} {event.id}" if event and event.has_own_id else event.type if event else "not an event"
-        return Check(result.file, f"{name} (line {result.line})", problems)
+        yield Check(result.file, f"{name} (line {result.line})", problems, file=result.file, line=result.line)
 
 
 def list_problems(checks: Iterable[Check]) -> Iterator[Problem]:
@@ -110,27 +129,9 @@ def list_problems(checks: Iterable[Check]) -> Iterator[Problem]:
     return (problem for check in checks for problem in check.problems)
 
 
-def _read_scenario(scenario: Mapping[str, Any]) -> Check:
-    problems = tuple(
-        Problem(
-            "error",
-            "failed scenario",
-            f"{scenario['name']}: {describe_failure(*(failure[key] for key in FAILURE_KEYS))}",
-            None,
-            *(failure[key] for key in ("file", "line", "column")),
-        )
-        for failure in scenario["failures"]
-    )
-    return Check(scenario["file"], scenario["name"], problems)
-
-
-def _read_coverage(tail: Mapping[str, Any]) -> Iterator[Check]:
-    """A check that the coverage is high enough, if that was asked for."""
-    percent, least = tail["coverage"]["alternatives"]["percent"], tail["summary"]["fail_under"]
-    if least is not None:
-        message = f"the scenarios cover {percent} % of the alternatives, less than {least} %"
-        problems = (Problem("error", "coverage", message),) if percent < least else ()
-        yield Check("coverage", f"at least {least} % of the alternatives", problems)
+def _read_finding_value(finding: Finding) -> Problem:
+    location = (finding.file, finding.line, finding.column, finding.width)
+    return Problem(finding.severity, finding.code, finding.message, finding.suggestion, *location)
 
 
 def _read_finding(finding: Mapping[str, Any]) -> Problem:
@@ -141,12 +142,39 @@ def _read_finding(finding: Mapping[str, Any]) -> Problem:
 def _read_delivery(delivery: Mapping[str, Any], event_id: str, event_type: str) -> Check:
     state, error = delivery["state"], delivery.get("error")
     name = f"{delivery['handler']} by {delivery['route']}, event {event_id}"
+    duration_ms = delivery.get("duration_ms") or 0
     if state in PASSED:
-        return Check(event_type, name)
+        return Check(event_type, name, duration_ms=duration_ms)
     reason = f": {error}" if error else ""
     if state in FAILED or (state == "ready" and error):
         title = "dead delivery" if state == "dead" else "failed delivery"
         condition = f" [{delivery['condition']}]" if delivery.get("condition") else ""
         message = f"{delivery['handler']} by route {delivery['route']}, {event_type} {event_id}{reason}{condition}"
-        return Check(event_type, name, (Problem("error", title, message),))
+        return Check(event_type, name, (Problem("error", title, message),), duration_ms=duration_ms)
     return Check(event_type, name, open=f"{state}{reason}")
+
+
+def _read_scenario(scenario: Mapping[str, Any]) -> Check:
+    """A scenario of `evtool test`: one problem for each expectation that does not hold, at its own place if known."""
+    problems = [
+        Problem(
+            "error",
+            "failed scenario",
+            f"{scenario['name']}: {describe_failure(*(failure[key] for key in FAILURE_KEYS))}",
+            file=failure.get("file") or scenario["file"],
+            line=failure.get("line") or scenario["line"],
+            column=failure.get("column"),
+        )
+        for failure in scenario["failures"]
+    ]
+    return Check(scenario["file"], scenario["name"], tuple(problems), file=scenario["file"], line=scenario["line"])
+
+
+def _read_coverage(tail: Mapping[str, Any]) -> Iterator[Check]:
+    """A check that the coverage is high enough, if that was asked for."""
+    least = tail["summary"].get("fail_under")
+    if least is not None:
+        percent = tail["coverage"]["alternatives"]["percent"]
+        message = f"the scenarios cover {percent} % of the alternatives, less than {least} %"
+        problems = (Problem("error", "coverage", message),) if percent < least else ()
+        yield Check("coverage", f"at least {least} % of the alternatives", problems)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import junitparser
 import pytest
 
 from evtool.reports.base import Subject
@@ -13,6 +14,7 @@ from evtool.reports.formats.registry import KINDS
 from evtool.reports.formats.text import FindingsReport
 from tests.conftest import Evtool
 from tests.support.hostile_text import LONE, NAUGHTY, harmless_to_a_terminal, lines, obeyed
+from tests.support.reports import SCENARIO, build_result, write_report
 
 PATTERN = "pattern: {source: [s]}"
 ROUTES = f"""version: 1
@@ -164,3 +166,78 @@ def test_a_duplicate_is_named_as_such(evtool: Evtool, tmp_path: Path) -> None:
     assert 'name="no route, event ' in ran.out
     ran = evtool("publish", "e.json", "-o", "junit")
     assert 'name="already stored, event s"' in ran.out
+
+
+# --- what the readers of the formats ask for -------------------------------------------------------------------------
+
+
+def test_github_shows_errors_first_and_counts_the_rest() -> None:
+    """GitHub shows ten annotations of each level for a step, in the order of printing."""
+    warnings = [build_result(f"warning {number}", severity="warning") for number in range(12)]
+    output = write_report("github", "check", [*warnings, *(build_result(f"error {n}") for n in range(11))])
+
+    assert [line.partition(" ")[0] for line in lines(output)] == [*["::error"] * 10, *["::warning"] * 10, "not"]
+    assert lines(output)[-1] == (
+        "not annotated: 1 error, 2 warnings; GitHub shows 10 annotations of each level for a step"
+    )
+
+
+def test_github_paths_count_from_the_root_of_the_repository(evtool: Evtool, tmp_path: Path) -> None:
+    """GitHub shows an annotation only if its path is that of the repository, not of the working directory."""
+    (tmp_path / "shop").mkdir()
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "shop/e.json").write_text("{")
+    ran = evtool("validate", "e.json", "--no-schema", "ignore", "-o", "github", cwd=tmp_path / "shop")
+
+    assert ran.out.startswith("::error file=shop/e.json,line=1,")
+
+
+def test_junit_is_read_by_a_junit_library(evtool: Evtool, project: Path) -> None:
+    """junitparser finds the counts, a unique name for each case, and the whole text in the body of a failure."""
+    evtool("publish", "e.jsonl", "-o", "junit=r.xml")
+    document = junitparser.JUnitXml.fromfile(str(project / "r.xml"))
+    [suite] = document
+    cases = list(suite)
+
+    assert (suite.tests, suite.failures, suite.skipped, suite.errors) == (4, 3, 0, 0)
+    assert len({(case.classname, case.name) for case in cases}) == 4
+    failures = [result for case in cases for result in case.result]
+    assert {failure.type for failure in failures} == {"dead delivery", "failed delivery", "EV103"}
+    for failure in failures:
+        assert "\n" not in failure.message
+        assert failure.message in failure.text
+
+
+def test_junit_cases_with_the_same_name_are_numbered() -> None:
+    """GitLab drops a case whose class and name it has read before."""
+    output = write_report("junit", "check", [build_result("same", suggestion="do this")] * 3)
+    suite = ElementTree.fromstring(output)
+
+    assert [case.get("name") for case in suite.iter("testcase")] == [
+        "EV104 same",
+        "EV104 same #2",
+        "EV104 same #3",
+    ]
+    assert next(suite.iter("failure")).text == "e.json:3:5: EV104 same; do this"
+    assert next(suite.iter("testcase")).get("file") == "e.json"
+    assert next(suite.iter("testcase")).get("line") == "3"
+
+
+def test_a_coverage_that_is_too_low_is_an_error() -> None:
+    """`evtool test --fail-under` fails with it, so CI shows why."""
+    tail = {"coverage": {"alternatives": {"covered": 1, "all": 2, "percent": 50}}, "summary": {"fail_under": 80}}
+
+    assert write_report("github", "test", [], **tail) == (
+        "::error title=coverage::the scenarios cover 50 %25 of the alternatives, less than 80 %25\n"
+    )
+
+
+def test_scenarios_are_junit_cases() -> None:
+    """A scenario is a case under its file, with a line for each expectation that does not hold."""
+    output = write_report("junit", "test", [SCENARIO, {**SCENARIO, "name": "other", "ok": True, "failures": []}])
+    cases = list(ElementTree.fromstring(output).iter("testcase"))
+
+    assert [(case.get("classname"), case.get("name"), len(case)) for case in cases] == [
+        ("scenarios/orders.yaml", "an order is paid for", 1),
+        ("scenarios/orders.yaml", "other", 0),
+    ]

@@ -93,7 +93,7 @@ def test_github_takes_one_annotation_for_each_finding(text: str) -> None:
     assert len(lines(output)) == 3
     assert harmless_to_a_terminal(output)
     if text.isprintable() and text and "##" not in text and not text.lstrip().startswith("::"):
-        assert commands[0].data == f"{text}; {text}"
+        assert commands[0].data in (f"{text}; {text}", f"{text[:3999]}…")
         assert commands[0].properties["file"] == text
 
 
@@ -113,8 +113,8 @@ def test_junit_is_xml_with_one_case_for_each_event(text: str) -> None:
     assert first.get("type") == "EV104"
     if text.isprintable() and text and "##" not in text and not text.lstrip().startswith("::"):
         assert first.get("message") == f"EV104 {text}"
-        assert first.text == f"{text}:3:5: EV104 {text}"
-    assert second.text == "plain: EV104 plain"
+        assert first.text == f"{text}:3:5: EV104 {text}; {text}"
+    assert second.text == "plain: EV104 plain; plain"
     assert harmless_to_a_terminal(output)
     assert not any(map(obeyed, lines(output)))
 
@@ -172,7 +172,8 @@ def test_hostile_events_come_out_harmless(hostile: Path, kind: str, capsys: pyte
     assert harmless_to_a_terminal(out)
     commands = [command for line in lines(out) if (command := obeyed(line))]
     if kind == "github":
-        assert len(commands) == len(lines(out)) > 3 * len(NAUGHTY)
+        assert len(commands) == 10  # as many as GitHub shows; the last line counts the rest
+        assert lines(out)[-1].startswith("not annotated: ")
         assert {command.properties["file"] for command in commands} == {"e.jsonl"}
         assert {command.properties["title"] for command in commands} <= set(CODES)
     else:

@@ -25,7 +25,10 @@ KINDS: dict[str, Open] = {
     "jsonl": JsonLines,
     "github": on_demand("github", "Github"),
     "junit": on_demand("junit", "Junit"),
+    "markdown": on_demand("markdown", "Markdown"),
+    "sarif": on_demand("sarif", "Sarif"),
 }
-FOR_CI = ("github", "junit")  # only for commands that report findings or failures:
-ONLY_FINDINGS = {"text", "json", "jsonl", "github"}  # of a validation they report findings and counts, no valid event
+FOR_CI = ("github", "junit", "markdown", "sarif")  # only for commands that report findings or failures:
 CHECKING_COMMANDS = ("validate", "check", "test", "publish", "deliver", "replay", "doctor")
+# of a validation they report findings and counts, no valid event
+ONLY_FINDINGS = {"text", "json", "jsonl", "github", "markdown", "sarif"}

@@ -1,0 +1,145 @@
+"""The sarif report: SARIF 2.1.0 as GitHub code scanning and other viewers read it, written while the records arrive."""
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TextIO
+from urllib.parse import quote
+
+from evtool import __version__
+from evtool.errors import EvtoolError
+from evtool.findings.codes import CODES
+from evtool.findings.examples import EXAMPLES
+from evtool.findings.phrases import shorten
+from evtool.reports.base import Record, Subject, dump_json
+from evtool.reports.checks import Check, CheckReader, Problem, list_problems
+from evtool.reports.formats.line_hash import LineHashes
+from evtool.reports.formats.repository import find_repository, to_repository_path
+from evtool.routes.project import ROUTES_FILE, find_routes_file
+from evtool.terminal.sanitize import sanitize
+
+SCHEMA_URI = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+PACKAGE_URI = "pkg:pypi/evtool-workbench"  # a package URL: it does not depend on where the project is hosted
+MOST_RESULTS = 25_000  # code scanning refuses a file with more
+MAX_MESSAGE = 8_000  # characters
+HEAD = f"""{{"$schema": "{SCHEMA_URI}", "version": "2.1.0", "runs": [
+{{"columnKind": "unicodeCodePoints", "results": ["""
+
+
+class Sarif:
+    """One run. The results come first, since the rules are those that they name."""
+
+    def __init__(self, subject: Subject, file: TextIO, color: str):  # noqa: ARG002  (the contract of all kinds)
+        self._subject, self._file, self._reader = subject, file, CheckReader(subject.command)
+        self._root = find_repository()
+        self._default_file = _find_default_file()
+        self._hashes = LineHashes()
+        self._rules: dict[str, dict[str, Any]] = {}  # by id, in the order of their index
+        self._results = self._omitted = 0
+        file.write(HEAD)
+
+    def add(self, record: Record) -> None:
+        """Writes the results of a record."""
+        self._write(self._reader.add(record))
+
+    def end(self, tail: Mapping[str, Any]) -> None:
+        """Writes the remaining results, the rules, and a notification if there were too many results."""
+        self._write(self._reader.end(tail))
+        invocation: dict[str, Any] = {"executionSuccessful": True}
+        if self._omitted:
+            text = f"{self._omitted} more results were left out: code scanning reads {MOST_RESULTS} of a run"
+            invocation["toolExecutionNotifications"] = [{"level": "warning", "message": {"text": text}}]
+        driver = {
+            "name": "evtool",
+            "version": __version__,
+            "semanticVersion": __version__,
+            "informationUri": PACKAGE_URI,
+            "rules": list(self._rules.values()),
+        }
+        properties = {
+            "automationDetails": {"id": f"evtool-{self._subject.command.replace(' ', '-')}/"},
+            "invocations": [invocation],
+            "tool": {"driver": driver},
+        }
+        self._file.write("\n]")
+        for name, value in properties.items():
+            self._file.write(f",\n{dump_json(name)}: {dump_json(value)}")
+        self._file.write("\n}]}\n")
+
+    def _write(self, checks: Iterable[Check]) -> None:
+        for problem in list_problems(checks):
+            if self._results == MOST_RESULTS:
+                self._omitted += 1
+                continue
+            self._file.write((",\n" if self._results else "\n") + dump_json(self._build_result(problem)))
+            self._results += 1
+
+    def _build_result(self, problem: Problem) -> dict[str, Any]:
+        rule = problem.title.replace(" ", "-")
+        if rule not in self._rules:
+            self._rules[rule] = _build_rule(rule, problem)
+        file, line, column = problem.file or self._default_file, problem.line or 1, problem.column or 1
+        region = {
+            "startLine": line,
+            "startColumn": column,
+            "endLine": line,
+            "endColumn": column + max(1, problem.width),
+        }
+        location = {"artifactLocation": self._build_location(file), "region": region}
+        result = {
+            "ruleId": rule,
+            "ruleIndex": list(self._rules).index(rule),
+            "level": problem.severity,
+            "message": {"text": escape_message(shorten(problem.advice, MAX_MESSAGE))},
+            "locations": [{"physicalLocation": location}],
+        }
+        fingerprint = self._hashes.get(Path(file), line)
+        return {**result, "partialFingerprints": {"primaryLocationLineHash": fingerprint}} if fingerprint else result
+
+    def _build_location(self, file: str) -> dict[str, str]:
+        """The file relative to the root of the repository, from which code scanning counts paths."""
+        path = to_repository_path(file, self._root)
+        if path is None:
+            return {"uri": "file://" + _encode_path(os.path.abspath(file))}  # noqa: PTH100  (resolves no link)
+        return {"uri": _encode_path(path), "uriBaseId": "%SRCROOT%"}
+
+
+def _build_rule(rule: str, problem: Problem) -> dict[str, Any]:
+    """A rule as code scanning shows it beside its results: what the code means, with the examples of `explain`."""
+    title = CODES.get(rule, problem.title)
+    text = f"{rule}: {title}. `evtool explain {rule}` shows more." if rule in CODES else f"evtool reports a {title}."
+    markdown = text
+    if example := EXAMPLES.get(rule):
+        text += f"\n\nBad:\n{example.bad}\n\nGood:\n{example.good}"
+        markdown += f"\n\nBad:\n\n```\n{example.bad}\n```\n\nGood:\n\n```\n{example.good}\n```\n"
+    return {
+        "id": rule,
+        "name": "".join(word.capitalize() for word in re.findall(r"\w+", title)),
+        "shortDescription": {"text": _to_sentence(title)},
+        "fullDescription": {"text": f"{_to_sentence(title)} Reported by evtool as {rule}."},
+        "help": {"text": text, "markdown": markdown},
+        "helpUri": f"{PACKAGE_URI}#docs/findings.md",
+        "defaultConfiguration": {"level": problem.severity},
+    }
+
+
+def _to_sentence(title: str) -> str:
+    return title[:1].upper() + title[1:] + "."
+
+
+def escape_message(text: str) -> str:
+    """A text as SARIF has messages: `{0}` would be a placeholder, and `[text](target)` a link."""
+    return sanitize(text).replace("{", "{{").replace("}", "}}").replace("](", "] (")
+
+
+def _encode_path(path: str) -> str:
+    return quote(path, safe="/", errors="surrogatepass")
+
+
+def _find_default_file() -> str:
+    """The file that problems without a file are shown at: code scanning requires a location."""
+    with suppress(EvtoolError):
+        return str(find_routes_file(None) or ROUTES_FILE)
+    return ROUTES_FILE

@@ -1,0 +1,53 @@
+"""Findings and deliveries as reports get them, and what a report writes of them."""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from evtool.findings.finding import Finding
+from evtool.reports.base import Record, Subject
+from evtool.reports.formats.registry import KINDS
+from evtool.reports.formats.text import FindingsReport
+from evtool.schemas.validation import ValidationResult
+
+
+def write_report(kind: str, command: str, records: Sequence[Record], **tail: Any) -> str:
+    """What a report of a command writes."""
+    file = io.StringIO()
+    report = KINDS[kind](Subject(command, "records", FindingsReport), file, "never")
+    for record in records:
+        report.add(record)
+    report.end({"summary": {}, **tail})
+    return file.getvalue()
+
+
+def build_result(message: str, **fields: Any) -> ValidationResult:
+    """An event with one finding."""
+    finding = Finding("EV104", message, **{"file": "e.json", "line": 3, "column": 5, **fields})
+    return ValidationResult(finding.file or "", finding.line or 1, None, (finding,))
+
+
+def build_delivery(text: str, **fields: Any) -> Mapping[str, Any]:
+    """The record of `publish` for an event with a dead delivery."""
+    delivery = {"route": text, "handler": text, "state": "dead", "error": text, "condition": None, **fields}
+    return {"id": text, "type": text, "deliveries": [delivery]}
+
+
+SCENARIO = {
+    "name": "an order is paid for",
+    "file": "scenarios/orders.yaml",
+    "line": 3,
+    "ok": False,
+    "failures": [{"what": "handlers.charge-card", "expected": 1, "actual": 0, "reason": 'source is "shop"'}],
+}
+CHANGE = {
+    "change": "lost",
+    "route": "pay-for-order",
+    "handler": "charge-card",
+    "event": "1",
+    "type": "order.created",
+    "reason": "detail.total is 5",
+    "file": "routes.yaml",
+    "line": 12,
+    "column": 7,
+}
