@@ -59,3 +59,21 @@ def has_name(store: Store, column: str, name: str) -> bool:
 def list_names(store: Store, column: str) -> list[str]:
     """The routes, handlers, types or sources that occur in the store."""
     return [str(name) for (name,) in store.execute(f"SELECT DISTINCT {column} FROM {TABLES[column]} ORDER BY 1")]
+
+
+def count_edges(store: Store) -> dict[tuple[str, str, str], int]:
+    """Counts deliveries by type and route (`matches`) and by route and handler (`delivers`), and emitted events by
+    handler and type (`emits`)."""
+    queries = {
+        "matches": "SELECT e.type, d.route, count(*) FROM delivery d JOIN event e ON e.seq = d.event GROUP BY 1, 2",
+        "delivers": "SELECT route, handler, count(*) FROM delivery GROUP BY 1, 2",
+        "emits": "SELECT d.handler, e.type, count(*) FROM event e JOIN delivery d ON d.seq = e.cause GROUP BY 1, 2",
+    }
+    with store.transaction("DEFERRED"):
+        rows = {kind: store.execute(query) for kind, query in queries.items()}
+    return {(kind, start, end): count for kind, found in rows.items() for start, end, count in found}
+
+
+def list_sources(store: Store) -> list[tuple[str, str]]:
+    """The types that occur in the store, each with every source of it."""
+    return [(name, source) for name, source in store.execute("SELECT DISTINCT type, source FROM event ORDER BY 1, 2")]
