@@ -338,6 +338,10 @@ OUTPUTS = [  # schema, then the command
     ("explain", "explain nowhere.json"),
     ("explain", "explain samples/events/orders.jsonl"),
     ("explain", "explain EV104"),
+    ("init", "init new-project"),
+    ("graph", "graph"),
+    ("graph", "graph --counts"),
+    ("graph", "graph --routes broken.yaml"),
 ]
 BROKEN = """
 version: 1

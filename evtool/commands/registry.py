@@ -14,11 +14,13 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "init": Command("Before it happens", "write a small project that works"),
     "validate": Command("Before it happens", "check events against the schemas of their types"),
     "check": Command("Before it happens", "find mistakes in routes, handlers, schemas, samples and scenarios"),
     "test": Command("Before it happens", "run scenarios: given events and what must result from them"),
     "generate": Command("Before it happens", "make events of a type, or events that a route matches or just misses"),
     "explain": Command("Before it happens", "say why routes do or do not match an event"),
+    "graph": Command("Before it happens", "show which event types reach which handlers, and where loops are"),
     "schema": Command("Before it happens", "compare versions of schemas, or make a schema from events"),
     "publish": Command("When it happens", "store events, fire their handlers, follow what these emit"),
     "deliver": Command("When it happens", "attempt the deliveries that are due"),

@@ -1,0 +1,109 @@
+"""The command `evtool init`: writes a small project that works."""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from string import Template
+from typing import Annotated, Any
+
+from evtool.cli.options import Argument
+from evtool.cli.session import Session
+from evtool.errors import EXIT_OK, UsageError
+from evtool.findings.phrases import list_some
+from evtool.paths import display_path, is_file
+from evtool.reports.base import Record, Subject
+from evtool.routes.project import ROUTES_FILE
+from evtool.schemas.validation import ValidationResult
+from evtool.terminal.screen import Screen
+
+TEMPLATES = Path(__file__).parent.parent / "project_template"
+PROJECT = {  # file -> template
+    ROUTES_FILE: "routes.yaml",
+    "handlers/orders.py": "orders.py.txt",
+    "samples/order-created.json": "order-created.json",
+    "scenarios/orders.yaml": "scenarios.yaml",
+    "schemas/order.confirmed.json": "order.confirmed.json",
+    "schemas/order.created.json": "order.created.json",
+    ".github/workflows/events.yml": "workflow.yml",
+    ".pre-commit-config.yaml": "pre-commit.yaml",
+    ".evtool/.gitignore": "gitignore",
+}
+RULES_PROJECT = {  # for the rules of a template, which evtool knows no samples of
+    ROUTES_FILE: "template-routes.yaml",
+    ".github/workflows/events.yml": "template-workflow.yml",
+    ".pre-commit-config.yaml": "template-pre-commit.yaml",
+    ".evtool/.gitignore": "gitignore",
+}
+MOST_NAMED = 10  # files in a message
+
+
+def init(
+    session: Session,
+    folder: Annotated[str, Argument("[DIR]", "the folder of the project, here if it is not given")] = ".",
+) -> int:
+    """Write a small project that works: routes, schemas, a sample, handlers, scenarios, a CI workflow.
+
+    `evtool validate`, `evtool check` and `evtool test` pass in it. With --routes FILE the project starts with the rules
+    of that file, such as a CloudFormation template. No file is overwritten: exit code 2 if one exists.
+
+    Example: evtool init my-shop
+    """
+    root = Path(folder)
+    files = RULES_PROJECT if session.routes else PROJECT
+    existing = [file for file in files if os.path.lexists(root / file)]
+    if existing:
+        names = list_some([display_path((root / file).absolute()) for file in existing], MOST_NAMED)
+        raise UsageError(f"init overwrites nothing, and there is already {names}; name another folder")
+    values = _build_values(root, session.routes)
+    with session.open_report(Subject("init", "files", lambda screen: _InitReport(screen, root, session))) as report:
+        for file, template in files.items():
+            _write_file(root / file, Template((TEMPLATES / template).read_text(encoding="utf-8")).substitute(values))
+            report.add({"file": display_path((root / file).absolute())})
+        report.end({"summary": {"files": len(files)}})
+    return EXIT_OK
+
+
+def _build_values(root: Path, rules: str | None) -> Mapping[str, str]:
+    """What the templates contain of the project: its name, the source of its events, and the file with its rules."""
+    name = root.absolute().resolve().name
+    source = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "project"
+    values = {"name": name if re.fullmatch(r"[\w .-]+", name) else source, "source": source}
+    if rules is None:
+        return values
+    if not is_file(rules):
+        raise UsageError(f"there is no file {rules} (named by --routes)")
+    path = os.path.relpath(Path(rules).absolute(), root.absolute())
+    return {**values, "rules": json.dumps(path) if re.search(r"[^\w./-]", path) else path}
+
+
+def _write_file(file: Path, text: str) -> None:
+    """Creates a file that does not exist. Raises UsageError if that is impossible."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise UsageError(f"cannot write {display_path(file.absolute())}: {error.strerror}") from None
+
+
+class _InitReport:
+    """The text report: the files, and what to do next."""
+
+    def __init__(self, screen: Screen, root: Path, session: Session):
+        self._screen, self._root, self._session = screen, root, session
+
+    def add(self, record: Record) -> None:
+        """Shows a file."""
+        assert not isinstance(record, ValidationResult)
+        if not self._session.quiet:
+            self._screen.print_line("wrote ", record["file"])
+
+    def end(self, tail: Mapping[str, Any]) -> None:  # noqa: ARG002
+        """Shows the next commands."""
+        if self._session.quiet:
+            return
+        commands = ["evtool check"] if self._session.routes else ["evtool validate", "evtool check", "evtool test"]
+        enter = "" if self._root.resolve() == Path.cwd() else f"cd {self._root} && "
+        self._screen.print_line("next: ", (enter + " && ".join(commands), "bold"))
