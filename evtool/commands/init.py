@@ -18,7 +18,7 @@ from evtool.routes.project import ROUTES_FILE
 from evtool.schemas.validation import ValidationResult
 from evtool.terminal.screen import Screen
 
-TEMPLATES = Path(__file__).parent.parent / "project_template"
+TEMPLATES = Path(__file__).with_name("project_template")
 PROJECT = {  # file -> template
     ROUTES_FILE: "routes.yaml",
     "handlers/orders.py": "orders.py.txt",
