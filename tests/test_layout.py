@@ -33,7 +33,7 @@ FOLDERS = [
 ]
 MOST_ENTRIES = 12
 GROWING = {
-    "": 25,
+    "": 30,
     "checks": 100,
     "commands": 100,
     "patterns/operators": 100,
