@@ -1,10 +1,10 @@
 """Runs the checks of a project and applies its settings and ignore comments to what they find."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from evtool.checks.base import CheckContext
+from evtool.checks.base import Check, CheckContext
 from evtool.checks.registry import CHECKS
 from evtool.checks.settings import CheckSettings
 from evtool.findings.finding import Finding
@@ -27,11 +27,15 @@ class CheckResult(NamedTuple):
     ignored: int
 
 
-def run_checks(context: CheckContext, settings: CheckSettings) -> CheckResult:
-    """Everything that the selected checks find, without what is ignored."""
+def run_checks(
+    context: CheckContext,
+    settings: CheckSettings,
+    track: Callable[[Iterable[Check]], Iterable[Check]] = lambda checks: checks,
+) -> CheckResult:
+    """Everything that the selected checks find, without what is ignored. `track` counts the checks."""
     checks = [check for check in CHECKS if any(map(settings.may_select, check.codes))]
     examined = [code for check in checks for code in check.codes]
-    found = [finding for check in checks for finding in check.run(context) if settings.selects(finding)]
+    found = [finding for check in track(checks) for finding in check.run(context) if settings.selects(finding)]
     comments = _read_comments(context, found)
     kept, ignored, used = apply_comments(dict.fromkeys(map(settings.set_severity, found)), comments)
     if any(map(settings.may_select, COMMENT_CODES)):

@@ -20,6 +20,7 @@ from evtool.paths import display_path
 from evtool.reports.base import Record, Subject
 from evtool.reports.formats.text import FindingsReport
 from evtool.schemas.validation import ValidationResult
+from evtool.terminal.progress import Progress
 from evtool.terminal.screen import Screen, Segment, format_count
 from evtool.terminal.styles import SEVERITY_STYLES
 
@@ -90,7 +91,8 @@ def _check_all(session: Session, files: Sequence[str | None], select: Sequence[s
         try:
             project = session._replace(routes=file).load_project()
             settings = read_settings(project, select, ignore)
-            own = run_checks(load_context(project, shows_details=session.verbose > 0), settings)
+            context = load_context(project, shows_details=session.verbose > 0)
+            own = run_checks(context, settings, Progress("checking", "check", quiet=session.quiet).track)
         except ConfigError as error:
             if not error.findings:
                 raise
