@@ -9,12 +9,15 @@ from itertools import islice, product
 from typing import Any, NamedTuple
 
 from evtool.checks.base import CheckContext
+from evtool.errors import ConfigError
 from evtool.events.event import Event
 from evtool.patterns.conditions import Branch, Field
 from evtool.patterns.explain.matching_values import iter_matching_values
 from evtool.patterns.explain.mismatches import quote
 from evtool.patterns.json_values import to_scalar
 from evtool.routes.routes import Route
+from evtool.schemas.algebra.events import generate_event
+from evtool.schemas.algebra.values import CannotGenerate
 from evtool.schemas.validator import CompiledSchema
 
 MAX_PAIRS = 100  # of branches that are tried for two routes
@@ -68,6 +71,7 @@ class CommonEvents:
         self._types = context.schemas.list_types() if context.schemas else []
         self._sample_values: dict[Steps, list[Any]] = {}
         self._matched: dict[str, set[int]] = {}  # the numbers of the samples that a route matches
+        self._generated: dict[tuple[str, str], Mapping[str, Any]] = {}
         self._events = 0
 
     def may_exist(self, first: Route, second: Route) -> bool:
@@ -161,13 +165,34 @@ class CommonEvents:
                 chosen[choice.steps] = allowed[0]
         values = {steps: value for steps, value in chosen.items() if steps in shown and value is not MISSING}
         text = ", ".join(f"{'.'.join(steps)} {quote(value)}" for steps, value in values.items())
-        samples = [s for s in self._context.samples if (s.type, s.payload_key) == (event_type, form.payload_key)]
-        for base in (*(sample.document for sample in samples[:MAX_SAMPLES]), form.envelope):
+        for base in self._iter_bases(event_type, source, form, needs_payload=schema is not None):
             document = copy.deepcopy(dict(base))
             is_complete = all(_set_value(document, steps, value) for steps, value in chosen.items())
             if is_complete and (schema is None or _is_valid(schema, document, form)):
                 return document, text
         return None
+
+    def _iter_bases(
+        self, event_type: str, source: str, form: _Form, *, needs_payload: bool
+    ) -> Iterator[Mapping[str, Any]]:
+        """Events of a type to set values in: samples, one without a payload, one that is generated from the schema."""
+        samples = [s for s in self._context.samples if (s.type, s.payload_key) == (event_type, form.payload_key)]
+        yield from (sample.document for sample in samples[:MAX_SAMPLES])
+        yield form.envelope
+        if needs_payload:
+            key = (event_type, source)
+            if key not in self._generated:
+                self._generated[key] = _generate(self._context, event_type, source)
+            if form.payload_key in (event := self._generated[key]):
+                yield event
+
+
+def _generate(context: CheckContext, event_type: str, source: str) -> Mapping[str, Any]:
+    """A valid event of a type; empty if none is found."""
+    try:
+        return generate_event(context.schemas, event_type, source, seed=0)
+    except (CannotGenerate, ConfigError):
+        return {}
 
 
 def _excludes(branch: Branch, other: Branch) -> bool:
