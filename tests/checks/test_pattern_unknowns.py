@@ -1,0 +1,66 @@
+"""Unknown values in patterns, as templates have them, are never the reason of a finding."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evtool.checks.patterns.pattern_vs_schema import find_problems
+from evtool.patterns.pattern import Pattern
+from evtool.patterns.unknown import Unknown
+from evtool.schemas.algebra.matched_types import EventType
+from evtool.schemas.algebra.types import TypeSchema, load_type
+from evtool.schemas.validator import Schemas
+
+SCHEMA = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["id", "kind"],
+    "properties": {"id": {"type": "string"}, "kind": {"enum": ["a", "b"]}, "total": {"type": "number"}},
+}
+UNKNOWN = Unknown("!Ref Something")
+
+
+def find_codes(folder: Path, pattern: Any) -> list[str]:
+    """The codes of what is found wrong with a pattern."""
+    (folder / "made.json").write_text(json.dumps(SCHEMA))
+    schemas = Schemas([folder])
+
+    def find_type(event_type: EventType, payload_key: str) -> TypeSchema | None:
+        compiled = schemas.find(event_type.type, event_type.source or "", payload_key)
+        return load_type(compiled, *event_type, payload_key) if compiled else None
+
+    known = [EventType(*entry) for entry in schemas.list_entries()]
+    return [problem.code for problem in find_problems(Pattern(pattern), known, find_type)]
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        UNKNOWN,
+        {"source": ["shop"], "detail-type": [UNKNOWN], "detail": {"nothing": [5]}},
+        {"source": [UNKNOWN], "detail-type": [{"prefix": UNKNOWN}], "detail": {"nothing": [5]}},
+        {"source": [UNKNOWN], "detail-type": ["made"], "detail": {"kind": [UNKNOWN, "a"]}},
+        {"source": ["shop"], "detail-type": ["made"], "detail": UNKNOWN},
+        {
+            "source": ["shop"],
+            "detail-type": ["made"],
+            "detail": {"kind": UNKNOWN, "total": [{"numeric": ["=", UNKNOWN]}]},
+        },
+        {"source": ["shop"], "detail-type": ["made"], "detail": {"nothing": [UNKNOWN]}},
+        {"source": ["shop"], "detail-type": ["made"], "account": [UNKNOWN], "nothing": UNKNOWN},
+    ],
+    ids=repr,
+)
+def test_unknown_is_no_reason(tmp_path: Path, pattern: Any) -> None:
+    """Where something is left open, nothing is claimed."""
+    assert find_codes(tmp_path, pattern) == []
+
+
+def test_known_values_beside_unknown_ones_are_checked(tmp_path: Path) -> None:
+    """A known value is wrong also beside one that is left open."""
+    pattern = {"source": [UNKNOWN, "shop"], "detail-type": ["made"], "detail": {"kind": [UNKNOWN, "c"]}}
+
+    assert find_codes(tmp_path, {**pattern, "source": ["shop"]}) == ["EV303"]
+    assert find_codes(tmp_path, pattern) == []  # the schema may depend on the source
