@@ -44,7 +44,9 @@ def check_patterns(context: CheckContext) -> Iterator[Finding]:
         key = (event_type, payload_key)
         if key not in loaded:
             compiled = context.find_schema(event_type.type, event_type.source or "", payload_key)
-            loaded[key] = load_type(compiled, *event_type, payload_key) if compiled else None
+            schema = load_type(compiled, *event_type, payload_key) if compiled else None
+            is_usable = schema is not None and not is_impossible(schema.schema, [])  # else that is another finding
+            loaded[key] = schema if is_usable else None
         return loaded[key]
 
     for name, route in context.routes.items():
@@ -162,7 +164,8 @@ def find_types_without_schema(
 ) -> list[PatternProblem]:
     """The types that a pattern names and that have no schema, though the project has schemas."""
     assert context.schemas is not None
-    described = {name for name, _ in context.schemas.list_entries()}
+    entries = context.schemas.list_entries()
+    described = {name for name, _ in entries}
     problems: dict[PatternProblem, None] = {}
     for branch in pattern.branches:
         payload_key = find_payload_key(branch) or "detail"
@@ -173,9 +176,9 @@ def find_types_without_schema(
                 continue
             name = condition.expected
             candidates = sources or [entry.source or "" for entry in known if entry.type == name] or [""]
-            if any(context.find_schema(name, source, payload_key) for source in candidates) or (
-                not sources and name in described
-            ):
+            if not sources and name in described:
+                continue
+            if any((name, source) in entries for source in (None, *candidates)):
                 continue
             origin = f' from "{sources[0]}"' if len(sources) == 1 else ""
             message = f'the type "{name}"{origin} has no schema: its events are not checked'

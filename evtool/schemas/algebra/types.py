@@ -37,8 +37,11 @@ class TypeSchema(NamedTuple):
 
 def load_type(compiled: CompiledSchema, event_type: str, source: str | None, payload_key: str) -> TypeSchema | None:
     """The schema of a type as a set of values; None if the algebra does not know its form."""
-    inlined = inline_references(compiled.subschemas)
-    schema = to_canonical(inlined.schema)
+    try:
+        inlined = inline_references(compiled.subschemas)
+        schema = to_canonical(inlined.schema)
+    except RecursionError:  # it is nested hundreds of levels deep
+        return None
     if schema is None or schema.kind == canonical.CanonicalKind.RAW:
         return None
     has_envelope = compiled.choice.envelope is not None
