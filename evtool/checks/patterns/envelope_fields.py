@@ -91,8 +91,9 @@ def _find_impossible(field: Field, name: str, payload_key: str | None) -> Iterat
                 yield PatternProblem("EV304" if condition.operator == "exists" else "EV302", keys, message, suggestion)
                 continue
             number = isinstance(condition.expected, int | float) and not isinstance(condition.expected, bool)
+            words = "a list of strings" if name == "resources" else "a string"
             hint = f'put it in quotes: "{condition.expected}"' if number else None
-            yield PatternProblem("EV302", keys, f"{name} is always a string: the condition never holds", hint)
+            yield PatternProblem("EV302", keys, f"{name} is always {words}: the condition never holds", hint)
 
 
 def _position_of_head(field: Field) -> int:
