@@ -1,4 +1,4 @@
-"""Formats paths for messages, and checks whether a path is a file."""
+"""Formats paths for messages, and checks whether a path is a file or a folder."""
 
 import os
 from pathlib import Path
@@ -13,3 +13,8 @@ def display_path(path: Path) -> str:
 def is_file(path: str | Path) -> bool:
     """Whether there is a file; a name that no file can have, or one in a folder that may not be entered, means no."""
     return os.path.isfile(path)  # noqa: PTH113  (Path.is_file() raises for these)
+
+
+def is_folder(path: str | Path) -> bool:
+    """Whether there is a folder; a name that no folder can have means no."""
+    return os.path.isdir(path)  # noqa: PTH112  (Path.is_dir() raises for these)

@@ -23,7 +23,14 @@ HELP = {"help_option_names": ["-h", "--help"]}
 
 # what every command takes, by its name in Session
 COMMON_OPTIONS: dict[str, Any] = {
-    "routes": Annotated[str | None, Option("--routes", "the project's routes.yaml", "FILE")],
+    "routes": Annotated[
+        str | None, Option("--routes", "the project's routes.yaml, or a rule source such as a template", "FILE")
+    ],
+    "routes_format": Annotated[
+        Literal["routes", "cloudformation", "serverless", "terraform", "terraform-plan", "eventbridge"] | None,
+        Option("--routes-format", "the form of that file, if its content does not show it", "FORM"),
+    ],
+    "schemas": Annotated[list[str], Option("--schemas", "a folder of schemas, instead of those of the project", "DIR")],
     "store": Annotated[str | None, Option("--store", "the store's file", "FILE")],
     "quiet": Annotated[
         bool, Option("-q --quiet", "print only problems, and the data of events, dlq list, dlq show and explain")
@@ -103,7 +110,7 @@ def _build_callback(run: CommandFunction) -> Callable[..., None]:
 
     def callback(**values: Any) -> None:
         shared = {name: values.pop(name) for name in COMMON_OPTIONS}
-        session = Session(**{**shared, "output": tuple(shared["output"])})
+        session = Session(**{**shared, "output": tuple(shared["output"]), "schemas": tuple(shared["schemas"])})
         raise typer.Exit(run_command(lambda: raise_on_signals(lambda: run(session, **values)), color=session.color))
 
     hints = get_type_hints(run, include_extras=True)
@@ -113,7 +120,7 @@ def _build_callback(run: CommandFunction) -> Callable[..., None]:
         )
         for p in list(inspect.signature(run).parameters.values())[1:]
     ]
-    defaults = Session()._asdict() | {"output": []}
+    defaults = Session()._asdict() | {"output": [], "schemas": []}
     common_parameters = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=_to_typer(hint))
         for name, hint in COMMON_OPTIONS.items()

@@ -71,7 +71,8 @@ def build_known_rules(project: Project | None) -> Rules:
 def load_routes(session: Session, project: Project) -> Routes:
     """The routes of a project; what is hardly meant in them is shown as warnings."""
     routes = route_table.load_routes(project)
-    session.show_warnings(routes.warnings)
+    notes = project.notes if session.verbose or not routes.routes else ()
+    session.show_warnings([*routes.warnings, *notes])
     return routes
 
 

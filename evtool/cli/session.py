@@ -32,6 +32,8 @@ class Session(NamedTuple):
     verbose: int = 0
     color: str = "auto"
     output: tuple[str, ...] = ()
+    routes_format: str | None = None
+    schemas: tuple[str, ...] = ()
 
     @property
     def shows_details(self) -> bool:
@@ -41,12 +43,16 @@ class Session(NamedTuple):
 
     def load_project(self) -> Project:
         """The project; raises UsageError when there is none."""
-        return project_file.require_project(self.routes)
+        return project_file.require_project(self.routes, form=self.routes_format, schemas=self.schemas)
+
+    def find_project(self) -> Project | None:
+        """The project, or None when there is none."""
+        return project_file.read_project(self.routes, form=self.routes_format, schemas=self.schemas)
 
     def try_project(self) -> Project | None:
         """The project for a command that does not need one: None without one, or if it cannot be read."""
         try:
-            return project_file.read_project(self.routes)
+            return self.find_project()
         except EvtoolError:
             return None
 

@@ -50,7 +50,6 @@ from evtool.reports.explanations import (
     list_candidates,
     show_conditions,
 )
-from evtool.routes import project as project_file
 from evtool.routes.project import Project
 from evtool.schemas.validation import Rules, ValidationResult, validate_events
 from evtool.store.rows import StoredEvent
@@ -130,7 +129,7 @@ def explain(
 
 def _find_project(session: Session, event: str) -> Project | None:
     """The project that may have a sample of this name; a pattern and a file need none."""
-    return None if event == "-" or Path(event).exists() else project_file.read_project(session.routes)
+    return None if event == "-" or Path(event).exists() else session.find_project()
 
 
 def _find_stored(session: Session, project: Project, event_id: str, source: str | None) -> StoredEvent | None:

@@ -16,7 +16,7 @@ from evtool.git_revisions import PREFIX, open_revision
 from evtool.reports.base import Record, Subject
 from evtool.routes.comparison.base import extract_project, rename_findings
 from evtool.routes.comparison.broken_routes import find_broken_routes
-from evtool.routes.project import Project, read_project
+from evtool.routes.project import Project
 from evtool.schemas.diff.diff import Change
 from evtool.schemas.diff.versions import PairDiff, Version, diff_versions, open_file, open_folders
 from evtool.schemas.validation import ValidationResult
@@ -52,7 +52,7 @@ def schema_diff(
 
     Example: evtool schema diff git:main
     """
-    project = read_project(session.routes)
+    project = session.find_project()
     with ExitStack() as stack:
         old, new = (stack.enter_context(side) for side in _open_sides(versions, project, [type] if type else []))
         try:

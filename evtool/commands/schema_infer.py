@@ -12,7 +12,6 @@ from evtool.errors import EXIT_OK, UsageError
 from evtool.events.payload_identity import PayloadIdentity
 from evtool.paths import display_path
 from evtool.reports.base import Record, Subject
-from evtool.routes.project import read_project
 from evtool.schemas.infer import Shape, build_schema
 from evtool.schemas.validation import Rules, ValidationResult, validate_events
 from evtool.terminal.screen import Screen, format_count, open_stderr
@@ -38,7 +37,7 @@ def schema_infer(
 
     Example: evtool schema infer samples/events --to schemas
     """
-    project = read_project(session.routes)
+    project = session.find_project()
     inputs = EventInputs(resolve_paths(events, project) if project else events, unwrap=unwrap)
     shapes: dict[str, Shape] = {}
     count = 0

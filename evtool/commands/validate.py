@@ -27,7 +27,6 @@ from evtool.readers.files import MAX_BYTES, count_bytes
 from evtool.reports.base import Subject
 from evtool.reports.formats.registry import ONLY_FINDINGS
 from evtool.reports.formats.text import FindingsReport
-from evtool.routes import project as project_file
 from evtool.routes.project import Project
 from evtool.schemas.documents import NamedSchema
 from evtool.schemas.fast_path import FastPath
@@ -108,7 +107,7 @@ def _load_project(session: Session, *, needed: bool) -> Project | None:
 
     Raises ConfigError if anything in it is wrong.
     """
-    project = session.load_project() if needed else project_file.read_project(session.routes)
+    project = session.load_project() if needed else session.find_project()
     if project is not None:
         session.show_warnings(check_project(project))
     return project
@@ -124,5 +123,5 @@ def _load_schemas(project: Project | None, schema: str | None, *, needed: bool) 
     if not folders and not named and not needed:
         return None
     if not folders and not named:
-        raise UsageError("there are no schemas: set `schemas:` in routes.yaml, or give --schema FILE")
+        raise UsageError("there are no schemas: set `schemas:` in routes.yaml, or give --schemas DIR or --schema FILE")
     return Schemas(folders, named=named)

@@ -38,11 +38,15 @@ EXAMPLES = {
         _build_routes("all: {pattern: {source: [shop]}}"),
         _build_routes("all: {pattern: {source: [shop]}, to: [mail]}"),
     ),
+    "EV023": Example(
+        "words", "an `AWS::Events::Rule` with a `ScheduleExpression` (a note)", "one with an `EventPattern`"
+    ),
     "EV024": Example(
         "words",
         "a rule of a template with `State: !Ref RuleState` (a note)",
         "one with `State: ENABLED`",
     ),
+    "EV025": Example("words", 'a `.tf` file with `name = "orders`', 'the same with `name = "orders"`'),
     "EV030": Example("words", "a store of which a page was overwritten", "a copy made by `evtool backup`"),
     "EV031": Example("words", "an event that was changed with another program", "a new event that corrects the first"),
     "EV032": Example(

@@ -49,6 +49,10 @@ class Document(NamedTuple):
     start: int = 0
     parts: list[Any] | None = None
 
+    def source_path(self, path: Sequence[str | int]) -> tuple[str | int, ...]:
+        """The path itself: the value has the shape of the text."""
+        return tuple(path)
+
     def position_of(self, path: Sequence[str | int], *, key: bool = False) -> tuple[int, int]:
         """Line and column, from 1, of the value that a path of keys and indices leads to, or of its key.
 
@@ -92,7 +96,7 @@ def _parse_plain_scalar(text: str) -> Any:
     return text
 
 
-def _encode_position(mark: Any) -> int:
+def encode_position(mark: Any) -> int:
     return int(mark.line) * _MAX_COLUMNS + int(mark.column)
 
 
@@ -101,7 +105,7 @@ def _is_plain_ascii(text: str) -> bool:
     return text.isascii() and text.translate(dict.fromkeys(map(ord, "\t\n\r"))).isprintable()
 
 
-class _Reader:
+class YamlReader:
     """Makes the value of a YAML text of the events of its parser, and notes what is wrong on the way.
 
     Lines and columns count from 0 in here, as the parser has them.
@@ -177,7 +181,7 @@ class _Reader:
         except (ValueError, OverflowError) as error:  # of PyYAML's own parser, for an escape that is no character
             self.add_error("EV020", str(error), 0, 0)
             raise self.make_error() from None
-        return Document(value, _encode_position(first_event.start_mark), parts)
+        return Document(value, encode_position(first_event.start_mark), parts)
 
     def add_parser_error(self, error: yaml.MarkedYAMLError) -> None:
         """Note where the parser gave up."""
@@ -191,7 +195,7 @@ class _Reader:
             message += f" {error.context}"
         if context and mark.index >= len(self.text.rstrip()):
             mark = context  # what is not closed tells more than the end of the file
-        elif context and _encode_position(context) != _encode_position(mark):
+        elif context and encode_position(context) != encode_position(mark):
             message += f" that begins at {context.line + 1}:{context.column + 1}"
         self.add_error("EV020", message, min(mark.line, len(self.lines) - 1), mark.column, hint)
 
@@ -236,7 +240,7 @@ class _Reader:
         while type(event := self.next_event()) is not SequenceEndEvent:
             value, value_parts = self.read_value(event, depth + 1)
             items.append(value)
-            position = _encode_position(event.start_mark)
+            position = encode_position(event.start_mark)
             parts += position, position, value_parts
         return items, parts
 
@@ -247,7 +251,7 @@ class _Reader:
             key = self.read_key(event, depth, entries, parts)
             value_event = self.next_event()
             entries[key], value_parts = self.read_value(value_event, depth + 1)
-            parts += _encode_position(event.start_mark), _encode_position(value_event.start_mark), value_parts
+            parts += encode_position(event.start_mark), encode_position(value_event.start_mark), value_parts
         return entries, parts
 
     def read_key(self, event: Any, depth: int, entries: dict[Any, Any], parts: list[Any]) -> Any:
@@ -269,14 +273,14 @@ class _Reader:
         return object()
 
 
-def load_yaml(raw: bytes, file: str) -> Document:
+def load_yaml(raw: bytes, file: str, reader_type: type[YamlReader] = YamlReader) -> Document:
     """The one document of a YAML text. `file` names it in findings.
 
     Scalars mean what YAML 1.2 says (`NO` is a string, `010` is ten). Refused are duplicate keys, keys that are no
     strings, anchors, aliases, merge keys, tags, infinity and NaN, several documents, nesting deeper than MAX_DEPTH and
-    texts longer than MAX_BYTES. Raises ConfigError with a finding for each.
+    texts longer than MAX_BYTES. Another `reader_type` may allow some. Raises ConfigError with a finding for each.
     """
-    reader = _Reader(raw[:MAX_BYTES].decode(errors="replace").removeprefix(_BOM), file)
+    reader = reader_type(raw[:MAX_BYTES].decode(errors="replace").removeprefix(_BOM), file)
     if len(raw) > MAX_BYTES:
         reader.add_error("EV020", f"the file is longer than {MAX_BYTES} bytes", 0, 0)
         raise reader.make_error()

@@ -47,7 +47,8 @@ class Candidate(NamedTuple):
         if self.project is None:
             return {"line": None, "column": None}
         parts = keys if keys == BUS_KEYS else ("pattern", *keys) if keys else ()
-        line, column = self.project.document.position_of(("routes", str(self.route), *parts), key=not keys)
+        document = self.project.source_of(str(self.route)).document
+        line, column = document.position_of(("routes", str(self.route), *parts), key=not keys)
         return {"line": line, "column": column}
 
 

@@ -93,7 +93,8 @@ class RouteModel(BaseModel):
     event_bus: Annotated[
         str, Field(alias="event-bus", pattern=BUS_NAME, description="it takes only events of this event bus")
     ] = ""
-    to: Annotated[list[str], Field(min_length=1, description="names of handlers")]
+    # a rule of a template may have no target, which problems.py decides
+    to: Annotated[list[str], Field(json_schema_extra={"minItems": 1}, description="names of handlers")]
     retry: Retry = Retry()
     input: Annotated[Input | None, Field(description="what the handlers get instead of the event")] = None
     state: Literal["enabled", "disabled"] = "enabled"
@@ -163,3 +164,6 @@ class RoutesModel(BaseModel):
     ]
     check: Annotated[CheckModel | None, Field(description="what `evtool check` reports")] = None
     routes: Annotated[dict[Name, RouteModel], Field(default_factory=dict, json_schema_extra=NAMES_ONLY)]
+    rules: Annotated[
+        Paths | None, Field(description="files with more rules: templates, serverless.yml, Terraform, AWS CLI output")
+    ] = None

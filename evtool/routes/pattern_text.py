@@ -1,13 +1,24 @@
-"""A pattern that routes.yaml has as JSON in a string, as templates have it: its check, and locations inside it."""
+"""A pattern that a file has as JSON in a string, as templates have it: its check, and locations inside it."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from evtool.findings.finding import Finding
 from evtool.readers.files import SourceText
-from evtool.readers.json_text import JsonProblem, find_spans, parse_json
+from evtool.readers.json_text import JsonProblem, Span, find_spans, parse_json
 from evtool.readers.locations import locate, pointer_of
 from evtool.routes.project import Project
+
+_PROPERTIES = re.compile(r"(?:[&!]\S*\s+)*")  # the anchor and the tag before a YAML scalar
+_BLOCK_HEADER = re.compile(r"(?:[|>]|<<)[^\n]*\n")  # of a YAML block, of a heredoc of Terraform
+_CHARACTER = {  # a character of a string, as its form writes it
+    '"': re.compile(r'\\(?:x..|u....|U.{8}|.)|[^"\\]', re.DOTALL),
+    "'": re.compile(r"''|[^']"),
+    "": re.compile(r".", re.DOTALL),
+}
+_WRITTEN_BLANK = re.compile(r"\\(?:[ntr \n_NLP]|u00(?:20|09|0[aAdD]))")  # an escape of a blank, or of nothing
 
 
 def locate_in_pattern(project: Project, route: str, path: Sequence[str | int], *, key: bool = False) -> dict[str, Any]:
@@ -25,9 +36,7 @@ class PatternText:
     """The JSON text of the pattern of a route."""
 
     def __init__(self, project: Project, route: str, text: str):
-        self._project, self._route, self._text = project, route, text
-        self._lines = project.text.decode(errors="replace").removeprefix("\ufeff").split("\n")
-        self._line, self._column = project.document.position_of(("routes", route, "pattern"))
+        self._project, self._route, self._text = project.source_of(route), route, text
 
     def find_problem(self) -> Finding | None:
         """The first thing that is wrong with the text as strict JSON, if anything is, at its place."""
@@ -40,32 +49,71 @@ class PatternText:
     def _build_finding(self, problem: JsonProblem) -> Finding:
         location = self._map_position(problem.line, problem.column, problem.width)
         message = f"route {self._route}: the pattern is a string, but not valid JSON: {problem.message}"
-        pointer = pointer_of(("routes", self._route, "pattern"))
-        return Finding(problem.code, message, suggestion=problem.hint, route=self._route, pointer=pointer, **location)
+        return Finding(problem.code, message, suggestion=problem.hint, route=self._route, **location)
 
     def locate(self, path: Sequence[str | int], *, key: bool) -> dict[str, Any]:
         """The location of the value that some keys lead to, or of its key; that of the nearest value around it."""
-        spans = find_spans(self._text.encode(errors="surrogatepass"))
+        spans = _find_spans(self._text)
         steps = list(path)
         while (pointer := pointer_of(steps)) not in spans:
             steps.pop()
         span = spans[pointer]
         at_key = key and len(steps) == len(path) and span.key_line
         position = span[:3] if at_key else (span.line, span.column, span.width)
-        return {
-            "pointer": pointer_of(("routes", self._route, "pattern", *path)),
-            **self._map_position(*position),
-        }
+        location = self._map_position(*position)
+        return {**location, "pointer": location["pointer"] + pointer_of(path)}
 
     def _map_position(self, line: int, column: int, width: int) -> dict[str, Any]:
-        """A position in the JSON as a location in routes.yaml; the start of the string where its form hides it."""
-        start = self._lines[self._line - 1][self._column - 1 :]
+        """A position in the JSON as a location in the file; the start of the string where its form hides it."""
+        path = ("routes", self._route, "pattern")
         source = SourceText(self._project.display_name, 1, 1, self._project.text)
-        if start.startswith("|"):  # the lines of the string follow, indented
-            content = self._lines[self._line :]
-            indent = next((len(text) - len(text.lstrip(" ")) for text in content if text.strip()), 0)
-            return locate(source, self._line + line, indent + column, width)
-        quotes = 1 if start[:1] in ("'", '"') else 0
-        if line == 1 and start[quotes:].startswith(self._text.split("\n")[0]):
-            return locate(source, self._line, self._column + quotes + column - 1, width)
-        return locate(source, self._line, self._column, 1)
+        start = self._project.document.position_of(path)
+        text = "\n".join(self._project.text.decode(errors="replace").removeprefix("\ufeff").split("\n")[start[0] - 1 :])
+        before = "".join(text_line + "\n" for text_line in self._text.split("\n")[: line - 1])
+        offset = _find_offset(text, start[1] - 1, self._text, len(before) + column - 1)
+        pointer = pointer_of(self._project.document.source_path(path))
+        if offset is None:
+            return {"pointer": pointer, **locate(source, *start, 1)}
+        lines = text[:offset].split("\n")
+        return {"pointer": pointer, **locate(source, start[0] + len(lines) - 1, len(lines[-1]) + 1, width)}
+
+
+@lru_cache(maxsize=1)  # the findings and conditions of a pattern ask for the places of the same text
+def _find_spans(text: str) -> dict[str, Span]:
+    return find_spans(text.encode(errors="surrogatepass"))
+
+
+def _find_offset(source: str, start: int, text: str, index: int) -> int | None:
+    """Where the text of a file has a character of a string that begins at `start`.
+
+    The forms of strings differ in how they write blanks: they indent or fold lines, or write `\\n`. So the visible
+    characters are counted, which all forms have in the same order. None if the file has others.
+    """
+    visible_before = sum(not character.isspace() for character in text[:index])
+    end = None
+    for offset, written in _list_characters(source, start):
+        if _is_blank(written):
+            continue
+        if visible_before == 0:
+            return offset
+        visible_before -= 1
+        end = offset + len(written)
+    return end if visible_before == 0 else None  # where the string ends
+
+
+def _list_characters(source: str, start: int) -> Iterator[tuple[int, str]]:
+    """Each character of a string in a file, as it is written, and its offset."""
+    properties = _PROPERTIES.match(source, start)
+    start = properties.end() if properties else start
+    if header := _BLOCK_HEADER.match(source, start):
+        form, start = "", header.end()
+    else:
+        form = source[start : start + 1] if source[start : start + 1] in ("'", '"') else ""
+        start += len(form)
+    while character := _CHARACTER[form].match(source, start):
+        yield start, character[0]
+        start = character.end()
+
+
+def _is_blank(written: str) -> bool:
+    return written.isspace() or _WRITTEN_BLANK.fullmatch(written) is not None

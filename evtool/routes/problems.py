@@ -226,10 +226,12 @@ def _check_changed_numbers(
             if is_field or key == OR or isinstance(value, list):
                 yield from _check_changed_numbers(project, name, item, (*path, key), is_string=is_field)
     elif is_string and type(value) in (int, float):
-        line, column = project.document.position_of(path)
-        source_line = project.text.decode(errors="replace").removeprefix("\ufeff").split("\n")[line - 1]
+        source = project.source_of(name)
+        line, column = source.document.position_of(path)
+        source_line = source.text.decode(errors="replace").removeprefix("\ufeff").split("\n")[line - 1]
         written = re.split(r"[\s,\]}]", source_line[column - 1 :])[0]
-        if written != str(value):
+        is_alias = written.startswith(("*", "!"))  # of a template; its value is written elsewhere
+        if written != str(value) and not is_alias:
             message = f"route {name}: YAML reads {written} as the number {value}, and every event has a string here"
             yield _build_finding(project, "EV022", message, path, suggestion=f'write "{written}"', route=name)
 
@@ -260,6 +262,9 @@ def _check_delays(project: Project, name: str, retry: Retry) -> Iterator[Finding
 def _check_handlers(project: Project, name: str, route: Any) -> Iterator[Finding]:
     handlers = list(_as_mapping(project.document.value.get("handlers")))
     to = _as_mapping(route).get("to")
+    if to == [] and not project.source_of(name).is_rule_source:
+        message = f"routes.{name}.to: should not be empty"
+        yield _build_finding(project, "EV022", message, ("routes", name, "to"), route=name)
     to = to if isinstance(to, list) else []
     for index, handler in enumerate(to):
         if isinstance(handler, str) and handler in to[:index]:

@@ -1,114 +1,34 @@
-"""Finds and reads routes.yaml, and locates the schemas, samples and store of the project."""
+"""Finds and reads the project: routes.yaml with the rule sources that it names, or a rule source alone."""
 
-import gc
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from evtool.errors import ConfigError, UsageError
 from evtool.findings.finding import Finding
-from evtool.paths import display_path, is_file
-from evtool.readers.files import SourceText
-from evtool.readers.locations import locate, pointer_of
-from evtool.readers.yaml_text import Document, load_yaml
-from evtool.schemas.documents import NamedSchema
+from evtool.interchange.merge import merge
+from evtool.paths import is_file, is_folder
+from evtool.readers.yaml_text import Document
+from evtool.routes.project_file import ROUTES_FILE, SCENARIOS, STORE_FILE, Project, parse_project, read_file, without_gc
 
-ROUTES_FILE = "routes.yaml"
-STORE_FILE = ".evtool/store.db"
-SCENARIOS = "scenarios"
+__all__ = [
+    "ROUTES_FILE",
+    "SCENARIOS",
+    "STORE_FILE",
+    "Project",
+    "find_routes_file",
+    "load_routes_schema",
+    "read_project",
+    "require_project",
+    "without_gc",
+]
 
-
-class Project(NamedTuple):
-    """A routes.yaml that is well-formed YAML. Whether its content is right is for routes.py to say."""
-
-    file: Path
-    document: Document
-    text: bytes = b""  # with one kind of line ends, for the lines that findings show
-
-    @property
-    def folder(self) -> Path:
-        """The folder that relative paths of the file count from."""
-        return self.file.parent
-
-    @property
-    def display_name(self) -> str:
-        """The file as messages name it: relative to the current folder where it is below it."""
-        return display_path(self.file)
-
-    @property
-    def schemas(self) -> list[Path]:
-        """The schema folders, in the order of the file."""
-        return [self.folder / entry for entry in _to_list(self._value("schemas"))]
-
-    @property
-    def named_schemas(self) -> dict[str, NamedSchema]:
-        """The schemas that the file names, by TYPE or SOURCE@TYPE."""
-        value = self._value("schemas")
-        entries: list[tuple[tuple[str | int, ...], Any]] = [(("schemas",), value)]
-        if isinstance(value, list):
-            entries = [(("schemas", index), entry) for index, entry in enumerate(value)]
-        return {
-            name: NamedSchema(
-                self.folder / target.partition("#")[0],
-                target.partition("#")[2],
-                partial(self.locate, (*path, name)),
-            )
-            for path, mapping in reversed(entries)
-            if isinstance(mapping, Mapping)
-            for name, target in mapping.items()
-            if isinstance(target, str)
-        }
-
-    @property
-    def samples(self) -> list[Path]:
-        """Where `validate` looks when no path is given."""
-        return [self.folder / entry for entry in _to_list(self._value("samples"))]
-
-    @property
-    def store(self) -> Path:
-        """Where the store is, unless an option or EVTOOL_STORE says otherwise."""
-        value = self._value("store")
-        return self.folder / (value if isinstance(value, str) else STORE_FILE)
-
-    @property
-    def scenarios(self) -> Path:
-        """The folder of the scenarios."""
-        value = self._value("scenarios")
-        return self.folder / (value if isinstance(value, str) else SCENARIOS)
-
-    def list_samples(self) -> dict[str, Path]:
-        """The files of the sample events by name; `order-created.json` is the sample `order-created`."""
-        return {file.stem: file for folder in self.samples for file in sorted(folder.rglob("*.json"))}
-
-    def locate(self, path: Sequence[str | int], *, key: bool = False) -> dict[str, Any]:
-        """The location, as fields of a Finding, of the value that some keys lead to, or of its key."""
-        width = len(str(path[-1])) if key and path else 1
-        text = SourceText(self.display_name, 1, 1, self.text)
-        return {"pointer": pointer_of(path), **locate(text, *self.document.position_of(path, key=key), width)}
-
-    def names_in(self, section: str) -> list[str]:
-        """The names in a section, such as `routes` or `handlers`: for completion and hints."""
-        entries = self._value(section)
-        return list(entries) if isinstance(entries, dict) else []
-
-    def _value(self, key: str) -> Any:
-        return self.document.value.get(key) if isinstance(self.document.value, Mapping) else None
-
-
-@contextmanager
-def without_gc() -> Iterator[None]:
-    """Nothing is collected inside, or in a function that is decorated with it. May be nested."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
+# at the top of routes.yaml; a file with other keys may be a rule source
+ROUTES_KEYS = frozenset(("version", "schemas", "samples", "store", "interpreter", "handlers", "intake", "routes")) | {
+    *("rules", "scenarios", "buses", "check")
+}
 
 
 def find_routes_file(name: str | None) -> Path | None:
@@ -118,7 +38,9 @@ def find_routes_file(name: str | None) -> Path | None:
         file = Path(name).absolute()
         if is_file(file / ROUTES_FILE):
             file = file / ROUTES_FILE
-        if not is_file(file):
+        if is_folder(file) and not any(file.glob("*.tf")):
+            raise UsageError(f"the folder {name} has no {ROUTES_FILE} and no Terraform files (*.tf)")
+        if not is_file(file) and not is_folder(file):
             raise UsageError(f"there is no file {name} (named by --routes or EVTOOL_ROUTES)")
         return file
     current_folder = Path.cwd()
@@ -129,32 +51,26 @@ def find_routes_file(name: str | None) -> Path | None:
 
 
 @without_gc()
-def read_project(name: str | None = None) -> Project | None:
-    """The project of the current folder, or of the named routes.yaml; None when there is none.
+def read_project(name: str | None = None, *, form: str | None = None, schemas: Sequence[str] = ()) -> Project | None:
+    """The project of the current folder, or of the named file; None when there is none.
 
-    Raises ConfigError with every place where the file is not well-formed YAML, UsageError when it cannot be read.
+    `form` is that of the file, if its content does not show it; `schemas` are schema folders, instead of those of the
+    file. Raises ConfigError with everything that prevents reading the file, UsageError when it cannot be opened.
     """
     file = find_routes_file(name)
-    if file is None:
+    if file is None and not schemas:
         return None
-    try:
-        raw = file.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read {display_path(file)}: {error.strerror}") from None
-    document = load_yaml(raw, display_path(file))
-    if not isinstance(document.value, dict):
-        finding = Finding(
-            "EV022", "routes.yaml is a mapping: version, handlers, routes", file=display_path(file), line=1, column=1
-        )
-        raise ConfigError(f"{display_path(file)} cannot be used", [finding])
-    return Project(file, document, raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+    project = (
+        _read_file(file, form) if file else Project(Path.cwd() / ROUTES_FILE, Document({"version": 1}), form="schemas")
+    )
+    return project._replace(schema_folders=tuple(Path(folder).absolute() for folder in schemas)) if schemas else project
 
 
-def require_project(name: str | None = None) -> Project:
+def require_project(name: str | None = None, *, form: str | None = None, schemas: Sequence[str] = ()) -> Project:
     """The project; raises UsageError when there is none."""
-    project = read_project(name)
+    project = read_project(name, form=form, schemas=schemas)
     if project is None:
-        raise UsageError(f"no {ROUTES_FILE} here or in a folder above; name one with --routes")
+        raise UsageError(f"no {ROUTES_FILE} here or in a folder above; name one, or a rule source, with --routes")
     return project
 
 
@@ -165,7 +81,58 @@ def load_routes_schema() -> dict[str, Any]:
     return schema
 
 
-def _to_list(value: Any) -> list[str]:
-    if isinstance(value, str):
-        return [value]
-    return [entry for entry in value if isinstance(entry, str)] if isinstance(value, list) else []
+def _read_file(file: Path, form: str | None) -> Project:
+    if form not in (None, "routes") or is_folder(file):
+        return _read_rule_source(file, b"" if is_folder(file) else read_file(file), form)
+    raw = read_file(file)
+    if form is None and raw.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):  # JSON, of any length
+        return _read_rule_source(file, raw, None)
+    try:
+        project = parse_project(file, raw)
+    except ConfigError:
+        if form == "routes":
+            raise
+        return _read_rule_source(file, raw, None)
+    if form == "routes" or project.document.value.keys() <= ROUTES_KEYS:
+        return add_rule_sources(project)
+    return _read_rule_source(file, raw, None)
+
+
+def _read_rule_source(file: Path, raw: bytes, form: str | None) -> Project:
+    """The project of a rule source, or of a routes.yaml that has unknown keys or is not well-formed."""
+    from evtool.interchange.detection import read_rule_source  # noqa: PLC0415  (most projects are a routes.yaml)
+
+    project = read_rule_source(file, raw, form)
+    return add_rule_sources(project or parse_project(file, raw))
+
+
+def add_rule_sources(project: Project) -> Project:
+    """The project with the rules of the files that `rules` names. Raises ConfigError with all that is wrong."""
+    value = project.document.value
+    entries = value.get("rules") if not project.is_rule_source else None
+    names = [entries] if isinstance(entries, str) else entries if isinstance(entries, list) else []
+    if not names or not all(isinstance(entry, str) for entry in names):
+        return project  # what is wrong with the entries is for problems.py to say
+    findings: list[Finding] = []
+    sources: list[Project] = []
+    for index, entry in enumerate(names):
+        location = project.locate(("rules", index) if isinstance(entries, list) else ("rules",))
+        try:
+            sources.append(_read_entry(project, entry))
+        except ConfigError as error:
+            findings += error.findings or [Finding("EV022", f"rules: {error}", **location)]
+        except UsageError as error:
+            findings.append(Finding("EV022", f"rules: {error}", **location))
+    if findings:
+        raise ConfigError(f"{project.display_name} cannot be used", findings)
+    return merge(project, sources)
+
+
+def _read_entry(project: Project, entry: str) -> Project:
+    from evtool.interchange.detection import read_rule_source  # noqa: PLC0415  (few projects have rule sources)
+
+    file = project.folder / entry
+    source = read_rule_source(file, b"" if is_folder(file) else read_file(file), None)
+    if source is None:
+        raise UsageError(f"{entry} is a routes.yaml; `rules` names templates and the like")
+    return source

@@ -19,9 +19,11 @@ STRING_FIELDS = frozenset(("account", "region", "source", "id", "detail-type", "
 def is_certainly_valid(project: Project) -> bool:
     """Whether the file has the exported shape, valid patterns without a warning, and valid names of handlers.
 
-    False where only the models can decide, as for templates, patterns as JSON text and numbers in patterns.
+    False where only the models can decide, as for rule sources, patterns as JSON text and numbers in patterns.
     """
     document = project.document.value
+    if project.has_rule_sources:
+        return False
     try:
         has_shape = validator_for(load_routes_schema()).is_valid(document)
     except ValueError:  # it has unknown values, which are no JSON

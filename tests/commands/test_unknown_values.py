@@ -53,10 +53,10 @@ def run(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     read_project = project_file.read_project
 
-    def read_open_project(name=None):
-        project = read_project(name)
+    def read_open_project(name=None, **options):
+        project = read_project(name, **options)
         document = project.document
-        return project._replace(document=document._replace(value=open_values(document.value)))
+        return project._replace(document=document._replace(value=open_values(document.value)), form="cloudformation")
 
     monkeypatch.setattr(project_file, "read_project", read_open_project)
 

@@ -13,6 +13,7 @@ from evtool.paths import display_path, is_file
 from evtool.patterns.unknown import find_unknown
 from evtool.routes.pattern_text import locate_in_pattern
 from evtool.routes.project import ROUTES_FILE, Project, require_project
+from evtool.routes.project_file import parse_project, read_file
 from evtool.routes.routes import Routes, load_routes
 
 
@@ -81,22 +82,25 @@ def extract_project(revision: Revision, project: Project) -> Iterator[tuple[Proj
 
         revision.extract([path], folder)
         try:
-            extracted = require_project(str(folder / path))
-            revision.extract(_list_parts(extracted, folder, revision), folder)
+            revision.extract(_list_parts(folder / path, folder, revision), folder)
             yield require_project(str(folder / path)), rename
         except ConfigError as error:
             raise rename_findings(error, rename) from None
 
 
-def _list_parts(project: Project, folder: Path, revision: Revision) -> list[str]:
+def _list_parts(file: Path, folder: Path, revision: Revision) -> list[str]:
     """The rule sources and schemas that a project names, as far as the revision has them, and its own file."""
-    rules = project.document.value.get("rules") if isinstance(project.document.value, dict) else None
+    own = file.relative_to(folder).as_posix()
+    try:
+        project = parse_project(file, read_file(file))
+    except ConfigError:  # a rule source has no other parts
+        return [own]
+    rules = project.document.value.get("rules")
     names = rules if isinstance(rules, list) else [rules]
     sources = [project.folder / name for name in names if isinstance(name, str)]
     named = [schema.file for schema in project.named_schemas.values()]
     paths = [Path(os.path.normpath(part)) for part in (*sources, *project.schemas, *named)]
     inside = [path.relative_to(folder).as_posix() for path in paths if path.is_relative_to(folder)]
-    own = project.file.relative_to(folder).as_posix()
     return [own, *(path for path in dict.fromkeys(inside) if revision.has(path))]
 
 

@@ -1,0 +1,76 @@
+"""The contract of a rule source: a form of files that contain rules, and what it says about each rule."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from evtool.patterns.unknown import Unknown
+from evtool.routes.project_file import LocatedDocument
+
+Path = tuple[str | int, ...]  # keys and indices that lead to a value in the source
+
+
+class Target(NamedTuple):
+    """A resource that a rule delivers to.
+
+    `name` is a logical id or the name of a function, `address` its ARN or the expression of the source for it. `input`
+    replaces the event, in the form of routes.yaml.
+    """
+
+    name: str
+    address: str
+    path: Path
+    input: dict[str, Any] | None = None
+    input_path: Path = ()
+
+
+class Rule(NamedTuple):
+    """A rule of a source. `pattern`, `bus` and `state` may be or contain an Unknown.
+
+    With a `note` it is not a route: it runs on a schedule, or AWS manages it. `paths` leads to the `pattern`, the `bus`
+    and the `state` in the source.
+    """
+
+    name: str
+    path: Path
+    pattern: Any = None
+    targets: Sequence[Target] = ()
+    bus: Any = None
+    description: str = ""
+    state: Any = "enabled"
+    note: str | None = None
+    paths: dict[str, Path] = {}  # noqa: RUF012  (never changed)
+
+
+class Source(NamedTuple):
+    """A file with rules: how messages name it, its text, and its content with positions."""
+
+    file: str
+    text: bytes
+    document: LocatedDocument
+
+
+class Form(NamedTuple):
+    """A form of rule sources.
+
+    `title` completes "a file is ...". `recognizes(value)` says whether content has this form. `read_rules(source)`
+    lists its rules; it raises ConfigError for what cannot be a source of this form.
+    """
+
+    title: str
+    recognizes: Callable[[Any], bool]
+    read_rules: Callable[[Source], Iterator[Rule]]
+
+
+def read_state(value: Any) -> Any:
+    """The state of a route, from `ENABLED`, `DISABLED`, True, False, None or an Unknown."""
+    return value if isinstance(value, Unknown) else "disabled" if value in ("DISABLED", False) else "enabled"
+
+
+def as_mapping(value: Any) -> Mapping[str, Any]:
+    """The value, if it is a mapping, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def as_list(value: Any) -> list[Any]:
+    """The value, if it is a list, else an empty one."""
+    return value if isinstance(value, list) else []

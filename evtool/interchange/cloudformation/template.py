@@ -1,0 +1,204 @@
+"""CloudFormation and SAM templates, in YAML or JSON, also as CDK writes them."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from evtool.findings.phrases import shorten
+from evtool.interchange.base import Form, Path, Rule, Source, Target, as_mapping, read_state
+from evtool.interchange.cloudformation.intrinsics import DYNAMIC_REFERENCE, Resolver, format_function, is_function
+from evtool.interchange.cloudformation.references import find_reference
+from evtool.interchange.names import bus_of_arn, name_of_arn
+from evtool.patterns.unknown import Unknown
+
+RULE = "AWS::Events::Rule"
+BUS = "AWS::Events::EventBus"
+SAM_TYPES = ("AWS::Serverless::Function", "AWS::Serverless::StateMachine")
+SAM_RULES = ("EventBridgeRule", "CloudWatchEvent")
+SAM_SCHEDULES = ("Schedule", "ScheduleV2")
+LOOP_VARIABLE = re.compile(r"\$\{|\{\{resolve:")
+
+
+class Template(NamedTuple):
+    """A template, and where the source has it: `serverless.yml` has one inside."""
+
+    resources: Mapping[str, Any]
+    resolver: Resolver
+    path: Path
+
+    def properties_of(self, name: str) -> Mapping[str, Any]:
+        """The properties of a resource."""
+        return as_mapping(as_mapping(self.resources.get(name)).get("Properties"))
+
+    def type_of(self, name: str) -> str:
+        """The type of a resource, such as `AWS::Events::Rule`."""
+        return str(as_mapping(self.resources.get(name)).get("Type"))
+
+
+def recognizes(value: Any) -> bool:
+    """Whether a document is a template."""
+    if not isinstance(value, Mapping):
+        return False
+    resources = value.get("Resources")
+    is_mapping = isinstance(resources, Mapping)
+    return "AWSTemplateFormatVersion" in value or (is_mapping and ("Transform" in value or _has_types(resources)))
+
+
+def _has_types(resources: Any) -> bool:
+    return any("::" in str(as_mapping(resource).get("Type")) for resource in resources.values())
+
+
+def read_rules(source: Source) -> Iterator[Rule]:
+    """The rules of a template, in the order of its resources."""
+    return read_template_rules(source.document.value)
+
+
+def read_template_rules(
+    value: Mapping[str, Any], path: Path = (), variable: re.Pattern[str] = DYNAMIC_REFERENCE
+) -> Iterator[Rule]:
+    """The rules of a template that the source has at a path. Strings with a `variable` are unknown."""
+    mappings = value.get("Mappings")
+    resources = as_mapping(value.get("Resources"))
+    yield from _read_resources(Template(resources, Resolver(mappings, variable), (*path, "Resources")), mappings)
+
+
+def _read_resources(template: Template, mappings: Any) -> Iterator[Rule]:
+    """The rules among resources. What a loop (`Fn::ForEach::Name`) makes several of is one rule."""
+    for name, resource in template.resources.items():
+        resource_type = template.type_of(name)
+        if name.startswith("Fn::ForEach::") and isinstance(resource, list) and len(resource) == 3:
+            looped = Template(as_mapping(resource[2]), Resolver(mappings, LOOP_VARIABLE), (*template.path, name, 2))
+            yield from _read_resources(looped, mappings)
+        if resource_type == RULE:
+            yield _read_rule(template, name)
+        elif resource_type in SAM_TYPES:
+            yield from _read_sam_events(template, name)
+
+
+def _read_rule(template: Template, name: str) -> Rule:
+    properties = template.properties_of(name)
+    path = (*template.path, name)
+    targets = [
+        read_target(template, target, target_path)
+        for target, target_path in _list_targets(properties.get("Targets"), (*path, "Properties", "Targets"))
+    ]
+    return build_rule(template, name, path, properties, (*path, "Properties"), targets, pattern_key="EventPattern")
+
+
+def _list_targets(value: Any, path: Path) -> Iterator[tuple[Mapping[str, Any], Path]]:
+    """The targets in a list, also those that a condition chooses: `!If [IsProd, {Arn: ...}, !Ref AWS::NoValue]`."""
+    match value:
+        case [*targets]:
+            for index, target in enumerate(targets):
+                yield from _list_targets(target, (*path, index))
+        case {"Fn::If": [_, *choices]}:
+            for index, target in enumerate(choices, 1):
+                yield from _list_targets(target, (*path, "Fn::If", index))
+        case {"Arn": _}:
+            yield value, path
+
+
+def _read_sam_events(template: Template, name: str) -> Iterator[Rule]:
+    """The rules of a function or state machine; their logical ids are that of the resource and the event's name."""
+    path = (*template.path, name, "Properties", "Events")
+    for event_name, event in as_mapping(template.properties_of(name).get("Events")).items():
+        event_type = as_mapping(event).get("Type")
+        properties = as_mapping(as_mapping(event).get("Properties"))
+        event_path = (*path, event_name)
+        if event_type in SAM_SCHEDULES:
+            schedule = properties.get("Schedule", properties.get("ScheduleExpression"))
+            yield Rule(f"{name}{event_name}", event_path, note=describe_schedule(schedule))
+        elif event_type in SAM_RULES:
+            transformed = _read_input(template, properties)
+            target = Target(
+                name, f"!GetAtt {name}.Arn", (*template.path, name), transformed, (*event_path, "Properties")
+            )
+            properties_path = (*event_path, "Properties")
+            yield build_rule(
+                template,
+                f"{name}{event_name}",
+                event_path,
+                properties,
+                properties_path,
+                [target],
+                pattern_key="Pattern",
+            )
+
+
+def build_rule(
+    template: Template,
+    name: str,
+    path: Path,
+    properties: Mapping[str, Any],
+    properties_path: Path,
+    targets: list[Target],
+    *,
+    pattern_key: str,
+) -> Rule:
+    """The rule that the properties of a resource or of an event describe."""
+    pattern = properties.get(pattern_key)
+    description = properties.get("Description")
+    is_schedule = pattern is None and "ScheduleExpression" in properties
+    return Rule(
+        name,
+        path,
+        template.resolver.resolve_pattern(pattern),
+        targets,
+        read_bus(template, properties.get("EventBusName")),
+        description if isinstance(description, str) else "",
+        read_state(template.resolver.resolve(properties.get("State", properties.get("Enabled")))),
+        describe_schedule(properties["ScheduleExpression"]) if is_schedule else None,
+        {
+            "pattern": (*properties_path, pattern_key),
+            "bus": (*properties_path, "EventBusName"),
+            "state": (*properties_path, "State"),
+        },
+    )
+
+
+def read_bus(template: Template, value: Any) -> str | Unknown:
+    """The name of the bus that a template gives, as a name, as an ARN, or as one of its resources."""
+    if value is None:
+        return "default"
+    reference = find_reference(value)
+    if reference is not None and template.type_of(reference) == BUS:
+        name = template.resolver.resolve(template.properties_of(reference).get("Name"))
+    else:
+        name = template.resolver.resolve(value)
+    if isinstance(name, str):
+        return bus_of_arn(name)
+    return name if isinstance(name, Unknown) else Unknown(shorten(str(value)))
+
+
+def read_target(template: Template, target: Mapping[str, Any], path: Path) -> Target:
+    """A target of a rule. Its name is that of the resource that its ARN refers to, else its Id."""
+    arn, target_id = target.get("Arn"), target.get("Id")
+    reference = find_reference(arn)
+    resolved = template.resolver.resolve(arn)
+    address = resolved if isinstance(resolved, str) else format_function(arn) if is_function(arn) else str(arn)
+    if reference is not None and reference in template.resources:
+        name, address = reference, f"!GetAtt {reference}.Arn"
+    else:
+        name = name_of_arn(address, target_id if isinstance(target_id, str) else None)
+    return Target(name, address, path, _read_input(template, target), path)
+
+
+def _read_input(template: Template, target: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The input of a target in the form of routes.yaml; None if it is the event itself, or not known."""
+    match template.resolver.resolve({key: target.get(key) for key in ("InputPath", "InputTransformer")}):
+        case {"InputPath": str(path)}:
+            return {"path": path}
+        case {"InputTransformer": {"InputTemplate": str(text), **others}}:
+            paths = others.get("InputPathsMap") or {}
+            if isinstance(paths, Mapping) and all(isinstance(item, str) for item in paths.values()):
+                return {"paths": dict(paths), "template": text}
+    return None
+
+
+def describe_schedule(expression: Any) -> str:
+    """The note on a rule with a schedule."""
+    text = expression if isinstance(expression, str) else format_function(expression) if is_function(expression) else ""
+    return "runs on a schedule, not for events" + (f": {text}" if text else "")
+
+
+FORM = Form("a CloudFormation or SAM template", recognizes, read_rules)

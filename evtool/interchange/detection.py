@@ -1,0 +1,110 @@
+"""Detects from its content which form of rule source a file has, and translates it into a project."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from evtool.errors import ConfigError, UsageError
+from evtool.findings.finding import Finding
+from evtool.findings.phrases import list_some
+from evtool.interchange.base import Source
+from evtool.interchange.merge import merge
+from evtool.interchange.registry import FORMS
+from evtool.interchange.terraform.configuration import list_resources
+from evtool.interchange.terraform.rules import join_rules
+from evtool.interchange.texts.hcl import load_hcl
+from evtool.interchange.texts.located_json import load_json
+from evtool.interchange.texts.template_yaml import TemplateReader
+from evtool.interchange.translation import translate
+from evtool.paths import display_path, is_folder
+from evtool.readers.yaml_text import Document, load_yaml
+from evtool.routes.project_file import ROUTES_FILE, LocatedDocument, Project, read_file, unify_line_ends
+
+MAX_KEYS = 5  # of an unknown document that a message lists
+_ROUTES_KEY = re.compile(rb"^(version|handlers|routes)[ \t]*:", re.MULTILINE)
+_HCL_BLOCK = re.compile(rb"^(resource|module|provider|variable|terraform|data|locals|output)\b[^=:\n]*\{", re.MULTILINE)
+
+
+def read_rule_source(file: Path, raw: bytes, form: str | None) -> Project | None:
+    """The project of a rule source; None if the file is a routes.yaml, well-formed or not.
+
+    Raises ConfigError if the file is not well-formed, has none of the forms, or has a rule that cannot be a route;
+    UsageError if the package that reads it is missing.
+    """
+    if is_folder(file):
+        return _read_folder(file)
+    name, text = display_path(file), unify_line_ends(raw)
+    may_be_routes = form is None and (file.name == ROUTES_FILE or _ROUTES_KEY.search(raw) is not None)
+    try:
+        document, language = _parse(text, name)
+    except ConfigError as error:
+        if may_be_routes:
+            return None
+        raise ConfigError(f"{error}. {_describe_forms()}", error.findings) from None
+    form = form or next((key for key, entry in FORMS.items() if entry.recognizes(document.value)), None)
+    if form is None:
+        if may_be_routes or (isinstance(document.value, Mapping) and document.value.keys() & {"routes", "handlers"}):
+            return None
+        raise ConfigError(_describe_unknown(name, document.value, language), _list_findings(name, document.value))
+    source = Source(name, text, document)
+    return _add_note(translate(source, FORMS[form].read_rules(source), file, form))
+
+
+def _read_folder(folder: Path) -> Project:
+    """The project of all Terraform files of a folder: a target may be in another file than its rule."""
+    sources = [
+        (file, Source(display_path(file), text, _parse(text, display_path(file))[0]))
+        for file in sorted([*folder.glob("*.tf"), *folder.glob("*.tf.json")])
+        for text in [unify_line_ends(read_file(file))]
+    ]
+    if not sources:
+        raise UsageError(f"{display_path(folder)} has no {ROUTES_FILE} and no Terraform files (*.tf, *.tf.json)")
+    resources = [resource for _, source in sources for resource in list_resources(source.document.value)]
+    projects = [
+        translate(source, join_rules(resources, list_resources(source.document.value)), file, "terraform")
+        for file, source in sources
+    ]
+    empty = Project(folder / ROUTES_FILE, Document({"version": 1}), form="terraform")
+    return _add_note(merge(empty, projects)._replace(file=folder / sources[0][0].name))
+
+
+def _add_note(project: Project) -> Project:
+    """The project, with a note if it has no rules at all."""
+    name = project.display_name
+    if not project.document.value["routes"] and not project.notes:
+        title = FORMS[project.form].title
+        note = Finding("EV023", f"no rules found in {name}, {title}", "note", file=name, line=1, column=1)
+        return project._replace(notes=(note,))
+    return project
+
+
+def _parse(text: bytes, name: str) -> tuple[LocatedDocument, str]:
+    """The content of a file, and the name of its language."""
+    if _HCL_BLOCK.search(text) and not text.lstrip().startswith((b"{", b"[")):
+        return load_hcl(text, name), "Terraform's language"
+    if text.lstrip(b"\xef\xbb\xbf \t\n")[:1] in (b"{", b"["):
+        return load_json(text, name), "JSON"
+    return load_yaml(text, name, TemplateReader), "YAML"
+
+
+def _describe_unknown(name: str, value: Any, language: str) -> str:
+    """Describes a file that has none of the forms, and lists the forms."""
+    if isinstance(value, Mapping):
+        keys = [f'"{key}"' for key in value]
+        content = f"with the keys {list_some(keys, MAX_KEYS)}" if keys else "without content"
+    else:
+        content = "with a list" if isinstance(value, list) else "with a single value"
+    return f"{name} has no rules in a form that evtool reads: it is {language} {content}. {_describe_forms()}"
+
+
+def _list_findings(name: str, value: Any) -> list[Finding]:
+    """The finding for a file that may be meant as a routes.yaml and is not a mapping."""
+    if isinstance(value, Mapping):
+        return []
+    return [Finding("EV022", "routes.yaml is a mapping: version, handlers, routes", file=name, line=1, column=1)]
+
+
+def _describe_forms() -> str:
+    forms = [f"{entry.title} ({name})" for name, entry in FORMS.items()]
+    return f"evtool reads rules from {', '.join(['routes.yaml (routes)', *forms])}; --routes-format names the form"

@@ -1,0 +1,34 @@
+"""The names of rules, targets and buses: what ARNs contain, and what routes.yaml allows."""
+
+import re
+from collections.abc import Container
+
+_GENERATED_ID = re.compile(r"terraform-\d+|\d+|Id[0-9a-f-]{8,}")  # of a target, by a program
+MAX_LENGTH = 64  # of the name of a route or handler
+
+
+def bus_of_arn(text: str) -> str:
+    """The name of an event bus, given as a name or as an ARN."""
+    return text.rpartition("/")[2] if text.startswith("arn:") else text
+
+
+def name_of_arn(address: str, target_id: str | None) -> str:
+    """The name of a target: that of a Lambda function, else the Id of the target, else the last part of its ARN.
+
+    An Id that a program has generated does not count.
+    """
+    if match := re.match(r"arn:[^:]*:lambda:[^:]*:[^:]*:function:([^:]+)", address):
+        return match[1]
+    parts = [part for part in re.split(r"[:/]", address) if part not in ("", "*")]
+    is_generated = target_id is None or _GENERATED_ID.fullmatch(target_id) is not None
+    return parts[-1] if is_generated and parts else target_id or "target"
+
+
+def make_name(text: str, taken: Container[str]) -> str:
+    """A name that routes.yaml allows, as near as possible to a text, and not one of those that are taken."""
+    name = re.sub(r"[^.\-_A-Za-z0-9]+", "-", text).strip("-")[:MAX_LENGTH] or "rule"
+    number, candidate = 1, name
+    while candidate in taken:
+        number += 1
+        candidate = f"{name[: MAX_LENGTH - len(str(number)) - 1]}-{number}"
+    return candidate

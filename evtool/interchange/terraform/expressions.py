@@ -1,0 +1,54 @@
+"""Strings of Terraform configurations: what is a literal, what is an expression, and what an expression refers to."""
+
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from evtool.interchange.texts.open_text import make_unknown, parse_open_json
+
+EXPRESSION = re.compile(r"(?<!\$)\$\{|(?<!%)%\{")  # `$${` is the text `${`
+_WHOLE = re.compile(r"\$\{(.*)\}", re.DOTALL)
+_REFERENCE = re.compile(
+    r"(?:data\.)?(?P<type>aws_[a-z0-9_]+)\.(?P<name>[A-Za-z_][\w-]*)|module\.(?P<module>[A-Za-z_][\w-]*)"
+)
+
+
+class Reference(NamedTuple):
+    """The resource that an expression refers to, or a module, with the type `module`."""
+
+    type: str
+    name: str
+
+
+def resolve(value: Any) -> Any:
+    """The value with an Unknown for each string that has an expression."""
+    if isinstance(value, str):
+        return make_unknown(value) if EXPRESSION.search(value) else unescape(value)
+    if isinstance(value, dict):
+        return {key: resolve(item) for key, item in value.items()}
+    return [resolve(item) for item in value] if isinstance(value, list) else value
+
+
+def resolve_pattern(value: Any) -> Any:
+    """An event pattern: JSON text, or the value that `jsonencode` gets."""
+    return parse_open_json(value, EXPRESSION) if isinstance(value, str) else resolve(value)
+
+
+def unescape(text: str) -> str:
+    """The text of a string without expressions."""
+    return text.replace("$${", "${").replace("%%{", "%{")
+
+
+def format_expression(value: str) -> str:
+    """An expression as `.tf` files have it: without `${}` around it."""
+    match = _WHOLE.fullmatch(value)
+    return match[1] if match and "${" not in match[1] else value
+
+
+def find_reference(texts: Sequence[Any]) -> Reference | None:
+    """The first resource or module that expressions refer to."""
+    for text in texts:
+        match = _REFERENCE.search(text) if isinstance(text, str) else None
+        if match:
+            return Reference(match["type"] or "module", match["name"] or match["module"])
+    return None

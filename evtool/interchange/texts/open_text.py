@@ -1,0 +1,44 @@
+"""JSON text with variables, such as `{"source": ["${Source}"]}`: what is known of it."""
+
+import re
+from typing import Any
+
+from evtool.findings.phrases import shorten
+from evtool.patterns.unknown import Unknown
+from evtool.readers.json_text import JsonProblem, parse_json
+
+
+def make_unknown(text: str) -> Unknown:
+    """The unknown value that a source writes with this text, on one line and not too long for a message."""
+    return Unknown(shorten(" ".join(text.split())))
+
+
+def parse_open_json(text: str, variable: re.Pattern[str]) -> Any:
+    """The value of a JSON text, with an Unknown for each string that has a variable.
+
+    The whole is an Unknown if a variable is elsewhere: in the name of a field, or outside of strings. A text that is
+    not valid JSON for another reason is returned as it is.
+    """
+    if not variable.search(text):
+        return text
+    try:
+        value = parse_json(text.encode(errors="surrogatepass"))
+    except JsonProblem:
+        return make_unknown(text)
+    known = _open_strings(value, variable)
+    return make_unknown(text) if known is None else known
+
+
+def _open_strings(value: Any, variable: re.Pattern[str]) -> Any:
+    """The value with Unknowns; None if a key has a variable."""
+    if isinstance(value, str):
+        return make_unknown(value) if variable.search(value) else value
+    if isinstance(value, dict):
+        items = {key: _open_strings(item, variable) for key, item in value.items()}
+        is_open = any(variable.search(key) or (item is None and value[key] is not None) for key, item in items.items())
+        return None if is_open else items
+    if isinstance(value, list):
+        entries = [_open_strings(item, variable) for item in value]
+        is_open = any(entry is None and item is not None for entry, item in zip(entries, value, strict=True))
+        return None if is_open else entries
+    return value

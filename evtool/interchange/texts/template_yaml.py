@@ -1,0 +1,100 @@
+"""Reads YAML as templates have it: with short tags such as `!Ref`, anchors, aliases, merge keys and numbers as keys."""
+
+from typing import Any
+
+from yaml import AliasEvent, MappingEndEvent, ScalarEvent
+
+from evtool.readers.yaml_text import YamlReader, encode_position
+
+MAX_VALUES = 1_000_000  # with those that aliases repeat
+_STANDARD = "tag:yaml.org,2002:"
+_UNPREFIXED = ("Ref", "Condition")  # functions whose long form has no "Fn::"
+
+
+class TemplateReader(YamlReader):
+    """A short tag becomes the long form of its function: `!Ref Bus` is `{"Ref": "Bus"}`."""
+
+    def __init__(self, text: str, file: str):
+        super().__init__(text, file)
+        self._anchors: dict[str, tuple[Any, list[Any] | None, int]] = {}  # with how many values they have
+        self._values = 0
+
+    def refuse_properties(self, event: Any) -> None:
+        """Refuse nothing."""
+
+    def read_value(self, event: Any, depth: int) -> tuple[Any, list[Any] | None]:
+        """The value that begins with an event, and the places of its parts."""
+        if isinstance(event, AliasEvent):
+            return self._read_alias(event)
+        values_before = self._values
+        self._count(event, 1)
+        value, parts = super().read_value(event, depth)
+        tag = event.tag or ""
+        if isinstance(event, ScalarEvent) and tag:
+            value = event.value
+        if tag.startswith("!") and len(tag) > 1:
+            value, parts = _expand(tag[1:], value, parts, encode_position(event.start_mark))
+        if event.anchor:
+            self._anchors[event.anchor] = value, parts, self._values - values_before
+        return value, parts
+
+    def _read_alias(self, event: Any) -> tuple[Any, list[Any] | None]:
+        if event.anchor not in self._anchors:
+            self.refuse(event, f"the alias *{event.anchor} has no anchor before it")
+            return None, None
+        value, parts, values = self._anchors[event.anchor]
+        self._count(event, values)
+        return value, parts
+
+    def _count(self, event: Any, values: int) -> None:
+        self._values += values
+        if self._values > MAX_VALUES:
+            self.refuse(event, f"with its aliases, the file has more than {MAX_VALUES:,} values")
+            raise self.make_error()
+
+    def read_mapping(self, depth: int) -> tuple[dict[Any, Any], list[Any]]:
+        """A mapping; the entries that `<<` merges come after its own."""
+        entries: dict[Any, Any] = {}
+        parts: list[Any] = []
+        merged: list[tuple[Any, list[Any] | None]] = []
+        while not isinstance(event := self.next_event(), MappingEndEvent):
+            if isinstance(event, ScalarEvent) and event.value == "<<" and not event.style:
+                merge_event = self.next_event()
+                value, value_parts = self.read_value(merge_event, depth + 1)
+                merged += _list_merged(value, value_parts)
+                continue
+            key = self.read_key(event, depth, entries, parts)
+            value_event = self.next_event()
+            entries[key], value_parts = self.read_value(value_event, depth + 1)
+            parts += encode_position(event.start_mark), encode_position(value_event.start_mark), value_parts
+        for value, value_parts in merged:
+            for number, (key, item) in enumerate(value.items()):
+                if key not in entries and value_parts is not None:
+                    entries[key] = item
+                    parts += value_parts[3 * number : 3 * number + 3]
+        return entries, parts
+
+    def read_key(self, event: Any, depth: int, entries: dict[Any, Any], parts: list[Any]) -> Any:
+        """The key that an event begins; a number, such as an account in `Mappings`, is a string."""
+        if isinstance(event, ScalarEvent) and not event.tag and event.value not in entries:
+            if event.anchor:
+                self._anchors[event.anchor] = event.value, None, 1
+            return event.value
+        return super().read_key(event, depth, entries, parts)
+
+
+def _list_merged(value: Any, parts: list[Any] | None) -> list[tuple[Any, list[Any] | None]]:
+    """The mappings that `<<` merges: one, or several in a list."""
+    if isinstance(value, dict):
+        return [(value, parts)]
+    items = enumerate(value) if isinstance(value, list) and parts is not None else ()
+    return [(item, parts[3 * number + 2]) for number, item in items if isinstance(item, dict)] if parts else []
+
+
+def _expand(name: str, value: Any, parts: list[Any] | None, position: int) -> tuple[dict[str, Any], list[Any]]:
+    """The long form of a function, and the places of its parts."""
+    if name == "GetAtt" and isinstance(value, str):
+        value = value.split(".", 1)
+        parts = [position, position, None] * len(value)
+    key = name if name in _UNPREFIXED else f"Fn::{name}"
+    return {key: value}, [position, position, parts]

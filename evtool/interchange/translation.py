@@ -1,0 +1,108 @@
+"""Translates the rules of a source into a project: the shape of routes.yaml with the locations of the source."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path as FilePath
+from typing import Any
+
+from evtool.errors import ConfigError
+from evtool.findings.finding import Finding
+from evtool.interchange.base import Path, Rule, Source, Target
+from evtool.interchange.names import make_name
+from evtool.patterns.unknown import Unknown
+from evtool.readers.files import SourceText
+from evtool.readers.locations import locate, pointer_of
+from evtool.routes.project_file import LocatedDocument, Project
+
+
+class TranslatedDocument:
+    """The routes and handlers of a source in the shape of routes.yaml.
+
+    `origins` leads from paths in this shape to paths in the source; what is below a path is below its origin, too.
+    """
+
+    def __init__(self, value: dict[str, Any], source: LocatedDocument, origins: dict[Path, Path]):
+        self.value = value
+        self.source = source
+        self._origins = origins
+
+    def source_path(self, path: Sequence[str | int]) -> Path:
+        """The keys and indices that lead in the source to what a path into the value leads to."""
+        steps = tuple(path)
+        for length in range(len(steps), -1, -1):
+            if steps[:length] in self._origins:
+                return (*self._origins[steps[:length]], *steps[length:])
+        return ()
+
+    def position_of(self, path: Sequence[str | int], *, key: bool = False) -> tuple[int, int]:
+        """Line and column, from 1, of what a path into the value leads to, or of its key."""
+        return self.source.position_of(self.source_path(path), key=key)
+
+
+class _Builder:
+    """Collects the routes and handlers of a source."""
+
+    def __init__(self, source: Source):
+        self.source = source
+        self.routes: dict[str, dict[str, Any]] = {}
+        self.handlers: dict[str, dict[str, Any]] = {}
+        self.origins: dict[Path, Path] = {}
+        self.findings: list[Finding] = []
+        self._handler_of: dict[str, str] = {}  # by address
+
+    def add(self, rule: Rule) -> None:
+        if rule.note is not None:
+            self._report(rule, "note", f"{rule.name} {rule.note}")
+            return
+        if rule.pattern is None:
+            self._report(rule, "error", f"rule {rule.name} has neither an event pattern nor a schedule")
+            return
+        name = make_name(rule.name, self.routes)
+        path = ("routes", name)
+        route: dict[str, Any] = {"pattern": rule.pattern, "to": [self._add_handler(target) for target in rule.targets]}
+        route["to"] = list(dict.fromkeys(route["to"]))
+        self.origins[path] = rule.path
+        self.origins[*path, "pattern"] = rule.paths.get("pattern", rule.path)
+        if not isinstance(rule.pattern, str | dict | Unknown):
+            self._report(rule, "error", f"rule {rule.name}: the event pattern is not an object", "pattern")
+            return
+        if rule.bus is not None:
+            route["event-bus"] = rule.bus
+            self.origins[*path, "event-bus"] = rule.paths.get("bus", rule.path)
+        if rule.description:
+            route["description"] = rule.description
+        if rule.state != "enabled":
+            route["state"] = rule.state
+            self.origins[*path, "state"] = rule.paths.get("state", rule.path)
+        inputs = [target.input for target in rule.targets]
+        if inputs and inputs[0] and all(item == inputs[0] for item in inputs):  # a route has one input for all
+            route["input"] = inputs[0]
+            self.origins[*path, "input"] = rule.targets[0].input_path
+        self.routes[name] = route
+
+    def _add_handler(self, target: Target) -> str:
+        if target.address not in self._handler_of:
+            name = make_name(target.name, self.handlers)
+            self.handlers[name] = {"external": target.address}
+            self.origins["handlers", name] = target.path
+            self._handler_of[target.address] = name
+        return self._handler_of[target.address]
+
+    def _report(self, rule: Rule, severity: str, message: str, part: str = "") -> None:
+        path = rule.paths.get(part, rule.path)
+        text = SourceText(self.source.file, 1, 1, self.source.text)
+        width = len(str(path[-1])) if path else 1
+        location = locate(text, *self.source.document.position_of(path, key=True), width)
+        self.findings.append(Finding("EV023", message, severity, route=rule.name, pointer=pointer_of(path), **location))
+
+
+def translate(source: Source, rules: Iterator[Rule], file: FilePath, form: str) -> Project:
+    """The project that the rules of a source make. Raises ConfigError with every rule that cannot be a route."""
+    builder = _Builder(source)
+    for rule in rules:
+        builder.add(rule)
+    errors = [finding for finding in builder.findings if finding.severity == "error"]
+    if errors:
+        raise ConfigError(f"{source.file} cannot be used", errors)
+    value = {"version": 1, "handlers": builder.handlers, "routes": builder.routes}
+    document = TranslatedDocument(value, source.document, builder.origins)
+    return Project(file, document, source.text, form, notes=tuple(builder.findings))

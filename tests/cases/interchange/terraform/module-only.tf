@@ -1,0 +1,4 @@
+module "orders" {
+  source        = "./rule"
+  event_pattern = jsonencode({ source = ["shop.checkout"] })
+}

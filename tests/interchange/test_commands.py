@@ -1,0 +1,276 @@
+"""Commands with rule sources: what explain, publish, replay, validate and events do with rules of templates."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evtool import Routes
+from tests.conftest import ROOT, Evtool
+from tests.interchange.test_rule_sources import CASES
+
+ORDER = ROOT / "samples/events/order-created.json"
+SCHEMAS = ROOT / "samples/schemas"
+TEMPLATE = """
+Resources:
+  Created:
+    Type: AWS::Events::Rule
+    Properties:
+      EventPattern: {detail-type: [order.created], source: [shop.checkout]}
+      Targets: [{Arn: !GetAtt Charge.Arn, Id: charge}, {Arn: !Ref Queue, Id: queue}]
+  Open:
+    Type: AWS::Events::Rule
+    Properties:
+      EventPattern: {detail-type: [order.created], source: [!Ref Source]}
+      Targets: [{Arn: !Ref Queue, Id: queue}]
+  Off:
+    Type: AWS::Events::Rule
+    Properties: {State: DISABLED, EventPattern: {source: [shop.checkout]}, Targets: [{Arn: !Ref Queue, Id: queue}]}
+  Charge: {Type: AWS::Lambda::Function}
+  Queue: {Type: AWS::SQS::Queue}
+"""
+ROUTES = """
+version: 1
+rules: [template.yaml]
+handlers:
+  Charge: {command: [cat]}
+routes:
+  own: {pattern: {source: [shop.checkout]}, to: [Charge]}
+"""
+DEEP = f'resource "a" "b" {{\n  c = {"[" * 3000}{"]" * 3000}\n}}\n'
+
+
+@pytest.fixture
+def template(tmp_path: Path) -> Path:
+    """A template with a rule that matches, one that is undecided, and one that is disabled."""
+    file = tmp_path / "template.yaml"
+    file.write_text(TEMPLATE)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("case", "matching"),
+    [
+        ("cloudformation/text-patterns.yaml", {"Folded", "Quoted", "SubWithoutVariable"}),
+        ("cloudformation/cdk.template.json", set()),
+        ("terraform/targets.tf", {"orders"}),
+        ("terraform/main.tf.json", set()),
+        ("terraform-plan/state-file.json", set()),
+        ("serverless/lists.yml", {"charge-rule-1"}),
+        ("serverless/serverless.json", {"charge-rule-1"}),
+        ("eventbridge/rules.yaml", {"paid"}),
+    ],
+)
+def test_explain_and_publish_agree_about_every_form(
+    evtool: Evtool, tmp_path: Path, case: str, matching: set[str]
+) -> None:
+    """The routes that explain shows as matching are those by which a dry run delivers, to external handlers."""
+    file = CASES / case
+    explained = evtool("explain", ORDER, "--routes", file, "-o", "json")
+    published = evtool("publish", ORDER, "--dry-run", "--routes", file, "--schemas", SCHEMAS, "-o", "json")
+    deliveries = published.json["events"][0]["deliveries"]
+
+    assert {route["route"] for route in explained.json["routes"] if route["matches"] is True} == matching
+    assert {delivery["route"] for delivery in deliveries} <= matching
+    assert {delivery["state"] for delivery in deliveries} <= {"external"}
+    assert (explained.code, published.code) == (0 if matching else 1, 0)
+
+
+def test_what_a_template_leaves_open_is_undecided(evtool: Evtool, template: Path) -> None:
+    """A condition with an intrinsic is null, as is its route; nothing is delivered by it."""
+    explained = evtool("explain", ORDER, "--routes", template, "-o", "json")
+    routes = {route["route"]: route for route in explained.json["routes"]}
+    source = next(entry for entry in routes["Open"]["conditions"] if entry["path"] == "source")
+    published = evtool("publish", ORDER, "--routes", template, "--schemas", SCHEMAS, "-o", "json")
+
+    assert (routes["Created"]["matches"], routes["Open"]["matches"], source["ok"]) == (True, None, None)
+    assert [delivery["route"] for delivery in published.json["events"][0]["deliveries"]] == ["Created", "Created"]
+
+
+def test_publish_stores_the_event_and_no_delivery_to_targets(evtool: Evtool, template: Path, tmp_path: Path) -> None:
+    """The store is in the current folder; targets are shown as external, and nothing waits for them."""
+    published = evtool("publish", ORDER, "--routes", template, "--schemas", SCHEMAS)
+    listed = evtool("events", "--routes", template, "-o", "json")
+    due = evtool("deliver", "--routes", template)
+
+    assert published.code == 0
+    assert "Charge  external  by Created" in published.out
+    assert listed.json["events"][0]["states"] == {}
+    assert (tmp_path / ".evtool/store.db").exists()
+    assert (due.code, due.out) == (0, "nothing is due\n")
+
+
+def test_replay_plans_with_a_template(evtool: Evtool, template: Path) -> None:
+    """A plan names the targets of the rules that match now."""
+    planned = evtool("replay", "--from", ORDER, "--routes", template, "-o", "json")
+
+    assert planned.code == 0
+    assert planned.json["handlers"] == {"Charge": 1, "Queue": 1}
+
+
+def test_validate_needs_no_routes_yaml(evtool: Evtool, template: Path, tmp_path: Path) -> None:
+    """--schemas names the schemas, with a template and without any project."""
+    for options in (["--routes", template], []):
+        assert evtool("validate", ORDER, "--schemas", SCHEMAS, *options).code == 0
+    (tmp_path / "schemas").mkdir()
+    assert evtool("validate", ORDER, "--schemas", "schemas").code == 1
+    assert evtool("validate", ORDER, "--schemas", "schemas", "--schemas", SCHEMAS).code == 0
+
+
+def test_rules_of_a_template_in_a_project(evtool: Evtool, template: Path, tmp_path: Path) -> None:
+    """A target with the name of a handler is delivered to it; the other targets are external."""
+    (tmp_path / "routes.yaml").write_text(ROUTES)
+    published = evtool("publish", ORDER, "-o", "json")
+    deliveries = published.json["events"][0]["deliveries"]
+    states = {(delivery["route"], delivery["handler"]): delivery["state"] for delivery in deliveries}
+
+    assert published.code == 0
+    assert states == {("own", "Charge"): "done", ("Created", "Charge"): "done", ("Created", "Queue"): "external"}
+
+
+def test_wrong_rules_in_a_project_are_located(evtool: Evtool, template: Path, tmp_path: Path) -> None:
+    """Mistakes of a template have its name; a missing file and a name that is taken are reported where they are."""
+    routes = tmp_path / "routes.yaml"
+    routes.write_text(ROUTES.replace("own:", "Created:"))
+    assert (
+        "template.yaml:3:3: EV022 the route Created is in routes.yaml, too"
+        in evtool("explain", ORDER, "--route", "x").err
+    )
+
+    routes.write_text(ROUTES)
+    template.write_text(
+        TEMPLATE.replace("Id: charge}, {Arn: !Ref Queue, Id: queue}]", "Id: charge, InputPath: detail}]")
+    )
+    assert "template.yaml:7:17: EV022 routes.Created.input.path" in evtool("explain", "order-created").err
+
+    routes.write_text(ROUTES.replace("template.yaml", "nowhere.yaml"))
+    assert "routes.yaml:3:9: EV022 rules: cannot read nowhere.yaml" in evtool("explain", "order-created").err
+
+    (tmp_path / "other.json").write_text('{"id": 1}')
+    routes.write_text(ROUTES.replace("template.yaml", "other.json"))
+    assert "routes.yaml:3:9: EV022 rules: other.json has no rules" in evtool("explain", "order-created").err
+
+    routes.write_text(ROUTES.replace("template.yaml", "routes.yaml"))
+    assert "routes.yaml:3:9: EV022 rules: routes.yaml is a routes.yaml" in evtool("explain", "order-created").err
+
+    routes.write_text(ROUTES)
+    template.write_text(TEMPLATE.replace("[!Ref Source]", "shop"))
+    result = evtool("explain", "order-created")
+    assert (result.code, result.err.splitlines()[0]) == (
+        2,
+        'template.yaml:11:60: EV201 route Open: "source" must be an object or an array',
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.json", '{"id": 1}', 'it is JSON with the keys "id". evtool reads rules from routes.yaml (routes), a Cloud'),
+        ("a.yaml", "- 1", "it is YAML with a list"),
+        ("a.txt", "hello", "it is YAML with a single value"),
+        ("a.yaml", "a: [", "a.yaml cannot be used. evtool reads rules from"),
+        pytest.param(
+            "deep.tf", f'resource "a" "b" {{\n  c = {"[" * 3000}{"]" * 3000}\n}}\n', "EV007", marks=pytest.mark.slow
+        ),
+        ("a.tf", "a = 1\n", "it is YAML with a single value"),
+        ("empty.yaml", "", "empty.yaml cannot be used"),
+    ],
+)
+def test_other_files_are_refused_with_the_forms(
+    evtool: Evtool, tmp_path: Path, name: str, content: str, message: str
+) -> None:
+    """The message describes the file and lists the forms."""
+    (tmp_path / name).write_text(content)
+    result = evtool("explain", ORDER, "--routes", name)
+
+    assert result.code == 2
+    assert message in result.err
+
+
+def test_the_form_of_a_file_can_be_named(evtool: Evtool, tmp_path: Path) -> None:
+    """--routes-format decides, whatever the content looks like."""
+    (tmp_path / "odd.yaml").write_text(TEMPLATE.replace("Resources:", "handlers: {}\nversion: 1\nResources:"))
+
+    assert evtool("explain", ORDER, "--routes", "odd.yaml", "--routes-format", "cloudformation").code == 0
+    assert "a tag is not allowed" in evtool("explain", ORDER, "--routes", "odd.yaml", "--routes-format", "routes").err
+    assert evtool("explain", ORDER, "--routes", "odd.yaml", "--routes-format", "yaml").code == 2
+
+
+def test_a_folder_of_terraform_files(evtool: Evtool, tmp_path: Path) -> None:
+    """Rules and targets may be in different files; a mistake has the name of its file."""
+    shutil.copytree(CASES / "terraform-folder", tmp_path / "infra")
+    result = evtool("explain", ORDER, "--routes", "infra")
+    assert result.err.splitlines()[0].startswith("infra/targets.tf:7:14: EV201 route second")
+
+    file = tmp_path / "infra/targets.tf"
+    file.write_text(file.read_text().replace('"shop.checkout"', '["shop.cart"]'))
+    published = evtool("publish", ORDER, "--dry-run", "--routes", "infra", "--schemas", SCHEMAS, "-o", "json")
+    assert [delivery["handler"] for delivery in published.json["events"][0]["deliveries"]] == ["charge"]
+
+
+def test_terraform_files_need_a_package(evtool: Evtool, tmp_path: Path) -> None:
+    """Without it, the message has the line that installs it; JSON needs no package."""
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib/hcl2.py").write_text("raise ImportError")
+    env = {"PYTHONPATH": f"{tmp_path}/lib:{ROOT}"}
+    result = evtool("explain", ORDER, "--routes", CASES / "terraform/targets.tf", env=env)
+
+    assert result.code == 2
+    assert "pip install 'evtool-workbench[terraform]'" in result.err
+    assert evtool("explain", ORDER, "--routes", CASES / "terraform-plan/state.json", env=env).code == 1
+
+
+def test_aliases_do_not_multiply(evtool: Evtool, tmp_path: Path) -> None:
+    """Aliases of aliases that would be millions of values are refused at once."""
+    levels = "".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]\n" for n in range(1, 10))
+    (tmp_path / "t.yaml").write_text(f"Resources: {{}}\nl0: &l0 [a]\n{levels}")
+    result = evtool("explain", ORDER, "--routes", "t.yaml")
+
+    assert result.code == 2
+    assert "with its aliases, the file has more than 1,000,000 values" in result.err
+
+
+def test_a_mapping_that_refers_to_itself_is_unknown(evtool: Evtool, tmp_path: Path) -> None:
+    """Values of `Mappings` are not resolved any further."""
+    text = "Mappings: {A: {b: {c: !FindInMap [A, b, c]}}}\n" + TEMPLATE.lstrip()
+    (tmp_path / "t.yaml").write_text(text.replace("!Ref Source", "!FindInMap [A, b, c]"))
+    explained = evtool("explain", ORDER, "--routes", "t.yaml", "--route", "Open", "-o", "json")
+
+    assert explained.json["routes"][0]["matches"] is None
+
+
+def test_hostile_templates_are_refused_without_a_traceback(evtool: Evtool, tmp_path: Path) -> None:
+    """Values of other types than the form has are passed over or reported."""
+    odd: list[Any] = [None, 1, [], {}, "x", [None], {"Type": 5}, {"Type": "AWS::Events::Rule", "Properties": []}]
+    for index, value in enumerate(odd):
+        for form in (
+            {"AWSTemplateFormatVersion": value, "Resources": value},
+            {
+                "Resources": {
+                    "A": {"Type": "AWS::Events::Rule", "Properties": {"EventPattern": value, "Targets": value}}
+                }
+            },
+            {"Resources": {"A": {"Type": "AWS::Serverless::Function", "Properties": {"Events": {"E": value}}}}},
+            {"service": "s", "provider": value, "functions": value, "resources": value},
+            {"service": "s", "functions": {"f": {"events": [{"eventBridge": value}]}}},
+            {"terraform_version": value, "planned_values": value, "configuration": value, "resource_changes": value},
+            {"terraform_version": "1", "resources": value},
+            {"resource": {"aws_cloudwatch_event_rule": {"a": value}, "aws_cloudwatch_event_target": value}},
+            {"Rules": [value], "Targets": value},
+            [{"Rules": [{"Name": value, "EventPattern": value}]}, {"Rule": value, "Targets": [value]}],
+        ):
+            file = tmp_path / f"odd{index}.json"
+            file.write_text(json.dumps(form))
+            result = evtool("explain", ORDER, "--routes", file.name)
+            assert result.code in (1, 2), (form, result.err)
+
+
+def test_rule_sources_from_python(template: Path, tmp_path: Path) -> None:
+    """`Routes.load` reads a template, and a routes.yaml that names one."""
+    event = {"source": "shop.checkout", "detail-type": "order.created", "detail": {}}
+    (tmp_path / "routes.yaml").write_text(ROUTES)
+
+    assert [route.name for route in Routes.load(template).match(event)] == ["Created"]
+    assert [route.name for route in Routes.load(tmp_path / "routes.yaml").match(event)] == ["own", "Created"]
