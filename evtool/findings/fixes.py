@@ -75,6 +75,8 @@ def _change(token: str, hint: str) -> str | None:
     content = token[1:-1] if quote else token
     if match := _DID_YOU_MEAN.fullmatch(hint):
         return _respell(content, match[1], quote)
+    if hint == f"write a list: [{content}]":
+        return f"[{token}]"
     if hint.startswith(LIST_HINT) and hint.endswith("]") and ";" not in hint:
         return f"[{token}]"
     if hint == QUOTE_HINT and not quote:

@@ -313,6 +313,7 @@ routes:
       detail: {total: [{numeric: [">", "5"]}]}
     to: ["charge-card"]
     retry: {max_atempts: 3}
+  c: {pattern: {source: [web]}, to: charge-card}
 """
 FIXED = """\
 # orders of the shop
@@ -329,6 +330,7 @@ routes:
       detail: {total: [{numeric: [">", 5]}]}
     to: ["charge-card"]
     retry: {max_attempts: 3}
+  c: {pattern: {source: [web]}, to: [charge-card]}
 """
 
 
@@ -338,7 +340,7 @@ def test_fix(evtool: Evtool, project: Path) -> None:
     ran = evtool("check", "--fix", "-o", "json")
 
     assert project.read_text() == FIXED
-    assert ran.err == "fixed 8 findings in routes.yaml\n"
+    assert ran.err == "fixed 9 findings in routes.yaml\n"
     assert [finding["code"] for finding in ran.json["findings"]] == ["EV001"]  # samples: there is no folder `events`
 
 
