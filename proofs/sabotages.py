@@ -34,7 +34,7 @@ SABOTAGES = {
         (
             Edit(
                 "commands/publish.py",
-                "with open_runtime(session, project, rules) as runtime:",
+                "with open_runtime(session, project, rules, worst_exit_code=inputs.worst_exit_code) as runtime:",
                 "with open_runtime(session, project, rules) as runtime, runtime.store.transaction():",
             ),
         ),
@@ -137,7 +137,7 @@ SABOTAGES = {
     ),
     "a RecursionError is let through": Sabotage("texts", DEEP),
     "a line is lost": Sabotage(
-        "texts", (Edit("readers/files.py", "        elif raw:\n", "        elif len(raw) > 2:\n"),)
+        "texts", (Edit("readers/json_lines.py", "            elif raw:\n", "            elif len(raw) > 2:\n"),)
     ),
     "a malformed event ends evtool": Sabotage(
         "texts-through-evtool",

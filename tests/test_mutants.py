@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from evtool.readers import files, json_text, yaml_text
+from evtool.readers import json_lines, json_text, yaml_text
 from evtool.readers.json_text import JsonProblem, parse_json
 from evtool.reports.formats.registry import KINDS as REPORTS
 from tests.conftest import ROOT, Evtool
@@ -83,7 +83,7 @@ def test_the_slower_parser_of_yaml_refuses_mutants_too(tmp_path: Path, monkeypat
         (json_text, "_MAYBE_LONE_SURROGATE", re.compile(b"(?!)"), "json"),
         (yaml_text, "MAX_DEPTH", 10**6, "yaml"),
         (yaml_text, "_FORBIDDEN_CHARACTER", "(?!)", "yaml"),
-        (files, "_is_utf8", lambda _: False, "lines"),
+        (json_lines, "detect_encoding", lambda _: "utf-16", "lines"),
     ],
     ids=[
         "RecursionError is let through",

@@ -12,6 +12,7 @@ import threading
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -68,10 +69,14 @@ def event(detail: Any) -> str:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_reader_that_goes_away_ends_it_quietly(project: Path, kind: str) -> None:
-    """`| head -1` is no error: exit code 141, as for every program whose output is closed, and nothing is said."""
+    """`| head -1` is not an error: exit code 141, as for every program whose output is closed, and no message.
+
+    A report that is short may be written as a whole before its reader goes away.
+    """
     code, said = shell(f"evtool validate bad.jsonl -o {kind} | head -c 1 > /dev/null", project)
 
-    assert (code, said) == (141, "")
+    assert code == 141 or (code == 1 and kind in ("github", "markdown"))
+    assert said == ""
 
 
 @pytest.mark.parametrize(
@@ -274,8 +279,9 @@ def test_names_that_are_not_utf_8(evtool: Evtool, project: Path, kind: str) -> N
     ran = evtool("validate", name, "none\udcff.json", "-o", kind)
 
     assert (ran.code, ran.err) == (2, "")
-    assert r"caf\xe9.json" in ran.out.replace("\\\\", "\\")
-    assert r"none\xff.json" in ran.out.replace("\\\\", "\\")
+    names = unquote(ran.out) if kind == "sarif" else ran.out  # whose locations are URIs
+    assert r"caf\xe9.json" in names.replace("\\\\", "\\")
+    assert r"none\xff.json" in names.replace("\\\\", "\\")
 
 
 def peak_megabytes(*arguments: str | Path, cwd: Path, stdin: Path | None = None) -> tuple[int, float, int]:

@@ -81,7 +81,7 @@ def told(outcome):
 # --- the contract ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", THERE)
 class TestEveryKind:
     def test_does_its_work(self, kind, opened, tmp_path):
         """A handler gets the event and does its work, as often as it is called."""
@@ -213,7 +213,7 @@ def test_processes_of_others_are_left_alone(opened, tmp_path):
     assert [other.returncode for other in others] == [3, 3, 3, 3]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", THERE)
 def test_an_exit_code_that_is_lost_is_no_success(kind, opened):
     """Where somebody else is told how processes end, an attempt that failed is not taken for one that went well."""
     usual = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -582,7 +582,7 @@ def test_without_isolation_an_interruption_is_meant_for_evtool(opened, tmp_path)
         opened({"python": "odd.py:play", "isolation": "none"}, folder=tmp_path)(call())
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", THERE)
 def test_a_time_limit_may_be_long(kind, opened):
     """Longer than the system waits at once, which is 24 days."""
     assert opened(THERE[kind], timeout="3650d")(call("work", file=os.devnull)) == Done()
@@ -785,7 +785,7 @@ def test_an_answer_that_a_handler_forges_is_none(told, opened, tmp_path):
     assert handler(call("work")) == Done()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", THERE)
 def test_a_time_limit_is_longer_than_nothing(kind, opened):
     """With none at all every attempt would be too long."""
     with pytest.raises(ValidationError, match="a time limit is longer than nothing"):
