@@ -8,12 +8,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from evtool.checks.base import CheckContext, read_section
+from evtool.checks.valid_parts import compile_valid_parts
 from evtool.errors import ConfigError
 from evtool.events.envelopes import read_events
 from evtool.events.event import Event, EventDefaults
 from evtool.findings.finding import Finding
 from evtool.handlers.registry import KINDS
 from evtool.paths import display_path
+from evtool.patterns.pattern import Pattern
 from evtool.readers.files import read_texts
 from evtool.routes.models import kind_tag
 from evtool.routes.problems import read_model
@@ -63,13 +65,17 @@ def _read_routes(project: Project) -> tuple[Mapping[str, Route], Mapping[str, Ha
 
 
 def _read_valid_routes(project: Project) -> dict[str, Route]:
-    """The routes of a file that has mistakes elsewhere."""
-    sources = read_section(project, "routes")
+    """The routes of a file that has mistakes elsewhere. What does not compile in a pattern is unknown."""
     _, patterns, _ = read_model(project)
-    return {name: _build_route(name, sources[name], pattern) for name, pattern in patterns.items()}
+    routes = {}
+    for name, source in read_section(project, "routes").items():
+        pattern = patterns.get(name) or compile_valid_parts(source.get("pattern"))
+        if pattern is not None:
+            routes[name] = _build_route(name, source, pattern)
+    return routes
 
 
-def _build_route(name: str, source: Mapping[str, Any], pattern: Any) -> Route:
+def _build_route(name: str, source: Mapping[str, Any], pattern: Pattern) -> Route:
     to, bus = source.get("to"), source.get("event-bus")
     handlers = tuple(handler for handler in to if isinstance(handler, str)) if isinstance(to, list) else ()
     is_enabled = source.get("state", "enabled") == "enabled"
