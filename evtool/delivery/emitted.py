@@ -2,9 +2,12 @@
 
 import json
 import uuid
+from collections.abc import Mapping
+from typing import Any
 
 from evtool.events.envelopes import build_envelope, parse_event
 from evtool.events.event import Event
+from evtool.events.members import is_cloudevent
 from evtool.events.timestamps import format_timestamp, normalize_time
 from evtool.handlers.base import Emitted
 from evtool.readers.files import MAX_BYTES
@@ -23,15 +26,18 @@ def build_event(emitted: Emitted, number: int, claim: Claim, rules: Rules, now: 
     shown_type = emitted.type[:TYPE_LIMIT]
     id_source = json.dumps([cause.source, cause.id, delivery.route, delivery.handler, delivery.replay, number])
     try:
+        event_id, replay = str(uuid.uuid5(EMITTED_IDS, id_source)), delivery.replay or None
         raw = build_envelope(
             emitted.detail,
             type=emitted.type,
             source=emitted.source or delivery.handler,
-            id=str(uuid.uuid5(EMITTED_IDS, id_source)),
+            id=event_id,
             time=format_timestamp(now) if emitted.time is None else normalize_time(emitted.time),
             resources=emitted.resources,
-            replay=delivery.replay or None,
+            replay=replay,
         )
+        if emitted.envelope is not None:
+            raw = _keep_envelope(emitted.envelope, raw, event_id, replay)
         parse_json(raw)  # no deeper than any other event
         event = parse_event(raw)._replace(bus=emitted.bus or cause.bus)
     except (ValueError, RecursionError) as error:
@@ -43,3 +49,10 @@ def build_event(emitted: Emitted, number: int, claim: Claim, rules: Rules, now: 
         return event
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     return f"emitted {shown_type}, which is not valid: {errors[0].code} {errors[0].message}{more}"
+
+
+def _keep_envelope(envelope: Mapping[str, Any], default: bytes, event_id: str, replay: str | None) -> bytes:
+    """An envelope as it is written, with an id of evtool. A CloudEvent stays one, that of EventBridge is completed."""
+    members = {} if is_cloudevent(envelope) else json.loads(default)
+    mark = {"replayname": replay} if is_cloudevent(envelope) and replay else {}
+    return json.dumps({**members, **envelope, **mark, "id": event_id}, ensure_ascii=False).encode()

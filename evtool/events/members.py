@@ -32,6 +32,11 @@ class MemberProblem(NamedTuple):
     at_key: bool = False
 
 
+def is_cloudevent(document: Mapping[str, Any]) -> bool:
+    """Whether a document with an envelope is a CloudEvent."""
+    return "specversion" in document
+
+
 def find_member_problem(document: Mapping[str, Any]) -> MemberProblem | None:
     """The first member that EventBridge or CloudEvents do not allow, or None. Other members are allowed.
 

@@ -1,7 +1,7 @@
 """The contract of a handler: its calls, its outcomes, and the options that all kinds share."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Protocol
 
@@ -34,6 +34,7 @@ class Emitted(NamedTuple):
     resources: tuple[str, ...] = ()
     time: str | float | None = None  # or seconds since 1970
     bus: str | None = None  # the event bus; without one, that of the event that the handler got
+    envelope: Mapping[str, Any] | None = None  # a whole document that is kept; only its id is replaced
 
 
 class Done(NamedTuple):

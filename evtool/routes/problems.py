@@ -13,13 +13,13 @@ from evtool.events.payload_identity import suggest_pointer
 from evtool.findings.finding import Finding
 from evtool.findings.spelling import did_you_mean
 from evtool.handlers.registry import KINDS
-from evtool.patterns.compiler import OR, PatternError
+from evtool.patterns.compiler import PatternError
 from evtool.patterns.pattern import Pattern
 from evtool.patterns.unknown import Unknown, find_unknown
+from evtool.routes.changed_numbers import describe_changed_number, find_changed_numbers
 from evtool.routes.models import CheckModel, IntakeModel, Retry, RouteModel, RoutesModel, kind_tag
 from evtool.routes.pattern_text import PatternText, locate_in_pattern
 from evtool.routes.project import Project
-from evtool.routes.quick_check import STRING_FIELDS
 
 # pydantic's error type -> our message; all other types keep pydantic's message
 MESSAGES = {
@@ -213,27 +213,15 @@ def _check_pattern(project: Project, name: str, route: Any, patterns: dict[str, 
         location = locate_in_pattern(project, name, problem.path, key=at_key)
         yield Finding(problem.code, message, **location, **more)
     if isinstance(source, dict):
-        yield from _check_changed_numbers(project, name, source, ("routes", name, "pattern"))
+        yield from _check_changed_numbers(project, name, source)
 
 
-def _check_changed_numbers(
-    project: Project, name: str, value: Any, path: tuple[str | int, ...], *, is_string: bool = False
-) -> Iterator[Finding]:
-    """Numbers that YAML reads otherwise than they are written, where every event has a string: `account: [0123]`."""
-    if isinstance(value, dict | list):
-        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            is_field = is_string or key in STRING_FIELDS
-            if is_field or key == OR or isinstance(value, list):
-                yield from _check_changed_numbers(project, name, item, (*path, key), is_string=is_field)
-    elif is_string and type(value) in (int, float):
-        source = project.source_of(name)
-        line, column = source.document.position_of(path)
-        source_line = source.text.decode(errors="replace").removeprefix("\ufeff").split("\n")[line - 1]
-        written = re.split(r"[\s,\]}]", source_line[column - 1 :])[0]
-        is_alias = written.startswith(("*", "!"))  # of a template; its value is written elsewhere
-        if written != str(value) and not is_alias:
-            message = f"route {name}: YAML reads {written} as the number {value}, and every event has a string here"
-            yield _build_finding(project, "EV022", message, path, suggestion=f'write "{written}"', route=name)
+def _check_changed_numbers(project: Project, name: str, pattern: Mapping[str, Any]) -> Iterator[Finding]:
+    source = project.source_of(name)
+    path = ("routes", name, "pattern")
+    for at, written, number in find_changed_numbers(source.document, source.text, pattern, path):
+        message = f"route {name}: {describe_changed_number(written, number)}"
+        yield _build_finding(project, "EV022", message, at, suggestion=f'write "{written}"', route=name)
 
 
 def _check_settings(project: Project, name: str, route: Mapping[str, Any]) -> Iterator[Finding]:

@@ -78,20 +78,38 @@ def find_covered(events: Iterable[tuple[bytes, str, str]], routes: Routes, handl
 
 
 def _find_held(pattern: Pattern, raw: bytes) -> set[Keys]:
-    """The keys of the alternatives that hold in an event, each together with all other fields of its branch."""
+    """The keys of the alternatives that hold in an event, each together with the fields by which the pattern matches.
+
+    An alternative also counts if the branch of `$or` that it is in does not hold as a whole.
+    """
     leaves = flatten_event(raw, pattern.paths)
+    possible = [
+        (keys, [(field.keys, match) for field, match in zip(fields, matches, strict=True)])
+        for keys, fields in _list_alternative_fields(pattern)
+        if is_consistent(matches := [field.find_match(leaves) for field in fields])
+    ]
     held: set[Keys] = set()
     for branch in pattern.branches:
-        matches = [field.find_match(leaves) for field in branch]
-        if not is_consistent(matches):
-            continue
-        for number, field in enumerate(branch):
-            held.update(_list_or_keys(field))
-            for keys, single in _split(field):
-                others = [*matches[:number], single.find_match(leaves), *matches[number + 1 :]]
-                if keys not in held and is_consistent(others):
-                    held.add(keys)
+        matching = {field.keys: field.find_match(leaves) for field in branch}
+        if is_consistent([*matching.values()]):
+            held |= {
+                keys
+                for keys, fields in possible
+                if keys not in held and is_consistent([*{**matching, **dict(fields)}.values()])
+            }
     return held
+
+
+def _list_alternative_fields(pattern: Pattern) -> Iterator[tuple[Keys, Branch]]:
+    """The keys of each alternative, and the fields that have to hold for it: one condition, or those of a branch."""
+    for field in {field.keys: field for branch in pattern.branches for field in branch}.values():
+        yield from ((keys, (single,)) for keys, single in _split(field))
+    parts: dict[tuple[Keys, ...], tuple[Keys, Branch]] = {}
+    for branch in pattern.branches:
+        for keys in dict.fromkeys(keys for field in branch for keys in _list_or_keys(field)):
+            part = tuple(field for field in branch if field.keys[: len(keys)] == keys)
+            parts[keys, *(field.keys for field in part)] = keys, part
+    yield from parts.values()
 
 
 def _split(field: Field) -> Iterator[tuple[Keys, Field]]:
@@ -99,7 +117,7 @@ def _split(field: Field) -> Iterator[tuple[Keys, Field]]:
     for index, condition in enumerate(field.conditions):
         is_absence = condition.operator == "exists" and condition.expected is False
         keys = (*field.keys, index)
-        yield keys, Field(field.path, (condition,), condition.test, is_absence, keys)
+        yield keys, Field(field.path, (condition,), condition.test, is_absence, field.keys)
 
 
 def _list_or_keys(field: Field) -> Iterator[Keys]:

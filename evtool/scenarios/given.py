@@ -11,12 +11,15 @@ from typing import Any
 from evtool.errors import ConfigError, UsageError
 from evtool.events.envelopes import read_events
 from evtool.events.event import Event, EventDefaults
+from evtool.events.members import is_cloudevent
 from evtool.events.overrides import apply_overrides
 from evtool.findings.finding import Finding
+from evtool.findings.fixes import QUOTE_HINT
 from evtool.findings.spelling import did_you_mean
 from evtool.handlers.base import Emitted
 from evtool.paths import is_file
 from evtool.readers.files import SourceText, read_texts
+from evtool.routes.changed_numbers import read_written
 from evtool.routes.project import Project
 from evtool.scenarios.files import ScenarioFile
 from evtool.scenarios.model import GivenModel, MockModel
@@ -70,10 +73,10 @@ def _find_wrong_fields(
 
 def build_emitted(source: ScenarioFile, path: Path, mock: MockModel, handler: str) -> Iterator[Emitted | Finding]:
     """The events that a mock emits. Without a source the handler's name is the source, as for the handler itself."""
-    for index, document in enumerate(mock.emit):
-        at = (*path, "emit", index)
-        key = "Source" if "DetailType" in document else "source"
-        for event in _read_inline(source, at, {key: handler, **document}, fix_defaults([*at])):
+    for index, written in enumerate(mock.emit):
+        at, document = (*path, "emit", index), _complete_emitted(written, handler)
+        is_envelope = "detail-type" in document or is_cloudevent(document)
+        for event in _read_inline(source, at, document, fix_defaults([*at])):
             if isinstance(event, Finding):
                 yield event
                 continue
@@ -85,7 +88,18 @@ def build_emitted(source: ScenarioFile, path: Path, mock: MockModel, handler: st
                 tuple(event.document.get("resources") or ()),
                 event.time if has_time else None,
                 event.bus,
+                document if is_envelope else None,
             )
+
+
+def _complete_emitted(document: Mapping[str, Any], handler: str) -> dict[str, Any]:
+    """An emitted event with a source. The id that a CloudEvent needs is replaced, as that of every emitted event."""
+    if is_cloudevent(document):
+        return {"id": handler, "source": handler, **document}
+    entries = document.get("Entries")
+    if isinstance(entries, list):
+        return {**document, "Entries": [{"Source": handler, **e} if isinstance(e, dict) else e for e in entries]}
+    return {"Source" if "DetailType" in document else "source": handler, **document}
 
 
 def _read_origin(
@@ -121,9 +135,11 @@ def _read_inline(source: ScenarioFile, path: Path, document: Any, defaults: Even
         raw = json.dumps(document).encode()
     for event in read_events(SourceText(source.display_name, 1, 1, raw), defaults):
         if isinstance(event, Finding):
-            steps = [_to_step(step) for step in (event.pointer or "").split("/")[1:]]
+            at = (*path, *(_to_step(step) for step in (event.pointer or "").split("/")[1:]))
             hint = "it needs source, detail-type and detail" if event.code == "EV009" else event.suggestion
-            yield Finding(event.code, event.message, suggestion=hint, **source.locate((*path, *steps)))
+            if hint and hint.startswith(QUOTE_HINT):  # YAML may have changed the number
+                hint = f'{QUOTE_HINT}: "{read_written(source.document, source.text, at)}"'
+            yield Finding(event.code, event.message, suggestion=hint, **source.locate(at))
         else:
             yield event._replace(source_map=None)
 

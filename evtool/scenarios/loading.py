@@ -1,19 +1,24 @@
 """Loads the scenarios of files, ready to be run, and reports everything that is wrong with them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from evtool.errors import ConfigError
 from evtool.events.event import Event
 from evtool.findings.finding import Finding
-from evtool.handlers.base import Emitted
 from evtool.routes.project import Project
 from evtool.scenarios.files import ScenarioFile, list_scenario_files, read_scenario_file
 from evtool.scenarios.given import build_emitted, build_given
 from evtool.scenarios.mocks import Mock
-from evtool.scenarios.model import ScenarioModel
-from evtool.scenarios.problems import find_contradictions, find_name_problems, find_pattern_problems, read_models
+from evtool.scenarios.model import ALL, GivenModel, ScenarioModel
+from evtool.scenarios.problems import (
+    find_contradictions,
+    find_name_problems,
+    find_pattern_problems,
+    read_given_of_others,
+    read_models,
+)
 from evtool.schemas.validation import Rules
 from evtool.schemas.validator import Schemas
 
@@ -70,26 +75,42 @@ def load_file(source: ScenarioFile, project: Project, rules: Rules) -> tuple[lis
     scenarios = []
     for name, model in models.items():
         findings += find_contradictions(source, name, model, project)
-        given: list[tuple[int, Event]] = []
-        for number, entry in enumerate(model.given):
-            path = ("scenarios", name, "given", number)
-            for event in build_given(source, path, entry, project, rules):
-                if isinstance(event, Finding):
-                    findings.append(event)
-                else:
-                    given.append((number, event))
-        mocks: dict[str, Mock] = {}
-        for handler in project.names_in("handlers"):
-            mock = model.find_mock(handler)
-            if mock is None:
-                continue
-            key = handler if handler in model.mock else "*"
-            emitted: list[Emitted] = []
-            for built in build_emitted(source, ("scenarios", name, "mock", key), mock, handler):
-                if isinstance(built, Finding):
-                    findings.append(built)
-                else:
-                    emitted.append(built)
-            mocks[handler] = Mock(mock, tuple(emitted))
+        given, given_findings = _build_all_given(source, name, dict(enumerate(model.given)), project, rules)
+        mocks, mock_findings = _build_mocks(source, name, model, project)
+        findings += given_findings + mock_findings
         scenarios.append(Scenario(source, name, model, given, mocks))
+    for name, entries in read_given_of_others(source, models):
+        findings += _build_all_given(source, name, entries, project, rules)[1]
     return scenarios, list(dict.fromkeys(findings))
+
+
+def _build_all_given(
+    source: ScenarioFile, name: str, entries: Mapping[int, GivenModel], project: Project, rules: Rules
+) -> tuple[list[tuple[int, Event]], list[Finding]]:
+    """The given events of a scenario, each with the number of its entry, and what is wrong with them."""
+    events: list[tuple[int, Event]] = []
+    findings: list[Finding] = []
+    for number, entry in entries.items():
+        for event in build_given(source, ("scenarios", name, "given", number), entry, project, rules):
+            if isinstance(event, Finding):
+                findings.append(event)
+            else:
+                events.append((number, event))
+    return events, findings
+
+
+def _build_mocks(
+    source: ScenarioFile, name: str, model: ScenarioModel, project: Project
+) -> tuple[dict[str, Mock], list[Finding]]:
+    """The mocks of a scenario by handler, and what is wrong with them."""
+    mocks: dict[str, Mock] = {}
+    findings: list[Finding] = []
+    for handler in project.names_in("handlers"):
+        mock = model.find_mock(handler)
+        if mock is None:
+            continue
+        key = handler if handler in model.mock else ALL
+        built = list(build_emitted(source, ("scenarios", name, "mock", key), mock, handler))
+        findings += [finding for finding in built if isinstance(finding, Finding)]
+        mocks[handler] = Mock(mock, tuple(emitted for emitted in built if not isinstance(emitted, Finding)))
+    return mocks, findings

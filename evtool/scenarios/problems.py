@@ -1,7 +1,7 @@
 """Finds what is wrong with scenario files: their shape, names that do not exist, expectations that contradict."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -12,6 +12,7 @@ from evtool.findings.spelling import did_you_mean
 from evtool.patterns.compiler import PatternError
 from evtool.patterns.pattern import Pattern
 from evtool.readers.field_paths import format_path
+from evtool.routes.changed_numbers import describe_changed_number, find_changed_numbers
 from evtool.routes.problems import MESSAGES
 from evtool.routes.project import Project
 from evtool.scenarios.files import ScenarioFile, iter_scenarios
@@ -40,6 +41,23 @@ def read_models(source: ScenarioFile) -> tuple[dict[str, ScenarioModel], list[Fi
     return {name: ScenarioModel.model_validate(value) for name, value in valid.items()}, findings
 
 
+def read_given_of_others(
+    source: ScenarioFile, models: Collection[str]
+) -> Iterator[tuple[str, Mapping[int, GivenModel]]]:
+    """The entries of `given` with the right shape, by number, of each scenario whose shape is wrong elsewhere."""
+    for name, value in iter_scenarios(source):
+        if name not in models:
+            entries = enumerate(_as_list(_as_mapping(value).get("given")))
+            yield name, {number: model for number, entry in entries if (model := _read_given(entry))}
+
+
+def _read_given(entry: Any) -> GivenModel | None:
+    try:
+        return GivenModel.model_validate(entry)
+    except ValidationError:
+        return None
+
+
 def find_name_problems(source: ScenarioFile, project: Project) -> Iterator[Finding]:
     """EV701 for each route and handler that a scenario names and that the project does not have."""
     known = {"route": project.names_in("routes"), "handler": project.names_in("handlers")}
@@ -59,12 +77,15 @@ def find_pattern_problems(source: ScenarioFile) -> Iterator[Finding]:
         for keys in (("expect", "emits"), ("expect", "not", "emits")):
             patterns = _as_mapping(expect.get("not") if "not" in keys else expect).get("emits")
             for index, pattern in enumerate(_as_list(patterns)):
-                path = ("scenarios", scenario, *keys, index)
+                at: Path = ("scenarios", scenario, *keys, index)
                 for problem in _check_pattern(pattern):
                     at_key = problem.code in ("EV202", "EV206")  # the key names the operator
                     severity = "warning" if problem.is_warning else "error"
-                    location = source.locate((*path, *problem.path), key=at_key)
+                    location = source.locate((*at, *problem.path), key=at_key)
                     yield Finding(problem.code, problem.message, severity, suggestion=problem.hint, **location)
+                for path, written, number in find_changed_numbers(source.document, source.text, pattern, at):
+                    message, hint = describe_changed_number(written, number), f'write "{written}"'
+                    yield Finding("EV022", message, suggestion=hint, **source.locate(path))
 
 
 def find_contradictions(source: ScenarioFile, name: str, model: ScenarioModel, project: Project) -> Iterator[Finding]:
