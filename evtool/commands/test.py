@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from functools import partial
@@ -16,14 +16,13 @@ from evtool.errors import EXIT_FINDINGS, EXIT_OK, ConfigError, EvtoolError, Usag
 from evtool.findings.finding import Finding
 from evtool.paths import display_path
 from evtool.reports.base import Subject
-from evtool.reports.scenarios import ScenariosReport, build_coverage_record, build_scenario_record
-from evtool.routes.project import Project, find_routes_file
+from evtool.reports.scenarios import NoText, ScenariosReport, build_coverage_record, build_scenario_record
+from evtool.routes.project import find_routes_file
 from evtool.scenarios.batch import run_scenarios
 from evtool.scenarios.changes import Snapshot, list_states, take_snapshot, wait_for_change
-from evtool.scenarios.coverage import Covered, measure
+from evtool.scenarios.coverage import Covered, Section, measure
 from evtool.scenarios.files import list_scenario_files
 from evtool.scenarios.loading import Scenario, build_rules, load_scenarios
-from evtool.schemas.validation import Rules
 from evtool.terminal.progress import Progress
 from evtool.terminal.screen import Screen, format_count, open_stderr
 from evtool.terminal.snippets import show_finding
@@ -98,7 +97,11 @@ def _run(
     """Loads, runs and reports once."""
     project = session.load_project()
     routes, rules = load_routes(session, project), build_rules(project)
-    scenarios, findings = _load(project, rules, paths, text)
+    loaded, findings = load_scenarios(list_scenario_files(project, paths), project, rules)
+    if any(finding.severity == "error" for finding in findings):
+        _report_unusable(session, findings, measure(Covered(), routes, rules, project))
+        raise ConfigError("the scenarios cannot be used", findings)
+    scenarios = _choose(loaded, text, searched=", ".join(paths) or display_path(project.scenarios))
     passed, covered, warnings = 0, Covered(), dict.fromkeys(findings)
     progress = Progress("testing", "scenario", total=len(scenarios), quiet=session.quiet)
     subject = Subject(
@@ -129,18 +132,23 @@ def _run(
     return EXIT_OK if passed == len(scenarios) and is_reached else EXIT_FINDINGS
 
 
-def _load(
-    project: Project, rules: Rules, paths: Sequence[str], text: str | None
-) -> tuple[list[Scenario], list[Finding]]:
-    """The scenarios that are meant, and warnings. Raises ConfigError for errors in files, UsageError for none."""
-    files = list_scenario_files(project, paths)
-    scenarios, findings = load_scenarios(files, project, rules)
-    if any(finding.severity == "error" for finding in findings):
-        raise ConfigError("the scenarios cannot be used", findings)
+def _report_unusable(session: Session, findings: Sequence[Finding], coverage: Mapping[str, Section]) -> None:
+    """Writes the reports for machines, without scenarios: no scenario is run. For people, the error shows all."""
+    with session.open_report(Subject("test", "scenarios", lambda _screen: NoText())) as report:
+        report.end(
+            {
+                "findings": [finding.as_dict() for finding in findings],
+                "coverage": build_coverage_record(coverage),
+                "summary": {"scenarios": 0, "passed": 0, "failed": 0, "fail_under": None},
+            }
+        )
+
+
+def _choose(scenarios: Sequence[Scenario], text: str | None, *, searched: str) -> list[Scenario]:
+    """The scenarios with a text in their name. Raises UsageError if there is none."""
     if not scenarios:
-        searched = ", ".join(paths) or display_path(project.scenarios)
         raise UsageError(f"no scenario was found: {searched} has no *.yaml with scenarios")
     chosen = [scenario for scenario in scenarios if text is None or text.lower() in scenario.name.lower()]
     if not chosen:
         raise UsageError(f'no name of {format_count(len(scenarios), "scenario")} contains "{text}"')
-    return chosen, findings
+    return chosen

@@ -92,10 +92,10 @@ class CheckReader:
             yield from _read_coverage(tail)
         for finding in tail.get("findings", ()):
             problem = _read_finding(finding)
-            name = f"{finding['event_type']} {finding['event_id'] or ''}" if finding["event_type"] else "not an event"
+            name = _name_finding(finding, self._command)
             line = f" (line {problem.line})" if problem.line else ""
             group = problem.file or self._command
-            yield Check(group, f"{name.rstrip()}{line}", (problem,), file=problem.file, line=problem.line)
+            yield Check(group, f"{name}{line}", (problem,), file=problem.file, line=problem.line)
 
     def _read_change(self, change: Mapping[str, Any]) -> Iterator[Check]:
         """A lost or gained delivery: the first one of each cause, since a changed condition has thousands."""
@@ -127,6 +127,13 @@ class CheckReader:
 def list_problems(checks: Iterable[Check]) -> Iterator[Problem]:
     """All problems of checks."""
     return (problem for check in checks for problem in check.problems)
+
+
+def _name_finding(finding: Mapping[str, Any], command: str) -> str:
+    """What a finding is about: an event, in scenarios also another mistake."""
+    if finding["event_type"]:
+        return f"{finding['event_type']} {finding['event_id'] or ''}".rstrip()
+    return f"{finding['code']} {finding['message']}" if command == "test" else "not an event"
 
 
 def _read_finding_value(finding: Finding) -> Problem:

@@ -112,6 +112,16 @@ class ScenariosReport:
         self._screen.print_line("")
 
 
+class NoText:
+    """The text report of scenarios that cannot be used: the error on standard error has the findings."""
+
+    def add(self, record: Record) -> None:
+        """No scenario is run."""
+
+    def end(self, tail: Mapping[str, Any]) -> None:
+        """Prints nothing."""
+
+
 def _list_missed(coverage: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What was missed: its location and what it is."""
     for record in coverage["routes"]["missed"]:

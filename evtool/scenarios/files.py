@@ -41,15 +41,13 @@ def list_scenario_files(project: Project, paths: Sequence[str | Path] = ()) -> l
     """
     if not paths:
         return _list_folder(project.scenarios) if project.scenarios.is_dir() else []
-    files: dict[Path, None] = {}
+    files: dict[Path, Path] = {}  # by their real paths: a file may be named in several ways
     for path in map(Path, paths):
-        if path.is_dir():
-            files |= dict.fromkeys(_list_folder(path))
-        elif is_file(path):
-            files[path.absolute()] = None
-        else:
+        if not path.is_dir() and not is_file(path):
             raise UsageError(f"there is no file or folder {path}")
-    return list(files)
+        for file in _list_folder(path) if path.is_dir() else [path.absolute()]:
+            files.setdefault(file.resolve(), file)
+    return list(files.values())
 
 
 def _list_folder(folder: Path) -> list[Path]:

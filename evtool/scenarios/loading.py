@@ -74,7 +74,7 @@ def load_file(source: ScenarioFile, project: Project, rules: Rules) -> tuple[lis
     findings += [*find_name_problems(source, project), *find_pattern_problems(source)]
     scenarios = []
     for name, model in models.items():
-        findings += find_contradictions(source, name, model, project)
+        findings += find_contradictions(source, name, model)
         given, given_findings = _build_all_given(source, name, dict(enumerate(model.given)), project, rules)
         mocks, mock_findings = _build_mocks(source, name, model, project)
         findings += given_findings + mock_findings

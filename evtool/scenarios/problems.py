@@ -88,13 +88,12 @@ def find_pattern_problems(source: ScenarioFile) -> Iterator[Finding]:
                     yield Finding("EV022", message, suggestion=hint, **source.locate(path))
 
 
-def find_contradictions(source: ScenarioFile, name: str, model: ScenarioModel, project: Project) -> Iterator[Finding]:
+def find_contradictions(source: ScenarioFile, name: str, model: ScenarioModel) -> Iterator[Finding]:
     """EV702 for each expectation of a scenario that cannot hold together with another one."""
     expect, forbidden = model.expect, model.expect.forbidden
     for path, message in [
         *(_contradict_forbidden(expect, forbidden) if forbidden else ()),
         *_contradict_states(expect),
-        *_contradict_routes(expect, project),
     ]:
         yield Finding("EV702", message, **source.locate(("scenarios", name, "expect", *path), key=path[0] == "states"))
 
@@ -122,25 +121,6 @@ def _contradict_states(expect: ExpectModel) -> Iterator[tuple[Path, str]]:
     for handler, state in expect.states.items():
         if state == "done" and expect.handler_counts.get(handler, 1) == 0:
             yield ("states", handler), f"{handler} is expected to be done, but with no attempt"
-
-
-def _contradict_routes(expect: ExpectModel, project: Project) -> Iterator[tuple[Path, str]]:
-    """Handlers that are expected although none of the expected routes, which are all that may match, goes to them."""
-    if not expect.routes:
-        return
-    routes = _as_mapping(project.document.value.get("routes"))
-    reached = {name for route in expect.routes for name in _as_list(_as_mapping(routes.get(route)).get("to"))}
-    known = project.names_in("handlers")
-    keys = [
-        (handler if isinstance(expect.handlers, dict) else index, handler)
-        for index, (handler, count) in enumerate(expect.handler_counts.items())
-        if count != 0
-    ]
-    wanted = [(("handlers", key), handler) for key, handler in keys]
-    wanted += [(("states", handler), handler) for handler in expect.states]
-    for path, handler in wanted:
-        if handler in known and handler not in reached and all(route in routes for route in expect.routes):
-            yield path, f"none of the expected routes, which are all that may match, goes to {handler}"
 
 
 # --- names and patterns ---------------------------------------------------------------------------------------------
