@@ -62,14 +62,19 @@ def test(
     if any(output.partition("=")[0] != "text" for output in session.output):
         raise UsageError("--watch prints text only; leave out -o")
     screen = Screen(open_stderr(), color=session.color)
-    take = partial(_take_snapshot, session, [Path(path) for path in paths])
+    routes_file = find_routes_file(session.routes)
+    if routes_file is None:
+        return run()  # which says so
+    take = partial(_take_snapshot, session, [*map(Path, paths), routes_file])
     while True:
         snapshot = take()  # before the run: what is changed during it is run again
         _run_once(run, screen)
         session.print_note("waiting for a change; Ctrl-C ends it")
         changed = wait_for_change(snapshot, take, lambda: time.sleep(LOOK_INTERVAL))
         title = f"{datetime.now().astimezone():%H:%M:%S} {display_path(Path(changed))} changed"
-        Screen(sys.stdout, color=session.color).print_line((f"\n--- {title} ", "bold"), ("-" * 20, "dim"))
+        output = Screen(sys.stdout, color=session.color)
+        output.print_line("")
+        output.print_line((f"--- {title} ", "bold"), ("-" * 20, "dim"))
 
 
 def _run_once(run: Callable[[], int], screen: Screen) -> None:
@@ -83,12 +88,11 @@ def _run_once(run: Callable[[], int], screen: Screen) -> None:
 
 
 def _take_snapshot(session: Session, files: Sequence[Path]) -> Snapshot:
-    """The state of the files. While routes.yaml is broken it is the only one that counts, with those named."""
+    """The state of the files. While routes.yaml is broken or away, as some editors save, only those given count."""
     try:
         return take_snapshot(session.load_project(), files)
-    except ConfigError:
-        file = find_routes_file(session.routes)
-        return list_states([*files, *([file] if file else [])])
+    except EvtoolError:
+        return list_states(files)
 
 
 def _run(
