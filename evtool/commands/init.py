@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from string import Template
@@ -105,5 +106,5 @@ class _InitReport:
         if self._session.quiet:
             return
         commands = ["evtool check"] if self._session.routes else ["evtool validate", "evtool check", "evtool test"]
-        enter = "" if self._root.resolve() == Path.cwd() else f"cd {self._root} && "
+        enter = "" if self._root.resolve() == Path.cwd() else f"cd {shlex.quote(str(self._root))} && "
         self._screen.print_line("next: ", (enter + " && ".join(commands), "bold"))

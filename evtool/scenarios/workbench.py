@@ -54,6 +54,7 @@ class Workbench:
 
     def assert_passes(self, scenario: Mapping[str, Any] | Scenario) -> None:
         """Runs a scenario. Raises AssertionError that lists everything that does not hold."""
+        __tracebackhide__ = True  # pytest shows the line of the test instead
         result = self._run(scenario if isinstance(scenario, Scenario) else self._build(scenario))
         if not result.failures:
             return
