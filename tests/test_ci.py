@@ -176,6 +176,19 @@ def test_the_action_passes_in_a_new_project(repository: Path) -> None:
 @needs_bash
 @needs_git
 @needs_commands("check", "test")
+def test_the_action_finds_scenarios_in_another_folder(repository: Path) -> None:
+    """The folder that routes.yaml names."""
+    (repository / "scenarios").rename(repository / "stories")
+    routes = repository / "routes.yaml"
+    routes.write_text(routes.read_text().replace("samples: samples", "samples: samples\nscenarios: stories"))
+
+    assert "### evtool test: no problems" in run_action(repository).summary
+
+
+@pytest.mark.slow
+@needs_bash
+@needs_git
+@needs_commands("check", "test")
 def test_the_action_fails_with_findings_and_reports_all_commands(repository: Path) -> None:
     """A failed check does not prevent the scenarios, and the exit code is the highest one."""
     routes = repository / "routes.yaml"
@@ -247,7 +260,8 @@ def test_a_long_comment_is_cut_at_a_line(tmp_path: Path) -> None:
 def run_hook(evtool: Evtool, name: str, files: list[str], cwd: Path) -> Ran | None:
     """Runs a hook as pre-commit does; None if it is skipped, since no file matches."""
     hook = HOOKS[name]
-    matching = sorted(file for file in files if re.search(hook.get("files", ""), file))
+    named = [file for file in files if re.search(hook.get("files", ""), file)]
+    matching = sorted(file for file in named if not re.search(hook.get("exclude", "^$"), file))
     if not matching and not hook.get("always_run"):
         return None
     program, *words = hook["entry"].split()
@@ -282,6 +296,15 @@ def test_the_validate_hook_checks_changed_events(evtool: Evtool, shop: Path) -> 
     assert "-dash.json:42:21: EV104" in failed.out
     assert run_hook(evtool, "evtool-validate", ["README.md", "a.py"], shop) is None
     assert HOOKS["evtool-validate"]["require_serial"] is True
+
+
+@pytest.mark.parametrize(
+    "file", ["schemas/order.json", "a/schema/b.json", "samples/invalid/x.json", "package.json", "a/b.schema.json"]
+)
+def test_the_validate_hook_leaves_out_other_json_files(evtool: Evtool, shop: Path, file: str) -> None:
+    """`pre-commit run --all-files` names every JSON file: schemas and configuration are not events."""
+    assert run_hook(evtool, "evtool-validate", [file], shop) is None
+    assert run_hook(evtool, "evtool-validate", [file, "samples/events/order-created.json"], shop) is not None
 
 
 @needs_commands("check")
