@@ -107,9 +107,8 @@ def _open_runtime(
 ) -> Iterator[Runtime]:
     with (
         TemporaryDirectory(prefix="evtool-scenario-", ignore_cleanup_errors=True) as folder,
-        Store(Path(folder) / "store.db") as store,
+        Store(Path(folder) / "store.db", durable=False) as store,  # it does not outlive the scenario
     ):
-        store.connection.pragma("synchronous", "OFF")  # the store does not outlive the scenario
         handlers = HandlerPool(routes, open_handler=open_one)
         with handlers:
             yield Runtime(store, routes, handlers, environment)

@@ -28,10 +28,10 @@ def sqlite_uri(file: Path) -> str:
     return file.absolute().as_uri()
 
 
-def open_connection(file: Path, busy_timeout: float, *, writing: bool) -> apsw.Connection:
+def open_connection(file: Path, busy_timeout: float, *, writing: bool, durable: bool = True) -> apsw.Connection:
     """A connection to a store. With `writing` the file is made if it is not there, and its tables brought up to date.
 
-    `busy_timeout` is how many seconds to wait for a lock. Raises StoreError, or what SQLite says.
+    Without `durable` nothing waits for the disk. `busy_timeout` is how many seconds to wait for a lock. Raises StoreError, or what SQLite says.
     """
     _check_or_create(file, writing=writing)
     access_flag = apsw.SQLITE_OPEN_READWRITE if writing else apsw.SQLITE_OPEN_READONLY
@@ -42,7 +42,7 @@ def open_connection(file: Path, busy_timeout: float, *, writing: bool) -> apsw.C
         if writing and connection.readonly("main"):  # though the file can be written: SQLite takes it for a newer one's
             raise damage_error(file, BAD_HEADER)
         if writing:
-            _retry_while_locked(lambda: _configure(connection, file, version), busy_timeout)
+            _retry_while_locked(lambda: _configure(connection, file, version, durable=durable), busy_timeout)
         elif version == 0:
             raise StoreError(f"{file}: the file is empty: {LOST}")
         elif version != VERSION:
@@ -196,18 +196,21 @@ def _read_version(connection: apsw.Connection, file: Path) -> int:
     return version
 
 
-def _configure(connection: apsw.Connection, file: Path, version: int) -> None:
+def _configure(connection: apsw.Connection, file: Path, version: int, *, durable: bool) -> None:
     """Sets the connection up for writing, and the tables if need be.
 
-    FULL: a commit is on the disk when it returns. Statements that write run inside BEGIN IMMEDIATE only.
+    FULL: a commit is on the disk when it returns; OFF: when the system writes it. Statements that write run inside BEGIN IMMEDIATE only.
     """
     real_path = Path(os.path.realpath(file))  # a symbolic link may lead to another disk
+    if not durable:
+        connection.pragma("synchronous", "OFF")  # also for what follows
     if version == 0:
         connection.pragma("auto_vacuum", "INCREMENTAL")  # before anything is written: pruning can give back the space
     journal_mode = choose_journal(real_path.parent).mode
     if connection.pragma("journal_mode") != journal_mode:
         connection.pragma("journal_mode", journal_mode)
-    connection.pragma("synchronous", "FULL" if journal_mode == "wal" else "EXTRA")
+    if durable:
+        connection.pragma("synchronous", "FULL" if journal_mode == "wal" else "EXTRA")
     connection.pragma("trusted_schema", "OFF")
     connection.pragma("cell_size_check", "ON")
     connection.pragma("cache_size", -CACHE_KIB)

@@ -16,14 +16,15 @@ BUSY_TIMEOUT = 30.0  # seconds to wait for another process to let go of the stor
 class Database:
     """One connection to the store's file. Not to be shared between threads or carried over a fork."""
 
-    def __init__(self, file: Path, *, writing: bool = True, busy_timeout: float = BUSY_TIMEOUT):
+    def __init__(self, file: Path, *, writing: bool = True, busy_timeout: float = BUSY_TIMEOUT, durable: bool = True):
         """Opens the file. With `writing` it is made if it is not there, and its tables are brought up to date; without,
-        nothing in it is changed. `busy_timeout` is how many seconds to wait for a lock. Raises StoreError.
+        nothing in it is changed. A store that is not `durable` may lose commits when the computer stops, and is faster;
+        it is for a store that nobody needs afterwards. `busy_timeout` is how many seconds to wait for a lock. Raises StoreError.
         """
         self.file = file
         self._path, self._busy_timeout = file.absolute(), busy_timeout
         with self.translate_errors():
-            self.connection = open_connection(self._path, busy_timeout, writing=writing)
+            self.connection = open_connection(self._path, busy_timeout, writing=writing, durable=durable)
         self._identity = _file_identity(self._path)
         self._has_written_page_1 = False
 
