@@ -62,6 +62,11 @@ def test_check_and_test_pass_in_it(evtool: Evtool, tmp_path: Path, arguments: li
     assert (ran.code, ran.err) == (0, "")
 
 
+def test_the_next_commands_can_be_pasted(evtool: Evtool, tmp_path: Path) -> None:
+    """A folder with a blank or a quote is quoted for the shell."""
+    assert "next: cd 'my shop' && evtool validate" in evtool("init", "my shop").out
+
+
 def test_quiet_prints_nothing(evtool: Evtool, tmp_path: Path) -> None:
     """-q prints only problems."""
     assert evtool("init", "-q").out == ""

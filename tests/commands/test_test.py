@@ -75,6 +75,27 @@ def test_files_folders_and_names(evtool: Evtool, project: Path) -> None:
     assert [record["name"] for record in named] == ["large order", "another large order"]
 
 
+def test_a_file_that_is_named_twice_runs_once(evtool: Evtool, project: Path) -> None:
+    """Also by other paths to it."""
+    ran = evtool("test", "scenarios/b.yaml", "scenarios/../scenarios/b.yaml", "-o", "json")
+
+    assert ran.json["summary"]["scenarios"] == 1
+
+
+def test_what_cannot_be_used_is_in_the_reports(evtool: Evtool, project: Path) -> None:
+    """A script and a CI system get the same findings as a person; no scenario is run."""
+    write(project / "scenarios/b.yaml", scenario("c", 11).replace("routes:", "rotes:"))
+
+    ran = evtool("test", "-o", "json", "-o", "junit=report.xml", "-o", "text=report.txt")
+
+    assert ran.code == 2
+    assert [f["code"] for f in ran.json["findings"]] == ["EV021"]
+    assert (ran.json["scenarios"], ran.json["summary"]["scenarios"]) == ([], 0)
+    assert 'name="EV021 unknown key rotes (line ' in (project / "report.xml").read_text()
+    assert (project / "report.txt").read_text() == ""
+    assert "EV021 unknown key rotes" in ran.err
+
+
 def test_scenario_folder_of_the_project(evtool: Evtool, project: Path) -> None:
     """`scenarios:` of routes.yaml names the folder, relative to the file."""
     (project / "scenarios").rename(project / "stories")
@@ -251,10 +272,14 @@ def test_watch_runs_again_after_a_change(project: Path) -> None:
 
         assert "3 scenarios: 1 failed" in read_until("waiting for a change")
         write(project / "scenarios/a.yaml", scenario("larger order", 50))
-        assert "scenarios/a.yaml changed" in read_until("changed")
+        title = read_until("changed")
+        assert "scenarios/a.yaml changed" in title
+        assert "\n\n--- " in title or title.startswith("\n--- ")
         assert "2 scenarios: all passed" in read_until("waiting for a change")
         (project / "routes.yaml").write_text(ROUTES + "nonsense: [\n")
         assert "EV020" in read_until("waiting for a change")
+        (project / "routes.yaml").unlink()  # as editors do for a moment that put a new file in place
+        assert "no routes.yaml" in read_until("waiting for a change")
         (project / "routes.yaml").write_text(ROUTES)
         assert "2 scenarios: all passed" in read_until("waiting for a change")
         process.send_signal(signal.SIGINT)

@@ -15,7 +15,15 @@ from tests.conftest import ROOT, Evtool
 CASES = ROOT / "tests/cases/scenarios"
 REFUSED = sorted((CASES / "refused").glob("*.yaml"))
 SCHEMA = Draft202012Validator(json.loads((ROOT / "evtool/scenarios.schema.json").read_text()))
-NOT_IN_SCHEMA = ("contradictions", "events", "no-event", "patterns", "unknown-names", "yaml")  # their shape is right
+NOT_IN_SCHEMA = (
+    "contradictions",
+    "events",
+    "no-event",
+    "numbers",
+    "patterns",
+    "unknown-names",
+    "yaml",
+)  # their shape is right
 
 
 @pytest.fixture
