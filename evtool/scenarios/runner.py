@@ -1,6 +1,6 @@
 """Runs a scenario: its own store, a clock that jumps to the next due time, mocks, and what resulted."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -77,7 +77,8 @@ def run_scenario(
     is_stopped: Callable[[], bool] = lambda: False,
 ) -> ScenarioResult:
     """Runs a scenario. Ends early, with an arbitrary result, when `is_stopped` says so."""
-    record, clock, routes = CallRecord(), _Clock(), _deliver_to_mocks(routes, scenario.mocks)
+    record, clock, handlers = CallRecord(), _Clock(), routes.handlers
+    routes = _deliver_to_mocks(routes, scenario.mocks)
     lost: list[str] = []
     environment = Environment(lambda: clock.now, _Middle(), OWNER, rules, lost.append)
     with _open_runtime(routes, environment, lambda entry: open_handler(entry, scenario.mocks, record)) as runtime:
@@ -87,7 +88,7 @@ def run_scenario(
     failures += [Failure("emitted events", "emitted during the call", problem, None) for problem in lost]
     failures += compare(scenario.model, effects, routes)
     covered = find_covered([(event.raw, event.bus, event.type) for event in effects.events], routes, record.called)
-    return ScenarioResult(scenario, tuple(failures), covered, tuple(_find_undeclared(project, routes, record)))
+    return ScenarioResult(scenario, tuple(failures), covered, tuple(_find_undeclared(project, handlers, record)))
 
 
 def _deliver_to_mocks(routes: Routes, mocks: Collection[str]) -> Routes:
@@ -156,10 +157,14 @@ def _read_effects(runtime: Runtime, record: CallRecord) -> Effects:
     return Effects(events, deliveries, matched, record.attempts)
 
 
-def _find_undeclared(project: Project, routes: Routes, record: CallRecord) -> Iterator[Finding]:
-    """A warning for each type that a handler emitted and that its `emits` does not declare."""
+def _find_undeclared(project: Project, handlers: Mapping[str, HandlerEntry], record: CallRecord) -> Iterator[Finding]:
+    """A warning for each type that a handler emitted and that its `emits` does not declare.
+
+    An external handler, such as a target in a template, need not declare anything.
+    """
     for handler, event_type in sorted(record.emitted):
-        if event_type not in routes.handlers[handler].options.emits:
+        entry = handlers[handler]
+        if event_type not in entry.options.emits and not (entry.is_external and not entry.options.emits):
             path = ("handlers", handler, "emits")
             message = f"handler {handler} emitted {event_type}, which its `emits` does not declare"
             location = project.locate(path, key=True)
