@@ -31,7 +31,8 @@ def sqlite_uri(file: Path) -> str:
 def open_connection(file: Path, busy_timeout: float, *, writing: bool, durable: bool = True) -> apsw.Connection:
     """A connection to a store. With `writing` the file is made if it is not there, and its tables brought up to date.
 
-    Without `durable` nothing waits for the disk. `busy_timeout` is how many seconds to wait for a lock. Raises StoreError, or what SQLite says.
+    Without `durable` nothing waits for the disk. `busy_timeout` is how many seconds to wait for a lock. Raises
+    StoreError, or what SQLite says.
     """
     _check_or_create(file, writing=writing)
     access_flag = apsw.SQLITE_OPEN_READWRITE if writing else apsw.SQLITE_OPEN_READONLY
@@ -199,7 +200,8 @@ def _read_version(connection: apsw.Connection, file: Path) -> int:
 def _configure(connection: apsw.Connection, file: Path, version: int, *, durable: bool) -> None:
     """Sets the connection up for writing, and the tables if need be.
 
-    FULL: a commit is on the disk when it returns; OFF: when the system writes it. Statements that write run inside BEGIN IMMEDIATE only.
+    FULL: a commit is on the disk when it returns; OFF: when the system writes it. Statements that write run inside
+    BEGIN IMMEDIATE only.
     """
     real_path = Path(os.path.realpath(file))  # a symbolic link may lead to another disk
     if not durable:

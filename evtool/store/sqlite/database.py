@@ -19,7 +19,8 @@ class Database:
     def __init__(self, file: Path, *, writing: bool = True, busy_timeout: float = BUSY_TIMEOUT, durable: bool = True):
         """Opens the file. With `writing` it is made if it is not there, and its tables are brought up to date; without,
         nothing in it is changed. A store that is not `durable` may lose commits when the computer stops, and is faster;
-        it is for a store that nobody needs afterwards. `busy_timeout` is how many seconds to wait for a lock. Raises StoreError.
+        it is for a store that nobody needs afterwards. `busy_timeout` is how many seconds to wait for a lock. Raises
+        StoreError.
         """
         self.file = file
         self._path, self._busy_timeout = file.absolute(), busy_timeout
