@@ -232,6 +232,22 @@ def test_a_base_that_is_not_fetched_is_a_notice(repository: Path) -> None:
     assert "fetch-depth: 0" in job.log
 
 
+@pytest.mark.slow
+@needs_bash
+@needs_git
+@needs_commands("check")
+def test_a_base_without_routes_is_a_notice(repository: Path) -> None:
+    """The pull request that introduces evtool has nothing to compare with."""
+    git(repository, "mv", "routes.yaml", "other.yaml")
+    git(repository, "commit", "--quiet", "-m", "before")
+    base = git(repository, "rev-parse", "HEAD")
+    git(repository, "mv", "other.yaml", "routes.yaml")
+    job = run_action(repository, base=base, test="false")
+
+    assert job.code == 0, job.log
+    assert "The base revision has no routes.yaml" in job.log
+
+
 @needs_bash
 def test_a_long_comment_is_cut_at_a_line(tmp_path: Path) -> None:
     """A comment holds 65,536 characters, a job summary more."""
