@@ -18,6 +18,7 @@ FOLDERS = [
     ["git_revisions"],
     ["terminal", "readers"],
     ["events", "patterns"],
+    ["aws"],
     ["handlers", "schemas"],
     ["routes.project_file"],
     ["interchange"],
