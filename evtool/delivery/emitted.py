@@ -1,10 +1,10 @@
 """Builds events from what a handler emitted; their ids are derived from the delivery that emitted them."""
 
 import json
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from evtool.events.emitted_ids import derive_emitted_id
 from evtool.events.envelopes import build_envelope, parse_event
 from evtool.events.event import Event
 from evtool.events.members import is_cloudevent
@@ -15,7 +15,6 @@ from evtool.readers.json_text import parse_json
 from evtool.schemas.validation import Rules
 from evtool.store.queue import Claim
 
-EMITTED_IDS = uuid.UUID("7f0b5b0e-6a0c-4c55-9d43-0d1f9a3c2e11")  # the name space of the ids of emitted events
 TYPE_LIMIT = 200  # characters of a type that a message shows
 
 
@@ -24,9 +23,16 @@ def build_event(emitted: Emitted, number: int, claim: Claim, rules: Rules, now: 
     repeat its work. The id is derived from the cause: the same delivery tells the same event."""
     delivery, cause = claim
     shown_type = emitted.type[:TYPE_LIMIT]
-    id_source = json.dumps([cause.source, cause.id, delivery.route, delivery.handler, delivery.replay, number])
+    event_id = derive_emitted_id(
+        cause.source,
+        cause.id,
+        route=delivery.route,
+        handler=delivery.handler,
+        replay=delivery.replay,
+        number=number,
+    )
     try:
-        event_id, replay = str(uuid.uuid5(EMITTED_IDS, id_source)), delivery.replay or None
+        replay = delivery.replay or None
         raw = build_envelope(
             emitted.detail,
             type=emitted.type,

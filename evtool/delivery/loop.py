@@ -200,21 +200,21 @@ class _Run:
 
     def _prepare(self, claim: Claim) -> Call | Answer:
         """The call that a delivery needs, or what there is to say without one."""
-        delivery, stored = claim
+        (delivery, stored), raw = claim, claim.event.raw
         if is_exhausted(delivery, self._policy_of(delivery.route)):
             return Answer(None)
         if delivery.handler not in self._runtime.handlers:
             return Answer(Unavailable(f"there is no handler {delivery.handler} in routes.yaml"))
         if not (route := self._runtime.routes.routes.get(delivery.route)):  # it may have had an input
             return Answer(Unavailable(f"there is no route {delivery.route} in routes.yaml"))
-        raw, replay_name = stored.raw, delivery.replay
-        raw = mark_replayed(raw, parse_event(raw).document, replay_name) if replay_name else raw
+        raw = mark_replayed(raw, parse_event(raw).document, delivery.replay) if delivery.replay else raw
         if route.input:
             try:
                 raw = transform_event(route.input, parse_event(raw), route=route.name, received=stored.stored_at)
             except ValueError as reason:
                 return Answer(Failed(f"the input cannot be made: {reason}", final=True))
-        return Call(raw, stored.id, stored.type, delivery.route, delivery.attempts, delivery.seq)
+        attempt = (delivery.route, delivery.attempts, delivery.seq)
+        return Call(raw, stored.id, stored.type, *attempt, stored.source, delivery.replay)
 
     def _settle(self, answered: Sequence[tuple[Claim, Answer]]) -> list[SettledDelivery]:
         """Writes down what came of deliveries, and lets in what they emitted."""

@@ -3,7 +3,7 @@
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -83,29 +83,39 @@ def _parse_log(stream: int) -> Leftover | None:
         return None
     with open(stream, "rb", closefd=False) as file:
         lines = [line for line in file.read().split(b"\n")[:-1] if line]
-    attempts: dict[int, int] = {}
-    started: set[int] = set()
-    answers: dict[int, LoggedAnswer] = {}
     try:
         [name, version, boot, owner] = lines[0].decode().split(" ")
         if (name, version, boot) != ("evtool", "1", read_boot_id()):
             return None
-        for word, _, rest in (line.partition(b" ") for line in lines[1:]):
-            if word == b"given":
-                for seq, _, attempt in (item.partition(b":") for item in rest.split(b" ")):
-                    attempts[int(seq)] = int(attempt)
-                    started.discard(int(seq))
-            elif word == b"began":
-                started.add(int(rest))
-                answers.pop(int(rest), None)  # of a call that took no attempt: this one has its number again
-            elif word == b"told":
-                seq, nanoseconds, answer = rest.split(b" ", 2)
-                answers[int(seq)] = LoggedAnswer(attempts[int(seq)], answer, int(nanoseconds) / 1e9)
-            elif word == b"over":
-                del attempts[int(rest)]
-                answers.pop(int(rest), None)
-            else:
-                return None
+        return _parse_entries(owner, lines[1:])
     except (ValueError, KeyError, IndexError):
         return None
-    return Leftover(owner, answers, {seq: attempt for seq, attempt in attempts.items() if seq not in started})
+
+
+def _parse_entries(owner: str, lines: Sequence[bytes]) -> Leftover:
+    """What the lines after the first one say. Raises ValueError or KeyError."""
+    attempts: dict[int, int] = {}
+    started: set[int] = set()
+    incomplete: set[int] = set()  # deliveries whose answers do not say everything
+    answers: dict[int, LoggedAnswer] = {}
+    for word, _, rest in (line.partition(b" ") for line in lines):
+        if word == b"given":
+            for seq, _, attempt in (item.partition(b":") for item in rest.split(b" ")):
+                attempts[int(seq)] = int(attempt)
+                started.discard(int(seq))
+        elif word == b"began":
+            started.add(int(rest))
+            incomplete.discard(int(rest))
+            answers.pop(int(rest), None)  # of a call that took no attempt: this one has its number again
+        elif word == b"incomplete":
+            incomplete.add(int(rest))
+        elif word == b"told":
+            seq, nanoseconds, answer = rest.split(b" ", 2)
+            answers[int(seq)] = LoggedAnswer(attempts[int(seq)], answer, int(nanoseconds) / 1e9)
+        elif word == b"over":
+            del attempts[int(rest)]
+            answers.pop(int(rest), None)
+        else:
+            raise ValueError("a line of another version")
+    complete_answers = {seq: answer for seq, answer in answers.items() if seq not in incomplete}
+    return Leftover(owner, complete_answers, {seq: attempt for seq, attempt in attempts.items() if seq not in started})

@@ -23,6 +23,8 @@ class Call(NamedTuple):
     route: str
     attempt: int
     delivery: int = 0  # its number in the store
+    event_source: str = ""
+    replay: str = ""  # the name of the replay that it belongs to
 
 
 class Emitted(NamedTuple):
@@ -138,6 +140,10 @@ class ProcessOptions(HandlerOptions):
 
     memory: Size = size_field("2GiB", "how much memory each of its processes may take (Linux)")
     output: Size = size_field("4KiB", "how much is kept of what one attempt prints, the last of it")
+    aws: Annotated[
+        Literal["local", "inherit"],
+        Field(description="local: what it sends to EventBridge with an SDK of AWS is emitted; inherit: it is sent"),
+    ] = "local"
 
 
 class Kind(NamedTuple):

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,22 +15,23 @@ from pydantic import Field, model_validator
 from evtool.handlers.base import Answer, Call, Failed, Function, Handler, Kind, Outcome, ProcessOptions, Unavailable
 from evtool.handlers.processes import worker
 from evtool.handlers.processes.call_log import CallLog
+from evtool.handlers.processes.endpoint import Endpoint, Exchange
+from evtool.handlers.processes.exits import describe_exit, format_exit_code, memory_hint
 from evtool.handlers.processes.in_process import InProcess, load_failure
 from evtool.handlers.processes.lost_emits import LostEmit, LostEmits
-from evtool.handlers.processes.process import TERM_GRACE, Process, describe_exit, format_exit_code, memory_hint
-from evtool.handlers.processes.programs import UnsetVariableError, expand_variables, find_program
-from evtool.handlers.processes.worker_protocol import GarbledError, outcome_of, parse_answer
-from evtool.paths import is_file
+from evtool.handlers.processes.process import TERM_GRACE, Process
+from evtool.handlers.processes.programs import UnsetVariableError, find_interpreter
+from evtool.handlers.processes.worker_protocol import (
+    AnswerBuffer,
+    GarbledError,
+    TimedMessage,
+    encode_request,
+    outcome_of,
+)
+from evtool.handlers.put_events import Emission, answer, extend_environment
 from evtool.signals import CallsStopped
 
 START_LIMIT = 10.0  # seconds to load the module, besides the handler's own time limit; Lambda's init phase has as many
-
-HEADER_BYTES = 16  # bytes before an answer (see worker.py)
-MAX_LATEST = 1e9  # seconds: what is later than that is no limit
-
-ANSWER_LIMIT = 1 << 20  # bytes of an answer besides what is emitted: an error with its traceback, or brackets
-
-TimedMessage = tuple[int, dict[str, Any], float]  # the number of a call, its answer, and how many seconds it took
 
 
 class PythonOptions(ProcessOptions):
@@ -59,24 +59,6 @@ class PythonOptions(ProcessOptions):
         return self.isolation == "none"
 
 
-def _find_interpreter(name: str | None, folder: str) -> str:
-    """The Python that runs a handler: by default that of evtool. Raises FileNotFoundError or UnsetVariableError."""
-    if name is None:
-        return sys.executable
-    with suppress(FileNotFoundError):
-        file = find_program(expand_variables(name), Path(folder))
-        if is_file(file) and os.access(file, os.X_OK):
-            return file
-    # not what `${NAME}` stands for: that is never printed
-    is_environment = is_file(Path(folder, name, "bin/python"))
-    hint = (
-        f"did you mean {name}/bin/python?"
-        if is_environment
-        else "create that environment, or change `interpreter` in routes.yaml"
-    )
-    raise FileNotFoundError(f"there is no interpreter {name}; {hint}")
-
-
 class _InWorker:
     """Calls the function in a worker process, which is started at the first call and again whenever it is gone."""
 
@@ -85,8 +67,12 @@ class _InWorker:
         self._options = options
         self._process: Process | None = None
         self._call_log: CallLog | None = None  # that its workers write, too
-        self._received = bytearray()
-        self._next_number = 0  # of the next answer
+        self._answers = AnswerBuffer(settings.emit_bytes)
+        self._remaining: deque[Call] = deque()  # calls whose answers are not taken
+        self._first_number = 0  # of the first of them
+        self._emissions: dict[int, Emission] = {}  # by the number of the call
+        self._endpoint: Endpoint | None = None
+        self._replies = -1  # the pipe of the answers
         self._lost_emits = LostEmits()
 
     def __call__(self, call: Call) -> Outcome:
@@ -114,7 +100,7 @@ class _InWorker:
 
     def check(self) -> Unavailable | None:
         """Have a worker that has loaded the function. Why there can be none, or None."""
-        if self._process and not self._process.has_exited() and not self._received:
+        if self._process and not self._process.has_exited() and self._answers.is_empty:
             return None
         self._end_worker()
         failure = self._start_worker()
@@ -125,7 +111,7 @@ class _InWorker:
     def _start_worker(self) -> Unavailable | None:
         """Start a worker and wait until it has loaded the function. Why it cannot, or None."""
         try:
-            interpreter = _find_interpreter(self._options.interpreter, self._settings.folder)
+            interpreter = find_interpreter(self._options.interpreter, self._settings.folder)
         except (FileNotFoundError, UnsetVariableError) as error:
             missing = "EV502" if isinstance(error, FileNotFoundError) else "EV503"
             return load_failure(self._settings, str(error), missing)
@@ -157,10 +143,12 @@ class _InWorker:
             call_log = self._call_log.stream if self._call_log else -1
             settings = self._settings._replace(lost_file=self._lost_emits.file)
             arguments = [json.dumps(settings), mark, str(answers), str(call_log)]
+            self._endpoint = Endpoint(self._answer_sdk)
             process = Process(
                 [interpreter, "-u", worker.__file__, *arguments],
                 Path(self._settings.folder),
                 self._options,
+                extend_environment(self._options, self._endpoint.address),
                 together=True,
                 mark=mark.encode(),
                 pass_fds=[answers, *([call_log] if self._call_log else [])],
@@ -170,16 +158,32 @@ class _InWorker:
             raise
         finally:
             os.close(answers)
-        self._received.clear()
-        self._next_number = 0
-        process.listen(replies, self._received.extend)
+        self._answers.restart()
+        process.listen(replies, self._answers.add)
+        self._replies = replies
+        self._endpoint.attach(process)
         return process
+
+    def _answer_sdk(self, exchange: Exchange) -> None:
+        """Respond to an SDK of AWS. The call is the one after those whose answers have come, also just now."""
+        assert self._process
+        self._process.receive(self._replies)
+        number, emission = self._answers.unanswered_number, None
+        if (position := number - self._first_number) < len(self._remaining):
+            call = self._remaining[position]
+            emission = self._emissions.setdefault(number, Emission(call, self._settings.name, self._options))
+            if self._call_log:
+                self._call_log.log_incomplete(call.delivery)
+        exchange.respond(answer(exchange.request, emission))
 
     def _call_worker(self, remaining: deque[Call], latest: float) -> Iterator[Answer]:
         """Answers for the calls, taken from the rest, until the worker is no more."""
         assert self._process
+        self._remaining, self._first_number = remaining, self._answers.next_number
         self._process.send(
-            b"".join(self._encode_request(number, call, latest) for number, call in enumerate(remaining))
+            b"".join(
+                encode_request(number, call, latest) for number, call in enumerate(remaining, self._answers.next_number)
+            )
         )
         while remaining and self._process:
             started = time.monotonic()
@@ -191,7 +195,7 @@ class _InWorker:
             except CallsStopped:
                 self._process.end()
                 with suppress(GarbledError):  # what it said until then; the first call of the rest may have begun
-                    yield from self._take_answers(remaining, self._read_answers())
+                    yield from self._take_answers(remaining, self._answers.read())
                 raise
             yield from self._take_answers(remaining, answers)
             if not answers:
@@ -202,13 +206,8 @@ class _InWorker:
         """Answers for the first calls of the rest, which are taken from it."""
         for number, message, seconds in answers:
             remaining.popleft()
+            self._first_number += 1
             yield Answer(self._outcome_of(number, message), seconds)
-
-    def _encode_request(self, ahead: int, call: Call, latest: float) -> bytes:
-        """A call as the worker reads it."""
-        header = len(call.raw) << 32 | (self._next_number + ahead) % (1 << 32)
-        times = round(min(latest, MAX_LATEST) * 1e9) << 64 | call.delivery
-        return header.to_bytes(8) + times.to_bytes(16) + call.raw
 
     def _end_failed(self, error: Exception | None) -> Failed:
         """What an attempt came to that the worker will not answer."""
@@ -224,50 +223,26 @@ class _InWorker:
         """What an answer means; None if the call was not begun."""
         assert self._process
         lost = self._lost_emits.of_call(number)
-        output = self._process.output.take()
+        output, emission = self._process.output.take(), self._emissions.pop(number, None)
         if "late" in message:
             return None
         if message.get("spent"):
             self._end_worker()
             message["error"] += memory_hint(message["error"], self._options)
-        return outcome_of(message, output, self._options.output, lost=lost)
+        outcome = outcome_of(message, output, self._options.output, lost=lost)
+        return emission.add_to(outcome) if emission else outcome
 
     def _await_answers(self, limit: float) -> list[TimedMessage]:
         """The next answers of the worker; none if it exits instead. Raises TimeoutError or GarbledError."""
         assert self._process
         self._process.wait_until(self._is_answered, time.monotonic() + limit)
-        answers = self._read_answers()
+        answers = self._answers.read()
         self._process.drain()  # what was printed before these answers
         return answers
 
-    def _read_answers(self) -> list[TimedMessage]:
-        """The answers that have come. Raises GarbledError."""
-        answers: list[TimedMessage] = []
-        try:
-            while self._has_message():
-                end = HEADER_BYTES + int.from_bytes(self._received[:4])
-                seconds = int.from_bytes(self._received[8:HEADER_BYTES]) / 1e9
-                answers.append((self._next_number, parse_answer(bytes(self._received[HEADER_BYTES:end])), seconds))
-                del self._received[:end]
-                self._next_number = (self._next_number + 1) % (1 << 32)
-        except GarbledError:
-            if not answers:  # else it comes again after these
-                raise
-        return answers
-
-    def _has_message(self) -> bool:
-        """Whether an answer is there. Raises GarbledError."""
-        received = self._received
-        if len(received) < HEADER_BYTES:
-            return False
-        length, number = divmod(int.from_bytes(received[:8]), 1 << 32)
-        if number != self._next_number or length > self._settings.emit_bytes + ANSWER_LIMIT:
-            raise GarbledError
-        return len(received) >= HEADER_BYTES + length
-
     def _is_answered(self) -> bool:
         assert self._process
-        return self._has_message() or self._process.has_exited()
+        return self._answers.has_message() or self._process.has_exited()
 
     def _end_worker(self) -> tuple[int, str]:
         """End the worker, if there is one; its exit code, and what it had printed."""
@@ -275,6 +250,9 @@ class _InWorker:
             return 0, ""
         process, self._process = self._process, None
         code, output = process.end(), process.output.take()
+        self._emissions.clear()
+        if self._endpoint:
+            self._endpoint.close()
         self._lost_emits.restart()
         return code, output
 

@@ -6,6 +6,7 @@ A call log is a file of lines, written by evtool and by the workers that it call
     given 12:1 13:1               deliveries with their attempts, before they are claimed for good
     began 12                      before the handler is called
     told 12 48211 {"emitted":[]}  what the worker answers (see worker.py), and the nanoseconds that it took
+    incomplete 12                 before an event is taken that `told` will lack: the handler has sent it to EventBridge
     over 13                       before it is given back without an attempt: the next one has the same number
 
 All who write it hold a lock on it as long as they live. Who gets the lock knows that no more will come: what was told
@@ -40,6 +41,10 @@ class CallLog(NamedTuple):
     def log_began(self, delivery: int) -> None:
         """The handler is about to be called."""
         self.write(f"began {delivery}")
+
+    def log_incomplete(self, delivery: int) -> None:
+        """The answer will not have all that was emitted: if evtool is killed, the handler has to be called again."""
+        self.write(f"incomplete {delivery}")
 
     def log_over(self, delivery: int) -> None:
         """No attempt was made: the delivery is to be given back, or to wait."""

@@ -1,7 +1,6 @@
 """Runs one child process in its own process group, with limits for time, memory and output."""
 
 import os
-import re
 import resource
 import selectors
 import signal
@@ -17,9 +16,9 @@ from math import inf
 from pathlib import Path
 
 from evtool.handlers.base import ProcessOptions
+from evtool.handlers.processes.exits import UNKNOWN_EXIT
 from evtool.handlers.processes.orphans import KILL_TIMEOUT, adopt, end_orphans, list_children, running_pids, start_lock
 from evtool.signals import CallsStopped, defer_signals, stop_pipe
-from evtool.units import format_size
 
 TERM_GRACE = 0.5  # seconds between SIGTERM and SIGKILL; Lambda gives its extensions as much
 EXIT_POLL = 0.005  # seconds between two looks at a process where the system cannot tell when it exits
@@ -28,10 +27,6 @@ CHUNK = 1 << 16  # bytes read or written at once: what a pipe holds
 DRAIN_CHUNKS = 64  # chunks read of what is left when an attempt is over: a flood that goes on must not hold it
 
 MAX_WAIT = 86_400.0  # seconds that are waited at once: the system takes no more than 24 days
-
-UNKNOWN_EXIT = 256  # in place of an exit code, which is lower: somebody else was told it
-# how runtimes say that they were given no more memory: Python, C, C++, Node.js, Java, Go
-OUT_OF_MEMORY = re.compile(r"MemoryError|out of memory|cannot allocate memory|bad_alloc|OutOfMemory", re.IGNORECASE)
 
 _MARK = b"EVTOOL_PROCESS"  # environment variable by which everything that a process started is known
 
@@ -84,8 +79,8 @@ class Process:
     """A process that is sent bytes on stdin and whose output is captured, in `output`, and stderr alone in `errors`.
 
     With `together`, stdout and stderr are one pipe: their order is kept, and `errors` stays empty. A `mark` parts the
-    output. Whoever waits gets CallsStopped when everybody is to stop waiting.
-    Raises OSError when it cannot be started. What was started must be ended.
+    output. Without an `environment` it has that of evtool. Whoever waits gets CallsStopped when everybody is to stop
+    waiting. Raises OSError when it cannot be started. What was started must be ended.
     """
 
     def __init__(
@@ -117,7 +112,7 @@ class Process:
                     arguments,
                     bufsize=0,
                     cwd=folder,
-                    env={**os.environb, **(environment or {}), _MARK: all_marks},
+                    env={**(os.environb if environment is None else environment), _MARK: all_marks},
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT if together else subprocess.PIPE,
@@ -198,6 +193,21 @@ class Process:
         self._extra_pipes.append(stream)
         self._listen(stream, sink)
 
+    def receive(self, stream: int) -> None:
+        """Move what has come out of a pipe by now."""
+        if stream in self._selector.get_map():
+            any(not self._selector.get_key(stream).data() for _ in range(DRAIN_CHUNKS))
+
+    def watch(self, file: int, events: int, act: Callable[[], bool]) -> None:
+        """Have `act` called, while somebody waits, whenever a file is ready for these events; none: not any more.
+
+        It returns whether it has found anything to do.
+        """
+        if file in self._selector.get_map():
+            self._selector.unregister(file)
+        if events:
+            self._selector.register(file, events, act)
+
     def send(self, data: bytes, *, last: bool = False) -> None:
         """Have data written to stdin, as far as the process takes it; `last` closes it then."""
         self._unsent = memoryview(data)
@@ -275,25 +285,3 @@ class Process:
                 pipe.close()
         for stream in [*self._extra_pipes, *([] if self._pidfd is None else [self._pidfd])]:
             os.close(stream)
-
-
-def memory_hint(output: str, options: ProcessOptions) -> str:
-    """What to add to the error of a process that says that it was given no more memory; empty if it does not."""
-    return f" (its memory is limited to {format_size(options.memory)})" if OUT_OF_MEMORY.search(output) else ""
-
-
-def format_exit_code(code: int) -> str | None:
-    """An exit code as text, `3`, or the signal that ended the process, `SIGSEGV`; None if nobody knows."""
-    return None if code == UNKNOWN_EXIT else describe_exit(code).split()[-1]
-
-
-def describe_exit(code: int) -> str:
-    """How a process ended, by its exit code: `exit 3` or `killed by SIGSEGV`."""
-    if code == UNKNOWN_EXIT:
-        return "nobody knows how it ended"
-    if code >= 0:
-        return f"exit {code}"
-    try:
-        return f"killed by {signal.Signals(-code).name}"
-    except ValueError:  # a real-time signal
-        return f"killed by signal {-code}"

@@ -2,7 +2,11 @@
 
 import os
 import re
+import sys
+from contextlib import suppress
 from pathlib import Path
+
+from evtool.paths import is_file
 
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -33,3 +37,21 @@ def find_program(program: str, folder: Path) -> str:
             return str(path)
     hint = f"; did you mean ./{program}?" if program and (folder / program).is_file() else ""
     raise FileNotFoundError(f"there is no program {program!r} on PATH{hint}")
+
+
+def find_interpreter(name: str | None, folder: str) -> str:
+    """The Python that runs a handler: by default that of evtool. Raises FileNotFoundError or UnsetVariableError."""
+    if name is None:
+        return sys.executable
+    with suppress(FileNotFoundError):
+        file = find_program(expand_variables(name), Path(folder))
+        if is_file(file) and os.access(file, os.X_OK):
+            return file
+    # not what `${NAME}` stands for: that is never printed
+    is_environment = is_file(Path(folder, name, "bin/python"))
+    hint = (
+        f"did you mean {name}/bin/python?"
+        if is_environment
+        else "create that environment, or change `interpreter` in routes.yaml"
+    )
+    raise FileNotFoundError(f"there is no interpreter {name}; {hint}")

@@ -1,0 +1,66 @@
+"""The environment of a Lambda function: complete, as Lambda sets it, and without the secrets of evtool's own."""
+
+import os
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+from evtool.handlers.lambda_runtime.options import LambdaOptions
+from evtool.handlers.lambda_runtime.runtimes import EXECUTION_ENVIRONMENTS
+from evtool.handlers.processes.programs import expand_variables
+from evtool.handlers.put_events import CREDENTIALS, DUMMY, REGION
+
+# variables of evtool's own environment that a function gets: what programs need to start at all
+PASSED_ON = ("PATH", "HOME", "USER", "TMPDIR", "LD_LIBRARY_PATH", "JAVA_HOME", "DOTNET_ROOT", "SYSTEMROOT")
+
+
+def build_environment(name: str, options: LambdaOptions, folder: Path, address: str) -> dict[bytes, bytes]:
+    """The environment of a function. Raises UnsetVariableError for a `${NAME}` in `environment` that is not set."""
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or REGION
+    variables = {
+        **{key: os.environ[key] for key in PASSED_ON if key in os.environ},
+        "LANG": "C.UTF-8",
+        "TZ": ":UTC",
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_{_name_runtime(options)}",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(options.memory_size),
+        "AWS_LAMBDA_FUNCTION_NAME": name,
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{name}",
+        "AWS_LAMBDA_LOG_STREAM_NAME": time.strftime("%Y/%m/%d/[$LATEST]") + uuid.uuid4().hex,
+        "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
+        "LAMBDA_RUNTIME_DIR": "/var/runtime",
+        "LAMBDA_TASK_ROOT": str(folder),
+        "_HANDLER": options.handler or "bootstrap",
+        **_list_credentials(options),
+    }
+    if options.aws == "local":
+        variables |= {
+            "AWS_ENDPOINT_URL_EVENTBRIDGE": f"http://{address}",
+            "AWS_ENDPOINT_URL_EVENTBRIDGEV2": f"http://{address}",
+        }
+    variables |= {key: expand_variables(value) for key, value in options.environment.items()}
+    variables |= {"AWS_LAMBDA_RUNTIME_API": address}
+    return {os.fsencode(key): os.fsencode(value) for key, value in variables.items()}
+
+
+def _name_runtime(options: LambdaOptions) -> str:
+    runtime = options.runtime_name
+    return str(options.runtime) if runtime.version else EXECUTION_ENVIRONMENTS[runtime.family]
+
+
+def _list_credentials(options: LambdaOptions) -> Mapping[str, str]:
+    """Dummies, with which no SDK looks any further, or those of evtool's own environment."""
+    if options.credentials == "inherit":
+        return {key: os.environ[key] for key in CREDENTIALS if key in os.environ}
+    return {
+        "AWS_ACCESS_KEY_ID": DUMMY,
+        "AWS_SECRET_ACCESS_KEY": DUMMY,
+        "AWS_SESSION_TOKEN": DUMMY,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_CONFIG_FILE": os.devnull,
+    }

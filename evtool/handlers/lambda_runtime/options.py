@@ -1,0 +1,90 @@
+"""The options of a `lambda` handler in routes.yaml."""
+
+import re
+from typing import Annotated, Literal, NamedTuple, Self
+
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from evtool.findings.spelling import did_you_mean
+from evtool.handlers.base import ProcessOptions
+from evtool.units import TimeLimit, duration_field
+
+FAMILIES = ("python", "node", "ruby", "java", "go", "rust", "provided")
+NO_NUL = r"^[^\x00]*$"
+
+# AWS's names of runtimes, and the family that each belongs to
+_AWS_NAME = re.compile(
+    r"(?P<python>python)(3\.\d+)|(?P<node>nodejs)(\d+)\.x|(?P<ruby>ruby)(\d\.\d)"
+    r"|(?P<java>java)(\d+)(?:\.al2)?|(?P<go>go)1\.x|(?P<provided>provided)(?:\.al\d+)?"
+)
+
+
+class RuntimeName(NamedTuple):
+    """A runtime: its family, and the version that AWS's name for it has; empty if there is none."""
+
+    family: str
+    version: str = ""
+
+
+def parse_runtime(name: str) -> RuntimeName | None:
+    """The runtime with a name such as `python` or `nodejs22.x`; None if there is none."""
+    if name in FAMILIES:
+        return RuntimeName(name)
+    match = _AWS_NAME.fullmatch(name)
+    if match is None:
+        return None
+    family = next(group for group, text in match.groupdict().items() if text)
+    version = next((text for text in match.groups() if text and text[0].isdigit()), "")
+    return RuntimeName(family, version)
+
+
+def _check_runtime(name: str) -> str:
+    if parse_runtime(name) is None:
+        hint = did_you_mean(name, FAMILIES) or f"write {', '.join(FAMILIES)}, or name a command: start: [dotnet, ...]"
+        raise PydanticCustomError("path", "{said}", {"said": f"there is no runtime {name}", "hint": hint})
+    return name
+
+
+class LambdaOptions(ProcessOptions):
+    """The options of a handler of this kind."""
+
+    folder: Annotated[
+        str, Field(alias="lambda", min_length=1, pattern=NO_NUL, description="the folder of a function for AWS Lambda")
+    ]
+    runtime: Annotated[
+        Annotated[str, AfterValidator(_check_runtime)] | None,
+        Field(description=f"{', '.join(FAMILIES)}, or AWS's name, such as python3.13; by default provided"),
+    ] = None
+    handler: Annotated[
+        str | None, Field(min_length=1, pattern=NO_NUL, description="the function, as AWS names it: app.handler")
+    ] = None
+    start: Annotated[
+        list[Annotated[str, Field(pattern=NO_NUL)]] | None,
+        Field(min_length=1, description="the command that starts the runtime, in place of that of `runtime`"),
+    ] = None
+    environment: Annotated[
+        dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], Annotated[str, Field(pattern=NO_NUL)]],
+        Field(default_factory=dict, description="variables of the function"),
+    ]
+    credentials: Annotated[
+        Literal["dummy", "inherit"], Field(description="inherit: the function gets your credentials of AWS")
+    ] = "dummy"
+    interpreter: Annotated[
+        str | None, Field(min_length=1, pattern=NO_NUL, description="the Python that runs a Python function")
+    ] = None
+    init_timeout: TimeLimit = duration_field("10s", "time limit of loading the function")
+    memory_size: Annotated[int, Field(ge=128, le=10_240, description="MB that the function is told it has")] = 128
+    emit_limit: Annotated[int, Field(ge=0, le=10_000, description="how many events one attempt may emit")] = 1000
+
+    @model_validator(mode="after")
+    def _require_handler(self) -> Self:
+        family = self.runtime_name.family
+        if family in ("python", "node", "ruby", "java") and not self.handler and not self.start:
+            raise ValueError(f"`handler` is missing: a function of the runtime {self.runtime} has one")
+        return self
+
+    @property
+    def runtime_name(self) -> RuntimeName:
+        """Its runtime; without one, its folder has a program `bootstrap`."""
+        return parse_runtime(self.runtime or "provided") or RuntimeName("provided")

@@ -1,0 +1,474 @@
+"""Functions for AWS Lambda run unmodified, through the official clients, and each call ends correctly."""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evtool.handlers import aws_lambda
+from evtool.handlers.base import Call, Done, Failed, Handler, Outcome, Unavailable
+from tests.conftest import ROOT, Evtool
+
+FUNCTIONS = ROOT / "tests/handlers/lambda_functions"
+CLIENTS = ROOT / ".clients"
+RAW = {"lambda": str(FUNCTIONS), "start": [sys.executable, "-u", "raw_client.py"]}
+
+Open = Callable[..., Handler]
+
+
+def call(do: str, **event: Any) -> Call:
+    """An attempt at an event that asks for something."""
+    return Call(json.dumps({"do": do, **event}).encode(), "e-1", "order.created", "pay", 1, 7, "shop")
+
+
+@pytest.fixture
+def open_function(tmp_path: Path) -> Iterator[Open]:
+    """Opens functions, and closes them after the test."""
+    handlers = []
+
+    def open_one(**options: Any) -> Handler:
+        model = aws_lambda.KIND.options.model_validate({"timeout": "20s", "init_timeout": "20s", **options})
+        handlers.append(aws_lambda.KIND.open("fraud", model, tmp_path))
+        return handlers[-1]
+
+    yield open_one
+    for handler in handlers:
+        handler.close()
+        handler.close()
+
+
+def printed(outcome: Outcome) -> Any:
+    """The JSON object that a function has printed."""
+    assert isinstance(outcome, Done)
+    return json.loads(next(line for line in outcome.output.splitlines() if line.startswith("{")))
+
+
+def installed(language: str) -> str:
+    """The folder of a function with the client of its language, or the test is skipped."""
+    if not (CLIENTS / language).is_dir():
+        pytest.skip(f"the client for {language} is missing; install it: make clients LANGUAGES={language}")
+    return str(CLIENTS / language)
+
+
+# --- official clients ------------------------------------------------------------------------------------------------
+
+PYTHON = """
+import asyncio, datetime, decimal, os, sys
+LOADED = []
+
+def handler(event, context):
+    LOADED.append(1)
+    do = event.get("do")
+    if do == "fail":
+        raise KeyError("sku")
+    if do == "refused":
+        raise ConnectionRefusedError(111, "Connection refused")
+    if do == "exit":
+        sys.exit(0)
+    if do == "date":
+        return datetime.datetime.now()
+    if do == "nan":
+        return {"total": float("nan")}
+    if do == "bytes":
+        return b"\\xff"
+    if do == "long log":
+        print("x" * 1_000_000)
+    if do == "context":
+        print(context.function_name, context.memory_limit_in_mb, context.function_version, os.getpid(), len(LOADED))
+        print(context.invoked_function_arn, context.get_remaining_time_in_millis() > 15_000, os.getcwd())
+    return {"total": event.get("total"), "name": "Žižek"}
+
+def unfinished(event):
+    pass
+"""
+
+
+@pytest.fixture
+def open_python(tmp_path: Path, open_function: Open) -> Open:
+    """Opens the function above, with Python's official client."""
+    (tmp_path / "fraud").mkdir()
+    (tmp_path / "fraud/app.py").write_text(PYTHON, encoding="utf-8")
+
+    def open_one(**options: Any) -> Handler:
+        return open_function(**{"lambda": "fraud", "runtime": "python", "handler": "app.handler", **options})
+
+    return open_one
+
+
+class TestPython:
+    def test_does_its_work(self, open_python: Open) -> None:
+        """A function gets the event, and what it returns is a success, with nothing to say about it."""
+        assert open_python()(call("work", total=27.64)) == Done()
+
+    def test_the_context_is_complete_and_the_process_warm(self, open_python: Open, tmp_path: Path) -> None:
+        """The context has what Lambda gives, and the module is loaded once."""
+        function = open_python(memory_size=512)
+        lines = [function(call("context")).output.splitlines() for _ in range(2)]  # type: ignore[union-attr]
+        name, memory, version, pid, count = lines[1][0].split()
+        assert (name, memory, version, count) == ("fraud", "512", "$LATEST", "2")
+        assert pid == lines[0][0].split()[3]
+        assert lines[0][1] == f"arn:aws:lambda:us-east-1:000000000000:function:fraud True {tmp_path}/fraud"
+
+    def test_an_error_has_its_name_and_stack(self, open_python: Open) -> None:
+        """An exception is a failed attempt, by Lambda's name, and its stack is in the log, once."""
+        outcome = open_python()(call("fail"))
+        assert isinstance(outcome, Failed)
+        assert (outcome.error, outcome.outcome, outcome.code) == ("KeyError: 'sku'", "failed", "KeyError")
+        assert outcome.output.count('raise KeyError("sku")') == 1
+
+    def test_a_refused_connection_is_not_available(self, open_python: Open) -> None:
+        """What the function works with is away: no attempt is used up, and nothing is wrong with the project."""
+        outcome = open_python()(call("refused"))
+        assert outcome == Unavailable("ConnectionRefusedError: [Errno 111] Connection refused")
+
+    def test_an_exit_without_a_response_is_a_failure(self, open_python: Open) -> None:
+        """An exit with status 0 is no success; the next call has a new process."""
+        function = open_python()
+        outcome = function(call("exit"))
+        assert isinstance(outcome, Failed)
+        assert (outcome.outcome, outcome.code) == ("crashed", "0")
+        assert outcome.error == "the runtime ended without a response, exit 0"
+        assert function(call("work")) == Done()
+
+    def test_a_result_that_is_not_json_is_named(self, open_python: Open) -> None:
+        """It is done, as on Lambda, with a note in the log."""
+        function = open_python()
+        assert function(call("nan")) == Done(output="evtool: the result is not JSON: it contains NaN")
+        assert "the result is not JSON" in function(call("bytes")).output  # type: ignore[union-attr]
+
+    def test_a_result_that_cannot_be_written_fails(self, open_python: Open) -> None:
+        """The client says what is wrong with it."""
+        outcome = open_python()(call("date"))
+        assert isinstance(outcome, Failed)
+        assert outcome.error.startswith("Runtime.MarshalError: ")
+
+    def test_a_long_log_blocks_nothing(self, open_python: Open) -> None:
+        """What is printed is read all the time; the end of it is kept."""
+        outcome = open_python()(call("long log"))
+        assert isinstance(outcome, Done)
+        assert len(outcome.output) == 4096
+
+    @pytest.mark.parametrize(
+        ("handler", "reason"),
+        [
+            ("absent.handler", "Runtime.ImportModuleError: Unable to import module 'absent'"),
+            ("app.absent", "Runtime.HandlerNotFound: Handler 'absent' missing on module 'app'"),
+            ("app", "Runtime.MalformedHandlerName"),
+        ],
+    )
+    def test_a_wrong_name_cannot_be_loaded(self, handler: str, reason: str, open_python: Open) -> None:
+        """A handler name that leads nowhere is a mistake in the project."""
+        function = open_python(handler=handler)
+        for outcome in (function.check(), function(call("work"))):
+            assert isinstance(outcome, Unavailable)
+            assert outcome.code == "EV501"
+            assert reason in outcome.reason
+
+    def test_an_error_while_loading_is_a_failure(self, open_python: Open, tmp_path: Path) -> None:
+        """It counts as an attempt, as on Lambda."""
+        (tmp_path / "fraud/app.py").write_text("raise OSError('the table is locked')")
+        outcome = open_python()(call("work"))
+        assert isinstance(outcome, Failed)
+        assert outcome.error == "OSError: the table is locked"
+
+    def test_another_version_runs_with_a_note(self, open_python: Open) -> None:
+        """The installed version runs the function, and the log of its first call says so."""
+        function = open_python(runtime="python3.8")
+        assert function(call("work")).output.startswith("evtool: the runtime is 3.8, 3.")  # type: ignore[union-attr]
+        assert function(call("work")) == Done()
+
+    @pytest.mark.slow
+    def test_a_missing_client_is_named(self, open_python: Open, tmp_path: Path) -> None:
+        """Python without awslambdaric: the message has the line that installs it."""
+        python = tmp_path / "python"
+        python.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n')
+        python.chmod(0o755)
+        outcome = open_python(interpreter="./python")(call("work"))
+        assert isinstance(outcome, Unavailable)
+        assert outcome.code == "EV502"
+        assert outcome.reason.endswith("install it there: pip install awslambdaric")
+
+
+@pytest.mark.slow
+class TestOtherLanguages:
+    def test_node(self, open_function: Open) -> None:
+        """A function with Node's client."""
+        folder = installed("node")
+        shutil.copy(FUNCTIONS / "node/app.mjs", folder)
+        function = open_function(**{"lambda": folder, "runtime": "node", "handler": "app.handler"})
+        outcome = function(call("work", total=27.64))
+        assert isinstance(outcome, Done)
+        assert "asked fraud" in outcome.output
+        outcome = function(call("fail"))
+        assert isinstance(outcome, Failed)
+        assert (outcome.error, outcome.code) == ("RangeError: no stock", "RangeError")
+        assert "app.mjs:3" in outcome.output
+        assert function(call("refused")) == Unavailable("Error: connect ECONNREFUSED 127.0.0.1:1")
+        outcome = function(call("exit"))
+        assert isinstance(outcome, Failed)
+        assert outcome.outcome == "crashed"
+        assert isinstance(function(call("work")), Done)
+
+    def test_node_with_a_callback(self, open_function: Open) -> None:
+        """A handler that the client refuses cannot be loaded; the message says which client takes it."""
+        folder = installed("node")
+        shutil.copy(FUNCTIONS / "node/app.mjs", folder)
+        outcome = open_function(**{"lambda": folder, "runtime": "node", "handler": "app.old"})(call("work"))
+        assert isinstance(outcome, Unavailable)
+        assert outcome.code == "EV501"
+        assert "npm install aws-lambda-ric@3" in outcome.reason
+
+    def test_go(self, open_function: Open) -> None:
+        """A function with Go's client; after a panic it is started again."""
+        function = open_function(**{"lambda": installed("go"), "runtime": "provided.al2023", "handler": "bootstrap"})
+        assert function(call("work", total=27.64)) == Done()
+        outcome = function(call("fail"))
+        assert isinstance(outcome, Failed)
+        assert outcome.error == "errorString: no stock"
+        outcome = function(call("panic"))
+        assert isinstance(outcome, Failed)
+        assert outcome.error == "string: boom"
+        assert "main.go" in outcome.output
+        outcome = function(call("exit"))
+        assert isinstance(outcome, Failed)
+        assert outcome.outcome == "crashed"
+        assert function(call("work")) == Done()
+
+    def test_java(self, open_function: Open) -> None:
+        """A function with Java's client."""
+        function = open_function(**{"lambda": installed("java"), "runtime": "java21", "handler": "Order::handle"})
+        outcome = function(call("work", total=27.64))
+        assert isinstance(outcome, Done)
+        outcome = function(call("fail"))
+        assert isinstance(outcome, Failed)
+        assert outcome.error == "java.lang.IllegalStateException: no stock"
+
+    @pytest.mark.skipif(not shutil.which("curl"), reason="curl is missing; install it: apt install curl")
+    def test_shell(self, open_function: Open, tmp_path: Path) -> None:
+        """A bootstrap of curl, as AWS's guide has it."""
+        (tmp_path / "bootstrap").write_text(BOOTSTRAP)
+        (tmp_path / "bootstrap").chmod(0o755)
+        function = open_function(**{"lambda": "."})
+        for _ in range(2):
+            outcome = function(call("work", text="x" * 10_000))
+            assert isinstance(outcome, Done)
+            assert outcome.output.split() == ["got", "bootstrap", "10026"]
+
+
+BOOTSTRAP = """#!/bin/sh
+set -eu
+while true; do
+  HEADERS="$(mktemp)"
+  EVENT=$(curl -sS -LD "$HEADERS" "http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime/invocation/next")
+  ID=$(grep -Fi Lambda-Runtime-Aws-Request-Id "$HEADERS" | tr -d '[:space:]' | cut -d: -f2)
+  echo "got $_HANDLER ${#EVENT}"
+  curl -sS "http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime/invocation/$ID/response" -d "$EVENT" >/dev/null
+done
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "reason"),
+    [
+        ({"lambda": "gone"}, "EV501", "there is no folder"),
+        ({"lambda": "."}, "EV501", "there is no program"),
+        ({"lambda": ".", "runtime": "go"}, "EV501", "build it: go build -o bootstrap ."),
+        ({"lambda": ".", "runtime": "node", "handler": "a.b"}, "EV502", "npm install aws-lambda-ric"),
+        ({"lambda": ".", "runtime": "java21", "handler": "A::b"}, "EV502", "mvn dependency:copy-dependencies"),
+        ({"lambda": ".", "start": ["absent-program"]}, "EV502", "there is no program 'absent-program' on PATH"),
+        ({"lambda": ".", "start": ["./absent"]}, "EV501", "absent cannot be started: No such file or directory"),
+        ({"lambda": ".", "start": ["sh"], "environment": {"KEY": "${NOT_SET}"}}, "EV503", "${NOT_SET} is not set"),
+        ({"lambda": ".", "runtime": "python", "handler": "a.b", "interpreter": "./no/python"}, "EV502", "no/python"),
+    ],
+)
+def test_what_is_missing_is_named(options: dict[str, Any], code: str, reason: str, open_function: Open) -> None:
+    """A folder, program or client that is missing is a mistake in the project, with the line that mends it."""
+    outcome = open_function(**options)(call("work"))
+    assert isinstance(outcome, Unavailable)
+    assert outcome.code == code
+    assert reason in outcome.reason
+
+
+# --- whatever a runtime does -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("do", "outcome", "code", "error"),
+    [
+        ("kill", "crashed", "SIGKILL", "the runtime ended without a response, killed by SIGKILL"),
+        ("exit 0", "crashed", "0", "the runtime ended without a response, exit 0"),
+        ("exit 3", "crashed", "3", "the runtime ended without a response, exit 3: no room left"),
+        ("hang", "timeout", None, "took longer than 3s (timeout)"),
+        ("ask again", "failed", None, "the runtime asked for the next event without a response to this one"),
+        ("too large", "failed", "Function.ResponseSizeTooLarge", "Function.ResponseSizeTooLarge: the response is"),
+        ("long header", "failed", "Long", "Long: m"),
+        ("not an object", "failed", "Error", "Error: gone wrong"),
+        ("broken stream", "failed", None, "the runtime asked for the next event without a response to this one"),
+        ("failed stream", "failed", "Function.Broken", "Function.Broken"),
+    ],
+)
+def test_a_failure_ends_correctly(do: str, outcome: str, code: str | None, error: str, open_function: Open) -> None:
+    """Each is a failed attempt that says what happened, and the next call succeeds."""
+    function = open_function(**RAW, timeout="3s" if do == "hang" else "20s")
+    result = function(call(do))
+    assert isinstance(result, Failed)
+    assert (result.outcome, result.code, result.final) == (outcome, code, False)
+    assert result.error.startswith(error)
+    assert isinstance(function(call("work")), Done)
+
+
+@pytest.mark.parametrize(
+    ("do", "printed"),
+    [
+        ("unknown id", ['response 400 {"errorMessage": "Invalid request ID", "errorType": "InvalidRequestID"}']),
+        ("init error", ["403 "]),
+        ("large", []),
+        ("stream", []),
+        ("garbage", ["HTTP/1.1 400 Refused"]),
+        ("web page", ["403", "403"]),
+        ("other paths", ["405", "404", "404"]),
+    ],
+)
+def test_a_wrong_request_is_refused(do: str, printed: list[str], open_function: Open) -> None:
+    """A request that is not in order gets an error, and the invocation goes on."""
+    function = open_function(**RAW)
+    outcome = function(call(do))
+    assert isinstance(outcome, Done)
+    lines = outcome.output.splitlines()
+    assert [line[: len(start)] for line, start in zip(lines, printed, strict=False)] == printed
+    assert isinstance(function(call("work")), Done)
+
+
+def test_a_second_response_is_refused(open_function: Open) -> None:
+    """The first one counts; the runtime learns that the others came too late, and goes on."""
+    function = open_function(**RAW)
+    assert isinstance(function(call("double")), Done)
+    outcome = function(call("work"))  # what was printed after the first response is in its log
+    assert isinstance(outcome, Done)
+    assert outcome.output.count("403") == 2
+    assert outcome.output.count("InvalidStateTransition") == 2
+
+
+@pytest.mark.parametrize(
+    ("environment", "outcome"),
+    [
+        ({"LOAD": "hang"}, Failed("loading took longer than 1s (init_timeout)", "timeout")),
+        (
+            {"LOAD": "exit"},
+            Failed(
+                "the runtime ended while it was loaded, exit 7: there is no database",
+                "crashed",
+                "there is no database\n",
+                code="7",
+            ),
+        ),
+        (
+            {"LOAD_ERROR": '{"errorType": "Runtime.HandlerNotFound", "errorMessage": "no app"}'},
+            Unavailable("Runtime.HandlerNotFound: no app", "EV501"),
+        ),
+        (
+            {"LOAD_ERROR": '{"errorType": "Down", "errorMessage": "connect ECONNREFUSED ::1:5432"}'},
+            Unavailable("Down: connect ECONNREFUSED ::1:5432"),
+        ),
+    ],
+)
+def test_a_function_that_cannot_be_loaded(
+    environment: dict[str, str], outcome: Failed | Unavailable, open_function: Open
+) -> None:
+    """A hang, an exit and a report while a function is loaded end the call."""
+    limit = "1s" if environment == {"LOAD": "hang"} else "20s"
+    assert open_function(**RAW, environment=environment, init_timeout=limit)(call("work")) == outcome
+
+
+def test_a_runtime_that_is_gone_between_calls_is_started_again(open_function: Open) -> None:
+    """A process that ends while nothing is asked of it is no failure of the next event."""
+    function = open_function(**RAW)
+    first = printed(function(call("headers")))
+    process = function._runtime.process._process  # type: ignore[attr-defined]
+    process.kill()
+    process.wait()
+    second = printed(function(call("headers")))
+    assert first["Lambda-Runtime-Aws-Request-Id"] != second["Lambda-Runtime-Aws-Request-Id"]
+
+
+def test_headers_and_environment_are_complete(open_function: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All headers and variables that the clients need are there, and those of the options."""
+    monkeypatch.setenv("TABLE", "orders")
+    function = open_function(**RAW, handler="app.handler", environment={"STAGE": "dev ${TABLE}"}, memory_size=256)
+    headers = printed(function(call("headers")))
+    assert headers["Content-Type"] == "application/json"
+    assert headers["Lambda-Runtime-Invoked-Function-Arn"] == "arn:aws:lambda:us-east-1:000000000000:function:fraud"
+    assert headers["Lambda-Runtime-Trace-Id"].startswith("Root=1-")
+    assert int(headers["Lambda-Runtime-Deadline-Ms"]) > 1_700_000_000_000
+    variables = printed(function(call("environment")))
+    wanted = {
+        "AWS_ACCESS_KEY_ID": "evtool",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
+        "AWS_LAMBDA_FUNCTION_NAME": "fraud",
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/fraud",
+        "AWS_REGION": "us-east-1",
+        "LAMBDA_TASK_ROOT": str(FUNCTIONS),
+        "STAGE": "dev orders",
+        "TZ": ":UTC",
+        "_HANDLER": "app.handler",
+    }
+    assert {name: variables.get(name) for name in wanted} == wanted
+    assert variables["AWS_LAMBDA_LOG_STREAM_NAME"]
+    assert variables["AWS_ENDPOINT_URL_EVENTBRIDGE"] == f"http://{variables['AWS_LAMBDA_RUNTIME_API']}"
+    assert "AWS_ENDPOINT_URL" not in variables
+
+
+def test_credentials_are_passed_on_only_if_wanted(open_function: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `credentials: inherit` the function has those of the caller, and nothing else of the environment."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary")
+    monkeypatch.setenv("STRIPE_KEY", "canary")
+    output = open_function(**RAW)(call("environment")).output  # type: ignore[union-attr]
+    assert "canary" not in output
+    function = open_function(**RAW, credentials="inherit", aws="inherit")
+    variables = printed(function(call("environment")))
+    assert variables["AWS_SECRET_ACCESS_KEY"] == "canary"
+    assert {"STRIPE_KEY", "AWS_ENDPOINT_URL_EVENTBRIDGE"}.isdisjoint(variables)
+
+
+def test_no_secret_reaches_a_function_a_report_or_the_store(evtool: Evtool, tmp_path: Path) -> None:
+    """A secret of the environment is nowhere: not in the function, its output, a report or the store."""
+    (tmp_path / "fn").mkdir()
+    shutil.copy(FUNCTIONS / "raw_client.py", tmp_path / "fn")
+    (tmp_path / "routes.yaml").write_text(
+        f"version: 1\nhandlers: {{fraud: {{lambda: fn, start: [{sys.executable}, -u, raw_client.py]}}}}\n"
+        "routes: {all: {pattern: {source: [shop]}, to: [fraud], input: {path: $.detail}}}\n"
+    )
+    (tmp_path / "event.json").write_text(
+        '{"id": "1", "source": "shop", "detail-type": "t", "detail": {"do": "environment"}}'
+    )
+    secrets = {"AWS_SECRET_ACCESS_KEY": "canary-1", "GITHUB_TOKEN": "canary-2", "DATABASE_URL": "canary-3"}
+    ran = evtool("publish", "event.json", "-v", env=secrets)
+    shown = evtool("events", "1", "-o", "json", env=secrets)
+    assert ran.code == 0, ran.out
+    assert "AWS_LAMBDA_RUNTIME_API" in shown.out
+    written = b"".join(file.read_bytes() for file in (tmp_path / ".evtool").iterdir())
+    for text in (ran.out, ran.err, shown.out, written.decode(errors="replace")):
+        assert "canary" not in text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("lambda: fn, runtime: python", "`handler` is missing: a function of the runtime python has one"),
+        ("lambda: fn, runtime: pyton, handler: a.b", 'there is no runtime pyton\n.*did you mean "python"?'),
+        ("lambda: fn, runtime: dotnet8, handler: a.b", "name a command: start: [dotnet, ...]"),
+        ("lambda: fn, environment: {A-B: x}", "environment"),
+    ],
+)
+def test_wrong_options_are_named(options: str, message: str, evtool: Evtool, tmp_path: Path) -> None:
+    """What is wrong in routes.yaml is said with its place."""
+    (tmp_path / "routes.yaml").write_text(f"version: 1\nhandlers:\n  fraud: {{{options}}}\nroutes: {{}}\n")
+    ran = evtool("publish", "-", "--dry-run", "--type", "x", stdin=b"{}")
+    assert ran.code == 2
+    for part in message.split("\n.*"):
+        assert part in ran.out + ran.err
