@@ -9,7 +9,7 @@ PIP_lowest := --constraint $(VENV)/lowest.txt
 PIP_newest := --upgrade --upgrade-strategy eager
 PYTEST := $(BIN)/python -m pytest --numprocesses auto
 
-.PHONY: always demo test quick check proofs bench bench-engines conformance differential format docs clean
+.PHONY: always demo test quick clients check proofs bench bench-engines conformance differential format docs clean
 
 # --- environments ------------------------------------------------------------------------------------------------
 
@@ -60,11 +60,16 @@ bench: $(VENV)/developing
 	$(BIN)/python bench/throughput.py
 	$(BIN)/python bench/routing.py
 	$(BIN)/python bench/delivery.py
+	$(BIN)/python bench/functions.py
 	$(BIN)/python bench/million.py
 	$(BIN)/python bench/engines/compare.py
 
 bench-engines: $(VENV)/developing
 	$(BIN)/python bench/engines/compare.py $(OPTIONS)
+
+# AWS's clients of the Lambda Runtime API for other languages than Python, for their tests: LANGUAGES="node go java"
+clients: $(VENV)/installed
+	$(BIN)/python tools/lambda_clients.py $(LANGUAGES)
 
 conformance: $(VENV)/developing
 	$(BIN)/python bench/engines/conformance.py

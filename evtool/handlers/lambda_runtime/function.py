@@ -113,7 +113,7 @@ class LambdaFunction:
         """Wait until the process asks for an event. Whether it does."""
         assert self._runtime
         process, api = self._runtime.process, self._runtime.api
-        process.drain()  # it may have closed the connection on which it has asked
+        api.check_connection()
 
         def is_decided() -> bool:
             return api.is_waiting or api.init_error is not None or process.has_exited()
@@ -158,7 +158,7 @@ class LambdaFunction:
             _, output, _ = self._end()
             return Failed(f"took longer than {options.timeout:g}s (timeout)", "timeout", output)
         api.end_invocation()
-        process.drain()  # what was printed before the result
+        process.receive_output()  # what was printed before the result
         if api.result is not None:
             outcome = outcome_of(api.result, runtime.take_output(), options.output)
             if isinstance(outcome, Failed) and (hint := memory_hint(outcome.error, options)):

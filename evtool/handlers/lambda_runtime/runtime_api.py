@@ -57,14 +57,20 @@ class RuntimeApi:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the runtime waits for an event."""
-        return self._next is not None and self._next.is_open
+        """Whether the runtime has asked for an event that it has not got."""
+        return self._next is not None
+
+    def check_connection(self) -> None:
+        """Forgets the request for an event if the client has closed its connection meanwhile."""
+        if self._next and not self._next.is_open():
+            self._next = None
 
     def invoke(self, invocation: Invocation) -> None:
         """Hands out an event to a runtime that waits for one."""
         assert self._next
         exchange, self._next = self._next, None
-        self._request_id, self._emission = str(uuid.uuid4()), invocation.emission
+        request_id = uuid.uuid4()
+        self._request_id, self._emission = str(request_id), invocation.emission
         self.result, self.has_asked_again = None, False
         deadline = round(invocation.deadline * 1000)
         headers = (
@@ -72,7 +78,7 @@ class RuntimeApi:
             ("Lambda-Runtime-Aws-Request-Id", self._request_id),
             ("Lambda-Runtime-Deadline-Ms", str(deadline)),
             ("Lambda-Runtime-Invoked-Function-Arn", invocation.arn),
-            ("Lambda-Runtime-Trace-Id", _make_trace_id(deadline)),
+            ("Lambda-Runtime-Trace-Id", _make_trace_id(deadline, request_id.hex)),
         )
         exchange.respond(Response(200, invocation.event, headers))
 
@@ -128,9 +134,9 @@ class RuntimeApi:
         return _ACCEPTED
 
 
-def _make_trace_id(milliseconds: int) -> str:
+def _make_trace_id(milliseconds: int, random: str) -> str:
     """A trace of AWS X-Ray that is not sampled."""
-    return f"Root=1-{milliseconds // 1000:08x}-{uuid.uuid4().hex[:24]};Parent={uuid.uuid4().hex[:16]};Sampled=0"
+    return f"Root=1-{milliseconds // 1000:08x}-{random[:24]};Parent={random[16:]};Sampled=0"
 
 
 def _refuse(status: int, error_type: str, message: str) -> Response:

@@ -27,10 +27,9 @@ class Exchange(NamedTuple):
         """Sends the response; does nothing if the client is gone."""
         self.client.respond(response)
 
-    @property
     def is_open(self) -> bool:
         """Whether the client still waits."""
-        return self.client.is_open
+        return self.client.move() or self.client.is_open
 
 
 class Endpoint:

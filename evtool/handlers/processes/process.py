@@ -193,6 +193,12 @@ class Process:
         self._extra_pipes.append(stream)
         self._listen(stream, sink)
 
+    def receive_output(self) -> None:
+        """Move what the process has printed by now."""
+        for pipe in (self._process.stdout, self._process.stderr):
+            if pipe and not self._is_finished:
+                self.receive(pipe.fileno())
+
     def receive(self, stream: int) -> None:
         """Move what has come out of a pipe by now."""
         if stream in self._selector.get_map():
