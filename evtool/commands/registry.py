@@ -24,6 +24,8 @@ COMMANDS = {
     "schema": Command("Before it happens", "compare versions of schemas, or make a schema from events"),
     "publish": Command("When it happens", "store events, fire their handlers, follow what these emit"),
     "deliver": Command("When it happens", "attempt the deliveries that are due"),
+    "handlers": Command("When it happens", "list the handlers and whether each can be called"),
+    "handlers run": Command("When it happens", "call one handler with an event, store nothing"),
     "events": Command("Afterwards", "list the stored events, or show one with its history"),
     "replay": Command("Afterwards", "put stored events through the routes again: who fires"),
     "dlq": Command("Afterwards", "list, show, redrive or purge dead letters"),

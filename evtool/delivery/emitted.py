@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from evtool.events.emitted_ids import derive_emitted_id
+from evtool.events.emitted_ids import Cause, derive_emitted_id
 from evtool.events.envelopes import build_envelope, parse_event
 from evtool.events.event import Event
 from evtool.events.members import is_cloudevent
@@ -13,30 +13,20 @@ from evtool.handlers.base import Emitted
 from evtool.readers.files import MAX_BYTES
 from evtool.readers.json_text import parse_json
 from evtool.schemas.validation import Rules
-from evtool.store.queue import Claim
 
 TYPE_LIMIT = 200  # characters of a type that a message shows
 
 
-def build_event(emitted: Emitted, number: int, claim: Claim, rules: Rules, now: int) -> Event | str:
+def build_event(emitted: Emitted, number: int, cause: Cause, rules: Rules, now: int) -> Event | str:
     """The event that a handler told, or why it cannot enter: that is the handler's mistake, and trying again would only
     repeat its work. The id is derived from the cause: the same delivery tells the same event."""
-    delivery, cause = claim
     shown_type = emitted.type[:TYPE_LIMIT]
-    event_id = derive_emitted_id(
-        cause.source,
-        cause.id,
-        route=delivery.route,
-        handler=delivery.handler,
-        replay=delivery.replay,
-        number=number,
-    )
+    event_id, replay = derive_emitted_id(cause, number), cause.replay or None
     try:
-        replay = delivery.replay or None
         raw = build_envelope(
             emitted.detail,
             type=emitted.type,
-            source=emitted.source or delivery.handler,
+            source=emitted.source or cause.handler,
             id=event_id,
             time=format_timestamp(now) if emitted.time is None else normalize_time(emitted.time),
             resources=emitted.resources,
@@ -45,7 +35,7 @@ def build_event(emitted: Emitted, number: int, claim: Claim, rules: Rules, now: 
         if emitted.envelope is not None:
             raw = _keep_envelope(emitted.envelope, raw, event_id, replay)
         parse_json(raw)  # no deeper than any other event
-        event = parse_event(raw)._replace(bus=emitted.bus or cause.bus)
+        event = parse_event(raw)._replace(bus=emitted.bus or cause.bus or None)
     except (ValueError, RecursionError) as error:
         return f"emitted {shown_type}, which is no event: {error}"
     if len(raw) > MAX_BYTES:

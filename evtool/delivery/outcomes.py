@@ -6,6 +6,7 @@ from typing import NamedTuple
 from evtool.delivery.emitted import build_event
 from evtool.delivery.retry import GiveUp, delay_after_failure, delay_while_unavailable, last_attempt
 from evtool.delivery.runtime import Environment
+from evtool.events.emitted_ids import Cause
 from evtool.events.event import Event
 from evtool.handlers.base import Answer, Done, Failed, Outcome, Unavailable
 from evtool.routes.models import Retry
@@ -37,8 +38,10 @@ def result_of(claim: Claim, answer: Answer, policy: Retry, environment: Environm
         outcome = Failed(outcome.reason)  # and given up for its age, however many attempts there were
     duration = round(answer.seconds * 1000)
     if isinstance(outcome, Done):
+        event = claim.event
+        cause = Cause(event.source, event.id, delivery.route, delivery.handler, delivery.replay, event.bus)
         events = [
-            build_event(emitted, number, claim, environment.rules, now)
+            build_event(emitted, number, cause, environment.rules, now)
             for number, emitted in enumerate(outcome.emitted)
         ]
         error = next((event for event in events if isinstance(event, str)), None)

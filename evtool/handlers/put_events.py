@@ -8,7 +8,7 @@ from evtool.aws import json_protocol
 from evtool.aws.http_messages import Request, Response
 from evtool.aws.json_protocol import AwsError
 from evtool.aws.put_events import Entry, Rejection, put_events
-from evtool.events.emitted_ids import derive_emitted_id
+from evtool.events.emitted_ids import Cause, derive_emitted_id
 from evtool.handlers.base import Call, Done, Emitted, Failed, HandlerOptions, Outcome, ProcessOptions, Unavailable
 
 REGION = "us-east-1"  # where no other is named
@@ -38,7 +38,8 @@ class Emission:
     """What one call has emitted with PutEvents. The ids are those under which the events are stored."""
 
     def __init__(self, call: Call, handler: str, options: HandlerOptions):
-        self._call, self._handler, self._options = call, handler, options
+        self._cause = Cause(call.event_source, call.event_id, call.route, handler, call.replay)
+        self._options = options
         self._bytes = 0
         self.events: list[Emitted] = []
         self.excess = ""
@@ -50,14 +51,7 @@ class Emission:
         if self.excess:
             raise AwsError("ValidationException", self.excess)
         self.events.append(Emitted(entry.type, entry.detail, entry.source, entry.resources, entry.time, entry.bus))
-        return derive_emitted_id(
-            self._call.event_source,
-            self._call.event_id,
-            route=self._call.route,
-            handler=self._handler,
-            replay=self._call.replay,
-            number=len(self.events) - 1,
-        )
+        return derive_emitted_id(self._cause, len(self.events) - 1)
 
     def _check_limits(self, count: int) -> None:
         if count > self._options.emit_limit:

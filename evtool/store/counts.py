@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from evtool.store.rows import STATES, DeliveryCount, Filter
+from evtool.store.rows import STATES, DeliveryCount, Filter, has_expected_types
 from evtool.store.store import Store, build_condition
 
 TABLES = {"route": "delivery", "handler": "delivery", "type": "event", "source": "event"}  # where a name is found
@@ -29,6 +29,32 @@ class Totals(NamedTuple):
     def deliveries(self) -> int:
         """How many deliveries there are, whatever their state."""
         return sum(self.states.values())
+
+
+class LastCall(NamedTuple):
+    """The attempt at a handler that was started last, and the event that it was for."""
+
+    handler: str
+    event: str
+    type: str
+    started: int
+    duration_ms: int | None
+    outcome: str | None
+    error: str | None
+
+    def damage(self) -> str | None:
+        """What shows that evtool has not stored it so; None if nothing does."""
+        return None if has_expected_types(self) else f"the last attempt at {self.handler!r} is not readable"
+
+
+def list_last_calls(store: Store) -> dict[str, LastCall]:
+    """The last attempt at each handler, by its name."""
+    rows = store.execute(
+        "SELECT handler, event.id, event.type, max(started), attempt.duration_ms, outcome, attempt.error"
+        " FROM attempt JOIN delivery ON delivery.seq = attempt.delivery JOIN event ON event.seq = delivery.event"
+        " GROUP BY handler"
+    )
+    return {call.handler: call for call in store.decode(LastCall, rows)}
 
 
 def count_totals(store: Store, event_filter: Filter = Filter()) -> Totals:  # noqa: B008

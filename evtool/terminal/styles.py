@@ -12,6 +12,12 @@ STATE_STYLES = {
     "external": "cyan",
 }
 
+# of a handler
+HANDLER_STYLES = {"ready": "green", "missing": "bold red", "unreachable": "yellow", "external": "cyan"}
+
+# of a single call; all others are failures
+OUTCOME_STYLES = {"done": "green", "unavailable": "yellow"}
+
 # of what a replay would do or did
 ACTION_STYLES = {
     "would fire": "green",

@@ -1,0 +1,107 @@
+"""The command `evtool handlers`: lists the handlers of the project, and whether each can be called."""
+
+from collections.abc import Mapping
+from contextlib import closing
+from typing import Any
+
+from evtool.cli.runtime import load_routes
+from evtool.cli.session import Session
+from evtool.errors import EXIT_OK
+from evtool.events.timestamps import format_timestamp
+from evtool.handlers.base import Unavailable
+from evtool.reports.base import Record, Subject
+from evtool.routes.project import Project
+from evtool.routes.routes import HandlerEntry
+from evtool.schemas.validation import ValidationResult
+from evtool.store.counts import LastCall, list_last_calls
+from evtool.store.store import Store
+from evtool.terminal.screen import Screen, format_count
+from evtool.terminal.styles import HANDLER_STYLES
+
+
+def handlers(session: Session) -> int:
+    """List the handlers of the project: kind, state, what each may emit, and how its last call ended.
+
+    A handler is ready, missing (it cannot be loaded), unreachable (what its module works with is away) or external
+    (it is never called). Python modules and Lambda functions are loaded; no handler is called.
+
+    Example: evtool handlers
+    """
+    project = session.load_project()
+    routes = load_routes(session, project)
+    last_calls = _load_last_calls(session, project)
+    with session.open_report(Subject("handlers", "handlers", _HandlerReport)) as report:
+        counts = dict.fromkeys(("ready", "missing", "unreachable", "external"), 0)
+        for entry in routes.handlers.values():
+            record = _build_record(entry, last_calls.get(entry.name))
+            counts[record["state"]] += 1
+            report.add(record)
+        report.end({"summary": {"handlers": len(routes.handlers), **counts}})
+    return EXIT_OK
+
+
+def _load_last_calls(session: Session, project: Project) -> Mapping[str, LastCall]:
+    """The last calls that the store knows; none if there is no store yet."""
+    file = session.locate_store(project)
+    if not file.exists():
+        return {}
+    with Store(file, writing=False) as store:
+        return list_last_calls(store)
+
+
+def _build_record(entry: HandlerEntry, last: LastCall | None) -> dict[str, Any]:
+    state, reason = ("external", None) if entry.is_external else _load(entry)
+    return {
+        "name": entry.name,
+        "kind": entry.kind,
+        "state": state,
+        "reason": reason,
+        "emits": list(entry.options.emits),
+        "last": last and _describe_call(last),
+    }
+
+
+def _load(entry: HandlerEntry) -> tuple[str, str | None]:
+    """The state of a handler that is called here, and why it is not ready."""
+    with closing(entry.open()) as handler:
+        failure: Unavailable | None = handler.check()
+    if failure is None:
+        return "ready", None
+    return ("missing" if failure.code else "unreachable"), failure.reason
+
+
+def _describe_call(call: LastCall) -> dict[str, Any]:
+    return {
+        "event": call.event,
+        "type": call.type,
+        "started": format_timestamp(call.started),
+        "duration_ms": call.duration_ms,
+        "outcome": call.outcome,
+        "error": call.error,
+    }
+
+
+class _HandlerReport:
+    """The text report: a line for each handler, with its reason and its last call below."""
+
+    def __init__(self, screen: Screen):
+        self._screen = screen
+
+    def add(self, record: Record) -> None:
+        assert not isinstance(record, ValidationResult)
+        emits = f"  emits {', '.join(record['emits'])}" if record["emits"] else ""
+        state = (record["state"], HANDLER_STYLES[record["state"]])
+        self._screen.print_line((record["name"], "bold"), f"  {record['kind']}  ", state, emits)
+        if record["reason"]:
+            self._screen.print_line(f"    {record['reason']}")
+        if last := record["last"]:
+            duration = "" if last["duration_ms"] is None else f" in {last['duration_ms']:,} ms"
+            error = f": {last['error']}" if last["error"] else ""
+            outcome = last["outcome"] or "not ended"
+            self._screen.print_line(f"    last  {last['started']}  {last['type']}  {outcome}{duration}{error}")
+
+    def end(self, tail: Mapping[str, Any]) -> None:
+        summary = dict(tail["summary"])
+        counts = [format_count(summary.pop("handlers"), "handler")]
+        counts += [f"{count} {state}" for state, count in summary.items() if count]
+        self._screen.print_line(", ".join(counts))

@@ -1,0 +1,138 @@
+"""The command `evtool handlers run`: calls one handler with an event, and stores nothing."""
+
+import json
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from typing import Annotated, Any, NamedTuple
+
+from evtool.cli.completion import complete_samples
+from evtool.cli.inputs import EventInputs, resolve_paths
+from evtool.cli.options import Argument, Type
+from evtool.cli.options import Source as SourceOption
+from evtool.cli.runtime import build_rules, load_routes
+from evtool.cli.session import Session, create_event_defaults, now_ms
+from evtool.delivery.emitted import build_event
+from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, UsageError
+from evtool.events.buses import DEFAULT_BUS
+from evtool.events.emitted_ids import Cause
+from evtool.events.event import Event
+from evtool.events.payload_identity import PayloadIdentity
+from evtool.findings.phrases import shorten
+from evtool.findings.spelling import did_you_mean
+from evtool.handlers.base import Call, Done, Outcome, Unavailable
+from evtool.reports.base import Record, Subject
+from evtool.routes.project import Project
+from evtool.routes.routes import HandlerEntry, Routes
+from evtool.schemas.validation import Rules, ValidationResult, validate_events
+from evtool.terminal.screen import Screen, open_stderr
+from evtool.terminal.snippets import show_finding
+from evtool.terminal.styles import OUTCOME_STYLES
+
+DETAIL_WIDTH = 200  # characters of the detail of an event that are shown
+DIRECT_ROUTE = "direct"  # in place of the name of a route, for the handler
+
+
+class _Result(NamedTuple):
+    """The end of a call: the outcome in one word, why it is not done, what was printed, and the emitted events."""
+
+    outcome: str
+    error: str | None
+    output: str
+    events: tuple[Event, ...] = ()
+
+
+def handlers_run(
+    session: Session,
+    name: Annotated[str, Argument("NAME", "the handler")],
+    event: Annotated[str, Argument("EVENT", "a file, -, or the name of a sample", complete_samples)],
+    *,
+    type: Type = None,  # noqa: A002
+    source: SourceOption = None,
+) -> int:
+    """Call a single handler with an event, and show its outcome, what it prints and what it emits.
+
+    Nothing is stored, no route is asked, and no handler gets what it emits. Exit code 1 if the handler fails or is not
+    available.
+
+    Example: evtool handlers run charge-card order-created
+    """
+    project = session.load_project()
+    entry = _find_handler(load_routes(session, project), name)
+    checked = _read_event(project, event, PayloadIdentity(type, source))
+    if checked.event is None:
+        with open_stderr() as stderr:
+            for finding in checked.findings:
+                show_finding(Screen(stderr, color=session.color), finding)
+        return EXIT_USAGE if checked.is_unreadable else EXIT_FINDINGS
+    started = time.monotonic()
+    with closing(entry.open()) as handler:
+        outcome = handler(_build_call(checked.event))
+    result = _judge(outcome, checked.event, entry, build_rules(project))
+    duration = round((time.monotonic() - started) * 1000)
+    with session.open_report(Subject("handlers run", "emitted", _RunReport)) as report:
+        for emitted in result.events:
+            report.add(json.loads(emitted.raw))
+        fields = {"outcome": result.outcome, "error": result.error, "duration_ms": duration, "output": result.output}
+        report.end({"handler": name, **fields})
+    return EXIT_OK if result.outcome == "done" else EXIT_FINDINGS
+
+
+def _find_handler(routes: Routes, name: str) -> HandlerEntry:
+    """The handler with a name. Raises UsageError."""
+    if name not in routes.handlers:
+        hint = did_you_mean(name, routes.handlers) or f"the handlers are {', '.join(routes.handlers) or 'none'}"
+        raise UsageError(f"there is no handler {name}; {hint}")
+    if routes.handlers[name].is_external:
+        raise UsageError(f"the handler {name} is external: evtool never calls it")
+    return routes.handlers[name]
+
+
+def _read_event(project: Project, name: str, identity: PayloadIdentity) -> ValidationResult:
+    """The one event of an input, judged without its schema. Raises UsageError if there is none, or several."""
+    inputs = EventInputs(resolve_paths([name], project))
+    results = inputs.check(validate_events(inputs.read(), Rules(None), create_event_defaults(), identity=identity))
+    first = next(results)
+    if next(results, None) is not None:
+        raise UsageError(f"{name} has several events; a handler is run with one")
+    return first
+
+
+def _build_call(event: Event) -> Call:
+    return Call(event.raw, event.id, event.type, DIRECT_ROUTE, 1, event_source=event.source)
+
+
+def _judge(outcome: Outcome, event: Event, entry: HandlerEntry, rules: Rules) -> _Result:
+    """The result of a call. What is emitted is held against its schema, as in a delivery."""
+    if isinstance(outcome, Unavailable):
+        return _Result("unavailable", outcome.reason, "")
+    if not isinstance(outcome, Done):
+        return _Result(outcome.outcome, outcome.error, outcome.output)
+    cause = Cause(event.source, event.id, DIRECT_ROUTE, entry.name, bus=event.bus or DEFAULT_BUS)
+    built = [build_event(emitted, number, cause, rules, now_ms()) for number, emitted in enumerate(outcome.emitted)]
+    if error := next((problem for problem in built if isinstance(problem, str)), None):
+        return _Result("bad-result", error, outcome.output)
+    return _Result("done", None, outcome.output, tuple(emitted for emitted in built if isinstance(emitted, Event)))
+
+
+class _RunReport:
+    """The text report: the emitted events, then the outcome and what was printed."""
+
+    def __init__(self, screen: Screen):
+        self._screen = screen
+        self._events: list[Mapping[str, Any]] = []
+
+    def add(self, record: Record) -> None:
+        assert not isinstance(record, ValidationResult)
+        self._events.append(record)
+
+    def end(self, tail: Mapping[str, Any]) -> None:
+        outcome = (tail["outcome"], OUTCOME_STYLES.get(tail["outcome"], "bold red"))
+        error = f": {tail['error']}" if tail["error"] else ""
+        self._screen.print_line((tail["handler"], "bold"), "  ", outcome, f"  {tail['duration_ms']:,} ms{error}")
+        for line in tail["output"].splitlines():
+            self._screen.print_line(f"    | {line}")
+        for event in self._events:
+            detail = shorten(json.dumps(event["detail"], ensure_ascii=False), DETAIL_WIDTH)
+            name, source = (event["detail-type"], "bold"), event["source"]
+            self._screen.print_line("    emitted ", name, f"  from {source}  {detail}")
