@@ -9,6 +9,17 @@ from evtool.routes.project_file import LocatedDocument
 Path = tuple[str | int, ...]  # keys and indices that lead to a value in the source
 
 
+class Function(NamedTuple):
+    """A Lambda function whose code may be in a folder: the options of a `lambda` handler in the form of routes.yaml.
+
+    The folder counts from the source. `name` is the logical id, `notes` say what of the function is not known here.
+    """
+
+    name: str
+    options: dict[str, Any]
+    notes: Sequence[str] = ()
+
+
 class Target(NamedTuple):
     """A resource that a rule delivers to.
 
@@ -21,6 +32,7 @@ class Target(NamedTuple):
     path: Path
     input: dict[str, Any] | None = None
     input_path: Path = ()
+    function: Function | None = None
 
 
 class Rule(NamedTuple):

@@ -36,12 +36,15 @@ def merge(project: Project, sources: Sequence[Project]) -> Project:
     own_routes, own_handlers = own.get("routes") or {}, own.get("handlers") or {}
     if not isinstance(own_routes, dict) or not isinstance(own_handlers, dict):
         return project
+    functions: set[str] = set()
     routes, handlers, origins = dict(own_routes), dict(own_handlers), dict[str, Project]()
     for source in sources:
         names: dict[str, str] = {}
         for target, options in source.document.value["handlers"].items():
             names[target] = _name_handler(target, options, own_handlers, handlers)
             handlers.setdefault(names[target], options)
+            if target in source.template_functions and names[target] not in own_handlers:
+                functions.add(names[target])
         for name, route in source.document.value["routes"].items():
             if name in routes:
                 other = origins.get(name, project).display_name
@@ -54,7 +57,12 @@ def merge(project: Project, sources: Sequence[Project]) -> Project:
         raise ConfigError(f"{project.display_name} cannot be used", findings)
     value = {**own, "routes": routes, "handlers": handlers}
     notes = tuple(note for source in sources for note in source.notes)
-    return project._replace(document=_MergedDocument(value, project.document), rule_sources=origins, notes=notes)
+    return project._replace(
+        document=_MergedDocument(value, project.document),
+        rule_sources=origins,
+        notes=notes,
+        template_functions=frozenset(functions),
+    )
 
 
 def _name_handler(name: str, options: Any, own: Mapping[str, Any], taken: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from evtool.errors import ConfigError
 from evtool.findings.finding import Finding
 from evtool.interchange.base import Path, Rule, Source, Target
+from evtool.interchange.cloudformation.sam_functions import find_code
 from evtool.interchange.names import make_name
 from evtool.patterns.unknown import Unknown
 from evtool.readers.files import SourceText
@@ -41,8 +42,9 @@ class TranslatedDocument:
 class _Builder:
     """Collects the routes and handlers of a source."""
 
-    def __init__(self, source: Source):
+    def __init__(self, source: Source, file: FilePath):
         self.source = source
+        self.file = file
         self.routes: dict[str, dict[str, Any]] = {}
         self.handlers: dict[str, dict[str, Any]] = {}
         self.origins: dict[Path, Path] = {}
@@ -82,22 +84,35 @@ class _Builder:
     def _add_handler(self, target: Target) -> str:
         if target.address not in self._handler_of:
             name = make_name(target.name, self.handlers)
-            self.handlers[name] = {"external": target.address}
+            self.handlers[name] = self._read_function(target) or {"external": target.address}
             self.origins["handlers", name] = target.path
             self._handler_of[target.address] = name
         return self._handler_of[target.address]
 
+    def _read_function(self, target: Target) -> dict[str, Any] | None:
+        """The options of a handler that runs a function whose code is here; None if there is none."""
+        code = find_code(self.file, target.function) if target.function else None
+        if target.function is None or code is None:
+            return None
+        for note in target.function.notes:
+            location = self._locate(target.path)
+            self.findings.append(Finding("EV023", note, "note", **location))
+        return {**target.function.options, "lambda": str(code)}
+
     def _report(self, rule: Rule, severity: str, message: str, part: str = "") -> None:
-        path = rule.paths.get(part, rule.path)
+        location = self._locate(rule.paths.get(part, rule.path))
+        self.findings.append(Finding("EV023", message, severity, route=rule.name, **location))
+
+    def _locate(self, path: Path) -> dict[str, Any]:
         text = SourceText(self.source.file, 1, 1, self.source.text)
         width = len(str(path[-1])) if path else 1
         location = locate(text, *self.source.document.position_of(path, key=True), width)
-        self.findings.append(Finding("EV023", message, severity, route=rule.name, pointer=pointer_of(path), **location))
+        return {"pointer": pointer_of(path), **location}
 
 
 def translate(source: Source, rules: Iterator[Rule], file: FilePath, form: str) -> Project:
     """The project that the rules of a source make. Raises ConfigError with every rule that cannot be a route."""
-    builder = _Builder(source)
+    builder = _Builder(source, file)
     for rule in rules:
         builder.add(rule)
     errors = [finding for finding in builder.findings if finding.severity == "error"]
@@ -105,4 +120,5 @@ def translate(source: Source, rules: Iterator[Rule], file: FilePath, form: str) 
         raise ConfigError(f"{source.file} cannot be used", errors)
     value = {"version": 1, "handlers": builder.handlers, "routes": builder.routes}
     document = TranslatedDocument(value, source.document, builder.origins)
-    return Project(file, document, source.text, form, notes=tuple(builder.findings))
+    functions = frozenset(name for name, options in builder.handlers.items() if "lambda" in options)
+    return Project(file, document, source.text, form, notes=tuple(builder.findings), template_functions=functions)

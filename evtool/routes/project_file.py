@@ -48,6 +48,7 @@ class Project(NamedTuple):
     form: str = "routes"  # of the file; a name in the table of rule sources
     schema_folders: tuple[Path, ...] = ()  # named by --schemas, instead of those of the file
     rule_sources: Mapping[str, "Project"] = MappingProxyType({})  # the files of routes that `rules` adds, by route
+    template_functions: frozenset[str] = frozenset()  # handlers that are functions of a template
     notes: tuple[Finding, ...] = ()  # what a rule source has that is not a route
 
     @property

@@ -1,42 +1,16 @@
 """The options of a `lambda` handler in routes.yaml."""
 
-import re
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from evtool.findings.spelling import did_you_mean
 from evtool.handlers.base import ProcessOptions
+from evtool.handlers.lambda_runtime.runtime_names import FAMILIES, WITH_HANDLER, RuntimeName, parse_runtime
 from evtool.units import TimeLimit, duration_field
 
-FAMILIES = ("python", "node", "ruby", "java", "go", "rust", "provided")
 NO_NUL = r"^[^\x00]*$"
-
-# AWS's names of runtimes, and the family that each belongs to
-_AWS_NAME = re.compile(
-    r"(?P<python>python)(3\.\d+)|(?P<node>nodejs)(\d+)\.x|(?P<ruby>ruby)(\d\.\d)"
-    r"|(?P<java>java)(\d+)(?:\.al2)?|(?P<go>go)1\.x|(?P<provided>provided)(?:\.al\d+)?"
-)
-
-
-class RuntimeName(NamedTuple):
-    """A runtime: its family, and the version that AWS's name for it has; empty if there is none."""
-
-    family: str
-    version: str = ""
-
-
-def parse_runtime(name: str) -> RuntimeName | None:
-    """The runtime with a name such as `python` or `nodejs22.x`; None if there is none."""
-    if name in FAMILIES:
-        return RuntimeName(name)
-    match = _AWS_NAME.fullmatch(name)
-    if match is None:
-        return None
-    family = next(group for group, text in match.groupdict().items() if text)
-    version = next((text for text in match.groups() if text and text[0].isdigit()), "")
-    return RuntimeName(family, version)
 
 
 def _check_runtime(name: str) -> str:
@@ -80,7 +54,7 @@ class LambdaOptions(ProcessOptions):
     @model_validator(mode="after")
     def _require_handler(self) -> Self:
         family = self.runtime_name.family
-        if family in ("python", "node", "ruby", "java") and not self.handler and not self.start:
+        if family in WITH_HANDLER and not self.handler and not self.start:
             raise ValueError(f"`handler` is missing: a function of the runtime {self.runtime} has one")
         return self
 

@@ -5,15 +5,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from evtool.findings.phrases import shorten
-from evtool.interchange.base import Form, Path, Rule, Source, Target, as_mapping, read_state
+from evtool.interchange.base import Form, Function, Path, Rule, Source, Target, as_mapping, read_state
 from evtool.interchange.cloudformation.intrinsics import DYNAMIC_REFERENCE, Resolver, format_function, is_function
 from evtool.interchange.cloudformation.references import find_reference
+from evtool.interchange.cloudformation.sam_functions import read_sam_function
 from evtool.interchange.names import bus_of_arn, name_of_arn
 from evtool.patterns.unknown import Unknown
 
 RULE = "AWS::Events::Rule"
 BUS = "AWS::Events::EventBus"
-SAM_TYPES = ("AWS::Serverless::Function", "AWS::Serverless::StateMachine")
+SAM_FUNCTION = "AWS::Serverless::Function"
+SAM_TYPES = (SAM_FUNCTION, "AWS::Serverless::StateMachine")
 SAM_RULES = ("EventBridgeRule", "CloudWatchEvent")
 SAM_SCHEDULES = ("Schedule", "ScheduleV2")
 LOOP_VARIABLE = re.compile(r"\$\{|\{\{resolve:")
@@ -25,6 +27,7 @@ class Template(NamedTuple):
     resources: Mapping[str, Any]
     resolver: Resolver
     path: Path
+    function_defaults: Mapping[str, Any] = {}
 
     def properties_of(self, name: str) -> Mapping[str, Any]:
         """The properties of a resource."""
@@ -59,7 +62,9 @@ def read_template_rules(
     """The rules of a template that the source has at a path. Strings with a `variable` are unknown."""
     mappings = value.get("Mappings")
     resources = as_mapping(value.get("Resources"))
-    yield from _read_resources(Template(resources, Resolver(mappings, variable), (*path, "Resources")), mappings)
+    defaults = as_mapping(as_mapping(value.get("Globals")).get("Function"))
+    template = Template(resources, Resolver(mappings, variable), (*path, "Resources"), defaults)
+    yield from _read_resources(template, mappings)
 
 
 def _read_resources(template: Template, mappings: Any) -> Iterator[Rule]:
@@ -110,10 +115,15 @@ def _read_sam_events(template: Template, name: str) -> Iterator[Rule]:
             yield Rule(f"{name}{event_name}", event_path, note=describe_schedule(schedule))
         elif event_type in SAM_RULES:
             transformed = _read_input(template, properties)
-            target = Target(
-                name, f"!GetAtt {name}.Arn", (*template.path, name), transformed, (*event_path, "Properties")
-            )
             properties_path = (*event_path, "Properties")
+            target = Target(
+                name,
+                f"!GetAtt {name}.Arn",
+                (*template.path, name),
+                transformed,
+                properties_path,
+                _read_function(template, name),
+            )
             yield build_rule(
                 template,
                 f"{name}{event_name}",
@@ -180,7 +190,15 @@ def read_target(template: Template, target: Mapping[str, Any], path: Path) -> Ta
         name, address = reference, f"!GetAtt {reference}.Arn"
     else:
         name = name_of_arn(address, target_id if isinstance(target_id, str) else None)
-    return Target(name, address, path, _read_input(template, target), path)
+    function = _read_function(template, name) if reference == name else None
+    return Target(name, address, path, _read_input(template, target), path, function)
+
+
+def _read_function(template: Template, name: str) -> Function | None:
+    """The function of a SAM template with this logical id, if its code may be in a folder."""
+    if template.type_of(name) != SAM_FUNCTION:
+        return None
+    return read_sam_function(name, template.properties_of(name), template.function_defaults, template.resolver)
 
 
 def _read_input(template: Template, target: Mapping[str, Any]) -> dict[str, Any] | None:

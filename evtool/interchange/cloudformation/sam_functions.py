@@ -1,0 +1,79 @@
+"""The functions of a SAM template as options of `lambda` handlers, and where their code is."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from evtool.errors import ConfigError
+from evtool.handlers.lambda_runtime.runtime_names import WITH_HANDLER, parse_runtime
+from evtool.interchange.base import Function, as_mapping
+from evtool.interchange.cloudformation.intrinsics import Resolver
+from evtool.interchange.texts.template_yaml import TemplateReader
+from evtool.patterns.unknown import Unknown
+from evtool.readers.yaml_text import load_yaml
+
+BUILD = Path(".aws-sam/build")  # where `sam build` writes the built functions
+TIMEOUT = 3  # seconds, where a template says nothing
+MEMORY_SIZES = range(128, 10_241)  # MB
+
+
+def read_sam_function(
+    name: str, properties: Mapping[str, Any], defaults: Mapping[str, Any], resolver: Resolver
+) -> Function | None:
+    """The function with these properties; `defaults` are those of `Globals`. None if it cannot run from a folder."""
+    values = {key: resolver.resolve(properties.get(key, defaults.get(key))) for key in {*properties, *defaults}}
+    runtime, handler, folder = values.get("Runtime"), values.get("Handler"), values.get("CodeUri", ".")
+    parsed = parse_runtime(runtime) if isinstance(runtime, str) else None
+    if "InlineCode" in values or not isinstance(folder, str) or parsed is None:
+        return None
+    if not isinstance(handler, str) and parsed.family in WITH_HANDLER:
+        return None
+    options: dict[str, Any] = {"lambda": folder, "runtime": runtime, "timeout": f"{_read_seconds(values)}s"}
+    if isinstance(handler, str):
+        options["handler"] = handler
+    memory = values.get("MemorySize")
+    if isinstance(memory, int) and memory in MEMORY_SIZES:
+        options["memory_size"] = memory
+    sources = [as_mapping(as_mapping(entry.get("Environment")).get("Variables")) for entry in (defaults, properties)]
+    variables = {key: resolver.resolve(value) for source in sources for key, value in source.items()}
+    known = dict(_list_known(variables))
+    if known:
+        options["environment"] = known
+    missing = sorted(variables.keys() - known.keys())
+    notes = [f"the variable {key} of {name} is left out: its value is not known" for key in missing]
+    return Function(name, options, notes)
+
+
+def _read_seconds(values: Mapping[str, Any]) -> int | float:
+    timeout = values.get("Timeout")
+    return timeout if isinstance(timeout, int | float) and not isinstance(timeout, bool) and timeout > 0 else TIMEOUT
+
+
+def _list_known(variables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The variables whose values are known, as strings. `${NAME}` would be read from the environment of evtool."""
+    for key, value in variables.items():
+        if isinstance(value, bool):
+            yield key, str(value).lower()
+        elif isinstance(value, str | int | float) and not isinstance(value, Unknown) and "${" not in str(value):
+            yield key, str(value)
+
+
+def find_code(template: Path, function: Function) -> Path | None:
+    """The folder of a function's code, if there is one: the built one, else that of the template."""
+    folder = template.parent
+    for root, code in ((folder / BUILD, _find_built(template, function)), (folder, function.options["lambda"])):
+        if code is not None and (root / code).is_dir():
+            return (root / code).absolute()
+    return None
+
+
+def _find_built(template: Path, function: Function) -> str | None:
+    """The folder that the template written by `sam build` names for a function."""
+    file = template.parent / BUILD / "template.yaml"
+    try:
+        value = load_yaml(file.read_bytes(), str(file), TemplateReader).value
+    except (OSError, ConfigError):
+        return None
+    resource = as_mapping(as_mapping(as_mapping(value).get("Resources")).get(function.name))
+    code = as_mapping(resource.get("Properties")).get("CodeUri")
+    return code if isinstance(code, str) else None
