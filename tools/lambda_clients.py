@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CLIENTS = ROOT / ".clients"
 FUNCTIONS = ROOT / "tests/handlers/lambda_functions"
-NODE = "aws-lambda-ric@4.0.2"
+NODE = ("aws-lambda-ric@4.0.2", "@aws-sdk/client-eventbridge@3.1169.0")
 GO = "github.com/aws/aws-lambda-go/lambda@v1.55.1"
 JAVA = "com.amazonaws:aws-lambda-java-runtime-interface-client:2.10.1"
 POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
@@ -31,7 +31,7 @@ def run(folder: Path, *command: str) -> None:
 def install_node(folder: Path) -> None:
     """Compiles C++ for minutes; needs cmake, g++, make, autoconf, automake, libtool and the headers of Node.js."""
     (folder / "package.json").write_text('{"name": "function", "version": "1.0.0", "private": true}\n')
-    run(folder, "npm", "install", "--no-audit", "--no-fund", "--foreground-scripts", NODE)
+    run(folder, "npm", "install", "--no-audit", "--no-fund", "--foreground-scripts", *NODE)
 
 
 def install_go(folder: Path) -> None:

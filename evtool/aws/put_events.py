@@ -67,8 +67,9 @@ def _read_entries(parameters: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     if not entries:
         raise _constraint_error("'[]'", "Member must have length greater than or equal to 1")
     if len(entries) > MAX_ENTRIES:
-        shown = f"'[{', '.join(['PutEventsRequestEntry(...)'] * len(entries))}]'"
-        raise _constraint_error(shown, f"Member must have length less than or equal to {MAX_ENTRIES}")
+        raise _constraint_error(
+            "'[PutEventsRequestEntry(...)]'", f"Member must have length less than or equal to {MAX_ENTRIES}"
+        )
     if sum(map(_size_of, entries)) > MAX_REQUEST_BYTES:
         raise AwsError("ValidationException", "Total size of the entries in the request is over the limit.")
     return entries

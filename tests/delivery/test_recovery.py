@@ -78,6 +78,23 @@ def test_a_killed_evtool_goes_on_at_once(evtool: Evtool, many: Path, end: str) -
     assert files(many) == ["store.db"]
 
 
+def test_an_answer_without_what_was_sent_to_eventbridge_is_not_settled(evtool: Evtool, many: Path) -> None:
+    """The worker's answer lacks what an SDK has sent: the call is made again when its lease ends."""
+    put = "import boto3; EVENTS = boto3.client('events')\n" + WORK % "pass"
+    entry = "{'Source': 's', 'DetailType': 'worked', 'Detail': '{}'}"
+    put = put.replace('context.emit("worked", {"on": event["id"]})', f"EVENTS.put_events(Entries=[{entry}])")
+    (many / "work.py").write_text(put)
+    assert evtool("deliver").code == -9
+    assert evtool("deliver").code == 0
+
+    with Store(many / ".evtool/store.db") as store:
+        events = list(store.read_events())
+        states = Counter(store.list_deliveries(event.seq)[0].state for event in events[:300])
+        assert states["leased"] >= 1
+        assert states["done"] + states["leased"] + states["waiting"] == 300  # without evtool an SDK reaches nothing
+        assert len(events) == 300 + states["done"]
+
+
 class Clock:
     """A clock that moves only while somebody sleeps."""
 
