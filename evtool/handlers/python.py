@@ -272,7 +272,7 @@ def open_handler(name: str, options: PythonOptions, folder: Path) -> Handler:
     settings = worker.Settings(
         name, options.python, str(folder.absolute()), options.timeout, options.emit_limit, options.emit_bytes
     )
-    return _InWorker(settings, options) if options.isolation == "process" else InProcess(settings, options.output)
+    return _InWorker(settings, options) if options.isolation == "process" else InProcess(settings, options)
 
 
 KIND = Kind(PythonOptions, open_handler)

@@ -161,6 +161,20 @@ def test_emit_and_put_events_together(open_handler: Open) -> None:
 
 
 @pytest.mark.slow
+def test_inside_evtool(evtool: Evtool, tmp_path: Path) -> None:
+    """A handler with `isolation: none` sends its events to evtool, too."""
+    (tmp_path / "functions.py").write_text(FUNCTIONS)
+    (tmp_path / "routes.yaml").write_text(
+        'version: 1\nhandlers: {first: {python: "functions.py:play", isolation: none}}\n'
+        "routes: {a: {pattern: {source: [start]}, to: [first], input: {path: $.detail}}}\n"
+    )
+    event = {"id": "1", "source": "start", "detail-type": "t", "detail": {"detail": {"do": "sent"}}}
+    (tmp_path / "event.json").write_text(json.dumps(event))
+    ran = evtool("publish", "event.json", "-o", "json")
+    assert [event["type"] for event in ran.json["events"]] == ["t", "sent"], ran.err
+
+
+@pytest.mark.slow
 def test_each_call_of_a_batch_has_its_own(open_handler: Open) -> None:
     """Calls that a worker got in advance emit what each of them sent."""
     handler: Any = open_handler("python")

@@ -4,10 +4,9 @@ import selectors
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from evtool.aws.http_messages import Request, Response
-from evtool.handlers.processes.process import Process
 
 if TYPE_CHECKING:
     from evtool.aws.http_connection import HttpConnection
@@ -32,6 +31,13 @@ class Exchange(NamedTuple):
         return self.client.move() or self.client.is_open
 
 
+class Watcher(Protocol):
+    """What waits for files, such as a Process."""
+
+    def watch(self, file: int, events: int, act: Callable[[], bool]) -> None:
+        """Have `act` called whenever a file is ready for these events; none: not any more."""
+
+
 class Endpoint:
     """An address that a process gets before it starts. `serve` takes each request, and sees to its response.
 
@@ -40,16 +46,16 @@ class Endpoint:
 
     def __init__(self, serve: Callable[[Exchange], None]):
         self._serve = serve
-        self._process: Process | None = None
+        self._watcher: Watcher | None = None
         self._clients: set[_Client] = set()
         self._listener = socket.create_server((HOST, 0), backlog=BACKLOG)
         self._listener.settimeout(0)
         self.address = f"{HOST}:{self._listener.getsockname()[1]}"
 
-    def attach(self, process: Process) -> None:
-        """Has it served while somebody waits for this process."""
-        self._process = process
-        process.watch(self._listener.fileno(), selectors.EVENT_READ, self._accept)
+    def attach(self, watcher: Watcher) -> None:
+        """Has it served while somebody waits for a process, or in a loop of another kind."""
+        self._watcher = watcher
+        watcher.watch(self._listener.fileno(), selectors.EVENT_READ, self._accept)
 
     def close(self) -> None:
         """Closes it, after the process has ended."""
@@ -65,8 +71,8 @@ class Endpoint:
         except OSError:  # none is left, or it is gone again
             return False
         connection.settimeout(0)
-        assert self._process
-        client = _Client(connection, HttpConnection(), self._process, self._handle, self._clients.discard)
+        assert self._watcher
+        client = _Client(connection, HttpConnection(), self._watcher, self._handle, self._clients.discard)
         self._clients.add(client)
         client.move()
         return True
@@ -86,11 +92,11 @@ class _Client:
         self,
         connection: socket.socket,
         http: "HttpConnection",
-        process: Process,
+        watcher: Watcher,
         handle: Callable[[Exchange], None],
         forget: Callable[["_Client"], None],
     ):
-        self._socket, self._http, self._process = connection, http, process
+        self._socket, self._http, self._watcher = connection, http, watcher
         self._handle, self._forget = handle, forget
         self._events = 0  # that are watched for
         self.is_open = True
@@ -139,7 +145,7 @@ class _Client:
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._http.unsent else 0)
         if self.is_open and events != self._events:
             self._events = events
-            self._process.watch(self._socket.fileno(), events, self.move)
+            self._watcher.watch(self._socket.fileno(), events, self.move)
 
     def drop(self) -> None:
         """Closes the connection."""
@@ -147,5 +153,5 @@ class _Client:
             self.is_open = False
             self._forget(self)
             with suppress(RuntimeError, KeyError):  # the process has ended, and its selector is closed
-                self._process.watch(self._socket.fileno(), 0, self.move)
+                self._watcher.watch(self._socket.fileno(), 0, self.move)
             self._socket.close()

@@ -1,18 +1,21 @@
 """Calls a Python function inside evtool, without a process of its own."""
 
 import os
+import selectors
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from threading import Thread
 from threading import enumerate as list_threads
 
-from evtool.handlers.base import Call, Outcome, Unavailable
+from evtool.handlers.base import Call, Outcome, ProcessOptions, Unavailable
 from evtool.handlers.processes import worker
+from evtool.handlers.processes.endpoint import Endpoint, Exchange
 from evtool.handlers.processes.lost_emits import LostEmit, LostEmits
 from evtool.handlers.processes.process import TERM_GRACE
 from evtool.handlers.processes.worker_protocol import outcome_of, parse_answer
+from evtool.handlers.put_events import Emission, answer, build_environment
 
 
 def load_failure(settings: worker.Settings, reason: str, code: str | None = "EV501") -> Unavailable:
@@ -40,13 +43,53 @@ def _redirect_stdout() -> Iterator[None]:
         os.close(saved_stdout)
 
 
+class _EndpointThread:
+    """Serves an endpoint in a thread while a function runs inside evtool."""
+
+    def __init__(self, serve: Callable[[Exchange], None]):
+        self._selector = selectors.DefaultSelector()
+        self._wake_up, self._end = os.pipe()
+        self._is_over = False
+        self.endpoint = Endpoint(serve)
+        self.endpoint.attach(self)
+        self.watch(self._wake_up, selectors.EVENT_READ, self._stop)
+        self._thread = Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def watch(self, file: int, events: int, act: Callable[[], bool]) -> None:
+        """Have `act` called whenever a file is ready for these events; none: not any more."""
+        if file in self._selector.get_map():
+            self._selector.unregister(file)
+        if events:
+            self._selector.register(file, events, act)
+
+    def _stop(self) -> bool:
+        self._is_over = True
+        return False
+
+    def _run(self) -> None:
+        while not self._is_over:
+            for key, _ in self._selector.select():
+                key.data()
+
+    def close(self) -> None:
+        """Ends the thread."""
+        os.close(self._end)
+        self._thread.join()
+        self.endpoint.close()
+        self._selector.close()
+        os.close(self._wake_up)
+
+
 class InProcess:
     """Calls the function right here, where a debugger can follow. A Ctrl-C is meant for evtool."""
 
-    def __init__(self, settings: worker.Settings, output_limit: int):
+    def __init__(self, settings: worker.Settings, options: ProcessOptions):
         self._lost_emits = LostEmits()
         self._settings = settings._replace(lost_file=self._lost_emits.file)
-        self._output_limit = output_limit
+        self._options = options
+        self._endpoint: _EndpointThread | None = None
+        self._emission: Emission | None = None  # of the running call
         self._calls = 0
         self._threads: set[Thread] = set()  # that calls have left
         self._function: worker.Function | None = None
@@ -55,20 +98,26 @@ class InProcess:
         if failure := self.check():
             return failure
         assert self._function
+        self._extend_environment()
         with _redirect_stdout():
             self._calls += 1
             earlier_threads = set(list_threads())
-            answer = worker.call(
+            emission = self._emission = Emission(call, self._settings.name, self._options)
+            message = worker.call(
                 self._function, call.raw, self._settings, self._calls, call.delivery, (KeyboardInterrupt,)
             )
+        self._emission = None
         self._threads = {thread for thread in self._threads if thread.is_alive()} | {*list_threads()} - earlier_threads
         lost = self._lost_emits.of_call(self._calls)
-        return outcome_of(parse_answer(answer), "", self._output_limit, lost=lost)
+        return emission.add_to(outcome_of(parse_answer(message), "", self._options.output, lost=lost))
 
     def check(self) -> Unavailable | None:
         """Whether the function can be loaded; it is kept."""
         if self._function is not None:
             return None
+        if self._options.aws == "local" and self._endpoint is None:
+            self._endpoint = _EndpointThread(self._answer_sdk)
+        self._extend_environment()
         with _redirect_stdout():
             try:
                 self._function = worker.load(self._settings.target, self._settings.folder)
@@ -80,6 +129,14 @@ class InProcess:
                 return load_failure(self._settings, str(failure["unavailable"]), code)
         return None
 
+    def _answer_sdk(self, exchange: Exchange) -> None:
+        exchange.respond(answer(exchange.request, self._emission))
+
+    def _extend_environment(self) -> None:
+        """Have the SDKs of AWS use the endpoint of this handler: another one may have changed the variables."""
+        if self._endpoint:
+            os.environ.update(build_environment(self._endpoint.endpoint.address))
+
     def take_lost(self) -> list[LostEmit]:
         """What was emitted after its call was reported."""
         return self._lost_emits.take()
@@ -90,5 +147,8 @@ class InProcess:
         for thread in self._threads:
             with suppress(RuntimeError, AssertionError):  # one that Python did not start cannot be joined
                 thread.join(max(deadline - time.monotonic(), 0))
+        if self._endpoint:
+            self._endpoint.close()
+            self._endpoint = None
         worker.Emissions.closed_files.add(self._settings.lost_file)
         self._lost_emits.restart()
