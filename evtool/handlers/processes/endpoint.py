@@ -64,7 +64,7 @@ class Endpoint:
         self._listener.close()
 
     def _accept(self) -> bool:
-        from evtool.aws.http_connection import HttpConnection  # noqa: PLC0415 - h11 is only for those who connect
+        from evtool.aws.http_connection import HttpConnection  # noqa: PLC0415 - the parser is only for those who connect
 
         try:
             connection, _ = self._listener.accept()
