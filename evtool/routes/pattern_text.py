@@ -1,4 +1,4 @@
-"""A pattern that a file has as JSON in a string, as templates have it: its check, and locations inside it."""
+"""How a file writes the pattern of a route: JSON in a string, numbers that YAML changes, locations inside."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -6,10 +6,15 @@ from functools import lru_cache
 from typing import Any
 
 from evtool.findings.finding import Finding
+from evtool.patterns.compiler import OR
 from evtool.readers.files import SourceText
 from evtool.readers.json_text import JsonProblem, Span, find_spans, parse_json
 from evtool.readers.locations import locate, pointer_of
 from evtool.routes.project import Project
+from evtool.routes.project_file import LocatedDocument
+from evtool.routes.quick_check import STRING_FIELDS
+
+Path = tuple[str | int, ...]
 
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)*")  # the anchor and the tag before a YAML scalar
 _BLOCK_HEADER = re.compile(r"(?:[|>]|<<)[^\n]*\n")  # of a YAML block, of a heredoc of Terraform
@@ -117,3 +122,34 @@ def _list_characters(source: str, start: int) -> Iterator[tuple[int, str]]:
 
 def _is_blank(written: str) -> bool:
     return written.isspace() or _WRITTEN_BLANK.fullmatch(written) is not None
+
+
+def find_changed_numbers(
+    document: LocatedDocument, text: bytes, pattern: Any, path: Path, *, is_string: bool = False
+) -> Iterator[tuple[Path, str, int | float]]:
+    """Finds numbers in a pattern that YAML reads otherwise than written, where every event has a string: `[0123]`.
+
+    Yields the path of each, how it is written, and how YAML reads it.
+    """
+    if isinstance(pattern, dict | list):
+        for key, item in pattern.items() if isinstance(pattern, dict) else enumerate(pattern):
+            is_field = is_string or key in STRING_FIELDS
+            if is_field or key == OR or isinstance(pattern, list):
+                yield from find_changed_numbers(document, text, item, (*path, key), is_string=is_field)
+    elif is_string and type(pattern) in (int, float):
+        written = read_written(document, text, path)
+        is_alias = written.startswith(("*", "!"))  # of a template; its value is written elsewhere
+        if written != str(pattern) and not is_alias:
+            yield path, written, pattern
+
+
+def describe_changed_number(written: str, number: float) -> str:
+    """What YAML makes of a number, for a message."""
+    return f"YAML reads {written} as the number {number}, and every event has a string here"
+
+
+def read_written(document: LocatedDocument, text: bytes, path: Sequence[str | int]) -> str:
+    """The scalar that a path leads to, as it is written in the text of the document."""
+    line, column = document.position_of(path)
+    source_line = text.decode(errors="replace").removeprefix("\ufeff").split("\n")[line - 1]
+    return re.split(r"[\s,\]}]", source_line[column - 1 :])[0]

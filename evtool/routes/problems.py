@@ -16,9 +16,8 @@ from evtool.handlers.registry import KINDS
 from evtool.patterns.compiler import PatternError
 from evtool.patterns.pattern import Pattern
 from evtool.patterns.unknown import Unknown, find_unknown
-from evtool.routes.changed_numbers import describe_changed_number, find_changed_numbers
 from evtool.routes.models import CheckModel, IntakeModel, Retry, RouteModel, RoutesModel, kind_tag
-from evtool.routes.pattern_text import PatternText, locate_in_pattern
+from evtool.routes.pattern_text import PatternText, describe_changed_number, find_changed_numbers, locate_in_pattern
 from evtool.routes.project import Project
 
 # pydantic's error type -> our message; all other types keep pydantic's message

@@ -19,7 +19,7 @@ from evtool.findings.spelling import did_you_mean
 from evtool.handlers.base import Emitted
 from evtool.paths import is_file
 from evtool.readers.files import SourceText, read_texts
-from evtool.routes.changed_numbers import read_written
+from evtool.routes.pattern_text import read_written
 from evtool.routes.project import Project
 from evtool.scenarios.files import ScenarioFile
 from evtool.scenarios.model import GivenModel, MockModel

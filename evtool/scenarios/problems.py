@@ -12,7 +12,7 @@ from evtool.findings.spelling import did_you_mean
 from evtool.patterns.compiler import PatternError
 from evtool.patterns.pattern import Pattern
 from evtool.readers.field_paths import format_path
-from evtool.routes.changed_numbers import describe_changed_number, find_changed_numbers
+from evtool.routes.pattern_text import describe_changed_number, find_changed_numbers
 from evtool.routes.problems import MESSAGES
 from evtool.routes.project import Project
 from evtool.scenarios.files import ScenarioFile, iter_scenarios
