@@ -36,6 +36,10 @@ class Comparison(NamedTuple):
         """Whether the option `--route` selects a delivery."""
         return self.route in (None, delivery.route.name)
 
+    def rate(self, direction: Direction) -> str:
+        """The severity of a change: an error if it makes the exit code 1."""
+        return "error" if self.fail_on in (direction, "any") else "warning"
+
     def generate(self, count: int) -> Iterator[SelectedEvent]:
         """Events at the boundaries of the patterns of both versions."""
         for event in generate_boundary_events([self.current.routes, self.base.routes], count):
@@ -105,7 +109,7 @@ def _compare_events(
                     cause = causes.find(direction, delivery, event.raw, event.bus)
                     change = build_change(direction, delivery, event.raw, cause)
                     sums.add(change)
-                    report.add(change.as_record())
+                    report.add(change.as_record(comparison.rate(direction)))
         if comparison.limit is not None and sums.events >= comparison.limit:
             break
 

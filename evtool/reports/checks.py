@@ -107,8 +107,8 @@ class CheckReader:
         title = f"{change['change']} deliveries"
         message = f"{name}: {change['reason']}, for example {change['type']} {change['event']}"
         location = (change["file"], change["line"], change["column"])
-        problem = Problem("warning", title, message, None, *location)
-        yield Check(change["type"], name, (problem,), file=change["file"], line=change["line"])
+        problem = Problem(change["severity"], title, message, None, *location)
+        yield Check(change["type"], f"{change['change']}: {name}", (problem,), file=change["file"], line=change["line"])
 
     def _read_result(self, result: ValidationResult) -> Iterator[Check]:
         event = result.event

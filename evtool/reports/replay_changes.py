@@ -25,10 +25,11 @@ class Change(NamedTuple):
     type: str
     cause: Cause
 
-    def as_record(self) -> dict[str, Any]:
-        """The change as `-o json` has it."""
+    def as_record(self, severity: str) -> dict[str, Any]:
+        """The change as `-o json` has it. It is an `error` if it makes the exit code 1, else a `warning`."""
         return {
             "change": self.direction,
+            "severity": severity,
             "route": self.delivery.route.name,
             "handler": self.delivery.handler,
             "event": self.event,

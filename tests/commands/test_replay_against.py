@@ -208,6 +208,35 @@ def test_reports_of_ci_show_each_cause_once(evtool: Evtool, project: Path) -> No
     assert compare(evtool, "-o", "junit").out.count("<testcase") == 1
 
 
+def test_reports_of_ci_fail_for_what_fail_on_names(evtool: Evtool, project: Path) -> None:
+    """A job with exit code 1 has a failed test, and an annotation that is an error."""
+    edit(project, ('">=", 50', '">=", 120'), ("[EUR, CHF]", "[EUR, CHF, USD]"))
+    junit, github = (compare(evtool, "--fail-on", "lost", "-o", name).out for name in ("junit", "github"))
+
+    assert junit.count('failures="1"') == 2
+    assert '<testcase classname="order" name="lost: mail by large"' in junit
+    assert sorted(line.partition(" ")[0] for line in github.splitlines()) == ["::error", "::warning"]
+    assert 'failures="0"' in compare(evtool, "-o", "junit").out
+
+
+def test_the_cause_of_an_alternative_is_in_the_alternative_that_changed(evtool: Evtool, project: Path) -> None:
+    """The alternatives of `$or` are compared with one another, not the values of all of them together."""
+    alternatives = """
+      $or:
+        - {detail-type: [order], detail: {currency: [EUR]}}
+        - {detail-type: [refund], detail: {total: [{numeric: [">", 5]}]}}
+"""
+    for name in ("old.yaml", "routes.yaml"):
+        text = (project / name).read_text().replace(f" {BY_TYPE}", alternatives.rstrip())
+        (project / name).write_text(text)
+    edit(project, ("currency: [EUR]}", "currency: [EUR], total: [{numeric: ['<', 100]}]}"))
+    changes = compare(evtool, "-o", "json").json["changes"]
+
+    assert changes
+    assert {f"{c['file']}:{c['line']}:{c['column']}" for c in changes} == {"routes.yaml:22:67"}
+    assert all(change["reason"].startswith("detail.total no longer matches: ") for change in changes)
+
+
 def test_stored_events_are_compared(evtool: Evtool, project: Path) -> None:
     """Without --from the events come from the store; nothing is called or stored."""
     evtool("publish", "orders.jsonl", "--no-deliver", "-q")

@@ -254,14 +254,22 @@ def _average_closeness(conditions: Sequence[ConditionResult]) -> float:
 
 
 def explain(
-    pattern: Pattern, structure: EventStructure, schema: SchemaCheck | None = None, *, with_changes: bool = True
+    pattern: Pattern,
+    structure: EventStructure,
+    schema: SchemaCheck | None = None,
+    *,
+    branch: int | None = None,
+    with_changes: bool = True,
 ) -> Explanation:
-    """Explains whether a pattern matches an event, and why. The changes are those that the schema allows."""
+    """Explains whether a pattern matches an event, and why. The changes are those that the schema allows.
+
+    It is explained for the nearest branch, or for the one with the number `branch`.
+    """
     branch_results = _evaluate_branches(pattern, structure)
     failure_counts = [result.failure_count for result in branch_results]
-    nearest = [number for number, count in enumerate(failure_counts) if count == min(failure_counts)][
-        :MAX_NEAREST_BRANCHES
-    ]
+    fewest = min(failure_counts)
+    nearest = [number for number, count in enumerate(failure_counts) if count == fewest][:MAX_NEAREST_BRANCHES]
+    nearest = nearest if branch is None else [branch]
     results = {
         number: tuple(
             _build_condition_result(index, branch_results[number], structure, pattern)
@@ -271,8 +279,8 @@ def explain(
     }
     best = max(nearest, key=lambda number: _average_closeness(results[number]))
     matches = pattern.matches_leaves(structure.leaves)
-    branch, field_matches, consistent_fields, _ = branch_results[best]
+    best_branch, field_matches, consistent_fields, _ = branch_results[best]
     held = {index: field_matches[index] for index in consistent_fields}
     has_changes = with_changes and matches is False
-    suggestion = suggest_changes(pattern, branch, held, structure, schema) if has_changes else Suggestion(None)
+    suggestion = suggest_changes(pattern, best_branch, held, structure, schema) if has_changes else Suggestion(None)
     return Explanation(matches, results[best], best + 1, len(branch_results), *suggestion)

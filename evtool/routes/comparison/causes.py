@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 from evtool.findings.phrases import list_some
+from evtool.patterns.conditions import Branch
 from evtool.patterns.explain.event_structure import read_structure
 from evtool.patterns.explain.explanation import ConditionResult, explain
 from evtool.patterns.explain.mismatches import describe_condition
 from evtool.patterns.flatten import flatten_event
 from evtool.routes.comparison.base import RouteTable
-from evtool.routes.comparison.comparison import Delivery, list_conditions, list_fields
+from evtool.routes.comparison.branches import describe_fields, fails, find_nearest_branches
+from evtool.routes.comparison.comparison import Delivery
 from evtool.routes.routes import Route
 from evtool.terminal.screen import format_count
 
@@ -54,7 +56,7 @@ class CauseFinder:
             self._counterparts[direction, route.name] = self._find_counterpart(direction, route)
         other = self._counterparts[direction, route.name]
         key = (direction, route.name, handler, bus)
-        signature = (key, _list_failing(other, raw) if other else ())
+        signature = (key, _list_failing(route, other, raw) if other else ())
         if self._explained[key] >= MAX_EXPLAINED and signature in self._known:
             return self._known[signature]
         self._explained[key] += 1
@@ -114,27 +116,33 @@ class CauseFinder:
 
     def _find_condition_cause(self, direction: Direction, route: Route, other: Route, raw: bytes) -> Cause:
         """The changed condition of a pattern that matches in one version only."""
-        failed = explain(other.pattern, read_structure(raw), with_changes=False).failures
+        structure = read_structure(raw)
+        pair = find_nearest_branches(route.pattern.branches, other.pattern.branches, structure.leaves)
+        own_branch, other_branch = route.pattern.branches[pair[0]], other.pattern.branches[pair[1]]
+        failed = explain(other.pattern, structure, branch=pair[1], with_changes=False).failures
         if not failed:
             location = self._locate_current(other if direction == "lost" else route, "pattern")
             return _build_cause(f"the pattern of route {route.name} has changed", location)
         changed = [
-            result for result in failed if list_conditions(route, result.path) != list_conditions(other, result.path)
+            result
+            for result in failed
+            if describe_fields(own_branch, result.path) != describe_fields(other_branch, result.path)
         ]
         result = (changed or failed)[0]
-        own, expected = _describe_both(route, other, result.path)
+        own, expected = _describe_both(own_branch, other_branch, result.path)
         now, before = (expected, own) if direction == "lost" else (own, expected)
         text = f"{result.path}: {now or 'no condition'}, before {before or 'no condition'}"
         reason = _describe_change(direction, result, now, before)
-        return _build_cause(text, self._locate_condition(direction, route, other, result), reason)
+        return _build_cause(text, self._locate_condition(direction, (route, own_branch), other, result), reason)
 
     def _locate_condition(
-        self, direction: Direction, route: Route, other: Route, result: ConditionResult
+        self, direction: Direction, own: tuple[Route, Branch], other: Route, result: ConditionResult
     ) -> dict[str, Any]:
         """The location of a condition in the current routes; of what contained it if it was removed."""
+        route, branch = own
         if direction == "lost":
             return self._current.locate("routes", other.name, "pattern", *result.keys)
-        keys: Sequence[str | int] = next((field.keys for field in list_fields(route, result.path)), result.keys)
+        keys: Sequence[str | int] = next((field.keys for field in branch if field.path == result.path), result.keys)
         steps = list(keys)
         while steps:
             location = self._try_locate(route, steps)
@@ -165,9 +173,9 @@ def _describe_change(direction: Direction, result: ConditionResult, now: str | N
     return f"{result.path} now matches: {expected}; before {before}, where {result.reason}"
 
 
-def _describe_both(route: Route, other: Route, path: str) -> tuple[str | None, str | None]:
-    """The conditions of two versions of a route on a field in words; of long lists what only one version has."""
-    own, others = _describe_conditions(route, path), _describe_conditions(other, path)
+def _describe_both(branch: Branch, other: Branch, path: str) -> tuple[str | None, str | None]:
+    """The conditions of two versions of a branch on a field in words; of long lists what only one version has."""
+    own, others = _describe_conditions(branch, path), _describe_conditions(other, path)
     if max(len(own), len(others)) <= MAX_LISTED:
         return ", ".join(own) or None, ", ".join(others) or None
     return _shorten_list(own, others), _shorten_list(others, own)
@@ -182,13 +190,13 @@ def _shorten_list(texts: Sequence[str], others: Sequence[str]) -> str | None:
     return list_some(extra, MAX_LISTED) + shared
 
 
-def _describe_conditions(route: Route, path: str) -> list[str]:
-    conditions = [condition for field in list_fields(route, path) for condition in field.conditions]
+def _describe_conditions(branch: Branch, path: str) -> list[str]:
+    conditions = [condition for field in branch if field.path == path for condition in field.conditions]
     return list(dict.fromkeys(describe_condition(condition) for condition in conditions))
 
 
-def _list_failing(route: Route, raw: bytes) -> tuple[bool, ...]:
-    """Whether each field of a pattern fails in an event, in all of its branches."""
-    leaves = flatten_event(raw, route.pattern.paths)
-    matches = (field.find_match(leaves) for branch in route.pattern.branches for field in branch)
-    return tuple(not match.hits and not match.can_be_absent for match in matches)
+def _list_failing(route: Route, other: Route, raw: bytes) -> tuple[bool, ...]:
+    """Whether each field of two versions of a pattern fails in an event, in all of their branches."""
+    versions = (route, other) if len(route.pattern.branches) > 1 else (other,)  # the only branch of `route` matches
+    leaves = flatten_event(raw, frozenset[str]().union(*(version.pattern.paths for version in versions)))
+    return tuple(fails(field, leaves) for v in versions for branch in v.pattern.branches for field in branch)

@@ -7,8 +7,8 @@ patterns are matched once, and what follows from the patterns that match is comp
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
-from evtool.patterns.conditions import Field
 from evtool.patterns.pattern import Pattern
+from evtool.routes.comparison.branches import describe_conditions, describe_fields
 from evtool.routes.router import Router
 from evtool.routes.routes import Route, Routes
 
@@ -100,19 +100,13 @@ class RouteComparison:
 def pattern_key(pattern: Pattern) -> object:
     """A value that is equal for patterns with the same conditions."""
     return repr(
-        [[(field.path, field.can_be_absent, _describe(field)) for field in branch] for branch in pattern.branches]
+        [
+            [(field.path, field.can_be_absent, describe_conditions(field)) for field in branch]
+            for branch in pattern.branches
+        ]
     )
-
-
-def list_fields(route: Route, path: str) -> list[Field]:
-    """The conditions of a route on a field, in each branch of its pattern that has any."""
-    return [field for branch in route.pattern.branches for field in branch if field.path == path]
 
 
 def list_conditions(route: Route, path: str) -> list[tuple[str, str]]:
     """The operators and operands of a route on a field, as values that can be compared."""
-    return [condition for field in list_fields(route, path) for condition in _describe(field)]
-
-
-def _describe(field: Field) -> list[tuple[str, str]]:
-    return [(condition.operator, repr(condition.expected)) for condition in field.conditions]
+    return [entry for branch in route.pattern.branches for entry in describe_fields(branch, path)]
