@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "evtool"
 FOLDERS = [
     ["findings"],
     ["errors", "paths", "signals", "units"],
-    ["git_revisions"],
+    ["git_revisions", "regex"],
     ["terminal", "readers"],
     ["events", "patterns"],
     ["aws"],

@@ -7,10 +7,10 @@ from jsonschema_rs import ReferencingError, ValidationError, canonical
 
 from evtool.checks.base import CheckContext
 from evtool.checks.event_types import list_emitted_types, list_types
-from evtool.checks.regex.backtracking import find_exponential_text
 from evtool.errors import ConfigError
 from evtool.findings.finding import Finding
 from evtool.readers.locations import pointer_of
+from evtool.regex.backtracking import find_exponential_text
 from evtool.schemas.documents import draft_of, resolve_pointer
 from evtool.schemas.foreign import find_foreign
 from evtool.schemas.references import DATA_KEYWORDS, NAME_KEYWORDS, SchemaDocument, Target

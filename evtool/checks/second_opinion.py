@@ -10,12 +10,12 @@ from typing import Any
 from jsonschema_rs import ReferencingError, ValidationError, validator_for
 
 from evtool.checks.base import CheckContext
-from evtool.checks.regex.backtracking import find_exponential_text, is_plain
 from evtool.checks.schemas import list_expressions, list_schemas
 from evtool.events.event import Event
 from evtool.findings.finding import Finding
 from evtool.findings.phrases import shorten
 from evtool.readers.locations import location_of, pointer_of
+from evtool.regex.backtracking import find_exponential_text, is_plain
 from evtool.schemas.documents import DRAFT_2020, draft_of, resolve_pointer
 from evtool.schemas.validator import CompiledSchema, fill_in
 

@@ -24,6 +24,7 @@ from evtool.terminal.screen import Screen, Segment, format_count
 
 Compatibility = Literal["backward", "forward", "full"]
 VERDICTS = {True: ("compatible", "green"), False: ("not compatible", "bold red"), None: ("undecided", "yellow")}
+COMPATIBLE = [("  compatible", "green")]
 
 
 class _Side(NamedTuple):
@@ -178,7 +179,9 @@ class _DiffReport:
         location = format_location(record["file"], record["line"], record["column"])
         effects: list[Segment] = [(f"  breaks {name}", "bold red") for name in record["breaks"]]
         effects += [(f"  {name} undecided", "yellow") for name in record["undecided"]]
-        self._screen.print_line((location, "dim"), f"  {record['message']}", *(effects or [("  compatible", "green")]))
+        schema = str(record["schema"] or "").rpartition("#")[2]
+        owner = "" if str(record["file"]).endswith(schema) else f", in {schema}"  # the file is shared by several
+        self._screen.print_line((location, "dim"), f"  {record['message']}{owner}", *(effects or COMPATIBLE))
 
     def end(self, tail: Mapping[str, Any]) -> None:
         """Shows whether the versions are compatible, and which routes break."""

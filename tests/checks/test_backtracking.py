@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from evtool.checks.regex.automaton import build_automaton
-from evtool.checks.regex.backtracking import find_exponential_text
-from evtool.checks.regex.syntax import NotPlainError, parse
+from evtool.regex.automaton import build_automaton
+from evtool.regex.backtracking import find_exponential_text
+from evtool.regex.syntax import NotPlainError, parse
 
 CASES = Path(__file__).parent.parent / "cases" / "checks"
 EXPONENTIAL = (CASES / "exponential-expressions.txt").read_text(encoding="utf-8").splitlines()

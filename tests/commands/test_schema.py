@@ -75,14 +75,14 @@ def test_an_added_field_of_an_open_schema_is_relaxed(evtool: Evtool, tmp_path: P
 
 
 def test_what_cannot_be_decided_is_not_called_compatible(evtool: Evtool, tmp_path: Path) -> None:
-    """Two regular expressions: undecided, null in JSON, exit code 1."""
-    write(tmp_path / "old.json", {"type": "string", "pattern": "^AB-[0-9]+$"})
-    write(tmp_path / "new.json", {"type": "string", "pattern": "^[A-Z]+-[0-9]+$"})
+    """Two regular expressions with look-ahead: undecided, null in JSON, exit code 1."""
+    write(tmp_path / "old.json", {"type": "string", "pattern": "^AB(?=-)-[0-9]+$"})
+    write(tmp_path / "new.json", {"type": "string", "pattern": "^[A-Z]+(?=-)-[0-9]+$"})
     ran = evtool("schema", "diff", "old.json", "new.json", "-o", "json")
 
     assert ran.code == 1
     assert ran.json["compatible"]["backward"] is None
-    assert ran.json["changes"][0]["undecided"] == ["backward"]
+    assert ran.json["changes"][0]["undecided"] == ["backward", "forward"]
     assert "backward undecided" in evtool("schema", "diff", "old.json", "new.json").out
 
 
@@ -168,6 +168,20 @@ def test_mistakes_are_explained(evtool: Evtool, tmp_path: Path, arguments: list[
     assert ran.code == 2
     assert message in ran.err
     assert "Traceback" not in ran.err
+
+
+def test_files_with_only_definitions_are_compared_where_they_are_used(evtool: Evtool, tmp_path: Path) -> None:
+    """They describe no type, so they are not compared by themselves; a change in one names the type that has it."""
+    for side, maximum in (("old", 9), ("new", 5)):
+        (tmp_path / side).mkdir()
+        write(tmp_path / side / "common.json", {"$defs": {"Amount": {"type": "number", "maximum": maximum}}})
+        for name in ("order.created", "refund"):
+            write(tmp_path / side / f"{name}.json", {"properties": {"total": {"$ref": "common.json#/$defs/Amount"}}})
+    ran = evtool("schema", "diff", "old", "new")
+
+    assert ran.code == 1
+    assert "total: the maximum was 9, now 5, in order.created.json  breaks backward" in ran.out
+    assert ran.out.splitlines()[-1].startswith("2 schemas, 2 changes")
 
 
 def test_documents_with_several_schemas_are_compared_by_type(evtool: Evtool, tmp_path: Path) -> None:

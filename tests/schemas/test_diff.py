@@ -103,6 +103,74 @@ def test_changes_are_located_where_they_are_written(tmp_path: Path) -> None:
     assert change.breaks == ("backward",)
 
 
+CARD = {"type": "object", "required": ["kind"], "properties": {"kind": {"const": "card"}, "number": {"type": "string"}}}
+CASH = {"type": "object", "required": ["kind"], "properties": {"kind": {"const": "cash"}}}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "pointer", "message"),
+    [
+        (
+            {"oneOf": [CARD, CASH]},
+            {"oneOf": [CASH, {**CARD, "required": ["kind", "number"]}]},
+            "/oneOf/1/required",
+            'number is now required, in the form kind "card"',
+        ),
+        ({"anyOf": [CARD, CASH]}, {"anyOf": [CARD]}, "/anyOf/1", 'the value: the form kind "cash" was removed'),
+        (
+            {"$defs": {"Cash": CASH, "Card": CARD}, "anyOf": [{"$ref": "#/$defs/Cash"}, {"$ref": "#/$defs/Card"}]},
+            {"$defs": {"Cash": CASH}, "anyOf": [{"$ref": "#/$defs/Cash"}]},
+            "/$defs/Card",
+            "the value: the form Card was removed",
+        ),
+        (
+            {"oneOf": [{"type": "string", "maxLength": 5}]},
+            {"oneOf": [{"type": "string", "maxLength": 5}, {"type": "string", "maxLength": 3}]},
+            "/oneOf",
+            "the value: oneOf: a value may fit several forms now",
+        ),
+        (
+            {"patternProperties": {"^x-": {"type": ["string", "null"]}}},
+            {"patternProperties": {"^x-": {"type": "string"}}},
+            "/patternProperties/^x-/type",
+            "/^x-/: the type was null or string, now string",
+        ),
+        (
+            {"type": "array", "prefixItems": [{"type": "string"}, {"type": "number"}]},
+            {"type": "array", "prefixItems": [{"type": "string"}, {"type": "integer"}]},
+            "/prefixItems/1/type",
+            "[1]: the type was number, now integer",
+        ),
+        (
+            {"type": "object", "additionalProperties": {"type": "number"}},
+            {"type": "object", "additionalProperties": {"type": "integer"}},
+            "/additionalProperties/type",
+            "*: the type was number, now integer",
+        ),
+        (
+            {"allOf": [{"type": "object"}, {"properties": {"a": {"type": "string"}}, "additionalProperties": False}]},
+            {"allOf": [{"type": "object"}, {"properties": {}, "additionalProperties": False}]},
+            "/allOf/1/properties/a",
+            "a is removed, and the schema allows no other fields",
+        ),
+        (
+            {"allOf": [{"type": "object"}]},
+            {"allOf": [{"type": "object"}, {"properties": {"a": {"type": "string"}}, "required": ["a"]}]},
+            "/allOf/1/required",
+            "a is now required",
+        ),
+    ],
+)
+def test_changes_of_parts_are_named_where_they_are(
+    old: Any, new: Any, pointer: str, message: str, tmp_path: Path
+) -> None:
+    """The form, the expression, the element or the part of `allOf` that changed, not the keyword around them."""
+    breaking = [change for change in diff(tmp_path, old, new).changes if "backward" in change.breaks]
+
+    assert (pointer, message) in [(change.pointer, change.message) for change in breaking]
+    assert all(change.line for change in breaking)
+
+
 def test_a_change_that_another_one_makes_up_for_breaks_nothing(tmp_path: Path) -> None:
     """A type that is left out because the enum implies it is not a break."""
     found = diff(tmp_path, {"type": "string", "enum": ["a"]}, {"enum": ["a", "b"]})

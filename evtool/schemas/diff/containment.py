@@ -4,12 +4,13 @@ The algebra of jsonschema-rs answers yes, no or unknown. If it does not know, a 
 other refuses still proves a no.
 """
 
-from collections.abc import Iterator, Mapping
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, islice
 from typing import Any
 
 from jsonschema_rs import Draft202012Validator, FancyRegexOptions, ValidationError, canonicalize
 
+from evtool.regex.containment import Containment, compare_expressions
 from evtool.schemas.diff.inlining import LOOP, map_parts
 from evtool.schemas.validator import BACKTRACK_LIMIT
 
@@ -44,16 +45,29 @@ def is_covered(inner: Any, outer: Any, inner_loops: Mapping[str, Any], outer_loo
     except Exception as error:
         if isinstance(error, MemoryError):
             raise
-    return False if find_example(inner_schema, outer_schema) is not None else None
+    patterns = _compare_patterns(inner, outer)
+    if patterns.holds:
+        return True
+    texts = [] if patterns.example is None else [patterns.example]
+    return False if find_example(inner_schema, outer_schema, texts) is not None else None
 
 
-def find_example(inner: Any, outer: Any) -> list[Any] | None:
+def _compare_patterns(inner: Any, outer: Any) -> Containment:
+    """Whether `outer` takes all strings of `inner`, if they differ in nothing but their regular expression."""
+    if not isinstance(inner, dict) or not isinstance(outer, dict) or "pattern" not in outer:
+        return Containment(holds=None)
+    if any(inner.get(key) != value for key, value in outer.items() if key != "pattern"):
+        return Containment(holds=None)
+    return compare_expressions(str(inner.get("pattern", "")), str(outer["pattern"]))
+
+
+def find_example(inner: Any, outer: Any, candidates: Sequence[Any] = ()) -> list[Any] | None:
     """A value, in a list, that `inner` accepts and `outer` refuses; None if none was found."""
     try:
         accepts, refuses = (_build_validator(schema) for schema in (inner, outer))
     except (ValueError, ValidationError):
         return None
-    for value in islice(iter_samples(inner, inner), MAX_SAMPLES):
+    for value in islice(chain(candidates, iter_samples(inner, inner)), MAX_SAMPLES):
         if accepts.is_valid(value) and not refuses.is_valid(value):
             return [value]
     return None

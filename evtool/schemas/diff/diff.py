@@ -5,17 +5,19 @@ walk through both schemas finds the changes; the algebra (containment.py) confir
 level: a change that another one makes up for breaks nothing. Without a proof the answer is None, undecided.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from evtool.schemas.diff.closing import close
 from evtool.schemas.diff.containment import is_covered
-from evtool.schemas.diff.inlining import LISTS, LOOP, MAPS, PLAIN, SINGLE, InlinedSchema
-from evtool.schemas.diff.keywords import BACKWARD, FORWARD, compare_keywords, list_types
+from evtool.schemas.diff.forms import name_form, pair_forms
+from evtool.schemas.diff.inlining import LISTS, LOOP, MAPS, SINGLE, InlinedSchema
+from evtool.schemas.diff.keywords import BACKWARD, FORWARD, compare_keywords, list_companions, list_types
 
 DIRECTIONS = (BACKWARD, FORWARD)
 ROOT_NAME = "the value"
-WHOLE = tuple(key for key in (*SINGLE, *LISTS, *MAPS) if key not in ("properties", "items", "additionalProperties"))
-IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas")
+IN_PARTS = ("properties", "items", "prefixItems", "additionalProperties")  # compared part by part
+WHOLE = tuple(key for key in (*SINGLE, *LISTS, *MAPS) if key not in IN_PARTS)
 
 
 class Change(NamedTuple):
@@ -126,12 +128,22 @@ class _Walk:
             return
         yield from self._compare_properties(old, new, name, parts)
         yield from self._compare_additional(old, new, name, parts)
-        if ("items" in old or "items" in new) and old.get("prefixItems") == new.get("prefixItems"):
-            yield from self.compare(old.get("items", True), new.get("items", True), f"{_prefix(name)[:-1]}[]")
+        yield from self._compare_elements(old, new, _prefix(name)[:-1])
         changed = [keyword for keyword in WHOLE if old.get(keyword) != new.get(keyword)]
         for number, keyword in enumerate(changed):
-            if not any(keyword in _companions(other) for other in changed[:number]):
+            if not any(keyword in list_companions(other) for other in changed[:number]):
                 yield from self._compare_whole(keyword, old, new, name, parts)
+
+    def _compare_elements(self, old: Mapping[str, Any], new: Mapping[str, Any], name: str) -> Iterator[Change]:
+        """The elements of arrays, those of `prefixItems` one by one."""
+        before, after = old.get("prefixItems", []), new.get("prefixItems", [])
+        rest = old.get("items", True), new.get("items", True)
+        for index in range(max(len(before), len(after))):
+            first = before[index] if index < len(before) else rest[0]
+            second = after[index] if index < len(after) else rest[1]
+            yield from self.compare(first, second, f"{name}[{index}]")
+        if "items" in old or "items" in new:
+            yield from self.compare(*rest, f"{name}[]")
 
     # --- properties --------------------------------------------------------------------------------------------------
 
@@ -179,6 +191,9 @@ class _Walk:
         before, after = (schema.get("additionalProperties", True) for schema in (old, new))
         if before == after:
             return
+        if before and after and isinstance(before, dict) and isinstance(after, dict):
+            yield from self.compare(before, after, f"{_prefix(name)}*")
+            return
         answers = {direction: self.decide(direction, before, after) for direction in DIRECTIONS}
         breaks = tuple(direction for direction, answer in answers.items() if answer is False)
         undecided = tuple(direction for direction, answer in answers.items() if answer is None)
@@ -195,18 +210,44 @@ class _Walk:
     def _compare_whole(
         self, keyword: str, old: Mapping[str, Any], new: Mapping[str, Any], name: str, parts: tuple[Any, Any]
     ) -> Iterator[Change]:
-        """A keyword that is compared as a whole; alternatives are compared one by one where it is possible."""
-        breaks, undecided = self._decide_keywords(old, new, _companions(keyword))
+        """A keyword that is compared as a whole; its forms are compared one by one where it is possible."""
+        breaks, undecided = self._decide_keywords(old, new, list_companions(keyword))
         before, after = old.get(keyword), new.get(keyword)
-        if keyword in ("anyOf", "oneOf") and isinstance(before, list) and isinstance(after, list):
-            removed = sum(part not in after for part in before)
-            added = sum(part not in before for part in after)
-            text = f"{removed} of {len(before)} forms are gone or changed, {added} of {len(after)} are new or changed"
-            message, kind = f"{name}: {keyword}: {text}", f"{keyword}-changed"
-        else:
-            state = "added" if keyword not in old else "removed" if keyword not in new else "changed"
-            message, kind = f"{name}: {keyword} was {state}", f"{keyword}-{state}"
-        yield self._build(parts, keyword, kind, breaks, message, undecided)
+        explained = set[str]()
+        if (keyword in LISTS or keyword == "patternProperties") and before is not None and after is not None:
+            for change in self._compare_forms(keyword, before, after, name):
+                rest = change.without(tuple(set(DIRECTIONS).difference(breaks, undecided)))
+                explained.update((*rest.breaks, *rest.undecided))
+                yield rest
+            if explained.issuperset((*breaks, *undecided)):
+                return
+        breaks = tuple(direction for direction in breaks if direction not in explained)
+        undecided = tuple(direction for direction in undecided if direction not in explained)
+        state = "added" if keyword not in old else "removed" if keyword not in new else "changed"
+        message = f"{name}: {keyword} was {state}"
+        if keyword == "oneOf" and state == "changed":
+            message = f"{name}: oneOf: a value may fit several forms {'now' if BACKWARD in breaks else 'before'}"
+        yield self._build(parts, keyword, f"{keyword}-{state}", breaks, message, undecided)
+
+    def _compare_forms(self, keyword: str, before: Any, after: Any, name: str) -> Iterator[Change]:
+        """The schemas of a list such as `oneOf`, or of the expressions of `patternProperties`."""
+        if isinstance(before, dict):
+            for pattern in filter(after.__contains__, before):
+                yield from self.compare(before[pattern], after[pattern], f"{_prefix(name)}/{pattern}/")
+            return
+        pairs, removed, added = pair_forms(before, after, (self._old.name, self._new.name))
+        for first, second in pairs:
+            label = name_form(first, self._old.name)
+            for change in self.compare(first, second, name):
+                yield change._replace(message=f"{change.message}, in the form {label}" if label else change.message)
+        narrows = FORWARD if keyword == "allOf" else BACKWARD  # the direction that a removed form breaks
+        widens = BACKWARD if keyword == "allOf" else FORWARD
+        for forms, verb, direction, side in ((removed, "removed", narrows, 0), (added, "added", widens, 1)):
+            schema = (self._old, self._new)[side]
+            for form in forms:
+                label = name_form(form, schema.name) or "of another kind"
+                message = f"{name}: the form {label} was {verb}"
+                yield self._build((form, form), (), f"{keyword}-{verb}", (direction,), message, side=side)
 
     def _decide_keywords(
         self, old: Mapping[str, Any], new: Mapping[str, Any], keywords: tuple[str, ...]
@@ -250,41 +291,3 @@ def _to_object(schema: Any) -> Mapping[str, Any]:
 
 def _prefix(name: str) -> str:
     return "" if name == ROOT_NAME else f"{name}."
-
-
-def _companions(keyword: str) -> tuple[str, ...]:
-    """The keywords whose meaning depends on one another."""
-    for group in (("if", "then", "else"), ("contains", "minContains", "maxContains"), ("prefixItems", "items")):
-        if keyword in group:
-            return group
-    if keyword.startswith("unevaluated"):
-        return (*PLAIN, *SINGLE, *LISTS, *MAPS)
-    if keyword == "patternProperties":
-        return "patternProperties", "properties", "additionalProperties"
-    return (keyword,)
-
-
-def close(schema: Any) -> Any:
-    """The schema without fields that it does not declare: what a sender that knows only its own schema sends."""
-    return _close(schema, is_whole=True)
-
-
-def _close(schema: Any, *, is_whole: bool) -> Any:
-    if not isinstance(schema, dict) or LOOP in schema:
-        return schema
-    result = dict(schema)
-    close_inner: Callable[[Any], Any] = lambda part: _close(part, is_whole=True)  # noqa: E731
-    if "properties" in schema:
-        result["properties"] = {name: close_inner(part) for name, part in schema["properties"].items()}
-    for key in ("items", "additionalProperties", "contains"):
-        if key in schema:
-            result[key] = close_inner(schema[key])
-    for key in ("allOf", "anyOf", "oneOf"):
-        if key in schema:
-            result[key] = [_close(part, is_whole="properties" not in schema and key != "allOf") for part in schema[key]]
-    limits = [schema.get(key, True) for key in ("additionalProperties", "unevaluatedProperties", "patternProperties")]
-    if is_whole and "properties" in schema and all(limit in (True, {}) for limit in limits):
-        has_parts = any(key in schema for key in IN_PLACE)
-        result.pop("additionalProperties", None)
-        result["unevaluatedProperties" if has_parts else "additionalProperties"] = False
-    return result

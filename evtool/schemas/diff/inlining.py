@@ -7,7 +7,9 @@ of different drafts can be compared then.
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
+from evtool.schemas.algebra.strings import FORMATS
 from evtool.schemas.references import Library
 from evtool.schemas.subschemas import child
 
@@ -49,21 +51,33 @@ PLAIN = (
     "type",
     "uniqueItems",
 )
+DEFINITIONS = ("$defs", "definitions", "schemas")
 MAX_SCHEMAS = 20_000  # parts of one schema, after references are replaced
 
 
 class InlinedSchema(NamedTuple):
-    """A schema without references: its value, the targets of its loops, and the URI of each object by identity."""
+    """A schema without references: its value, the targets of its loops, and the URI of each object by identity.
+
+    `merged` has the URI of each keyword and property that was moved out of an `allOf`, by the object that has it now.
+    """
 
     value: Any
     loops: dict[str, Any]
     origins: dict[int, str]
+    merged: dict[tuple[int, tuple[str, ...]], str]
     library: Library
 
     def locate(self, part: Any, *keys: str) -> dict[str, Any]:
         """The location of a part of the schema, or of one of its keywords, as fields of a finding."""
         uri = self.origins.get(id(part))
+        if (id(part), keys) in self.merged:
+            return self.library.locate(self.merged[id(part), keys])
         return self.library.locate(child(uri, *keys) if uri and keys else uri or "")
+
+    def name(self, part: Any) -> str | None:
+        """The name that the definitions of a document have for a part."""
+        names = unquote(self.origins.get(id(part), "").partition("#")[2]).split("/")
+        return names[-1] if len(names) > 2 and names[-2] in DEFINITIONS else None
 
     def resolve(self, part: Any) -> Any:
         """A part of the schema, or the target of a loop."""
@@ -74,6 +88,7 @@ def inline(library: Library, uri: str, draft: str | None) -> InlinedSchema:
     """The schema with a URI. Raises ValueError if it is too large without references."""
     loops: dict[str, Any] = {}
     origins: dict[int, str] = {}
+    merged: dict[tuple[int, tuple[str, ...]], str] = {}
     values: list[Any] = []  # keeps each object alive, so that its identity stays unique
 
     def copy(uri: str, stack: Mapping[str, dict[str, Any]]) -> Any:
@@ -96,9 +111,13 @@ def inline(library: Library, uri: str, draft: str | None) -> InlinedSchema:
             if _is_old(draft) or not result:  # drafts up to 7 ignore what is beside a reference
                 return target
             result["allOf"] = [*result.get("allOf", []), target]
-        return _merge_parts(result)
+        return _merge_parts(result, merge)
 
-    return InlinedSchema(copy(uri, {}), loops, origins, library)
+    def merge(schema: dict[str, Any], part: dict[str, Any], keys: tuple[str, ...]) -> None:
+        origin = child(origins[id(part)], *keys) if id(part) in origins else ""
+        merged[id(schema), keys] = merged.get((id(part), keys), origin)
+
+    return InlinedSchema(copy(uri, {}), loops, origins, merged, library)
 
 
 def map_parts(schema: Mapping[str, Any], transform: Callable[[tuple[str | int, ...], Any], Any]) -> dict[str, Any]:
@@ -123,6 +142,8 @@ def _copy_keywords(
     result.update(map_parts(value, lambda steps, _: copy(*steps)))
     _copy_old_keywords(value, result, copy)
     _rewrite_bounds(result)
+    if result.get("format") not in FORMATS:  # nothing checks it
+        result.pop("format", None)
     if draft and "draft-04" in draft:
         result.pop("const", None)
 
@@ -154,9 +175,12 @@ def _is_old(draft: str | None) -> bool:
     return draft is not None and "draft-0" in draft
 
 
-def _merge_parts(schema: dict[str, Any]) -> dict[str, Any]:
+Note = Callable[[dict[str, Any], dict[str, Any], tuple[str, ...]], None]  # that a schema has a keyword of a part
+
+
+def _merge_parts(schema: dict[str, Any], note: Note) -> dict[str, Any]:
     """Moves the parts of an `allOf` into the schema, if they say different things: the properties of a base type."""
-    remaining = [part for part in schema.get("allOf", []) if not _merge_part(schema, part)]
+    remaining = [part for part in schema.get("allOf", []) if not _merge_part(schema, part, note)]
     if remaining:
         schema["allOf"] = remaining
     else:
@@ -164,19 +188,23 @@ def _merge_parts(schema: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
-def _merge_part(schema: dict[str, Any], part: Any) -> bool:
+def _merge_part(schema: dict[str, Any], part: Any, note: Note) -> bool:
     scoped = {"additionalProperties", "patternProperties", "unevaluatedProperties", "items", "prefixItems", LOOP}
-    if not isinstance(part, dict) or scoped & (part.keys() | schema.keys()):
+    if not isinstance(part, dict) or scoped & (part.keys() | schema.keys()) or "allOf" in part:
         return False
-    shared = part.keys() & schema.keys() - {"required", "properties", "allOf"}
+    shared = part.keys() & schema.keys() - {"required", "properties"}
     if any(part[key] != schema[key] for key in shared):
         return False
     properties, own = part.get("properties", {}), schema.get("properties", {})
     if any(properties[name] != own[name] for name in properties.keys() & own.keys()):
         return False
-    schema.update({key: part[key] for key in part.keys() - {"required", "properties", "allOf"}})
+    for key in part.keys() - schema.keys():
+        note(schema, part, (key,))
+    for name in properties.keys() - own.keys():
+        note(schema, part, ("properties", name))
+    schema.update({key: part[key] for key in part.keys() - {"required", "properties"}})
     if properties:
         schema["properties"] = {**own, **properties}
     if "required" in part:
         schema["required"] = list(dict.fromkeys([*schema.get("required", []), *part["required"]]))
-    return "allOf" not in part
+    return True

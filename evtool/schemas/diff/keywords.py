@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from evtool.findings.phrases import list_some, shorten
+from evtool.schemas.diff.inlining import LISTS, MAPS, PLAIN, SINGLE
 
 ALL_TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
 MAX_LISTED = 5
@@ -203,6 +204,18 @@ def _compare_others(old: Keywords, new: Keywords, name: str) -> Iterator[Keyword
 
 def _show(value: Any) -> str:
     return "none" if value is None else shorten(json.dumps(value, ensure_ascii=False))
+
+
+def list_companions(keyword: str) -> tuple[str, ...]:
+    """The keywords whose meaning depends on one another."""
+    for group in (("if", "then", "else"), ("contains", "minContains", "maxContains"), ("prefixItems", "items")):
+        if keyword in group:
+            return group
+    if keyword.startswith("unevaluated"):
+        return (*PLAIN, *SINGLE, *LISTS, *MAPS)
+    if keyword == "patternProperties":
+        return "patternProperties", "properties", "additionalProperties"
+    return (keyword,)
 
 
 Compare = Callable[[Keywords, Keywords, str], Iterator[KeywordChange]]

@@ -134,6 +134,8 @@ def _list_entries(version: Version) -> Iterator[tuple[str, SchemaEntry]]:
             if own_types:
                 raise
             continue
+        if name and not given_types and _has_other_purpose(document):
+            continue
         if fragment:
             yield name, _read_part(version.library, document, file, fragment, own_types)
             continue
@@ -147,6 +149,12 @@ def _list_entries(version: Version) -> Iterator[tuple[str, SchemaEntry]]:
             _check_part(version.library, Target(document, ""))
             schema = inline(version.library, f"{document.uri}#", draft_of(document.value))
             yield name, SchemaEntry(types, find_envelope(document.value, ""), schema)
+
+
+def _has_other_purpose(document: SchemaDocument) -> bool:
+    """Whether a file of a folder is no schema of a type, such as one that has only definitions."""
+    foreign = find_foreign(document.value) if isinstance(document.value, dict) else None
+    return foreign is not None and foreign.has_other_purpose and not find_declarations(document.value)
 
 
 def _read_part(

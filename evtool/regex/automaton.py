@@ -4,10 +4,10 @@ In `(a*)*` the position `a` follows itself in two ways, by the inner repetition 
 engine tries both for each character.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from evtool.checks.regex.syntax import (
+from evtool.regex.syntax import (
     MAX_CODE,
     Alternatives,
     Anchor,
@@ -41,10 +41,14 @@ class Follow(NamedTuple):
 
 
 class Automaton(NamedTuple):
-    """`characters` are the positions as sets of letters; a letter is a bit and stands for characters that are alike."""
+    """`characters` are the positions as sets of letters; a letter is a bit and stands for characters that are alike.
+
+    `first` begins at the start of the text, `later` behind it, where `^` does not hold.
+    """
 
     characters: list[int]
     first: Follow
+    later: Follow
     follow: list[Follow]
     letters: list[str]  # an example of each
 
@@ -106,14 +110,28 @@ class _States:
         self.moves[current].append((end, None))
 
 
-def build_automaton(node: Node) -> Automaton:
-    """The automaton of a tree. Raises NotPlainError if it is too large."""
+def build_automaton(node: Node, others: Sequence[Node] = ()) -> Automaton:
+    """The automaton of a tree. Raises NotPlainError if it is too large.
+
+    Its letters also tell the characters of other trees apart, so that automata can be compared.
+    """
     states = _States()
     start = states.add()
     end = states.build(node, start)
     if len(states.characters) > MAX_POSITIONS:
         raise NotPlainError
-    bounds = sorted({0, *(bound for ranges in list_ranges(node) for a, b in ranges for bound in (a, b + 1))})
+    bounds = sorted(
+        {
+            0,
+            *(
+                bound
+                for tree in (node, *others)
+                for ranges in list_ranges(tree)
+                for a, b in ranges
+                for bound in (a, b + 1)
+            ),
+        }
+    )
     bounds = [bound for bound in bounds if bound <= MAX_CODE]
     spans = list(zip(bounds, [*(bound - 1 for bound in bounds[1:]), MAX_CODE], strict=True))
     positions = {state: index for index, state in enumerate(states.characters)}
@@ -122,7 +140,8 @@ def build_automaton(node: Node) -> Automaton:
         for ranges, _ in states.characters.values()
     ]
     follow = [_follow(states, after, end, positions, at_start=False) for _, after in states.characters.values()]
-    return Automaton(sets, _follow(states, start, end, positions, at_start=True), follow, list(map(_pick, spans)))
+    first, later = (_follow(states, start, end, positions, at_start=at_start) for at_start in (True, False))
+    return Automaton(sets, first, later, follow, list(map(_pick, spans)))
 
 
 def _pick(span: tuple[int, int]) -> str:

@@ -8,9 +8,9 @@ tries both ways for each w. Without all three nothing is said. `(a+)+$` is such 
 from collections import deque
 from collections.abc import Iterator
 
-from evtool.checks.regex.automaton import Automaton, Follow, build_automaton
-from evtool.checks.regex.syntax import NotPlainError, parse
 from evtool.findings.phrases import shorten
+from evtool.regex.automaton import Automaton, Follow, build_automaton
+from evtool.regex.syntax import NotPlainError, parse
 
 REPEATS = 30  # of the repeated text in the example
 MAX_LENGTH = 500  # characters of an expression
