@@ -1,15 +1,18 @@
-"""Decides whether one regular expression takes everything that another one takes, as `pattern` of JSON Schema has them.
+"""Compares regular expressions: whether one takes every text that another one takes, and texts that several take.
 
-An expression takes a text if it matches any part of it. Both are run side by side over all texts, one character of each
-kind that they tell apart at a time.
+They are run side by side over all texts, one character of each kind that they tell apart at a time.
 """
 
+from itertools import islice
+from random import Random
 from typing import NamedTuple
 
-from evtool.regex.automaton import Automaton, Follow, build_automaton
+from evtool.regex.automaton import build_automaton
+from evtool.regex.running import State, begin, ends, read
 from evtool.regex.syntax import NotPlainError, parse
 
 MAX_PAIRS = 5_000  # of states that are visited
+MAX_LENGTH = 100  # of a text that is searched
 
 
 class Containment(NamedTuple):
@@ -19,10 +22,6 @@ class Containment(NamedTuple):
     example: str | None = None
 
 
-_State = frozenset[int] | None  # the positions that were reached; None if the text is taken, whatever follows
-START: _State = frozenset([-1])  # before the first character
-
-
 def compare_expressions(inner: str, outer: str) -> Containment:
     """Whether `outer` takes every text that `inner` takes."""
     try:
@@ -30,49 +29,45 @@ def compare_expressions(inner: str, outer: str) -> Containment:
         first, second = (build_automaton(tree, trees) for tree in trees)
     except (NotPlainError, RecursionError):
         return Containment(holds=None)
-    start = (_begin(first), _begin(second))
-    texts: dict[tuple[_State, _State], str] = {start: ""}
+    start = (begin(first), begin(second))
+    texts: dict[tuple[State, State], str] = {start: ""}
     queue = [start]
     for number, pair in enumerate(queue):  # the queue grows
         if number >= MAX_PAIRS:
             return Containment(holds=None)
         text = texts[pair]
-        if _ends(first, pair[0]) and not _ends(second, pair[1]):
+        if ends(first, pair[0]) and not ends(second, pair[1]):
             return Containment(holds=False, example=text)
         for letter, example in enumerate(first.letters):
-            following = (_read(first, pair[0], letter), _read(second, pair[1], letter))
+            following = (read(first, pair[0], letter), read(second, pair[1], letter))
             if following not in texts and following[1] is not None:
                 texts[following] = text + example
                 queue.append(following)
     return Containment(holds=True)
 
 
-def _begin(automaton: Automaton) -> _State:
-    return None if automaton.first.ends or automaton.later.ends else START
-
-
-def _list_follows(automaton: Automaton, state: frozenset[int]) -> list[Follow]:
-    """What may come after the text that leads to a state; a match can begin at each character."""
-    if state == START:
-        return [automaton.first]
-    return [automaton.later, *(automaton.follow[position] for position in state)]
-
-
-def _ends(automaton: Automaton, state: _State) -> bool:
-    """Whether a text that leads to a state is taken."""
-    if state is None or automaton.later.ends_at_end:
-        return True
-    return any(follow.ends_at_end for follow in _list_follows(automaton, state))
-
-
-def _read(automaton: Automaton, state: _State, letter: int) -> _State:
-    """The state behind one more character."""
-    if state is None:
+def find_common_text(expressions: list[str], min_length: int, max_length: int | None, rng: Random) -> str | None:
+    """A short text that all expressions take; None if there is none, or if it cannot be decided."""
+    try:
+        trees = [parse(expression) for expression in expressions]
+        automata = [build_automaton(tree, trees) for tree in trees]
+    except (NotPlainError, RecursionError):
         return None
-    reached = {
-        position
-        for follow in _list_follows(automaton, state)
-        for position in follow.positions
-        if automaton.characters[position] >> letter & 1
-    }
-    return None if any(automaton.follow[position].ends for position in reached) else frozenset(reached)
+    if min_length > MAX_LENGTH:
+        return None
+    start = (tuple(map(begin, automata)), 0)
+    texts: dict[tuple[tuple[State, ...], int], str] = {start: ""}  # by the states, and by the length while it matters
+    queue = [start]
+    letters = list(enumerate(automata[0].letters))
+    for states, length in islice(queue, MAX_PAIRS):  # the queue grows
+        text = texts[states, length]
+        if len(text) >= min_length and all(map(ends, automata, states)):
+            return text
+        rng.shuffle(letters)
+        for letter, example in letters if max_length is None or len(text) < max_length else ():
+            following = tuple(read(a, state, letter) for a, state in zip(automata, states, strict=True))
+            key = (following, min(len(text) + 1, min_length))
+            if key not in texts:
+                texts[key] = text + example
+                queue.append(key)
+    return None

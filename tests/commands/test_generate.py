@@ -49,6 +49,47 @@ SCHEMAS: dict[str, Any] = {
             "b": {"allOf": [{"type": "string", "pattern": "^inv-"}, {"pattern": "[0-9]{4}$"}]},
         },
     },
+    "expressions with lengths": {
+        "required": ["a", "b", "c", "d"],
+        "properties": {
+            "a": {"type": "string", "pattern": "^(?:[a-z]+\\.)+[a-z]{2,}$", "maxLength": 12},
+            "b": {"type": "string", "pattern": "^[^\\s@]+@[^\\s@]+$", "minLength": 30},
+            "c": {"type": "string", "pattern": "^[A-C]+$", "minLength": 2, "maxLength": 2},
+            "d": {"type": "string", "pattern": "^\\p{Lu}\\p{Ll}+[\\p{L}]$"},
+        },
+    },
+    "formats with lengths": {
+        "required": ["a", "b", "c"],
+        "properties": {
+            "a": {"type": "string", "format": "email", "maxLength": 8},
+            "b": {"type": "string", "format": "email", "minLength": 40},
+            "c": {"type": "string", "format": "int64", "minLength": 1},
+        },
+    },
+    "a list that goes on": {
+        "$ref": "#/$defs/Node",
+        "$defs": {
+            "Node": {
+                "type": "object",
+                "required": ["value", "next"],
+                "properties": {
+                    "value": {"type": "string"},
+                    "next": {"oneOf": [{"type": "null"}, {"$ref": "#/$defs/Node"}]},
+                },
+            }
+        },
+    },
+    "all values of a range": {
+        "required": ["a"],
+        "properties": {
+            "a": {
+                "type": "array",
+                "items": {"type": "integer", "minimum": 1, "maximum": 50},
+                "minItems": 50,
+                "uniqueItems": True,
+            }
+        },
+    },
     "numbers": {
         "required": ["a", "b", "c", "d"],
         "properties": {
@@ -164,6 +205,26 @@ def test_a_route_matches_its_events_and_misses_the_near_ones(
         assert all(len({c["path"] for c in entry if not c["ok"]}) == 1 for entry in conditions)
 
 
+def test_a_near_miss_is_an_event(evtool: Evtool, tmp_path: Path) -> None:
+    """It has all members of the envelope, so `explain` can read it; where none of these can miss, that is said."""
+    write_project(tmp_path, True, {"source": [{"prefix": ""}]})
+    ran = evtool("generate", "--for-route", "orders", "--near-miss")
+
+    assert (ran.code, ran.out) == (1, "")
+    assert "no event was found that the pattern just misses" in ran.err
+
+
+def test_a_condition_and_an_expression_are_met_together(evtool: Evtool, tmp_path: Path) -> None:
+    """A prefix of the route, and the expression of the schema: each event has both."""
+    schema = {"required": ["sku"], "properties": {"sku": {"type": "string", "pattern": "^[A-Z]{2}-[0-9]{3}$"}}}
+    write_project(tmp_path, schema, {"detail-type": ["made"], "detail": {"sku": [{"prefix": "AB-"}]}})
+    events = evtool("generate", "--for-route", "orders", "-n", "20").out
+
+    assert [json.loads(line)["detail"]["sku"][:3] for line in events.splitlines()] == ["AB-"] * 20
+    (tmp_path / "events.jsonl").write_text(events)
+    assert evtool("validate", "events.jsonl").code == 0
+
+
 def test_same_seed_same_events(evtool: Evtool, shop: Path) -> None:
     """A seed decides everything, also ids and times."""
     first = evtool("generate", "order.created", "-n", "3", "--seed", "5", cwd=shop)
@@ -211,6 +272,7 @@ def test_an_event_of_a_cloudevents_schema_is_one(evtool: Evtool, tmp_path: Path)
         (False, None, "its schema accepts nothing"),
         ({"required": ["a"], "properties": {"a": {"minLength": 3, "maxLength": 2, "type": "string"}}}, None, "nothing"),
         ({"required": ["a"], "properties": {"a": {"type": "string", "pattern": "(?=x)(?!x)"}}}, None, "a"),
+        ({"type": "array", "items": {"type": "string"}}, None, "accepts no object, and the detail of an event is one"),
     ],
 )  # fmt: skip
 def test_no_event_exists(evtool: Evtool, tmp_path: Path, schema: Any, pattern: Any, reason: str) -> None:

@@ -3,14 +3,17 @@
 The same seed gives the same events. Every event is checked against its schema and the pattern before it is returned.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 from typing import Any, NamedTuple
 
 from jsonschema_rs import CanonicalSchema
+from jsonschema_rs.canonical import Satisfiability
 
 from evtool.errors import ConfigError
-from evtool.events.envelopes import ACCOUNT, BARE_SOURCE, REGION
+from evtool.events.envelopes import ACCOUNT, BARE_SOURCE, REGION, parse_event
+from evtool.events.members import find_member_problem
 from evtool.patterns.conditions import Branch, Condition
 from evtool.patterns.explain.matching_values import iter_matching_values
 from evtool.patterns.pattern import Pattern
@@ -99,7 +102,7 @@ def _find_match(
             for _ in range(MAX_TRIES):
                 entries = _choose_conditions(branch, rng)
                 for event in _iter_events(event_schema, entries, rng):
-                    if pattern.matches(event) is not False:
+                    if pattern.matches(event) is not False and _is_event(event):
                         return event, branch, event_schema
         except CannotGenerate as error:
             problem = error
@@ -123,23 +126,35 @@ def generate_near_miss(
         for changed in iter_near_misses(
             branch, event, field, list_values(event_schema.document, split_path(field.path))
         )
-        if pattern.matches(changed) is False
+        if pattern.matches(changed) is False and _is_event(changed)
     ]
     if not candidates:
-        raise CannotGenerate("no event was found that the pattern just misses: it matches nearly everything")
+        raise CannotGenerate("no event was found that the pattern just misses: it matches every event of its types")
     return next((changed for changed in candidates if event_schema.accepts(changed)), candidates[0])
+
+
+def _is_event(document: Mapping[str, Any]) -> bool:
+    """Whether a document has all members of an envelope, with values that they may have."""
+    try:
+        parse_event(json.dumps(document).encode())
+    except ValueError:
+        return False
+    return find_member_problem(document) is None
 
 
 def load_event_schema(schemas: Schemas | None, event_type: EventType, payload_key: str) -> EventSchema:
     """What the events of a type look like. Raises CannotGenerate if the form of its schema is not known."""
     source = event_type.source or BARE_SOURCE
     compiled = schemas.find(event_type.type, source, payload_key) if schemas else None
-    type_schema = load_type(compiled, *event_type, payload_key) if compiled else None
-    if compiled is not None and type_schema is None:
-        raise CannotGenerate(f'the schema of "{event_type.type}" has a form for which no values can be generated')
-    document = _describe_envelope(event_type, payload_key, type_schema)
-    schema = to_canonical(document)
-    assert schema is not None, document
+    for at_loops in (NOTHING, True):  # values that end, if there are any
+        type_schema = load_type(compiled, *event_type, payload_key, at_loops=at_loops) if compiled else None
+        if compiled is not None and type_schema is None:
+            raise CannotGenerate(f'the schema of "{event_type.type}" has a form for which no values can be generated')
+        document = _describe_envelope(event_type, payload_key, type_schema)
+        schema = to_canonical(document)
+        if schema is not None and schema.satisfiability() != Satisfiability.NO:
+            break
+    assert schema is not None
     return EventSchema(event_type, payload_key, schema, document, find_examples(document), compiled)
 
 
@@ -220,18 +235,31 @@ def _iter_events(
     name = f'"{event_schema.event_type.type}"'
     if schema is None:
         raise CannotGenerate(f"the conditions on {name} are too complex")
-    if schema.satisfiability().value == "no":
+    if schema.satisfiability() == Satisfiability.NO:
         raise CannotGenerate(
-            f"no valid event of {name} {'can match' if entries else 'exists: its schema accepts nothing'}"
+            f"no valid event of {name} {'can match' if entries else f'exists: {_explain_nothing(event_schema)}'}"
         )
-    found = False
+    found, problem = False, CannotGenerate(f"no valid event of {name} was found in {MAX_TRIES} tries")
     for _ in range(MAX_TRIES):
-        event = _order(generate_value(schema, rng, event_schema.examples), event_schema.payload_key)
+        try:
+            event = _order(generate_value(schema, rng, event_schema.examples), event_schema.payload_key)
+        except CannotGenerate as error:
+            problem = error
+            continue
         if event_schema.accepts(event):
             found = True
             yield event
     if not found:
-        raise CannotGenerate(f"no valid event of {name} was found in {MAX_TRIES} tries")
+        raise problem
+
+
+def _explain_nothing(event_schema: EventSchema) -> str:
+    """Why no event of a type is valid."""
+    part = event_schema.document["properties"].get("detail", {})
+    types = next((schema["type"] for schema in part.get("allOf", ())[:1] if "type" in schema), "object")
+    if types != "object" and "object" not in types:
+        return "its schema accepts no object, and the detail of an event is one"
+    return "its schema accepts nothing"
 
 
 def _order(event: dict[str, Any], payload_key: str) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Replaces the references of a schema by what they lead to, so that the algebra of jsonschema-rs can work with it.
 
 The engine's own `dereference` drops keywords beside `$ref`, and its algebra says "unknown" behind most references. A
-reference that leads back into itself becomes `true`. The result then accepts more than the schema, never less.
+reference that leads back into itself becomes `true`. The result then accepts more than the schema, never less. To
+generate values it becomes "nothing" instead: they end where the schema could go on.
 """
 
 from typing import Any, NamedTuple
@@ -28,16 +29,17 @@ class Inlined(NamedTuple):
     is_exact: bool
 
 
-def inline_references(subschemas: Subschemas) -> Inlined:
-    """A schema with its references replaced by what they lead to."""
-    inlined = _Inliner(subschemas).inline(subschemas.root, frozenset([subschemas.root]))
+def inline_references(subschemas: Subschemas, *, at_loops: Any = True) -> Inlined:
+    """A schema with its references replaced by what they lead to, and those that lead back by another schema."""
+    inlined = _Inliner(subschemas, at_loops).inline(subschemas.root, frozenset([subschemas.root]))
     schema = inlined.schema if isinstance(inlined.schema, dict) else {} if inlined.schema else {"not": {}}
     return inlined._replace(schema={**subschemas.draft, **schema})
 
 
 class _Inliner:
-    def __init__(self, subschemas: Subschemas):
+    def __init__(self, subschemas: Subschemas, at_loops: Any):
         self._subschemas = subschemas
+        self._at_loops = at_loops
         self._draft = str(subschemas.draft.get("$schema", ""))
         self._is_old = any(draft in self._draft for draft in _OLD_DRAFTS)
         self._parts = 0
@@ -65,7 +67,9 @@ class _Inliner:
 
     def _follow(self, uri: str, schema: dict[str, Any], key: str, above: frozenset[str]) -> Inlined:
         target = self._subschemas.library.join(uri, schema[key])
-        if key != "$ref" or target in above or self._parts > MAX_PARTS or not self._has_same_draft(target):
+        if key == "$ref" and target in above:
+            return Inlined(self._at_loops, is_exact=False)
+        if key != "$ref" or self._parts > MAX_PARTS or not self._has_same_draft(target):
             return Inlined(schema=True, is_exact=False)
         return self.inline(target, above | {target})
 

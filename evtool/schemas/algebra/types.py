@@ -35,10 +35,15 @@ class TypeSchema(NamedTuple):
         return (self.payload_key, *steps) if self.has_envelope else steps
 
 
-def load_type(compiled: CompiledSchema, event_type: str, source: str | None, payload_key: str) -> TypeSchema | None:
-    """The schema of a type as a set of values; None if the algebra does not know its form."""
+def load_type(
+    compiled: CompiledSchema, event_type: str, source: str | None, payload_key: str, *, at_loops: Any = True
+) -> TypeSchema | None:
+    """The schema of a type as a set of values; None if the algebra does not know its form.
+
+    `at_loops` is the schema that references have which lead back into themselves.
+    """
     try:
-        inlined = inline_references(compiled.subschemas)
+        inlined = inline_references(compiled.subschemas, at_loops=at_loops)
         schema = to_canonical(inlined.schema)
     except RecursionError:  # it is nested hundreds of levels deep
         return None

@@ -13,6 +13,7 @@ from evtool.errors import EXIT_FINDINGS, EvtoolError
 from evtool.schemas.algebra.strings import MAX_TRIES, WORDS, iter_strings
 
 MAX_DEPTH = 6  # beyond it only what is required is generated
+MAX_LISTED = 1000  # integers that are tried where elements have to differ
 _OPTIONAL = 0.75  # how often a property that is not required is there
 _TYPES = ("string", "integer", "number", "boolean", "object", "array", "null")  # the preferred ones first
 _ELEMENT = "[]"
@@ -195,6 +196,10 @@ class _Generator:
             value = self._generate_all(schemas, place)
             if not is_distinct or value not in before:
                 return value
+        rest = [value for schema in schemas[:1] for value in _list_all(schema) if value not in before]
+        fitting = [value for value in rest if all(fits(schema, value) for schema in schemas)]
+        if fitting:
+            return self._rng.choice(fitting)
         raise CannotGenerate(f"the elements of {place} have to differ, and too few values are known")
 
     def _generate_all(self, schemas: Sequence[CanonicalSchema], place: _Place) -> Any:
@@ -248,6 +253,16 @@ class _Generator:
                 name = str(self._generate(view.property_names, place))
             if name not in result:
                 result[name] = self._generate_all(self._schemas_of(view, name), place.step(name))
+
+
+def _list_all(schema: CanonicalSchema) -> Sequence[Any]:
+    """The values of a schema, if they are few and can be listed."""
+    match schema.view():
+        case canonical.EnumView(values):
+            return list(values)
+        case canonical.IntegerView() as view if view.minimum is not None and view.maximum is not None:
+            return range(int(view.minimum), min(int(view.maximum), int(view.minimum) + MAX_LISTED) + 1)
+    return ()
 
 
 def _rank(schema: CanonicalSchema) -> int:
