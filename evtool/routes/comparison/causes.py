@@ -47,6 +47,7 @@ class CauseFinder:
         self._current, self._base = current, base
         self._explained: Counter[tuple[str, ...]] = Counter()
         self._known: dict[tuple[object, ...], Cause] = {}  # without values of an event
+        self._route_causes: dict[tuple[str, ...], Cause | None] = {}  # None if the cause is in the pattern
         self._counterparts: dict[tuple[str, str], Route | None] = {}
 
     def find(self, direction: Direction, delivery: Delivery, raw: bytes, bus: str) -> Cause:
@@ -56,14 +57,17 @@ class CauseFinder:
             self._counterparts[direction, route.name] = self._find_counterpart(direction, route)
         other = self._counterparts[direction, route.name]
         key = (direction, route.name, handler, bus)
-        signature = (key, _list_failing(route, other, raw) if other else ())
+        if key not in self._route_causes:
+            self._route_causes[key] = self._find_route_cause(direction, delivery, other, bus)
+        cause = self._route_causes[key]
+        if cause is not None:
+            return cause
+        assert other is not None
+        signature = (key, _list_failing(route, other, raw))
         if self._explained[key] >= MAX_EXPLAINED and signature in self._known:
             return self._known[signature]
         self._explained[key] += 1
-        cause = self._find_route_cause(direction, delivery, other, bus)
-        if cause is None:
-            assert other is not None
-            cause = self._find_condition_cause(direction, route, other, raw)
+        cause = self._find_condition_cause(direction, route, other, raw)
         self._known[signature] = cause._replace(reason=cause.text)
         return cause
 
