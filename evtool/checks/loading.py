@@ -37,8 +37,11 @@ def load_context(project: Project, *, shows_details: bool = False) -> CheckConte
 
 
 def report_loading(context: CheckContext) -> Iterator[Finding]:
-    """Everything that is wrong with routes.yaml itself and with the files of samples."""
+    """Everything that is wrong with routes.yaml itself and with the files of samples, and the notes on rule sources."""
     yield from context.findings
+    yield from context.project.gaps
+    if context.shows_details:
+        yield from context.project.notes
 
 
 def read_samples(paths: Iterable[Path]) -> tuple[list[Event], list[Finding]]:

@@ -72,7 +72,7 @@ def load_routes(session: Session, project: Project) -> Routes:
     """The routes of a project; what is hardly meant in them is shown as warnings."""
     routes = route_table.load_routes(project)
     notes = project.notes if session.verbose or not routes.routes else ()
-    session.show_warnings([*routes.warnings, *notes])
+    session.show_warnings([*routes.warnings, *project.gaps, *notes])
     return routes
 
 

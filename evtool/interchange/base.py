@@ -1,11 +1,13 @@
 """The contract of a rule source: a form of files that contain rules, and what it says about each rule."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from evtool.patterns.unknown import Unknown
 from evtool.routes.project_file import LocatedDocument
 
+MAX_TEMPLATE = 8192  # characters that the template of an input may have
 Path = tuple[str | int, ...]  # keys and indices that lead to a value in the source
 
 
@@ -38,8 +40,8 @@ class Target(NamedTuple):
 class Rule(NamedTuple):
     """A rule of a source. `pattern`, `bus` and `state` may be or contain an Unknown.
 
-    With a `note` it is not a route: it runs on a schedule, or AWS manages it. `paths` leads to the `pattern`, the `bus`
-    and the `state` in the source.
+    With a `note` it is not a route: it runs on a schedule, or AWS manages it. The note on a gap, which may hide rules
+    that count, is shown without -v, too. `paths` leads to the `pattern`, the `bus` and the `state` in the source.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Rule(NamedTuple):
     state: Any = "enabled"
     note: str | None = None
     paths: dict[str, Path] = {}  # noqa: RUF012  (never changed)
+    is_gap: bool = False
 
 
 class Source(NamedTuple):
@@ -76,6 +79,15 @@ class Form(NamedTuple):
 def read_state(value: Any) -> Any:
     """The state of a route, from `ENABLED`, `DISABLED`, True, False, None or an Unknown."""
     return value if isinstance(value, Unknown) else "disabled" if value in ("DISABLED", False) else "enabled"
+
+
+def build_constant(text: str) -> dict[str, Any] | None:
+    """The input that is always this JSON text, in the form of routes.yaml; None if that form cannot have it."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return None if "<" in text or len(text) > MAX_TEMPLATE else {"template": text}
 
 
 def as_mapping(value: Any) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,22 @@ from evtool.findings.phrases import list_some
 from evtool.interchange.base import Source
 from evtool.interchange.merge import merge
 from evtool.interchange.registry import FORMS
-from evtool.interchange.terraform.configuration import list_resources
+from evtool.interchange.terraform.configuration import BLOCKS, list_module_calls, list_resources
+from evtool.interchange.terraform.local_values import LocalValues
 from evtool.interchange.terraform.rules import join_rules
 from evtool.interchange.texts.hcl import load_hcl
 from evtool.interchange.texts.located_json import load_json
-from evtool.interchange.texts.template_yaml import TemplateReader
+from evtool.interchange.texts.template_yaml import CloudFormationReader, TemplateReader
 from evtool.interchange.translation import translate
 from evtool.paths import display_path, is_folder
 from evtool.readers.yaml_text import Document, load_yaml
 from evtool.routes.project_file import ROUTES_FILE, LocatedDocument, Project, read_file, unify_line_ends
 
+TERRAFORM_SUFFIX = ".tf"
 MAX_KEYS = 5  # of an unknown document that a message lists
 _ROUTES_KEY = re.compile(rb"^(version|handlers|routes)[ \t]*:", re.MULTILINE)
-_HCL_BLOCK = re.compile(rb"^(resource|module|provider|variable|terraform|data|locals|output)\b[^=:\n]*\{", re.MULTILINE)
+_RESOURCES = re.compile(rb"^(AWSTemplateFormatVersion|Resources)\s*:", re.MULTILINE)  # of CloudFormation
+_HCL_BLOCK = re.compile(rb"^(" + "|".join(sorted(BLOCKS)).encode() + rb")\b[^=:\n]*\{", re.MULTILINE)
 
 
 def read_rule_source(file: Path, raw: bytes, form: str | None) -> Project | None:
@@ -42,6 +46,8 @@ def read_rule_source(file: Path, raw: bytes, form: str | None) -> Project | None
         if may_be_routes:
             return None
         raise ConfigError(f"{error}. {_describe_forms()}", error.findings) from None
+    if form is None and name.endswith(TERRAFORM_SUFFIX) and not document.value:
+        form = "terraform"  # a file with comments only
     form = form or next((key for key, entry in FORMS.items() if entry.recognizes(document.value)), None)
     if form is None:
         if may_be_routes or (isinstance(document.value, Mapping) and document.value.keys() & {"routes", "handlers"}):
@@ -60,32 +66,40 @@ def _read_folder(folder: Path) -> Project:
     ]
     if not sources:
         raise UsageError(f"{display_path(folder)} has no {ROUTES_FILE} and no Terraform files (*.tf, *.tf.json)")
-    resources = [resource for _, source in sources for resource in list_resources(source.document.value)]
+    values = [source.document.value for _, source in sources]
+    local_values = LocalValues(values)
+    resources = [resource for value in values for resource in list_resources(value, local_values)]
     projects = [
-        translate(source, join_rules(resources, list_resources(source.document.value)), file, "terraform")
-        for file, source in sources
+        translate(
+            source,
+            chain(join_rules(resources, list_resources(value, local_values)), list_module_calls(value)),
+            file,
+            "terraform",
+        )
+        for (file, source), value in zip(sources, values, strict=True)
     ]
     empty = Project(folder / ROUTES_FILE, Document({"version": 1}), form="terraform")
     return _add_note(merge(empty, projects)._replace(file=folder / sources[0][0].name))
 
 
 def _add_note(project: Project) -> Project:
-    """The project, with a note if it has no rules at all."""
-    name = project.display_name
-    if not project.document.value["routes"] and not project.notes:
-        title = FORMS[project.form].title
-        note = Finding("EV023", f"no rules found in {name}, {title}", "note", file=name, line=1, column=1)
-        return project._replace(notes=(note,))
-    return project
+    """The project, with a note if it has no routes."""
+    if project.document.value["routes"]:
+        return project
+    name, title = project.display_name, FORMS[project.form].title
+    message = f"no rules with an event pattern found in {name}, {title}"
+    return project._replace(gaps=(Finding("EV023", message, "note", file=name, line=1, column=1), *project.gaps))
 
 
 def _parse(text: bytes, name: str) -> tuple[LocatedDocument, str]:
     """The content of a file, and the name of its language."""
-    if _HCL_BLOCK.search(text) and not text.lstrip().startswith((b"{", b"[")):
+    if name.endswith(TERRAFORM_SUFFIX) or (
+        _HCL_BLOCK.search(text) and not text.lstrip().startswith((b"{", b"["))
+    ):
         return load_hcl(text, name), "Terraform's language"
     if text.lstrip(b"\xef\xbb\xbf \t\n")[:1] in (b"{", b"["):
         return load_json(text, name), "JSON"
-    return load_yaml(text, name, TemplateReader), "YAML"
+    return load_yaml(text, name, CloudFormationReader if _RESOURCES.search(text) else TemplateReader), "YAML"
 
 
 def _describe_unknown(name: str, value: Any, language: str) -> str:

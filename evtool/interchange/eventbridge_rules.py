@@ -5,7 +5,7 @@ from typing import Any
 
 from evtool.errors import ConfigError
 from evtool.findings.finding import Finding
-from evtool.interchange.base import Form, Path, Rule, Source, Target, as_list, as_mapping, read_state
+from evtool.interchange.base import Form, Path, Rule, Source, Target, as_list, as_mapping, build_constant, read_state
 from evtool.interchange.names import bus_of_arn, name_of_arn
 from evtool.readers.files import SourceText
 from evtool.readers.locations import locate
@@ -108,9 +108,12 @@ def _build_rule(entry: Mapping[str, Any], path: Path, targets: list[Entry]) -> R
 
 def _read_target(target: Mapping[str, Any], path: Path) -> Target:
     arn, target_id, input_path = str(target.get("Arn")), target.get("Id"), target.get("InputPath")
+    constant = target.get("Input")
     transformer = as_mapping(target.get("InputTransformer"))
     transformed: dict[str, Any] | None = None
-    if isinstance(input_path, str):
+    if isinstance(constant, str):
+        transformed = build_constant(constant)
+    elif isinstance(input_path, str):
         transformed = {"path": input_path}
     elif isinstance(transformer.get("InputTemplate"), str):
         transformed = {

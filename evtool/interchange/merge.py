@@ -56,11 +56,11 @@ def merge(project: Project, sources: Sequence[Project]) -> Project:
     if findings:
         raise ConfigError(f"{project.display_name} cannot be used", findings)
     value = {**own, "routes": routes, "handlers": handlers}
-    notes = tuple(note for source in sources for note in source.notes)
     return project._replace(
         document=_MergedDocument(value, project.document),
         rule_sources=origins,
-        notes=notes,
+        notes=tuple(note for source in sources for note in source.notes),
+        gaps=tuple(gap for source in sources for gap in source.gaps),
         template_functions=frozenset(functions),
     )
 

@@ -49,11 +49,14 @@ class _Builder:
         self.handlers: dict[str, dict[str, Any]] = {}
         self.origins: dict[Path, Path] = {}
         self.findings: list[Finding] = []
+        self.gaps: list[Finding] = []
         self._handler_of: dict[str, str] = {}  # by address
 
     def add(self, rule: Rule) -> None:
         if rule.note is not None:
             self._report(rule, "note", f"{rule.name} {rule.note}")
+            if rule.is_gap:
+                self.gaps.append(self.findings.pop())
             return
         if rule.pattern is None:
             self._report(rule, "error", f"rule {rule.name} has neither an event pattern nor a schedule")
@@ -120,5 +123,9 @@ def translate(source: Source, rules: Iterator[Rule], file: FilePath, form: str) 
         raise ConfigError(f"{source.file} cannot be used", errors)
     value = {"version": 1, "handlers": builder.handlers, "routes": builder.routes}
     document = TranslatedDocument(value, source.document, builder.origins)
+<<<<<<< HEAD
     functions = frozenset(name for name, options in builder.handlers.items() if "lambda" in options)
     return Project(file, document, source.text, form, notes=tuple(builder.findings), template_functions=functions)
+=======
+    return Project(file, document, source.text, form, notes=tuple(builder.findings), gaps=tuple(builder.gaps))
+>>>>>>> f7318b3 (interchange: read locals, constants, YAML 1.1 and all blocks of .tf files)

@@ -16,6 +16,7 @@ from evtool.patterns.explain.mismatches import quote
 from evtool.patterns.explain.suggestions import SchemaCheck
 from evtool.patterns.json_values import to_python
 from evtool.patterns.pattern import Pattern
+from evtool.routes.pattern_text import locate_in_pattern
 from evtool.routes.project import Project
 from evtool.routes.routes import Routes
 from evtool.schemas.validation import Rules
@@ -43,9 +44,12 @@ class Candidate(NamedTuple):
     event_bus: str | None = None  # the bus of the events that the route takes; None if it takes those of every bus
 
     def locate(self, *keys: str | int) -> dict[str, Any]:
-        """Line and column in routes.yaml of the route, or of a part of its pattern."""
+        """Line and column in routes.yaml or a rule source of the route, or of a part of its pattern."""
         if self.project is None:
             return {"line": None, "column": None}
+        if keys and keys != BUS_KEYS and isinstance(self.project.document.value["routes"][self.route]["pattern"], str):
+            location = locate_in_pattern(self.project, str(self.route), keys)
+            return {"line": location["line"], "column": location["column"]}
         parts = keys if keys == BUS_KEYS else ("pattern", *keys) if keys else ()
         document = self.project.source_of(str(self.route)).document
         line, column = document.position_of(("routes", str(self.route), *parts), key=not keys)
@@ -114,7 +118,7 @@ def build_explanation_record(candidate: Candidate, explanation: Explanation) -> 
     return {
         "route": candidate.route,
         "enabled": candidate.enabled,
-        "file": candidate.project.display_name if candidate.project else None,
+        "file": candidate.project.source_of(str(candidate.route)).display_name if candidate.project else None,
         **candidate.locate(),
         "matches": explanation.matches,
         "branch": {"number": explanation.branch, "of": explanation.branches} if has_branches else None,

@@ -174,7 +174,7 @@ def test_wrong_rules_in_a_project_are_located(evtool: Evtool, template: Path, tm
         pytest.param(
             "deep.tf", f'resource "a" "b" {{\n  c = {"[" * 3000}{"]" * 3000}\n}}\n', "EV007", marks=pytest.mark.slow
         ),
-        ("a.tf", "a = 1\n", "it is YAML with a single value"),
+        ("a.tf", "a = 1\n", "it is Terraform's language with the keys"),
         ("empty.yaml", "", "empty.yaml cannot be used"),
     ],
 )

@@ -39,7 +39,9 @@ def describe(project: Project) -> dict[str, Any]:
         "form": project.form,
         "routes": value["routes"],
         "handlers": value["handlers"],
-        "notes": [f"{note.line}: {note.message}".replace(str(CASES) + "/", "") for note in project.notes],
+        "notes": [
+            f"{note.line}: {note.message}".replace(str(CASES) + "/", "") for note in (*project.gaps, *project.notes)
+        ],
         "lines": {
             name: [position_of(("routes", name), key=True)[0], *position_of(("routes", name, "pattern"))]
             for name in value["routes"]

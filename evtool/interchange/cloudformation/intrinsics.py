@@ -60,7 +60,7 @@ class Resolver:
         """The same for an event pattern: of a text with variables, the strings without any are known."""
         resolved = self.resolve(value)
         if isinstance(resolved, Unknown) and is_function(value) and "Fn::Sub" in value:
-            text = _get_text(value["Fn::Sub"])
+            text = self.insert_variables(value["Fn::Sub"])
             pattern = parse_open_json(text, VARIABLE) if text is not None else resolved
             return resolved if isinstance(pattern, Unknown) else pattern
         if isinstance(resolved, Unknown) and isinstance(value, str):
@@ -68,8 +68,21 @@ class Resolver:
         return resolved
 
     def _substitute(self, argument: Any) -> str | None:
-        text = _get_text(argument)
+        text = self.insert_variables(argument)
         return None if text is None or VARIABLE.search(text) else text.replace("${!", "${")
+
+    def insert_variables(self, argument: Any) -> str | None:
+        """The text of a `Fn::Sub`, with the variables that the mapping beside it gives and that are known."""
+        text = _get_text(argument)
+        mapping = argument[1] if isinstance(argument, list) and len(argument) == 2 else None
+        values = self.resolve(mapping) if isinstance(mapping, Mapping) and not is_function(mapping) else {}
+
+        def insert(match: re.Match[str]) -> str:
+            value = values.get(match[0][2:-1].strip())
+            is_known = isinstance(value, str | int) and not isinstance(value, bool) and "${" not in str(value)
+            return str(value) if is_known else match[0]
+
+        return None if text is None else VARIABLE.sub(insert, text)
 
     def _join(self, argument: Any) -> str | None:
         match self.resolve(argument):

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from evtool.findings.phrases import shorten
-from evtool.interchange.base import Form, Function, Path, Rule, Source, Target, as_mapping, read_state
+from evtool.interchange.base import Form, Function, Path, Rule, Source, Target, as_mapping, build_constant, read_state
 from evtool.interchange.cloudformation.intrinsics import DYNAMIC_REFERENCE, Resolver, format_function, is_function
 from evtool.interchange.cloudformation.references import find_reference
 from evtool.interchange.cloudformation.sam_functions import read_sam_function
@@ -18,6 +18,7 @@ SAM_FUNCTION = "AWS::Serverless::Function"
 SAM_TYPES = (SAM_FUNCTION, "AWS::Serverless::StateMachine")
 SAM_RULES = ("EventBridgeRule", "CloudWatchEvent")
 SAM_SCHEDULES = ("Schedule", "ScheduleV2")
+LAMBDA_QUALIFIERS = ("AWS::Lambda::Alias", "AWS::Lambda::Version")
 LOOP_VARIABLE = re.compile(r"\$\{|\{\{resolve:")
 
 
@@ -177,13 +178,29 @@ def read_bus(template: Template, value: Any) -> str | Unknown:
         name = template.resolver.resolve(value)
     if isinstance(name, str):
         return bus_of_arn(name)
+    if known_name := _find_last_part(value):
+        return known_name
     return name if isinstance(name, Unknown) else Unknown(shorten(str(value)))
+
+
+def _find_last_part(value: Any) -> str | None:
+    """The name at the end of an ARN whose region and account are variables; None if it has a variable, too."""
+    match value:
+        case {"Fn::Sub": str(text)} if text.startswith("arn:"):
+            name = text.rpartition("event-bus/")[2]
+        case {"Fn::Join": ["/", [{"Fn::Sub": str(start)}, str(name)]]} if start.startswith("arn:"):
+            pass
+        case {"Fn::Join": ["", [*parts]]} if parts and str(parts[0]).startswith("arn:") and isinstance(parts[-1], str):
+            name = parts[-1].rpartition("event-bus/")[2] if "event-bus/" in parts[-1] else ""
+        case _:
+            return None
+    return name if name and re.fullmatch(r"[\w./-]+", name) else None
 
 
 def read_target(template: Template, target: Mapping[str, Any], path: Path) -> Target:
     """A target of a rule. Its name is that of the resource that its ARN refers to, else its Id."""
     arn, target_id = target.get("Arn"), target.get("Id")
-    reference = find_reference(arn)
+    reference = _find_function(template, find_reference(arn))
     resolved = template.resolver.resolve(arn)
     address = resolved if isinstance(resolved, str) else format_function(arn) if is_function(arn) else str(arn)
     if reference is not None and reference in template.resources:
@@ -201,9 +218,19 @@ def _read_function(template: Template, name: str) -> Function | None:
     return read_sam_function(name, template.properties_of(name), template.function_defaults, template.resolver)
 
 
+def _find_function(template: Template, reference: str | None) -> str | None:
+    """The function that an alias or a version refers to, if it is in the template; else the reference itself."""
+    if reference is not None and template.type_of(reference) in LAMBDA_QUALIFIERS:
+        function = find_reference(template.properties_of(reference).get("FunctionName"))
+        return function if function in template.resources else reference
+    return reference
+
+
 def _read_input(template: Template, target: Mapping[str, Any]) -> dict[str, Any] | None:
     """The input of a target in the form of routes.yaml; None if it is the event itself, or not known."""
-    match template.resolver.resolve({key: target.get(key) for key in ("InputPath", "InputTransformer")}):
+    match template.resolver.resolve({key: target.get(key) for key in ("Input", "InputPath", "InputTransformer")}):
+        case {"Input": str(text)}:
+            return build_constant(text)
         case {"InputPath": str(path)}:
             return {"path": path}
         case {"InputTransformer": {"InputTemplate": str(text), **others}}:

@@ -6,28 +6,45 @@ from typing import Any
 
 from evtool.errors import EvtoolError
 from evtool.interchange.base import Form, Rule, Source, as_mapping
-from evtool.interchange.terraform.rules import Resource, join_rules
+from evtool.interchange.terraform.local_values import LocalValues
+from evtool.interchange.terraform.rules import BUS, RULE, TARGET, Resource, join_rules
 from evtool.interchange.texts.hcl import parse_expression
 
-BLOCKS = {"resource", "module", "provider", "variable", "terraform", "data", "locals", "output"}
+BLOCKS = {"resource", "module", "provider", "variable", "terraform", "data", "locals", "output"} | {
+    *("moved", "import", "removed", "check", "ephemeral")
+}
+
+RELEVANT_TYPES = (RULE, TARGET, BUS)
+_NOT_FOLLOWED = "is not followed: if it has rules, they are in the output of `terraform show -json`"
 
 
 def recognizes(value: Any) -> bool:
     """Whether a document is a configuration."""
-    return isinstance(value, Mapping) and bool(value) and value.keys() <= BLOCKS | {"//", "import", "moved", "check"}
+    return isinstance(value, Mapping) and bool(value) and value.keys() <= BLOCKS | {"//"}
 
 
 def read_rules(source: Source) -> Iterator[Rule]:
     """The rules of a file."""
-    return join_rules(list_resources(source.document.value))
+    value = source.document.value
+    yield from join_rules(list_resources(value, LocalValues([value])))
+    yield from list_module_calls(value)
 
 
-def list_resources(value: Any) -> Iterator[Resource]:
-    """The resources of a file."""
+def list_module_calls(value: Any) -> Iterator[Rule]:
+    """A note for each module that a file calls: its rules are in other files."""
+    for label, body in as_mapping(as_mapping(value).get("module")).items():
+        has_pattern = "event_pattern" in str(body)
+        yield Rule(f"module {label}", ("module", label), note=_NOT_FOLLOWED, is_gap=has_pattern)
+
+
+def list_resources(value: Any, local_values: LocalValues) -> Iterator[Resource]:
+    """The resources of a file, with the local values of its module."""
     for kind, resources in as_mapping(as_mapping(value).get("resource")).items():
         for label, body in as_mapping(resources).items():
             is_list = isinstance(body, list)  # as some programs write JSON
-            attributes = _parse_pattern(as_mapping(body[0] if is_list and body else body))
+            attributes = as_mapping(body[0] if is_list and body else body)
+            if kind in RELEVANT_TYPES:
+                attributes = local_values.substitute(_parse_pattern(attributes))
             path = ("resource", kind, label)
             yield Resource(str(kind), str(label), attributes, path, (*path, 0) if is_list else path)
 

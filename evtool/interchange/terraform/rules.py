@@ -1,9 +1,10 @@
 """Joins the rules and targets that Terraform describes, whatever the file: a configuration, a plan or a state."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from evtool.interchange.base import Path, Rule, Target, as_list, as_mapping, read_state
+from evtool.interchange.base import Path, Rule, Target, as_list, as_mapping, build_constant, read_state
 from evtool.interchange.names import bus_of_arn, name_of_arn
 from evtool.interchange.terraform.expressions import (
     EXPRESSION,
@@ -12,8 +13,9 @@ from evtool.interchange.terraform.expressions import (
     format_expression,
     resolve,
     resolve_pattern,
+    unescape,
 )
-from evtool.patterns.unknown import Unknown
+from evtool.patterns.unknown import Unknown, find_unknown
 
 RULE = "aws_cloudwatch_event_rule"
 TARGET = "aws_cloudwatch_event_target"
@@ -113,7 +115,12 @@ def _read_target(target: Resource) -> Target:
 
 def _read_input(target: Resource) -> dict[str, Any] | None:
     """The input of a target in the form of routes.yaml; None if it is the event itself, or not known."""
-    path = target.attributes.get("input_path")
+    constant, path = target.attributes.get("input"), target.attributes.get("input_path")
+    if isinstance(constant, str) and constant and not EXPRESSION.search(constant):
+        return build_constant(unescape(constant))
+    if isinstance(constant, dict | list):
+        known = resolve(constant)
+        return None if find_unknown(known) else build_constant(json.dumps(known, ensure_ascii=False))
     if isinstance(path, str) and path and not EXPRESSION.search(path):
         return {"path": path}
     transformer = as_mapping((as_list(target.attributes.get("input_transformer")) or [None])[0])

@@ -16,6 +16,7 @@ from evtool.readers.yaml_text import Document, encode_position
 _ESCAPE = re.compile(r'\\(?:(?P<char>[nrt"\\])|u(?P<short>[0-9a-fA-F]{4})|U(?P<long>[0-9a-fA-F]{8}))')
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
 _HEREDOC = re.compile(r"<<(-?)([^\n]*)\n(.*?)\n?[ \t]*\2\s*$", re.DOTALL)
+_HEREDOC_START = re.compile(r"<<-?([A-Za-z_][\w-]*)[ \t]*$", re.MULTILINE)
 _INSTALL = "reading .tf files needs python-hcl2: `pip install 'evtool-workbench[terraform]'`, or `terraform show -json`"
 
 
@@ -48,7 +49,7 @@ def load_hcl(raw: bytes, file: str) -> Document:
         from lark.exceptions import UnexpectedInput  # noqa: PLC0415
     except ImportError:
         raise UsageError(f"{file}: {_INSTALL}") from None
-    text = raw.decode(errors="replace").removeprefix("\ufeff")
+    text = _trim_heredoc_ends(raw.decode(errors="replace").removeprefix("\ufeff"))
     try:
         tree = hcl2.parses_to_tree(text)
     except UnexpectedInput as error:
@@ -68,6 +69,13 @@ def load_hcl(raw: bytes, file: str) -> Document:
 def parse_expression(text: str) -> Any:
     """The value of an expression. Raises ConfigError and UsageError as `load_hcl` does."""
     return load_hcl(f"value = {text}".encode(), "expression").value.get("value")
+
+
+def _trim_heredoc_ends(text: str) -> str:
+    """The text without blanks behind the words that end heredocs, which Terraform allows and python-hcl2 does not."""
+    for marker in set(_HEREDOC_START.findall(text)):
+        text = re.sub(rf"^([ \t]*{re.escape(marker)})[ \t]+$", r"\1", text, flags=re.MULTILINE)
+    return text
 
 
 class _Reader:

@@ -1,5 +1,6 @@
 """Reads YAML as templates have it: with short tags such as `!Ref`, anchors, aliases, merge keys and numbers as keys."""
 
+import re
 from typing import Any
 
 from yaml import AliasEvent, MappingEndEvent, ScalarEvent
@@ -8,6 +9,11 @@ from evtool.readers.yaml_text import YamlReader, encode_position
 
 MAX_VALUES = 1_000_000  # with those that aliases repeat
 _STANDARD = "tag:yaml.org,2002:"
+_BOOLEANS = {form: True for word in ("yes", "on") for form in (word, word.title(), word.upper())} | {
+    form: False for word in ("no", "off") for form in (word, word.title(), word.upper())
+}
+_LEADING_ZERO = re.compile(r"([-+]?)0([0-9]{1,100})")
+_OCTAL = re.compile(r"[0-7]+")
 _UNPREFIXED = ("Ref", "Condition")  # functions whose long form has no "Fn::"
 
 
@@ -81,6 +87,23 @@ class TemplateReader(YamlReader):
                 self._anchors[event.anchor] = event.value, None, 1
             return event.value
         return super().read_key(event, depth, entries, parts)
+
+
+class CloudFormationReader(TemplateReader):
+    """Scalars without quotes mean what YAML 1.1 says, as CloudFormation reads them: `NO` is false, `010` is eight.
+
+    A number with a leading zero that is not octal, such as the account 012345678901, is a string.
+    """
+
+    def read_scalar(self, event: Any) -> Any:
+        """The value of a scalar."""
+        if event.style or event.tag:
+            return super().read_scalar(event)
+        if event.value in _BOOLEANS:
+            return _BOOLEANS[event.value]
+        if match := _LEADING_ZERO.fullmatch(event.value):
+            return int(match[1] + match[2], 8) if _OCTAL.fullmatch(match[2]) else event.value
+        return super().read_scalar(event)
 
 
 def _list_merged(value: Any, parts: list[Any] | None) -> list[tuple[Any, list[Any] | None]]:
