@@ -13,7 +13,7 @@ from evtool.interchange.base import Source
 from evtool.interchange.merge import merge
 from evtool.interchange.registry import FORMS
 from evtool.interchange.terraform.configuration import BLOCKS, list_module_calls, list_resources
-from evtool.interchange.terraform.local_values import LocalValues
+from evtool.interchange.terraform.local_values import find_local_values
 from evtool.interchange.terraform.rules import join_rules
 from evtool.interchange.texts.hcl import load_hcl
 from evtool.interchange.texts.located_json import load_json
@@ -67,7 +67,7 @@ def _read_folder(folder: Path) -> Project:
     if not sources:
         raise UsageError(f"{display_path(folder)} has no {ROUTES_FILE} and no Terraform files (*.tf, *.tf.json)")
     values = [source.document.value for _, source in sources]
-    local_values = LocalValues(values)
+    local_values = find_local_values(values)
     resources = [resource for value in values for resource in list_resources(value, local_values)]
     projects = [
         translate(

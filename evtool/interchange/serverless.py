@@ -1,13 +1,18 @@
 """The Serverless Framework's serverless.yml: events of its functions, and the CloudFormation resources in it."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from evtool.findings.phrases import list_some
 from evtool.interchange.base import Form, Path, Rule, Source, Target, as_list, as_mapping, read_state
 from evtool.interchange.cloudformation.intrinsics import Resolver
 from evtool.interchange.cloudformation.template import Template, describe_schedule, read_bus, read_template_rules
+from evtool.interchange.substitution import Steps, Substitution
 
+_REFERENCE = re.compile(r"""\$\{self:([\w.-]+)(?:\s*,\s*(?:'([^'$]*)'|"([^"$]*)"))?\s*\}""")
+_OVERRIDDEN = ("provider.stage", "provider.region")  # by --stage and --region
+MAX_NAMES = 3  # of parts in other files that a note lists
 VARIABLE = re.compile(r"\$\{|\{\{resolve:")
 PATTERN_KEYS = {"eventBridge": "pattern", "cloudwatchEvent": "event"}  # kinds of events, and where they have a pattern
 
@@ -19,33 +24,84 @@ def recognizes(value: Any) -> bool:
 
 def read_rules(source: Source) -> Iterator[Rule]:
     """The rules of the functions, then those of the resources."""
-    value = source.document.value
+    value = _resolve_references(source.document.value)
     templates = list(_list_templates(value.get("resources"), ("resources",)))
     resources = {key: item for content, _ in templates for key, item in as_mapping(content.get("Resources")).items()}
     template = Template(resources, Resolver(variable=VARIABLE), ())
-    for name, function, path in _list_functions(value.get("functions"), ("functions",)):
-        yield from _read_function(template, name, function, path)
-    for key in ("functions", "resources"):
-        for path in _list_file_references(value.get(key), (key,)):
-            yield Rule(".".join(map(str, path)), path, note="is in another file, which is not read")
+    functions = list(_list_functions(value.get("functions"), ("functions",)))
+    for name, function, path in functions:
+        yield from _read_function(template, name, as_mapping(function), path)
+    logical_ids = {f"!GetAtt {_name_resource(name)}.Arn": (name, path) for name, _, path in functions if name}
     for content, path in templates:
-        yield from read_template_rules(content, path, VARIABLE)
+        for rule in read_template_rules(content, path, VARIABLE):
+            yield rule._replace(targets=[_find_function(target, logical_ids) for target in rule.targets])
+    yield from _note_files(list(_list_files(functions, value.get("resources"))))
 
 
-def _list_functions(value: Any, path: Path) -> Iterator[tuple[str, Mapping[str, Any], Path]]:
-    """The functions by name; they may be a list of mappings, too."""
+def _resolve_references(value: Any) -> Mapping[str, Any]:
+    """The document with the values that `${self:custom.bus}` and the like lead to."""
+
+    def read_steps(match: re.Match[str]) -> Steps | None:
+        path, default = match[1], next((text for text in match.groups()[1:] if text is not None), None)
+        if path.startswith(_OVERRIDDEN):
+            return None
+        return Steps(path.split(".")) if default is None else Steps(path.split("."), default)
+
+    references = Substitution(value, _REFERENCE, read_steps)
+    parts = {key: references.substitute(value.get(key)) for key in ("functions", "resources")}
+    return {**as_mapping(value), **parts}
+
+
+def _name_resource(function: str) -> str:
+    """The logical id of a function in the template that the Serverless Framework makes."""
+    name = function.replace("-", "Dash").replace("_", "Underscore")
+    return f"{name[:1].upper()}{name[1:]}LambdaFunction"
+
+
+def _find_function(target: Target, logical_ids: Mapping[str, tuple[str, Path]]) -> Target:
+    """The target as the function of this file that its ARN refers to, if it does."""
+    if target.address not in logical_ids:
+        return target
+    name, path = logical_ids[target.address]
+    return target._replace(name=name, address=f"functions.{name}", path=path)
+
+
+def _note_files(paths: Sequence[Path]) -> Iterator[Rule]:
+    """A note on what is in other files."""
+    if paths:
+        names = list_some([".".join(map(str, path)) for path in paths], MAX_NAMES)
+        text = "is in another file, which is not read" if len(paths) == 1 else "are in other files, which are not read"
+        yield Rule(names, paths[0], note=text, is_gap=True)
+
+
+def _list_functions(value: Any, path: Path) -> Iterator[tuple[str, Any, Path]]:
+    """The functions by name; they may be a list of mappings, too. What is in another file is a string."""
+    if isinstance(value, str):
+        yield "", value, path
     for index, entry in enumerate(as_list(value)):
         yield from _list_functions(entry, (*path, index))
     for name, function in as_mapping(value).items():
-        yield str(name), as_mapping(function), (*path, name)
+        yield str(name), function, (*path, name)
 
 
-def _list_file_references(value: Any, path: Path) -> Iterator[Path]:
-    """Where functions or resources are in other files: `${file(functions.yml)}`."""
-    for index, entry in enumerate(as_list(value)):
-        yield from _list_file_references(entry, (*path, index))
-    if isinstance(value, str):
-        yield path
+def _list_files(functions: Iterable[tuple[str, Any, Path]], resources: Any) -> Iterator[Path]:
+    """Where functions, their events or resources are in other files: `${file(functions.yml)}`."""
+    for _, function, path in functions:
+        yield from _list_texts([function], [path])
+        events = as_mapping(function).get("events")
+        yield from _list_texts([events], [(*path, "events")])
+        yield from _list_texts(as_list(events), [(*path, "events", index) for index in range(len(as_list(events)))])
+    for index, entry in enumerate(as_list(resources) or [resources]):
+        path = ("resources", index) if isinstance(resources, list) else ("resources",)
+        content = as_mapping(entry).get("Resources")
+        yield from _list_texts([entry, content], [path, (*path, "Resources")])
+        named = as_mapping(content)
+        yield from _list_texts(named.values(), [(*path, "Resources", name) for name in named])
+
+
+def _list_texts(values: Iterable[Any], paths: Iterable[Path]) -> Iterator[Path]:
+    """The paths of the values that are strings: these are references to files."""
+    return (path for value, path in zip(values, paths, strict=True) if isinstance(value, str))
 
 
 def _list_templates(value: Any, path: Path) -> Iterator[tuple[Mapping[str, Any], Path]]:

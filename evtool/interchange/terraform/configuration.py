@@ -6,7 +6,8 @@ from typing import Any
 
 from evtool.errors import EvtoolError
 from evtool.interchange.base import Form, Rule, Source, as_mapping
-from evtool.interchange.terraform.local_values import LocalValues
+from evtool.interchange.substitution import Substitution
+from evtool.interchange.terraform.local_values import find_local_values
 from evtool.interchange.terraform.rules import BUS, RULE, TARGET, Resource, join_rules
 from evtool.interchange.texts.hcl import parse_expression
 
@@ -26,7 +27,7 @@ def recognizes(value: Any) -> bool:
 def read_rules(source: Source) -> Iterator[Rule]:
     """The rules of a file."""
     value = source.document.value
-    yield from join_rules(list_resources(value, LocalValues([value])))
+    yield from join_rules(list_resources(value, find_local_values([value])))
     yield from list_module_calls(value)
 
 
@@ -37,7 +38,7 @@ def list_module_calls(value: Any) -> Iterator[Rule]:
         yield Rule(f"module {label}", ("module", label), note=_NOT_FOLLOWED, is_gap=has_pattern)
 
 
-def list_resources(value: Any, local_values: LocalValues) -> Iterator[Resource]:
+def list_resources(value: Any, local_values: Substitution) -> Iterator[Resource]:
     """The resources of a file, with the local values of its module."""
     for kind, resources in as_mapping(as_mapping(value).get("resource")).items():
         for label, body in as_mapping(resources).items():
