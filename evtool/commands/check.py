@@ -28,12 +28,16 @@ MAX_FILES = 5  # that a note names
 
 
 class _Result(NamedTuple):
-    """The findings of all files, how many were ignored, and whether a file could not be read in its own format."""
+    """The findings of all files, how many were ignored, and whether a file could not be read in its own format.
+
+    `routes` is how many routes were checked.
+    """
 
     findings: list[Finding]
     ignored: int
     files: list[str]
     is_unreadable: bool
+    routes: int
 
 
 def check(
@@ -72,7 +76,8 @@ def check(
     if add_ignores:
         result = _add_ignores(session, result, examine)
     counts = Counter(finding.severity for finding in result.findings)
-    with session.open_report(Subject("check", "findings", partial(_CheckReport, quiet=session.quiet))) as report:
+    text_report = partial(_CheckReport, quiet=session.quiet, routes=result.routes)
+    with session.open_report(Subject("check", "findings", text_report)) as report:
         for finding in result.findings:
             report.add(ValidationResult(finding.file or "", finding.line or 1, None, (finding,)))
         if not result.findings:
@@ -86,7 +91,7 @@ def check(
 
 def _check_all(session: Session, files: Sequence[str | None], select: Sequence[str], ignore: Sequence[str]) -> _Result:
     findings: dict[Finding, None] = {}
-    names, ignored, is_unreadable = [], 0, False
+    names, ignored, routes, is_unreadable = [], 0, 0, False
     for file in files:
         try:
             project = session._replace(routes=file).load_project()
@@ -102,7 +107,8 @@ def _check_all(session: Session, files: Sequence[str | None], select: Sequence[s
         names.append(project.display_name)
         findings |= dict.fromkeys(own.findings)
         ignored += own.ignored
-    return _Result(list(findings), ignored, names, is_unreadable)
+        routes += len(context.routes)
+    return _Result(list(findings), ignored, names, is_unreadable, routes)
 
 
 def _fix(session: Session, result: _Result, examine: Callable[[], _Result]) -> _Result:
@@ -162,9 +168,9 @@ def _list_files(files: Iterable[Path]) -> str:
 class _CheckReport(FindingsReport):
     """The text report: the findings file by file, then how many there are of each severity."""
 
-    def __init__(self, screen: Screen, *, quiet: bool = False):
+    def __init__(self, screen: Screen, *, quiet: bool = False, routes: int):
         super().__init__(screen, quiet=quiet)
-        self._screen, self._quiet, self._file = screen, quiet, ""
+        self._screen, self._quiet, self._routes, self._file = screen, quiet, routes, ""
 
     def add(self, record: Record) -> None:
         """Shows a finding, with an empty line before those of another file."""
@@ -184,8 +190,9 @@ class _CheckReport(FindingsReport):
             for severity in SEVERITIES
             if summary[f"{severity}s"]
         ]
+        start = "" if parts else f"checked {format_count(self._routes, 'route')}: "
         parts = parts or [("nothing found", "bold green")]
         if summary["ignored"]:
             parts.append(f"{summary['ignored']:,} ignored")
         segments = [segment for part in parts for segment in (", ", part)]
-        self._screen.print_line(*segments[1:])
+        self._screen.print_line(start, *segments[1:])

@@ -93,9 +93,7 @@ def _add_note(project: Project) -> Project:
 
 def _parse(text: bytes, name: str) -> tuple[LocatedDocument, str]:
     """The content of a file, and the name of its language."""
-    if name.endswith(TERRAFORM_SUFFIX) or (
-        _HCL_BLOCK.search(text) and not text.lstrip().startswith((b"{", b"["))
-    ):
+    if name.endswith(TERRAFORM_SUFFIX) or (_HCL_BLOCK.search(text) and not text.lstrip().startswith((b"{", b"["))):
         return load_hcl(text, name), "Terraform's language"
     if text.lstrip(b"\xef\xbb\xbf \t\n")[:1] in (b"{", b"["):
         return load_json(text, name), "JSON"

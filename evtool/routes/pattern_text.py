@@ -16,6 +16,7 @@ from evtool.routes.quick_check import STRING_FIELDS
 
 Path = tuple[str | int, ...]
 
+MAX_VARIABLES = 1000  # characters that the variables of a string may be longer than their values
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)*")  # the anchor and the tag before a YAML scalar
 _BLOCK_HEADER = re.compile(r"(?:[|>]|<<)[^\n]*\n")  # of a YAML block, of a heredoc of Terraform
 _CHARACTER = {  # a character of a string, as its form writes it
@@ -75,7 +76,10 @@ class PatternText:
         start = self._project.document.position_of(path)
         text = "\n".join(self._project.text.decode(errors="replace").removeprefix("\ufeff").split("\n")[start[0] - 1 :])
         before = "".join(text_line + "\n" for text_line in self._text.split("\n")[: line - 1])
-        offset = _find_offset(text, start[1] - 1, self._text, len(before) + column - 1)
+        index = len(before) + column - 1
+        offset = _find_offset(text, start[1] - 1, self._text, index)
+        if offset is None:  # a variable stands for a part of the text
+            offset = _find_only(text, start[1] - 1, self._text[index : index + width], len(self._text))
         pointer = pointer_of(self._project.document.source_path(path))
         if offset is None:
             return {"pointer": pointer, **locate(source, *start, 1)}
@@ -94,16 +98,24 @@ def _find_offset(source: str, start: int, text: str, index: int) -> int | None:
     The forms of strings differ in how they write blanks: they indent or fold lines, or write `\\n`. So the visible
     characters are counted, which all forms have in the same order. None if the file has others.
     """
-    visible_before = sum(not character.isspace() for character in text[:index])
-    end = None
+    visible_before = [character for character in text[:index] if not character.isspace()]
+    count, end = 0, None
     for offset, written in _list_characters(source, start):
         if _is_blank(written):
             continue
-        if visible_before == 0:
+        if count == len(visible_before):
             return offset
-        visible_before -= 1
+        if len(written) == 1 and written != visible_before[count]:
+            return None
+        count += 1
         end = offset + len(written)
-    return end if visible_before == 0 else None  # where the string ends
+    return end if count == len(visible_before) else None  # where the string ends
+
+
+def _find_only(source: str, start: int, part: str, length: int) -> int | None:
+    """Where the text of a file, from `start` on, has a part of a string, if it has it once."""
+    region = source[start : start + 2 * length + MAX_VARIABLES]
+    return start + region.index(part) if len(part) > 1 and region.count(part) == 1 else None
 
 
 def _list_characters(source: str, start: int) -> Iterator[tuple[int, str]]:

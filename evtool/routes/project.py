@@ -30,6 +30,14 @@ ROUTES_KEYS = frozenset(("version", "schemas", "samples", "store", "interpreter"
     *("rules", "scenarios", "buses", "check")
 }
 
+COMMON_NAMES = (
+    "template.yaml",
+    "template.yml",
+    "template.json",
+    "serverless.yml",
+    "serverless.yaml",
+)  # of rule sources
+
 
 def find_routes_file(name: str | None) -> Path | None:
     """The routes.yaml to use: the named one, that of EVTOOL_ROUTES, or the nearest going up from here."""
@@ -70,8 +78,16 @@ def require_project(name: str | None = None, *, form: str | None = None, schemas
     """The project; raises UsageError when there is none."""
     project = read_project(name, form=form, schemas=schemas)
     if project is None:
-        raise UsageError(f"no {ROUTES_FILE} here or in a folder above; name one, or a rule source, with --routes")
+        raise UsageError(f"no {ROUTES_FILE} here or in a folder above; {_suggest_rule_source()}")
     return project
+
+
+def _suggest_rule_source() -> str:
+    """Names a file of the current folder that probably has rules."""
+    name = next((name for name in COMMON_NAMES if is_file(Path.cwd() / name)), None)
+    if name is None and any(Path.cwd().glob("*.tf")):
+        name = "."
+    return f"`--routes {name}` uses the rules of this folder" if name else "name one, or a rule source, with --routes"
 
 
 def load_routes_schema() -> dict[str, Any]:

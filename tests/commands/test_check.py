@@ -39,7 +39,7 @@ def test_shop(evtool: Evtool, shop: Path) -> None:
     """The sample project has no errors and no warnings."""
     ran = evtool("check", "--strict", cwd=shop)
 
-    assert (ran.code, ran.out, ran.err) == (0, "nothing found\n", "")
+    assert (ran.code, ran.out, ran.err) == (0, "checked 5 routes: nothing found\n", "")
 
 
 def test_text(evtool: Evtool, project: Path) -> None:
@@ -108,7 +108,7 @@ def test_several_projects(evtool: Evtool, project: Path) -> None:
     found = evtool("check", "routes.yaml", "other.yaml", "-o", "json").json["findings"]
 
     assert {finding["file"] for finding in found} == {"routes.yaml"}
-    assert evtool("check", "other.yaml").out == "nothing found\n"
+    assert evtool("check", "other.yaml").out == "checked 1 route: nothing found\n"
 
 
 def test_file_that_is_not_yaml(evtool: Evtool, project: Path) -> None:
@@ -231,7 +231,7 @@ def test_add_ignores(evtool: Evtool, project: Path) -> None:
     assert lines[3].startswith("  # evtool: ignore[EV404] ")
     assert lines[7].startswith("  # evtool: ignore[EV401] ")
     assert [line for line in lines if "evtool:" not in line] == ROUTES.splitlines()
-    assert evtool("check", "--strict").out == "nothing found, 2 ignored\n"
+    assert evtool("check", "--strict").out == "checked 2 routes: nothing found, 2 ignored\n"
 
 
 def test_add_ignores_in_a_string(evtool: Evtool, project: Path) -> None:
@@ -256,8 +256,8 @@ def test_baseline(evtool: Evtool, project: Path) -> None:
     same = evtool("check", "--strict", "--baseline", "known.json")
     project.write_text(ROUTES.replace("  sms:", "  sms: {command: [cat]}\n  fax:"))
 
-    assert written.out == "nothing found, 2 ignored\n"
-    assert (same.code, same.out) == (0, "nothing found, 2 ignored\n")
+    assert written.out == "checked 2 routes: nothing found, 2 ignored\n"
+    assert (same.code, same.out) == (0, "checked 2 routes: nothing found, 2 ignored\n")
     assert list_codes(evtool, "--baseline", "known.json") == ["EV404"]
 
 
@@ -267,7 +267,9 @@ def test_baseline_from_another_folder(evtool: Evtool, project: Path) -> None:
     folder = project.parent / "deep"
     folder.mkdir()
 
-    assert evtool("check", "--baseline", "../known.json", cwd=folder).out == "nothing found, 2 ignored\n"
+    assert (
+        evtool("check", "--baseline", "../known.json", cwd=folder).out == "checked 2 routes: nothing found, 2 ignored\n"
+    )
 
 
 def test_baseline_of_what_was_corrected(evtool: Evtool, project: Path) -> None:

@@ -130,6 +130,23 @@ def test_rules_of_a_template_in_a_project(evtool: Evtool, template: Path, tmp_pa
     assert states == {("own", "Charge"): "done", ("Created", "Charge"): "done", ("Created", "Queue"): "external"}
 
 
+def test_routes_of_a_project_are_located_in_their_template(evtool: Evtool, template: Path, tmp_path: Path) -> None:
+    """explain names the file that has a route, and the line of each condition, also inside JSON text."""
+    (tmp_path / "routes.yaml").write_text(ROUTES)
+    template.write_text(
+        TEMPLATE + "  Text:\n    Type: AWS::Events::Rule\n    Properties:\n      EventPattern: |\n"
+        '        {"source": ["shop.checkout"],\n         "detail": {"a": [1]}}\n'
+    )
+    routes = {route["route"]: route for route in evtool("explain", ORDER, "-o", "json").json["routes"]}
+    condition = next(entry for entry in routes["Text"]["conditions"] if entry["path"] == "detail.a")
+
+    assert {name: route["file"] for name, route in routes.items()} == {
+        **dict.fromkeys(("Created", "Open", "Off", "Text"), "template.yaml"),
+        "own": "routes.yaml",
+    }
+    assert (condition["line"], condition["column"]) == (24, 27)
+
+
 def test_wrong_rules_in_a_project_are_located(evtool: Evtool, template: Path, tmp_path: Path) -> None:
     """Mistakes of a template have its name; a missing file and a name that is taken are reported where they are."""
     routes = tmp_path / "routes.yaml"
@@ -208,6 +225,67 @@ def test_a_folder_of_terraform_files(evtool: Evtool, tmp_path: Path) -> None:
     file.write_text(file.read_text().replace('"shop.checkout"', '["shop.cart"]'))
     published = evtool("publish", ORDER, "--dry-run", "--routes", "infra", "--schemas", SCHEMAS, "-o", "json")
     assert [delivery["handler"] for delivery in published.json["events"][0]["deliveries"]] == ["charge"]
+
+
+def test_files_without_rules_do_not_spoil_a_folder(evtool: Evtool, tmp_path: Path) -> None:
+    """Files with nothing in them, with comments and with blocks of other kinds are read; local values are shared."""
+    (tmp_path / "empty.tf").write_text("")
+    (tmp_path / "comment.tf").write_text("# resource {\n")
+    (tmp_path / "moved.tf").write_text("moved {\n  from = a.b\n  to = a.c\n}\n")
+    (tmp_path / "locals.tf").write_text('locals { source = "shop.checkout" }\n')
+    (tmp_path / "rules.tf").write_text(
+        'resource "aws_cloudwatch_event_rule" "r" {\n  event_pattern = jsonencode({ source = [local.source] })\n}\n'
+    )
+    checked = evtool("check", "--routes", ".")
+    explained = evtool("explain", ORDER, "--routes", ".")
+
+    assert (checked.code, checked.out) == (0, "checked 1 route: nothing found\n")
+    assert "r  matches  rules.tf:1:1" in explained.out
+
+
+def test_what_is_not_read_is_said(evtool: Evtool, tmp_path: Path) -> None:
+    """A file without rules, and parts that may hide rules, are never passed over without a note."""
+    (tmp_path / "template.yaml").write_text("Resources:\n  Queue: {Type: AWS::SQS::Queue}\n")
+    (tmp_path / "serverless.yml").write_text(
+        "service: s\nprovider: {name: aws}\nfunctions:\n  a: ${file(a.yml)}\n"
+        "  b: {events: [{eventBridge: {pattern: {source: [shop]}}}]}\n"
+    )
+    (tmp_path / "main.tf").write_text(
+        'module "bus" {\n  source = "./bus"\n  rules = { a = { event_pattern = jsonencode({ source = ["a"] }) } }\n}\n'
+        'module "network" { source = "./network" }\n'
+    )
+    empty = evtool("check", "template.yaml")
+    serverless = evtool("check", "serverless.yml")
+    terraform = evtool("check", "main.tf")
+    explained = evtool("explain", ORDER, "--routes", "serverless.yml")
+
+    assert "EV023 note: no rules with an event pattern found in template.yaml" in empty.out
+    assert "serverless.yml:4:3: EV023 note: functions.a is in another file, which is not read" in serverless.out
+    assert "functions.a is in another file" in explained.err
+    assert "main.tf:1:1: EV023 note: module bus is not followed" in terraform.out
+    assert "module network" not in terraform.out
+    assert "module network" in evtool("check", "main.tf", "-v").out
+    assert {empty.code, serverless.code, terraform.code} == {0}
+
+
+def test_the_rule_source_of_the_folder_is_suggested(evtool: Evtool, template: Path, tmp_path: Path) -> None:
+    """Without a routes.yaml, the message has the option that uses the template that is there."""
+    assert "`--routes template.yaml` uses the rules of this folder" in evtool("explain", ORDER).err
+    template.rename(tmp_path / "main.tf")
+    assert "`--routes .` uses the rules of this folder" in evtool("check").err
+
+
+def test_mistakes_in_text_with_variables_are_located(evtool: Evtool, tmp_path: Path) -> None:
+    """A variable whose value has another length moves no location; without one, the text itself is the location."""
+    rule = 'resource "aws_cloudwatch_event_rule" "r" {\n  event_pattern = %s\n}\n'
+    text = '<<EOT\n{"source": ["${local.source}"],\n "detail": {"a": [{"numerik": [">", 5]}]}}\nEOT'
+    local_values = """locals {
+      source = "shop.checkout.with.a.long.name"
+      text   = "{\\"source\\": [{\\"numerik\\": 1}]}"
+    }"""
+    for pattern, location in ((text, "4:20"), ("local.text", "2:19")):
+        (tmp_path / "main.tf").write_text(rule % pattern + local_values)
+        assert evtool("check", "main.tf").out.startswith(f"main.tf:{location}: EV202 route r: Unrecognized match type")
 
 
 def test_terraform_files_need_a_package(evtool: Evtool, tmp_path: Path) -> None:

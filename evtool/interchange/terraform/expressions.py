@@ -31,7 +31,10 @@ def resolve(value: Any) -> Any:
 
 def resolve_pattern(value: Any) -> Any:
     """An event pattern: JSON text, or the value that `jsonencode` gets."""
-    return parse_open_json(value, EXPRESSION) if isinstance(value, str) else resolve(value)
+    if not isinstance(value, str):
+        return resolve(value)
+    pattern = parse_open_json(value, EXPRESSION)
+    return unescape(pattern) if isinstance(pattern, str) else pattern
 
 
 def unescape(text: str) -> str:

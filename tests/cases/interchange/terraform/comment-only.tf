@@ -1,0 +1,1 @@
+# Terraform and providers have no versions here.
