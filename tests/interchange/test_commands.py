@@ -144,7 +144,7 @@ def test_routes_of_a_project_are_located_in_their_template(evtool: Evtool, templ
         **dict.fromkeys(("Created", "Open", "Off", "Text"), "template.yaml"),
         "own": "routes.yaml",
     }
-    assert (condition["line"], condition["column"]) == (24, 27)
+    assert (condition["line"], condition["column"]) == (23, 26)
 
 
 def test_wrong_rules_in_a_project_are_located(evtool: Evtool, template: Path, tmp_path: Path) -> None:
