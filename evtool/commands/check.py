@@ -175,9 +175,10 @@ class _CheckReport(FindingsReport):
     def add(self, record: Record) -> None:
         """Shows a finding, with an empty line before those of another file."""
         assert isinstance(record, ValidationResult)
-        if self._file and record.file != self._file:
+        if record.findings and self._file and record.file != self._file:
             self._screen.print_line("")
-        self._file = record.file
+        if record.findings:
+            self._file = record.file
         super().add(record)
 
     def end(self, tail: Mapping[str, Any]) -> None:

@@ -79,7 +79,7 @@ def _read_folder(folder: Path) -> Project:
         for (file, source), value in zip(sources, values, strict=True)
     ]
     empty = Project(folder / ROUTES_FILE, Document({"version": 1}), form="terraform")
-    return _add_note(merge(empty, projects)._replace(file=folder / sources[0][0].name))
+    return _add_note(merge(empty, projects)._replace(file=folder / sources[0][0].name, is_of_folder=True))
 
 
 def _add_note(project: Project) -> Project:

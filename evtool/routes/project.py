@@ -46,8 +46,8 @@ def find_routes_file(name: str | None) -> Path | None:
         file = Path(name).absolute()
         if is_file(file / ROUTES_FILE):
             file = file / ROUTES_FILE
-        if is_folder(file) and not any(file.glob("*.tf")):
-            raise UsageError(f"the folder {name} has no {ROUTES_FILE} and no Terraform files (*.tf)")
+        if is_folder(file) and not _has_terraform(file):
+            raise UsageError(f"the folder {name} has no {ROUTES_FILE} and no Terraform files (*.tf){_name_file(file)}")
         if not is_file(file) and not is_folder(file):
             raise UsageError(f"there is no file {name} (named by --routes or EVTOOL_ROUTES)")
         return file
@@ -82,10 +82,23 @@ def require_project(name: str | None = None, *, form: str | None = None, schemas
     return project
 
 
+def _has_terraform(folder: Path) -> bool:
+    return any(folder.glob("*.tf")) or any(folder.glob("*.tf.json"))
+
+
+def _name_file(folder: Path) -> str:
+    name = _find_common_name(folder)
+    return f"; it has {name}: name that file" if name else ""
+
+
+def _find_common_name(folder: Path) -> str | None:
+    """The name of a file in a folder that probably has rules."""
+    return next((name for name in COMMON_NAMES if is_file(folder / name)), None)
+
+
 def _suggest_rule_source() -> str:
-    """Names a file of the current folder that probably has rules."""
-    name = next((name for name in COMMON_NAMES if is_file(Path.cwd() / name)), None)
-    if name is None and any(Path.cwd().glob("*.tf")):
+    name = _find_common_name(Path.cwd())
+    if name is None and _has_terraform(Path.cwd()):
         name = "."
     return f"`--routes {name}` uses the rules of this folder" if name else "name one, or a rule source, with --routes"
 

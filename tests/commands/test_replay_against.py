@@ -314,6 +314,32 @@ def test_a_revision_of_git_is_compared(evtool: Evtool, repository: Path) -> None
     assert ran.json["summary"]["lost"] == 600
 
 
+def test_a_folder_of_terraform_files_is_compared(evtool: Evtool, project: Path) -> None:
+    """All files of the folder are read in the revision, too: a rule that did not change is not gained."""
+    rule = 'resource "aws_cloudwatch_event_rule" "%s" {\n  event_pattern = jsonencode({ source = ["%s"] })\n}\n'
+    target = (
+        'resource "aws_cloudwatch_event_target" "%s" {\n  rule = aws_cloudwatch_event_rule.%s.name\n  arn = "a:%s"\n}\n'
+    )
+    infra = project / "infra"
+    infra.mkdir()
+    (infra / "a.tf").write_text("# nothing\n")
+    (infra / "b.tf").write_text(rule % ("one", "shop") + rule % ("two", "docs"))
+    (infra / "c.tf").write_text(target % ("one", "one", "one") + target % ("two", "two", "two"))
+    git(project, "init")
+    git(project, "add", "infra")
+    git(project, "commit", "-m", "first")
+    (infra / "b.tf").write_text(rule % ("one", "shop") + rule % ("two", "documents"))
+    (project / "events.jsonl").write_text(
+        "".join(f'{{"id": "{s}", "source": "{s}", "detail-type": "t", "detail": {{}}}}\n' for s in ("shop", "docs"))
+    )
+    options = ("--routes", "infra", "--from", "events.jsonl", "-o", "json")
+    revision = evtool("replay", "--against", "git:HEAD", *options)
+    itself = evtool("replay", "--against", "infra", *options)
+
+    assert [(change["change"], change["route"]) for change in revision.json["changes"]] == [("lost", "two")]
+    assert itself.json["changes"] == []
+
+
 def test_a_project_in_a_folder_of_the_repository_is_found(evtool: Evtool, project: Path) -> None:
     """The file of the revision is the one at the same path, whatever the current folder is."""
     (project / "service").mkdir()

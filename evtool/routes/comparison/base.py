@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from evtool.errors import ConfigError, UsageError
 from evtool.git_revisions import PREFIX, Revision, open_revision
-from evtool.paths import display_path, is_file
+from evtool.paths import display_path, is_file, is_folder
 from evtool.patterns.unknown import find_unknown
 from evtool.routes.pattern_text import locate_in_pattern
-from evtool.routes.project import ROUTES_FILE, Project, require_project
+from evtool.routes.project import Project, require_project
 from evtool.routes.project_file import parse_project, read_file
 from evtool.routes.routes import Routes, load_routes
 
@@ -69,9 +69,10 @@ def extract_project(revision: Revision, project: Project) -> Iterator[tuple[Proj
 
     Its routes file, rule sources and schemas are there, nothing else. Raises UsageError if the revision has none.
     """
-    path = revision.locate(project.file)
+    path = revision.locate(project.folder if project.is_of_folder else project.file)
     if not revision.has(path):
-        raise UsageError(f"{PREFIX}{revision.name}: the revision has no file {path}")
+        kind = "folder" if project.is_of_folder else "file"
+        raise UsageError(f"{PREFIX}{revision.name}: the revision has no {kind} {path}")
     with tempfile.TemporaryDirectory(prefix="evtool-") as name:
         folder = Path(os.path.realpath(name))
 
@@ -82,7 +83,8 @@ def extract_project(revision: Revision, project: Project) -> Iterator[tuple[Proj
 
         revision.extract([path], folder)
         try:
-            revision.extract(_list_parts(folder / path, folder, revision), folder)
+            if not project.is_of_folder:
+                revision.extract(_list_parts(folder / path, folder, revision), folder)
             yield require_project(str(folder / path)), rename
         except ConfigError as error:
             raise rename_findings(error, rename) from None
@@ -105,7 +107,7 @@ def _list_parts(file: Path, folder: Path, revision: Revision) -> list[str]:
 
 
 def _load_file(text: str) -> RouteTable:
-    if not is_file(text) and not is_file(Path(text) / ROUTES_FILE):
+    if not is_file(text) and not is_folder(Path(text)):
         raise UsageError(f"--against: there is no file {text}; a revision of git is {PREFIX}REV, such as {PREFIX}main")
     project = require_project(text)
     return RouteTable(load_routes(project), project)
