@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +11,15 @@ from evtool.findings.phrases import list_some
 from evtool.interchange.base import Source
 from evtool.interchange.merge import merge
 from evtool.interchange.registry import FORMS
-from evtool.interchange.terraform.configuration import BLOCKS, list_module_calls, list_resources
-from evtool.interchange.terraform.local_values import find_local_values
-from evtool.interchange.terraform.rules import join_rules
+from evtool.interchange.terraform.configuration import BLOCKS
+from evtool.interchange.terraform.module import find_common_folder, read_modules
 from evtool.interchange.texts.hcl import load_hcl
 from evtool.interchange.texts.located_json import load_json
 from evtool.interchange.texts.template_yaml import CloudFormationReader, TemplateReader
 from evtool.interchange.translation import translate
 from evtool.paths import display_path, is_folder
 from evtool.readers.yaml_text import Document, load_yaml
-from evtool.routes.project_file import ROUTES_FILE, LocatedDocument, Project, read_file, unify_line_ends
+from evtool.routes.project_file import ROUTES_FILE, LocatedDocument, Project, unify_line_ends
 
 TERRAFORM_SUFFIX = ".tf"
 MAX_KEYS = 5  # of an unknown document that a message lists
@@ -59,27 +57,12 @@ def read_rule_source(file: Path, raw: bytes, form: str | None) -> Project | None
 
 def _read_folder(folder: Path) -> Project:
     """The project of all Terraform files of a folder: a target may be in another file than its rule."""
-    sources = [
-        (file, Source(display_path(file), text, _parse(text, display_path(file))[0]))
-        for file in sorted([*folder.glob("*.tf"), *folder.glob("*.tf.json")])
-        for text in [unify_line_ends(read_file(file))]
-    ]
-    if not sources:
+    files = read_modules(folder)
+    if not files:
         raise UsageError(f"{display_path(folder)} has no {ROUTES_FILE} and no Terraform files (*.tf, *.tf.json)")
-    values = [source.document.value for _, source in sources]
-    local_values = find_local_values(values)
-    resources = [resource for value in values for resource in list_resources(value, local_values)]
-    projects = [
-        translate(
-            source,
-            chain(join_rules(resources, list_resources(value, local_values)), list_module_calls(value)),
-            file,
-            "terraform",
-        )
-        for (file, source), value in zip(sources, values, strict=True)
-    ]
     empty = Project(folder / ROUTES_FILE, Document({"version": 1}), form="terraform")
-    return _add_note(merge(empty, projects)._replace(file=folder / sources[0][0].name, is_of_folder=True))
+    merged = merge(empty, [project for _, project in files])
+    return _add_note(merged._replace(file=files[0][0], source_folder=find_common_folder(files)))
 
 
 def _add_note(project: Project) -> Project:

@@ -50,7 +50,7 @@ class Project(NamedTuple):
     rule_sources: Mapping[str, "Project"] = MappingProxyType({})  # the files of routes that `rules` adds, by route
     template_functions: frozenset[str] = frozenset()  # handlers that are functions of a template
     notes: tuple[Finding, ...] = ()  # what a rule source has that is not a route
-    is_of_folder: bool = False  # the rules of all Terraform files beside the file
+    source_folder: Path | None = None  # that has all files, if the rules are those of a folder of Terraform files
     gaps: tuple[Finding, ...] = ()  # notes on what may hide rules that count; they are shown without -v, too
 
     @property

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from evtool import Routes
+from evtool.patterns.unknown import Unknown
+from evtool.routes.project import require_project
 from tests.conftest import ROOT, Evtool
 from tests.interchange.test_rule_sources import CASES
 
@@ -225,6 +227,39 @@ def test_a_folder_of_terraform_files(evtool: Evtool, tmp_path: Path) -> None:
     file.write_text(file.read_text().replace('"shop.checkout"', '["shop.cart"]'))
     published = evtool("publish", ORDER, "--dry-run", "--routes", "infra", "--schemas", SCHEMAS, "-o", "json")
     assert [delivery["handler"] for delivery in published.json["events"][0]["deliveries"]] == ["charge"]
+
+
+def test_modules_in_folders_are_followed(evtool: Evtool, tmp_path: Path) -> None:
+    """A module gets the literals of its call and defaults; what the caller leaves open is unknown, also its targets."""
+    shutil.copytree(CASES / "terraform-modules", tmp_path / "infra")
+    project = require_project(str(tmp_path / "infra/prod"))
+    routes = project.document.value["routes"]
+    explained = evtool("explain", ORDER, "--routes", "infra/prod", "-o", "json").json["routes"]
+
+    assert routes["orders.this"]["pattern"] == {
+        "source": ["shop.checkout"],
+        "detail-type": ["order.created"],
+        "detail": {"stage": [Unknown("${var.stage}")]},
+    }
+    assert routes["orders.this"]["event-bus"] == Unknown("${var.bus}")
+    assert routes["payments.this"]["pattern"] == {
+        "source": ["shop.payments"],
+        "detail-type": ["payment.declined"],
+        "detail": {"stage": ["inner"]},
+    }
+    assert routes["payments.this"]["event-bus"] == "default"
+    assert routes["orders.this"]["to"] != routes["payments.this"]["to"]
+    assert {(route["file"], route["line"]) for route in explained} == {("infra/rule/main.tf", 2)}
+    assert [note.message.split(":")[0] for note in project.notes] == ["module network is not followed"]
+
+
+def test_modules_that_call_themselves_end(evtool: Evtool, tmp_path: Path) -> None:
+    """A module that calls its own folder is followed a few times only."""
+    (tmp_path / "main.tf").write_text(
+        'module "m" { source = "./" }\n'
+        'resource "aws_cloudwatch_event_rule" "r" {\n  event_pattern = jsonencode({ source = ["a"] })\n}\n'
+    )
+    assert evtool("check", "--routes", ".").code == 0
 
 
 def test_files_without_rules_do_not_spoil_a_folder(evtool: Evtool, tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ CASES = ROOT / "tests/cases/interchange"
 SOURCES = sorted(
     path
     for path in CASES.glob("*/*")
-    if not path.name.endswith(".expected.json") and path.parent.name not in ("refused", "terraform-folder")
+    if not path.name.endswith(".expected.json")
+    and path.parent.name not in ("refused", "terraform-folder", "terraform-modules")
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from evtool.errors import EvtoolError
 from evtool.interchange.base import Form, Rule, Source, as_mapping
 from evtool.interchange.substitution import Substitution
-from evtool.interchange.terraform.local_values import find_local_values
+from evtool.interchange.terraform.named_values import find_named_values
 from evtool.interchange.terraform.rules import BUS, RULE, TARGET, Resource, join_rules
 from evtool.interchange.texts.hcl import parse_expression
 
@@ -27,27 +27,26 @@ def recognizes(value: Any) -> bool:
 def read_rules(source: Source) -> Iterator[Rule]:
     """The rules of a file."""
     value = source.document.value
-    yield from join_rules(list_resources(value, find_local_values([value])))
-    yield from list_module_calls(value)
-
-
-def list_module_calls(value: Any) -> Iterator[Rule]:
-    """A note for each module that a file calls: its rules are in other files."""
+    yield from join_rules(list_resources(value, find_named_values([value], {})))
     for label, body in as_mapping(as_mapping(value).get("module")).items():
-        has_pattern = "event_pattern" in str(body)
-        yield Rule(f"module {label}", ("module", label), note=_NOT_FOLLOWED, is_gap=has_pattern)
+        yield note_module(label, body)
 
 
-def list_resources(value: Any, local_values: Substitution) -> Iterator[Resource]:
-    """The resources of a file, with the local values of its module."""
+def note_module(label: str, body: Any) -> Rule:
+    """A note on a module that is called and not read."""
+    return Rule(f"module {label}", ("module", label), note=_NOT_FOLLOWED, is_gap="event_pattern" in str(body))
+
+
+def list_resources(value: Any, named_values: Substitution, module: str = "") -> Iterator[Resource]:
+    """The resources of a file, with the named values of its module. `module` is the address of the module."""
     for kind, resources in as_mapping(as_mapping(value).get("resource")).items():
         for label, body in as_mapping(resources).items():
             is_list = isinstance(body, list)  # as some programs write JSON
             attributes = as_mapping(body[0] if is_list and body else body)
             if kind in RELEVANT_TYPES:
-                attributes = local_values.substitute(_parse_pattern(attributes))
+                attributes = named_values.substitute(_parse_pattern(attributes))
             path = ("resource", kind, label)
-            yield Resource(str(kind), str(label), attributes, path, (*path, 0) if is_list else path)
+            yield Resource(str(kind), str(label), attributes, path, (*path, 0) if is_list else path, module)
 
 
 def _parse_pattern(attributes: Mapping[str, Any]) -> Mapping[str, Any]:

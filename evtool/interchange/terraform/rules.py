@@ -95,7 +95,11 @@ def _read_bus(rule: Resource, resources: Sequence[Resource]) -> str | Unknown:
     if isinstance(value, Unknown):
         return value
     reference = find_reference([value])
-    buses = [item for item in resources if reference == Reference(BUS, item.label) and item.type == BUS]
+    buses = [
+        item
+        for item in resources
+        if item.type == BUS and item.module == rule.module and reference == Reference(BUS, item.label)
+    ]
     name = resolve(buses[0].attributes.get("name") if buses else value)
     return bus_of_arn(name) if isinstance(name, str) else name if isinstance(name, Unknown) else Unknown(str(value))
 
@@ -109,6 +113,8 @@ def _read_target(target: Resource) -> Target:
     texts = [arn, *target.references.get("arn", ())]
     reference = find_reference(texts)
     address = next((format_expression(text) for text in texts if isinstance(text, str)), f"{TARGET}.{target.label}")
+    if target.module:
+        address = f"{target.module}.{address}"  # the same expression is another resource in another module
     name = reference.name if reference else name_of_arn("", known_id) if known_id else target.label
     return Target(name, address, target.path, _read_input(target), target.path)
 

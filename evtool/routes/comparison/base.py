@@ -69,9 +69,9 @@ def extract_project(revision: Revision, project: Project) -> Iterator[tuple[Proj
 
     Its routes file, rule sources and schemas are there, nothing else. Raises UsageError if the revision has none.
     """
-    path = revision.locate(project.folder if project.is_of_folder else project.file)
+    path = revision.locate(project.folder if project.source_folder else project.file)
     if not revision.has(path):
-        kind = "folder" if project.is_of_folder else "file"
+        kind = "folder" if project.source_folder else "file"
         raise UsageError(f"{PREFIX}{revision.name}: the revision has no {kind} {path}")
     with tempfile.TemporaryDirectory(prefix="evtool-") as name:
         folder = Path(os.path.realpath(name))
@@ -81,9 +81,9 @@ def extract_project(revision: Revision, project: Project) -> Iterator[tuple[Proj
             is_extracted = full_path.is_relative_to(folder)
             return f"{revision.name}:{full_path.relative_to(folder).as_posix()}" if is_extracted else file
 
-        revision.extract([path], folder)
+        revision.extract([revision.locate(project.source_folder) if project.source_folder else path], folder)
         try:
-            if not project.is_of_folder:
+            if not project.source_folder:
                 revision.extract(_list_parts(folder / path, folder, revision), folder)
             yield require_project(str(folder / path)), rename
         except ConfigError as error:
