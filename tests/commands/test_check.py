@@ -111,6 +111,18 @@ def test_several_projects(evtool: Evtool, project: Path) -> None:
     assert evtool("check", "other.yaml").out == "checked 1 route: nothing found\n"
 
 
+def test_a_folder_beside_a_template_is_not_taken_for_scenarios(evtool: Evtool, tmp_path: Path) -> None:
+    """Many programs have a folder `scenarios`."""
+    (tmp_path / "template.yaml").write_text(
+        "Resources: {R: {Type: AWS::Events::Rule, Properties: {EventPattern: {source: [a]}}}}\n"
+    )
+    (tmp_path / "scenarios").mkdir()
+    (tmp_path / "scenarios/load.yml").write_text("config: {target: http://localhost}\nscenarios: [{flow: []}]\n")
+    (tmp_path / "scenarios/load.yaml").write_text("config: {target: http://localhost}\nscenarios: [{flow: []}]\n")
+
+    assert evtool("check", "template.yaml").out == "checked 1 route: nothing found\n"
+
+
 def test_file_that_is_not_yaml(evtool: Evtool, project: Path) -> None:
     """A file that cannot be read in its own format is exit 2; the findings of the others are reported."""
     project.with_name("broken.yaml").write_text("routes: {")
