@@ -123,9 +123,6 @@ def translate(source: Source, rules: Iterator[Rule], file: FilePath, form: str) 
         raise ConfigError(f"{source.file} cannot be used", errors)
     value = {"version": 1, "handlers": builder.handlers, "routes": builder.routes}
     document = TranslatedDocument(value, source.document, builder.origins)
-<<<<<<< HEAD
     functions = frozenset(name for name, options in builder.handlers.items() if "lambda" in options)
-    return Project(file, document, source.text, form, notes=tuple(builder.findings), template_functions=functions)
-=======
-    return Project(file, document, source.text, form, notes=tuple(builder.findings), gaps=tuple(builder.gaps))
->>>>>>> f7318b3 (interchange: read locals, constants, YAML 1.1 and all blocks of .tf files)
+    notes, gaps = tuple(builder.findings), tuple(builder.gaps)
+    return Project(file, document, source.text, form, notes=notes, gaps=gaps, template_functions=functions)
