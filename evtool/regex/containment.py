@@ -3,6 +3,7 @@
 They are run side by side over all texts, one character of each kind that they tell apart at a time.
 """
 
+from collections.abc import Sequence
 from itertools import islice
 from random import Random
 from typing import NamedTuple
@@ -22,24 +23,25 @@ class Containment(NamedTuple):
     example: str | None = None
 
 
-def compare_expressions(inner: str, outer: str) -> Containment:
-    """Whether `outer` takes every text that `inner` takes."""
+def compare_expressions(inner: Sequence[str], outer: str) -> Containment:
+    """Whether `outer` takes every text that all of `inner` take."""
     try:
-        trees = [parse(expression) for expression in (inner, outer)]
-        first, second = (build_automaton(tree, trees) for tree in trees)
+        trees = [parse(expression) for expression in (*inner, outer)]
+        *automata, last = (build_automaton(tree, trees) for tree in trees)
     except (NotPlainError, RecursionError):
         return Containment(holds=None)
-    start = (begin(first), begin(second))
-    texts: dict[tuple[State, State], str] = {start: ""}
+    start = (tuple(map(begin, automata)), begin(last))
+    texts: dict[tuple[tuple[State, ...], State], str] = {start: ""}
     queue = [start]
-    for number, pair in enumerate(queue):  # the queue grows
+    for number, (states, final) in enumerate(queue):  # the queue grows
         if number >= MAX_PAIRS:
             return Containment(holds=None)
-        text = texts[pair]
-        if ends(first, pair[0]) and not ends(second, pair[1]):
+        text = texts[states, final]
+        if all(map(ends, automata, states)) and not ends(last, final):
             return Containment(holds=False, example=text)
-        for letter, example in enumerate(first.letters):
-            following = (read(first, pair[0], letter), read(second, pair[1], letter))
+        for letter, example in enumerate(last.letters):
+            reached = tuple(read(automaton, state, letter) for automaton, state in zip(automata, states, strict=True))
+            following = (reached, read(last, final, letter))
             if following not in texts and following[1] is not None:
                 texts[following] = text + example
                 queue.append(following)

@@ -10,8 +10,8 @@ from typing import Any
 
 from jsonschema_rs import Draft202012Validator, FancyRegexOptions, ValidationError, canonicalize
 
-from evtool.regex.containment import Containment, compare_expressions
 from evtool.schemas.diff.inlining import LOOP, map_parts
+from evtool.schemas.diff.strings import compare_strings
 from evtool.schemas.validator import BACKTRACK_LIMIT
 
 MAX_SAMPLES = 300  # values that are tried for one schema
@@ -45,20 +45,11 @@ def is_covered(inner: Any, outer: Any, inner_loops: Mapping[str, Any], outer_loo
     except Exception as error:
         if isinstance(error, MemoryError):
             raise
-    patterns = _compare_patterns(inner, outer)
-    if patterns.holds:
+    strings = compare_strings(inner, outer)
+    if strings.holds:
         return True
-    texts = [] if patterns.example is None else [patterns.example]
+    texts = [] if strings.example is None else [strings.example]
     return False if find_example(inner_schema, outer_schema, texts) is not None else None
-
-
-def _compare_patterns(inner: Any, outer: Any) -> Containment:
-    """Whether `outer` takes all strings of `inner`, if they differ in nothing but their regular expression."""
-    if not isinstance(inner, dict) or not isinstance(outer, dict) or "pattern" not in outer:
-        return Containment(holds=None)
-    if any(inner.get(key) != value for key, value in outer.items() if key != "pattern"):
-        return Containment(holds=None)
-    return compare_expressions(str(inner.get("pattern", "")), str(outer["pattern"]))
 
 
 def find_example(inner: Any, outer: Any, candidates: Sequence[Any] = ()) -> list[Any] | None:
