@@ -1,6 +1,6 @@
 """Installs AWS's clients of the Lambda Runtime API into .clients, for the tests of functions in other languages.
 
-Python's client is among the packages for development. Run: python tools/lambda_clients.py [node|go|java ...]
+Python's client is among the packages for development. Run: python tools/lambda_clients.py [node|go|java|emulator ...]
 """
 
 import shutil
@@ -13,6 +13,7 @@ CLIENTS = ROOT / ".clients"
 FUNCTIONS = ROOT / "tests/handlers/lambda_functions"
 NODE = ("aws-lambda-ric@4.0.2", "@aws-sdk/client-eventbridge@3.1169.0")
 GO = "github.com/aws/aws-lambda-go/lambda@v1.55.1"
+EMULATOR = "aws-sam-cli==1.170.0"
 JAVA = "com.amazonaws:aws-lambda-java-runtime-interface-client:2.10.1"
 POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion><groupId>test</groupId><artifactId>function</artifactId><version>1</version>
@@ -48,7 +49,15 @@ def install_java(folder: Path) -> None:
     run(folder, "javac", "-d", str(folder), str(FUNCTIONS / "java/Order.java"))
 
 
-INSTALLERS = {"node": install_node, "go": install_go, "java": install_java}
+def install_emulator(folder: Path) -> None:
+    """AWS's runtime interface emulator, another server of the Runtime API: a program inside a package."""
+    run(folder, sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(folder / "sam"), EMULATOR)
+    shutil.copy(folder / "sam/samcli/local/rapid/aws-lambda-rie-x86_64", folder / "aws-lambda-rie")
+    (folder / "aws-lambda-rie").chmod(0o755)
+    shutil.rmtree(folder / "sam")
+
+
+INSTALLERS = {"node": install_node, "go": install_go, "java": install_java, "emulator": install_emulator}
 
 if __name__ == "__main__":
     for language in sys.argv[1:] or INSTALLERS:
