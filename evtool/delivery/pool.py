@@ -252,8 +252,8 @@ class HandlerPool:
         return new
 
     def timeout_of(self, name: str) -> float:
-        """The time limit of a handler in seconds."""
-        return self._entries[name].options.timeout if name in self._entries else 0.0
+        """How many seconds a call of a handler may take."""
+        return self._entries[name].options.longest_call if name in self._entries else 0.0
 
     def is_free(self, name: str) -> bool:
         """Whether a handler may have one more call. One that is not there may: what it is told needs no call."""

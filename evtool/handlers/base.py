@@ -130,6 +130,11 @@ class HandlerOptions(BaseModel):
     on_replay: Annotated[Literal["run", "skip"], Field(description="whether a delivering replay calls it")] = "run"
 
     @property
+    def longest_call(self) -> float:
+        """Seconds that a call may take, as far as its kind has more limits than `timeout`."""
+        return self.timeout
+
+    @property
     def is_in_process(self) -> bool:
         """Whether it runs inside evtool, in its main thread, while evtool waits."""
         return False

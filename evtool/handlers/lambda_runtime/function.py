@@ -98,7 +98,7 @@ class LambdaFunction:
 
     def _prepare(self) -> Unavailable | Failed | None:
         """Have a process that waits for an event. Why there can be none, or None."""
-        if self._runtime and self._is_ready(self._options.timeout):
+        if self._runtime and self._is_ready():
             return None
         self._end()  # it has ended since the last call, or hangs: that is no failure of this event
         try:
@@ -107,9 +107,9 @@ class LambdaFunction:
             return Unavailable(str(error), "EV503")
         except (MissingClientError, OSError) as error:
             return describe_missing(error, self._options.folder)
-        return None if self._is_ready(self._options.init_timeout) else self._end_loading()
+        return None if self._is_ready() else self._end_loading()
 
-    def _is_ready(self, limit: float) -> bool:
+    def _is_ready(self) -> bool:
         """Wait until the process asks for an event. Whether it does."""
         assert self._runtime
         process, api = self._runtime.process, self._runtime.api
@@ -119,7 +119,7 @@ class LambdaFunction:
             return api.is_waiting or api.init_error is not None or process.has_exited()
 
         with suppress(TimeoutError):
-            process.wait_until(is_decided, time.monotonic() + limit)
+            process.wait_until(is_decided, time.monotonic() + self._options.init_timeout)
         return api.is_waiting and api.init_error is None and not process.has_exited()
 
     def _end_loading(self) -> Unavailable | Failed:

@@ -59,6 +59,11 @@ class LambdaOptions(ProcessOptions):
         return self
 
     @property
+    def longest_call(self) -> float:
+        """Seconds that a call may take: until a process that hangs is given up, a new one is loaded, and it is over."""
+        return self.timeout + 2 * self.init_timeout
+
+    @property
     def runtime_name(self) -> RuntimeName:
         """Its runtime; without one, its folder has a program `bootstrap`."""
         return parse_runtime(self.runtime or "provided") or RuntimeName("provided")
