@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from evtool.handlers.base import Handler, Kind
-from evtool.handlers.lambda_runtime.function import LambdaFunction
 from evtool.handlers.lambda_runtime.options import LambdaOptions
 
 
 def open_handler(name: str, options: LambdaOptions, folder: Path) -> Handler:
     """The handler, with nothing started yet."""
+    from evtool.handlers.lambda_runtime.function import LambdaFunction  # noqa: PLC0415 - most projects have none
+
     return LambdaFunction(name, options, folder)
 
 
