@@ -155,6 +155,8 @@ class _InWorker:
             )
         except BaseException:
             os.close(replies)
+            if self._endpoint:
+                self._endpoint.close()
             raise
         finally:
             os.close(answers)

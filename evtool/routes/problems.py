@@ -185,7 +185,8 @@ def _list_known_keys(path: Sequence[str | int], raw: Mapping[str, Any]) -> list[
             return list(Input.model_fields)
         case ["handlers", name]:
             kind = kind_tag(_as_mapping(raw.get("handlers")).get(str(name)))
-            return list(KINDS[kind.removeprefix("kind ")].options.model_fields) if kind else []
+            fields = KINDS[kind.removeprefix("kind ")].options.model_fields if kind else {}
+            return [field.alias or name for name, field in fields.items()]
     return []
 
 

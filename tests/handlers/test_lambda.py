@@ -463,6 +463,8 @@ def test_no_secret_reaches_a_function_a_report_or_the_store(evtool: Evtool, tmp_
         ("lambda: fn, runtime: pyton, handler: a.b", 'there is no runtime pyton\n.*did you mean "python"?'),
         ("lambda: fn, runtime: dotnet8, handler: a.b", "name a command: start: [dotnet, ...]"),
         ("lambda: fn, environment: {A-B: x}", "environment"),
+        ("lambda: fn, nonsense: x", "known here: description, emits, timeout"),
+        ("lambda: fn, nonsense: x", ", lambda, runtime, handler, start,"),
     ],
 )
 def test_wrong_options_are_named(options: str, message: str, evtool: Evtool, tmp_path: Path) -> None:

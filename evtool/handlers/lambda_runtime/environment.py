@@ -7,12 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from evtool.handlers.lambda_runtime.options import LambdaOptions
-from evtool.handlers.lambda_runtime.runtimes import EXECUTION_ENVIRONMENTS
+from evtool.handlers.lambda_runtime.runtimes import EXECUTION_ENVIRONMENTS, PASSED_ON
 from evtool.handlers.processes.programs import expand_variables
 from evtool.handlers.put_events import CREDENTIALS, DUMMY, REGION
-
-# variables of evtool's own environment that a function gets: what programs need to start at all
-PASSED_ON = ("PATH", "HOME", "USER", "TMPDIR", "LD_LIBRARY_PATH", "JAVA_HOME", "DOTNET_ROOT", "SYSTEMROOT")
 
 
 def build_environment(name: str, options: LambdaOptions, folder: Path, address: str) -> dict[bytes, bytes]:

@@ -41,13 +41,14 @@ class _Runtime:
         self.endpoint = Endpoint(self.api.serve)
         try:
             environment = build_environment(name, options, folder, self.endpoint.address)
-            self.note = describe_other_version(self.command, options.runtime_name.version, environment)
+            self.note = describe_other_version(self.command, options.runtime_name.version)
             self.process = Process(self.command.arguments, folder, options, environment)
         except BaseException:
             self.endpoint.close()
             raise
         self.arn = f"arn:aws:lambda:{environment[b'AWS_REGION'].decode()}:000000000000:function:{name}"
         self.endpoint.attach(self.process)
+        self.process.send(b"", last=True)  # standard input is empty
 
     def end(self) -> tuple[int, str, str]:
         """Ends the process. Its exit code, what it has printed, and that on standard error alone."""

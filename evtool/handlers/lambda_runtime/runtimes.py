@@ -1,8 +1,9 @@
 """How a function of each runtime is started: through the official client of the Runtime API for its language."""
 
+import os
 import subprocess
-from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,8 @@ JAVA_INSTALL = (
 NODE_CLIENTS = ("index.mjs", "bin/index.mjs")  # of version 4, and of version 3
 PYTHON_INSTALL = "install it there: pip install awslambdaric"
 RUBY_INSTALL = "install it: gem install aws_lambda_ric"
+# variables of evtool's own environment that a function gets: what programs need to start at all
+PASSED_ON = ("PATH", "HOME", "USER", "TMPDIR", "LD_LIBRARY_PATH", "JAVA_HOME", "DOTNET_ROOT", "SYSTEMROOT")
 VERSION_TIMEOUT = 5.0  # seconds for a program that prints its version
 
 # what `AWS_EXECUTION_ENV` names where `runtime` has no version; Python writes UTF-8 from 3.12 on
@@ -130,13 +133,23 @@ def find_missing_client(options: LambdaOptions, interpreter: str, errors: str) -
     return None
 
 
-def describe_other_version(command: StartCommand, version: str, environment: Mapping[bytes, bytes]) -> str:
+def describe_other_version(command: StartCommand, version: str) -> str:
     """A note if the program has another version than the runtime; empty if it has the same, or does not say."""
     if not version or not command.version_arguments:
         return ""
+    installed = _read_version(command.arguments[0], *command.version_arguments)
+    if not installed or installed[: len(version.split("."))] == version.split("."):
+        return ""
+    return f"evtool: the runtime is {version}, {'.'.join(installed)} runs the function"
+
+
+@cache
+def _read_version(*arguments: str) -> list[str]:
+    """The parts of the version that a program prints; none if it does not."""
+    environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     with suppress(OSError, subprocess.SubprocessError):
         done = subprocess.run(
-            [command.arguments[0], *command.version_arguments],
+            arguments,
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -144,10 +157,8 @@ def describe_other_version(command: StartCommand, version: str, environment: Map
             check=False,
         )
         lines = (done.stdout or done.stderr).decode(errors="replace").splitlines()
-        installed = _find_version(lines[0] if lines else "")
-        if installed and installed[: len(version.split("."))] != version.split("."):
-            return f"evtool: the runtime is {version}, {'.'.join(installed)} runs the function"
-    return ""
+        return _find_version(lines[0] if lines else "")
+    return []
 
 
 def _find_version(text: str) -> list[str]:

@@ -3,7 +3,6 @@
 import selectors
 import socket
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from evtool.aws.http_messages import Request, Response
@@ -152,6 +151,5 @@ class _Client:
         if self.is_open:
             self.is_open = False
             self._forget(self)
-            with suppress(RuntimeError, KeyError):  # the process has ended, and its selector is closed
-                self._watcher.watch(self._socket.fileno(), 0, self.move)
+            self._watcher.watch(self._socket.fileno(), 0, self.move)
             self._socket.close()

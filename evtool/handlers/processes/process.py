@@ -209,6 +209,8 @@ class Process:
 
         It returns whether it has found anything to do.
         """
+        if self._selector.get_map() is None:  # the process has ended
+            return
         if file in self._selector.get_map():
             self._selector.unregister(file)
         if events:
