@@ -67,7 +67,7 @@ bench: $(VENV)/developing
 bench-engines: $(VENV)/developing
 	$(BIN)/python bench/engines/compare.py $(OPTIONS)
 
-# AWS's clients of the Lambda Runtime API for other languages than Python, for their tests: LANGUAGES="node go java emulator"
+# AWS's clients of the Lambda Runtime API for other languages than Python, for their tests: LANGUAGES="node go rust java emulator"
 clients: $(VENV)/installed
 	$(BIN)/python tools/lambda_clients.py $(LANGUAGES)
 

@@ -1,6 +1,6 @@
 """Installs AWS's clients of the Lambda Runtime API into .clients, for the tests of functions in other languages.
 
-Python's client is among the packages for development. Run: python tools/lambda_clients.py [node|go|java|emulator ...]
+Python's client is among the packages for development. Run: python tools/lambda_clients.py [LANGUAGE ...]
 """
 
 import shutil
@@ -14,6 +14,7 @@ FUNCTIONS = ROOT / "tests/handlers/lambda_functions"
 NODE = ("aws-lambda-ric@4.0.2", "@aws-sdk/client-eventbridge@3.1169.0")
 GO = "github.com/aws/aws-lambda-go/lambda@v1.55.1"
 EMULATOR = "aws-sam-cli==1.170.0"
+RUST = ("lambda_runtime@1.5.0", "serde_json@1", "tokio@1")
 JAVA = "com.amazonaws:aws-lambda-java-runtime-interface-client:2.10.1"
 POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion><groupId>test</groupId><artifactId>function</artifactId><version>1</version>
@@ -43,6 +44,16 @@ def install_go(folder: Path) -> None:
     run(folder, "go", "build", "-o", "bootstrap", ".")
 
 
+def install_rust(folder: Path) -> None:
+    """Compiles for minutes."""
+    if not (folder / "Cargo.toml").exists():
+        run(folder, "cargo", "init", "--bin", "--name", "bootstrap", "--vcs", "none")
+    run(folder, "cargo", "add", "-q", *RUST)
+    shutil.copy(FUNCTIONS / "rust/main.rs", folder / "src/main.rs")
+    run(folder, "cargo", "build", "-q", "--release")
+    shutil.copy(folder / "target/release/bootstrap", folder / "bootstrap")
+
+
 def install_java(folder: Path) -> None:
     (folder / "pom.xml").write_text(POM.format(*JAVA.split(":")))
     run(folder, "mvn", "-q", "dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory=lib")
@@ -57,7 +68,13 @@ def install_emulator(folder: Path) -> None:
     shutil.rmtree(folder / "sam")
 
 
-INSTALLERS = {"node": install_node, "go": install_go, "java": install_java, "emulator": install_emulator}
+INSTALLERS = {
+    "node": install_node,
+    "go": install_go,
+    "rust": install_rust,
+    "java": install_java,
+    "emulator": install_emulator,
+}
 
 if __name__ == "__main__":
     for language in sys.argv[1:] or INSTALLERS:

@@ -238,6 +238,21 @@ class TestOtherLanguages:
         assert outcome.outcome == "crashed"
         assert function(call("work")) == Done()
 
+    def test_rust(self, open_function: Open) -> None:
+        """A function with Rust's client; a panic is an error, and the process goes on."""
+        function = open_function(**{"lambda": installed("rust"), "runtime": "rust"})
+        assert function(call("work", total=27.64)) == Done()
+        outcome = function(call("fail"))
+        assert isinstance(outcome, Failed)
+        assert outcome.error.endswith("no stock")
+        outcome = function(call("panic"))
+        assert isinstance(outcome, Failed)
+        assert "boom" in outcome.error
+        outcome = function(call("exit"))
+        assert isinstance(outcome, Failed)
+        assert outcome.outcome == "crashed"
+        assert function(call("work")) == Done()
+
     def test_java(self, open_function: Open) -> None:
         """A function with Java's client."""
         function = open_function(**{"lambda": installed("java"), "runtime": "java21", "handler": "Order::handle"})
