@@ -489,3 +489,30 @@ def test_wrong_options_are_named(options: str, message: str, evtool: Evtool, tmp
     assert ran.code == 2
     for part in message.split("\n.*"):
         assert part in ran.out + ran.err
+
+
+@pytest.mark.slow
+def test_concurrency_is_a_number_of_processes(evtool: Evtool, tmp_path: Path) -> None:
+    """Two events at a time have a process each: each waits until the other one has begun."""
+    (tmp_path / "fn").mkdir()
+    (tmp_path / "fn/app.py").write_text(
+        "import os, time\n"
+        "def handler(event, context):\n"
+        "    print('pid', os.getpid())\n"
+        "    open(str(event['detail']['n']), 'w').close()\n"
+        "    while not os.path.exists(str(1 - event['detail']['n'])):\n"
+        "        time.sleep(0.01)\n"
+    )
+    (tmp_path / "routes.yaml").write_text(
+        "version: 1\nhandlers: {f: {lambda: fn, runtime: python, handler: app.handler, concurrency: 2, timeout: 20s}}\n"
+        "routes: {all: {pattern: {source: [shop]}, to: [f]}}\n"
+    )
+    (tmp_path / "events.jsonl").write_text(
+        "".join(
+            json.dumps({"id": str(n), "source": "shop", "detail-type": "t", "detail": {"n": n}}) + "\n" for n in (0, 1)
+        )
+    )
+    assert evtool("publish", "events.jsonl", "--no-deliver", "-q").code == 0
+    assert evtool("deliver", "-q").code == 0
+    outputs = {evtool("events", n, "-o", "json").json["deliveries"][0]["history"][0]["output"] for n in ("0", "1")}
+    assert len(outputs) == 2
