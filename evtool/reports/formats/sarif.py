@@ -27,6 +27,15 @@ MAX_MESSAGE = 8_000  # characters
 HEAD = f"""{{"$schema": "{SCHEMA_URI}", "version": "2.1.0", "runs": [
 {{"columnKind": "unicodeCodePoints", "results": ["""
 
+MEANINGS = {  # of the rules that are not codes of findings
+    "failed-scenario": "An expectation of a scenario does not hold; the message says what happened instead, and why.",
+    "coverage": "The scenarios cover less of the alternatives in patterns than `evtool test --fail-under` demands.",
+    "failed-delivery": "A handler failed; the delivery is attempted again.",
+    "dead-delivery": "evtool gave a delivery up; `evtool dlq show` has its history, `evtool dlq redrive` repeats it.",
+    "lost-deliveries": "The routes deliver less than those that they were compared with.",
+    "gained-deliveries": "The routes deliver more than those that they were compared with.",
+}
+
 
 class Sarif:
     """One run. The results come first, since the rules are those that they name."""
@@ -109,7 +118,7 @@ class Sarif:
 def _build_rule(rule: str, problem: Problem) -> dict[str, Any]:
     """A rule as code scanning shows it beside its results: what the code means, with the examples of `explain`."""
     title = CODES.get(rule, problem.title)
-    text = f"{rule}: {title}. `evtool explain {rule}` shows more." if rule in CODES else f"evtool reports a {title}."
+    text = f"{rule}: {title}. `evtool explain {rule}` shows more." if rule in CODES else MEANINGS.get(rule, title)
     markdown = text
     if example := EXAMPLES.get(rule):
         text += f"\n\nBad:\n{example.bad}\n\nGood:\n{example.good}"
@@ -118,7 +127,7 @@ def _build_rule(rule: str, problem: Problem) -> dict[str, Any]:
         "id": rule,
         "name": "".join(word.capitalize() for word in re.findall(r"\w+", title)),
         "shortDescription": {"text": _to_sentence(title)},
-        "fullDescription": {"text": f"{_to_sentence(title)} Reported by evtool as {rule}."},
+        "fullDescription": {"text": MEANINGS.get(rule, f"{_to_sentence(title)} Reported by evtool as {rule}.")},
         "help": {"text": text, "markdown": markdown},
         "helpUri": f"{PACKAGE_URI}#docs/findings.md",
         "defaultConfiguration": {"level": problem.severity},
