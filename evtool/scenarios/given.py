@@ -17,7 +17,7 @@ from evtool.findings.finding import Finding
 from evtool.findings.fixes import QUOTE_HINT
 from evtool.findings.spelling import did_you_mean
 from evtool.handlers.base import Emitted
-from evtool.paths import is_file
+from evtool.paths import display_path, is_file
 from evtool.readers.files import SourceText, read_texts
 from evtool.routes.pattern_text import read_written
 from evtool.routes.project import Project
@@ -119,7 +119,7 @@ def _read_origin(
         hint, message = "a path is relative to the scenario's file", f"there is no file {given.file}"
     if file is None or not is_file(file):
         return [Finding("EV701", message, suggestion=hint, **source.locate(at))]
-    return _read_file(str(file), defaults)
+    return _read_file(display_path(file), defaults)
 
 
 def _read_file(file: str, defaults: EventDefaults) -> Iterator[Event | Finding]:

@@ -83,3 +83,15 @@ scenarios:
     assert (finding["code"], finding["severity"]) == ("EV505", "warning")
     assert (finding["file"], finding["line"], finding["suggestion"]) == ("routes.yaml", 13, "add paid to `emits`")
     assert "routes.yaml:13:46: EV505 warning: handler undeclared emitted paid" in text.out
+
+
+def test_an_invalid_sample_is_named_relative_to_the_current_folder(evtool: Evtool, project: Path) -> None:
+    """As everywhere; the failure itself is at the entry of `given`."""
+    text = "version: 1\nscenarios:\n  a:\n    given: [{sample: order, set: {detail.total: -1}}]\n    expect: {routes: [orders]}\n"
+    (project / "scenarios/orders.yaml").write_text(text)
+
+    [record] = evtool("test", "-o", "json", cwd=project).json["scenarios"]
+
+    failure = record["failures"][0]
+    assert (failure["what"], failure["line"], failure["column"]) == ("given[0]", 4, 13)
+    assert failure["reason"].startswith("samples/order.json:")
