@@ -147,6 +147,20 @@ def test_an_emitted_event_is_as_its_handler_told_it() -> None:
     assert again.document["replay-name"] == "monday"
 
 
+def test_an_envelope_is_kept_except_its_id() -> None:
+    """A CloudEvent stays one. What an envelope of EventBridge lacks is added; a replay marks both."""
+    cloudevent = {"specversion": "1.0", "id": "1", "type": "a", "source": "x", "data": [1]}
+    envelope = {"detail-type": "b", "source": "x", "account": "111122223333", "detail": {}}
+    events = (Emitted("a", b"[1]", "x", envelope=cloudevent), Emitted("b", b"{}", "x", envelope=envelope))
+
+    one, other = emitted(Rules(None), *events)
+    assert one.document == {**cloudevent, "id": one.id}
+    assert other.document == {**other.document, **envelope, "id": other.id, "region": "us-east-1", "resources": []}
+    assert "1" not in (one.id, other.id)
+    marked, also = emitted(Rules(None), *events, replay="monday")
+    assert (marked.document["replayname"], also.document["replay-name"]) == ("monday", "monday")
+
+
 def test_the_same_delivery_tells_the_same_events() -> None:
     """After a crash nothing enters twice; but each event of a delivery, and each delivery, has ids of its own."""
     once = emitted(Rules(None), Emitted("a", b"{}"), Emitted("a", b"{}"))

@@ -87,7 +87,8 @@ scenarios:
 
 def test_an_invalid_sample_is_named_relative_to_the_current_folder(evtool: Evtool, project: Path) -> None:
     """As everywhere; the failure itself is at the entry of `given`."""
-    text = "version: 1\nscenarios:\n  a:\n    given: [{sample: order, set: {detail.total: -1}}]\n    expect: {routes: [orders]}\n"
+    given = "[{sample: order, set: {detail.total: -1}}]"
+    text = f"version: 1\nscenarios:\n  a:\n    given: {given}\n    expect: {{routes: [orders]}}\n"
     (project / "scenarios/orders.yaml").write_text(text)
 
     [record] = evtool("test", "-o", "json", cwd=project).json["scenarios"]
