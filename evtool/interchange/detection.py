@@ -94,8 +94,8 @@ def _describe_unknown(name: str, value: Any, language: str) -> str:
 
 
 def _list_findings(name: str, value: Any) -> list[Finding]:
-    """The finding for a file that may be meant as a routes.yaml and is not a mapping."""
-    if isinstance(value, Mapping):
+    """The finding for a routes.yaml that is not a mapping."""
+    if isinstance(value, Mapping) or Path(name).name != ROUTES_FILE:
         return []
     return [Finding("EV022", "routes.yaml is a mapping: version, handlers, routes", file=name, line=1, column=1)]
 

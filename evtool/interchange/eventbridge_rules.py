@@ -10,6 +10,7 @@ from evtool.interchange.names import bus_of_arn, name_of_arn
 from evtool.readers.files import SourceText
 from evtool.readers.locations import locate
 
+_INCOMPLETE = "is not complete: it ends with a NextToken"
 Entry = tuple[Mapping[str, Any], Path]  # a rule or a target, and where the source has it
 
 
@@ -44,6 +45,8 @@ def read_rules(source: Source) -> Iterator[Rule]:
             unassigned.append((own_targets, path, document.get("Rule")))
         rules += entries
         follows_rule = "Name" in document and "Targets" not in document
+        if document.get("NextToken"):
+            yield Rule("the list", (*path, "NextToken"), note=_INCOMPLETE, is_gap=True)
     targets |= _assign_targets(source, rules, unassigned)
     for number, (entry, path) in enumerate(rules):
         yield _build_rule(entry, path, targets.get(number, []))

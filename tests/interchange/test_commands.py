@@ -303,6 +303,25 @@ def test_what_is_not_read_is_said(evtool: Evtool, tmp_path: Path) -> None:
     assert {empty.code, serverless.code, terraform.code} == {0}
 
 
+def test_an_incomplete_list_is_said(evtool: Evtool, tmp_path: Path) -> None:
+    """A list that the AWS CLI has cut has more rules than the file."""
+    rules = {"Rules": [{"Name": "a", "EventPattern": '{"source": ["shop"]}'}], "NextToken": "x"}
+    (tmp_path / "rules.json").write_text(json.dumps(rules))
+    checked = evtool("check", "rules.json")
+
+    assert "EV023 note: the list is not complete: it ends with a NextToken" in checked.out
+    assert checked.code == 0
+
+
+def test_check_describes_a_file_of_no_form(evtool: Evtool, tmp_path: Path) -> None:
+    """A list of other things is not called a routes.yaml."""
+    (tmp_path / "log.json").write_text('{"@level": "info"}\n{"@level": "info"}\n')
+    checked = evtool("check", "log.json")
+
+    assert checked.code == 2
+    assert "log.json has no rules in a form that evtool reads: it is JSON with a list" in checked.err
+
+
 def test_the_rule_source_of_the_folder_is_suggested(evtool: Evtool, template: Path, tmp_path: Path) -> None:
     """Without a routes.yaml, the message has the option that uses the template that is there."""
     assert "`--routes template.yaml` uses the rules of this folder" in evtool("explain", ORDER).err
