@@ -62,7 +62,8 @@ def _kind(subject: str, breaks: tuple[str, ...]) -> str:
 
 def _compare_types(old: Keywords, new: Keywords, name: str) -> Iterator[KeywordChange]:
     before, after = list_types(old), list_types(new)
-    if before == after or (_list_values(old) is not None and _list_values(new) is not None):
+    has_values = _list_values(old) is not None and _list_values(new) is not None
+    if before == after or has_values or ("type" not in old and "type" not in new):
         return  # the change of the values says more
     breaks = _breaks(narrowed=not before <= after, widened=not after <= before)
     message = f"{name}: the type was {_list_names(before)}, now {_list_names(after)}"

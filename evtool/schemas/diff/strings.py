@@ -13,10 +13,9 @@ def compare_strings(inner: Any, outer: Any) -> Containment:
     """Whether `outer` accepts all strings of `inner`: undecided if they also differ in other ways."""
     if not isinstance(inner, dict) or not isinstance(outer, dict) or not (inner and outer):
         return Containment(holds=None)
-    is_only_pattern = all(inner.get(key) == value for key, value in outer.items() if key != "pattern")
-    if not is_only_pattern and not (_has_only_strings(inner) and "string" in outer.get("type", "string")):
-        return Containment(holds=None)
-    if any(inner.get(key) != value for key, value in outer.items() if key not in RULES):
+    own_rules = RULES if _has_only_strings(inner) and "string" in outer.get("type", "string") else ("pattern",)
+    rest, other_rest = ({k: v for k, v in schema.items() if k not in own_rules} for schema in (inner, outer))
+    if rest != other_rest:
         return Containment(holds=None)
     expressions = list(_list_expressions(inner))
     for expression in _list_expressions(outer):
