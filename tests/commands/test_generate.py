@@ -58,6 +58,14 @@ SCHEMAS: dict[str, Any] = {
             "d": {"type": "string", "pattern": "^\\p{Lu}\\p{Ll}+[\\p{L}]$"},
         },
     },
+    "open expressions with lengths": {
+        "required": ["a", "b", "c"],
+        "properties": {
+            "a": {"type": "string", "pattern": "b$", "minLength": 2, "maxLength": 3},
+            "b": {"type": "string", "pattern": "[0-9]", "minLength": 400},
+            "c": {"type": "string", "pattern": "-$", "minLength": 400},
+        },
+    },
     "formats with lengths": {
         "required": ["a", "b", "c"],
         "properties": {

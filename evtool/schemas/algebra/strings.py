@@ -98,6 +98,11 @@ def iter_strings(
             yield common
         if not patterns and not known:
             yield _fit_length(_word(rng), min_length, max_length)
+    if patterns and (common := find_common_text(patterns, min_length, max_length, rng)) is not None:
+        yield common
+    for text in filter(None, (_match(rng, pattern, 0) for pattern in patterns)):
+        padding = _fit_length("", max(0, min_length - len(text)), None)
+        yield from (padding + text, text + padding)  # an expression that is open at one end
     yield from (SHORT[name] for name in known if name in SHORT)
     yield from (LONG[name](_fit_length("", min_length, max_length)) for name in known if name in LONG)
     yield _fit_length("", min_length, max_length)
