@@ -1,5 +1,6 @@
 """Opens the routes, the store and the handlers for a command that delivers events."""
 
+import gc
 import os
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -71,6 +72,7 @@ def build_known_rules(project: Project | None) -> Rules:
 def load_routes(session: Session, project: Project) -> Routes:
     """The routes of a project; what is hardly meant in them is shown as warnings."""
     routes = route_table.load_routes(project)
+    gc.freeze()  # they stay to the end: with thousands of routes, looking at them for garbage takes half a second
     notes = project.notes if session.verbose or not routes.routes else ()
     session.show_warnings([*routes.warnings, *project.gaps, *notes])
     return routes

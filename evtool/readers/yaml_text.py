@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import yaml
@@ -69,10 +69,29 @@ class Document(NamedTuple):
         return line + 1, column + 1
 
 
+class _SameMapping:
+    """A mapping that is equal to nothing but itself."""
+
+    def __init__(self, mapping: dict[Any, Any]):
+        self.mapping = mapping
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _SameMapping) and self.mapping is other.mapping
+
+    def __hash__(self) -> int:
+        return id(self.mapping)
+
+
+@lru_cache(maxsize=4)  # thousands of routes are looked for one after the other
+def _number_keys(same: _SameMapping) -> dict[Any, int]:
+    """Which entry of a mapping each key is. A document is not changed."""
+    return {key: number for number, key in enumerate(same.mapping)}
+
+
 def _find_index(value: Any, step: str | int) -> int | None:
     """Which entry of a mapping or list a step of a path is."""
     if isinstance(value, dict):
-        return list(value).index(step) if step in value else None
+        return _number_keys(_SameMapping(value))[step] if step in value else None
     if isinstance(value, list) and isinstance(step, int):
         return step if 0 <= step < len(value) else None
     return None

@@ -17,13 +17,14 @@ from evtool.patterns.explain.suggestions import SchemaCheck
 from evtool.patterns.json_values import to_python
 from evtool.patterns.pattern import Pattern
 from evtool.routes.pattern_text import locate_in_pattern
-from evtool.routes.project import Project
+from evtool.routes.project import Project, without_gc
 from evtool.routes.routes import Routes
 from evtool.schemas.validation import Rules
 from evtool.terminal.screen import Screen, Segment, format_count
 
 MAX_DETAILED = 3  # routes that are shown condition by condition
 MAX_SHOWN = 10  # routes that are shown at all, unless all are asked for
+MAX_CHANGED = 100  # routes for which a change is looked for, which takes longer than everything else
 MAX_VALUES = 3  # of a field that are shown
 MAX_PATH_WIDTH = 44  # columns that paths may take
 MARKS: dict[bool | None, Segment] = {  # of conditions, in the order in which they are shown
@@ -80,21 +81,26 @@ def build_schema_check(rules: Rules, event: Event) -> SchemaCheck:
     return SchemaCheck(find_violations, partial(rules.is_forbidden, event))
 
 
+@without_gc()  # of thousands of explanations nothing is garbage
 def explain_candidates(
     raw: bytes, bus: str, candidates: Sequence[Candidate], schema: SchemaCheck | None = None
 ) -> list[tuple[Candidate, Explanation]]:
     """Why each pattern matches an event of a bus or does not, the nearest first.
 
-    The changes keep to the schema, if the event itself does.
+    The nearest have changes, which keep to the schema, if the event itself does.
     """
     structure = read_structure(raw)
     if schema is not None and schema.find_violations(structure.document):
         schema = None
-    pairs = [
-        (candidate, _explain_bus(explain(candidate.pattern, structure, schema), bus, candidate.event_bus))
-        for candidate in candidates
-    ]
-    return sorted(pairs, key=lambda pair: pair[1].distance)
+
+    def explain_candidate(candidate: Candidate, *, with_changes: bool) -> Explanation:
+        explanation = explain(candidate.pattern, structure, schema, with_changes=with_changes)
+        return _explain_bus(explanation, bus, candidate.event_bus)
+
+    pairs = [(candidate, explain_candidate(candidate, with_changes=False)) for candidate in candidates]
+    pairs.sort(key=lambda pair: pair[1].distance)
+    nearest = [(candidate, explain_candidate(candidate, with_changes=True)) for candidate, _ in pairs[:MAX_CHANGED]]
+    return nearest + pairs[MAX_CHANGED:]
 
 
 def _explain_bus(explanation: Explanation, bus: str, expected: str | None) -> Explanation:

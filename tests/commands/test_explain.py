@@ -635,3 +635,12 @@ def test_changes_for_a_pattern_keep_to_the_schemas_of_the_project(evtool: Evtool
     assert "no change: the schema of t allows no value that the pattern accepts" in evtool(*arguments).out
     (tmp_path / "routes.yaml").write_text("version: [")
     assert evtool(*arguments).code == 1
+
+
+def test_a_change_for_the_nearest_of_many_routes(evtool: Evtool, shop: Path) -> None:
+    """Of thousands of routes the nearest have a change; the others have the reason why each condition fails."""
+    routes = "".join(f"  r{number}: {{pattern: {{source: [s{number}]}}, to: [h]}}\n" for number in range(150))
+    (shop / "many.yaml").write_text(f"version: 1\nhandlers: {{h: {{command: ['true']}}}}\nroutes:\n{routes}", "utf-8")
+    ran = evtool("explain", "samples/events/order-created.json", "--routes", "many.yaml", "-o", "json", cwd=shop)
+    assert [bool(route["change"]) for route in ran.json["routes"]] == [True] * 100 + [False] * 50
+    assert all(condition["reason"] for route in ran.json["routes"] for condition in route["conditions"])

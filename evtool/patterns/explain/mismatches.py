@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from difflib import SequenceMatcher
+from functools import lru_cache
 from os.path import commonprefix
 from typing import Any, NamedTuple
 
@@ -177,6 +178,7 @@ def _explain_string(expected: str, value: str) -> Mismatch:
     return Mismatch(closeness, f"{actual} is not {target}")
 
 
+@lru_cache(maxsize=1000)  # many patterns ask for the same values
 def _measure_similarity(first: str, second: str) -> float:
     return max(FAR, 0.9 * SequenceMatcher(None, first[:MAX_COMPARED], second[:MAX_COMPARED], autojunk=False).ratio())
 
