@@ -8,6 +8,11 @@ YEAR_10000 = 253_402_300_800  # in seconds since 1970; no time is written with f
 TIMESTAMP_PATTERN = (
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"  # RFC 3339
 )
+# most, and only, times of RFC 3339 that exist
+COMMON_TIME = re.compile(
+    r"[12]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z|\+00:00)",
+    re.ASCII,
+)
 
 
 def to_milliseconds(time: str) -> int:
@@ -36,7 +41,11 @@ def normalize_time(time: Any) -> Any:
 
 def is_timestamp(value: object) -> bool:
     """Whether this is a time of RFC 3339, and one that can be written down again."""
-    if not isinstance(value, str) or not re.fullmatch(TIMESTAMP_PATTERN, value):
+    if not isinstance(value, str):
+        return False
+    if COMMON_TIME.fullmatch(value):
+        return True
+    if not re.fullmatch(TIMESTAMP_PATTERN, value):
         return False
     try:
         format_timestamp(to_milliseconds(value))

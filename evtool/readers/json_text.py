@@ -1,11 +1,14 @@
 """Parses JSON strictly, reports the first error, and finds the positions of values."""
 
 import re
+import sys
 from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import accumulate, count
 from json import JSONDecoder, detect_encoding
 from typing import Any, NamedTuple
+
+import msgspec
 
 MAX_DEPTH = 200  # of arrays and objects in each other: every version of Python parses that much
 MAX_DIGITS = 4300  # of an integer: Python's own default, kept where that is switched off
@@ -128,6 +131,10 @@ def _reject_constant(name: str) -> None:
 _DECODER = JSONDecoder(
     object_pairs_hook=_build_object, parse_float=_parse_float, parse_int=_parse_int, parse_constant=_reject_constant
 )
+_decode_fast = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+# the errors of msgspec are ValueErrors in some of its versions only
+UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
 
 
 def _is_deeper(raw: bytes, limit: int) -> bool:
@@ -173,6 +180,25 @@ def _find_problem(raw: bytes, max_depth: int) -> JsonProblem | None:
     return None
 
 
+def refuses_long_integers() -> bool:
+    """Whether this Python, and with it msgspec, refuses integers of more than MAX_DIGITS digits."""
+    return 0 < sys.get_int_max_str_digits() <= MAX_DIGITS
+
+
+def _parse_fast(raw: bytes) -> Any:
+    """The value of a JSON text in half of the time. Raises one of UNDECODABLE for texts that others have to look at.
+
+    msgspec keeps the last of two members with the same key, so that the value, encoded again, has fewer quotes. Without
+    a backslash, each string has two.
+    """
+    if b"\\" in raw or not refuses_long_integers():
+        raise ValueError("not decided")
+    value = _decode_fast(raw)
+    if raw.count(b'"') != _encode(value).count(b'"'):
+        raise ValueError("duplicate key")
+    return value
+
+
 def parse_json(raw: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
     """The value of a JSON text (RFC 8259) in UTF-8, with or without a byte order mark. Integers stay exact.
 
@@ -182,6 +208,10 @@ def parse_json(raw: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
     is_doubtful = _is_deeper(raw, max_depth) or (b"\\u" in raw and _MAYBE_LONE_SURROGATE.search(raw))
     if is_doubtful and (problem := _find_problem(raw, max_depth)):
         raise problem
+    try:
+        return _parse_fast(raw)
+    except UNDECODABLE:
+        pass
     try:
         return _DECODER.decode(raw.decode().removeprefix(_BOM))
     except (ValueError, RecursionError) as error:

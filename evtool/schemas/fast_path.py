@@ -16,27 +16,20 @@ what proves that they hold for a block of lines, or of elements of an array:
 - the schema: the validator that the slow path uses.
 """
 
-import re
-import sys
 from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from evtool.readers.json_text import MAX_DEPTH, MAX_DIGITS
+from evtool.events.timestamps import COMMON_TIME
+from evtool.readers.json_text import MAX_DEPTH, UNDECODABLE, refuses_long_integers
 
 Check = Callable[[Any], bool]  # whether a payload fits its schema
 
-# the errors of msgspec are ValueErrors in some of its versions only
-_UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
 _Optional = str | UnsetType | None
 _NOT_OPENING = bytes(byte for byte in range(256) if byte not in b"[{\n")
-_COMMON_TIME = re.compile(
-    r"[12]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z|\+00:00)",
-    re.ASCII,
-)
 
 
 class _EventBridge(msgspec.Struct, rename={"type": "detail-type", "payload": "detail"}, omit_defaults=True, gc=False):
@@ -88,13 +81,12 @@ class FastPath:
         on_proven: Callable[[int], None] = lambda number: None,  # noqa: ARG005
     ):
         self._find_check, self._on_proven = find_check, on_proven
-        self._is_usable = 0 < sys.get_int_max_str_digits() <= MAX_DIGITS  # then msgspec refuses longer integers
         self.proven = 0
 
     def prove_lines(self, block: bytes) -> list[bool]:
         """For each line of a block, whether it is proven to be a valid event."""
         lines = block.removesuffix(b"\n").split(b"\n")
-        proven = self._prove(block, lines) if self._is_usable else [False] * len(lines)
+        proven = self._prove(block, lines) if refuses_long_integers() else [False] * len(lines)
         if proven is None:
             proven = [self._prove(line, [line]) == [True] for line in lines] if len(lines) > 1 else [False]
         self._count(sum(proven))
@@ -103,7 +95,7 @@ class FastPath:
     def prove_block(self, block: bytes) -> bool:
         """Whether all lines of a block are proven to be valid events."""
         lines = block.removesuffix(b"\n").split(b"\n")
-        proven = self._prove(block, lines) if self._is_usable else None
+        proven = self._prove(block, lines) if refuses_long_integers() else None
         if not proven or not all(proven):
             return False
         self._count(len(proven))
@@ -111,12 +103,12 @@ class FastPath:
 
     def prove_elements(self, elements: bytes) -> bool:
         """Whether all elements of an array, with the commas between them, are proven to be valid events."""
-        if not self._is_usable or b"\\" in elements:
+        if not refuses_long_integers() or b"\\" in elements:
             return False
         for envelope in _ENVELOPES:
             try:
                 events = envelope.decode_array(b"[" + elements + b"]")
-            except _UNDECODABLE:
+            except UNDECODABLE:
                 continue
             is_proven = self._has_form(elements, events) and all(self._check_payloads(events, envelope.payload_key))
             self._count(len(events) if is_proven else 0)
@@ -134,7 +126,7 @@ class FastPath:
         for envelope in _ENVELOPES:
             try:
                 events = envelope.decode_lines(block)
-            except _UNDECODABLE:
+            except UNDECODABLE:
                 continue
             is_proven = len(events) == len(lines) and self._has_form(block, events)
             return self._check_payloads(events, envelope.payload_key) if is_proven else None
@@ -153,7 +145,7 @@ class FastPath:
             if key not in checks:
                 checks[key] = self._find_check(*key, payload_key)
             check, time = checks[key], event.time
-            has_time = time is UNSET or time is None or _COMMON_TIME.fullmatch(time) is not None
+            has_time = time is UNSET or time is None or COMMON_TIME.fullmatch(time) is not None
             results.append(has_time and check is not None and check(event.payload))
         return results
 

@@ -60,11 +60,12 @@ def list_last_calls(store: Store) -> dict[str, LastCall]:
 def count_totals(store: Store, event_filter: Filter = Filter()) -> Totals:  # noqa: B008
     """Counts what a filter lets through."""
     condition, values = build_condition(event_filter)
+    of_events = f"event IN (SELECT seq FROM event WHERE {condition})" if event_filter != Filter() else "1"
     with store.transaction("DEFERRED"):
         events = store.execute(f"SELECT count(*) FROM event WHERE {condition}", *values)[0][0]
         rows = store.execute(
             "SELECT state, count(*), route, handler FROM delivery"
-            f" WHERE event IN (SELECT seq FROM event WHERE {condition}) GROUP BY 1, 3, 4 ORDER BY 3, 4",
+            f" WHERE {of_events} GROUP BY 1, 3, 4 ORDER BY 3, 4",
             *values,
         )
     total, by_handler = dict.fromkeys(STATES, 0), dict[tuple[str, str], StateCounts]()

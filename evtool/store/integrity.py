@@ -14,12 +14,16 @@ from evtool.paths import display_path
 from evtool.store.rows import STATES, Attempt, Delivery, StoredEvent, compute_event_key, parse_event_time
 from evtool.store.sqlite.migrations import VERSION, expected_definitions, read_definitions
 from evtool.store.sqlite.wal import choose_journal, detect_file_system, is_wal_safe
-from evtool.store.store import ATTEMPT, DELIVERY, EVENT, KEYED, Store
+from evtool.store.store import ATTEMPT, DELIVERY, EVENT, Store
 
 PAGE = 50  # events read at a time: each may be long
 MAX_FINDINGS = 100  # findings of one kind about structure: what is damaged there is damaged all over
 RESTORE = "restore a backup"
 MAX_SEQ = 1 << 53  # events and deliveries are counted from 1, and nobody has had so many
+
+LISTED_KEY = (  # of an event, if its key leads to it
+    "(SELECT key FROM event_key WHERE merged IN (0, 1) AND event_key.key = event.key AND event = event.seq)"
+)
 
 # What must not be there: the finding, what is counted, and the query that counts it.
 RULES = (
@@ -219,11 +223,12 @@ def _check_single(store: Store, seq: int) -> list[Finding]:
 def _check_page(store: Store, after: int, until: int) -> list[Finding]:
     """What is wrong with a page of events, as of one moment: others may delete them."""
     with store.transaction("DEFERRED"):
-        rows = store.execute(f"SELECT {EVENT} FROM event WHERE seq > ? AND seq <= ?", after, until)
-        return [finding for row in rows for finding in _check_event(store, StoredEvent(*row))]
+        rows = store.execute(f"SELECT {EVENT}, {LISTED_KEY} FROM event WHERE seq > ? AND seq <= ?", after, until)
+        return [finding for *row, key in rows for finding in _check_event(store, StoredEvent(*row), key)]
 
 
-def _check_event(store: Store, event: StoredEvent) -> Iterator[Finding]:
+def _check_event(store: Store, event: StoredEvent, listed_key: int | None) -> Iterator[Finding]:
+    """What is wrong with an event; `listed_key` is the key by which it is found."""
     column_damage = event.column_damage()
     about: dict[str, Any] = {} if column_damage else {"event_id": event.id, "event_type": event.type}
     if content_damage := event.content_damage():
@@ -237,7 +242,7 @@ def _check_event(store: Store, event: StoredEvent) -> Iterator[Finding]:
         yield _make_finding(store, "EV032", f"event {event.id}: its bytes are no event: {error}", **about)
         return
     derived = {"id": actual.id, "type": actual.type, "source": actual.source, "time": parse_event_time(actual)}
-    if (event.seq,) not in store.execute(KEYED, compute_event_key(actual.id, actual.source)):
+    if listed_key != compute_event_key(actual.id, actual.source):
         message = f"event {event.id}: it is not found by its id and source"
         yield _make_finding(store, "EV032", message, **about)
     for column, value in derived.items():

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from evtool.findings.codes import CODES
+from evtool.readers import json_text
 from evtool.readers.json_text import JsonProblem, Span, find_spans, parse_json
 from tests.conftest import ROOT
 
@@ -79,6 +80,40 @@ def test_places_are_told_of_the_same_texts(case: Path) -> None:
 
     assert refusal == same_refusal
     assert refusal or parse_json(raw[spans[""].start : spans[""].end]) == value
+
+
+def test_the_fast_parser_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fast parser takes only what the strict one takes, with the same value: all cases, and mutants of them."""
+    chance = random.Random(3)
+    files = [*CASES, *(ROOT / "tests/cases/jsontestsuite").iterdir(), *(ROOT / "samples/events").iterdir()]
+    texts = [file.read_bytes() for file in files if file.stat().st_size < 10_000]
+    pieces = [b'"', b'"a": 1,', b'"a"', b"[", b"]", b"{", b"}", b",", b":", b" ", b"\xff"]
+    pieces += [b"-0", b"1e999", b"1.0", b"9" * 30]
+    for text in list(texts):
+        for _ in range(20):
+            at = chance.randrange(len(text) + 1)
+            texts.append(text[:at] + chance.choice(pieces) + text[at + chance.choice([0, 0, 1, 3]) :])
+
+    found = [repr(outcome(parse_json, text)) for text in texts]
+    taken = sum(is_fast(text) for text in texts)
+    monkeypatch.setattr(json_text, "_parse_fast", refuse)
+
+    assert found == [repr(outcome(parse_json, text)) for text in texts]
+    assert taken > 100
+
+
+def is_fast(text: bytes) -> bool:
+    """Whether the fast parser takes a text."""
+    try:
+        json_text._parse_fast(text)
+    except json_text.UNDECODABLE:
+        return False
+    return True
+
+
+def refuse(_: bytes) -> None:
+    """A fast parser that takes nothing."""
+    raise ValueError
 
 
 def test_what_json_tools_write_is_taken() -> None:
@@ -207,10 +242,10 @@ def test_a_problem_can_cross_processes() -> None:
 
 def test_is_quick_to_import() -> None:
     """Reading JSON that is well-formed loads neither the scanner for problems nor anything else that takes time."""
-    slow = ["dataclasses", "logging", "pathlib", "inspect", "yaml", "pydantic", "evtool.readers.json_errors"]
+    slow = ["dataclasses", "logging", "pathlib", "yaml", "pydantic", "evtool.readers.json_errors"]
     code = "import sys; from evtool.readers.json_text import parse_json; parse_json(b'[1]'); "
     code += f"print(set({slow}) & sys.modules.keys())"
 
-    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
 
     assert done.stdout == "set()\n", done.stderr
