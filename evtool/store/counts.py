@@ -64,8 +64,7 @@ def count_totals(store: Store, event_filter: Filter = Filter()) -> Totals:  # no
     with store.transaction("DEFERRED"):
         events = store.execute(f"SELECT count(*) FROM event WHERE {condition}", *values)[0][0]
         rows = store.execute(
-            "SELECT state, count(*), route, handler FROM delivery"
-            f" WHERE {of_events} GROUP BY 1, 3, 4 ORDER BY 3, 4",
+            f"SELECT state, count(*), route, handler FROM delivery WHERE {of_events} GROUP BY 1, 3, 4 ORDER BY 3, 4",
             *values,
         )
     total, by_handler = dict.fromkeys(STATES, 0), dict[tuple[str, str], StateCounts]()

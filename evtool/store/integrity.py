@@ -11,7 +11,7 @@ from evtool.errors import DamageError
 from evtool.events.envelopes import parse_event
 from evtool.findings.finding import Finding
 from evtool.paths import display_path
-from evtool.store.rows import STATES, Attempt, Delivery, StoredEvent, compute_event_key, parse_event_time
+from evtool.store.rows import STATES, VALID_TIMES, Attempt, Delivery, StoredEvent, compute_event_key, parse_event_time
 from evtool.store.sqlite.migrations import VERSION, expected_definitions, read_definitions
 from evtool.store.sqlite.wal import choose_journal, detect_file_system, is_wal_safe
 from evtool.store.store import ATTEMPT, DELIVERY, EVENT, Store
@@ -23,6 +23,25 @@ MAX_SEQ = 1 << 53  # events and deliveries are counted from 1, and nobody has ha
 
 LISTED_KEY = (  # of an event, if its key leads to it
     "(SELECT key FROM event_key WHERE merged IN (0, 1) AND event_key.key = event.key AND event = event.seq)"
+)
+
+# Most rows are as these conditions say: then nothing is wrong with them, and the others are looked at one by one.
+_TIMES = f"BETWEEN {VALID_TIMES.start} AND {VALID_TIMES.stop - 1}"
+_ARE_ASCII = " AND ".join(  # so that they are UTF-8, too; GLOB sees nothing behind a NUL
+    f"{column} NOT GLOB '*[^ -~]*' AND length({column}) = octet_length({column})"
+    for column in ("route", "handler", "replay")
+)
+PLAIN_DELIVERY = (
+    "typeof(seq) || typeof(event) || typeof(attempts) || typeof(forgiven) || typeof(created) ="
+    " 'integerintegerintegerintegerinteger' AND typeof(route) || typeof(handler) || typeof(replay) = 'texttexttext'"
+    f" AND route <> '' AND handler <> '' AND {_ARE_ASCII}"
+    f" AND forgiven BETWEEN 0 AND attempts AND created {_TIMES} AND typeof(duration_ms) IN ('integer', 'null')"
+    " AND error IS NULL AND owner IS NULL AND condition IS NULL"
+    f" AND (state = 'done' AND due IS NULL OR state = 'ready' AND typeof(due) = 'integer' AND due {_TIMES})"
+)
+PLAIN_ATTEMPT = (
+    f"typeof(number) || typeof(started) = 'integerinteger' AND number > 0 AND started {_TIMES} AND outcome = 'done'"
+    " AND typeof(duration_ms) IN ('integer', 'null') AND error IS NULL AND output IS NULL AND code IS NULL"
 )
 
 # What must not be there: the finding, what is counted, and the query that counts it.
@@ -241,12 +260,13 @@ def _check_event(store: Store, event: StoredEvent, listed_key: int | None) -> It
     except ValueError as error:
         yield _make_finding(store, "EV032", f"event {event.id}: its bytes are no event: {error}", **about)
         return
-    derived = {"id": actual.id, "type": actual.type, "source": actual.source, "time": parse_event_time(actual)}
     if listed_key != compute_event_key(actual.id, actual.source):
         message = f"event {event.id}: it is not found by its id and source"
         yield _make_finding(store, "EV032", message, **about)
-    for column, value in derived.items():
-        if (stored_value := getattr(event, column)) != value:
+    derived = (actual.id, actual.type, actual.source, parse_event_time(actual))
+    stored = (event.id, event.type, event.source, event.time)
+    for column, stored_value, value in zip(("id", "type", "source", "time"), stored, derived, strict=True):
+        if stored_value != value:
             message = f"event {event.id}: the column {column} is {stored_value!r}, its bytes say {value!r}"
             yield _make_finding(store, "EV032", message, **about)
 
@@ -254,13 +274,17 @@ def _check_event(store: Store, event: StoredEvent, listed_key: int | None) -> It
 def _check_histories(store: Store) -> Iterator[Finding]:
     """Every delivery and every attempt by itself: what evtool writes, and nothing else."""
     after = 0
-    while rows := store.execute(f"SELECT {DELIVERY} FROM delivery WHERE seq > ? ORDER BY seq LIMIT ?", after, PAGE):
+    query = f"SELECT {DELIVERY} FROM delivery WHERE seq > ? AND ({PLAIN_DELIVERY}) IS NOT 1 ORDER BY seq LIMIT ?"
+    while rows := store.execute(query, after, PAGE):
         after = rows[-1][0]
         for row in rows:
             if problem := Delivery(*row).damage():
                 yield _make_finding(store, "EV030", problem, suggestion=RESTORE)
     key = (0, 0)
-    query = f"SELECT delivery, {ATTEMPT} FROM attempt WHERE (delivery, number) > (?, ?) ORDER BY 1, 2 LIMIT ?"
+    query = (
+        f"SELECT delivery, {ATTEMPT} FROM attempt WHERE (delivery, number) > (?, ?) AND ({PLAIN_ATTEMPT}) IS NOT 1"
+        " ORDER BY 1, 2 LIMIT ?"
+    )
     while rows := store.execute(query, *key, PAGE):
         key = rows[-1][:2]
         for delivery, *row in rows:
