@@ -111,7 +111,7 @@ def collect_signals() -> Iterator[list[KeyboardInterrupt]]:
 
 
 @contextmanager
-def catch_signals(received: list[KeyboardInterrupt]) -> Iterator[None]:
+def catch_signals(received: list[KeyboardInterrupt] | list[Exception | KeyboardInterrupt]) -> Iterator[None]:
     """A signal that is raised inside goes into the list: it is to be raised again when all that was done is told."""
     try:
         yield

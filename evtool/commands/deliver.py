@@ -16,7 +16,7 @@ from evtool.reports.base import Subject
 from evtool.reports.records import OutputKey, build_delivery_record, build_summary, count_delivery, load_outputs
 from evtool.reports.trees import DeliveryList
 from evtool.signals import catch_signals
-from evtool.store.queue import make_due_now, next_due
+from evtool.store.due_times import make_due_now, next_due
 from evtool.store.store import Store
 from evtool.terminal.progress import Progress
 from evtool.terminal.screen import Screen, format_count, open_stderr

@@ -1,11 +1,9 @@
 """The command `evtool publish`: validates, stores, routes and delivers events, and shows which handlers fired."""
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 from functools import partial
-from types import MappingProxyType
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 from evtool.cli.completion import complete_samples
 from evtool.cli.inputs import EventInputs, group_results, resolve_paths
@@ -33,12 +31,11 @@ from evtool.cli.runtime import (
     check_handlers,
     load_routes,
     open_runtime,
-    take_load_findings,
 )
 from evtool.cli.session import Session, create_event_defaults
-from evtool.delivery.intake import accept, describe_conflict, list_external_targets, match_handlers, parse_stored
-from evtool.delivery.loop import deliver
-from evtool.delivery.runtime import Runtime
+from evtool.commands.publish_batch import Published, Publisher, PublishResult
+from evtool.delivery.intake import match_handlers
+from evtool.delivery.loop import MAX_HANDLERS
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE
 from evtool.events.buses import DEFAULT_BUS
 from evtool.events.event import Event
@@ -51,23 +48,20 @@ from evtool.reports.records import (
     EXTERNAL,
     OutputKey,
     build_planned_record,
+    build_published_record,
     build_summary,
     count_event,
-    load_outputs,
-    load_published_record,
 )
 from evtool.reports.trees import ChainTrees
 from evtool.routes.project import Project
 from evtool.routes.routes import Routes
 from evtool.schemas.validation import ValidationResult, validate_events
 from evtool.signals import catch_signals, collect_signals
-from evtool.store.queue import Chain
-from evtool.store.rows import StoreResult
 from evtool.terminal.progress import Progress
 from evtool.terminal.screen import Screen, Segment, open_stderr
 from evtool.terminal.snippets import show_finding
 
-BATCH_EVENTS = 100  # events that are stored in one commit
+BATCH_EVENTS = 1000  # events that are stored in one commit
 
 
 def publish(
@@ -88,6 +82,7 @@ def publish(
     no_schema: NoSchema = "error",
     unwrap: Unwrap = False,
     dry_run: Annotated[bool, Option("--dry-run", "show what would fire; store nothing, call nothing")] = False,
+    workers: Annotated[int, Option("--workers", "how many handlers are called at a time", "N", least=1)] = MAX_HANDLERS,
     no_deliver: Annotated[bool, Option("--no-deliver", "store events and deliveries, call nothing")] = False,
     max_bytes: MaxBytes = MAX_BYTES,
     allow_empty: AllowEmpty = False,
@@ -120,79 +115,20 @@ def publish(
     if dry_run:
         routes = load_routes(session, project)
         candidates = list_candidates(routes, project)
-        plan = _Plan(routes, project)
         single_batches = ([result] for result in results)
-        return _report_events(
-            session,
-            single_batches,
-            lambda events: [_plan_event(plan, event) for event in events],
-            candidates,
-            UndecidedNotes(session, routes),
-        )
+        handle = partial(_plan_events, _Plan(routes, project))
+        return _report_events(session, single_batches, handle, candidates, UndecidedNotes(session, routes))
     with open_runtime(session, project, rules, worst_exit_code=inputs.worst_exit_code) as runtime:
         candidates = list_candidates(runtime.routes, project)
-        batches = group_results(results, BATCH_EVENTS if no_deliver else 1, stream="-" in events)
-        handle = partial(_publish_batch, runtime, project, call=not no_deliver, with_outputs=session.shows_details)
-        return _report_events(session, batches, handle, candidates, UndecidedNotes(session, runtime.routes))
+        batches = group_results(results, BATCH_EVENTS, stream="-" in events)
+        publisher = Publisher(runtime, project, not no_deliver, workers, session.shows_details)
+        undecided = UndecidedNotes(session, runtime.routes)
+        return _report_events(session, batches, publisher.publish, candidates, undecided)
 
 
 def _measure(result: ValidationResult) -> int:
     """About the bytes that an event takes in its file."""
     return len(result.event.raw) + 1 if result.event else 0
-
-
-class PublishResult(NamedTuple):
-    """What became of an event: records, bytes and buses of it and of what it led to, findings, outputs.
-
-    A finding says why it was not taken, or which handlers cannot be loaded.
-    """
-
-    records: list[dict[str, Any]]
-    events: Sequence[tuple[bytes, str]] = ()
-    findings: Sequence[Finding] = ()
-    outputs: Mapping[OutputKey, str] = MappingProxyType({})
-    interrupts: Sequence[KeyboardInterrupt] = ()  # a second signal: no call was waited for
-
-
-def _publish_batch(
-    runtime: Runtime, project: Project, events: Sequence[Event], *, call: bool, with_outputs: bool
-) -> list[PublishResult]:
-    """Stores events in one commit. With `call` it attempts what is due for them, and what comes of that."""
-    with runtime.store.transaction():
-        stored = [
-            accept(event, store=runtime.store, routes=runtime.routes, now=runtime.environment.now) for event in events
-        ]
-    return [
-        _deliver_event(runtime, project, event, result, call=call, with_outputs=with_outputs)
-        for event, result in zip(events, stored, strict=True)
-    ]
-
-
-def _deliver_event(
-    runtime: Runtime, project: Project, event: Event, stored: StoreResult, *, call: bool, with_outputs: bool
-) -> PublishResult:
-    store = runtime.store
-    if stored.status == "conflict":
-        return PublishResult([], findings=[describe_conflict(event, stored, store.get_event(stored.seq).raw)])
-    if stored.status == "duplicate":
-        return PublishResult([load_published_record(store, store.get_event(stored.seq), stored.status, [])])
-    interrupts: list[KeyboardInterrupt] = []
-    if call:
-        with catch_signals(interrupts), closing(deliver(runtime, chain=Chain(stored.seq))) as settlements:
-            deque(settlements, maxlen=0)
-    chain = store.list_chain(stored.seq) if call else [store.get_event(stored.seq)]
-    deliveries = [store.list_deliveries(member.seq) for member in chain]
-    records = [
-        load_published_record(
-            store, member, "stored", of_member, list_external_targets(parse_stored(member), runtime.routes)
-        )
-        for member, of_member in zip(chain, deliveries, strict=True)
-    ]
-    outputs: dict[OutputKey, str] = {}
-    for member, of_member in zip(chain, deliveries, strict=True) if with_outputs else ():
-        outputs |= load_outputs(store, member.id, of_member)
-    findings = take_load_findings(runtime, project)
-    return PublishResult(records, [(member.raw, member.bus) for member in chain], findings, outputs, interrupts)
 
 
 class _Plan:
@@ -210,21 +146,26 @@ class _Plan:
         return check_handlers(self.routes, self._project, unchecked)
 
 
+def _plan_events(plan: _Plan, results: Sequence[ValidationResult]) -> Iterator[Published]:
+    """What would fire for each event, with nothing stored and nothing called."""
+    for result in results:
+        yield result, _plan_event(plan, result.event) if result.event and result.is_valid else PublishResult([])
+
+
 def _plan_event(plan: _Plan, event: Event) -> PublishResult:
-    """What would fire, with nothing stored and nothing called."""
     deliveries = [
         build_planned_record(route.name, handler, EXTERNAL if is_external else "would fire")
         for route, handler, is_external in match_handlers(event, plan.routes)
     ]
     findings = plan.check(delivery["handler"] for delivery in deliveries)
-    record = {"id": event.id, "type": event.type, "source": event.source, "status": "dry-run", "cause": None}
-    return PublishResult([{**record, "deliveries": deliveries}], [(event.raw, event.bus or DEFAULT_BUS)], findings)
+    record = build_published_record(event, "dry-run", deliveries)
+    return PublishResult([record], [(event.raw, event.bus or DEFAULT_BUS)], findings)
 
 
 def _report_events(
     session: Session,
     batches: Iterable[list[ValidationResult]],
-    handle: Callable[[Sequence[Event]], list[PublishResult]],
+    handle: Callable[[Sequence[ValidationResult]], Iterator[Published]],
     candidates: list[Candidate],
     undecided: UndecidedNotes,
 ) -> int:
@@ -261,29 +202,14 @@ def _report_events(
         with catch_signals(interrupts):
             for batch in batches:
                 with collect_signals():  # what is stored is told
-                    for result, outcome in _handle_batch(batch, handle):
+                    for result, outcome in handle(batch):
                         report_event(result, outcome)
-                        _raise_first(outcome.interrupts)
         report.end({"findings": [finding.as_dict() for finding in findings], "summary": build_summary(counts)})
-    _raise_first(interrupts)
+    for interrupt in interrupts:
+        raise interrupt
     if any(finding.code == "EV001" for finding in findings):
         return EXIT_USAGE
     return EXIT_FINDINGS if counts["failed"] or any(f.severity == "error" for f in findings) else EXIT_OK
-
-
-def _raise_first(interrupts: Sequence[KeyboardInterrupt]) -> None:
-    for interrupt in interrupts:
-        raise interrupt
-
-
-def _handle_batch(
-    batch: Sequence[ValidationResult], handle: Callable[[Sequence[Event]], list[PublishResult]]
-) -> Iterator[tuple[ValidationResult, PublishResult]]:
-    """What became of each event: nothing, if it is not well."""
-    events = [result.event for result in batch if result.event and result.is_valid]
-    outcomes = iter(handle(events) if events else [])
-    for result in batch:
-        yield result, next(outcomes) if result.is_valid else PublishResult([])
 
 
 def _show_unmatched(unmatched: UnmatchedRoutes, screen: Screen, record: Mapping[str, Any]) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from evtool.delivery.intake import accept, has_same_content
+from evtool.delivery.intake import accept, is_key_taken
+from evtool.delivery.lanes import FOREVER, Lanes
 from evtool.delivery.lease import MAX_LEASE, START_WITHIN, lease_of
 from evtool.delivery.lost_emits import report_lost_emits
 from evtool.delivery.outcomes import AttemptResult, given_up, interrupted, is_exhausted, released, result_of
@@ -19,20 +20,19 @@ from evtool.delivery.retry import last_attempt
 from evtool.delivery.runtime import Runtime
 from evtool.errors import StoreError
 from evtool.events.envelopes import mark_replayed, parse_event
-from evtool.events.event import Event
 from evtool.events.input_transformer import transform_event
 from evtool.handlers.base import Answer, Call, Failed, Unavailable
 from evtool.handlers.processes.worker_protocol import GarbledError, outcome_of, parse_answer
 from evtool.routes.models import Retry
 from evtool.signals import collect_signals, defer_signals
-from evtool.store.queue import Chain, Claim, Lane, claim, find_lanes, first_due, repair_due_times, settle, still_leased
+from evtool.store.due_times import repair_due_times
+from evtool.store.queue import MAX_CLAIM_BYTES, Chains, Claim, Lane, claim, find_lanes, first_due, settle, still_leased
 from evtool.store.rows import Cause, Delivery, StoredEvent
 
 MAX_HANDLERS = 4  # handlers that are called at a time, if nothing else is said
 STOP_GRACE = 5.0  # seconds for calls to end when evtool is to end
 LEFTOVER_INTERVAL = 1.0  # seconds between two looks for what those who were killed have left
 POLL_INTERVAL = 0.1  # seconds between two looks for what others have stored, or for what has become due
-FOREVER = 1 << 62  # ms
 
 WaitWhenIdle = Callable[[float], bool]
 
@@ -48,31 +48,28 @@ class SettledDelivery(NamedTuple):
 class _Run:
     """What a run of deliveries keeps in mind between its rounds."""
 
-    def __init__(self, runtime: Runtime, workers: int, chain: Chain | None, *, forever: bool):
-        self._runtime, self._workers, self._chain = runtime, workers, chain
-        self._started = FOREVER if forever else runtime.environment.now()
-        self._lanes: list[Lane] = []
-        self._last_served: dict[object, int] = {}  # handlers and lanes, by the turn in which they were last served
-        self._turn = 0
+    def __init__(self, runtime: Runtime, workers: int, chains: Chains | None, *, forever: bool):
+        self._runtime, self._workers, self._chains = runtime, workers, chains
+        now = runtime.environment.now()
+        self._started = FOREVER if forever else now
+        self._lanes = Lanes()
         self._unsettled: list[tuple[Claim, Answer]] = []  # what came back and is not settled yet
-        if chain is None:
+        if chains is None:
             longest_lease = max([MAX_LEASE, *(self._lease_of(name) for name in runtime.routes.handlers)])
             longest_delay = max(round(self._policy_of(name).max_delay * 1000) for name in ["", *runtime.routes.routes])
-            repair_due_times(
-                runtime.store, now=runtime.environment.now(), max_lease=longest_lease, max_pause=longest_delay
-            )
+            repair_due_times(runtime.store, now=now, max_lease=longest_lease, max_pause=longest_delay)
 
     def run_rounds(self, stop_signals: Sequence[object], idle: WaitWhenIdle | None) -> Iterator[SettledDelivery]:
         """Rounds until nothing is due or under way, or a signal has come."""
         handlers, next_check = self._runtime.handlers, 0.0
         while not stop_signals:
-            if (self._chain is None or self._chain.replay) and time.monotonic() >= next_check:
+            if (self._chains is None or self._chains.replay) and time.monotonic() >= next_check:
                 yield from self._settle_leftovers(timeout=0 if next_check else EXIT_TIMEOUT)
                 next_check = time.monotonic() + LEFTOVER_INTERVAL
             lost = handlers.take_lost()  # before the answers are collected: a note is written after them
             yield from self.run_round()
             report_lost_emits(lost, self._runtime.store, self._runtime.environment)
-            wait_ms = min((lane.due for lane in self._lanes), default=FOREVER) - self._runtime.environment.now()
+            wait_ms = self._lanes.first_due - self._runtime.environment.now()
             if handlers.busy_threads:
                 handlers.wait(POLL_INTERVAL)
             elif wait_ms > 0 and (idle is None or not idle(min(wait_ms / 1000, POLL_INTERVAL))):
@@ -82,12 +79,12 @@ class _Run:
         """Settles what has come back, and begins what can be."""
         self._collect_answers()
         if not self._unsettled:
-            self._lanes = self._read_lanes() if claim_more else []
-            if not self._next_lane():
+            self._read_lanes(claim_more=claim_more)
+            if not self._next_handler():
                 return
         with self._runtime.store.transaction():
             settled = self._settle(self._unsettled)
-            self._lanes = self._read_lanes() if claim_more else []
+            self._read_lanes(claim_more=claim_more)
             threads = self._claim_batches(settled)
         self._unsettled = []
         for thread in threads:
@@ -114,11 +111,9 @@ class _Run:
         store, now = self._runtime.store, self._runtime.environment.now()
         for leftover in read_leftovers(store.file, timeout=timeout):
             with store.transaction():
-                claims = still_leased(
-                    store, leftover.owner, {seq: answer.attempt for seq, answer in leftover.answers.items()}
-                )
+                attempts = {seq: answer.attempt for seq, answer in leftover.answers.items()}
                 answered = []
-                for seq, claim in claims.items():
+                for seq, claim in still_leased(store, leftover.owner, attempts).items():
                     logged = leftover.answers[seq]
                     with suppress(GarbledError):  # else its lease ends
                         answered.append((claim, Answer(outcome_of(parse_answer(logged.answer)), logged.seconds)))
@@ -132,23 +127,23 @@ class _Run:
             for thread in self._runtime.handlers.busy_threads:
                 self._unsettled.extend(thread.collect())
 
-    def _read_lanes(self) -> list[Lane]:
-        with self._runtime.store.transaction("DEFERRED"):
-            return list(find_lanes(self._runtime.store, self._chain, run_start=self._started))
+    def _read_lanes(self, *, claim_more: bool) -> None:
+        store = self._runtime.store
+        with store.transaction("DEFERRED"):
+            self._lanes.replace(find_lanes(store, self._chains, run_start=self._started) if claim_more else ())
 
-    def _next_lane(self) -> Lane | None:
-        """The lane whose turn it is: of a handler that is free, the one that was served the longest time ago.
+    def _next_handler(self) -> str | None:
+        """The handler whose turn it is: of those that are free, the one that was served the longest time ago.
 
         When nobody waits for a worker, a handler that is fast is given its next calls before it is through.
         """
-        handlers, now = self._runtime.handlers, self._runtime.environment.now()
-        due_lanes = [lane for lane in self._lanes if lane.due <= now]
-        candidates = [lane for lane in due_lanes if handlers.is_free(lane.handler)]
+        handlers, due_lanes = self._runtime.handlers, self._lanes.list_due(self._runtime.environment.now())
+        names = {lane.handler for lane in due_lanes}
+        candidates = {*filter(handlers.is_free, names)}
         if len(handlers.busy_threads) >= self._workers or not candidates:
-            waiting = {lane.handler for lane in due_lanes} - {thread.name for thread in handlers.busy_threads}
-            candidates = [] if waiting else [lane for lane in due_lanes if handlers.find_fast_thread(lane.handler)]
-        served = self._last_served.get
-        return min(candidates, key=lambda lane: (served(lane.handler, 0), served(lane[:2], 0), lane.due), default=None)
+            waiting = names - {thread.name for thread in handlers.busy_threads}
+            candidates = set() if waiting else {*filter(handlers.find_fast_thread, names)}
+        return self._lanes.choose_handler(due_lanes, candidates)
 
     def _choose_thread(self, handler: str) -> PoolThread | None:
         """The thread that is to have calls of a handler that may have some; None if there is no such handler."""
@@ -161,15 +156,10 @@ class _Run:
     def _claim_batches(self, settled: list[SettledDelivery]) -> list[PoolThread]:
         """Takes what free threads can do. What needs no call is settled at once."""
         threads = []
-        while len(settled) < MAX_BATCH * 4 and (lane := self._next_lane()):
-            self._turn += 1
-            self._last_served[lane.handler] = self._last_served[lane[:2]] = self._turn
-            thread = self._choose_thread(lane.handler)
+        while len(settled) < MAX_BATCH * 4 and (handler := self._next_handler()):
+            thread = self._choose_thread(handler)
             latest = time.monotonic() + START_WITHIN
-            claims = self._claim_lane(lane, thread.size if thread else MAX_BATCH)
-            self._lanes.remove(lane)
-            if (due := first_due(self._runtime.store, lane, self._chain, run_start=self._started)) is not None:
-                self._lanes.append(lane._replace(due=due))
+            claims = self._claim_lanes(handler, thread.size if thread else MAX_BATCH)
             steps = [(claim, self._prepare(claim)) for claim in claims]
             calls = [(claim, step) for claim, step in steps if isinstance(step, Call)]
             if thread and calls:
@@ -178,18 +168,33 @@ class _Run:
             settled += self._settle([(claim, step) for claim, step in steps if isinstance(step, Answer)])
         return threads
 
-    def _claim_lane(self, lane: Lane, most: int) -> list[Claim]:
+    def _claim_lanes(self, handler: str, most: int) -> list[Claim]:
+        """Takes up to so many deliveries to a handler, from one lane after the other."""
+        self._lanes.begin_turn()
+        claims: list[Claim] = []
+        for lane in self._lanes.list_due(self._runtime.environment.now()):
+            if lane.handler != handler:
+                continue
+            if not (new_claims := self._claim_lane(lane, most - len(claims), is_first=not claims)) and claims:
+                break  # one that must be first
+            claims += new_claims
+            self._lanes.serve(lane, first_due(self._runtime.store, lane, run_start=self._started))
+            if len(claims) >= most or sum(len(claim.event.raw) for claim in claims) > MAX_CLAIM_BYTES:
+                break
+        return claims
+
+    def _claim_lane(self, lane: Lane, most: int, *, is_first: bool) -> list[Claim]:
         environment = self._runtime.environment
         return claim(
             self._runtime.store,
             lane,
-            self._chain,
             now=environment.now(),
             run_start=self._started,
             owner=environment.owner,
             lease_ms=self._lease_of(lane.handler),
             limit=most,
             max_attempts=last_attempt(self._policy_of(lane.route)),
+            is_first=is_first,
         )
 
     def _lease_of(self, handler: str) -> int:
@@ -227,15 +232,10 @@ class _Run:
             return AttemptResult(given_up(claim, self._runtime.store.list_attempts(claim.delivery.seq)))
         result = result_of(claim, answer, policy, environment)
         self._runtime.handlers.note_load_failure(claim, answer.outcome)
-        if not (event := next(filter(self._is_key_taken, result.events), None)):
+        if not (event := next((event for event in result.events if is_key_taken(event, self._runtime.store)), None)):
             return result
         reason = f"emitted {event.type}, but its source and id {event.id} are those of another event in the store"
         return result_of(claim, Answer(Failed(reason, "bad-result", final=True), answer.seconds), policy, environment)
-
-    def _is_key_taken(self, event: Event) -> bool:
-        """Whether another event has this key. One that differs in its time only is the same, told again."""
-        stored = self._runtime.store.find_event(event.source, event.id)
-        return stored is not None and not has_same_content(parse_event(stored.raw), event, ignore_time=True)
 
     def _write_results(self, claims: Sequence[Claim], results: Sequence[AttemptResult]) -> list[SettledDelivery]:
         """Whoever lost a lease meanwhile changes nothing: who has it now will tell the end."""
@@ -268,20 +268,20 @@ def deliver(
     runtime: Runtime,
     *,
     workers: int = MAX_HANDLERS,
-    chain: Chain | None = None,
+    chains: Chains | None = None,
     idle: WaitWhenIdle | None = None,
     grace: float = STOP_GRACE,
 ) -> Generator[SettledDelivery]:
     """Attempts what is due, and what becomes due by it, until nothing is; yields each delivery as it then stands.
 
-    `workers` handlers at most are called at a time. `chain` limits it to what one event led to. What waits is looked
+    `workers` handlers at most are called at a time. `chains` limits it to what some events led to. What waits is looked
     for once. With `idle` it never ends by itself: when nothing is due, that is called with the seconds until something
     may be, sleeps, and returns whether to go on; what waits is looked for whenever it is due.
 
     A signal has it claim no more, wait for what is under way, `grace` seconds at most, give the rest back, and raise
     what the signal raises; another one ends it at once. Whoever does not take all must close it.
     """
-    run = _Run(runtime, workers, chain, forever=idle is not None)
+    run = _Run(runtime, workers, chains, forever=idle is not None)
     runtime.handlers.is_settled = False
     with collect_signals() as stop_signals:
         try:

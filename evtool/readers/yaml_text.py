@@ -69,6 +69,9 @@ class Document(NamedTuple):
         return line + 1, column + 1
 
 
+MANY_KEYS = 100  # of a mapping; then they are not counted each time
+
+
 class _SameMapping:
     """A mapping that is equal to nothing but itself."""
 
@@ -91,7 +94,9 @@ def _number_keys(same: _SameMapping) -> dict[Any, int]:
 def _find_index(value: Any, step: str | int) -> int | None:
     """Which entry of a mapping or list a step of a path is."""
     if isinstance(value, dict):
-        return _number_keys(_SameMapping(value))[step] if step in value else None
+        if step not in value:
+            return None
+        return list(value).index(step) if len(value) < MANY_KEYS else _number_keys(_SameMapping(value))[step]
     if isinstance(value, list) and isinstance(step, int):
         return step if 0 <= step < len(value) else None
     return None

@@ -1,12 +1,21 @@
 """Builds the records of stored events and deliveries that `-o json` promises (docs/output.md)."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
+from evtool.events.event import Event
 from evtool.events.timestamps import format_timestamp
 from evtool.store.rows import Delivery, StoredEvent
 from evtool.store.store import Store
+
+
+class ChainMember(NamedTuple):
+    """An event of a chain, its deliveries, and the routes and handlers of what is not delivered by evtool."""
+
+    event: StoredEvent
+    deliveries: Sequence[Delivery]
+    external: Sequence[tuple[str, str]] = ()
 
 
 def load_delivery_record(store: Store, delivery: Delivery) -> dict[str, Any]:
@@ -78,8 +87,8 @@ def load_cause_record(store: Store, event: StoredEvent) -> dict[str, str] | None
     return {"event": store.get_event(delivery.event).id, "handler": delivery.handler}
 
 
-def build_planned_record(route: str, handler: str, state: str) -> dict[str, Any]:
-    """A delivery that is not stored: one of a dry run, or to an external handler."""
+def build_planned_record(route: str, handler: str, state: str, due: int | None = None) -> dict[str, Any]:
+    """A delivery without an attempt: a new one, one of a dry run, or one to an external handler."""
     return {
         "route": route,
         "handler": handler,
@@ -88,18 +97,18 @@ def build_planned_record(route: str, handler: str, state: str) -> dict[str, Any]
         "duration_ms": None,
         "error": None,
         "condition": None,
-        "due": None,
+        "due": format_timestamp(due) if due is not None else None,
         "replay": None,
         "emitted": [],
     }
 
 
-def load_published_record(
-    store: Store,
-    event: StoredEvent,
+def build_published_record(
+    event: Event | StoredEvent,
     status: str,
-    deliveries: Iterable[Delivery],
+    deliveries: Iterable[Mapping[str, Any]],
     external: Iterable[tuple[str, str]] = (),
+    cause: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """An event as `publish` tells it. `external` are the routes and handlers of what is not delivered by evtool."""
     return {
@@ -107,12 +116,31 @@ def load_published_record(
         "type": event.type,
         "source": event.source,
         "status": status,
-        "cause": load_cause_record(store, event),
-        "deliveries": [
-            *(load_delivery_record(store, delivery) for delivery in deliveries),
-            *(build_planned_record(route, handler, EXTERNAL) for route, handler in external),
-        ],
+        "cause": cause,
+        "deliveries": [*deliveries, *(build_planned_record(route, handler, EXTERNAL) for route, handler in external)],
     }
+
+
+def build_chain_records(chain: Sequence[ChainMember]) -> list[dict[str, Any]]:
+    """The events of a whole chain as they stand, in the order in which they were stored."""
+    causes = {
+        delivery.seq: {"event": member.event.id, "handler": delivery.handler}
+        for member in chain
+        for delivery in member.deliveries
+    }
+    emitted: defaultdict[int | None, list[str]] = defaultdict(list)
+    for member in chain[1:]:
+        emitted[member.event.cause].append(member.event.id)
+    return [
+        build_published_record(
+            event,
+            "stored",
+            [build_delivery_record(delivery, emitted[delivery.seq]) for delivery in deliveries],
+            external,
+            causes[event.cause] if event.cause is not None else None,
+        )
+        for event, deliveries, external in chain
+    ]
 
 
 def load_log_record(store: Store, event: StoredEvent) -> dict[str, Any]:

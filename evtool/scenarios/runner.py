@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from evtool.delivery.intake import accept, describe_conflict
-from evtool.delivery.loop import FOREVER, deliver
+from evtool.delivery.lanes import FOREVER
+from evtool.delivery.loop import deliver
 from evtool.delivery.lost_emits import report_lost_emits
 from evtool.delivery.pool import HandlerPool
 from evtool.delivery.runtime import Environment, Runtime

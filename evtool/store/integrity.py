@@ -11,7 +11,8 @@ from evtool.errors import DamageError
 from evtool.events.envelopes import parse_event
 from evtool.findings.finding import Finding
 from evtool.paths import display_path
-from evtool.store.rows import STATES, VALID_TIMES, Attempt, Delivery, StoredEvent, compute_event_key, parse_event_time
+from evtool.store.plain_rows import PLAIN_ATTEMPT, PLAIN_DELIVERY
+from evtool.store.rows import STATES, Attempt, Delivery, StoredEvent, compute_event_key, parse_event_time
 from evtool.store.sqlite.migrations import VERSION, expected_definitions, read_definitions
 from evtool.store.sqlite.wal import choose_journal, detect_file_system, is_wal_safe
 from evtool.store.store import ATTEMPT, DELIVERY, EVENT, Store
@@ -23,25 +24,6 @@ MAX_SEQ = 1 << 53  # events and deliveries are counted from 1, and nobody has ha
 
 LISTED_KEY = (  # of an event, if its key leads to it
     "(SELECT key FROM event_key WHERE merged IN (0, 1) AND event_key.key = event.key AND event = event.seq)"
-)
-
-# Most rows are as these conditions say: then nothing is wrong with them, and the others are looked at one by one.
-_TIMES = f"BETWEEN {VALID_TIMES.start} AND {VALID_TIMES.stop - 1}"
-_ARE_ASCII = " AND ".join(  # so that they are UTF-8, too; GLOB sees nothing behind a NUL
-    f"{column} NOT GLOB '*[^ -~]*' AND length({column}) = octet_length({column})"
-    for column in ("route", "handler", "replay")
-)
-PLAIN_DELIVERY = (
-    "typeof(seq) || typeof(event) || typeof(attempts) || typeof(forgiven) || typeof(created) ="
-    " 'integerintegerintegerintegerinteger' AND typeof(route) || typeof(handler) || typeof(replay) = 'texttexttext'"
-    f" AND route <> '' AND handler <> '' AND {_ARE_ASCII}"
-    f" AND forgiven BETWEEN 0 AND attempts AND created {_TIMES} AND typeof(duration_ms) IN ('integer', 'null')"
-    " AND error IS NULL AND owner IS NULL AND condition IS NULL"
-    f" AND (state = 'done' AND due IS NULL OR state = 'ready' AND typeof(due) = 'integer' AND due {_TIMES})"
-)
-PLAIN_ATTEMPT = (
-    f"typeof(number) || typeof(started) = 'integerinteger' AND number > 0 AND started {_TIMES} AND outcome = 'done'"
-    " AND typeof(duration_ms) IN ('integer', 'null') AND error IS NULL AND output IS NULL AND code IS NULL"
 )
 
 # What must not be there: the finding, what is counted, and the query that counts it.

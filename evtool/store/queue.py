@@ -6,7 +6,7 @@ attempt, so that a worker that came too late changes nothing.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from evtool.store.rows import Attempt, Delivery, StoredEvent, has_expected_types
@@ -17,27 +17,35 @@ MAX_CLAIM_BYTES = 1 << 20  # of the events of one claim, unless a single one is 
 # What may be claimed. A lease that has ended counts as due; what waits for its handler is taken only if it was due when
 # the run had begun: it is looked for once in a run.
 DUE = "due IS NOT NULL AND (state <> 'waiting' OR due <= :run_start)"
-OF_CHAIN = (
-    " AND event IN (SELECT seq FROM event WHERE seq = :root OR root = :root) AND (:replay IS NULL OR replay = :replay)"
+IN_ROOTS = "IN (SELECT value FROM json_each(:roots))"
+OF_CHAINS = (
+    f" AND event IN (SELECT value FROM json_each(:roots) UNION ALL SELECT seq FROM event WHERE root {IN_ROOTS})"
+    " AND (:replay IS NULL OR delivery.replay = :replay)"
 )
 IN_LANE = " AND handler = :handler AND route = :route"
-IN_LANE_OF_CHAIN = IN_LANE.replace("handler =", "+handler =").replace("route =", "+route =") + OF_CHAIN  # by its events
 IN_SEQS = "IN (SELECT value FROM json_each(:seqs))"
 
 
-class Chain(NamedTuple):
-    """The deliveries that are meant when not all are: of an event and what it led to, in one replay perhaps."""
+class Chains(NamedTuple):
+    """The deliveries that are meant when not all are: of some events and what they led to, in one replay perhaps.
 
-    root: int
+    There may be fewer roots while a run goes on: those that are gone are left alone.
+    """
+
+    roots: Collection[int]
     replay: str | None = None
 
 
 class Lane(NamedTuple):
-    """One handler by one route, and when the first of its deliveries is due."""
+    """One handler by one route, and when the first of its deliveries is due.
+
+    `seqs` are the numbers of the deliveries, in JSON, when those of some chains are meant.
+    """
 
     handler: str
     route: str
     due: int
+    seqs: str | None = None
 
     def damage(self) -> str | None:
         """What shows that evtool has not stored it so; None if nothing does."""
@@ -93,11 +101,15 @@ class DeliveryUpdate(NamedTuple):
         )
 
 
-def find_lanes(store: Store, chain: Chain | None = None, *, run_start: int) -> Iterator[Lane]:
+def find_lanes(store: Store, chains: Chains | None = None, *, run_start: int) -> Iterator[Lane]:
     """The lanes that have something to deliver, now or later."""
-    if chain:
-        query = f"SELECT handler, route, min(due) FROM delivery WHERE {DUE}{OF_CHAIN} GROUP BY handler, route"
-        yield from store.decode(Lane, store.execute(query, **_build_parameters(chain, run_start=run_start)))
+    if chains:
+        query = (
+            "SELECT handler, route, min(due), json_group_array(seq) FROM delivery"
+            f" WHERE {DUE}{OF_CHAINS} GROUP BY handler, route"
+        )
+        roots = json.dumps([*chains.roots])
+        yield from store.decode(Lane, store.execute(query, roots=roots, replay=chains.replay, run_start=run_start))
         return
     lane = Lane("", "", 0)
     while rows := store.execute(  # from one lane to the next by the index: no lane is read to its end
@@ -111,17 +123,38 @@ def find_lanes(store: Store, chain: Chain | None = None, *, run_start: int) -> I
             yield lane._replace(due=due)
 
 
-def first_due(store: Store, lane: Lane, chain: Chain | None = None, *, run_start: int) -> int | None:
+def find_open_roots(store: Store, roots: Iterable[int], *, now: int, run_start: int, owner: str) -> set[int]:
+    """The roots of the chains in which a delivery is due, or leased to `owner`."""
+    rows = store.execute(
+        "SELECT DISTINCT coalesce(root, event.seq) FROM delivery JOIN event ON event.seq = delivery.event"
+        f" WHERE {DUE}{OF_CHAINS} AND (due <= :now OR owner = :owner)",
+        roots=json.dumps([*roots]),
+        replay=None,
+        now=now,
+        run_start=run_start,
+        owner=owner,
+    )
+    return {root for (root,) in rows}
+
+
+def first_due(store: Store, lane: Lane, *, run_start: int) -> int | None:
     """When the first delivery of a lane is due."""
-    query = f"SELECT due FROM delivery WHERE {DUE}{IN_LANE_OF_CHAIN if chain else IN_LANE} ORDER BY due LIMIT 1"
-    rows = store.execute(query, **_build_parameters(chain, run_start=run_start), handler=lane.handler, route=lane.route)
+    condition, values = _select_lane(lane)
+    query = f"SELECT due FROM delivery WHERE {DUE}{condition} ORDER BY due LIMIT 1"
+    rows = store.execute(query, **values, run_start=run_start)
     return store.decode(Lane, [(*lane[:2], *row) for row in rows])[0].due if rows else None
+
+
+def _select_lane(lane: Lane) -> tuple[str, dict[str, int | str | None]]:
+    """The condition for the deliveries of a lane, and its values."""
+    if lane.seqs is not None:
+        return f" AND seq {IN_SEQS}", {"seqs": lane.seqs}
+    return IN_LANE, {"handler": lane.handler, "route": lane.route}
 
 
 def claim(
     store: Store,
     lane: Lane,
-    chain: Chain | None = None,
     *,
     now: int,
     run_start: int,
@@ -129,11 +162,12 @@ def claim(
     lease_ms: int,
     limit: int,
     max_attempts: int,
+    is_first: bool = True,
 ) -> list[Claim]:
     """Takes up to `limit` deliveries that have been due longest: the attempt is counted, they are ours for `lease_ms`.
 
-    A delivery whose attempt would be number `max_attempts` is taken alone: if others before it took evtool down, it
-    must not be lost without having been called.
+    A delivery whose attempt would be number `max_attempts` is taken alone, and only if the claim `is_first` of a batch:
+    if others before it took evtool down, it must not be lost without having been called.
     """
     values: dict[str, int | str | None] = {
         "now": now,
@@ -142,15 +176,18 @@ def claim(
         "until": now + lease_ms,
         "limit": limit,
     }
-    values |= _build_parameters(chain) | {"handler": lane.handler, "route": lane.route}
-    lane_condition = IN_LANE_OF_CHAIN if chain else IN_LANE
+    lane_condition, lane_values = _select_lane(lane)
     candidates = store.execute(
         "SELECT seq, attempts - forgiven + 1,"
         " coalesce((SELECT length(raw) FROM event WHERE event.seq = delivery.event), 0)"
         f" FROM delivery WHERE {DUE}{lane_condition} AND due <= :now ORDER BY due, seq LIMIT :limit",
         **values,
+        **lane_values,
     )
-    values["seqs"] = json.dumps(_choose_batch(store.decode(Candidate, candidates), max_attempts))
+    seqs = _choose_batch(store.decode(Candidate, candidates), max_attempts, is_first=is_first)
+    if not seqs:
+        return []
+    values["seqs"] = json.dumps(seqs)
     store.execute(
         "UPDATE delivery SET state = 'leased', attempts = attempts + 1, owner = :owner, due = :until"
         f" WHERE seq {IN_SEQS}",
@@ -188,13 +225,15 @@ def _read_claims(store: Store, seqs: int | str | None) -> list[Claim]:
     return [*map(Claim, deliveries, events)]
 
 
-def _choose_batch(candidates: Sequence[Candidate], max_attempts: int) -> list[int]:
+def _choose_batch(candidates: Sequence[Candidate], max_attempts: int, *, is_first: bool) -> list[int]:
     """The first of the candidates that may be claimed together."""
     seqs: list[int] = []
     size = 0
     for seq, attempt, length in candidates:
         size += length
-        if seqs and (attempt >= max_attempts or size > MAX_CLAIM_BYTES):
+        if seqs and size > MAX_CLAIM_BYTES:
+            break
+        if attempt >= max_attempts and (seqs or not is_first):
             break
         seqs.append(seq)
         if attempt >= max_attempts:
@@ -247,41 +286,3 @@ def _update_values(update: DeliveryUpdate) -> tuple[object, ...]:
     duration = attempt.duration_ms if attempt else delivery.duration_ms
     row = (state, due, error, condition, duration, delivery.attempts - (attempt is None), delivery.forgiven + forgiven)
     return (*row, delivery.seq, delivery.owner, delivery.attempts)
-
-
-def repair_due_times(store: Store, *, now: int, max_lease: int, max_pause: int) -> None:
-    """Makes due now what would be so earlier if the clock had not been set back since.
-
-    That are leases that last longer than any would, `max_lease` ms, pauses that are longer than any, `max_pause` ms,
-    and what no attempt that counts was made of.
-    """
-    with store.transaction():
-        store.execute(
-            "UPDATE delivery SET due = ?1 WHERE due > ?1 AND (state = 'leased' AND due > ?1 + ?2"
-            " OR state = 'ready' AND (attempts = forgiven OR due > ?1 + ?3))",
-            now,
-            max_lease,
-            max_pause,
-        )
-
-
-def make_due_now(store: Store, *, now: int, include_failed: bool = False) -> None:
-    """Makes what waits for its handler due now: the handler may be back, and looking costs no attempt.
-
-    With `include_failed` also what is to be tried again later.
-    """
-    states = "('waiting', 'ready')" if include_failed else "('waiting')"
-    with store.transaction():
-        store.execute(f"UPDATE delivery SET due = ?1 WHERE state IN {states} AND due IS NOT NULL AND due > ?1", now)
-
-
-def next_due(store: Store, state: str) -> tuple[int, int]:
-    """How many deliveries in a state are due some time, and when the first is, if there is one."""
-    rows = store.execute("SELECT count(*), min(due) FROM delivery WHERE due IS NOT NULL AND state = ?", state)
-    count, first = rows[0]
-    return count, first or 0
-
-
-def _build_parameters(chain: Chain | None, **values: int | str | None) -> dict[str, int | str | None]:
-    """The values of a statement by their names."""
-    return {**values, **(chain._asdict() if chain else {})}

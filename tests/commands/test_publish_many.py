@@ -1,11 +1,14 @@
 """publish of many events: the first trees, every failure, and a table; on a terminal words stay whole."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Evtool
+from tests.conftest import ROOT, Evtool
 from tests.support.terminal import run_on_terminal
 
 LONG_PATH = "/srv/shop/" + "a-long-folder/" * 8 + "order.json"
@@ -100,3 +103,54 @@ def test_a_tree_breaks_no_word(events: Path, columns: int) -> None:
     assert [line.split()[-1] for line in shown.lines if LONG_PATH in line] == [LONG_PATH]
     assert [line.split()[-1] for line in shown.lines if long_id in line] == [long_id]
     assert [line for line in shown.lines if len(line) > columns and len(line.split()) > 1] == []
+
+
+WAITING = """version: 1
+handlers:
+  reader: {command: [sh, -c, "cat pipe >/dev/null"], timeout: 20s}
+  writer: {command: [sh, -c, "echo >pipe"], timeout: 20s}
+  quick: {command: ["true"]}
+routes:
+  read: {pattern: {detail-type: [read]}, to: [reader]}
+  write: {pattern: {detail-type: [write]}, to: [writer]}
+  other: {pattern: {detail-type: [other]}, to: [quick]}
+"""
+
+
+def write_waiting(folder: Path, *types: str) -> None:
+    """A project whose handler `reader` waits for somebody who writes to a pipe, and events of these types."""
+    (folder / "routes.yaml").write_text(WAITING)
+    os.mkfifo(folder / "pipe")
+    rows = [{"id": f"e-{n}", "source": "s", "detail-type": name, "detail": {}} for n, name in enumerate(types)]
+    (folder / "events.jsonl").write_text("\n".join(map(json.dumps, rows)))
+
+
+def test_the_handlers_of_several_events_run_at_a_time(evtool: Evtool, tmp_path: Path) -> None:
+    """The handler of the first event waits for that of the second."""
+    write_waiting(tmp_path, "read", "write")
+    ran = evtool("publish", "events.jsonl", "-o", "json")
+    states = [(event["id"], event["deliveries"][0]["state"]) for event in ran.json["events"]]
+    assert states == [("e-0", "done"), ("e-1", "done")]
+
+
+def test_an_event_is_told_while_the_next_ones_are_under_way(tmp_path: Path) -> None:
+    """Its tree is printed when its handlers have ended, though the next handler of the same file has not."""
+    write_waiting(tmp_path, "other", "read", "other")
+    command = [sys.executable, "-m", "evtool", "publish", "events.jsonl", "-o", "jsonl"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        first = json.loads(running.stdout.readline())
+        (tmp_path / "pipe").write_text("go on")
+        others = [json.loads(line) for line in running.stdout]
+    assert [first["id"], *(other["id"] for other in others[:-1])] == ["e-0", "e-1", "e-2"]
+    assert others[-1]["summary"]["done"] == 3
+
+
+def test_one_worker_calls_one_handler_after_the_other(evtool: Evtool, tmp_path: Path) -> None:
+    """With --workers 1 the second handler begins when the first has ended."""
+    write_waiting(tmp_path, "read", "write")
+    routes = (tmp_path / "routes.yaml").read_text()
+    (tmp_path / "routes.yaml").write_text(routes.replace("20s", "300ms"))
+    ran = evtool("publish", "events.jsonl", "--workers", "1", "-o", "json")
+    assert ran.json["events"][0]["deliveries"][0]["error"].startswith("took longer")

@@ -1,6 +1,6 @@
 """Claims and their ends by hand, for tests that need deliveries in every state without calling handlers."""
 
-from evtool.store.queue import Chain, DeliveryUpdate, claim, find_lanes, settle
+from evtool.store.queue import Chains, DeliveryUpdate, claim, find_lanes, settle
 from evtool.store.rows import Attempt, Delivery
 from evtool.store.store import Store
 
@@ -19,12 +19,12 @@ def claimed(
     last: int = 185,
 ) -> list[Delivery]:
     """What is due in the first lane that has something due, up to `most` deliveries; it is leased now."""
-    begun, chain = now if begun is None else begun, Chain(root) if root else None
+    begun, chains = now if begun is None else begun, Chains([root]) if root else None
     with store.transaction():
-        for lane in find_lanes(store, chain, run_start=begun):
+        for lane in find_lanes(store, chains, run_start=begun):
             if lane.due <= now:
                 options = {"now": now, "run_start": begun, "lease_ms": lease, "limit": most, "max_attempts": last}
-                return [found.delivery for found in claim(store, lane, chain, owner=owner, **options)]
+                return [found.delivery for found in claim(store, lane, owner=owner, **options)]
     return []
 
 

@@ -42,7 +42,8 @@ from evtool.routes.models import Retry
 from evtool.routes.routes import Route, Routes
 from evtool.schemas.validation import Rules
 from evtool.store.dead_letters import DeadLetterFilter, purge, redrive
-from evtool.store.queue import Chain, make_due_now
+from evtool.store.due_times import make_due_now
+from evtool.store.queue import Chains
 from evtool.store.store import Store
 from tests.support.fake_handlers import FakeHandler, InProcessOptions, fake_entry
 
@@ -198,8 +199,8 @@ class Worker:
         routes = self._routes[configuration]
         with HandlerPool(routes) as handlers:
             road = Runtime(self._store, routes, handlers, Environment(self._now, Random(seed), owner, Rules(None)))
-            chain = Chain(root) if root else None
-            with closing(deliver(road, workers=1, chain=chain)) as settled:
+            chains = Chains([root]) if root else None
+            with closing(deliver(road, workers=1, chains=chains)) as settled:
                 for each in settled:
                     self._reports.put(Report("settled", seq=each.delivery.seq))
 

@@ -10,7 +10,7 @@ from evtool.delivery.replays.effects import FirstCalls, list_substitutes, pair_e
 from evtool.delivery.replays.plan import Fire, ReplayedEvent
 from evtool.delivery.runtime import Runtime
 from evtool.routes.routes import Routes
-from evtool.store.queue import Chain
+from evtool.store.queue import Chains
 from evtool.store.rows import Delivery, StoredEvent
 
 ACTIONS = {"done": "done", "dead": "failed", "ready": "failed", "leased": "leased", "waiting": "waiting"}
@@ -39,7 +39,7 @@ class Replay:
         store, now = self._runtime.store, self._runtime.environment.now
         targets = match_handlers(parse_stored(stored), self._routes, self._name)
         add_replay_deliveries(stored, targets, store=store, routes=self._runtime.routes, now=now(), replay=self._name)
-        with closing(deliver(self._runtime, chain=Chain(stored.root, self._name))) as settled_deliveries:
+        with closing(deliver(self._runtime, chains=Chains([stored.root], self._name))) as settled_deliveries:
             deque(settled_deliveries, maxlen=0)
         return list(self._list_results(stored, stored, targets, is_selected=True))
 

@@ -1,11 +1,11 @@
-"""What `doctor` skips is well: its conditions for deliveries and attempts that it passes over hold for no damaged one."""
+"""What `doctor` skips is well: the conditions by which it passes over rows hold for no damaged one."""
 
 import random
 from pathlib import Path
 
 import pytest
 
-from evtool.store.integrity import PLAIN_ATTEMPT, PLAIN_DELIVERY
+from evtool.store.plain_rows import PLAIN_ATTEMPT, PLAIN_DELIVERY
 from evtool.store.rows import Attempt, Delivery
 from evtool.store.store import ATTEMPT, DELIVERY, Store
 
