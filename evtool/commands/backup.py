@@ -33,7 +33,7 @@ def backup(
     target = Path(file)
     with Store(session.locate_store(existing=True), writing=False) as store:
         total = store.execute("PRAGMA page_count")[0][0]
-        progress = Progress("copying", "page", total=total, quiet=session.quiet)
+        progress = Progress("copying", "page", total=lambda: total, quiet=session.quiet)
         copy = store_backup.backup(store, target, force=force, on_pages=progress.add)
         progress.erase()
     with session.open_report(

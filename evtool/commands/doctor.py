@@ -32,7 +32,7 @@ def doctor(session: Session) -> int:
             Subject("doctor", "findings", lambda screen: _DoctorReport(screen, quiet=session.quiet))
         ) as report,
     ):
-        progress = Progress("checking", "event", total=store.last_seq(), quiet=session.quiet)
+        progress = Progress("checking", "event", total=store.last_seq, quiet=session.quiet)
         for finding in check_store(store, on_events=progress.add):
             errors += finding.severity == "error"
             report.add(ValidationResult(finding.file or "", 1, None, (finding,)))

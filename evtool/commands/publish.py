@@ -100,7 +100,7 @@ def publish(
     paths = resolve_paths(events, project)
     rules = build_rules(project, validate=not no_validate, no_schema=no_schema)
     defaults = create_event_defaults()
-    progress = Progress("publishing", "event", total=count_bytes(paths), quiet=session.quiet)
+    progress = Progress("publishing", "event", total=partial(count_bytes, paths), quiet=session.quiet)
     inputs = EventInputs(paths, unwrap=unwrap, allow_empty=allow_empty)
     results = inputs.check(
         validate_events(

@@ -107,7 +107,7 @@ def _run(
         raise ConfigError("the scenarios cannot be used", findings)
     scenarios = _choose(loaded, text, searched=", ".join(paths) or display_path(project.scenarios))
     passed, covered, warnings = 0, Covered(), dict.fromkeys(findings)
-    progress = Progress("testing", "scenario", total=len(scenarios), quiet=session.quiet)
+    progress = Progress("testing", "scenario", total=partial(len, scenarios), quiet=session.quiet)
     subject = Subject(
         "test", "scenarios", lambda screen: ScenariosReport(screen, warnings, quiet=session.quiet, coverage=coverage)
     )

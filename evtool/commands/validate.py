@@ -1,5 +1,6 @@
 """The command `evtool validate`: checks events against the JSON Schemas of their types."""
 
+from contextlib import closing, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -53,6 +54,7 @@ def validate(
     no_schema: NoSchema = "error",
     unwrap: Unwrap = False,
     fail_fast: Annotated[bool, Option("--fail-fast", "stop at the first event that is not valid")] = False,
+    jobs: Annotated[int, Option("--jobs", "how many processes validate JSON Lines", "N", least=1)] = 1,
     max_bytes: MaxBytes = MAX_BYTES,
     allow_empty: AllowEmpty = False,
 ) -> int:
@@ -72,11 +74,10 @@ def validate(
     rules = Rules(_load_schemas(project, schema, needed=no_schema != "ignore"), no_schema)
     inputs = EventInputs(event_paths, unwrap=unwrap, allow_empty=allow_empty)
     events = invalid = unread = 0
-    progress = Progress("validating", "event", total=count_bytes(event_paths), quiet=session.quiet)
-    with session.open_report(
-        Subject("validate", "findings", lambda screen: FindingsReport(screen, quiet=session.quiet))
-    ) as report:
-        fast_path = _open_fast_path(session, rules, progress, fail_fast=fail_fast)
+    progress = Progress("validating", "event", total=partial(count_bytes, event_paths), quiet=session.quiet)
+    subject = Subject("validate", "findings", lambda screen: FindingsReport(screen, quiet=session.quiet))
+    fast_path = None if fail_fast else _choose_fast_path(session, rules, progress, jobs)
+    with session.open_report(subject) as report, closing(fast_path) if fast_path else nullcontext():
         texts = inputs.read(max_bytes=max_bytes, on_bytes=progress.advance, prover=fast_path)
         results = validate_events(texts, rules, create_event_defaults(), identity=identity)
         for result in progress.track(inputs.check(results)):
@@ -94,12 +95,16 @@ def validate(
     return EXIT_USAGE if unread else EXIT_FINDINGS if invalid else EXIT_OK
 
 
-def _open_fast_path(session: Session, rules: Rules, progress: Progress, *, fail_fast: bool) -> FastPath | None:
+def _choose_fast_path(session: Session, rules: Rules, progress: Progress, jobs: int) -> FastPath | None:
     """The fast path, if nothing but the number of valid events is asked for."""
     formats = {output.partition("=")[0] for output in session.output}
-    if rules.schemas is None or fail_fast or not formats <= ONLY_FINDINGS:
+    if rules.schemas is None or not formats <= ONLY_FINDINGS:
         return None
-    return FastPath(rules.schemas.find_check, progress.count)
+    if jobs == 1:
+        return FastPath(rules.schemas.find_check, progress.count)
+    from evtool.commands.validate_jobs import ProofPool  # noqa: PLC0415  (few calls use it)
+
+    return ProofPool(rules.schemas, progress.count, jobs=jobs)
 
 
 def _load_project(session: Session, *, needed: bool) -> Project | None:

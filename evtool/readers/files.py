@@ -4,7 +4,7 @@ import io
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO, NamedTuple
 
 from evtool.findings.finding import Finding
@@ -20,6 +20,7 @@ STDIN_NAME = "<stdin>"  # in messages
 _GZIP_MAGIC = b"\x1f\x8b"
 _JSON_SUFFIXES = (".json", ".json.gz")
 _JSONL_SUFFIXES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
+_OPEN_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe would block
 _NOT_A_FILE = "it is a pipe, a socket or a device, not a file"
 
 
@@ -63,22 +64,35 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _list_entries(folder: str) -> list[str]:
-    """The folders and event files in a folder, in the order of their names; hidden ones are left out."""
+def _is_plain_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file(follow_symlinks=False)
+    except OSError:
+        return False
+
+
+def _list_entries(folder: str) -> list[tuple[str, bool]]:
+    """The folders and event files in a folder, and whether they are known to be files, in the order of their names.
+
+    Hidden ones are left out.
+    """
     with os.scandir(folder) as entries:
         return sorted(
-            entry.path
+            (entry.path, _is_plain_file(entry))
             for entry in entries
             if entry.name[0] != "."
             and (entry.name.lower().endswith(_JSON_SUFFIXES + _JSONL_SUFFIXES) or _is_folder(entry))
         )
 
 
-def _find_files(root: str) -> Iterator[tuple[str, int] | Finding]:
-    """The files that a path names, with their sizes. A folder that is inside of itself is told and not followed."""
-    pending: list[tuple[str, tuple[tuple[int, int], ...]]] = [(root, ())]
+def _find_files(root: str) -> Iterator[str | Finding]:
+    """The files that a path names. A folder that is inside of itself is told and not followed."""
+    pending: list[tuple[str, bool, tuple[tuple[int, int], ...]]] = [(root, False, ())]
     while pending:
-        path, ancestors = pending.pop()
+        path, is_file, ancestors = pending.pop()
+        if is_file:
+            yield path
+            continue
         entries = []
         try:
             status = os.stat(path)  # noqa: PTH116  (Path("") is the current folder)
@@ -91,9 +105,9 @@ def _find_files(root: str) -> Iterator[tuple[str, int] | Finding]:
         if identity in ancestors:
             yield _make_unreadable_finding(path, "it is a link to a folder that it is in")
         elif stat.S_ISDIR(status.st_mode):
-            pending += [(entry, (*ancestors, identity)) for entry in reversed(entries)]
+            pending += [(*entry, (*ancestors, identity)) for entry in reversed(entries)]
         elif stat.S_ISREG(status.st_mode):
-            yield path, status.st_size
+            yield path
         else:
             yield _make_unreadable_finding(path, _NOT_A_FILE, 'pipe it in and name "-"')
 
@@ -158,11 +172,27 @@ def _unpack(stream: "io.BufferedReader[Any]", *, is_packed: bool = False) -> io.
 @contextmanager
 def _open_file(path: str, on_bytes: Callable[[int], None] | None) -> Iterator[io.BufferedReader]:
     """A file to read, unpacked if need be. `on_bytes` gets the numbers of bytes of the file itself."""
-    with FileStream(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), on_bytes) as file:  # a pipe would block
+    with FileStream(os.open(path, _OPEN_FLAGS), on_bytes) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(0, _NOT_A_FILE)
         buffered = io.BufferedReader(file, CHUNK)
         yield _unpack(buffered, is_packed=path.lower().endswith(".gz"))
+
+
+def _prove_file(path: str, max_bytes: int, prover: Prover) -> int:
+    """How many bytes a small file has that is proven to be one valid event; 0 for others, which are read as usual."""
+    try:
+        descriptor = os.open(path, _OPEN_FLAGS)
+    except (OSError, ValueError):
+        return 0
+    try:
+        raw = os.read(descriptor, CHUNK) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+    except OSError:
+        return 0
+    finally:
+        os.close(descriptor)
+    is_small = raw.startswith(b"{") and len(raw) < CHUNK and len(raw) <= max_bytes
+    return len(raw) if is_small and prover.prove_document(raw) else 0
 
 
 def _read_file(
@@ -230,12 +260,21 @@ def read_texts(
                 yield file
                 continue
             if on_file:
-                on_file(path, _format_path(file[0]))
-            yield from _catch_errors(file[0], _read_file(file[0], max_bytes, on_bytes, prover))
+                on_file(path, _format_path(file))
+            is_json = file.lower().endswith(".json")  # what ends in another way may have to be read in another way
+            if prover and is_json and (size := _prove_file(file, max_bytes, prover)):
+                if on_bytes:
+                    on_bytes(size)
+                continue
+            yield from _catch_errors(file, _read_file(file, max_bytes, on_bytes, prover))
 
 
 def count_bytes(paths: Sequence[str]) -> int | None:
     """How many bytes the files that paths name have, or None where standard input is one of them."""
     if STDIN in paths:
         return None
-    return sum(file[1] for path in paths for file in _find_files(path) if not isinstance(file, Finding))
+    size = 0
+    for file in (file for path in paths for file in _find_files(path) if not isinstance(file, Finding)):
+        with suppress(OSError):  # it is gone
+            size += os.stat(file).st_size  # noqa: PTH116
+    return size

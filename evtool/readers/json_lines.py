@@ -1,6 +1,7 @@
 """Reads JSON Lines: the lines that are not blank, except those that are known to be valid events."""
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from io import BufferedReader
 from json import detect_encoding
 from typing import Protocol
@@ -14,14 +15,19 @@ _BLOCK = 1 << 15  # bytes; more would leave the cache of the processor
 class Prover(Protocol):
     """Recognises valid events in bulk, so that a reader need not return them. It may always fail to."""
 
-    def prove_lines(self, block: bytes) -> list[bool]:
-        """For each line of a block, whether it is a valid event, which is counted then."""
+    most_begun: int  # blocks that may be begun before the answer for the first of them is asked for
+
+    def begin_lines(self, block: bytes) -> Callable[[], list[bool]]:
+        """Begins to prove a block. The answer has for each line whether it is a valid event, which is counted then."""
 
     def prove_block(self, block: bytes) -> bool:
         """Whether all lines of a block are valid events, which are counted then."""
 
     def prove_elements(self, elements: bytes) -> bool:
         """The same for elements of an array, with the commas between them."""
+
+    def prove_document(self, text: bytes) -> bool:
+        """Whether a text is one valid event, which is counted then."""
 
 
 class _LineReader:
@@ -43,32 +49,46 @@ class _LineReader:
                 yield from self._read_unproven(self._prover)
 
     def _read_unproven(self, prover: Prover) -> Iterator[bytes]:
+        begun: deque[tuple[bytes, Callable[[], list[bool]]]] = deque()
+        error: OSError | None = None
+        try:
+            for block in self._read_blocks():
+                is_short = len(block) + len(b"\r\n") <= self._limit and block.endswith(b"\n")  # then every line is
+                begun.append((block, prover.begin_lines(block) if is_short else list))
+                if len(begun) >= prover.most_begun:
+                    yield from self._select_unproven(*begun.popleft())
+        except OSError as problem:
+            error = problem  # what comes before it is told first
+        for block, get_proven in begun:
+            yield from self._select_unproven(block, get_proven)
+        if error:
+            raise error
+
+    def _read_blocks(self) -> Iterator[bytes]:
+        """The rest of the stream: blocks of whole lines, and lines without an end."""
         rest = b""
         while part := self._stream.read1(_BLOCK):
             data = rest + part
             end = data.rfind(b"\n") + 1
             rest = data[end:]
             if end:
-                yield from self._select_unproven(data[:end], prover)
+                yield data[:end]
             if len(rest) >= self._limit:
-                self.number += 1
                 yield rest
                 rest = b""
         if rest:
-            self.number += 1
             yield rest
 
-    def _select_unproven(self, block: bytes, prover: Prover) -> Iterator[bytes]:
-        lines = block.removesuffix(b"\n").split(b"\n")
-        is_short = len(block) + len(b"\r\n") <= self._limit  # then every line is
-        proven = prover.prove_lines(block) if is_short else [False] * len(lines)
-        if all(proven):
+    def _select_unproven(self, block: bytes, get_proven: Callable[[], list[bool]]) -> Iterator[bytes]:
+        proven = get_proven()
+        if proven and all(proven):
             self.number += len(proven)
             return
-        for is_proven, line in zip(proven, lines, strict=True):
+        *lines, last = block.split(b"\n")
+        for number, line in enumerate([*(line + b"\n" for line in lines), *([last] if last else [])]):
             self.number += 1
-            if not is_proven:
-                yield line + b"\n"
+            if not (proven and proven[number]):
+                yield line
 
 
 class LineSkipper:

@@ -23,15 +23,19 @@ class Progress:
         label: str,
         unit: str,
         *,
-        total: int | None = None,
+        total: Callable[[], int | None] = lambda: None,
         quiet: bool = False,
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
     ):
-        """`unit` is what `count` counts, such as event; `total` is the sum of all sizes of `advance`, if known."""
-        self._label, self._unit, self._total, self._clock = label, unit, total, clock
+        """`unit` is what `count` counts, such as event.
+
+        `total` gives the sum of all sizes of `advance`, if it is known; it is not asked where no line is drawn.
+        """
+        self._label, self._unit, self._clock = label, unit, clock
         self._stream = stream or open_stderr()
         self._is_shown = not quiet and self._stream.isatty() and os.environ.get("TERM") != "dumb"
+        self._total = total() if self._is_shown else None
         self._size = self._count = 0
         self._start = clock()
         self._next = self._start + DELAY

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import re
 import stat
 from pathlib import Path
@@ -10,6 +11,7 @@ from unicodedata import combining, east_asian_width
 
 import pytest
 
+from evtool.commands import validate_jobs
 from tests.conftest import ROOT, Evtool
 
 SAMPLES = ROOT / "samples"
@@ -449,3 +451,29 @@ def test_a_long_event_gets_the_option_that_allows_it(evtool: Evtool, project: Pa
     assert "EV008" in ran.out
     assert "--max-bytes N allows longer events" in ran.out
     assert evtool("validate", name, "--max-bytes", "3000").code == 0
+
+
+@pytest.mark.parametrize("jobs", ["2", "3"])
+def test_jobs_find_the_same(evtool: Evtool, shop: Path, jobs: str) -> None:
+    """Several processes give the findings of one process, in the same order, and count the same events."""
+    order = json.loads((shop / "samples/events/order-created.json").read_text("utf-8"))
+    cart = json.loads((shop / "samples/events/cart-abandoned.json").read_text("utf-8"))
+    lines = [json.dumps({**(cart if n % 3 else order), "id": f"id-{n}"}, separators=(",", ":")) for n in range(600)]
+    for number in range(0, 600, 37):
+        lines[number] = lines[number].replace("USD", "usd").replace('"time"', '"time":"x","time"')
+    lines[100:100] = ["", "no JSON", '{"id": "\\u0041"}']
+    (shop / "many.jsonl").write_text("\n".join(lines))
+    one, several = (evtool("validate", "many.jsonl", "--jobs", number, cwd=shop) for number in ("1", jobs))
+
+    assert one.code == several.code == 1
+    assert one.out.count("EV003") == len(range(0, 600, 37))
+    assert (several.out, several.err) == (one.out, one.err)
+
+
+def test_a_killed_job_loses_nothing(evtool: Evtool, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a process was to prove is proven without it."""
+    order = (shop / "samples/events/order-created.json").read_bytes()
+    line = json.dumps(json.loads(order)).encode() + b"\n"
+    (shop / "many.jsonl").write_bytes(line * 200)
+    monkeypatch.setattr(validate_jobs, "_prove_blocks", lambda *_: os._exit(1))
+    assert "checked 200 events in 1 file: all valid" in evtool("validate", "many.jsonl", "--jobs", "2", cwd=shop).out

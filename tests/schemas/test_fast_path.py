@@ -69,6 +69,8 @@ def check(lines: list[bytes], rules: Rules) -> int:
 
     assert len(proven) == len(lines)
     assert alone == [[is_proven] for is_proven in proven]
+    documents = [line for line in lines if FastPath(rules.schemas.find_check).prove_document(line)]
+    assert [line for line in documents if not is_valid(line, rules)] == []
     assert not [line for line, is_proven in zip(lines, proven, strict=True) if is_proven and not is_valid(line, rules)]
     assert fast_path.proven == sum(proven)
     return sum(proven)

@@ -43,7 +43,7 @@ def test_the_line_has_a_bar_a_count_and_a_rate(monkeypatch: pytest.MonkeyPatch) 
     """It is drawn after a while, not too often, and erased at the end."""
     monkeypatch.setenv("COLUMNS", "80")
     stream, clock = Terminal(), Clock()
-    progress = Progress("publishing", "event", total=200, stream=stream, clock=clock)
+    progress = Progress("publishing", "event", total=lambda: 200, stream=stream, clock=clock)
     for number in range(4):
         progress.advance(25)
         clock.now += 0.5 if number else 0.1
@@ -76,7 +76,7 @@ def test_without_a_total_there_is_no_bar(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_items_that_take_long_advance_when_they_are_done() -> None:
     """The share is that of the items that were used, not of what was read of the file."""
     stream, clock = Terminal(), Clock()
-    progress = Progress("publishing", "event", total=4, stream=stream, clock=clock)
+    progress = Progress("publishing", "event", total=lambda: 4, stream=stream, clock=clock)
     for _ in progress.track(range(4), lambda _: 1):
         clock.now += 1
     shares = [line.split("]")[1].split()[0] for line in stream.getvalue().split(ERASE)[1:-1]]
