@@ -205,6 +205,7 @@ def _open_to_read(session: Session, project: Project, *, store_needed: bool) -> 
         yield None
     else:
         with Store(session.locate_store(project, existing=True)) as store:
+            store.keep_few_pages()
             yield store
 
 
@@ -276,4 +277,4 @@ def _mark_selected(events: Sequence[ReplayedEvent], sums: ReplaySums, limit: int
     """The same events; those that are selected themselves have no cause, as long as the limit allows them."""
     for event in events:
         is_selected = event.is_selected and (limit is None or sums.events < limit)
-        yield event._replace(cause=None) if is_selected else event
+        yield event._replace(cause=None) if is_selected and event.cause else event

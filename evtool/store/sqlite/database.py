@@ -10,6 +10,7 @@ from evtool.store.sqlite.connection import make_busy_handler, open_connection
 from evtool.store.sqlite.errors import translate_errors
 from evtool.store.sqlite.migrations import VERSION
 
+SMALL_CACHE_KIB = 2048  # KiB of pages at most
 BUSY_TIMEOUT = 30.0  # seconds to wait for another process to let go of the store
 
 
@@ -43,6 +44,10 @@ class Database:
         """Says how many seconds to wait for a lock from now on."""
         self._busy_timeout = busy_timeout
         self.connection.set_busy_handler(make_busy_handler(busy_timeout))
+
+    def keep_few_pages(self) -> None:
+        """Leaves the memory of the cache to others: for those who read everything once."""
+        self.execute(f"PRAGMA cache_size = -{SMALL_CACHE_KIB}")
 
     def translate_errors(self) -> AbstractContextManager[None]:
         """What SQLite reports inside, as a StoreError."""
