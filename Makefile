@@ -61,6 +61,7 @@ bench: $(VENV)/developing
 	$(BIN)/python bench/routing.py
 	$(BIN)/python bench/delivery.py
 	$(BIN)/python bench/functions.py
+	$(BIN)/python bench/waits.py
 	$(BIN)/python bench/million.py
 	$(BIN)/python bench/engines/compare.py
 

@@ -1,0 +1,164 @@
+"""What users wait for, beside a floor or a peer in the same run: processor time, start-up included unless it says so.
+
+explain over many routes, doctor, events --summary, many small files, validate --jobs, publish with delivery, as text.
+"""
+
+import hashlib
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import apsw
+import orjson
+
+from evtool.events.envelopes import parse_event
+from evtool.store.rows import NewDelivery
+from evtool.store.store import Store
+
+ROUTES = 5_000
+STORED = 100_000
+PUBLISHED = 5_000
+FILES = 10_000
+ROUNDS = 3
+HANDLERS = "handlers: {nothing: {python: 'work.py:nothing'}}\n"
+
+Row = tuple[str, float, str, float, str]  # what, seconds, than what, seconds, and the goal
+
+
+def processor_time(*command: str) -> float:
+    """The least processor seconds that a command takes, of some rounds."""
+    return min(run(command) for _ in range(ROUNDS))
+
+
+def run(command: tuple[str, ...]) -> float:
+    """The processor seconds of a command and its children."""
+    process = os.fork()
+    if process == 0:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        os.execvp(command[0], command)
+    _, status, usage = os.wait4(process, 0)
+    assert os.waitstatus_to_exitcode(status) in (0, 1), command
+    return usage.ru_utime + usage.ru_stime
+
+
+def evtool(*arguments: str) -> float:
+    """The same for evtool."""
+    return processor_time(str(Path(sys.executable).parent / "evtool"), *arguments)
+
+
+def timed(work: Callable[[], object]) -> float:
+    """The least processor seconds that some work takes here, of some rounds."""
+    seconds = []
+    for _ in range(ROUNDS):
+        begun = time.process_time()
+        work()
+        seconds.append(time.process_time() - begun)
+    return min(seconds)
+
+
+def orders(count: int) -> Iterator[bytes]:
+    """Copies of the shop's order with ids of their own, a line each."""
+    order = json.loads(Path("samples/events/order-created.json").read_text(encoding="utf-8"))
+    for number in range(count):
+        yield orjson.dumps({**order, "id": f"id-{number}"})
+
+
+def write_project(folder: Path, routes: int) -> None:
+    """Routes by total, each for one handler that does nothing. Two of them take the order."""
+    lines = []
+    for number in range(routes):
+        pattern = {"source": ["shop.checkout"], "detail": {"orderTotal": [{"numeric": [">", number * 100]}]}}
+        lines.append(f"  r{number}: {{pattern: {json.dumps(pattern)}, to: [nothing]}}\n")
+    schemas = Path("samples/schemas").absolute()
+    text = f"version: 1\nschemas: {schemas}\n{HANDLERS}routes:\n{''.join(lines)}"
+    (folder / "routes.yaml").write_text(text, encoding="utf-8")
+    (folder / "work.py").write_text("def nothing(event, context):\n    pass\n", encoding="utf-8")
+
+
+def explaining(folder: Path) -> Iterator[Row]:
+    """explain of one event over many routes, beside loading them."""
+    write_project(folder, ROUTES)
+    (folder / "one.json").write_bytes(next(orders(1)))
+    routes = str(folder / "routes.yaml")
+    explained = evtool("explain", str(folder / "one.json"), "--routes", routes)
+    loaded = evtool("publish", "--dry-run", "-q", str(folder / "one.json"), "--routes", routes)
+    yield f"explain over {ROUTES:,} routes", explained, "publish --dry-run of the same", loaded, ""
+
+
+def checking(folder: Path) -> Iterator[Row]:
+    """doctor and events --summary, beside the checks of SQLite and SHA-256 of all events, and beside counting."""
+    file = folder / "store.db"
+    with Store(file) as store, store.transaction():
+        for number, line in enumerate(orders(STORED)):
+            store.insert(parse_event(line), [NewDelivery(f"r{number % 1000}", "nothing")], now=1_790_000_000_000)
+    connection = apsw.Connection(str(file))
+
+    def check() -> None:
+        assert list(connection.execute("PRAGMA integrity_check")) == [("ok",)]
+        for raw, digest in connection.execute("SELECT raw, sha256 FROM event"):
+            assert isinstance(raw, bytes)
+            assert hashlib.sha256(raw).digest() == digest
+
+    checked = evtool("doctor", "--store", str(file))
+    yield f"doctor, {STORED:,} events", checked, "integrity_check and SHA-256", timed(check), "4"
+    grouped = "SELECT state, count(*), route, handler FROM delivery GROUP BY 1, 3, 4"
+    counted = timed(lambda: [connection.execute(query).fetchall() for query in (grouped, "SELECT count(*) FROM event")])
+    yield "events --summary", evtool("events", "--summary", "--store", str(file)), "the same as SQL", counted, ""
+
+
+def validating(folder: Path) -> Iterator[Row]:
+    """Many small files beside cat; two processes beside one, in seconds that pass."""
+    files = folder / "files"
+    files.mkdir()
+    for number, line in enumerate(orders(FILES)):
+        (files / f"{number}.json").write_bytes(line)
+    start = evtool("validate", str(files / "0.json"))
+    read = processor_time("sh", "-c", f"cat {files}/*.json")
+    yield f"validate {FILES:,} files, without start-up", evtool("validate", str(files)) - start, "cat", read, "1.5"
+    lines = folder / "events.jsonl"
+    lines.write_bytes(b"\n".join(orders(STORED)))
+    command = [str(Path(sys.executable).parent / "evtool"), "validate", str(lines), "--jobs"]
+    passed: dict[str, list[float]] = {"1": [], "2": []}
+    for _ in range(ROUNDS):
+        for jobs, seconds in passed.items():
+            begun = time.perf_counter()
+            run((*command, jobs))
+            seconds.append(time.perf_counter() - begun)
+    yield "validate --jobs 2", min(passed["2"]), "--jobs 1", min(passed["1"]), "0.6"
+
+
+def publishing(folder: Path) -> Iterator[Row]:
+    """publish with delivery beside its two halves, and as text beside JSON Lines."""
+    write_project(folder, 100)
+    lines = folder / "published.jsonl"
+    lines.write_bytes(b"\n".join(orders(PUBLISHED)))
+    options = ("--routes", str(folder / "routes.yaml"))
+
+    def spend(number: int, *arguments: str) -> float:
+        store = str(folder / f"published-{number}.db")
+        return run((str(Path(sys.executable).parent / "evtool"), *arguments, *options, "--store", store))
+
+    publish = ("publish", str(lines))
+    stored = spend(1, *publish, "--no-deliver", "-o", "jsonl")
+    delivered = spend(1, "deliver", "-o", "jsonl")
+    whole = spend(2, *publish, "-o", "jsonl")
+    yield "publish with delivery", whole, "--no-deliver, then deliver", stored + delivered, "1.3"
+    text = spend(3, *publish, "--no-deliver")
+    jsonl = spend(4, *publish, "--no-deliver", "-o", "jsonl")
+    yield "publish --no-deliver as text", text, "-o jsonl", jsonl, "1.2"
+
+
+def main() -> None:
+    """Prints the table."""
+    print(f"{'':<58}{'seconds':>9}{'ratio':>8}{'goal':>7}")
+    for part in (explaining, checking, validating, publishing):
+        for what, took, than, least, goal in part(Path(tempfile.mkdtemp())):
+            print(f"{what:<58}{took:>9.2f}{took / least:>8.2f}{goal:>7}\n{f'  of {than}':<58}{least:>9.2f}{1:>8}")
+
+
+if __name__ == "__main__":
+    main()
