@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import yaml
@@ -35,6 +35,7 @@ _KEYWORDS = {
 _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _INFINITY_OR_NAN = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+_MANY, _last_numbered = 100, list[Any]([None, {}])  # a mapping of more entries, and which of them each key is
 _MAYBE_NUMBER = frozenset("0123456789-+.")
 
 
@@ -69,34 +70,15 @@ class Document(NamedTuple):
         return line + 1, column + 1
 
 
-MANY_KEYS = 100  # of a mapping; then they are not counted each time
-
-
-class _SameMapping:
-    """A mapping that is equal to nothing but itself."""
-
-    def __init__(self, mapping: dict[Any, Any]):
-        self.mapping = mapping
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _SameMapping) and self.mapping is other.mapping
-
-    def __hash__(self) -> int:
-        return id(self.mapping)
-
-
-@lru_cache(maxsize=4)  # thousands of routes are looked for one after the other
-def _number_keys(same: _SameMapping) -> dict[Any, int]:
-    """Which entry of a mapping each key is. A document is not changed."""
-    return {key: number for number, key in enumerate(same.mapping)}
-
-
 def _find_index(value: Any, step: str | int) -> int | None:
     """Which entry of a mapping or list a step of a path is."""
+    if isinstance(value, dict) and len(value) > _MANY:
+        if _last_numbered[0] is not value:  # thousands of routes are looked for one after the other
+            _last_numbered[:] = value, {key: number for number, key in enumerate(value)}
+        number: int | None = _last_numbered[1].get(step)
+        return number
     if isinstance(value, dict):
-        if step not in value:
-            return None
-        return list(value).index(step) if len(value) < MANY_KEYS else _number_keys(_SameMapping(value))[step]
+        return list(value).index(step) if step in value else None
     if isinstance(value, list) and isinstance(step, int):
         return step if 0 <= step < len(value) else None
     return None
