@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from typing import Annotated, Any
 
@@ -111,19 +112,18 @@ def publish(
             change=partial(change_event, project, defaults, event_bus, set, set_new),
         )
     )
-    results = progress.track(results, _measure)  # not while they are read: handlers take longer
     if dry_run:
         routes = load_routes(session, project)
         candidates = list_candidates(routes, project)
         single_batches = ([result] for result in results)
         handle = partial(_plan_events, _Plan(routes, project))
-        return _report_events(session, single_batches, handle, candidates, UndecidedNotes(session, routes))
+        return _report_events(session, single_batches, handle, candidates, UndecidedNotes(session, routes), progress)
     with open_runtime(session, project, rules, worst_exit_code=inputs.worst_exit_code) as runtime:
         candidates = list_candidates(runtime.routes, project)
         batches = group_results(results, BATCH_EVENTS, stream="-" in events)
         publisher = Publisher(runtime, project, not no_deliver, workers, session.shows_details)
         undecided = UndecidedNotes(session, runtime.routes)
-        return _report_events(session, batches, publisher.publish, candidates, undecided)
+        return _report_events(session, batches, publisher.publish, candidates, undecided, progress)
 
 
 def _measure(result: ValidationResult) -> int:
@@ -168,6 +168,7 @@ def _report_events(
     handle: Callable[[Sequence[ValidationResult]], Iterator[Published]],
     candidates: list[Candidate],
     undecided: UndecidedNotes,
+    progress: Progress,
 ) -> int:
     """Handles the events that are well, and tells what became of them and what is wrong with the others."""
     screen = Screen(open_stderr(), color=session.color)
@@ -199,11 +200,13 @@ def _report_events(
 
     interrupts: list[KeyboardInterrupt] = []
     with session.open_report(Subject("publish", "events", build_text_report)) as report:
-        with catch_signals(interrupts):
+        with catch_signals(interrupts), closing(progress):
             for batch in batches:
                 with collect_signals():  # what is stored is told
                     for result, outcome in handle(batch):
                         report_event(result, outcome)
+                        progress.advance(_measure(result))  # not while it is read: handlers take longer
+                        progress.count()
         report.end({"findings": [finding.as_dict() for finding in findings], "summary": build_summary(counts)})
     for interrupt in interrupts:
         raise interrupt

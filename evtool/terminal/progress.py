@@ -66,6 +66,10 @@ class Progress:
         finally:
             self.erase()
 
+    def close(self) -> None:
+        """Removes the line: nothing more is counted."""
+        self.erase()
+
     def erase(self) -> None:
         """Removes the line from the terminal."""
         if self._is_drawn:
