@@ -9,8 +9,10 @@ from itertools import islice, product
 from typing import Any, NamedTuple
 
 from evtool.checks.base import CheckContext
+from evtool.checks.samples import validate_sample
 from evtool.errors import ConfigError
 from evtool.events.event import Event
+from evtool.events.members import CLOUDEVENTS_MEMBERS, EVENTBRIDGE_MEMBERS
 from evtool.patterns.conditions import Branch, Field
 from evtool.patterns.explain.matching_values import iter_matching_values
 from evtool.patterns.explain.mismatches import quote
@@ -27,6 +29,7 @@ MAX_SAMPLES = 5  # samples of a type that are changed
 MAX_EVENTS = 3000  # pairs of branches in a project for which an event is made
 CLOUDEVENTS_NAMES = frozenset(("data", "type", "specversion", "subject", "datacontenttype", "dataschema"))
 EVENTBRIDGE_NAMES = frozenset(("detail", "detail-type", "account", "region", "resources", "version"))
+MEMBERS = frozenset((*EVENTBRIDGE_MEMBERS, *CLOUDEVENTS_MEMBERS)) - {"detail", "data"}  # strings, as far as known
 MISSING = object()  # in place of a value: the field is absent
 
 Steps = tuple[str, ...]
@@ -94,7 +97,10 @@ class CommonEvents:
     def _list_matched(self, route: Route) -> set[int]:
         if route.name not in self._matched:
             samples = enumerate(self._context.samples)
-            self._matched[route.name] = {n for n, sample in samples if route.pattern.matches(sample.raw) is True}
+            matched = {n for n, sample in samples if route.pattern.matches(sample.raw) is True}
+            self._matched[route.name] = {
+                n for n in matched if not validate_sample(self._context, self._context.samples[n])
+            }
         return self._matched[route.name]
 
     def _make_event(self, branch: Branch, other: Branch, routes: tuple[Route, Route]) -> str | None:
@@ -103,9 +109,9 @@ class CommonEvents:
         for field in (*branch, *other):
             fields.setdefault(field.path, []).append(field)
         names = {path.partition(".")[0] for path in fields}
-        if self._events >= MAX_EVENTS or (names & CLOUDEVENTS_NAMES and names & EVENTBRIDGE_NAMES):
-            return None
         form = CLOUDEVENTS if names & CLOUDEVENTS_NAMES else EVENTBRIDGE
+        if self._events >= MAX_EVENTS or not _may_have(form, names):
+            return None
         choices: list[_Choice] = []
         for own in sorted(fields.values(), key=len, reverse=True):  # those of both patterns first: they may exclude
             choices.append(self._list_values(own, form))
@@ -121,13 +127,16 @@ class CommonEvents:
 
     def _list_values(self, fields: Sequence[Field], form: _Form) -> _Choice:
         """The values of a field that all patterns take; those of samples first."""
-        steps = tuple(key for key in fields[0].keys if isinstance(key, str) and key != "$or")
+        names = [key for key in fields[0].keys if isinstance(key, str) and key != "$or"]
+        steps = tuple(fields[0].path.split(".") if "." in names[0] else names)
         values: list[Any] = [MISSING] if all(field.can_be_absent for field in fields) else []
         known = self._types if steps == (form.type_key,) else ()
         made = (made.value for field in fields for c in field.conditions for made in iter_matching_values(c))
         for value in (*self._list_sample_values(steps), *known, *made):
             scalar = to_scalar(value)
-            if value not in values and all(field.test(scalar) for field in fields):
+            if value in values or not all(field.test(scalar) for field in fields):
+                continue
+            if isinstance(value, str | None) or steps[0] not in MEMBERS:
                 values.append(value)
         return _Choice(steps, values[:MAX_VALUES])
 
@@ -193,6 +202,13 @@ def _generate(context: CheckContext, event_type: str, source: str) -> Mapping[st
         return generate_event(context.schemas, event_type, source, seed=0)
     except (CannotGenerate, ConfigError):
         return {}
+
+
+def _may_have(form: _Form, names: set[str]) -> bool:
+    """Whether events of a form may have fields with some names at their top."""
+    if form is EVENTBRIDGE:
+        return names <= {*EVENTBRIDGE_MEMBERS}
+    return not names & EVENTBRIDGE_NAMES and all(name in CLOUDEVENTS_MEMBERS or name.isalnum() for name in names)
 
 
 def _excludes(branch: Branch, other: Branch) -> bool:

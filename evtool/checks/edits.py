@@ -43,7 +43,7 @@ def add_ignores(findings: Iterable[Finding]) -> dict[Path, bytes]:
         codes: defaultdict[int, list[str]] = defaultdict(list)
         for finding in own:
             codes[finding.line or 1].append(finding.code)
-        return add_comments(text, codes, REASON)
+        return add_comments(own[0].file or "", text, codes, REASON)
 
     return _change_files((f for f in findings if f.file and has_comments(f.file)), comment)
 

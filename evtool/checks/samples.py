@@ -1,4 +1,4 @@
-"""Checks that the samples of a project are valid, and that those in the folder `invalid` beside them are not."""
+"""Checks that the samples of a project are valid, and that those in a folder `invalid` are not."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +9,8 @@ from evtool.errors import ConfigError
 from evtool.events.event import Event
 from evtool.findings.finding import Finding
 from evtool.paths import display_path
-
-INVALID_FOLDER = "invalid"
-_SUFFIXES = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
+from evtool.readers.files import EVENT_SUFFIXES
+from evtool.routes.project_file import INVALID_SAMPLES
 
 
 def check_samples(context: CheckContext) -> Iterator[Finding]:
@@ -34,10 +33,9 @@ def check_invalid_samples(context: CheckContext) -> Iterator[Finding]:
     """EV609: files of invalid samples in which nothing is wrong."""
     if context.schemas is None:
         return
-    parents = dict.fromkeys(path.parent for path in context.project.samples)
-    for folder in (parent / INVALID_FOLDER for parent in parents):
-        for file in sorted(folder.rglob("*")) if folder.is_dir() and folder not in context.project.samples else ():
-            if file.is_file() and not file.name.startswith(".") and file.name.endswith(_SUFFIXES):
+    for folder in context.project.invalid_samples:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file() and not file.name.startswith(".") and file.name.lower().endswith(EVENT_SUFFIXES):
                 yield from _check_file(context, file)
 
 
@@ -47,7 +45,7 @@ def _check_file(context: CheckContext, file: Path) -> Iterator[Finding]:
     if unreadable or not events or not all(result is not None and _is_valid(result) for result in results):
         return
     hint = "correct the sample or the schema so that the sample fails, or move it to the valid samples"
-    message = f'the sample is valid, though it is in the folder "{INVALID_FOLDER}"'
+    message = f'the sample is valid, though it is in the folder "{INVALID_SAMPLES}"'
     name, event_type = display_path(file), events[0].type
     yield Finding("EV609", message, file=name, line=1, column=1, event_type=event_type, suggestion=hint)
 

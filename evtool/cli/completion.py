@@ -29,7 +29,7 @@ def complete_intakes(prefix: str) -> list[str]:
 
 def complete_samples(prefix: str) -> list[str]:
     """Names of sample events."""
-    return _complete(prefix, lambda p: [f.stem for d in p.samples for f in d.rglob("*.json")])
+    return _complete(prefix, lambda p: list(p.list_samples()))
 
 
 def _list_types(project: Project) -> list[str]:

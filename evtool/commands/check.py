@@ -72,7 +72,7 @@ def check(
     if fix:
         result = _fix(session, result, examine)
     if baseline is not None:
-        result = _compare(session, result, Path(baseline), writing=write_baseline)
+        result = _compare(session, result, Path(baseline), writing=write_baseline, is_partial=bool(select or ignore))
     if add_ignores:
         result = _add_ignores(session, result, examine)
     counts = Counter(finding.severity for finding in result.findings)
@@ -126,8 +126,8 @@ def _fix(session: Session, result: _Result, examine: Callable[[], _Result]) -> _
     return after
 
 
-def _compare(session: Session, result: _Result, file: Path, *, writing: bool) -> _Result:
-    """The result without what a baseline accepts."""
+def _compare(session: Session, result: _Result, file: Path, *, writing: bool, is_partial: bool) -> _Result:
+    """The result without what a baseline accepts. It may be partial: then what is missing says nothing."""
     try:
         if writing:
             baseline_file.write(result.findings, file)
@@ -137,7 +137,7 @@ def _compare(session: Session, result: _Result, file: Path, *, writing: bool) ->
         raise UsageError(f"--baseline {file}: {error}") from None
     except OSError as error:
         raise UsageError(f"--baseline {file}: {error.strerror}; --write-baseline writes it") from None
-    if comparison.outdated:
+    if comparison.outdated and not is_partial and not result.is_unreadable:
         entries = format_count(comparison.outdated, "finding")
         session.print_note(f"{entries} of {file} no longer found; --write-baseline removes such entries")
     return result._replace(findings=comparison.new, ignored=result.ignored + comparison.accepted)
@@ -153,7 +153,8 @@ def _add_ignores(session: Session, result: _Result, examine: Callable[[], _Resul
     if originals:
         session.print_note(f"added ignore comments to {_list_files(originals)}")
     if kept:
-        session.print_note(f"{len(kept)} of {format_count(before, 'finding')} cannot have a comment; see --baseline")
+        advice = "use `check: {ignore: [CODE:ROUTE]}` in routes.yaml, or --baseline"
+        session.print_note(f"{len(kept)} of {format_count(before, 'finding')} cannot have a comment; {advice}")
     return after._replace(findings=kept)
 
 

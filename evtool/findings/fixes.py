@@ -13,12 +13,14 @@ from evtool.findings.spelling import find_similar
 LIST_HINT = "values stand in a list: ["
 QUOTE_HINT = "put it in quotes"
 UNQUOTE_HINTS = ("write the number without quotes", "write true or false without quotes", "remove the quotes")
+UNQUOTE_HINT = "write {} without quotes"
 WARNINGS = ("EV306", "EV604")  # the warnings and notes that may be fixed; all others may be intended
 
 _DID_YOU_MEAN = re.compile(r'did you mean "([^"]+)"\?')
 _WRITE = re.compile(r'write "([^"]+)"')
 _TOKEN = re.compile(r""""(?:[^"\\\n]|\\.)*"|'(?:[^'\n]|'')*'|[\w.$@/+\-]+(?::[\w/]+)*""")
 _END = re.compile(r"[ \t]*(?:[,\]}:\r\n]|$|(?<=[ \t])#)")
+_END_IN_TERRAFORM = re.compile(rf"{_END.pattern}|[ \t]*=(?!=)")
 _PLAIN_NAME = re.compile(r"[A-Za-z_$][\w.$@/\-]*")
 _PLAIN_VALUE = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false")
 _WORDS = frozenset(("true", "false", "null", "yes", "no", "on", "off"))  # which YAML may read as something else
@@ -57,9 +59,12 @@ def _find_fix(text: str, finding: Finding) -> Fix | None:
         return None
     start = _find_offset(text, finding.line, finding.column or 1)
     match = _TOKEN.match(text, start)
-    if match is None or not _END.match(text, match.end()):
+    end = _END_IN_TERRAFORM if (finding.file or "").endswith(".tf") else _END
+    if match is None or not end.match(text, match.end()):
         return None
     new = _change(match[0], finding.suggestion)
+    if new and '"' in new and _is_escaped(text, start):
+        return None
     return Fix(finding, start, match.end(), new) if new is not None and new != match[0] else None
 
 
@@ -67,6 +72,11 @@ def _find_offset(text: str, line: int, column: int) -> int:
     ends = [match.end() for match in re.finditer(r"\r\n?|\n", text)]
     start = ends[line - 2] if line > 1 else int(text.startswith("\ufeff"))
     return start + column - 1
+
+
+def _is_escaped(text: str, offset: int) -> bool:
+    """Whether the quotes before a place on its line are escaped: it is in a text inside a string."""
+    return '\\"' in text[text.rfind("\n", 0, offset) + 1 : offset]
 
 
 def _change(token: str, hint: str) -> str | None:
@@ -79,11 +89,11 @@ def _change(token: str, hint: str) -> str | None:
         return f"[{token}]"
     if hint.startswith(LIST_HINT) and hint.endswith("]") and ";" not in hint:
         return f"[{token}]"
-    if hint == QUOTE_HINT and not quote:
+    if hint in (QUOTE_HINT, f'{QUOTE_HINT}: "{content}"') and not quote:
         return f'"{content}"'
     if (match := _WRITE.fullmatch(hint)) and match[1] == content and not quote:
         return f'"{content}"'
-    if hint in UNQUOTE_HINTS and quote and _PLAIN_VALUE.fullmatch(content):
+    if hint in (*UNQUOTE_HINTS, UNQUOTE_HINT.format(content)) and quote and _PLAIN_VALUE.fullmatch(content):
         return content
     return None
 

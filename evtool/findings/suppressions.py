@@ -10,6 +10,8 @@ from evtool.findings.spelling import did_you_mean
 
 SUFFIXES = (".yaml", ".yml", ".tf", ".template")  # of files that have comments with `#`
 _COMMENT = re.compile(r"(?:^|(?<=\s))#\s*evtool:\s*ignore\b(?P<codes>\[[^\]]*\]?)?[ \t]*(?P<reason>.*)$", re.MULTILINE)
+TERRAFORM = ".tf"
+_HEREDOC = re.compile(r"<<-?(\w+)\r?\n.*?^[ \t]*\1\b", re.DOTALL | re.MULTILINE)
 _CODE = re.compile(r"[^\s,\[\]]+")
 
 
@@ -40,7 +42,7 @@ def find_ignore_comments(file: str, text: str) -> list[IgnoreComment]:
     if "evtool:" not in text:
         return []
     matches = list(_COMMENT.finditer(text))
-    strings = _find_strings(text) if matches and file.endswith((".yaml", ".yml", ".template")) else []
+    strings = _find_strings(file, text) if matches else []
     lines = text.split("\n")
     comments = []
     for match in matches:
@@ -62,8 +64,10 @@ def _find_next_line(lines: Sequence[str], line: int) -> int:
     return line
 
 
-def _find_strings(text: str) -> list[tuple[int, int]]:
-    """Where the scalars of a YAML text are; none if it is not well-formed."""
+def _find_strings(file: str, text: str) -> list[tuple[int, int]]:
+    """Where the scalars of a YAML text are, or the heredocs of Terraform; none if it is not well-formed."""
+    if file.endswith(TERRAFORM):
+        return [match.span() for match in _HEREDOC.finditer(text)]
     import yaml  # noqa: PLC0415  (only for files that have such comments)
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -131,9 +135,9 @@ def _locate(comment: IgnoreComment) -> dict[str, Any]:
     }
 
 
-def add_comments(text: str, codes_by_line: Mapping[int, Iterable[str]], reason: str) -> str:
-    """A YAML text with an ignore comment above each of these lines; none where it would become part of a string."""
-    tokens = _list_tokens(text)
+def add_comments(file: str, text: str, codes_by_line: Mapping[int, Iterable[str]], reason: str) -> str:
+    """A text with an ignore comment above each of these lines; none where it would become part of a string."""
+    tokens = _list_tokens(file, text)
     for line in sorted(codes_by_line, reverse=True):
         lines = text.split("\n")
         indent = re.match(r"[ \t]*", lines[line - 1])
@@ -141,13 +145,15 @@ def add_comments(text: str, codes_by_line: Mapping[int, Iterable[str]], reason: 
         end = "\r" if lines[line - 1].endswith("\r") else ""
         lines.insert(line - 1, f"{indent[0] if indent else ''}# evtool: ignore[{codes}] {reason}{end}")
         changed = "\n".join(lines)
-        if _list_tokens(changed) == tokens:
+        if _list_tokens(file, changed) == tokens:
             text = changed
     return text
 
 
-def _list_tokens(text: str) -> list[tuple[str, object]] | None:
-    """The tokens of a YAML text without their places; None if it is not well-formed."""
+def _list_tokens(file: str, text: str) -> list[tuple[str, object]] | None:
+    """The tokens of a YAML text without their places, or the heredocs of Terraform; None if it is not well-formed."""
+    if file.endswith(TERRAFORM):
+        return [("heredoc", match[0]) for match in _HEREDOC.finditer(text)]
     import yaml  # noqa: PLC0415  (only to add comments)
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -28,6 +28,7 @@ from evtool.handlers.processes.programs import find_program
 from evtool.handlers.put_events import Emission, answer, extend_environment
 
 EX_TEMPFAIL = 75  # as in sysexits.h: try again later
+EX_NOT_FOUND = 127  # of a shell and of `env`: there is no such program
 POLL_INTERVAL = 0.1  # seconds between two looks at how much it has emitted, which must not fill the disk
 MESSAGE_LIMIT = 500  # characters of the line of stderr that becomes the error
 
@@ -134,6 +135,8 @@ class _Command:
             code = process.end()
         if not exited:
             return Failed(describe_excess(options.emit_bytes), "bad-result", process.output.take(), final=True)
+        if code == EX_NOT_FOUND and (failure := self.check()):
+            return failure
         return _outcome_of(code, process, emit, options)
 
     def _make_environment(self, call: Call, emit: Path, endpoint: Endpoint) -> dict[bytes, bytes]:

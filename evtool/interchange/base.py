@@ -98,3 +98,10 @@ def as_mapping(value: Any) -> Mapping[str, Any]:
 def as_list(value: Any) -> list[Any]:
     """The value, if it is a list, else an empty one."""
     return value if isinstance(value, list) else []
+
+
+def as_item(value: Any, step: str | int) -> Any:
+    """The item of a mapping or list; None if it has none."""
+    if isinstance(value, Mapping):
+        return value.get(step)
+    return value[step] if isinstance(value, list) and isinstance(step, int) and step < len(value) else None

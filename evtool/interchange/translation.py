@@ -6,13 +6,14 @@ from typing import Any
 
 from evtool.errors import ConfigError
 from evtool.findings.finding import Finding
-from evtool.interchange.base import Path, Rule, Source, Target
+from evtool.interchange.base import Path, Rule, Source, Target, as_item
 from evtool.interchange.cloudformation.sam_functions import find_code
 from evtool.interchange.names import make_name
 from evtool.patterns.unknown import Unknown
 from evtool.readers.files import SourceText
+from evtool.readers.json_text import JsonProblem, parse_json
 from evtool.readers.locations import locate, pointer_of
-from evtool.routes.project_file import LocatedDocument, Project
+from evtool.routes.project_file import LocatedDocument, PatternSource, Project
 
 
 class TranslatedDocument:
@@ -48,6 +49,7 @@ class _Builder:
         self.routes: dict[str, dict[str, Any]] = {}
         self.handlers: dict[str, dict[str, Any]] = {}
         self.origins: dict[Path, Path] = {}
+        self.pattern_sources: dict[str, PatternSource] = {}
         self.findings: list[Finding] = []
         self.gaps: list[Finding] = []
         self._handler_of: dict[str, str] = {}  # by address
@@ -66,7 +68,9 @@ class _Builder:
         route: dict[str, Any] = {"pattern": rule.pattern, "to": [self._add_handler(target) for target in rule.targets]}
         route["to"] = list(dict.fromkeys(route["to"]))
         self.origins[path] = rule.path
-        self.origins[*path, "pattern"] = rule.paths.get("pattern", rule.path)
+        self.origins[*path, "pattern"] = origin = rule.paths.get("pattern", rule.path)
+        if pattern_source := _find_pattern_source(self.source.document.value, origin):
+            self.pattern_sources[name] = pattern_source
         if not isinstance(rule.pattern, str | dict | Unknown):
             self._report(rule, "error", f"rule {rule.name}: the event pattern is not an object", "pattern")
             return
@@ -113,6 +117,25 @@ class _Builder:
         return {"pointer": pointer_of(path), **location}
 
 
+def _find_pattern_source(document: Any, path: Path) -> PatternSource | None:
+    """The JSON text at a path of a document, also as the argument of `Fn::Sub`; None if there is none."""
+    value = document
+    for step in path:
+        value = as_item(value, step)
+    steps: list[str | int] = []
+    for step in ("Fn::Sub", 0):
+        if (inner := as_item(value, step)) is not None:
+            steps.append(step)
+            value = inner
+    if not isinstance(value, str):
+        return None
+    try:
+        parse_json(value.encode(errors="surrogatepass"))
+    except JsonProblem:
+        return None  # an expression that makes the pattern, or a variable outside of strings
+    return PatternSource(value, tuple(steps))
+
+
 def translate(source: Source, rules: Iterator[Rule], file: FilePath, form: str) -> Project:
     """The project that the rules of a source make. Raises ConfigError with every rule that cannot be a route."""
     builder = _Builder(source, file)
@@ -124,5 +147,13 @@ def translate(source: Source, rules: Iterator[Rule], file: FilePath, form: str) 
     value = {"version": 1, "handlers": builder.handlers, "routes": builder.routes}
     document = TranslatedDocument(value, source.document, builder.origins)
     functions = frozenset(name for name, options in builder.handlers.items() if "lambda" in options)
-    notes, gaps = tuple(builder.findings), tuple(builder.gaps)
-    return Project(file, document, source.text, form, notes=notes, gaps=gaps, template_functions=functions)
+    return Project(
+        file,
+        document,
+        source.text,
+        form,
+        template_functions=functions,
+        notes=tuple(builder.findings),
+        gaps=tuple(builder.gaps),
+        pattern_sources=builder.pattern_sources,
+    )

@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 
 from evtool.errors import EvtoolError
 from evtool.patterns.conditions import Condition, Field, combine_conditions
-from evtool.patterns.hints import find_misplaced_operator, find_placeholder, suggest_list, suggest_operator
+from evtool.patterns.hints import find_misplaced_operator, suggest_list, suggest_operator
 from evtool.patterns.json_values import ARRAY, OBJECT, SCALAR, kind_of, members_of, parse_lossless, to_python, to_scalar
 from evtool.patterns.operators.arguments import ONE_KEY, TOO_MANY, ArgumentError, require_first_key, require_single_key
-from evtool.patterns.operators.cidr import WIDE_BITS, count_bits
 from evtool.patterns.operators.equality import equals
 from evtool.patterns.operators.registry import OPERATORS
+from evtool.patterns.operators.warnings import Problem, find_warnings, warn_of_replacement
 from evtool.patterns.operators.wildcard import is_too_complex
 from evtool.patterns.unknown import Unknown, find_unknown
 
@@ -30,20 +30,6 @@ TOO_COMPLEX = (
     "Rule is too complex - try using fewer wildcard characters or fewer repeating character sequences "
     "after a wildcard character"
 )
-
-
-class Problem(NamedTuple):
-    """One thing that is wrong with a pattern.
-
-    `code` is one of evtool.findings.finding.CODES, `path` the keys that lead to it, `message` the text that AWS uses,
-    and `hint` our addition. With a warning the pattern can be used; `message` is ours then.
-    """
-
-    code: str
-    path: tuple[str | int, ...]
-    message: str
-    hint: str | None = None
-    is_warning: bool = False
 
 
 class PatternError(EvtoolError):
@@ -132,20 +118,9 @@ def _compile_field(values: Sequence[Any], path: str, keys: tuple[str | int, ...]
             problems.append(Problem(error.code, (*keys, index, *error.path), error.message, error.hint))
     if not values:
         problems.append(Problem("EV201", keys, "Empty arrays are not allowed"))
-    problems += _find_warnings(conditions, keys)
+    problems += find_warnings(conditions, keys)
     can_be_absent = any(condition.operator == "exists" and condition.expected is False for condition in conditions)
     return Field(path, tuple(conditions), combine_conditions(conditions), can_be_absent, keys)
-
-
-def _find_warnings(conditions: Sequence[Condition], keys: tuple[str | int, ...]) -> Iterator[Problem]:
-    for index, condition in enumerate(conditions):
-        if placeholder := find_placeholder(condition.expected):
-            message = f"{placeholder} is not resolved in a pattern: it matches only this text"
-            yield Problem("EV022", (*keys, index), message, "write the value", is_warning=True)
-        if condition.operator == "cidr" and not condition.unknown and count_bits(condition.expected) < WIDE_BITS:
-            message = f"{condition.expected} also takes addresses of the other family, and numbers by their digits"
-            hint = 'use a narrower block, or {"exists": true} for any value'
-            yield Problem("EV205", (*keys, index), message, hint, is_warning=True)
 
 
 def _read_object(document: Any, position: _Position, branches: list[_Branch], problems: list[Problem]) -> list[_Branch]:
@@ -168,6 +143,8 @@ def _read_object(document: Any, position: _Position, branches: list[_Branch], pr
         elif kind == ARRAY:
             _warn_of_operator(position, name, value, problems)
             field = _compile_field(value, position.path_of(name), keys, problems)
+            replaced = {old.keys: old for branch in branches if (old := branch.get(field.path))}
+            problems += [warn_of_replacement(old.path, old.keys) for old in replaced.values() if _differ(old, field)]
             for branch in branches:
                 branch[field.path] = field
         elif isinstance(value, Unknown):
@@ -177,6 +154,11 @@ def _read_object(document: Any, position: _Position, branches: list[_Branch], pr
             message = f'"{name}" must be an object or an array'
             problems.append(Problem("EV201", keys, message, suggest_list(name, value)))
     return branches
+
+
+def _differ(first: Field, second: Field) -> bool:
+    """Whether two fields have different conditions."""
+    return [c[1:3] for c in first.conditions] != [c[1:3] for c in second.conditions]
 
 
 def _warn_of_operator(position: _Position, name: str, value: Any, problems: list[Problem]) -> None:

@@ -21,6 +21,7 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _JSON_SUFFIXES = (".json", ".json.gz")
 _JSONL_SUFFIXES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
 _OPEN_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe would block
+EVENT_SUFFIXES = _JSON_SUFFIXES + _JSONL_SUFFIXES  # of the files that are read in a folder
 _NOT_A_FILE = "it is a pipe, a socket or a device, not a file"
 
 
@@ -80,8 +81,7 @@ def _list_entries(folder: str) -> list[tuple[str, bool]]:
         return sorted(
             (entry.path, _is_plain_file(entry))
             for entry in entries
-            if entry.name[0] != "."
-            and (entry.name.lower().endswith(_JSON_SUFFIXES + _JSONL_SUFFIXES) or _is_folder(entry))
+            if entry.name[0] != "." and (entry.name.lower().endswith(EVENT_SUFFIXES) or _is_folder(entry))
         )
 
 

@@ -33,8 +33,10 @@ def locate_in_pattern(project: Project, route: str, path: Sequence[str | int], *
     The pattern may be a mapping or JSON in a string.
     """
     source = project.document.value["routes"][route]["pattern"]
-    if isinstance(source, str):
-        return PatternText(project, route, source).locate(path, key=key)
+    written = project.source_of(route).pattern_sources.get(route)
+    text = source if isinstance(source, str) else written.text if written else None
+    if text is not None:
+        return PatternText(project, route, text).locate(path, key=key)
     return project.locate(("routes", route, "pattern", *path), key=key)
 
 
@@ -43,6 +45,8 @@ class PatternText:
 
     def __init__(self, project: Project, route: str, text: str):
         self._project, self._route, self._text = project.source_of(route), route, text
+        written = self._project.pattern_sources.get(route)
+        self._path = ("routes", route, "pattern", *(written.steps if written else ()))
 
     def find_problem(self) -> Finding | None:
         """The first thing that is wrong with the text as strict JSON, if anything is, at its place."""
@@ -71,7 +75,7 @@ class PatternText:
 
     def _map_position(self, line: int, column: int, width: int) -> dict[str, Any]:
         """A position in the JSON as a location in the file; the start of the string where its form hides it."""
-        path = ("routes", self._route, "pattern")
+        path = self._path
         source = SourceText(self._project.display_name, 1, 1, self._project.text)
         start = self._project.document.position_of(path)
         text = "\n".join(self._project.text.decode(errors="replace").removeprefix("\ufeff").split("\n")[start[0] - 1 :])

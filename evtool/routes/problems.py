@@ -74,8 +74,29 @@ def read_model(project: Project) -> tuple[RoutesModel | None, dict[str, Pattern]
 def describe_load_failure(project: Project, handler: str, code: str, reason: str, **more: Any) -> Finding:
     """The finding for a handler that cannot be loaded, at its place in routes.yaml."""
     hint = "deliveries to it wait; correct this, then run `evtool deliver`"
-    path = ("handlers", handler, next(iter(KINDS.keys() & project.document.value["handlers"][handler])))
-    return _build_finding(project, code, f"handler {handler}: {reason}", path, key=True, suggestion=hint, **more)
+    path, key = _find_cause(project, handler, code, reason)
+    return _build_finding(project, code, f"handler {handler}: {reason}", path, key=key, suggestion=hint, **more)
+
+
+def _find_cause(project: Project, handler: str, code: str, reason: str) -> tuple[tuple[str | int, ...], bool]:
+    """The path to what prevents loading a handler, and whether its key is to be shown."""
+    options, interpreter = project.document.value["handlers"][handler], project.document.value.get("interpreter")
+    kind = next(iter(KINDS.keys() & options))
+    variable = re.search(r"\$\{\w+\}", reason) if code == "EV503" else None
+    text = variable[0] if variable else options.get("interpreter") or interpreter
+    values = {"handlers": {handler: options}, "interpreter": interpreter}
+    is_elsewhere = isinstance(text, str) and (variable or (code, kind) == ("EV502", "python"))
+    path = _find_text(values, text) if is_elsewhere else None
+    return (path, False) if path else (("handlers", handler, kind), True)
+
+
+def _find_text(value: Any, text: str) -> tuple[str | int, ...] | None:
+    """The steps to the first string in a value that contains a text."""
+    if isinstance(value, str):
+        return () if text in value else None
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    found = ((key, _find_text(item, text)) for key, item in items)
+    return next(((key, *steps) for key, steps in found if steps is not None), None)
 
 
 def _as_mapping(value: Any) -> Mapping[str, Any]:
@@ -161,7 +182,7 @@ def _split_command(text: str, key: str) -> str:
 
 
 def _explain_missing_kind(path: Sequence[str | int], value: Any) -> tuple[str, Sequence[str | int]]:
-    named_kinds = [kind for kind in KINDS if isinstance(value, Mapping) and kind in value]
+    named_kinds = [kind for kind in KINDS if kind in _as_mapping(value)]
     kinds = ", ".join(KINDS)
     if named_kinds:
         return f"handler {path[-1]} has several kinds: {', '.join(named_kinds)}; choose one", path

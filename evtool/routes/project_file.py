@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, Protocol
 
 from evtool.errors import ConfigError, UsageError
 from evtool.findings.finding import Finding
-from evtool.paths import display_path
-from evtool.readers.files import SourceText
+from evtool.paths import display_path, is_file, is_folder
+from evtool.readers.files import EVENT_SUFFIXES, SourceText
 from evtool.readers.locations import locate, pointer_of
 from evtool.readers.yaml_text import load_yaml
 from evtool.schemas.documents import NamedSchema
@@ -19,6 +19,7 @@ from evtool.schemas.documents import NamedSchema
 ROUTES_FILE = "routes.yaml"
 STORE_FILE = ".evtool/store.db"
 SCENARIOS = "scenarios"
+INVALID_SAMPLES = "invalid"
 
 
 class LocatedDocument(Protocol):
@@ -33,6 +34,13 @@ class LocatedDocument(Protocol):
 
     def position_of(self, path: Sequence[str | int], *, key: bool = False) -> tuple[int, int]:
         """Line and column, from 1, of what a path into the value leads to, or of its key."""
+
+
+class PatternSource(NamedTuple):
+    """The JSON text of a pattern as the file has it, and the steps to it from where the file has the pattern."""
+
+    text: str
+    steps: tuple[str | int, ...] = ()
 
 
 class Project(NamedTuple):
@@ -52,6 +60,7 @@ class Project(NamedTuple):
     notes: tuple[Finding, ...] = ()  # what a rule source has that is not a route
     source_folder: Path | None = None  # that has all files, if the rules are those of a folder of Terraform files
     gaps: tuple[Finding, ...] = ()  # notes on what may hide rules that count; they are shown without -v, too
+    pattern_sources: Mapping[str, PatternSource] = MappingProxyType({})  # of a rule source, by route
 
     @property
     def folder(self) -> Path:
@@ -70,7 +79,8 @@ class Project(NamedTuple):
 
     def source_of(self, route: str) -> "Project":
         """The file that has a route: this one, or one that `rules` names."""
-        return self.rule_sources.get(route, self)
+        source = self.rule_sources.get(route)
+        return source.source_of(route) if source else self  # a folder has several files
 
     @property
     def display_name(self) -> str:
@@ -103,8 +113,16 @@ class Project(NamedTuple):
 
     @property
     def samples(self) -> list[Path]:
-        """Where `validate` looks when no path is given."""
-        return [self.folder / entry for entry in _to_list(self._value("samples"))]
+        """Where `validate` looks when no path is given: not in a folder `invalid`, whose files have to fail."""
+        entries = [self.folder / entry for entry in _to_list(self._value("samples"))]
+        return [path for entry in entries for path in _leave_out_invalid(entry)]
+
+    @property
+    def invalid_samples(self) -> list[Path]:
+        """The folders `invalid` beside the samples and in their folders."""
+        entries = [self.folder / entry for entry in _to_list(self._value("samples"))]
+        folders = dict.fromkeys(path / INVALID_SAMPLES for entry in entries for path in (entry.parent, entry))
+        return [folder for folder in folders if folder not in entries and is_folder(folder)]
 
     @property
     def store(self) -> Path:
@@ -122,12 +140,13 @@ class Project(NamedTuple):
 
     def list_samples(self) -> dict[str, Path]:
         """The files of the sample events by name; `order-created.json` is the sample `order-created`."""
-        return {file.stem: file for folder in self.samples for file in sorted(folder.rglob("*.json"))}
+        files = [file for path in self.samples for file in ([path] if is_file(path) else sorted(path.rglob("*.json")))]
+        return {file.stem: file for file in files if file.suffix == ".json"}
 
     def locate(self, path: Sequence[str | int], *, key: bool = False) -> dict[str, Any]:
         """The location, as fields of a Finding, of the value that some keys lead to, or of its key."""
         if len(path) > 1 and path[0] == "routes" and path[1] in self.rule_sources:
-            return self.rule_sources[str(path[1])].locate(path, key=key)
+            return self.source_of(str(path[1])).locate(path, key=key)
         source_path = self.document.source_path(path)
         width = len(str(source_path[-1])) if key and source_path else 1
         text = SourceText(self.display_name, 1, 1, self.text)
@@ -176,6 +195,14 @@ def parse_project(file: Path, raw: bytes) -> Project:
 def unify_line_ends(raw: bytes) -> bytes:
     """A text whose lines all end with a line feed, as findings show them."""
     return raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def _leave_out_invalid(path: Path) -> list[Path]:
+    """The path itself, or what a folder has beside the folder `invalid` in it."""
+    if not is_folder(path / INVALID_SAMPLES):
+        return [path]
+    entries = [entry for entry in sorted(path.iterdir()) if entry.name != INVALID_SAMPLES and entry.name[0] != "."]
+    return [entry for entry in entries if entry.name.lower().endswith(EVENT_SUFFIXES) or is_folder(entry)]
 
 
 def _to_list(value: Any) -> list[str]:

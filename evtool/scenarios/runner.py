@@ -159,14 +159,10 @@ def _read_effects(runtime: Runtime, record: CallRecord) -> Effects:
 
 
 def _find_undeclared(project: Project, handlers: Mapping[str, HandlerEntry], record: CallRecord) -> Iterator[Finding]:
-    """A warning for each type that a handler emitted and that its `emits` does not declare.
-
-    A target or function of a template need not declare anything: a template has no place for it.
-    """
+    """A warning for each type that a handler emitted and that its `emits` does not declare, if it has one."""
     for handler, event_type in sorted(record.emitted):
-        entry = handlers[handler]
-        is_optional = entry.is_external or handler in project.template_functions
-        if event_type not in entry.options.emits and not (is_optional and not entry.options.emits):
+        options = handlers[handler].options
+        if "emits" in options.model_fields_set and event_type not in options.emits:
             path = ("handlers", handler, "emits")
             message = f"handler {handler} emitted {event_type}, which its `emits` does not declare"
             location = project.locate(path, key=True)

@@ -207,10 +207,10 @@ class Schemas:
                 uri = f"{root.document.uri}#{quote(root.pointer)}"
                 validator = self._build_validator({**_draft(draft), "$ref": uri})
         except ValidationError as error:
-            from evtool.schemas.explain.violations import make_invalid_schema_finding  # noqa: PLC0415  (most schemas are valid)
+            from evtool.schemas.explain.violations import find_invalid_keywords  # noqa: PLC0415  (most schemas are valid)
 
-            finding = make_invalid_schema_finding(part, error)
-            raise ConfigError(f"the schema {name} cannot be used", [finding]) from None
+            findings = find_invalid_keywords(part, error, draft or DRAFT_2020) + _find_warnings(parts)
+            raise ConfigError(f"the schema {name} cannot be used", findings) from None
         subschemas = Subschemas(
             self._library, f"{root.document.uri}#{quote(root.pointer)}", draft, self._build_validator
         )

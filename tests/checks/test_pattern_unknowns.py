@@ -22,9 +22,11 @@ SCHEMA = {
 UNKNOWN = Unknown("!Ref Something")
 
 
-def find_codes(folder: Path, pattern: Any) -> list[str]:
+def find_codes(folder: Path, pattern: Any, file: str = "made.json") -> list[str]:
     """The codes of what is found wrong with a pattern."""
-    (folder / "made.json").write_text(json.dumps(SCHEMA))
+    for old in folder.iterdir():
+        old.unlink()
+    (folder / file).write_text(json.dumps(SCHEMA))
     schemas = Schemas([folder])
 
     def find_type(event_type: EventType, payload_key: str) -> TypeSchema | None:
@@ -63,4 +65,12 @@ def test_known_values_beside_unknown_ones_are_checked(tmp_path: Path) -> None:
     pattern = {"source": [UNKNOWN, "shop"], "detail-type": ["made"], "detail": {"kind": [UNKNOWN, "c"]}}
 
     assert find_codes(tmp_path, {**pattern, "source": ["shop"]}) == ["EV303"]
-    assert find_codes(tmp_path, pattern) == []  # the schema may depend on the source
+    assert find_codes(tmp_path, pattern) == ["EV303"]  # the schema is for any source
+
+
+def test_the_schema_may_depend_on_an_unknown_source(tmp_path: Path) -> None:
+    """A schema for one source says nothing about a type that may come from another one."""
+    pattern = {"source": [UNKNOWN], "detail-type": ["made"], "detail": {"nothing": [5]}}
+
+    assert find_codes(tmp_path, pattern) == ["EV301"]
+    assert find_codes(tmp_path, pattern, "shop@made.json") == []

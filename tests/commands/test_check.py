@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -258,6 +259,31 @@ def test_add_ignores_in_a_string(evtool: Evtool, project: Path) -> None:
     assert "1 of 1 finding cannot have a comment" in ran.err
 
 
+def test_add_ignores_beside_a_heredoc(evtool: Evtool, project: Path) -> None:
+    """In Terraform a comment is added above a line, but not in a heredoc."""
+    text = """\
+resource "aws_cloudwatch_event_rule" "a" {
+  event_pattern = <<JSON
+{
+  "Source": ["shop"]
+}
+JSON
+}
+resource "aws_cloudwatch_event_rule" "b" {
+  event_pattern = jsonencode({
+    Source = ["shop"]
+  })
+}
+"""
+    (project.parent / "main.tf").write_text(text)
+    ran = evtool("check", "main.tf", "--add-ignores")
+
+    changed = (project.parent / "main.tf").read_text().splitlines()
+    assert [line for line in changed if "evtool:" not in line] == text.splitlines()
+    assert [number for number, line in enumerate(changed, 1) if "evtool: ignore[EV306]" in line] == [10]
+    assert "1 of 2 findings cannot have a comment; use `check: {ignore: [CODE:ROUTE]}`" in ran.err
+
+
 # --- baseline --------------------------------------------------------------------------------------------------------
 
 
@@ -290,6 +316,7 @@ def test_baseline_of_what_was_corrected(evtool: Evtool, project: Path) -> None:
     project.write_text(ROUTES.replace("  sms: {command: [cat]}\n", ""))
 
     assert "1 finding of known.json no longer found" in evtool("check", "--baseline", "known.json").err
+    assert not evtool("check", "--baseline", "known.json", "--select", "EV5").err  # what is not selected says nothing
 
 
 @pytest.mark.parametrize(
@@ -385,6 +412,34 @@ def test_fix_in_json_text(evtool: Evtool, project: Path) -> None:
     evtool("check", "--fix")
 
     assert project.read_text() == text.replace('"shop"', '["shop"]').replace("prefx", "prefix")
+
+
+def test_fix_of_quotes(evtool: Evtool, project: Path) -> None:
+    """Values of the wrong type get quotes or lose them; what an operator takes stays as it is."""
+    schema = {"properties": {"total": {"type": "number"}, "paid": {"type": "boolean"}, "id": {"type": "string"}}}
+    (project.parent / "schemas").mkdir()
+    (project.parent / "schemas/made.json").write_text(json.dumps(schema))
+    detail = '{total: [TOTAL, {prefix: "3"}], paid: [PAID], id: [ID]}'
+    pattern = f"{{detail-type: [made], account: [ACCOUNT], detail: {detail}}}"
+    text = ROUTES.replace("{source: [shop]}", pattern, 1).replace("version: 1", "version: 1\nschemas: schemas")
+
+    def fill(account: str, total: str, paid: str, identity: str) -> str:
+        values = {"ACCOUNT": account, "TOTAL": total, "PAID": paid, "ID": identity}
+        return re.sub("|".join(values), lambda match: values[match[0]], text)
+
+    project.write_text(fill("123456789012", '"300"', '"true"', "5"))
+    evtool("check", "--fix")
+
+    assert project.read_text() == fill('"123456789012"', "300", "true", '"5"')
+
+
+def test_fix_in_terraform(evtool: Evtool, project: Path) -> None:
+    """Names before an equals sign are corrected, too."""
+    text = 'resource "aws_cloudwatch_event_rule" "a" {\n  event_pattern = jsonencode({ detailType = ["a"] })\n}\n'
+    (project.parent / "main.tf").write_text(text)
+    evtool("check", "main.tf", "--fix")
+
+    assert (project.parent / "main.tf").read_text() == text.replace("detailType", "detail-type")
 
 
 @pytest.mark.parametrize(

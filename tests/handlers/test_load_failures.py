@@ -16,6 +16,8 @@ FILES = {
     "text.txt": "hello",
     "ok.sh": "#!/bin/sh\ntouch called",
     "no-interpreter.sh": "#!/absent/interpreter",
+    "searched.sh": "#!/usr/bin/env sh\ntouch called",
+    "not-found.sh": "#!/usr/bin/env absent-interpreter",
     "no-format": "\x00\x01",
 }
 # the options of a handler -> the code of its failure; None if it can be loaded, "" if waiting can mend it
@@ -40,6 +42,8 @@ HANDLERS = {
     "not executable": ({"command": ["./text.txt"]}, "EV501"),
     "folder": ({"command": ["./folder"]}, "EV501"),
     "absent interpreter of a program": ({"command": ["./no-interpreter.sh"]}, "EV502"),
+    "interpreter on the path": ({"command": ["./searched.sh"]}, None),
+    "interpreter not on the path": ({"command": ["./not-found.sh"]}, "EV502"),
 }
 
 

@@ -1,5 +1,6 @@
 """Scenarios of tests/cases/scenarios/expectations: which hold, and which failures the others have."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -83,6 +84,12 @@ scenarios:
     assert (finding["code"], finding["severity"]) == ("EV505", "warning")
     assert (finding["file"], finding["line"], finding["suggestion"]) == ("routes.yaml", 13, "add paid to `emits`")
     assert "routes.yaml:13:46: EV505 warning: handler undeclared emitted paid" in text.out
+
+    routes = project / "routes.yaml"
+    declared = routes.read_text()
+    line = declared.splitlines()[12]
+    routes.write_text(declared.replace(line, re.sub(r", emits: \[[^]]*\]", "", line)))
+    assert evtool("test", "-o", "json", cwd=project).json["findings"] == []  # a handler without `emits`
 
 
 def test_an_invalid_sample_is_named_relative_to_the_current_folder(evtool: Evtool, project: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from evtool.checks.patterns.subject import PatternProblem
 from evtool.findings.spelling import find_respelled
+from evtool.patterns.conditions import Field
 from evtool.patterns.pattern import Pattern
 from evtool.schemas.algebra.matched_types import is_literal, list_literals
 
@@ -22,6 +23,13 @@ def load_aws_events() -> dict[str, list[str]]:
     """The detail-types of AWS's events by source."""
     events: dict[str, list[str]] = json.loads(DATA_FILE.read_text(encoding="utf-8"))["events"]
     return events
+
+
+def may_come_from_aws(event_type: str, source_field: Field | None) -> bool:
+    """Whether AWS sends a type, from a source that a field takes which lists no source."""
+    if source_field is None or source_field.unknown:
+        return any(event_type in types for types in load_aws_events().values())
+    return any(source_field.test(source) for source in (f"{_PREFIX}partner/example.com", *load_aws_events()))
 
 
 def find_misspelled_aws_names(pattern: Pattern) -> Iterator[PatternProblem]:

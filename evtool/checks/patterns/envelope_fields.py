@@ -6,7 +6,7 @@ from typing import Any
 from evtool.checks.patterns.subject import PatternProblem
 from evtool.events.members import CLOUDEVENTS_MEMBERS, EVENTBRIDGE_MEMBERS
 from evtool.findings.spelling import find_similar
-from evtool.patterns.conditions import Field
+from evtool.patterns.conditions import Branch, Field
 from evtool.patterns.operators.registry import OPERATORS
 from evtool.schemas.algebra.conditions import describe_condition
 from evtool.schemas.algebra.types import is_impossible, to_canonical
@@ -25,6 +25,8 @@ _MEMBERS: dict[str, dict[str, Any]] = {
         **dict.fromkeys(("time", "subject", "datacontenttype", "dataschema"), _OPTIONAL),
     },
 }
+_DISTINCT = (("detail-type", "detail"), ("type", "data", "specversion"))  # names that one form has and the other cannot
+_COUNTERPARTS = {"detail-type": "type", "detail": "data", "type": "detail-type", "data": "detail"}
 _NAMES = {"detail": EVENTBRIDGE_MEMBERS, "data": CLOUDEVENTS_MEMBERS}
 
 
@@ -94,6 +96,24 @@ def _find_impossible(field: Field, name: str, payload_key: str | None) -> Iterat
             words = "a list of strings" if name == "resources" else "a string"
             hint = f'put it in quotes: "{condition.expected}"' if number else None
             yield PatternProblem("EV302", keys, f"{name} is always {words}: the condition never holds", hint)
+
+
+def find_mixed_names(branch: Branch) -> Iterator[PatternProblem]:
+    """The fields of a branch that only the other form of events has: EventBridge's or that of CloudEvents."""
+    heads: dict[str, Field] = {}
+    for field in branch:
+        if not field.can_be_absent and field.known_conditions:
+            heads.setdefault(field.path.partition(".")[0], field)
+    own, others = ([name for name in names if name in heads] for names in _DISTINCT)
+    if not own or not others:
+        return
+    wrong, right, form = (others, own, "CloudEvents") if len(others) <= len(own) else (own, others, "EventBridge")
+    for name in wrong:
+        field = heads[name]
+        keys = field.keys[: _position_of_head(field) + 1]
+        message = f"{name} is a field of {form}, and {right[0]} is not: no event has both"
+        suggestion = f'did you mean "{_COUNTERPARTS[name]}"?' if name in _COUNTERPARTS else None
+        yield PatternProblem("EV306", keys, message, suggestion, at_key=True)
 
 
 def _position_of_head(field: Field) -> int:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 
 from evtool.checks.base import CheckContext
-from evtool.checks.patterns.aws_names import find_misspelled_aws_names
-from evtool.checks.patterns.envelope_fields import find_envelope_problems
+from evtool.checks.patterns.aws_names import find_misspelled_aws_names, may_come_from_aws
+from evtool.checks.patterns.envelope_fields import find_envelope_problems, find_mixed_names
 from evtool.checks.patterns.payload_fields import find_field_problems
 from evtool.checks.patterns.subject import Keys, PatternProblem, find_steps
 from evtool.findings.finding import Finding
@@ -91,7 +91,7 @@ class _Checker:
         payload_key = find_payload_key(branch)
         types = self._find_types(branch, payload_key) if payload_key else []
         names = self._list_payload_names(types)
-        problems: list[PatternProblem] = []
+        problems = [*find_mixed_names(branch)]
         payload_fields = []
         for field in branch:
             if payload_key and field.path.startswith(f"{payload_key}."):
@@ -175,6 +175,8 @@ def find_types_without_schema(
             if not is_literal(condition) or any(source.startswith("aws.") for source in sources):
                 continue
             name = condition.expected
+            if not sources and may_come_from_aws(name, fields.get("source")):
+                continue
             candidates = sources or [entry.source or "" for entry in known if entry.type == name] or [""]
             if not sources and name in described:
                 continue
@@ -184,5 +186,7 @@ def find_types_without_schema(
             message = f'the type "{name}"{origin} has no schema: its events are not checked'
             assert type_field is not None
             keys = (*type_field.keys, index)
-            problems[PatternProblem("EV307", keys, message, did_you_mean(name, described), "warning")] = None
+            others = [f'"{source}"' for described_name, source in entries if described_name == name]
+            hint = f"there is one for events from {list_some(others, 2)}" if others else did_you_mean(name, described)
+            problems[PatternProblem("EV307", keys, message, hint, "warning")] = None
     return list(problems)

@@ -98,7 +98,8 @@ def _describe_excluded(subject: FieldOfTypes, condition: Condition, keys: Keys) 
             f"{path} is never {_format_expected(condition)}: it is {_format_types(possible)}"
             f" in the schema of {subject.type_names}"
         )
-        return PatternProblem("EV302", keys, message, _suggest_type(condition.expected, possible))
+        is_plain = condition.operator == "equals"
+        return PatternProblem("EV302", keys, message, _suggest_type(condition.expected, possible) if is_plain else None)
     allowed = [value for entry in subject.types for value in list_values(entry.document, entry.steps_of(subject.steps))]
     message = f"{path} is never {_format_expected(condition)}"
     suggestion = None

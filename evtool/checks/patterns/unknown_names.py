@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from evtool.checks.patterns.subject import FieldOfTypes, Keys, PatternProblem, format_path, list_known_names
+from evtool.events.members import CLOUDEVENTS_MEMBERS, EVENTBRIDGE_MEMBERS
 from evtool.findings.phrases import list_some
 from evtool.findings.spelling import did_you_mean, find_similar
 from evtool.patterns.conditions import Field
@@ -44,6 +45,10 @@ def _describe_unknown(
     elsewhere = _find_elsewhere(subject, name) if is_never and same is None else None
     if same is not None:
         yield PatternProblem("EV306", keys, message, f'did you mean "{same}"?', severity, at_key=True)
+    elif is_never and length == 1 and name in (*EVENTBRIDGE_MEMBERS, *CLOUDEVENTS_MEMBERS):
+        payload_key = subject.types[0].payload_key
+        place = "it is there twice" if name == payload_key else f"a field of the event stands beside {payload_key}"
+        yield PatternProblem("EV306", keys, message, place, severity, at_key=True)
     elif elsewhere is not None:
         place = f"there is {format_path(subject, elsewhere)}"
         yield PatternProblem("EV306", keys, message, place, severity, at_key=True)
@@ -70,9 +75,14 @@ def _find_elsewhere(subject: FieldOfTypes, name: str) -> Steps | None:
 
 
 def _keys_of_step(field: Field, length: int) -> Keys:
-    """The keys of the pattern that lead to a step of the payload."""
-    positions = [i for i, key in enumerate(field.keys) if isinstance(key, str) and key != "$or"]
-    return field.keys[: positions[min(length, len(positions) - 1)] + 1]
+    """The keys of the pattern that lead to a step of the payload; a key with dots leads to several."""
+    names = 0
+    for position, key in enumerate(field.keys):
+        if isinstance(key, str) and key != "$or":
+            names += key.count(".") + 1
+            if names > length:
+                return field.keys[: position + 1]
+    return field.keys
 
 
 def _normalize(name: str) -> str:

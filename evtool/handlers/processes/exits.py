@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import shutil
 import signal
 from pathlib import Path
 
@@ -67,5 +68,11 @@ def check_program(program: str) -> None:
             start, *words = file.readline(256).replace(b"#!", b"#! ", 1).split() or [b""]
     except PermissionError:  # it can be run, but not read
         return
-    if start == b"#!" and words and not Path(os.fsdecode(words[0])).exists():
+    if start == b"#!" and words and _is_missing(*map(os.fsdecode, words)):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), program)
+
+
+def _is_missing(interpreter: str, *words: str) -> bool:
+    """Whether the interpreter of a script is not there, or the one that `/usr/bin/env` looks for."""
+    is_searched = Path(interpreter).name == "env" and words and not words[0].startswith("-") and "=" not in words[0]
+    return not Path(interpreter).exists() or bool(is_searched and shutil.which(words[0]) is None)

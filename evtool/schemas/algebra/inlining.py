@@ -17,16 +17,22 @@ _SCHEMA_MAPS = ("properties", "patternProperties", "dependentSchemas")
 _SCHEMAS = ("additionalItems", "additionalProperties", "contains", "items", "propertyNames")
 _UNEVALUATED = ("unevaluatedItems", "unevaluatedProperties")
 _CONDITIONAL = ("if", "then", "else")
+_IN_PLACE = ("allOf", "anyOf", "oneOf", "dependentSchemas", "dependencies", *_CONDITIONAL)
 _LEFT_OUT = ("$id", "id", "$anchor", "$dynamicAnchor", "$recursiveAnchor", "$schema", "$defs", "definitions")
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 _OLD_DRAFTS = ("draft-04", "draft-06", "draft-07")  # in which `$ref` hides what is beside it
 
 
 class Inlined(NamedTuple):
-    """A schema without references; if it is not exact, it accepts more than the schema that it was made of."""
+    """A schema without references; if it is not exact, it accepts more than the schema that it was made of.
+
+    `keeps_names`: it evaluates all properties and elements that the schema does, so that `unevaluatedProperties` and
+    `unevaluatedItems` beside it still accept no less.
+    """
 
     schema: Any
     is_exact: bool
+    keeps_names: bool = True
 
 
 def inline_references(subschemas: Subschemas, *, at_loops: Any = True) -> Inlined:
@@ -48,7 +54,8 @@ class _Inliner:
         """The schema with a URI. `above` are the references that led to it."""
         schema = self._subschemas.library.resolve(uri)
         if not isinstance(schema, dict):
-            return Inlined(schema is not False, is_exact=isinstance(schema, bool))
+            is_exact = isinstance(schema, bool)
+            return Inlined(schema is not False, is_exact, keeps_names=is_exact)
         self._parts += 1
         targets = [self._follow(uri, schema, key, above) for key in _REFERENCES if isinstance(schema.get(key), str)]
         if targets and self._is_old:
@@ -57,20 +64,23 @@ class _Inliner:
         if not targets:
             return rest
         is_exact = rest.is_exact and all(target.is_exact for target in targets)
-        keywords = {k: v for k, v in rest.schema.items() if is_exact or k not in _UNEVALUATED}
+        keeps_names = rest.keeps_names and all(target.keeps_names for target in targets)
+        keywords = {k: v for k, v in rest.schema.items() if keeps_names or k not in _UNEVALUATED}
+        keeps_names = keeps_names and len(keywords) == len(rest.schema)
         others = [target.schema for target in targets if target.schema is not True]
+        joined: Any
         if keywords:
-            return Inlined(
-                {**keywords, "allOf": [*keywords.get("allOf", []), *others]} if others else keywords, is_exact
-            )
-        return Inlined(others[0] if len(others) == 1 else {"allOf": others} if others else True, is_exact)
+            joined = {**keywords, "allOf": [*keywords.get("allOf", []), *others]} if others else keywords
+        else:
+            joined = others[0] if len(others) == 1 else {"allOf": others} if others else True
+        return Inlined(joined, is_exact, keeps_names)
 
     def _follow(self, uri: str, schema: dict[str, Any], key: str, above: frozenset[str]) -> Inlined:
         target = self._subschemas.library.join(uri, schema[key])
         if key == "$ref" and target in above:
-            return Inlined(self._at_loops, is_exact=False)
+            return Inlined(self._at_loops, is_exact=False, keeps_names=False)
         if key != "$ref" or self._parts > MAX_PARTS or not self._has_same_draft(target):
-            return Inlined(schema=True, is_exact=False)
+            return Inlined(schema=True, is_exact=False, keeps_names=False)
         return self.inline(target, above | {target})
 
     def _has_same_draft(self, uri: str) -> bool:
@@ -82,11 +92,13 @@ class _Inliner:
         """The schema object without its references."""
         result: dict[str, Any] = {}
         inexact: set[str] = set()
+        keeps_names: list[bool] = []
 
         def add(keyword: str, *steps: str | int) -> Any:
             part = self.inline(child(uri, keyword, *steps), above)
             if not part.is_exact:
                 inexact.add(keyword)
+            keeps_names.append(part.keeps_names or keyword not in _IN_PLACE)
             return part.schema
 
         for key, value in schema.items():
@@ -105,22 +117,24 @@ class _Inliner:
                 result[key] = add(key)
             else:
                 result[key] = value
-        return _weaken(result, inexact)
+        return _weaken(result, inexact, keeps_names=all(keeps_names))
 
 
-def _weaken(schema: dict[str, Any], inexact: set[str]) -> Inlined:
+def _weaken(schema: dict[str, Any], inexact: set[str], *, keeps_names: bool) -> Inlined:
     """The schema object made to accept more where a part of it does that would make it accept less."""
     if not inexact:
-        return Inlined(schema, is_exact=True)
+        return Inlined(schema, is_exact=True, keeps_names=keeps_names)
     result = dict(schema)
-    left_out = {*_UNEVALUATED}
-    left_out |= {"not"} if "not" in inexact else set()
+    left_out = {"not"} if "not" in inexact else set()
     left_out |= set(_CONDITIONAL) if "if" in inexact else set()
     left_out |= (
         {"contains", "minContains", "maxContains"} if "contains" in inexact and "maxContains" in schema else set()
     )
+    if not keeps_names or left_out & {"if", "contains"} & schema.keys():
+        left_out |= {*_UNEVALUATED}
+        keeps_names = False
     for key in left_out:
         result.pop(key, None)
     if "oneOf" in inexact:
         result["allOf"] = [*result.get("allOf", []), {"anyOf": result.pop("oneOf")}]
-    return Inlined(result, is_exact=False)
+    return Inlined(result, is_exact=False, keeps_names=keeps_names)

@@ -99,19 +99,23 @@ def _describe_strings(operator: str, argument: Any, *, from_above: bool) -> dict
     text = argument[EQUALS_IGNORE_CASE] if isinstance(argument, dict) else argument
     if operator == "wildcard":
         parts = split_literals(text)
-        return _match("^" + r"[\s\S]*".join(map(_escape, parts)) + "$") if len(parts) > 1 else {"enum": parts}
+        if len(parts) == 1:
+            return {"enum": parts}
+        return _match("^" + r"[\s\S]*".join(map(_escape, parts)) + "$", sum(map(len, parts)) if from_above else 0)
     if is_caseless and not text.isascii():
         return _ANY_STRING if from_above else NOTHING
     body = "".join(map(_escape_caseless, text)) if is_caseless else _escape(text)
     if operator == EQUALS_IGNORE_CASE:
-        return _match(f"^{body}$")
+        return _match(f"^{body}$", len(text) if from_above else 0)
     if '"' in text:  # the engine compares strings with the quotes around them
         return _ANY_STRING if from_above else NOTHING
-    return _match(f"^{body}" if operator == "prefix" else f"{body}$")
+    return _match(f"^{body}" if operator == "prefix" else f"{body}$", len(text) if from_above else 0)
 
 
-def _match(pattern: str) -> dict[str, Any]:
-    return {"type": "string", "pattern": pattern} if pattern not in ("^", "$") else _ANY_STRING
+def _match(pattern: str, length: int) -> dict[str, Any]:
+    """The strings that fit a regular expression; the algebra does not see by itself how long they are at least."""
+    shortest = {"minLength": length} if length else {}
+    return {"type": "string", "pattern": pattern, **shortest} if pattern not in ("^", "$") else _ANY_STRING
 
 
 def _escape(text: str) -> str:

@@ -39,12 +39,17 @@ def find_payload_key(branch: Branch) -> str | None:
 
 
 def find_matched_types(branch: Branch, known: Collection[EventType], payload_key: str) -> MatchedTypes:
-    """The types that a branch matches, by running its conditions on the types of the project and those it names."""
+    """The types that a branch matches, by running its conditions on the types of the project and those it names.
+
+    A source that is not known before deployment may be any.
+    """
     fields = {field.path: field for field in branch}
     type_field, source_field = fields.get(TYPE_KEYS[payload_key]), fields.get("source")
-    open_fields = (type_field, source_field, fields.get(""))  # the last is there if the whole pattern is unknown
-    if any(_is_open(condition) for field in open_fields if field for condition in field.conditions):
+    if _is_open(type_field) or "" in fields:  # the latter if the whole pattern is unknown
         return MatchedTypes((), is_certain=False)
+    is_any_source = _is_open(source_field)
+    if is_any_source:
+        source_field = None
     named = list_literals(type_field)
     names = dict.fromkeys((*named, *(entry.type for entry in known if _holds(type_field, entry.type))))
     literal_sources = list_literals(source_field)
@@ -57,9 +62,11 @@ def find_matched_types(branch: Branch, known: Collection[EventType], payload_key
         matching = [source for source in sources if _holds(source_field, source)]
         if name in named:
             matching += literal_sources
-        has_evidence = has_evidence or name in named or bool(matching)
+        has_evidence = has_evidence or name in named or (bool(matching) and not is_any_source)
         possible: list[str | None] = [*matching]
-        if EventType(name, None) in known or (name in named and not matching):  # any source that the branch takes
+        if (
+            is_any_source or EventType(name, None) in known or (name in named and not matching)
+        ):  # any source that the branch takes
             possible += literal_sources if has_literal_sources else [None]
         found |= dict.fromkeys(EventType(name, source) for source in dict.fromkeys(possible))
     return MatchedTypes(tuple(found), is_certain and has_evidence)
@@ -82,9 +89,10 @@ def _holds(field: Field | None, text: str) -> bool:
     return field is None or bool(field.test(text))
 
 
-def _is_open(condition: Condition) -> bool:
-    """Whether a condition is not known before deployment."""
-    return condition.operator not in ("equals", *OPERATORS) or condition.unknown is not None
+def _is_open(field: Field | None) -> bool:
+    """Whether a condition of a field is not known before deployment."""
+    conditions = field.conditions if field else ()
+    return any(c.operator not in ("equals", *OPERATORS) or c.unknown is not None for c in conditions)
 
 
 def list_known_types(schemas: Schemas | None, samples: Iterable[Event]) -> list[EventType]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from jsonschema_rs import ValidationError
+from jsonschema_rs import ValidationError, validator_for
 
 from evtool.events.event import Event
 from evtool.findings.finding import Finding
@@ -15,7 +15,7 @@ from evtool.schemas.explain.engine_errors import restore_paths
 from evtool.schemas.explain.explainer import Explainer
 from evtool.schemas.explain.messages import Violation, find_violations
 from evtool.schemas.explain.unions import UNIONS, describe_all
-from evtool.schemas.references import Target
+from evtool.schemas.references import META_SCHEMAS, Target
 from evtool.schemas.subschemas import Subschemas
 
 DRAFTS = "draft-04, draft-06, draft-07, 2019-09 and 2020-12"
@@ -39,6 +39,17 @@ def make_unknown_type_finding(event: Event, hint: str | None, severity: str) -> 
     message = f'no schema for type "{event.type}"'
     location = location_of(event.source_map, pointer)
     return Finding("EV101", message, severity, suggestion=hint, **_identify(event), **location)
+
+
+def find_invalid_keywords(part: Target, error: ValidationError, draft: str) -> list[Finding]:
+    """Everything that makes a schema, or a part of one, no valid JSON Schema of a draft. One error is known."""
+    value = resolve_pointer(part.document.value, part.pointer)
+    draft = value.get("$schema", draft) if isinstance(value, dict) else draft
+    if not isinstance(draft, str) or draft.rstrip("#") not in META_SCHEMAS:  # nothing is fetched
+        return [make_invalid_schema_finding(part, error)]
+    errors = list(validator_for({"$schema": draft, "$ref": draft}, validate_formats=True).iter_errors(value)) or [error]
+    findings = dict.fromkeys(make_invalid_schema_finding(part, found) for found in errors)
+    return sorted(findings, key=lambda f: (f.line or 0, f.column or 0))
 
 
 def make_invalid_schema_finding(part: Target, error: ValidationError) -> Finding:
