@@ -37,12 +37,15 @@ def merge(project: Project, sources: Sequence[Project]) -> Project:
     if not isinstance(own_routes, dict) or not isinstance(own_handlers, dict):
         return project
     functions: set[str] = set()
+    places: dict[str, tuple[Project, str]] = {}
     routes, handlers, origins = dict(own_routes), dict(own_handlers), dict[str, Project]()
     for source in sources:
         names: dict[str, str] = {}
         for target, options in source.document.value["handlers"].items():
             names[target] = _name_handler(target, options, own_handlers, handlers)
-            handlers.setdefault(names[target], options)
+            if names[target] not in handlers:
+                handlers[names[target]] = options
+                places[names[target]] = (source, target)
             if target in source.template_functions and names[target] not in own_handlers:
                 functions.add(names[target])
         for name, route in source.document.value["routes"].items():
@@ -59,6 +62,7 @@ def merge(project: Project, sources: Sequence[Project]) -> Project:
     return project._replace(
         document=_MergedDocument(value, project.document),
         rule_sources=origins,
+        handler_sources=places,
         notes=tuple(note for source in sources for note in source.notes),
         gaps=tuple(gap for source in sources for gap in source.gaps),
         template_functions=frozenset(functions),

@@ -56,6 +56,7 @@ class Project(NamedTuple):
     form: str = "routes"  # of the file; a name in the table of rule sources
     schema_folders: tuple[Path, ...] = ()  # named by --schemas, instead of those of the file
     rule_sources: Mapping[str, "Project"] = MappingProxyType({})  # the files of routes that `rules` adds, by route
+    handler_sources: Mapping[str, tuple["Project", str]] = MappingProxyType({})  # and their names there
     template_functions: frozenset[str] = frozenset()  # handlers that are functions of a template
     notes: tuple[Finding, ...] = ()  # what a rule source has that is not a route
     source_folder: Path | None = None  # that has all files, if the rules are those of a folder of Terraform files
@@ -147,6 +148,9 @@ class Project(NamedTuple):
         """The location, as fields of a Finding, of the value that some keys lead to, or of its key."""
         if len(path) > 1 and path[0] == "routes" and path[1] in self.rule_sources:
             return self.source_of(str(path[1])).locate(path, key=key)
+        if len(path) > 1 and path[0] == "handlers" and path[1] in self.handler_sources:
+            source, name = self.handler_sources[str(path[1])]
+            return source.locate(("handlers", name, *path[2:]), key=key)
         source_path = self.document.source_path(path)
         width = len(str(source_path[-1])) if key and source_path else 1
         text = SourceText(self.display_name, 1, 1, self.text)
