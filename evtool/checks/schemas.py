@@ -119,16 +119,25 @@ def _describe_part(pointer: str) -> str:
 def check_regular_expressions(context: CheckContext) -> Iterator[Finding]:
     """EV605: regular expressions for which a backtracking engine needs exponential time."""
     seen: set[tuple[str, str]] = set()
+    for document, pointer, expression in _list_all_expressions(context):
+        if (document.uri, pointer) not in seen:
+            seen.add((document.uri, pointer))
+            if attack := find_exponential_text(expression):
+                message = f"the regular expression can take exponential time, for example for {attack}"
+                hint = "evtool limits it, other validators may hang: remove the repetition inside a repetition"
+                location = document.locate(pointer, key="/patternProperties/" in pointer)
+                yield Finding("EV605", message, "warning", suggestion=hint, **location)
+
+
+def _list_all_expressions(context: CheckContext) -> Iterator[tuple[SchemaDocument, str, str]]:
+    """The regular expressions of all schemas, also of those that are not valid in another place."""
     for schema in list_schemas(context):
-        for document, pointer, expression in list_expressions(schema):
-            if (document.uri, pointer) not in seen:
-                seen.add((document.uri, pointer))
-                if attack := find_exponential_text(expression):
-                    message = f"the regular expression can take exponential time, for example for {attack}"
-                    hint = "evtool limits it, other validators may hang: remove the repetition inside a repetition"
-                    is_key = "/patternProperties/" in pointer
-                    location = document.locate(pointer, key=is_key)
-                    yield Finding("EV605", message, "warning", suggestion=hint, **location)
+        yield from list_expressions(schema)
+    for event_type, source in context.schemas.list_entries() if context.schemas else ():
+        if context.schemas and context.find_schema(event_type, source or "") is None:
+            document = context.schemas.read_document(event_type, source or "")
+            if document and not (isinstance(document.value, dict) and find_foreign(document.value)):
+                yield from _walk(document, "", document.value)
 
 
 def list_expressions(schema: CompiledSchema) -> Iterator[tuple[SchemaDocument, str, str]]:
