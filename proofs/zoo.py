@@ -32,7 +32,7 @@ import sys
 from evtool.handlers import python
 python.START_LIMIT = 3.0
 from evtool.cli.app import main
-main(["publish", "events.jsonl", "-o", "json", "--no-schema", "ignore"])
+main(["publish", "events.jsonl", "-o", "json", "--no-schema", "ignore", "--workers", "1"])
 """
 
 

@@ -42,6 +42,7 @@ SCENARIO = {
 }
 CHANGE = {
     "change": "lost",
+    "severity": "warning",
     "route": "pay-for-order",
     "handler": "charge-card",
     "event": "1",

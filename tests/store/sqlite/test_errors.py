@@ -326,7 +326,8 @@ def test_a_locked_store_is_told(
     holder.execute("BEGIN EXCLUSIVE")
     with pytest.raises(StoreError, match="locked for 0 s"):
         Database(file, busy_timeout=0.0)
-    monkeypatch.setattr(database.Database.__init__, "__kwdefaults__", {"writing": True, "busy_timeout": 0.05})
+    defaults = {"writing": True, "busy_timeout": 0.05, "durable": True}
+    monkeypatch.setattr(database.Database.__init__, "__kwdefaults__", defaults)
 
     assert error_handler.run_command(lambda: list_events(Session(store=str(file)))) == 4
     assert "another process has kept the store locked for 0.05 s" in capsys.readouterr().err
