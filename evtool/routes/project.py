@@ -41,6 +41,7 @@ COMMON_NAMES = (
 
 def find_routes_file(name: str | None) -> Path | None:
     """The routes.yaml to use: the named one, that of EVTOOL_ROUTES, or the nearest going up from here."""
+    is_given = bool(name)
     name = name or os.environ.get("EVTOOL_ROUTES")
     if name:
         file = Path(name).absolute()
@@ -49,7 +50,8 @@ def find_routes_file(name: str | None) -> Path | None:
         if is_folder(file) and not _has_terraform(file):
             raise UsageError(f"the folder {name} has no {ROUTES_FILE} and no Terraform files (*.tf){_name_file(file)}")
         if not is_file(file) and not is_folder(file):
-            raise UsageError(f"there is no file {name} (named by --routes or EVTOOL_ROUTES)")
+            origin = "" if is_given else ", which EVTOOL_ROUTES names"
+            raise UsageError(f"there is no file {name}{origin}")
         return file
     current_folder = Path.cwd()
     return next(
