@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from evtool.checks.base import CheckContext, read_section
+from evtool.events.members import STRING_MEMBERS
 from evtool.findings.finding import Finding
 from evtool.findings.spelling import did_you_mean
-from evtool.patterns.conditions import Branch
+from evtool.patterns.conditions import Branch, Field
 from evtool.routes.pattern_text import locate_in_pattern
 from evtool.routes.routes import Route
 
@@ -32,11 +33,14 @@ def list_emitted_types(context: CheckContext) -> list[EmittedType]:
 
 def may_match(branch: Branch, values: Mapping[str, str]) -> bool:
     """Whether a branch may match an event with these strings at these paths, whatever else it has."""
-    return all(
-        field.test(values[field.path]) or any(condition.unknown for condition in field.conditions)
-        for field in branch
-        if field.path in values
-    )
+    return all(_may_hold(field, values) for field in branch)
+
+
+def _may_hold(field: Field, values: Mapping[str, str]) -> bool:
+    if field.path in values:
+        return field.test(values[field.path]) or any(condition.unknown for condition in field.conditions)
+    # a string has no fields: every event lacks `source.prefix`
+    return field.can_be_absent or not field.path.startswith(tuple(f"{name}." for name in STRING_MEMBERS))
 
 
 def check_unmatched(context: CheckContext) -> Iterator[Finding]:
