@@ -43,6 +43,22 @@ def test_shop(evtool: Evtool, shop: Path) -> None:
     assert (ran.code, ran.out, ran.err) == (0, "checked 5 routes: nothing found\n", "")
 
 
+def test_fraction_of_an_integer(evtool: Evtool, tmp_path: Path) -> None:
+    """A fraction within the bounds of an integer: the message names the type, which is what excludes it."""
+    pattern = {"detail-type": ["made"], "detail": {"quantity": [1.5]}}
+    routes = {"orders": {"pattern": pattern, "to": ["mail"]}}
+    project = {"version": 1, "schemas": "schemas", "handlers": {"mail": {"command": ["cat"]}}, "routes": routes}
+    (tmp_path / "routes.yaml").write_text(json.dumps(project))
+    (tmp_path / "schemas").mkdir()
+    quantity = {"type": "integer", "minimum": 1, "maximum": 9}
+    schema = {"type": "object", "additionalProperties": False, "properties": {"quantity": quantity}}
+    (tmp_path / "schemas/made.json").write_text(json.dumps(schema))
+
+    (finding,) = evtool("check", "--select", "EV3", "-o", "json").json["findings"]
+    assert finding["code"] == "EV303"
+    assert finding["message"].endswith('the schema of made has type "integer", minimum 1, maximum 9')
+
+
 def test_text(evtool: Evtool, project: Path) -> None:
     """Each finding is shown with its source line and a caret, and the sum is the last line."""
     ran = evtool("check")

@@ -108,7 +108,7 @@ def _describe_excluded(subject: FieldOfTypes, condition: Condition, keys: Keys) 
         message += f": the schema of {subject.type_names} allows {list_some(texts, _MOST_VALUES)}"
         if isinstance(condition.expected, str):
             suggestion = did_you_mean(condition.expected, [value for value in allowed if isinstance(value, str)])
-    elif rules := _list_rules(subject):
+    elif rules := _list_rules(subject, condition.expected):
         message += f": the schema of {subject.type_names} has {rules}"
     else:
         message += f" in the schema of {subject.type_names}"
@@ -176,10 +176,12 @@ def _suggest_type(expected: Any, possible: list[str]) -> str | None:
     return None
 
 
-def _list_rules(subject: FieldOfTypes) -> str:
-    """The rules of the schemas for the value, such as `minimum 0`."""
+def _list_rules(subject: FieldOfTypes, expected: Any) -> str:
+    """The rules of the schemas for the value, such as `minimum 0`; the type as well if it excludes a fraction."""
+    is_fraction = isinstance(expected, float) and not expected.is_integer()
+    keys = ("type", *_RULES) if is_fraction else _RULES
     parts = [part for entry in subject.types for part in find_parts(entry.document, entry.steps_of(subject.steps))]
-    rules = [f"{key} {shorten(json.dumps(part[key]))}" for part in parts for key in _RULES if key in part]
+    rules = [f"{key} {shorten(json.dumps(part[key]))}" for part in parts for key in keys if key in part]
     return list_some(list(dict.fromkeys(rules)), 3)
 
 
