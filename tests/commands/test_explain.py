@@ -200,6 +200,13 @@ def test_the_other_envelope() -> None:
     assert 'did you mean "data.total"?' in reasons["detail.total"]
 
 
+def test_an_empty_name_is_not_a_misspelling() -> None:
+    """A field of the event with the name "" is suggested for no other field."""
+    told = explained({"detail": {"total": [5]}}, {"source": "shop", "detail": {"": 2, "n": 1}})
+
+    assert str(told.failures[0].reason) == "the field is missing"
+
+
 def test_json_in_a_text() -> None:
     """A detail that was made a text twice is recognised."""
     told = explained({"detail": {"a": [1]}}, {"detail": '{"a": 1}'})

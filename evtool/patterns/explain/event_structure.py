@@ -102,9 +102,9 @@ def _suggest_path(structure: EventStructure, names: Sequence[str], depth: int) -
     names_by_lower = {name.lower(): name for name in known_names if name != missing_name}
     close_names = get_close_matches(missing_name.lower(), names_by_lower, n=1, cutoff=SIMILARITY_CUTOFF)
     suggested_name = (
-        names_by_lower[close_names[0]] if close_names else COUNTERPARTS.get(missing_name, "") if depth == 0 else ""
+        names_by_lower[close_names[0]] if close_names else COUNTERPARTS.get(missing_name) if depth == 0 else None
     )
-    if suggested_name in names_by_lower.values():
+    if suggested_name is not None and suggested_name in names_by_lower.values():
         path = ".".join([*names[:depth], suggested_name])
         full_path = ".".join([path, *names[depth + 1 :]])
         return full_path if structure.has(full_path) else path
