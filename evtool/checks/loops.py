@@ -11,8 +11,10 @@ from typing import NamedTuple
 from evtool.checks.base import CheckContext
 from evtool.checks.event_types import TYPE_PATHS, EmittedType, list_emitted_types, may_match
 from evtool.findings.finding import Finding
-from evtool.patterns.conditions import Branch
+from evtool.patterns.conditions import Branch, Condition
 from evtool.routes.routes import Route
+
+_ALWAYS_THERE = ("version", "id", "detail-type", "source", "account", "time", "region")  # in every emitted event
 
 
 class Link(NamedTuple):
@@ -63,6 +65,8 @@ def _is_possible(context: CheckContext, branch: Branch, values: dict[str, str]) 
         top, *rest = field.path.split(".")
         if top in (*TYPE_PATHS[1:], "data") and not field.can_be_absent:
             return False  # a field of CloudEvents
+        if field.path in _ALWAYS_THERE and all(_is_absence(condition) for condition in field.conditions):
+            return False
         is_listed = all(condition.operator in ("equals", "exactly") for condition in field.conditions)
         if schema is None or top != "detail" or not is_listed or not rest:
             continue
@@ -70,6 +74,10 @@ def _is_possible(context: CheckContext, branch: Branch, values: dict[str, str]) 
         if all(schema.subschemas.is_forbidden(tuple(path), c.expected) for c in field.conditions):
             return False
     return True
+
+
+def _is_absence(condition: Condition) -> bool:
+    return condition.operator == "exists" and condition.expected is False
 
 
 def _find_loop(links: Sequence[Link], start: str) -> list[Link] | None:

@@ -19,7 +19,7 @@ def check_overlap(context: CheckContext) -> Iterator[Finding]:
     shadowed: set[str] = set()
     told: set[tuple[str, str]] = set()  # a route and a handler that gets its events twice
     for earlier, route in ((earlier, route) for index, route in enumerate(routes) for earlier in routes[:index]):
-        shared = [handler for handler in route.to if handler in earlier.to]
+        shared = [handler for handler in dict.fromkeys(route.to) if handler in earlier.to]
         if not shared or not common_events.may_exist(earlier, route):
             continue
         if _get_input(context, earlier) != _get_input(context, route):

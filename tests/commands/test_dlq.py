@@ -65,6 +65,19 @@ def test_a_letter_says_all_there_is_to_say(evtool: Evtool, tmp_path: Path) -> No
     assert all(part in text for part in ("[MaximumRetryAttempts]", "attempt 2", "failed: exit 3", "| why", '"a": 1'))
 
 
+def test_dead_letters_are_failures_for_ci(evtool: Evtool, tmp_path: Path) -> None:
+    """Each is an error in annotations, and a failed test."""
+    (tmp_path / "routes.yaml").write_text(ROUTES)
+    (tmp_path / "work.py").write_text("def work(event, context):\n    return {}['no']\n")
+    evtool("publish", "-", "--type", "t", stdin=b"{}")
+    evtool("deliver", "--now")
+
+    ran = evtool("dlq", "list", "-o", "github", "-o", "junit=out.xml")
+
+    assert ran.out.count("::error title=dead delivery::") == 4
+    assert 'tests="4" failures="4"' in (tmp_path / "out.xml").read_text()
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     """A store with dead letters of two types, two routes and two handlers, of which one died 10 days ago.

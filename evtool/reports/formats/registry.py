@@ -29,6 +29,6 @@ KINDS: dict[str, Open] = {
     "sarif": on_demand("sarif", "Sarif"),
 }
 FOR_CI = ("github", "junit", "markdown", "sarif")  # only for commands that report findings or failures:
-CHECKING_COMMANDS = ("validate", "check", "test", "publish", "deliver", "replay", "doctor")
+CHECKING_COMMANDS = ("validate", "check", "test", "publish", "deliver", "replay", "dlq list", "doctor")
 # of a validation they report findings and counts, no valid event
 ONLY_FINDINGS = {"text", "json", "jsonl", "github", "markdown", "sarif"}
