@@ -36,6 +36,7 @@ def run_checks(
     checks = [check for check in CHECKS if any(map(settings.may_select, check.codes))]
     examined = [code for check in checks for code in check.codes]
     found = [finding for check in track(checks) for finding in check.run(context) if settings.selects(finding)]
+    found = _drop_consequences(found)
     comments = _read_comments(context, found)
     kept, ignored, used = apply_comments(dict.fromkeys(map(settings.set_severity, found)), comments)
     if any(map(settings.may_select, COMMENT_CODES)):
@@ -44,6 +45,16 @@ def run_checks(
     reported = [finding for finding in kept if not settings.ignores(finding)]
     reported.sort(key=lambda finding: _sort_key(context, finding))
     return CheckResult(reported, len(ignored) + len(kept) - len(reported))
+
+
+def _drop_consequences(findings: list[Finding]) -> list[Finding]:
+    """The findings without those about the type of a number that YAML changes: it should be a string in any case."""
+    changed = {(finding.file, finding.line, finding.column) for finding in findings if finding.code == "EV022"}
+    return [
+        finding
+        for finding in findings
+        if finding.code != "EV302" or (finding.file, finding.line, finding.column) not in changed
+    ]
 
 
 def _sort_key(context: CheckContext, finding: Finding) -> tuple[bool, str, int, int]:
