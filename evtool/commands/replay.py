@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from evtool.cli.filters import build_filter, read_pattern
 from evtool.cli.inputs import EventInputs, resolve_paths
@@ -55,8 +55,6 @@ from evtool.store.store import Store
 from evtool.terminal.progress import Progress
 from evtool.terminal.screen import Screen, open_stderr
 from evtool.terminal.snippets import show_finding
-
-Fires = Callable[[SelectedEvent], list[ReplayedEvent] | Finding]
 
 
 def replay(
@@ -124,59 +122,52 @@ def replay(
     results = inputs.check(
         validate_events(inputs.read(max_bytes=max_bytes), Rules(None), create_event_defaults(), identity=identity)
     )
+    files = partial(read_file_events, session, results, event_filter, bus=event_bus) if from_ else None
     if against is not None:
         with open_base(against, project) as base:
             comparison = Comparison(RouteTable(routes, project), base, against, route, limit, fail_on)
             if generate is not None:
                 return run_comparison(session, comparison, comparison.generate(generate), event_pattern)
             with _open_to_read(session, project, store_needed=not from_) as store:
-                if from_:
-                    events = read_file_events(session, results, event_filter, None, event_bus)
-                else:
-                    events = read_stored_events(session, store, event_filter)
+                events = files(store=None) if files else read_stored_events(session, store, event_filter)
                 return inputs.worst_exit_code(run_comparison(session, comparison, events, event_pattern))
     selected_routes = routes.restrict_to(route) if route is not None else routes
     name = name or f"replay-{format_timestamp(now_ms())}-{uuid.uuid4().hex[:4]}"
     plan_selected = make_planner(selected_routes, name)
-    unmatched = UnmatchedRoutes(
-        list_candidates(selected_routes, project), limit=None if session.verbose > 1 else MAX_DETAILED
-    )
-    outputs: dict[OutputKey, str] = {}
-    with _open(session, project, routes, inputs.worst_exit_code, deliver=deliver, store_needed=not from_) as (
-        store,
-        runtime,
-    ):
-        if from_:
-            events = read_file_events(session, results, event_filter, store, event_bus)
-        else:
-            events = read_stored_events(session, store, event_filter)
+    opened = _open(session, project, routes, inputs.worst_exit_code, deliver=deliver, store_needed=not from_)
+    with opened as (store, runtime):
+        events = files(store=store) if files else read_stored_events(session, store, event_filter)
         selection = Selection(
             None if from_ else event_filter, event_pattern, plan_selected if route is not None else None, store
         )
         plan = ReplayPlan(store, plan_selected, make_planner(routes, name), selection.includes)
-        fire: Fires = partial(_plan_event, plan)
-        take_findings: Callable[[], list[Finding]] = list
+        firing = _Firing(partial(_plan_event, plan), list, {})
         if runtime:
-            take_findings = partial(take_load_findings, runtime, project)
-            keep_outputs = partial(add_outputs, runtime.store, outputs if session.shows_details else None)
-            fire = partial(
-                _deliver_event, runtime, Replay(runtime, selected_routes, name, selection.includes, keep_outputs)
-            )
-            if runtime.store.has_replay(name):
-                session.print_note(f"the replay {name} was delivered before: what it has done is not done again")
-        code = _report_replay(
-            session,
-            selection.choose(events, plan),
-            fire,
-            unmatched,
-            name,
-            outputs,
-            deliver=deliver,
-            limit=limit,
-            take_findings=take_findings,
-            undecided=UndecidedNotes(session, selected_routes),
+            firing = _prepare_delivery(session, project, runtime, selected_routes, name, selection)
+        selected = selection.choose(events, plan)
+        return inputs.worst_exit_code(
+            _report_replay(session, project, selected_routes, selected, firing, name, deliver=deliver, limit=limit)
         )
-        return inputs.worst_exit_code(code)
+
+
+class _Firing(NamedTuple):
+    """How an event is planned or delivered: what fires it, new findings about handlers, and what handlers printed."""
+
+    fire: Callable[[SelectedEvent], list[ReplayedEvent] | Finding]
+    take_findings: Callable[[], list[Finding]]
+    outputs: dict[OutputKey, str]
+
+
+def _prepare_delivery(
+    session: Session, project: Project, runtime: Runtime, routes: Routes, name: str, selection: Selection
+) -> _Firing:
+    """How events are delivered again. Notes if a replay of that name was delivered before."""
+    outputs: dict[OutputKey, str] = {}
+    keep_outputs = partial(add_outputs, runtime.store, outputs if session.shows_details else None)
+    if runtime.store.has_replay(name):
+        session.print_note(f"the replay {name} was delivered before: what it has done is not done again")
+    replay = Replay(runtime, routes, name, selection.includes, keep_outputs)
+    return _Firing(partial(_deliver_event, runtime, replay), partial(take_load_findings, runtime, project), outputs)
 
 
 @contextmanager
@@ -225,19 +216,19 @@ def _deliver_event(runtime: Runtime, replay: Replay, selected: SelectedEvent) ->
 
 def _report_replay(
     session: Session,
+    project: Project,
+    routes: Routes,
     events: Iterator[SelectedEvent],
-    fire: Fires,
-    unmatched: UnmatchedRoutes,
+    firing: _Firing,
     name: str,
-    outputs: dict[OutputKey, str],
     *,
     deliver: bool,
     limit: int | None,
-    take_findings: Callable[[], list[Finding]],
-    undecided: UndecidedNotes,
 ) -> int:
     """Fires each event and reports what came of it."""
     screen = Screen(open_stderr(), color=session.color)
+    unmatched = UnmatchedRoutes(list_candidates(routes, project), limit=None if session.verbose > 1 else MAX_DETAILED)
+    undecided = UndecidedNotes(session, routes)
     sums, findings = ReplaySums(), list[Finding]()
     interrupts: list[KeyboardInterrupt] = []
     with_records = session.verbose or session.output  # else only the sums are reported
@@ -245,14 +236,14 @@ def _report_replay(
 
     def build_text_report(out: Screen) -> ReplayReport:
         return ReplayReport(
-            out, sums, replay_name, unmatched, outputs, verbose=session.verbose > 0, quiet=session.quiet
+            out, sums, replay_name, unmatched, firing.outputs, verbose=session.verbose > 0, quiet=session.quiet
         )
 
     with session.open_report(Subject("replay", "events", build_text_report)) as report:
         with catch_signals(interrupts):
             for event in Progress("replaying", "event", quiet=session.quiet).track(events):
-                result = fire(event)
-                for finding in [result] if isinstance(result, Finding) else take_findings():
+                result = firing.fire(event)
+                for finding in [result] if isinstance(result, Finding) else firing.take_findings():
                     findings.append(finding)
                     show_finding(screen, finding)
                 if isinstance(result, Finding):
