@@ -17,7 +17,7 @@ def check_overlap(context: CheckContext) -> Iterator[Finding]:
     routes = [route for route in context.enabled_routes if not route.pattern.unknowns]
     common_events = CommonEvents(context)
     shadowed: set[str] = set()
-    told: set[tuple[str, str]] = set()  # a route and a handler that gets its events twice
+    reported: set[tuple[str, str]] = set()  # a route and a handler that gets its events twice
     for earlier, route in ((earlier, route) for index, route in enumerate(routes) for earlier in routes[:index]):
         shared = [handler for handler in dict.fromkeys(route.to) if handler in earlier.to]
         if not shared or not common_events.may_exist(earlier, route):
@@ -30,9 +30,9 @@ def check_overlap(context: CheckContext) -> Iterator[Finding]:
                 shadowed.add(redundant)
                 yield finding
             continue
-        new = [handler for handler in shared if (route.name, handler) not in told]
+        new = [handler for handler in shared if (route.name, handler) not in reported]
         if new and (event := common_events.find(earlier, route)):
-            told.update((route.name, handler) for handler in new)
+            reported.update((route.name, handler) for handler in new)
             yield _make_twice_finding(context, earlier, route, new, event)
 
 

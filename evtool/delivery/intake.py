@@ -26,7 +26,7 @@ def has_same_content(first: Event, second: Event, *, ignore_time: bool = False) 
 
 
 def is_key_taken(event: Event, store: Store) -> bool:
-    """Whether another event has the key of an event. One that differs in its time only is the same, told again."""
+    """Whether another event has the key of an event. One that differs only in its time is the same event."""
     stored = store.find_event(event.source, event.id)
     return stored is not None and not has_same_content(parse_event(stored.raw), event, ignore_time=True)
 

@@ -58,7 +58,7 @@ class _LineReader:
                 if len(begun) >= prover.most_begun:
                     yield from self._select_unproven(*begun.popleft())
         except OSError as problem:
-            error = problem  # what comes before it is told first
+            error = problem  # what comes before it is reported first
         for block, get_proven in begun:
             yield from self._select_unproven(block, get_proven)
         if error:

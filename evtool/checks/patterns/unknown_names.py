@@ -32,7 +32,7 @@ def find_unknown_names(subject: FieldOfTypes) -> Iterator[PatternProblem]:
 def _describe_unknown(
     subject: FieldOfTypes, length: int, known: list[str], *, is_never: bool
 ) -> Iterator[PatternProblem]:
-    """The finding about a name that is not described where it stands."""
+    """The finding about a name that the schema does not describe at its place."""
     name, parent = subject.steps[length - 1], subject.steps[: length - 1]
     path = format_path(subject, subject.steps[:length])
     keys = _keys_of_step(subject.field, length)
@@ -47,7 +47,7 @@ def _describe_unknown(
         yield PatternProblem("EV306", keys, message, f'did you mean "{same}"?', severity, at_key=True)
     elif is_never and length == 1 and name in (*EVENTBRIDGE_MEMBERS, *CLOUDEVENTS_MEMBERS):
         payload_key = subject.types[0].payload_key
-        place = "it is there twice" if name == payload_key else f"a field of the event stands beside {payload_key}"
+        place = "it is there twice" if name == payload_key else f"a field of the event belongs beside {payload_key}"
         yield PatternProblem("EV306", keys, message, place, severity, at_key=True)
     elif elsewhere is not None:
         place = f"there is {format_path(subject, elsewhere)}"

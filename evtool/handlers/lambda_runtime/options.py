@@ -48,7 +48,9 @@ class LambdaOptions(ProcessOptions):
         str | None, Field(min_length=1, pattern=NO_NUL, description="the Python that runs a Python function")
     ] = None
     init_timeout: TimeLimit = duration_field("10s", "time limit of loading the function")
-    memory_size: Annotated[int, Field(ge=128, le=10_240, description="MB that the function is told it has")] = 128
+    memory_size: Annotated[
+        int, Field(ge=128, le=10_240, description="memory in MB that the function's context shows")
+    ] = 128
     emit_limit: Annotated[int, Field(ge=0, le=10_000, description="how many events one attempt may emit")] = 1000
 
     @model_validator(mode="after")

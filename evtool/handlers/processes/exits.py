@@ -10,7 +10,7 @@ from pathlib import Path
 from evtool.handlers.base import ProcessOptions, Unavailable
 from evtool.units import format_size
 
-UNKNOWN_EXIT = 256  # in place of an exit code, which is lower: somebody else was told it
+UNKNOWN_EXIT = 256  # the exit code is not known: another part of the program collected it
 # how runtimes say that they were given no more memory: Python, C, C++, Node.js, Java, Go
 OUT_OF_MEMORY = re.compile(r"MemoryError|out of memory|cannot allocate memory|bad_alloc|OutOfMemory", re.IGNORECASE)
 
