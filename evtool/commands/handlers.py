@@ -22,7 +22,7 @@ from evtool.terminal.styles import HANDLER_STYLES
 def handlers(session: Session) -> int:
     """List the handlers of the project: kind, state, what each may emit, and how its last call ended.
 
-    A handler is ready, missing (it cannot be loaded), unreachable (what its module works with is away) or external
+    A handler is ready, missing (it cannot be loaded), unreachable (a service that its module needs is down) or external
     (it is never called). Python modules and Lambda functions are loaded; no handler is called.
 
     Example: evtool handlers
