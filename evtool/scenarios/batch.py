@@ -29,9 +29,9 @@ def run_scenarios(scenarios: Sequence[Scenario], project: Project, *, jobs: int 
         return run_scenario(scenario, project, own.routes, own.rules, stopped.is_set)
 
     with ThreadPoolExecutor(min(jobs, len(scenarios)), "scenario") as pool:
-        futures = [pool.submit(run, scenario) for scenario in scenarios]
         try:
-            for future in futures:
+            # inside the try: a signal can come as soon as the first scenario runs
+            for future in [pool.submit(run, scenario) for scenario in scenarios]:
                 yield future.result()
         except BaseException:
             stopped.set()

@@ -226,7 +226,7 @@ def test_shop_is_covered(evtool: Evtool, shop: Path) -> None:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_end_running_handlers(tmp_path: Path, jobs: str, number: signal.Signals, code: int) -> None:
     """Ctrl-C ends handlers that are under way, also with several jobs, and removes the stores."""
-    handler = "handlers: {mail: {command: [sh, -c, 'echo started >pipe; exec sleep 60']}}\n"
+    handler = "handlers: {mail: {command: [sh, -c, 'echo started >pipe; exec sleep 900'], timeout: 15m}}\n"
     (tmp_path / "routes.yaml").write_text(handler + ROUTES.replace('handlers:\n  mail: {command: ["true"]}\n', ""))
     scenarios = [scenario(name, 20).replace("mock: all", "description: called") for name in ("a", "b")]
     write(tmp_path / "scenarios/a.yaml", *scenarios)
@@ -238,7 +238,7 @@ def test_signals_end_running_handlers(tmp_path: Path, jobs: str, number: signal.
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert "started" in (tmp_path / "pipe").read_text()
         process.send_signal(number)
-        assert process.wait(30) == code
+        assert process.wait(300) == code
         assert process.stderr is not None
         assert process.stderr.read().startswith("evtool: ")
 
