@@ -9,7 +9,7 @@ PIP_lowest := --constraint $(VENV)/lowest.txt
 PIP_newest := --upgrade --upgrade-strategy eager
 PYTEST := $(BIN)/python -m pytest --numprocesses auto
 
-.PHONY: always demo test quick clients check proofs bench bench-engines conformance differential format docs clean
+.PHONY: always demo test quick test-systems test-buses clients check proofs bench bench-engines conformance differential format docs clean
 
 # --- environments ------------------------------------------------------------------------------------------------
 
@@ -42,7 +42,15 @@ test: $(VENV)/developing
 
 # the folders without whole commands, and no test with the mark `slow`: less than a minute
 quick: $(VENV)/developing
-	$(PYTEST) -m "not slow" --ignore=tests/commands --ignore=tests/test_docs.py --ignore=tests/test_robustness.py
+	$(PYTEST) -m "not slow and not systems and not buses" --ignore=tests/commands --ignore=tests/test_docs.py --ignore=tests/test_robustness.py
+
+# the shop with real counterparts of Stripe, Klaviyo, SMTP and PostgreSQL, which the tests start and stop
+test-systems: $(VENV)/developing
+	$(BIN)/python -m pytest -m systems -v
+
+# Kafka brokers, which the tests start and stop
+test-buses: $(VENV)/developing
+	$(BIN)/python -m pytest -m buses -v
 
 check: $(VENV)/developing
 	$(BIN)/ruff check .

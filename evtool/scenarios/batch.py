@@ -1,7 +1,7 @@
 """Runs many scenarios, some at a time, and yields their results in the order of the files."""
 
 from collections.abc import Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from threading import Event, local
 
 from evtool.routes.project import Project
@@ -9,6 +9,9 @@ from evtool.routes.routes import load_routes
 from evtool.scenarios.loading import Scenario, build_rules
 from evtool.scenarios.runner import ScenarioResult, run_scenario
 from evtool.signals import stop_calls
+
+# The kernel may pass a signal to any thread; the main thread, which handles it, sees it only when its wait ends.
+POLL_INTERVAL = 0.2
 
 
 def run_scenarios(scenarios: Sequence[Scenario], project: Project, *, jobs: int = 1) -> Generator[ScenarioResult]:
@@ -32,6 +35,8 @@ def run_scenarios(scenarios: Sequence[Scenario], project: Project, *, jobs: int 
         try:
             # inside the try: a signal can come as soon as the first scenario runs
             for future in [pool.submit(run, scenario) for scenario in scenarios]:
+                while not future.done():
+                    wait([future], POLL_INTERVAL)
                 yield future.result()
         except BaseException:
             stopped.set()

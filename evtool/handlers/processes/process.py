@@ -26,7 +26,8 @@ ERRORS_TAIL = 1 << 16  # bytes kept of stderr alone, whatever is kept of the out
 CHUNK = 1 << 16  # bytes read or written at once: what a pipe holds
 DRAIN_CHUNKS = 64  # chunks read of what is left when an attempt is over: a flood that goes on must not hold it
 
-MAX_WAIT = 86_400.0  # seconds that are waited at once: the system takes no more than 24 days
+# Seconds that are waited at once. If the kernel passes a signal to another thread, the main thread sees it only then.
+MAX_WAIT = 1.0
 
 _MARK = b"EVTOOL_PROCESS"  # environment variable by which everything that a process started is known
 
