@@ -10,7 +10,7 @@ from evtool.commands.registry import COMMANDS
 from evtool.errors import EXIT_USAGE, UsageError
 
 HELP = {"help_option_names": ["-h", "--help"]}
-EPILOG = "Exit codes: 0 well, 1 findings, 2 usage or configuration, 3 a bug in evtool, 4 the store cannot be used."
+EPILOG = "Exit codes: 0 success, 1 findings, 2 usage or configuration, 3 a bug in evtool, 4 the store cannot be used."
 
 
 def main(arguments: list[str]) -> int:

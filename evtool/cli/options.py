@@ -28,41 +28,39 @@ class Option(NamedTuple):
 
 # Options that several commands take, so that they are spelled and explained alike.
 Type = Annotated[
-    str | None, Option("--type", "the type of a payload that has no envelope", "TYPE", completion.complete_types)
+    str | None, Option("--type", "type of a payload without an envelope", "TYPE", completion.complete_types)
 ]
-Source = Annotated[str | None, Option("--source", "who says it, for a payload that has no envelope", "SOURCE")]
-TypeAt = Annotated[
-    str | None, Option("--type-at", "where a payload has its type: a JSON Pointer such as /type", "POINTER")
-]
+Source = Annotated[str | None, Option("--source", "source of a payload without an envelope", "SOURCE")]
+TypeAt = Annotated[str | None, Option("--type-at", "JSON Pointer to the type in a payload, such as /type", "POINTER")]
 IdAt = Annotated[
-    str | None, Option("--id-at", "where a payload has its id; the same id again is the same event", "POINTER")
+    str | None, Option("--id-at", "JSON Pointer to the id in a payload; the same id is the same event", "POINTER")
 ]
 Intake = Annotated[
     str | None,
     Option(
         "--intake",
-        "payloads as an intake of routes.yaml describes them: source, type-at, id-at",
+        "read payloads as this intake of routes.yaml describes: source, type-at, id-at",
         "NAME",
         completion.complete_intakes,
     ),
 ]
-SetNew = Annotated[list[str], Option("--set-new", "set a field that the event need not have", "PATH=VALUE")]
-EventBus = Annotated[str | None, Option("--event-bus", "the bus of events that name none", "NAME")]
+SetNew = Annotated[list[str], Option("--set-new", "set a field that the event may not have", "PATH=VALUE")]
+EventBus = Annotated[str | None, Option("--event-bus", "bus of events that do not name one", "NAME")]
 OfType = Annotated[str | None, Option("--type", "only events of this type", "TYPE", completion.complete_types)]
 OfSource = Annotated[str | None, Option("--source", "only events from this source", "SOURCE")]
 OfRoute = Annotated[str | None, Option("--route", "only this route", "NAME", completion.complete_routes)]
 OfHandler = Annotated[str | None, Option("--handler", "only this handler", "NAME", completion.complete_handlers)]
 Since = Annotated[
-    str | None, Option("--since", "from this time on: 2026-11-23T10:00Z, 2026-11-23, or 2h ago as 2h", "TIME")
+    str | None, Option("--since", "at or after this time: 2026-11-23T10:00Z, 2026-11-23, or 2h (2 hours ago)", "TIME")
 ]
 Until = Annotated[str | None, Option("--until", "before this time", "TIME")]
-OlderThan = Annotated[str | None, Option("--older-than", "only what is older: 30d, 12h", "TIME")]
-NoValidate = Annotated[bool, Option("--no-validate", "let events in without holding them against schemas")]
+OlderThan = Annotated[str | None, Option("--older-than", "only dead letters older than this: 30d, 12h", "TIME")]
+NoValidate = Annotated[bool, Option("--no-validate", "accept events without validating them against schemas")]
 NoSchema = Annotated[
     Literal["error", "warn", "ignore"],
-    Option("--no-schema", "what a type without a schema is: error, warn or ignore", "LEVEL"),
+    Option("--no-schema", "how to report a type without a schema: error, warn or ignore", "LEVEL"),
 ]
-Unwrap = Annotated[bool, Option("--unwrap", "take events out of SQS, SNS, CloudWatch Logs, Kafka and Kinesis records")]
-AllowEmpty = Annotated[bool, Option("--allow-empty", "an input without an event is not an error")]
-MaxBytes = Annotated[int, Option("--max-bytes", "the longest event that is read", "N", least=1)]
+Unwrap = Annotated[bool, Option("--unwrap", "extract events from SQS, SNS, CloudWatch Logs, Kafka and Kinesis records")]
+AllowEmpty = Annotated[bool, Option("--allow-empty", "do not fail if there is no event")]
+MaxBytes = Annotated[int, Option("--max-bytes", "maximum size of an event, in bytes", "N", least=1)]
 Limit = Annotated[int | None, Option("--limit", "at most N events", "N", least=1)]

@@ -28,18 +28,20 @@ COMMON_OPTIONS: dict[str, Any] = {
     ],
     "routes_format": Annotated[
         Literal["routes", "cloudformation", "serverless", "terraform", "terraform-plan", "eventbridge"] | None,
-        Option("--routes-format", "the form of that file, if its content does not show it", "FORM"),
+        Option("--routes-format", "format of that file, if it cannot be detected", "FORM"),
     ],
-    "schemas": Annotated[list[str], Option("--schemas", "a folder of schemas, instead of those of the project", "DIR")],
-    "store": Annotated[str | None, Option("--store", "the store's file", "FILE")],
+    "schemas": Annotated[list[str], Option("--schemas", "folder of schemas to use instead of the project's", "DIR")],
+    "store": Annotated[str | None, Option("--store", "file of the store", "FILE")],
     "quiet": Annotated[
         bool, Option("-q --quiet", "print only problems, and the data of events, dlq list, dlq show and explain")
     ],
-    "verbose": Annotated[int, Option("-v --verbose", "say more")],
+    "verbose": Annotated[int, Option("-v --verbose", "print more details")],
     "color": Annotated[
         Literal["auto", "always", "never"], Option("--color", "auto, always or never; NO_COLOR is respected", "WHEN")
     ],
-    "output": Annotated[list[str], Option("-o", "how to tell the result: text, json, jsonl, ...", "FORMAT[=FILE]")],
+    "output": Annotated[
+        list[str], Option("-o", "report to print, or to write to FILE: text, json, jsonl, ...", "FORMAT[=FILE]")
+    ],
 }
 
 

@@ -18,13 +18,13 @@ from evtool.terminal.screen import Screen, format_count
 
 def backup(
     session: Session,
-    file: Annotated[str, Argument("FILE", "where the copy goes")],
+    file: Annotated[str, Argument("FILE", "file of the copy")],
     *,
-    force: Annotated[bool, Option("--force", "take the place of a file that is there")] = False,
+    force: Annotated[bool, Option("--force", "replace an existing file")] = False,
 ) -> int:
     """Copy the store as it is at one moment, while it is in use.
 
-    The copy is checked, and there when it is whole. To go back to it: docs/store.md.
+    The copy is checked, and the file appears only when it is complete. docs/store.md describes how to restore it.
 
     Example: evtool backup ~/shop-$(date +%F).db
     """

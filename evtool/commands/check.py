@@ -48,10 +48,10 @@ def check(
     *,
     select: Annotated[list[str], Option("--select", "only findings with this code, or start of a code", "CODE")] = [],  # noqa: B006
     ignore: Annotated[list[str], Option("--ignore", "no findings with this code, or start of a code", "CODE")] = [],  # noqa: B006
-    strict: Annotated[bool, Option("--strict", "exit with 1 for a warning, too")] = False,
-    fix: Annotated[bool, Option("--fix", "correct what a change of one word or of quotes corrects")] = False,
+    strict: Annotated[bool, Option("--strict", "exit with 1 also for a warning")] = False,
+    fix: Annotated[bool, Option("--fix", "correct findings that a change of one word or of quotes corrects")] = False,
     add_ignores: Annotated[bool, Option("--add-ignores", "add an ignore comment for each finding")] = False,
-    baseline: Annotated[str | None, Option("--baseline", "leave out the findings that this file lists", "FILE")] = None,
+    baseline: Annotated[str | None, Option("--baseline", "omit the findings that this file lists", "FILE")] = None,
     write_baseline: Annotated[bool, Option("--write-baseline", "write all findings to the file of --baseline")] = False,
 ) -> int:
     """Find mistakes in routes, handlers, schemas and samples without running anything.

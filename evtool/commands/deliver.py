@@ -28,20 +28,19 @@ FINAL_STATES = ("done", "dead")
 def deliver(
     session: Session,
     *,
-    watch: Annotated[bool, Option("--watch", "keep going: attempt whatever becomes due, whoever stores it")] = False,
+    watch: Annotated[bool, Option("--watch", "keep running and attempt every delivery that becomes due")] = False,
     workers: Annotated[
-        int, Option("--workers", "how many handlers are called at a time", "N", least=1)
+        int, Option("--workers", "number of handlers that are called at the same time", "N", least=1)
     ] = loop.MAX_HANDLERS,
-    now: Annotated[bool, Option("--now", "also what failed and is to be tried again later")] = False,
+    now: Annotated[bool, Option("--now", "also attempt deliveries whose next retry is later")] = False,
     no_validate: NoValidate = False,
     no_schema: NoSchema = "error",
 ) -> int:
     """Attempt the deliveries that are due, and those that wait for their handler.
 
-    What the handlers emit is followed until nothing is due. Exit code 1 if a delivery failed, or if a handler
-    cannot be loaded. With --watch it goes on
-    until a signal ends it: then it begins no more, and gives what is under way 5 seconds to end; a second signal ends
-    that, too. -v adds what the handlers printed.
+    It also delivers the events that the handlers emit, until nothing is due. Exit code 1 if a delivery failed, or if
+    a handler cannot be loaded. With --watch it runs until a signal: then it starts no more calls and waits 5 seconds
+    for the calls in progress; a second signal ends them. -v also shows what the handlers printed.
 
     Example: evtool deliver --watch --workers 8
     """

@@ -19,8 +19,8 @@ from evtool.store.rows import Delivery, Filter
 from evtool.store.store import Store
 from evtool.terminal.screen import Screen
 
-Ids = Annotated[list[str], Argument("[ID]...", "ids of events; all of them when none is named")]
-DryRun = Annotated[bool, Option("--dry-run", "show which, change nothing")]
+Ids = Annotated[list[str], Argument("[ID]...", "ids of events; default: all dead letters")]
+DryRun = Annotated[bool, Option("--dry-run", "show the dead letters that are meant, change nothing")]
 
 
 def dlq_list(
@@ -83,9 +83,9 @@ def dlq_purge(
     all: Annotated[bool, Option("--all", "every dead letter")] = False,  # noqa: A002
     dry_run: DryRun = False,
 ) -> int:
-    """Delete dead letters for ever, with their attempts. Their events stay in the store.
+    """Delete dead letters permanently, with their attempts. Their events stay in the store.
 
-    Which ones has to be said: by ids, by options, or with --all.
+    Select them by ids, by options, or with --all.
 
     Example: evtool dlq purge --handler email-platform --older-than 90d --dry-run
     """

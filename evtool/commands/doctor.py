@@ -18,10 +18,10 @@ from evtool.terminal.progress import Progress
 
 
 def doctor(session: Session) -> int:
-    """Check the store: its structure, the bytes of every event, references, sums, permissions, versions.
+    """Check the store: its structure, the hash of every event, references, totals, permissions, versions.
 
-    Reads all of it and changes nothing; others may work with the store meanwhile. Exit code 1 if something is wrong,
-    4 if the store cannot be used at all.
+    It reads the whole store and changes nothing; other processes may use the store at the same time. Exit code 1 if
+    it finds a problem, 4 if the store cannot be used at all.
 
     Example: evtool doctor -o json
     """

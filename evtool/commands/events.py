@@ -31,7 +31,7 @@ def events(
     type: OfType = None,  # noqa: A002
     source: OfSource = None,
     route: OfRoute = None,
-    state: Annotated[State | None, Option("--state", "only with a delivery in this state", "STATE")] = None,
+    state: Annotated[State | None, Option("--state", "only events with a delivery in this state", "STATE")] = None,
     since: Since = None,
     until: Until = None,
     limit: Annotated[int | None, Option("--limit", "only the newest N", "N", least=1)] = None,
@@ -39,8 +39,8 @@ def events(
 ) -> int:
     """List the stored events, or show one with its cause, deliveries, attempts and effects.
 
-    With --summary they are counted, with all their deliveries. --route and --state together mean one delivery. An
-    event whose id is the word prune is shown by `evtool events -- prune`.
+    --summary counts the events and their deliveries. --route and --state together select events with a delivery that
+    has both. `evtool events -- prune` shows an event whose id is the word prune.
 
     Example: evtool events --type order.created --state waiting
     """

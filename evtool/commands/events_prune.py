@@ -20,17 +20,17 @@ DELETABLE_STATES = ("done", "dead")
 def events_prune(
     session: Session,
     *,
-    older_than: Annotated[str, Option("--older-than", "how old they must be: 30d, 12h", "TIME")],
+    older_than: Annotated[str, Option("--older-than", "minimum age of the events: 30d, 12h", "TIME")],
     state: Annotated[
-        list[str], Option("--state", "deliveries in this state may go: done (the default), dead", "STATE")
+        list[str], Option("--state", "delete events whose deliveries are in this state: done (default), dead", "STATE")
     ] = [],  # noqa: B006  (never changed)
     dry_run: Annotated[bool, Option("--dry-run", "count what would be deleted, change nothing")] = False,
 ) -> int:
-    """Delete old events with their deliveries and attempts, and give the space back to the disk.
+    """Delete old events with their deliveries and attempts, and return the space to the disk.
 
-    An event goes with all that it led to, and only if the whole chain is older, and all its deliveries are done. What
-    waits, is ready or leased stays; so does what is dead, unless --state done --state dead says otherwise. The store no
-    longer knows what it deleted: published again, such an event is new.
+    An event is deleted together with all its effects, and only if the whole chain is older and all its deliveries are
+    done. Events with ready, waiting or leased deliveries are never deleted; events with dead deliveries only with
+    --state done --state dead. The store forgets deleted events: if such an event is published again, it is new.
 
     Example: evtool events prune --older-than 30d --dry-run
     """

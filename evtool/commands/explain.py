@@ -84,11 +84,12 @@ def explain(
     unwrap: Unwrap = False,
     max_bytes: MaxBytes = MAX_BYTES,
 ) -> int:
-    """Explain why routes do or do not match an event: every condition, what was found, and the nearest route first.
+    """Explain why routes match or do not match an event: each condition, the actual value, the nearest route first.
 
-    Says the smallest change that would make a route match and that the schema allows. A file or a sample goes before a
-    stored event of the same name. Several events are explained one after the other. With the code of a finding, such as
-    EV104, it says what that means. Exit code 0 if a route matches, 1 if none does, or if an event is not valid.
+    Suggests the smallest change that makes a route match and that the schema allows. A file or a sample takes
+    precedence over a stored event of the same name. Several events are explained one after the other. Given the code
+    of a finding, such as EV104, it explains the code. Exit code 0 if a route matches, 1 if none matches or an event
+    is not valid.
 
     Example: evtool explain cart-abandoned --set detail.cartTotal=12
     """

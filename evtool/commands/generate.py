@@ -27,10 +27,10 @@ def generate(
     ] = None,
     near_miss: Annotated[bool, Option("--near-miss", "events that the route just misses, by one condition")] = False,
     source: Annotated[str | None, Option("--source", "the source of the events of TYPE", "SOURCE")] = None,
-    count: Annotated[int, Option("-n --count", "how many events", "N", least=1)] = 1,
-    seed: Annotated[int, Option("--seed", "another seed gives other events", "S", least=0)] = 0,
+    count: Annotated[int, Option("-n --count", "number of events", "N", least=1)] = 1,
+    seed: Annotated[int, Option("--seed", "a different seed gives different events", "S", least=0)] = 0,
 ) -> int:
-    """Make valid events of a type, or events that a route matches or just misses.
+    """Generate valid events of a type, or events that a route matches or just misses.
 
     Prints one event per line, with its envelope. The same seed gives the same events. Exit code 1 if there is no such
     event, with the reason.

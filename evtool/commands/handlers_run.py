@@ -50,10 +50,10 @@ def handlers_run(
     type: Type = None,  # noqa: A002
     source: SourceOption = None,
 ) -> int:
-    """Call a single handler with an event, and show its outcome, what it prints and what it emits.
+    """Call a single handler with an event, and show its outcome, its output and the events it emits.
 
-    Nothing is stored, no route is asked, and no handler gets what it emits. Exit code 1 if the handler fails or is not
-    available.
+    Nothing is stored, no route is applied, and the emitted events are not delivered. Exit code 1 if the handler fails
+    or is not available.
 
     Example: evtool handlers run charge-card order-created
     """

@@ -42,9 +42,9 @@ MOST_NAMED = 10  # files in a message
 
 def init(
     session: Session,
-    folder: Annotated[str, Argument("[DIR]", "the folder of the project, here if it is not given")] = ".",
+    folder: Annotated[str, Argument("[DIR]", "folder of the project; default: the current folder")] = ".",
 ) -> int:
-    """Write a small project that works: routes, schemas, a sample, handlers, scenarios, a CI workflow.
+    """Write a small working project: routes, schemas, a sample, handlers, scenarios, a CI workflow.
 
     `evtool validate`, `evtool check` and `evtool test` pass in it. With --routes FILE the project starts with the rules
     of that file, such as a CloudFormation template. No file is overwritten: exit code 2 if one exists.

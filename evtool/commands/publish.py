@@ -82,18 +82,20 @@ def publish(
     no_validate: NoValidate = False,
     no_schema: NoSchema = "error",
     unwrap: Unwrap = False,
-    dry_run: Annotated[bool, Option("--dry-run", "show what would fire; store nothing, call nothing")] = False,
-    workers: Annotated[int, Option("--workers", "how many handlers are called at a time", "N", least=1)] = MAX_HANDLERS,
-    no_deliver: Annotated[bool, Option("--no-deliver", "store events and deliveries, call nothing")] = False,
+    dry_run: Annotated[bool, Option("--dry-run", "show what would fire; store nothing and call no handler")] = False,
+    workers: Annotated[
+        int, Option("--workers", "number of handlers that are called at the same time", "N", least=1)
+    ] = MAX_HANDLERS,
+    no_deliver: Annotated[bool, Option("--no-deliver", "store events and deliveries, call no handler")] = False,
     max_bytes: MaxBytes = MAX_BYTES,
     allow_empty: AllowEmpty = False,
 ) -> int:
-    """Publish events: validate, store, route, call handlers, follow what they emit.
+    """Publish events: validate, store, route, call handlers, follow the events they emit.
 
-    Shows what fired as a tree; of many events the first 20 and all failures, and counts the rest in a table. An event
-    that is not valid is refused. The same event a second time is already stored and fires nothing. -v shows every tree
-    and what the handlers printed, -vv also why other routes do not take an event. Exit code 1 if an event was refused,
-    a delivery failed, or a handler cannot be loaded.
+    Shows what fired as a tree. For many events it shows the first 20 trees and all failures, and counts the rest in a
+    table. An invalid event is refused. An event that is already stored fires nothing. -v shows every tree and what
+    the handlers printed, -vv also why other routes do not match. Exit code 1 if an event was refused, a delivery
+    failed, or a handler cannot be loaded.
 
     Example: evtool publish order-created --set detail.orderTotal=99.5
     """

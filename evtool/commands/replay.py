@@ -60,11 +60,11 @@ from evtool.terminal.snippets import show_finding
 def replay(
     session: Session,
     ids: Annotated[
-        list[str], Argument("[ID]...", "events to replay; all that the options select when none is named")
+        list[str], Argument("[ID]...", "ids of events to replay; default: all that the options select")
     ] = [],  # noqa: B006
     *,
-    deliver: Annotated[bool, Option("--deliver", "call the handlers, but for those with on_replay: skip")] = False,
-    name: Annotated[str | None, Option("--name", "the name of a delivering replay", "NAME")] = None,
+    deliver: Annotated[bool, Option("--deliver", "call the handlers, except those with on_replay: skip")] = False,
+    name: Annotated[str | None, Option("--name", "name of a replay that delivers", "NAME")] = None,
     since: Since = None,
     until: Until = None,
     type: OfType = None,  # noqa: A002
@@ -74,7 +74,7 @@ def replay(
         str | None, Option("--pattern", "only events that match this event pattern", "JSON|@FILE")
     ] = None,
     limit: Limit = None,
-    from_: Annotated[list[str], Option("--from", "events of files instead of the store", "PATH")] = [],  # noqa: B006
+    from_: Annotated[list[str], Option("--from", "read events from files instead of the store", "PATH")] = [],  # noqa: B006
     type_at: TypeAt = None,
     id_at: IdAt = None,
     intake: Intake = None,
@@ -84,7 +84,11 @@ def replay(
     allow_empty: AllowEmpty = False,
     against: Annotated[
         str | None,
-        Option("--against", "compare with the routes of another file or revision: gained and lost", "FILE|git:REV"),
+        Option(
+            "--against",
+            "compare with the routes of another file or revision: gained and lost deliveries",
+            "FILE|git:REV",
+        ),
     ] = None,
     generate: Annotated[
         int | None,
@@ -94,13 +98,13 @@ def replay(
         FailOn | None, Option("--fail-on", "with --against: exit code 1 for lost, gained or any", "CHANGE")
     ] = None,
 ) -> int:
-    """Put stored events through the routes again and show which handlers fire.
+    """Route stored events again and show which handlers fire.
 
-    By default this is a plan: nothing is called. It shows what fired when each event was published beside what would
-    fire now; with -v each event, and why other routes do not take it. With --deliver the handlers are called; what that
-    causes carries the replay's name, and -v adds what the handlers printed. Exit code 1 if a delivery failed, or if a
-    handler cannot be loaded. With --against no handler is called: it shows which deliveries the current routes lose
-    and gain, and why.
+    By default it only shows the plan and calls no handler: what fired when each event was published, and what would
+    fire now. -v lists each event, and why other routes do not match. With --deliver it calls the handlers; the events
+    that they emit carry the name of the replay, and -v also shows what the handlers printed. Exit code 1 if a
+    delivery failed, or if a handler cannot be loaded. With --against it calls no handler and shows which deliveries
+    the current routes lose and gain, and why.
 
     Example: evtool replay --type order.created --since 2h -v
     """

@@ -42,7 +42,7 @@ def schema_diff(
         Compatibility, Option("--compatibility", "what must hold: backward, forward or full", "MODE")
     ] = "backward",
     type: Annotated[str | None, Option("--type", "the event type that two files describe", "TYPE")] = None,  # noqa: A002
-    relaxed: Annotated[bool, Option("--relaxed", "leave out what affects only undeclared fields")] = False,
+    relaxed: Annotated[bool, Option("--relaxed", "omit changes that affect only undeclared fields")] = False,
 ) -> int:
     """Compare two versions of schemas: what changed, and whether it breaks old or new events, and which routes.
 

@@ -30,10 +30,10 @@ def schema_infer(
     to: Annotated[str | None, Option("--to", "write TYPE.json of each type into this folder", "DIR")] = None,
     force: Annotated[bool, Option("--force", "replace files that exist")] = False,
 ) -> int:
-    """Make a JSON Schema from events of one type; with --to one file for each type.
+    """Infer a JSON Schema from events of one type; with --to, one file for each type.
 
-    The schema accepts all of the events. A field is required if all of them have it. Bounds and lengths are not
-    inferred, so a schema of few events is not too narrow; look at it before you use it.
+    The schema accepts all of these events. A field is required if every event has it. Bounds and lengths are not
+    inferred, so that a schema from few events is not too narrow. Review the schema before you use it.
 
     Example: evtool schema infer samples/events --to schemas
     """

@@ -41,14 +41,14 @@ def test(
     fail_under: Annotated[
         int | None, Option("--fail-under", "fail if less than N percent of the alternatives are covered", "N")
     ] = None,
-    jobs: Annotated[int, Option("--jobs", "how many scenarios run at a time", "N", least=1)] = 1,
+    jobs: Annotated[int, Option("--jobs", "number of scenarios that run at the same time", "N", least=1)] = 1,
     watch: Annotated[bool, Option("--watch", "run again when a file changes, until Ctrl-C")] = False,
 ) -> int:
     """Run scenarios: given events, and what must and must not result from them, along the whole chain.
 
-    Each scenario has its own store and a clock that jumps to the next due time. Handlers are called unless the scenario
-    mocks them. Exit code 1 if an expectation does not hold or the coverage is too low, 2 if a scenario file cannot be
-    used or there is no scenario.
+    Each scenario has its own store and a clock that jumps to the next due time. Handlers are called unless the
+    scenario mocks them. Exit code 1 if an expectation does not hold or the coverage is too low, 2 if a scenario file
+    cannot be used or there is no scenario.
 
     Example: evtool test --coverage
     """

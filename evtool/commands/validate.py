@@ -44,7 +44,7 @@ def validate(
     ] = [],  # noqa: B006  (never changed)
     *,
     schema: Annotated[
-        str | None, Option("--schema", "this schema for every event: FILE or FILE#/POINTER", "FILE")
+        str | None, Option("--schema", "validate every event against this schema: FILE or FILE#/POINTER", "FILE")
     ] = None,
     type: Type = None,  # noqa: A002
     source: Source = None,
@@ -54,15 +54,15 @@ def validate(
     no_schema: NoSchema = "error",
     unwrap: Unwrap = False,
     fail_fast: Annotated[bool, Option("--fail-fast", "stop at the first event that is not valid")] = False,
-    jobs: Annotated[int, Option("--jobs", "how many processes validate JSON Lines", "N", least=1)] = 1,
+    jobs: Annotated[int, Option("--jobs", "number of processes that validate JSON Lines", "N", least=1)] = 1,
     max_bytes: MaxBytes = MAX_BYTES,
     allow_empty: AllowEmpty = False,
 ) -> int:
     """Check events against the JSON Schemas of their types.
 
-    Tells every error of every event with its file, line and column. Without a PATH the samples of the project are
-    checked. All of routes.yaml is checked, too. With --no-schema ignore, envelopes can be checked without a project.
-    Exit code 1 if an event is not valid, 2 if routes.yaml is not, or if there is no event.
+    Reports every error of every event with its file, line and column. Without a PATH it validates the samples of the
+    project. It also checks the whole of routes.yaml. With --no-schema ignore, it checks envelopes without a project.
+    Exit code 1 if an event is not valid, 2 if routes.yaml is not valid or there is no event.
 
     Example: evtool validate samples/events -o text -o junit=report.xml
     """

@@ -74,7 +74,7 @@ def test_no_arguments_show_the_help(evtool: Evtool) -> None:
     [
         ("publish", "publish [OPTIONS] EVENT...", "  EVENT...  files, folders, -, or names of samples\n"),
         ("events", "events [OPTIONS] [ID]", "  [ID]  one event, with its history\n"),
-        ("backup", "backup [OPTIONS] FILE", "  FILE  where the copy goes\n"),
+        ("backup", "backup [OPTIONS] FILE", "  FILE  file of the copy\n"),
     ],
 )
 def test_help_names_the_arguments_as_they_are_declared(evtool: Evtool, command: str, usage: str, argument: str) -> None:
