@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 VECTORS = {"aws": "recorded from the service", "curated": None, "multirule": "several rules together"}
 FINDINGS = """# Findings
 
-Every finding has a code that keeps its meaning; `evtool explain EV104` tells it, with the examples that stand here.
+Every finding has a code that keeps its meaning; `evtool explain EV104` explains it, with the examples of this page.
 `make docs` writes this page, and a test runs the examples.
 
 The events are of type `order.created`, whose detail has this schema:
