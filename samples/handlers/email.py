@@ -1,18 +1,26 @@
-"""Writes to customers: the confirmation of a paid order, and the news that a payment was declined.
+"""Writes to customers: the confirmation of a paid order, and the message that a payment was declined.
 
-An e-mail goes into the outbox folder, where any mail program opens it. With SMTP_HOST (and SMTP_PORT) it is sent there
-as well, and the one in the outbox is the copy that keeps a repeated event from sending it again.
+An e-mail goes into the outbox folder, where any mail program opens it. With SMTP_URL it is sent, too, and the copy in
+the outbox keeps a repeated event from sending it again.
 """
 
 import os
-import smtplib
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
+from html import escape
 from typing import Any
 
-from samples.handlers.storage import file_name, folder, write_whole
+from samples.handlers.storage import folder, identity, write_whole
+
+if os.environ.get("SMTP_URL"):
+    from samples.systems.smtp_mail import send
+else:
+
+    def send(message: EmailMessage, context: Any) -> None:
+        """Do nothing: without a server, the copy in the outbox is all."""
+
 
 SHOP = Address("The Shop", "orders", "shop.example")
 
@@ -27,6 +35,16 @@ Your payment of {total:.2f} {currency} went through, and these are on their way:
 The Shop
 """
 
+CONFIRMATION_HTML = """\
+<p>Dear {name[first]},</p>
+<p>thank you for your order {orderId}.<br>
+Your payment of <b>{total:.2f} {currency}</b> went through, and these are on their way:</p>
+<ul>
+{articles}
+</ul>
+<p>The Shop</p>
+"""
+
 DECLINED = """\
 Dear {name[first]},
 
@@ -37,38 +55,42 @@ The Shop
 """
 
 
-def confirm_order(event: dict[str, Any], _context: Any) -> None:
+def confirm_order(event: dict[str, Any], context: Any) -> None:
     """Tell the customer that the order is paid and on its way."""
     paid = event["detail"]
     articles = "\n".join(f"    {item['quantity']} x {item['itemId']}" for item in paid["items"])
-    _send(event, f"Your order {paid['orderId']}", CONFIRMATION.format(**paid, articles=articles))
+    rows = "\n".join(f"<li>{item['quantity']} x {item['itemId']}</li>" for item in paid["items"])
+    safe = paid | {"name": {part: escape(name) for part, name in paid["name"].items()}}
+    message = _message(event, f"Your order {paid['orderId']}", CONFIRMATION.format(**paid, articles=articles), context)
+    message.add_alternative(CONFIRMATION_HTML.format(**safe, articles=rows), subtype="html")
+    message.set_boundary(f"part-{identity(event)[:32]}")  # otherwise at random, and each attempt another message
+    _send_once(event, message, context)
 
 
-def tell_declined(event: dict[str, Any], _context: Any) -> None:
+def tell_declined(event: dict[str, Any], context: Any) -> None:
     """Tell the customer that the payment was declined."""
     declined = event["detail"]
-    _send(event, f"Your payment for order {declined['orderId']}", DECLINED.format(**declined))
+    subject = f"Your payment for order {declined['orderId']}"
+    _send_once(event, _message(event, subject, DECLINED.format(**declined), context), context)
 
 
-def _send(event: dict[str, Any], subject: str, text: str) -> None:
-    copy = folder("outbox") / file_name(event["id"], ".eml")
+def _send_once(event: dict[str, Any], message: EmailMessage, context: Any) -> None:
+    copy = folder("outbox") / f"{context.function_name}-{identity(event)[:32]}.eml"
     if copy.exists():
         return
-    message = _message(event, subject, text)
-    if os.environ.get("SMTP_HOST"):
-        with smtplib.SMTP(os.environ["SMTP_HOST"], int(os.environ.get("SMTP_PORT", "25")), timeout=10) as server:
-            server.send_message(message)
+    send(message, context)
     write_whole(copy, message.as_bytes(policy=SMTP))
 
 
-def _message(event: dict[str, Any], subject: str, text: str) -> EmailMessage:
-    """The e-mail of an event: the same event makes the same e-mail, its date and Message-ID included."""
+def _message(event: dict[str, Any], subject: str, text: str, context: Any) -> EmailMessage:
+    """The e-mail of a delivery: each attempt makes the same one, its date and Message-ID included."""
     customer = event["detail"]
     message = EmailMessage()
     message["From"] = SHOP
     message["To"] = Address(f"{customer['name']['first']} {customer['name']['last']}", addr_spec=customer["email"])
     message["Subject"] = subject
     message["Date"] = datetime.fromisoformat(event["time"])
-    message["Message-ID"] = f"<{file_name(event['id'], '')}@shop.example>"
+    # the same in each attempt: mail programs show a message that was sent twice once
+    message["Message-ID"] = f"<{context.function_name}.{identity(event)[:32]}@shop.example>"
     message.set_content(text)
     return message

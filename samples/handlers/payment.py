@@ -1,50 +1,71 @@
-"""Takes payment for an order that was placed, and tells how that went: payment.authorized or payment.declined."""
+"""Takes payment for an order that was placed, and emits how that went: payment.authorized or payment.declined."""
 
+import os
 from typing import Any
 
-from samples.handlers.processor import charge
-from samples.handlers.storage import database
+from samples.handlers.storage import identity
 
-ORDERS = """orders (
-    order_id TEXT PRIMARY KEY, event_id TEXT, placed_at TEXT, email TEXT, total REAL, currency TEXT, status TEXT
-)"""
+if os.environ.get("DATABASE_URL"):
+    from samples.systems import postgres_orders as orders
+else:
+    from samples.handlers import orders
+if os.environ.get("STRIPE_API_KEY"):
+    from samples.systems.stripe_payments import charge
+else:
+    from samples.handlers.processor import charge
+
+SOURCE = "shop.payments"
 
 
 def authorize(event: dict[str, Any], context: Any) -> None:
-    """Keep the order, charge it, and emit the answer. The same event again charges nobody twice."""
+    """Store the order, charge it, and emit the answer. The same event again charges nobody twice."""
     order = event["detail"]
-    customer = order["shipTo"][0]["address"]
-    _keep(event["id"], event["time"], order, customer["email"])
-
+    orders.place(event)
     answer = charge(
-        key=f"{event['source']}/{event['id']}",
-        amount=round(order["orderTotal"] * 100),
+        key=identity(event),
+        amount=_cents(order),
         currency=order["orderCurrency"],
         order_id=order["orderId"],
+        context=context,
     )
-    _set_status(order["orderId"], "declined" if answer.declined else "paid")
+    if answer.declined:
+        orders.set_status(order["orderId"], "declined")
+        context.emit("payment.declined", _payment(order) | {"reason": answer.declined}, source=SOURCE)
+    elif not answer.is_pending:
+        _emit_authorized(order, answer.id, context)
 
-    outcome = {
+
+def confirm(event: dict[str, Any], context: Any) -> None:
+    """Emit that an order is paid, since Stripe's webhook `payment_intent.succeeded` says so."""
+    intent = event["detail"]["data"]["object"]
+    order_id = intent["metadata"].get("order")
+    if order_id is None:
+        return  # a payment that another program took through the same account
+    order = orders.find(order_id)
+    if order is None:
+        raise LookupError(f"a payment for order {order_id}, which is not in the order database")
+    if (intent["amount"], intent["currency"].upper()) != (_cents(order), order["orderCurrency"]):
+        raise ValueError(f"payment {intent['id']} is not for the total of order {order_id}")
+    _emit_authorized(order, intent["id"], context)
+
+
+def _emit_authorized(order: dict[str, Any], payment_id: str, context: Any) -> None:
+    orders.set_status(order["orderId"], "paid")
+    items = [{"itemId": item["itemId"], "quantity": item["quantity"]} for item in order["items"]]
+    paid = _payment(order) | {"paymentId": payment_id, "items": items, "shipTo": order["shipTo"]}
+    context.emit("payment.authorized", paid, source=SOURCE)
+
+
+def _payment(order: dict[str, Any]) -> dict[str, Any]:
+    customer = order["shipTo"][0]["address"]
+    return {
         "orderId": order["orderId"],
         "total": order["orderTotal"],
         "currency": order["orderCurrency"],
         "name": customer["name"],
         "email": customer["email"],
     }
-    if answer.declined:
-        context.emit("payment.declined", outcome | {"reason": answer.declined}, source="shop.payments")
-        return
-    items = [{"itemId": item["itemId"], "quantity": item["quantity"]} for item in order["items"]]
-    paid = outcome | {"paymentId": answer.id, "items": items, "shipTo": order["shipTo"]}
-    context.emit("payment.authorized", paid, source="shop.payments")
 
 
-def _keep(event_id: str, placed_at: str, order: dict[str, Any], email: str) -> None:
-    row = (order["orderId"], event_id, placed_at, email, order["orderTotal"], order["orderCurrency"], "placed")
-    with database("shop", ORDERS) as shop:
-        shop.execute("INSERT OR IGNORE INTO orders VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-
-
-def _set_status(order_id: str, status: str) -> None:
-    with database("shop", ORDERS) as shop:
-        shop.execute("UPDATE orders SET status = ? WHERE order_id = ?", (status, order_id))
+def _cents(order: dict[str, Any]) -> int:
+    return round(order["orderTotal"] * 100)

@@ -1,11 +1,13 @@
 """Where the shop keeps its things: one folder, small SQLite databases in it, and files that are written whole."""
 
+import json
 import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from hashlib import sha256
 from pathlib import Path
-from urllib.parse import quote
+from typing import Any
 
 
 def folder(name: str = "") -> Path:
@@ -23,9 +25,9 @@ def database(name: str, table: str) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def file_name(event_id: str, suffix: str) -> str:
-    """A file name made from an event id, which may hold anything, even slashes."""
-    return quote(event_id, safe="") + suffix
+def identity(event: dict[str, Any]) -> str:
+    """64 hexadecimal digits that name an event: the same for the same source and id, whatever these contain."""
+    return sha256(json.dumps([event["source"], event["id"]]).encode()).hexdigest()
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -1,0 +1,33 @@
+"""Reads the variables that name real systems. Their values may hold secrets, so no message shows one."""
+
+import os
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+
+class Address(NamedTuple):
+    """The parts of a URL that names a server."""
+
+    scheme: str
+    host: str
+    port: int | None
+    user: str
+    password: str
+
+
+def read_url(variable: str, *schemes: str) -> Address:
+    """The server that an environment variable names. Raises ValueError, which never repeats the value."""
+    form = f"{schemes[0]}://USER:PASSWORD@HOST:PORT"
+    try:
+        url = urlsplit(os.environ[variable])
+        address = Address(
+            url.scheme, url.hostname or "", url.port, unquote(url.username or ""), unquote(url.password or "")
+        )
+    except ValueError:
+        # its message would repeat a part of the URL, which may be the password
+        raise ValueError(
+            f"{variable} is not a URL of the form {form}; write @ : / in a password as %40 %3A %2F"
+        ) from None
+    if address.scheme not in schemes or not address.host:
+        raise ValueError(f"{variable} is not a URL of the form {form}")
+    return address
