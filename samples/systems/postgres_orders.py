@@ -21,9 +21,8 @@ TABLE = """CREATE TABLE IF NOT EXISTS shop_orders (
     status text NOT NULL DEFAULT 'placed',
     detail json NOT NULL
 )"""
-CREATING = (
-    20110  # any number that is the same in all processes: two that create a table at once get in each other's way
-)
+# any number that is the same in all processes: two that create a table at the same time can both fail
+CREATING = 20110
 
 
 def place(event: dict[str, Any]) -> None:

@@ -25,9 +25,8 @@ def read_url(variable: str, *schemes: str) -> Address:
         )
     except ValueError:
         # its message would repeat a part of the URL, which may be the password
-        raise ValueError(
-            f"{variable} is not a URL of the form {form}; write @ : / in a password as %40 %3A %2F"
-        ) from None
+        hint = "write @ : / in a password as %40 %3A %2F"
+        raise ValueError(f"{variable} is not a URL of the form {form}; {hint}") from None
     if address.scheme not in schemes or not address.host:
         raise ValueError(f"{variable} is not a URL of the form {form}")
     return address

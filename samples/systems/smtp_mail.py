@@ -1,4 +1,4 @@
-"""Sends e-mail through the server at SMTP_URL: smtp://HOST (port 25, TLS if it is offered) or smtps://HOST (port 465)."""
+"""Sends e-mail through the server at SMTP_URL: smtp://HOST (port 25, TLS if offered) or smtps://HOST (port 465)."""
 
 import smtplib
 import ssl

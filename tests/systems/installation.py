@@ -1,7 +1,7 @@
 """Installs the counterparts of the shop's systems into a cache folder: EVTOOL_SYSTEMS, or ~/.cache/evtool-systems.
 
-They are tools of these tests and no dependencies: localstripe (GPL-3.0) and aiosmtpd run in an environment of their own,
-and stripe-mock is a program. PostgreSQL comes from the system.
+They are tools of these tests, not dependencies: localstripe (GPL-3.0) and aiosmtpd run in an environment of their
+own, and stripe-mock is a program. PostgreSQL comes from the system.
 """
 
 import fcntl

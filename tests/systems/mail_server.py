@@ -17,7 +17,10 @@ from aiosmtpd.smtp import SMTP, AuthResult
 class Inbox(Mailbox):
     """Puts e-mail into a Maildir, or says that it is closing."""
 
-    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: list[str]) -> str:
+    async def handle_RCPT(  # noqa: N802  (the name is aiosmtpd's)
+        self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
+    ) -> str:
+        """Answers the command RCPT."""
         if address.startswith("busy"):
             return "421 4.3.2 Service not available, closing"
         envelope.rcpt_tos.append(address)

@@ -18,7 +18,7 @@ def read_orders(url: str) -> list[Any]:
 
 
 def test_order_is_stored_in_postgresql(real_shop: Shop, order: dict[str, Any], database_url: str) -> None:
-    """An order that is placed is a row in PostgreSQL, with its status and as it was placed, and nothing is stored here."""
+    """An order that is placed is a row in PostgreSQL, with its status and as it was placed, and not a file here."""
     deliveries = real_shop.publish(order, DATABASE_URL=database_url)
 
     assert deliveries["charge-card"]["state"] == "done"
