@@ -131,5 +131,6 @@ def shop(tmp_path: Path) -> Path:
     hidden = shutil.ignore_patterns(".data", "__pycache__")
     shutil.copytree(ROOT / "samples", folder / "samples", ignore=hidden)
     shutil.copytree(ROOT / "scenarios", folder / "scenarios")
-    shutil.copy(ROOT / "routes.yaml", folder)
+    for file in ("routes.yaml", "routes.systems.yaml"):
+        shutil.copy(ROOT / file, folder)
     return folder

@@ -5,12 +5,15 @@ import pwd
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+
+from tests.conftest import ROOT
 
 HOST = "127.0.0.1"
 READY_WITHIN = 120  # seconds; it matters only if a counterpart does not start
@@ -45,7 +48,7 @@ def run_stripe_mock(program: Path, folder: Path) -> Iterator[str]:
     """Runs stripe-mock, which checks requests against Stripe's OpenAPI; gives its URL."""
     port = find_free_port()
     https = f"{HOST}:{find_free_port()}"  # unless it is given, it listens on all addresses
-    command = (str(program), "-http-addr", f"{HOST}:{port}", "-https-addr", https, "-strict-version-check")
+    command = (str(program), "-http-addr", f"{HOST}:{port}", "-https-addr", https)
     with _run(folder / "stripe-mock.log", port, *command):
         yield f"http://{HOST}:{port}"
 
@@ -97,10 +100,29 @@ def run_postgresql(programs: Path, user: str, password: str) -> Iterator[int]:
 
 
 @contextmanager
-def _run(log: Path, port: int, *command: str) -> Iterator[None]:
+def run_receiver(shop: Path, variables: dict[str, str], logs: Path) -> Iterator[str]:
+    """Runs the shop's own receiver of Stripe's webhooks; gives its URL."""
+    port = find_free_port()
+    environment = {**os.environ, "PYTHONPATH": f"{shop}{os.pathsep}{ROOT}", **variables}
+    command = (sys.executable, "-m", "samples.systems.stripe_webhook", str(port))
+    with _run(logs / "receiver.log", port, *command, folder=shop, environment=environment):
+        yield f"http://{HOST}:{port}/stripe"
+
+
+@contextmanager
+def _run(
+    log: Path, port: int, *command: str, folder: Path | None = None, environment: dict[str, str] | None = None
+) -> Iterator[None]:
     """Runs a server until the end of the block, once it accepts connections."""
     with log.open("wb") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
+        process = subprocess.Popen(
+            command,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd=folder,
+            env=environment,
+        )
         try:
             _wait_until_ready(process, port, log)
             yield
