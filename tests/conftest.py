@@ -18,7 +18,8 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.support.fork_server import TIMEOUT, ForkServer
 
 ROOT = Path(__file__).parent.parent
-KEPT = ("PATH", "LD_LIBRARY_PATH", "TMPDIR")  # what programs need to start at all
+# what programs need to start at all; CI is `true` where a test may not be skipped for want of a program
+KEPT = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "CI")
 ORIGINAL_ENVIRONMENT = dict(os.environ)  # for what installs packages: it needs the user's proxies and mirrors
 FIXED = {"HOME": "/dev/null/home", "LC_ALL": "C.UTF-8", "TERM": "xterm", "TZ": "UTC"}  # a home that nobody can make
 

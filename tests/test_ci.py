@@ -13,8 +13,9 @@ import pytest
 import yaml
 
 from evtool.commands.registry import COMMANDS
-from tests.conftest import ROOT, Evtool, Ran
+from tests.conftest import KEPT, ROOT, Evtool, Ran
 from tests.support.hostile_text import lines, obeyed
+from tests.support.prerequisites import report_missing
 
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 STEPS = {step["id"]: step for step in ACTION["runs"]["steps"]}
@@ -337,6 +338,22 @@ def test_the_check_hook_runs_for_every_commit(evtool: Evtool, shop: Path) -> Non
 
 
 # --- this repository -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)])
+def test_what_is_missing_fails_in_ci_only(
+    ci: str, outcome: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a laptop a test whose program is missing is skipped; in CI that would hide it for ever."""
+    monkeypatch.setenv("CI", ci)
+    with pytest.raises(outcome, match="make clients"):
+        report_missing("the client is missing; install it: make clients")
+
+
+def test_ci_says_that_it_is_ci() -> None:
+    """The environment of tests is a fixed one; this variable is kept, also in the workers of pytest-xdist."""
+    assert "export CI=true" in (ROOT / ".ci/run").read_text()
+    assert "CI" in KEPT
 
 
 @needs_commands("check", "test")

@@ -12,6 +12,7 @@ import pytest
 from evtool.handlers import aws_lambda
 from evtool.handlers.base import Call, Done, Failed, Handler, Outcome, Unavailable
 from tests.conftest import ROOT, Evtool
+from tests.support.prerequisites import report_missing
 
 FUNCTIONS = ROOT / "tests/handlers/lambda_functions"
 CLIENTS = ROOT / ".clients"
@@ -48,9 +49,9 @@ def printed(outcome: Outcome) -> Any:
 
 
 def installed(language: str) -> str:
-    """The folder of a function with the client of its language, or the test is skipped."""
-    if not (CLIENTS / language).is_dir():
-        pytest.skip(f"the client for {language} is missing; install it: make clients LANGUAGES={language}")
+    """The folder of a function with the client of its language."""
+    if not (CLIENTS / language / "installed").exists():
+        report_missing(f"the client for {language} is missing; install it: make clients LANGUAGES={language}")
     return str(CLIENTS / language)
 
 
@@ -198,7 +199,6 @@ class TestOtherLanguages:
     def test_node(self, open_function: Open) -> None:
         """A function with Node's client."""
         folder = installed("node")
-        shutil.copy(FUNCTIONS / "node/app.mjs", folder)
         function = open_function(**{"lambda": folder, "runtime": "node", "handler": "app.handler"})
         outcome = function(call("work", total=27.64))
         assert isinstance(outcome, Done)
@@ -216,7 +216,6 @@ class TestOtherLanguages:
     def test_node_with_a_callback(self, open_function: Open) -> None:
         """A handler that the client refuses cannot be loaded; the message says which client takes it."""
         folder = installed("node")
-        shutil.copy(FUNCTIONS / "node/app.mjs", folder)
         outcome = open_function(**{"lambda": folder, "runtime": "node", "handler": "app.old"})(call("work"))
         assert isinstance(outcome, Unavailable)
         assert outcome.code == "EV501"
@@ -262,9 +261,10 @@ class TestOtherLanguages:
         assert isinstance(outcome, Failed)
         assert outcome.error == "java.lang.IllegalStateException: no stock"
 
-    @pytest.mark.skipif(not shutil.which("curl"), reason="curl is missing; install it: apt install curl")
     def test_shell(self, open_function: Open, tmp_path: Path) -> None:
         """A bootstrap of curl, as AWS's guide has it."""
+        if not shutil.which("curl"):
+            report_missing("curl is missing; install it: apt install curl")
         (tmp_path / "bootstrap").write_text(BOOTSTRAP)
         (tmp_path / "bootstrap").chmod(0o755)
         function = open_function(**{"lambda": "."})

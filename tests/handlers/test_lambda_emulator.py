@@ -1,7 +1,6 @@
 """Official clients meet the same contract here as under AWS's own emulator: the same successes, errors and exits."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -63,7 +62,6 @@ def test_python(tmp_path: Path) -> None:
 def test_node(tmp_path: Path) -> None:
     """Node's client."""
     folder = Path(installed("node"))
-    shutil.copy(FUNCTIONS / "node/app.mjs", folder)
     answers = ask_emulator(folder, ["node", "node_modules/aws-lambda-ric/index.mjs", "app.handler"])
     compare(answers, ask_evtool({"lambda": str(folder), "runtime": "node", "handler": "app.handler"}, tmp_path))
 

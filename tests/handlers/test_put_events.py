@@ -1,7 +1,6 @@
 """Events that a handler sends to EventBridge with an SDK of AWS are emitted events of its delivery."""
 
 import json
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,8 +11,7 @@ import pytest
 from evtool.handlers.base import Call, Done, Emitted, Failed, Handler
 from evtool.handlers.put_events import build_environment
 from evtool.handlers.registry import KINDS
-from tests.conftest import ROOT, Evtool
-from tests.handlers.test_lambda import installed
+from tests.conftest import Evtool
 
 CALL = Call(b'{"detail": {}}', "e-1", "order.created", "pay", 1, 7, "shop")
 FUNCTIONS = """
@@ -262,21 +260,3 @@ def test_files_with_credentials_are_respected(tmp_path: Path) -> None:
     (tmp_path / ".aws/credentials").touch()
     variables = build_environment("127.0.0.1:1", {"HOME": str(tmp_path)})
     assert {"AWS_ACCESS_KEY_ID", "AWS_REGION"}.isdisjoint(variables)
-
-
-@pytest.mark.slow
-def test_javascript(tmp_path: Path) -> None:
-    """The SDK for JavaScript inside a function."""
-    folder = Path(installed("node"))
-    if not (folder / "node_modules/@aws-sdk/client-eventbridge").is_dir():
-        pytest.skip("the SDK for JavaScript is missing; install it: make clients LANGUAGES=node")
-    shutil.copy(ROOT / "tests/handlers/lambda_functions/node/put.mjs", folder)
-    options = {"lambda": str(folder), "runtime": "node", "handler": "put.handler", "timeout": "30s"}
-    handler = KINDS["lambda"].open("fraud", KINDS["lambda"].options.model_validate(options), tmp_path)
-    try:
-        outcome = handler(CALL)
-    finally:
-        handler.close()
-    assert isinstance(outcome, Done), outcome
-    assert outcome.emitted == (Emitted("order.scored", b'{"risk":"low"}', "fraud"),)
-    assert "MalformedDetail" in outcome.output

@@ -1,9 +1,9 @@
-import { EventBridgeClient, PutEventsCommand } from "@aws-sdk/client-eventbridge";
+import { EventBridgeClient, ListRulesCommand, PutEventsCommand } from "@aws-sdk/client-eventbridge";
 
 const events = new EventBridgeClient({});
 
-export const handler = async () => {
-  const entry = { Source: "fraud", DetailType: "order.scored", Detail: JSON.stringify({ risk: "low" }) };
-  const result = await events.send(new PutEventsCommand({ Entries: [entry, { ...entry, Detail: "[]" }] }));
-  console.log(JSON.stringify(result.Entries));
+export const handler = async (event) => {
+  if (event.do === "list") await events.send(new ListRulesCommand({}));
+  const response = await events.send(new PutEventsCommand({ Entries: event.entries }));
+  console.log(JSON.stringify(response.Entries));
 };
