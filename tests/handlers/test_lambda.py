@@ -221,6 +221,15 @@ class TestOtherLanguages:
         assert outcome.code == "EV501"
         assert "npm install aws-lambda-ric@3" in outcome.reason
 
+    def test_node_that_streams(self, open_function: Open) -> None:
+        """A streamed response is read whole; one that fails is a failure with the error of the function."""
+        function = open_function(**{"lambda": installed("node"), "runtime": "node", "handler": "stream.handler"})
+        for _ in range(20):
+            assert isinstance(function(call("work")), Done)
+            outcome = function(call("fail"))
+            assert isinstance(outcome, Failed)
+            assert outcome.error == "RangeError: no stock"
+
     def test_go(self, open_function: Open) -> None:
         """A function with Go's client; after a panic it is started again."""
         function = open_function(**{"lambda": installed("go"), "runtime": "provided.al2023", "handler": "bootstrap"})
@@ -324,6 +333,7 @@ def test_what_is_missing_is_named(options: dict[str, Any], code: str, reason: st
         ("not an object", "failed", "Error", "Error: gone wrong"),
         ("broken stream", "failed", None, "the runtime asked for the next event without a response to this one"),
         ("failed stream", "failed", "Function.Broken", "Function.Broken"),
+        ("failed stream on another connection", "failed", "Function.Broken", "Function.Broken"),
     ],
 )
 def test_a_failure_ends_correctly(do: str, outcome: str, code: str | None, error: str, open_function: Open) -> None:

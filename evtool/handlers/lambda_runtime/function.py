@@ -158,6 +158,9 @@ class LambdaFunction:
         except TimeoutError:
             _, output, _ = self._end()
             return Failed(f"took longer than {options.timeout:g}s (timeout)", "timeout", output)
+        if api.has_asked_again:
+            # Node's client ends a stream that fails on another connection, just before
+            process.drain()
         api.end_invocation()
         process.receive_output()  # what was printed before the result
         if api.result is not None:

@@ -41,9 +41,9 @@ class ErrorReport(NamedTuple):
         """One line: the type and the message."""
         text = ": ".join(filter(None, [self.type, " ".join(self.message.split())]))
         if self.type.endswith("CallbackHandlerDeprecated"):
-            text += OLD_NODE_CLIENT
+            text = text.rstrip(".") + OLD_NODE_CLIENT
         elif self.type.endswith("ExecutionError") and "Unexpected payload" in self.message:
-            text += DURABLE
+            text = text.rstrip(".") + DURABLE
         return shorten(text, MESSAGE_LIMIT)
 
     @property

@@ -12,7 +12,9 @@ from evtool.units import format_size
 
 UNKNOWN_EXIT = 256  # the exit code is not known: another part of the program collected it
 # how runtimes say that they were given no more memory: Python, C, C++, Node.js, Java, Go
-OUT_OF_MEMORY = re.compile(r"MemoryError|out of memory|cannot allocate memory|bad_alloc|OutOfMemory", re.IGNORECASE)
+OUT_OF_MEMORY = re.compile(
+    r"MemoryError|out of memory|cannot allocate memory|bad_alloc|OutOfMemory|Not enough space", re.IGNORECASE
+)
 
 
 def memory_hint(output: str, options: ProcessOptions) -> str:

@@ -9,6 +9,7 @@ from http.client import HTTPConnection
 
 API = HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
 PATH = "/2018-06-01/runtime/"
+CONNECTIONS = []  # that stay open
 
 
 def send(method, path, body=None, **headers):
@@ -80,6 +81,14 @@ def handle(do, request_id):
         API.endheaders(b"3\r\nabc\r\n")
         API.send(b"0\r\nLambda-Runtime-Function-Error-Type: Function.Broken\r\n\r\n")
         API.getresponse().read()
+    elif do == "failed stream on another connection":
+        other = HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
+        other.putrequest("POST", f"{PATH}invocation/{request_id}/response")
+        other.putheader("Lambda-Runtime-Function-Response-Mode", "streaming")
+        other.putheader("Transfer-Encoding", "chunked")
+        other.endheaders(b"2dc6c0\r\n" + b"x" * 3_000_000 + b"\r\n")
+        other.send(b"0\r\nLambda-Runtime-Function-Error-Type: Function.Broken\r\n\r\n")
+        CONNECTIONS.append(other)
     elif do == "garbage":
         API.sock.sendall(b"\x16\x03\x01 nonsense\r\n\r\n")
         print(API.sock.recv(100).split(b"\r\n")[0].decode())
