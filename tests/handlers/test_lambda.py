@@ -61,6 +61,9 @@ PYTHON = """
 import asyncio, datetime, decimal, os, sys
 LOADED = []
 
+class ExecutionError(Exception):
+    pass
+
 def handler(event, context):
     LOADED.append(1)
     do = event.get("do")
@@ -70,6 +73,8 @@ def handler(event, context):
         raise ConnectionRefusedError(111, "Connection refused")
     if do == "exit":
         sys.exit(0)
+    if do == "durable":
+        raise ExecutionError("Unexpected payload provided to start the durable execution.")
     if do == "date":
         return datetime.datetime.now()
     if do == "nan":
@@ -120,6 +125,12 @@ class TestPython:
         assert isinstance(outcome, Failed)
         assert (outcome.error, outcome.outcome, outcome.code) == ("KeyError: 'sku'", "failed", "KeyError")
         assert outcome.output.count('raise KeyError("sku")') == 1
+
+    def test_a_durable_function_says_that_it_cannot_run(self, open_python: Open) -> None:
+        """The error of its SDK, which the service behind it does not call, and what that means."""
+        outcome = open_python()(call("durable"))
+        assert isinstance(outcome, Failed)
+        assert outcome.error.endswith("; a durable function cannot run here: it needs the service that keeps its steps")
 
     def test_a_refused_connection_is_not_available(self, open_python: Open) -> None:
         """What the function works with is away: no attempt is used up, and nothing is wrong with the project."""
@@ -394,6 +405,10 @@ def test_a_second_response_is_refused(open_function: Open) -> None:
         (
             {"LOAD_ERROR": '{"errorType": "Runtime.HandlerNotFound", "errorMessage": "no app"}'},
             Unavailable("Runtime.HandlerNotFound: no app", "EV501"),
+        ),
+        (
+            {"LOAD_ERROR": '{"errorType": "Error", "errorMessage": "Cannot find package \'stripe\' ..."}'},
+            Unavailable("Error: Cannot find package 'stripe' ...", "EV501"),
         ),
         (
             {"LOAD_ERROR": '{"errorType": "Down", "errorMessage": "connect ECONNREFUSED ::1:5432"}'},

@@ -25,6 +25,8 @@ LOAD_MISTAKES = (
     "BadFunctionCode",
     "NativeClientLoading",
 )
+# how Node.js reports a missing package that a module imports
+LOAD_MISTAKE_MESSAGES = ("Cannot find module", "Cannot find package")
 OLD_NODE_CLIENT = "; for such a handler, install the client before 4: npm install aws-lambda-ric@3"
 DURABLE = "; a durable function cannot run here: it needs the service that keeps its steps"
 
@@ -72,7 +74,8 @@ def load_outcome_of(posted: Posted, output: str, output_limit: int) -> Unavailab
     """The outcome if a function could not be loaded."""
     report = read_error(posted)
     outcome = _fail(report, output, output_limit)
-    if isinstance(outcome, Failed) and any(name in report.type for name in LOAD_MISTAKES):
+    is_mistake = any(name in report.type for name in LOAD_MISTAKES) or report.message.startswith(LOAD_MISTAKE_MESSAGES)
+    if isinstance(outcome, Failed) and is_mistake:
         return Unavailable(report.text, "EV502" if "NativeClientLoading" in report.type else "EV501")
     return outcome
 
