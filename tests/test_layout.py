@@ -20,6 +20,7 @@ FOLDERS = [
     ["events", "patterns"],
     ["aws"],
     ["handlers", "schemas"],
+    ["plugins"],
     ["routes.project_file"],
     ["interchange"],
     ["routes"],

@@ -7,6 +7,7 @@ from typing import Any
 from evtool.checks.base import CheckContext, read_section
 from evtool.findings.finding import Finding
 from evtool.findings.spelling import find_similar
+from evtool.handlers.registry import describe_output, describe_refused_plugins
 from evtool.routes.problems import describe_load_failure
 
 
@@ -38,6 +39,17 @@ def check_loading(context: CheckContext) -> Iterator[Finding]:
             failure = handler.check()
         if failure and failure.code:
             yield describe_load_failure(context.project, name, failure.code, failure.reason)
+
+
+def check_plugins(context: CheckContext) -> Iterator[Finding]:
+    """EV506: plugins of the kinds that the project uses which are ignored, or print while they are imported."""
+    refused, seen = describe_refused_plugins(), set[str]()
+    for name, entry in context.handlers.items():
+        problem = refused.get(entry.kind) or describe_output(entry.kind)
+        if problem and entry.kind not in seen:
+            location = context.project.locate(("handlers", name, entry.kind), key=True)
+            yield Finding("EV506", problem, "warning", suggestion="report it to the author", **location)
+        seen.add(entry.kind)
 
 
 def check_secrets(context: CheckContext) -> Iterator[Finding]:

@@ -13,11 +13,10 @@ from evtool.errors import ConfigError
 from evtool.events.envelopes import read_events
 from evtool.events.event import Event, EventDefaults
 from evtool.findings.finding import Finding
-from evtool.handlers.registry import KINDS
+from evtool.handlers.registry import find_kind, read_options
 from evtool.paths import display_path
 from evtool.patterns.pattern import Pattern
 from evtool.readers.files import read_texts
-from evtool.routes.models import kind_tag
 from evtool.routes.problems import read_model
 from evtool.routes.project import Project
 from evtool.routes.routes import HandlerEntry, Route, load_routes
@@ -88,10 +87,9 @@ def _build_route(name: str, source: Mapping[str, Any], pattern: Pattern) -> Rout
 def _read_valid_handlers(project: Project) -> dict[str, HandlerEntry]:
     handlers: dict[str, HandlerEntry] = {}
     for name, source in read_section(project, "handlers").items():
-        if tag := kind_tag(source):
-            kind = tag.removeprefix("kind ")
+        if kind := find_kind(source):
             try:
-                options = KINDS[kind].options.model_validate(source)
+                options = read_options(kind, source)
             except ValidationError:
                 continue  # one of the findings
             handlers[name] = HandlerEntry(name, kind, options, project.folder)

@@ -30,6 +30,7 @@ CHECKS: tuple[Check, ...] = (
     Check(event_types.check_unsent, ("EV407",)),
     Check(loops.check_loops, ("EV408",)),
     Check(handlers.check_loading, ("EV501", "EV502", "EV503")),
+    Check(handlers.check_plugins, ("EV506",)),
     Check(handlers.check_secrets, ("EV504",)),
     Check(scenarios.check_scenarios, ("EV0", "EV108", "EV2", "EV7")),
 )

@@ -8,7 +8,9 @@ from evtool.cli.runtime import load_routes
 from evtool.cli.session import Session
 from evtool.errors import EXIT_OK
 from evtool.events.timestamps import format_timestamp
+from evtool.findings.finding import Finding
 from evtool.handlers.base import Unavailable
+from evtool.handlers.registry import describe_refused_plugins, find_package
 from evtool.reports.base import Record, Subject
 from evtool.routes.project import Project
 from evtool.routes.routes import HandlerEntry
@@ -29,7 +31,11 @@ def handlers(session: Session) -> int:
     """
     project = session.load_project()
     routes = load_routes(session, project)
+    section = project.locate(("handlers",), key=True)
     last_calls = _load_last_calls(session, project)
+    session.show_warnings(
+        Finding("EV506", problem, "warning", **section) for problem in describe_refused_plugins().values()
+    )
     with session.open_report(Subject("handlers", "handlers", _HandlerReport)) as report:
         counts = dict.fromkeys(("ready", "missing", "unreachable", "external"), 0)
         for entry in routes.handlers.values():
@@ -54,6 +60,7 @@ def _build_record(entry: HandlerEntry, last: LastCall | None) -> dict[str, Any]:
     return {
         "name": entry.name,
         "kind": entry.kind,
+        "package": find_package(entry.kind),
         "state": state,
         "reason": reason,
         "emits": list(entry.options.emits),
@@ -91,7 +98,8 @@ class _HandlerReport:
         assert not isinstance(record, ValidationResult)
         emits = f"  emits {', '.join(record['emits'])}" if record["emits"] else ""
         state = (record["state"], HANDLER_STYLES[record["state"]])
-        self._screen.print_line((record["name"], "bold"), f"  {record['kind']}  ", state, emits)
+        package = f" ({record['package']})" if record["package"] else ""
+        self._screen.print_line((record["name"], "bold"), f"  {record['kind']}{package}  ", state, emits)
         if record["reason"]:
             self._screen.print_line(f"    {record['reason']}")
         if last := record["last"]:

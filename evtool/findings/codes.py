@@ -61,6 +61,7 @@ CODES = {
     "EV503": "environment variable that a handler needs is not set",
     "EV504": "http handler without a secret",
     "EV505": "handler emits a type that it does not declare",
+    "EV506": "plugin that breaks a rule of plugins",
     "EV601": "schema cannot be read",
     "EV602": "not a valid JSON Schema",
     "EV603": "reference that cannot be resolved",

@@ -104,6 +104,9 @@ EXAMPLES = {
         "a handler with `emits: [payment.authorized]` that emits `payment.declined` in a scenario",
         "`emits: [payment.authorized, payment.declined]`",
     ),
+    "EV506": Example(
+        "words", "a package whose entry point has the name `command`, a kind of evtool", "the name `remote-command`"
+    ),
     "EV601": Example("schema", '{"type": "object"', '{"type": "object"}'),
     "EV602": Example("schema", '{"type": "objekt"}', '{"type": "object"}'),
     "EV603": Example("schema", '{"$ref": "nowhere.json"}', '{"$ref": "#/$defs/order", "$defs": {"order": {}}}'),

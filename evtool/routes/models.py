@@ -19,7 +19,7 @@ from pydantic_core import CoreSchema, core_schema
 from evtool.events.input_transformer import Input
 from evtool.events.payload_identity import POINTER_PATTERN
 from evtool.handlers.base import HandlerOptions
-from evtool.handlers.registry import KINDS
+from evtool.handlers.registry import KINDS, PluginOptions, find_kind, read_plugin_options
 from evtool.patterns.unknown import Unknown, find_unknown
 from evtool.routes import project as project_file
 from evtool.units import Duration, duration_field
@@ -42,10 +42,10 @@ class Retry(BaseModel):
         return self.model_copy(update={"max_delay": self.first_delay})
 
 
-def kind_tag(value: Any) -> str | None:
+def _tag_kind(value: Any) -> str | None:
     """The tag of a handler's kind: the one key that names a kind."""
-    kinds = [kind for kind in KINDS if isinstance(value, Mapping) and kind in value]
-    return f"kind {kinds[0]}" if len(kinds) == 1 else None
+    kind = find_kind(value)
+    return f"kind {kind}" if kind in KINDS else kind and "plugin"
 
 
 class _HandlerByKind:
@@ -53,7 +53,10 @@ class _HandlerByKind:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         choices = {f"kind {name}": handler.generate_schema(kind.options) for name, kind in KINDS.items()}
-        return core_schema.tagged_union_schema(choices, discriminator=kind_tag)
+        plugin = core_schema.no_info_wrap_validator_function(
+            read_plugin_options, handler.generate_schema(PluginOptions)
+        )
+        return core_schema.tagged_union_schema({**choices, "plugin": plugin}, discriminator=_tag_kind)
 
 
 Name = Annotated[str, Field(pattern=r"^[.\-_A-Za-z0-9]{1,64}$")]  # as EventBridge names rules

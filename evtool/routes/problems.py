@@ -12,11 +12,12 @@ from evtool.events.input_transformer import Input, find_problems
 from evtool.events.payload_identity import suggest_pointer
 from evtool.findings.finding import Finding
 from evtool.findings.spelling import did_you_mean
-from evtool.handlers.registry import KINDS
+from evtool.handlers.base import HandlerOptions
+from evtool.handlers.registry import KINDS, find_kind, list_kinds, list_option_keys, list_plugin_kinds
 from evtool.patterns.compiler import PatternError
 from evtool.patterns.pattern import Pattern
 from evtool.patterns.unknown import Unknown, find_unknown
-from evtool.routes.models import CheckModel, IntakeModel, Retry, RouteModel, RoutesModel, kind_tag
+from evtool.routes.models import CheckModel, IntakeModel, Retry, RouteModel, RoutesModel
 from evtool.routes.pattern_text import PatternText, describe_changed_number, find_changed_numbers, locate_in_pattern
 from evtool.routes.project import Project
 
@@ -81,7 +82,7 @@ def describe_load_failure(project: Project, handler: str, code: str, reason: str
 def _find_cause(project: Project, handler: str, code: str, reason: str) -> tuple[tuple[str | int, ...], bool]:
     """The path to what prevents loading a handler, and whether its key is to be shown."""
     options, interpreter = project.document.value["handlers"][handler], project.document.value.get("interpreter")
-    kind = next(iter(KINDS.keys() & options))
+    kind = list_kinds(options)[0]
     variable = re.search(r"\$\{\w+\}", reason) if code == "EV503" else None
     text = variable[0] if variable else options.get("interpreter") or interpreter
     values = {"handlers": {handler: options}, "interpreter": interpreter}
@@ -141,12 +142,8 @@ def _convert_model_error(project: Project, detail: ErrorDetails) -> Finding:
         case "missing":
             return _build_finding(project, "EV022", f"{dotted_path} is missing", path[:-1], route=route)
         case "union_tag_not_found":
-            suggestion = next(
-                (guess for key in _as_mapping(detail["input"]) if (guess := did_you_mean(key, KINDS))), None
-            )
-            return _build_finding(
-                project, "EV022", *_explain_missing_kind(path, detail["input"]), suggestion=suggestion
-            )
+            message, suggestion = _explain_missing_kind(str(path[-1]), detail["input"])
+            return _build_finding(project, "EV022", message, path, suggestion=suggestion)
         case "string_pattern_mismatch" if detail["loc"][-1] == "[key]":
             message = f'the name "{path[-1]}" may have letters, digits, ".", "-" and "_", at most 64'
             return _build_finding(project, "EV022", message, path, key=True, route=route)
@@ -156,7 +153,7 @@ def _convert_model_error(project: Project, detail: ErrorDetails) -> Finding:
         case "path name":
             return _build_finding(project, "EV022", f"{dotted_path}: {detail['msg']}", path, key=True, route=route)
     text = detail["msg"].removeprefix("Value error, ")
-    message = MESSAGES.get(kind, text[0].lower() + text[1:]).format(**detail.get("ctx", {}))
+    message = MESSAGES[kind].format(**detail.get("ctx", {})) if kind in MESSAGES else text[:1].lower() + text[1:]
     return _build_finding(
         project, "EV022", f"{dotted_path}: {message}", path, suggestion=_suggest_value(detail), route=route
     )
@@ -181,12 +178,16 @@ def _split_command(text: str, key: str) -> str:
     return ", ".join(text.split()) if key == "command" else text
 
 
-def _explain_missing_kind(path: Sequence[str | int], value: Any) -> tuple[str, Sequence[str | int]]:
-    named_kinds = [kind for kind in KINDS if kind in _as_mapping(value)]
-    kinds = ", ".join(KINDS)
-    if named_kinds:
-        return f"handler {path[-1]} has several kinds: {', '.join(named_kinds)}; choose one", path
-    return f"handler {path[-1]} names no kind of handler that is known: {kinds}", path
+def _explain_missing_kind(name: str, value: Any) -> tuple[str, str | None]:
+    """What is wrong with a handler without one kind, and what may help."""
+    if named_kinds := list_kinds(value):
+        return f"handler {name} has several kinds: {', '.join(named_kinds)}; choose one", None
+    kinds = [*KINDS, *list_plugin_kinds()]
+    message = f"handler {name} names no kind of handler that is known: {', '.join(kinds)}"
+    options = [key for key in _as_mapping(value) if key not in HandlerOptions.model_fields]
+    guess = next((guess for key in options if (guess := did_you_mean(key, kinds))), None)
+    install = "if it is of another package, install that beside evtool, in the same environment"
+    return message, guess or (install if options else None)
 
 
 def _list_known_keys(path: Sequence[str | int], raw: Mapping[str, Any]) -> list[str]:
@@ -205,9 +206,8 @@ def _list_known_keys(path: Sequence[str | int], raw: Mapping[str, Any]) -> list[
         case ["routes", _, "input"]:
             return list(Input.model_fields)
         case ["handlers", name]:
-            kind = kind_tag(_as_mapping(raw.get("handlers")).get(str(name)))
-            fields = KINDS[kind.removeprefix("kind ")].options.model_fields if kind else {}
-            return [field.alias or name for name, field in fields.items()]
+            kind = find_kind(_as_mapping(raw.get("handlers")).get(str(name)))
+            return list_option_keys(kind) if kind else []
     return []
 
 

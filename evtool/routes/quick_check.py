@@ -25,17 +25,25 @@ def is_certainly_valid(project: Project) -> bool:
     if project.has_rule_sources:
         return False
     try:
-        has_shape = validator_for(load_routes_schema()).is_valid(document)
+        schema = load_routes_schema()
+        has_shape = validator_for(schema).is_valid(document)
     except ValueError:  # it has unknown values, which are no JSON
         return False
     if not has_shape:
         return False
     handlers = document.get("handlers", {})
+    if any(not options.keys() & _list_kinds(schema) for options in handlers.values()):
+        return False  # a plugin knows which options it has
     if any(str(options.get("python", "")).endswith(")") for options in handlers.values()):
         return False
     if _has_float({**document, "routes": None}):
         return False
     return all(_is_route(route, handlers) for route in document.get("routes", {}).values())
+
+
+def _list_kinds(schema: Mapping[str, Any]) -> set[str]:
+    """The kinds of handlers that evtool has itself."""
+    return {key for form in schema["$defs"]["PluginOptions"]["not"]["anyOf"] for key in form["required"]}
 
 
 def _is_route(route: Mapping[str, Any], handlers: Mapping[str, Any]) -> bool:

@@ -10,10 +10,10 @@ from evtool.events.input_transformer import CompiledInput, compile_input
 from evtool.findings.finding import Finding
 from evtool.findings.spelling import did_you_mean
 from evtool.handlers.base import Handler, HandlerOptions
-from evtool.handlers.registry import KINDS
+from evtool.handlers.registry import find_kind, open_handler
 from evtool.patterns.pattern import Pattern
 from evtool.routes import project as project_file
-from evtool.routes.models import Retry, kind_tag
+from evtool.routes.models import Retry
 from evtool.routes.problems import read_model
 from evtool.routes.project import Project, without_gc
 from evtool.routes.router import Router
@@ -49,7 +49,7 @@ class HandlerEntry(NamedTuple):
 
     def open(self) -> Handler:
         """The handler, ready to be called; the caller closes it."""
-        return KINDS[self.kind].open(self.name, self.options, self.folder)
+        return open_handler(self.kind, self.name, self.options, self.folder)
 
 
 class Routes:
@@ -138,7 +138,7 @@ def load_routes(project: Project) -> Routes:
         {
             name: HandlerEntry(
                 name,
-                str(kind_tag(raw["handlers"][name])).removeprefix("kind "),
+                str(find_kind(raw["handlers"][name])),
                 _add_interpreter(options, model.interpreter),
                 project.folder,
             )

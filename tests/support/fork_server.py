@@ -29,6 +29,8 @@ from evtool.__main__ import main
 
 TIMEOUT = 60  # seconds; an evtool that takes longer hangs
 
+SITE = "EVTOOL_TEST_SITE"  # a variable with a folder of packages that the new process sees
+
 
 class ForkServer:
     """A server that runs until it is closed."""
@@ -116,6 +118,7 @@ def _serve(channel: socket.socket) -> None:
     os.environ.clear()
     os.environ.update(environment)
     time.tzset()
+    sys.path[:0] = filter(None, [environment.get(SITE)])
     sys.argv[1:] = arguments
 
 

@@ -1,0 +1,73 @@
+"""Checks what the handler of a plugin returned, so that nothing else than an outcome reaches the store."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from evtool.handlers.base import Done, Emitted, Failed, HandlerOptions, Outcome, Unavailable
+from evtool.handlers.plugins.errors import clean_text
+from evtool.handlers.processes.emit_file import describe_excess
+from evtool.handlers.processes.worker_protocol import OUTPUT_LIMIT
+from evtool.readers.json_text import JsonProblem, parse_json
+
+OUTCOMES = ("failed", "timeout", "crashed", "bad-result")
+LOAD_CODES = ("EV501", "EV502", "EV503")  # of handlers that cannot be loaded
+
+
+def clean_outcome(outcome: Outcome, printed: str) -> Outcome:
+    """An outcome of the right types, its texts made fit for the store. Raises ValueError that says what is wrong."""
+    match outcome:
+        case Unavailable(str(reason), None | str()):
+            if outcome.code not in (None, *LOAD_CODES):
+                raise ValueError(f"the code of Unavailable is None or one of {', '.join(LOAD_CODES)}")
+            return Unavailable(clean_text(reason), outcome.code)
+        case Failed(str(error), _, str(output), bool(), None | str()) if outcome.outcome in OUTCOMES:
+            code = outcome.code and clean_text(outcome.code)
+            return outcome._replace(error=clean_text(error), output=join_output(printed, output), code=code)
+        case Done(list() | tuple(), str(output)):
+            emitted = tuple(_check_emitted(number, event) for number, event in enumerate(outcome.emitted, 1))
+            return Done(emitted, join_output(printed, output))
+        case Unavailable() | Failed() | Done():
+            raise ValueError(f"{type(outcome).__name__} has a field of a wrong type")
+    raise ValueError(f"it returned a value of type {type(outcome).__name__} in place of Done, Failed or Unavailable")
+
+
+def find_excess(done: Done, options: HandlerOptions) -> str | None:
+    """Why a call emitted too much, or None."""
+    if len(done.emitted) > options.emit_limit:
+        return f"emitted more than {options.emit_limit} events (emit_limit)"
+    size = sum(len(event.type) + len(event.detail) for event in done.emitted)
+    return describe_excess(options.emit_bytes) if size > options.emit_bytes else None
+
+
+def join_output(printed: str, output: str) -> str:
+    """The end of what a call printed and of what its outcome has as output."""
+    separator = "\n" if printed and output and not printed.endswith("\n") else ""
+    return clean_text((printed + separator + output[-OUTPUT_LIMIT:])[-OUTPUT_LIMIT:], OUTPUT_LIMIT)
+
+
+def _check_emitted(number: int, event: Any) -> Emitted:
+    if not isinstance(event, Emitted):
+        raise ValueError(f"the emitted event {number} is of type {type(event).__name__} in place of Emitted")
+    for field, types in _TYPES.items():
+        if not isinstance(getattr(event, field), types):
+            raise ValueError(f"{field} of the emitted event {number} has a wrong type")
+    if not event.type or not all(isinstance(name, str) for name in event.resources):
+        raise ValueError(f"the emitted event {number} has no type, or resources that are not strings")
+    try:
+        detail = parse_json(event.detail)
+    except JsonProblem as problem:
+        raise ValueError(f"detail of the emitted event {number}, column {problem.column}: {problem}") from None
+    if not isinstance(detail, dict):
+        raise ValueError(f"detail of the emitted event {number} is not an object")
+    return event._replace(resources=tuple(event.resources))
+
+
+_TYPES: Mapping[str, Any] = {
+    "type": str,
+    "detail": bytes,
+    "source": str | None,
+    "resources": tuple | list,
+    "time": str | int | float | None,
+    "bus": str | None,
+    "envelope": Mapping | None,
+}
