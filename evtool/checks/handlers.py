@@ -7,7 +7,7 @@ from typing import Any
 from evtool.checks.base import CheckContext, read_section
 from evtool.findings.finding import Finding
 from evtool.findings.spelling import find_similar
-from evtool.handlers.registry import describe_output, describe_refused_plugins
+from evtool.handlers.plugins.kinds import describe_output, describe_refused_plugins
 from evtool.routes.problems import describe_load_failure
 
 

@@ -13,7 +13,7 @@ from evtool.errors import ConfigError
 from evtool.events.envelopes import read_events
 from evtool.events.event import Event, EventDefaults
 from evtool.findings.finding import Finding
-from evtool.handlers.registry import find_kind, read_options
+from evtool.handlers.plugins.kinds import find_kind, read_options
 from evtool.paths import display_path
 from evtool.patterns.pattern import Pattern
 from evtool.readers.files import read_texts

@@ -10,7 +10,7 @@ from evtool.errors import EXIT_OK
 from evtool.events.timestamps import format_timestamp
 from evtool.findings.finding import Finding
 from evtool.handlers.base import Unavailable
-from evtool.handlers.registry import describe_refused_plugins, find_package
+from evtool.handlers.plugins.kinds import describe_refused_plugins, find_package
 from evtool.reports.base import Record, Subject
 from evtool.routes.project import Project
 from evtool.routes.routes import HandlerEntry

@@ -19,7 +19,8 @@ from pydantic_core import CoreSchema, core_schema
 from evtool.events.input_transformer import Input
 from evtool.events.payload_identity import POINTER_PATTERN
 from evtool.handlers.base import HandlerOptions
-from evtool.handlers.registry import KINDS, PluginOptions, find_kind, read_plugin_options
+from evtool.handlers.plugins.kinds import PluginOptions, find_kind, read_plugin_options
+from evtool.handlers.registry import KINDS
 from evtool.patterns.unknown import Unknown, find_unknown
 from evtool.routes import project as project_file
 from evtool.units import Duration, duration_field

@@ -13,7 +13,8 @@ from evtool.events.payload_identity import suggest_pointer
 from evtool.findings.finding import Finding
 from evtool.findings.spelling import did_you_mean
 from evtool.handlers.base import HandlerOptions
-from evtool.handlers.registry import KINDS, find_kind, list_kinds, list_option_keys, list_plugin_kinds
+from evtool.handlers.plugins.kinds import find_kind, list_kinds, list_option_keys, list_plugin_kinds
+from evtool.handlers.registry import KINDS
 from evtool.patterns.compiler import PatternError
 from evtool.patterns.pattern import Pattern
 from evtool.patterns.unknown import Unknown, find_unknown

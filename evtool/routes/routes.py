@@ -10,7 +10,7 @@ from evtool.events.input_transformer import CompiledInput, compile_input
 from evtool.findings.finding import Finding
 from evtool.findings.spelling import did_you_mean
 from evtool.handlers.base import Handler, HandlerOptions
-from evtool.handlers.registry import find_kind, open_handler
+from evtool.handlers.plugins.kinds import find_kind, open_handler
 from evtool.patterns.pattern import Pattern
 from evtool.routes import project as project_file
 from evtool.routes.models import Retry

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from evtool.errors import RoutesError
-from evtool.handlers import registry
 from evtool.handlers.base import Call, Done, Failed, Handler, Unavailable
 from evtool.handlers.plugins import handler as plugin_handler
-from evtool.handlers.plugins import loading
+from evtool.handlers.plugins import kinds, loading
 from evtool.routes.routes import Routes
 from tests.conftest import ROOT, Evtool
 from tests.support.fork_server import SITE
@@ -290,7 +289,7 @@ def test_one_package_on_two_paths(site: Path, tmp_path: Path, project: Path) -> 
     write_package(tmp_path / "second", version="0.9")
     with plugins_in(tmp_path / "second"), plugins_in(site):
         assert open_log(project).check() is None
-        assert registry.find_package("append") == "evtool-append 1.2"
+        assert kinds.find_package("append") == "evtool-append 1.2"
 
 
 def test_a_package_with_broken_metadata(site: Path, project: Path) -> None:
@@ -346,7 +345,7 @@ def test_a_plugin_named_as_an_option(site: Path, project: Path) -> None:
     (project / "routes.yaml").write_text(ROUTES.replace("events.log", "events.log\n    timeout: 5s"))
     with plugins_in(site):
         assert open_log(project).check() is None
-        assert list(registry.describe_refused_plugins()) == ["timeout"]
+        assert list(kinds.describe_refused_plugins()) == ["timeout"]
 
 
 def test_a_plugin_that_prints_when_it_is_imported(evtool: Evtool, site: Path, project: Path) -> None:

@@ -47,11 +47,16 @@ def write_metadata(site: Path, name: str, version: str, kinds: Mapping[str, str]
 
 
 def install_sample(site: Path) -> None:
-    """Installs the package of samples/plugin as an installer would, by its pyproject.toml."""
-    project = tomllib.loads((SAMPLE / "pyproject.toml").read_text())["project"]
+    """Installs the package of samples/plugin."""
+    install_package(SAMPLE, site)
+
+
+def install_package(folder: Path, site: Path) -> None:
+    """Installs a package in editable form, by its pyproject.toml: the modules are links to those in its folder."""
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
     site.mkdir(parents=True, exist_ok=True)
-    for file in SAMPLE.glob("*.py"):
-        (site / file.name).write_bytes(file.read_bytes())
+    for file in folder.glob("*.py"):
+        (site / file.name).symlink_to(file)
     write_metadata(site, project["name"], project["version"], project["entry-points"][GROUP])
 
 
