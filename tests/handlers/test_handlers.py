@@ -530,7 +530,7 @@ def test_a_worker_does_not_outlive_evtool(wait, tmp_path):
     program = (
         "import pathlib, sys, threading\n"
         "from evtool.handlers.base import Call\n"
-        "from evtool.handlers.plugins.kinds import KINDS\n"
+        "from evtool.handlers.registry import KINDS\n"
         "kind = KINDS['python']\n"
         "options = kind.options.model_validate({'python': 'shop:play', 'timeout': '60s'})\n"
         "kind.open('charge', options, pathlib.Path(sys.argv[1]))(Call(b'{}', '1', 't', 'r', 1))\n"
