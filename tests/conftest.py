@@ -73,13 +73,19 @@ def ended_by_signals() -> None:
             signal.signal(number, usual)
 
 
+@pytest.fixture
+def loopback() -> None:
+    """Allows a test to connect to servers of its own on 127.0.0.1."""
+
+
 @pytest.fixture(autouse=True)
-def guarded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def guarded(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[None]:
     """No test opens a connection, and none leaves environment variables to the next."""
     connect = socket.socket.connect
+    hosts = ("127.0.0.1",) if "loopback" in request.fixturenames else ()
 
     def local_only(self: socket.socket, address: Any) -> Any:
-        assert self.family == socket.AF_UNIX, f"a test connects to {address}"
+        assert self.family == socket.AF_UNIX or address[0] in hosts, f"a test connects to {address}"
         return connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", local_only)

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "evtool"
 # From the bottom to the top. A module may import from its own folder and from lower rows.
 FOLDERS = [
     ["findings"],
-    ["errors", "paths", "signals", "units"],
+    ["errors", "paths", "signals", "units", "webhooks"],
     ["git_revisions", "regex"],
     ["terminal", "readers"],
     ["events", "patterns"],

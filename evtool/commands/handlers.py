@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from contextlib import closing
-from typing import Any
+from typing import Annotated, Any
 
+from evtool.cli.options import Option
 from evtool.cli.runtime import load_routes
 from evtool.cli.session import Session
 from evtool.errors import EXIT_OK
@@ -21,11 +22,15 @@ from evtool.terminal.screen import Screen, format_count
 from evtool.terminal.styles import HANDLER_STYLES
 
 
-def handlers(session: Session) -> int:
+def handlers(
+    session: Session,
+    *,
+    connect: Annotated[bool, Option("--connect", "open a connection to each http handler; nothing is sent")] = False,
+) -> int:
     """List the handlers of the project: kind, state, what each may emit, and how its last call ended.
 
-    A handler is ready, missing (it cannot be loaded), unreachable (a service that its module needs is down) or external
-    (it is never called). Python modules and Lambda functions are loaded; no handler is called.
+    A handler is ready, missing (it cannot be loaded), unreachable (a service that it needs is down) or external (it is
+    never called). Python modules and Lambda functions are loaded; no handler is called.
 
     Example: evtool handlers
     """
@@ -39,7 +44,7 @@ def handlers(session: Session) -> int:
     with session.open_report(Subject("handlers", "handlers", _HandlerReport)) as report:
         counts = dict.fromkeys(("ready", "missing", "unreachable", "external"), 0)
         for entry in routes.handlers.values():
-            record = _build_record(entry, last_calls.get(entry.name))
+            record = _build_record(entry, last_calls.get(entry.name), connect=connect)
             counts[record["state"]] += 1
             report.add(record)
         report.end({"summary": {"handlers": len(routes.handlers), **counts}})
@@ -55,8 +60,8 @@ def _load_last_calls(session: Session, project: Project) -> Mapping[str, LastCal
         return list_last_calls(store)
 
 
-def _build_record(entry: HandlerEntry, last: LastCall | None) -> dict[str, Any]:
-    state, reason = ("external", None) if entry.is_external else _load(entry)
+def _build_record(entry: HandlerEntry, last: LastCall | None, *, connect: bool) -> dict[str, Any]:
+    state, reason = ("external", None) if entry.is_external else _load(entry, connect=connect)
     return {
         "name": entry.name,
         "kind": entry.kind,
@@ -68,10 +73,12 @@ def _build_record(entry: HandlerEntry, last: LastCall | None) -> dict[str, Any]:
     }
 
 
-def _load(entry: HandlerEntry) -> tuple[str, str | None]:
+def _load(entry: HandlerEntry, *, connect: bool) -> tuple[str, str | None]:
     """The state of a handler that is called here, and why it is not ready."""
     with closing(entry.open()) as handler:
-        failure: Unavailable | None = handler.check()
+        # only some kinds have a server
+        check = getattr(handler, "connect", handler.check) if connect else handler.check
+        failure: Unavailable | None = check()
     if failure is None:
         return "ready", None
     return ("missing" if failure.code else "unreachable"), failure.reason

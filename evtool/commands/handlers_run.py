@@ -17,6 +17,7 @@ from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, UsageError
 from evtool.events.buses import DEFAULT_BUS
 from evtool.events.emitted_ids import Cause
 from evtool.events.event import Event
+from evtool.events.members import is_cloudevent
 from evtool.events.payload_identity import PayloadIdentity
 from evtool.findings.phrases import shorten
 from evtool.findings.spelling import did_you_mean
@@ -133,6 +134,7 @@ class _RunReport:
         for line in tail["output"].splitlines():
             self._screen.print_line(f"    | {line}")
         for event in self._events:
-            detail = shorten(json.dumps(event["detail"], ensure_ascii=False), DETAIL_WIDTH)
-            name, source = (event["detail-type"], "bold"), event["source"]
+            type_key, payload_key = ("type", "data") if is_cloudevent(event) else ("detail-type", "detail")
+            detail = shorten(json.dumps(event.get(payload_key), ensure_ascii=False), DETAIL_WIDTH)
+            name, source = (event[type_key], "bold"), event["source"]
             self._screen.print_line("    emitted ", name, f"  from {source}  {detail}")

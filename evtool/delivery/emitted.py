@@ -49,6 +49,8 @@ def build_event(emitted: Emitted, number: int, cause: Cause, rules: Rules, now: 
 
 def _keep_envelope(envelope: Mapping[str, Any], default: bytes, event_id: str, replay: str | None) -> bytes:
     """An envelope as it is written, with an id of evtool. A CloudEvent stays one, that of EventBridge is completed."""
-    members = {} if is_cloudevent(envelope) else json.loads(default)
+    members = json.loads(default)
+    if is_cloudevent(envelope):
+        members = {"source": members["source"]}
     mark = {"replayname": replay} if is_cloudevent(envelope) and replay else {}
     return json.dumps({**members, **envelope, **mark, "id": event_id}, ensure_ascii=False).encode()

@@ -55,7 +55,12 @@ def result_of(claim: Claim, answer: Answer, policy: Retry, environment: Environm
     )
     attempts = delivery.attempts - delivery.forgiven
     delay = delay or delay_after_failure(
-        policy, attempts=attempts, age=age, final=outcome.final, random=environment.random
+        policy,
+        attempts=attempts,
+        age=age,
+        final=outcome.final,
+        random=environment.random,
+        retry_after=outcome.retry_after,
     )
     if isinstance(delay, GiveUp):
         return AttemptResult(DeliveryUpdate(delivery, "dead", None, outcome.error, delay.condition, attempt))

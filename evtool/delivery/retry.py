@@ -20,11 +20,14 @@ def last_attempt(policy: Retry) -> int:
     return max(policy.max_attempts, MIN_ATTEMPTS)
 
 
-def delay_after_failure(policy: Retry, *, attempts: int, age: float, final: bool, random: Random) -> float | GiveUp:
+def delay_after_failure(
+    policy: Retry, *, attempts: int, age: float, final: bool, random: Random, retry_after: float = 0.0
+) -> float | GiveUp:
     """Seconds until the next attempt, or GiveUp. `age` is the delivery's, in seconds.
 
     The pause doubles with each attempt up to `max_delay`, of which a random half is taken away, so that deliveries
-    that failed together do not come back together ("equal jitter").
+    that failed together do not come back together ("equal jitter"). `retry_after` is the pause that the handler asks
+    for: it may be longer than `max_delay`, but the last attempt is not later than `max_age`.
     """
     if final:
         return GiveUp("NotRetriable")
@@ -32,7 +35,9 @@ def delay_after_failure(policy: Retry, *, attempts: int, age: float, final: bool
         return GiveUp("MaximumRetryAttempts")
     delay = min(policy.max_delay, policy.first_delay * 2.0 ** min(attempts - 1, 60))
     delay = delay / 2 + random.random() * delay / 2
-    return GiveUp("MaximumEventAgeInSeconds") if age + delay > policy.max_age else delay
+    if age + delay > policy.max_age:
+        return GiveUp("MaximumEventAgeInSeconds")
+    return max(delay, min(retry_after, policy.max_age - age))
 
 
 def delay_while_unavailable(policy: Retry, *, age: float) -> float | GiveUp:

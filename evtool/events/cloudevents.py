@@ -29,7 +29,7 @@ def has_json_data(document: Mapping[str, Any]) -> bool:
     """Whether the data of a CloudEvent is JSON. It is, unless `datacontenttype` names another type for a string."""
     if _is_binary(document):
         return decode_data(document) is not None
-    return not isinstance(document.get("data"), str) or _declares_json(document)
+    return not isinstance(document.get("data"), str) or declares_json(document)
 
 
 def decode_data(document: Mapping[str, Any]) -> Any:
@@ -37,7 +37,7 @@ def decode_data(document: Mapping[str, Any]) -> Any:
     if not _is_binary(document):
         return document.get("data")
     try:
-        return parse_json(_decode_base64(document["data_base64"])) if _declares_json(document) else None
+        return parse_json(decode_base64(document["data_base64"])) if declares_json(document) else None
     except ValueError:
         return None
 
@@ -49,10 +49,10 @@ def explain_data(document: Mapping[str, Any]) -> str | None:
     if document.get("data") is not None:
         return "a CloudEvent has data or data_base64, not both"
     try:
-        content = _decode_base64(document["data_base64"])
+        content = decode_base64(document["data_base64"])
     except (ValueError, TypeError, AttributeError):
         return "data_base64 must be a string in Base64"
-    if document.get("datacontenttype") is None or not _declares_json(document):
+    if document.get("datacontenttype") is None or not declares_json(document):
         return None  # without a type it may be JSON or not
     try:
         parse_json(content)
@@ -68,12 +68,13 @@ def _is_binary(document: Mapping[str, Any]) -> bool:
     return document.get("data") is None and isinstance(document.get("data_base64"), str)
 
 
-def _decode_base64(text: str) -> bytes:
-    """The bytes of a text in Base64; some writers leave out the padding. Raises ValueError."""
+def decode_base64(text: str) -> bytes:
+    """Decodes a text in Base64; some writers leave out the padding. Raises ValueError."""
     content = text.rstrip("=")
     return a2b_base64(content + "=" * (-len(content) % 4), strict_mode=True)
 
 
-def _declares_json(document: Mapping[str, Any]) -> bool:
+def declares_json(document: Mapping[str, Any]) -> bool:
+    """Whether a CloudEvent says that its data is JSON. Without `datacontenttype` it does."""
     content_type = document.get("datacontenttype")
     return content_type is None or bool(_JSON_TYPE.fullmatch(str(content_type)))

@@ -54,6 +54,7 @@ class Failed(NamedTuple):
     output: str = ""
     final: bool = False
     code: str | None = None  # how the handler put it: an exit code, a signal, the class of an exception
+    retry_after: float = 0.0  # seconds that it asks to be left alone
 
 
 class Unavailable(NamedTuple):
@@ -83,7 +84,8 @@ class Handler(Protocol):
     `call_many(calls: Sequence[Call], latest: float, call_log: CallLog | None) -> Iterator[Answer]`: an answer for each,
     in order; none is begun after `latest`, a time of `time.monotonic()`; each is written to the call log
     before it begins. A kind whose handlers may emit after their call was reported has a method
-    `take_lost() -> list[LostEmit]`, which any thread may call.
+    `take_lost() -> list[LostEmit]`, which any thread may call. A kind that calls a server has a method
+    `connect() -> Unavailable | None`, too: `check`, and whether the server can be reached.
     """
 
     def __call__(self, call: Call) -> Outcome:

@@ -120,10 +120,14 @@ def _path_of(detail: ErrorDetails) -> list[str | int]:
             return ["schemas", *rest]
         case ("schemas" | "samples" as key, _, *rest):
             return [key, *rest]
+        case ("handlers", name, _, "headers", header, "[key]"):
+            return ["handlers", name, "headers", header]
         case (*path, "[key]") if detail["type"] in ("string_pattern_mismatch", "path name"):
             return list(path)
         case ("routes", name, "pattern", _, *rest):
             return ["routes", name, "pattern", *rest]
+        case ("handlers", name, _, "secret", _, *rest):
+            return ["handlers", name, "secret", *rest]
         case ("handlers", name, _, *rest):
             return ["handlers", name, *rest]
     return list(detail["loc"])

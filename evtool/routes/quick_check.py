@@ -8,6 +8,7 @@ from typing import Any
 
 from jsonschema_rs import validator_for
 
+from evtool.handlers.http_exchange.urls import has_problem
 from evtool.routes.project import Project, load_routes_schema, without_gc
 
 MAX_PLAIN_FIELDS = 10  # of an object; far below the limits of AWS
@@ -35,6 +36,8 @@ def is_certainly_valid(project: Project) -> bool:
     if any(not options.keys() & _list_kinds(schema) for options in handlers.values()):
         return False  # a plugin knows which options it has
     if any(str(options.get("python", "")).endswith(")") for options in handlers.values()):
+        return False
+    if any("http" in options and has_problem(options) for options in handlers.values()):
         return False
     if _has_float({**document, "routes": None}):
         return False

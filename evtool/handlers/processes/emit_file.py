@@ -2,12 +2,13 @@
 
 import json
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from evtool.events.buses import parse_bus_name
+from evtool.events.members import find_member_problem, is_cloudevent
 from evtool.findings.spelling import did_you_mean
 from evtool.handlers.base import Emitted, HandlerOptions
 from evtool.readers.json_text import JsonProblem, parse_json
@@ -30,10 +31,12 @@ def _parse_detail(value: Any) -> bytes:
     return text
 
 
-def _parse_entry(entry: Any) -> Emitted:
-    """An event from an entry as PutEvents takes it. Raises ValueError."""
+def parse_emitted(entry: Any) -> Emitted:
+    """An emitted event from an entry as PutEvents takes it, or from an event with its envelope. Raises ValueError."""
     if not isinstance(entry, dict):
         raise ValueError("an object is expected")
+    if "detail-type" in entry or is_cloudevent(entry):
+        return _parse_envelope(entry)
     entry = {key: value for key, value in entry.items() if value is not None}
     for key in entry:
         if key not in ENTRY_KEYS:
@@ -54,6 +57,27 @@ def _parse_entry(entry: Any) -> Emitted:
         tuple(resources),
         entry.get("Time"),
         parse_bus_name(entry.get("EventBusName")),
+    )
+
+
+def _parse_envelope(document: Mapping[str, Any]) -> Emitted:
+    """An emitted event from an event of EventBridge or a CloudEvent. Its id is replaced by one of evtool."""
+    type_key, payload_key = ("type", "data") if is_cloudevent(document) else ("detail-type", "detail")
+    document = {key: value for key, value in document.items() if value is not None or key == payload_key}
+    for key in (type_key, "source"):
+        if (key in document or key == type_key) and not (isinstance(document.get(key), str) and document[key]):
+            raise ValueError(f"{key} is not a string")
+    if not is_cloudevent(document) and not isinstance(document.get("detail"), dict):
+        raise ValueError("detail is not an object")
+    if problem := find_member_problem(document):
+        raise ValueError(problem.message)
+    return Emitted(
+        document[type_key],
+        json.dumps(document.get(payload_key), ensure_ascii=False).encode(),
+        document.get("source"),
+        tuple(document.get("resources") or ()),
+        document.get("time"),
+        envelope=document,
     )
 
 
@@ -79,7 +103,7 @@ def read_emitted(path: Path, options: HandlerOptions) -> tuple[Emitted, ...]:
     events: list[Emitted] = []
     for number, line in _read_lines(path, options.emit_bytes):
         try:
-            events.append(_parse_entry(parse_json(line)))
+            events.append(parse_emitted(parse_json(line)))
         except JsonProblem as problem:
             raise ValueError(f"emitted line {number}, column {problem.column}: {problem}") from None
         except ValueError as problem:

@@ -1,0 +1,150 @@
+"""Converts the response of a server to the outcome of an attempt."""
+
+import http.client
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from evtool.findings.phrases import shorten
+from evtool.handlers.base import Done, Emitted, Failed, HandlerOptions
+from evtool.handlers.http_exchange.exchange import MAX_BODY, Response
+from evtool.handlers.processes.emit_file import parse_emitted
+from evtool.readers.json_text import JsonProblem, parse_json
+from evtool.units import MAX_DURATION, format_size
+
+RETRIED = frozenset((408, 425, 429))  # 4xx that say: later
+ERROR_LIMIT = 500  # characters of an error
+MESSAGE_LIMIT = 200  # characters of a response that become a part of the error
+OUTPUT_LIMIT = 4096  # characters of the response to a failed attempt that are kept
+
+_JSON_TYPE = re.compile(r"[^/;\s]+/([^;\s]+\+)?json", re.IGNORECASE)
+
+
+def outcome_of(response: Response, options: HandlerOptions, redact: Callable[[str], str]) -> Done | Failed:
+    """The outcome of an attempt. `redact` removes secrets from what the server has written."""
+    if 200 <= response.status < 300:
+        try:
+            done = _read_result(response, options)
+        except ValueError as error:
+            return Failed(shorten(redact(str(error)), ERROR_LIMIT), "bad-result", final=True)
+        return done._replace(output=redact(done.output))
+    text = redact(_read_text(response))
+    return Failed(
+        _describe_status(response, text),
+        output=text[:OUTPUT_LIMIT],
+        final=300 <= response.status < 500 and response.status not in RETRIED,
+        code=f"HTTP {response.status}",
+        retry_after=read_retry_after(response.headers),
+    )
+
+
+def read_retry_after(headers: Mapping[str, str]) -> float:
+    """The seconds that `Retry-After` asks to wait, as a number or a date; 0 if there is none that can be read."""
+    value = headers.get("Retry-After", "").strip()
+    if re.fullmatch("[0-9]+", value):
+        return float(min(int(value[:12]), MAX_DURATION))
+    moment = _read_date(value)
+    if moment is None:
+        return 0.0
+    now = _read_date(headers.get("Date", ""))  # by the clock of the server, if it says it
+    return min(max(moment - (time.time() if now is None else now), 0.0), MAX_DURATION)
+
+
+def _read_date(text: str) -> float | None:
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, OverflowError, IndexError, AttributeError):
+        return None
+
+
+# --- a 2xx response --------------------------------------------------------------------------------------------------
+
+
+def _read_result(response: Response, options: HandlerOptions) -> Done:
+    """The events that a response emits. Raises ValueError for a response in JSON that cannot be used."""
+    content_type = response.headers.get("Content-Type", "")
+    is_json = bool(_JSON_TYPE.match(content_type.strip())) or (not content_type and response.body[:1] == b"{")
+    if response.is_cut:
+        size = f"the response is longer than {format_size(MAX_BODY)}"
+        if is_json:
+            raise ValueError(f"{size}, so that events in it cannot be read")
+        return Done(output=f"evtool: {size}; the rest was not read")
+    if not is_json:
+        is_forgotten = re.match(rb'\s*\{\s*"emit"\s*:', response.body)
+        note = f"evtool: the response has `emit`, but is not JSON: its Content-Type is {shorten(content_type, 60)}"
+        return Done(output=note if is_forgotten else "")
+    if not response.body.strip():
+        return Done()
+    if coding := response.headers.get("Content-Encoding"):
+        raise ValueError(f"the response is compressed ({shorten(coding, 20)}), which was not asked for")
+    try:
+        document = parse_json(response.body)
+    except JsonProblem as problem:
+        if b'"emit"' in response.body:
+            place = f"line {problem.line}, column {problem.column}"
+            raise ValueError(f"the response is not JSON: {place}: {problem}") from None
+        return Done(output=f"evtool: the response is not JSON: {problem}")
+    entries = document.get("emit") if isinstance(document, dict) else None
+    return Done(_read_emitted(entries, options)) if entries is not None else Done()
+
+
+def _read_emitted(entries: Any, options: HandlerOptions) -> tuple[Emitted, ...]:
+    """The events in `emit`. Raises ValueError."""
+    if not isinstance(entries, list):
+        raise ValueError("`emit` of the response is not a list")
+    if len(entries) > options.emit_limit:
+        raise ValueError(f"emitted more than {options.emit_limit} events (emit_limit)")
+    events = []
+    for number, entry in enumerate(entries, 1):
+        try:
+            events.append(parse_emitted(entry))
+        except ValueError as problem:
+            raise ValueError(f"event {number} in `emit` of the response: {problem}") from None
+    if sum(len(event.detail) for event in events) > options.emit_bytes:
+        raise ValueError(f"emitted more than {options.emit_bytes} bytes (emit_bytes)")
+    return tuple(events)
+
+
+# --- any other response ----------------------------------------------------------------------------------------------
+
+
+def _describe_status(response: Response, text: str) -> str:
+    status = response.status
+    name = http.client.responses.get(status)
+    message = f"HTTP {status}{f' {name}' if name else ''}"
+    if 300 <= status < 400:
+        return f"{message}: redirects are not followed; name the final URL in routes.yaml"
+    if status < 200:
+        return f"{message}: it is not a final response"
+    detail = _find_message(response, text)
+    return f"{message}: {detail}" if detail else message
+
+
+def _find_message(response: Response, text: str) -> str:
+    """What a server says about its error: a plain text, or a common member of JSON."""
+    content_type = response.headers.get("Content-Type", "").strip().lower()
+    if content_type.startswith("text/plain"):
+        return shorten(" ".join(text.split()), MESSAGE_LIMIT)
+    if not _JSON_TYPE.match(content_type):
+        return ""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return ""
+    for _ in range(2):  # `{"error": {"message": ...}}`
+        if isinstance(value, dict):
+            members = (value.get(key) for key in ("message", "detail", "error", "title"))
+            value = next((member for member in members if member), None)
+    return shorten(" ".join(value.split()), MESSAGE_LIMIT) if isinstance(value, str) else ""
+
+
+def _read_text(response: Response) -> str:
+    """The body, if it is text."""
+    content_type = response.headers.get("Content-Type", "")
+    is_text = not content_type or re.match(r"\s*(text/|[^/;]+/([^;]+\+)?(json|xml))", content_type, re.IGNORECASE)
+    if not is_text or response.headers.get("Content-Encoding"):
+        return ""
+    return response.body.decode(errors="replace").replace("\0", "\ufffd").strip()

@@ -1,0 +1,140 @@
+"""Builds the request of a delivery: what `${NAME}` stands for, the body in the form that is wanted, the signature."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from evtool import webhooks
+from evtool.events.members import is_cloudevent
+from evtool.handlers.base import Call
+from evtool.handlers.http_exchange.urls import Url, parse_url
+from evtool.handlers.processes.programs import VARIABLE, UnsetVariableError, expand_variables
+
+JSON = "application/json"
+CLOUDEVENT = "application/cloudevents+json"
+
+
+class SetupError(Exception):
+    """The handler cannot be loaded: a variable is not set, or stands for something that cannot be used.
+
+    The message contains names, never values. `code` is that of the finding.
+    """
+
+    def __init__(self, message: str, code: str = "EV501"):
+        super().__init__(message)
+        self.code = code
+
+
+class Settings(NamedTuple):
+    """An http handler with all variables expanded."""
+
+    url: Url
+    headers: Mapping[str, str]
+    secrets: Sequence[str]
+    is_url_secret: bool  # whether a variable is a part of it
+
+
+def expand_settings(url: str, headers: Mapping[str, str], secrets: Sequence[str]) -> Settings:
+    """The values of a handler, with each `${NAME}` replaced. Raises SetupError."""
+    shown = name_url(url)
+    try:
+        parts = parse_url(_expand(url).strip())
+    except ValueError as error:
+        raise SetupError(f"the URL {shown} {error}") from None
+    expanded = {name: _expand(value).strip() for name, value in headers.items()}
+    for name, value in expanded.items():
+        if not re.fullmatch(r"[\t\x20-\x7e]*", value):
+            raise SetupError(f"the header {name} contains a character that HTTP does not allow")
+    keys = [_expand(secret).strip() for secret in secrets]
+    for secret, key in zip(secrets, keys, strict=True):
+        try:
+            webhooks.decode_secret(key)
+        except ValueError as error:
+            name = ", ".join(match[0] for match in VARIABLE.finditer(secret))
+            raise SetupError(f"`secret`{f' in {name}' if name else ''} is not valid: {error}") from None
+    return Settings(parts, expanded, keys, bool(VARIABLE.search(url)))
+
+
+def name_url(url: str) -> str:
+    """How messages name a URL: without its path, which may contain a token, and as it is written in routes.yaml."""
+    match = re.match(r"(https?://)?[^/?#]*", url)
+    return match[0].rpartition("@")[2] if match and match[0] else url
+
+
+def _expand(text: str) -> str:
+    try:
+        return expand_variables(text)
+    except UnsetVariableError as error:
+        raise SetupError(str(error), "EV503") from None
+
+
+# --- the body ------------------------------------------------------------------------------------------------------
+
+
+def build_body(call: Call, form: str) -> tuple[bytes, dict[str, str]]:
+    """The body of a request, and the headers that describe it. `form` is the option `body` of the handler."""
+    if form == "event":
+        return call.raw, {"Content-Type": JSON}
+    document = json.loads(call.raw)
+    attributes, data = _read_cloudevent(call, document)
+    if form == "cloudevents":
+        event = {name: value for name, value in attributes.items() if value is not None} | data
+        return json.dumps(event, ensure_ascii=False).encode(), {"Content-Type": CLOUDEVENT}
+    return _build_binary(attributes, data)
+
+
+def _is_whole(call: Call, document: Mapping[str, Any]) -> bool:
+    """Whether the document is the event itself, and not what the route's input makes of it."""
+    return document.get("id") == call.event_id and call.event_type in (
+        document.get("detail-type"),
+        document.get("type"),
+    )
+
+
+def _read_cloudevent(call: Call, document: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The attributes of a CloudEvent, and its `data` or `data_base64`."""
+    required = {"specversion": "1.0", "id": call.event_id, "source": call.event_source, "type": call.event_type}
+    if not isinstance(document, dict) or not _is_whole(call, document):
+        return {**required, "datacontenttype": JSON}, {"data": document}
+    if is_cloudevent(document):
+        data = {key: value for key, value in document.items() if key in ("data", "data_base64") and value is not None}
+        return {key: value for key, value in document.items() if key not in ("data", "data_base64")}, data
+    optional = {"time": document.get("time"), "replayname": document.get("replay-name"), "datacontenttype": JSON}
+    return {**required, **optional}, {"data": document["detail"]}
+
+
+def _build_binary(attributes: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[bytes, dict[str, str]]:
+    """A CloudEvent in binary mode: the attributes are headers, the body is the data."""
+    from evtool.events.cloudevents import declares_json, decode_base64  # noqa: PLC0415  (few handlers need it)
+
+    content_type = attributes.get("datacontenttype") or JSON
+    headers = {"Content-Type": str(content_type)}
+    for name, value in attributes.items():
+        if name != "datacontenttype" and value is not None:
+            text = value if isinstance(value, str) else json.dumps(value)
+            headers[f"ce-{name}"] = quote(text, safe="!#$&'()*+,-./:;<=>?@[\\]^_`{|}~")
+    if "data_base64" in data:
+        return decode_base64(data["data_base64"]), headers
+    value = data.get("data")
+    if isinstance(value, str) and not declares_json(attributes):
+        return value.encode(), headers
+    return b"" if "data" not in data else json.dumps(value, ensure_ascii=False).encode(), headers
+
+
+# --- the headers ---------------------------------------------------------------------------------------------------
+
+
+def build_headers(
+    settings: Settings, body_headers: Mapping[str, str], body: bytes, webhook_id: str, now: int
+) -> dict[str, str]:
+    """All headers of a request; those of routes.yaml come before the defaults. `now` is in seconds since 1970."""
+    own = {name.lower() for name in settings.headers}
+    headers = {"User-Agent": "evtool", "Accept": JSON, **body_headers}
+    headers = {name: value for name, value in headers.items() if name.lower() not in own}
+    headers |= settings.headers
+    headers |= {webhooks.ID_HEADER: webhook_id, webhooks.TIMESTAMP_HEADER: str(now)}
+    if settings.secrets:
+        headers[webhooks.SIGNATURE_HEADER] = webhooks.sign(body, webhook_id, now, settings.secrets)
+    return headers

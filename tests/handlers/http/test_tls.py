@@ -1,0 +1,116 @@
+"""TLS is always checked: the certificate must be valid, for this host, and from an authority that is trusted."""
+
+import ssl
+
+import pytest
+import trustme
+
+from evtool.handlers.base import Done, Failed, Unavailable
+from evtool.handlers.http import KIND
+from tests.support.http_servers import Server, responds, sends
+
+
+def test_trusted_certificate(send, certificates):
+    """An authority in `ca` is trusted, besides those of the system."""
+    with Server(responds(200), tls=certificates.serve("127.0.0.1")) as server:
+        assert send(server.url, ca=str(certificates.file)) == Done()
+
+
+def test_authority_that_is_not_trusted(send, certificates):
+    """Without `ca`, nothing is sent."""
+    with Server(responds(200), tls=certificates.serve("127.0.0.1")) as server:
+        outcome = send(server.url)
+
+    assert outcome.error == "TLS: the certificate of the server is signed by an authority that is not trusted"
+    assert (outcome.outcome, outcome.final) == ("failed", False)
+    assert server.requests == []
+
+
+def test_certificate_for_another_host(send, certificates):
+    """A certificate is for one host."""
+    with Server(responds(200), tls=certificates.serve("other.example")) as server:
+        outcome = send(server.url, ca=str(certificates.file))
+
+    assert outcome.error == "TLS: the certificate of the server is for another address"
+    assert server.requests == []
+
+
+def test_certificate_for_another_name(send, certificates, monkeypatch):
+    """The name in the URL counts, and not the address."""
+    monkeypatch.setattr("socket.getaddrinfo", lambda *a, **o: [(2, 1, 6, "", ("127.0.0.1", server.port))])
+    with Server(responds(200), tls=certificates.serve("127.0.0.1", "other.example")) as server:
+        outcome = send(f"https://shop.example:{server.port}/", ca=str(certificates.file))
+        assert send(f"https://other.example:{server.port}/", ca=str(certificates.file)) == Done()
+
+    assert outcome.error == "TLS: the certificate of the server is for another host"
+
+
+def test_expired_certificate(send, certificates):
+    """An expired certificate is refused."""
+    with Server(responds(200), tls=certificates.serve("127.0.0.1", expired=True)) as server:
+        outcome = send(server.url, ca=str(certificates.file))
+
+    assert outcome.error == "TLS: the certificate of the server has expired"
+    assert server.requests == []
+
+
+def test_self_signed_certificate(send, tmp_path):
+    """The certificate of another authority is refused, whatever the system trusts."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    other = tmp_path / "other.pem"
+    trustme.CA().cert_pem.write_to_path(str(other))
+    with Server(responds(200), tls=context) as server:
+        assert send(server.url, ca="other.pem").error.startswith("TLS: the certificate of the server")
+
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("answer", [sends(b"HTTP/1.1 400 Bad Request\r\n\r\n"), sends(b"SSH-2.0-OpenSSH\r\n"), sends()])
+def test_server_without_tls(send, answer):
+    """A server that does not speak TLS gets no request."""
+
+    def first(server, connection):
+        connection.recv(1)
+        answer(server, connection)
+
+    with Server(first, reads=False) as server:
+        outcome = send(server.url.replace("http:", "https:"))
+
+    assert isinstance(outcome, Failed)
+    assert outcome.error.startswith("TLS: ") or outcome.error.startswith("the connection was closed")
+    assert (outcome.outcome, outcome.final) == ("failed", False)
+
+
+def test_time_limit_of_the_handshake(send):
+    """The time limit holds while a server says nothing."""
+    with Server(lambda server, _: server.released.wait(), reads=False) as server:
+        outcome = send(server.url.replace("http:", "https:"), timeout="300ms")
+
+    assert outcome == Failed("took longer than 0.3s (timeout)", "timeout")
+
+
+def test_file_of_authorities_that_cannot_be_read(send, tmp_path):
+    """That is a mistake in the project: the handler cannot be loaded."""
+    (tmp_path / "empty.pem").write_text("no certificate")
+    url = "https://127.0.0.1:1"
+
+    assert send(url, ca="missing.pem") == Unavailable(
+        f"`ca`: {tmp_path}/missing.pem cannot be read: No such file or directory", "EV501"
+    )
+    assert send(url, ca="empty.pem") == Unavailable(
+        f"`ca`: there is no certificate in PEM form in {tmp_path}/empty.pem", "EV501"
+    )
+
+
+def test_connection_without_a_request(certificates, tmp_path):
+    """`connect` opens TLS, and sends nothing."""
+    with Server(responds(200), tls=certificates.serve("127.0.0.1")) as server:
+        trusting = KIND.options.model_validate({"http": server.url, "ca": str(certificates.file)})
+        doubting = KIND.options.model_validate({"http": server.url})
+        assert KIND.open("hook", trusting, tmp_path).connect() is None
+        failure = KIND.open("hook", doubting, tmp_path).connect()
+
+    assert failure.code is None
+    assert "an authority that is not trusted" in failure.reason
+    assert server.requests == []
