@@ -37,7 +37,7 @@ FOLDERS = [
 ]
 MOST_ENTRIES = 12
 GROWING = {
-    "": 30,
+    "": 34,
     "checks": 100,
     "commands": 100,
     "patterns/operators": 100,
