@@ -13,6 +13,7 @@ import pytest
 from evtool.handlers.base import Call, Done, Failed, Handler, Outcome, Unavailable
 from evtool.handlers.plugins import kinds
 from evtool.handlers.registry import KINDS
+from tests.support.http_servers import Server, responds
 from tests.support.plugins import install_sample, plugins_in
 
 TOKEN = "canary-7f3a"
@@ -70,6 +71,10 @@ ANSWERS = {
     "fail": b'{"error": "no such account"}\n',
     "flood": json.dumps({"error": "x" * 900_000}).encode() + b"\n",
 }
+HTTP_ANSWERS = {
+    **ANSWERS,
+    "emit": b'{"emit": [{"Source": "ledger", "DetailType": "order.booked", "Detail": {"order": 1}}]}',
+}
 
 
 class Subject(NamedTuple):
@@ -80,6 +85,8 @@ class Subject(NamedTuple):
     missing: dict[str, Any]
     prepare: Callable[[Path], None]
     has_output: bool = True  # whether what the handler's code prints is kept
+    failure: str = "no such account"  # what the error of a failure says
+    unavailable: dict[str, Any] | None = None  # options, where an event cannot ask for it
 
 
 def write_files(folder: Path) -> None:
@@ -105,6 +112,15 @@ SUBJECTS = {
         {"socket": "ledger.sock", "token": "${ABSENT}"},
         lambda folder: None,
         has_output=False,
+    ),
+    "http": Subject(
+        "http",
+        {"http": "${LEDGER}", "headers": {"x-token": "${TOKEN}"}},
+        {"http": "${ABSENT}"},
+        lambda folder: None,
+        has_output=False,
+        failure="HTTP 500 Internal Server Error",
+        unavailable={"http": "http://127.0.0.1:1/"},
     ),
 }
 
@@ -176,15 +192,30 @@ def open_handler(subject: Subject, folder: Path, monkeypatch: pytest.MonkeyPatch
         handler.close()
 
 
+def answer_http(server: Server, connection: socket.socket) -> None:
+    """Responds to a webhook as its event asks for."""
+    do = json.loads(server.requests[-1].body)["detail"]["do"]
+    if do == "hang":
+        server.released.wait()
+    elif do == "fail":
+        responds(500, HTTP_ANSWERS[do], content_type="application/json")(server, connection)
+    else:
+        responds(200, HTTP_ANSWERS[do], content_type="application/json")(server, connection)
+
+
 @pytest.fixture
-def service(subject: Subject, folder: Path) -> Iterator[None]:
-    """The service of the sample of a plugin, which other kinds do not need."""
-    if subject.kind != "socket":
+def service(subject: Subject, folder: Path, loopback: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The service of the sample of a plugin, or of a webhook; other kinds need none."""
+    if subject.kind == "socket":
+        service = Service(folder / "ledger.sock")
         yield
-        return
-    server = Service(folder / "ledger.sock")
-    yield
-    server.close()
+        service.close()
+    elif subject.kind == "http":
+        with Server(answer_http) as server:
+            monkeypatch.setenv("LEDGER", server.url)
+            yield
+    else:
+        yield
 
 
 Open = Callable[..., Handler]
@@ -206,7 +237,7 @@ class TestContract:
 
         assert isinstance(outcome, Failed)
         assert (outcome.outcome, outcome.final) == ("failed", False)
-        assert "no such account" in outcome.error
+        assert subject.failure in outcome.error
         assert isinstance(call(handler, "work"), Done)
 
     def test_a_time_limit(self, subject: Subject, open_handler: Open) -> None:
@@ -249,9 +280,10 @@ class TestContract:
         assert isinstance(call(handler, "work"), Done)
 
 
+@pytest.mark.usefixtures("loopback")
 def test_not_available(subject: Subject, open_handler: Open) -> None:
     """The delivery waits, without the code of a finding: nothing is wrong with the project."""
-    outcome = call(open_handler(subject.options), "unavailable")
+    outcome = call(open_handler(subject.unavailable or subject.options), "unavailable")
 
     assert isinstance(outcome, Unavailable)
     assert outcome.code is None
