@@ -9,7 +9,7 @@ PIP_lowest := --constraint $(VENV)/lowest.txt
 PIP_newest := --upgrade --upgrade-strategy eager
 PYTEST := $(BIN)/python -m pytest --numprocesses auto
 
-.PHONY: always demo test quick test-systems test-buses clients check proofs bench bench-engines conformance differential format docs clean
+.PHONY: always demo test quick test-systems test-buses clients functions check proofs bench bench-engines conformance differential format docs clean
 
 # --- environments ------------------------------------------------------------------------------------------------
 
@@ -79,6 +79,11 @@ bench-engines: $(VENV)/developing
 # AWS's clients of the Lambda Runtime API for other languages than Python, for their tests: LANGUAGES="node go rust java emulator"
 clients: $(VENV)/installed
 	$(BIN)/python tools/lambda_clients.py $(LANGUAGES)
+
+# the order function of samples/functions: its program in Go, its packages for Node.js
+functions:
+	cd samples/functions/order/go && GOFLAGS=-mod=mod go build -o bootstrap .
+	cd samples/functions/order/node && npm install --no-audit --no-fund
 
 conformance: $(VENV)/developing
 	$(BIN)/python bench/engines/conformance.py
