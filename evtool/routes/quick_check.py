@@ -46,7 +46,7 @@ def is_certainly_valid(project: Project) -> bool:
 
 def _list_kinds(schema: Mapping[str, Any]) -> set[str]:
     """The kinds of handlers that evtool has itself."""
-    return {key for form in schema["$defs"]["PluginOptions"]["not"]["anyOf"] for key in form["required"]}
+    return {key for form in schema["$defs"]["PluginOptions"]["not"]["anyOf"] for key in form.get("required", ())}
 
 
 def _is_route(route: Mapping[str, Any], handlers: Mapping[str, Any]) -> bool:

@@ -450,7 +450,8 @@ def test_limits_of_what_is_emitted(site: Path, project: Path, options: dict[str,
 @pytest.mark.usefixtures("short_limits")
 def test_a_call_that_hangs(site: Path, project: Path, released: threading.Event) -> None:
     """It is a timeout. No other call is made until it has ended."""
-    write_package(site, f"import sys\n{HEAD}\nAppend.__call__ = lambda self, call: sys.released.wait() and Done()")
+    code = "lambda self, call: print('began') or sys.released.wait() and Done()"
+    write_package(site, f"import sys\n{HEAD}\nAppend.__call__ = {code}")
     (project / "routes.yaml").write_text(ROUTES.replace("events.log", "events.log\n    timeout: 50ms"))
     with plugins_in(site):
         handler = open_log(project)
@@ -461,12 +462,13 @@ def test_a_call_that_hangs(site: Path, project: Path, released: threading.Event)
         handler.close()
 
     assert isinstance(first, Failed)
-    assert (first.outcome, first.error) == (
+    assert (first.outcome, first.output, first.error) == (
         "timeout",
+        "began\n",
         f"took longer than 0.05s (timeout); {LABEL} goes on with it until evtool ends",
     )
     assert second == Unavailable(f"{LABEL} still runs a call that took too long")
-    assert third == Done()
+    assert third == Done(output="began\n")
 
 
 def test_an_unset_variable(site: Path, project: Path) -> None:

@@ -56,7 +56,7 @@ class PluginHandler:
             ran = self._thread.run(lambda: handler(call), limit + GRACE)
         except TimeoutError:
             explanation = f"{self._plugin.describe('goes on with it')} until evtool ends"
-            return Failed(f"took longer than {limit:g}s (timeout); {explanation}", "timeout")
+            return Failed(f"took longer than {limit:g}s (timeout); {explanation}", "timeout", self._thread.output)
         if isinstance(ran.error, UnsetVariableError):
             return self._fail("cannot be called", ran)
         if ran.error:

@@ -17,14 +17,17 @@ from evtool.handlers.registry import KINDS
 OUTPUT_WIDTH = 100  # characters of what a plugin printed that are shown
 
 
+# editors know the kinds of evtool only, so that they take any other key for a kind
+_OTHER_FORMS: list[dict[str, Any]] = [
+    *({"required": [kind]} for kind in KINDS),
+    {"propertyNames": {"enum": [*HandlerOptions.model_fields]}},
+]
+
+
 class PluginOptions(HandlerOptions):
     """What a handler of another package may say: the keys of all kinds, and those that its package describes."""
 
-    # editors know the kinds of evtool only, so that they take any other key
-    model_config = ConfigDict(
-        extra="allow",
-        json_schema_extra={"not": {"anyOf": [{"required": [kind]} for kind in KINDS]}, "minProperties": 1},
-    )
+    model_config = ConfigDict(extra="allow", json_schema_extra={"not": {"anyOf": [*_OTHER_FORMS]}})
     _problem: str = PrivateAttr("")
 
     @property

@@ -93,7 +93,8 @@ def _load_kind(entry_point: "EntryPoint") -> Kind:
 
 def list_keys(options: type[BaseModel]) -> list[str]:
     """The keys that options may have in routes.yaml."""
-    return [field.alias or name for name, field in options.model_fields.items()]
+    fields = options.model_fields.items()
+    return [alias if isinstance(alias := field.validation_alias, str) else name for name, field in fields]
 
 
 def _validate(model: type[HandlerOptions], values: Mapping[str, Any]) -> HandlerOptions:

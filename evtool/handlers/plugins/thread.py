@@ -33,6 +33,7 @@ class PluginThread:
         self._work: SimpleQueue[Callable[[], Any] | None] = SimpleQueue()
         self._results: SimpleQueue[tuple[int, Ran]] = SimpleQueue()
         self._thread: Thread | None = None
+        self._output: _Output | None = None  # of the latest piece
         self._given = 0
         self._ended = 0
 
@@ -40,6 +41,11 @@ class PluginThread:
     def is_busy(self) -> bool:
         """Whether a piece that exceeded its time limit has not ended yet."""
         return self._ended < self._given
+
+    @property
+    def output(self) -> str:
+        """What the latest piece has printed so far."""
+        return self._output.read() if self._output else ""
 
     def run(self, work: Callable[[], Any], limit: float) -> Ran:
         """Runs a piece of code. Raises TimeoutError after `limit` seconds, CallsStopped if calls are to stop."""
@@ -50,6 +56,7 @@ class PluginThread:
             except RuntimeError as error:  # the system has no more of them
                 return Ran(None, error)
             self._thread = thread
+        self._output = None
         self._given += 1
         self._work.put(work)
         return self._await(self._given, time.monotonic() + limit)
@@ -76,7 +83,7 @@ class PluginThread:
 
     def _run(self) -> None:
         while work := self._work.get():
-            output = _start_capture()
+            output = self._output = _start_capture()
             try:
                 ran = Ran(work())
             except BaseException as error:  # noqa: BLE001  (whatever it raises is the plugin's affair)
