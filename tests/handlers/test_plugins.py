@@ -383,6 +383,8 @@ def call_with(site: Path, project: Path, body: str, **options: object) -> object
         "return Done(None)": "Done has a field of a wrong type",
         "return Done((), b'')": "Done has a field of a wrong type",
         "return Failed(5)": "Failed has a field of a wrong type",
+        "return Failed('no', retry_after='soon')": "Failed has a field of a wrong type",
+        "return Failed('no', retry_after=float('nan'))": "Failed has a field of a wrong type",
         "return Failed('no', 'bad')": "Failed has a field of a wrong type",
         "return Unavailable('no', 'EV104')": "the code of Unavailable is None or one of EV501, EV502, EV503",
         "return Done(('x',))": "the emitted event 1 is of type str in place of Emitted",

@@ -1,6 +1,7 @@
 """Checks what the handler of a plugin returned, so that nothing else than an outcome reaches the store."""
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 from evtool.handlers.base import Done, Emitted, Failed, HandlerOptions, Outcome, Unavailable
@@ -20,7 +21,9 @@ def clean_outcome(outcome: Outcome, printed: str) -> Outcome:
             if outcome.code not in (None, *LOAD_CODES):
                 raise ValueError(f"the code of Unavailable is None or one of {', '.join(LOAD_CODES)}")
             return Unavailable(clean_text(reason), outcome.code)
-        case Failed(str(error), _, str(output), bool(), None | str()) if outcome.outcome in OUTCOMES:
+        case Failed(str(error), _, str(output), bool(), None | str(), retry_after) if (
+            outcome.outcome in OUTCOMES and is_pause(retry_after)
+        ):
             code = outcome.code and clean_text(outcome.code)
             return outcome._replace(error=clean_text(error), output=join_output(printed, output), code=code)
         case Done(list() | tuple(), str(output)):
@@ -29,6 +32,11 @@ def clean_outcome(outcome: Outcome, printed: str) -> Outcome:
         case Unavailable() | Failed() | Done():
             raise ValueError(f"{type(outcome).__name__} has a field of a wrong type")
     raise ValueError(f"it returned a value of type {type(outcome).__name__} in place of Done, Failed or Unavailable")
+
+
+def is_pause(value: object) -> bool:
+    """Whether a value is a number of seconds."""
+    return isinstance(value, int | float) and 0 <= value < inf
 
 
 def find_excess(done: Done, options: HandlerOptions) -> str | None:
