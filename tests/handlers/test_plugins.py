@@ -391,6 +391,11 @@ def call_with(site: Path, project: Path, body: str, **options: object) -> object
         "return Done((Emitted('x', '{}'),))": "detail of the emitted event 1 has a wrong type",
         "return Done((Emitted('x', b'[]'),))": "detail of the emitted event 1 is not an object",
         "return Done((Emitted('x', b'{}'), Emitted('x', b'{}, {}')))": "detail of the emitted event 2, column 3: ",
+        r"return Done((Emitted('\ud800', b'{}'),))": "the emitted event 1: 'utf-8' codec can't encode character",
+        r"return Done((Emitted('x', b'{}', bus='\ud800'),))": "the emitted event 1: 'utf-8' codec can't",
+        "return Done((Emitted('x', b'{}', envelope={'x': object()}),))": (
+            "the emitted event 1: Object of type object is not JSON serializable"
+        ),
         "return Done((Emitted('', b'{}'),))": "the emitted event 1 has no type, or resources that are not strings",
     }.items(),
 )

@@ -1,9 +1,11 @@
 """Checks what the handler of a plugin returned, so that nothing else than an outcome reaches the store."""
 
+import json
 from collections.abc import Mapping
 from math import inf
 from typing import Any
 
+from evtool.events.buses import parse_bus_name
 from evtool.handlers.base import Done, Emitted, Failed, HandlerOptions, Outcome, Unavailable
 from evtool.handlers.plugins.errors import clean_text
 from evtool.handlers.processes.emit_file import describe_excess
@@ -67,7 +69,12 @@ def _check_emitted(number: int, event: Any) -> Emitted:
         raise ValueError(f"detail of the emitted event {number}, column {problem.column}: {problem}") from None
     if not isinstance(detail, dict):
         raise ValueError(f"detail of the emitted event {number} is not an object")
-    return event._replace(resources=tuple(event.resources))
+    try:
+        bus = parse_bus_name(event.bus)
+        json.dumps([event.type, event.source, bus, event.envelope], ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"the emitted event {number}: {error}") from None
+    return event._replace(resources=tuple(event.resources), bus=bus)
 
 
 _TYPES: Mapping[str, Any] = {
