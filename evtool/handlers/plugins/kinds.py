@@ -10,7 +10,6 @@ from evtool.findings.phrases import shorten
 from evtool.handlers.base import Handler, HandlerOptions
 from evtool.handlers.plugins.entry_points import find_plugins, name_package
 from evtool.handlers.plugins.errors import PluginError
-from evtool.handlers.plugins.handler import BrokenHandler, PluginHandler
 from evtool.handlers.plugins.loading import list_keys, load_plugin, validate_options
 from evtool.handlers.registry import KINDS
 
@@ -123,6 +122,8 @@ def open_handler(kind: str, name: str, options: HandlerOptions, folder: Path) ->
     """The handler, with nothing started yet."""
     if kind in KINDS:
         return KINDS[kind].open(name, options, folder)
+    from evtool.handlers.plugins.handler import BrokenHandler, PluginHandler  # noqa: PLC0415 - most projects have none
+
     if isinstance(options, PluginOptions):
         return BrokenHandler(options.problem)
     return PluginHandler(load_plugin(kind), name, options, folder)
