@@ -1,5 +1,7 @@
 """Prints a finding for people: location and message, the source line with a caret, and the hint."""
 
+import re
+
 from evtool.findings.finding import Finding
 from evtool.findings.phrases import format_location
 from evtool.terminal.sanitize import sanitize
@@ -8,6 +10,7 @@ from evtool.terminal.styles import SEVERITY_STYLES
 
 MAX_WIDTH = 150  # columns of a source line that are shown, even where there is room for more
 TAB = "    "  # a tab of a source line, so that the caret stands where it should
+SECRET = re.compile(r"(?<=whsec_)[A-Za-z0-9+/=_-]+")  # of a webhook, in a line of routes.yaml
 
 
 def show_finding(screen: Screen, finding: Finding) -> None:
@@ -22,7 +25,8 @@ def show_finding(screen: Screen, finding: Finding) -> None:
         return
     line_prefix = f"{finding.line:>5} | "
     column = finding.column - finding.excerpt_start + 1
-    text, column = _clip(finding.excerpt, column, max(30, min(MAX_WIDTH, screen.width - len(line_prefix))))
+    excerpt = SECRET.sub(lambda match: "*" * len(match[0]), finding.excerpt)
+    text, column = _clip(excerpt, column, max(30, min(MAX_WIDTH, screen.width - len(line_prefix))))
     screen.print_line((line_prefix, "dim"), text.replace("\t", TAB), wrap=False)
     padding = " " * _count_columns(text[: column - 1])
     caret = "^" * max(1, _count_columns(text[column - 1 : column - 1 + finding.width]))

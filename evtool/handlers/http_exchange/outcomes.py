@@ -145,6 +145,6 @@ def _read_text(response: Response) -> str:
     """The body, if it is text."""
     content_type = response.headers.get("Content-Type", "")
     is_text = not content_type or re.match(r"\s*(text/|[^/;]+/([^;]+\+)?(json|xml))", content_type, re.IGNORECASE)
-    if not is_text or response.headers.get("Content-Encoding"):
-        return ""
-    return response.body.decode(errors="replace").replace("\0", "\ufffd").strip()
+    if not is_text or response.headers.get("Content-Encoding") or b"\0" in response.body:
+        return ""  # UTF-16 has NULs, and secrets in it would not be found
+    return response.body.decode(errors="replace").strip()

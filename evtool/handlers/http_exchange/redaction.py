@@ -19,7 +19,7 @@ def redact(text: str, settings: Settings) -> str:
     if not forms:
         return text
     # a longer form first: it may contain a shorter one
-    return re.sub("|".join(map(re.escape, sorted(forms, key=len, reverse=True))), HIDDEN, text)
+    return re.sub("|".join(map(re.escape, sorted(forms, key=len, reverse=True))), HIDDEN, text, flags=re.IGNORECASE)
 
 
 def _list_values(settings: Settings) -> Iterable[str]:

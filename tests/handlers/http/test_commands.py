@@ -1,12 +1,17 @@
 """http handlers in commands: publish, deliver, check, handlers, and the shape of routes.yaml."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import threading
 
 import pytest
 
 from evtool.delivery.retry import GiveUp, delay_after_failure
 from evtool.routes.models import Retry
-from tests.conftest import Evtool
+from tests.conftest import ROOT, Evtool
 from tests.support.http_servers import Server, responds
 
 EVENT = {"id": "e-1", "source": "shop", "detail-type": "order.created", "detail": {}}
@@ -199,3 +204,29 @@ def test_wrong_options(evtool: Evtool, project, options):
     assert WRONG[options] in ran.err
     assert ran.err.startswith("routes.yaml:3:")
     assert evtool("validate", "event.json", cwd=folder).code == 2
+
+
+@pytest.mark.slow
+def test_second_signal(evtool: Evtool, project):
+    """It ends a call that waits for a response: the attempt counts as interrupted."""
+    called = threading.Event()
+
+    def wait(server, connection):
+        called.set()
+        server.released.wait()
+
+    with Server(wait) as server:
+        folder = project(f"http: {server.url}, timeout: 10m")
+        command = [sys.executable, "-m", "evtool", "publish", "event.json"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        with subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE) as running:
+            assert called.wait(120)
+            running.send_signal(signal.SIGTERM)
+            os.sched_yield()
+            running.send_signal(signal.SIGINT)
+            running.communicate(timeout=120)
+
+    assert running.returncode in (130, 143)
+    [delivery] = evtool("events", "e-1", "-o", "json", cwd=folder).json["deliveries"]
+    assert delivery["state"] == "ready"
+    assert [attempt["outcome"] for attempt in delivery["history"]] == ["interrupted"]

@@ -39,6 +39,8 @@ def echo(status, content_type, write):
 
 
 WRITERS = {
+    "lower case": ("text/plain", str.lower),
+    "UTF-16": ("text/plain; charset=utf-16", "\0".join),
     "text": ("text/plain", str),
     "JSON": ("application/json", lambda text: json.dumps({"error": text})),
     "JSON with escaped slashes": ("application/json", lambda text: json.dumps({"a": text}).replace("/", "\\/")),
@@ -50,21 +52,15 @@ WRITERS = {
 
 COMMANDS = [
     ["publish", "event.json", "-v"],
-    ["deliver", "--now", "-v"],
     ["deliver", "--now", "-v", "-o", "json"],
     ["events", "e-1", "-v"],
     ["events", "e-1", "-o", "json"],
     ["dlq", "list"],
-    ["dlq", "show", "1"],
+    ["dlq", "show", "-o", "json"],
     ["replay", "--deliver", "--name", "again", "-v"],
-    ["handlers"],
     ["handlers", "--connect", "-o", "json"],
     ["handlers", "run", "hook", "event.json", "-v"],
-    ["handlers", "run", "hook", "event.json", "-o", "json"],
-    ["explain", "event.json", "-v"],
-    ["check", "-v"],
     ["check", "-o", "sarif"],
-    ["graph"],
     ["doctor", "-v"],
 ]
 
@@ -92,7 +88,8 @@ def check_hidden(text):
     """No secret is in the text, in any usual form."""
     values = [*ENVIRONMENT.values(), "canary-literal", KEY]
     forms = [form for v in values for form in (v, quote(v), quote(v, safe=""), html.escape(v), json.dumps(v)[1:-1])]
-    shown = [form for form in forms if form in text or form.replace("/", "\\/") in text]
+    text = text.replace("\0", "").replace("\ufffd", "").lower()
+    shown = [form for form in map(str.lower, forms) if form in text or form.replace("/", "\\/") in text]
     assert not shown, text[: text.find(shown[0]) + 200]
 
 
@@ -112,10 +109,9 @@ def test_outcome_of_a_server_that_echoes(send, monkeypatch, name, status):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("status", [200, 503])
-def test_server_that_echoes(evtool: Evtool, project, status):
+def test_server_that_echoes(evtool: Evtool, project):
     """Neither have the commands, the reports and the store."""
-    with Server(echo(status, *WRITERS["not JSON" if status == 200 else "text"])) as server:
+    with Server(echo(503, *WRITERS["text"])) as server:
         text = run_all(evtool, project, f"http://127.0.0.1:{server.port}")
 
     check_hidden(text)
@@ -142,3 +138,13 @@ def test_variable_that_cannot_be_used(evtool: Evtool, project, name, value):
     if not (name == "TOKEN" and value == "whsec_canary!"):
         assert ran.code == 1
         assert f"{'Authorization' if name == 'TOKEN' else '${SECRET}'}" in ran.out + ran.err
+
+
+def test_secret_in_routes(evtool: Evtool, project):
+    """A secret that is written in routes.yaml is not shown with the line that has a mistake."""
+    line = f"{{http: 'http://a b', secret: [whsec_{KEY}], headers: {{Host: x}}}}"
+    (project / "routes.yaml").write_text(f"version: 1\nhandlers:\n  hook: {line}\n")
+    for command in (["publish", "event.json"], ["check"], ["check", "-o", "json"], ["check", "-o", "sarif"]):
+        ran = evtool(*command, cwd=project)
+        assert KEY not in ran.out + ran.err
+    assert f"whsec_{'*' * len(KEY)}" in evtool("check", cwd=project).out
