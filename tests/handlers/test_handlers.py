@@ -713,9 +713,26 @@ def test_what_is_null_in_an_entry_is_not_there(opened):
     assert outcome == Done((Emitted("a", b"{}", None, (), 1.5),))
 
 
+def test_lines_may_be_whole_events(opened):
+    """An event with its envelope is kept as it is, whether it is one of EventBridge or a CloudEvent."""
+    event = {"detail-type": "a", "source": "s", "detail": {}, "resources": ["r"], "region": "eu-west-1"}
+    cloudevent = {"specversion": "1.0", "type": "b", "data": [1], "subject": "x"}
+    lines = "\n".join(map(json.dumps, (event, cloudevent)))
+    outcome = opened(shell(f"echo '{lines}' > $EVTOOL_EMIT"))(call())
+    assert outcome == Done(
+        (Emitted("a", b"{}", "s", ("r",), envelope=event), Emitted("b", b"[1]", envelope=cloudevent)),
+    )
+
+
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
+        ('{"detail-type": "a"}', "emitted line 2: detail is not an object"),
+        ('{"detail-type": 5, "detail": {}}', "emitted line 2: detail-type is not a string"),
+        ('{"detail-type": "a", "source": 5, "detail": {}}', "emitted line 2: source is not a string"),
+        ('{"detail-type": "a", "detail": {}, "region": 5}', "emitted line 2: the envelope's region must be a string"),
+        ('{"specversion": "1.0"}', "emitted line 2: type is not a string"),
+        ('{"specversion": "1.0", "type": "a", "Data": 5}', 'emitted line 2: "Data" is not the name'),
         ("{", "emitted line 2, column 2: "),
         ("[]", "emitted line 2: an object is expected"),
         ('{"DetailType": "a", "Detail": {}, "Detail": {}}', "emitted line 2, column 35: "),
