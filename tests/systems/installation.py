@@ -84,7 +84,7 @@ def _install_once(folder: Path, install: Callable[[], None]) -> None:
     """Installs into a folder unless that was done; what was broken off begins again. Processes take turns."""
     CACHE.mkdir(parents=True, exist_ok=True)
     done = folder / ".installed"
-    with (CACHE / ".lock").open("w") as lock:
+    with (CACHE / f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if done.exists():
             return
