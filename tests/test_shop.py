@@ -23,7 +23,7 @@ from samples.handlers import email_platform, processor
 from samples.handlers.email import confirm_order, tell_declined
 from samples.handlers.payment import authorize
 from samples.polling import poller
-from samples.systems.settings import read_url
+from samples.systems.settings import read_key, read_url
 from tests.conftest import ROOT, Evtool
 
 EVENTS = ROOT / "samples/events"
@@ -236,6 +236,24 @@ def test_routes_name_what_is_there() -> None:
     assert all((SCHEMAS / f"{t}.json").is_file() for handler in handlers.values() for t in handler.get("emits", ()))
 
 
+def test_routes_of_the_real_systems_differ_only_where_they_have_to(evtool: Evtool, shop: Path) -> None:
+    """routes.systems.yaml is routes.yaml with the webhook of the warehouse and those of Stripe, and has no finding."""
+    here = yaml.safe_load((ROOT / "routes.yaml").read_text())
+    real = yaml.safe_load((ROOT / "routes.systems.yaml").read_text())
+    variables = {"WAREHOUSE_URL": "https://warehouse.example/hook", "WAREHOUSE_SECRET": "whsec_c2VjcmV0"}
+
+    checked = evtool("check", "--routes", "routes.systems.yaml", "--strict", cwd=shop, env=variables)
+
+    assert real.pop("intake") == {"stripe": {"source": "stripe.com", "type-at": "/type", "id-at": "/id"}}
+    assert real.pop("schemas") == [here.pop("schemas"), "samples/systems/schemas"]
+    assert real["handlers"].pop("confirm-payment")
+    assert real["routes"].pop("payment-succeeded")
+    assert real["handlers"].pop("warehouse").keys() == {"description", "http", "secret", "timeout"}
+    assert here["handlers"].pop("warehouse")
+    assert real == here
+    assert checked.code == 0, checked.out
+
+
 # --- handlers --------------------------------------------------------------------------------------------------------
 
 
@@ -418,6 +436,24 @@ def test_malformed_url_is_not_repeated(monkeypatch: pytest.MonkeyPatch, url: str
 
     assert "secret" not in str(raised.value)
     assert raised.value.__suppress_context__ or raised.value.__context__ is None
+
+
+@pytest.mark.parametrize("key", ["secret secret", "secret\nX: y", "secret\x00", "secrét", "secret\u200b"])
+def test_unusable_key_is_not_repeated(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    """A key that cannot be sent is reported by the name of its variable, and never by its value."""
+    monkeypatch.setenv("STRIPE_API_KEY", key)
+
+    with pytest.raises(ValueError, match="STRIPE_API_KEY is not a key") as raised:
+        read_key("STRIPE_API_KEY")
+
+    assert "secr" not in str(raised.value)
+
+
+def test_line_end_after_a_key_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key that was read from a file with a line end works."""
+    monkeypatch.setenv("STRIPE_API_KEY", "sk_test_1\r\n")
+
+    assert read_key("STRIPE_API_KEY") == "sk_test_1"
 
 
 def test_url_may_have_escapes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from klaviyo_api import KlaviyoAPI
 from openapi_client.exceptions import ApiException
 
 from samples.handlers.storage import identity
+from samples.systems.settings import read_key
 
 METRIC = "Started Checkout"
 TIMEOUT = 4  # seconds for each of two requests; the handler itself has 10
@@ -20,9 +21,7 @@ NOT_NOW = (429, 503)
 def enrol(event: dict[str, Any], context: Any) -> None:
     """Send the event, and subscribe the profile. While Klaviyo asks for a pause, the customer waits."""
     # evtool repeats, and for longer
-    platform = KlaviyoAPI(
-        os.environ["KLAVIYO_API_KEY"], max_retries=0, test_host=os.environ.get("KLAVIYO_API_BASE", "")
-    )
+    platform = KlaviyoAPI(read_key("KLAVIYO_API_KEY"), max_retries=0, test_host=os.environ.get("KLAVIYO_API_BASE", ""))
     try:
         platform.Events.create_event(_started_checkout(event), _request_timeout=TIMEOUT)
         if list_id := os.environ.get("KLAVIYO_LIST_ID"):

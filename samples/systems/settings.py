@@ -15,6 +15,18 @@ class Address(NamedTuple):
     password: str
 
 
+def read_key(variable: str) -> str:
+    """The key in an environment variable. Raises ValueError, which never repeats the value.
+
+    A line end, which a file with a key often has, is cut off: as part of a header it would be refused with a message
+    that contains the key.
+    """
+    key = os.environ[variable].strip()
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ValueError(f"{variable} is not a key: it contains a blank, a control character or a non-ASCII one")
+    return key
+
+
 def read_url(variable: str, *schemes: str) -> Address:
     """The server that an environment variable names. Raises ValueError, which never repeats the value."""
     form = f"{schemes[0]}://USER:PASSWORD@HOST:PORT"

@@ -10,6 +10,7 @@ from typing import Any
 import stripe
 
 from samples.handlers.processor import Charge
+from samples.systems.settings import read_key
 
 TIMEOUT = 8  # seconds; the handler itself has 10
 TEST_KEYS = ("sk_test_", "rk_test_")
@@ -41,7 +42,7 @@ def charge(key: str, amount: int, currency: str, order_id: str, context: Any) ->
 
 
 def _client() -> stripe.StripeClient:
-    key = os.environ["STRIPE_API_KEY"]
+    key = read_key("STRIPE_API_KEY")
     if not key.startswith(TEST_KEYS):
         raise ValueError("STRIPE_API_KEY is not a test key (sk_test_...): this sample never charges a real card")
     base = os.environ.get("STRIPE_API_BASE")
