@@ -9,12 +9,14 @@ from evtool.cli.options import NoSchema, NoValidate, Option
 from evtool.cli.runtime import UndecidedNotes, build_rules, open_runtime, take_load_findings
 from evtool.cli.session import Session
 from evtool.delivery import loop
+from evtool.delivery.runtime import Runtime
 from evtool.errors import EXIT_FINDINGS, EXIT_OK
 from evtool.events.timestamps import format_timestamp
 from evtool.findings.finding import Finding
 from evtool.reports.base import Subject
 from evtool.reports.records import OutputKey, build_delivery_record, build_summary, count_delivery, load_outputs
 from evtool.reports.trees import DeliveryList
+from evtool.routes.project import Project
 from evtool.signals import catch_signals
 from evtool.store.due_times import make_due_now, next_due
 from evtool.store.store import Store
@@ -46,10 +48,26 @@ def deliver(
     """
     project = session.load_project()
     rules = build_rules(project, validate=not no_validate, no_schema=no_schema)
+    with open_runtime(session, project, rules) as runtime:
+        idle = _sleep if watch else None
+        return deliver_and_report(session, project, runtime, workers=workers, include_failed=now, idle=idle)
+
+
+def deliver_and_report(
+    session: Session,
+    project: Project,
+    runtime: Runtime,
+    *,
+    workers: int,
+    idle: loop.WaitWhenIdle | None,
+    include_failed: bool = False,
+    command: str = "deliver",
+) -> int:
+    """Attempts what is due, reports each attempt, and returns the exit code. With `idle` it goes on until a signal."""
     interrupts: list[KeyboardInterrupt] = []
     outputs: dict[OutputKey, str] = {}
     subject = Subject(
-        "deliver",
+        command,
         "deliveries",
         lambda screen: DeliveryList(screen, quiet=session.quiet, interrupts=interrupts, outputs=outputs),
     )
@@ -58,12 +76,12 @@ def deliver(
     findings: list[Finding] = []
     screen = Screen(open_stderr(), color=session.color)
     unfinished: dict[int, dict[str, Any]] = {}  # what is not over, as it stands: it may be attempted several times
-    with open_runtime(session, project, rules) as runtime, session.open_report(subject) as report:
+    with session.open_report(subject) as report:
         undecided = UndecidedNotes(session, runtime.routes)
-        make_due_now(runtime.store, now=runtime.environment.now(), include_failed=now)
+        make_due_now(runtime.store, now=runtime.environment.now(), include_failed=include_failed)
         with (
             catch_signals(interrupts),
-            closing(loop.deliver(runtime, workers=workers, idle=_sleep if watch else None)) as settlements,
+            closing(loop.deliver(runtime, workers=workers, idle=idle)) as settlements,
         ):
             for settlement in progress.track(settlements):
                 delivery_fields = build_delivery_record(settlement.delivery, settlement.emitted)

@@ -24,6 +24,7 @@ COMMANDS = {
     "schema": Command("Before you publish", "compare schema versions, or infer a schema from events"),
     "publish": Command("Publish and deliver", "store events, call their handlers, follow the events they emit"),
     "deliver": Command("Publish and deliver", "attempt the deliveries that are due"),
+    "serve": Command("Publish and deliver", "take events over HTTP from AWS SDKs, CloudEvents and curl"),
     "handlers": Command("Publish and deliver", "list the handlers and whether each can be called"),
     "handlers run": Command("Publish and deliver", "call one handler with an event without storing anything"),
     "events": Command("Inspect and replay", "list the stored events, or show one with its history"),

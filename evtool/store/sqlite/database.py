@@ -61,6 +61,10 @@ class Database:
         """
         return nullcontext() if self.connection.in_transaction else _Transaction(self, kind)
 
+    def savepoint(self) -> AbstractContextManager[object]:
+        """Inside of a transaction: what is written inside is undone if it raises an exception, and nothing else is."""
+        return self.connection
+
     def write_page_1(self) -> None:
         """Puts page 1 into the -wal once, though nothing in it changes: it shows to which store the -wal belongs (see
         side_files.py). For a transaction that writes.

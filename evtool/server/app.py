@@ -1,0 +1,65 @@
+"""The web application: which path is answered by what, and how errors are answered."""
+
+import traceback
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from evtool.errors import StoreError
+from evtool.server.context import Context
+from evtool.server.eventbridge import EventBridgeRoute
+from evtool.server.http.bodies import BodyReader
+from evtool.server.http.errors import HttpError, build_error_response
+from evtool.server.http.guards import Guards
+from evtool.server.page.routes import build_routes
+
+PATHS = "POST / and POST /events take events, GET /healthz says whether the server works"
+
+
+def build_app(context: Context) -> ASGIApp:
+    """The application. Every error is answered in JSON with AWS's `__type`."""
+    bodies = BodyReader()
+    log = context.log
+
+    async def get_health(_request: Request) -> Response:
+        problem = context.writer.problem
+        if problem is None:
+            return JSONResponse({"status": "ok"})
+        return JSONResponse({"status": "failing", "reason": problem}, 503)
+
+    async def answer_refusal(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, HttpError)
+        return build_error_response(error)
+
+    async def answer_unknown(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        message = f"there is no {request.method} {request.url.path[:200]} here: {PATHS}"
+        return build_error_response(HttpError(error.status_code, message, headers=error.headers))
+
+    async def answer_store_error(_request: Request, error: Exception) -> Response:
+        log.add(f"events were refused, since they could not be stored: {error}")
+        return build_error_response(HttpError(503, "the events could not be stored; send them again later"))
+
+    async def answer_disconnect(_request: Request, _error: Exception) -> Response:
+        return Response(status_code=400)  # nobody gets it
+
+    async def answer_bug(_request: Request, error: Exception) -> Response:
+        log.add("a bug in evtool, please report it:\n" + "".join(traceback.format_exception(error)).rstrip())
+        return build_error_response(HttpError(500, "a bug in evtool; its log has the details"))
+
+    return Starlette(
+        routes=[EventBridgeRoute(context, bodies), Route("/healthz", get_health), *build_routes(context)],
+        middleware=[Middleware(Guards, settings=context.settings)],
+        exception_handlers={
+            HttpError: answer_refusal,
+            HTTPException: answer_unknown,
+            StoreError: answer_store_error,
+            ClientDisconnect: answer_disconnect,
+            Exception: answer_bug,
+        },
+    )

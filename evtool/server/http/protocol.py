@@ -1,0 +1,108 @@
+"""uvicorn's HTTP protocol with limits on time, headers and connections, and with errors in JSON."""
+
+import json
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from evtool.server.http.errors import build_error_body
+from evtool.server.http.guards import MAX_HEADER_BYTES
+
+MAX_CONNECTIONS = 1000
+IDLE_SECONDS = 20.0  # without a byte of a request that has begun, or that is expected as the first one
+REQUEST_SECONDS = 60.0  # from the first byte of a request to its last
+WRITE_SECONDS = 30.0  # for a client to take what was sent
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """A connection. `enforce_time_limits` must be called about every second."""
+
+    def connection_made(self, transport: Any) -> None:
+        """Refuses a connection too many."""
+        super().connection_made(transport)
+        self._is_in_request = False
+        self._framing_bytes = 0  # of the current request: bytes that are not its body
+        self._last_read = self._request_start = self.loop.time()
+        self._unwritten_since: float | None = None
+        if len(self.connections) > MAX_CONNECTIONS:
+            self._refuse(503, f"there are {MAX_CONNECTIONS} connections; try again later")
+
+    def data_received(self, data: bytes) -> None:
+        """Reads what has come. Only the first response may be an error of the protocol: others belong to requests."""
+        self._last_read = self.loop.time()
+        if not self._is_in_request:
+            self._request_start = self._last_read
+        self._framing_bytes += len(data)
+        super().data_received(data)
+        if self._is_in_request and self._framing_bytes > MAX_HEADER_BYTES and not self.transport.is_closing():
+            self._refuse(431, f"the headers have more than {MAX_HEADER_BYTES:,} bytes")
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request."""
+        self._is_in_request = True
+        super().on_message_begin()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of a body."""
+        self._framing_bytes -= len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The end of a request."""
+        self._is_in_request = False
+        self._framing_bytes = 0
+        super().on_message_complete()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The client sends no more; it may still wait for responses."""
+        if self.cycle is None or self._is_in_request or self.cycle.response_complete:
+            return False
+        self.cycle.keep_alive = False
+        return True
+
+    def send_400_response(self, _msg: str) -> None:
+        """Answers what is not HTTP."""
+        self._refuse(400, "this is not an HTTP/1.1 request")
+
+    def enforce_time_limits(self, now: float) -> None:
+        """Ends the connection if the client is too slow."""
+        if self.transport.is_closing():
+            return
+        if self._is_stuck_writing(now):
+            self.transport.abort()
+        elif self.cycle is None and not self._is_in_request:
+            if now - self._last_read > IDLE_SECONDS:
+                self.transport.close()
+        elif self._is_in_request and not self.flow.read_paused:
+            if now - self._last_read > IDLE_SECONDS:
+                self._refuse(408, f"nothing of the request came for {IDLE_SECONDS:.0f} seconds")
+            elif now - self._request_start > REQUEST_SECONDS:
+                self._refuse(408, f"the request took more than {REQUEST_SECONDS:.0f} seconds")
+
+    def _is_stuck_writing(self, now: float) -> bool:
+        if not self.transport.get_write_buffer_size():
+            self._unwritten_since = None
+            return False
+        self._unwritten_since = self._unwritten_since or now
+        return now - self._unwritten_since > WRITE_SECONDS
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Answers with an error and closes. Complete requests that came before are answered first."""
+        if self._has_unanswered_request():
+            self.cycle.keep_alive = False
+            self.flow.pause_reading()
+            return
+        body = json.dumps(build_error_body(status, message)).encode()
+        lines = [
+            STATUS_LINE[status],
+            *(name + b": " + value + b"\r\n" for name, value in self.server_state.default_headers),
+            b"content-type: application/json\r\n",
+            b"content-length: %d\r\n" % len(body),
+            b"connection: close\r\n\r\n",
+        ]
+        self.transport.write(b"".join([*lines, body]))
+        self.transport.close()
+
+    def _has_unanswered_request(self) -> bool:
+        """Whether a complete request waits for its response."""
+        return self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body

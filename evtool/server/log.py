@@ -1,0 +1,51 @@
+"""Prints the messages of the server in a thread of its own: a terminal or pipe that is slow delays no request."""
+
+import queue
+import threading
+from collections.abc import Callable
+from typing import Self
+
+MAX_WAITING = 1000  # messages; further ones are counted, not kept
+
+
+class Log:
+    """Takes messages from any thread. The thread that prints ends with the program, whatever is left."""
+
+    def __init__(self, show: Callable[[str], None]):
+        self._show = show
+        self._messages: queue.Queue[str | None] = queue.Queue(MAX_WAITING)
+        self._left_out = 0
+        self._shown_once: set[str] = set()
+        self._thread = threading.Thread(target=self._run, name="evtool-log", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Waits a moment for what is left."""
+        try:
+            self._messages.put(None, timeout=1)
+        except queue.Full:
+            return
+        self._thread.join(timeout=1)
+
+    def add(self, message: str) -> None:
+        """Prints a message soon."""
+        try:
+            self._messages.put_nowait(message)
+        except queue.Full:
+            self._left_out += 1
+
+    def add_once(self, message: str) -> None:
+        """Prints a message soon, unless it was printed before. At most MAX_WAITING different ones are printed."""
+        if message not in self._shown_once and len(self._shown_once) < MAX_WAITING:
+            self._shown_once.add(message)
+            self.add(message)
+
+    def _run(self) -> None:
+        while (message := self._messages.get()) is not None:
+            self._show(message)
+            if self._left_out and self._messages.empty():
+                left_out, self._left_out = self._left_out, 0
+                self._show(f"{left_out} messages were left out: they came faster than they could be printed")

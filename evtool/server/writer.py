@@ -1,0 +1,126 @@
+"""Writes to the store in one thread: what several requests wait for is stored in one commit."""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any, NamedTuple, Self, TypeVar
+
+from evtool.errors import StoreError
+from evtool.store.store import Store
+
+MAX_BATCH = 500  # jobs of one transaction
+
+T = TypeVar("T")
+
+
+class _Job(NamedTuple):
+    """What a request wants done in a transaction, and who waits for the result."""
+
+    work: Callable[[Store], Any]
+    future: "asyncio.Future[Any]"
+
+
+_Result = tuple[_Job, Any, Exception | None]  # what the work returned, or what it raised
+
+
+class Writer:
+    """The thread that writes. `open_store` opens its own connection to the store.
+
+    While one transaction is committed the jobs of other requests gather, and all of them make the next one: the more
+    requests there are at a time, the fewer commits does each cost.
+    """
+
+    def __init__(self, open_store: Callable[[], Store]):
+        self._open_store = open_store
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="evtool-writer", daemon=True)
+        self.problem: str | None = "it is not open yet"  # why the last transaction failed
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Does what is waiting, and closes the store."""
+        self._jobs.put(None)
+        self._thread.join()
+
+    async def run(self, work: Callable[[Store], T]) -> T:
+        """The result of some work in a transaction that is committed.
+
+        Raises StoreError if it cannot be committed, and what the work raises: then nothing of it is stored, and the
+        work of others is.
+        """
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._jobs.put(_Job(work, future))
+        return await future
+
+    def _run(self) -> None:
+        try:
+            with self._open_store() as store:
+                self.problem = None
+                while jobs := self._take_jobs():
+                    self._do_jobs(store, jobs)
+        except StoreError as error:
+            self.problem = str(error)
+            while jobs := self._take_jobs():
+                _finish([(job, None, error) for job in jobs])
+
+    def _take_jobs(self) -> list[_Job]:
+        """The jobs that wait, at least one; none at the end."""
+        jobs = []
+        job = self._jobs.get()
+        while job is not None:
+            jobs.append(job)
+            if len(jobs) == MAX_BATCH:
+                break
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                break
+        else:
+            if jobs:
+                self._jobs.put(None)  # again, for the next call
+        return jobs
+
+    def _do_jobs(self, store: Store, jobs: list[_Job]) -> None:
+        try:
+            with store.transaction():
+                done = [_do_job(store, job) for job in jobs]
+            self.problem = None
+        except StoreError as error:
+            self.problem = str(error)
+            done = [(job, None, error) for job in jobs]
+        _finish(done)
+
+
+def _do_job(store: Store, job: _Job) -> _Result:
+    """Does a job, or undoes it. Raises StoreError, which concerns all jobs of the transaction."""
+    try:
+        with store.savepoint():
+            return job, job.work(store), None
+    except StoreError:
+        raise
+    except Exception as error:  # noqa: BLE001  (raised where the result is awaited)
+        return job, None, error
+
+
+def _finish(results: list[_Result]) -> None:
+    """Hands the results to the event loops that wait for them."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Result]] = {}
+    for result in results:
+        by_loop.setdefault(result[0].future.get_loop(), []).append(result)
+    for loop, its_results in by_loop.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_set_results, its_results)
+
+
+def _set_results(results: list[_Result]) -> None:
+    for job, result, error in results:
+        if job.future.done():  # the client has gone
+            continue
+        if error is None:
+            job.future.set_result(result)
+        else:
+            job.future.set_exception(error)
