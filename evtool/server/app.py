@@ -17,6 +17,7 @@ from evtool.server.http.bodies import BodyReader
 from evtool.server.http.errors import HttpError, build_error_response
 from evtool.server.http.guards import Guards
 from evtool.server.page.routes import build_routes
+from evtool.server.receiver import build_receiver
 
 PATHS = "POST / and POST /events take events, GET /healthz says whether the server works"
 
@@ -24,7 +25,7 @@ PATHS = "POST / and POST /events take events, GET /healthz says whether the serv
 def build_app(context: Context) -> ASGIApp:
     """The application. Every error is answered in JSON with AWS's `__type`."""
     bodies = BodyReader()
-    log = context.log
+    log, receive = context.log, build_receiver(context, bodies)
 
     async def get_health(_request: Request) -> Response:
         problem = context.writer.problem
@@ -38,7 +39,9 @@ def build_app(context: Context) -> ASGIApp:
 
     async def answer_unknown(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        message = f"there is no {request.method} {request.url.path[:200]} here: {PATHS}"
+        called = f"{request.method} {request.url.path[:200]}"
+        problem = f"{called} is not allowed" if error.status_code == 405 else f"there is no {called} here"
+        message = f"{problem}: {PATHS}"
         return build_error_response(HttpError(error.status_code, message, headers=error.headers))
 
     async def answer_store_error(_request: Request, error: Exception) -> Response:
@@ -53,7 +56,13 @@ def build_app(context: Context) -> ASGIApp:
         return build_error_response(HttpError(500, "a bug in evtool; its log has the details"))
 
     return Starlette(
-        routes=[EventBridgeRoute(context, bodies), Route("/healthz", get_health), *build_routes(context)],
+        routes=[
+            EventBridgeRoute(context, bodies),
+            Route("/", receive, methods=["POST"]),
+            Route("/events", receive, methods=["POST"]),
+            Route("/healthz", get_health),
+            *build_routes(context),
+        ],
         middleware=[Middleware(Guards, settings=context.settings)],
         exception_handlers={
             HttpError: answer_refusal,
