@@ -1,12 +1,14 @@
 """AWS JSON 1.1, the protocol of AWS's SDKs for EventBridge: finds the operation of a request, writes errors as AWS."""
 
 import json
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from evtool.aws.http_messages import Request, Response
 
+_SURROGATE = re.compile(rb"\\u[dD]|[^\x00-\x7f]")  # in an escape, or in bytes that may not be UTF-8
 TARGET_PREFIX = "AWSEvents."
 CONTENT_TYPE = "application/x-amz-json-1.1"
 
@@ -53,7 +55,8 @@ def _parse_body(request: Request) -> Mapping[str, Any]:
         raise AwsError("RequestEntityTooLargeException", "the request is too large", 413)
     try:
         value = json.loads(request.body, parse_constant=_reject_constant)
-        json.dumps(value, ensure_ascii=False).encode()  # half of a surrogate pair is no text
+        if _SURROGATE.search(request.body):
+            json.dumps(value, ensure_ascii=False).encode()  # half of a surrogate pair is no text
     except (ValueError, RecursionError):
         raise AwsError("SerializationException", "the body of the request is not well-formed JSON") from None
     if not isinstance(value, dict):

@@ -110,6 +110,8 @@ def _check_entry(entry: Mapping[str, Any]) -> Entry | Rejection:
     for key, length in MAX_LENGTHS.items():
         if len(entry[key]) > length:
             return _reject_argument(key, f"{key} has more than {length} characters.")
+        if "\0" in entry[key]:
+            return _reject_argument(key, f"{key} contains a NUL character.")
     resources = tuple(entry.get("Resources") or ())
     if any(len(name) > MAX_RESOURCE_LENGTH for name in resources):
         return _reject_argument("Resources", f"A resource has more than {MAX_RESOURCE_LENGTH} characters.")

@@ -66,6 +66,7 @@ class Routes:
         self.handlers = dict(handlers or {})
         self._enabled = [route for route in routes if route.enabled]
         self._has_buses = any(route.event_bus is not None for route in self._enabled)
+        self.event_buses = frozenset(route.event_bus for route in routes if route.event_bus is not None)
         self._router = Router([route.pattern for route in self._enabled])
         self.has_unknown_values = any(route.pattern.unknowns for route in self._enabled)
         self.has_external_handlers = any(handler.is_external for handler in self.handlers.values())

@@ -1,5 +1,6 @@
 """The web application: which path is answered by what, and how errors are answered."""
 
+import time
 import traceback
 
 from starlette.applications import Starlette
@@ -8,7 +9,7 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from evtool.errors import StoreError
 from evtool.server.context import Context
@@ -16,10 +17,31 @@ from evtool.server.eventbridge import EventBridgeRoute
 from evtool.server.http.bodies import BodyReader
 from evtool.server.http.errors import HttpError, build_error_response
 from evtool.server.http.guards import Guards
+from evtool.server.log import Log
 from evtool.server.page.routes import build_routes
 from evtool.server.receiver import build_receiver
 
 PATHS = "POST / and POST /events take events, GET /healthz says whether the server works"
+
+
+class RequestLog:
+    """Logs each request when its response begins."""
+
+    def __init__(self, app: ASGIApp, log: Log):
+        self._app, self._log = app, log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on."""
+        start = time.perf_counter()
+
+        async def log_and_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                called = f"{scope['method']} {scope['path'][:200]}"
+                milliseconds = (time.perf_counter() - start) * 1000
+                self._log.add(f"{called}  {message['status']}  {milliseconds:.0f} ms")
+            await send(message)
+
+        await self._app(scope, receive, log_and_send)
 
 
 def build_app(context: Context) -> ASGIApp:
@@ -63,7 +85,10 @@ def build_app(context: Context) -> ASGIApp:
             Route("/healthz", get_health),
             *build_routes(context),
         ],
-        middleware=[Middleware(Guards, settings=context.settings)],
+        middleware=[
+            *([Middleware(RequestLog, log=log)] if context.settings.logs_requests else []),
+            Middleware(Guards, settings=context.settings),
+        ],
         exception_handlers={
             HttpError: answer_refusal,
             HTTPException: answer_unknown,

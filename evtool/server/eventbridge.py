@@ -43,7 +43,7 @@ class EventBridgeRoute(BaseRoute):
 
     async def _answer(self, request: Request, body: bytes) -> Response:
         accepted: list[RoutedEvent] = []
-        call = http_messages.Request(request.method, request.url.path, request.headers, body)
+        call = http_messages.Request(request.method, request.scope["path"], request.headers, body)
 
         def put(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
             return put_events(parameters, lambda entry: self._accept(entry, accepted))
@@ -61,8 +61,9 @@ class EventBridgeRoute(BaseRoute):
         errors = [finding for finding in findings if finding.severity == "error"]
         if errors and self._context.settings.validates:
             return Rejection("InvalidArgument", _describe(errors[0]))
-        for finding in findings:
-            self._context.log.add(f"{event.type} {event.id}: {_describe(finding)}")
+        if findings:
+            more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
+            self._context.log.add(f"{event.type} {event.id} is stored, though: {_describe(findings[0])}{more}")
         accepted.append(route_event(self._context, event))
         return event.id
 

@@ -31,9 +31,8 @@ def route_event(context: Context, event: Event) -> RoutedEvent:
 
 def note_buses(context: Context, events: Sequence[Event]) -> None:
     """Says once for each bus that no route names it."""
-    names = {route.event_bus for route in context.routes.routes.values()} | {DEFAULT_BUS, None}
-    for bus in dict.fromkeys(event.bus for event in events):
-        if bus not in names:
+    for bus in {event.bus or DEFAULT_BUS for event in events}:
+        if bus != DEFAULT_BUS and bus not in context.routes.event_buses:
             context.log.add_once(
                 f"no route has `event-bus: {bus}`: only routes without event-bus take the events of this bus"
             )

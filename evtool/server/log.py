@@ -43,9 +43,14 @@ class Log:
             self._shown_once.add(message)
             self.add(message)
 
+    def wait(self) -> None:
+        """Waits until every message is printed that was added before."""
+        self._messages.join()
+
     def _run(self) -> None:
         while (message := self._messages.get()) is not None:
             self._show(message)
+            self._messages.task_done()
             if self._left_out and self._messages.empty():
                 left_out, self._left_out = self._left_out, 0
                 self._show(f"{left_out} messages were left out: they came faster than they could be printed")

@@ -36,7 +36,9 @@ def read_query(parameters: QueryParams, project: Project) -> Query:
     for pointer_name in ("type-at", "id-at"):
         if pointer_name in parameters and not re.fullmatch(POINTER_PATTERN, parameters[pointer_name]):
             suggestion = suggest_pointer(parameters[pointer_name])
-            raise HttpError(400, f"{pointer_name} is a JSON Pointer such as /id" + (f"; {suggestion}" if suggestion else ""))
+            raise HttpError(
+                400, f"{pointer_name} is a JSON Pointer such as /id" + (f"; {suggestion}" if suggestion else "")
+            )
     if "type" in parameters and "type-at" in parameters:
         raise HttpError(400, "give type or type-at, not both")
     unwrap = parameters.get("unwrap", "false")

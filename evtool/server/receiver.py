@@ -46,7 +46,7 @@ def build_receiver(context: Context, bodies: BodyReader) -> Callable[[Request], 
     async def receive(request: Request) -> Response:
         content_type = request.headers.get("content-type")
         mode = find_mode(request.headers.raw, content_type or "")
-        if mode == "plain" and request.url.path == "/":
+        if mode == "plain" and request.scope["path"] == "/":
             raise HttpError(400, _EXPECTED, code="UnknownOperationException")
         query = read_query(request.query_params, context.project)
         async with bodies.read(request) as body:

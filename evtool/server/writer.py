@@ -35,10 +35,14 @@ class Writer:
         self._open_store = open_store
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="evtool-writer", daemon=True)
-        self.problem: str | None = "it is not open yet"  # why the last transaction failed
+        self._opened: queue.SimpleQueue[StoreError | None] = queue.SimpleQueue()
+        self.problem: str | None = None  # why the last transaction failed
 
     def __enter__(self) -> Self:
+        """Waits until the store is open. Raises StoreError if it cannot be opened."""
         self._thread.start()
+        if error := self._opened.get():
+            raise error
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -58,14 +62,14 @@ class Writer:
 
     def _run(self) -> None:
         try:
-            with self._open_store() as store:
-                self.problem = None
-                while jobs := self._take_jobs():
-                    self._do_jobs(store, jobs)
+            store = self._open_store()
         except StoreError as error:
-            self.problem = str(error)
+            self._opened.put(error)
+            return
+        self._opened.put(None)
+        with store:
             while jobs := self._take_jobs():
-                _finish([(job, None, error) for job in jobs])
+                self._do_jobs(store, jobs)
 
     def _take_jobs(self) -> list[_Job]:
         """The jobs that wait, at least one; none at the end."""

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import ipaddress
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -66,6 +67,7 @@ def check_host(headers: Headers, settings: Settings) -> HttpError | None:
     return HttpError(403, f"the Host header names {name or 'nothing'}, which is not this computer; {hint}")
 
 
+@lru_cache(maxsize=100)
 def split_host(host: str) -> str:
     """The name or address in a Host header, without the port; empty if it is not one."""
     try:
@@ -74,6 +76,7 @@ def split_host(host: str) -> str:
         return ""
 
 
+@lru_cache(maxsize=100)
 def is_local_name(name: str) -> bool:
     """Whether a name in a URL always means this computer, or is an address."""
     if name in LOCAL_NAMES or name.endswith(".localhost"):
