@@ -111,10 +111,9 @@ def _check(
         raise HttpError(400, "no event was found in the body of the request", code="SerializationException")
     findings = [finding for result in results for finding in result.findings]
     events = [result.event for result in results if result.event]
-    if mode != "plain":
-        findings += [_describe_other_event(event) for event in events if event.payload_key != "data"]
-    if len(events) < len(results) or any(finding.code == "EV108" for finding in findings):
-        raise _build_refusal(400, results, findings)
+    others = [_describe_other_event(event) for event in events if mode != "plain" and event.payload_key != "data"]
+    if others or len(events) < len(results):
+        raise _build_refusal(400, results, [*others, *findings])
     if not all(result.is_valid for result in results):
         raise _build_refusal(422, results, findings)
     return _Reception([route_event(context, event) for event in events], findings)

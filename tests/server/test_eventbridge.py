@@ -105,7 +105,9 @@ def test_bad_request_is_refused_as_a_whole(server: RunningServer, body: Any, cod
     assert server.read_events() == []
 
 
-@pytest.mark.parametrize("time", ["NaN", "Infinity", "-6795364578.871", "1e999", '"nope"', '"2026-11-30"', "true", "{}"])
+@pytest.mark.parametrize(
+    "time", ["NaN", "Infinity", "-6795364578.871", "1e999", '"nope"', '"2026-11-30"', "true", "{}"]
+)
 def test_bad_time_is_400(server: RunningServer, time: str) -> None:
     """A time that is neither a number nor a timestamp is a SerializationException, as JavaScript sends for no date."""
     body = json.dumps({"Entries": [GOOD]})[:-3] + f', "Time": {time}' + "}]}"
@@ -197,9 +199,7 @@ def test_any_path_is_answered(server: RunningServer) -> None:
         ("POST", "/", {"Content-Type": "application/x-www-form-urlencoded"}),
     ],
 )
-def test_other_operations_are_refused(
-    server: RunningServer, method: str, path: str, headers: dict[str, str]
-) -> None:
+def test_other_operations_are_refused(server: RunningServer, method: str, path: str, headers: dict[str, str]) -> None:
     """Every other operation and protocol gets AWS's error shape with the names of the supported ones."""
     reply = server.send(method, path, b"Action=Publish", headers)
 
