@@ -93,7 +93,7 @@ class Writer:
             with store.transaction():
                 done = [_do_job(store, job) for job in jobs]
             self.problem = None
-        except StoreError as error:
+        except Exception as error:  # noqa: BLE001  (raised where the results are awaited)
             self.problem = str(error)
             done = [(job, None, error) for job in jobs]
         _finish(done)

@@ -68,8 +68,8 @@ def test_host_must_be_this_computer(server: RunningServer, host: str, status: in
 )
 def test_pages_of_other_sites_are_refused(server: RunningServer, headers: dict[str, str], status: int) -> None:
     """A page of another site that has the browser send an event is refused."""
-    id = repr(sorted(headers.items()))
-    reply = server.send("POST", "/events", {**EVENT, "id": id}, {"Content-Type": "text/plain", **headers})
+    event = {**EVENT, "id": repr(sorted(headers.items()))}
+    reply = server.send("POST", "/events", event, {"Content-Type": "text/plain", **headers})
 
     assert reply.status == status
     assert len(server.read_events()) == (status == 202)

@@ -1,6 +1,7 @@
 """uvicorn's HTTP protocol with limits on time, headers and connections, and with errors in JSON."""
 
 import json
+import re
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -8,10 +9,20 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from evtool.server.http.errors import build_error_body
 from evtool.server.http.guards import MAX_HEADER_BYTES
 
+_UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 MAX_CONNECTIONS = 1000
 IDLE_SECONDS = 20.0  # without a byte of a request that has begun, or that is expected as the first one
 REQUEST_SECONDS = 60.0  # from the first byte of a request to its last
 WRITE_SECONDS = 30.0  # for a client to take what was sent
+
+
+def _ignore_upgrade(data: bytes) -> bytes:
+    """The beginning of a request without the offer to change the protocol: the parser would leave out the body then.
+
+    Java's HttpClient offers HTTP/2 with its first request.
+    """
+    head, end, rest = data.partition(b"\r\n\r\n")
+    return _UPGRADE.sub(b"\r\nignored-upgrade:", head) + end + rest
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -32,6 +43,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._last_read = self.loop.time()
         if not self._is_in_request:
             self._request_start = self._last_read
+            if b"pgrade" in data:
+                data = _ignore_upgrade(data)
         self._framing_bytes += len(data)
         super().data_received(data)
         if self._is_in_request and self._framing_bytes > MAX_HEADER_BYTES and not self.transport.is_closing():
