@@ -2,11 +2,18 @@
 
 import http.client
 import json
+import os
+import re
+import signal
 import socket
+import subprocess
+import sys
+import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 from evtool.cli.runtime import build_rules
 from evtool.cli.session import create_event_defaults, now_ms
@@ -20,6 +27,7 @@ from evtool.server.writer import Writer
 from evtool.store.rows import StoredEvent
 from evtool.store.store import Store
 
+ROOT = Path(__file__).parent.parent.parent
 TIMEOUT = 120  # seconds to wait for a response: only if a test fails
 ROUTES = """\
 version: 1
@@ -106,6 +114,48 @@ def make_project(folder: Path) -> Path:
     for name in TYPES:
         (folder / f"schemas/{name}.json").write_text(json.dumps(SCHEMA))
     return folder
+
+
+class ServeProcess(NamedTuple):
+    """`evtool serve` as a process, and its address."""
+
+    process: "subprocess.Popen[str]"
+    port: int
+    errors: TextIO
+
+    def end(self, number: int = signal.SIGTERM) -> tuple[int, str, str]:
+        """Sends a signal; the exit code, and what was printed on standard output and error since the start."""
+        self.process.send_signal(number)
+        out, _ = self.process.communicate(timeout=TIMEOUT)
+        self.errors.seek(0)
+        return self.process.returncode, out, self.errors.read()
+
+
+@contextmanager
+def start_process(folder: Path, *arguments: str) -> Iterator[ServeProcess]:
+    """Starts `evtool serve` in a folder, on a free port, and waits until it listens."""
+    command = [sys.executable, "-m", "evtool", "serve", "--listen", "127.0.0.1:0", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True
+        )
+        try:
+            yield ServeProcess(process, _wait_for_port(process, errors), errors)
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def _wait_for_port(process: "subprocess.Popen[str]", errors: TextIO) -> int:
+    deadline = time.monotonic() + TIMEOUT
+    while time.monotonic() < deadline:
+        text = os.pread(errors.fileno(), 1 << 16, 0).decode()
+        if match := re.search(r"listening on http://[^ ]*:(\d+)", text):
+            return int(match[1])
+        assert process.poll() is None, text
+        time.sleep(0.02)
+    raise TimeoutError("evtool serve does not listen")
 
 
 @contextmanager
