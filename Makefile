@@ -9,7 +9,7 @@ PIP_lowest := --constraint $(VENV)/lowest.txt
 PIP_newest := --upgrade --upgrade-strategy eager
 PYTEST := $(BIN)/python -m pytest --numprocesses auto
 
-.PHONY: always demo test quick test-systems test-buses clients functions check proofs bench bench-engines conformance differential format docs clean
+.PHONY: always demo test quick test-systems test-buses clients functions serve-clients check proofs bench bench-engines conformance differential format docs clean
 
 # --- environments ------------------------------------------------------------------------------------------------
 
@@ -71,6 +71,7 @@ bench: $(VENV)/developing
 	$(BIN)/python bench/functions.py
 	$(BIN)/python bench/waits.py
 	$(BIN)/python bench/million.py
+	$(BIN)/python bench/serve.py
 	$(BIN)/python bench/engines/compare.py
 
 bench-engines: $(VENV)/developing
@@ -84,6 +85,10 @@ clients: $(VENV)/installed
 functions:
 	cd samples/functions/order/go && GOFLAGS=-mod=mod go build -o bootstrap .
 	cd samples/functions/order/node && npm install --no-audit --no-fund
+
+# real clients of `evtool serve` for its tests: CLIENTS="aws-cli javascript go-sdk"
+serve-clients: $(VENV)/installed
+	$(BIN)/python tools/serve_clients.py $(CLIENTS)
 
 conformance: $(VENV)/developing
 	$(BIN)/python bench/engines/conformance.py
