@@ -61,10 +61,12 @@ def test_signal_ends_it_and_loses_nothing(tmp_path: Path, loopback: None, number
 
 def test_half_a_request_does_not_keep_it(tmp_path: Path, loopback: None) -> None:
     """A client in the middle of a request does not keep the server from ending."""
-    with start_process(make_project(tmp_path)) as server:
-        with socket.create_connection(("127.0.0.1", server.port)) as connection:
-            connection.sendall(b"POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{")
-            code, _, err = server.end()
+    with (
+        start_process(make_project(tmp_path)) as server,
+        socket.create_connection(("127.0.0.1", server.port)) as connection,
+    ):
+        connection.sendall(b"POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{")
+        code, _, err = server.end()
     assert code == 143
     assert "Traceback" not in err
 
