@@ -104,7 +104,7 @@ def test_store_that_cannot_be_opened(tmp_path: Path) -> None:
     """The server does not start without its store."""
     (tmp_path / "store.db").write_text("this is not a database, and longer than a header of one" * 10)
 
-    with pytest.raises(StoreError, match="store.db"), Writer(lambda: Store(tmp_path / "store.db")):
+    with pytest.raises(StoreError, match=r"store\.db"), Writer(lambda: Store(tmp_path / "store.db")):
         pass
 
 
