@@ -20,6 +20,7 @@ from proofs import (
     offline,
     powercuts,
     sabotages,
+    serving,
     texts,
     waiting,
     workers,
@@ -31,6 +32,7 @@ from proofs.trial import Broken, Prove, Trial
 PROOFS: dict[str, Prove] = {
     "kills-of-publish": kills.publishing,
     "kills-of-deliver": kills.delivering,
+    "kills-of-serve": serving.prove,
     "powercuts": powercuts.prove,
     "faults": faults.prove,
     "fulldisk": fulldisk.prove,

@@ -89,12 +89,16 @@ def start(
     stdin: bytes = b"",
     ahead: int = 0,
     real: bool = False,
+    report: bool = True,
     around: Around = nullcontext,
 ) -> Running:
-    """Starts evtool in a folder, its clock so many seconds ahead. `real` starts a Python for it, too."""
+    """Starts evtool in a folder, its clock so many seconds ahead. `real` starts a Python for it, too.
+
+    With `report` it reports in jsonl.
+    """
     said = folder / f"said-{next(_numbers)}"
     said.with_suffix(".in").write_bytes(stdin)
-    words = [*arguments, "-o", "jsonl"]
+    words = [*arguments, "-o", "jsonl"] if report else [*arguments]
     with (
         said.with_suffix(".in").open("rb") as given,
         said.with_suffix(".out").open("wb") as out,

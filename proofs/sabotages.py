@@ -39,6 +39,17 @@ SABOTAGES = {
             ),
         ),
     ),
+    "serve acknowledges before the commit": Sabotage(
+        "kills-of-serve",
+        (
+            Edit(
+                "server/writer.py",
+                "done = [_do_job(store, job) for job in jobs]\n",
+                "done = [_do_job(store, job) for job in jobs]\n"
+                "                _finish(done)\n                __import__('time').sleep(0.02)\n",
+            ),
+        ),
+    ),
     "a lease that never ends": Sabotage(
         "kills-of-deliver",
         (Edit("store/queue.py", "due IS NOT NULL AND (state", "state <> 'leased' AND due > 0 AND (state"),),

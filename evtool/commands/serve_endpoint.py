@@ -1,5 +1,6 @@
 """Runs the endpoint of `evtool serve`: opens its sockets and the project, and waits for a signal or delivers."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -49,6 +50,7 @@ def run_endpoint(session: Session, options: EndpointOptions) -> int:
         server = at_exit.enter_context(_open_server(session, project, runtime, settings, sockets))
         shown = Address(address.host, sockets[0].getsockname()[1]).format()
         session.print_note(f"listening on http://{shown} (Ctrl-C ends it)")
+        sys.stderr.flush()  # somebody may wait for it
         if not options.delivers:
             server.wait()
             return EXIT_OK
