@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -197,6 +199,31 @@ def test_cloudevents_for_python(server: RunningServer, mode: str) -> None:
     assert document["data"] == {"total": 1.5, "note": "é"}
     assert document["subject"] == attributes["subject"]
     assert server.send("POST", "/", body, message.headers).status == 200
+
+
+def list_examples(language: str) -> list[str]:
+    """The blocks of a language on the page about the server, for the address of a server in a test."""
+    page = (ROOT / "docs/serve.md").read_text()
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+
+
+def test_examples_of_the_page(server: RunningServer, tmp_path: Path) -> None:
+    """The examples for boto3 and curl on the page store events."""
+    (boto,) = (block for block in list_examples("python") if "boto3" in block)
+    variables = {**environment(server), "PYTHONWARNINGS": "ignore"}
+    subprocess.run([sys.executable, "-c", boto], env=variables, check=True, timeout=300)
+    assert [event.type for event in server.read_events()] == ["cart.abandoned"]
+
+    (curl,) = (block for block in list_examples("sh") if block.startswith("curl"))
+    if not shutil.which("curl"):
+        pytest.skip("curl is missing; install it: apt install curl")
+    (tmp_path / "samples/events").mkdir(parents=True)
+    event = {"id": "sample", "detail-type": "order.created", "source": "shop", "detail": {}}
+    (tmp_path / "samples/events/order-created.json").write_text(json.dumps(event))
+    (tmp_path / "webhook.json").write_text(json.dumps({"type": "invoice.paid", "id": "in_1"}))
+    for line in curl.replace("4010", str(server.port)).splitlines():
+        answer = run(server, "sh", "-c", line, cwd=tmp_path)
+        assert answer["events"][0]["status"] == "stored"
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is missing; install it: apt install curl")
