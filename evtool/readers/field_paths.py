@@ -29,6 +29,14 @@ def split_assignment(text: str) -> tuple[Steps, str]:
     return tuple(steps), text[position + 1 :]
 
 
+def parse_path(text: str) -> Steps:
+    """The steps of a path. Raises ValueError when the text is not a path."""
+    steps, rest = split_assignment(f"{text}=")
+    if rest:
+        raise ValueError(text)
+    return steps
+
+
 def split_pointer(pointer: str) -> tuple[str, ...]:
     """The steps of a JSON Pointer (RFC 6901)."""
     return tuple(step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:])

@@ -23,7 +23,7 @@ from evtool.handlers.plugins.kinds import PluginOptions, find_kind, read_plugin_
 from evtool.handlers.registry import KINDS
 from evtool.patterns.unknown import Unknown, find_unknown
 from evtool.routes import project as project_file
-from evtool.units import Duration, duration_field
+from evtool.units import Duration, TimeLimit, duration_field
 
 
 class Retry(BaseModel):
@@ -83,6 +83,11 @@ PatternSource = Annotated[
         lambda value: "text" if isinstance(value, str) else "unknown" if isinstance(value, Unknown) else "mapping"
     ),
 ]
+RetryTiers = Annotated[
+    Annotated[Literal["none"], Tag("none")] | Annotated[list[TimeLimit], Field(min_length=1), Tag("tiers")],
+    Discriminator(lambda value: "tiers" if isinstance(value, list) else "none"),
+]
+BUS_URL = r"^(\$\{|[A-Za-z][A-Za-z0-9+.\-]*:)"  # a URL, or a variable that contains one
 BUS_NAME = r"^[/.\-_A-Za-z0-9]{1,256}$"  # as EventBridge names event buses
 NAMES_ONLY = {"additionalProperties": False}  # else the exported JSON Schema lets other names through
 
@@ -120,6 +125,18 @@ class IntakeModel(BaseModel):
     source: Annotated[str, Field(min_length=1, description="the source of the events")]
     type_at: Annotated[Pointer | None, Field(alias="type-at", description="where a payload has its type")] = None
     id_at: Annotated[Pointer | None, Field(alias="id-at", description="where a payload has its id")] = None
+
+
+class BusModel(BaseModel):
+    """A bus by name, for `--bus NAME`, `pull` and `push`. Nothing uses a bus that is not named on the command line."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, title="Bus")
+
+    url: Annotated[str, Field(pattern=BUS_URL, description="its URL, such as kafka://localhost:9092/orders")]
+    password: Annotated[
+        str | None, Field(min_length=1, description="the password or connection string, as ${NAME}")
+    ] = None
+    retry: Annotated[RetryTiers | None, Field(description="the pauses of the retry topics, or none")] = None
 
 
 CodePrefix = Annotated[str, Field(pattern=r"^EV\d{0,3}$", description="a code such as EV305, or the start of one")]
@@ -165,6 +182,10 @@ class RoutesModel(BaseModel):
     intake: Annotated[
         dict[Name, IntakeModel],
         Field(default_factory=dict, description="payloads without an envelope", json_schema_extra=NAMES_ONLY),
+    ]
+    buses: Annotated[
+        dict[Name, BusModel],
+        Field(default_factory=dict, description="buses by name, for --bus NAME", json_schema_extra=NAMES_ONLY),
     ]
     check: Annotated[CheckModel | None, Field(description="what `evtool check` reports")] = None
     routes: Annotated[dict[Name, RouteModel], Field(default_factory=dict, json_schema_extra=NAMES_ONLY)]

@@ -18,7 +18,7 @@ from evtool.handlers.registry import KINDS
 from evtool.patterns.compiler import PatternError
 from evtool.patterns.pattern import Pattern
 from evtool.patterns.unknown import Unknown, find_unknown
-from evtool.routes.models import CheckModel, IntakeModel, Retry, RouteModel, RoutesModel
+from evtool.routes.models import BusModel, CheckModel, IntakeModel, Retry, RouteModel, RoutesModel
 from evtool.routes.pattern_text import PatternText, describe_changed_number, find_changed_numbers, locate_in_pattern
 from evtool.routes.project import Project
 
@@ -124,6 +124,8 @@ def _path_of(detail: ErrorDetails) -> list[str | int]:
             return ["handlers", name, "headers", header]
         case (*path, "[key]") if detail["type"] in ("string_pattern_mismatch", "path name"):
             return list(path)
+        case ("buses", name, "retry", _, *rest):
+            return ["buses", name, "retry", *rest]
         case ("routes", name, "pattern", _, *rest):
             return ["routes", name, "pattern", *rest]
         case ("handlers", name, _, "secret", _, *rest):
@@ -204,6 +206,8 @@ def _list_known_keys(path: Sequence[str | int], raw: Mapping[str, Any]) -> list[
             return [field.alias or name for name, field in RouteModel.model_fields.items()]
         case ["intake", _]:
             return [field.alias or name for name, field in IntakeModel.model_fields.items()]
+        case ["buses", _]:
+            return list(BusModel.model_fields)
         case ["check"]:
             return list(CheckModel.model_fields)
         case ["routes", _, "retry"]:

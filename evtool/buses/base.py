@@ -1,0 +1,78 @@
+"""The contract of a bus: the messages that it carries, which of them are read, and what sending an event results in."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+from evtool.buses.settings import BusSettings
+from evtool.events.event import Event
+from evtool.schemas.validation import ValidationResult
+
+Header = tuple[str, bytes | None]
+
+
+class Message(NamedTuple):
+    """A message of a bus as it is. Headers keep their order; names may repeat, values may be null."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int | None  # when it was written, in milliseconds since 1970
+    key: bytes | None
+    value: bytes | None  # None: a tombstone, which deletes its key
+    headers: Sequence[Header] = ()
+
+    @property
+    def position(self) -> str:
+        """Where it is: the topic, the partition and the offset. No other message has it."""
+        return f"{self.topic}-{self.partition}-{self.offset}"
+
+
+class TimeRange(NamedTuple):
+    """The times of the messages that are read, in milliseconds since 1970; None is no bound."""
+
+    since: int | None = None
+    until: int | None = None  # exclusive
+
+    def includes(self, time: int | None) -> bool:
+        """Whether a time lies in the range. A message without a time is only in a range without bounds."""
+        if time is None:
+            return self == ALWAYS
+        return (self.since is None or time >= self.since) and (self.until is None or time < self.until)
+
+
+ALWAYS = TimeRange()
+
+
+class SendReport(NamedTuple):
+    """What sending an event resulted in: without an error the bus has confirmed it."""
+
+    event: Event
+    error: str | None = None
+
+
+class Bus(Protocol):
+    """A bus that events are read from and sent to. It opens a connection when it is read or sent to, not before."""
+
+    @property
+    def name(self) -> str:
+        """The bus as messages name it: never with secrets."""
+
+    def read(self, times: TimeRange = ALWAYS) -> Iterator[ValidationResult]:
+        """The events on the bus when reading starts, and a finding for each message that is not an event.
+
+        Reading changes nothing on the bus. The same message always gives the same event. Raises UsageError if the bus
+        cannot be used.
+        """
+
+    def send(self, events: Iterable[Event]) -> Iterator[SendReport]:
+        """Sends events, and yields a report for each when the bus has confirmed or refused it, in any order.
+
+        Raises UsageError if the bus cannot be used.
+        """
+
+
+class Kind(NamedTuple):
+    """A kind of bus: the form of its URLs, and how a bus is made of its settings. Opening connects to nothing."""
+
+    form: str
+    open: Callable[[BusSettings], Bus]

@@ -1,0 +1,109 @@
+"""Decodes messages of a bus into events: JSON of any form that `publish` reads, and CloudEvents in all content modes.
+
+The same message always gives the same event: without an id of its own it has that of its position, without a time that
+at which it was written.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+
+from evtool.buses.base import Message
+from evtool.buses.cloudevents_binding import BindingProblem, build_structured, find_content_type, find_mode
+from evtool.events.envelopes import read_events
+from evtool.events.event import Event, EventDefaults
+from evtool.events.timestamps import format_timestamp
+from evtool.findings.finding import Finding
+from evtool.readers.files import SourceText
+from evtool.readers.json_text import JsonProblem, find_spans, parse_json
+from evtool.readers.locations import problem_to_finding
+
+EVENT_BUS_HEADER = "evtool-event-bus"  # the event bus of an event that names one
+
+
+def decode_message(message: Message) -> Iterator[Event | Finding]:
+    """The event, or the events of a batch or a PutEvents request, in a message; or what is wrong with it.
+
+    The file of a finding is the position of the message. Headers that mean nothing to evtool are ignored.
+    """
+    if message.value is None and not message.headers:
+        yield _build_tombstone_finding(message)
+        return
+    bus = _find_bus(message)
+    defaults = EventDefaults(partial(next, _generate_ids(message.position)), partial(_format_time, message))
+    for text in _read_texts(message):
+        if isinstance(text, Finding):
+            yield text
+            continue
+        for item in read_events(text, defaults):
+            if isinstance(item, Finding) or item.bus or not bus:
+                yield item
+            else:
+                yield item._replace(bus=bus)
+
+
+def is_tombstone(message: Message) -> bool:
+    """Whether a message has no value and is not a CloudEvent without data: it deletes its key."""
+    if message.value is not None:
+        return False
+    return not message.headers or find_mode(message.headers, find_content_type(message.headers)) != "binary"
+
+
+def _read_texts(message: Message) -> Iterator[SourceText | Finding]:
+    """The JSON texts of the events of a message."""
+    value, headers = message.value, message.headers
+    content_type = find_content_type(headers) if headers else None
+    mode = find_mode(headers, content_type) if headers else "plain"
+    if mode == "binary":
+        try:
+            value = build_structured(headers, value, content_type, message.position)
+        except BindingProblem as problem:
+            yield Finding(problem.code, str(problem), file=message.position, line=1, column=1, suggestion=problem.hint)
+            return
+    if value is None:
+        yield _build_tombstone_finding(message)
+        return
+    text = SourceText(message.position, 1, 1, value.strip(b" \t\r\n"))
+    if mode == "batch":
+        yield from _split_batch(text)
+    else:
+        yield text
+
+
+def _split_batch(text: SourceText) -> Iterator[SourceText | Finding]:
+    """The elements of a JSON array of CloudEvents."""
+    try:
+        elements = parse_json(text.raw)
+    except JsonProblem as problem:
+        yield problem_to_finding(text, problem)
+        return
+    if not isinstance(elements, list):
+        yield Finding("EV009", "a batch of CloudEvents is a JSON array", file=text.file, line=1, column=1)
+        return
+    spans = find_spans(text.raw)
+    for index in range(len(elements)):
+        span = spans[f"/{index}"]
+        yield SourceText(text.file, span.line, span.column, text.raw[span.start : span.end])
+
+
+def _generate_ids(position: str) -> Iterator[str]:
+    """The id of the first event of a message that has none, then those of the others."""
+    yield position
+    number = 1
+    while True:
+        yield f"{position}.{number}"
+        number += 1
+
+
+def _format_time(message: Message) -> str:
+    return format_timestamp(message.timestamp or 0)
+
+
+def _find_bus(message: Message) -> str | None:
+    for name, value in message.headers:
+        if name == EVENT_BUS_HEADER and value:
+            return value.decode(errors="replace")
+    return None
+
+
+def _build_tombstone_finding(message: Message) -> Finding:
+    return Finding("EV009", "this message has no value: it is a tombstone", file=message.position, line=1, column=1)

@@ -1,0 +1,44 @@
+"""Encodes events as messages of a bus: the document byte for byte as value, and the key at a path into it."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from evtool.buses.base import Header
+from evtool.buses.cloudevents_binding import CONTENT_TYPE, STRUCTURED
+from evtool.buses.decoding import EVENT_BUS_HEADER
+from evtool.events.buses import DEFAULT_BUS
+from evtool.events.event import Event
+from evtool.readers.field_paths import Steps
+
+_JSON = (CONTENT_TYPE, b"application/json")
+_CLOUDEVENT = (CONTENT_TYPE, f"{STRUCTURED}; charset=UTF-8".encode())
+
+
+class Content(NamedTuple):
+    """The content of a message that is to be sent."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[Header]
+
+
+def encode_event(event: Event, key_path: Steps | None) -> Content:
+    """The content of the message of an event. The time of the message is not the event's, but that of sending it."""
+    headers: list[Header] = [_CLOUDEVENT if "specversion" in event.document else _JSON]
+    if event.bus and event.bus != DEFAULT_BUS:
+        headers.append((EVENT_BUS_HEADER, event.bus.encode()))
+    return Content(None if key_path is None else read_key(event.document, key_path), event.raw, headers)
+
+
+def read_key(document: Any, path: Steps) -> bytes | None:
+    """The value at a path as a key: a string as it is, other values as JSON; None without a value."""
+    value = document
+    for step in path:
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+    if value is None:
+        return None
+    return (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))).encode()

@@ -1,0 +1,68 @@
+"""Kafka and Event Hubs as a bus: reads the events of topics, and sends events to a topic."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from functools import partial
+
+from evtool.buses.base import ALWAYS, SendReport, TimeRange
+from evtool.buses.decoding import decode_message, is_tombstone
+from evtool.buses.encoding import encode_event
+from evtool.buses.kafka.client import check_topics
+from evtool.buses.kafka.connection import KafkaConnection, build_connection
+from evtool.buses.kafka.producer import Producer
+from evtool.buses.kafka.reader import read_messages
+from evtool.buses.settings import BusSettings
+from evtool.events.event import Event
+from evtool.findings.finding import Finding
+from evtool.schemas.validation import ValidationResult
+
+
+class KafkaBus:
+    """Topics of a cluster."""
+
+    def __init__(self, connection: KafkaConnection):
+        self.connection = connection
+
+    @property
+    def name(self) -> str:
+        """The bus as messages name it."""
+        return self.connection.name
+
+    def read(self, times: TimeRange = ALWAYS) -> Iterator[ValidationResult]:
+        """The events in the topics; `times` are those at which the messages were written."""
+        with closing(read_messages(self.connection, times)) as batches:
+            for batch in batches:
+                for message in batch:
+                    if self.connection.skips_tombstones and is_tombstone(message):
+                        continue
+                    for item in decode_message(message):
+                        if isinstance(item, Finding):
+                            yield ValidationResult(message.position, 1, None, (item,))
+                        else:
+                            yield ValidationResult(message.position, 1, item)
+
+    def send(self, events: Iterable[Event]) -> Iterator[SendReport]:
+        """Sends events to the first topic."""
+        check_topics(self.connection, [self.connection.topic])
+        reports: list[SendReport] = []
+        with Producer(self.connection) as producer:
+            for event in events:
+                content = encode_event(event, self.connection.key_path)
+                producer.send(self.connection.topic, content, partial(_add_report, reports, event))
+                producer.poll()
+                yield from reports
+                reports.clear()
+            while producer.pending:
+                producer.poll(0.1)
+                yield from reports
+                reports.clear()
+        yield from reports
+
+
+def open_bus(settings: BusSettings) -> KafkaBus:
+    """The bus with some settings. Raises UsageError."""
+    return KafkaBus(build_connection(settings))
+
+
+def _add_report(reports: list[SendReport], event: Event, error: str | None) -> None:
+    reports.append(SendReport(event, error))

@@ -1,0 +1,86 @@
+"""Sends messages to Kafka and counts their delivery reports: only a report says that a message was written."""
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self
+
+from evtool.buses.encoding import Content
+from evtool.buses.kafka.client import ClientErrors, clean_reason, import_library, open_producer
+from evtool.buses.kafka.connection import KafkaConnection
+
+if TYPE_CHECKING:
+    import confluent_kafka
+
+DELIVERY_TIMEOUT = 120.0  # seconds until a message that cannot be written is reported as failed
+_FULL_WAIT = 0.1  # seconds to wait for room in the client's queue
+Report = Callable[[str | None], None]
+
+
+class Producer:
+    """A producer whose messages are each reported once: with None if all replicas have it, else with the reason.
+
+    A message that was reported as failed may have been written all the same. Close it, or use it in `with`.
+    """
+
+    def __init__(self, connection: KafkaConnection, *, delivery_timeout: float = DELIVERY_TIMEOUT):
+        self._library = import_library()
+        self.errors = ClientErrors(connection)
+        self._client = open_producer(connection, self.errors, delivery_timeout)
+        self.pending = 0  # messages without a report
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def send(self, topic: str, content: Content, report: Report) -> None:
+        """Queues a message. `report` is called in `poll`, `flush`, or here if the client refuses the message."""
+
+        def on_delivery(error: "confluent_kafka.KafkaError | None", _message: Any) -> None:
+            self.pending -= 1
+            report(None if error is None else describe_failure(error))
+
+        headers: Any = [*content.headers]
+        while True:
+            try:
+                self._client.produce(topic, content.value, content.key, headers=headers, on_delivery=on_delivery)
+            except BufferError:  # the queue of the client is full
+                self._client.poll(_FULL_WAIT)
+                self.errors.check()
+                continue
+            except self._library.KafkaException as error:
+                report(describe_failure(error.args[0]))
+                return
+            self.pending += 1
+            return
+
+    def poll(self, seconds: float = 0.0) -> None:
+        """Calls the reports that have come in; waits for the first up to so many seconds. Raises UsageError."""
+        self._client.poll(seconds)
+        self.errors.check()
+
+    def flush(self, seconds: float | None = None) -> int:
+        """Waits until every message has its report, or for so many seconds. Returns how many are without one."""
+        end = None if seconds is None else time.monotonic() + seconds
+        while self.pending and (end is None or time.monotonic() < end):
+            self.poll(_FULL_WAIT)
+        return self.pending
+
+    def close(self) -> None:
+        """Drops what has no report yet."""
+        if self.pending:
+            self._client.purge()
+            self._client.poll(0)
+
+
+def describe_failure(error: "confluent_kafka.KafkaError") -> str:
+    """Why a message was not written, and what to do."""
+    reason = clean_reason(error)
+    if error.name() == "MSG_SIZE_TOO_LARGE":
+        return "the message is too large for the topic or for the client (message.max.bytes)"
+    if error.name() == "_MSG_TIMED_OUT":
+        return f"not confirmed in time, so it may have been written or not ({reason})"
+    if error.name() == "TOPIC_AUTHORIZATION_FAILED":
+        return "the user may not write to this topic"
+    return reason

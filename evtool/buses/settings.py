@@ -1,0 +1,86 @@
+"""The settings of a bus: its URL as given on the command line, or those of a name in `buses` of routes.yaml."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from evtool.buses.urls import BusUrl, parse_bus_url
+from evtool.errors import UsageError
+from evtool.findings.spelling import did_you_mean
+from evtool.handlers.processes.programs import UnsetVariableError, expand_variables
+from evtool.routes.project import Project
+from evtool.units import parse_duration
+
+Tiers = tuple[float, ...]  # seconds until a failed delivery is tried again, the shortest first
+
+
+class BusSettings(NamedTuple):
+    """A bus as it is configured. `password` is never printed or stored."""
+
+    url: BusUrl
+    name: str | None = None  # in routes.yaml
+    password: str | None = None
+    retry: Tiers | None = None  # None: not configured; (): no retry topics
+
+    @property
+    def display_name(self) -> str:
+        """The bus as messages name it."""
+        return self.name or str(self.url)
+
+
+def read_settings(bus: str, project: Project | None) -> BusSettings:
+    """The settings of a bus that the command line names by URL, or by its name in routes.yaml. Raises UsageError."""
+    if ":" in bus:
+        url = parse_bus_url(bus)
+        return BusSettings(url, retry=_read_url_tiers(url))
+    buses = _list_buses(project)
+    if bus not in buses:
+        where = f"`buses` of {project.display_name}" if project and buses else "routes.yaml, which has no `buses`"
+        hint = did_you_mean(bus, buses) or "a URL such as kafka://localhost:9092/orders works without a name"
+        raise UsageError(f"there is no bus {bus} in {where}; {hint}")
+    return _read_entry(bus, buses[bus])
+
+
+def parse_tiers(value: object) -> Tiers:
+    """Retry tiers as routes.yaml or a URL has them: a list of durations, or `none`. Raises ValueError."""
+    if value == "none":
+        return ()
+    entries = value.split(",") if isinstance(value, str) else value
+    if not isinstance(entries, list) or not entries:
+        raise ValueError("retry is a list of pauses such as [5s, 1m], or none")
+    tiers = tuple(parse_duration(entry) for entry in entries)
+    if not all(tiers) or list(tiers) != sorted(set(tiers)):
+        raise ValueError("the pauses of retry grow, and none is 0s")
+    return tiers
+
+
+def _list_buses(project: Project | None) -> Mapping[str, Any]:
+    value = project.document.value.get("buses") if project else None
+    return value if isinstance(value, Mapping) else {}
+
+
+def _read_entry(name: str, entry: object) -> BusSettings:
+    """The settings of an entry of `buses`."""
+    fields: Mapping[str, Any] = entry if isinstance(entry, Mapping) else {"url": entry}
+    text, password = fields.get("url"), fields.get("password")
+    if not isinstance(text, str) or not isinstance(password, str | None):
+        raise UsageError(f"buses.{name} needs a url such as kafka://localhost:9092/orders")
+    try:
+        url = parse_bus_url(expand_variables(text))
+        password = None if password is None else expand_variables(password)
+        retry = parse_tiers(fields["retry"]) if "retry" in fields else None
+    except UnsetVariableError as error:
+        raise UsageError(f"buses.{name}: {error}") from None
+    except ValueError as error:
+        raise UsageError(f"buses.{name}.retry: {error}") from None
+    except UsageError as error:
+        raise UsageError(f"buses.{name}: {error}") from None
+    url_tiers = _read_url_tiers(url)
+    return BusSettings(url, name, password, retry if url_tiers is None else url_tiers)
+
+
+def _read_url_tiers(url: BusUrl) -> Tiers | None:
+    """The tiers of `?retry=` in the URL, which count more than those of routes.yaml."""
+    try:
+        return parse_tiers(url.parameters["retry"]) if "retry" in url.parameters else None
+    except ValueError as error:
+        raise UsageError(f"retry in the URL of the bus: {error}") from None

@@ -1,0 +1,61 @@
+"""Parses the URL of a bus. What is printed of it never contains a secret."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import parse_qsl, quote, unquote
+
+from evtool.errors import UsageError
+from evtool.findings.spelling import did_you_mean
+
+CLIENT_PREFIX = "client."  # of parameters that are settings of the client library
+
+
+class BusUrl(NamedTuple):
+    """The parts of the URL of a bus: SCHEME://HOST/PATH?NAME=VALUE."""
+
+    scheme: str
+    host: str
+    path: str
+    parameters: Mapping[str, str]
+    client: Mapping[str, str]  # settings of the client library, by name
+
+    def check_parameters(self, known: Mapping[str, str]) -> None:
+        """Raises UsageError for a parameter that is none of those known: names and what they are for."""
+        for name in self.parameters:
+            if name not in known:
+                hint = did_you_mean(name, known) or f"known: {', '.join(known)}, {CLIENT_PREFIX}NAME"
+                raise UsageError(f"{self}: there is no parameter {name}; {hint}")
+
+    def __str__(self) -> str:
+        """The URL as it is printed: values of client settings may be secrets, so only their names are there."""
+        parameters = [f"{name}={quote(value, safe='$./,:[]')}" for name, value in self.parameters.items()]
+        parameters += [f"{CLIENT_PREFIX}{name}=..." for name in self.client]
+        separator = ":" if self.scheme == "file" else "://"
+        path = self.path if self.scheme == "file" or not self.path else f"/{self.path}"
+        return f"{self.scheme}{separator}{self.host}{path}" + (f"?{'&'.join(parameters)}" if parameters else "")
+
+
+def parse_bus_url(text: str) -> BusUrl:
+    """The parts of a URL. Raises UsageError, which does not repeat a URL that may contain a password."""
+    scheme, separator, rest = text.partition(":")
+    if not separator:
+        raise UsageError(f"{text} is not the URL of a bus")
+    scheme = scheme.lower()
+    if scheme == "file":  # a path may contain any character
+        return BusUrl(scheme, "", unquote(rest.removeprefix("//")), {}, {})
+    rest, _, query = rest.removeprefix("//").partition("?")
+    host, _, path = rest.partition("/")
+    if "@" in host:
+        raise UsageError(
+            f"a {scheme} URL does not contain a user or a password: write ?user=NAME and set the password as "
+            "KAFKA_PASSWORD in the environment, or as `password` of the bus in routes.yaml"
+        )
+    parameters: dict[str, str] = {}
+    client: dict[str, str] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        group = client if name.startswith(CLIENT_PREFIX) else parameters
+        key = name.removeprefix(CLIENT_PREFIX)
+        if key in group:
+            raise UsageError(f"the parameter {name} is in the URL of the bus twice")
+        group[key] = value
+    return BusUrl(scheme, host, unquote(path), parameters, client)
