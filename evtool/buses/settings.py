@@ -32,12 +32,18 @@ def read_settings(bus: str, project: Project | None) -> BusSettings:
     if ":" in bus:
         url = parse_bus_url(bus)
         return BusSettings(url, retry=_read_url_tiers(url))
-    buses = _list_buses(project)
+    buses = list_buses(project)
     if bus not in buses:
         where = f"`buses` of {project.display_name}" if project and buses else "routes.yaml, which has no `buses`"
         hint = did_you_mean(bus, buses) or "a URL such as kafka://localhost:9092/orders works without a name"
         raise UsageError(f"there is no bus {bus} in {where}; {hint}")
     return _read_entry(bus, buses[bus])
+
+
+def list_buses(project: Project | None) -> Mapping[str, Any]:
+    """The entries of `buses` in routes.yaml, by name."""
+    value = project.document.value.get("buses") if project else None
+    return value if isinstance(value, Mapping) else {}
 
 
 def parse_tiers(value: object) -> Tiers:
@@ -51,11 +57,6 @@ def parse_tiers(value: object) -> Tiers:
     if not all(tiers) or list(tiers) != sorted(set(tiers)):
         raise ValueError("the pauses of retry grow, and none is 0s")
     return tiers
-
-
-def _list_buses(project: Project | None) -> Mapping[str, Any]:
-    value = project.document.value.get("buses") if project else None
-    return value if isinstance(value, Mapping) else {}
 
 
 def _read_entry(name: str, entry: object) -> BusSettings:

@@ -60,19 +60,28 @@ class EventInputs:
         for result in results:
             is_empty = False
             self.files.add(result.file)
-            if result.is_unreadable:
-                self._exit_code = EXIT_USAGE
-            elif not result.is_valid:
-                self._exit_code = self._exit_code or EXIT_FINDINGS
+            self._note_exit_code(result)
             yield result
         if is_empty and not self._allow_empty:
             reasons = ", ".join(map(self._describe, self._paths))
             hint = "" if self._allow_empty is None else "; with --allow-empty that is not an error"
             raise UsageError(f"no event was found: {reasons}{hint}")
 
+    def follow(self, results: Iterable[ValidationResult]) -> Iterator[ValidationResult]:
+        """The results of another source, such as a bus, which count for the exit code, too."""
+        for result in results:
+            self._note_exit_code(result)
+            yield result
+
     def worst_exit_code(self, code: int) -> int:
         """The exit code of a command that ignores findings otherwise: at least that of the results."""
         return max(code, self._exit_code)
+
+    def _note_exit_code(self, result: ValidationResult) -> None:
+        if result.is_unreadable:
+            self._exit_code = EXIT_USAGE
+        elif not result.is_valid:
+            self._exit_code = self._exit_code or EXIT_FINDINGS
 
     def _add_file(self, path: str, file: str) -> None:
         self.files.add(file)

@@ -45,6 +45,7 @@ Intake = Annotated[
     ),
 ]
 SetNew = Annotated[list[str], Option("--set-new", "set a field that the event may not have", "PATH=VALUE")]
+Bus = Annotated[str | None, Option("--bus", "a bus: kafka://HOST:PORT/TOPIC, or its name in routes.yaml", "URL|NAME")]
 EventBus = Annotated[str | None, Option("--event-bus", "bus of events that do not name one", "NAME")]
 OfType = Annotated[str | None, Option("--type", "only events of this type", "TYPE", completion.complete_types)]
 OfSource = Annotated[str | None, Option("--source", "only events from this source", "SOURCE")]

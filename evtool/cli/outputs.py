@@ -22,7 +22,7 @@ def open_reports(outputs: Sequence[str], subject: Subject, color: str) -> Iterat
     if sum(file is None for _, file in requested) > 1:
         raise UsageError("only one -o can go to standard output; give the others a file: -o junit=report.xml")
     with ExitStack() as files:
-        streams = [(kind, files.enter_context(_open_atomic(file)) if file else sys.stdout) for kind, file in requested]
+        streams = [(kind, files.enter_context(open_atomic(file)) if file else sys.stdout) for kind, file in requested]
         kinds = {**KINDS, **subject.formats}
         yield _CombinedReport([kinds[kind](subject, stream, color) for kind, stream in streams])
         sys.stdout.flush()
@@ -54,7 +54,7 @@ def _parse_output(output: str, subject: Subject) -> tuple[str, Path | None]:
 
 
 @contextmanager
-def _open_atomic(file: Path) -> Iterator[TextIO]:
+def open_atomic(file: Path) -> Iterator[TextIO]:
     """Opens a file that appears only when everything is written, and that only its owner may read.
 
     A device or a pipe is written to directly. The job summary of GitHub Actions is appended to, since all commands of a

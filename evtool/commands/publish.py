@@ -6,11 +6,13 @@ from contextlib import closing
 from functools import partial
 from typing import Annotated, Any
 
+from evtool.cli.buses import open_named_bus
 from evtool.cli.completion import complete_samples
 from evtool.cli.inputs import EventInputs, group_results, resolve_paths
 from evtool.cli.options import (
     AllowEmpty,
     Argument,
+    Bus,
     EventBus,
     IdAt,
     Intake,
@@ -34,10 +36,11 @@ from evtool.cli.runtime import (
     open_runtime,
 )
 from evtool.cli.session import Session, create_event_defaults
+from evtool.commands.bus_sending import send_events
 from evtool.commands.publish_batch import Published, Publisher, PublishResult
 from evtool.delivery.intake import match_handlers
 from evtool.delivery.loop import MAX_HANDLERS
-from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE
+from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, UsageError
 from evtool.events.buses import DEFAULT_BUS
 from evtool.events.event import Event
 from evtool.events.payload_identity import PayloadIdentity
@@ -87,6 +90,7 @@ def publish(
         int, Option("--workers", "number of handlers that are called at the same time", "N", least=1)
     ] = MAX_HANDLERS,
     no_deliver: Annotated[bool, Option("--no-deliver", "store events and deliveries, call no handler")] = False,
+    bus: Bus = None,
     max_bytes: MaxBytes = MAX_BYTES,
     allow_empty: AllowEmpty = False,
 ) -> int:
@@ -95,11 +99,17 @@ def publish(
     Shows what fired as a tree. For many events it shows the first 20 trees and all failures, and counts the rest in a
     table. An invalid event is refused. An event that is already stored fires nothing. -v shows every tree and what
     the handlers printed, -vv also why other routes do not match. Exit code 1 if an event was refused, a delivery
-    failed, or a handler cannot be loaded.
+    failed, or a handler cannot be loaded. With --bus the valid events are sent to a bus instead: nothing is stored
+    and no handler called here, and exit code 0 means that the bus has confirmed every event.
 
     Example: evtool publish order-created --set detail.orderTotal=99.5
     """
+    if bus is not None and (dry_run or no_deliver):
+        raise UsageError(
+            f"--bus sends events, and {'--dry-run' if dry_run else '--no-deliver'} does not: leave out one"
+        )
     project = session.load_project()
+    target = None if bus is None else open_named_bus(bus, project)
     paths = resolve_paths(events, project)
     rules = build_rules(project, validate=not no_validate, no_schema=no_schema)
     defaults = create_event_defaults()
@@ -114,6 +124,8 @@ def publish(
             change=partial(change_event, project, defaults, event_bus, set, set_new),
         )
     )
+    if target is not None:
+        return inputs.worst_exit_code(send_events(session, "publish", target, results))
     if dry_run:
         routes = load_routes(session, project)
         candidates = list_candidates(routes, project)

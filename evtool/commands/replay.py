@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Annotated, NamedTuple
 
+from evtool.cli.buses import is_bus, open_named_bus
 from evtool.cli.filters import build_filter, read_pattern
 from evtool.cli.inputs import EventInputs, resolve_paths
 from evtool.cli.options import (
@@ -29,7 +30,7 @@ from evtool.cli.payload_identity import read_identity
 from evtool.cli.runtime import UndecidedNotes, build_rules, load_routes, open_runtime, take_load_findings
 from evtool.cli.session import Session, create_event_defaults, now_ms
 from evtool.commands.replay_against import Comparison, FailOn, check_options, run_comparison
-from evtool.commands.replay_events import read_file_events, read_stored_events
+from evtool.commands.replay_events import read_buses, read_given_events, read_stored_events
 from evtool.delivery.intake import describe_conflict, insert_event
 from evtool.delivery.replays.plan import ReplayedEvent, ReplayPlan, make_planner
 from evtool.delivery.replays.replay import Replay
@@ -74,7 +75,9 @@ def replay(
         str | None, Option("--pattern", "only events that match this event pattern", "JSON|@FILE")
     ] = None,
     limit: Limit = None,
-    from_: Annotated[list[str], Option("--from", "read events from files instead of the store", "PATH")] = [],  # noqa: B006
+    from_: Annotated[
+        list[str], Option("--from", "read events from files or buses instead of the store", "PATH|URL")
+    ] = [],  # noqa: B006
     type_at: TypeAt = None,
     id_at: IdAt = None,
     intake: Intake = None,
@@ -122,11 +125,14 @@ def replay(
             raise UsageError("--type-at, --id-at and --intake describe the payloads of files: give --from PATH")
         options = PayloadIdentity(None if type_at else type, source, type_at, id_at)
         identity = read_identity(session, project, options, intake, keep_type=True)
-    inputs = EventInputs(resolve_paths(from_, project), unwrap=unwrap, allow_empty=allow_empty)
+    buses = [open_named_bus(entry, project) for entry in from_ if is_bus(entry, project)]
+    paths = resolve_paths([entry for entry in from_ if not is_bus(entry, project)], project)
+    inputs = EventInputs(paths, unwrap=unwrap, allow_empty=allow_empty or not paths)
     results = inputs.check(
         validate_events(inputs.read(max_bytes=max_bytes), Rules(None), create_event_defaults(), identity=identity)
     )
-    files = partial(read_file_events, session, results, event_filter, bus=event_bus) if from_ else None
+    bus_results = inputs.follow(read_buses(buses, event_filter))
+    files = partial(read_given_events, session, results, bus_results, event_filter, bus=event_bus) if from_ else None
     if against is not None:
         with open_base(against, project) as base:
             comparison = Comparison(RouteTable(routes, project), base, against, route, limit, fail_on)

@@ -1,7 +1,8 @@
-"""Reads the events that `evtool replay` routes again: from the store, or from files."""
+"""Reads the events that `evtool replay` routes again: from the store, from files, or from buses."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from evtool.buses.base import Bus, TimeRange
 from evtool.cli.filters import check_ids, note_unknown, note_unknown_values
 from evtool.cli.session import Session
 from evtool.delivery.replays.selection import SelectedEvent
@@ -28,10 +29,39 @@ def _read_published(store: Store, selection: Filter) -> Iterator[SelectedEvent]:
         yield SelectedEvent(raw, bus, fired, store.get_event(seq) if has_chain else None)
 
 
-def read_file_events(
-    session: Session, results: Iterator[ValidationResult], selection: Filter, store: Store | None, bus: str | None
+def read_buses(buses: Sequence[Bus], selection: Filter) -> Iterator[ValidationResult]:
+    """What is on buses now; of a topic the messages that were written in the time range of a filter."""
+    times = TimeRange(selection.since, selection.until)
+    for bus in buses:
+        yield from bus.read(times)
+
+
+def read_given_events(
+    session: Session,
+    file_results: Iterator[ValidationResult],
+    bus_results: Iterator[ValidationResult],
+    selection: Filter,
+    store: Store | None,
+    bus: str | None,
 ) -> Iterator[SelectedEvent]:
-    """The events of files that a filter lets through; findings are reported for what is not an event."""
+    """The events of files and then of buses that a filter lets through; findings are reported for what is not an event.
+
+    `bus` is the event bus of events that name none.
+    """
+    yield from _read_events(session, file_results, selection, store, bus, place="the files")
+    # `read_buses` has applied the time range, to the times of the messages
+    selection = selection._replace(since=None, until=None)
+    yield from _read_events(session, bus_results, selection, store, bus, place="the bus")
+
+
+def _read_events(
+    session: Session,
+    results: Iterator[ValidationResult],
+    selection: Filter,
+    store: Store | None,
+    bus: str | None,
+    place: str,
+) -> Iterator[SelectedEvent]:
     screen = Screen(open_stderr(), color=session.color)
     types, sources = set[str](), set[str]()
     for result in results:
@@ -47,4 +77,5 @@ def read_file_events(
             event = name_bus(event, bus)
             yield SelectedEvent(event.raw, event.bus or DEFAULT_BUS, fired, stored, event)
     for kind, value, names in (("type", selection.type, types), ("source", selection.source, sources)):
-        note_unknown(session, kind, value, sorted(names), place="the files")
+        if types:
+            note_unknown(session, kind, value, sorted(names), place=place)

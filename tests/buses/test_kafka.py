@@ -11,7 +11,9 @@ pytestmark = pytest.mark.buses
 
 
 def event(number: int) -> bytes:
-    return json.dumps({"id": str(number), "detail-type": "order.created", "source": "shop", "detail": {"n": number}}).encode()
+    return json.dumps(
+        {"id": str(number), "detail-type": "order.created", "source": "shop", "detail": {"n": number}}
+    ).encode()
 
 
 def test_connection(cluster: Cluster, tmp_path: Path) -> None:

@@ -60,7 +60,9 @@ class Cluster:
         problems = []
         producer = Producer({"bootstrap.servers": self.servers, "acks": "all"})
         for key, value, headers in messages:
-            producer.produce(topic, value, key, headers=headers, on_delivery=lambda e, _: problems.append(e), **settings)
+            producer.produce(
+                topic, value, key, headers=headers, on_delivery=lambda e, _: problems.append(e), **settings
+            )
         producer.flush(60)
         assert problems == [None] * len(messages)
 

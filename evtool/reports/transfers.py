@@ -1,0 +1,65 @@
+"""Text reports of events that are sent to a bus or pulled from one."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from evtool.reports.base import Record
+from evtool.schemas.validation import ValidationResult
+from evtool.terminal.screen import Screen, Segment, format_count
+
+SENT, FAILED = "sent", "failed"
+
+
+class SendingReport:
+    """The events that were sent to a bus: those that failed, with `show_all` every one, and the sums."""
+
+    def __init__(self, screen: Screen, bus: str, *, quiet: bool = False, show_all: bool = False):
+        self._screen, self._bus, self._quiet, self._show_all = screen, bus, quiet, show_all
+
+    def add(self, record: Record) -> None:
+        """Shows an event."""
+        assert not isinstance(record, ValidationResult)
+        has_failed = record["status"] == FAILED
+        if has_failed or self._show_all:
+            line: list[Segment] = [(record["type"], "bold"), "  ", (record["id"], "dim"), "  "]
+            state = (f"{FAILED}: {record['error']}", "bold red") if has_failed else (SENT, "green")
+            self._screen.print_line(*line, state)
+
+    def end(self, tail: Mapping[str, Any]) -> None:
+        """Shows the sums."""
+        if not self._quiet:
+            summary = tail["summary"]
+            self._screen.print_line(
+                f"{format_count(summary['sent'], 'event')} sent to {self._bus}", *_format_problems(summary)
+            )
+
+
+class PullReport:
+    """The events that were pulled from a bus: only the sums."""
+
+    def __init__(self, screen: Screen, bus: str, target: str, *, quiet: bool = False):
+        self._screen, self._bus, self._target, self._quiet = screen, bus, target, quiet
+
+    def add(self, record: Record) -> None:
+        """Shows nothing: findings are shown as they occur."""
+
+    def end(self, tail: Mapping[str, Any]) -> None:
+        """Shows the sums."""
+        if self._quiet:
+            return
+        summary = tail["summary"]
+        counts = f"{format_count(summary['stored'], 'event')} stored in {self._target}"
+        if summary["duplicates"]:
+            counts += f", {summary['duplicates']:,} stored before"
+        self._screen.print_line(
+            f"read {format_count(summary['read'], 'event')} from {self._bus}: {counts}", *_format_problems(summary)
+        )
+
+
+def _format_problems(summary: Mapping[str, int]) -> list[Segment]:
+    """The events that failed, and those that are invalid, if there are any."""
+    parts: list[Segment] = []
+    for key in (FAILED, "invalid"):
+        if summary[key]:
+            parts += [", ", (f"{summary[key]:,} {key}", "bold red")]
+    return parts
