@@ -4,10 +4,11 @@ The same message always gives the same event: without an id of its own it has th
 at which it was written.
 """
 
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache, partial
+from typing import Any
 
-from evtool.buses.base import Message
+from evtool.buses.base import Header, Message
 from evtool.buses.cloudevents_binding import BindingProblem, build_structured, find_content_type, find_mode
 from evtool.events.envelopes import read_events
 from evtool.events.event import Event, EventDefaults
@@ -16,6 +17,7 @@ from evtool.findings.finding import Finding
 from evtool.readers.files import SourceText
 from evtool.readers.json_text import JsonProblem, find_spans, parse_json
 from evtool.readers.locations import problem_to_finding
+from evtool.schemas.fast_path import DecodedEvent, decode_proven
 
 EVENT_BUS_HEADER = "evtool-event-bus"  # the event bus of an event that names one
 
@@ -41,11 +43,74 @@ def decode_message(message: Message) -> Iterator[Event | Finding]:
                 yield item._replace(bus=bus)
 
 
+def decode_messages(messages: Sequence[Message]) -> Iterator[tuple[Message, Event | Finding]]:
+    """The same for many messages, in their order and in a third of the time: most are plain events."""
+    proven = _decode_proven([message for message in messages if _is_simple(message)])
+    for message in messages:
+        if event := proven.get(id(message)):
+            yield message, event
+        else:
+            for item in decode_message(message):
+                yield message, item
+
+
 def is_tombstone(message: Message) -> bool:
     """Whether a message has no value and is not a CloudEvent without data: it deletes its key."""
     if message.value is not None:
         return False
     return not message.headers or find_mode(message.headers, find_content_type(message.headers)) != "binary"
+
+
+class _LazyDocument(Mapping[str, Any]):
+    """The document of an event that was decoded without it; it is decoded again when something asks for it."""
+
+    def __init__(self, raw: bytes):
+        self._raw = raw
+
+    @cached_property
+    def _document(self) -> Mapping[str, Any]:
+        document: Mapping[str, Any] = parse_json(self._raw)
+        return document
+
+    def __getitem__(self, key: str) -> Any:
+        return self._document[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._document)
+
+    def __len__(self) -> int:
+        return len(self._document)
+
+
+def _is_simple(message: Message) -> bool:
+    """Whether a message may be one plain event that names no bus, in text without escapes."""
+    value, headers = message.value, message.headers
+    if value is None or value[-1:] != b"}" or b"\\" in value or b"\n" in value:
+        return False
+    return not headers or _has_plain_headers(tuple(headers))
+
+
+@lru_cache(maxsize=1000)
+def _has_plain_headers(headers: tuple[Header, ...]) -> bool:
+    is_plain = find_mode(headers, find_content_type(headers)) in ("plain", "structured")
+    return is_plain and all(name != EVENT_BUS_HEADER for name, _ in headers)
+
+
+def _decode_proven(messages: Sequence[Message]) -> dict[int, Event]:
+    """The events of simple messages, by the identities of the messages; without those that need a closer look."""
+    decoded = decode_proven([message.value or b"" for message in messages]) if messages else None
+    if decoded is not None:
+        return {id(message): _build_event(message, event) for message, event in zip(messages, decoded, strict=True)}
+    if len(messages) <= 1:
+        return {}
+    return {key: event for message in messages for key, event in _decode_proven([message]).items()}
+
+
+def _build_event(message: Message, decoded: DecodedEvent) -> Event:
+    raw = message.value
+    assert raw is not None
+    document = _LazyDocument(raw)
+    return Event(decoded.id, decoded.type, decoded.source, decoded.time, raw, document, decoded.payload_key)
 
 
 def _read_texts(message: Message) -> Iterator[SourceText | Finding]:

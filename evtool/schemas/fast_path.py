@@ -16,7 +16,7 @@ what proves that they hold for a block of lines, or of elements of an array:
 - the schema: the validator that the slow path uses.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated, Any, NamedTuple
 
@@ -60,6 +60,16 @@ class _CloudEvent(msgspec.Struct, rename={"payload": "data"}, omit_defaults=True
 class _Envelope(NamedTuple):
     decode_lines: Callable[[bytes], list[Any]]
     decode_array: Callable[[bytes], list[Any]]
+    payload_key: str
+
+
+class DecodedEvent(NamedTuple):
+    """The members of an event that is proven to be one."""
+
+    id: str
+    type: str
+    source: str
+    time: str | None
     payload_key: str
 
 
@@ -127,7 +137,7 @@ class FastPath:
                 events = envelope.decode_array(b"[" + elements + b"]")
             except UNDECODABLE:
                 continue
-            has_form = len(events) in numbers and self._has_form(elements, events)
+            has_form = len(events) in numbers and _has_form(elements, events)
             is_proven = has_form and all(self._check_payloads(events, envelope.payload_key))
             self._count(len(events) if is_proven else 0)
             return is_proven
@@ -139,21 +149,8 @@ class FastPath:
 
     def _prove(self, block: bytes, lines: list[bytes]) -> list[bool] | None:
         """Which events fit their schemas, if all lines are events; None if that is not proven."""
-        if b"\\" in block or not all(line[:1] == b"{" and line.rstrip(b"\r")[-1:] == b"}" for line in lines):
-            return None
-        for envelope in _ENVELOPES:
-            try:
-                events = envelope.decode_lines(block)
-            except UNDECODABLE:
-                continue
-            is_proven = len(events) == len(lines) and self._has_form(block, events)
-            return self._check_payloads(events, envelope.payload_key) if is_proven else None
-        return None
-
-    def _has_form(self, text: bytes, events: list[Any]) -> bool:
-        """Whether nothing of a text was lost when it was decoded, and nothing is nested too deeply."""
-        encoded = _encode_lines(events)
-        return text.count(b'"') == encoded.count(b'"') and not _is_deep(encoded)
+        decoded = _decode_lines(block, lines)
+        return None if decoded is None else self._check_payloads(*decoded)
 
     def _check_payloads(self, events: list[Any], payload_key: str) -> list[bool]:
         checks: dict[tuple[str, str], Check | None] = {}
@@ -162,10 +159,52 @@ class FastPath:
             key = (event.type, event.source)
             if key not in checks:
                 checks[key] = self._find_check(*key, payload_key)
-            check, time = checks[key], event.time
-            has_time = time is UNSET or time is None or COMMON_TIME.fullmatch(time) is not None
-            results.append(has_time and check is not None and check(event.payload))
+            check = checks[key]
+            results.append(_has_plain_time(event) and check is not None and check(event.payload))
         return results
+
+
+def decode_proven(texts: Sequence[bytes]) -> list[DecodedEvent] | None:
+    """The events in texts of one event each, as the slow path reads them; None if that is not proven for all.
+
+    They are proven to be events with an id; their schemas are not looked at.
+    """
+    block = b"\n".join(texts)
+    if not refuses_long_integers() or block.count(b"\n") != len(texts) - 1:
+        return None
+    decoded = _decode_lines(block, texts)
+    if decoded is None or not all(map(_has_plain_time, decoded[0])):
+        return None
+    events, payload_key = decoded
+    return [
+        DecodedEvent(event.id, event.type, event.source, event.time or None, payload_key)  # UNSET is false
+        for event in events
+    ]
+
+
+def _decode_lines(block: bytes, lines: Sequence[bytes]) -> tuple[list[Any], str] | None:
+    """The events of a block and the key of their payloads, if all lines are events; None if that is not proven."""
+    if b"\\" in block or not all(line[:1] == b"{" and line.rstrip(b"\r")[-1:] == b"}" for line in lines):
+        return None
+    for envelope in _ENVELOPES:
+        try:
+            events = envelope.decode_lines(block)
+        except UNDECODABLE:
+            continue
+        is_proven = len(events) == len(lines) and _has_form(block, events)
+        return (events, envelope.payload_key) if is_proven else None
+    return None
+
+
+def _has_form(text: bytes, events: list[Any]) -> bool:
+    """Whether nothing of a text was lost when it was decoded, and nothing is nested too deeply."""
+    encoded = _encode_lines(events)
+    return text.count(b'"') == encoded.count(b'"') and not _is_deep(encoded)
+
+
+def _has_plain_time(event: Any) -> bool:
+    time = event.time
+    return time is UNSET or time is None or COMMON_TIME.fullmatch(time) is not None
 
 
 def _is_deep(lines: bytes) -> bool:

@@ -235,11 +235,16 @@ class Filter(NamedTuple):
 
     def matches(self, event: Event) -> bool:
         """The same for an event that is not in the store, as far as it can be told from the event."""
-        time = parse_event_time(event)
-        return (
+        has_names = (
             (self.type is None or event.type == self.type)
             and (self.source is None or event.source == self.source)
             and (not self.ids or event.id in self.ids)
-            and (self.since is None or (time is not None and time >= self.since))
-            and (self.until is None or (time is not None and time < self.until))
+        )
+        if not has_names or (self.since is None and self.until is None):
+            return has_names
+        time = parse_event_time(event)
+        return (
+            time is not None
+            and (self.since is None or time >= self.since)
+            and (self.until is None or time < self.until)
         )

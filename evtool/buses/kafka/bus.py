@@ -5,7 +5,7 @@ from contextlib import closing
 from functools import partial
 
 from evtool.buses.base import ALWAYS, SendReport, TimeRange
-from evtool.buses.decoding import decode_message, is_tombstone
+from evtool.buses.decoding import decode_messages, is_tombstone
 from evtool.buses.encoding import encode_event
 from evtool.buses.kafka.client import check_topics
 from evtool.buses.kafka.connection import KafkaConnection, build_connection
@@ -31,15 +31,14 @@ class KafkaBus:
     def read(self, times: TimeRange = ALWAYS) -> Iterator[ValidationResult]:
         """The events in the topics; `times` are those at which the messages were written."""
         with closing(read_messages(self.connection, times)) as batches:
-            for batch in batches:
-                for message in batch:
-                    if self.connection.skips_tombstones and is_tombstone(message):
-                        continue
-                    for item in decode_message(message):
-                        if isinstance(item, Finding):
-                            yield ValidationResult(message.position, 1, None, (item,))
-                        else:
-                            yield ValidationResult(message.position, 1, item)
+            for messages in batches:
+                skips = self.connection.skips_tombstones
+                wanted = [message for message in messages if not is_tombstone(message)] if skips else messages
+                for message, item in decode_messages(wanted):
+                    if isinstance(item, Finding):
+                        yield ValidationResult(message.position, item.line or 1, None, (item,))
+                    else:
+                        yield ValidationResult(message.position, 1, item)
 
     def send(self, events: Iterable[Event]) -> Iterator[SendReport]:
         """Sends events to the first topic."""
