@@ -3,9 +3,9 @@
 from importlib import import_module
 
 from evtool.buses.base import Bus, Kind
-from evtool.buses.settings import BusSettings
+from evtool.buses.settings import BusSettings, list_buses, read_settings
 from evtool.errors import UsageError
-from evtool.findings.spelling import did_you_mean
+from evtool.routes.project import Project
 
 
 def on_demand(module: str, form: str) -> Kind:
@@ -31,10 +31,21 @@ def open_bus(settings: BusSettings) -> Bus:
     return find_kind(settings).open(settings)
 
 
+def open_named_bus(bus: str, project: Project | None) -> Bus:
+    """The bus that a command line names by URL, or by its name in routes.yaml. Raises UsageError."""
+    return open_bus(read_settings(bus, project))
+
+
+def is_bus(text: str, project: Project) -> bool:
+    """Whether a text is the URL of a bus, or the name of one in routes.yaml."""
+    scheme, separator, _ = text.partition(":")
+    return (bool(separator) and scheme.lower() in KINDS) or text in list_buses(project)
+
+
 def find_kind(settings: BusSettings) -> Kind:
     """The kind of a bus. Raises UsageError."""
     scheme = settings.url.scheme
     if scheme not in KINDS:
-        hint = did_you_mean(scheme, KINDS) or f"a bus is one of {', '.join(kind.form for kind in KINDS.values())}"
-        raise UsageError(f"there is no kind of bus {scheme}; {hint}")
+        forms = ", ".join(kind.form for kind in KINDS.values())
+        raise UsageError(f"there is no kind of bus {scheme}; a bus is one of {forms}")
     return KINDS[scheme]

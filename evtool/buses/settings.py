@@ -7,8 +7,8 @@ from evtool.buses.urls import BusUrl, parse_bus_url
 from evtool.errors import UsageError
 from evtool.findings.spelling import did_you_mean
 from evtool.handlers.processes.programs import UnsetVariableError, expand_variables
+from evtool.routes.models import parse_tiers
 from evtool.routes.project import Project
-from evtool.units import parse_duration
 
 Tiers = tuple[float, ...]  # seconds until a failed delivery is tried again, the shortest first
 
@@ -46,19 +46,6 @@ def list_buses(project: Project | None) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def parse_tiers(value: object) -> Tiers:
-    """Retry tiers as routes.yaml or a URL has them: a list of durations, or `none`. Raises ValueError."""
-    if value == "none":
-        return ()
-    entries = value.split(",") if isinstance(value, str) else value
-    if not isinstance(entries, list) or not entries:
-        raise ValueError("retry is a list of pauses such as [5s, 1m], or none")
-    tiers = tuple(parse_duration(entry) for entry in entries)
-    if not all(tiers) or list(tiers) != sorted(set(tiers)):
-        raise ValueError("the pauses of retry grow, and none is 0s")
-    return tiers
-
-
 def _read_entry(name: str, entry: object) -> BusSettings:
     """The settings of an entry of `buses`."""
     fields: Mapping[str, Any] = entry if isinstance(entry, Mapping) else {"url": entry}
@@ -82,6 +69,7 @@ def _read_entry(name: str, entry: object) -> BusSettings:
 def _read_url_tiers(url: BusUrl) -> Tiers | None:
     """The tiers of `?retry=` in the URL, which count more than those of routes.yaml."""
     try:
-        return parse_tiers(url.parameters["retry"]) if "retry" in url.parameters else None
+        retry = url.parameters.get("retry")
+        return None if retry is None else parse_tiers(retry if retry == "none" else retry.split(","))
     except ValueError as error:
         raise UsageError(f"retry in the URL of the bus: {error}") from None

@@ -6,7 +6,7 @@ from contextlib import closing
 from functools import partial
 from typing import Annotated, Any
 
-from evtool.cli.buses import open_named_bus
+from evtool.buses.registry import open_named_bus
 from evtool.cli.completion import complete_samples
 from evtool.cli.inputs import EventInputs, group_results, resolve_paths
 from evtool.cli.options import (

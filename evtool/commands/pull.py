@@ -9,7 +9,7 @@ from typing import Annotated, Any, Protocol
 
 from evtool.buses.base import TimeRange
 from evtool.buses.json_file import format_line
-from evtool.cli.buses import open_named_bus
+from evtool.buses.registry import open_named_bus
 from evtool.cli.filters import build_filter
 from evtool.cli.inputs import group_results
 from evtool.cli.options import Argument, Limit, Option, Since, Until

@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
-from evtool.cli.buses import open_named_bus
+from evtool.buses.registry import open_named_bus
 from evtool.cli.filters import build_filter, read_pattern
 from evtool.cli.inputs import EventInputs
 from evtool.cli.options import (

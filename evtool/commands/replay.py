@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Annotated, NamedTuple
 
-from evtool.cli.buses import is_bus, open_named_bus
+from evtool.buses.registry import is_bus, open_named_bus
 from evtool.cli.filters import build_filter, read_pattern
 from evtool.cli.inputs import EventInputs, resolve_paths
 from evtool.cli.options import (

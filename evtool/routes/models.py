@@ -1,16 +1,20 @@
 """Pydantic models of routes.yaml."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
     GetCoreSchemaHandler,
     InstanceOf,
     Tag,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic.json_schema import SkipJsonSchema
@@ -23,7 +27,7 @@ from evtool.handlers.plugins.kinds import PluginOptions, find_kind, read_plugin_
 from evtool.handlers.registry import KINDS
 from evtool.patterns.unknown import Unknown, find_unknown
 from evtool.routes import project as project_file
-from evtool.units import Duration, TimeLimit, duration_field
+from evtool.units import DURATION_PATTERN, Duration, duration_field, parse_duration
 
 
 class Retry(BaseModel):
@@ -83,11 +87,35 @@ PatternSource = Annotated[
         lambda value: "text" if isinstance(value, str) else "unknown" if isinstance(value, Unknown) else "mapping"
     ),
 ]
-RetryTiers = Annotated[
-    Annotated[Literal["none"], Tag("none")] | Annotated[list[TimeLimit], Field(min_length=1), Tag("tiers")],
-    Discriminator(lambda value: "tiers" if isinstance(value, list) else "none"),
-]
 BUS_URL = r"^(\$\{|[A-Za-z][A-Za-z0-9+.\-]*:)"  # a URL, or a variable that contains one
+
+
+def parse_tiers(value: object) -> tuple[float, ...]:
+    """The pauses of retry topics in seconds, from a list of durations or from `none`. Raises ValueError."""
+    if value == "none":
+        return ()
+    if not isinstance(value, list) or not value:
+        raise ValueError("should be a list of pauses such as [5s, 1m], or none")
+    tiers = tuple(parse_duration(entry) for entry in value)
+    if not all(tiers) or list(tiers) != sorted(set(tiers)):
+        raise ValueError("each pause should be longer than the one before, and the first longer than 0s")
+    return tiers
+
+
+def _check_bus_url(value: str) -> str:
+    if not re.match(BUS_URL, value):
+        raise ValueError("should be a URL such as kafka://localhost:9092/orders")
+    return value
+
+
+_TIERS_SCHEMA = {
+    "anyOf": [
+        {"const": "none"},
+        {"type": "array", "items": {"type": "string", "pattern": DURATION_PATTERN}, "minItems": 1},
+    ]
+}
+BusUrl = Annotated[str, AfterValidator(_check_bus_url), WithJsonSchema({"type": "string", "pattern": BUS_URL})]
+RetryTiers = Annotated[tuple[float, ...], BeforeValidator(parse_tiers), WithJsonSchema(_TIERS_SCHEMA)]
 BUS_NAME = r"^[/.\-_A-Za-z0-9]{1,256}$"  # as EventBridge names event buses
 NAMES_ONLY = {"additionalProperties": False}  # else the exported JSON Schema lets other names through
 
@@ -132,7 +160,7 @@ class BusModel(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, title="Bus")
 
-    url: Annotated[str, Field(pattern=BUS_URL, description="its URL, such as kafka://localhost:9092/orders")]
+    url: Annotated[BusUrl, Field(description="its URL, such as kafka://localhost:9092/orders")]
     password: Annotated[
         str | None, Field(min_length=1, description="the password or connection string, as ${NAME}")
     ] = None

@@ -124,8 +124,6 @@ def _path_of(detail: ErrorDetails) -> list[str | int]:
             return ["handlers", name, "headers", header]
         case (*path, "[key]") if detail["type"] in ("string_pattern_mismatch", "path name"):
             return list(path)
-        case ("buses", name, "retry", _, *rest):
-            return ["buses", name, "retry", *rest]
         case ("routes", name, "pattern", _, *rest):
             return ["routes", name, "pattern", *rest]
         case ("handlers", name, _, "secret", _, *rest):

@@ -39,6 +39,8 @@ def is_certainly_valid(project: Project) -> bool:
         return False
     if any("http" in options and has_problem(options) for options in handlers.values()):
         return False
+    if any("retry" in bus for bus in document.get("buses", {}).values()):
+        return False  # no JSON Schema says that the pauses grow
     if _has_float({**document, "routes": None}):
         return False
     return all(_is_route(route, handlers) for route in document.get("routes", {}).values())

@@ -11,11 +11,13 @@ from shutil import which
 from typing import Any
 
 import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.conftest import ORIGINAL_ENVIRONMENT, ROOT
 
 BROKER = ROOT / "tests" / "buses" / "broker"
-INSTALL = "apt install default-jre-headless maven, and pip install -r requirements-dev.txt"
+INSTALL = "apt install default-jre-headless maven"
 START_LIMIT = 600  # seconds; the first start fetches the jars
 Messages = Sequence[tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]]
 
@@ -44,8 +46,6 @@ class Cluster:
 
     def create_topic(self, partitions: int = 1, name: str | None = None, **config: str) -> str:
         """A topic that no other test uses; `config` with `_` for `.`."""
-        from confluent_kafka.admin import AdminClient, NewTopic
-
         name = name or f"test-{uuid.uuid4().hex[:12]}"
         settings = {key.replace("_", "."): value for key, value in config.items()}
         admin = AdminClient({"bootstrap.servers": self.servers})
@@ -55,8 +55,6 @@ class Cluster:
 
     def produce(self, topic: str, messages: Messages, **settings: Any) -> None:
         """Writes messages: key, value and headers of each."""
-        from confluent_kafka import Producer
-
         problems = []
         producer = Producer({"bootstrap.servers": self.servers, "acks": "all"})
         for key, value, headers in messages:
@@ -68,8 +66,6 @@ class Cluster:
 
     def consume(self, topic: str) -> list[Any]:
         """All messages of a topic as the library gives them, partition by partition."""
-        from confluent_kafka import Consumer, TopicPartition
-
         consumer = Consumer({"bootstrap.servers": self.servers, "group.id": "test", "enable.auto.commit": False})
         count = len(consumer.list_topics(topic, timeout=60).topics[topic].partitions)
         messages: list[Any] = []
@@ -84,8 +80,6 @@ class Cluster:
 
     def list_groups(self) -> list[str]:
         """The names of the consumer groups that exist."""
-        from confluent_kafka.admin import AdminClient
-
         admin = AdminClient({"bootstrap.servers": self.servers})
         return [group.group_id for group in admin.list_consumer_groups().result(60).valid]
 
@@ -93,10 +87,6 @@ class Cluster:
 def require_kafka() -> None:
     """Skips the test if brokers cannot be started here; in CI it fails."""
     missing = [program for program in ("java", "mvn") if which(program) is None]
-    try:
-        import confluent_kafka  # noqa: F401
-    except ImportError:
-        missing.append("confluent-kafka")
     if not missing:
         return
     reason = f"{', '.join(missing)} is missing: {INSTALL}"
