@@ -78,6 +78,11 @@ class Cluster:
         consumer.close()
         return messages
 
+    def list_topics(self) -> list[str]:
+        """The names of the topics that exist."""
+        admin = AdminClient({"bootstrap.servers": self.servers})
+        return list(admin.list_topics(timeout=60).topics)
+
     def list_groups(self) -> list[str]:
         """The names of the consumer groups that exist."""
         admin = AdminClient({"bootstrap.servers": self.servers})

@@ -7,7 +7,7 @@ from functools import partial
 from evtool.buses.base import ALWAYS, SendReport, TimeRange
 from evtool.buses.decoding import decode_messages, is_tombstone
 from evtool.buses.encoding import encode_event
-from evtool.buses.kafka.client import check_topics
+from evtool.buses.kafka.client import check_topics, read_message_limit
 from evtool.buses.kafka.connection import KafkaConnection, build_connection
 from evtool.buses.kafka.producer import Producer
 from evtool.buses.kafka.reader import read_messages
@@ -43,8 +43,9 @@ class KafkaBus:
     def send(self, events: Iterable[Event]) -> Iterator[SendReport]:
         """Sends events to the first topic."""
         check_topics(self.connection, [self.connection.topic])
+        limit = None if self.connection.is_event_hubs else read_message_limit(self.connection, self.connection.topic)
         reports: list[SendReport] = []
-        with Producer(self.connection) as producer:
+        with Producer(self.connection, message_limit=limit) as producer:
             for event in events:
                 content = encode_event(event, self.connection.key_path)
                 producer.send(self.connection.topic, content, partial(_add_report, reports, event))

@@ -4,6 +4,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from evtool.buses.kafka.connection import KafkaConnection
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 INSTALL = "install it with: pip install 'evtool-workbench[kafka]'"
 CONNECT_TIMEOUT = 10.0  # seconds until a cluster that does not answer counts as unusable
 REFUSAL_TIMEOUT = 3.0  # if every server refuses connections, or has an unknown name
+BATCH_OVERHEAD = 200  # bytes that a batch has besides its messages
+MAX_CLIENT_MESSAGE = 1_000_000_000  # bytes; the library's own limit
 _STEP = 0.25  # seconds of a single request for metadata
 _LOG_NOTHING = logging.getLogger("evtool.kafka")  # the library would write to standard error
 _LOG_NOTHING.addHandler(logging.NullHandler())
@@ -99,17 +102,34 @@ def open_consumer(connection: KafkaConnection, errors: ClientErrors, **settings:
 
 
 def open_producer(
-    connection: KafkaConnection, errors: ClientErrors, delivery_timeout: float
+    connection: KafkaConnection, errors: ClientErrors, delivery_timeout: float, message_limit: int | None
 ) -> "confluent_kafka.Producer":
     """A producer that confirms a message when all replicas have it, and writes it once.
 
-    `delivery_timeout`: seconds until a message that is not confirmed is reported as failed.
+    `delivery_timeout`: seconds until a message that is not confirmed is reported as failed. `message_limit`: the most
+    bytes that the topic takes, if known.
     """
     defaults = {"enable.idempotence": True, "linger.ms": 5, "delivery.timeout.ms": round(delivery_timeout * 1000)}
+    if message_limit is not None:
+        # a broker refuses a whole batch if it is longer, so the client has to know the limit
+        defaults["message.max.bytes"] = min(max(message_limit - BATCH_OVERHEAD, 1000), MAX_CLIENT_MESSAGE)
     own: Settings = {name: value for name, value in defaults.items() if name not in connection.settings}
     kind = import_library().Producer
     producer: confluent_kafka.Producer = _open(kind, connection, errors, {"acks": "all", **own})
     return producer
+
+
+def read_message_limit(connection: KafkaConnection, topic: str) -> int | None:
+    """The most bytes that a topic takes in one request; None if the cluster does not say."""
+    library = import_library()
+    admin_library: Any = import_module("confluent_kafka.admin")
+    admin = open_admin(connection, ClientErrors(connection))
+    resource = admin_library.ConfigResource(admin_library.ResourceType.TOPIC, topic)
+    try:
+        entries = admin.describe_configs([resource], request_timeout=CONNECT_TIMEOUT)[resource].result(CONNECT_TIMEOUT)
+        return int(entries["max.message.bytes"].value)
+    except (library.KafkaException, TimeoutError, KeyError, ValueError, TypeError):
+        return None  # no permission, or Event Hubs
 
 
 def open_admin(connection: KafkaConnection, errors: ClientErrors) -> Any:

@@ -22,10 +22,17 @@ class Producer:
     A message that was reported as failed may have been written all the same. Close it, or use it in `with`.
     """
 
-    def __init__(self, connection: KafkaConnection, *, delivery_timeout: float = DELIVERY_TIMEOUT):
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        *,
+        delivery_timeout: float = DELIVERY_TIMEOUT,
+        message_limit: int | None = None,
+    ):
+        """`delivery_timeout` is in seconds; `message_limit` are the most bytes that the topic takes, if known."""
         self._library = import_library()
         self.errors = ClientErrors(connection)
-        self._client = open_producer(connection, self.errors, delivery_timeout)
+        self._client = open_producer(connection, self.errors, delivery_timeout, message_limit)
         self.pending = 0  # messages without a report
 
     def __enter__(self) -> Self:
@@ -78,7 +85,7 @@ def describe_failure(error: "confluent_kafka.KafkaError") -> str:
     """Why a message was not written, and what to do."""
     reason = clean_reason(error)
     if error.name() == "MSG_SIZE_TOO_LARGE":
-        return "the message is too large for the topic or for the client (message.max.bytes)"
+        return "the message is too large for the topic (max.message.bytes)"
     if error.name() == "_MSG_TIMED_OUT":
         return f"not confirmed in time, so it may have been written or not ({reason})"
     if error.name() == "TOPIC_AUTHORIZATION_FAILED":
