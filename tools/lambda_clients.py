@@ -98,7 +98,8 @@ def install_go(here: Installation, packages: tuple[str, ...]) -> None:
     shutil.copytree(FUNCTIONS / "go", here.folder, dirs_exist_ok=True)
     here.run("go", "mod", "init", "function")
     here.run("go", "get", *packages)
-    here.run("go", "build", "-o", "bootstrap", ".", CGO_ENABLED="0")
+    for package in (".", "./score"):
+        here.run("go", "build", "-o", f"{package}/bootstrap", package, CGO_ENABLED="0")
 
 
 def install_rust(here: Installation, packages: tuple[str, ...]) -> None:
@@ -106,9 +107,13 @@ def install_rust(here: Installation, packages: tuple[str, ...]) -> None:
     here.run("cargo", "init", "--bin", "--name", "bootstrap", "--vcs", "none")
     here.run("cargo", "add", "--quiet", *packages)
     shutil.copy(FUNCTIONS / "rust/main.rs", here.folder / "src/main.rs")
+    (here.folder / "src/bin").mkdir()
+    shutil.copy(FUNCTIONS / "rust/score.rs", here.folder / "src/bin/score.rs")
     target = CACHE / "rust"
     here.run("cargo", "build", "--quiet", "--target-dir", str(target), CARGO_PROFILE_DEV_DEBUG="0")
     shutil.copy(target / "debug/bootstrap", here.folder / "bootstrap")
+    (here.folder / "score").mkdir()
+    shutil.copy(target / "debug/score", here.folder / "score/bootstrap")
 
 
 def install_java(here: Installation, packages: tuple[str, ...]) -> None:
@@ -116,7 +121,7 @@ def install_java(here: Installation, packages: tuple[str, ...]) -> None:
     (here.folder / "pom.xml").write_text(POM.format("".join(dependencies)))
     options = ["-DincludeScope=runtime", "-DoutputDirectory=lib"]
     here.run("mvn", "--batch-mode", "-q", "dependency:copy-dependencies", *options)
-    sources = map(str, (FUNCTIONS / "java").glob("*.java"))
+    sources = map(str, (FUNCTIONS / "java").rglob("*.java"))
     here.run("javac", "-cp", "lib/*", "-d", str(here.folder), *sources)
 
 
@@ -168,7 +173,7 @@ CLIENT_OF = {
 
 def find_key(language: str) -> str:
     """A text that changes with whatever is installed for a language."""
-    files = sorted((FUNCTIONS / language).glob("*"))
+    files = sorted(file for file in (FUNCTIONS / language).rglob("*") if file.is_file())
     parts = [" ".join(CLIENT_OF[language].packages).encode(), *(file.read_bytes() for file in files)]
     return hashlib.sha256(b"\0".join([Path(__file__).read_bytes(), *parts])).hexdigest()
 
