@@ -23,7 +23,7 @@ GO = (
 
 def run(folder: Path, *command: str | Path) -> None:
     """Runs a command and shows it. Raises CalledProcessError."""
-    print("$", *command, flush=True)  # noqa: T201
+    print("$", *command, flush=True)
     subprocess.run(command, cwd=folder, check=True)
 
 
