@@ -13,15 +13,22 @@ from evtool.delivery.intake import accept, is_key_taken
 from evtool.delivery.lanes import FOREVER, Lanes
 from evtool.delivery.lease import MAX_LEASE, START_WITHIN, lease_of
 from evtool.delivery.lost_emits import report_lost_emits
-from evtool.delivery.outcomes import AttemptResult, given_up, interrupted, is_exhausted, released, result_of
+from evtool.delivery.outcomes import (
+    AttemptResult,
+    given_up,
+    interrupted,
+    is_exhausted,
+    policy_of,
+    prepare_call,
+    released,
+    result_of,
+)
 from evtool.delivery.pool import MAX_BATCH, Batch, PoolThread
 from evtool.delivery.recovery import EXIT_TIMEOUT, read_leftovers
 from evtool.delivery.retry import last_attempt
 from evtool.delivery.runtime import Runtime
 from evtool.errors import StoreError
-from evtool.events.envelopes import mark_replayed, parse_event
-from evtool.events.input_transformer import transform_event
-from evtool.handlers.base import Answer, Call, Failed, Unavailable
+from evtool.handlers.base import Answer, Call, Failed
 from evtool.handlers.processes.worker_protocol import GarbledError, outcome_of, parse_answer
 from evtool.routes.models import Retry
 from evtool.signals import collect_signals, defer_signals
@@ -160,7 +167,7 @@ class _Run:
             thread = self._choose_thread(handler)
             latest = time.monotonic() + START_WITHIN
             claims = self._claim_lanes(handler, thread.size if thread else MAX_BATCH)
-            steps = [(claim, self._prepare(claim)) for claim in claims]
+            steps = [(claim, prepare_call(claim, self._runtime.routes)) for claim in claims]
             calls = [(claim, step) for claim, step in steps if isinstance(step, Call)]
             if thread and calls:
                 thread.add_batch(Batch([claim for claim, _ in calls], [call for _, call in calls], latest))
@@ -201,25 +208,7 @@ class _Run:
         return lease_of(self._runtime.handlers.timeout_of(handler))
 
     def _policy_of(self, route: str) -> Retry:
-        return self._runtime.routes.routes[route].retry if route in self._runtime.routes.routes else Retry()
-
-    def _prepare(self, claim: Claim) -> Call | Answer:
-        """The call that a delivery needs, or what there is to say without one."""
-        (delivery, stored), raw = claim, claim.event.raw
-        if is_exhausted(delivery, self._policy_of(delivery.route)):
-            return Answer(None)
-        if delivery.handler not in self._runtime.handlers:
-            return Answer(Unavailable(f"there is no handler {delivery.handler} in routes.yaml"))
-        if not (route := self._runtime.routes.routes.get(delivery.route)):  # it may have had an input
-            return Answer(Unavailable(f"there is no route {delivery.route} in routes.yaml"))
-        raw = mark_replayed(raw, parse_event(raw).document, delivery.replay) if delivery.replay else raw
-        if route.input:
-            try:
-                raw = transform_event(route.input, parse_event(raw), route=route.name, received=stored.stored_at)
-            except ValueError as reason:
-                return Answer(Failed(f"the input cannot be made: {reason}", final=True))
-        attempt = (delivery.route, delivery.attempts, delivery.seq)
-        return Call(raw, stored.id, stored.type, *attempt, stored.source, delivery.replay)
+        return policy_of(route, self._runtime.routes)
 
     def _settle(self, answered: Sequence[tuple[Claim, Answer]]) -> list[SettledDelivery]:
         """Writes down what came of deliveries, and lets in what they emitted."""

@@ -1,4 +1,4 @@
-"""Computes from the outcome of an attempt the new state of its delivery and the events to store."""
+"""Computes the call that a delivery needs, and from its outcome the new state of the delivery, with what it emitted."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,9 +7,12 @@ from evtool.delivery.emitted import build_event
 from evtool.delivery.retry import GiveUp, delay_after_failure, delay_while_unavailable, last_attempt
 from evtool.delivery.runtime import Environment
 from evtool.events.emitted_ids import Cause
+from evtool.events.envelopes import mark_replayed, parse_event
 from evtool.events.event import Event
-from evtool.handlers.base import Answer, Done, Failed, Outcome, Unavailable
+from evtool.events.input_transformer import transform_event
+from evtool.handlers.base import Answer, Call, Done, Failed, Outcome, Unavailable
 from evtool.routes.models import Retry
+from evtool.routes.routes import Routes
 from evtool.store.queue import Claim, DeliveryUpdate
 from evtool.store.rows import Attempt, Delivery
 
@@ -22,6 +25,30 @@ class AttemptResult(NamedTuple):
 
     update: DeliveryUpdate
     events: tuple[Event, ...] = ()
+
+
+def policy_of(route: str, routes: Routes) -> Retry:
+    """The retry policy of a route; the default policy if the route is no longer in routes.yaml."""
+    return routes.routes[route].retry if route in routes.routes else Retry()
+
+
+def prepare_call(claim: Claim, routes: Routes) -> Call | Answer:
+    """The call that a delivery needs, or its answer if no call is needed."""
+    (delivery, stored), raw = claim, claim.event.raw
+    if is_exhausted(delivery, policy_of(delivery.route, routes)):
+        return Answer(None)
+    if delivery.handler not in routes.handlers:
+        return Answer(Unavailable(f"there is no handler {delivery.handler} in routes.yaml"))
+    if not (route := routes.routes.get(delivery.route)):  # it may have had an input
+        return Answer(Unavailable(f"there is no route {delivery.route} in routes.yaml"))
+    raw = mark_replayed(raw, parse_event(raw).document, delivery.replay) if delivery.replay else raw
+    if route.input:
+        try:
+            raw = transform_event(route.input, parse_event(raw), route=route.name, received=stored.stored_at)
+        except ValueError as reason:
+            return Answer(Failed(f"the input cannot be made: {reason}", final=True))
+    attempt = (delivery.route, delivery.attempts, delivery.seq)
+    return Call(raw, stored.id, stored.type, *attempt, stored.source, delivery.replay)
 
 
 def result_of(claim: Claim, answer: Answer, policy: Retry, environment: Environment) -> AttemptResult:
