@@ -1,7 +1,7 @@
 """The contract of a bus: the messages that it carries, which of them are read, and what sending an event results in."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
 from evtool.buses.settings import BusSettings
 from evtool.events.event import Event
@@ -48,6 +48,18 @@ class SendReport(NamedTuple):
 
     event: Event
     error: str | None = None
+
+
+class Failure(str):
+    """Why a bus has not confirmed a message. `is_final`: it will never take this message."""
+
+    is_final: bool
+
+    def __new__(cls, reason: str, *, is_final: bool) -> Self:
+        """The reason for people."""
+        failure = super().__new__(cls, reason)
+        failure.is_final = is_final
+        return failure
 
 
 class Bus(Protocol):

@@ -100,7 +100,7 @@ def _describe_undecided(route: Route) -> str:
     return f"route {route.name} is undecided, and delivers nothing: {sources} {verb} not known before deployment"
 
 
-def take_load_findings(runtime: Runtime, project: Project) -> list[Finding]:
+def take_load_findings(handlers: HandlerPool, project: Project) -> list[Finding]:
     """A finding for each handler that could not be loaded since the last time."""
     return [
         describe_load_failure(
@@ -112,7 +112,7 @@ def take_load_findings(runtime: Runtime, project: Project) -> list[Finding]:
             event_type=claim.event.type,
             route=claim.delivery.route,
         )
-        for claim, failure in runtime.handlers.take_load_failures()
+        for claim, failure in handlers.take_load_failures()
     ]
 
 

@@ -10,7 +10,7 @@ from evtool.cli.runtime import UndecidedNotes, build_rules, open_runtime, take_l
 from evtool.cli.session import Session
 from evtool.delivery import loop
 from evtool.delivery.runtime import Runtime
-from evtool.errors import EXIT_FINDINGS, EXIT_OK
+from evtool.errors import EXIT_FINDINGS, EXIT_OK, UsageError
 from evtool.events.timestamps import format_timestamp
 from evtool.findings.finding import Finding
 from evtool.reports.base import Subject
@@ -35,6 +35,10 @@ def deliver(
         int, Option("--workers", "number of handlers that are called at the same time", "N", least=1)
     ] = loop.MAX_HANDLERS,
     now: Annotated[bool, Option("--now", "also attempt deliveries whose next retry is later")] = False,
+    bus: Annotated[
+        str | None,
+        Option("--bus", "consume from a bus instead of the store: its URL, or its name in routes.yaml", "BUS"),
+    ] = None,
     no_validate: NoValidate = False,
     no_schema: NoSchema = "error",
 ) -> int:
@@ -44,8 +48,18 @@ def deliver(
     a handler cannot be loaded. With --watch it runs until a signal: then it starts no more calls and waits 5 seconds
     for the calls in progress; a second signal ends them. -v also shows what the handlers printed.
 
+    With --bus it consumes the messages of a bus in a group and needs no store: failed deliveries go to retry topics,
+    dead ones to the dead topic. Without --watch it ends at the offsets that existed when it started.
+
     Example: evtool deliver --watch --workers 8
     """
+    if bus is not None:
+        if now:
+            raise UsageError("--now is for the store: with --bus, what failed is tried again when its retry topic says")
+        from evtool.commands.deliver_from_bus import deliver_from_bus  # noqa: PLC0415  (needs an extra)
+
+        validate = not no_validate
+        return deliver_from_bus(session, bus, watch=watch, workers=workers, validate=validate, no_schema=no_schema)
     project = session.load_project()
     rules = build_rules(project, validate=not no_validate, no_schema=no_schema)
     with open_runtime(session, project, rules) as runtime:
@@ -97,7 +111,7 @@ def deliver_and_report(
                 if settlement.emitted and runtime.routes.has_unknown_values:
                     emitted = runtime.store.list_emitted_events(settlement.delivery.seq)
                     undecided.add((event.raw, event.bus) for event in emitted)
-                for finding in take_load_findings(runtime, project):
+                for finding in take_load_findings(runtime.handlers, project):
                     findings.append(finding)
                     show_finding(screen, finding)
         for delivery in unfinished.values():

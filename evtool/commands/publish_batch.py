@@ -126,7 +126,7 @@ class Publisher(NamedTuple):
         outputs: dict[OutputKey, str] = {}
         for member in chain if self.with_outputs else ():
             outputs |= load_outputs(store, member.event.id, member.deliveries)
-        findings = take_load_findings(self.runtime, self.project)
+        findings = take_load_findings(self.runtime.handlers, self.project)
         events = [(member.event.raw, member.event.bus) for member in chain]
         return PublishResult(build_chain_records(chain), events, findings, outputs)
 

@@ -177,7 +177,9 @@ def _prepare_delivery(
     if runtime.store.has_replay(name):
         session.print_note(f"the replay {name} was delivered before: what it has done is not done again")
     replay = Replay(runtime, routes, name, selection.includes, keep_outputs)
-    return _Firing(partial(_deliver_event, runtime, replay), partial(take_load_findings, runtime, project), outputs)
+    return _Firing(
+        partial(_deliver_event, runtime, replay), partial(take_load_findings, runtime.handlers, project), outputs
+    )
 
 
 @contextmanager

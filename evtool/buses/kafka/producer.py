@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
+from evtool.buses.base import Failure
 from evtool.buses.encoding import Content
 from evtool.buses.kafka.client import ClientErrors, clean_reason, import_library, open_producer
 from evtool.buses.kafka.connection import KafkaConnection
@@ -13,7 +14,15 @@ if TYPE_CHECKING:
 
 DELIVERY_TIMEOUT = 120.0  # seconds until a message that cannot be written is reported as failed
 _FULL_WAIT = 0.1  # seconds to wait for room in the client's queue
-Report = Callable[[str | None], None]
+# of messages that are refused each time: all others may be taken the next time
+_FINAL_FAILURES = (
+    "MSG_SIZE_TOO_LARGE",
+    "INVALID_RECORD",
+    "INVALID_MSG",
+    "TOPIC_AUTHORIZATION_FAILED",
+    "POLICY_VIOLATION",
+)
+Report = Callable[[Failure | None], None]
 
 
 class Producer:
@@ -81,13 +90,13 @@ class Producer:
             self._client.poll(0)
 
 
-def describe_failure(error: "confluent_kafka.KafkaError") -> str:
+def describe_failure(error: "confluent_kafka.KafkaError") -> Failure:
     """Why a message was not written, and what to do."""
     reason = clean_reason(error)
     if error.name() == "MSG_SIZE_TOO_LARGE":
-        return "the message is too large for the topic (max.message.bytes)"
-    if error.name() == "_MSG_TIMED_OUT":
-        return f"not confirmed in time, so it may have been written or not ({reason})"
-    if error.name() == "TOPIC_AUTHORIZATION_FAILED":
-        return "the user may not write to this topic"
-    return reason
+        reason = "the message is too large for the topic (max.message.bytes)"
+    elif error.name() == "_MSG_TIMED_OUT":
+        reason = f"not confirmed in time, so it may have been written or not ({reason})"
+    elif error.name() == "TOPIC_AUTHORIZATION_FAILED":
+        reason = "the user may not write to this topic"
+    return Failure(reason, is_final=error.name() in _FINAL_FAILURES)

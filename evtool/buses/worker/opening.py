@@ -1,0 +1,153 @@
+"""Opens messages: decodes the event of a message and makes the deliveries that it needs.
+
+A delivery of a bus has the same form as one of the store, so that handlers, retry policies and reports are the same.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import NamedTuple
+
+from evtool.buses.base import Message
+from evtool.buses.decoding import decode_message, is_tombstone
+from evtool.buses.worker.handover import (
+    GROUP,
+    Handover,
+    NotHandoverError,
+    find_header,
+    find_number,
+    origin_of,
+    parse_handover,
+    restore_origin,
+    strip_headers,
+)
+from evtool.buses.worker.tiers import GroupTopics
+from evtool.delivery.intake import LOOP_ERROR, MAX_DEPTH, match_handlers
+from evtool.events.buses import DEFAULT_BUS
+from evtool.events.event import Event
+from evtool.findings.finding import Finding
+from evtool.routes.routes import Routes
+from evtool.store.queue import Claim
+from evtool.store.rows import Delivery, StoredEvent
+
+DEPTH = "evtool-depth"  # headers of events that handlers emitted: how many events their chain has before them
+CAUSE = "evtool-cause"  # and the id of the event that the handler got
+NO_EVENT = "the message has no event number {} any more"
+
+
+class Work(NamedTuple):
+    """A delivery of a message. With `death` it is given up without an attempt: the error and the condition."""
+
+    claim: Claim
+    message: Message
+    handover: Handover
+    death: tuple[str, str] | None = None
+
+
+class Opening(NamedTuple):
+    """What a message holds: the deliveries of its events, and what is wrong with it. Both may be empty."""
+
+    works: tuple[Work, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    is_skipped: bool = False  # a tombstone that is not wanted
+
+
+class Opener:
+    """Opens the messages of a consumer group."""
+
+    def __init__(
+        self,
+        routes: Routes,
+        topics: GroupTopics,
+        now: Callable[[], int],
+        owner: str,
+        *,
+        skip_tombstones: bool = False,
+    ):
+        self._routes, self._topics, self._now, self._owner = routes, topics, now, owner
+        self._skip_tombstones = skip_tombstones
+        self._retry_topics = topics.retry_topics
+        self._numbers = count(1)
+
+    def open(self, message: Message) -> Opening:
+        """The deliveries of a message."""
+        group = find_header(message.headers, GROUP) if message.headers else None
+        if message.topic in self._retry_topics or group == self._topics.group:
+            return self._open_handover(message)
+        if group is not None:  # a dead letter of another group, sent to the topic again
+            return Opening()
+        if is_tombstone(message) and self._skip_tombstones:
+            return Opening(is_skipped=True)
+        return self._open_original(message)
+
+    def _open_original(self, message: Message) -> Opening:
+        original = message._replace(headers=strip_headers(message.headers)) if message.headers else message
+        works: list[Work] = []
+        findings = []
+        for entry, item in enumerate(decode_message(original)):
+            if isinstance(item, Finding):
+                findings.append(item)
+            else:
+                works += self._make_works(message, item, entry)
+        return Opening(tuple(works), tuple(findings))
+
+    def _make_works(self, message: Message, event: Event, entry: int) -> Iterator[Work]:
+        """A delivery for each handler whose route matches the event; too deep in a chain, they are given up."""
+        depth = (find_number(message.headers, DEPTH) or 0) if message.headers else 0
+        death = (LOOP_ERROR, "Loop") if depth > MAX_DEPTH else None
+        for route, handler, is_left_out in match_handlers(event, self._routes):
+            if not is_left_out:
+                handover = Handover(origin_of(message), route.name, handler, entry, first=self._now())
+                yield Work(self._claim(event, handover, depth), message, handover, death)
+
+    def _open_handover(self, message: Message) -> Opening:
+        """The one delivery of a message that was handed over."""
+        try:
+            handover = parse_handover(message)
+        except NotHandoverError as error:
+            return Opening(findings=(Finding("EV009", str(error), file=message.position, line=1, column=1),))
+        if not handover.first:  # it is redriven
+            handover = handover._replace(first=self._now())
+        items = list(decode_message(restore_origin(message, handover.origin)))
+        if handover.entry >= len(items):
+            return Opening(findings=(Finding("EV009", NO_EVENT.format(handover.entry), file=message.position, line=1),))
+        item = items[handover.entry]
+        if isinstance(item, Finding):
+            return Opening(findings=(item,))
+        depth = find_number(message.headers, DEPTH) or 0
+        return Opening((Work(self._claim(item, handover, depth), message, handover),))
+
+    def _claim(self, event: Event, handover: Handover, depth: int) -> Claim:
+        seq, now = next(self._numbers), self._now()
+        delivery = Delivery(
+            seq=seq,
+            event=seq,
+            route=handover.route,
+            handler=handover.handler,
+            replay="",
+            state="leased",
+            attempts=handover.attempts + 1,
+            forgiven=0,
+            created=handover.first,
+            due=now,
+            owner=self._owner,
+            duration_ms=None,
+            error=None,
+            condition=None,
+        )
+        stored_at = handover.origin.timestamp
+        stored = StoredEvent(
+            seq=seq,
+            id=event.id,
+            type=event.type,
+            source=event.source,
+            time=None,
+            stored_at=now if stored_at is None else stored_at,
+            sha256="",
+            raw=event.raw,
+            root=seq,
+            depth=depth,
+            cause=None,
+            replay=None,
+            bus=event.bus or DEFAULT_BUS,
+        )
+        return Claim(delivery, stored)

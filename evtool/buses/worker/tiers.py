@@ -1,0 +1,65 @@
+"""Retry tiers: the pauses of a bus before a failed delivery is tried again, and the topics that stand for them."""
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from evtool.errors import UsageError
+from evtool.units import SECONDS
+
+MAX_TOPIC_NAME = 249  # characters, by Kafka
+
+
+def choose_tier(tiers: Sequence[float], delay: float) -> float:
+    """The tier of a pause in seconds: the pause rounded up to a tier, or the last tier if the pause is longer."""
+    return next((tier for tier in tiers if tier >= delay), tiers[-1])
+
+
+def format_tier(seconds: float) -> str:
+    """A tier in the largest unit that gives a whole number: 600.0 -> `10m`."""
+    milliseconds = round(seconds * 1000)
+    sizes = {name: round(size * 1000) for name, size in SECONDS.items()}  # the largest is last
+    name, size = [(name, size) for name, size in sizes.items() if milliseconds % size == 0][-1]
+    return f"{milliseconds // size}{name}"
+
+
+class GroupTopics(NamedTuple):
+    """The topics of a consumer group: those with events, a retry topic of each for every tier, and its dead topic."""
+
+    topics: tuple[str, ...]
+    group: str
+    tiers: tuple[float, ...]
+
+    def retry_topic(self, topic: str, tier: float) -> str:
+        """Where deliveries of a topic wait for a tier."""
+        return f"{topic}.{self.group}.retry.{format_tier(tier)}"
+
+    def dead_topic(self, topic: str) -> str:
+        """Where the dead letters of a topic are."""
+        return f"{topic}.{self.group}.dead"
+
+    @property
+    def retry_topics(self) -> dict[str, float]:
+        """All retry topics and their tiers."""
+        return {self.retry_topic(topic, tier): tier for topic in self.topics for tier in self.tiers}
+
+    @property
+    def dead_topics(self) -> list[str]:
+        """The dead topics."""
+        return [self.dead_topic(topic) for topic in self.topics]
+
+    @property
+    def own_topics(self) -> list[str]:
+        """The topics that the group needs besides those with events."""
+        return [*self.retry_topics, *self.dead_topics]
+
+    def check_names(self) -> None:
+        """Raises UsageError if the name of a topic is longer than Kafka allows."""
+        if too_long := [topic for topic in self.own_topics if len(topic) > MAX_TOPIC_NAME]:
+            raise UsageError(
+                f"the topic {too_long[0]} would have a name of {len(too_long[0])} characters; Kafka allows"
+                f" {MAX_TOPIC_NAME}: choose a shorter group in the URL"
+            )
+
+    def find_missing(self, existing: Collection[str]) -> list[str]:
+        """The topics of the group that do not exist."""
+        return [topic for topic in self.own_topics if topic not in existing]

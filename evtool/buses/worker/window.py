@@ -1,0 +1,122 @@
+"""The window of a worker: the messages under way, how far each partition may be committed, how many more may be opened.
+
+A message is opened when its deliveries are made, and finished when each of them is done or handed over. A partition is
+committed up to its lowest unfinished message, the watermark:
+
+    offset      7     8     9     10
+              done  open  done  done     the watermark is 8: whoever takes over begins there, and repeats 9 and 10
+
+A message counts from the moment it is opened until it is committed, so that the limit of the window is also the number
+of messages that can be repeated when a worker is killed.
+"""
+
+from collections import deque
+from typing import NamedTuple
+
+from evtool.buses.base import Message
+
+LIMIT = 100  # messages
+
+
+class PartitionKey(NamedTuple):
+    """A partition of a topic."""
+
+    topic: str
+    partition: int
+
+
+def partition_of(message: Message) -> PartitionKey:
+    """The partition that a message is in."""
+    return PartitionKey(message.topic, message.partition)
+
+
+class OpenMessage:
+    """A message under way. It is abandoned when its partition goes to another worker: nothing is written for it."""
+
+    __slots__ = ("is_abandoned", "message", "parts")
+
+    def __init__(self, message: Message, parts: int):
+        self.message, self.parts = message, parts  # its parts are the deliveries that are not over
+        self.is_abandoned = False
+
+
+class _Partition:
+    """The messages of one partition that are not committed."""
+
+    def __init__(self) -> None:
+        self.under_way: deque[OpenMessage] = deque()  # in the order of their offsets; the first one is unfinished
+        self.finished: deque[int] = deque()  # offsets below the watermark
+        self.watermark: int | None = None
+
+    def advance(self) -> None:
+        """Moves the watermark over the finished messages."""
+        while self.under_way and not self.under_way[0].parts:
+            offset = self.under_way.popleft().message.offset
+            self.finished.append(offset)
+            self.watermark = offset + 1
+
+
+class Window:
+    """The messages under way in all partitions of a worker."""
+
+    def __init__(self, limit: int = LIMIT):
+        self._limit = limit
+        self._partitions: dict[PartitionKey, _Partition] = {}
+
+    @property
+    def room(self) -> int:
+        """How many more messages may be opened."""
+        return self._limit - sum([len(p.under_way) + len(p.finished) for p in self._partitions.values()])
+
+    @property
+    def uncommitted(self) -> int:
+        """How many messages could be committed."""
+        return sum(len(partition.finished) for partition in self._partitions.values())
+
+    def count_under_way(self, keys: set[PartitionKey] | None = None) -> int:
+        """How many messages are open, in all partitions or in some."""
+        return sum(
+            len(partition.under_way) for key, partition in self._partitions.items() if keys is None or key in keys
+        )
+
+    def open(self, message: Message, parts: int) -> OpenMessage:
+        """Opens a message with so many deliveries. Those of a partition are opened in the order of their offsets."""
+        opened = OpenMessage(message, parts)
+        partition = self._partitions.setdefault(partition_of(message), _Partition())
+        partition.under_way.append(opened)
+        partition.advance()
+        return opened
+
+    def finish_part(self, opened: OpenMessage) -> None:
+        """One delivery of a message is over."""
+        opened.parts -= 1
+        if not opened.parts and not opened.is_abandoned:
+            self._partitions[partition_of(opened.message)].advance()
+
+    def is_before_finished(self, opened: OpenMessage) -> bool:
+        """Whether a later message of the partition is finished, which would be repeated if this one was not."""
+        partition = self._partitions.get(partition_of(opened.message))
+        if partition is None or opened.is_abandoned:
+            return False
+        offset = opened.message.offset
+        return any(not other.parts and other.message.offset > offset for other in partition.under_way)
+
+    def watermarks(self) -> dict[PartitionKey, int]:
+        """The watermarks of the partitions with finished messages that are not committed."""
+        return {
+            key: partition.watermark
+            for key, partition in self._partitions.items()
+            if partition.finished and partition.watermark is not None
+        }
+
+    def commit(self, key: PartitionKey, offset: int) -> None:
+        """A partition is committed up to an offset: what is below it cannot be repeated any more."""
+        partition = self._partitions.get(key)
+        while partition and partition.finished and partition.finished[0] < offset:
+            partition.finished.popleft()
+
+    def abandon(self, keys: set[PartitionKey]) -> None:
+        """Some partitions are no longer those of this worker."""
+        for key in keys:
+            for opened in self._partitions.pop(key, _Partition()).under_way:
+                opened.is_abandoned = True
