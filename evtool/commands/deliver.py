@@ -5,7 +5,7 @@ from collections import Counter
 from contextlib import closing
 from typing import Annotated, Any
 
-from evtool.cli.options import NoSchema, NoValidate, Option
+from evtool.cli.options import Bus, NoSchema, NoValidate, Option
 from evtool.cli.runtime import UndecidedNotes, build_rules, open_runtime, take_load_findings
 from evtool.cli.session import Session
 from evtool.delivery import loop
@@ -35,10 +35,7 @@ def deliver(
         int, Option("--workers", "number of handlers that are called at the same time", "N", least=1)
     ] = loop.MAX_HANDLERS,
     now: Annotated[bool, Option("--now", "also attempt deliveries whose next retry is later")] = False,
-    bus: Annotated[
-        str | None,
-        Option("--bus", "consume from a bus instead of the store: its URL, or its name in routes.yaml", "BUS"),
-    ] = None,
+    bus: Bus = None,
     no_validate: NoValidate = False,
     no_schema: NoSchema = "error",
 ) -> int:
@@ -53,15 +50,21 @@ def deliver(
 
     Example: evtool deliver --watch --workers 8
     """
+    validate = not no_validate
     if bus is not None:
         if now:
             raise UsageError("--now is for the store: with --bus, what failed is tried again when its retry topic says")
         from evtool.commands.deliver_from_bus import deliver_from_bus  # noqa: PLC0415  (needs an extra)
 
-        validate = not no_validate
         return deliver_from_bus(session, bus, watch=watch, workers=workers, validate=validate, no_schema=no_schema)
+    return _deliver_from_store(session, watch=watch, workers=workers, now=now, validate=validate, no_schema=no_schema)
+
+
+def _deliver_from_store(
+    session: Session, *, watch: bool, workers: int, now: bool, validate: bool, no_schema: str
+) -> int:
     project = session.load_project()
-    rules = build_rules(project, validate=not no_validate, no_schema=no_schema)
+    rules = build_rules(project, validate=validate, no_schema=no_schema)
     with open_runtime(session, project, rules) as runtime:
         idle = _sleep if watch else None
         return deliver_and_report(session, project, runtime, workers=workers, include_failed=now, idle=idle)

@@ -8,10 +8,9 @@ from functools import partial
 from random import SystemRandom
 from typing import Any
 
-from evtool.buses.kafka.connection import build_connection
+from evtool.buses.kafka.connection import open_kafka
 from evtool.buses.kafka.group_consumer import KafkaWorkerBus
 from evtool.buses.kafka.group_topics import ensure_topics, find_ends
-from evtool.buses.settings import read_settings
 from evtool.buses.worker.base import WorkerResult
 from evtool.buses.worker.tiers import GroupTopics
 from evtool.buses.worker.worker import Worker, deliver_messages
@@ -20,7 +19,7 @@ from evtool.cli.session import Session, now_ms
 from evtool.delivery.loop import SettledDelivery
 from evtool.delivery.pool import HandlerPool
 from evtool.delivery.runtime import Environment
-from evtool.errors import EXIT_FINDINGS, EXIT_OK, LostEventsError, UsageError
+from evtool.errors import EXIT_FINDINGS, EXIT_OK, LostEventsError
 from evtool.findings.finding import Finding
 from evtool.reports.base import Report, Subject
 from evtool.reports.records import build_delivery_record, build_summary, count_delivery
@@ -33,7 +32,6 @@ from evtool.terminal.screen import Screen, format_count, open_stderr
 from evtool.terminal.snippets import show_finding
 
 FINAL_STATES = ("done", "dead")
-KAFKA_SCHEMES = ("kafka", "kafkas", "eventhubs")
 
 
 def deliver_from_bus(
@@ -42,10 +40,7 @@ def deliver_from_bus(
     """Consumes messages in a group and delivers them. The exit code is 1 if a delivery died or one was unreadable."""
     project = session.load_project()
     rules = build_rules(project, validate=validate, no_schema=no_schema)
-    settings = read_settings(bus, project)
-    if settings.url.scheme not in KAFKA_SCHEMES:
-        raise UsageError(f"{settings.display_name}: `deliver` consumes from Kafka and Event Hubs only")
-    connection = build_connection(settings)
+    connection = open_kafka(bus, project, "`deliver` consumes from Kafka and Event Hubs only")
     routes = load_routes(session, project)
     topics = GroupTopics(connection.topics, connection.group, connection.tiers)
     ensure_topics(connection, topics, max((route.retry.max_age for route in routes.routes.values()), default=0))

@@ -1,23 +1,22 @@
 """The command `evtool dlq`: lists, shows, redrives and purges dead letters, that is deliveries that were given up."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import partial
 from typing import Annotated, Any
 
 from evtool.cli.filters import check_ids, check_names, note_unknown_values, parse_older_than
-from evtool.cli.options import Argument, OfHandler, OfRoute, OfType, OlderThan, Option
+from evtool.cli.options import Argument, Bus, OfHandler, OfRoute, OfType, OlderThan, Option
 from evtool.cli.session import Session, now_ms
 from evtool.errors import EXIT_OK, UsageError
 from evtool.events.envelopes import parse_event
-from evtool.reports.base import Record, Report, Subject
+from evtool.reports.base import Report, Subject
+from evtool.reports.dead_letters import ChangedDeadLetters, DeadLetterList
 from evtool.reports.records import load_delivery_record, load_history
-from evtool.reports.trees import format_delivery, format_states, print_document, print_history
-from evtool.schemas.validation import ValidationResult
+from evtool.reports.trees import format_states
 from evtool.store.dead_letters import DeadLetterFilter, list_dead_letters, purge, redrive
 from evtool.store.rows import Delivery, Filter
 from evtool.store.store import Store
-from evtool.terminal.screen import Screen
 
 Ids = Annotated[list[str], Argument("[ID]...", "ids of events; default: all dead letters")]
 DryRun = Annotated[bool, Option("--dry-run", "show the dead letters that are meant, change nothing")]
@@ -31,12 +30,13 @@ def dlq_list(
     route: OfRoute = None,
     handler: OfHandler = None,
     older_than: OlderThan = None,
+    bus: Bus = None,
 ) -> int:
     """List the dead letters: event, route, handler, attempts, and which limit was exhausted.
 
     Example: evtool dlq list --handler charge-card
     """
-    return _report_dead_letters(session, "dlq list", _build_selection(ids, type, route, handler, older_than))
+    return _report_dead_letters(session, "dlq list", _build_selection(ids, type, route, handler, older_than), bus)
 
 
 def dlq_show(
@@ -47,12 +47,14 @@ def dlq_show(
     route: OfRoute = None,
     handler: OfHandler = None,
     older_than: OlderThan = None,
+    bus: Bus = None,
 ) -> int:
     """Show dead letters with their event and every attempt: time, duration, outcome, code, and what was printed last.
 
     Example: evtool dlq show 7c9e6679-7425-40de-944b-e07fc1f90ae7
     """
-    return _report_dead_letters(session, "dlq show", _build_selection(ids, type, route, handler, older_than), full=True)
+    selection = _build_selection(ids, type, route, handler, older_than)
+    return _report_dead_letters(session, "dlq show", selection, bus, full=True)
 
 
 def dlq_redrive(
@@ -63,13 +65,15 @@ def dlq_redrive(
     route: OfRoute = None,
     handler: OfHandler = None,
     older_than: OlderThan = None,
+    bus: Bus = None,
     dry_run: DryRun = False,
 ) -> int:
     """Make dead letters ready again; `evtool deliver` then attempts them.
 
     Example: evtool dlq redrive --handler charge-card && evtool deliver
     """
-    return _change(session, "dlq redrive", _build_selection(ids, type, route, handler, older_than), dry_run=dry_run)
+    selection = _build_selection(ids, type, route, handler, older_than)
+    return _change(session, "dlq redrive", selection, bus, dry_run=dry_run)
 
 
 def dlq_purge(
@@ -81,6 +85,7 @@ def dlq_purge(
     handler: OfHandler = None,
     older_than: OlderThan = None,
     all: Annotated[bool, Option("--all", "every dead letter")] = False,  # noqa: A002
+    bus: Bus = None,
     dry_run: DryRun = False,
 ) -> int:
     """Delete dead letters permanently, with their attempts. Their events stay in the store.
@@ -94,7 +99,7 @@ def dlq_purge(
         raise UsageError("say which dead letters to delete for ever: by ids, options or --all")
     if all and selection != DeadLetterFilter():
         raise UsageError("--all means every dead letter: leave out what chooses among them")
-    return _change(session, "dlq purge", selection, dry_run=dry_run)
+    return _change(session, "dlq purge", selection, bus, dry_run=dry_run)
 
 
 def _build_selection(
@@ -107,11 +112,15 @@ def _build_selection(
     return DeadLetterFilter(tuple(ids), type, route, handler, parse_older_than(older_than))
 
 
-def _report_dead_letters(session: Session, command: str, selection: DeadLetterFilter, *, full: bool = False) -> int:
+def _report_dead_letters(
+    session: Session, command: str, selection: DeadLetterFilter, bus: str | None, *, full: bool = False
+) -> int:
+    if bus is not None:
+        return int(_import_bus_commands().report_dead_letters(session, command, bus, selection, full=full))
     with Store(session.locate_store(existing=True)) as store:
         _check_selection(session, store, selection, "no dead letter is selected")
         with session.open_report(
-            Subject(command, "deliveries", lambda screen: _DeadLetterReport(screen, full=full, quiet=session.quiet))
+            Subject(command, "deliveries", lambda screen: DeadLetterList(screen, full=full, quiet=session.quiet))
         ) as report:
             counts = _add_records(report, list_dead_letters(store, selection, partial(_build_record, store, full=full)))
             report.end({"summary": {"deliveries": sum(counts.values())}})
@@ -119,17 +128,19 @@ def _report_dead_letters(session: Session, command: str, selection: DeadLetterFi
     return EXIT_OK
 
 
-def _change(session: Session, command: str, selection: DeadLetterFilter, *, dry_run: bool) -> int:
+def _change(session: Session, command: str, selection: DeadLetterFilter, bus: str | None, *, dry_run: bool) -> int:
     """Redrives or purges, or shows what would be.
 
     What is redriven is told as it then stands, what is gone as it was.
     """
+    if bus is not None:
+        return int(_import_bus_commands().change_dead_letters(session, command, bus, selection, dry_run=dry_run))
     redriving = command == "dlq redrive"
     with Store(session.locate_store(existing=True)) as store:
         _check_selection(session, store, selection, f"nothing is {'redriven' if redriving else 'deleted'}")
         to_record = partial(_build_record, store)
         with session.open_report(
-            Subject(command, "deliveries", lambda screen: _ChangeReport(screen, quiet=session.quiet))
+            Subject(command, "deliveries", lambda screen: ChangedDeadLetters(screen, quiet=session.quiet))
         ) as report:
             changed = (
                 redrive(store, selection, to_record, now=now_ms()) if redriving else purge(store, selection, to_record)
@@ -141,6 +152,13 @@ def _change(session: Session, command: str, selection: DeadLetterFilter, *, dry_
             session.print_note("now ready: `evtool deliver` attempts them" if redriving else f"deleted: {total:,}")
         _note_unmatched(session, store, selection, counts)
     return EXIT_OK
+
+
+def _import_bus_commands() -> Any:
+    """The module for `--bus`, which is imported only then."""
+    from evtool.commands import dlq_on_bus  # noqa: PLC0415  (needs an extra)
+
+    return dlq_on_bus
 
 
 def _check_selection(session: Session, store: Store, selection: DeadLetterFilter, effect: str) -> None:
@@ -178,32 +196,6 @@ def _build_record(store: Store, delivery: Delivery, *, full: bool = False) -> di
         record["document"] = event.raw  # parsed when it is told: not all of a page at once
         record["history"] = load_history(store, delivery)
     return record
-
-
-class _DeadLetterReport:
-    """The text report of dead letters: a line each; with `full`, the event and every attempt."""
-
-    def __init__(self, screen: Screen, *, full: bool = False, quiet: bool = False):
-        self._screen, self._full, self._quiet = screen, full, quiet
-
-    def add(self, record: Record) -> None:
-        assert not isinstance(record, ValidationResult)
-        self._screen.print_line((record["type"], "bold"), f"  {record['event']}  ", *format_delivery(record))
-        if self._full:
-            print_history(self._screen, record)
-            print_document(self._screen, record["document"])
-
-    def end(self, tail: Mapping[str, Any]) -> None:
-        if not tail["summary"]["deliveries"] and not self._quiet:
-            self._screen.print_line("no dead letters")
-
-
-class _ChangeReport(_DeadLetterReport):
-    """The text report of dead letters that were redriven or deleted: with -q nothing."""
-
-    def add(self, record: Record) -> None:
-        if not self._quiet:
-            super().add(record)
 
 
 SUBCOMMANDS = {"list": dlq_list, "show": dlq_show, "redrive": dlq_redrive, "purge": dlq_purge}

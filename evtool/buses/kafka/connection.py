@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from evtool.buses.kafka import event_hubs
-from evtool.buses.settings import BusSettings, Tiers
+from evtool.buses.settings import BusSettings, Tiers, read_settings
 from evtool.buses.urls import BusUrl
 from evtool.errors import UsageError
 from evtool.readers.field_paths import Steps, parse_path
+from evtool.routes.project import Project
 
+SCHEMES = ("kafka", "kafkas", "eventhubs")
 PASSWORD_VARIABLE = "KAFKA_PASSWORD"  # noqa: S105  (its name)
 DEFAULT_GROUP = "evtool"
 DEFAULT_TIERS: Tiers = (5.0, 60.0, 600.0, 3600.0)
@@ -66,6 +68,14 @@ class KafkaConnection(NamedTuple):
     def topic_word(self) -> str:
         """What the bus calls a topic."""
         return "hub" if self.is_event_hubs else "topic"
+
+
+def open_kafka(bus: str, project: Project | None, reason: str) -> KafkaConnection:
+    """The connection of a bus that the command line names. Raises UsageError, with `reason`, for other kinds of buses."""
+    settings = read_settings(bus, project)
+    if settings.url.scheme not in SCHEMES:
+        raise UsageError(f"{settings.display_name}: {reason}")
+    return build_connection(settings)
 
 
 def build_connection(settings: BusSettings) -> KafkaConnection:

@@ -1,0 +1,152 @@
+"""Lists, redrives and purges the dead letters of a bus: `evtool dlq ... --bus`."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from evtool.buses.base import Message
+from evtool.buses.kafka.connection import KafkaConnection, open_kafka
+from evtool.buses.kafka.dead_letters import DeadLetter, list_dead_letters, purge, redrive
+from evtool.buses.worker.tiers import GroupTopics
+from evtool.cli.session import Session, now_ms
+from evtool.errors import EXIT_OK
+from evtool.events.timestamps import format_timestamp
+from evtool.reports.base import Report, Subject
+from evtool.reports.dead_letters import ChangedDeadLetters, DeadLetterList
+from evtool.store.dead_letters import DeadLetterFilter
+from evtool.terminal.sanitize import sanitize
+
+UNREADABLE_TYPE = "(not an event)"
+
+
+def report_dead_letters(session: Session, command: str, bus: str, selection: DeadLetterFilter, *, full: bool) -> int:
+    """Lists the dead letters of a bus, with event and history if `full`."""
+    connection, topics = _open(session, bus)
+
+    def make_report(screen: Any) -> DeadLetterList:
+        return DeadLetterList(screen, full=full, quiet=session.quiet)
+
+    with session.open_report(Subject(command, "deliveries", make_report)) as report:
+        counts = _add_records(report, _select(connection, topics, selection), full=full)
+        report.end({"summary": {"deliveries": sum(counts.values())}})
+    _note_unmatched(session, selection, counts)
+    return EXIT_OK
+
+
+def change_dead_letters(session: Session, command: str, bus: str, selection: DeadLetterFilter, *, dry_run: bool) -> int:
+    """Redrives or purges dead letters of a bus, or shows what would be."""
+    connection, topics = _open(session, bus)
+    redriving = command == "dlq redrive"
+    selected = _select(connection, topics, selection)
+    if dry_run:
+        changed = selected
+    elif redriving:
+        changed = redrive(connection, topics, _leave_out_incomplete(session, selected), now=now_ms())
+    else:
+        changed = purge(connection, selected)
+    with session.open_report(
+        Subject(command, "deliveries", lambda screen: ChangedDeadLetters(screen, quiet=session.quiet))
+    ) as report:
+        counts = _add_records(report, changed)
+        total = sum(counts.values())
+        report.end({"summary": {"deliveries": total, "dry_run": dry_run}})
+    if total and not dry_run:
+        session.print_note("on their way: `evtool deliver --bus` attempts them" if redriving else f"purged: {total:,}")
+    _note_unmatched(session, selection, counts)
+    return EXIT_OK
+
+
+def _open(session: Session, bus: str) -> tuple[KafkaConnection, GroupTopics]:
+    connection = open_kafka(bus, session.try_project(), "dead letters are in topics of Kafka and Event Hubs")
+    return connection, GroupTopics(connection.topics, connection.group, connection.tiers)
+
+
+def _select(connection: KafkaConnection, topics: GroupTopics, selection: DeadLetterFilter) -> Iterator[DeadLetter]:
+    for letter in list_dead_letters(connection, topics):
+        handover = letter.handover
+        event_type = letter.event.type if letter.event else None
+        wanted = (
+            (not selection.ids or not {_name(letter), handover.origin.position}.isdisjoint(selection.ids))
+            and selection.type in (None, event_type)
+            and selection.route in (None, handover.route)
+            and selection.handler in (None, handover.handler)
+            and (selection.before is None or letter.death.died < selection.before)
+        )
+        if wanted:
+            yield letter
+
+
+def _leave_out_incomplete(session: Session, letters: Iterable[DeadLetter]) -> Iterator[DeadLetter]:
+    for letter in letters:
+        if letter.has_value:
+            yield letter
+        else:
+            origin = letter.handover.origin.position
+            session.print_error(f"{_name(letter)} is not redriven: its value is only in the message {origin}")
+
+
+def _name(letter: DeadLetter) -> str:
+    """The id of the event, or the position of a message that could not be read."""
+    return letter.event.id if letter.event else letter.handover.origin.position
+
+
+def _add_records(report: Report, letters: Iterable[DeadLetter], *, full: bool = False) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for letter in letters:
+        record = _build_record(letter)
+        if full:
+            record["document"] = letter.event.document if letter.event else _describe_message(letter.original)
+            record["history"] = _build_history(letter)
+        report.add(record)
+        counts[record["event"]] += 1
+    return counts
+
+
+def _build_record(letter: DeadLetter) -> dict[str, Any]:
+    handover, death = letter.handover, letter.death
+    last = handover.history[-1] if handover.history else None
+    return {
+        "event": _name(letter),
+        "type": letter.event.type if letter.event else UNREADABLE_TYPE,
+        "route": handover.route,
+        "handler": handover.handler,
+        "state": "dead",
+        "attempts": handover.attempts,
+        "duration_ms": last.duration_ms if last else None,
+        "error": death.reason or None,
+        "condition": death.condition or None,
+        "due": None,
+        "replay": None,
+        "emitted": [],
+        "origin": handover.origin.position,
+    }
+
+
+def _build_history(letter: DeadLetter) -> list[dict[str, Any]]:
+    return [
+        {
+            "attempt": attempt.number,
+            "started": format_timestamp(attempt.started),
+            "duration_ms": attempt.duration_ms,
+            "outcome": attempt.outcome,
+            "code": attempt.code,
+            "error": attempt.error,
+            "output": None,
+        }
+        for attempt in letter.handover.history
+    ]
+
+
+def _describe_message(message: Message) -> Mapping[str, Any]:
+    """A message that is not an event: its key, value and headers as text."""
+    headers = [[name, _show_bytes(value)] for name, value in message.headers]
+    return {"key": _show_bytes(message.key), "value": _show_bytes(message.value), "headers": headers}
+
+
+def _show_bytes(value: bytes | None) -> str | None:
+    return None if value is None else sanitize(value.decode(errors="backslashreplace"))
+
+
+def _note_unmatched(session: Session, selection: DeadLetterFilter, counts: Counter[str]) -> None:
+    if unmatched := [event_id for event_id in selection.ids if not counts[event_id]]:
+        session.print_note(f"no dead letter that was asked for: {', '.join(unmatched)}")
