@@ -12,8 +12,9 @@ from evtool.buses.kafka.connection import open_kafka
 from evtool.buses.kafka.group_consumer import KafkaWorkerBus
 from evtool.buses.kafka.group_topics import ensure_topics, find_ends
 from evtool.buses.worker.base import WorkerResult
+from evtool.buses.worker.run import deliver_messages
 from evtool.buses.worker.tiers import GroupTopics
-from evtool.buses.worker.worker import Worker, deliver_messages
+from evtool.buses.worker.worker import Worker
 from evtool.cli.runtime import build_rules, load_routes, take_load_findings
 from evtool.cli.session import Session, now_ms
 from evtool.delivery.loop import SettledDelivery

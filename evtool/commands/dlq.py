@@ -11,9 +11,8 @@ from evtool.cli.session import Session, now_ms
 from evtool.errors import EXIT_OK, UsageError
 from evtool.events.envelopes import parse_event
 from evtool.reports.base import Report, Subject
-from evtool.reports.dead_letters import ChangedDeadLetters, DeadLetterList
 from evtool.reports.records import load_delivery_record, load_history
-from evtool.reports.trees import format_states
+from evtool.reports.trees import ChangedDeadLetters, DeadLetterList, format_states
 from evtool.store.dead_letters import DeadLetterFilter, list_dead_letters, purge, redrive
 from evtool.store.rows import Delivery, Filter
 from evtool.store.store import Store

@@ -12,7 +12,7 @@ from evtool.cli.session import Session, now_ms
 from evtool.errors import EXIT_OK
 from evtool.events.timestamps import format_timestamp
 from evtool.reports.base import Report, Subject
-from evtool.reports.dead_letters import ChangedDeadLetters, DeadLetterList
+from evtool.reports.trees import ChangedDeadLetters, DeadLetterList
 from evtool.store.dead_letters import DeadLetterFilter
 from evtool.terminal.sanitize import sanitize
 

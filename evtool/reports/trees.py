@@ -160,6 +160,35 @@ class DeliveryList:
             self._screen.print_line(*format_summary(tail["summary"]))
 
 
+class DeadLetterList:
+    """The text report of dead letters: a line each; with `full`, the event and every attempt."""
+
+    def __init__(self, screen: Screen, *, full: bool = False, quiet: bool = False):
+        self._screen, self._full, self._quiet = screen, full, quiet
+
+    def add(self, record: Record) -> None:
+        """Shows a dead letter."""
+        assert not isinstance(record, ValidationResult)
+        self._screen.print_line((record["type"], "bold"), f"  {record['event']}  ", *format_delivery(record))
+        if self._full:
+            print_history(self._screen, record)
+            print_document(self._screen, record["document"])
+
+    def end(self, tail: Mapping[str, Any]) -> None:
+        """Says if there was none."""
+        if not tail["summary"]["deliveries"] and not self._quiet:
+            self._screen.print_line("no dead letters")
+
+
+class ChangedDeadLetters(DeadLetterList):
+    """The text report of dead letters that were redriven or deleted: with -q nothing."""
+
+    def add(self, record: Record) -> None:
+        """Shows what was changed."""
+        if not self._quiet:
+            super().add(record)
+
+
 def format_states(states: Mapping[str, int]) -> str:
     """How the deliveries of an event stand."""
     return ", ".join(f"{count} {state}" for state, count in states.items()) or "no deliveries"

@@ -71,7 +71,7 @@ class KafkaConnection(NamedTuple):
 
 
 def open_kafka(bus: str, project: Project | None, reason: str) -> KafkaConnection:
-    """The connection of a bus that the command line names. Raises UsageError, with `reason`, for other kinds of buses."""
+    """The connection of a bus that the command line names. Raises UsageError with `reason` for other kinds."""
     settings = read_settings(bus, project)
     if settings.url.scheme not in SCHEMES:
         raise UsageError(f"{settings.display_name}: {reason}")

@@ -8,8 +8,7 @@ done and what it emitted is confirmed, or its message in a retry or dead topic i
 
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from heapq import heappop, heappush
 
@@ -23,13 +22,12 @@ from evtool.buses.worker.outbox import Outbox
 from evtool.buses.worker.settling import Settlement, Settler
 from evtool.buses.worker.tiers import GroupTopics
 from evtool.buses.worker.window import LIMIT, OpenMessage, PartitionKey, Window, partition_of
-from evtool.delivery.loop import STOP_GRACE, SettledDelivery
+from evtool.delivery.loop import SettledDelivery
 from evtool.delivery.pool import HandlerPool
 from evtool.delivery.runtime import Environment
 from evtool.handlers.base import Answer
 from evtool.readers.field_paths import Steps
 from evtool.routes.routes import Routes
-from evtool.signals import collect_signals
 
 TAKEN_AT_ONCE = 500  # messages
 POLL_INTERVAL = 1.0  # seconds between two polls while no message is wanted: it keeps the worker in its group
@@ -294,19 +292,3 @@ class Worker:
         self._backlog.drop(keys)
         self._window.abandon(keys)
         self._calls.keep_only(lambda work: not self._works[work.claim.delivery.seq][1].is_abandoned)
-
-
-def deliver_messages(worker: Worker, grace: float = STOP_GRACE) -> Generator[WorkerResult]:
-    """Delivers the messages of a bus; yields each delivery as it then stands, and each message that is not an event.
-
-    A signal has it open no more messages, wait for what is under way, `grace` seconds at most, commit what is finished,
-    and raise what the signal raises; another one ends it at once. Whoever does not take all must close it.
-    """
-    with collect_signals() as stop_signals:
-        try:
-            yield from worker.run_rounds(stop_signals)
-            yield from worker.stop(grace)
-        except BaseException:
-            with suppress(Exception):  # the first error is the one to report
-                deque(worker.stop(0), maxlen=0)
-            raise
