@@ -100,6 +100,18 @@ def test_abandoned_messages_change_nothing() -> None:
     assert window.watermarks() == {KEY: 6}
 
 
+def test_finished_message_that_comes_again() -> None:
+    """A worker that loses a partition and gets it back does not repeat what it has finished."""
+    window = Window()
+    window.finish_part(window.open(message(5), 1))
+    window.open(message(6), 1)
+    window.abandon({KEY})
+
+    assert window.is_done(message(5))
+    assert not window.is_done(message(5)._replace(timestamp=1))
+    assert not window.is_done(message(6))
+
+
 def test_only_messages_before_a_finished_one_are_worth_finishing() -> None:
     """At the end, only those are still handled without which finished ones would be repeated."""
     window = Window()

@@ -191,8 +191,12 @@ class KafkaWorkerBus:
         self.assigned = (self.assigned or set()) | keys
         self._worker.assign(keys)
         consumer.incremental_assign(partitions)
-        if self._is_paused and partitions:
+        if not partitions:
+            return
+        if self._is_paused:
             consumer.pause(partitions)
+        else:  # the client remembers that a partition was paused when it was lost
+            consumer.resume(partitions)
 
     def _on_revoke(self, _consumer: Any, partitions: list[Any]) -> None:
         keys = _keys_of(partitions)

@@ -45,15 +45,14 @@ class _Partition:
 
     def __init__(self) -> None:
         self.under_way: deque[OpenMessage] = deque()  # in the order of their offsets; the first one is unfinished
-        self.finished: deque[int] = deque()  # offsets below the watermark
+        self.finished: deque[OpenMessage] = deque()  # those below the watermark
         self.watermark: int | None = None
 
     def advance(self) -> None:
         """Moves the watermark over the finished messages."""
         while self.under_way and not self.under_way[0].parts:
-            offset = self.under_way.popleft().message.offset
-            self.finished.append(offset)
-            self.watermark = offset + 1
+            self.finished.append(self.under_way.popleft())
+            self.watermark = self.finished[-1].message.offset + 1
 
 
 class Window:
@@ -62,6 +61,7 @@ class Window:
     def __init__(self, limit: int = LIMIT):
         self._limit = limit
         self._partitions: dict[PartitionKey, _Partition] = {}
+        self._done_before: dict[PartitionKey, dict[int, Message]] = {}  # finished when their partition was given away
 
     @property
     def room(self) -> int:
@@ -78,6 +78,12 @@ class Window:
         return sum(
             len(partition.under_way) for key, partition in self._partitions.items() if keys is None or key in keys
         )
+
+    def is_done(self, message: Message) -> bool:
+        """Whether this worker has finished a message before its partition was given away, and now gets it again."""
+        done = self._done_before.get(partition_of(message))
+        previous = done.get(message.offset) if done else None
+        return previous is not None and (previous.timestamp, previous.key) == (message.timestamp, message.key)
 
     def open(self, message: Message, parts: int) -> OpenMessage:
         """Opens a message with so many deliveries. Those of a partition are opened in the order of their offsets."""
@@ -112,11 +118,15 @@ class Window:
     def commit(self, key: PartitionKey, offset: int) -> None:
         """A partition is committed up to an offset: what is below it cannot be repeated any more."""
         partition = self._partitions.get(key)
-        while partition and partition.finished and partition.finished[0] < offset:
+        while partition and partition.finished and partition.finished[0].message.offset < offset:
             partition.finished.popleft()
 
     def abandon(self, keys: set[PartitionKey]) -> None:
         """Some partitions are no longer those of this worker."""
         for key in keys:
-            for opened in self._partitions.pop(key, _Partition()).under_way:
+            if (partition := self._partitions.pop(key, None)) is None:
+                continue
+            finished = [opened.message for opened in (*partition.finished, *partition.under_way) if not opened.parts]
+            self._done_before[key] = {message.offset: message._replace(value=None) for message in finished}
+            for opened in partition.under_way:
                 opened.is_abandoned = True

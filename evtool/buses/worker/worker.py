@@ -177,6 +177,9 @@ class Worker:
             self._bus.hold(hold.key, hold.offset)
 
     def _open_message(self, message: Message) -> None:
+        if self._window.is_done(message):
+            self._window.open(message, 0)
+            return
         opening = self._opener.open(message)
         self.skipped += opening.is_skipped
         opened = self._window.open(message, len(opening.works) + bool(opening.findings))

@@ -1,0 +1,313 @@
+"""Delivery from Kafka under attack: workers and a broker are killed during the run, and every call is counted.
+
+`python -m proofs.kafka [EVENTS]` starts three brokers. Three workers share a topic of orders and poison; one is killed
+and replaced, the broker that leads a partition is killed and started again, a worker ends by SIGTERM. In the end every
+order must have been paid and packed, every poisonous message must be a dead letter with its bytes, and the group must
+have committed everything. A call that was made twice is a duplicate, of which each kill may cause LIMIT for each worker.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+from evtool.buses.worker.window import LIMIT
+from proofs.trial import Broken
+from tests.conftest import ROOT
+from tests.support.kafka import Cluster
+
+EVENTS = 50_000
+PARTITIONS = 6
+WORKERS = 3
+GROUP = "proof"
+PATIENCE = 900  # seconds without an end
+FLAKY, POISONOUS = 0.005, 0.002  # the shares of orders that fail first, and of poisonous messages
+EXIT_TERMINATED = 143
+ROUTES = """
+version: 1
+handlers:
+  pay: {python: "handlers.py:pay", concurrency: 2}
+  pack: {python: "handlers.py:pack"}
+  flaky: {python: "handlers.py:flaky"}
+routes:
+  pay-order: {pattern: {detail-type: [order]}, to: [pay]}
+  pack-paid: {pattern: {detail-type: [paid]}, to: [pack]}
+  flaky-order: {pattern: {detail-type: [order], detail: {flaky: [true]}}, to: [flaky]}
+"""
+HANDLERS = """
+import os, time
+from pathlib import Path
+
+CALLS = os.open(Path(__file__).with_name("calls.log"), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+FOLDER = Path(__file__).with_name("seen")
+FOLDER.mkdir(exist_ok=True)
+
+def log(order, handler):
+    os.write(CALLS, f"{order} {handler}\\n".encode())
+
+def pay(event, context):
+    time.sleep(0.001)
+    log(event["id"], "pay")
+    context.emit("paid", {"order": event["id"]})
+
+def pack(event, context):
+    log(event["detail"]["order"], "pack")
+
+def flaky(event, context):
+    try:
+        (FOLDER / event["id"]).touch(exist_ok=False)
+    except FileExistsError:
+        log(event["id"], "flaky")
+        return
+    raise ValueError("the first attempt fails")
+"""
+POISON: Sequence[tuple[bytes | None, list[tuple[str, bytes | None]]]] = (
+    (b"\xff\xfe not JSON", []),
+    (None, []),
+    (b"", [("odd", None), ("odd", b"\xff"), ("", b"x")]),
+    (b'{"specversion": "1.0", "id": "1"', [("content-type", b"application/cloudevents+json")]),
+    (b"[]", [("ce_id", b"\xff"), ("ce_type", None)]),
+)
+
+
+class Sent(NamedTuple):
+    """What was written to the topic: the handlers that each order needs, and the poisonous messages."""
+
+    calls: set[tuple[str, str]]
+    poison: list[tuple[bytes | None, list[tuple[str, bytes | None]]]]
+
+
+class Figures(NamedTuple):
+    """What a run came to."""
+
+    events: int
+    poison: int
+    calls: int
+    duplicates: int
+    allowed: int
+    seconds: float
+
+
+class Workers:
+    """The workers: evtool processes that consume in a group."""
+
+    def __init__(self, folder: Path, bus: str):
+        self._folder, self._bus = folder, bus
+        self._running: list[subprocess.Popen[bytes]] = []
+
+    def start(self, count: int = 1) -> None:
+        """Starts some more."""
+        command = [sys.executable, "-m", "evtool", "deliver", "--bus", self._bus, "--watch", "-q"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        for _ in range(count):
+            with (self._folder / "workers.err").open("ab") as errors:
+                process = subprocess.Popen(
+                    command, cwd=self._folder, env=environment, stdout=subprocess.DEVNULL, stderr=errors
+                )
+            self._running.append(process)
+
+    def kill(self) -> None:
+        """Kills the one that was started first."""
+        process = self._running.pop(0)
+        process.kill()
+        process.wait()
+
+    def end(self) -> None:
+        """Has the one that was started first end cleanly."""
+        process = self._running.pop(0)
+        process.terminate()
+        code = process.wait(PATIENCE)
+        if code != EXIT_TERMINATED:
+            raise Broken(f"a worker ended with {code}: {(self._folder / 'workers.err').read_text()[-2000:]}")
+
+    def check(self) -> None:
+        """Raises Broken if one has ended by itself."""
+        for process in self._running:
+            if process.poll() is not None:
+                raise Broken(f"a worker ended: {(self._folder / 'workers.err').read_text()[-2000:]}")
+
+    def kill_all(self) -> None:
+        """Kills all that are left."""
+        while self._running:
+            self.kill()
+
+    def end_all(self) -> None:
+        """Ends all that are left."""
+        while self._running:
+            self.end()
+
+
+class Run(NamedTuple):
+    """A run: its folder, cluster and topic, and what must come of it."""
+
+    folder: Path
+    cluster: Cluster
+    topic: str
+    sent: Sent
+
+    @property
+    def group(self) -> str:
+        """The group of the workers."""
+        return f"{GROUP}-{self.topic}"
+
+    @property
+    def bus(self) -> str:
+        """The bus as evtool gets it."""
+        return f"kafka://{self.cluster.servers}/{self.topic}?group={self.group}&retry=1s,2s"
+
+    def read_calls(self) -> Counter[tuple[str, str]]:
+        """How often each handler was called for each order."""
+        file = self.folder / "calls.log"
+        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+        return Counter((line.partition(" ")[0], line.partition(" ")[2]) for line in lines)
+
+    def read_dead(self) -> list[Any]:
+        """The messages of the dead topic."""
+        return self.cluster.consume(f"{self.topic}.{self.group}.dead")
+
+    def find_leader(self) -> int:
+        """The broker that leads the first partition."""
+        from confluent_kafka.admin import AdminClient
+
+        admin = AdminClient({"bootstrap.servers": self.cluster.servers})
+        leader: int = admin.list_topics(self.topic, timeout=30).topics[self.topic].partitions[0].leader
+        return leader
+
+    def count_uncommitted(self) -> int:
+        """How many messages of the topic the group has not committed."""
+        from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+        consumer = Consumer({"bootstrap.servers": self.cluster.servers, "group.id": self.group})
+        try:
+            partitions = [TopicPartition(self.topic, number) for number in range(PARTITIONS)]
+            committed = consumer.committed(partitions, timeout=30)
+            ends = [consumer.get_watermark_offsets(partition, timeout=30)[1] for partition in partitions]
+            return sum(end - max(entry.offset, 0) for entry, end in zip(committed, ends, strict=True))
+        except KafkaException:
+            return -1
+        finally:
+            consumer.close()
+
+
+def prove(folder: Path, cluster: Cluster, events: int = EVENTS, *, seed: int = 1) -> Figures:
+    """Attacks a run over so many events. Raises Broken if something is lost, or too much is done twice."""
+    started = time.monotonic()
+    (folder / "routes.yaml").write_text(ROUTES, encoding="utf-8")
+    (folder / "handlers.py").write_text(HANDLERS, encoding="utf-8")
+    topic = cluster.create_topic(PARTITIONS)
+    run = Run(folder, cluster, topic, _send(cluster, topic, events, Random(seed)))
+    workers = Workers(folder, run.bus)
+    try:
+        allowed = _attack(run, workers)
+        duplicates = _check(run, allowed)
+    finally:
+        workers.kill_all()
+    sent = run.sent
+    return Figures(events, len(sent.poison), len(sent.calls), duplicates, allowed, time.monotonic() - started)
+
+
+def _check(run: Run, allowed: int) -> int:
+    """Counts the duplicates. Raises Broken for a lost or changed dead letter, and for too many duplicates."""
+    calls = run.read_calls()
+    if unexpected := calls.keys() - run.sent.calls:
+        raise Broken(f"calls that nobody needs: {sorted(unexpected)[:5]}")
+    duplicates = sum(calls.values()) - len(run.sent.calls)
+    if duplicates > allowed:
+        raise Broken(f"{duplicates} calls were made twice; {allowed} are allowed")
+    letters = Counter(_describe(message.value(), _strip(message.headers() or [])) for message in run.read_dead())
+    poison = Counter(_describe(*each) for each in run.sent.poison)
+    if letters.keys() != poison.keys():
+        raise Broken(f"dead letters: {len(letters)} for {len(poison)} poisonous messages")
+    return duplicates
+
+
+def _describe(value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> str:
+    return repr((value, [*headers]))
+
+
+def _strip(headers: Iterable[tuple[str, bytes | None]]) -> list[tuple[str, bytes | None]]:
+    return [(name, value) for name, value in headers if not name.startswith("evtool-")]
+
+
+def _send(cluster: Cluster, topic: str, events: int, random: Random) -> Sent:
+    """Writes orders, some of which need two attempts, and poison between them."""
+    sent = Sent(set(), [])
+    messages: list[Any] = []
+    for number in range(events):
+        order = f"o{number}"
+        is_flaky = random.random() < FLAKY
+        document = {"id": order, "source": "proof", "detail-type": "order", "detail": {"flaky": is_flaky}}
+        messages.append((order.encode(), json.dumps(document).encode(), []))
+        handlers = ["pay", "pack", *(["flaky"] if is_flaky else [])]
+        sent.calls.update((order, handler) for handler in handlers)
+        if random.random() < POISONOUS:
+            value, headers = random.choice(POISON)
+            headers = [*headers, ("number", str(number).encode())]
+            messages.append((None, value, headers))
+            sent.poison.append((value, headers))
+    cluster.produce(topic, messages)
+    return sent
+
+
+def _attack(run: Run, workers: Workers) -> int:
+    """The run with its attacks; how many duplicates they may have caused."""
+    workers.start(WORKERS)
+    node = run.find_leader()
+    attacks = iter(
+        [
+            (0.15, workers.kill),
+            (0.15, workers.start),
+            (0.35, lambda: run.cluster.run("kill", str(node))),
+            (0.60, lambda: run.cluster.run("up", str(node))),
+            (0.75, workers.end),
+        ]
+    )
+    threshold, attack = next(attacks)
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        workers.check()
+        done = len(run.read_calls().keys() & run.sent.calls) / len(run.sent.calls)
+        while attack is not None and done >= threshold:
+            attack()
+            threshold, attack = next(attacks, (2.0, None))
+        if done == 1 and attack is None and run.count_uncommitted() == 0:
+            workers.end_all()
+            return LIMIT + LIMIT * WORKERS
+        if time.monotonic() > deadline:
+            raise Broken(f"after {PATIENCE} s {done:.1%} of the calls are made, {run.count_uncommitted()} uncommitted")
+        time.sleep(0.5)
+
+
+def main() -> int:
+    """Starts a cluster and attacks a run; the exit code says whether the promise holds."""
+    parser = argparse.ArgumentParser(prog="python -m proofs.kafka", description=__doc__)
+    parser.add_argument("events", nargs="?", type=int, default=EVENTS)
+    parser.add_argument("--seed", type=int, default=1)
+    wanted = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="proof-kafka-", ignore_cleanup_errors=True) as folder:
+        cluster = Cluster(Path(folder) / "cluster", brokers=3)
+        try:
+            figures = prove(Path(folder), cluster, wanted.events, seed=wanted.seed)
+        except Broken as broken:
+            print(f"kafka BROKEN: {broken}", flush=True)
+            return 1
+        finally:
+            cluster.run("stop", "--now")
+    print(
+        f"kafka holds: {figures.events:,} events, {figures.poison} poisonous, {figures.calls:,} calls, 0 lost,"
+        f" {figures.duplicates} duplicates of {figures.allowed} allowed ({figures.seconds:.0f} s)",
+        flush=True,
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
