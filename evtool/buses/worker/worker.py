@@ -17,7 +17,7 @@ from evtool.buses.worker.backlog import Backlog
 from evtool.buses.worker.base import UnreadableMessage, WorkerBus, WorkerResult
 from evtool.buses.worker.calls import ReadyCalls
 from evtool.buses.worker.handover import DUE, find_number
-from evtool.buses.worker.opening import Opener, Work
+from evtool.buses.worker.opening import Opener, Opening, Work
 from evtool.buses.worker.outbox import Outbox
 from evtool.buses.worker.settling import Settlement, Settler
 from evtool.buses.worker.tiers import GroupTopics
@@ -169,18 +169,20 @@ class Worker:
                 del self._works[seq]
             else:
                 self._calls.add(work)
+        messages = []
         for _ in range(self._window.room):
             if (message := self._backlog.take_next(now)) is None:
                 break
-            self._open_message(message)
+            messages.append(message)
+        for message, opening in zip(messages, self._opener.open_many(messages), strict=True):
+            self._open_message(message, opening)
         for hold in self._backlog.take_new_holds():
             self._bus.hold(hold.key, hold.offset)
 
-    def _open_message(self, message: Message) -> None:
+    def _open_message(self, message: Message, opening: Opening) -> None:
         if self._window.is_done(message):
             self._window.open(message, 0)
             return
-        opening = self._opener.open(message)
         self.skipped += opening.is_skipped
         opened = self._window.open(message, len(opening.works) + bool(opening.findings))
         if opening.findings:
