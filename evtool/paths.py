@@ -1,12 +1,17 @@
 """Formats paths for messages, and checks whether a path is a file or a folder."""
 
 import os
+from functools import lru_cache
 from pathlib import Path
 
 
 def display_path(path: Path) -> str:
     """A path as messages show it: relative to the current folder where it is below it."""
-    cwd = Path.cwd()
+    return _shorten(path, Path.cwd())
+
+
+@lru_cache(maxsize=100)  # thousands of routes are in the same file
+def _shorten(path: Path, cwd: Path) -> str:
     return os.path.relpath(path, cwd) if path.is_relative_to(cwd) else str(path)
 
 

@@ -81,9 +81,9 @@ SABOTAGES = {
         (
             Edit(
                 "store/store.py",
-                'self._insert_deliveries(seq, deliveries, now, replay or "")',
+                "self._insert_deliveries(zip(seqs, deliveries, strict=True), now, replay)",
                 'self.connection.execute("COMMIT; BEGIN IMMEDIATE")\n'
-                '            self._insert_deliveries(seq, deliveries, now, replay or "")',
+                "        self._insert_deliveries(zip(seqs, deliveries, strict=True), now, replay)",
             ),
         ),
     ),

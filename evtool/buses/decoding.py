@@ -4,14 +4,13 @@ The same message always gives the same event: without an id of its own it has th
 at which it was written.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property, lru_cache, partial
-from typing import Any
+from collections.abc import Iterator, Sequence
+from functools import lru_cache, partial
 
 from evtool.buses.base import Header, Message
 from evtool.buses.cloudevents_binding import BindingProblem, build_structured, find_content_type, find_mode
 from evtool.events.envelopes import read_events
-from evtool.events.event import Event, EventDefaults
+from evtool.events.event import Event, EventDefaults, LazyDocument
 from evtool.events.timestamps import format_timestamp
 from evtool.findings.finding import Finding
 from evtool.readers.files import SourceText
@@ -61,27 +60,6 @@ def is_tombstone(message: Message) -> bool:
     return not message.headers or find_mode(message.headers, find_content_type(message.headers)) != "binary"
 
 
-class _LazyDocument(Mapping[str, Any]):
-    """The document of an event that was decoded without it; it is decoded again when something asks for it."""
-
-    def __init__(self, raw: bytes):
-        self._raw = raw
-
-    @cached_property
-    def _document(self) -> Mapping[str, Any]:
-        document: Mapping[str, Any] = parse_json(self._raw)
-        return document
-
-    def __getitem__(self, key: str) -> Any:
-        return self._document[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._document)
-
-    def __len__(self) -> int:
-        return len(self._document)
-
-
 def _is_simple(message: Message) -> bool:
     """Whether a message may be one plain event that names no bus, in text without escapes."""
     value, headers = message.value, message.headers
@@ -109,7 +87,7 @@ def _decode_proven(messages: Sequence[Message]) -> dict[int, Event]:
 def _build_event(message: Message, decoded: DecodedEvent) -> Event:
     raw = message.value
     assert raw is not None
-    document = _LazyDocument(raw)
+    document = LazyDocument(raw)
     return Event(decoded.id, decoded.type, decoded.source, decoded.time, raw, document, decoded.payload_key)
 
 

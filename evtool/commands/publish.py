@@ -59,6 +59,7 @@ from evtool.reports.records import (
 from evtool.reports.trees import ChainTrees
 from evtool.routes.project import Project
 from evtool.routes.routes import Routes
+from evtool.schemas.fast_path import FastPath
 from evtool.schemas.validation import ValidationResult, validate_events
 from evtool.signals import catch_signals, collect_signals
 from evtool.terminal.progress import Progress
@@ -122,6 +123,7 @@ def publish(
             defaults,
             identity=read_identity(session, project, PayloadIdentity(type, source, type_at, id_at), intake),
             change=partial(change_event, project, defaults, event_bus, set, set_new),
+            fast_path=None if set or set_new else FastPath(rules.find_check),
         )
     )
     if target is not None:
@@ -203,7 +205,7 @@ def _report_events(
         for finding in event_findings:
             show_finding(screen, finding)
         undecided.add(outcome.events)
-        if outcome.events:
+        if session.verbose > 1 and outcome.events:
             unmatched.remember(
                 {record["id"]: event for record, event in zip(outcome.records, outcome.events, strict=True)}
             )

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from evtool.cli.runtime import take_load_findings
-from evtool.delivery.intake import describe_conflict, insert_event, list_external_targets, match_handlers, parse_stored
+from evtool.delivery.intake import describe_conflict, insert_events, list_external_targets, match_handlers, parse_stored
 from evtool.delivery.loop import deliver
 from evtool.delivery.runtime import Runtime
 from evtool.events.buses import DEFAULT_BUS
@@ -25,7 +25,7 @@ from evtool.routes.project import Project
 from evtool.schemas.validation import ValidationResult
 from evtool.signals import catch_signals
 from evtool.store.queue import Chains, find_open_roots
-from evtool.store.rows import NewDelivery, StoreResult
+from evtool.store.rows import NewDelivery, NewEvent, StoreResult
 
 Targets = Sequence[tuple[str, str, bool]]  # route and handler of each delivery, and whether evtool leaves it out
 
@@ -57,16 +57,18 @@ class Publisher(NamedTuple):
     def publish(self, batch: Sequence[ValidationResult]) -> Iterator[Published]:
         """Stores the valid events of a batch in one commit. Yields what became of each, in order, when it is known."""
         store, now = self.runtime.store, self.runtime.environment.now()
-        with store.transaction():
-            stored = [self._store(result.event, now) for result in batch if result.event and result.is_valid]
+        events = [result.event for result in batch if result.event and result.is_valid]
+        all_targets = [self._list_targets(event) for event in events]
+        entries = [NewEvent(event, _list_deliveries(some)) for event, some in zip(events, all_targets, strict=True)]
+        stored = [*zip(insert_events(entries, store=store, now=now), all_targets, strict=True)]
         problems: list[Exception | KeyboardInterrupt] = []
         roots = [entry.seq for entry, _ in stored if self.call and entry.status == "stored"]
-        entries, finished = iter(stored), self._finish_chains(roots, problems)
+        outcomes, finished = iter(stored), self._finish_chains(roots, problems)
         for result in batch:
             if not (result.event and result.is_valid):
                 yield result, PublishResult([])
                 continue
-            entry, targets = next(entries)
+            entry, targets = next(outcomes)
             if entry.status != "stored":
                 yield result, self._describe_known(result.event, entry)
             elif self.call:
@@ -77,13 +79,11 @@ class Publisher(NamedTuple):
         for problem in problems:
             raise problem
 
-    def _store(self, event: Event, now: int) -> tuple[StoreResult, Targets]:
-        targets = [
+    def _list_targets(self, event: Event) -> Targets:
+        return [
             (route.name, handler, is_external)
             for route, handler, is_external in match_handlers(event, self.runtime.routes)
         ]
-        deliveries = [NewDelivery(route, handler) for route, handler, is_external in targets if not is_external]
-        return insert_event(event, deliveries, store=self.runtime.store, now=now), targets
 
     def _describe_known(self, event: Event, entry: StoreResult) -> PublishResult:
         stored = self.runtime.store.get_event(entry.seq)
@@ -129,6 +129,10 @@ class Publisher(NamedTuple):
         findings = take_load_findings(self.runtime.handlers, self.project)
         events = [(member.event.raw, member.event.bus) for member in chain]
         return PublishResult(build_chain_records(chain), events, findings, outputs)
+
+
+def _list_deliveries(targets: Targets) -> list[NewDelivery]:
+    return [NewDelivery(route, handler) for route, handler, is_external in targets if not is_external]
 
 
 def _describe_stored(event: Event, targets: Targets, now: int) -> PublishResult:

@@ -32,7 +32,7 @@ from evtool.cli.session import Session, create_event_defaults, now_ms
 from evtool.commands.replay_against import Comparison, FailOn, check_options, run_comparison
 from evtool.commands.replay_events import read_buses, read_given_events, read_stored_events
 from evtool.delivery.intake import describe_conflict, insert_event
-from evtool.delivery.replays.plan import ReplayedEvent, ReplayPlan, make_planner
+from evtool.delivery.replays.plan import Planner, ReplayedEvent, ReplayPlan, make_planner
 from evtool.delivery.replays.replay import Replay
 from evtool.delivery.replays.selection import SelectedEvent, Selection
 from evtool.delivery.runtime import Runtime
@@ -151,7 +151,7 @@ def replay(
             None if from_ else event_filter, event_pattern, plan_selected if route is not None else None, store
         )
         plan = ReplayPlan(store, plan_selected, make_planner(routes, name), selection.includes)
-        firing = _Firing(partial(_plan_event, plan), list, {})
+        firing = _Firing(partial(_plan_event, plan), list, {}, plan_selected)
         if runtime:
             firing = _prepare_delivery(session, project, runtime, selected_routes, name, selection)
         selected = selection.choose(events, plan)
@@ -161,11 +161,15 @@ def replay(
 
 
 class _Firing(NamedTuple):
-    """How an event is planned or delivered: what fires it, new findings about handlers, and what handlers printed."""
+    """How an event is planned or delivered: what fires it, new findings about handlers, and what handlers printed.
+
+    `plan` is the planner of an event that nothing came of, None if events are delivered.
+    """
 
     fire: Callable[[SelectedEvent], list[ReplayedEvent] | Finding]
     take_findings: Callable[[], list[Finding]]
     outputs: dict[OutputKey, str]
+    plan: Planner | None = None
 
 
 def _prepare_delivery(
@@ -244,6 +248,9 @@ def _report_replay(
     sums, findings = ReplaySums(), list[Finding]()
     interrupts: list[KeyboardInterrupt] = []
     with_records = session.verbose or session.output  # else only the sums are reported
+    events = Progress("replaying", "event", quiet=session.quiet).track(events)
+    is_only_counted = not with_records and limit is None and not routes.has_unknown_values
+    events = _count_alone(events, firing.plan if is_only_counted else None, sums)
     replay_name = name if deliver else None
 
     def build_text_report(out: Screen) -> ReplayReport:
@@ -253,7 +260,7 @@ def _report_replay(
 
     with session.open_report(Subject("replay", "events", build_text_report)) as report:
         with catch_signals(interrupts):
-            for event in Progress("replaying", "event", quiet=session.quiet).track(events):
+            for event in events:
                 result = firing.fire(event)
                 for finding in [result] if isinstance(result, Finding) else firing.take_findings():
                     findings.append(finding)
@@ -274,6 +281,15 @@ def _report_replay(
         raise interrupts[0]
     has_failed = any(actions["failed"] for actions in sums.current.values())
     return EXIT_FINDINGS if findings or has_failed else EXIT_OK
+
+
+def _count_alone(events: Iterator[SelectedEvent], plan: Planner | None, sums: ReplaySums) -> Iterator[SelectedEvent]:
+    """Counts the events that nothing came of, as most are, if there is a plan for them. Yields the others."""
+    for event in events:
+        if plan and event.stored is None:
+            sums.count(plan(event.raw, event.bus), event.fired)
+        else:
+            yield event
 
 
 def _mark_selected(events: Sequence[ReplayedEvent], sums: ReplaySums, limit: int | None) -> Iterator[ReplayedEvent]:

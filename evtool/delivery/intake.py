@@ -10,7 +10,7 @@ from evtool.events.event import Event
 from evtool.findings.finding import Finding
 from evtool.readers.locations import location_of
 from evtool.routes.routes import HandlerEntry, Route, Routes
-from evtool.store.rows import Cause, NewDelivery, StoredEvent, StoreResult
+from evtool.store.rows import Cause, NewDelivery, NewEvent, StoredEvent, StoreResult
 from evtool.store.store import Store
 
 MAX_DEPTH = 10  # how far a chain of events may reach from its root; what goes deeper is taken for a loop
@@ -64,6 +64,15 @@ def insert_event(
         if has_same_content(stored, event, ignore_time=True):
             return result._replace(status="duplicate")
     return result
+
+
+def insert_events(entries: Sequence[NewEvent], *, store: Store, now: int) -> list[StoreResult]:
+    """Stores many events in one transaction, each as `insert_event` does."""
+    with store.transaction():
+        return [
+            result or insert_event(event, deliveries, store=store, now=now)
+            for result, (event, deliveries) in zip(store.insert_new(entries, now=now), entries, strict=True)
+        ]
 
 
 def add_replay_deliveries(

@@ -19,4 +19,4 @@ def parse_bus_name(value: object) -> str | None:
 
 def name_bus(event: Event, bus: str | None) -> Event:
     """The event with a bus, if it names none."""
-    return event if event.bus else event._replace(bus=bus)
+    return event if event.bus or bus is None else event._replace(bus=bus)

@@ -5,9 +5,10 @@ a bare payload whose type the caller names. The first two are kept byte for byte
 around the exact text of their payload: number forms survive.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from evtool.readers.json_text import parse_json
 from evtool.readers.locations import SourceMap
 
 
@@ -43,6 +44,32 @@ class Event(NamedTuple):
         from evtool.events.cloudevents import has_json_data  # noqa: PLC0415  (many projects have no CloudEvents)
 
         return has_json_data(self.document)
+
+
+class LazyDocument(Mapping[str, Any]):
+    """The document of an event that is parsed when something in it is asked for: most are only stored."""
+
+    __slots__ = ("_document", "_raw")
+
+    def __init__(self, raw: bytes):
+        """`raw` is known to be strict JSON, and an object."""
+        self._raw = raw
+        self._document: dict[str, Any] | None = None
+
+    def _parse(self) -> dict[str, Any]:
+        if self._document is None:
+            document: dict[str, Any] = parse_json(self._raw)
+            self._document = document
+        return self._document
+
+    def __getitem__(self, key: str) -> Any:
+        return self._parse()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parse())
+
+    def __len__(self) -> int:
+        return len(self._parse())
 
 
 class EventDefaults(NamedTuple):

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 YEAR_10000 = 253_402_300_800  # in seconds since 1970; no time is written with five digits for its year
@@ -28,6 +29,7 @@ def to_milliseconds(time: str) -> int:
     return round(moment.timestamp() * 1000) + 1000 * is_leap_second
 
 
+@lru_cache(maxsize=16)  # many deliveries are due at the same time
 def format_timestamp(ms: int) -> str:
     """Milliseconds since 1970 as a UTC time with a fixed width."""
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"

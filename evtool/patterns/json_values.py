@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
+from functools import lru_cache
 from json import JSONDecodeError, JSONDecoder
 from typing import Any, NamedTuple
 
@@ -82,6 +83,7 @@ def _to_double(text: str) -> float | None:
     return value if Decimal(shortest.decode()) == Decimal(text) else None
 
 
+@lru_cache(maxsize=4096)  # several patterns ask for the same number, and amounts come again
 def parse_number(text: str) -> float | NumberText:
     """A number as it is compared, of its text."""
     value = _to_double(text)

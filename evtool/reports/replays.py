@@ -21,6 +21,15 @@ MAX_PENDING = 1000  # kinds of events that are counted before they are summed up
 SKIP_MARK = "on_replay: skip"
 
 
+class _Alike:
+    """How many events fire, and have fired, the same two tuples. It holds them: their ids stay theirs."""
+
+    __slots__ = ("events", "fired", "fires")
+
+    def __init__(self, fires: tuple[Fire, ...], fired: tuple[FiredDelivery, ...] | None):
+        self.fires, self.fired, self.events = fires, fired, 0
+
+
 class ReplaySums:
     """Counts the events and calls of a replay. Most events fire the same, and equal ones are added together."""
 
@@ -30,19 +39,32 @@ class ReplaySums:
         self.current: defaultdict[str, Counter[str]] = defaultdict(Counter)  # by handler and action
         self.skipping: set[str] = set()  # handlers with on_replay: skip
         self.external: set[str] = set()  # handlers that are never called
-        self._pending: Counter[tuple[tuple[Fire, ...], tuple[FiredDelivery, ...] | None]] = Counter()
+        # by the ids of what an event fires and has fired, which most events have in common
+        self._pending: dict[tuple[int, int], _Alike] = {}
 
     def add(self, event: ReplayedEvent) -> None:
         """Counts an event: as an effect if it has a cause."""
-        self.events += event.cause is None
-        self.effects += event.cause is not None
-        self._pending[event.fires, event.fired] += 1
-        if len(self._pending) > MAX_PENDING:
-            self.update()
+        self.count(event.fires, event.fired, is_effect=event.cause is not None)
+
+    def count(
+        self, fires: tuple[Fire, ...], fired: tuple[FiredDelivery, ...] | None, *, is_effect: bool = False
+    ) -> None:
+        """Counts an event by what it fires, and what it has fired."""
+        if is_effect:
+            self.effects += 1
+        else:
+            self.events += 1
+        alike = self._pending.get((id(fires), id(fired)))
+        if alike is None:
+            if len(self._pending) >= MAX_PENDING:
+                self.update()
+            alike = self._pending[id(fires), id(fired)] = _Alike(fires, fired)
+        alike.events += 1
 
     def update(self) -> None:
         """Brings the sums up to date."""
-        for (fires, fired), times in self._pending.items():
+        for alike in self._pending.values():
+            fires, fired, times = alike.fires, alike.fired, alike.events
             for fire in fires:
                 self.current[fire.handler][fire.action] += times
                 if fire.is_external:

@@ -23,8 +23,11 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from evtool.events.event import Event, LazyDocument
 from evtool.events.timestamps import COMMON_TIME
+from evtool.readers.files import SourceText
 from evtool.readers.json_text import MAX_DEPTH, UNDECODABLE, refuses_long_integers
+from evtool.readers.locations import SourceMap
 
 Check = Callable[[Any], bool]  # whether a payload fits its schema
 
@@ -105,18 +108,26 @@ class FastPath:
 
     def prove_lines(self, block: bytes) -> list[bool]:
         """For each line of a block, whether it is proven to be a valid event."""
-        lines = block.removesuffix(b"\n").split(b"\n")
-        proven = self._prove(block, lines) if refuses_long_integers() else [False] * len(lines)
-        if proven is None:
-            proven = [self._prove(line, [line]) == [True] for line in lines] if len(lines) > 1 else [False]
+        proven = [event is not None for event in self._prove_each(block, block.removesuffix(b"\n").split(b"\n"))]
         self._count(sum(proven))
         return proven
+
+    def read_events(self, texts: Sequence[SourceText]) -> list[Event | None]:
+        """The events of texts; None for each that is not proven to be valid."""
+        events = self.decode_events([text.raw for text in texts])
+        return [event and _build_event(event, text) for event, text in zip(events, texts, strict=True)]
+
+    def decode_events(self, texts: Sequence[bytes]) -> list[Any]:
+        """The same with events as they are decoded: `id`, `type` and `source`, `time` or something false, `payload`."""
+        # each on one line: wherever JSON allows a line break, it allows the other one, and nowhere else
+        lines = [text.replace(b"\n", b"\r") for text in texts]
+        return self._prove_each(b"\n".join(lines), lines)
 
     def prove_block(self, block: bytes) -> bool:
         """Whether all lines of a block are proven to be valid events."""
         lines = block.removesuffix(b"\n").split(b"\n")
         proven = self._prove(block, lines) if refuses_long_integers() else None
-        if not proven or not all(proven):
+        if not proven or None in proven:
             return False
         self._count(len(proven))
         return True
@@ -138,7 +149,7 @@ class FastPath:
             except UNDECODABLE:
                 continue
             has_form = len(events) in numbers and _has_form(elements, events)
-            is_proven = has_form and all(self._check_payloads(events, envelope.payload_key))
+            is_proven = has_form and None not in self._check_payloads(events, envelope.payload_key)
             self._count(len(events) if is_proven else 0)
             return is_proven
         return False
@@ -147,12 +158,19 @@ class FastPath:
         self.proven += number
         self._on_proven(number)
 
-    def _prove(self, block: bytes, lines: list[bytes]) -> list[bool] | None:
-        """Which events fit their schemas, if all lines are events; None if that is not proven."""
+    def _prove_each(self, block: bytes, lines: list[bytes]) -> list[Any]:
+        """The events of the lines of a block; None for each that is not proven."""
+        proven = self._prove(block, lines) if refuses_long_integers() else [None] * len(lines)
+        if proven is None and len(lines) > 1:
+            return [event for line in lines for event in self._prove(line, [line]) or [None]]
+        return [None] if proven is None else proven
+
+    def _prove(self, block: bytes, lines: list[bytes]) -> list[Any] | None:
+        """The events that fit their schemas, None for the others, if all lines are events; else None."""
         decoded = _decode_lines(block, lines)
         return None if decoded is None else self._check_payloads(*decoded)
 
-    def _check_payloads(self, events: list[Any], payload_key: str) -> list[bool]:
+    def _check_payloads(self, events: list[Any], payload_key: str) -> list[Any]:
         checks: dict[tuple[str, str], Check | None] = {}
         results = []
         for event in events:
@@ -160,7 +178,8 @@ class FastPath:
             if key not in checks:
                 checks[key] = self._find_check(*key, payload_key)
             check = checks[key]
-            results.append(_has_plain_time(event) and check is not None and check(event.payload))
+            is_proven = _has_plain_time(event) and check is not None and check(event.payload)
+            results.append(event if is_proven else None)
         return results
 
 
@@ -205,6 +224,13 @@ def _has_form(text: bytes, events: list[Any]) -> bool:
 def _has_plain_time(event: Any) -> bool:
     time = event.time
     return time is UNSET or time is None or COMMON_TIME.fullmatch(time) is not None
+
+
+def _build_event(event: _EventBridge | _CloudEvent, text: SourceText) -> Event:
+    payload_key = "detail" if type(event) is _EventBridge else "data"
+    time = None if event.time is UNSET else event.time
+    document = LazyDocument(text.raw)
+    return Event(event.id, event.type, event.source, time, text.raw, document, payload_key, SourceMap(text))
 
 
 def _is_deep(lines: bytes) -> bool:

@@ -2,8 +2,9 @@
 
 from typing import NamedTuple
 
+from evtool.store.filters import build_condition
 from evtool.store.rows import STATES, DeliveryCount, Filter, has_expected_types
-from evtool.store.store import Store, build_condition
+from evtool.store.store import Store
 
 TABLES = {"route": "delivery", "handler": "delivery", "type": "event", "source": "event"}  # where a name is found
 

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeVar
 
+from evtool.store.filters import WITH_ID, encode_ids
 from evtool.store.rows import Delivery
-from evtool.store.store import DELIVERY, WITH_ID, Store, encode_ids
+from evtool.store.store import DELIVERY, Store
 
 T = TypeVar("T")
 PAGE = 200  # dead letters that are changed in one transaction

@@ -1,6 +1,7 @@
 """The rows of a store as values (events, deliveries, attempts), and the filter that selects events."""
 
-from functools import cache
+from collections.abc import Sequence
+from functools import cache, lru_cache
 from hashlib import blake2b, sha256
 from typing import NamedTuple, Protocol
 
@@ -25,12 +26,15 @@ def compute_event_key(id: str, source: str = "") -> int:  # noqa: A002  (the col
     An index of numbers stays small enough to be held in memory when ids are random, and serves the id alone, too: its
     events lie between the key without a source and `SOURCE_RANGE` beyond. What is found must be compared.
     """
-    low = _hash_text(source) if source else b"\0\0\0\0"
+    low = _hash_source(source) if source else b"\0\0\0\0"
     return int.from_bytes(_hash_text(id) + low, "big", signed=True)
 
 
 def _hash_text(text: str) -> bytes:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=4).digest()
+
+
+_hash_source = lru_cache(maxsize=1000)(_hash_text)  # many events have the same source
 
 
 @cache
@@ -59,6 +63,13 @@ class NewDelivery(NamedTuple):
     handler: str
     error: str | None = None
     condition: str | None = None
+
+
+class NewEvent(NamedTuple):
+    """An event that is to be stored, and the deliveries that are to be made of it."""
+
+    event: Event
+    deliveries: Sequence[NewDelivery]
 
 
 class Cause(NamedTuple):

@@ -7,7 +7,7 @@ kept together; an outcome and the events that it emitted, too.
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 from evtool.errors import DamageError
 from evtool.events.buses import DEFAULT_BUS
 from evtool.events.event import Event
+from evtool.store.filters import build_condition
 from evtool.store.rows import (
-    SOURCE_RANGE,
     Attempt,
     Cause,
     Delivery,
@@ -24,6 +24,7 @@ from evtool.store.rows import (
     Filter,
     FiredDelivery,
     NewDelivery,
+    NewEvent,
     PublishedEvent,
     Row,
     StoredEvent,
@@ -46,10 +47,10 @@ KEYED = (  # two questions cost less than one of both
     "SELECT event FROM event_key WHERE merged = 0 AND key = ?1 UNION ALL"
     " SELECT event FROM event_key WHERE merged = 1 AND key = ?1"
 )
-WITH_ID = (  # of pairs of id and key; CROSS keeps the order, so that of the keys only those wanted are read
-    "SELECT event.seq FROM json_each(?) AS wanted CROSS JOIN event_key ON event_key.merged IN (0, 1)"
-    f" AND event_key.key BETWEEN wanted.value ->> 1 AND (wanted.value ->> 1) + {SOURCE_RANGE}"
-    " JOIN event ON event.seq = event_key.event AND event.id = wanted.value ->> 0"
+KNOWN_KEYS = (  # of a list of keys, those that an event has
+    "SELECT value FROM json_each(?) AS wanted WHERE"
+    " EXISTS (SELECT 1 FROM event_key WHERE merged = 0 AND key = wanted.value)"
+    " OR EXISTS (SELECT 1 FROM event_key WHERE merged = 1 AND key = wanted.value)"
 )
 FIRED = (  # of an event: what it fired when it was published
     "(SELECT json_group_array(json_array(route, handler, state) ORDER BY delivery.seq) FROM delivery"
@@ -64,6 +65,7 @@ INSERT_EVENT = (
     "INSERT INTO event (key, source, id, type, time, stored_at, sha256, raw, root, depth, cause, replay, bus)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+KEY, DIGEST = 0, 6  # of the values of INSERT_EVENT
 INSERT_DELIVERY = (
     "INSERT INTO delivery (event, route, handler, replay, state, created, due, error, condition)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
@@ -111,30 +113,57 @@ class Store(Database):
         self, event: Event, deliveries: Sequence[NewDelivery], *, now: int, cause: Cause | None = None
     ) -> StoreResult:
         """Keeps an event once, with its deliveries. The same (source, id) again changes nothing."""
-        digest = hashlib.sha256(event.raw).digest()
-        key = compute_event_key(event.id, event.source)
+        row = _build_row(event, now, cause)
+        digest = row[DIGEST].hex()
         with self.transaction():
-            if existing := self._find_by_key(key, event.id, event.source):
-                status = "duplicate" if existing.sha256 == digest.hex() else "conflict"
-                return StoreResult(existing.seq, status, existing.sha256, digest.hex())
-            delivery, root, depth, replay = cause or (None, None, 0, None)
-            time_ms = parse_event_time(event)
-            values = (key, event.source, event.id, event.type, time_ms, now, digest, event.raw)
-            bus = None if event.bus == DEFAULT_BUS else event.bus
-            self.execute(INSERT_EVENT, *values, root, depth, delivery, replay, bus)
-            seq = self.connection.last_insert_rowid()
-            self._insert_deliveries(seq, deliveries, now, replay or "")
-            return StoreResult(seq, "stored", digest.hex(), digest.hex())
+            if existing := self._find_by_key(row[KEY], event.id, event.source):
+                status = "duplicate" if existing.sha256 == digest else "conflict"
+                return StoreResult(existing.seq, status, existing.sha256, digest)
+            (seq,) = self._insert_rows([row], [deliveries], now, (cause and cause.replay) or "")
+            return StoreResult(seq, "stored", digest, digest)
+
+    def insert_new(self, entries: Sequence[NewEvent], *, now: int) -> list[StoreResult | None]:
+        """Keeps many events, with their deliveries, at a fraction of the time that `insert` takes for each.
+
+        None for an event that has the key of a stored one, or of one before it: `insert` has to look at that.
+        """
+        rows = [_build_row(event, now) for event, _ in entries]
+        with self.transaction():
+            stored_keys = {key for (key,) in self.execute(KNOWN_KEYS, json.dumps([row[KEY] for row in rows]))}
+            first_places = {row[KEY]: place for place, row in reversed([*enumerate(rows)])}
+            places = [place for place, row in enumerate(rows) if first_places[row[KEY]] == place]
+            places = [place for place in places if rows[place][KEY] not in stored_keys]
+            seqs = self._insert_rows([rows[at] for at in places], [entries[at].deliveries for at in places], now, "")
+        results: list[StoreResult | None] = [None] * len(entries)
+        for place, seq in zip(places, seqs, strict=True):
+            digest = rows[place][DIGEST].hex()
+            results[place] = StoreResult(seq, "stored", digest, digest)
+        return results
+
+    def _insert_rows(
+        self, events: Sequence[Sequence[Any]], deliveries: Sequence[Sequence[NewDelivery]], now: int, replay: str
+    ) -> range:
+        """Inserts the rows of events and their deliveries. SQLite numbers the rows of a transaction without gaps."""
+        self.execute_many(INSERT_EVENT, events)
+        last = self.connection.last_insert_rowid()
+        seqs = range(last - len(events) + 1, last + 1)
+        self._insert_deliveries(zip(seqs, deliveries, strict=True), now, replay)
+        return seqs
 
     def add_deliveries(self, event: int, deliveries: Sequence[NewDelivery], *, now: int, replay: str = "") -> None:
         """Adds deliveries of a stored event, due now. One that is there already stays as it is."""
         with self.transaction():
-            self._insert_deliveries(event, deliveries, now, replay)
+            self._insert_deliveries([(event, deliveries)], now, replay)
 
-    def _insert_deliveries(self, event: int, deliveries: Sequence[NewDelivery], now: int, replay: str) -> None:
-        for route, handler, error, condition in deliveries:
-            state, due = ("ready", now) if error is None else ("dead", None)
-            self.execute(INSERT_DELIVERY, event, route, handler, replay, state, now, due, error, condition)
+    def _insert_deliveries(self, entries: Iterable[tuple[int, Sequence[NewDelivery]]], now: int, replay: str) -> None:
+        rows = [
+            (event, route, handler, replay, "ready", now, now, None, None)
+            if error is None
+            else (event, route, handler, replay, "dead", now, None, error, condition)
+            for event, deliveries in entries
+            for route, handler, error, condition in deliveries
+        ]
+        self.execute_many(INSERT_DELIVERY, rows)
 
     def get_event(self, seq: int) -> StoredEvent:
         """A stored event by its number."""
@@ -259,32 +288,9 @@ class Store(Database):
         return {state: count for state, count, _, _ in self.decode(DeliveryCount, rows, f"event number {event}: ")}
 
 
-def encode_ids(ids: Sequence[str]) -> str:
-    """The value that WITH_ID takes."""
-    return json.dumps([(id, compute_event_key(id)) for id in ids])  # noqa: A001
-
-
-def build_condition(event_filter: Filter) -> tuple[str, list[Any]]:
-    """A filter as the condition of a query and its values."""
-    tests = {
-        "coalesce(time, stored_at) >= ?": event_filter.since,
-        "coalesce(time, stored_at) < ?": event_filter.until,
-        "seq <= ?": event_filter.last,
-        "type = ?": event_filter.type,
-        "source = ?": event_filter.source,
-        "(replay IS NULL) = ?": event_filter.published,
-        f"seq IN ({WITH_ID})": encode_ids(event_filter.ids) if event_filter.ids else None,
-    }
-    condition, values = _join_tests(tests)
-    delivery_condition, delivery_values = _join_tests(
-        {"delivery.route = ?": event_filter.route, "delivery.state = ?": event_filter.state}
-    )
-    if delivery_values:  # of one delivery, not of one for each
-        condition += f" AND EXISTS (SELECT 1 FROM delivery WHERE delivery.event = event.seq AND {delivery_condition})"
-    return condition, values + delivery_values
-
-
-def _join_tests(tests: Mapping[str, Any]) -> tuple[str, list[Any]]:
-    """The tests that have a value, as one condition."""
-    used = {test: value for test, value in tests.items() if value is not None}
-    return " AND ".join(used) or "1", [*used.values()]
+def _build_row(event: Event, now: int, cause: Cause | None = None) -> tuple[Any, ...]:
+    """The values of INSERT_EVENT."""
+    delivery, root, depth, replay = cause or (None, None, 0, None)
+    key, digest, bus = compute_event_key(event.id, event.source), hashlib.sha256(event.raw).digest(), event.bus
+    values = (key, event.source, event.id, event.type, parse_event_time(event), now, digest, event.raw)
+    return (*values, root, depth, delivery, replay, None if bus == DEFAULT_BUS else bus)

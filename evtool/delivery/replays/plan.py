@@ -4,6 +4,7 @@ A stored event is not taken itself if the same replay repeats the delivery that 
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from evtool.delivery.intake import MAX_DEPTH
@@ -54,9 +55,13 @@ def make_planner(routes: Routes, name: str) -> Planner:
     # if no pattern uses the name of the replay, the routes match the same with and without it
     has_replay_field = any(field.startswith(("replay-name", "replayname")) for field in fields)
 
+    @lru_cache(maxsize=1000)  # most events fire what many others fire
+    def list_fires(*names: str) -> tuple[Fire, ...]:
+        return tuple([fire for name in names for fire in fires[name]])
+
     def plan(raw: bytes, bus: str) -> tuple[Fire, ...]:
         marked = mark_replayed(raw, decode_header(raw), name) if has_replay_field else raw
-        return tuple([fire for route in routes.match_checked(marked, bus) for fire in fires[route.name]])
+        return list_fires(*[route.name for route in routes.match_checked(marked, bus)])
 
     return plan
 

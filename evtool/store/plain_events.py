@@ -1,0 +1,44 @@
+"""Recognizes pages of events with which nothing is wrong, as most are: `doctor` looks at the others one by one."""
+
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any
+
+from evtool.events.timestamps import to_milliseconds
+from evtool.schemas.fast_path import FastPath
+from evtool.schemas.validation import Rules
+from evtool.store.rows import StoredEvent, compute_event_key
+from evtool.store.store import BUS
+
+LISTED_KEY = (  # of an event, if its key leads to it
+    "(SELECT key FROM event_key WHERE merged IN (0, 1) AND event_key.key = event.key AND event = event.seq)"
+)
+PLAIN_EVENTS = (
+    f"SELECT {LISTED_KEY}, sha256, raw, id, type, source, time, seq, stored_at, root, depth, cause, replay, {BUS}"
+    " FROM event WHERE seq > ? AND seq <= ?"
+)
+_ANY_EVENT = FastPath(Rules(None).find_check)
+
+
+def are_plain_events(rows: Sequence[Sequence[Any]]) -> bool:
+    """Whether nothing is wrong with the events of PLAIN_EVENTS: their hashes, their columns, and what their bytes say.
+
+    False if that is not proven.
+    """
+    if not all(type(row[2]) is bytes for row in rows):
+        return False
+    events = _ANY_EVENT.decode_events([row[2] for row in rows])
+    return all(
+        event is not None
+        and sha256(raw).digest() == digest
+        and (event.id, event.type, event.source) == (id_, type_, source)
+        and key == compute_event_key(id_, source)
+        and time == (to_milliseconds(event.time) if event.time else None)
+        and StoredEvent(
+            seq, id_, type_, source, time, stored_at, "", raw, seq if root is None else root, *rest
+        ).column_damage()
+        is None
+        for event, (key, digest, raw, id_, type_, source, time, seq, stored_at, root, *rest) in zip(
+            events, rows, strict=True
+        )
+    )
