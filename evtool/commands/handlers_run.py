@@ -62,9 +62,8 @@ def handlers_run(
     entry = _find_handler(load_routes(session, project), name)
     checked = _read_event(project, event, PayloadIdentity(type, source))
     if checked.event is None:
-        with open_stderr() as stderr:
-            for finding in checked.findings:
-                show_finding(Screen(stderr, color=session.color), finding)
+        for finding in checked.findings:
+            show_finding(Screen(open_stderr(), color=session.color), finding)
         return EXIT_USAGE if checked.is_unreadable else EXIT_FINDINGS
     started = time.monotonic()
     with closing(entry.open()) as handler:

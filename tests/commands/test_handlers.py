@@ -135,6 +135,13 @@ def test_wrong_names_are_exit_code_2(arguments: list[str], message: str, evtool:
     assert message in ran.err or "EV0" in ran.err
 
 
+def test_a_file_that_is_not_there_leaves_standard_error_open(evtool: Evtool) -> None:
+    """Python flushes it when the process ends, which the process of its own shows."""
+    ran = evtool("handlers", "run", "charge", "gone.json", env={"PYTHONDONTWRITEBYTECODE": "1"})
+    assert ran.code == 2
+    assert ran.err == "gone.json: EV001 cannot be read: No such file or directory\n"
+
+
 def test_an_event_from_stdin(evtool: Evtool) -> None:
     """A payload with a type, from a pipe."""
     ran = evtool("handlers", "run", "charge", "-", "--type", "order.created", "--source", "shop", stdin=b'{"total": 7}')

@@ -437,7 +437,7 @@ def test_a_runtime_that_is_gone_between_calls_is_started_again(open_function: Op
 
 def test_headers_and_environment_are_complete(open_function: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     """All headers and variables that the clients need are there, and those of the options."""
-    monkeypatch.setenv("TABLE", "orders")
+    monkeypatch.setenv("TABLE", "a-1")  # too short to be a secret
     function = open_function(**RAW, handler="app.handler", environment={"STAGE": "dev ${TABLE}"}, memory_size=256)
     headers = printed(function(call("headers")))
     assert headers["Content-Type"] == "application/json"
@@ -453,7 +453,7 @@ def test_headers_and_environment_are_complete(open_function: Open, monkeypatch: 
         "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/fraud",
         "AWS_REGION": "us-east-1",
         "LAMBDA_TASK_ROOT": str(FUNCTIONS),
-        "STAGE": "dev orders",
+        "STAGE": "dev a-1",
         "TZ": ":UTC",
         "_HANDLER": "app.handler",
     }
@@ -494,6 +494,19 @@ def test_no_secret_reaches_a_function_a_report_or_the_store(evtool: Evtool, tmp_
     written = b"".join(file.read_bytes() for file in (tmp_path / ".evtool").iterdir())
     for text in (ran.out, ran.err, shown.out, written.decode(errors="replace")):
         assert "canary" not in text
+
+
+def test_a_secret_that_a_function_prints_is_hidden(open_function: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `${NAME}` stands for is in no output and no error, also in its quoted form."""
+    monkeypatch.setenv("STRIPE_KEY", 'sk_canary"1')
+    function = open_function(**RAW, environment={"KEY": "Bearer ${STRIPE_KEY}"})
+    outcome = function(call("environment"))
+    assert isinstance(outcome, Done)
+    assert '"KEY": "Bearer ***"' in outcome.output
+    function = open_function(**RAW, environment={"LOAD_ERROR": '{"errorType": "X", "errorMessage": "bad ${STRIPE_KEY}'})
+    outcome = function(call("work"))
+    assert isinstance(outcome, Failed)
+    assert "canary" not in outcome.error + outcome.output
 
 
 @pytest.mark.parametrize(

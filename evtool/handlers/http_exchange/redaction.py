@@ -15,7 +15,12 @@ MIN_PART_LENGTH = 8  # the same for a part of a URL
 
 def redact(text: str, settings: Settings) -> str:
     """The text without the values of headers, the secrets and the URL, in the forms in which servers echo them."""
-    forms = {form for value in _list_values(settings) for form in _list_forms(value) if len(form) >= MIN_LENGTH}
+    return redact_values(text, _list_values(settings))
+
+
+def redact_values(text: str, values: Iterable[str]) -> str:
+    """The text without these values, also where they are escaped or quoted."""
+    forms = {form for value in values for form in _list_forms(value) if len(form) >= MIN_LENGTH}
     if not forms:
         return text
     # a longer form first: it may contain a shorter one

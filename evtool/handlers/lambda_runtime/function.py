@@ -3,9 +3,11 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 from evtool.handlers.base import Answer, Call, Failed, Outcome, Unavailable
+from evtool.handlers.http_exchange.redaction import redact_values
 from evtool.handlers.lambda_runtime.environment import build_environment
 from evtool.handlers.lambda_runtime.options import LambdaOptions
 from evtool.handlers.lambda_runtime.results import load_outcome_of, outcome_of
@@ -23,7 +25,7 @@ from evtool.handlers.processes.endpoint import Endpoint
 from evtool.handlers.processes.error_lines import find_error_line
 from evtool.handlers.processes.exits import describe_exit, format_exit_code, memory_hint
 from evtool.handlers.processes.process import Process
-from evtool.handlers.processes.programs import UnsetVariableError
+from evtool.handlers.processes.programs import UnsetVariableError, list_values
 from evtool.handlers.put_events import Emission
 
 NO_BREAK_SPACE = "\u00a0"  # Python's client indents with it
@@ -72,7 +74,7 @@ class LambdaFunction:
 
     def __call__(self, call: Call) -> Outcome:
         try:
-            return self._prepare() or self._invoke(call)
+            return self._hide_secrets(self._prepare() or self._invoke(call))
         except BaseException:  # interrupted: the function is in the middle of something
             self._end()
             raise
@@ -92,8 +94,8 @@ class LambdaFunction:
         """Start and load the function. Why it cannot be, or None."""
         failure = self._prepare()
         if isinstance(failure, Failed):
-            return Unavailable(failure.error, "EV501")
-        return failure
+            return Unavailable(self._redact(failure.error), "EV501")
+        return failure and failure._replace(reason=self._redact(failure.reason))
 
     # --- loading ------------------------------------------------------------------------------------------------
 
@@ -180,6 +182,17 @@ class LambdaFunction:
         message = ": ".join(filter(None, [f"the runtime ended {when}, {describe_exit(code)}", line]))[:MESSAGE_LIMIT]
         message += memory_hint(errors, self._options)
         return Failed(message, "crashed", output, code=format_exit_code(code))
+
+    def _hide_secrets(self, outcome: Outcome) -> Outcome:
+        """The outcome without the values of `${NAME}` in `environment`, which the function may have printed."""
+        if isinstance(outcome, Unavailable):
+            return outcome._replace(reason=self._redact(outcome.reason))
+        if isinstance(outcome, Failed):
+            outcome = outcome._replace(error=self._redact(outcome.error))
+        return outcome._replace(output=self._redact(outcome.output))
+
+    def _redact(self, text: str) -> str:
+        return redact_values(text, chain.from_iterable(map(list_values, self._options.environment.values())))
 
     def _end(self) -> tuple[int, str, str]:
         """End the process, if there is one: its exit code, what it had printed, and that on standard error alone."""

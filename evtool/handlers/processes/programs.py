@@ -26,6 +26,11 @@ def expand_variables(text: str) -> str:
     return VARIABLE.sub(read, text)
 
 
+def list_values(text: str) -> list[str]:
+    """The values of the variables that `expand_variables` puts into a text."""
+    return [os.environ[name] for name in VARIABLE.findall(text) if name in os.environ]
+
+
 def find_program(program: str, folder: Path) -> str:
     """Where a program is: with a slash it counts from the folder, without it is on PATH. Raises FileNotFoundError."""
     if "/" in program:
