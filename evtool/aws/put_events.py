@@ -35,12 +35,14 @@ class Rejection(NamedTuple):
     message: str
 
 
-def put_events(parameters: Mapping[str, Any], accept: Callable[[Entry], str | Rejection]) -> dict[str, Any]:
+def put_events(
+    parameters: Mapping[str, Any], accept: Callable[[Entry], str | Rejection], *, max_entries: int = MAX_ENTRIES
+) -> dict[str, Any]:
     """The response of PutEvents. `accept` takes the valid entries one by one, and returns the id of each event.
 
     Raises AwsError if AWS refuses the whole request.
     """
-    entries = _read_entries(parameters)
+    entries = _read_entries(parameters, max_entries)
     results = [_put_entry(entry, accept) for entry in entries]
     failed = sum("ErrorCode" in result for result in results)
     return {"FailedEntryCount": failed, "Entries": results}
@@ -55,7 +57,7 @@ def _put_entry(entry: Mapping[str, Any], accept: Callable[[Entry], str | Rejecti
     return {"EventId": str(result)}
 
 
-def _read_entries(parameters: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+def _read_entries(parameters: Mapping[str, Any], max_entries: int) -> Sequence[Mapping[str, Any]]:
     """The entries, with members of the right types. Raises AwsError for what AWS refuses as a whole."""
     entries = parameters.get("Entries")
     if entries is None:
@@ -66,9 +68,9 @@ def _read_entries(parameters: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
         _check_types(number, entry)
     if not entries:
         raise _constraint_error("'[]'", "Member must have length greater than or equal to 1")
-    if len(entries) > MAX_ENTRIES:
+    if len(entries) > max_entries:
         raise _constraint_error(
-            "'[PutEventsRequestEntry(...)]'", f"Member must have length less than or equal to {MAX_ENTRIES}"
+            "'[PutEventsRequestEntry(...)]'", f"Member must have length less than or equal to {max_entries}"
         )
     if sum(map(_size_of, entries)) > MAX_REQUEST_BYTES:
         raise AwsError("ValidationException", "Total size of the entries in the request is over the limit.")

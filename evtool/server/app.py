@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from evtool.errors import StoreError
 from evtool.server.context import Context
-from evtool.server.eventbridge import EventBridgeRoute
+from evtool.server.eventbridge.route import EventBridgeRoute
 from evtool.server.http.bodies import BodyReader
 from evtool.server.http.errors import HttpError, build_error_response
 from evtool.server.http.guards import Guards

@@ -40,10 +40,10 @@ PATTERN = '{"source": ["shop"]}'
 INPUT = json.dumps({"entries": ENTRIES, "pattern": PATTERN, "event": EVENT})
 
 
-def connect(server: RunningServer) -> Any:
+def connect(server: RunningServer, service: str = "events") -> Any:
     """boto3's client."""
     return boto3.client(
-        "events",
+        service,
         endpoint_url=f"http://127.0.0.1:{server.port}",
         region_name="us-east-1",
         aws_access_key_id="x",
@@ -131,6 +131,26 @@ def test_boto3(server: RunningServer) -> None:
             call()
         assert caught.value.response["Error"]["Code"] == code
         assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+    client.close()
+
+
+def test_boto3_of_eventbridge_v2(server: RunningServer) -> None:
+    """boto3's client of EventBridge V2 speaks CBOR; the event has the bus of the ARN."""
+    client = connect(server, "eventbridgev2")
+    arn = "arn:aws:events:us-east-1:123456789012:event-busv2/vip/abcdefghijklmnopqrstuvwxy"
+    entry = {**GOOD, "Time": datetime(2026, 11, 29, 12, 0, 0, 123000, tzinfo=UTC)}
+    answer = client.put_events(EventBusArn=arn, Entries=[entry, {**GOOD, "Detail": "["}])
+
+    assert answer["FailedEntryCount"] == 1
+    assert answer["Entries"][0]["SuccessCode"] == "PUBLISHED"
+    assert answer["Entries"][1]["ErrorCode"] == "MalformedDetail"
+    (event,) = server.read_events()
+    assert (event.id, event.bus) == (answer["Entries"][0]["EventId"], "vip")
+    assert json.loads(event.raw)["time"] == "2026-11-29T12:00:00.123Z"
+    with pytest.raises(client.exceptions.InvalidInputException):
+        client.put_events(EventBusArn="nope", Entries=[GOOD])
+    with pytest.raises(ClientError, match="UnknownOperationException"):
+        client.list_event_buses()
     client.close()
 
 

@@ -1,4 +1,4 @@
-"""Answers AWS's SDKs as EventBridge does: PutEvents and TestEventPattern."""
+"""Answers AWS's SDKs as EventBridge does: PutEvents (also of EventBridge V2) and TestEventPattern."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,8 +8,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
-from evtool.aws import http_messages, json_protocol
+from evtool.aws import cbor_protocol, http_messages, json_protocol
 from evtool.aws.put_events import Entry, Rejection, put_events
+from evtool.aws.put_events_v2 import put_events_v2
 from evtool.aws.test_event_pattern import test_event_pattern
 from evtool.events.envelopes import build_envelope, parse_event
 from evtool.events.event import Event
@@ -48,8 +49,15 @@ class EventBridgeRoute(BaseRoute):
         def put(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
             return put_events(parameters, lambda entry: self._accept(entry, accepted))
 
-        operations = {"PutEvents": put, "TestEventPattern": test_event_pattern}
-        response = await run_beside(len(body), lambda: json_protocol.answer(call, operations))
+        def put_v2(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+            return put_events_v2(parameters, lambda entry: self._accept(entry, accepted))
+
+        def answer() -> http_messages.Response:
+            if "smithy-protocol" in request.headers:
+                return cbor_protocol.answer(call, {"PutEvents": put_v2})
+            return json_protocol.answer(call, {"PutEvents": put, "TestEventPattern": test_event_pattern})
+
+        response = await run_beside(len(body), answer)
         if accepted and response.status == 200:
             await store_events(self._context, accepted)
         return Response(response.body, response.status, dict(response.headers))
