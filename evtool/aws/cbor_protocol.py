@@ -15,6 +15,7 @@ PROTOCOL = "rpc-v2-cbor"
 MAX_DEPTH = 20  # of arrays and maps in each other: a request has four
 _PATH = re.compile(r".*/service/([^/]+)/operation/([^/]+)")
 _TIME_TAG = 1
+_OTHER_TAGS = (0, 2, 3, 4, 5, 25, 28, 29, 30, 35, 36, 37, 100, 256, 258, 260, 261, 1004, 43000, 55799)  # cbor2's own
 
 Operation = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
@@ -45,7 +46,7 @@ def _parse_body(body: bytes) -> Mapping[str, Any]:
     try:
         value = cbor2.loads(
             body,
-            semantic_decoders={_TIME_TAG: _decode_time, **dict.fromkeys(_OTHER_TAGS, _refuse_tag)},
+            semantic_decoders={_TIME_TAG: _take_time, **dict.fromkeys(_OTHER_TAGS, _refuse_tag)},
             tag_hook=_refuse_tag,
             max_depth=MAX_DEPTH,
             allow_duplicate_keys=False,
@@ -58,11 +59,8 @@ def _parse_body(body: bytes) -> Mapping[str, Any]:
     return value
 
 
-_OTHER_TAGS = (0, 2, 3, 4, 5, 25, 28, 29, 30, 35, 36, 37, 100, 256, 258, 260, 261, 1004, 43000, 55799)  # cbor2's own
-
-
-def _decode_time(decoder: cbor2.CBORDecoder, *_: object) -> object:
-    return decoder.decode()
+def _take_time(value: object, _is_immutable: object) -> object:
+    return value
 
 
 def _refuse_tag(*_: object) -> NoReturn:
