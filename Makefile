@@ -48,7 +48,7 @@ quick: $(VENV)/developing
 test-systems: $(VENV)/developing
 	$(BIN)/python -m pytest -m systems -v
 
-# Kafka brokers, which the tests start and stop
+# Kafka brokers, which the tests start and stop; they need Java and, once, Maven
 test-buses: $(VENV)/developing
 	$(BIN)/python -m pytest -m buses -v
 

@@ -44,13 +44,30 @@ def decode_message(message: Message) -> Iterator[Event | Finding]:
 
 def decode_messages(messages: Sequence[Message]) -> Iterator[tuple[Message, Event | Finding]]:
     """The same for many messages, in their order and in a third of the time: most are plain events."""
-    proven = _decode_proven([message for message in messages if _is_simple(message)])
+    simple = [message for message in messages if is_simple(message)]
+    events = dict(zip(map(id, simple), decode_simple([message.value or b"" for message in simple]), strict=True))
     for message in messages:
-        if event := proven.get(id(message)):
+        if event := events.get(id(message)):
             yield message, event
         else:
             for item in decode_message(message):
                 yield message, item
+
+
+def is_simple(message: Message) -> bool:
+    """Whether a message may be one plain event without escapes that names no event bus, for `decode_simple`."""
+    value, headers = message.value, message.headers
+    if value is None or value[-1:] != b"}" or b"\\" in value or b"\n" in value:
+        return False
+    return not headers or _has_plain_headers(tuple(headers))
+
+
+def decode_simple(values: Sequence[bytes]) -> list[Event | None]:
+    """The events in the values of simple messages; None for each that only `decode_message` can read."""
+    decoded = decode_proven(values) if values else []
+    if decoded is not None:
+        return [_build_event(value, event) for value, event in zip(values, decoded, strict=True)]
+    return [None] if len(values) == 1 else [event for value in values for event in decode_simple([value])]
 
 
 def is_tombstone(message: Message) -> bool:
@@ -60,33 +77,13 @@ def is_tombstone(message: Message) -> bool:
     return not message.headers or find_mode(message.headers, find_content_type(message.headers)) != "binary"
 
 
-def _is_simple(message: Message) -> bool:
-    """Whether a message may be one plain event that names no bus, in text without escapes."""
-    value, headers = message.value, message.headers
-    if value is None or value[-1:] != b"}" or b"\\" in value or b"\n" in value:
-        return False
-    return not headers or _has_plain_headers(tuple(headers))
-
-
 @lru_cache(maxsize=1000)
 def _has_plain_headers(headers: tuple[Header, ...]) -> bool:
     is_plain = find_mode(headers, find_content_type(headers)) in ("plain", "structured")
     return is_plain and all(name != EVENT_BUS_HEADER for name, _ in headers)
 
 
-def _decode_proven(messages: Sequence[Message]) -> dict[int, Event]:
-    """The events of simple messages, by the identities of the messages; without those that need a closer look."""
-    decoded = decode_proven([message.value or b"" for message in messages]) if messages else None
-    if decoded is not None:
-        return {id(message): _build_event(message, event) for message, event in zip(messages, decoded, strict=True)}
-    if len(messages) <= 1:
-        return {}
-    return {key: event for message in messages for key, event in _decode_proven([message]).items()}
-
-
-def _build_event(message: Message, decoded: DecodedEvent) -> Event:
-    raw = message.value
-    assert raw is not None
+def _build_event(raw: bytes, decoded: DecodedEvent) -> Event:
     document = LazyDocument(raw)
     return Event(decoded.id, decoded.type, decoded.source, decoded.time, raw, document, decoded.payload_key)
 

@@ -30,6 +30,7 @@ from evtool.cli.payload_identity import read_identity
 from evtool.cli.runtime import UndecidedNotes, build_rules, load_routes, open_runtime, take_load_findings
 from evtool.cli.session import Session, create_event_defaults, now_ms
 from evtool.commands.replay_against import Comparison, FailOn, check_options, run_comparison
+from evtool.commands.replay_counting import can_count, count_plan
 from evtool.commands.replay_events import read_buses, read_given_events, read_stored_events
 from evtool.delivery.intake import describe_conflict, insert_event
 from evtool.delivery.replays.plan import Planner, ReplayedEvent, ReplayPlan, make_planner
@@ -144,6 +145,9 @@ def replay(
     selected_routes = routes.restrict_to(route) if route is not None else routes
     name = name or f"replay-{format_timestamp(now_ms())}-{uuid.uuid4().hex[:4]}"
     plan_selected = make_planner(selected_routes, name)
+    is_selective = deliver or route is not None or event_pattern is not None or limit is not None
+    if not (is_selective or paths) and can_count(session, project, routes, buses):
+        return count_plan(session, project, routes, plan_selected, buses, event_filter, event_bus)
     opened = _open(session, project, routes, inputs.worst_exit_code, deliver=deliver, store_needed=not from_)
     with opened as (store, runtime):
         events = files(store=store) if files else read_stored_events(session, store, event_filter)

@@ -61,6 +61,11 @@ class ReplaySums:
             alike = self._pending[id(fires), id(fired)] = _Alike(fires, fired)
         alike.events += 1
 
+    def add_counts(self, counts: Mapping[tuple[Fire, ...], int]) -> None:
+        """Counts events that are not in the store, by the deliveries that they fire."""
+        self.events += sum(counts.values())
+        self._pending.update({(fires, None): times for fires, times in counts.items()})
+
     def update(self) -> None:
         """Brings the sums up to date."""
         for alike in self._pending.values():

@@ -11,7 +11,7 @@ from unicodedata import combining, east_asian_width
 
 import pytest
 
-from evtool.commands import validate_jobs
+from evtool.commands import block_workers
 from tests.conftest import ROOT, Evtool
 
 SAMPLES = ROOT / "samples"
@@ -475,5 +475,5 @@ def test_a_killed_job_loses_nothing(evtool: Evtool, shop: Path, monkeypatch: pyt
     order = (shop / "samples/events/order-created.json").read_bytes()
     line = json.dumps(json.loads(order)).encode() + b"\n"
     (shop / "many.jsonl").write_bytes(line * 200)
-    monkeypatch.setattr(validate_jobs, "_prove_blocks", lambda *_: os._exit(1))
+    monkeypatch.setattr(block_workers, "_answer_blocks", lambda *_: os._exit(1))
     assert "checked 200 events in 1 file: all valid" in evtool("validate", "many.jsonl", "--jobs", "2", cwd=shop).out

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from functools import partial
 
-from evtool.buses.base import ALWAYS, SendReport, TimeRange
+from evtool.buses.base import ALWAYS, Message, SendReport, TimeRange
 from evtool.buses.decoding import decode_messages, is_tombstone
 from evtool.buses.encoding import encode_event
 from evtool.buses.kafka.client import check_topics, read_message_limit
@@ -30,15 +30,21 @@ class KafkaBus:
 
     def read(self, times: TimeRange = ALWAYS) -> Iterator[ValidationResult]:
         """The events in the topics; `times` are those at which the messages were written."""
+        for messages in self.read_messages(times):
+            for message, item in decode_messages(messages):
+                if isinstance(item, Finding):
+                    yield ValidationResult(message.position, item.line or 1, None, (item,))
+                else:
+                    yield ValidationResult(message.position, 1, item)
+
+    def read_messages(self, times: TimeRange = ALWAYS) -> Iterator[list[Message]]:
+        """The messages in the topics, in batches; without tombstones if the URL says so."""
         with closing(read_messages(self.connection, times)) as batches:
             for messages in batches:
-                skips = self.connection.skips_tombstones
-                wanted = [message for message in messages if not is_tombstone(message)] if skips else messages
-                for message, item in decode_messages(wanted):
-                    if isinstance(item, Finding):
-                        yield ValidationResult(message.position, item.line or 1, None, (item,))
-                    else:
-                        yield ValidationResult(message.position, 1, item)
+                if self.connection.skips_tombstones:
+                    yield [message for message in messages if not is_tombstone(message)]
+                else:
+                    yield messages
 
     def send(self, events: Iterable[Event]) -> Iterator[SendReport]:
         """Sends events to the first topic."""
