@@ -70,6 +70,7 @@ bench: $(VENV)/developing
 	$(BIN)/python bench/delivery.py
 	$(BIN)/python bench/functions.py
 	$(BIN)/python bench/waits.py
+	$(BIN)/python bench/buses.py
 	$(BIN)/python bench/million.py
 	$(BIN)/python bench/serve.py
 	$(BIN)/python bench/engines/compare.py

@@ -1,7 +1,7 @@
 """Plans a replay over Kafka in several processes, if only the sums are wanted: three times as fast.
 
-This process reads the topics and gives blocks of messages to the others. They decode and match what is certainly an event,
-and answer with counts. Whatever they do not decode takes the usual way here.
+This process reads the topics and gives blocks of messages to the others. They decode and match what is certainly an
+event, and answer with counts. Whatever they do not decode takes the usual way here.
 """
 
 import os

@@ -195,6 +195,26 @@ def test_replay_plans_over_a_topic(cluster: Cluster, evtool: Evtool) -> None:
     assert "no event in the bus has this type" in evtool("replay", "--from", source, "--type", "x").err
 
 
+def test_counts_of_several_processes_are_those_of_one(cluster: Cluster, evtool: Evtool) -> None:
+    """Without -v and without a store, several processes plan; they leave what is not simple to the first one."""
+    topic = cluster.create_topic(2)
+    entry = b'{"Source": "s", "DetailType": "t", "Detail": "{}"}'
+    odd = [b"{", b"", None, entry, json.dumps(build_event(1, detail={"text": 'with "quotes"'})).encode()]
+    messages = [encode(number) if number % 50 else odd[number // 50 % len(odd)] for number in range(3000)]
+    cluster.produce(topic, [(None, message, []) for message in messages])
+    source = f"kafka://{cluster.servers}/{topic}"
+
+    several, one = evtool("replay", "--from", source), evtool("replay", "--from", source, "-v")
+
+    assert several.code == one.code == 1
+    assert several.out.splitlines() == [line for line in one.out.splitlines() if line in several.out.splitlines()]
+    assert "2,964 events, a plan: nothing was called" in several.out
+    assert sorted(several.err.splitlines()) == sorted(one.err.splitlines())
+    selected = evtool("replay", "--from", source, "--type", "x")
+    assert "0 events, a plan" in selected.out
+    assert "no event in the bus has this type" in selected.err
+
+
 def test_replay_delivers_events_of_a_topic(cluster: Cluster, evtool: Evtool) -> None:
     topic = cluster.create_topic()
     cluster.produce(topic, [(None, encode(number), []) for number in range(3)])
