@@ -1,7 +1,7 @@
 """The command `evtool replay`: puts stored events through the current routes and compares which handlers fire."""
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Annotated, NamedTuple
@@ -31,7 +31,7 @@ from evtool.cli.runtime import UndecidedNotes, build_rules, load_routes, open_ru
 from evtool.cli.session import Session, create_event_defaults, now_ms
 from evtool.commands.replay_against import Comparison, FailOn, check_options, run_comparison
 from evtool.commands.replay_counting import can_count, count_plan
-from evtool.commands.replay_events import read_buses, read_given_events, read_stored_events
+from evtool.commands.replay_events import mark_selected, read_buses, read_given_events, read_stored_events
 from evtool.delivery.intake import describe_conflict, insert_event
 from evtool.delivery.replays.plan import Planner, ReplayedEvent, ReplayPlan, make_planner
 from evtool.delivery.replays.replay import Replay
@@ -274,7 +274,7 @@ def _report_replay(
                 undecided.add((replayed.raw, replayed.bus) for replayed in result)
                 if session.verbose:
                     remember_events(unmatched, result, name)
-                for replayed in _mark_selected(result, sums, limit):
+                for replayed in mark_selected(result, sums, limit):
                     sums.add(replayed)
                     if with_records:
                         report.add(build_replay_record(replayed))
@@ -294,10 +294,3 @@ def _count_alone(events: Iterator[SelectedEvent], plan: Planner | None, sums: Re
             sums.count(plan(event.raw, event.bus), event.fired)
         else:
             yield event
-
-
-def _mark_selected(events: Sequence[ReplayedEvent], sums: ReplaySums, limit: int | None) -> Iterator[ReplayedEvent]:
-    """The same events; those that are selected themselves have no cause, as long as the limit allows them."""
-    for event in events:
-        is_selected = event.is_selected and (limit is None or sums.events < limit)
-        yield event._replace(cause=None) if is_selected and event.cause else event

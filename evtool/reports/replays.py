@@ -63,8 +63,11 @@ class ReplaySums:
 
     def add_counts(self, counts: Mapping[tuple[Fire, ...], int]) -> None:
         """Counts events that are not in the store, by the deliveries that they fire."""
+        self.update()
+        for fires, times in counts.items():
+            alike = self._pending[id(fires), id(None)] = _Alike(fires, None)
+            alike.events = times
         self.events += sum(counts.values())
-        self._pending.update({(fires, None): times for fires, times in counts.items()})
 
     def update(self) -> None:
         """Brings the sums up to date."""

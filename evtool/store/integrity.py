@@ -11,8 +11,7 @@ from evtool.errors import DamageError
 from evtool.events.envelopes import parse_event
 from evtool.findings.finding import Finding
 from evtool.paths import display_path
-from evtool.store.plain_events import LISTED_KEY, PLAIN_EVENTS, are_plain_events
-from evtool.store.plain_rows import PLAIN_ATTEMPT, PLAIN_DELIVERY
+from evtool.store.plain_rows import LISTED_KEY, PLAIN_ATTEMPT, PLAIN_DELIVERY, PLAIN_EVENTS, are_plain_events
 from evtool.store.rows import STATES, Attempt, Delivery, StoredEvent, compute_event_key, parse_event_time
 from evtool.store.sqlite.migrations import VERSION, expected_definitions, read_definitions
 from evtool.store.sqlite.wal import choose_journal, detect_file_system, is_wal_safe

@@ -1,10 +1,16 @@
-"""Conditions in SQL that hold only for deliveries and attempts with which nothing is wrong, as most are.
+"""Recognizes rows with which nothing is wrong, as most are: `doctor` looks at the others one by one."""
 
-`doctor` looks at the other rows one by one.
-"""
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any
 
-from evtool.store.rows import VALID_TIMES
+from evtool.events.timestamps import to_milliseconds
+from evtool.schemas.fast_path import FastPath
+from evtool.schemas.validation import Rules
+from evtool.store.rows import VALID_TIMES, StoredEvent, compute_event_key
+from evtool.store.store import BUS
 
+# conditions in SQL that hold only for deliveries and attempts with which nothing is wrong
 _TIMES = f"BETWEEN {VALID_TIMES.start} AND {VALID_TIMES.stop - 1}"
 _ARE_ASCII = " AND ".join(  # so that they are UTF-8, too; GLOB sees nothing behind a NUL
     f"{column} NOT GLOB '*[^ -~]*' AND length({column}) = octet_length({column})"
@@ -22,3 +28,36 @@ PLAIN_ATTEMPT = (
     f"typeof(number) || typeof(started) = 'integerinteger' AND number > 0 AND started {_TIMES} AND outcome = 'done'"
     " AND typeof(duration_ms) IN ('integer', 'null') AND error IS NULL AND output IS NULL AND code IS NULL"
 )
+
+LISTED_KEY = (  # of an event, if its key leads to it
+    "(SELECT key FROM event_key WHERE merged IN (0, 1) AND event_key.key = event.key AND event = event.seq)"
+)
+PLAIN_EVENTS = (
+    f"SELECT {LISTED_KEY}, sha256, raw, id, type, source, time, seq, stored_at, root, depth, cause, replay, {BUS}"
+    " FROM event WHERE seq > ? AND seq <= ?"
+)
+_ANY_EVENT = FastPath(Rules(None).find_check)
+
+
+def are_plain_events(rows: Sequence[Sequence[Any]]) -> bool:
+    """Whether nothing is wrong with the events of PLAIN_EVENTS: their hashes, their columns, and what their bytes say.
+
+    False if that is not proven.
+    """
+    if not all(type(row[2]) is bytes for row in rows):
+        return False
+    events = _ANY_EVENT.decode_events([row[2] for row in rows])
+    return all(
+        event is not None
+        and sha256(raw).digest() == digest
+        and (event.id, event.type, event.source) == (id_, type_, source)
+        and key == compute_event_key(id_, source)
+        and time == (to_milliseconds(event.time) if event.time else None)
+        and StoredEvent(
+            seq, id_, type_, source, time, stored_at, "", raw, seq if root is None else root, *rest
+        ).column_damage()
+        is None
+        for event, (key, digest, raw, id_, type_, source, time, seq, stored_at, root, *rest) in zip(
+            events, rows, strict=True
+        )
+    )
