@@ -83,6 +83,16 @@ class Cluster:
         admin = AdminClient({"bootstrap.servers": self.servers})
         return list(admin.list_topics(timeout=60).topics)
 
+    def count_committed(self, group: str, topic: str) -> int:
+        """How many messages of a topic a group has committed."""
+        from confluent_kafka import Consumer, TopicPartition
+
+        consumer = Consumer({"bootstrap.servers": self.servers, "group.id": group})
+        count = len(consumer.list_topics(topic, timeout=60).topics[topic].partitions)
+        entries = consumer.committed([TopicPartition(topic, number) for number in range(count)], timeout=60)
+        consumer.close()
+        return sum(max(entry.offset, 0) for entry in entries)
+
     def list_groups(self) -> list[str]:
         """The names of the consumer groups that exist."""
         admin = AdminClient({"bootstrap.servers": self.servers})
