@@ -9,12 +9,15 @@ have committed everything. A call that was made twice is a duplicate: a kill may
 import argparse
 import json
 import os
+import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -31,6 +34,7 @@ GROUP = "proof"
 PATIENCE = 3600  # seconds without an end
 FLAKY, POISONOUS = 0.005, 0.002  # the shares of orders that fail first, and of poisonous messages
 EXIT_TERMINATED = 143
+CHARGES = "SELECT count(*) FROM charges WHERE declined IS NULL"
 ROUTES = """
 version: 1
 handlers:
@@ -169,6 +173,10 @@ class Run(NamedTuple):
         lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
         return Counter((line.partition(" ")[0], line.partition(" ")[2]) for line in lines)
 
+    def measure_progress(self) -> float:
+        """The share of the calls that are made."""
+        return len(self.read_calls().keys() & self.sent.calls) / len(self.sent.calls)
+
     def read_dead(self) -> list[Any]:
         """The messages of the dead topic."""
         return self.cluster.consume(f"{self.topic}.{self.group}.dead")
@@ -212,6 +220,50 @@ def prove(folder: Path, cluster: Cluster, events: int = EVENTS, *, seed: int = 1
         workers.kill_all()
     sent = run.sent
     return Figures(events, len(sent.poison), len(sent.calls), duplicates, allowed, time.monotonic() - started)
+
+
+class ShopRun(Run):
+    """A run of the shop: every order has a confirmation and a pick list in the end."""
+
+    def measure_progress(self) -> float:
+        """The share of confirmations and pick lists that exist."""
+        done = sum(len(self.list_files(name)) for name in ("outbox", "picks"))
+        return done / (2 * len(self.sent.calls))
+
+    def list_files(self, name: str) -> list[str]:
+        """The finished files of a folder of the shop."""
+        folder = self.folder / "samples" / ".data" / name
+        return [file.name for file in folder.glob("[!.]*")]
+
+
+def prove_shop(folder: Path, cluster: Cluster, orders: int) -> Figures:
+    """Attacks a run of the shop. Raises Broken if an order is not charged once, confirmed and packed."""
+    started = time.monotonic()
+    shutil.copytree(ROOT / "samples", folder / "samples", ignore=shutil.ignore_patterns(".data", "__pycache__"))
+    shutil.copy(ROOT / "routes.yaml", folder)
+    topic = cluster.create_topic(PARTITIONS)
+    template = json.loads((ROOT / "samples/events/order-created.json").read_text(encoding="utf-8"))
+    sent = Sent(set(), [])
+    messages: list[Any] = []
+    for number in range(orders):
+        order = f"{number:024x}"
+        detail = {**template["detail"], "orderId": order, "cartId": order}
+        messages.append((order.encode(), json.dumps({**template, "id": order, "detail": detail}).encode(), []))
+        sent.calls.add((order, "order"))
+    cluster.produce(topic, messages)
+    run = ShopRun(folder, cluster, topic, sent)
+    workers = Workers(folder, run.bus)
+    try:
+        allowed = _attack(run, workers)
+    finally:
+        workers.kill_all()
+    with closing(sqlite3.connect(folder / "samples/.data/processor.db")) as processor:
+        (charges,) = processor.execute(CHARGES).fetchone()
+    if charges != orders:
+        raise Broken(f"{charges} charges; {orders} orders were placed")
+    if run.read_dead():
+        raise Broken(f"{len(run.read_dead())} dead letters")
+    return Figures(orders, 0, 4 * orders, 0, allowed, time.monotonic() - started)
 
 
 def _check(run: Run, allowed: int) -> int:
@@ -273,7 +325,7 @@ def _attack(run: Run, workers: Workers) -> int:
     deadline = time.monotonic() + PATIENCE
     while True:
         workers.check()
-        done = len(run.read_calls().keys() & run.sent.calls) / len(run.sent.calls)
+        done = run.measure_progress()
         while attacks and done >= attacks[0][0]:
             attacks.popleft()[1]()
         if done == 1 and not attacks and run.count_uncommitted() == 0:
@@ -289,11 +341,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m proofs.kafka", description=__doc__)
     parser.add_argument("events", nargs="?", type=int, default=EVENTS)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--shop", action="store_true", help="the orders are those of the shop")
     wanted = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="proof-kafka-", ignore_cleanup_errors=True) as folder:
         cluster = Cluster(Path(folder) / "cluster", brokers=3)
         try:
-            figures = prove(Path(folder), cluster, wanted.events, seed=wanted.seed)
+            if wanted.shop:
+                figures = prove_shop(Path(folder), cluster, wanted.events)
+            else:
+                figures = prove(Path(folder), cluster, wanted.events, seed=wanted.seed)
         except Broken as broken:
             print(f"kafka BROKEN: {broken}", flush=True)
             return 1
