@@ -425,7 +425,7 @@ def test_hubs_must_exist(cluster: Cluster, evtool: Evtool, tmp_path: Path) -> No
     cluster.produce(hub, [(None, encode("order"), [])])
 
     ran = evtool(*words, env=env)
-    refused(ran, f"create these hubs:\n  {hub}.g.retry.5s\n  {hub}.g.dead\n")
+    refused(ran, f"create these hubs: {hub}.g.retry.5s, {hub}.g.dead")
     for name in (f"{hub}.g.retry.5s", f"{hub}.g.dead"):
         cluster.create_topic(1, name)
     ran = evtool(*words, env=env)

@@ -150,7 +150,6 @@ def _await_topics(connection: KafkaConnection, errors: ClientErrors, consumer: A
 
 
 def _describe_missing(connection: KafkaConnection, missing: list[str], reason: str) -> str:
-    """What to create, one name a line."""
-    lines = "\n  ".join([f"create these {connection.topic_word}s:", *missing])
-    hint = "\nwith ?retry=none, only the dead ones are needed" if any(".retry." in name for name in missing) else ""
-    return f"{connection.name}: {reason}; {lines}{hint}"
+    """What is missing, and what to do."""
+    hint = " (with ?retry=none, only the dead ones)" if any(".retry." in name for name in missing) else ""
+    return f"{connection.name}: {reason}; create these {connection.topic_word}s: {', '.join(missing)}{hint}"
