@@ -2,7 +2,8 @@
 
 `python bench/bus_delivery.py` starts a broker. The bare loop is `consume(500)` with a commit for each batch, timed from
 its assignment. `deliver` calls a warm Python worker, timed from its first call. Both read the same messages of 1 KB, in
-three runs, of which the median counts. The curve has handlers that wait for 5 ms, as for a database, one call at a time each.
+three runs, of which the median counts. The curve has handlers that wait for 5 ms, as for a database, and one call at a
+time each.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from confluent_kafka import Consumer
 from confluent_kafka.admin import AdminClient
@@ -76,7 +78,7 @@ def main() -> None:
 def send(cluster: Cluster, topic: str, count: int) -> None:
     """Writes events of 1 KB."""
     filling = "x" * 900
-    messages = []
+    messages: list[Any] = []
     for number in range(count):
         event = {"id": f"e{number}", "source": "bench", "detail-type": "t", "detail": {"n": number, "text": filling}}
         messages.append((str(number).encode(), json.dumps(event).encode(), []))

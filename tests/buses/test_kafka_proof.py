@@ -1,4 +1,4 @@
-"""Delivery from three brokers while a worker and a broker are killed: the proof in proofs/kafka.py in its short form."""
+"""Delivery from three brokers while a worker and a broker are killed: proofs/kafka.py in its short form."""
 
 from pathlib import Path
 
