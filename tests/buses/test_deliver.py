@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
+from referencing import Registry
 
 from tests.conftest import ROOT, Evtool, Ran
 from tests.support.kafka import Cluster
@@ -96,10 +98,15 @@ class Place:
     def deliver(self, *options: str) -> Ran:
         ran = self.evtool("deliver", "--bus", self.bus, "-o", "json", *options)
         assert "Traceback" not in ran.err
+        if ran.code in (0, 1):
+            check_shape(ran.json, "deliver")
         return ran
 
     def dlq(self, *words: str) -> Ran:
-        return self.evtool("dlq", *words, "--bus", self.bus, "-o", "json")
+        ran = self.evtool("dlq", *words, "--bus", self.bus, "-o", "json")
+        if ran.code == 0:
+            check_shape(ran.json, f"dlq-{words[0]}")
+        return ran
 
     @property
     def calls(self) -> Counter[str]:
@@ -130,6 +137,13 @@ class Place:
         finally:
             process.kill()
             process.wait()
+
+
+def check_shape(document: Any, name: str) -> None:
+    """The output has the shape that docs/output describes."""
+    schemas = {file.name: json.loads(file.read_text()) for file in (ROOT / "docs/output").glob("*.schema.json")}
+    registry = Registry().with_contents(schemas.items())
+    Draft202012Validator(schemas[f"{name}.schema.json"], registry=registry).validate(document)
 
 
 @pytest.fixture
