@@ -254,6 +254,19 @@ def test_routes_of_the_real_systems_differ_only_where_they_have_to(evtool: Evtoo
     assert checked.code == 0, checked.out
 
 
+def test_client_that_is_not_installed_makes_the_order_wait(evtool: Evtool, shop: Path) -> None:
+    """A variable without the package of its client is a mistake in the project: it is reported, and nothing is lost."""
+    (shop / "stripe.py").write_text("raise ModuleNotFoundError(\"No module named 'stripe'\")")
+
+    ran = evtool("publish", "order-created", "-o", "json", cwd=shop, env={"STRIPE_API_KEY": "sk_test_1"})
+
+    (delivery,) = ran.json["events"][0]["deliveries"]
+    assert ran.code == 1
+    assert [finding["code"] for finding in ran.json["findings"]] == ["EV501"]
+    assert "No module named 'stripe'" in ran.json["findings"][0]["message"]
+    assert (delivery["state"], delivery["attempts"]) == ("waiting", 0)
+
+
 # --- handlers --------------------------------------------------------------------------------------------------------
 
 

@@ -33,9 +33,10 @@ def charge(key: str, amount: int, currency: str, order_id: str, context: Any) ->
         answer = _client().v1.payment_intents.create(intent, {"idempotency_key": key})
     except stripe.CardError as error:
         return Charge("", declined=_reason(error))
-    except (stripe.APIConnectionError, stripe.RateLimitError) as error:
-        context.unavailable(f"Stripe: {type(error).__name__}")
-        raise
+    except stripe.APIConnectionError:
+        context.unavailable("Stripe cannot be reached")
+    except stripe.RateLimitError:
+        context.unavailable("Stripe asks for a pause (429)")
     if os.environ.get("STRIPE_WEBHOOK_SECRET") and answer.status in ("succeeded", "processing", "requires_action"):
         return Charge(answer.id, is_pending=True)
     return Charge(answer.id, declined=None if answer.status == "succeeded" else answer.status)

@@ -104,4 +104,5 @@ def _run(report: Report, *command: str, environment: dict[str, str] | None = Non
     settings = {"HOME": str(HOME), **ORIGINAL_ENVIRONMENT, **(environment or {})}
     done = subprocess.run(command, env=settings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
-        raise MissingCounterpartError(f"this failed: {line}\n{done.stdout}")
+        reason = "".join(done.stdout.strip().splitlines()[-1:])
+        raise MissingCounterpartError(f"a counterpart is missing; this would install it: {line} ({reason})")
