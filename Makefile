@@ -46,7 +46,7 @@ quick: $(VENV)/developing
 
 # the shop with real counterparts of Stripe, Klaviyo, SMTP and PostgreSQL, which the tests start and stop
 test-systems: $(VENV)/developing
-	$(BIN)/python -m pytest -m systems -v
+	$(BIN)/python -m pytest -m systems -v tests/systems
 
 # Kafka brokers, which the tests start and stop; they need Java and, once, Maven
 test-buses: $(VENV)/developing
