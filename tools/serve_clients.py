@@ -15,7 +15,7 @@ SOURCES = ROOT / "tests/server/clients"
 AWS_CLI = "awscli==1.46.3"
 NODE = ("@aws-sdk/client-eventbridge@3.1169.0", "cloudevents@10.0.0")
 GO = (
-    "github.com/aws/aws-sdk-go-v2/config@latest",
+    "github.com/aws/aws-sdk-go-v2/config@v1.33.18",
     "github.com/aws/aws-sdk-go-v2/service/eventbridge@v1.55.11",
     "github.com/cloudevents/sdk-go/v2@v2.16.2",
 )

@@ -11,6 +11,7 @@ import pytest
 from evtool.handlers.base import Call, Done, Failed, Handler, Outcome
 from evtool.routes.routes import Routes
 from tests.conftest import ROOT, Evtool
+from tests.support.prerequisites import report_missing
 
 FUNCTIONS = ROOT / "samples/functions"
 LANGUAGES = ("python", "node", "go", "shell")
@@ -48,17 +49,17 @@ def folder(tmp_path: Path) -> Path:
 
 
 def require(language: str, folder: Path) -> None:
-    """Skips the test of a language whose tools are missing."""
+    """Skips the test of a language whose tools are missing, or fails it in CI."""
     if language == "node":
         packages = [FUNCTIONS / "order/node/node_modules", ROOT / ".clients/node/node_modules"]
         found = next((path for path in packages if (path / "@aws-sdk/client-eventbridge").is_dir()), None)
         if not (found and shutil.which("node")):
-            pytest.skip("the packages for Node.js are missing; install them: make functions")
+            report_missing("the packages for Node.js are missing; install them: make functions")
         (folder / "order/node/node_modules").symlink_to(found)
     if language == "go" and not (folder / "order/go/bootstrap").exists():
-        pytest.skip("the bootstrap of Go is missing; build it: make functions")
+        report_missing("the bootstrap of Go is missing; build it: make functions")
     if language == "shell" and not (shutil.which("curl") and shutil.which("jq")):
-        pytest.skip("curl or jq is missing; install them: apt install curl jq")
+        report_missing("curl or jq is missing; install them: apt install curl jq")
 
 
 def call(handler: Handler, detail: dict[str, Any]) -> Outcome:

@@ -85,8 +85,6 @@ class Cluster:
 
     def count_committed(self, group: str, topic: str) -> int:
         """How many messages of a topic a group has committed."""
-        from confluent_kafka import Consumer, TopicPartition
-
         consumer = Consumer({"bootstrap.servers": self.servers, "group.id": group})
         count = len(consumer.list_topics(topic, timeout=60).topics[topic].partitions)
         entries = consumer.committed([TopicPartition(topic, number) for number in range(count)], timeout=60)
