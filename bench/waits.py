@@ -1,6 +1,7 @@
 """What users wait for, beside a floor or a peer in the same run: processor time, start-up included unless it says so.
 
-explain over many routes, doctor, events --summary, many small files, validate --jobs, publish with delivery, as text.
+explain over many routes, doctor, events --summary, many small files, validate --jobs, publish by many routes, with
+delivery, as text.
 """
 
 import hashlib
@@ -13,7 +14,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import apsw
+import jsonschema_rs
 import orjson
+from routing import event, mixed
 
 from evtool.events.envelopes import parse_event
 from evtool.store.rows import NewDelivery
@@ -22,6 +25,7 @@ from evtool.store.store import Store
 ROUTES = 5_000
 STORED = 100_000
 PUBLISHED = 5_000
+MIXED_ROUTES, SERVICES = 1_000, 40
 FILES = 10_000
 ROUNDS = 3
 HANDLERS = "handlers: {nothing: {python: 'work.py:nothing'}}\n"
@@ -45,9 +49,10 @@ def run(command: tuple[str, ...]) -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def evtool(*arguments: str) -> float:
+def evtool(*arguments: str, once: bool = False) -> float:
     """The same for evtool."""
-    return processor_time(str(Path(sys.executable).parent / "evtool"), *arguments)
+    command = (str(Path(sys.executable).parent / "evtool"), *arguments)
+    return run(command) if once else processor_time(*command)
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -131,6 +136,31 @@ def validating(folder: Path) -> Iterator[Row]:
     yield "validate --jobs 2", min(passed["2"]), "--jobs 1", min(passed["1"]), "0.6"
 
 
+def routing(folder: Path) -> Iterator[Row]:
+    """publish --no-deliver by many routes of all kinds, without start-up, beside parsing and validating in a loop."""
+    schema = {"type": "object", "required": ["orderId"], "properties": {"orderId": {"pattern": "^o-[0-9]{6}$"}}}
+    (folder / "schemas").mkdir()
+    for number in range(5):
+        (folder / "schemas" / f"order.{number}.json").write_bytes(orjson.dumps(schema))
+    routes = {f"r{number}": {"pattern": mixed(number, SERVICES), "to": ["nothing"]} for number in range(MIXED_ROUTES)}
+    project = {"version": 1, "schemas": "schemas", "handlers": {"nothing": {"python": "work.py:nothing"}}}
+    (folder / "routes.yaml").write_bytes(orjson.dumps({**project, "routes": routes}))
+    events = [orjson.dumps(event(number, SERVICES)) for number in range(PUBLISHED)]
+    (folder / "events.jsonl").write_bytes(b"\n".join(events))
+    (folder / "one.jsonl").write_bytes(events[0])
+    check = jsonschema_rs.validator_for(schema, validate_formats=True).is_valid
+
+    def spend(name: str) -> float:
+        store = folder / "store.db"
+        store.unlink(missing_ok=True)
+        options = ("--routes", str(folder / "routes.yaml"), "--store", str(store))
+        return evtool("publish", str(folder / name), "--no-deliver", "-o", "jsonl", *options, once=True)
+
+    took = min(spend("events.jsonl") for _ in range(ROUNDS)) - min(spend("one.jsonl") for _ in range(ROUNDS))
+    floor = timed(lambda: [check(orjson.loads(line)["detail"]) for line in events])
+    yield f"publish by {MIXED_ROUTES:,} routes, without start-up", took, "parse and validate", floor, "4"
+
+
 def publishing(folder: Path) -> Iterator[Row]:
     """publish with delivery beside its two halves, and as text beside JSON Lines."""
     write_project(folder, 100)
@@ -155,7 +185,7 @@ def publishing(folder: Path) -> Iterator[Row]:
 def main() -> None:
     """Prints the table."""
     print(f"{'':<58}{'seconds':>9}{'ratio':>8}{'goal':>7}")
-    for part in (explaining, checking, validating, publishing):
+    for part in (explaining, checking, validating, routing, publishing):
         for what, took, than, least, goal in part(Path(tempfile.mkdtemp())):
             print(f"{what:<58}{took:>9.2f}{took / least:>8.2f}{goal:>7}\n{f'  of {than}':<58}{least:>9.2f}{1:>8}")
 

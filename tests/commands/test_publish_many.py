@@ -85,6 +85,21 @@ def test_json_has_every_event(evtool: Evtool, events: Path) -> None:
     assert list_trees((events / "report.txt").read_text()) == [*range(20), 28]
 
 
+def test_an_event_that_comes_twice_among_others(evtool: Evtool, events: Path) -> None:
+    """In the same commit as in another one, the second is a duplicate, or a conflict if it has other content."""
+    lines = (events / "events.jsonl").read_text().splitlines()
+    again, other = lines[1], lines[2].replace('"detail": {}', '"detail": {"a": 1}')
+    (events / "more.jsonl").write_text("\n".join([*lines[:10], again, other, *lines[10:20]]))
+    ran = evtool("publish", "more.jsonl", "--no-deliver", "-o", "json")
+    rerun = evtool("publish", "more.jsonl", "--no-deliver", "-o", "json")
+
+    statuses = [record["status"] for record in ran.json["events"]]
+    assert statuses == ["stored"] * 10 + ["duplicate"] + ["stored"] * 10
+    assert [(finding["code"], finding["line"]) for finding in ran.json["findings"]] == [("EV010", 12)]
+    assert [record["status"] for record in rerun.json["events"]] == ["duplicate"] * 21
+    assert ran.json["summary"]["events"] == 21
+
+
 def test_20_events_have_no_table(evtool: Evtool, events: Path) -> None:
     """Nothing is left out, so nothing has to be counted."""
     lines = (events / "events.jsonl").read_text().splitlines()

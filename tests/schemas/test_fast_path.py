@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from evtool.events.event import EventDefaults
+from evtool.events.event import Event, EventDefaults
 from evtool.readers.files import SourceText
 from evtool.schemas.fast_path import FastPath
-from evtool.schemas.validation import Rules, validate_events
+from evtool.schemas.validation import Rules, ValidationResult, validate_events
 from evtool.schemas.validator import Schemas
 from tests.conftest import ROOT, Evtool
 
@@ -110,6 +110,37 @@ def test_corpora_of_json(rules: Rules) -> None:
         for line in (head + b', "detail": ' + text + b"}", head + b', "detail": {"a": ' + text + b"}}", text)
     ]
     assert check(lines, rules) > 90
+
+
+def test_events_are_those_of_the_slow_path(rules: Rules) -> None:
+    """What is proven has the same fields, over however many lines it is written."""
+    head = json.dumps(ANY).encode()[:-1]
+    texts = [head + b', "detail": {"a": ' + text + b"}}" for text in list_documents()]
+    broken, whole = (b'{"text": "a' + space + b'"}' for space in (b"\n", b" "))
+    texts += [head + b', "time": "2026-10-01T10:00:00Z", "detail": ' + detail + b"}" for detail in (broken, whole)]
+    texts += [json.dumps(event, indent=2).encode() for event in (ORDER, CLOUD_EVENT)]
+    sources = [SourceText("f", 1, 1, text) for text in texts]
+    fast_path = FastPath(rules.find_check)
+    slow = [list(validate_events([source], rules, DEFAULTS)) for source in sources]
+    fast = [list(validate_events([source], rules, DEFAULTS, fast_path=fast_path)) for source in sources]
+    together = list(validate_events(sources, rules, DEFAULTS, fast_path=fast_path))
+    proven = fast_path.read_events(sources)
+
+    assert sum(event is not None for event in proven) > 80
+    assert [is_known(event) for event in proven[-4:]] == [False, True, True, True]
+    for results in ([result for one in fast for result in one], together):
+        assert [describe(result) for result in results] == [describe(result) for one in slow for result in one]
+
+
+def is_known(event: Event | None) -> bool:
+    """Whether an event is proven."""
+    return event is not None
+
+
+def describe(result: ValidationResult) -> object:
+    """A result with the whole document of its event."""
+    event = result.event and result.event._replace(document=dict(result.event.document))
+    return result._replace(event=event)
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -15,7 +15,7 @@ from evtool.errors import DamageError
 from evtool.events.envelopes import build_envelope, parse_event
 from evtool.events.event import Event
 from evtool.store.pruning import PruneFilter, prune
-from evtool.store.rows import Cause, Filter, NewDelivery, compute_event_key
+from evtool.store.rows import Cause, Filter, NewDelivery, NewEvent, compute_event_key
 from evtool.store.store import Store
 from tests.conftest import ROOT, Evtool
 from tests.support.leases import claimed, ended
@@ -51,6 +51,23 @@ def test_the_same_key_is_kept_once(store: Store) -> None:
     assert [kept.status for kept in (first, again, other)] == ["stored", "duplicate", "conflict"]
     assert [e.raw for e in store.read_events()] == [event(1).raw]
     assert len(store.list_deliveries(first.seq)) == 1
+
+
+def test_many_events_are_stored_as_one_by_one(tmp_path: Path) -> None:
+    """New ones get the same rows as with `insert`. Those whose key is taken, also by one of them, are left to it."""
+    deliveries = [NewDelivery("r", "h"), NewDelivery("r", "h2", "too deep", "Loop")]
+    many = [NewEvent(event(1), []), NewEvent(event(2), deliveries), NewEvent(event(2, b'{"a": 1}'), deliveries)]
+    many += [NewEvent(event(3)._replace(bus="orders"), deliveries), NewEvent(event(1), [])]
+    with Store(tmp_path / "one.db") as one, Store(tmp_path / "many.db") as other:
+        for store in (one, other):
+            store.insert(event(1), [], now=5)
+        results = other.insert_new(many, now=7)
+        expected = [one.insert(entry.event, entry.deliveries, now=7) for entry in (many[1], many[3])]
+
+        assert results == [None, expected[0], None, expected[1], None]
+        assert list(other.read_events()) == list(one.read_events())
+        for seq in (1, 2, 3):
+            assert other.list_deliveries(seq) == one.list_deliveries(seq)
 
 
 @pytest.mark.parametrize("other", [("1", "other"), ("2", "s"), ("2", "other")])
