@@ -25,7 +25,7 @@ PATHS = "POST / and POST /events take events, GET /healthz says whether the serv
 
 
 class RequestLog:
-    """Logs each request when its response begins."""
+    """Logs each request, except those for the health of the server, when its response begins."""
 
     def __init__(self, app: ASGIApp, log: Log):
         self._app, self._log = app, log
@@ -35,7 +35,7 @@ class RequestLog:
         start = time.perf_counter()
 
         async def log_and_send(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] == "http.response.start" and scope["path"] != "/healthz":
                 called = f"{scope['method']} {scope['path'][:200]}"
                 milliseconds = (time.perf_counter() - start) * 1000
                 self._log.add(f"{called}  {message['status']}  {milliseconds:.0f} ms")

@@ -9,7 +9,7 @@ SMALL_BYTES = 32 << 10  # of a body that is handled at once: it takes about as l
 
 T = TypeVar("T")
 
-_executor = ThreadPoolExecutor(1, "evtool-parser")
+_executor = ThreadPoolExecutor(4, "evtool-parser")  # so that one request that takes seconds delays no other
 
 
 async def run_beside(size: int, work: Callable[[], T]) -> T:

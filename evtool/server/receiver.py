@@ -3,7 +3,6 @@
 import zlib
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from io import BytesIO
-from itertools import islice
 from typing import NamedTuple
 
 from starlette.requests import Request
@@ -26,6 +25,7 @@ from evtool.server.query import read_query
 
 MAX_EVENTS = 10_000  # of one request, which are stored in one commit
 MAX_FINDINGS = 100  # in one response
+MAX_INVALID = 20  # events of one request that are examined
 _GZIP_MAGIC = b"\x1f\x8b"
 _EXPECTED = (
     "a request here is PutEvents or TestEventPattern of an AWS SDK (AWS JSON 1.1 with X-Amz-Target), or a CloudEvent;"
@@ -103,10 +103,16 @@ def _check(
         return name_bus(event, bus)
 
     checked = validate_events(texts, context.rules, context.defaults, identity=identity, change=change)
-    results = list(islice(checked, MAX_EVENTS + 1))
-    if len(results) > MAX_EVENTS:
-        message = f"the request has more than {MAX_EVENTS:,} events; send them in several requests"
-        raise HttpError(413, message)
+    results: list[ValidationResult] = []
+    problems = 0
+    for result in checked:
+        results.append(result)
+        problems += not result.is_valid
+        if len(results) > MAX_EVENTS:
+            message = f"the request has more than {MAX_EVENTS:,} events; send them in several requests"
+            raise HttpError(413, message)
+        if problems >= MAX_INVALID:
+            break  # nothing is stored in any case
     if not results and mode != "batch":
         raise HttpError(400, "no event was found in the body of the request", code="SerializationException")
     findings = [finding for result in results for finding in result.findings]
@@ -130,7 +136,7 @@ def _build_refusal(status: int, results: Sequence[ValidationResult], findings: S
     if len(errors) > 1:
         message += f" (and {len(errors) - 1} more)"
     if len(results) > 1:
-        message += f"; none of the {len(results)} events was stored"
+        message += "; none of the events was stored"
     code = "SerializationException" if status == 400 else None
     return HttpError(status, message, code=code, findings=findings[:MAX_FINDINGS])
 

@@ -186,9 +186,14 @@ def test_bus_of_a_request(server: RunningServer) -> None:
         ("/events", {"a": 1}, 400, "EV009"),
         ("/events", gzip.compress(b"{}")[:-4], 400, ""),
         ("/events", gzip.compress(b" " * (6 << 20) + b"{}"), 413, "has more than 6,291,456 bytes"),
-        ("/events", b'{"a": 1}' * 10_001, 413, "more than 10,000 events"),
+        (
+            "/events",
+            b'{"detail-type": "order.created", "source": "shop", "detail": {}}' * 10_001,
+            413,
+            "more than 10,000 events",
+        ),
         ("/events", b"x" * (7 << 20), 413, "has more than 6,291,456 bytes"),
-        ("/events", [EVENT, {**EVENT, "detail": {"total": "1"}}], 422, "none of the 2 events was stored"),
+        ("/events", [EVENT, {**EVENT, "detail": {"total": "1"}}], 422, "none of the events was stored"),
         ("/events?foo=1", EVENT, 400, "there is no parameter 'foo'"),
         ("/events?typ=a", EVENT, 400, 'did you mean "type"?'),
         ("/events?type-at=type", EVENT, 400, 'did you mean "/type"?'),
@@ -227,3 +232,20 @@ def test_healthz(server: RunningServer) -> None:
     reply = server.send("GET", "/healthz")
 
     assert (reply.status, reply.json) == (200, {"status": "ok"})
+
+
+def test_many_invalid_events_are_refused_soon(server: RunningServer) -> None:
+    """Of many invalid events the first ones are described: the request is refused in any case."""
+    bad = [{**EVENT, "detail": {"total": "1"}}] * 5000
+    reply = server.send("POST", "/events", [EVENT, *bad])
+
+    assert reply.status == 422
+    assert 0 < len(reply.json["findings"]) <= 100
+
+
+def test_odd_bus_is_stored(server: RunningServer) -> None:
+    """The name of a bus may be any string, as on AWS."""
+    for bus in ("a b", "\0", "é", "x" * 1000):
+        entry = {**ENTRY, "EventBusName": bus}
+        assert server.call("PutEvents", {"Entries": [entry]}).json["FailedEntryCount"] == 0
+    assert [event.bus for event in server.read_events()] == ["a b", "\0", "é", "x" * 1000]

@@ -103,6 +103,12 @@ def test_pipelined_requests_are_answered_in_order(server: RunningServer) -> None
     assert len(server.read_events()) == 5
 
 
+def test_two_hosts_are_refused(server: RunningServer) -> None:
+    """A request that names two hosts is refused: what stands before the server might look at the other one."""
+    two = LAST.replace(b"Host: localhost\r\n", b"Host: localhost\r\nHost: evil.example\r\n")
+    assert [status for status, _ in exchange(server, two)] == [403]
+
+
 def test_half_closed_connection_gets_its_response(server: RunningServer) -> None:
     """A client may close its side after the request."""
     assert [status for status, _ in exchange(server, GOOD, half_close=True)] == [200]

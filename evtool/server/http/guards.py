@@ -60,7 +60,8 @@ def check_host(headers: Headers, settings: Settings) -> HttpError | None:
     Addresses and names of this computer cannot belong to an attacker. With a token any name may be used, since a
     browser that is led here has no cookie for that name.
     """
-    name = split_host(headers.get("host", ""))
+    hosts = headers.getlist("host")
+    name = split_host(hosts[0]) if len(hosts) == 1 else ""
     if name and (settings.token or is_local_name(name) or name in settings.host_names):
         return None
     hint = "use 127.0.0.1 or localhost, or start evtool serve with --token-file to allow every name"
