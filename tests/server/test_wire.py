@@ -78,9 +78,9 @@ def test_slow_clients_delay_no_other(server: RunningServer) -> None:
     assert len(server.read_events()) == 51
 
 
-def test_client_that_reads_nothing_delays_no_other(server: RunningServer) -> None:
+def test_client_that_reads_nothing_delays_no_other(impatient: RunningServer) -> None:
     """A client that sends many requests and reads no response is not read from any more; others are answered."""
-    with server.connect() as greedy:
+    with impatient.connect() as greedy:
         greedy.setblocking(False)
         sent = 0
         try:
@@ -88,7 +88,7 @@ def test_client_that_reads_nothing_delays_no_other(server: RunningServer) -> Non
                 sent += greedy.send(GOOD * 100)
         except BlockingIOError:
             pass
-        assert server.call("PutEvents", BODY).status == 200
+        assert impatient.call("PutEvents", BODY).status == 200
         assert sent < 50 << 20
 
 
