@@ -1,7 +1,8 @@
-"""Parses durations ("10s") and sizes ("64MB"), and defines the pydantic fields for them."""
+"""Parses durations ("10s"), sizes ("64MB") and times ("2h" ago), and defines the pydantic fields for the first two."""
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
@@ -37,6 +38,20 @@ def parse_size(text: object) -> int:
     if size > MAX_SIZE:
         raise ValueError("a size is at most 1024TiB")
     return int(size)
+
+
+def parse_time(text: str, now: int) -> int:
+    """A time as people name it, in milliseconds since 1970: an RFC 3339 time, a date, or how long ago (`2h`).
+
+    Raises ValueError with a sentence for a person.
+    """
+    if re.fullmatch(DURATION_PATTERN, text):
+        return now - round(parse_duration(text) * 1000)
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f'"{text}" is no time: 2026-11-23T10:00Z, 2026-11-23, or how long ago, such as 2h') from None
+    return round((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def format_size(count: int) -> str:

@@ -2,7 +2,6 @@
 
 import pytest
 
-from evtool.cli.filters import parse_time
 from evtool.units import format_size, parse_duration, parse_size
 
 NOW = 1_795_428_000_000  # 2026-11-23T10:00:00Z

@@ -1,8 +1,6 @@
 """Turns options that select stored events, such as --since, --type and --pattern, into filters and patterns."""
 
-import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from evtool.cli.session import Session, now_ms
@@ -13,7 +11,7 @@ from evtool.patterns.pattern import Pattern
 from evtool.store.counts import has_name, list_names
 from evtool.store.rows import Filter, StoredEvent
 from evtool.store.store import Store
-from evtool.units import DURATION_PATTERN, parse_duration
+from evtool.units import parse_duration, parse_time
 
 MAX_NAMES = 10  # in a message
 
@@ -119,17 +117,3 @@ def read_pattern(text: str) -> Pattern:
         raise UsageError(f"--pattern {text}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     except PatternError as error:
         raise UsageError(f"--pattern: {error}") from None
-
-
-def parse_time(text: str, now: int) -> int:
-    """A time as people name it, in milliseconds since 1970: an RFC 3339 time, a date, or how long ago (`2h`).
-
-    Raises ValueError with a sentence for a person.
-    """
-    if re.fullmatch(DURATION_PATTERN, text):
-        return now - round(parse_duration(text) * 1000)
-    try:
-        parsed = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f'"{text}" is no time: 2026-11-23T10:00Z, 2026-11-23, or how long ago, such as 2h') from None
-    return round((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp() * 1000)

@@ -6,7 +6,7 @@ from evtool.buses.base import Bus, TimeRange
 from evtool.cli.filters import check_ids, note_unknown, note_unknown_values
 from evtool.cli.session import Session
 from evtool.delivery.replays.plan import ReplayedEvent
-from evtool.delivery.replays.selection import SelectedEvent
+from evtool.delivery.replays.selection import SelectedEvent, read_selected_events
 from evtool.events.buses import DEFAULT_BUS, name_bus
 from evtool.reports.replays import ReplaySums
 from evtool.schemas.validation import ValidationResult
@@ -23,12 +23,7 @@ def read_stored_events(session: Session, store: Store | None, selection: Filter)
     assert store is not None
     check_ids(store, selection.ids)
     note_unknown_values(session, store, type=selection.type, source=selection.source)
-    yield from _read_published(store, selection._replace(last=store.last_seq()))
-
-
-def _read_published(store: Store, selection: Filter) -> Iterator[SelectedEvent]:
-    for seq, raw, _, bus, has_chain, fired in store.read_published_events(selection):
-        yield SelectedEvent(raw, bus, fired, store.get_event(seq) if has_chain else None)
+    yield from read_selected_events(store, selection._replace(last=store.last_seq()))
 
 
 def read_buses(buses: Sequence[Bus], selection: Filter) -> Iterator[ValidationResult]:
@@ -74,7 +69,7 @@ def _read_events(
             types.add(event.type)
             sources.add(event.source)
         if event is not None and selection.matches(event):
-            same = _read_published(store, Filter(source=event.source, ids=(event.id,))) if store else ()
+            same = read_selected_events(store, Filter(source=event.source, ids=(event.id,))) if store else ()
             fired, stored = next(((entry.fired, entry.stored) for entry in same), (None, None))
             event = name_bus(event, bus)
             yield SelectedEvent(event.raw, event.bus or DEFAULT_BUS, fired, stored, event)

@@ -8,7 +8,7 @@ from evtool.delivery.loop import MAX_HANDLERS
 from evtool.errors import UsageError
 
 DEFAULT_ADDRESS = "127.0.0.1:4010"
-PACKAGES = ("starlette", "uvicorn", "anyio", "cbor2")
+PACKAGES = ("starlette", "uvicorn", "anyio", "cbor2", "jinja2", "markupsafe")
 
 
 def serve(

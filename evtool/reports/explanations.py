@@ -209,9 +209,9 @@ def show_conditions(
     conditions = [condition for condition in record["conditions"] if not (only_failing and condition["ok"])]
     width = min(MAX_PATH_WIDTH, max((len(_name_field(condition)) for condition in conditions), default=0))
     for condition in sorted(conditions, key=lambda condition: list(MARKS).index(condition["ok"])):
-        text = condition["reason"] or _format_values(condition["actual"])
+        text = condition["reason"] or format_values(condition["actual"])
         if condition["ok"] is None and condition["actual"]:
-            text = f"{_format_values(condition['actual'])} is {text}"
+            text = f"{format_values(condition['actual'])} is {text}"
         is_obvious = condition["wanted"] in text or (condition["ok"] and condition["operator"] == EQUALS)
         wanted_text = "" if is_obvious else f"  (wanted: {condition['wanted']})"
         location = f"  {_format_location({**record, **condition})}" if show_locations and not condition["ok"] else ""
@@ -266,7 +266,7 @@ def _format_location(record: Mapping[str, Any]) -> str:
     return f"{record['file']}:{record['line']}:{record['column']}"
 
 
-def _format_values(values: list[Any]) -> str:
+def format_values(values: list[Any]) -> str:
     """What a field has: its first values, or that it has none."""
     rest = f" and {len(values) - MAX_VALUES:,} more" if len(values) > MAX_VALUES else ""
     return (", ".join(quote(value) for value in values[:MAX_VALUES]) or "is not there") + rest

@@ -83,7 +83,7 @@ def build_app(context: Context) -> ASGIApp:
             Route("/", receive, methods=["POST"]),
             Route("/events", receive, methods=["POST"]),
             Route("/healthz", get_health),
-            *build_routes(context),
+            *build_routes(context, bodies),
         ],
         middleware=[
             *([Middleware(RequestLog, log=log)] if context.settings.logs_requests else []),

@@ -104,3 +104,9 @@ def count_edges(store: Store) -> dict[tuple[str, str, str], int]:
 def list_sources(store: Store) -> list[tuple[str, str]]:
     """The types that occur in the store, each with every source of it."""
     return [(name, source) for name, source in store.execute("SELECT DISTINCT type, source FROM event ORDER BY 1, 2")]
+
+
+def list_recent_types(store: Store, limit: int) -> list[str]:
+    """The types of the events that were stored last, in alphabetical order."""
+    query = "SELECT DISTINCT type FROM (SELECT type FROM event ORDER BY seq DESC LIMIT ?) ORDER BY 1"
+    return [str(name) for (name,) in store.execute(query, limit)]

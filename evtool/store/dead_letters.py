@@ -19,11 +19,21 @@ class DeadLetterFilter(NamedTuple):
     route: str | None = None
     handler: str | None = None
     before: int | None = None  # died before this time, in milliseconds since 1970
+    delivery: int | None = None  # its number
 
 
-def list_dead_letters(store: Store, selection: DeadLetterFilter, convert: Callable[[Delivery], T]) -> Iterator[T]:
-    """What is to be told of each dead letter, in the order in which their deliveries were made."""
-    return _map_pages(store, selection, convert)
+def list_dead_letters(
+    store: Store, selection: DeadLetterFilter, convert: Callable[[Delivery], T], *, after: int = 0
+) -> Iterator[T]:
+    """What is to be told of each dead letter whose number is beyond `after`, in the order of their numbers."""
+    return _map_pages(store, selection, convert, after=after)
+
+
+def count_dead_letters(store: Store, limit: int) -> int:
+    """How many dead letters there are; at most `limit` are counted."""
+    query = "SELECT count(*) FROM (SELECT 1 FROM delivery WHERE state = 'dead' LIMIT ?)"
+    count: int = store.execute(query, limit)[0][0]
+    return count
 
 
 def redrive(store: Store, selection: DeadLetterFilter, convert: Callable[[Delivery], T], *, now: int) -> Iterator[T]:
@@ -57,10 +67,14 @@ def purge(store: Store, selection: DeadLetterFilter, convert: Callable[[Delivery
 
 
 def _map_pages(
-    store: Store, selection: DeadLetterFilter, change: Callable[[Delivery], T], kind: str = "DEFERRED"
+    store: Store,
+    selection: DeadLetterFilter,
+    change: Callable[[Delivery], T],
+    kind: str = "DEFERRED",
+    *,
+    after: int = 0,
 ) -> Iterator[T]:
     """Changes dead letters, a page in one transaction, and yields what is told of them when that is on the disk."""
-    after = 0
     while True:
         with store.transaction(kind):
             page = _read_page(store, selection, after)
@@ -75,6 +89,7 @@ def _read_page(store: Store, selection: DeadLetterFilter, after: int) -> list[De
     end_time = "(SELECT max(started + coalesce(duration_ms, 0)) FROM attempt WHERE attempt.delivery = delivery.seq)"
     tests = {
         "(SELECT type FROM event WHERE event.seq = delivery.event) = ?": selection.type,
+        "seq = ?": selection.delivery,
         "route = ?": selection.route,
         "handler = ?": selection.handler,
         f"coalesce({end_time}, created) < ?": selection.before,

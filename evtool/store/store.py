@@ -183,15 +183,11 @@ class Store(Database):
         """What is to be told of each of these events, asked at the moment at which its page is read: what others delete
         meanwhile is told whole, or not at all.
         """
-        after = 0
-        if newest is not None:
-            where, values = build_condition(event_filter)
-            query = f"SELECT seq FROM event WHERE {where} ORDER BY seq DESC LIMIT 1 OFFSET ?"
-            boundary = self.execute(query, *values, newest)
-            after = boundary[0][0] if boundary else 0
-        return self._map_pages(EVENT, event_filter, lambda page: [*map(convert, self.decode(StoredEvent, page))], after)
+        return self._map_pages(
+            EVENT, event_filter, lambda page: [*map(convert, self.decode(StoredEvent, page))], newest
+        )
 
-    def read_published_events(self, event_filter: Filter) -> Iterator[PublishedEvent]:
+    def read_published_events(self, event_filter: Filter, *, newest: int | None = None) -> Iterator[PublishedEvent]:
         """The same events with what each fired when it was published: for those who go through many."""
 
         def decode_page(page: list[Any]) -> list[PublishedEvent]:
@@ -203,16 +199,21 @@ class Store(Database):
                 ),
             )
 
-        return self._map_pages(f"seq, raw, sha256, {BUS}, {HAS_CHAIN}, {FIRED}", event_filter, decode_page)
+        return self._map_pages(f"seq, raw, sha256, {BUS}, {HAS_CHAIN}, {FIRED}", event_filter, decode_page, newest)
 
     def _map_pages(
-        self, columns: str, event_filter: Filter, convert: Callable[[list[Any]], list[T]], after: int = 0
+        self, columns: str, event_filter: Filter, convert: Callable[[list[Any]], list[T]], newest: int | None
     ) -> Iterator[T]:
         """What is made of columns of the events that a filter lets through, page by page, each in one transaction.
 
-        The first column is `seq`, of which those beyond `after` count.
+        The first column is `seq`. With `newest` only that many of the last ones.
         """
         where, values = build_condition(event_filter)
+        after = 0
+        if newest is not None:
+            query = f"SELECT seq FROM event WHERE {where} ORDER BY seq DESC LIMIT 1 OFFSET ?"
+            boundary = self.execute(query, *values, newest)
+            after = boundary[0][0] if boundary else 0
         query = f"SELECT {columns} FROM event WHERE {where} AND seq > ? ORDER BY seq LIMIT ?"
         while True:
             with self.transaction("DEFERRED"):
@@ -256,10 +257,10 @@ class Store(Database):
             StoredEvent, self.execute(f"SELECT {EVENT} FROM event WHERE cause = ? ORDER BY seq", delivery)
         )
 
-    def list_chain(self, root: int) -> list[StoredEvent]:
-        """A root event and everything it led to, in the order in which it was stored."""
-        query = f"SELECT {EVENT} FROM event WHERE seq = ?1 OR root = ?1 ORDER BY seq"
-        return self.decode(StoredEvent, self.execute(query, root))
+    def list_chain(self, root: int, limit: int = -1) -> list[StoredEvent]:
+        """A root event and everything it led to, or the first `limit` of it, in the order in which it was stored."""
+        query = f"SELECT {EVENT} FROM event WHERE seq = ?1 OR root = ?1 ORDER BY seq LIMIT ?2"
+        return self.decode(StoredEvent, self.execute(query, root, limit))
 
     # --- deliveries --------------------------------------------------------------------------------------------------
 

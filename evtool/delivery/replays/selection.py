@@ -52,3 +52,9 @@ class Selection:
         return (self._pattern is None or self._pattern.matches(raw) is True) and (
             self._plan_route is None or bool(self._plan_route(raw, bus))
         )
+
+
+def read_selected_events(store: Store, event_filter: Filter, *, newest: int | None = None) -> Iterator[SelectedEvent]:
+    """The stored events that a filter lets through; with `newest` only that many of the last ones."""
+    for seq, raw, _, bus, has_chain, fired in store.read_published_events(event_filter, newest=newest):
+        yield SelectedEvent(raw, bus, fired, store.get_event(seq) if has_chain else None)

@@ -1,0 +1,100 @@
+"""The page with the list of events, the newest first."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import RedirectResponse, Response
+
+from evtool.server.page.view import MAX_NUMBER, PageError, View
+from evtool.store.counts import list_recent_types
+from evtool.store.rows import STATES, Filter, StoredEvent
+from evtool.store.store import Store
+
+PAGE = 50  # events
+MAX_RECENT = 1000  # events whose types are proposed
+
+
+def show_events(view: View) -> Response:
+    """The events that the parameters select."""
+    try:
+        event_filter, problem = build_filter(view), None
+    except PageError as error:
+        event_filter, problem = None, str(error)
+    rows = _load_rows(view.store, event_filter) if event_filter else []
+    older = view.build_link("/", before=rows[PAGE - 1]["seq"]) if len(rows) > PAGE else None
+    return view.render(
+        "events.html",
+        200 if problem is None else 400,
+        rows=rows[:PAGE],
+        problem=problem,
+        chosen={name: view.get(name) or "" for name in ("type", "source", "route", "state", "since", "until", "id")},
+        types=list_recent_types(view.store, MAX_RECENT),
+        routes=list(view.context.routes.routes),
+        states=STATES,
+        older=older,
+        newest=view.build_link("/", before=None) if view.get("before") else None,
+        refresh=view.get_number("refresh", 0, 3600) if problem is None else 0,
+        refresh_link=view.build_link("/", refresh=5),
+        stop_link=view.build_link("/", refresh=None),
+    )
+
+
+def find_event(view: View) -> Response:
+    """Leads to the event with an id, or to a list if there are several or none."""
+    event_id = view.get("id")
+    events = list(view.store.read_events(Filter(ids=(event_id,)), newest=2)) if event_id else []
+    path = f"/events/{events[0].seq}" if len(events) == 1 else view.build_link("/")
+    return RedirectResponse(path, 303)
+
+
+def build_filter(view: View) -> Filter:
+    """The filter that the parameters describe. Raises PageError."""
+    state, event_id = view.get("state"), view.get("id")
+    if state is not None and state not in STATES:
+        raise PageError(400, "Unknown state", f"the states are {', '.join(STATES)}")
+    since, until = view.get_time("since"), view.get_time("until")
+    if since is not None and until is not None and since >= until:
+        raise PageError(400, "Not a time", "the first time is not before the second: no event can lie between them")
+    return Filter(
+        since=since,
+        until=until,
+        last=view.get_number("before", MAX_NUMBER) - 1,
+        type=view.get("type"),
+        source=view.get("source"),
+        route=view.get("route"),
+        state=state,
+        ids=(event_id,) if event_id else (),
+    )
+
+
+def _load_rows(store: Store, event_filter: Filter) -> list[dict[str, Any]]:
+    """The newest events, and one more if there are more."""
+
+    def load_row(event: StoredEvent) -> dict[str, Any]:
+        return {
+            "seq": event.seq,
+            "id": event.id,
+            "type": event.type,
+            "source": event.source,
+            "bus": event.bus,
+            "stored_at": event.stored_at,
+            "cause": load_cause(store, event),
+            "replay": event.replay,
+            "states": sort_states(store.count_states(event.seq)),
+        }
+
+    return list(store.map_events(load_row, event_filter, newest=PAGE + 1))[::-1]
+
+
+def load_cause(store: Store, event: StoredEvent) -> dict[str, Any] | None:
+    """The number and type of the event that caused one, and the handler that emitted it."""
+    if event.cause is None:
+        return None
+    delivery = store.get_delivery(event.cause)
+    cause = store.get_event(delivery.event)
+    return {"seq": cause.seq, "type": cause.type, "id": cause.id, "handler": delivery.handler}
+
+
+def sort_states(states: Mapping[str, int]) -> dict[str, int]:
+    """Counts by state, with what needs attention first."""
+    return {state: states[state] for state in reversed(STATES) if states.get(state)}

@@ -1,0 +1,96 @@
+"""The page with the plan of a replay: which handlers the current routes would call for stored events."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from starlette.responses import Response
+
+from evtool.delivery.replays.plan import ReplayedEvent, ReplayPlan, make_planner
+from evtool.delivery.replays.selection import Selection, read_selected_events
+from evtool.errors import UsageError
+from evtool.patterns.compiler import PatternError
+from evtool.patterns.pattern import Pattern
+from evtool.reports.replays import ReplaySums, build_replay_record
+from evtool.server.page.event_list import build_filter
+from evtool.server.page.view import PageError, View
+
+DEFAULT_NEWEST = 500  # events that are planned
+MAX_NEWEST = 5000
+MAX_CHANGED = 50  # events that are shown
+FIELDS = ("type", "source", "route", "since", "until", "pattern", "newest")
+
+
+class Plan(NamedTuple):
+    """The sums of a plan, a row for each handler, and the first events that would fire other handlers than before."""
+
+    sums: ReplaySums
+    rows: list[dict[str, Any]]
+    changed: list[dict[str, Any]]
+
+
+def show_replay_plan(view: View) -> Response:
+    """The plan for the newest events that the parameters select."""
+    plan = problem = None
+    try:
+        plan = make_plan(view)
+    except (PageError, UsageError, PatternError, ValueError) as error:
+        problem = str(error)
+    return view.render(
+        "replay_plan.html",
+        200 if problem is None else 400,
+        plan=plan,
+        problem=problem,
+        chosen={name: view.get(name) or "" for name in FIELDS},
+        routes=list(view.context.routes.routes),
+        default_newest=DEFAULT_NEWEST,
+        max_newest=MAX_NEWEST,
+    )
+
+
+def make_plan(view: View) -> Plan:
+    """The plan. Raises PageError, UsageError and PatternError for parameters that cannot be used."""
+    store, routes, route, pattern = view.store, view.context.routes, view.get("route"), view.get("pattern")
+    newest = view.get_number("newest", DEFAULT_NEWEST, MAX_NEWEST)
+    event_filter = build_filter(view)._replace(published=True, route=None, state=None)
+    plan_selected = make_planner(routes if route is None else routes.restrict_to(route), "plan")
+    selection = Selection(event_filter, Pattern(pattern) if pattern else None, plan_selected if route else None, store)
+    plan = ReplayPlan(store, plan_selected, make_planner(routes, "plan"), selection.includes)
+    sums, changed = ReplaySums(), list[dict[str, Any]]()
+    for selected in selection.choose(read_selected_events(store, event_filter, newest=newest), plan):
+        for event in _mark_selected(plan.plan_event(selected.raw, selected.bus, selected.fired, selected.stored)):
+            sums.add(event)
+            if len(changed) < MAX_CHANGED and (change := _find_change(event)):
+                changed.append(change)
+    sums.update()
+    return Plan(sums, _build_rows(sums), changed)
+
+
+def _mark_selected(events: Iterable[ReplayedEvent]) -> Iterator[ReplayedEvent]:
+    """The same events; those that are selected themselves have no cause."""
+    for event in events:
+        yield event._replace(cause=None) if event.is_selected and event.cause else event
+
+
+def _find_change(event: ReplayedEvent) -> dict[str, Any] | None:
+    """An event that would fire other handlers than when it was published, with the difference."""
+    if event.fired is None:
+        return None
+    before = {fired.handler for fired in event.fired}
+    now = {fire.handler for fire in event.fires if not fire.is_external}
+    if before == now:
+        return None
+    record = build_replay_record(event)
+    return {**record, "lost": sorted(before - now), "gained": sorted(now - before)}
+
+
+def _build_rows(sums: ReplaySums) -> list[dict[str, Any]]:
+    return [
+        {
+            "handler": handler,
+            "fired": sums.published[handler],
+            "would_fire": sums.current[handler]["would fire"],
+            "is_skipped": handler in sums.skipping,
+            "is_external": handler in sums.external,
+        }
+        for handler in sorted({*sums.published, *sums.current})
+    ]
