@@ -83,11 +83,15 @@ def build_schema_check(rules: Rules, event: Event) -> SchemaCheck:
 
 @without_gc()  # of thousands of explanations nothing is garbage
 def explain_candidates(
-    raw: bytes, bus: str, candidates: Sequence[Candidate], schema: SchemaCheck | None = None
+    raw: bytes,
+    bus: str,
+    candidates: Sequence[Candidate],
+    schema: SchemaCheck | None = None,
+    max_changed: int = MAX_CHANGED,
 ) -> list[tuple[Candidate, Explanation]]:
     """Why each pattern matches an event of a bus or does not, the nearest first.
 
-    The nearest have changes, which keep to the schema, if the event itself does.
+    The nearest `max_changed` have changes, which keep to the schema, if the event itself does.
     """
     structure = read_structure(raw)
     if schema is not None and schema.find_violations(structure.document):
@@ -99,8 +103,8 @@ def explain_candidates(
 
     pairs = [(candidate, explain_candidate(candidate, with_changes=False)) for candidate in candidates]
     pairs.sort(key=lambda pair: pair[1].distance)
-    nearest = [(candidate, explain_candidate(candidate, with_changes=True)) for candidate, _ in pairs[:MAX_CHANGED]]
-    return nearest + pairs[MAX_CHANGED:]
+    nearest = [(candidate, explain_candidate(candidate, with_changes=True)) for candidate, _ in pairs[:max_changed]]
+    return nearest + pairs[max_changed:]
 
 
 def _explain_bus(explanation: Explanation, bus: str, expected: str | None) -> Explanation:

@@ -21,9 +21,7 @@ def log_in(context: Context, form: Mapping[str, str], *, is_secure: bool) -> Res
     if token is None:
         return RedirectResponse("/", 303, HEADERS)
     if not hmac.compare_digest(form.get("token", "").strip().encode(), token.encode()):
-        return render(
-            "login.html", 401, problem="That is not the token of this server. It is in the file --token-file."
-        )
+        return render("login.html", 401, problem="This is not the token of this server.")
     response = RedirectResponse("/", 303, HEADERS)
     response.set_cookie(COOKIE, compute_session(token), path="/", httponly=True, samesite="strict", secure=is_secure)
     return response

@@ -15,11 +15,12 @@ def show_routes(view: View) -> Response:
     routes = view.context.routes
     totals = count_totals(view.store)
     states = {(entry.route, entry.handler): entry.states for entry in totals.handlers}
-    candidates = {str(candidate.route): candidate for candidate in list_candidates(routes, view.context.project)}
+    project = view.context.project
+    candidates = {str(candidate.route): candidate for candidate in list_candidates(routes, project)}
     rows = [
         {
             "route": route,
-            "file": candidates[route.name].project.source_of(route.name).display_name,
+            "file": project.source_of(route.name).display_name,
             "line": candidates[route.name].locate()["line"],
             "handlers": [
                 {"entry": routes.handlers[name], "states": states.pop((route.name, name), {})} for name in route.to

@@ -40,7 +40,7 @@ def render(template: str, status: int = 200, **values: Any) -> HTMLResponse:
 
 @cache
 def open_templates() -> Environment:
-    """The templates. Everything that is not a template's own text is escaped, and shown without invisible characters."""
+    """The templates. Every value is escaped, and its invisible characters are spelled out."""
     environment = Environment(
         loader=FileSystemLoader(FOLDER / "templates"),
         autoescape=True,

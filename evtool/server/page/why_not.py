@@ -3,26 +3,30 @@
 from typing import Any, NamedTuple
 
 from evtool.delivery.intake import parse_stored
+from evtool.patterns.explain.explanation import Explanation
 from evtool.reports.explanations import (
+    Candidate,
     build_explanation_record,
     build_schema_check,
     explain_candidates,
     format_values,
     list_candidates,
 )
+from evtool.routes.routes import Route
 from evtool.server.context import Context
 from evtool.server.page.rendering import shorten
 from evtool.store.rows import StoredEvent
 
 MAX_BYTES = 1 << 20  # of an event that is explained: it takes about as long as ten pages
 MAX_SHOWN = 10  # routes that did not match, the nearest first
+MAX_CHANGED = 20  # routes for which a change is looked for, which takes longer than everything else
 ORDER = (False, None, True)  # of conditions: what fails comes first
 
 
 class RoutesExplanation(NamedTuple):
     """The routes that match an event, those that do not, the nearest first, and how many of them are left out."""
 
-    matching: list[dict[str, Any]]
+    matching: list[Route]
     others: list[dict[str, Any]]
     hidden: int
     total: int
@@ -35,14 +39,20 @@ def explain_routes(context: Context, event: StoredEvent) -> RoutesExplanation:
     if len(event.raw) > MAX_BYTES:
         return RoutesExplanation([], [], 0, len(candidates), is_too_large=True)
     check = build_schema_check(context.rules._replace(no_schema="ignore"), parse_stored(event))
-    records = [build_explanation_record(*pair) for pair in explain_candidates(event.raw, event.bus, candidates, check)]
-    matching = [record for record in records if record["matches"] and record["enabled"]]
-    others = [record for record in records if record not in matching]
-    for record in others[:MAX_SHOWN]:
-        record["conditions"] = [
-            {**condition, "values": shorten(format_values(condition["actual"]))}
-            for condition in sorted(record["conditions"], key=lambda condition: ORDER.index(condition["ok"]))
-        ]
-    for record in matching:
-        record["to"] = context.routes.routes[record["route"]].to
-    return RoutesExplanation(matching, others[:MAX_SHOWN], len(others[MAX_SHOWN:]), len(records))
+    pairs = explain_candidates(event.raw, event.bus, candidates, check, MAX_CHANGED)
+    matching, others = [], []
+    for candidate, explanation in pairs:
+        is_taken = candidate.enabled and explanation.matches
+        (matching if is_taken else others).append((candidate, explanation))
+    taken = [context.routes.routes[str(candidate.route)] for candidate, _ in matching]
+    records = [_build_record(*pair) for pair in others[:MAX_SHOWN]]
+    return RoutesExplanation(taken, records, len(others[MAX_SHOWN:]), len(pairs))
+
+
+def _build_record(candidate: Candidate, explanation: Explanation) -> dict[str, Any]:
+    record = build_explanation_record(candidate, explanation)
+    record["conditions"] = [
+        {**condition, "values": shorten(format_values(condition["actual"]))}
+        for condition in sorted(record["conditions"], key=lambda condition: ORDER.index(condition["ok"]))
+    ]
+    return record
