@@ -2,7 +2,7 @@
 
 import pytest
 
-from evtool.units import format_size, parse_duration, parse_size
+from evtool.units import format_size, parse_duration, parse_size, parse_time
 
 NOW = 1_795_428_000_000  # 2026-11-23T10:00:00Z
 

@@ -31,7 +31,7 @@ from evtool.cli.runtime import UndecidedNotes, build_rules, load_routes, open_ru
 from evtool.cli.session import Session, create_event_defaults, now_ms
 from evtool.commands.replay_against import Comparison, FailOn, check_options, run_comparison
 from evtool.commands.replay_counting import can_count, count_plan
-from evtool.commands.replay_events import mark_selected, read_buses, read_given_events, read_stored_events
+from evtool.commands.replay_events import read_buses, read_given_events, read_stored_events
 from evtool.delivery.intake import describe_conflict, insert_event
 from evtool.delivery.replays.plan import Planner, ReplayedEvent, ReplayPlan, make_planner
 from evtool.delivery.replays.replay import Replay
@@ -46,7 +46,7 @@ from evtool.readers.files import MAX_BYTES
 from evtool.reports.base import Subject
 from evtool.reports.explanations import MAX_DETAILED, UnmatchedRoutes, list_candidates
 from evtool.reports.records import OutputKey, add_outputs
-from evtool.reports.replays import ReplayReport, ReplaySums, build_replay_record, remember_events
+from evtool.reports.replays import ReplayReport, ReplaySums, build_replay_record, mark_selected, remember_events
 from evtool.routes.comparison.base import RouteTable, open_base
 from evtool.routes.project import Project
 from evtool.routes.routes import Routes

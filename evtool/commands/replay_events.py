@@ -5,10 +5,8 @@ from collections.abc import Iterator, Sequence
 from evtool.buses.base import Bus, TimeRange
 from evtool.cli.filters import check_ids, note_unknown, note_unknown_values
 from evtool.cli.session import Session
-from evtool.delivery.replays.plan import ReplayedEvent
 from evtool.delivery.replays.selection import SelectedEvent, read_selected_events
 from evtool.events.buses import DEFAULT_BUS, name_bus
-from evtool.reports.replays import ReplaySums
 from evtool.schemas.validation import ValidationResult
 from evtool.store.rows import Filter
 from evtool.store.store import Store
@@ -76,10 +74,3 @@ def _read_events(
     for kind, value, names in (("type", selection.type, types), ("source", selection.source, sources)):
         if types:
             note_unknown(session, kind, value, sorted(names), place=place)
-
-
-def mark_selected(events: Sequence[ReplayedEvent], sums: ReplaySums, limit: int | None) -> Iterator[ReplayedEvent]:
-    """The same events; those that are selected themselves have no cause, as long as the limit allows them."""
-    for event in events:
-        is_selected = event.is_selected and (limit is None or sums.events < limit)
-        yield event._replace(cause=None) if is_selected and event.cause else event

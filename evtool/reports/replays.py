@@ -1,7 +1,7 @@
 """The report of a replay: the records of its events, its sums, and the text form with a row per handler."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from evtool.delivery.replays.plan import Fire, ReplayedEvent
@@ -98,6 +98,15 @@ class ReplaySums:
             "findings": finding_records,
             "summary": summary,
         }
+
+
+def mark_selected(
+    events: Sequence[ReplayedEvent], sums: ReplaySums, limit: int | None = None
+) -> Iterator[ReplayedEvent]:
+    """The same events; those that are selected themselves have no cause, as long as the limit allows them."""
+    for event in events:
+        is_selected = event.is_selected and (limit is None or sums.events < limit)
+        yield event._replace(cause=None) if is_selected and event.cause else event
 
 
 def build_replay_record(event: ReplayedEvent) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The page with the plan of a replay: which handlers the current routes would call for stored events."""
 
-from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from starlette.responses import Response
@@ -10,7 +9,7 @@ from evtool.delivery.replays.selection import Selection, read_selected_events
 from evtool.errors import UsageError
 from evtool.patterns.compiler import PatternError
 from evtool.patterns.pattern import Pattern
-from evtool.reports.replays import ReplaySums, build_replay_record
+from evtool.reports.replays import ReplaySums, build_replay_record, mark_selected
 from evtool.server.page.event_list import build_filter
 from evtool.server.page.view import PageError, View
 
@@ -57,18 +56,13 @@ def make_plan(view: View) -> Plan:
     plan = ReplayPlan(store, plan_selected, make_planner(routes, "plan"), selection.includes)
     sums, changed = ReplaySums(), list[dict[str, Any]]()
     for selected in selection.choose(read_selected_events(store, event_filter, newest=newest), plan):
-        for event in _mark_selected(plan.plan_event(selected.raw, selected.bus, selected.fired, selected.stored)):
+        events = plan.plan_event(selected.raw, selected.bus, selected.fired, selected.stored)
+        for event in mark_selected(events, sums):
             sums.add(event)
             if len(changed) < MAX_CHANGED and (change := _find_change(event)):
                 changed.append(change)
     sums.update()
     return Plan(sums, _build_rows(sums), changed)
-
-
-def _mark_selected(events: Iterable[ReplayedEvent]) -> Iterator[ReplayedEvent]:
-    """The same events; those that are selected themselves have no cause."""
-    for event in events:
-        yield event._replace(cause=None) if event.is_selected and event.cause else event
 
 
 def _find_change(event: ReplayedEvent) -> dict[str, Any] | None:

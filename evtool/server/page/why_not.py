@@ -40,7 +40,7 @@ def explain_routes(context: Context, event: StoredEvent) -> RoutesExplanation:
         return RoutesExplanation([], [], 0, len(candidates), is_too_large=True)
     check = build_schema_check(context.rules._replace(no_schema="ignore"), parse_stored(event))
     pairs = explain_candidates(event.raw, event.bus, candidates, check, MAX_CHANGED)
-    matching, others = [], []
+    matching, others = list[tuple[Candidate, Explanation]](), list[tuple[Candidate, Explanation]]()
     for candidate, explanation in pairs:
         is_taken = candidate.enabled and explanation.matches
         (matching if is_taken else others).append((candidate, explanation))
