@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -70,4 +71,6 @@ if __name__ == "__main__":
     if not os.environ.get("STRIPE_WEBHOOK_SECRET"):
         sys.exit("STRIPE_WEBHOOK_SECRET is not set; Stripe shows it when you register the webhook")
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 4011
-    ThreadingHTTPServer(("127.0.0.1", port), _Receiver).serve_forever()
+    with suppress(KeyboardInterrupt), ThreadingHTTPServer(("127.0.0.1", port), _Receiver) as server:
+        print(f"waiting for webhooks on http://127.0.0.1:{port}", flush=True)
+        server.serve_forever()
