@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -135,10 +136,15 @@ def _list_deliveries(targets: Targets) -> list[NewDelivery]:
     return [NewDelivery(route, handler) for route, handler, is_external in targets if not is_external]
 
 
+@lru_cache(maxsize=1000)  # many events of a batch go by the same route
+def _build_ready_record(route: str, handler: str, now: int) -> dict[str, Any]:
+    return build_planned_record(route, handler, "ready", now)
+
+
 def _describe_stored(event: Event, targets: Targets, now: int) -> PublishResult:
     """What is said of an event that waits for `evtool deliver`."""
     deliveries = [
-        build_planned_record(route, handler, "ready", now) for route, handler, is_external in targets if not is_external
+        _build_ready_record(route, handler, now) for route, handler, is_external in targets if not is_external
     ]
     external = [(route, handler) for route, handler, is_external in targets if is_external]
     record = build_published_record(event, "stored", deliveries, external)

@@ -33,6 +33,9 @@ class Subject(NamedTuple):
 Open = Callable[[Subject, TextIO, str], Report]  # subject, where to, and the choice of colour
 
 
+_encode = json.JSONEncoder(check_circular=False).encode  # no record holds itself, and looking for that takes a third
+
+
 def to_rows(record: Record) -> list[Mapping[str, Any]]:
     """A record as machines read it: a verdict is its findings."""
     return [finding.as_dict() for finding in record.findings] if isinstance(record, ValidationResult) else [record]
@@ -40,4 +43,4 @@ def to_rows(record: Record) -> list[Mapping[str, Any]]:
 
 def dump_json(value: Any) -> str:
     """A value as JSON on one line: ASCII, and without the `##[` and `##vso[` that CI runners obey anywhere."""
-    return json.dumps(value).replace("##", r"\u0023\u0023")
+    return _encode(value).replace("##", r"\u0023\u0023")
