@@ -61,7 +61,7 @@ def deliver_from_bus(
             key_path=connection.key_path,
             skip_tombstones=connection.skips_tombstones,
         )
-        bus_of_worker.subscribe([*topics.topics, *topics.retry_topics], worker)
+        bus_of_worker.subscribe(topics.topics, topics.retry_topics, worker)
         exit_code = _Delivering(session, project, worker, handlers).run()
     for lost in handlers.take_lost():
         environment.report_error(lost.error)

@@ -1,52 +1,29 @@
-"""Kafka as the bus of a worker: a member of a classic group with offsets that are committed by watermark.
+"""Kafka as the bus of a worker: two members of a consumer group, and a producer.
 
-Offsets are stored locally and committed by a thread of their own. Storing one of a partition that was lost fails here,
-while the broker would accept the commit of such a message: that is why no message is ever committed by itself.
+One member has the topics with events, the other one the retry topics. A single member for both would not do: the group
+gives each member equally many partitions, whatever their topics, and a new worker could get those of retry topics only.
 """
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from queue import Empty, SimpleQueue
-from threading import Thread
-from typing import Any, Protocol
 
 from evtool.buses.base import Message
 from evtool.buses.encoding import Content
-from evtool.buses.kafka.client import ClientErrors, clean_reason, import_library, open_consumer
+from evtool.buses.kafka.client import import_library
 from evtool.buses.kafka.connection import KafkaConnection
-from evtool.buses.kafka.messages import convert_message
+from evtool.buses.kafka.group_member import GroupMember, Partitions
 from evtool.buses.kafka.producer import Producer
 from evtool.buses.worker.handover import Outgoing
 from evtool.buses.worker.outbox import Listener
 from evtool.buses.worker.window import PartitionKey
-from evtool.errors import UsageError
 
-SESSION_TIMEOUT = "8000"  # ms until the partitions of a worker that was killed go to others
 DELIVERY_TIMEOUT = 30.0  # seconds until a message counts as not confirmed, and is sent again
-COMMIT_RETRY = 0.3  # seconds after a commit that failed
 REQUEST_TIMEOUT = 10.0  # seconds
 OTHERS_INTERVAL = 1.0  # seconds between two questions how far the others are
-_REFUSALS = ("TOPIC_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FAILED", "INVALID_GROUP_ID")
-
-
-class Partitions(Protocol):
-    """What is told when partitions are given or taken, and when the last message of one was read."""
-
-    def assign(self, keys: Iterable[PartitionKey]) -> None:
-        """Partitions are given to this worker."""
-
-    def revoke(self, keys: Iterable[PartitionKey]) -> Mapping[PartitionKey, int]:
-        """Partitions are about to go to others. Returns how far each is finished."""
-
-    def lose(self, keys: Iterable[PartitionKey]) -> None:
-        """Partitions have gone to others."""
-
-    def reach_end(self, key: PartitionKey) -> None:
-        """A partition has no more messages now."""
 
 
 class KafkaWorkerBus:
-    """A member of a consumer group, and a producer. Close it."""
+    """The members of a consumer group that a worker has, and a producer. Close it."""
 
     def __init__(
         self,
@@ -56,90 +33,60 @@ class KafkaWorkerBus:
     ):
         self._connection, self._ends, self._note = connection, ends, note
         self._library = import_library()
-        self._errors = ClientErrors(connection)
-        defaults = {"session.timeout.ms": SESSION_TIMEOUT, "queued.max.messages.kbytes": "32768"}
-        defaults |= {"max.poll.interval.ms": "300000"}
-        own = {name: value for name, value in defaults.items() if name not in connection.settings}
-        self._consumer = open_consumer(
-            connection,
-            self._errors,
-            **own,
-            group_id=connection.group,
-            group_protocol="classic",
-            partition_assignment_strategy="cooperative-sticky",
-            enable_auto_commit=True,  # at a rebalance and at the end: what is stored then
-            auto_commit_interval_ms=1000,
-            enable_partition_eof=ends is not None,
-        )
         self._producer = Producer(connection, delivery_timeout=DELIVERY_TIMEOUT)
-        self._committer = _Committer(self._consumer, self._library.KafkaException)
+        self._members: dict[str, GroupMember] = {}  # by topic
         self._next_question = 0.0
-        self._is_paused = False
-        self._held: dict[PartitionKey, int] = {}  # the offset at which a partition goes on
-        self.assigned: set[PartitionKey] | None = None
 
-    def subscribe(self, topics: Iterable[str], worker: Partitions) -> None:
+    def subscribe(self, topics: Iterable[str], retry_topics: Iterable[str], worker: Partitions) -> None:
         """Joins the group."""
-        self._worker = worker
-        callbacks = {"on_assign": self._on_assign, "on_revoke": self._on_revoke, "on_lost": self._on_lost}
-        self._consumer.subscribe([*topics], **callbacks)
+        for names in ([*topics], [*retry_topics]):
+            if names:
+                has_ends = self._ends is not None
+                member = GroupMember(self._connection, worker, self._note, reports_ends=has_ends)
+                self._members |= dict.fromkeys(names, member)
+                member.subscribe(names)
 
     def close(self) -> None:
         """Leaves the group; the client commits what is stored."""
-        self._committer.close()
-        self._consumer.close()
+        for member in self._list_members():
+            member.close()
         self._producer.close()
+
+    @property
+    def assigned(self) -> set[PartitionKey] | None:
+        """The partitions of this worker; None while a member has no answer from the group."""
+        keys: set[PartitionKey] = set()
+        for member in self._list_members():
+            if member.assigned is None:
+                return None
+            keys |= member.assigned
+        return keys
 
     # --- messages in -------------------------------------------------------------------------------------------------
 
     def take(self, most: int, seconds: float) -> list[Message]:
         """Messages, at once if there are some, else the first ones within so many seconds."""
-        records = self._consumer.consume(most, 0)
-        if not records and seconds:  # `consume` would wait until it has as many as it may take
-            records = self._consumer.consume(1, seconds)
-            if records and most > 1:
-                records += self._consumer.consume(most - 1, 0)
-        self._errors.check()
-        messages = []
-        for record in records:
-            if record.error() is None:
-                messages.append(convert_message(record))
-            else:
-                self._handle_error(record)
-        return messages
+        *others, last = self._list_members()
+        messages = [message for member in others for message in member.take(most, 0)]
+        return messages + last.take(most, 0 if messages else seconds)
 
     def pause(self) -> None:
         """Takes no more messages of any partition until `resume`."""
-        self._is_paused = True
-        self._consumer.pause(self._consumer.assignment())
+        for member in self._list_members():
+            member.pause()
 
     def resume(self) -> None:
         """Ends `pause`; partitions on hold stay so."""
-        self._is_paused = False
-        held = {*self._held}
-        self._consumer.resume([tp for tp in self._consumer.assignment() if (tp.topic, tp.partition) not in held])
-
-    def _handle_error(self, record: Any) -> None:
-        error = record.error()
-        name = error.name()
-        if name == "_PARTITION_EOF":
-            self._worker.reach_end(PartitionKey(record.topic(), record.partition()))
-        elif name in _REFUSALS or error.fatal():
-            raise UsageError(f"{self._connection.name}: {clean_reason(error)}")
-        elif name == "_MAX_POLL_EXCEEDED":
-            self._note(f"{self._connection.name}: evtool was busy for too long and left the group; it joins again")
+        for member in self._list_members():
+            member.resume()
 
     def hold(self, key: PartitionKey, offset: int) -> None:
         """Gives the messages of a partition back from an offset on, and takes none until it is released."""
-        self._held[key] = offset
-        self._consumer.pause([self._library.TopicPartition(*key)])
+        self._members[key.topic].hold(key, offset)
 
     def release(self, key: PartitionKey) -> None:
         """Ends `hold`."""
-        partition = self._library.TopicPartition(*key, self._held.pop(key))
-        self._consumer.seek(partition)
-        if not self._is_paused:
-            self._consumer.resume([partition])
+        self._members[key.topic].release(key)
 
     # --- messages out ------------------------------------------------------------------------------------------------
 
@@ -151,21 +98,26 @@ class KafkaWorkerBus:
         """Calls the listeners of messages whose reports have come."""
         self._producer.poll(seconds)
 
-    # --- commits and rebalances --------------------------------------------------------------------------------------
+    # --- commits -----------------------------------------------------------------------------------------------------
 
     def commit(self, watermarks: Mapping[PartitionKey, int]) -> None:
         """Begins to commit partitions up to their watermarks."""
-        self._store(watermarks)
-        self._committer.start()
+        for member in self._list_members():
+            own = {key: offset for key, offset in watermarks.items() if self._members[key.topic] is member}
+            if own and not member.is_committing:
+                member.commit(own)
 
     @property
     def is_committing(self) -> bool:
         """Whether a commit is under way."""
-        return self._committer.is_busy
+        return any(member.is_committing for member in self._list_members())
 
     def take_committed(self, seconds: float = 0) -> Mapping[PartitionKey, int]:
         """The partitions that were committed since the last time."""
-        return self._committer.take(seconds)
+        committed: dict[PartitionKey, int] = {}
+        for member in self._list_members():
+            committed |= member.take_committed(0 if committed else seconds)
+        return committed
 
     def is_done_by_others(self) -> bool:
         """Whether the group has committed all partitions up to their ends; asked once in a while."""
@@ -173,95 +125,13 @@ class KafkaWorkerBus:
             return False
         self._next_question = time.monotonic() + OTHERS_INTERVAL
         partitions = [self._library.TopicPartition(*key) for key, end in self._ends.items() if end]
+        consumer = self._list_members()[0].consumer
         try:
-            committed = self._consumer.committed(partitions, timeout=REQUEST_TIMEOUT) if partitions else []
+            committed = consumer.committed(partitions, timeout=REQUEST_TIMEOUT) if partitions else []
         except self._library.KafkaException:
             return False
         return all(entry.offset >= self._ends[PartitionKey(entry.topic, entry.partition)] for entry in committed)
 
-    def _store(self, watermarks: Mapping[PartitionKey, int]) -> None:
-        for key, offset in watermarks.items():
-            try:
-                self._consumer.store_offsets(offsets=[self._library.TopicPartition(*key, offset)])
-            except self._library.KafkaException:  # it is no longer a partition of this worker
-                self._worker.lose([key])
-
-    def _on_assign(self, consumer: Any, partitions: list[Any]) -> None:
-        keys = _keys_of(partitions)
-        self.assigned = (self.assigned or set()) | keys
-        self._worker.assign(keys)
-        consumer.incremental_assign(partitions)
-        if not partitions:
-            return
-        if self._is_paused:
-            consumer.pause(partitions)
-        else:  # the client remembers that a partition was paused when it was lost
-            consumer.resume(partitions)
-
-    def _on_revoke(self, _consumer: Any, partitions: list[Any]) -> None:
-        keys = _keys_of(partitions)
-        self._store(self._worker.revoke(keys))
-        self._forget(keys)
-
-    def _on_lost(self, _consumer: Any, partitions: list[Any]) -> None:
-        keys = _keys_of(partitions)
-        self._worker.lose(keys)
-        self._forget(keys)
-
-    def _forget(self, keys: set[PartitionKey]) -> None:
-        self.assigned = (self.assigned or set()) - keys
-        for key in keys:
-            self._held.pop(key, None)
-
-
-class _Committer:
-    """Commits what is stored in a thread, so that neither handlers nor polls wait for the answer."""
-
-    def __init__(self, consumer: Any, error: type[Exception]):
-        self._consumer, self._error = consumer, error
-        self._requests: SimpleQueue[str] = SimpleQueue()
-        self._results: SimpleQueue[dict[PartitionKey, int]] = SimpleQueue()
-        self.is_busy = False
-        self._thread = Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def start(self) -> None:
-        """Begins a commit."""
-        self.is_busy = True
-        self._requests.put("commit")
-
-    def take(self, seconds: float) -> dict[PartitionKey, int]:
-        """What was committed, if a commit has ended, or ends within so many seconds."""
-        if not self.is_busy:
-            return {}
-        try:
-            committed = self._results.get(timeout=seconds) if seconds else self._results.get_nowait()
-        except Empty:
-            return {}
-        self.is_busy = False
-        return committed
-
-    def close(self) -> None:
-        """Ends the thread when the commit under way is over, or after a while."""
-        self._requests.put("")
-        self._thread.join(REQUEST_TIMEOUT)
-
-    def _run(self) -> None:
-        while self._requests.get():
-            try:
-                committed = self._consumer.commit(asynchronous=False) or []
-            except self._error:  # the coordinator moves, or the group is in a rebalance: nothing is lost
-                time.sleep(COMMIT_RETRY)
-                self._results.put({})
-                continue
-            self._results.put(
-                {
-                    PartitionKey(entry.topic, entry.partition): entry.offset
-                    for entry in committed
-                    if entry.error is None and entry.offset >= 0
-                }
-            )
-
-
-def _keys_of(partitions: Iterable[Any]) -> set[PartitionKey]:
-    return {PartitionKey(partition.topic, partition.partition) for partition in partitions}
+    def _list_members(self) -> list[GroupMember]:
+        """The members; that of the topics with events is the last one, for which `take` waits."""
+        return [*dict.fromkeys(reversed(self._members.values()))]
