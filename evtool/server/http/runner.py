@@ -84,6 +84,7 @@ class ServerThread:
         self._run_server = partial(self._server.run, list(sockets))
         self._thread = threading.Thread(target=self._run, name="evtool-server", daemon=True)
         self._error: BaseException | None = None
+        self._ended = threading.Event()  # Python 3.11 takes a thread for ended once a signal interrupts join()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -92,20 +93,22 @@ class ServerThread:
     def __exit__(self, *_: object) -> None:
         """Takes no more requests, and waits until those that came are answered."""
         self._server.should_exit = True
-        self._thread.join()
+        self._ended.wait()
 
     def wait(self, seconds: float | None = None) -> bool:
         """Waits for the end of the server, or so long; whether it still runs. Raises what ended it."""
-        self._thread.join(seconds)
+        has_ended = self._ended.wait(seconds)
         if self._error:
             raise self._error
-        return self._thread.is_alive()
+        return not has_ended
 
     def _run(self) -> None:
         try:
             self._run_server()
         except BaseException as error:  # noqa: BLE001  (raised in the main thread)
             self._error = error
+        finally:
+            self._ended.set()
 
     async def _enforce_time_limits(self) -> None:
         now = asyncio.get_running_loop().time()
