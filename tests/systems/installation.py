@@ -30,7 +30,8 @@ class MissingCounterpartError(Exception):
 
 def install_python(report: Report) -> Path:
     """The Python of an environment with localstripe and aiosmtpd."""
-    folder = CACHE / "-".join(package.replace("==", "-") for package in PYTHON_PACKAGES[::2])
+    names = [package.replace("==", "-") for package in PYTHON_PACKAGES[::2]]
+    folder = CACHE / "-".join([*names, sys.implementation.cache_tag])
 
     def install() -> None:
         _run(report, sys.executable, "-m", "venv", str(folder))
