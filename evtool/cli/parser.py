@@ -4,6 +4,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable, Collection, Mapping
+from keyword import iskeyword
 from types import ModuleType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -99,7 +100,7 @@ def _load_module(name: str) -> ModuleType:
 
 
 def _to_identifier(name: str) -> str:
-    return name.replace(" ", "_")
+    return name.replace(" ", "_") + "_" * iskeyword(name)
 
 
 def _format_help(run: CommandFunction) -> str:

@@ -1,8 +1,8 @@
 """The command `evtool graph`: shows which event types reach which handlers, and where the handlers' events go."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from io import BytesIO
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any
 
 from evtool.cli.options import Option
 from evtool.cli.session import Session, create_event_defaults
@@ -15,7 +15,7 @@ from evtool.graph.model import Counts, Graph, build_graph
 from evtool.graph.svg import render_svg
 from evtool.paths import display_path
 from evtool.readers.files import read_texts
-from evtool.reports.base import Open, Record, Subject
+from evtool.reports.base import Subject, open_document
 from evtool.reports.graphs import GraphReport
 from evtool.routes.project import Project
 from evtool.routes.routes import load_routes
@@ -45,10 +45,10 @@ def graph(
     drawn = build_graph(routes, known, edge_counts)
     title = f"Event graph of {project.display_name}"
     formats = {
-        "mermaid": _open_drawing(lambda: render_mermaid(drawn)),
-        "dot": _open_drawing(lambda: render_dot(drawn)),
-        "svg": _open_drawing(lambda: render_svg(drawn, title)),
-        "html": _open_drawing(lambda: render_html(drawn, title)),
+        "mermaid": open_document(lambda: render_mermaid(drawn)),
+        "dot": open_document(lambda: render_dot(drawn)),
+        "svg": open_document(lambda: render_svg(drawn, title)),
+        "html": open_document(lambda: render_html(drawn, title)),
     }
     subject = Subject("graph", "nodes", lambda screen: GraphReport(screen, quiet=session.quiet), formats)
     with session.open_report(subject) as report:
@@ -89,24 +89,6 @@ def _build_tail(drawn: Graph) -> Mapping[str, Any]:
             "loops": len(drawn.loops),
         },
     }
-
-
-class _Drawing:
-    """A report that is written as a whole: the graph is known before it begins."""
-
-    def __init__(self, file: TextIO, render: Callable[[], str]):
-        self._file, self._render = file, render
-
-    def add(self, record: Record) -> None:
-        """Does nothing: the graph has the node."""
-
-    def end(self, tail: Mapping[str, Any]) -> None:  # noqa: ARG002
-        """Writes the drawing."""
-        self._file.write(self._render())
-
-
-def _open_drawing(render: Callable[[], str]) -> Open:
-    return lambda _subject, file, _color: _Drawing(file, render)
 
 
 # --- event types -----------------------------------------------------------------------------------------------------

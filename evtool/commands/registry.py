@@ -1,6 +1,6 @@
 """The table of commands: each row has a module of this folder with a function of the same name.
 
-A name of two words, such as `events prune`, has a `_` for the blank in module and function.
+A name of two words, such as `events prune`, has a `_` for the blank in module and function; `import` is `import_`.
 """
 
 from typing import NamedTuple
@@ -22,6 +22,8 @@ COMMANDS = {
     "explain": Command("Before you publish", "explain why routes match or do not match an event"),
     "graph": Command("Before you publish", "show which event types reach which handlers, and where loops are"),
     "schema": Command("Before you publish", "compare schema versions, or infer a schema from events"),
+    "import": Command("Move rules", "read the rules of a template, or of AWS, into routes.yaml"),
+    "export": Command("Move rules", "write the routes as a template, or as EventBridge's JSON"),
     "publish": Command("Publish and deliver", "store events, call their handlers, follow the events they emit"),
     "deliver": Command("Publish and deliver", "attempt the deliveries that are due"),
     "serve": Command("Publish and deliver", "take events over HTTP from AWS SDKs, CloudEvents and curl"),

@@ -19,6 +19,7 @@ CODES = {
     "EV023": "rule that cannot be a route",
     "EV024": "value that is not known before deployment",
     "EV025": "not well-formed Terraform",
+    "EV026": "part of a route that EventBridge does not have",
     "EV030": "store is damaged",
     "EV031": "bytes of an event differ from their hash",
     "EV032": "column of the store does not agree with the event",

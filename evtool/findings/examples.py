@@ -47,6 +47,11 @@ EXAMPLES = {
         "one with `State: ENABLED`",
     ),
     "EV025": Example("words", 'a `.tf` file with `name = "orders`', 'the same with `name = "orders"`'),
+    "EV026": Example(
+        "words",
+        "`evtool export` of a route without `event-bus`, which takes events of every bus",
+        "a route with `event-bus: orders`",
+    ),
     "EV030": Example("words", "a store of which a page was overwritten", "a copy made by `evtool backup`"),
     "EV031": Example("words", "an event that was changed with another program", "a new event that corrects the first"),
     "EV032": Example(

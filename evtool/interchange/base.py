@@ -8,6 +8,9 @@ from evtool.patterns.unknown import Unknown
 from evtool.routes.project_file import LocatedDocument
 
 MAX_TEMPLATE = 8192  # characters that the template of an input may have
+DEFAULT_RETRIES, DEFAULT_AGE = 185, 86_400  # of a target: retries, seconds
+NO_TARGET = "no target is known"  # what an imported route delivers to if its rule has no targets
+ROUTE_METADATA = "EvtoolRoute"  # the key of Metadata that has the name of the route of an exported rule
 Path = tuple[str | int, ...]  # keys and indices that lead to a value in the source
 
 
@@ -35,6 +38,7 @@ class Target(NamedTuple):
     input: dict[str, Any] | None = None
     input_path: Path = ()
     function: Function | None = None
+    retry: dict[str, Any] | None = None  # in the form of routes.yaml
 
 
 class Rule(NamedTuple):
@@ -79,6 +83,19 @@ class Form(NamedTuple):
 def read_state(value: Any) -> Any:
     """The state of a route, from `ENABLED`, `DISABLED`, True, False, None or an Unknown."""
     return value if isinstance(value, Unknown) else "disabled" if value in ("DISABLED", False) else "enabled"
+
+
+def read_retry(attempts: Any, age: Any) -> dict[str, Any] | None:
+    """The retry policy of a target in the form of routes.yaml, from its retries and its age in seconds.
+
+    None if it has the defaults, which are the same in routes.yaml, or if it is not known.
+    """
+    retry: dict[str, Any] = {}
+    if isinstance(attempts, int) and not isinstance(attempts, bool) and 0 <= attempts < DEFAULT_RETRIES:
+        retry["max_attempts"] = attempts + 1
+    if isinstance(age, int) and not isinstance(age, bool) and 0 < age < DEFAULT_AGE:
+        retry["max_age"] = f"{age}s"
+    return retry or None
 
 
 def build_constant(text: str) -> dict[str, Any] | None:

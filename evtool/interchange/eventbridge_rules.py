@@ -5,7 +5,18 @@ from typing import Any
 
 from evtool.errors import ConfigError
 from evtool.findings.finding import Finding
-from evtool.interchange.base import Form, Path, Rule, Source, Target, as_list, as_mapping, build_constant, read_state
+from evtool.interchange.base import (
+    Form,
+    Path,
+    Rule,
+    Source,
+    Target,
+    as_list,
+    as_mapping,
+    build_constant,
+    read_retry,
+    read_state,
+)
 from evtool.interchange.names import bus_of_arn, name_of_arn
 from evtool.readers.files import SourceText
 from evtool.readers.locations import locate
@@ -49,7 +60,8 @@ def read_rules(source: Source) -> Iterator[Rule]:
             yield Rule("the list", (*path, "NextToken"), note=_INCOMPLETE, is_gap=True)
     targets |= _assign_targets(source, rules, unassigned)
     for number, (entry, path) in enumerate(rules):
-        yield _build_rule(entry, path, targets.get(number, []))
+        own = [(as_mapping(item), (*path, "Targets", i)) for i, item in enumerate(as_list(entry.get("Targets")))]
+        yield _build_rule(entry, path, targets.get(number, own))
 
 
 def _list_documents(value: Any, path: Path) -> Iterator[Entry]:
@@ -100,7 +112,7 @@ def _build_rule(entry: Mapping[str, Any], path: Path, targets: list[Entry]) -> R
         name,
         path,
         pattern,
-        [_read_target(target, target_path) for target, target_path in targets],
+        [read_target(target, target_path) for target, target_path in targets],
         bus_of_arn(bus) if isinstance(bus, str) else "default",
         description if isinstance(description, str) else "",
         read_state(entry.get("State")),
@@ -109,7 +121,8 @@ def _build_rule(entry: Mapping[str, Any], path: Path, targets: list[Entry]) -> R
     )
 
 
-def _read_target(target: Mapping[str, Any], path: Path) -> Target:
+def read_target(target: Mapping[str, Any], path: Path) -> Target:
+    """A target in the form of EventBridge's API, which a source has at a path."""
     arn, target_id, input_path = str(target.get("Arn")), target.get("Id"), target.get("InputPath")
     constant = target.get("Input")
     transformer = as_mapping(target.get("InputTransformer"))
@@ -123,7 +136,11 @@ def _read_target(target: Mapping[str, Any], path: Path) -> Target:
             "paths": dict(as_mapping(transformer.get("InputPathsMap"))),
             "template": transformer["InputTemplate"],
         }
-    return Target(name_of_arn(arn, target_id if isinstance(target_id, str) else None), arn, path, transformed, path)
+    name, policy = name_of_arn(arn, target_id if isinstance(target_id, str) else None), target.get("RetryPolicy")
+    retry = read_retry(
+        as_mapping(policy).get("MaximumRetryAttempts"), as_mapping(policy).get("MaximumEventAgeInSeconds")
+    )
+    return Target(name, arn, path, transformed, path, retry=retry)
 
 
 FORM = Form("the output of `aws events list-rules` or `describe-rule`", recognizes, read_rules)

@@ -32,3 +32,9 @@ def make_name(text: str, taken: Container[str]) -> str:
         number += 1
         candidate = f"{name[: MAX_LENGTH - len(str(number)) - 1]}-{number}"
     return candidate
+
+
+def make_label(name: str) -> str:
+    """The label of a resource of Terraform, which has letters, digits, `-` and `_`, as near as possible to a name."""
+    label = re.sub(r"[^A-Za-z0-9_-]+", "-", name)
+    return label if re.match(r"[A-Za-z_]", label) else f"_{label}"

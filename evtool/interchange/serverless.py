@@ -8,7 +8,7 @@ from evtool.findings.phrases import list_some
 from evtool.interchange.base import Form, Path, Rule, Source, Target, as_list, as_mapping, read_state
 from evtool.interchange.cloudformation.intrinsics import Resolver
 from evtool.interchange.cloudformation.template import Template, describe_schedule, read_bus, read_template_rules
-from evtool.interchange.substitution import Steps, Substitution
+from evtool.interchange.texts.substitution import Steps, Substitution
 
 _REFERENCE = re.compile(r"""\$\{self:([\w.-]+)(?:\s*,\s*(?:'([^'$]*)'|"([^"$]*)"))?\s*\}""")
 _OVERRIDDEN = ("provider.stage", "provider.region")  # by --stage and --region

@@ -65,8 +65,7 @@ class _Builder:
             return
         name = make_name(rule.name, self.routes)
         path = ("routes", name)
-        route: dict[str, Any] = {"pattern": rule.pattern, "to": [self._add_handler(target) for target in rule.targets]}
-        route["to"] = list(dict.fromkeys(route["to"]))
+        route: dict[str, Any] = {"pattern": rule.pattern, "to": self._add_handlers(rule)}
         self.origins[path] = rule.path
         self.origins[*path, "pattern"] = origin = rule.paths.get("pattern", rule.path)
         if pattern_source := _find_pattern_source(self.source.document.value, origin):
@@ -82,11 +81,19 @@ class _Builder:
         if rule.state != "enabled":
             route["state"] = rule.state
             self.origins[*path, "state"] = rule.paths.get("state", rule.path)
-        inputs = [target.input for target in rule.targets]
-        if inputs and inputs[0] and all(item == inputs[0] for item in inputs):  # a route has one input for all
-            route["input"] = inputs[0]
-            self.origins[*path, "input"] = rule.targets[0].input_path
+        self._add_settings(rule, name, route)
         self.routes[name] = route
+
+    def _add_settings(self, rule: Rule, name: str, route: dict[str, Any]) -> None:
+        """Adds to a route what all targets of its rule have in common."""
+        for key in ("retry", "input"):
+            values = [getattr(target, key) for target in rule.targets]
+            if values and values[0] and all(item == values[0] for item in values):  # a route has one for all
+                route[key] = values[0]
+                self.origins["routes", name, key] = rule.targets[0].input_path
+
+    def _add_handlers(self, rule: Rule) -> list[str]:
+        return list(dict.fromkeys(self._add_handler(target) for target in rule.targets))
 
     def _add_handler(self, target: Target) -> str:
         if target.address not in self._handler_of:

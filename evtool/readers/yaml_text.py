@@ -84,7 +84,7 @@ def _find_index(value: Any, step: str | int) -> int | None:
     return None
 
 
-def _parse_plain_scalar(text: str) -> Any:
+def parse_plain_scalar(text: str) -> Any:
     """What a scalar without quotes means. Raises ValueError with a sentence for a number that cannot be kept."""
     if text[:1] not in _MAYBE_NUMBER:
         return _KEYWORDS.get(text, text)
@@ -235,7 +235,7 @@ class YamlReader:
                 self.refuse(event, "half of a surrogate pair is not a character", "write the character itself", "EV006")
             return event.value
         try:
-            return _parse_plain_scalar(event.value)
+            return parse_plain_scalar(event.value)
         except ValueError as error:
             self.refuse(event, str(error), code="EV005")
             return None

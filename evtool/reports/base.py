@@ -36,6 +36,25 @@ Open = Callable[[Subject, TextIO, str], Report]  # subject, where to, and the ch
 _encode = json.JSONEncoder(check_circular=False).encode  # no record holds itself, and looking for that takes a third
 
 
+class _Document:
+    """A report that is written as a whole: its content is known before it begins."""
+
+    def __init__(self, file: TextIO, render: Callable[[], str]):
+        self._file, self._render = file, render
+
+    def add(self, record: Record) -> None:
+        """Does nothing: the document has the record."""
+
+    def end(self, tail: Mapping[str, Any]) -> None:  # noqa: ARG002
+        """Writes the document."""
+        self._file.write(self._render())
+
+
+def open_document(render: Callable[[], str]) -> Open:
+    """What opens a report that is a document made as a whole, such as a drawing or a template."""
+    return lambda _subject, file, _color: _Document(file, render)
+
+
 def to_rows(record: Record) -> list[Mapping[str, Any]]:
     """A record as machines read it: a verdict is its findings."""
     return [finding.as_dict() for finding in record.findings] if isinstance(record, ValidationResult) else [record]

@@ -5,7 +5,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from evtool.findings.phrases import shorten
-from evtool.interchange.base import Form, Function, Path, Rule, Source, Target, as_mapping, build_constant, read_state
+from evtool.interchange.base import (
+    ROUTE_METADATA,
+    Form,
+    Function,
+    Path,
+    Rule,
+    Source,
+    Target,
+    as_mapping,
+    build_constant,
+    read_retry,
+    read_state,
+)
 from evtool.interchange.cloudformation.intrinsics import DYNAMIC_REFERENCE, Resolver, format_function, is_function
 from evtool.interchange.cloudformation.references import find_reference
 from evtool.interchange.cloudformation.sam_functions import read_sam_function
@@ -88,7 +100,9 @@ def _read_rule(template: Template, name: str) -> Rule:
         read_target(template, target, target_path)
         for target, target_path in _list_targets(properties.get("Targets"), (*path, "Properties", "Targets"))
     ]
-    return build_rule(template, name, path, properties, (*path, "Properties"), targets, pattern_key="EventPattern")
+    rule = build_rule(template, name, path, properties, (*path, "Properties"), targets, pattern_key="EventPattern")
+    route = as_mapping(as_mapping(template.resources.get(name)).get("Metadata")).get(ROUTE_METADATA)
+    return rule._replace(name=route) if isinstance(route, str) and route else rule
 
 
 def _list_targets(value: Any, path: Path) -> Iterator[tuple[Mapping[str, Any], Path]]:
@@ -124,6 +138,7 @@ def _read_sam_events(template: Template, name: str) -> Iterator[Rule]:
                 transformed,
                 properties_path,
                 _read_function(template, name),
+                _read_retry(template, properties),
             )
             yield build_rule(
                 template,
@@ -208,7 +223,7 @@ def read_target(template: Template, target: Mapping[str, Any], path: Path) -> Ta
     else:
         name = name_of_arn(address, target_id if isinstance(target_id, str) else None)
     function = _read_function(template, name) if reference == name else None
-    return Target(name, address, path, _read_input(template, target), path, function)
+    return Target(name, address, path, _read_input(template, target), path, function, _read_retry(template, target))
 
 
 def _read_function(template: Template, name: str) -> Function | None:
@@ -238,6 +253,11 @@ def _read_input(template: Template, target: Mapping[str, Any]) -> dict[str, Any]
             if isinstance(paths, Mapping) and all(isinstance(item, str) for item in paths.values()):
                 return {"paths": dict(paths), "template": text}
     return None
+
+
+def _read_retry(template: Template, target: Mapping[str, Any]) -> dict[str, Any] | None:
+    policy = as_mapping(template.resolver.resolve(target.get("RetryPolicy")))
+    return read_retry(policy.get("MaximumRetryAttempts"), policy.get("MaximumEventAgeInSeconds"))
 
 
 def describe_schedule(expression: Any) -> str:

@@ -6,10 +6,10 @@ from typing import Any
 
 from evtool.errors import EvtoolError
 from evtool.interchange.base import Form, Rule, Source, as_mapping
-from evtool.interchange.substitution import Substitution
 from evtool.interchange.terraform.named_values import find_named_values
 from evtool.interchange.terraform.rules import BUS, RULE, TARGET, Resource, join_rules
 from evtool.interchange.texts.hcl import parse_expression
+from evtool.interchange.texts.substitution import Substitution
 
 BLOCKS = {"resource", "module", "provider", "variable", "terraform", "data", "locals", "output"} | {
     *("moved", "import", "removed", "check", "ephemeral")

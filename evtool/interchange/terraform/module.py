@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from evtool.interchange.base import Rule, Source, as_list, as_mapping
-from evtool.interchange.substitution import Substitution
 from evtool.interchange.terraform.configuration import list_resources, note_module
 from evtool.interchange.terraform.expressions import EXPRESSION
 from evtool.interchange.terraform.named_values import find_named_values
 from evtool.interchange.terraform.rules import join_rules
 from evtool.interchange.texts.hcl import load_hcl
 from evtool.interchange.texts.located_json import load_json
+from evtool.interchange.texts.substitution import Substitution
 from evtool.interchange.translation import translate
 from evtool.paths import display_path, is_folder
 from evtool.routes.project_file import Project, read_file, unify_line_ends

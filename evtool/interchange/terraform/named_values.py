@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from evtool.interchange.base import as_list, as_mapping
-from evtool.interchange.substitution import Steps, Substitution
+from evtool.interchange.texts.substitution import Steps, Substitution
 
 _REFERENCE = re.compile(r"(?<!\$)\$\{\s*(local|var)((?:\.[A-Za-z_][\w-]*|\[\d+\]|\[\"[^\"\\$%]*\"\])+)\s*\}")
 _STEP = re.compile(r"\.([A-Za-z_][\w-]*)|\[(\d+)\]|\[\"([^\"]*)\"\]")

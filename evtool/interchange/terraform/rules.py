@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from evtool.interchange.base import Path, Rule, Target, as_list, as_mapping, build_constant, read_state
-from evtool.interchange.names import bus_of_arn, name_of_arn
+from evtool.interchange.base import Path, Rule, Target, as_list, as_mapping, build_constant, read_retry, read_state
+from evtool.interchange.names import bus_of_arn, make_label, name_of_arn
 from evtool.interchange.terraform.expressions import (
     EXPRESSION,
     Reference,
@@ -71,8 +71,11 @@ def _build_rule(rule: Resource, targets: list[Target], resources: Sequence[Resou
     pattern, schedule = attributes.get("event_pattern"), attributes.get("schedule_expression")
     description = attributes.get("description")
     is_schedule = pattern in (None, "") and schedule not in (None, "")
+    name = attributes.get("name")
+    # an exported rule: its label has what the name may have and a label may not
+    is_exported = isinstance(name, str) and name != make_label(name) == rule.name
     return Rule(
-        rule.name,
+        str(name) if is_exported else rule.name,
         rule.path,
         None if pattern == "" else resolve_pattern(pattern),
         targets,
@@ -109,14 +112,20 @@ def _read_target(target: Resource) -> Target:
     arn, target_id = target.attributes.get("arn"), target.attributes.get("target_id")
     known_id = target_id if isinstance(target_id, str) and not EXPRESSION.search(target_id) else None
     if isinstance(arn, str) and not EXPRESSION.search(arn):
-        return Target(name_of_arn(arn, known_id), arn, target.path, _read_input(target), target.path)
+        name = name_of_arn(arn, known_id)
+        return Target(name, arn, target.path, _read_input(target), target.path, retry=_read_retry(target))
     texts = [arn, *target.references.get("arn", ())]
     reference = find_reference(texts)
     address = next((format_expression(text) for text in texts if isinstance(text, str)), f"{TARGET}.{target.label}")
     if target.module:
         address = f"{target.module}.{address}"  # the same expression is another resource in another module
     name = reference.name if reference else name_of_arn("", known_id) if known_id else target.label
-    return Target(name, address, target.path, _read_input(target), target.path)
+    return Target(name, address, target.path, _read_input(target), target.path, retry=_read_retry(target))
+
+
+def _read_retry(target: Resource) -> dict[str, Any] | None:
+    policy = as_mapping((as_list(target.attributes.get("retry_policy")) or [None])[0])
+    return read_retry(policy.get("maximum_retry_attempts"), policy.get("maximum_event_age_in_seconds"))
 
 
 def _read_input(target: Resource) -> dict[str, Any] | None:

@@ -1,0 +1,90 @@
+"""The command `evtool import`: reads the rules of a rule source into a routes.yaml."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from evtool.cli.options import Argument, Option
+from evtool.cli.runtime import load_routes
+from evtool.cli.session import Session
+from evtool.commands.import_routes import Imported, add_target_files, collect_routes, write_routes
+from evtool.errors import EXIT_FINDINGS, EXIT_OK, UsageError
+from evtool.paths import display_path
+from evtool.reports.base import Record, Subject
+from evtool.routes.project import ROUTES_FILE, require_project
+from evtool.schemas.validation import ValidationResult
+from evtool.terminal.screen import Screen, format_count
+
+AWS = "aws"
+
+
+def import_(
+    session: Session,
+    source: Annotated[str, Argument("SOURCE", "a template, Terraform, serverless.yml or AWS CLI output; or aws, live")],
+    *,
+    to: Annotated[str | None, Option("--to", "file to write; default: routes.yaml of this folder", "FILE")] = None,
+    merge: Annotated[bool, Option("--merge", "add to the file if it exists")] = False,
+    targets: Annotated[
+        list[str], Option("--targets", "output of `aws events list-targets-by-rule` for a rule", "RULE=FILE")
+    ] = [],  # noqa: B006  (never changed)
+) -> int:
+    """Read the rules of a rule source, such as a template, into a routes.yaml.
+
+    A rule is a route, its targets are handlers of kind `external`. A rule with a condition that is not known before
+    deployment is imported as `state: disabled`. With --merge the routes that the file does not have are added, and its
+    other lines stay. `--routes-format` names the form of the source if it cannot be detected.
+
+    Example: evtool import template.yaml
+    """
+    file = Path(to or ROUTES_FILE).absolute()
+    if file.exists() and not merge:
+        raise UsageError(f"{display_path(file)} exists already: --merge adds to it, --to FILE writes another file")
+    project = require_project(source, form=session.routes_format)
+    if not project.is_rule_source:
+        raise UsageError(f"{source} is a routes.yaml already; import reads other rule sources")
+    load_routes(session, project)
+    imported = write_routes(add_target_files(collect_routes(project, file.parent), targets), file)
+    session.show_warnings(imported.findings)
+    subject = Subject("import", "routes", lambda screen: _ImportReport(screen, display_path(file), quiet=session.quiet))
+    with session.open_report(subject) as report:
+        for name, route in imported.routes.items():
+            report.add({"name": name, "state": route.get("state", "enabled"), "to": route["to"]})
+        report.end(_build_tail(imported))
+    return EXIT_FINDINGS if any(finding.severity == "error" for finding in imported.findings) else EXIT_OK
+
+
+def _build_tail(imported: Imported) -> dict[str, Any]:
+    disabled = sum(route.get("state") == "disabled" for route in imported.routes.values())
+    summary = {
+        "routes": len(imported.routes),
+        "handlers": len(imported.handlers),
+        "disabled": disabled,
+        "kept": len(imported.kept),
+    }
+    return {"findings": [finding.as_dict() for finding in imported.findings], "summary": summary}
+
+
+class _ImportReport:
+    """The text report: the routes that were written, and the sums."""
+
+    def __init__(self, screen: Screen, file: str, *, quiet: bool):
+        self._screen, self._file, self._quiet = screen, file, quiet
+
+    def add(self, record: Record) -> None:
+        """Shows a route."""
+        assert not isinstance(record, ValidationResult)
+        if not self._quiet:
+            state = "  disabled" if record["state"] == "disabled" else ""
+            self._screen.print_line((record["name"], "bold"), state, "  to ", ", ".join(record["to"]))
+
+    def end(self, tail: Mapping[str, Any]) -> None:
+        """Shows the sums."""
+        if self._quiet:
+            return
+        summary = tail["summary"]
+        parts = [f"{format_count(summary['routes'], 'route')} imported into {self._file}"]
+        parts += [f"{summary[key]:,} {text}" for key, text in _COUNTS.items() if summary[key]]
+        self._screen.print_line(", ".join(parts))
+
+
+_COUNTS = {"disabled": "disabled", "kept": "there already"}

@@ -1,0 +1,134 @@
+"""Writes rules as CloudFormation and SAM templates in YAML."""
+
+import re
+from collections.abc import Container, Sequence
+from typing import Any, NamedTuple
+
+from evtool.interchange.base import ROUTE_METADATA
+from evtool.interchange.writers.base import ExportedRule, ExportedTarget, Writer
+from evtool.interchange.writers.yaml_text import dump_yaml
+from evtool.units import parse_duration
+
+VERSION = "2010-09-09"
+TRANSFORM = "AWS::Serverless-2016-10-31"
+MAX_LOGICAL_ID = 200  # characters, with room for a suffix; CloudFormation allows 255
+_FUNCTION_ARN = re.compile(r"arn:[^:]*:lambda:.*")
+# names of runtimes of AWS, for evtool's own names
+_RUNTIMES = {"python": "python3.13", "node": "nodejs22.x", "ruby": "ruby3.4", "java": "java21"}
+_CUSTOM_RUNTIME = "provided.al2023"
+
+
+class _Template(NamedTuple):
+    """A template that grows, and what is already in it by the name of the handler: the expression for its ARN."""
+
+    parameters: dict[str, Any]
+    resources: dict[str, Any]
+    arns: dict[str, Any]
+    has_functions: bool
+
+
+def write_cloudformation(rules: Sequence[ExportedRule]) -> str:
+    """The rules as a CloudFormation template; ARNs that are not known are parameters."""
+    return dump_yaml({"AWSTemplateFormatVersion": VERSION, **_build(rules, has_functions=False)})
+
+
+def write_sam(rules: Sequence[ExportedRule]) -> str:
+    """The same with a function for each handler that is a Lambda function."""
+    built = _build(rules, has_functions=True)
+    return dump_yaml({"AWSTemplateFormatVersion": VERSION, "Transform": TRANSFORM, **built})
+
+
+def _build(rules: Sequence[ExportedRule], *, has_functions: bool) -> dict[str, Any]:
+    template = _Template({}, {}, {}, has_functions)
+    for rule in rules:
+        _add_rule(template, rule)
+    parameters = {"Parameters": template.parameters} if template.parameters else {}
+    return {**parameters, "Resources": template.resources}
+
+
+def _add_rule(template: _Template, rule: ExportedRule) -> None:
+    arns = [_find_arn(template, target) for target in rule.targets]
+    logical_id = _make_logical_id(rule.name, template.resources)
+    properties: dict[str, Any] = {"Name": rule.name}
+    if rule.description:
+        properties["Description"] = rule.description
+    properties |= {
+        "EventBusName": rule.bus,
+        "EventPattern": rule.pattern,
+        "State": "ENABLED" if rule.is_enabled else "DISABLED",
+        "Targets": [
+            {"Id": target.name, "Arn": arn, **rule.target_fields}
+            for target, arn in zip(rule.targets, arns, strict=True)
+        ],
+    }
+    if not rule.targets:
+        del properties["Targets"]
+    template.resources[logical_id] = {
+        "Type": "AWS::Events::Rule",
+        "Metadata": {ROUTE_METADATA: rule.name},
+        "Properties": properties,
+    }
+    for target, arn in zip(rule.targets, arns, strict=True):
+        if (isinstance(arn, dict) and "Fn::GetAtt" in arn) or (isinstance(arn, str) and _FUNCTION_ARN.fullmatch(arn)):
+            name = _make_logical_id(f"{logical_id}-{target.name}-permission", template.resources)
+            template.resources[name] = _build_permission(logical_id, arn)
+
+
+def _build_permission(rule: str, function: Any) -> dict[str, Any]:
+    """What allows a rule to call a function."""
+    properties = {
+        "Action": "lambda:InvokeFunction",
+        "FunctionName": function,
+        "Principal": "events.amazonaws.com",
+        "SourceArn": {"Fn::GetAtt": [rule, "Arn"]},
+    }
+    return {"Type": "AWS::Lambda::Permission", "Properties": properties}
+
+
+def _find_arn(template: _Template, target: ExportedTarget) -> Any:
+    """The ARN of a target: a literal, that of a function of the template, or a parameter."""
+    if target.arn is not None:
+        return target.arn
+    if target.name not in template.arns:
+        if template.has_functions and "lambda" in target.options:
+            name = _make_logical_id(target.name, template.resources)
+            template.resources[name] = _build_function(target)
+            template.arns[target.name] = {"Fn::GetAtt": [name, "Arn"]}
+        else:
+            name = _make_logical_id(f"{target.name}-arn", template.parameters)
+            template.parameters[name] = {"Type": "String", "Description": f"The ARN of the target {target.name}"}
+            template.arns[target.name] = {"Ref": name}
+    return template.arns[target.name]
+
+
+def _build_function(target: ExportedTarget) -> dict[str, Any]:
+    options = target.options
+    runtime = options.get("runtime")
+    properties: dict[str, Any] = {
+        "CodeUri": options["lambda"],
+        "Handler": options.get("handler", "bootstrap"),
+        "Runtime": runtime if runtime and "." in runtime else _RUNTIMES.get(str(runtime), _CUSTOM_RUNTIME),
+    }
+    if "timeout" in options:
+        properties["Timeout"] = max(1, round(parse_duration(options["timeout"])))
+    if "memory_size" in options:
+        properties["MemorySize"] = options["memory_size"]
+    variables = {key: text for key, text in (options.get("environment") or {}).items() if "${" not in str(text)}
+    if variables:
+        properties["Environment"] = {"Variables": variables}
+    return {"Type": "AWS::Serverless::Function", "Properties": properties}
+
+
+def _make_logical_id(name: str, taken: Container[str]) -> str:
+    """A logical id, which has letters and digits only: `pay-for-order` becomes `PayForOrder`."""
+    words = re.split(r"[^A-Za-z0-9]+", name)
+    first = candidate = "".join(word[:1].upper() + word[1:] for word in words)[:MAX_LOGICAL_ID] or "Rule"
+    number = 1
+    while candidate in taken:
+        number += 1
+        candidate = f"{first}{number}"
+    return candidate
+
+
+CLOUDFORMATION = Writer("a CloudFormation template", write_cloudformation)
+SAM = Writer("a SAM template", write_sam)

@@ -1,0 +1,56 @@
+"""Writes routes and handlers as a routes.yaml, or adds them to one whose other lines stay as they are."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from evtool.errors import ConfigError, UsageError
+from evtool.interchange.writers.yaml_text import dump_yaml
+from evtool.readers.yaml_text import load_yaml
+
+SECTIONS = ("handlers", "routes")
+_EMPTY = r":[ \t]*(\{[ \t]*\}|~|null)?[ \t]*(#.*)?$"
+_TOP_KEY = re.compile(r"[^\s#]")
+
+
+def format_routes_file(content: Mapping[str, Any]) -> str:
+    """The text of a routes.yaml, with a blank line before each section."""
+    return "\n".join(dump_yaml({key: value}) for key, value in content.items())
+
+
+def add_to_routes_file(text: str, added: Mapping[str, Mapping[str, Any]], file: str) -> str:
+    """The text of a routes.yaml with more entries in its sections; `file` is its name in messages.
+
+    Raises UsageError if a section is not written in a form that can be added to.
+    """
+    wanted = dict(load_yaml(text.encode(), file).value)
+    for section in SECTIONS:
+        if entries := added.get(section):
+            text = _add_entries(text, section, entries)
+            wanted[section] = {**(wanted.get(section) or {}), **entries}
+    try:
+        is_right = load_yaml(text.encode(), file).value == wanted
+    except ConfigError:
+        is_right = False
+    if not is_right:
+        raise UsageError(
+            f"{file}: nothing can be added to its handlers or routes; write these with one entry per line, "
+            "or import into another file with --to"
+        )
+    return text
+
+
+def _add_entries(text: str, section: str, entries: Mapping[str, Any]) -> str:
+    lines = text.rstrip().split("\n")
+    head = re.compile(rf"""(["']?){section}\1{_EMPTY}""")
+    start = next((number for number, line in enumerate(lines) if head.match(line)), None)
+    if start is None:
+        return "\n".join([*lines, "", dump_yaml({section: entries})])
+    lines[start] = re.sub(r":[ \t]*(\{[ \t]*\}|~|null)", ":", lines[start], count=1)
+    end = next((number for number in range(start + 1, len(lines)) if _TOP_KEY.match(lines[number])), len(lines))
+    while end > start + 1 and (not lines[end - 1].strip() or lines[end - 1].startswith("#")):
+        end -= 1
+    first = next((line for line in lines[start + 1 : end] if line.strip() and not line.strip().startswith("#")), "  ")
+    indent = first[: len(first) - len(first.lstrip())] or "  "
+    block = [indent + line if line else line for line in dump_yaml(dict(entries)).rstrip("\n").split("\n")]
+    return "\n".join([*lines[:end], *block, *lines[end:]]) + "\n"
