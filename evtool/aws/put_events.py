@@ -72,7 +72,7 @@ def _read_entries(parameters: Mapping[str, Any], max_entries: int) -> Sequence[M
         raise _constraint_error(
             "'[PutEventsRequestEntry(...)]'", f"Member must have length less than or equal to {max_entries}"
         )
-    if sum(map(_size_of, entries)) > MAX_REQUEST_BYTES:
+    if sum(map(measure_entry, entries)) > MAX_REQUEST_BYTES:
         raise AwsError("ValidationException", "Total size of the entries in the request is over the limit.")
     return entries
 
@@ -98,7 +98,7 @@ def _check_types(number: int, entry: Any) -> None:
         raise AwsError("SerializationException", f"Entries[{number}].Time is neither a number nor a timestamp")
 
 
-def _size_of(entry: Mapping[str, Any]) -> int:
+def measure_entry(entry: Mapping[str, Any]) -> int:
     """The size of an entry in bytes, as AWS counts it."""
     texts = [*(entry.get(key) or "" for key in ("Source", "DetailType", "Detail")), *(entry.get("Resources") or [])]
     return sum(len(text.encode()) for text in texts) + (TIME_BYTES if entry.get("Time") is not None else 0)

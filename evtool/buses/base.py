@@ -48,6 +48,7 @@ class SendReport(NamedTuple):
 
     event: Event
     error: str | None = None
+    note: str | None = None  # what the bus has that the event has not, or the reverse; the same for many events
 
 
 class Failure(str):

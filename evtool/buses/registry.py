@@ -22,6 +22,7 @@ KINDS: dict[str, Kind] = {
     "kafka": on_demand("kafka.bus", "kafka://HOST:PORT/TOPIC"),
     "kafkas": on_demand("kafka.bus", "kafkas://HOST:PORT/TOPIC"),
     "eventhubs": on_demand("kafka.bus", "eventhubs://HUB"),
+    "eventbridge": on_demand("eventbridge", "eventbridge://BUS?region=REGION"),
     "file": on_demand("json_file", "file:PATH.jsonl"),
 }
 

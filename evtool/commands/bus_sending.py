@@ -26,6 +26,7 @@ def send_events(session: Session, command: str, bus: Bus, results: Iterable[Vali
     """
     findings: list[Finding] = []
     counts: Counter[str] = Counter()
+    notes: list[str] = []
     interrupts: list[KeyboardInterrupt] = []
     progress = Progress("sending", "event", quiet=session.quiet)
     subject = Subject(
@@ -39,6 +40,9 @@ def send_events(session: Session, command: str, bus: Bus, results: Iterable[Vali
             for sent in progress.track(bus.send(valid_events)):
                 counts[FAILED if sent.error else SENT] += 1
                 report.add(build_sent_record(sent))
+                if sent.note and sent.note not in notes:
+                    notes.append(sent.note)
+                    session.print_note(f"note: {sent.note}")
         report.end({"findings": [finding.as_dict() for finding in findings], "summary": _build_summary(counts)})
     if interrupts:
         open_sends = counts["read"] - counts["invalid"] - counts[SENT] - counts[FAILED]

@@ -29,8 +29,8 @@ routes:
       source: [NO, "on", "1e3", "0x1F", "012", "1_000", "12:30", "2026-11-23", "~", "", "=", "<<"]
       account: ["1.0", ".5", "a: b", "#", "-"]
       detail:
-        "${a}": ["$${b}", "%{c}", "é\u2028\u0085\U0001F600", "line\nbreak ", "\ttab", "<&>", 'back\slash "']
-        "%{d}": [{prefix: "${literal}"}]
+        "a b": ["$${b}", "%{c}", "é\u2028\u0085\U0001F600", "line\nbreak ", "\ttab", "<&>", 'back\slash "']
+        "d d": [{prefix: "${literal}"}]
         "with.dot": [{exists: true}]
     to: [charge]
   numbers:

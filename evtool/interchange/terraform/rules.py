@@ -80,7 +80,7 @@ def _build_rule(rule: Resource, targets: list[Target], resources: Sequence[Resou
         None if pattern == "" else resolve_pattern(pattern),
         targets,
         _read_bus(rule, resources),
-        description if isinstance(description, str) and not EXPRESSION.search(description) else "",
+        unescape(description) if isinstance(description, str) and not EXPRESSION.search(description) else "",
         read_state(resolve(attributes.get("state", attributes.get("is_enabled")))),
         f"runs on a schedule, not for events: {format_expression(str(schedule))}" if is_schedule else None,
         {
@@ -137,7 +137,7 @@ def _read_input(target: Resource) -> dict[str, Any] | None:
         known = resolve(constant)
         return None if find_unknown(known) else build_constant(json.dumps(known, ensure_ascii=False))
     if isinstance(path, str) and path and not EXPRESSION.search(path):
-        return {"path": path}
+        return {"path": unescape(path)}
     transformer = as_mapping((as_list(target.attributes.get("input_transformer")) or [None])[0])
     template, paths = resolve(transformer.get("input_template")), resolve(transformer.get("input_paths") or {})
     if isinstance(template, str) and isinstance(paths, dict) and all(isinstance(item, str) for item in paths.values()):

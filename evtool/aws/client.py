@@ -1,0 +1,104 @@
+"""Opens boto3's clients of AWS, and turns what goes wrong before a response into messages with advice."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from evtool.errors import UsageError
+
+INSTALL = "pip install 'evtool-workbench[aws]'"
+LOCAL_REGION = "us-east-1"  # for an endpoint of its own, which has no region
+ATTEMPTS = 5  # that botocore makes of a request that had no response or was throttled
+CONNECT_TIMEOUT, READ_TIMEOUT = 10, 60  # seconds
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
+_REFUSED = {"UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException"} | {
+    *("SignatureDoesNotMatch", "MissingAuthenticationToken", "MissingAuthenticationTokenException"),
+    *("IncompleteSignature", "AuthFailure", "InvalidAccessKeyId"),
+}
+_DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
+_CREDENTIALS_ADVICE = (
+    "run `aws sso login` or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; "
+    "a local endpoint takes any values"
+)
+
+
+class AwsSettings(NamedTuple):
+    """Where requests go, and as whom; None is what the environment and the configuration of AWS say."""
+
+    region: str | None = None
+    endpoint: str | None = None
+    profile: str | None = None
+    client: Mapping[str, str] = {}  # further settings of botocore's Config
+
+
+def open_client(service: str, settings: AwsSettings) -> Any:
+    """The client of a service. Connects to nothing. Raises UsageError."""
+    try:
+        import boto3  # type: ignore[import-untyped]  # noqa: PLC0415  (an extra, and slow to import)
+        from botocore.config import Config  # type: ignore[import-untyped]  # noqa: PLC0415
+    except ImportError:
+        raise UsageError(f"AWS needs the package boto3: {INSTALL}") from None
+    with explain_errors(service):
+        session = boto3.session.Session(profile_name=settings.profile)
+        region = settings.region or session.region_name or (LOCAL_REGION if settings.endpoint else None)
+        options: dict[str, Any] = {
+            "connect_timeout": CONNECT_TIMEOUT,
+            "read_timeout": READ_TIMEOUT,
+            "retries": {"mode": "standard", "total_max_attempts": ATTEMPTS},
+        } | {name: int(text) if text.isdecimal() else text for name, text in settings.client.items()}
+        try:
+            return session.client(service, region_name=region, endpoint_url=settings.endpoint, config=Config(**options))
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"the settings of AWS's client cannot be used: {error}") from None
+
+
+@contextmanager
+def explain_errors(name: str) -> Iterator[None]:
+    """Raises UsageError with advice where botocore raises for credentials, the region or the connection.
+
+    A response with another error passes as botocore's ClientError. `name` begins the message.
+    """
+    from botocore import exceptions  # type: ignore[import-untyped]  # noqa: PLC0415  (an extra, and slow to import)
+
+    try:
+        yield
+    except exceptions.ClientError as error:
+        if advice := _find_advice(get_code(error)):
+            raise UsageError(f"{name}: AWS refuses the credentials ({describe(error)}): {advice}") from None
+        raise
+    except exceptions.NoRegionError:
+        raise UsageError(f"{name}: no region is configured: add ?region=REGION to the URL, or set AWS_REGION") from None
+    except exceptions.HTTPClientError as error:
+        raise UsageError(f"{name}: no response from AWS: {_one_line(error)}") from None
+    except exceptions.BotoCoreError as error:
+        raise UsageError(f"{name}: {_one_line(error)}{_advise_on(error)}") from None
+
+
+def get_code(error: Any) -> str:
+    """The code of an error response, such as `ResourceNotFoundException`."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def describe(error: Any) -> str:
+    """An error response in one line: the code and the message."""
+    message = str(error.response.get("Error", {}).get("Message", "")).strip()
+    return " ".join(f"{get_code(error)}: {message}".split()) if message else get_code(error)
+
+
+def _find_advice(code: str) -> str | None:
+    if code in _EXPIRED:
+        return f"they have expired; {_CREDENTIALS_ADVICE}"
+    if code in _REFUSED:
+        return _CREDENTIALS_ADVICE
+    return "their policy does not allow this call" if code in _DENIED else None
+
+
+def _advise_on(error: Exception) -> str:
+    """What to do, for an error about credentials."""
+    name = type(error).__name__
+    is_about_credentials = any(word in name for word in ("Credential", "Token", "Profile", "SSO", "Login"))
+    return f": {_CREDENTIALS_ADVICE}" if is_about_credentials else ""
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
