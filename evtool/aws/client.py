@@ -34,8 +34,8 @@ class AwsSettings(NamedTuple):
 def open_client(service: str, settings: AwsSettings) -> Any:
     """The client of a service. Connects to nothing. Raises UsageError."""
     try:
-        import boto3  # type: ignore[import-untyped]  # noqa: PLC0415  (an extra, and slow to import)
-        from botocore.config import Config  # type: ignore[import-untyped]  # noqa: PLC0415
+        import boto3  # noqa: PLC0415  (an extra, and slow to import)
+        from botocore.config import Config  # noqa: PLC0415
     except ImportError:
         raise UsageError(f"AWS needs the package boto3: {INSTALL}") from None
     with explain_errors(service):
@@ -58,7 +58,7 @@ def explain_errors(name: str) -> Iterator[None]:
 
     A response with another error passes as botocore's ClientError. `name` begins the message.
     """
-    from botocore import exceptions  # type: ignore[import-untyped]  # noqa: PLC0415  (an extra, and slow to import)
+    from botocore import exceptions  # noqa: PLC0415  (an extra, and slow to import)
 
     try:
         yield

@@ -96,7 +96,7 @@ class EventBridgeBus:
         """Raises UsageError unless the bus exists: AWS accepts events for an unknown bus, and drops them."""
         if not self._checks_bus:
             return
-        from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # noqa: PLC0415  (an extra, and slow to import)
+        from botocore.exceptions import ClientError  # noqa: PLC0415  (an extra, and slow to import)
 
         try:
             with explain_errors(f"{self.name}: cannot check that the bus exists (events:DescribeEventBus)"):

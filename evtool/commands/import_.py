@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from evtool.cli.options import Argument, Option
+from evtool.aws.account import Account, read_account
+from evtool.aws.client import AwsSettings
+from evtool.cli.options import Argument, AwsEndpoint, AwsProfile, AwsRegion, Option
 from evtool.cli.runtime import load_routes
 from evtool.cli.session import Session
+from evtool.commands.import_aws import SCHEMA_FOLDER, build_project, describe_rest, list_buses, write_schemas
 from evtool.commands.import_routes import Imported, add_target_files, collect_routes, write_routes
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, UsageError
 from evtool.paths import display_path
@@ -27,6 +30,9 @@ def import_(
     targets: Annotated[
         list[str], Option("--targets", "output of `aws events list-targets-by-rule` for a rule", "RULE=FILE")
     ] = [],  # noqa: B006  (never changed)
+    region: AwsRegion = None,
+    endpoint: AwsEndpoint = None,
+    profile: AwsProfile = None,
 ) -> int:
     """Read the rules of a rule source, such as a template, into a routes.yaml.
 
@@ -34,16 +40,23 @@ def import_(
     deployment is imported as `state: disabled`. With --merge the routes that the file does not have are added, and its
     other lines stay. `--routes-format` names the form of the source if it cannot be detected.
 
+    `evtool import aws` reads the rules of all buses of an account, and writes the schemas of its registries, but those
+    of AWS's own events, into the folder `schemas` beside the file.
+
     Example: evtool import template.yaml
     """
     file = Path(to or ROUTES_FILE).absolute()
     if file.exists() and not merge:
         raise UsageError(f"{display_path(file)} exists already: --merge adds to it, --to FILE writes another file")
-    project = require_project(source, form=session.routes_format)
+    account = read_account(AwsSettings(region, endpoint, profile)) if source == AWS else None
+    project = build_project(account) if account else require_project(source, form=session.routes_format)
     if not project.is_rule_source:
         raise UsageError(f"{source} is a routes.yaml already; import reads other rule sources")
     load_routes(session, project)
-    imported = write_routes(add_target_files(collect_routes(project, file.parent), targets), file)
+    imported = add_target_files(collect_routes(project, file.parent), targets)
+    if account:
+        imported = _add_account(imported, account, file)
+    imported = write_routes(imported, file)
     session.show_warnings(imported.findings)
     subject = Subject("import", "routes", lambda screen: _ImportReport(screen, display_path(file), quiet=session.quiet))
     with session.open_report(subject) as report:
@@ -53,6 +66,16 @@ def import_(
     return EXIT_FINDINGS if any(finding.severity == "error" for finding in imported.findings) else EXIT_OK
 
 
+def _add_account(imported: Imported, account: Account, file: Path) -> Imported:
+    """The routes of an account with its buses, and its schemas, which are written into files."""
+    schemas = write_schemas(account.schemas, file.parent / SCHEMA_FOLDER)
+    extra: dict[str, Any] = {"schemas": SCHEMA_FOLDER} if account.schemas else {}
+    if buses := list_buses(account):
+        extra["buses"] = buses
+    findings = (*imported.findings, *describe_rest(account), *schemas.findings)
+    return imported._replace(findings=findings, extra=extra, schemas=tuple(schemas.written))
+
+
 def _build_tail(imported: Imported) -> dict[str, Any]:
     disabled = sum(route.get("state") == "disabled" for route in imported.routes.values())
     summary = {
@@ -60,6 +83,7 @@ def _build_tail(imported: Imported) -> dict[str, Any]:
         "handlers": len(imported.handlers),
         "disabled": disabled,
         "kept": len(imported.kept),
+        "schemas": len(imported.schemas),
     }
     return {"findings": [finding.as_dict() for finding in imported.findings], "summary": summary}
 
@@ -83,6 +107,8 @@ class _ImportReport:
             return
         summary = tail["summary"]
         parts = [f"{format_count(summary['routes'], 'route')} imported into {self._file}"]
+        if summary["schemas"]:
+            parts.append(format_count(summary["schemas"], "schema"))
         parts += [f"{summary[key]:,} {text}" for key, text in _COUNTS.items() if summary[key]]
         self._screen.print_line(", ".join(parts))
 

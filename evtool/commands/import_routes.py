@@ -25,12 +25,17 @@ NO_TARGET_HANDLER = "no-target"
 
 
 class Imported(NamedTuple):
-    """Routes and handlers in the form of routes.yaml, with findings. `kept` are routes that the file has already."""
+    """Routes and handlers in the form of routes.yaml, with findings.
+
+    `kept` are routes that the file has already, `extra` other keys of routes.yaml, `schemas` files that were written.
+    """
 
     routes: dict[str, dict[str, Any]]
     handlers: dict[str, Any]
     findings: tuple[Finding, ...] = ()
     kept: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = {}
+    schemas: tuple[str, ...] = ()
 
 
 def collect_routes(project: Project, folder: Path) -> Imported:
@@ -107,11 +112,13 @@ def write_routes(imported: Imported, file: Path) -> Imported:
     """Writes a new routes.yaml, or adds to one what it does not have. Returns what was written."""
     name = display_path(file)
     if not file.exists():
-        text = format_routes_file({"version": 1, "handlers": imported.handlers, "routes": imported.routes})
+        sections = {"handlers": imported.handlers, "routes": imported.routes}
+        text = format_routes_file({"version": 1, **imported.extra, **sections})
     else:
         raw = read_file(file)
         imported = _leave_out_existing(imported, load_yaml(raw, name).value, name)
-        text = add_to_routes_file(raw.decode(), {"handlers": imported.handlers, "routes": imported.routes}, name)
+        sections = {"buses": imported.extra.get("buses", {}), "handlers": imported.handlers, "routes": imported.routes}
+        text = add_to_routes_file(raw.decode(), sections, name)
     mode = file.stat().st_mode if file.exists() else 0o666 & ~_read_umask()
     with open_atomic(file) as stream:
         stream.write(text)
@@ -144,10 +151,24 @@ def _leave_out_existing(imported: Imported, value: Any, file: str) -> Imported:
         name: options for name, options in imported.handlers.items() if name in used and name not in own_handlers
     }
     kept = tuple(name for name in imported.routes if name in own_routes)
-    return Imported(routes, handlers, (*imported.findings, *findings), kept)
+    own_buses = value.get("buses") or {}
+    buses = {name: bus for name, bus in imported.extra.get("buses", {}).items() if name not in own_buses}
+    findings += [] if imported.extra.keys() <= {"buses"} or "schemas" in value else [_describe_schemas(file)]
+    return imported._replace(
+        routes=routes,
+        handlers=handlers,
+        findings=(*imported.findings, *findings),
+        kept=kept,
+        extra={"buses": buses},
+    )
 
 
-_SECTIONS = ("routes", "handlers")
+def _describe_schemas(file: str) -> Finding:
+    message = f"{file} has no `schemas`, so that the imported schemas are not used"
+    return Finding("EV022", message, "warning", file=file, line=1, column=1, suggestion="add `schemas: schemas`")
+
+
+_SECTIONS = ("routes", "handlers", "buses")
 
 
 def _read_umask() -> int:

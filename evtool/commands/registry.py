@@ -24,6 +24,7 @@ COMMANDS = {
     "schema": Command("Before you publish", "compare schema versions, or infer a schema from events"),
     "import": Command("Move rules", "read the rules of a template, or of AWS, into routes.yaml"),
     "export": Command("Move rules", "write the routes as a template, or as EventBridge's JSON"),
+    "verify": Command("Move rules", "ask AWS whether routes match samples as they do here"),
     "publish": Command("Publish and deliver", "store events, call their handlers, follow the events they emit"),
     "deliver": Command("Publish and deliver", "attempt the deliveries that are due"),
     "serve": Command("Publish and deliver", "take events over HTTP from AWS SDKs, CloudEvents and curl"),

@@ -8,7 +8,7 @@ from evtool.errors import ConfigError, UsageError
 from evtool.interchange.writers.yaml_text import dump_yaml
 from evtool.readers.yaml_text import load_yaml
 
-SECTIONS = ("handlers", "routes")
+SECTIONS = ("buses", "handlers", "routes")
 _EMPTY = r":[ \t]*(\{[ \t]*\}|~|null)?[ \t]*(#.*)?$"
 _TOP_KEY = re.compile(r"[^\s#]")
 

@@ -1,0 +1,104 @@
+"""Reads what an account of AWS has of EventBridge: buses, rules with their targets, archives and schemas."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from evtool.aws.client import AwsSettings, explain_errors, open_client
+from evtool.errors import UsageError
+
+AWS_REGISTRY = "aws.events"  # the schemas of AWS's own events: more than a thousand
+_FORMATS = ("OpenApi3", "JSONSchemaDraft4")
+
+OpenClient = Callable[[str], Any]
+
+
+class Schema(NamedTuple):
+    """A schema of a registry: its content is JSON text."""
+
+    registry: str
+    name: str
+    content: str
+
+
+class Account(NamedTuple):
+    """What an account has in a region, in the form of EventBridge's API. Each rule has its targets under `Targets`.
+
+    `notes` say what could not be read.
+    """
+
+    region: str
+    buses: list[Mapping[str, Any]]
+    rules: list[Mapping[str, Any]]
+    archives: list[Mapping[str, Any]]
+    schemas: list[Schema]
+    notes: list[str]
+
+
+def read_account(settings: AwsSettings, open_service: OpenClient | None = None) -> Account:
+    """All rules of all buses, and what else there is. Raises UsageError if the rules cannot be read."""
+    open_service = open_service or (lambda service: open_client(service, settings))
+    events = open_service("events")
+    notes: list[str] = []
+    with _explain("events:ListEventBuses"):
+        buses = list(_list_pages(events.list_event_buses, "EventBuses"))
+    rules: list[Mapping[str, Any]] = []
+    for bus in buses:
+        with _explain("events:ListRules, events:ListTargetsByRule"):
+            rules += list(_list_rules(events, str(bus["Name"])))
+    archives = _try("archives", notes, lambda: list(_list_pages(events.list_archives, "Archives")))
+    schemas = _try("schemas", notes, lambda: list(_list_schemas(open_service("schemas"))))
+    return Account(str(events.meta.region_name), buses, rules, archives, schemas, notes)
+
+
+def _list_rules(client: Any, bus: str) -> Iterator[Mapping[str, Any]]:
+    for page in client.get_paginator("list_rules").paginate(EventBusName=bus):
+        for rule in page["Rules"]:
+            pages = client.get_paginator("list_targets_by_rule").paginate(Rule=rule["Name"], EventBusName=bus)
+            yield {
+                **rule,
+                "EventBusName": bus,
+                "Targets": [target for targets in pages for target in targets["Targets"]],
+            }
+
+
+def _list_pages(operation: Callable[..., Mapping[str, Any]], key: str) -> Iterator[Mapping[str, Any]]:
+    """The items of an operation that boto3 has no paginator for."""
+    token: str | None = None
+    while True:
+        page = operation(**({"NextToken": token} if token else {}))
+        yield from page.get(key, ())
+        token = page.get("NextToken")
+        if not token:
+            return
+
+
+def _list_schemas(client: Any) -> Iterator[Schema]:
+    """The schemas of all registries but that of AWS's own events."""
+    for page in client.get_paginator("list_registries").paginate():
+        for registry in page["Registries"]:
+            if registry["RegistryName"] != AWS_REGISTRY:
+                yield from _list_registry(client, registry["RegistryName"])
+
+
+def _list_registry(client: Any, registry: str) -> Iterator[Schema]:
+    for page in client.get_paginator("list_schemas").paginate(RegistryName=registry):
+        for summary in page["Schemas"]:
+            schema = client.describe_schema(RegistryName=registry, SchemaName=summary["SchemaName"])
+            if schema.get("Type") in _FORMATS:
+                yield Schema(registry, summary["SchemaName"], schema["Content"])
+
+
+def _explain(action: str) -> Any:
+    return explain_errors(f"AWS ({action})")
+
+
+def _try(name: str, notes: list[str], read: Callable[[], list[Any]]) -> list[Any]:
+    """What an account can do without: a policy may not allow it, and an endpoint may not have it."""
+    from botocore.exceptions import ClientError  # noqa: PLC0415  (an extra, and slow to import)
+
+    try:
+        with explain_errors(f"AWS ({name})"):
+            return read()
+    except (ClientError, UsageError) as error:
+        notes.append(f"{name} are not imported: {' '.join(str(error).split())}")
+        return []
