@@ -349,6 +349,8 @@ OUTPUTS = [  # schema, then the command
     ("handlers", "handlers --routes broken.yaml"),
     ("handlers-run", "handlers run charge-card order-created"),
     ("init", "init new-project"),
+    ("export", "export"),
+    ("import", "import rules.json --to imported.yaml --merge"),
     ("graph", "graph"),
     ("graph", "graph --counts"),
     ("graph", "graph --routes broken.yaml"),
@@ -367,6 +369,7 @@ routes:
 """
 
 
+RULES = '{"Rules": [{"Name": "paid", "EventPattern": "{\\"source\\": [\\"shop\\"]}"}]}'
 FAILING = """
 version: 1
 scenarios:
@@ -397,6 +400,7 @@ def test_output_is_as_its_schema_says(evtool: Evtool, shop: Path) -> None:
     """What every command prints with -o json and -o jsonl fits the JSON Schema of its page."""
     (shop / "broken.yaml").write_text(BROKEN)
     (shop / "failing.yaml").write_text(FAILING)
+    (shop / "rules.json").write_text(RULES)
     for form in ("json", "jsonl"):
         for name, command in OUTPUTS:
             document, line = shapes(name)
