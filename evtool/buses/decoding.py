@@ -18,6 +18,7 @@ from evtool.readers.json_text import JsonProblem, find_spans, parse_json
 from evtool.readers.locations import problem_to_finding
 from evtool.schemas.fast_path import DecodedEvent, decode_proven
 
+CHUNK = 100  # values that are decoded at once; what more would make does not fit into the caches of a processor
 EVENT_BUS_HEADER = "evtool-event-bus"  # the event bus of an event that names one
 
 
@@ -64,10 +65,15 @@ def is_simple(message: Message) -> bool:
 
 def decode_simple(values: Sequence[bytes]) -> list[Event | None]:
     """The events in the values of simple messages; None for each that only `decode_message` can read."""
-    decoded = decode_proven(values) if values else []
+    chunks = (values[start : start + CHUNK] for start in range(0, len(values), CHUNK))
+    return [event for chunk in chunks for event in _decode_chunk(chunk)]
+
+
+def _decode_chunk(values: Sequence[bytes]) -> list[Event | None]:
+    decoded = decode_proven(values)
     if decoded is not None:
         return [_build_event(value, event) for value, event in zip(values, decoded, strict=True)]
-    return [None] if len(values) == 1 else [event for value in values for event in decode_simple([value])]
+    return [None] if len(values) == 1 else [event for value in values for event in _decode_chunk([value])]
 
 
 def is_tombstone(message: Message) -> bool:

@@ -24,7 +24,7 @@ from evtool.findings.finding import Finding
 from evtool.reports.base import Subject
 from evtool.reports.explanations import UnmatchedRoutes, list_candidates
 from evtool.reports.replays import ReplayReport, ReplaySums
-from evtool.routes.project import Project
+from evtool.routes.project import Project, without_gc
 from evtool.routes.routes import Routes
 from evtool.schemas.validation import ValidationResult
 from evtool.signals import catch_signals
@@ -154,16 +154,21 @@ class PlanCounter:
                     self.counts[self._plan(item.raw, item.bus or self._bus)] += 1
                 yield 1
 
+    @without_gc()  # the values of a block are many, and none refers to itself
     def _answer(self, block: bytes) -> bytes:
         """What a process makes of a block."""
         values: list[bytes] = pickle.loads(block)  # noqa: S301  (of the process that has forked this one)
         answer = _Answer(Counter(), set(), set(), [])
-        for index, event in enumerate(decode_simple(values)):
+        plan, bus, selection = self._plan, self._bus, self._selection
+        has_selection = selection != Filter(published=selection.published)
+        for index, (raw, event) in enumerate(zip(values, decode_simple(values), strict=True)):
             if event is None:
                 answer.left.append(index)
                 continue
-            answer.types.add(event.type)
-            answer.sources.add(event.source)
-            if self._selection.matches(event):
-                answer.counts[self._plan(event.raw, self._bus)] += 1
+            if has_selection:
+                answer.types.add(event.type)
+                answer.sources.add(event.source)
+                if not selection.matches(event):
+                    continue
+            answer.counts[plan(raw, bus)] += 1
         return pickle.dumps(tuple(answer), pickle.HIGHEST_PROTOCOL)
