@@ -82,6 +82,9 @@ def pull(
                         findings.append(finding)
                         progress.erase()
                         show_finding(screen, finding)
+            if interrupts and to is not None:  # a file appears only when it is complete
+                session.print_note(f"{to} was not written")
+                raise interrupts[0]
             summary: dict[str, Any] = {key: counts[key] for key in SUMMARY}
             report.end({"findings": [finding.as_dict() for finding in findings], "summary": summary})
         if interrupts:
