@@ -112,14 +112,16 @@ def test_finished_message_that_comes_again() -> None:
     assert not window.is_done(message(6))
 
 
-def test_only_messages_before_a_finished_one_are_worth_finishing() -> None:
-    """At the end, only those are still handled without which finished ones would be repeated."""
+def test_messages_before_one_that_is_begun_are_worth_finishing() -> None:
+    """At the end, those are still handled without which others, begun or finished, could not be committed."""
     window = Window()
-    first, second, third = (window.open(message(offset), 1) for offset in range(3))
-    window.finish_part(second)
+    first, second, third, fourth = (window.open(message(offset), 2) for offset in range(4))
 
-    assert window.is_before_finished(first)
-    assert not window.is_before_finished(third)
+    assert window.find_last_begun({first: 2, second: 2, third: 2, fourth: 2}) == {}
+    assert window.find_last_begun({first: 2, second: 1, third: 2, fourth: 2}) == {KEY: 1}
+    for _ in range(2):
+        window.finish_part(third)
+    assert window.find_last_begun({first: 2, second: 2, fourth: 2}) == {KEY: 2}
 
 
 # --- backlog ---------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from itertools import chain
 
 from evtool.buses.worker.opening import Work
 from evtool.delivery.lease import START_WITHIN
@@ -23,6 +24,9 @@ class ReadyCalls:
 
     def __len__(self) -> int:
         return sum(map(len, self._queues.values()))
+
+    def __iter__(self) -> Iterator[Work]:
+        return chain.from_iterable(self._queues.values())
 
     def add(self, work: Work) -> None:
         """Takes a delivery."""

@@ -11,6 +11,7 @@ of messages that can be repeated when a worker is killed.
 """
 
 from collections import deque
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from evtool.buses.base import Message
@@ -33,10 +34,11 @@ def partition_of(message: Message) -> PartitionKey:
 class OpenMessage:
     """A message under way. It is abandoned when its partition goes to another worker: nothing is written for it."""
 
-    __slots__ = ("is_abandoned", "message", "parts")
+    __slots__ = ("is_abandoned", "message", "parts", "total")
 
     def __init__(self, message: Message, parts: int):
-        self.message, self.parts = message, parts  # its parts are the deliveries that are not over
+        self.message, self.total = message, parts
+        self.parts = parts  # the deliveries that are not over
         self.is_abandoned = False
 
 
@@ -99,13 +101,17 @@ class Window:
         if not opened.parts and not opened.is_abandoned:
             self._partitions[partition_of(opened.message)].advance()
 
-    def is_before_finished(self, opened: OpenMessage) -> bool:
-        """Whether a later message of the partition is finished, which would be repeated if this one was not."""
-        partition = self._partitions.get(partition_of(opened.message))
-        if partition is None or opened.is_abandoned:
-            return False
-        offset = opened.message.offset
-        return any(not other.parts and other.message.offset > offset for other in partition.under_way)
+    def find_last_begun(self, waiting: Mapping[OpenMessage, int]) -> dict[PartitionKey, int]:
+        """The offset of the last message in each partition with a delivery that is begun or over.
+
+        `waiting`: how many deliveries of a message are not begun.
+        """
+        last: dict[PartitionKey, int] = {}
+        for key, partition in self._partitions.items():
+            for opened in partition.under_way:
+                if not opened.parts or waiting.get(opened, 0) < opened.total:
+                    last[key] = opened.message.offset
+        return last
 
     def watermarks(self) -> dict[PartitionKey, int]:
         """The watermarks of the partitions with finished messages that are not committed."""

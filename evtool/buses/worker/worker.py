@@ -7,7 +7,7 @@ done and what it emitted is confirmed, or its message in a retry or dead topic i
 """
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from heapq import heappop, heappush
@@ -69,8 +69,6 @@ class Worker:
         self._is_paused = False
         self._last_take = self._last_commit = time.monotonic()
         self.skipped = 0  # tombstones
-
-    # --- the rounds --------------------------------------------------------------------------------------------------
 
     def run_rounds(self, stop_signals: Sequence[object]) -> Iterator[WorkerResult]:
         """Rounds until the partitions have been read to their ends, or a signal has come."""
@@ -137,8 +135,6 @@ class Worker:
         if not self._bus.assigned:
             return self._bus.is_done_by_others()
         return all(map(self._backlog.is_reached, self._bus.assigned))
-
-    # --- messages in -------------------------------------------------------------------------------------------------
 
     def _take(self) -> None:
         """Takes messages if few are left. If many are left for a while, it still polls: else the group gives it up."""
@@ -283,12 +279,17 @@ class Worker:
         self._backlog.reach_end(key)
 
     def _drop_calls(self, keys: set[PartitionKey] | None = None) -> None:
-        """Drops the calls that are not begun, but not those before a finished message, which would be repeated."""
+        """Drops the calls that are not begun, in all partitions or in some.
+
+        Those of messages before one that is begun are kept: it could not be committed without them.
+        """
+        waiting = Counter(self._works[work.claim.delivery.seq][1] for work in self._calls)
+        last_begun = self._window.find_last_begun(waiting)
 
         def is_wanted(work: Work) -> bool:
-            opened = self._works[work.claim.delivery.seq][1]
-            is_kept = keys is not None and partition_of(opened.message) not in keys
-            return is_kept or self._window.is_before_finished(opened)
+            message = self._works[work.claim.delivery.seq][1].message
+            key = partition_of(message)
+            return (keys is not None and key not in keys) or message.offset <= last_begun.get(key, -1)
 
         for work in self._calls.keep_only(is_wanted):
             del self._works[work.claim.delivery.seq]
