@@ -117,7 +117,8 @@ def test_a_tree_breaks_no_word(events: Path, columns: int) -> None:
 
     assert [line.split()[-1] for line in shown.lines if LONG_PATH in line] == [LONG_PATH]
     assert [line.split()[-1] for line in shown.lines if long_id in line] == [long_id]
-    assert [line for line in shown.lines if len(line) > columns and len(line.split()) > 1] == []
+    lines = [line.rpartition("\r")[2] for line in shown.lines]  # without the progress line of a slow machine
+    assert [line for line in lines if len(line) > columns and len(line.split()) > 1] == []
 
 
 WAITING = """version: 1
