@@ -16,7 +16,6 @@ Segment = str | tuple[str, str]  # a text, or a text and its style in rich's wor
 Cell = Segment | list[Segment]
 INDENT = 4  # columns of a continued line
 GUIDE = 4  # columns that the lines of a tree take for each of its levels
-GAPS = (2, 1)  # columns between two columns of a table; the first that leaves enough room is taken
 # a line of a tree, the branches below it, and further lines of its own
 Branch = tuple[Sequence[Segment], Sequence["Branch"], Sequence[Sequence[Segment]]]
 
@@ -64,15 +63,24 @@ def wrap_line(line: Text, width: int) -> list[Text]:
 
 
 def build_table(
-    header: Sequence[str], rows: Iterable[Sequence[Cell]], *, right_aligned: Sequence[int], color: bool, width: int
+    header: Sequence[str],
+    rows: Iterable[Sequence[Cell]],
+    *,
+    right_aligned: Sequence[int],
+    color: bool,
+    width: int,
+    gaps: Sequence[int],
 ) -> Table | None:
-    """A table without lines, or None if a word is too long for its column; `right_aligned` are columns of numbers."""
+    """A table without lines, or None if a word is too long for its column; `right_aligned` are columns of numbers.
+
+    `gaps` are the columns between two columns, of which the first that leave enough room are taken.
+    """
     cells = [
         [style_text(cell if isinstance(cell, list) else [cell], color=color) for cell in row]
         for row in ([*header], *rows)
     ]
     columns = list(zip(*cells, strict=True))
-    gap = next((gap for gap in GAPS if _fit_columns(columns, width, gap)), GAPS[-1])
+    gap = next((gap for gap in gaps if _fit_columns(columns, width, gap)), gaps[-1])
     widths = _fit_columns(columns, width, gap)
     if widths is None:
         return None

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any, NamedTuple, TextIO
 
 from evtool.terminal.sanitize import sanitize
@@ -13,6 +14,7 @@ DEFAULT_WIDTH = 80  # columns of a terminal that does not tell
 PIPE_WIDTH = 500  # columns of a source line in a pipe
 # removes the progress line from the terminal before something is printed; set by progress.py
 erase_progress: Callable[[], None] = lambda: None  # noqa: E731
+GAPS = (2, 1)  # columns between two columns of a table; the first that leaves enough room is taken
 UNLIMITED = 1_000_000_000  # columns: lines of a pipe or a file are never wrapped
 
 
@@ -71,9 +73,13 @@ class Screen:
     ) -> None:
         """A table; `right_aligned` are the columns with numbers. If it is too wide, each row becomes a line."""
         self._begin_output()
-        rows, console = list(rows), self._create_console()
+        rows = list(rows)
+        if not self.color and (lines := self._format_table([header, *rows], right_aligned)):
+            self.file.write(lines)
+            return
+        console = self._create_console()
         table = _import_rich_output().build_table(
-            header, rows, right_aligned=right_aligned, color=self.color, width=console.width
+            header, rows, right_aligned=right_aligned, color=self.color, width=console.width, gaps=GAPS
         )
         if table is not None:
             console.print(table)
@@ -81,6 +87,20 @@ class Screen:
         for row in (header, *rows):
             cells = (cell if isinstance(cell, list) else [cell] for cell in row)
             self.print_line(*(segment for cell in cells for segment in (*cell, "  ")))
+
+    def _format_table(self, rows: Sequence[Sequence[Cell]], right_aligned: Sequence[int]) -> str:
+        """A table as rich prints it, which takes a second for 1,000 rows; "" if it is too wide, or not ASCII."""
+        texts = [[_to_text(cell) for cell in row] for row in rows]
+        columns = [*zip(*texts, strict=True)]
+        widths = [max(map(len, column)) for column in columns]
+        is_wide = self.is_terminal and sum(widths) + GAPS[0] * (len(widths) - 1) > self.width
+        if is_wide or not all(map(str.isascii, chain(*columns))):
+            return ""
+        aligned = [
+            [text.rstrip().rjust(width) if index in right_aligned else text.ljust(width) for text in column]
+            for index, (column, width) in enumerate(zip(columns, widths, strict=True))
+        ]
+        return "".join((" " * GAPS[0]).join(row) + "\n" for row in zip(*aligned, strict=True))
 
     def print_tree(self, node: TreeNode) -> None:
         """A tree, drawn with lines. On a terminal a long text is continued between two words."""
@@ -100,6 +120,11 @@ class Screen:
     def _create_console(self) -> Any:
         width = self.width if self.is_terminal else UNLIMITED
         return _import_rich_output().create_console(self.file, width=width, color=self.color)
+
+
+def _to_text(cell: Cell) -> str:
+    segments = cell if isinstance(cell, list) else [cell]
+    return "".join(sanitize(segment if isinstance(segment, str) else segment[0]) for segment in segments)
 
 
 def _import_rich_output() -> Any:

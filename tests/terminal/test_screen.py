@@ -1,10 +1,12 @@
 """What is shown on a terminal of 80 columns, and in a pipe: lines, tables and findings."""
 
 import json
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
+from evtool.terminal.screen import Screen
 from tests.conftest import Evtool
 from tests.support.terminal import run_on_terminal
 
@@ -97,3 +99,16 @@ def test_the_log_is_a_table_with_coloured_states(project: Path) -> None:
     plain = run_on_terminal("events", cwd=project, columns=160, env={"NO_COLOR": "1"})
     assert "\x1b" not in plain.raw
     assert plain.lines == shown.lines
+
+
+def test_a_table_in_a_pipe_looks_like_one_of_rich() -> None:
+    """Tables without colour are laid out here, which is faster, unless a text is not ASCII."""
+    rows = [["r1", ("ready", "bold"), "3"], ["a longer route", [("dead ", "red"), "letter"], "1,204"], ["", "", ""]]
+    tables = []
+    for first in ("route e", "route \u00e9"):
+        file = StringIO()
+        Screen(file, color="never").print_table([first, "state", "count"], rows, right_aligned=[2])
+        tables.append(file.getvalue().replace("\u00e9", "e"))
+
+    assert tables[0] == tables[1]
+    assert tables[0].splitlines()[2] == "a longer route  dead letter  1,204"
