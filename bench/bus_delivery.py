@@ -55,24 +55,31 @@ def main() -> None:
     """Prints the rates and their ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=EVENTS)
-    events = parser.parse_args().events
+    parser.add_argument("--curve", action="store_true", help="only the curve")
+    wanted = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder)
         (project / "routes.yaml").write_text(ROUTES, encoding="utf-8")
         (project / "handlers.py").write_text(HANDLERS, encoding="utf-8")
         cluster = Cluster(project / "cluster")
         try:
-            topic = cluster.create_topic(PARTITIONS)
-            send(cluster, topic, events)
-            bare = median(measure_bare(cluster, topic, events, run) for run in range(RUNS))
-            rates = [measure_deliver(project, cluster, topic, events, run) for run in range(RUNS)]
-            print(f"bare consume(500): {bare:,.0f}/s")
-            print(f"deliver, warm Python worker: {median(rates):,.0f}/s, {median(rates) / bare:.3f} of it")
+            if not wanted.curve:
+                compare(project, cluster, wanted.events)
             for workers in (1, 2, 4):
                 rate = measure_waiting(project, cluster, workers)
                 print(f"{workers} workers, handlers that wait 5 ms: {rate:,.0f}/s")
         finally:
             cluster.run("stop", "--now")
+
+
+def compare(project: Path, cluster: Cluster, events: int) -> None:
+    """Prints the rates of a bare loop and of `deliver`."""
+    topic = cluster.create_topic(PARTITIONS)
+    send(cluster, topic, events)
+    bare = median(measure_bare(cluster, topic, events, run) for run in range(RUNS))
+    rate = median(measure_deliver(project, cluster, topic, events, run) for run in range(RUNS))
+    print(f"bare consume(500): {bare:,.0f}/s")
+    print(f"deliver, warm Python worker: {rate:,.0f}/s, {rate / bare:.3f} of it")
 
 
 def send(cluster: Cluster, topic: str, count: int) -> None:
@@ -167,12 +174,12 @@ def await_size(calls: Path, size: int) -> None:
 
 
 def await_members(cluster: Cluster, group: str, count: int) -> None:
-    """Waits until a group has so many members with partitions."""
+    """Waits until a group has so many workers, each with a member for the topic and one for its retry topics."""
     admin = AdminClient({"bootstrap.servers": cluster.servers})
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         found = admin.describe_consumer_groups([group])[group].result(30)
-        if len(found.members) == count and all(member.assignment.topic_partitions for member in found.members):
+        if len(found.members) == 2 * count and all(member.assignment.topic_partitions for member in found.members):
             time.sleep(1)
             return
         time.sleep(0.2)
