@@ -14,12 +14,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, KafkaException
 from confluent_kafka.admin import AdminClient
 
 ROOT = Path(__file__).parent.parent
@@ -178,10 +178,10 @@ def await_members(cluster: Cluster, group: str, count: int) -> None:
     admin = AdminClient({"bootstrap.servers": cluster.servers})
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        found = admin.describe_consumer_groups([group])[group].result(30)
-        if len(found.members) == 2 * count and all(member.assignment.topic_partitions for member in found.members):
-            time.sleep(1)
-            return
+        with suppress(KafkaException):  # the coordinator of a new group may not be known yet
+            members = admin.describe_consumer_groups([group])[group].result(30).members
+            if len(members) == 2 * count and all(member.assignment.topic_partitions for member in members):
+                return
         time.sleep(0.2)
 
 
