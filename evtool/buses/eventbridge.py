@@ -56,6 +56,7 @@ class EventBridgeBus:
     ):
         self._name, self._bus, self._open_client, self._sleep = name, bus, open_client, sleep
         self._checks_bus = checks_bus
+        self._has_sent = False
 
     @property
     def name(self) -> str:
@@ -135,6 +136,13 @@ class EventBridgeBus:
         except ClientError as error:
             yield from ((item, get_code(error), describe(error)) for item in batch)
             return
+        except UsageError as error:
+            if not self._has_sent:
+                raise
+            # what was confirmed before is still reported
+            yield from ((item, "", str(error)) for item in batch)
+            return
+        self._has_sent = True
         results = response.get("Entries")
         if not isinstance(results, list) or len(results) != len(batch):
             count = f"{len(results)} results" if isinstance(results, list) else "no results"

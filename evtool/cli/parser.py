@@ -59,7 +59,7 @@ def build_command(name: str) -> Any:
     for word, run in (subcommands or {name: getattr(_load_module(name), _to_identifier(name))}).items():
         app.command(word, cls=_Command, help=_format_help(run), context_settings=HELP)(_build_callback(run))
     if subcommands:
-        app.callback(help=COMMANDS[name].summary.capitalize() + ".")(lambda: None)
+        app.callback(help=COMMANDS[name].summary[:1].upper() + COMMANDS[name].summary[1:] + ".")(lambda: None)
     return typer.main.get_command(app)
 
 

@@ -127,6 +127,19 @@ def test_a_refused_request_fails_its_entries(stub: Stubber) -> None:
     assert [report.error for report in reports] == ["ValidationException: over the limit"] * 10 + [None]
 
 
+def test_credentials_that_expire_on_the_way_fail_the_rest(stub: Stubber) -> None:
+    """What was confirmed before is reported as sent; before anything was sent it is a mistake of the settings."""
+    respond(stub, *["id"] * 10)
+    stub.add_client_error("put_events", "ExpiredTokenException", "old", 400)
+    reports = list(open_bus(stub).send(map(make_event, range(11))))
+    stub.add_client_error("put_events", "ExpiredTokenException", "old", 400)
+
+    assert [report.error is None for report in reports] == [True] * 10 + [False]
+    assert "run `aws sso login`" in str(reports[-1].error)
+    with pytest.raises(UsageError, match="they have expired"):
+        list(open_bus(stub).send([make_event(1)]))
+
+
 @pytest.mark.parametrize(
     ("code", "message"),
     [
