@@ -21,7 +21,7 @@ from evtool.server.log import Log
 from evtool.server.page.routes import build_routes
 from evtool.server.receiver import build_receiver
 
-PATHS = "POST / and POST /events take events, GET /healthz says whether the server works"
+PATHS = "POST / and POST /events take events, GET /healthz says whether the server works, GET / is a page"
 
 
 class RequestLog:
