@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +21,6 @@ from evtool.store.rows import (
     Delivery,
     DeliveryCount,
     Filter,
-    FiredDelivery,
     NewDelivery,
     NewEvent,
     PublishedEvent,
@@ -31,6 +29,7 @@ from evtool.store.rows import (
     StoreResult,
     compute_event_key,
     parse_event_time,
+    parse_fired_deliveries,
 )
 from evtool.store.sqlite.database import Database
 from evtool.store.sqlite.errors import damage_error
@@ -70,12 +69,6 @@ INSERT_DELIVERY = (
     "INSERT INTO delivery (event, route, handler, replay, state, created, due, error, condition)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
-
-
-@lru_cache(maxsize=1000)
-def _parse_fired(text: str) -> tuple[FiredDelivery, ...]:
-    """What FIRED gives, as values: most events fire what many others fired."""
-    return tuple(FiredDelivery(*fields) for fields in json.loads(text))
 
 
 class Store(Database):
@@ -187,6 +180,12 @@ class Store(Database):
             EVENT, event_filter, lambda page: [*map(convert, self.decode(StoredEvent, page))], newest
         )
 
+    def list_newest_events(self, event_filter: Filter, limit: int) -> list[StoredEvent]:
+        """The last events that a filter lets through, the newest first."""
+        where, values = build_condition(event_filter)
+        query = f"SELECT {EVENT} FROM event WHERE {where} ORDER BY seq DESC LIMIT ?"
+        return self.decode(StoredEvent, self.execute(query, *values, limit))
+
     def read_published_events(self, event_filter: Filter, *, newest: int | None = None) -> Iterator[PublishedEvent]:
         """The same events with what each fired when it was published: for those who go through many."""
 
@@ -194,7 +193,7 @@ class Store(Database):
             return self.decode(
                 PublishedEvent,
                 (
-                    (seq, raw, digest, bus, bool(chain), _parse_fired(fired))
+                    (seq, raw, digest, bus, bool(chain), parse_fired_deliveries(fired))
                     for seq, raw, digest, bus, chain, fired in page
                 ),
             )

@@ -42,7 +42,7 @@ def show_events(view: View) -> Response:
 def find_event(view: View) -> Response:
     """Leads to the event with an id, or to a list if there are several or none."""
     event_id = view.get("id")
-    events = list(view.store.read_events(Filter(ids=(event_id,)), newest=2)) if event_id else []
+    events = view.store.list_newest_events(Filter(ids=(event_id,)), 2) if event_id else []
     path = f"/events/{events[0].seq}" if len(events) == 1 else view.build_link("/")
     return RedirectResponse(path, 303)
 
@@ -83,7 +83,7 @@ def _load_rows(store: Store, event_filter: Filter) -> list[dict[str, Any]]:
             "states": sort_states(store.count_states(event.seq)),
         }
 
-    return list(store.map_events(load_row, event_filter, newest=PAGE + 1))[::-1]
+    return [load_row(event) for event in store.list_newest_events(event_filter, PAGE + 1)]
 
 
 def load_cause(store: Store, event: StoredEvent) -> dict[str, Any] | None:

@@ -17,7 +17,7 @@ from evtool.server.context import Context
 from evtool.server.page.rendering import shorten
 from evtool.store.rows import StoredEvent
 
-MAX_BYTES = 1 << 20  # of an event that is explained: it takes about as long as ten pages
+MAX_BYTES = 256 << 10  # of an event that is explained: with a thousand routes it takes a second
 MAX_SHOWN = 10  # routes that did not match, the nearest first
 MAX_CHANGED = 20  # routes for which a change is looked for, which takes longer than everything else
 ORDER = (False, None, True)  # of conditions: what fails comes first
