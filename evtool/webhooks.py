@@ -38,17 +38,17 @@ def verify(
 
     Raises WebhookError unless a signature is valid, and a plain ValueError if a secret cannot be used.
     """
+    if not secret:
+        raise ValueError("there is no secret: it is empty or None")
     keys = [decode_secret(one) for one in ([secret] if isinstance(secret, str) else secret)]
-    if not keys:
-        raise ValueError("there is no secret")
     webhook_id, timestamp, signatures = _read_headers(headers)
     age = (time.time() if now is None else now) - int(timestamp)
     if abs(age) > tolerance:
         when = "too old" if age > 0 else "in the future"
         raise WebhookError(f"{TIMESTAMP_HEADER} is {when}: {abs(age):.0f} seconds; {tolerance:.0f} are allowed")
-    content = body.encode() if isinstance(body, str) else body
+    content = _encode(body) if isinstance(body, str) else body
     expected = [_sign(content, webhook_id, timestamp, key) for key in keys]
-    received = [signature.encode() for signature in signatures.split(" ")]
+    received = [_encode(signature) for signature in signatures.split(" ")]
     # every pair is compared, so that the time says nothing about which one fits
     if not any([hmac.compare_digest(ours, theirs) for ours in expected for theirs in received]):  # noqa: C419
         raise WebhookError(f"no signature in {SIGNATURE_HEADER} fits: another secret, or another body")
@@ -63,13 +63,13 @@ def sign(body: bytes, webhook_id: str, timestamp: int, secrets: Sequence[str]) -
 
 def decode_secret(secret: str) -> bytes:
     """The key in a secret. Raises ValueError, whose message does not contain the secret."""
-    encoded = secret.strip().removeprefix(SECRET_PREFIX).rstrip("=")
+    encoded = secret.strip().removeprefix(SECRET_PREFIX).rstrip("=") if isinstance(secret, str) else ""
     try:
         key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except (binascii.Error, ValueError):
         key = b""
     if not key or not secret.strip().startswith(SECRET_PREFIX):
-        raise ValueError(f"a secret is {SECRET_PREFIX} and Base64 text after it") from None
+        raise ValueError(f"a secret is a string: {SECRET_PREFIX} followed by Base64 text") from None
     return key
 
 
@@ -87,6 +87,11 @@ def _read_headers(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> tup
 
 
 def _sign(body: bytes, webhook_id: str, timestamp: str, key: bytes) -> bytes:
-    content = b".".join([webhook_id.encode(), timestamp.encode(), body])
+    content = b".".join([_encode(webhook_id), timestamp.encode(), body])
     digest = hmac.new(key, content, hashlib.sha256).digest()
     return f"{_VERSION},".encode() + base64.b64encode(digest)
+
+
+def _encode(text: str) -> bytes:
+    """The bytes of a text. A server may decode a header that is not UTF-8 to what UTF-8 cannot write."""
+    return text.encode(errors="surrogatepass")

@@ -66,6 +66,8 @@ REFUSED = {
     "another version": {"values": headers(headers()["webhook-signature"].replace("v1", "v2"))},
     "empty signature": {"values": headers("v1,")},
     "not ASCII": {"values": headers("v1,ü")},
+    "a signature that UTF-8 cannot write": {"values": headers("v1,\udcff")},
+    "an id that UTF-8 cannot write": {"values": headers(webhook_id="\udcff")},
 }
 
 
@@ -79,7 +81,9 @@ def test_refused_request(name):
     assert isinstance(error.value, ValueError)
 
 
-@pytest.mark.parametrize("secret", ["", "whsec_", "abc", "whsec_!!", SECRET[6:], [], [SECRET, ""]])
+@pytest.mark.parametrize(
+    "secret", ["", "whsec_", "abc", "whsec_!!", SECRET[6:], [], [SECRET, ""], None, [None], SECRET.encode()]
+)
 def test_secret_that_cannot_be_used(secret):
     """A mistake of the receiver is not taken for a bad request."""
     with pytest.raises(ValueError, match="secret") as error:
