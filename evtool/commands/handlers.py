@@ -44,7 +44,8 @@ def handlers(
     with session.open_report(Subject("handlers", "handlers", _HandlerReport)) as report:
         counts = dict.fromkeys(("ready", "missing", "unreachable", "external"), 0)
         for entry in routes.handlers.values():
-            record = _build_record(entry, last_calls.get(entry.name), connect=connect)
+            external_reason = project.external_reasons.get(entry.name)
+            record = _build_record(entry, last_calls.get(entry.name), external_reason, connect=connect)
             counts[record["state"]] += 1
             report.add(record)
         report.end({"summary": {"handlers": len(routes.handlers), **counts}})
@@ -60,8 +61,10 @@ def _load_last_calls(session: Session, project: Project) -> Mapping[str, LastCal
         return list_last_calls(store)
 
 
-def _build_record(entry: HandlerEntry, last: LastCall | None, *, connect: bool) -> dict[str, Any]:
-    state, reason = ("external", None) if entry.is_external else _load(entry, connect=connect)
+def _build_record(
+    entry: HandlerEntry, last: LastCall | None, external_reason: str | None, *, connect: bool
+) -> dict[str, Any]:
+    state, reason = ("external", external_reason) if entry.is_external else _load(entry, connect=connect)
     return {
         "name": entry.name,
         "kind": entry.kind,

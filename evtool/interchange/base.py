@@ -18,11 +18,13 @@ class Function(NamedTuple):
     """A Lambda function whose code may be in a folder: the options of a `lambda` handler in the form of routes.yaml.
 
     The folder counts from the source. `name` is the logical id, `notes` say what of the function is not known here.
+    `problem` says why the function cannot run on this machine, if it cannot; then there are no options.
     """
 
     name: str
     options: dict[str, Any]
     notes: Sequence[str] = ()
+    problem: str = ""
 
 
 class Target(NamedTuple):

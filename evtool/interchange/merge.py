@@ -37,6 +37,7 @@ def merge(project: Project, sources: Sequence[Project]) -> Project:
     if not isinstance(own_routes, dict) or not isinstance(own_handlers, dict):
         return project
     functions: set[str] = set()
+    external_reasons: dict[str, str] = {}
     places: dict[str, tuple[Project, str]] = {}
     routes, handlers, origins = dict(own_routes), dict(own_handlers), dict[str, Project]()
     for source in sources:
@@ -46,6 +47,8 @@ def merge(project: Project, sources: Sequence[Project]) -> Project:
             if names[target] not in handlers:
                 handlers[names[target]] = options
                 places[names[target]] = (source, target)
+            if target in source.external_reasons and names[target] not in own_handlers:
+                external_reasons[names[target]] = source.external_reasons[target]
             if target in source.template_functions and names[target] not in own_handlers:
                 functions.add(names[target])
         for name, route in source.document.value["routes"].items():
@@ -66,6 +69,7 @@ def merge(project: Project, sources: Sequence[Project]) -> Project:
         notes=tuple(note for source in sources for note in source.notes),
         gaps=tuple(gap for source in sources for gap in source.gaps),
         template_functions=frozenset(functions),
+        external_reasons=external_reasons,
     )
 
 

@@ -48,6 +48,7 @@ class _Builder:
         self.file = file
         self.routes: dict[str, dict[str, Any]] = {}
         self.handlers: dict[str, dict[str, Any]] = {}
+        self.external_reasons: dict[str, str] = {}
         self.origins: dict[Path, Path] = {}
         self.pattern_sources: dict[str, PatternSource] = {}
         self.findings: list[Finding] = []
@@ -98,15 +99,21 @@ class _Builder:
     def _add_handler(self, target: Target) -> str:
         if target.address not in self._handler_of:
             name = make_name(target.name, self.handlers)
-            self.handlers[name] = self._read_function(target) or {"external": target.address}
+            self.handlers[name] = self._read_function(name, target) or {"external": target.address}
             self.origins["handlers", name] = target.path
             self._handler_of[target.address] = name
         return self._handler_of[target.address]
 
-    def _read_function(self, target: Target) -> dict[str, Any] | None:
+    def _read_function(self, handler: str, target: Target) -> dict[str, Any] | None:
         """The options of a handler that runs a function whose code is here; None if there is none."""
-        code = find_code(self.file, target.function) if target.function else None
-        if target.function is None or code is None:
+        if target.function is None:
+            return None
+        if target.function.problem:
+            self.external_reasons[handler] = target.function.problem
+            return None
+        code = find_code(self.file, target.function)
+        if code is None:
+            self.external_reasons[handler] = f"there is no folder {target.function.options['lambda']}: correct CodeUri"
             return None
         for note in target.function.notes:
             location = self._locate(target.path)
@@ -160,6 +167,7 @@ def translate(source: Source, rules: Iterator[Rule], file: FilePath, form: str) 
         source.text,
         form,
         template_functions=functions,
+        external_reasons=builder.external_reasons,
         notes=tuple(builder.findings),
         gaps=tuple(builder.gaps),
         pattern_sources=builder.pattern_sources,

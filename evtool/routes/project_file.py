@@ -58,6 +58,7 @@ class Project(NamedTuple):
     rule_sources: Mapping[str, "Project"] = MappingProxyType({})  # the files of routes that `rules` adds, by route
     handler_sources: Mapping[str, tuple["Project", str]] = MappingProxyType({})  # and their names there
     template_functions: frozenset[str] = frozenset()  # handlers that are functions of a template
+    external_reasons: Mapping[str, str] = MappingProxyType({})  # why a function of a template is not called here
     notes: tuple[Finding, ...] = ()  # what a rule source has that is not a route
     source_folder: Path | None = None  # that has all files, if the rules are those of a folder of Terraform files
     gaps: tuple[Finding, ...] = ()  # notes on what may hide rules that count; they are shown without -v, too

@@ -98,22 +98,36 @@ def test_built_functions_come_first(evtool: Evtool, project: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new"),
+    ("old", "new", "reason"),
     [
-        ("functions/confirm", "functions/gone"),
-        ("functions/confirm", "s3://bucket/key"),
-        ("functions/confirm", "!Sub 'functions/${Table}'"),
-        ("Handler: app.handler}", "Handler: !Ref Table}"),
-        ("Handler: app.handler}", "Handler: app.handler, Runtime: dotnet8}"),
-        ("CodeUri: functions/confirm, ", "InlineCode: 'x = 1', "),
+        ("functions/confirm", "functions/gone", "there is no folder functions/gone: correct CodeUri"),
+        ("functions/confirm", "s3://bucket/key", "its CodeUri is not a folder of this machine"),
+        ("functions/confirm", "!Sub 'functions/${Table}'", "CodeUri"),
+        ("Handler: app.handler}", "Handler: !Ref Table}", "its Handler is missing, or known only after deployment"),
+        ("Handler: app.handler}", "Handler: app.handler, Runtime: dotnet8}", "does not know how to start dotnet8"),
+        ("Handler: app.handler}", "Handler: app.handler, Runtime: !Ref Table}", "its Runtime is missing, or known"),
+        ("CodeUri: functions/confirm, ", "InlineCode: 'x = 1', ", "its code is inline"),
+        ("CodeUri: functions/confirm, ", "PackageType: Image, ", "its code is a container image"),
     ],
 )
-def test_other_functions_stay_external(old: str, new: str, evtool: Evtool, project: Path) -> None:
-    """A function whose code, handler or runtime is not here is shown, and never called."""
+def test_other_functions_stay_external(old: str, new: str, reason: str, evtool: Evtool, project: Path) -> None:
+    """A function whose code, handler or runtime is not here is shown with the reason, and never called."""
     assert old in TEMPLATE
     (project / "template.yaml").write_text(TEMPLATE.replace(old, new))
     ran = evtool("handlers", "--routes", "template.yaml", "-o", "json")
-    assert {handler["name"]: handler["state"] for handler in ran.json["handlers"]}["Confirm"] == "external"
+    confirm = next(handler for handler in ran.json["handlers"] if handler["name"] == "Confirm")
+    assert confirm["state"] == "external"
+    assert reason in confirm["reason"]
+
+
+def test_reason_of_a_template_that_routes_yaml_names(evtool: Evtool, project: Path) -> None:
+    """The reason is shown for a template among the `rules` of routes.yaml, too."""
+    (project / "functions/confirm").rename(project / "functions/moved")
+    (project / "routes.yaml").write_text("version: 1\nrules: [template.yaml]\n")
+    assert (
+        "Confirm  external  external\n    there is no folder functions/confirm: correct CodeUri"
+        in evtool("handlers").out
+    )
 
 
 def test_functions_of_a_template_that_routes_yaml_names(evtool: Evtool, project: Path) -> None:

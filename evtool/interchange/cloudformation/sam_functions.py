@@ -19,15 +19,12 @@ MEMORY_SIZES = range(128, 10_241)  # MB
 
 def read_sam_function(
     name: str, properties: Mapping[str, Any], defaults: Mapping[str, Any], resolver: Resolver
-) -> Function | None:
-    """The function with these properties; `defaults` are those of `Globals`. None if it cannot run from a folder."""
+) -> Function:
+    """The function with these properties; `defaults` are those of `Globals`."""
     values = {key: resolver.resolve(properties.get(key, defaults.get(key))) for key in {*properties, *defaults}}
     runtime, handler, folder = values.get("Runtime"), values.get("Handler"), values.get("CodeUri", ".")
-    parsed = parse_runtime(runtime) if isinstance(runtime, str) else None
-    if "InlineCode" in values or not isinstance(folder, str) or parsed is None:
-        return None
-    if not isinstance(handler, str) and parsed.family in WITH_HANDLER:
-        return None
+    if problem := _find_problem(values):
+        return Function(name, {}, problem=problem)
     options: dict[str, Any] = {"lambda": folder, "runtime": runtime, "timeout": f"{_read_seconds(values)}s"}
     if isinstance(handler, str):
         options["handler"] = handler
@@ -42,6 +39,25 @@ def read_sam_function(
     missing = sorted(variables.keys() - known.keys())
     notes = [f"the variable {key} of {name} is left out: its value is not known" for key in missing]
     return Function(name, options, notes)
+
+
+def _find_problem(values: Mapping[str, Any]) -> str:
+    """Why a function with these properties cannot run from a folder; empty if it can."""
+    runtime, handler, folder = values.get("Runtime"), values.get("Handler"), values.get("CodeUri", ".")
+    if values.get("PackageType") == "Image":
+        return "its code is a container image"
+    if "InlineCode" in values:
+        return "its code is inline: move it to a file, and name the folder in CodeUri"
+    if not isinstance(folder, str) or folder.startswith("s3://"):
+        return "its CodeUri is not a folder of this machine"
+    if not isinstance(runtime, str):
+        return "its Runtime is missing, or known only after deployment"
+    parsed = parse_runtime(runtime)
+    if parsed is None:
+        return f"evtool does not know how to start {runtime}: add a `lambda` handler with `start` to routes.yaml"
+    if not isinstance(handler, str) and parsed.family in WITH_HANDLER:
+        return "its Handler is missing, or known only after deployment"
+    return ""
 
 
 def _read_seconds(values: Mapping[str, Any]) -> int | float:

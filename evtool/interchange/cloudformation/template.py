@@ -227,7 +227,7 @@ def read_target(template: Template, target: Mapping[str, Any], path: Path) -> Ta
 
 
 def _read_function(template: Template, name: str) -> Function | None:
-    """The function of a SAM template with this logical id, if its code may be in a folder."""
+    """The function of a SAM template with this logical id."""
     if template.type_of(name) != SAM_FUNCTION:
         return None
     return read_sam_function(name, template.properties_of(name), template.function_defaults, template.resolver)
