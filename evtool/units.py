@@ -72,7 +72,7 @@ def _read_duration(value: object) -> float:
 
 def _check_positive(value: float) -> float:
     if not value:
-        raise ValueError("a time limit is longer than nothing")
+        raise ValueError("should be longer than 0")
     return value
 
 

@@ -188,7 +188,7 @@ def _explain_missing_kind(name: str, value: Any) -> tuple[str, str | None]:
     if named_kinds := list_kinds(value):
         return f"handler {name} has several kinds: {', '.join(named_kinds)}; choose one", None
     kinds = [*KINDS, *list_plugin_kinds()]
-    message = f"handler {name} names no kind of handler that is known: {', '.join(kinds)}"
+    message = f"handler {name} has no known kind; it needs one of the keys {', '.join(kinds)}"
     options = [key for key in _as_mapping(value) if key not in HandlerOptions.model_fields]
     guess = next((guess for key in options if (guess := did_you_mean(key, kinds))), None)
     install = "if it is of another package, install that beside evtool, in the same environment"

@@ -681,7 +681,15 @@ def test_programs_are_looked_up_on_path_or_in_the_folder(opened, tmp_path, monke
     here, named = opened({"command": ["tool"]}, folder=tmp_path), opened({"command": ["./tool"]}, folder=tmp_path)
     assert named(call()) == Unavailable(f"{program} cannot be started: No such file or directory", "EV501")
     program.write_text("#!/bin/sh\necho ran\n")
-    assert named(call()) == Unavailable(f"{program} cannot be started: Permission denied", "EV501")
+    assert named(call()) == Unavailable(f"{program} is not executable; run: chmod +x {program}", "EV501")
+    program.unlink()
+    program.mkdir()
+    assert named(call()) == Unavailable(f"{program} cannot be started: it is a folder", "EV501")
+    program.rmdir()
+    program.write_text("no first line")
+    program.chmod(0o755)
+    assert "has no first line such as #!/bin/sh" in named(call()).reason
+    program.write_text("#!/bin/sh\necho ran\n")
     program.chmod(0o755)
     assert named(call()) == Done((), "ran\n")
     assert here(call()) == Unavailable("there is no program 'tool' on PATH; did you mean ./tool?", "EV501")
@@ -808,5 +816,5 @@ def test_an_answer_that_a_handler_forges_is_none(told, opened, tmp_path):
 @pytest.mark.parametrize("kind", THERE)
 def test_a_time_limit_is_longer_than_nothing(kind, opened):
     """With none at all every attempt would be too long."""
-    with pytest.raises(ValidationError, match="a time limit is longer than nothing"):
+    with pytest.raises(ValidationError, match="should be longer than 0"):
         opened(THERE[kind], timeout="0s")

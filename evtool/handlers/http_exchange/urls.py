@@ -59,7 +59,7 @@ def parse_url(text: str) -> Url:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
-        raise ValueError("is not a URL") from None
+        raise ValueError("is not valid: its host or port cannot be read") from None
     if parts.scheme not in PORTS:
         raise ValueError("should begin with https:// or http://")
     if "@" in parts.netloc:

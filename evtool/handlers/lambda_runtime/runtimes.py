@@ -140,7 +140,7 @@ def describe_other_version(command: StartCommand, version: str) -> str:
     installed = _read_version(command.arguments[0], *command.version_arguments)
     if not installed or installed[: len(version.split("."))] == version.split("."):
         return ""
-    return f"evtool: the runtime is {version}, {'.'.join(installed)} runs the function"
+    return f"evtool: the function runs with version {'.'.join(installed)}, although its runtime is {version}"
 
 
 @cache

@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import shlex
 import shutil
 import signal
 from pathlib import Path
@@ -45,7 +46,14 @@ def describe_start_error(error: OSError, program: str) -> str:
         return str(error)
     if _lacks_interpreter(error, program):
         return f"{program} cannot be started: the interpreter that its first line names is missing"
-    return f"{error.filename or program} cannot be started: {error.strerror}"
+    file = error.filename or program
+    if isinstance(error, PermissionError) and Path(file).is_dir():
+        return f"{file} cannot be started: it is a folder"
+    if isinstance(error, PermissionError) and Path(file).is_file() and not os.access(file, os.X_OK):
+        return f"{file} is not executable; run: chmod +x {shlex.quote(str(file))}"
+    if error.errno == errno.ENOEXEC:
+        return f"{file} cannot be started: it has no first line such as #!/bin/sh, or is built for another system"
+    return f"{file} cannot be started: {error.strerror}"
 
 
 def _lacks_interpreter(error: OSError, program: str) -> bool:

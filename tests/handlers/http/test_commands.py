@@ -179,7 +179,7 @@ WRONG = {
     "http: https://": "the URL names no host",
     "http: https://user:pw@example.com": "the URL contains a user name: set a header `Authorization` instead",
     "http: 'https://example.com/a b'": "the URL contains a space or a control character",
-    "http: https://example.com:99999": "the URL is not a URL",
+    "http: https://example.com:99999": "the URL is not valid: its host or port cannot be read",
     "http: http://169.254.169.254/latest": "the URL has a link-local address, which evtool never calls",
     "http: https://example.com, headers: {Webhook-Id: x}": "is set by evtool",
     "http: https://example.com, headers: {Content-Length: '5'}": "is set by evtool",
