@@ -50,7 +50,9 @@ def parse_time(text: str, now: int) -> int:
     try:
         parsed = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f'"{text}" is no time: 2026-11-23T10:00Z, 2026-11-23, or how long ago, such as 2h') from None
+        raise ValueError(
+            f'"{text}" is not a time; write 2026-11-23T10:00Z, 2026-11-23, or how long ago, such as 2h'
+        ) from None
     return round((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp() * 1000)
 
 

@@ -44,7 +44,7 @@ def test_a_moment_is_a_time_or_how_long_ago(text: str, ms: int) -> None:
 @pytest.mark.parametrize("text", ["yesterday", "", "2026-13-01", "10", "12:00"])
 def test_what_is_no_moment_is_told(text: str) -> None:
     """Everything else is refused with what would be understood."""
-    with pytest.raises(ValueError, match="is no time"):
+    with pytest.raises(ValueError, match="is not a time"):
         parse_time(text, NOW)
 
 

@@ -69,7 +69,7 @@ def explain_errors(name: str) -> Iterator[None]:
     except exceptions.NoRegionError:
         raise UsageError(f"{name}: no region is configured: add ?region=REGION to the URL, or set AWS_REGION") from None
     except exceptions.HTTPClientError as error:
-        raise UsageError(f"{name}: no response from AWS: {_one_line(error)}") from None
+        raise UsageError(f"{name}: {_one_line(error)}; check the endpoint and the network") from None
     except exceptions.BotoCoreError as error:
         raise UsageError(f"{name}: {_one_line(error)}{_advise_on(error)}") from None
 

@@ -32,6 +32,8 @@ def read_settings(bus: str, project: Project | None) -> BusSettings:
     if ":" in bus:
         url = parse_bus_url(bus)
         return BusSettings(url, retry=_read_url_tiers(url))
+    if not bus:
+        raise UsageError("the name or URL of the bus is empty; is a variable of the shell not set?")
     buses = list_buses(project)
     if bus not in buses:
         where = f"`buses` of {project.display_name}" if project and buses else "routes.yaml, which has no `buses`"

@@ -35,6 +35,17 @@ class BusUrl(NamedTuple):
         return f"{self.scheme}{separator}{self.host}{path}" + (f"?{'&'.join(parameters)}" if parameters else "")
 
 
+def _advise_on_secrets(scheme: str) -> str:
+    if scheme == "eventbridge":
+        return "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, in the environment"
+    if scheme == "eventhubs":
+        return "set EVENTHUBS_CONNECTION_STRING in the environment"
+    return (
+        "write ?user=NAME and set the password as KAFKA_PASSWORD in the environment, or as `password` of the bus "
+        "in routes.yaml"
+    )
+
+
 def parse_bus_url(text: str) -> BusUrl:
     """The parts of a URL. Raises UsageError, which does not repeat a URL that may contain a password."""
     scheme, separator, rest = text.partition(":")
@@ -46,10 +57,7 @@ def parse_bus_url(text: str) -> BusUrl:
     rest, _, query = rest.removeprefix("//").partition("?")
     host, _, path = rest.partition("/")
     if "@" in host:
-        raise UsageError(
-            f"a {scheme} URL does not contain a user or a password: write ?user=NAME and set the password as "
-            "KAFKA_PASSWORD in the environment, or as `password` of the bus in routes.yaml"
-        )
+        raise UsageError(f"the URL of a bus ({scheme}:) contains no user and no password: {_advise_on_secrets(scheme)}")
     parameters: dict[str, str] = {}
     client: dict[str, str] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):

@@ -48,6 +48,8 @@ def collect_routes(project: Project, folder: Path) -> Imported:
         routes[name] = {**_parse_pattern(routes[name]), "to": list(route["to"])}
         is_open = find_unknown(route["pattern"]) is not None
         findings += [_describe_unknown(project, name, unknown, is_disabled=is_open) for unknown in unknowns]
+    # a note elsewhere, since such a target is seldom called there; here it is lost for good
+    findings += [note._replace(severity="warning") for note in project.notes if note.route in routes]
     handlers = {name: _localize(options, folder) for name, options in value["handlers"].items()}
     return Imported(routes, handlers, tuple(findings))
 

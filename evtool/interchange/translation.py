@@ -92,6 +92,10 @@ class _Builder:
             if values and values[0] and all(item == values[0] for item in values):  # a route has one for all
                 route[key] = values[0]
                 self.origins["routes", name, key] = rule.targets[0].input_path
+            elif any(values):
+                what = {"retry": "retry policies", "input": "inputs"}[key]
+                message = f"the targets of {name} have different {what}; a route has one for all, so they are left out"
+                self._report(rule._replace(name=name), "note", message)
 
     def _add_handlers(self, rule: Rule) -> list[str]:
         return list(dict.fromkeys(self._add_handler(target) for target in rule.targets))

@@ -121,7 +121,7 @@ def test_push_sends_what_is_selected(evtool: Evtool, tmp_path: Path) -> None:
         (["publish", "good.jsonl", "--bus", "log", "--dry-run"], "--bus sends events, and --dry-run does not"),
         (["publish", "good.jsonl", "--bus", "log", "--no-deliver"], "--bus sends events, and --no-deliver does not"),
         (["publish", "good.jsonl", "--bus", "file:no/log.jsonl"], "cannot be written: No such file or directory"),
-        (["pull", "log", "--since", "2021", "--until", "2020"], '"2021" is no time'),
+        (["pull", "log", "--since", "2021", "--until", "2020"], '"2021" is not a time'),
     ],
 )
 def test_what_cannot_be_done(arguments: list[str], message: str, evtool: Evtool) -> None:

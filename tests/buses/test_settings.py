@@ -121,6 +121,26 @@ def test_a_password_in_a_url_is_refused_and_not_repeated() -> None:
     assert "KAFKA_PASSWORD" in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("url", "advice"),
+    [
+        ("eventbridge://bob:hunter2@orders", "AWS_PROFILE"),
+        ("eventhubs://bob:hunter2@hub", "EVENTHUBS_CONNECTION_STRING"),
+    ],
+)
+def test_advice_on_a_password_in_a_url_is_about_its_kind_of_bus(url: str, advice: str) -> None:
+    with pytest.raises(UsageError, match=advice) as error:
+        read_settings(url, None)
+
+    assert "KAFKA" not in str(error.value)
+    assert "hunter2" not in str(error.value)
+
+
+def test_an_empty_bus_is_a_variable_that_is_not_set() -> None:
+    with pytest.raises(UsageError, match="the name or URL of the bus is empty"):
+        read_settings("", None)
+
+
 def test_tiers() -> None:
     assert parse_tiers(["5s", "1m"]) == (5, 60)
     assert parse_tiers("none") == ()

@@ -50,6 +50,22 @@ def test_an_unknown_condition_is_disabled(evtool: Evtool, tmp_path: Path) -> Non
     assert not Routes.load(tmp_path / "routes.yaml").routes["Sub"].enabled
 
 
+def test_different_inputs_of_targets_are_not_lost_silently(evtool: Evtool, tmp_path: Path) -> None:
+    """A route has one input and one retry for all its handlers."""
+    targets = [
+        {"Id": "a", "Arn": "arn:aws:sqs:eu-west-1:111122223333:a", "Input": '{"a":1}'},
+        {"Id": "b", "Arn": "arn:aws:sqs:eu-west-1:111122223333:b", "RetryPolicy": {"MaximumRetryAttempts": 3}},
+    ]
+    rule = {"Type": "AWS::Events::Rule", "Properties": {"EventPattern": {"source": ["x"]}, "Targets": targets}}
+    (tmp_path / "template.json").write_text(json.dumps({"Resources": {"Orders": rule}}))
+
+    ran = evtool("import", "template.json")
+
+    assert ran.code == 0
+    assert "EV023 warning: the targets of Orders have different inputs" in ran.err
+    assert "EV023 warning: the targets of Orders have different retry policies" in ran.err
+
+
 def test_an_existing_file_is_refused(evtool: Evtool, rules: Path) -> None:
     """Nothing is changed, and the message names the options."""
     (rules / "routes.yaml").write_text("mine")

@@ -172,7 +172,7 @@ def test_what_a_replay_by_one_route_emits_goes_by_all(evtool: Evtool, shop: Path
         (["--pattern", '{"source": "shop"}'], "must be an object or an array"),
         (["--pattern", "{"], "--pattern"),
         (["--pattern", "@none.json"], "none.json"),
-        (["--since", "yesterday"], '"yesterday" is no time'),
+        (["--since", "yesterday"], '"yesterday" is not a time'),
         (["no-such-event"], "there is no event no-such-event"),
     ],
 )

@@ -164,7 +164,7 @@ def test_events_are_filtered(server: RunningServer) -> None:
     assert "filter-2" in get(server, "/?type=filter.tried&state=dead").text
     assert "filter-1" not in get(server, "/?type=filter.tried&state=dead").text
     assert "No event is selected" in get(server, "/?route=vip&type=filter.tried").text
-    assert "is no time" in get(server, "/?since=never", 400).text
+    assert "is not a time" in get(server, "/?since=never", 400).text
     assert "the states are" in get(server, "/?state=x", 400).text
 
 

@@ -83,6 +83,15 @@ def test_bad_cloudevent_is_refused(
     assert server.read_events() == []
 
 
+def test_content_encoding_that_cannot_be_read_is_refused(server: RunningServer) -> None:
+    """The message is about the coding, not about the bytes, and nothing is stored."""
+    reply = server.send("POST", "/events", b"\x1b\x00", {"Content-Encoding": "br"})
+
+    assert reply.status == 415
+    assert "Content-Encoding: br cannot be read" in reply.json["message"]
+    assert server.read_events() == []
+
+
 def test_batch_is_stored_whole_or_not_at_all(server: RunningServer) -> None:
     """A conflict in a batch undoes the rest of it; the same event twice in a batch is one event."""
     assert server.send("POST", "/", [cloudevent("a"), cloudevent("b"), cloudevent("a")], BATCH).status == 202

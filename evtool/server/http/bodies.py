@@ -10,6 +10,7 @@ from evtool.server.http.errors import HttpError
 MAX_BODY_BYTES = 6 << 20  # bytes of one body
 MAX_DISCARDED_BYTES = 64 << 20  # bytes of a longer body that are read, so that its sender gets to read the response
 MAX_BUFFERED_BYTES = 128 << 20  # bytes of all bodies that are in memory at a time
+READABLE_CODINGS = ("identity", "", "gzip", "x-gzip")
 TOO_LARGE = f"the body of the request has more than {MAX_BODY_BYTES:,} bytes; send the events in several requests"
 
 
@@ -21,7 +22,12 @@ class BodyReader:
 
     @asynccontextmanager
     async def read(self, request: Request) -> AsyncIterator[bytes]:
-        """The body of a request. Raises HttpError 413 if it is too long, 503 if there is no room for it."""
+        """The body of a request. Raises HttpError 413 (too long), 415 (a coding that is not known), 503 (no room)."""
+        coding = request.headers.get("content-encoding", "identity").strip().lower()
+        if coding not in READABLE_CODINGS:
+            raise HttpError(
+                415, f"a body with Content-Encoding: {coding[:40]} cannot be read; send it as it is, or with gzip"
+            )
         parts: list[bytes] = []
         length = 0
         try:

@@ -16,6 +16,7 @@ CODES = {  # the usual code of a status
     408: "RequestTimeoutException",
     409: "ConflictException",
     413: "RequestEntityTooLargeException",
+    415: "UnsupportedMediaTypeException",
     422: "ValidationException",
     431: "RequestHeaderFieldsTooLargeException",
     500: "InternalFailure",
