@@ -155,7 +155,7 @@ SABOTAGES = {
         (Edit("events/envelopes.py", "yield problem_to_finding(text, error)\n        return", "raise"),),
     ),
     "what cannot be printed is printed": Sabotage(
-        "hostile", (Edit("terminal/sanitize.py", "if not text.isprintable():", "if not text:"),)
+        "hostile", (Edit("terminal/sanitize.py", "if text.isprintable():", "if True:"),)
     ),
     "what a runner obeys is printed": Sabotage(
         "hostile", (Edit("terminal/sanitize.py", 'if "##" not in text and "::" not in text:', "if text:"),)
