@@ -56,7 +56,7 @@ def _parse_body(request: Request) -> Mapping[str, Any]:
     try:
         value = json.loads(request.body, parse_constant=_reject_constant)
         if _SURROGATE.search(request.body):
-            json.dumps(value, ensure_ascii=False).encode()  # half of a surrogate pair is no text
+            json.dumps(value, ensure_ascii=False).encode()  # raises for half of a surrogate pair
     except (ValueError, RecursionError):
         raise AwsError("SerializationException", "the body of the request is not well-formed JSON") from None
     if not isinstance(value, dict):

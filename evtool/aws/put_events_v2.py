@@ -39,7 +39,7 @@ def put_events_v2(parameters: Mapping[str, Any], accept: Callable[[Entry], str |
 
 
 def _convert_entry(entry: Any, bus: str) -> Any:
-    """An entry as the classic service has it; what is not a map is refused there."""
+    """The entry in the form of the classic service, which refuses entries that are not a map."""
     if not isinstance(entry, dict):
         return entry
     members = {name: entry[name] for name in _MEMBERS if entry.get(name) is not None}

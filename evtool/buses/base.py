@@ -28,7 +28,7 @@ class Message(NamedTuple):
 
 
 class TimeRange(NamedTuple):
-    """The times of the messages that are read, in milliseconds since 1970; None is no bound."""
+    """The times of the messages to read, in milliseconds since 1970; None means no bound."""
 
     since: int | None = None
     until: int | None = None  # exclusive

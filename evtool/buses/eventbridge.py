@@ -157,7 +157,7 @@ class EventBridgeBus:
 
 
 def build_entry(event: Event, bus: str) -> dict[str, Any] | str:
-    """The entry of PutEvents for an event, or why there is none. The payload is the text that stands in the event."""
+    """The entry of PutEvents for an event, or the reason why there is none. The payload is copied byte for byte."""
     detail = _read_detail(event)
     if detail is None:
         return f"its {event.payload_key} is not a JSON object, which EventBridge requires"

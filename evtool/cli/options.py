@@ -67,4 +67,5 @@ NoSchema = Annotated[
 Unwrap = Annotated[bool, Option("--unwrap", "extract events from SQS, SNS, CloudWatch Logs, Kafka and Kinesis records")]
 AllowEmpty = Annotated[bool, Option("--allow-empty", "do not fail if there is no event")]
 MaxBytes = Annotated[int, Option("--max-bytes", "maximum size of an event, in bytes", "N", least=1)]
+OfPattern = Annotated[str | None, Option("--pattern", "only events that match this event pattern", "JSON|@FILE")]
 Limit = Annotated[int | None, Option("--limit", "at most N events", "N", least=1)]

@@ -77,6 +77,6 @@ def _take_valid(
 
 
 def _build_summary(counts: Counter[str]) -> dict[str, int]:
-    """The sums; those of deliveries are 0, since whoever consumes from the bus delivers."""
+    """The totals; those of deliveries are 0, since the consumers of the bus deliver."""
     sums = {key: counts[key] for key in ("read", "stored", "duplicates", SENT, FAILED, "invalid")}
     return build_summary(Counter(events=counts[SENT] + counts[FAILED])) | sums

@@ -10,8 +10,8 @@ from evtool.buses.kafka.dead_letters import DeadLetter, list_dead_letters, purge
 from evtool.buses.worker.tiers import GroupTopics
 from evtool.cli.session import Session, now_ms
 from evtool.errors import EXIT_OK
-from evtool.events.timestamps import format_timestamp
 from evtool.reports.base import Report, Subject
+from evtool.reports.records import build_attempt_record
 from evtool.reports.trees import ChangedDeadLetters, DeadLetterList
 from evtool.store.dead_letters import DeadLetterFilter
 from evtool.terminal.sanitize import sanitize
@@ -123,18 +123,7 @@ def _build_record(letter: DeadLetter) -> dict[str, Any]:
 
 
 def _build_history(letter: DeadLetter) -> list[dict[str, Any]]:
-    return [
-        {
-            "attempt": attempt.number,
-            "started": format_timestamp(attempt.started),
-            "duration_ms": attempt.duration_ms,
-            "outcome": attempt.outcome,
-            "code": attempt.code,
-            "error": attempt.error,
-            "output": None,
-        }
-        for attempt in letter.handover.history
-    ]
+    return [build_attempt_record(attempt) for attempt in letter.handover.history]
 
 
 def _describe_message(message: Message) -> Mapping[str, Any]:

@@ -15,10 +15,10 @@ from evtool.cli.options import (
     MaxBytes,
     NoSchema,
     NoValidate,
+    OfPattern,
     OfRoute,
     OfSource,
     OfType,
-    Option,
     Since,
     Until,
 )
@@ -50,9 +50,7 @@ def push(
     type: OfType = None,  # noqa: A002
     source: OfSource = None,
     route: OfRoute = None,
-    pattern: Annotated[
-        str | None, Option("--pattern", "only events that match this event pattern", "JSON|@FILE")
-    ] = None,
+    pattern: OfPattern = None,
     limit: Limit = None,
     no_validate: NoValidate = False,
     no_schema: NoSchema = "error",
@@ -70,7 +68,7 @@ def push(
     selection = build_filter(since=since, until=until, type=type, source=source)
     files = [name for name in events if _is_path(name)]
     if files and len(files) < len(events):
-        raise UsageError("name ids of stored events or files, not both: what is not a file is an id")
+        raise UsageError("name ids of stored events or files, not both: a name without a file is an id")
     selects = _Selection(session, project, read_pattern(pattern) if pattern is not None else None, route)
     with ExitStack() as opened:
         inputs = EventInputs(files)

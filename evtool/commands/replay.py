@@ -17,6 +17,7 @@ from evtool.cli.options import (
     Intake,
     Limit,
     MaxBytes,
+    OfPattern,
     OfRoute,
     OfSource,
     OfType,
@@ -72,9 +73,7 @@ def replay(
     type: OfType = None,  # noqa: A002
     source: OfSource = None,
     route: OfRoute = None,
-    pattern: Annotated[
-        str | None, Option("--pattern", "only events that match this event pattern", "JSON|@FILE")
-    ] = None,
+    pattern: OfPattern = None,
     limit: Limit = None,
     from_: Annotated[
         list[str], Option("--from", "read events from files or buses instead of the store", "PATH|URL")

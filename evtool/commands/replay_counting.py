@@ -110,7 +110,7 @@ class PlanCounter:
         self.types, self.sources = set[str](), set[str]()
 
     def read(self, buses: Sequence[KafkaBus]) -> Iterator[int | ValidationResult]:
-        """Reads the buses to their ends. Yields how many messages are done, and what is not an event."""
+        """Reads the buses to their ends. Yields the number of messages done, and the findings of the others."""
         workers = BlockWorkers(self._answer, max(1, min(MAX_PROCESSES, len(os.sched_getaffinity(0)))))
         workers.start()  # before the client of Kafka has threads
         pending: deque[tuple[list[Message], Callable[[], bytes | None]]] = deque()

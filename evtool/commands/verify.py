@@ -1,4 +1,4 @@
-"""The command `evtool verify`: compares evtool with the services that it stands for."""
+"""The command `evtool verify`: compares evtool's matching with that of AWS."""
 
 from evtool.commands.verify_aws import verify_aws
 

@@ -268,7 +268,7 @@ def deliver(
     may be, sleeps, and returns whether to go on; what waits is looked for whenever it is due.
 
     A signal has it claim no more, wait for what is under way, `grace` seconds at most, give the rest back, and raise
-    what the signal raises; another one ends it at once. Whoever does not take all must close it.
+    what the signal raises; another one ends it at once. A caller that stops early must close it.
     """
     run = _Run(runtime, workers, chains, forever=idle is not None)
     runtime.handlers.is_settled = False

@@ -30,7 +30,7 @@ class _Http:
         return self._open_client().send(call)
 
     def check(self) -> Unavailable | None:
-        """Whether its variables are set and stand for what can be used. No connection is opened."""
+        """Whether its variables are set and usable. No connection is opened."""
         return self._open_client().check()
 
     def connect(self) -> Unavailable | None:

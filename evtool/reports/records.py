@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from evtool.events.event import Event
 from evtool.events.timestamps import format_timestamp
-from evtool.store.rows import Delivery, StoredEvent
+from evtool.store.rows import Attempt, Delivery, StoredEvent
 from evtool.store.store import Store
 
 
@@ -65,18 +65,20 @@ def add_outputs(
 
 def load_history(store: Store, delivery: Delivery) -> list[dict[str, Any]]:
     """The attempts of a delivery. One without an outcome is under way, or evtool was ended in it."""
-    return [
-        {
-            "attempt": attempt.number,
-            "started": format_timestamp(attempt.started),
-            "duration_ms": attempt.duration_ms,
-            "outcome": attempt.outcome,
-            "code": attempt.code,
-            "error": attempt.error,
-            "output": attempt.output,
-        }
-        for attempt in store.list_attempts(delivery.seq)
-    ]
+    return [build_attempt_record(attempt) for attempt in store.list_attempts(delivery.seq)]
+
+
+def build_attempt_record(attempt: Attempt) -> dict[str, Any]:
+    """An attempt, as `-o json` has it."""
+    return {
+        "attempt": attempt.number,
+        "started": format_timestamp(attempt.started),
+        "duration_ms": attempt.duration_ms,
+        "outcome": attempt.outcome,
+        "code": attempt.code,
+        "error": attempt.error,
+        "output": attempt.output,
+    }
 
 
 def load_cause_record(store: Store, event: StoredEvent) -> dict[str, str] | None:

@@ -1,7 +1,7 @@
 """The dead letters of a consumer group: lists, redrives and purges the messages of its dead topics.
 
 A message cannot be deleted from a topic. A dead letter that was redriven or purged has a marker: a later message of the
-same topic with a header that names its partition and offset. Whoever lists dead letters leaves out those with a marker.
+same topic with a header that names its partition and offset. Lists of dead letters omit those with a marker.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -11,10 +11,10 @@ from evtool.signals import collect_signals
 
 
 def deliver_messages(worker: Worker, grace: float = STOP_GRACE) -> Generator[WorkerResult]:
-    """Delivers the messages of a bus; yields each delivery as it then stands, and each message that is not an event.
+    """Delivers the messages of a bus. Yields each delivery in its new state, and each message that is not an event.
 
     A signal has it open no more messages, wait for what is under way, `grace` seconds at most, commit what is finished,
-    and raise what the signal raises; another one ends it at once. Whoever does not take all must close it.
+    and raise what the signal raises; another one ends it at once. A caller that stops early must close it.
     """
     with collect_signals() as stop_signals:
         try:

@@ -1,4 +1,4 @@
-"""Computes from the answer of a handler how a delivery of a bus then stands, and the messages that it needs."""
+"""Computes the new state of a delivery of a bus from the answer of its handler, and the messages that it needs."""
 
 from typing import NamedTuple
 

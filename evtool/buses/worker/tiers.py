@@ -1,4 +1,4 @@
-"""Retry tiers: the pauses of a bus before a failed delivery is tried again, and the topics that stand for them."""
+"""Retry tiers: the pauses of a bus before a failed delivery is retried, and their topics."""
 
 from collections.abc import Collection, Sequence
 from typing import NamedTuple

@@ -4,7 +4,7 @@ A message is opened when its deliveries are made, and finished when each of them
 committed up to its lowest unfinished message, the watermark:
 
     offset      7     8     9     10
-              done  open  done  done     the watermark is 8: whoever takes over begins there, and repeats 9 and 10
+              done  open  done  done     the watermark is 8: the next worker begins there, and repeats 9 and 10
 
 A message counts from the moment it is opened until it is committed, so that the limit of the window is also the number
 of messages that can be repeated when a worker is killed.

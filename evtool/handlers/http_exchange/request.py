@@ -1,4 +1,4 @@
-"""Builds the request of a delivery: what `${NAME}` stands for, the body in the form that is wanted, the signature."""
+"""Builds the request of a delivery: values of `${NAME}`, the body in the requested form, the signature."""
 
 import json
 import re
@@ -17,7 +17,7 @@ CLOUDEVENT = "application/cloudevents+json"
 
 
 class SetupError(Exception):
-    """The handler cannot be loaded: a variable is not set, or stands for something that cannot be used.
+    """The handler cannot be loaded: a variable is not set, or its value cannot be used.
 
     The message contains names, never values. `code` is that of the finding.
     """

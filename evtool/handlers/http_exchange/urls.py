@@ -85,7 +85,7 @@ def _encode_host(host: str) -> str:
 
 
 def find_url_problem(text: str) -> str | None:
-    """What is wrong with a URL in routes.yaml, or None. What a `${NAME}` stands for is not known yet."""
+    """The problem of a URL in routes.yaml, or None. The values of `${NAME}` are not known yet."""
     if "${" in text:
         is_open = text.startswith("${") or re.match(r"https?://", text)
         return None if is_open else "should begin with https:// or http://, or with ${NAME}"
@@ -126,7 +126,7 @@ def is_link_local(host: str) -> bool:
 
 
 def _inner_address(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address that an IPv6 address stands for."""
+    """The IPv4 address that an IPv6 address contains."""
     if address.ipv4_mapped or address.sixtofour:
         return address.ipv4_mapped or address.sixtofour
     if address in _NAT64 or address in _NAT64_LOCAL or address in _COMPATIBLE:

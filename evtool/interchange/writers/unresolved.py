@@ -1,4 +1,4 @@
-"""Makes routes of a rule source known: what is not known before deployment becomes text, and its route is disabled."""
+"""Replaces unknown values of a rule source by strings, and disables the routes that have them."""
 
 from collections.abc import Mapping
 from typing import Any

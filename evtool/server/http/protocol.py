@@ -74,7 +74,7 @@ class LimitedProtocol(HttpToolsProtocol):
         return True
 
     def send_400_response(self, _msg: str) -> None:
-        """Answers what is not HTTP."""
+        """Responds to bytes that are not HTTP."""
         self._refuse(400, "this is not an HTTP/1.1 request")
 
     def enforce_time_limits(self, now: float) -> None:
