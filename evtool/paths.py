@@ -12,7 +12,9 @@ def display_path(path: Path) -> str:
 
 @lru_cache(maxsize=100)  # thousands of routes are in the same file
 def _shorten(path: Path, cwd: Path) -> str:
-    return os.path.relpath(path, cwd) if path.is_relative_to(cwd) else str(path)
+    if path.is_relative_to(cwd):
+        return os.path.relpath(path, cwd)
+    return str(path)
 
 
 def is_file(path: str | Path) -> bool:

@@ -70,7 +70,8 @@ class ScenarioFileCollector(pytest.File):
             scenarios, findings = workbench.load(self.path)
         except EvtoolError as error:
             raise self.CollectError("\n".join([*format_findings(getattr(error, "findings", ())), str(error)])) from None
-        if errors := [finding for finding in findings if finding.severity == "error"]:
+        errors = [finding for finding in findings if finding.severity == "error"]
+        if errors:
             raise self.CollectError("\n".join(format_findings(errors)))
         names = [_to_test_name(scenario.name) for scenario in scenarios]
         for scenario, name in zip(scenarios, names, strict=True):

@@ -69,7 +69,10 @@ def _convert(text: str, units: Mapping[str, float]) -> float:
 
 
 def _read_duration(value: object) -> float:
-    return value if isinstance(value, float) else parse_duration(value)  # a float is one of our own defaults
+    # a float is one of our own defaults
+    if isinstance(value, float):
+        return value
+    return parse_duration(value)
 
 
 def _check_positive(value: float) -> float:

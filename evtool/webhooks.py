@@ -44,9 +44,14 @@ def verify(
     webhook_id, timestamp, signatures = _read_headers(headers)
     age = (time.time() if now is None else now) - int(timestamp)
     if abs(age) > tolerance:
-        when = "too old" if age > 0 else "in the future"
+        when = "in the future"
+        if age > 0:
+            when = "too old"
         raise WebhookError(f"{TIMESTAMP_HEADER} is {when}: {abs(age):.0f} seconds; {tolerance:.0f} are allowed")
-    content = _encode(body) if isinstance(body, str) else body
+    if isinstance(body, str):
+        content = _encode(body)
+    else:
+        content = body
     expected = [_sign(content, webhook_id, timestamp, key) for key in keys]
     received = [_encode(signature) for signature in signatures.split(" ")]
     # every pair is compared, so that the time says nothing about which one fits
@@ -63,7 +68,9 @@ def sign(body: bytes, webhook_id: str, timestamp: int, secrets: Sequence[str]) -
 
 def decode_secret(secret: str) -> bytes:
     """The key in a secret. Raises ValueError, whose message does not contain the secret."""
-    encoded = secret.strip().removeprefix(SECRET_PREFIX).rstrip("=") if isinstance(secret, str) else ""
+    encoded = ""
+    if isinstance(secret, str):
+        encoded = secret.strip().removeprefix(SECRET_PREFIX).rstrip("=")
     try:
         key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except (binascii.Error, ValueError):
@@ -75,7 +82,10 @@ def decode_secret(secret: str) -> bytes:
 
 def _read_headers(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> tuple[str, str, str]:
     """The id, the timestamp and the signatures. Raises WebhookError."""
-    pairs = headers.items() if isinstance(headers, Mapping) or hasattr(headers, "items") else headers
+    if isinstance(headers, Mapping) or hasattr(headers, "items"):
+        pairs = headers.items()
+    else:
+        pairs = headers
     values = {name.lower(): value for name, value in pairs if name.lower() in HEADERS}
     for name in HEADERS:
         if not values.get(name):

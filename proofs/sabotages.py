@@ -125,13 +125,13 @@ SABOTAGES = {
         "workers", (Edit("store/sqlite/connection.py", "deadline = now + busy_timeout", "deadline = now"),)
     ),
     "a doctor that does not look at the bytes": Sabotage(
-        "bitflips", (Edit("store/rows.py", "if digest == self.sha256 else", "if digest else"),)
+        "bitflips", (Edit("store/rows.py", "if digest == self.sha256:", "if digest:"),)
     ),
     "what is read is believed": Sabotage(
-        "cells", (Edit("store/store.py", "if problem := value.damage():", "if problem := None:"),)
+        "cells", (Edit("store/store.py", "problem = value.damage()", "problem = None"),)
     ),
     "a doctor that does not look at each row": Sabotage(
-        "cells", (Edit("store/integrity.py", "if problem := Delivery(*row).damage():", "if problem := None:"),)
+        "cells", (Edit("store/integrity.py", "problem = Delivery(*row).damage()", "problem = None"),)
     ),
     "the same key is stored again": Sabotage(
         "workers",

@@ -43,7 +43,7 @@ GROWING = {
     "patterns/operators": 100,
     "reports/formats": 100,
 }  # one file per kind
-MOST_LINES = 300
+MOST_LINES = 350
 LONGER = {"handlers.processes.worker": 720}  # the program in a worker process has to be one file
 
 
@@ -113,7 +113,7 @@ def test_init_files_are_empty(file: Path) -> None:
 
 @pytest.mark.parametrize("name", WITH_CODE)
 def test_modules_are_small(name: str) -> None:
-    """A module has at most 300 lines."""
+    """A module has at most 350 lines."""
     lines = MODULES[name].read_text(encoding="utf-8").count("\n")
 
     assert lines <= LONGER.get(name, MOST_LINES)

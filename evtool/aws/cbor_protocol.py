@@ -35,7 +35,10 @@ def _find_operation(request: Request, operations: Mapping[str, Operation]) -> st
     is_supported = match and match[1] == SERVICE and match[2] in operations
     if match and is_supported and request.method == "POST" and request.headers.get("smithy-protocol") == PROTOCOL:
         return match[2]
-    called = f"{match[1]}.{match[2]}" if match else request.path
+    if match:
+        called = f"{match[1]}.{match[2]}"
+    else:
+        called = request.path
     supported = ", ".join(f"{SERVICE}.{name}" for name in operations)
     message = f"evtool does not support {called[:200]} in {PROTOCOL} here, only {supported}"
     raise AwsError("UnknownOperationException", message)

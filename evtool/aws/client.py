@@ -63,7 +63,8 @@ def explain_errors(name: str) -> Iterator[None]:
     try:
         yield
     except exceptions.ClientError as error:
-        if advice := _find_advice(get_code(error)):
+        advice = _find_advice(get_code(error))
+        if advice:
             raise UsageError(f"{name}: AWS refuses the credentials ({describe(error)}): {advice}") from None
         raise
     except exceptions.NoRegionError:
@@ -82,7 +83,9 @@ def get_code(error: Any) -> str:
 def describe(error: Any) -> str:
     """An error response in one line: the code and the message."""
     message = str(error.response.get("Error", {}).get("Message", "")).strip()
-    return " ".join(f"{get_code(error)}: {message}".split()) if message else get_code(error)
+    if message:
+        return " ".join(f"{get_code(error)}: {message}".split())
+    return get_code(error)
 
 
 def _find_advice(code: str) -> str | None:
@@ -90,14 +93,18 @@ def _find_advice(code: str) -> str | None:
         return f"they have expired; {_CREDENTIALS_ADVICE}"
     if code in _REFUSED:
         return _CREDENTIALS_ADVICE
-    return "their policy does not allow this call" if code in _DENIED else None
+    if code in _DENIED:
+        return "their policy does not allow this call"
+    return None
 
 
 def _advise_on(error: Exception) -> str:
     """What to do, for an error about credentials."""
     name = type(error).__name__
     is_about_credentials = any(word in name for word in ("Credential", "Token", "Profile", "SSO", "Login"))
-    return f": {_CREDENTIALS_ADVICE}" if is_about_credentials else ""
+    if is_about_credentials:
+        return f": {_CREDENTIALS_ADVICE}"
+    return ""
 
 
 def _one_line(error: Exception) -> str:

@@ -82,7 +82,10 @@ class HttpConnection:
         if message.waits_for_continue:
             message.waits_for_continue = False
             self.unsent += b"HTTP/1.1 100 Continue\r\n\r\n"
-        self._header_bytes = self._header_bytes + len(data) if message.is_in_headers and not message.requests else 0
+        if message.is_in_headers and not message.requests:
+            self._header_bytes = self._header_bytes + len(data)
+        else:
+            self._header_bytes = 0
         if self._header_bytes > MAX_HEADER_BYTES:
             raise HttpError(431)
         if message.length > MAX_READ_BYTES:

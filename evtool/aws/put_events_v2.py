@@ -18,7 +18,9 @@ def put_events_v2(parameters: Mapping[str, Any], accept: Callable[[Entry], str |
     Raises AwsError if AWS refuses the whole request. EventGroupId and deduplication are not used.
     """
     arn = parameters.get("EventBusArn")
-    match = _ARN.fullmatch(arn) if isinstance(arn, str) else None
+    match = None
+    if isinstance(arn, str):
+        match = _ARN.fullmatch(arn)
     if match is None:
         raise AwsError(
             "InvalidInputException",
@@ -30,7 +32,9 @@ def put_events_v2(parameters: Mapping[str, Any], accept: Callable[[Entry], str |
     try:
         response = put_events({"Entries": entries}, accept, max_entries=MAX_ENTRIES)
     except AwsError as error:
-        code = "InvalidInputException" if error.code == "ValidationException" else error.code
+        code = "InvalidInputException"
+        if error.code != "ValidationException":
+            code = error.code
         raise AwsError(code, str(error)) from None
     for result in response["Entries"]:
         if "EventId" in result:

@@ -47,7 +47,9 @@ def find_mode(headers: Iterable[Header], content_type: str | None) -> Mode:
         return "batch"
     if media_type.startswith("application/cloudevents"):
         return "structured"
-    return "plain" if _REQUIRED_HEADERS.isdisjoint(name.lower() for name, _ in headers) else "binary"
+    if _REQUIRED_HEADERS.isdisjoint(name.lower() for name, _ in headers):
+        return "plain"
+    return "binary"
 
 
 def build_structured(
@@ -65,7 +67,9 @@ def build_structured(
         attributes["datacontenttype"] = content_type
     envelope = json.dumps(attributes, ensure_ascii=False).encode()
     member = _build_data_member(value, content_type, attributes)
-    return envelope if not member else envelope[:-1] + b", " + member + b"}"
+    if not member:
+        return envelope
+    return envelope[:-1] + b", " + member + b"}"
 
 
 def read_attributes(headers: Iterable[Header]) -> dict[str, str]:

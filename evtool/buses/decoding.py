@@ -48,7 +48,8 @@ def decode_messages(messages: Sequence[Message]) -> Iterator[tuple[Message, Even
     simple = [message for message in messages if is_simple(message)]
     events = dict(zip(map(id, simple), decode_simple([message.value or b"" for message in simple]), strict=True))
     for message in messages:
-        if event := events.get(id(message)):
+        event = events.get(id(message))
+        if event:
             yield message, event
         else:
             for item in decode_message(message):
@@ -73,7 +74,9 @@ def _decode_chunk(values: Sequence[bytes]) -> list[Event | None]:
     decoded = decode_proven(values)
     if decoded is not None:
         return [_build_event(value, event) for value, event in zip(values, decoded, strict=True)]
-    return [None] if len(values) == 1 else [event for value in values for event in _decode_chunk([value])]
+    if len(values) == 1:
+        return [None]
+    return [event for value in values for event in _decode_chunk([value])]
 
 
 def is_tombstone(message: Message) -> bool:
@@ -97,8 +100,12 @@ def _build_event(raw: bytes, decoded: DecodedEvent) -> Event:
 def _read_texts(message: Message) -> Iterator[SourceText | Finding]:
     """The JSON texts of the events of a message."""
     value, headers = message.value, message.headers
-    content_type = find_content_type(headers) if headers else None
-    mode = find_mode(headers, content_type) if headers else "plain"
+    content_type = None
+    if headers:
+        content_type = find_content_type(headers)
+    mode = "plain"
+    if headers:
+        mode = find_mode(headers, content_type)
     if mode == "binary":
         try:
             value = build_structured(headers, value, content_type, message.position)

@@ -118,7 +118,9 @@ class EventBridgeBus:
                 if code in RETRYABLE and number < MAX_RETRIES:
                     failed.append(item)
                 else:
-                    note = CLOUDEVENT_NOTE if item.event.payload_key == "data" and message is None else None
+                    note = None
+                    if item.event.payload_key == "data" and message is None:
+                        note = CLOUDEVENT_NOTE
                     yield SendReport(item.event, message, note)
             if not failed:
                 return
@@ -145,7 +147,9 @@ class EventBridgeBus:
         self._has_sent = True
         results = response.get("Entries")
         if not isinstance(results, list) or len(results) != len(batch):
-            count = f"{len(results)} results" if isinstance(results, list) else "no results"
+            count = "no results"
+            if isinstance(results, list):
+                count = f"{len(results)} results"
             yield from ((item, "", f"the response has {count} for {len(batch)} entries") for item in batch)
             return
         for item, result in zip(batch, results, strict=True):
@@ -181,7 +185,9 @@ def build_entry(event: Event, bus: str) -> dict[str, Any] | str:
 
 def _read_detail(event: Event) -> str | None:
     """The JSON text of the payload; None if it is not an object."""
-    payload = event.detail if event.has_json_payload else ""
+    payload = ""
+    if event.has_json_payload:
+        payload = event.detail
     if event.payload_key == "data" and payload is None:
         return "{}"  # the data of a CloudEvent is optional
     if not isinstance(payload, Mapping):
@@ -196,7 +202,10 @@ def open_bus(settings: BusSettings) -> EventBridgeBus:
     """The bus with some settings. Raises UsageError."""
     url = settings.url
     url.check_parameters(PARAMETERS)
-    bus = f"{url.host}/{url.path}" if url.path else url.host
+    if url.path:
+        bus = f"{url.host}/{url.path}"
+    else:
+        bus = url.host
     match = _ARN.fullmatch(bus)
     if not re.fullmatch(BUS_NAME, match[1] if match else bus):
         raise UsageError(f"{settings.display_name}: name the event bus: eventbridge://BUS?region=REGION")

@@ -36,7 +36,9 @@ def read_settings(bus: str, project: Project | None) -> BusSettings:
         raise UsageError("the name or URL of the bus is empty; is a variable of the shell not set?")
     buses = list_buses(project)
     if bus not in buses:
-        where = f"`buses` of {project.display_name}" if project and buses else "routes.yaml, which has no `buses`"
+        where = "routes.yaml, which has no `buses`"
+        if project and buses:
+            where = f"`buses` of {project.display_name}"
         hint = did_you_mean(bus, buses) or "a URL such as kafka://localhost:9092/orders works without a name"
         raise UsageError(f"there is no bus {bus} in {where}; {hint}")
     return _read_entry(bus, buses[bus])
@@ -44,20 +46,32 @@ def read_settings(bus: str, project: Project | None) -> BusSettings:
 
 def list_buses(project: Project | None) -> Mapping[str, Any]:
     """The entries of `buses` in routes.yaml, by name."""
-    value = project.document.value.get("buses") if project else None
-    return value if isinstance(value, Mapping) else {}
+    value = None
+    if project:
+        value = project.document.value.get("buses")
+    if isinstance(value, Mapping):
+        return value
+    return {}
 
 
 def _read_entry(name: str, entry: object) -> BusSettings:
     """The settings of an entry of `buses`."""
-    fields: Mapping[str, Any] = entry if isinstance(entry, Mapping) else {"url": entry}
+    if isinstance(entry, Mapping):
+        fields: Mapping[str, Any] = entry
+    else:
+        fields = {"url": entry}
     text, password = fields.get("url"), fields.get("password")
     if not isinstance(text, str) or not isinstance(password, str | None):
         raise UsageError(f"buses.{name} needs a url such as kafka://localhost:9092/orders")
     try:
         url = parse_bus_url(expand_variables(text))
-        password = None if password is None else expand_variables(password)
-        retry = parse_tiers(fields["retry"]) if "retry" in fields else None
+        if password is None:
+            password = None
+        else:
+            password = expand_variables(password)
+        retry = None
+        if "retry" in fields:
+            retry = parse_tiers(fields["retry"])
     except UnsetVariableError as error:
         raise UsageError(f"buses.{name}: {error}") from None
     except ValueError as error:
@@ -72,6 +86,8 @@ def _read_url_tiers(url: BusUrl) -> Tiers | None:
     """The tiers of `?retry=` in the URL, which count more than those of routes.yaml."""
     try:
         retry = url.parameters.get("retry")
-        return None if retry is None else parse_tiers(retry if retry == "none" else retry.split(","))
+        if retry is None:
+            return None
+        return parse_tiers(retry if retry == "none" else retry.split(","))
     except ValueError as error:
         raise UsageError(f"retry in the URL of the bus: {error}") from None

@@ -30,8 +30,13 @@ class BusUrl(NamedTuple):
         """The URL as it is printed: values of client settings may be secrets, so only their names are there."""
         parameters = [f"{name}={quote(value, safe='$./,:[]')}" for name, value in self.parameters.items()]
         parameters += [f"{CLIENT_PREFIX}{name}=..." for name in self.client]
-        separator = ":" if self.scheme == "file" else "://"
-        path = self.path if self.scheme == "file" or not self.path else f"/{self.path}"
+        separator = "://"
+        if self.scheme == "file":
+            separator = ":"
+        if self.scheme == "file" or not self.path:
+            path = self.path
+        else:
+            path = f"/{self.path}"
         return f"{self.scheme}{separator}{self.host}{path}" + (f"?{'&'.join(parameters)}" if parameters else "")
 
 
@@ -61,7 +66,10 @@ def parse_bus_url(text: str) -> BusUrl:
     parameters: dict[str, str] = {}
     client: dict[str, str] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
-        group = client if name.startswith(CLIENT_PREFIX) else parameters
+        if name.startswith(CLIENT_PREFIX):
+            group = client
+        else:
+            group = parameters
         key = name.removeprefix(CLIENT_PREFIX)
         if key in group:
             raise UsageError(f"the parameter {name} is in the URL of the bus twice")

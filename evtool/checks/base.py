@@ -37,7 +37,9 @@ class CheckContext(NamedTuple):
         `payload_key` is "detail" for EventBridge events and "data" for CloudEvents.
         """
         try:
-            return self.schemas.find(event_type, source, payload_key) if self.schemas else None
+            if self.schemas:
+                return self.schemas.find(event_type, source, payload_key)
+            return None
         except ConfigError:
             return None
 

@@ -71,7 +71,10 @@ class CommonEvents:
 
     def __init__(self, context: CheckContext):
         self._context = context
-        self._types = context.schemas.list_types() if context.schemas else []
+        if context.schemas:
+            self._types = context.schemas.list_types()
+        else:
+            self._types = []
         self._sample_values: dict[Steps, list[Any]] = {}
         self._matched: dict[str, set[int]] = {}  # the numbers of the samples that a route matches
         self._generated: dict[tuple[str, str], Mapping[str, Any]] = {}
@@ -87,10 +90,12 @@ class CommonEvents:
 
     def find(self, first: Route, second: Route) -> str | None:
         """An event that both routes certainly match, described for people, or None if none is found."""
-        if common := self._list_matched(first) & self._list_matched(second):
+        common = self._list_matched(first) & self._list_matched(second)
+        if common:
             return f"the sample {_describe_sample(self._context.samples[min(common)])}"
         for branch, other in islice(product(first.pattern.branches, second.pattern.branches), MAX_PAIRS):
-            if (text := self._make_event(branch, other, (first, second))) is not None:
+            text = self._make_event(branch, other, (first, second))
+            if text is not None:
                 return text or "any other event"
         return None
 
@@ -109,7 +114,10 @@ class CommonEvents:
         for field in (*branch, *other):
             fields.setdefault(field.path, []).append(field)
         names = {path.partition(".")[0] for path in fields}
-        form = CLOUDEVENTS if names & CLOUDEVENTS_NAMES else EVENTBRIDGE
+        if names & CLOUDEVENTS_NAMES:
+            form = CLOUDEVENTS
+        else:
+            form = EVENTBRIDGE
         if self._events >= MAX_EVENTS or not _may_have(form, names):
             return None
         choices: list[_Choice] = []
@@ -119,7 +127,8 @@ class CommonEvents:
                 return None
         self._events += 1
         for event_type, source in islice(self._list_envelopes(choices, form), MAX_TRIES):
-            if found := self._fill_envelope(choices, event_type, source, form):
+            found = self._fill_envelope(choices, event_type, source, form)
+            if found:
                 document, text = found
                 if all(route.pattern.matches(document) is True for route in routes):
                     return text
@@ -226,7 +235,10 @@ def _takes_none(field: Field, listed: Field) -> bool:
 def _get_value(sample: Event, steps: Steps) -> Any:
     value: Any = sample.document
     for step in steps:
-        value = value.get(step, MISSING) if isinstance(value, Mapping) else MISSING
+        if isinstance(value, Mapping):
+            value = value.get(step, MISSING)
+        else:
+            value = MISSING
     return value
 
 
@@ -249,7 +261,10 @@ def _set_value(document: Any, steps: Steps, value: Any) -> bool:
 def _is_forbidden(schema: CompiledSchema | None, steps: Steps, value: Any, form: _Form) -> bool:
     if schema is None or value is MISSING or steps[0] != form.payload_key:
         return False
-    path = steps[1:] if schema.choice.envelope is None else steps
+    if schema.choice.envelope is None:
+        path = steps[1:]
+    else:
+        path = steps
     return schema.subschemas.is_forbidden(path, value)
 
 
@@ -260,5 +275,9 @@ def _is_valid(schema: CompiledSchema, document: Mapping[str, Any], form: _Form) 
 
 def _describe_sample(event: Event) -> str:
     """The file and line of a sample."""
-    text = event.source_map.text if event.source_map else None
-    return f"{text.file}:{text.line}" if text else event.id
+    text = None
+    if event.source_map:
+        text = event.source_map.text
+    if text:
+        return f"{text.file}:{text.line}"
+    return event.id

@@ -59,7 +59,8 @@ def check_unmatched(context: CheckContext) -> Iterator[Finding]:
     for event_type, source in context.schemas.list_entries() if context.schemas else ():
         if event_type not in seen and not _is_matched(context, event_type, source):
             seen.add(event_type)
-            if schema := context.find_schema(event_type, source or ""):
+            schema = context.find_schema(event_type, source or "")
+            if schema:
                 location = schema.root.document.locate(schema.root.pointer)
                 message = f'no route matches "{event_type}", which has a schema'
                 yield Finding("EV406", message, "note", event_type=event_type, **location)

@@ -27,7 +27,9 @@ def check_use(context: CheckContext) -> Iterator[Finding]:
 
 def _list_handlers(route: Mapping[str, Any]) -> list[str]:
     to = route.get("to")
-    return [handler for handler in to if isinstance(handler, str)] if isinstance(to, list) else []
+    if isinstance(to, list):
+        return [handler for handler in to if isinstance(handler, str)]
+    return []
 
 
 def check_loading(context: CheckContext) -> Iterator[Finding]:

@@ -79,7 +79,10 @@ def _read_valid_routes(project: Project) -> dict[str, Route]:
 
 def _build_route(name: str, source: Mapping[str, Any], pattern: Pattern) -> Route:
     to, bus = source.get("to"), source.get("event-bus")
-    handlers = tuple(handler for handler in to if isinstance(handler, str)) if isinstance(to, list) else ()
+    if isinstance(to, list):
+        handlers = tuple(handler for handler in to if isinstance(handler, str))
+    else:
+        handlers = ()
     is_enabled = source.get("state", "enabled") == "enabled"
     return Route(name, pattern, handlers, enabled=is_enabled, event_bus=bus if isinstance(bus, str) else None)
 
@@ -87,7 +90,8 @@ def _build_route(name: str, source: Mapping[str, Any], pattern: Pattern) -> Rout
 def _read_valid_handlers(project: Project) -> dict[str, HandlerEntry]:
     handlers: dict[str, HandlerEntry] = {}
     for name, source in read_section(project, "handlers").items():
-        if kind := find_kind(source):
+        kind = find_kind(source)
+        if kind:
             try:
                 options = read_options(kind, source)
             except ValidationError:

@@ -53,7 +53,9 @@ def _can_match(context: CheckContext, route: Route, emitted: EmittedType) -> boo
     """None if a route cannot match what a handler emits, True if it matches by source and type alone."""
     values = {"detail-type": emitted.type, "source": emitted.handler}
     branches = [branch for branch in route.pattern.branches if _is_possible(context, branch, values)]
-    return any(all(field.path in values for field in branch) for branch in branches) if branches else None
+    if branches:
+        return any(all(field.path in values for field in branch) for branch in branches)
+    return None
 
 
 def _is_possible(context: CheckContext, branch: Branch, values: dict[str, str]) -> bool:
@@ -109,8 +111,12 @@ def _make_finding(context: CheckContext, loop: Sequence[Link]) -> Finding:
     is_certain = all(link.is_certain for link in loop)
     route = loop[-1].route
     message = f"loop: {steps} -> {loop[0].emitted.handler}"
-    hint = "it never ends: " if is_certain else "it may never end: "
+    hint = "it may never end: "
+    if is_certain:
+        hint = "it never ends: "
     hint += "narrow a route so that it does not match what its handler emits, or emit another type"
     location = context.project.locate(("routes", route.name), key=True)
-    severity = "error" if is_certain else "warning"
+    severity = "warning"
+    if is_certain:
+        severity = "error"
     return Finding("EV408", message, severity, route=route.name, suggestion=hint, **location)

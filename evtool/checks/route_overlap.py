@@ -52,7 +52,10 @@ def _find_shadow(context: CheckContext, earlier: Route, route: Route) -> tuple[F
         return _make_finding(context, "EV401", message, route, consequence), route.name
     if not is_covered and not covers_earlier:
         return None, None
-    inner, outer = (route, earlier) if is_covered else (earlier, route)
+    if is_covered:
+        inner, outer = (route, earlier)
+    else:
+        inner, outer = (earlier, route)
     message = f"route {inner.name} is shadowed: route {outer.name} has the same handlers and matches all its events"
     return _make_finding(context, "EV402", message, inner, f"remove it, or narrow {outer.name}"), inner.name
 

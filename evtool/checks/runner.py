@@ -66,7 +66,10 @@ def _sort_key(context: CheckContext, finding: Finding) -> tuple[bool, str, int, 
 def _read_comments(context: CheckContext, findings: Iterable[Finding]) -> list[IgnoreComment]:
     """The ignore comments in the project file, in its rule sources and in the files of findings."""
     rules = context.project.document.value.get("rules")
-    entries = rules if isinstance(rules, list) else [rules]
+    if isinstance(rules, list):
+        entries = rules
+    else:
+        entries = [rules]
     sources = [context.project.folder / name for name in entries if isinstance(name, str)]
     names = [context.project.display_name, *map(display_path, sources)]
     names += [finding.file for finding in findings if finding.file]

@@ -44,7 +44,9 @@ def _list_used_types(context: CheckContext) -> set[str]:
 def _has_other_purpose(schemas: Schemas, event_type: str, source: str | None) -> bool:
     """Whether a file that no type needs may be there for another reason, such as one with shared definitions."""
     document = schemas.read_document(event_type, source or "")
-    foreign = find_foreign(document.value) if document and isinstance(document.value, Mapping) else None
+    foreign = None
+    if document and isinstance(document.value, Mapping):
+        foreign = find_foreign(document.value)
     return event_type.startswith(".") or (foreign is not None and foreign.has_other_purpose)
 
 
@@ -87,7 +89,9 @@ def _find_unsatisfiable(context: CheckContext, schema: CompiledSchema, target: T
     parts = [pointer for pointer, reason in reasons.items() if _is_mistake(value, pointer, reason)]
     if "" in reasons and not isinstance(reasons[""], canonical.UnsatisfiableReason.Literal):
         location = document.locate(min(parts, key=len, default=""), key=True)
-        width = location["width"] if parts else 1
+        width = 1
+        if parts:
+            width = location["width"]
         message = "no value satisfies this schema" + _name_cause(parts)
         yield Finding("EV606", message, **{**location, "width": width})
         return
@@ -108,7 +112,9 @@ def _is_mistake(value: Any, pointer: str, reason: object) -> bool:
 
 
 def _name_cause(parts: list[str]) -> str:
-    return f": {_describe_part(min(parts, key=len))} can never be valid" if parts else ""
+    if parts:
+        return f": {_describe_part(min(parts, key=len))} can never be valid"
+    return ""
 
 
 def _describe_part(pointer: str) -> str:
@@ -122,7 +128,8 @@ def check_regular_expressions(context: CheckContext) -> Iterator[Finding]:
     for document, pointer, expression in _list_all_expressions(context):
         if (document.uri, pointer) not in seen:
             seen.add((document.uri, pointer))
-            if attack := find_exponential_text(expression):
+            attack = find_exponential_text(expression)
+            if attack:
                 message = f"the regular expression can take exponential time, for example for {attack}"
                 hint = "evtool limits it, other validators may hang: remove the repetition inside a repetition"
                 location = document.locate(pointer, key="/patternProperties/" in pointer)

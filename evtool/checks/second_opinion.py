@@ -74,7 +74,10 @@ def _check_samples(schema: CompiledSchema, samples: list[Event], retrieve: Any) 
     except (ValidationError, ReferencingError, ValueError):
         return
     for sample in samples if second else ():
-        value = sample.detail if schema.choice.envelope is None else fill_in(sample)
+        if schema.choice.envelope is None:
+            value = sample.detail
+        else:
+            value = fill_in(sample)
         try:
             errors = list(second.iter_errors(value))
         except Exception:  # noqa: BLE001  (whatever the second engine cannot do decides nothing)
@@ -107,7 +110,10 @@ def _make_finding(sample: Event, schema: CompiledSchema, errors: list[Any]) -> F
         path = errors[0].absolute_path
     else:
         message, path = "jsonschema-rs finds the sample invalid, jsonschema does not", ()
-    prefix = [sample.payload_key] if schema.choice.envelope is None else []
+    if schema.choice.envelope is None:
+        prefix = [sample.payload_key]
+    else:
+        prefix = []
     location = location_of(sample.source_map, pointer_of([*prefix, *path]))
     hint = f"write the rule in {name} in a way that all engines take alike"
     return Finding("EV607", message, "warning", event_type=sample.type, suggestion=hint, **location)

@@ -38,13 +38,16 @@ class CheckSettings(NamedTuple):
     def set_severity(self, finding: Finding) -> Finding:
         """The finding with the severity that the longest entry for its code gives."""
         entries = [entry for entry in self.severity if finding.code.startswith(entry)]
-        return finding._replace(severity=self.severity[max(entries, key=len)]) if entries else finding
+        if entries:
+            return finding._replace(severity=self.severity[max(entries, key=len)])
+        return finding
 
 
 def read_settings(project: Project, select: Sequence[str], ignore: Sequence[str]) -> CheckSettings:
     """The settings of a project with those of the command line. Raises UsageError for an option that is no code."""
     section = project.document.value.get("check")
-    section = section if isinstance(section, Mapping) else {}
+    if not isinstance(section, Mapping):
+        section = {}
     own_severity = section.get("severity")
     severity = {
         code: value
@@ -59,7 +62,9 @@ def read_settings(project: Project, select: Sequence[str], ignore: Sequence[str]
 
 
 def _list_strings(value: Any) -> list[str]:
-    return [entry for entry in value if isinstance(entry, str)] if isinstance(value, list) else []
+    if isinstance(value, list):
+        return [entry for entry in value if isinstance(entry, str)]
+    return []
 
 
 def _split(option: str, values: Sequence[str]) -> list[str]:

@@ -17,7 +17,10 @@ def compile_valid_parts(source: Any) -> Pattern | None:
     The source is a mapping or JSON text.
     """
     try:
-        document = json.loads(source) if isinstance(source, str) else source
+        if isinstance(source, str):
+            document = json.loads(source)
+        else:
+            document = source
         return Pattern(document)
     except ValueError:
         return None
@@ -32,10 +35,15 @@ def compile_valid_parts(source: Any) -> Pattern | None:
 
 def _replace(value: Any, path: Sequence[str | int], *, has_forms: bool = False) -> Any:
     """The value with an unknown one in place of the condition, or else of the field, that a path leads to."""
-    step = path[0] if path else None
+    step = None
+    if path:
+        step = path[0]
     if isinstance(value, dict) and step in value:
         return {**value, step: _replace(value[step], path[1:], has_forms=step == OR)}
     if isinstance(value, list) and isinstance(step, int) and step < len(value):
-        item = _replace(value[step], path[1:]) if has_forms else _MISTAKE
+        if has_forms:
+            item = _replace(value[step], path[1:])
+        else:
+            item = _MISTAKE
         return [*value[:step], item, *value[step + 1 :]]
     return _MISTAKE

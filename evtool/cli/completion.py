@@ -46,4 +46,6 @@ def _complete(prefix: str, list_names: Callable[[Project], list[str]]) -> list[s
         project = project_file.read_project()
     except EvtoolError:
         return []
-    return sorted({name for name in list_names(project) if name.startswith(prefix)}) if project else []
+    if project:
+        return sorted({name for name in list_names(project) if name.startswith(prefix)})
+    return []

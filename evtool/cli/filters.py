@@ -28,8 +28,12 @@ def build_filter(
     """The filter that options describe. Raises UsageError."""
     now = now_ms()
     try:
-        start = None if since is None else parse_time(since, now)
-        end = None if until is None else parse_time(until, now)
+        start = None
+        if since is not None:
+            start = parse_time(since, now)
+        end = None
+        if until is not None:
+            end = parse_time(until, now)
     except (ValueError, OverflowError) as error:
         raise UsageError(str(error)) from None
     if start is not None and end is not None and start >= end:
@@ -43,7 +47,10 @@ def check_names(session: Session, store: Store, *, route: str | None = None, han
         if name is None or has_name(store, kind, name):
             continue
         project = session.try_project()
-        names = project.names_in(f"{kind}s") if project else []
+        if project:
+            names = project.names_in(f"{kind}s")
+        else:
+            names = []
         if name not in names:
             hint = _suggest(kind, name, sorted({*names, *list_names(store, kind)}))
             raise UsageError(f"--{kind} {name}: there is no such {kind} in routes.yaml or in the store; {hint}")
@@ -87,14 +94,19 @@ def _suggest(kind: str, name: str, names: Sequence[str]) -> str:
 def parse_older_than(older_than: str | None) -> int | None:
     """The moment of --older-than, in milliseconds since 1970. Raises UsageError."""
     try:
-        return None if older_than is None else now_ms() - round(parse_duration(older_than) * 1000)
+        if older_than is None:
+            return None
+        return now_ms() - round(parse_duration(older_than) * 1000)
     except ValueError as error:
         raise UsageError(f"--older-than: {error}") from None
 
 
 def check_ids(store: Store, ids: Sequence[str]) -> None:
     """Raises UsageError when an id is none of a stored event."""
-    stored_ids = {event.id for event in store.read_events(Filter(ids=tuple(ids)))} if ids else set()
+    if ids:
+        stored_ids = {event.id for event in store.read_events(Filter(ids=tuple(ids)))}
+    else:
+        stored_ids = set()
     for event_id in ids:
         if event_id not in stored_ids:
             raise UsageError(f"there is no event {event_id} in {store.file}; `evtool events` lists what is there")
@@ -106,7 +118,9 @@ def find_event(store: Store, event_id: str, source: str | None) -> StoredEvent |
     if len(events) > 1:
         sources = ", ".join(event.source for event in events)
         raise UsageError(f"several events have the id {event_id}; choose one with --source: {sources}")
-    return events[0] if events else None
+    if events:
+        return events[0]
+    return None
 
 
 def read_pattern(text: str) -> Pattern:

@@ -64,7 +64,9 @@ class EventInputs:
             yield result
         if is_empty and not self._allow_empty:
             reasons = ", ".join(map(self._describe, self._paths))
-            hint = "" if self._allow_empty is None else "; with --allow-empty that is not an error"
+            hint = "; with --allow-empty that is not an error"
+            if self._allow_empty is None:
+                hint = ""
             raise UsageError(f"no event was found: {reasons}{hint}")
 
     def follow(self, results: Iterable[ValidationResult]) -> Iterator[ValidationResult]:
@@ -92,7 +94,8 @@ class EventInputs:
             return "standard input has none"
         if not Path(path).is_dir():
             return f"{path} has none"
-        if files := self._files_of[path]:
+        files = self._files_of[path]
+        if files:
             return f"the {format_count(len(files), 'event file')} in {path} have none"
         return f"{path} has no event file ({_SEARCHED})"
 
@@ -125,7 +128,9 @@ def _find_path(name: str, samples: Mapping[str, Path]) -> str | None:
     if name == "-" or os.path.exists(name):  # noqa: PTH110  (false, not an error, for what cannot be a name)
         return name
     sample = samples.get(name) or samples.get(name.replace(".", "-"))
-    return display_path(sample) if sample else None
+    if sample:
+        return display_path(sample)
+    return None
 
 
 def _looks_like_a_path(name: str) -> bool:
@@ -143,7 +148,8 @@ def group_results(
     size = 0
     for result in results:
         batch.append(result)
-        size += len(result.event.raw) if result.event else 0
+        if result.event:
+            size += len(result.event.raw)
         if len(batch) >= max_events or size >= BATCH_BYTES or (stream and not result.is_next_buffered):
             yield batch
             batch, size = [], 0

@@ -78,7 +78,8 @@ class _Command(TyperCommand):
         return ["[OPTIONS]", *(name for name, _ in self._arguments(ctx))]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        if arguments := self._arguments(ctx):
+        arguments = self._arguments(ctx)
+        if arguments:
             with formatter.section("Arguments"):
                 formatter.write_dl(arguments)
         with formatter.section("Options"):
@@ -144,7 +145,9 @@ def _to_typer(hint: Any) -> Any:
     else:
         assert isinstance(declared, Option)
         count = kind is int and declared.metavar is None
-        least = "" if declared.least is None else f" (at least {declared.least})"
+        least = ""
+        if declared.least is not None:
+            least = f" (at least {declared.least})"
         parameter = typer.Option(
             *declared.flags.split(),
             help=declared.help + least,
@@ -177,7 +180,11 @@ def _build_reader(kind: Any, least: int) -> Callable[[str], Any] | None:
         return text
 
     choices = _list_choices(kind)
-    return read_choice if choices else read_number if int in (kind, *get_args(kind)) else None
+    if choices:
+        return read_choice
+    if int in (kind, *get_args(kind)):
+        return read_number
+    return None
 
 
 def _list_choices(kind: Any) -> tuple[str, ...]:
@@ -191,7 +198,9 @@ def _build_completion(kind: Any) -> Callable[[str], list[str]] | None:
     def complete(begun: str) -> list[str]:
         return [choice for choice in choices if choice.startswith(begun)]
 
-    return complete if choices else None
+    if choices:
+        return complete
+    return None
 
 
 def check_command(context: Any, word: str, commands: Collection[str]) -> None:
@@ -204,11 +213,15 @@ def check_command(context: Any, word: str, commands: Collection[str]) -> None:
 def describe_usage_error(error: Any) -> str:
     """What is wrong with the arguments, from typer's exception."""
     context = error.ctx
-    path = context.command_path if context else "evtool"
+    path = "evtool"
+    if context:
+        path = context.command_path
     if context and hasattr(error, "possibilities"):  # an unknown option
         options = [option for parameter in context.command.get_params(context) for option in parameter.opts]
         name = error.option_name
-        hint = did_you_mean(name, options) if name.startswith("--") else None
+        hint = None
+        if name.startswith("--"):
+            hint = did_you_mean(name, options)
         return f'there is no option "{name}"; {hint or f"`{path} --help` lists the options"}'
     message = error.format_message().rstrip(".")
     return f"{message[:1].lower()}{message[1:]}; `{path} --help` shows the usage"

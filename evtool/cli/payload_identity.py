@@ -25,7 +25,10 @@ def read_identity(
             raise UsageError(f"{name} {pointer}: it is a JSON Pointer such as /id" + (f"; {hint}" if hint else ""))
     if options.type is not None and options.type_at is not None:
         raise UsageError("give --type or --type-at, not both")
-    named = PayloadIdentity() if intake is None else _read_intake(project or session.load_project(), intake)
+    if intake is None:
+        named = PayloadIdentity()
+    else:
+        named = _read_intake(project or session.load_project(), intake)
     is_typed = options.type is not None and not (keep_type and named.type_at)
     identity = PayloadIdentity(
         options.type if is_typed else None,

@@ -43,7 +43,9 @@ def build_rules(project: Project, *, validate: bool = True, no_schema: str = "er
 def list_properties(project: Project | None, event: Event, path: Sequence[str | int]) -> Collection[str]:
     """The property names that the schema of an event has at a path of its payload; none if it cannot be read."""
     try:
-        return build_rules(project).list_properties(event, path) if project else ()
+        if project:
+            return build_rules(project).list_properties(event, path)
+        return ()
     except ConfigError:
         return ()
 
@@ -64,7 +66,9 @@ def change_event(
 def build_known_rules(project: Project | None) -> Rules:
     """The rules for events whose type has a schema; none if the schema folder cannot be read."""
     try:
-        return build_rules(project, no_schema="ignore") if project else Rules(None)
+        if project:
+            return build_rules(project, no_schema="ignore")
+        return Rules(None)
     except ConfigError:
         return Rules(None)
 
@@ -73,7 +77,10 @@ def load_routes(session: Session, project: Project) -> Routes:
     """The routes of a project; what is hardly meant in them is shown as warnings."""
     routes = route_table.load_routes(project)
     gc.freeze()  # they stay to the end: with thousands of routes, looking at them for garbage takes half a second
-    notes = project.notes if session.verbose or not routes.routes else ()
+    if session.verbose or not routes.routes:
+        notes = project.notes
+    else:
+        notes = ()
     session.show_warnings([*routes.warnings, *project.gaps, *notes])
     return routes
 
@@ -96,7 +103,9 @@ class UndecidedNotes:
 
 def _describe_undecided(route: Route) -> str:
     sources = list_some([unknown.source for unknown in route.pattern.unknowns], MAX_LISTED)
-    verb = "is" if len(route.pattern.unknowns) == 1 else "are"
+    verb = "are"
+    if len(route.pattern.unknowns) == 1:
+        verb = "is"
     return f"route {route.name} is undecided, and delivers nothing: {sources} {verb} not known before deployment"
 
 

@@ -63,7 +63,10 @@ class Session(NamedTuple):
         when it has to, and is empty.
         """
         path = self.store or os.environ.get("EVTOOL_STORE")
-        file = Path(path) if path else (project or self.load_project()).store
+        if path:
+            file = Path(path)
+        else:
+            file = (project or self.load_project()).store
         if existing and is_missing(file):
             raise UsageError(f"there is no store {display_path(file)} yet: `evtool publish` makes it")
         if existing:

@@ -33,7 +33,9 @@ def claim_store(session: Session, store: Store, project: Project) -> None:
 
 
 def _describe_conflict(session: Session, store: Store, project: Project, owner: Path) -> str:
-    remedy = "leave out --store" if session.store else "unset EVTOOL_STORE"
+    remedy = "unset EVTOOL_STORE"
+    if session.store:
+        remedy = "leave out --store"
     return (
         f"{display_path(store.file)}: this store was made for {owner}; {project.file} would deliver its events by other"
         f" routes; {remedy} or name another store. To take the store over, write"

@@ -87,5 +87,9 @@ def _answer_blocks(answer: Callable[[bytes], bytes], blocks: int, answers: int) 
 def _read_block(stream: BinaryIO) -> bytes | None:
     """The next block, or None if the stream ends before it is complete."""
     size = int.from_bytes(stream.read(SIZE_BYTES), "little")
-    block = stream.read(size) if size else b""
-    return block if size and len(block) == size else None
+    block = b""
+    if size:
+        block = stream.read(size)
+    if size and len(block) == size:
+        return block
+    return None

@@ -51,7 +51,9 @@ def send_events(session: Session, command: str, bus: Bus, results: Iterable[Vali
         raise interrupts[0]
     if any(finding.code == "EV001" for finding in findings):
         return EXIT_USAGE
-    return EXIT_FINDINGS if counts[FAILED] or counts["invalid"] else EXIT_OK
+    if counts[FAILED] or counts["invalid"]:
+        return EXIT_FINDINGS
+    return EXIT_OK
 
 
 def build_sent_record(sent: SendReport) -> dict[str, Any]:

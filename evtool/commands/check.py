@@ -147,7 +147,10 @@ def _add_ignores(session: Session, result: _Result, examine: Callable[[], _Resul
     """Adds ignore comments; says how many findings are in files without comments."""
     before = len(result.findings)
     originals = edits.add_ignores(result.findings)
-    after = examine() if originals else result
+    if originals:
+        after = examine()
+    else:
+        after = result
     remaining = {finding._replace(line=0, excerpt=None) for finding in result.findings}
     kept = [finding for finding in after.findings if finding._replace(line=0, excerpt=None) in remaining]
     if originals:
@@ -192,7 +195,9 @@ class _CheckReport(FindingsReport):
             for severity in SEVERITIES
             if summary[f"{severity}s"]
         ]
-        start = "" if parts else f"checked {format_count(self._routes, 'route')}: "
+        start = ""
+        if not parts:
+            start = f"checked {format_count(self._routes, 'route')}: "
         parts = parts or [("nothing found", "bold green")]
         if summary["ignored"]:
             parts.append(f"{summary['ignored']:,} ignored")

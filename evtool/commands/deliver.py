@@ -66,7 +66,9 @@ def _deliver_from_store(
     project = session.load_project()
     rules = build_rules(project, validate=validate, no_schema=no_schema)
     with open_runtime(session, project, rules) as runtime:
-        idle = _sleep if watch else None
+        idle = None
+        if watch:
+            idle = _sleep
         return deliver_and_report(session, project, runtime, workers=workers, include_failed=now, idle=idle)
 
 
@@ -125,7 +127,9 @@ def deliver_and_report(
             _note_remaining(session, runtime.store)
     if interrupts:
         raise interrupts[0]
-    return EXIT_FINDINGS if counts["failed"] or findings else EXIT_OK
+    if counts["failed"] or findings:
+        return EXIT_FINDINGS
+    return EXIT_OK
 
 
 def _note_remaining(session: Session, store: Store) -> None:

@@ -45,7 +45,9 @@ def deliver_from_bus(
     routes = load_routes(session, project)
     topics = GroupTopics(connection.topics, connection.group, connection.tiers)
     ensure_topics(connection, topics, max((route.retry.max_age for route in routes.routes.values()), default=0))
-    ends = None if watch else find_ends(connection, [*topics.topics, *topics.retry_topics])
+    ends = None
+    if not watch:
+        ends = find_ends(connection, [*topics.topics, *topics.retry_topics])
     errors: list[str] = []
     environment = _create_environment(session, rules, errors)
     bus_of_worker = KafkaWorkerBus(connection, ends, session.print_note)
@@ -103,7 +105,9 @@ class _Delivering:
             report.end({"findings": findings, "summary": self._build_summary()})
         if interrupts:
             raise interrupts[0]
-        return EXIT_FINDINGS if self._counts["dead"] or self._findings else EXIT_OK
+        if self._counts["dead"] or self._findings:
+            return EXIT_FINDINGS
+        return EXIT_OK
 
     def _add(self, result: WorkerResult, report: Report) -> None:
         if not isinstance(result, SettledDelivery):

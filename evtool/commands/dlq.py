@@ -141,9 +141,10 @@ def _change(session: Session, command: str, selection: DeadLetterFilter, bus: st
         with session.open_report(
             Subject(command, "deliveries", lambda screen: ChangedDeadLetters(screen, quiet=session.quiet))
         ) as report:
-            changed = (
-                redrive(store, selection, to_record, now=now_ms()) if redriving else purge(store, selection, to_record)
-            )
+            if redriving:
+                changed = redrive(store, selection, to_record, now=now_ms())
+            else:
+                changed = purge(store, selection, to_record)
             counts = _add_records(report, list_dead_letters(store, selection, to_record) if dry_run else changed)
             total = sum(counts.values())
             report.end({"summary": {"deliveries": total, "dry_run": dry_run}})

@@ -64,7 +64,9 @@ def _open(session: Session, bus: str) -> tuple[KafkaConnection, GroupTopics]:
 def _select(connection: KafkaConnection, topics: GroupTopics, selection: DeadLetterFilter) -> Iterator[DeadLetter]:
     for letter in list_dead_letters(connection, topics):
         handover = letter.handover
-        event_type = letter.event.type if letter.event else None
+        event_type = None
+        if letter.event:
+            event_type = letter.event.type
         wanted = (
             (not selection.ids or not {_name(letter), handover.origin.position}.isdisjoint(selection.ids))
             and selection.type in (None, event_type)
@@ -87,7 +89,9 @@ def _leave_out_incomplete(session: Session, letters: Iterable[DeadLetter]) -> It
 
 def _name(letter: DeadLetter) -> str:
     """The id of the event, or the position of a message that could not be read."""
-    return letter.event.id if letter.event else letter.handover.origin.position
+    if letter.event:
+        return letter.event.id
+    return letter.handover.origin.position
 
 
 def _add_records(report: Report, letters: Iterable[DeadLetter], *, full: bool = False) -> Counter[str]:
@@ -104,7 +108,9 @@ def _add_records(report: Report, letters: Iterable[DeadLetter], *, full: bool = 
 
 def _build_record(letter: DeadLetter) -> dict[str, Any]:
     handover, death = letter.handover, letter.death
-    last = handover.history[-1] if handover.history else None
+    last = None
+    if handover.history:
+        last = handover.history[-1]
     return {
         "event": _name(letter),
         "type": letter.event.type if letter.event else UNREADABLE_TYPE,
@@ -133,9 +139,12 @@ def _describe_message(message: Message) -> Mapping[str, Any]:
 
 
 def _show_bytes(value: bytes | None) -> str | None:
-    return None if value is None else sanitize(value.decode(errors="backslashreplace"))
+    if value is None:
+        return None
+    return sanitize(value.decode(errors="backslashreplace"))
 
 
 def _note_unmatched(session: Session, selection: DeadLetterFilter, counts: Counter[str]) -> None:
-    if unmatched := [event_id for event_id in selection.ids if not counts[event_id]]:
+    unmatched = [event_id for event_id in selection.ids if not counts[event_id]]
+    if unmatched:
         session.print_note(f"no dead letter that was asked for: {', '.join(unmatched)}")

@@ -41,7 +41,9 @@ def doctor(session: Session) -> int:
             report.add(ValidationResult(display_path(store.file), 1, None))
         info = {"file": display_path(store.file), **describe_store(store)._asdict()}
         report.end({"store": info, "summary": {"errors": errors, **_count_all(store)}})
-    return EXIT_FINDINGS if errors else EXIT_OK
+    if errors:
+        return EXIT_FINDINGS
+    return EXIT_OK
 
 
 def _count_all(store: Store) -> dict[str, int | None]:
@@ -60,7 +62,9 @@ class _DoctorReport(FindingsReport):
         if self._quiet:
             return
         info, summary = tail["store"], tail["summary"]
-        wal_text = f", and {info['wal_bytes']:,} of {info['file']}-wal" if info["wal_bytes"] else ""
+        wal_text = ""
+        if info["wal_bytes"]:
+            wal_text = f", and {info['wal_bytes']:,} of {info['file']}-wal"
         self._screen.print_line("store    ", info["file"], f"  {info['bytes']:,} bytes{wal_text}")
         self._screen.print_line(
             "kept     ", f"mode {info['mode']}, disk {info['disk'] or 'unknown'}, {_format_journal(info)}"

@@ -116,14 +116,19 @@ class _EventListReport:
     def add(self, record: Record) -> None:
         assert not isinstance(record, ValidationResult)
         time, event_id, event_type = record["stored_at"], record["id"], (record["type"], "bold")
-        cause = f"  from {record['cause']['handler']}" if record["cause"] else ""
+        cause = ""
+        if record["cause"]:
+            cause = f"  from {record['cause']['handler']}"
         if not self._screen.is_terminal:
             self._screen.print_line(
                 (time, "dim"), f"  {event_id}  ", event_type, "  ", *style_states(record["states"]), (cause, "dim")
             )
             return
         # without the year and milliseconds, so that the usual row fits in 80 columns
-        states: Cell = style_states(record["states"]) if record["states"] else ("none", "yellow")
+        if record["states"]:
+            states: Cell = style_states(record["states"])
+        else:
+            states = ("none", "yellow")
         self._rows.append([(time[5:19], "dim"), event_id, [event_type, (cause, "dim")], states])
         if len(self._rows) == MAX_ROWS:
             self._print_rows()

@@ -46,7 +46,9 @@ def events_prune(
             events[deleted.type] += deleted.events
             sizes[deleted.type] += deleted.bytes
             deliveries += deleted.deliveries
-        freed_bytes = 0 if dry_run else reclaim_space(store)
+        freed_bytes = 0
+        if not dry_run:
+            freed_bytes = reclaim_space(store)
     with session.open_report(
         Subject("events prune", "types", lambda screen: _PruneReport(screen, quiet=session.quiet))
     ) as report:

@@ -130,7 +130,9 @@ def explain(
 
 def _find_project(session: Session, event: str) -> Project | None:
     """The project that may have a sample of this name; a pattern and a file need none."""
-    return None if event == "-" or Path(event).exists() else session.find_project()
+    if event == "-" or Path(event).exists():
+        return None
+    return session.find_project()
 
 
 def _find_stored(session: Session, project: Project, event_id: str, source: str | None) -> StoredEvent | None:
@@ -160,8 +162,12 @@ def _report_explanations(
             report.add(route)
         report.end({"event": record["event"], "findings": record["findings"]})
     if event is None:
-        return EXIT_USAGE if result.is_unreadable else EXIT_FINDINGS
-    return EXIT_OK if any(route["matches"] for route in record["routes"]) else EXIT_FINDINGS
+        if result.is_unreadable:
+            return EXIT_USAGE
+        return EXIT_FINDINGS
+    if any(route["matches"] for route in record["routes"]):
+        return EXIT_OK
+    return EXIT_FINDINGS
 
 
 def _report_several(
@@ -187,7 +193,9 @@ def _report_several(
             if result.event is None:
                 code = max(code, EXIT_USAGE if result.is_unreadable else EXIT_FINDINGS)
         report.end({"summary": {"events": events, "matched": matched}})
-    return code if matched else max(code, EXIT_FINDINGS)
+    if matched:
+        return code
+    return max(code, EXIT_FINDINGS)
 
 
 def _explain_event(
@@ -197,11 +205,12 @@ def _explain_event(
     event = result.event
     for finding in result.findings:
         show_finding(Screen(open_stderr(), color=session.color), finding)
-    explanations = (
-        explain_candidates(event.raw, event.bus or DEFAULT_BUS, candidates, build_schema_check(rules, event))
-        if event is not None
-        else []
-    )
+    if event is not None:
+        explanations = explain_candidates(
+            event.raw, event.bus or DEFAULT_BUS, candidates, build_schema_check(rules, event)
+        )
+    else:
+        explanations = []
     return {
         "event": {"id": event.id, "type": event.type, "source": event.source} if event else None,
         "routes": [build_explanation_record(candidate, explanation) for candidate, explanation in explanations],
@@ -237,10 +246,16 @@ class _ExplainReport:
             self._screen.print_line(f"and {format_count(self._hidden_count, 'more route')} farther off; -v shows all")
         if self._session.quiet or self._counts.total() < 2:
             return
-        hint = "; -v shows every condition" if self._counts.total() > MAX_DETAILED and not self._session.verbose else ""
-        verb = "matches" if self._counts[True] == 1 else "match"
+        hint = ""
+        if self._counts.total() > MAX_DETAILED and not self._session.verbose:
+            hint = "; -v shows every condition"
+        verb = "match"
+        if self._counts[True] == 1:
+            verb = "matches"
         self._screen.print_line("")
-        undecided = f", {self._counts[None]} undecided" if self._counts[None] else ""
+        undecided = ""
+        if self._counts[None]:
+            undecided = f", {self._counts[None]} undecided"
         self._screen.print_line(
             f"{self._counts[True] or 'none'} of {format_count(self._counts.total(), 'route')} {verb}{undecided}{hint}"
         )

@@ -32,7 +32,9 @@ def export(session: Session) -> int:
             report.add({"name": rule.name, "bus": rule.bus, "targets": [target.name for target in rule.targets]})
         report.end({"findings": [finding.as_dict() for finding in findings], "summary": {"rules": len(rules)}})
     session.show_warnings(findings)
-    return EXIT_FINDINGS if any(finding.severity == "error" for finding in findings) else EXIT_OK
+    if any(finding.severity == "error" for finding in findings):
+        return EXIT_FINDINGS
+    return EXIT_OK
 
 
 class _Text:

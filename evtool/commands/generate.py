@@ -46,11 +46,10 @@ def generate(
     if source is not None and type is None:
         raise UsageError("--source goes with TYPE: a route says itself which sources it takes")
     known = list_known_types(schemas, read_samples(project.samples)[0])
-    events = (
-        _generate_for_type(schemas, known, type, source, seed, count)
-        if type is not None
-        else _generate_for_route(session, project, schemas, known, str(for_route), seed, count, near_miss=near_miss)
-    )
+    if type is not None:
+        events = _generate_for_type(schemas, known, type, source, seed, count)
+    else:
+        events = _generate_for_route(session, project, schemas, known, str(for_route), seed, count, near_miss=near_miss)
     made = 0
     with session.open_report(Subject("generate", "events", _Lines)) as report:
         for event in events:
@@ -83,7 +82,10 @@ def _generate_for_route(
     near_miss: bool,
 ) -> Iterator[dict[str, Any]]:
     pattern = load_routes(session, project).restrict_to(name).routes[name].pattern
-    make = generate_near_miss if near_miss else generate_matching_event
+    if near_miss:
+        make = generate_near_miss
+    else:
+        make = generate_matching_event
     return (make(pattern, schemas, known, seed=seed + number) for number in range(count))
 
 

@@ -102,7 +102,8 @@ def _list_known_types(project: Project) -> dict[str, EventType]:
         pairs += [(name, SCHEMA_TYPE) for name in schemas.list_types()]
     samples = [display_path(path) for path in project.samples if path.exists()]
     for result in validate_events(read_texts(samples, stdin=BytesIO()), Rules(None, "ignore"), create_event_defaults()):
-        if event := result.event:
+        event = result.event
+        if event:
             pairs.append((event.type, sent_type(TYPE_KEYS[event.payload_key == "data"], event.source)))
     return _merge_types(pairs)
 

@@ -64,7 +64,10 @@ def _load_last_calls(session: Session, project: Project) -> Mapping[str, LastCal
 def _build_record(
     entry: HandlerEntry, last: LastCall | None, external_reason: str | None, *, connect: bool
 ) -> dict[str, Any]:
-    state, reason = ("external", external_reason) if entry.is_external else _load(entry, connect=connect)
+    if entry.is_external:
+        state, reason = ("external", external_reason)
+    else:
+        state, reason = _load(entry, connect=connect)
     return {
         "name": entry.name,
         "kind": entry.kind,
@@ -80,7 +83,10 @@ def _load(entry: HandlerEntry, *, connect: bool) -> tuple[str, str | None]:
     """The state of a handler that is called here, and why it is not ready."""
     with closing(entry.open()) as handler:
         # only some kinds have a server
-        check = getattr(handler, "connect", handler.check) if connect else handler.check
+        if connect:
+            check = getattr(handler, "connect", handler.check)
+        else:
+            check = handler.check
         failure: Unavailable | None = check()
     if failure is None:
         return "ready", None
@@ -106,15 +112,24 @@ class _HandlerReport:
 
     def add(self, record: Record) -> None:
         assert not isinstance(record, ValidationResult)
-        emits = f"  emits {', '.join(record['emits'])}" if record["emits"] else ""
+        emits = ""
+        if record["emits"]:
+            emits = f"  emits {', '.join(record['emits'])}"
         state = (record["state"], HANDLER_STYLES[record["state"]])
-        package = f" ({record['package']})" if record["package"] else ""
+        package = ""
+        if record["package"]:
+            package = f" ({record['package']})"
         self._screen.print_line((record["name"], "bold"), f"  {record['kind']}{package}  ", state, emits)
         if record["reason"]:
             self._screen.print_line(f"    {record['reason']}")
-        if last := record["last"]:
-            duration = "" if last["duration_ms"] is None else f" in {last['duration_ms']:,} ms"
-            error = f": {last['error']}" if last["error"] else ""
+        last = record["last"]
+        if last:
+            duration = ""
+            if last["duration_ms"] is not None:
+                duration = f" in {last['duration_ms']:,} ms"
+            error = ""
+            if last["error"]:
+                error = f": {last['error']}"
             outcome = last["outcome"] or "not ended"
             self._screen.print_line(f"    last  {last['started']}  {last['type']}  {outcome}{duration}{error}")
 

@@ -64,7 +64,9 @@ def handlers_run(
     if checked.event is None:
         for finding in checked.findings:
             show_finding(Screen(open_stderr(), color=session.color), finding)
-        return EXIT_USAGE if checked.is_unreadable else EXIT_FINDINGS
+        if checked.is_unreadable:
+            return EXIT_USAGE
+        return EXIT_FINDINGS
     started = time.monotonic()
     with closing(entry.open()) as handler:
         outcome = handler(_build_call(checked.event))
@@ -75,7 +77,9 @@ def handlers_run(
             report.add(json.loads(emitted.raw))
         fields = {"outcome": result.outcome, "error": result.error, "duration_ms": duration, "output": result.output}
         report.end({"handler": name, **fields})
-    return EXIT_OK if result.outcome == "done" else EXIT_FINDINGS
+    if result.outcome == "done":
+        return EXIT_OK
+    return EXIT_FINDINGS
 
 
 def _find_handler(routes: Routes, name: str) -> HandlerEntry:
@@ -110,7 +114,8 @@ def _judge(outcome: Outcome, event: Event, entry: HandlerEntry, rules: Rules) ->
         return _Result(outcome.outcome, outcome.error, outcome.output)
     cause = Cause(event.source, event.id, DIRECT_ROUTE, entry.name, bus=event.bus or DEFAULT_BUS)
     built = [build_event(emitted, number, cause, rules, now_ms()) for number, emitted in enumerate(outcome.emitted)]
-    if error := next((problem for problem in built if isinstance(problem, str)), None):
+    error = next((problem for problem in built if isinstance(problem, str)), None)
+    if error:
         return _Result("bad-result", error, outcome.output)
     return _Result("done", None, outcome.output, tuple(emitted for emitted in built if isinstance(emitted, Event)))
 
@@ -128,12 +133,17 @@ class _RunReport:
 
     def end(self, tail: Mapping[str, Any]) -> None:
         outcome = (tail["outcome"], OUTCOME_STYLES.get(tail["outcome"], "bold red"))
-        error = f": {tail['error']}" if tail["error"] else ""
+        error = ""
+        if tail["error"]:
+            error = f": {tail['error']}"
         self._screen.print_line((tail["handler"], "bold"), "  ", outcome, f"  {tail['duration_ms']:,} ms{error}")
         for line in tail["output"].splitlines():
             self._screen.print_line(f"    | {line}")
         for event in self._events:
-            type_key, payload_key = ("type", "data") if is_cloudevent(event) else ("detail-type", "detail")
+            if is_cloudevent(event):
+                type_key, payload_key = ("type", "data")
+            else:
+                type_key, payload_key = ("detail-type", "detail")
             detail = shorten(json.dumps(event.get(payload_key), ensure_ascii=False), DETAIL_WIDTH)
             name, source = (event[type_key], "bold"), event["source"]
             self._screen.print_line("    emitted ", name, f"  from {source}  {detail}")

@@ -48,8 +48,13 @@ def import_(
     file = Path(to or ROUTES_FILE).absolute()
     if file.exists() and not merge:
         raise UsageError(f"{display_path(file)} exists already: --merge adds to it, --to FILE writes another file")
-    account = read_account(AwsSettings(region, endpoint, profile)) if source == AWS else None
-    project = build_project(account) if account else require_project(source, form=session.routes_format)
+    account = None
+    if source == AWS:
+        account = read_account(AwsSettings(region, endpoint, profile))
+    if account:
+        project = build_project(account)
+    else:
+        project = require_project(source, form=session.routes_format)
     if not project.is_rule_source:
         raise UsageError(f"{source} is a routes.yaml already; import reads other rule sources")
     load_routes(session, project)
@@ -63,14 +68,20 @@ def import_(
         for name, route in imported.routes.items():
             report.add({"name": name, "state": route.get("state", "enabled"), "to": route["to"]})
         report.end(_build_tail(imported))
-    return EXIT_FINDINGS if any(finding.severity == "error" for finding in imported.findings) else EXIT_OK
+    if any(finding.severity == "error" for finding in imported.findings):
+        return EXIT_FINDINGS
+    return EXIT_OK
 
 
 def _add_account(imported: Imported, account: Account, file: Path) -> Imported:
     """The routes of an account with its buses, and its schemas, which are written into files."""
     schemas = write_schemas(account.schemas, file.parent / SCHEMA_FOLDER)
-    extra: dict[str, Any] = {"schemas": SCHEMA_FOLDER} if account.schemas else {}
-    if buses := list_buses(account):
+    if account.schemas:
+        extra: dict[str, Any] = {"schemas": SCHEMA_FOLDER}
+    else:
+        extra = {}
+    buses = list_buses(account)
+    if buses:
         extra["buses"] = buses
     findings = (*imported.findings, *describe_rest(account), *schemas.findings)
     return imported._replace(findings=findings, extra=extra, schemas=tuple(schemas.written))
@@ -98,7 +109,9 @@ class _ImportReport:
         """Shows a route."""
         assert not isinstance(record, ValidationResult)
         if not self._quiet:
-            state = "  disabled" if record["state"] == "disabled" else ""
+            state = ""
+            if record["state"] == "disabled":
+                state = "  disabled"
             self._screen.print_line((record["name"], "bold"), state, "  to ", ", ".join(record["to"]))
 
     def end(self, tail: Mapping[str, Any]) -> None:

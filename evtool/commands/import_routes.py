@@ -61,17 +61,23 @@ def _parse_pattern(route: dict[str, Any]) -> dict[str, Any]:
 
 
 def _describe_unknown(project: Project, route: str, unknown: Unknown, *, is_disabled: bool) -> Finding:
-    consequence = "imported as disabled" if is_disabled else "imported without a part"
+    consequence = "imported without a part"
+    if is_disabled:
+        consequence = "imported as disabled"
     message = f"the route {route} is {consequence}: {unknown.source} is not known before deployment"
     location = project.locate(("routes", route), key=True)
-    hint = "write the value into the pattern and remove `state: disabled`" if is_disabled else None
+    hint = None
+    if is_disabled:
+        hint = "write the value into the pattern and remove `state: disabled`"
     return Finding("EV024", message, "warning", route=route, suggestion=hint, **location)
 
 
 def _localize(options: Any, folder: Path) -> Any:
     """The options of a handler with its folder relative to that of routes.yaml."""
     known = {key: value.source if isinstance(value, Unknown) else value for key, value in options.items()}
-    return {**known, "lambda": os.path.relpath(known["lambda"], folder)} if "lambda" in known else known
+    if "lambda" in known:
+        return {**known, "lambda": os.path.relpath(known["lambda"], folder)}
+    return known
 
 
 def add_target_files(imported: Imported, entries: Sequence[str]) -> Imported:
@@ -121,7 +127,10 @@ def write_routes(imported: Imported, file: Path) -> Imported:
         imported = _leave_out_existing(imported, load_yaml(raw, name).value, name)
         sections = {"buses": imported.extra.get("buses", {}), "handlers": imported.handlers, "routes": imported.routes}
         text = add_to_routes_file(raw.decode(), sections, name)
-    mode = file.stat().st_mode if file.exists() else 0o666 & ~_read_umask()
+    if file.exists():
+        mode = file.stat().st_mode
+    else:
+        mode = 0o666 & ~_read_umask()
     with open_atomic(file) as stream:
         stream.write(text)
     file.chmod(mode & 0o777)
@@ -155,7 +164,10 @@ def _leave_out_existing(imported: Imported, value: Any, file: str) -> Imported:
     kept = tuple(name for name in imported.routes if name in own_routes)
     own_buses = value.get("buses") or {}
     buses = {name: bus for name, bus in imported.extra.get("buses", {}).items() if name not in own_buses}
-    findings += [] if imported.extra.keys() <= {"buses"} or "schemas" in value else [_describe_schemas(file)]
+    if imported.extra.keys() <= {"buses"} or "schemas" in value:
+        findings += []
+    else:
+        findings += [_describe_schemas(file)]
     return imported._replace(
         routes=routes,
         handlers=handlers,

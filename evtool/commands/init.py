@@ -52,7 +52,10 @@ def init(
     Example: evtool init my-shop
     """
     root = Path(folder)
-    files = RULES_PROJECT if session.routes else PROJECT
+    if session.routes:
+        files = RULES_PROJECT
+    else:
+        files = PROJECT
     existing = [file for file in files if os.path.lexists(root / file)]
     if existing:
         names = list_some([display_path((root / file).absolute()) for file in existing], MOST_NAMED)
@@ -105,6 +108,11 @@ class _InitReport:
         """Shows the next commands."""
         if self._session.quiet:
             return
-        commands = ["evtool check"] if self._session.routes else ["evtool validate", "evtool check", "evtool test"]
-        enter = "" if self._root.resolve() == Path.cwd() else f"cd {shlex.quote(str(self._root))} && "
+        if self._session.routes:
+            commands = ["evtool check"]
+        else:
+            commands = ["evtool validate", "evtool check", "evtool test"]
+        enter = ""
+        if self._root.resolve() != Path.cwd():
+            enter = f"cd {shlex.quote(str(self._root))} && "
         self._screen.print_line("next: ", (enter + " && ".join(commands), "bold"))

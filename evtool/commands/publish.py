@@ -110,7 +110,9 @@ def publish(
             f"--bus sends events, and {'--dry-run' if dry_run else '--no-deliver'} does not: leave out one"
         )
     project = session.load_project()
-    target = None if bus is None else open_named_bus(bus, project)
+    target = None
+    if bus is not None:
+        target = open_named_bus(bus, project)
     paths = resolve_paths(events, project)
     rules = build_rules(project, validate=not no_validate, no_schema=no_schema)
     defaults = create_event_defaults()
@@ -144,7 +146,9 @@ def publish(
 
 def _measure(result: ValidationResult) -> int:
     """About the bytes that an event takes in its file."""
-    return len(result.event.raw) + 1 if result.event else 0
+    if result.event:
+        return len(result.event.raw) + 1
+    return 0
 
 
 class _Plan:

@@ -89,7 +89,9 @@ def pull(
             report.end({"findings": [finding.as_dict() for finding in findings], "summary": summary})
         if interrupts:
             raise interrupts[0]
-    return EXIT_FINDINGS if counts["failed"] or counts["invalid"] else EXIT_OK
+    if counts["failed"] or counts["invalid"]:
+        return EXIT_FINDINGS
+    return EXIT_OK
 
 
 def _take_batch(batch: list[ValidationResult], target: _Target, counts: Counter[str]) -> Iterator[Finding]:

@@ -38,7 +38,9 @@ class Comparison(NamedTuple):
 
     def rate(self, direction: Direction) -> str:
         """The severity of a change: an error if it makes the exit code 1."""
-        return "error" if self.fail_on in (direction, "any") else "warning"
+        if self.fail_on in (direction, "any"):
+            return "error"
+        return "warning"
 
     def generate(self, count: int) -> Iterator[SelectedEvent]:
         """Events at the boundaries of the patterns of both versions."""
@@ -87,7 +89,9 @@ def run_comparison(
     if interrupts:
         raise interrupts[0]
     failures = {"lost": sums.lost, "gained": sums.gained, "any": sums.lost + sums.gained}
-    return EXIT_FINDINGS if comparison.fail_on and failures[comparison.fail_on] else EXIT_OK
+    if comparison.fail_on and failures[comparison.fail_on]:
+        return EXIT_FINDINGS
+    return EXIT_OK
 
 
 def _compare_events(

@@ -62,7 +62,10 @@ def schema_diff(
             raise rename_findings(error, lambda file: old.rename(new.rename(file))) from None
         except ValueError as error:
             raise UsageError(str(error)) from None
-        routes = find_broken_routes(load_routes(session, project), pairs) if project else []
+        if project:
+            routes = find_broken_routes(load_routes(session, project), pairs)
+        else:
+            routes = []
         verdicts = _combine(pairs)
         with session.open_report(Subject("schema diff", "changes", _DiffReport)) as report:
             for pair in pairs:
@@ -70,7 +73,9 @@ def schema_diff(
                     report.add(_build_record(pair, change, lambda file: old.rename(new.rename(file))))
             summary = {"schemas": len(pairs), "changes": sum(len(pair.diff.changes) for pair in pairs)}
             report.end({"compatible": verdicts, "routes": routes, "summary": summary})
-    return EXIT_OK if verdicts[compatibility] is True else EXIT_FINDINGS
+    if verdicts[compatibility] is True:
+        return EXIT_OK
+    return EXIT_FINDINGS
 
 
 # --- the two versions ------------------------------------------------------------------------------------------------
@@ -123,7 +128,10 @@ def _open_project_schemas(project: Project) -> Version:
 def _open_revision(version: str, other: str, project: Project | None, types: Sequence[str]) -> Iterator[_Side]:
     """A file or folder as it was in a revision, with the schema folders of the project that contain it."""
     path = Path(other)
-    start = path if path.is_dir() else path.parent
+    if path.is_dir():
+        start = path
+    else:
+        start = path.parent
     revision = open_revision(version, start if start.is_dir() else Path())
     place = revision.locate(path)
     if not revision.has(place):
@@ -135,7 +143,10 @@ def _open_revision(version: str, other: str, project: Project | None, types: Seq
         revision.extract([part for part in dict.fromkeys(parts) if revision.has(part)], root)
         extracted = root / place
         sources = [root / revision.locate(folder) for folder in folders]
-        version_ = open_folders([extracted]) if extracted.is_dir() else open_file(extracted, sources, types)
+        if extracted.is_dir():
+            version_ = open_folders([extracted])
+        else:
+            version_ = open_file(extracted, sources, types)
         yield _Side(version_, lambda file: file.replace(f"{root}/", f"{revision.name}:"))
 
 
@@ -150,7 +161,11 @@ def _combine(pairs: Sequence[PairDiff]) -> dict[str, bool | None]:
 
 
 def _all_of(answers: Sequence[bool | None]) -> bool | None:
-    return False if False in answers else None if None in answers else True
+    if False in answers:
+        return False
+    if None in answers:
+        return None
+    return True
 
 
 def _build_record(pair: PairDiff, change: Change, rename: Callable[[str], str]) -> dict[str, Any]:
@@ -180,7 +195,10 @@ class _DiffReport:
         effects: list[Segment] = [(f"  breaks {name}", "bold red") for name in record["breaks"]]
         effects += [(f"  {name} undecided", "yellow") for name in record["undecided"]]
         schema = str(record["schema"] or "").rpartition("#")[2]
-        owner = "" if str(record["file"]).endswith(schema) else f", in {schema}"  # the file is shared by several
+        # the file is shared by several
+        owner = ""
+        if not str(record["file"]).endswith(schema):
+            owner = f", in {schema}"
         self._screen.print_line((location, "dim"), f"  {record['message']}{owner}", *(effects or COMPATIBLE))
 
     def end(self, tail: Mapping[str, Any]) -> None:

@@ -54,7 +54,10 @@ def schema_infer(
         names = ", ".join(sorted(shapes)[:MAX_LISTED]) + (" ..." if len(shapes) > MAX_LISTED else "")
         raise UsageError(f"these are events of {len(shapes)} types: {names}; --to DIR writes a file for each")
     schemas = [(name, build_schema(name, shapes[name])) for name in sorted(shapes)]
-    files = _write_files(schemas, Path(to), force=force) if to is not None else []
+    if to is not None:
+        files = _write_files(schemas, Path(to), force=force)
+    else:
+        files = []
     with session.open_report(
         Subject("schema infer", "schemas", lambda out: _InferReport(out, to, quiet=session.quiet))
     ) as report:

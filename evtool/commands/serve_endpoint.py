@@ -38,7 +38,9 @@ class EndpointOptions(NamedTuple):
 def run_endpoint(session: Session, options: EndpointOptions) -> int:
     """Serves until a signal comes, which is raised. Raises UsageError if it cannot listen."""
     address = parse_address(options.listen)
-    token = None if options.token_file is None else read_token(options.token_file)
+    token = None
+    if options.token_file is not None:
+        token = read_token(options.token_file)
     project = session.load_project()
     rules = build_rules(project, no_schema=options.no_schema)
     with ExitStack() as at_exit:

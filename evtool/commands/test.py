@@ -133,7 +133,9 @@ def _run(
                 },
             }
         )
-    return EXIT_OK if passed == len(scenarios) and is_reached else EXIT_FINDINGS
+    if passed == len(scenarios) and is_reached:
+        return EXIT_OK
+    return EXIT_FINDINGS
 
 
 def _report_unusable(session: Session, findings: Sequence[Finding], coverage: Mapping[str, Section]) -> None:

@@ -67,7 +67,10 @@ def validate(
     Example: evtool validate samples/events -o text -o junit=report.xml
     """
     project = _load_project(session, needed=not (paths and (schema or no_schema == "ignore")))
-    event_paths = paths or [display_path(path) for path in project.samples] if project else paths
+    if project:
+        event_paths = paths or [display_path(path) for path in project.samples]
+    else:
+        event_paths = paths
     if not event_paths and not allow_empty:
         raise UsageError("name events to validate, or set `samples:` in routes.yaml")
     identity = read_identity(session, project, PayloadIdentity(type, source, type_at, id_at), intake)
@@ -76,7 +79,9 @@ def validate(
     events = invalid = unread = 0
     progress = Progress("validating", "event", total=partial(count_bytes, event_paths), quiet=session.quiet)
     subject = Subject("validate", "findings", lambda screen: FindingsReport(screen, quiet=session.quiet))
-    fast_path = None if fail_fast else _choose_fast_path(session, rules, progress, jobs)
+    fast_path = None
+    if not fail_fast:
+        fast_path = _choose_fast_path(session, rules, progress, jobs)
     with session.open_report(subject) as report, closing(fast_path) if fast_path else nullcontext():
         texts = inputs.read(max_bytes=max_bytes, on_bytes=progress.advance, prover=fast_path)
         results = validate_events(texts, rules, create_event_defaults(), identity=identity)
@@ -89,10 +94,15 @@ def validate(
             invalid += not result.is_valid
             if fail_fast and invalid:
                 break
-        events += fast_path.proven if fast_path else 0
+        if fast_path:
+            events += fast_path.proven
         summary = {"events": events, "valid": events - invalid, "invalid": invalid, "files": len(inputs.files)}
         report.end({"summary": summary})
-    return EXIT_USAGE if unread else EXIT_FINDINGS if invalid else EXIT_OK
+    if unread:
+        return EXIT_USAGE
+    if invalid:
+        return EXIT_FINDINGS
+    return EXIT_OK
 
 
 def _choose_fast_path(session: Session, rules: Rules, progress: Progress, jobs: int) -> FastPath | None:
@@ -119,9 +129,15 @@ def _load_project(session: Session, *, needed: bool) -> Project | None:
 
 
 def _load_schemas(project: Project | None, schema: str | None, *, needed: bool) -> Schemas | None:
-    folders, named = (project.schemas, project.named_schemas) if project else ([], {})
+    if project:
+        folders, named = (project.schemas, project.named_schemas)
+    else:
+        folders, named = ([], {})
     if schema is not None:
-        name, _, fragment = (schema, "", "") if is_file(Path(schema)) else schema.partition("#")
+        if is_file(Path(schema)):
+            name, _, fragment = (schema, "", "")
+        else:
+            name, _, fragment = schema.partition("#")
         if not is_file(Path(name)):
             raise UsageError(f"--schema: there is no file {name}")
         return Schemas(folders, only=NamedSchema(Path(name), fragment, partial(dict, file=name)))

@@ -134,7 +134,9 @@ def complete_event(event: Event) -> str:
     text = event.raw.decode().strip()
     missing = {name: value for name, value in ENVELOPE.items() if name not in event.document}
     members = json.dumps(missing)[1:-1]
-    return f"{{{members}, {text[1:]}" if missing else text
+    if missing:
+        return f"{{{members}, {text[1:]}"
+    return text
 
 
 def _build_record(comparison: _Comparison) -> dict[str, Any]:
@@ -175,6 +177,11 @@ class _VerifyReport:
         summary = tail["summary"]
         asked = f"{format_count(summary['routes'], 'route')} and {format_count(summary['events'], 'event')} compared"
         count = summary["disagreements"]
-        result = (f"{format_count(count, 'disagreement')}", "bold red") if count else ("AWS agrees", "green")
-        skipped = f", {summary['skipped']:,} left out" if summary["skipped"] else ""
+        if count:
+            result = (f"{format_count(count, 'disagreement')}", "bold red")
+        else:
+            result = ("AWS agrees", "green")
+        skipped = ""
+        if summary["skipped"]:
+            skipped = f", {summary['skipped']:,} left out"
         self._screen.print_line(f"{asked}: ", result, skipped)

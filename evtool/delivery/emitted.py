@@ -43,7 +43,9 @@ def build_event(emitted: Emitted, number: int, cause: Cause, rules: Rules, now: 
     errors = [finding for finding in rules.check(event) if finding.severity == "error"]
     if not errors:
         return event
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    more = ""
+    if len(errors) > 1:
+        more = f" (and {len(errors) - 1} more)"
     return f"emitted {shown_type}, which is not valid: {errors[0].code} {errors[0].message}{more}"
 
 
@@ -52,5 +54,8 @@ def _keep_envelope(envelope: Mapping[str, Any], default: bytes, event_id: str, r
     members = json.loads(default)
     if is_cloudevent(envelope):
         members = {"source": members["source"]}
-    mark = {"replayname": replay} if is_cloudevent(envelope) and replay else {}
+    if is_cloudevent(envelope) and replay:
+        mark = {"replayname": replay}
+    else:
+        mark = {}
     return json.dumps({**members, **envelope, **mark, "id": event_id}, ensure_ascii=False).encode()

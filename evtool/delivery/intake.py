@@ -20,7 +20,10 @@ LOOP_ERROR = f"the chain of events is deeper than {MAX_DEPTH}: this looks like a
 
 def has_same_content(first: Event, second: Event, *, ignore_time: bool = False) -> bool:
     """Whether two events mean the same, however they are written; with `ignore_time`, whatever their time."""
-    overrides = {"time": None} if ignore_time else {}
+    if ignore_time:
+        overrides = {"time": None}
+    else:
+        overrides = {}
     first_text, second_text = (json.dumps({**event.document, **overrides}, sort_keys=True) for event in (first, second))
     return first_text == second_text
 
@@ -130,7 +133,10 @@ def match_handlers(event: Event, routes: Routes, replay: str | None = None) -> l
 
     In a replay the event is matched as it is delivered: with the replay's name in its envelope.
     """
-    raw = event.raw if replay is None else mark_replayed(event.raw, event.document, replay)
+    if replay is None:
+        raw = event.raw
+    else:
+        raw = mark_replayed(event.raw, event.document, replay)
     return [
         (route, handler, _is_left_out(routes.handlers[handler], replay))
         for route in routes.match_checked(raw, event.bus or DEFAULT_BUS)

@@ -58,7 +58,10 @@ class _Run:
     def __init__(self, runtime: Runtime, workers: int, chains: Chains | None, *, forever: bool):
         self._runtime, self._workers, self._chains = runtime, workers, chains
         now = runtime.environment.now()
-        self._started = FOREVER if forever else now
+        if forever:
+            self._started = FOREVER
+        else:
+            self._started = now
         self._lanes = Lanes()
         self._unsettled: list[tuple[Claim, Answer]] = []  # what came back and is not settled yet
         if chains is None:
@@ -149,7 +152,10 @@ class _Run:
         candidates = {*filter(handlers.is_free, names)}
         if len(handlers.busy_threads) >= self._workers or not candidates:
             waiting = names - {thread.name for thread in handlers.busy_threads}
-            candidates = set() if waiting else {*filter(handlers.find_fast_thread, names)}
+            if waiting:
+                candidates = set()
+            else:
+                candidates = {*filter(handlers.find_fast_thread, names)}
         return self._lanes.choose_handler(due_lanes, candidates)
 
     def _choose_thread(self, handler: str) -> PoolThread | None:
@@ -158,7 +164,9 @@ class _Run:
         if handler not in handlers:
             return None
         is_free = handlers.is_free(handler) and len(handlers.busy_threads) < self._workers
-        return handlers.get_thread(handler) if is_free else handlers.find_fast_thread(handler)
+        if is_free:
+            return handlers.get_thread(handler)
+        return handlers.find_fast_thread(handler)
 
     def _claim_batches(self, settled: list[SettledDelivery]) -> list[PoolThread]:
         """Takes what free threads can do. What needs no call is settled at once."""
@@ -182,7 +190,8 @@ class _Run:
         for lane in self._lanes.list_due(self._runtime.environment.now()):
             if lane.handler != handler:
                 continue
-            if not (new_claims := self._claim_lane(lane, most - len(claims), is_first=not claims)) and claims:
+            new_claims = self._claim_lane(lane, most - len(claims), is_first=not claims)
+            if not new_claims and claims:
                 break  # one that must be first
             claims += new_claims
             self._lanes.serve(lane, first_due(self._runtime.store, lane, run_start=self._started))
@@ -221,7 +230,8 @@ class _Run:
             return AttemptResult(given_up(claim, self._runtime.store.list_attempts(claim.delivery.seq)))
         result = result_of(claim, answer, policy, environment)
         self._runtime.handlers.note_load_failure(claim, answer.outcome)
-        if not (event := next((event for event in result.events if is_key_taken(event, self._runtime.store)), None)):
+        event = next((event for event in result.events if is_key_taken(event, self._runtime.store)), None)
+        if not event:
             return result
         reason = f"emitted {event.type}, but its source and id {event.id} are those of another event in the store"
         return result_of(claim, Answer(Failed(reason, "bad-result", final=True), answer.seconds), policy, environment)
@@ -229,7 +239,10 @@ class _Run:
     def _write_results(self, claims: Sequence[Claim], results: Sequence[AttemptResult]) -> list[SettledDelivery]:
         """Whoever lost a lease meanwhile changes nothing: who has it now will tell the end."""
         store = self._runtime.store
-        settled_seqs = settle(store, [result.update for result in results]) if results else set()
+        if results:
+            settled_seqs = settle(store, [result.update for result in results])
+        else:
+            settled_seqs = set()
         settled = []
         for (delivery, event), result in zip(claims, results, strict=True):
             if delivery.seq in settled_seqs:

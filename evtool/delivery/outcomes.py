@@ -29,7 +29,9 @@ class AttemptResult(NamedTuple):
 
 def policy_of(route: str, routes: Routes) -> Retry:
     """The retry policy of a route; the default policy if the route is no longer in routes.yaml."""
-    return routes.routes[route].retry if route in routes.routes else Retry()
+    if route in routes.routes:
+        return routes.routes[route].retry
+    return Retry()
 
 
 def prepare_call(claim: Claim, routes: Routes) -> Call | Answer:
@@ -39,9 +41,11 @@ def prepare_call(claim: Claim, routes: Routes) -> Call | Answer:
         return Answer(None)
     if delivery.handler not in routes.handlers:
         return Answer(Unavailable(f"there is no handler {delivery.handler} in routes.yaml"))
-    if not (route := routes.routes.get(delivery.route)):  # it may have had an input
+    route = routes.routes.get(delivery.route)
+    if not route:  # it may have had an input
         return Answer(Unavailable(f"there is no route {delivery.route} in routes.yaml"))
-    raw = mark_replayed(raw, parse_event(raw).document, delivery.replay) if delivery.replay else raw
+    if delivery.replay:
+        raw = mark_replayed(raw, parse_event(raw).document, delivery.replay)
     if route.input:
         try:
             raw = transform_event(route.input, parse_event(raw), route=route.name, received=stored.stored_at)

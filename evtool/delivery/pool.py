@@ -64,7 +64,10 @@ class PoolThread:
         self._error: BaseException | None = None
         self._is_broken = False  # whether a batch did not come to its end: none is begun after it
         self._inbox: SimpleQueue[Batch | None] = SimpleQueue()
-        self.os_thread = None if entry.options.is_in_process else _start_thread(self._run)
+        if entry.options.is_in_process:
+            self.os_thread = None
+        else:
+            self.os_thread = _start_thread(self._run)
 
     @property
     def is_finished(self) -> bool:
@@ -182,7 +185,8 @@ def _report_bug(error: Exception) -> Failed:
 
 
 def _call_handler(handler: Handler, batch: Batch, call_log: CallLog | None) -> Iterator[Answer]:
-    if call_many := getattr(handler, "call_many", None):
+    call_many = getattr(handler, "call_many", None)
+    if call_many:
         yield from call_many(batch.calls, batch.latest, call_log)
         return
     for call in batch.calls:
@@ -253,7 +257,9 @@ class HandlerPool:
 
     def timeout_of(self, name: str) -> float:
         """How many seconds a call of a handler may take."""
-        return self._entries[name].options.longest_call if name in self._entries else 0.0
+        if name in self._entries:
+            return self._entries[name].options.longest_call
+        return 0.0
 
     def is_free(self, name: str) -> bool:
         """Whether a handler may have one more call. One that is not there may: what it is told needs no call."""

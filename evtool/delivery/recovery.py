@@ -49,7 +49,8 @@ def _take_over(file: Path, pid: str, deadline: float) -> Iterator[Leftover]:
         return
     try:
         if _try_lock(stream, pid, deadline):
-            if leftover := _parse_log(stream):
+            leftover = _parse_log(stream)
+            if leftover:
                 yield leftover
             remove_log(file)
     finally:

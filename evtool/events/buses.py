@@ -14,9 +14,13 @@ def parse_bus_name(value: object) -> str | None:
         return None
     if not isinstance(value, str):
         raise ValueError("EventBusName is not a string")
-    return value.split(":", 5)[-1].removeprefix("event-bus/") if value.startswith("arn:") else value
+    if value.startswith("arn:"):
+        return value.split(":", 5)[-1].removeprefix("event-bus/")
+    return value
 
 
 def name_bus(event: Event, bus: str | None) -> Event:
     """The event with a bus, if it names none."""
-    return event if event.bus or bus is None else event._replace(bus=bus)
+    if event.bus or bus is None:
+        return event
+    return event._replace(bus=bus)

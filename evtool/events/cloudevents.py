@@ -21,7 +21,9 @@ def explain_name(name: str) -> tuple[str, str | None] | None:
     if _NAME.fullmatch(name):
         return None
     known = find_respelled(name, (*STRING_ATTRIBUTES, *DATA_MEMBERS)) or re.sub("[^a-z0-9]", "", name.lower())
-    hint = f'did you mean "{known}"?' if known else None
+    hint = None
+    if known:
+        hint = f'did you mean "{known}"?'
     return f'"{name}" is not the name of a CloudEvents attribute: it has lower-case letters and digits only', hint
 
 
@@ -37,7 +39,9 @@ def decode_data(document: Mapping[str, Any]) -> Any:
     if not _is_binary(document):
         return document.get("data")
     try:
-        return parse_json(decode_base64(document["data_base64"])) if declares_json(document) else None
+        if declares_json(document):
+            return parse_json(decode_base64(document["data_base64"]))
+        return None
     except ValueError:
         return None
 

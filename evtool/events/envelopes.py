@@ -60,8 +60,13 @@ def mark_replayed(raw: bytes, document: Mapping[str, Any], name: str) -> bytes:
 
     Of the document only the envelope matters.
     """
-    key = "replayname" if "specversion" in document else "replay-name"  # CloudEvents allows letters and digits only
-    return raw if key in document else _insert_first(raw, _format_mark(key, name))
+    # CloudEvents allows letters and digits only
+    key = "replay-name"
+    if "specversion" in document:
+        key = "replayname"
+    if key in document:
+        return raw
+    return _insert_first(raw, _format_mark(key, name))
 
 
 def read_events(
@@ -108,7 +113,8 @@ def _describe_other_document(text: SourceText, document: Mapping[str, Any]) -> F
     from evtool.events.wrappers import UNWRAP_HINT, find_wrapper  # noqa: PLC0415  (most inputs are events)
 
     message, hint = NOT_AN_EVENT, _suggest_envelope(document)
-    if wrapper := find_wrapper(document):
+    wrapper = find_wrapper(document)
+    if wrapper:
         message, hint = f"this is not an event: it is {wrapper.description}", UNWRAP_HINT
     return Finding("EV009", message, suggestion=hint, **location_of(SourceMap(text), ""))
 
@@ -143,7 +149,9 @@ def _is_entry(entry: Any, *, is_partial_allowed: bool) -> bool:
     if not isinstance(entry, dict):
         return False
     required = {"Source", "DetailType", "Detail"}
-    return "DetailType" in entry or "Detail" in entry if is_partial_allowed else entry.keys() >= required
+    if is_partial_allowed:
+        return "DetailType" in entry or "Detail" in entry
+    return entry.keys() >= required
 
 
 def _is_request(document: dict[str, Any], *, is_partial_allowed: bool) -> bool:
@@ -155,7 +163,8 @@ def _is_request(document: dict[str, Any], *, is_partial_allowed: bool) -> bool:
 
 def _suggest_envelope(document: Mapping[str, Any]) -> str:
     for member in ("detail-type", "specversion"):
-        if key := next((key for key in document if find_respelled(member, [key])), None):
+        key = next((key for key in document if find_respelled(member, [key])), None)
+        if key:
             return f'"{member}" is written "{key}" here'
     if document.keys() >= _REQUIRED_ATTRIBUTES - {"specversion"}:
         return 'a CloudEvent has "specversion": "1.0"; for another payload, name its type with --type'
@@ -170,8 +179,14 @@ def _read_payload(
     """The event of a payload without an envelope. If it has an id inside, it may come again: see `has_own_time`."""
     type_at, id_at = identity.type_at, identity.id_at
     try:
-        event_type = identity.type if type_at is None else read_type(document, type_at)
-        event_id = defaults.new_id() if id_at is None else read_id(document, text.raw, id_at)
+        if type_at is None:
+            event_type = identity.type
+        else:
+            event_type = read_type(document, type_at)
+        if id_at is None:
+            event_id = defaults.new_id()
+        else:
+            event_id = read_id(document, text.raw, id_at)
     except IdentityProblem as problem:
         location = location_of(SourceMap(text), problem.pointer)
         return Finding("EV108", problem.message, suggestion=problem.hint, **location)
@@ -183,7 +198,9 @@ def _read_payload(
     event = _build_event(
         raw, parse_json(raw, max_depth=max_depth + 1), SourceMap(text, prefixes), has_own_id=id_at is not None
     )
-    return event._replace(has_own_time=False) if isinstance(event, Event) else event
+    if isinstance(event, Event):
+        return event._replace(has_own_time=False)
+    return event
 
 
 def _read_envelope(text: SourceText, document: dict[str, Any], defaults: EventDefaults) -> Event | Finding:
@@ -203,7 +220,9 @@ def _check_members(event: Event | Finding) -> Event | Finding:
     if problem is None:
         return event
     location = location_of(event.source_map, problem.pointer, key=problem.at_key)
-    own_id = event.id if event.has_own_id else None
+    own_id = None
+    if event.has_own_id:
+        own_id = event.id
     return Finding(
         "EV108", problem.message, suggestion=problem.hint, event_id=own_id, event_type=event.type, **location
     )
@@ -244,14 +263,19 @@ def _read_entry(text: SourceText, entry: Any, base: str, defaults: EventDefaults
         resources=resources,
     )
     event = _build_event(raw, parse_json(raw, max_depth=1000), source_map, has_own_id=False)
-    return event._replace(bus=bus) if isinstance(event, Event) else event
+    if isinstance(event, Event):
+        return event._replace(bus=bus)
+    return event
 
 
 def _build_event(
     raw: bytes, document: dict[str, Any], source_map: SourceMap | None, *, has_own_id: bool = True
 ) -> Event | Finding:
     is_cloudevent = "specversion" in document
-    type_key, payload_key = ("type", "data") if is_cloudevent else ("detail-type", "detail")
+    if is_cloudevent:
+        type_key, payload_key = ("type", "data")
+    else:
+        type_key, payload_key = ("detail-type", "detail")
     for key in ("id", "source", type_key):
         value = document.get(key)
         if not isinstance(value, str) or not value or "\0" in value:

@@ -43,18 +43,18 @@ def _check_path(text: str) -> str:
         return text
     candidates = [f"$.{text.removeprefix('$')}", text.replace('"', "'")]
     suggestion = next((path for path in candidates if re.fullmatch(JSONPATH[1:-1], path)), None)
-    hint = (
-        f'did you mean "{suggestion}"?'
-        if suggestion
-        else "a path is $, with .name, [0] or ['name'] after it, and nothing else"
-    )
+    hint = "a path is $, with .name, [0] or ['name'] after it, and nothing else"
+    if suggestion:
+        hint = f'did you mean "{suggestion}"?'
     raise PydanticCustomError("path", "{said}", {"said": "this is not a path into the event", "hint": hint})
 
 
 def _check_name(name: str) -> str:
     if re.fullmatch(NAME[1:-1], name):
         return name
-    rule = "must not begin with AWS" if name.startswith("AWS") else 'may have letters, digits, "-" and "_", at most 256'
+    rule = 'may have letters, digits, "-" and "_", at most 256'
+    if name.startswith("AWS"):
+        rule = "must not begin with AWS"
     raise PydanticCustomError("path name", "{said}", {"said": f'the name "{name[:40]}" {rule}', "hint": None})
 
 
@@ -178,13 +178,19 @@ def _remove_quotes(text: str) -> str:
 def _format_value(placeholder: Placeholder, text: str | None, *, is_text: bool) -> str:
     """What stands in the place of a placeholder whose value has a JSON text, or is not in the event."""
     if text is None:
-        return "" if placeholder.is_quoted else '""'
+        if placeholder.is_quoted:
+            return ""
+        return '""'
     if not placeholder.is_quoted:
         return text
     if text[0] not in "{[":
-        return str(json.loads(text)) if text[0] == '"' else text
+        if text[0] == '"':
+            return str(json.loads(text))
+        return text
     if not is_text:
-        kind = "an object" if text[0] == "{" else "an array"
+        kind = "an array"
+        if text[0] == "{":
+            kind = "an object"
         raise ValueError(f"<{placeholder.name}> is {kind}, and stands in quotes in a JSON template")
     return _remove_quotes(text)
 
@@ -225,7 +231,10 @@ def compile_input(settings: Input | None) -> CompiledInput | None:
     """What routes.yaml says of an input, compiled. Raises JsonProblem for a template that has `problems`."""
     if settings is None:
         return None
-    paths = {"": settings.path} if settings.path else settings.paths
+    if settings.path:
+        paths = {"": settings.path}
+    else:
+        paths = settings.paths
     steps = {
         name: tuple(int(index) if index else key or quoted for key, index, quoted in _STEP.findall(path))
         for name, path in paths.items()
@@ -257,4 +266,6 @@ def transform_event(transform: CompiledInput, event: Event, *, route: str, recei
         raise ValueError(
             f"filled in, the template is not JSON: {problem} (column {problem.column}); {reason}"
         ) from None
-    return json.dumps("\n".join(values), ensure_ascii=False).encode() if transform.is_text else filled[0].encode()
+    if transform.is_text:
+        return json.dumps("\n".join(values), ensure_ascii=False).encode()
+    return filled[0].encode()

@@ -60,25 +60,31 @@ def find_member_problem(document: Mapping[str, Any]) -> MemberProblem | None:
 def describe_type(value: object) -> str:
     """The JSON type of a value, in words."""
     names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
-    return "an empty string" if value == "" else names.get(type(value), "a number")
+    if value == "":
+        return "an empty string"
+    return names.get(type(value), "a number")
 
 
 def _find_attribute_problem(document: Mapping[str, Any]) -> MemberProblem | None:
     for key, value in document.items():
-        if problem := cloudevents.explain_name(key):
+        problem = cloudevents.explain_name(key)
+        if problem:
             return MemberProblem(_pointer(key), *problem, at_key=True)
         if key in cloudevents.STRING_ATTRIBUTES and not isinstance(value, str | None):
             return _describe_type_problem(key, value, "a string")
         if key not in cloudevents.DATA_MEMBERS and isinstance(value, dict | list):
             return _describe_type_problem(key, value, "a string, a number or a boolean")
-    if message := cloudevents.explain_data(document):
+    message = cloudevents.explain_data(document)
+    if message:
         return MemberProblem("/data_base64", message)
     return None
 
 
 def _describe_type_problem(path: str, value: object, expected: str) -> MemberProblem:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    hint = f'put it in quotes: "{value}"' if expected == "a string" and is_number else None
+    hint = None
+    if expected == "a string" and is_number:
+        hint = f'put it in quotes: "{value}"'
     name = path.replace("/", "[") + "]" * path.count("/")
     return MemberProblem(f"/{path}", f"the envelope's {name} must be {expected}, not {describe_type(value)}", hint)
 

@@ -78,7 +78,8 @@ def apply_overrides(
         new_event = parse_event(json.dumps(document, ensure_ascii=False).encode())
     except ValueError as error:
         raise UsageError(f"--set leaves no event: {error}") from None
-    if problem := find_member_problem(document):
+    problem = find_member_problem(document)
+    if problem:
         raise UsageError(f"--set leaves no event: {problem.message}")
     return new_event._replace(source_map=event.source_map, has_own_time=event.has_own_time, bus=event.bus)
 
@@ -96,7 +97,10 @@ class _Setter:
         for position, step in enumerate(steps[:-1]):
             key = self._find_key(container, steps, position)
             steps = (*steps[:position], key, *steps[position + 1 :])  # an index of a JSON Pointer is a number from here
-            new_container: Any = [] if isinstance(steps[position + 1], int) else {}
+            if isinstance(steps[position + 1], int):
+                new_container: Any = []
+            else:
+                new_container = {}
             if isinstance(container, dict):
                 container = container.setdefault(key, new_container)
                 continue
@@ -116,14 +120,19 @@ class _Setter:
         position = error.position
         beside = [(*steps[:position], name) for name in error.names]
         similar = find_similar(str(steps[position]), error.names)
-        repaired = [(*steps[:position], similar, *steps[position + 1 :])] if similar else []
+        if similar:
+            repaired = [(*steps[:position], similar, *steps[position + 1 :])]
+        else:
+            repaired = []
         nearest = _find_nearest(steps, [*list_paths(self._document), *beside]) or next(iter(repaired), None)
         if nearest is not None:
             return f"; did you mean {format_path(nearest)}? --set-new sets any path"
         if not error.names:
             return ""
         names = list(error.names)
-        more = ", ..." if len(names) > MAX_NAMES else ""
+        more = ""
+        if len(names) > MAX_NAMES:
+            more = ", ..."
         where = format_path(steps[:position]) or "an event"
         return f"; {where} has {', '.join(names[:MAX_NAMES])}{more}; --set-new sets any path"
 
@@ -131,7 +140,12 @@ class _Setter:
         """The key or index that a step means in a container. Raises _UnknownPathError when it is not accepted."""
         step = steps[position]
         if isinstance(container, list):
-            index = len(container) if step == "-" else int(step) if str(step).isdecimal() else None
+            if step == "-":
+                index = len(container)
+            elif str(step).isdecimal():
+                index = int(step)
+            else:
+                index = None
             if index is None or index > len(container):
                 raise _UnknownPathError(f"{_describe(container, steps, position)} and has no {step}", position)
             return index
@@ -149,8 +163,12 @@ class _Setter:
     def _list_names(self, steps: Steps, position: int) -> Collection[str]:
         """The names that the envelope or the schema has for the object at a position of a path."""
         if position == 0:
-            return CLOUDEVENTS_MEMBERS if "specversion" in self._document else EVENTBRIDGE_MEMBERS
-        return self._list_properties(self._event, steps[1:position]) if steps[0] == self._event.payload_key else ()
+            if "specversion" in self._document:
+                return CLOUDEVENTS_MEMBERS
+            return EVENTBRIDGE_MEMBERS
+        if steps[0] == self._event.payload_key:
+            return self._list_properties(self._event, steps[1:position])
+        return ()
 
 
 def _describe(container: Any, steps: Steps, position: int) -> str:

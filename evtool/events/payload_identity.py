@@ -51,13 +51,17 @@ def read_id(document: Mapping[str, Any], raw: bytes, pointer: str) -> str:
         span = find_spans(raw)[pointer]
         return format(Decimal(raw[span.start : span.end].decode()), "f")
     is_integer = isinstance(value, int) and not isinstance(value, bool)
-    return str(value) if is_integer else _check_string(value, pointer, "id", "a string or a number")
+    if is_integer:
+        return str(value)
+    return _check_string(value, pointer, "id", "a string or a number")
 
 
 def suggest_pointer(text: str) -> str | None:
     """A hint for a path that is not a JSON Pointer."""
     pointer = "/" + text.removeprefix("$").strip("./").replace(".", "/")
-    return f'did you mean "{pointer}"?' if re.fullmatch(POINTER_PATTERN, pointer) else None
+    if re.fullmatch(POINTER_PATTERN, pointer):
+        return f'did you mean "{pointer}"?'
+    return None
 
 
 def _find_value(document: Any, pointer: str, name: str) -> Any:
@@ -71,8 +75,12 @@ def _find_value(document: Any, pointer: str, name: str) -> Any:
         elif isinstance(value, dict) and step in value:
             value = value[step]
         else:
-            similar = find_similar(step, value) if isinstance(value, dict) else None
-            hint = f'the payload has "{similar}" there' if similar else None
+            similar = None
+            if isinstance(value, dict):
+                similar = find_similar(step, value)
+            hint = None
+            if similar:
+                hint = f'the payload has "{similar}" there'
             raise IdentityProblem(f"the payload has no {pointer}, where its {name} should be", parent, hint)
         parent += "/" + step.replace("~", "~0").replace("/", "~1")
     return value
@@ -81,5 +89,8 @@ def _find_value(document: Any, pointer: str, name: str) -> Any:
 def _check_string(value: Any, pointer: str, name: str, expected: str) -> str:
     if isinstance(value, str) and value and "\0" not in value:
         return value
-    kind = "one with a NUL character" if isinstance(value, str) and value else describe_type(value)
+    if isinstance(value, str) and value:
+        kind = "one with a NUL character"
+    else:
+        kind = describe_type(value)
     raise IdentityProblem(f"the {name} at {pointer} must be {expected}, not {kind}", pointer)

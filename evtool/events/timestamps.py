@@ -23,7 +23,10 @@ def to_milliseconds(time: str) -> int:
     """
     is_leap_second = time[16:19] == ":60"
     parsed = datetime.fromisoformat((f"{time[:16]}:59{time[19:]}" if is_leap_second else time).upper())
-    moment = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+    if parsed.tzinfo:
+        moment = parsed
+    else:
+        moment = parsed.replace(tzinfo=UTC)
     if is_leap_second and moment.astimezone(UTC).strftime("%H:%M") != "23:59":
         raise ValueError(f"a leap second is at 23:59:60 in UTC: {time}")
     return round(moment.timestamp() * 1000) + 1000 * is_leap_second
@@ -38,7 +41,9 @@ def format_timestamp(ms: int) -> str:
 def normalize_time(time: Any) -> Any:
     """The time of an entry of a PutEvents request, which may be in seconds since 1970, as an envelope has it."""
     is_number = isinstance(time, int | float) and not isinstance(time, bool)
-    return format_timestamp(round(time * 1000)) if is_number and 0 <= time < YEAR_10000 else time
+    if is_number and 0 <= time < YEAR_10000:
+        return format_timestamp(round(time * 1000))
+    return time
 
 
 def is_timestamp(value: object) -> bool:

@@ -93,7 +93,10 @@ def _list_payloads(value: Any, path: tuple[str, ...], pointer: tuple[str | int, 
     step, *rest = path
     members: list[tuple[str | int, Any]] = []
     if step != _EACH:
-        members = [(step, value[step])] if isinstance(value, dict) and step in value else []
+        if isinstance(value, dict) and step in value:
+            members = [(step, value[step])]
+        else:
+            members = []
     elif isinstance(value, list):
         members = [*enumerate(value)]
     elif isinstance(value, dict) and rest:

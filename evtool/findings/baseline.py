@@ -87,4 +87,6 @@ def _fingerprint(finding: Finding, folder: Path) -> str:
 
 def _relative_to(file: str | None, folder: Path) -> str | None:
     """A file as seen from the folder of the baseline, so that it does not matter where evtool is started."""
-    return None if file is None else Path(os.path.relpath(file, folder)).as_posix()
+    if file is None:
+        return None
+    return Path(os.path.relpath(file, folder)).as_posix()

@@ -59,18 +59,26 @@ def _find_fix(text: str, finding: Finding) -> Fix | None:
         return None
     start = _find_offset(text, finding.line, finding.column or 1)
     match = _TOKEN.match(text, start)
-    end = _END_IN_TERRAFORM if (finding.file or "").endswith(".tf") else _END
+    if (finding.file or "").endswith(".tf"):
+        end = _END_IN_TERRAFORM
+    else:
+        end = _END
     if match is None or not end.match(text, match.end()):
         return None
     new = _change(match[0], finding.suggestion)
     if new and '"' in new and _is_escaped(text, start):
         return None
-    return Fix(finding, start, match.end(), new) if new is not None and new != match[0] else None
+    if new is not None and new != match[0]:
+        return Fix(finding, start, match.end(), new)
+    return None
 
 
 def _find_offset(text: str, line: int, column: int) -> int:
     ends = [match.end() for match in re.finditer(r"\r\n?|\n", text)]
-    start = ends[line - 2] if line > 1 else int(text.startswith("\ufeff"))
+    if line > 1:
+        start = ends[line - 2]
+    else:
+        start = int(text.startswith("\ufeff"))
     return start + column - 1
 
 
@@ -81,9 +89,15 @@ def _is_escaped(text: str, offset: int) -> bool:
 
 def _change(token: str, hint: str) -> str | None:
     """What a token becomes by a hint, or None if the hint says nothing that changes a single token."""
-    quote = token[0] if token[0] in "\"'" else ""
-    content = token[1:-1] if quote else token
-    if match := _DID_YOU_MEAN.fullmatch(hint):
+    quote = ""
+    if token[0] in "\"'":
+        quote = token[0]
+    if quote:
+        content = token[1:-1]
+    else:
+        content = token
+    match = _DID_YOU_MEAN.fullmatch(hint)
+    if match:
         return _respell(content, match[1], quote)
     if hint == f"write a list: [{content}]":
         return f"[{token}]"
@@ -91,7 +105,8 @@ def _change(token: str, hint: str) -> str | None:
         return f"[{token}]"
     if hint in (QUOTE_HINT, f'{QUOTE_HINT}: "{content}"') and not quote:
         return f'"{content}"'
-    if (match := _WRITE.fullmatch(hint)) and match[1] == content and not quote:
+    match = _WRITE.fullmatch(hint)
+    if match and match[1] == content and not quote:
         return f'"{content}"'
     if hint in (*UNQUOTE_HINTS, UNQUOTE_HINT.format(content)) and quote and _PLAIN_VALUE.fullmatch(content):
         return content
@@ -102,4 +117,6 @@ def _respell(word: str, name: str, quote: str) -> str | None:
     """The near name in the quotes of the word, if it is near enough to be changed without asking."""
     if find_similar(word, [name]) is None or not _PLAIN_NAME.fullmatch(name):
         return None
-    return f"{quote}{name}{quote}" if quote or name.lower() not in _WORDS else f'"{name}"'
+    if quote or name.lower() not in _WORDS:
+        return f"{quote}{name}{quote}"
+    return f'"{name}"'

@@ -7,7 +7,9 @@ MAX_WIDTH = 60  # characters of a value that a message repeats
 
 def shorten(text: str, width: int = MAX_WIDTH) -> str:
     """A text with no more than `width` characters."""
-    return text if len(text) <= width else text[: width - 1] + "…"
+    if len(text) <= width:
+        return text
+    return text[: width - 1] + "…"
 
 
 def list_some(texts: Sequence[str], most: int) -> str:

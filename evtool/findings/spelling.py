@@ -12,7 +12,9 @@ def did_you_mean(word: object, known: Iterable[object]) -> str | None:
 
     by_lowercase = {str(k).lower(): str(k) for k in known}
     matches = get_close_matches(str(word).lower(), by_lowercase, n=1, cutoff=0.6)
-    return f'did you mean "{by_lowercase[matches[0]]}"?' if matches else None
+    if matches:
+        return f'did you mean "{by_lowercase[matches[0]]}"?'
+    return None
 
 
 def find_respelled(word: str, known: Iterable[str]) -> str | None:

@@ -42,7 +42,10 @@ def find_ignore_comments(file: str, text: str) -> list[IgnoreComment]:
     if "evtool:" not in text:
         return []
     matches = list(_COMMENT.finditer(text))
-    strings = _find_strings(file, text) if matches else []
+    if matches:
+        strings = _find_strings(file, text)
+    else:
+        strings = []
     lines = text.split("\n")
     comments = []
     for match in matches:
@@ -51,7 +54,10 @@ def find_ignore_comments(file: str, text: str) -> list[IgnoreComment]:
         line = text.count("\n", 0, match.start()) + 1
         column = match.start() - (text.rfind("\n", 0, match.start()) + 1) + 1
         codes = tuple(_CODE.findall(match["codes"] or ""))
-        target = line if lines[line - 1][: column - 1].strip() else _find_next_line(lines, line)
+        if lines[line - 1][: column - 1].strip():
+            target = line
+        else:
+            target = _find_next_line(lines, line)
         comments.append(IgnoreComment(file, line, column, codes, match["reason"].strip(), target, lines[line - 1]))
     return comments
 
@@ -142,7 +148,9 @@ def add_comments(file: str, text: str, codes_by_line: Mapping[int, Iterable[str]
         lines = text.split("\n")
         indent = re.match(r"[ \t]*", lines[line - 1])
         codes = ", ".join(sorted(set(codes_by_line[line])))
-        end = "\r" if lines[line - 1].endswith("\r") else ""
+        end = ""
+        if lines[line - 1].endswith("\r"):
+            end = "\r"
         lines.insert(line - 1, f"{indent[0] if indent else ''}# evtool: ignore[{codes}] {reason}{end}")
         changed = "\n".join(lines)
         if _list_tokens(file, changed) == tokens:

@@ -28,16 +28,28 @@ def render_dot(graph: Graph) -> str:
 
 
 def _format_node(node: Node) -> str:
-    label = _quote(node.name) if not node.note else _quote(node.name)[:-1] + "\\n" + _quote(node.note)[1:]
+    if not node.note:
+        label = _quote(node.name)
+    else:
+        label = _quote(node.name)[:-1] + "\\n" + _quote(node.note)[1:]
     return f"label={label}, {NODE_STYLES[node.kind] if node.is_enabled else DISABLED}"
 
 
 def _format_edge(edge: Edge, in_loop: bool) -> str:  # noqa: FBT001
     labels = [*([f"{edge.number:,}"] if edge.number is not None else []), *([] if edge.is_certain else ["?"])]
-    attributes = [f"label={_quote(' '.join(labels))}"] if labels else []
-    attributes += [] if edge.is_certain and edge.is_enabled else ["style=dashed"]
-    attributes += [LOOP_STYLE] if in_loop else []
-    suffix = f" [{', '.join(attributes)}]" if attributes else ""
+    if labels:
+        attributes = [f"label={_quote(' '.join(labels))}"]
+    else:
+        attributes = []
+    if edge.is_certain and edge.is_enabled:
+        attributes += []
+    else:
+        attributes += ["style=dashed"]
+    if in_loop:
+        attributes += [LOOP_STYLE]
+    suffix = ""
+    if attributes:
+        suffix = f" [{', '.join(attributes)}]"
     return f"{_quote(edge.start)} -> {_quote(edge.end)}{suffix};"
 
 

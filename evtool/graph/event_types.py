@@ -68,7 +68,10 @@ def _name_types(branch: Branch) -> Iterable[tuple[str, EventType]]:
 
 
 def _list_literals(field: Field | None) -> list[str]:
-    conditions = field.conditions if field else ()
+    if field:
+        conditions = field.conditions
+    else:
+        conditions = ()
     return [c.expected for c in conditions if c.operator == "equals" and isinstance(c.expected, str)]
 
 
@@ -91,7 +94,11 @@ def match_type(route: Route, name: str, event_type: EventType) -> bool | None:
         for branch in route.pattern.branches
         for key in event_type.envelopes
     ]
-    return True if True in answers else None if None in answers else False
+    if True in answers:
+        return True
+    if None in answers:
+        return None
+    return False
 
 
 def _match_branch(branch: Branch, key: str, name: str, event_type: EventType) -> bool | None:
@@ -107,12 +114,18 @@ def _match_branch(branch: Branch, key: str, name: str, event_type: EventType) ->
         return matches_type and matches_source
     is_named = name in _list_literals(fields.get(key))
     if not sources:
-        return matches_type if is_named else None
-    return None if is_named else False
+        if is_named:
+            return matches_type
+        return None
+    if is_named:
+        return None
+    return False
 
 
 def _test(field: Field | None, values: Iterable[str]) -> bool | None:
     """Whether a field holds for one of some strings; None if it may, depending on an unknown value of its pattern."""
     if field is None or any(field.test(value) for value in values):
         return True
-    return None if field.unknown else False
+    if field.unknown:
+        return None
+    return False

@@ -32,7 +32,10 @@ def _format_row(edge: Edge, names: dict[str, str], in_loop: bool) -> str:  # noq
         *([] if edge.is_certain else ["undecided"]),
     ]
     cells = [names[edge.start], VERBS[edge.kind], names[edge.end], ", ".join(remarks)]
-    cells += [] if edge.number is None else [f"{edge.number:,}"]
+    if edge.number is None:
+        cells += []
+    else:
+        cells += [f"{edge.number:,}"]
     return "<tr>" + "".join(f"<td>{_escape(cell)}</td>" for cell in cells) + "</tr>"
 
 

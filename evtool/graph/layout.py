@@ -63,7 +63,10 @@ def _remove_cycles(nodes: Sequence[str], arrows: Sequence[Arrow]) -> tuple[list[
     state: dict[str, str] = {}
     back: list[Arrow] = []
     for root in sorted(nodes, key=lambda node: node in entered):
-        stack = [(root, iter(following[root]))] if root not in state else []
+        if root not in state:
+            stack = [(root, iter(following[root]))]
+        else:
+            stack = []
         state.setdefault(root, "open")
         while stack:
             node, rest = stack[-1]
@@ -98,7 +101,10 @@ def _reduce_crossings(cells: list[list[Cell]], links: Sequence[tuple[Cell, Cell]
     best, fewest = [list(column) for column in cells], _count_crossings(cells, links)
     for sweep in range(SWEEPS):
         side = sweep % 2
-        columns = cells if side == 0 else cells[::-1]
+        if side == 0:
+            columns = cells
+        else:
+            columns = cells[::-1]
         for fixed, column in pairwise(columns):
             position = {cell: float(number) for number, cell in enumerate(fixed)}
             own = {cell: number for number, cell in enumerate(column)}
@@ -110,7 +116,9 @@ def _reduce_crossings(cells: list[list[Cell]], links: Sequence[tuple[Cell, Cell]
 
 
 def _mean(values: Sequence[float], default: float) -> float:
-    return sum(values) / len(values) if values else default
+    if values:
+        return sum(values) / len(values)
+    return default
 
 
 def _count_crossings(cells: list[list[Cell]], links: Sequence[tuple[Cell, Cell]]) -> int:
@@ -148,13 +156,18 @@ def place_rows(columns: Columns, heights: Mapping[Cell, float], gap: float) -> d
 
 def _list_pulling(cell: Cell, neighbours: Sequence[Cell]) -> Sequence[Cell]:
     """The neighbours that a cell wants to be level with: a point keeps its arrow straight from point to point."""
-    points = [] if isinstance(cell, str) else [other for other in neighbours if not isinstance(other, str)]
+    if isinstance(cell, str):
+        points = []
+    else:
+        points = [other for other in neighbours if not isinstance(other, str)]
     return points or neighbours
 
 
 def _find_gap(above: Cell, below: Cell, gap: float) -> float:
     """Arrows that pass a column beside each other are close together, like the wires of a bundle."""
-    return gap if isinstance(above, str) or isinstance(below, str) else gap * BUNDLE
+    if isinstance(above, str) or isinstance(below, str):
+        return gap
+    return gap * BUNDLE
 
 
 def _stack(column: Sequence[Cell], heights: Mapping[Cell, float], gap: float, wanted: list[float]) -> dict[Cell, float]:

@@ -33,7 +33,8 @@ def find_loops(routes: Routes) -> tuple[tuple[str, ...], ...]:
     loops: dict[frozenset[Link], tuple[str, ...]] = {}
     for link in links:
         found = [_find_loop(links, link, bus) for bus in buses if link.event_bus in (None, bus)]
-        if loop := min(filter(None, found), key=len, default=None):
+        loop = min(filter(None, found), key=len, default=None)
+        if loop:
             loops.setdefault(frozenset(loop), tuple(node for part in loop for node in part.ids))
     return tuple(loops.values())
 

@@ -27,21 +27,30 @@ def render_mermaid(graph: Graph) -> str:
         *(f"  {ids[edge.start]} {_format_arrow(edge)} {ids[edge.end]}" for edge in edges),
         *(f"  classDef {name} {style}" for name, style in STYLES.items()),
     ]
-    lines += [f"  linkStyle {','.join(in_loop)} {LOOP_STYLE}"] if in_loop else []
+    if in_loop:
+        lines += [f"  linkStyle {','.join(in_loop)} {LOOP_STYLE}"]
     return "\n".join(lines) + "\n"
 
 
 def _format_node(node: Node) -> str:
     opening, closing = SHAPES[node.kind]
-    classes = f":::{node.kind}" if node.is_enabled else ":::disabled"
-    note = f"<br/>{_escape(node.note)}" if node.note else ""
+    classes = ":::disabled"
+    if node.is_enabled:
+        classes = f":::{node.kind}"
+    note = ""
+    if node.note:
+        note = f"<br/>{_escape(node.note)}"
     return f'{opening}"{_escape(shorten(node.name, MAX_LABEL))}{note}"{closing}{classes}'
 
 
 def _format_arrow(edge: Edge) -> str:
     labels = [*([f"{edge.number:,}"] if edge.number is not None else []), *([] if edge.is_certain else ["?"])]
-    arrow = "-->" if edge.is_certain and edge.is_enabled else "-.->"
-    return f'{arrow}|"{" ".join(labels)}"|' if labels else arrow
+    arrow = "-.->"
+    if edge.is_certain and edge.is_enabled:
+        arrow = "-->"
+    if labels:
+        return f'{arrow}|"{" ".join(labels)}"|'
+    return arrow
 
 
 def _escape(text: str) -> str:

@@ -131,17 +131,21 @@ def _shorten_label(node: Node) -> str:
 
 
 def _format_node(node: Node, box: Box) -> str:
-    classes = node.kind if node.is_enabled else f"{node.kind} disabled"
+    if node.is_enabled:
+        classes = node.kind
+    else:
+        classes = f"{node.kind} disabled"
     center, top = box.left + box.width / 2, box.middle - box.height / 2
     tooltip = "\n".join(
         filter(None, [f"{node.kind} {sanitize(node.name)}", sanitize(node.note), sanitize(node.description)])
     )
     label = _escape(_shorten_label(node))
     name_y = box.middle + (-2 if node.note else 4.5)
-    note = (
-        f'<text x="{center:.1f}" y="{box.middle + 14:.1f}" font-size="{NOTE_SIZE}" class="note">' if node.note else ""
-    )
-    note += f"{_escape(node.note)}</text>" if node.note else ""
+    note = ""
+    if node.note:
+        note = f'<text x="{center:.1f}" y="{box.middle + 14:.1f}" font-size="{NOTE_SIZE}" class="note">'
+    if node.note:
+        note += f"{_escape(node.note)}</text>"
     return (
         f'<g class="node {classes}" data-id="{_escape(node.id)}" text-anchor="middle"><title>{escape(tooltip)}</title>'
         f'<rect x="{box.left:.1f}" y="{top:.1f}" width="{box.width:.1f}" height="{box.height:.1f}" '
@@ -160,8 +164,12 @@ def _format_edge(edge: Edge, drawing: Drawing, in_loop: bool, labels: list[tuple
         path, label_at = _route_back(start, end, drawing, drawing.back.index(arrow))
     else:
         path, label_at = _route_forward(start, end, drawing.points.get(arrow, ()), labels)
-    label = _format_label(" ".join(texts), label_at, labels) if texts else ""
-    marker = "loop-tip" if in_loop else "tip"
+    label = ""
+    if texts:
+        label = _format_label(" ".join(texts), label_at, labels)
+    marker = "tip"
+    if in_loop:
+        marker = "loop-tip"
     return (
         f'<g class="{classes}" data-start="{_escape(edge.start)}" data-end="{_escape(edge.end)}">'
         f'<path d="{path}" marker-end="url(#{marker})"/>{label}</g>'

@@ -15,7 +15,11 @@ def _measure_char(char: str) -> float:
     if char in "ijl.,:;|!'()[]{} tfrI/\\-":
         return NARROW
     if char in "mwMWQO@%&…":
-        return WIDE if char not in "@%MWm…" else 1.0
+        if char not in "@%MWm…":
+            return WIDE
+        return 1.0
     if east_asian_width(char) in "WF":
         return FULL
-    return 0.70 if char.isupper() else USUAL
+    if char.isupper():
+        return 0.70
+    return USUAL

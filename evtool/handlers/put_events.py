@@ -67,7 +67,9 @@ class Emission:
             self._check_limits(len(self.events) + len(outcome.emitted))
         if self.excess:  # also if the handler has failed for this
             return Failed(self.excess, "bad-result", outcome.output, final=True)
-        return outcome._replace(emitted=(*self.events, *outcome.emitted)) if isinstance(outcome, Done) else outcome
+        if isinstance(outcome, Done):
+            return outcome._replace(emitted=(*self.events, *outcome.emitted))
+        return outcome
 
 
 def is_aws_call(request: Request) -> bool:
@@ -89,7 +91,10 @@ def answer(request: Request, emission: Emission | None) -> Response:
 
 def extend_environment(options: ProcessOptions, address: str) -> dict[bytes, bytes]:
     """The environment of evtool; unless the options are against it, SDKs send their events to an endpoint."""
-    variables = build_environment(address) if options.aws == "local" else {}
+    if options.aws == "local":
+        variables = build_environment(address)
+    else:
+        variables = {}
     return {**os.environb, **{os.fsencode(name): os.fsencode(value) for name, value in variables.items()}}
 
 

@@ -113,7 +113,9 @@ class _InWorker:
         try:
             interpreter = find_interpreter(self._options.interpreter, self._settings.folder)
         except (FileNotFoundError, UnsetVariableError) as error:
-            missing = "EV502" if isinstance(error, FileNotFoundError) else "EV503"
+            missing = "EV503"
+            if isinstance(error, FileNotFoundError):
+                missing = "EV502"
             return load_failure(self._settings, str(error), missing)
         try:
             self._process = self._spawn_worker(interpreter)
@@ -127,11 +129,14 @@ class _InWorker:
         if not answers:
             code, output = self._end_worker()
             name = self._options.interpreter
-            version = f" (interpreter {name}; Python 3.9 or later is needed)" if name else ""
+            version = ""
+            if name:
+                version = f" (interpreter {name}; Python 3.9 or later is needed)"
             description = f"{describe_exit(code)}{version} {output}".strip()
             return load_failure(self._settings, description + memory_hint(output, self._options))
         message = answers[0][1]
-        if reason := message.get("unavailable"):
+        reason = message.get("unavailable")
+        if reason:
             reason += memory_hint(reason, self._options)
             return load_failure(self._settings, reason, None if message.get("unreachable") else "EV501")
         return None
@@ -140,7 +145,9 @@ class _InWorker:
         replies, answers = os.pipe()
         try:
             mark = os.urandom(12).hex()
-            call_log = self._call_log.stream if self._call_log else -1
+            call_log = -1
+            if self._call_log:
+                call_log = self._call_log.stream
             settings = self._settings._replace(lost_file=self._lost_emits.file)
             arguments = [json.dumps(settings), mark, str(answers), str(call_log)]
             self._endpoint = Endpoint(self._answer_sdk)
@@ -171,7 +178,8 @@ class _InWorker:
         assert self._process
         self._process.receive(self._replies)
         number, emission = self._answers.unanswered_number, None
-        if (position := number - self._first_number) < len(self._remaining):
+        position = number - self._first_number
+        if position < len(self._remaining):
             call = self._remaining[position]
             emission = self._emissions.setdefault(number, Emission(call, self._settings.name, self._options))
             if self._call_log:
@@ -232,7 +240,9 @@ class _InWorker:
             self._end_worker()
             message["error"] += memory_hint(message["error"], self._options)
         outcome = outcome_of(message, output, self._options.output, lost=lost)
-        return emission.add_to(outcome) if emission else outcome
+        if emission:
+            return emission.add_to(outcome)
+        return outcome
 
     def _await_answers(self, limit: float) -> list[TimedMessage]:
         """The next answers of the worker; none if it exits instead. Raises TimeoutError or GarbledError."""
@@ -274,7 +284,9 @@ def open_handler(name: str, options: PythonOptions, folder: Path) -> Handler:
     settings = worker.Settings(
         name, options.python, str(folder.absolute()), options.timeout, options.emit_limit, options.emit_bytes
     )
-    return _InWorker(settings, options) if options.isolation == "process" else InProcess(settings, options)
+    if options.isolation == "process":
+        return _InWorker(settings, options)
+    return InProcess(settings, options)
 
 
 KIND = Kind(PythonOptions, open_handler)

@@ -84,7 +84,11 @@ class Form(NamedTuple):
 
 def read_state(value: Any) -> Any:
     """The state of a route, from `ENABLED`, `DISABLED`, True, False, None or an Unknown."""
-    return value if isinstance(value, Unknown) else "disabled" if value in ("DISABLED", False) else "enabled"
+    if isinstance(value, Unknown):
+        return value
+    if value in ("DISABLED", False):
+        return "disabled"
+    return "enabled"
 
 
 def read_retry(attempts: Any, age: Any) -> dict[str, Any] | None:
@@ -106,21 +110,29 @@ def build_constant(text: str) -> dict[str, Any] | None:
         json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return None if "<" in text or len(text) > MAX_TEMPLATE else {"template": text}
+    if "<" in text or len(text) > MAX_TEMPLATE:
+        return None
+    return {"template": text}
 
 
 def as_mapping(value: Any) -> Mapping[str, Any]:
     """The value, if it is a mapping, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
+    if isinstance(value, Mapping):
+        return value
+    return {}
 
 
 def as_list(value: Any) -> list[Any]:
     """The value, if it is a list, else an empty one."""
-    return value if isinstance(value, list) else []
+    if isinstance(value, list):
+        return value
+    return []
 
 
 def as_item(value: Any, step: str | int) -> Any:
     """The item of a mapping or list; None if it has none."""
     if isinstance(value, Mapping):
         return value.get(step)
-    return value[step] if isinstance(value, list) and isinstance(step, int) and step < len(value) else None
+    if isinstance(value, list) and isinstance(step, int) and step < len(value):
+        return value[step]
+    return None

@@ -87,9 +87,13 @@ def _describe_unknown(name: str, value: Any, language: str) -> str:
     """Describes a file that has none of the forms, and lists the forms."""
     if isinstance(value, Mapping):
         keys = [f'"{key}"' for key in value]
-        content = f"with the keys {list_some(keys, MAX_KEYS)}" if keys else "without content"
+        content = "without content"
+        if keys:
+            content = f"with the keys {list_some(keys, MAX_KEYS)}"
     else:
-        content = "with a list" if isinstance(value, list) else "with a single value"
+        content = "with a single value"
+        if isinstance(value, list):
+            content = "with a list"
     return f"{name} has no rules in a form that evtool reads: it is {language} {content}. {_describe_forms()}"
 
 

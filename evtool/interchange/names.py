@@ -9,7 +9,9 @@ MAX_LENGTH = 64  # of the name of a route or handler
 
 def bus_of_arn(text: str) -> str:
     """The name of an event bus, given as a name or as an ARN."""
-    return text.rpartition("/")[2] if text.startswith("arn:") else text
+    if text.startswith("arn:"):
+        return text.rpartition("/")[2]
+    return text
 
 
 def name_of_arn(address: str, target_id: str | None) -> str:
@@ -17,11 +19,14 @@ def name_of_arn(address: str, target_id: str | None) -> str:
 
     An Id that a program has generated does not count.
     """
-    if match := re.match(r"arn:[^:]*:lambda:[^:]*:[^:]*:function:([^:]+)", address):
+    match = re.match(r"arn:[^:]*:lambda:[^:]*:[^:]*:function:([^:]+)", address)
+    if match:
         return match[1]
     parts = [part for part in re.split(r"[:/]", address) if part not in ("", "*")]
     is_generated = target_id is None or _GENERATED_ID.fullmatch(target_id) is not None
-    return parts[-1] if is_generated and parts else target_id or "target"
+    if is_generated and parts:
+        return parts[-1]
+    return target_id or "target"
 
 
 def make_name(text: str, taken: Container[str]) -> str:
@@ -37,4 +42,6 @@ def make_name(text: str, taken: Container[str]) -> str:
 def make_label(name: str) -> str:
     """The label of a resource of Terraform, which has letters, digits, `-` and `_`, as near as possible to a name."""
     label = re.sub(r"[^A-Za-z0-9_-]+", "-", name)
-    return label if re.match(r"[A-Za-z_]", label) else f"_{label}"
+    if re.match(r"[A-Za-z_]", label):
+        return label
+    return f"_{label}"

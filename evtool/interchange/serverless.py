@@ -45,7 +45,9 @@ def _resolve_references(value: Any) -> Mapping[str, Any]:
         path, default = match[1], next((text for text in match.groups()[1:] if text is not None), None)
         if path.startswith(_OVERRIDDEN):
             return None
-        return Steps(path.split(".")) if default is None else Steps(path.split("."), default)
+        if default is None:
+            return Steps(path.split("."))
+        return Steps(path.split("."), default)
 
     references = Substitution(value, _REFERENCE, read_steps)
     parts = {key: references.substitute(value.get(key)) for key in ("functions", "resources")}
@@ -70,7 +72,9 @@ def _note_files(paths: Sequence[Path]) -> Iterator[Rule]:
     """A note on what is in other files."""
     if paths:
         names = list_some([".".join(map(str, path)) for path in paths], MAX_NAMES)
-        text = "is in another file, which is not read" if len(paths) == 1 else "are in other files, which are not read"
+        text = "are in other files, which are not read"
+        if len(paths) == 1:
+            text = "is in another file, which is not read"
         yield Rule(names, paths[0], note=text, is_gap=True)
 
 
@@ -92,7 +96,10 @@ def _list_files(functions: Iterable[tuple[str, Any, Path]], resources: Any) -> I
         yield from _list_texts([events], [(*path, "events")])
         yield from _list_texts(as_list(events), [(*path, "events", index) for index in range(len(as_list(events)))])
     for index, entry in enumerate(as_list(resources) or [resources]):
-        path = ("resources", index) if isinstance(resources, list) else ("resources",)
+        if isinstance(resources, list):
+            path = ("resources", index)
+        else:
+            path = ("resources",)
         content = as_mapping(entry).get("Resources")
         yield from _list_texts([entry, content], [path, (*path, "Resources")])
         named = as_mapping(content)

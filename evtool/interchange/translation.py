@@ -69,7 +69,8 @@ class _Builder:
         route: dict[str, Any] = {"pattern": rule.pattern, "to": self._add_handlers(rule)}
         self.origins[path] = rule.path
         self.origins[*path, "pattern"] = origin = rule.paths.get("pattern", rule.path)
-        if pattern_source := _find_pattern_source(self.source.document.value, origin):
+        pattern_source = _find_pattern_source(self.source.document.value, origin)
+        if pattern_source:
             self.pattern_sources[name] = pattern_source
         if not isinstance(rule.pattern, str | dict | Unknown):
             self._report(rule, "error", f"rule {rule.name}: the event pattern is not an object", "pattern")
@@ -130,7 +131,9 @@ class _Builder:
 
     def _locate(self, path: Path) -> dict[str, Any]:
         text = SourceText(self.source.file, 1, 1, self.source.text)
-        width = len(str(path[-1])) if path else 1
+        width = 1
+        if path:
+            width = len(str(path[-1]))
         location = locate(text, *self.source.document.position_of(path, key=True), width)
         return {"pointer": pointer_of(path), **location}
 
@@ -142,7 +145,8 @@ def _find_pattern_source(document: Any, path: Path) -> PatternSource | None:
         value = as_item(value, step)
     steps: list[str | int] = []
     for step in ("Fn::Sub", 0):
-        if (inner := as_item(value, step)) is not None:
+        inner = as_item(value, step)
+        if inner is not None:
             steps.append(step)
             value = inner
     if not isinstance(value, str):

@@ -82,7 +82,10 @@ def is_consistent(fields: Sequence[FieldMatch]) -> bool:
     through several arrays, with duplicate or dotted keys, could take more; such a search ends early and says no.
     """
     has_arrays = any(any(field.hits) or any(field.present) for field in fields)
-    shared = _find_shared_arrays(fields) if has_arrays else {}
+    if has_arrays:
+        shared = _find_shared_arrays(fields)
+    else:
+        shared = {}
     if not shared:
         return all(field.hits or (field.can_be_absent and not field.present) for field in fields)
     choices: Collection[Trail] = {()}

@@ -54,7 +54,9 @@ class _Position(NamedTuple):
 
     def path_of(self, name: str) -> str:
         parent = ".".join(self.names)
-        return f"{parent}.{name}" if parent else name
+        if parent:
+            return f"{parent}.{name}"
+        return name
 
 
 # by path; what is unknown by its keys in the pattern: a later condition for the path takes the place of no part of it
@@ -68,13 +70,16 @@ def _compile_condition(item: Any, path: str) -> Condition:
     if isinstance(item, Unknown):
         return _leave_undecided(path, UNKNOWN, item, item)
     if kind != OBJECT:
-        hint = "all values stand side by side in one list" if kind == ARRAY else None
+        hint = None
+        if kind == ARRAY:
+            hint = "all values stand side by side in one list"
         raise ArgumentError("Match value must be String, number, true, false, or null", hint=hint, code="EV201")
     name, argument = require_first_key(item, "Match expression name not found")
     if name not in OPERATORS:
         hint = suggest_operator(name, path.rpartition(".")[2])
         raise ArgumentError(f"Unrecognized match type {name}", name, hint=hint, code="EV202")
-    if unknown := find_unknown(argument):
+    unknown = find_unknown(argument)
+    if unknown:
         require_single_key(item, TOO_MANY if name in ("anything-but", "numeric") else ONE_KEY)
         return _leave_undecided(path, name, to_python(argument), unknown)
     try:
@@ -94,7 +99,12 @@ def _find_wildcards(conditions: Sequence[Condition]) -> list[frozenset[str]]:
     groups = set()
     for operator, expected in ((condition.operator, condition.expected) for condition in conditions):
         is_nested = isinstance(expected, dict) and "wildcard" in expected
-        texts = expected["wildcard"] if is_nested else expected if operator == "wildcard" else []
+        if is_nested:
+            texts = expected["wildcard"]
+        elif operator == "wildcard":
+            texts = expected
+        else:
+            texts = []
         if texts != []:
             groups.add((operator, frozenset([texts] if isinstance(texts, str) else texts)))
     return [texts for _, texts in groups]
@@ -179,7 +189,11 @@ def _read_or(value: Any, position: _Position, branches: list[_Branch], problems:
     combinations: list[_Branch] = []
     for index, item in enumerate(value):
         child = position._replace(keys=(*position.keys, index))
-        base_branches = branches if len(combinations) <= MAX_BRANCHES else []  # enough to find what else is wrong
+        # enough to find what else is wrong
+        if len(combinations) <= MAX_BRANCHES:
+            base_branches = branches
+        else:
+            base_branches = []
         if isinstance(item, Unknown):
             copies = [dict(branch) for branch in base_branches]
             _leave_open(item, ".".join(position.names), child.keys, copies)

@@ -54,7 +54,9 @@ class Field(NamedTuple):
         """Where in an event the field holds."""
         field_leaves = leaves.get(self.path)
         if not field_leaves:
-            return ABSENCE_MATCH if self.can_be_absent else NO_MATCH
+            if self.can_be_absent:
+                return ABSENCE_MATCH
+            return NO_MATCH
         test = self.test
         hits = [trail for value, trail in field_leaves if test(value)]
         return FieldMatch(hits, [leaf.trail for leaf in field_leaves] if self.can_be_absent else (), self.can_be_absent)

@@ -43,11 +43,9 @@ class LeafGetters(dict[str, Getter]):
     def __missing__(self, path: str) -> Getter:
         def get(leaves: Leaves) -> Any:
             field_leaves = leaves.get(path)
-            return (
-                ArrayValues([leaf.value for leaf in field_leaves], lambda: [leaf.trail for leaf in field_leaves])
-                if field_leaves
-                else MISSING
-            )
+            if field_leaves:
+                return ArrayValues([leaf.value for leaf in field_leaves], lambda: [leaf.trail for leaf in field_leaves])
+            return MISSING
 
         self[path] = get
         return get
@@ -68,10 +66,14 @@ def normalize_value(value: Any) -> Any:
             return to_scalar(value[0])
         is_flat = SCALAR_TYPES.issuperset(map(type, value))
         values = to_scalars(value if is_flat else [element for element, _ in _iter_elements(value, ())])
-        return ArrayValues(values, lambda: [trail for _, trail in _iter_elements(value, ())]) if values else MISSING
+        if values:
+            return ArrayValues(values, lambda: [trail for _, trail in _iter_elements(value, ())])
+        return MISSING
     if kind == OBJECT:
         return MISSING
-    return to_scalar(value) if kind == SCALAR else _refuse(value)
+    if kind == SCALAR:
+        return to_scalar(value)
+    return _refuse(value)
 
 
 def _iter_elements(values: Sequence[Any], trail: Trail) -> Iterator[tuple[Any, Trail]]:

@@ -43,7 +43,10 @@ def _iter_fields(
     document: Any, parent: str | None, trail: Trail, paths: Collection[str] | None
 ) -> Iterator[tuple[str, Any, Trail]]:
     for key, value in members_of(document):
-        path = f"{key}" if parent is None else f"{parent}.{key}"
+        if parent is None:
+            path = f"{key}"
+        else:
+            path = f"{parent}.{key}"
         if paths is not None and path not in paths:
             continue
         if key != "" or parent is None or kind_of(value) == OBJECT:  # AWS does not see an empty name below the top

@@ -82,7 +82,9 @@ def suggest_list(name: str, value: Any) -> str | None:
     if name in OPERATORS:
         return f'an operator stands in a list: [{{"{name}": {text}}}]'
     hint = f"values stand in a list: [{text}]"
-    return f"{hint}; if {name} is an operator: {other}" if (other := _suggest_other(name)) else hint
+    if other := _suggest_other(name):
+        return f"{hint}; if {name} is an operator: {other}"
+    return hint
 
 
 def _suggest_other(name: str) -> str | None:
@@ -99,7 +101,9 @@ def suggest_operator_list(path: str) -> str | None:
     if name in OPERATORS:
         return f"if {name} is an operator: {_format_list(parent.split('.'), name, [])}"
     other = _suggest_other(name)
-    return f"if {name} is an operator: {other}" if other else None
+    if other:
+        return f"if {name} is an operator: {other}"
+    return None
 
 
 def find_misplaced_operator(names: Sequence[str], name: str, value: Any) -> tuple[str, str] | None:
@@ -123,7 +127,10 @@ def find_misplaced_operator(names: Sequence[str], name: str, value: Any) -> tupl
 
 def _is_argument(name: str, value: Any) -> bool:
     """Whether a list has the argument of an operator, `[">", 5]`, which no field has as its values."""
-    items = to_python(value) if name == "numeric" and kind_of(value) == ARRAY else []
+    if name == "numeric" and kind_of(value) == ARRAY:
+        items = to_python(value)
+    else:
+        items = []
     return len(items) > 1 and isinstance(items[0], str) and items[0] in COMPARISONS
 
 
@@ -138,8 +145,13 @@ def find_placeholder(value: Any) -> str | None:
 
 def _format_list(names: Sequence[str], name: str, value: Any) -> str:
     kind = kind_of(value)
-    argument = (
-        "{...}" if kind == OBJECT else "[...]" if kind == ARRAY and name in ("anything-but", "numeric") else "..."
-    )
-    field = f'"{names[-1]}": ' if names else ""
+    if kind == OBJECT:
+        argument = "{...}"
+    elif kind == ARRAY and name in ("anything-but", "numeric"):
+        argument = "[...]"
+    else:
+        argument = "..."
+    field = ""
+    if names:
+        field = f'"{names[-1]}": '
     return f'{field}[{{"{name}": {argument}}}]'

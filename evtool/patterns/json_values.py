@@ -69,7 +69,10 @@ def _to_double(text: str) -> float | None:
     """The value of a number, when the nearest double gives the number back."""
     if len(text) <= SAFE_DIGITS and text.isdigit():
         return float(text)
-    decode, _, encode, error = _loaded_codec[0] if _loaded_codec else _load_codec()
+    if _loaded_codec:
+        decode, _, encode, error = _loaded_codec[0]
+    else:
+        decode, _, encode, error = _load_codec()
     raw = text.encode()
     try:
         value = decode(raw)
@@ -79,15 +82,22 @@ def _to_double(text: str) -> float | None:
     if shortest == raw:
         return value
     if value == 0:
-        return value if not text.lower().partition("e")[0].strip("-.0") else None  # 1e-400 is not zero
-    return value if Decimal(shortest.decode()) == Decimal(text) else None
+        # 1e-400 is not zero
+        if not text.lower().partition("e")[0].strip("-.0"):
+            return value
+        return None
+    if Decimal(shortest.decode()) == Decimal(text):
+        return value
+    return None
 
 
 @lru_cache(maxsize=4096)  # several patterns ask for the same number, and amounts come again
 def parse_number(text: str) -> float | NumberText:
     """A number as it is compared, of its text."""
     value = _to_double(text)
-    return NumberText(text) if value is None else value
+    if value is None:
+        return NumberText(text)
+    return value
 
 
 def parse_lossless(source: str | bytes) -> Any:
@@ -96,7 +106,10 @@ def parse_lossless(source: str | bytes) -> Any:
     What follows the value is not read, as AWS does it. Raises ValueError with a sentence that says what is wrong.
     """
     try:
-        text = source if isinstance(source, str) else source.decode()
+        if isinstance(source, str):
+            text = source
+        else:
+            text = source.decode()
         return _DECODER.raw_decode(text, len(text) - len(text.lstrip(WHITESPACE)))[0]
     except JSONDecodeError as error:
         raise ValueError(f"not well-formed JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
@@ -142,7 +155,10 @@ def to_scalars(values: Sequence[Any]) -> Sequence[Scalar]:
     if types == {str}:
         return values
     if types == {NumberText} and len(values) > 1:
-        _, decode_list, encode, error = _loaded_codec[0] if _loaded_codec else _load_codec()
+        if _loaded_codec:
+            _, decode_list, encode, error = _loaded_codec[0]
+        else:
+            _, decode_list, encode, error = _load_codec()
         raw = f"[{','.join(values)}]".encode()
         with suppress(error):
             doubles = decode_list(raw)
@@ -154,7 +170,9 @@ def to_scalars(values: Sequence[Any]) -> Sequence[Scalar]:
 def format_number(number: float | NumberText) -> str:
     """A number as people write it: 300 and not 300.0."""
     is_whole = type(number) is float and -SAFE_INTEGER_LIMIT < number < SAFE_INTEGER_LIMIT and number == int(number)
-    return str(int(number)) if is_whole else str(number)
+    if is_whole:
+        return str(int(number))
+    return str(number)
 
 
 def to_python(value: Any) -> Any:
@@ -171,7 +189,13 @@ def to_python(value: Any) -> Any:
         return value
     result = to_scalar(value)
     if type(result) is not float:
-        return str(result) if isinstance(result, str) else result
+        if isinstance(result, str):
+            return str(result)
+        return result
     if not isinstance(value, str):
-        return value if isinstance(value, int) else result
-    return int(value) if value.removeprefix("-").isdigit() else result
+        if isinstance(value, int):
+            return value
+        return result
+    if value.removeprefix("-").isdigit():
+        return int(value)
+    return result

@@ -62,4 +62,6 @@ class Pattern:
         """Whether an event matches whose leaves were read before; None where unknown values decide."""
         if self.certain.matcher(leaves, self._leaf_getters):
             return True
-        return None if self.unknowns and self.possible.matcher(leaves, self._leaf_getters) else False
+        if self.unknowns and self.possible.matcher(leaves, self._leaf_getters):
+            return None
+        return False

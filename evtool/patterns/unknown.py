@@ -40,7 +40,9 @@ def to_known(value: Any) -> Any:
         return None
     if isinstance(value, Mapping):
         return {key: to_known(item) for key, item in value.items()}
-    return [to_known(item) for item in value] if isinstance(value, list | tuple) else value
+    if isinstance(value, list | tuple):
+        return [to_known(item) for item in value]
+    return value
 
 
 def format_open_value(value: Any) -> str:

@@ -20,7 +20,9 @@ def split_assignment(text: str) -> tuple[Steps, str]:
             raise ValueError(text)
         return split_pointer(pointer), value
     steps: list[str | int] = []
-    position = 1 if text[:2] in ("$.", "$[") else 0
+    position = 0
+    if text[:2] in ("$.", "$["):
+        position = 1
     while match := _STEP.match(text, position):
         steps.append(_parse_step(match))
         position = match.end()
@@ -62,13 +64,17 @@ def _parse_step(match: re.Match[str]) -> str | int:
         return int(match["index"])
     if match["name"]:
         return match["name"]
-    return str(json.loads(match["quoted"])) if match["quoted"][0] == '"' else match["quoted"][1:-1]
+    if match["quoted"][0] == '"':
+        return str(json.loads(match["quoted"]))
+    return match["quoted"][1:-1]
 
 
 def _format_step(step: str | int) -> str:
     if isinstance(step, int):
         return f"[{step}]"
-    return f".{step}" if _PLAIN_NAME.fullmatch(step) else f"[{json.dumps(step, ensure_ascii=False)}]"
+    if _PLAIN_NAME.fullmatch(step):
+        return f".{step}"
+    return f"[{json.dumps(step, ensure_ascii=False)}]"
 
 
 def _walk(document: Any) -> Iterator[Steps]:

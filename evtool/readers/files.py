@@ -125,7 +125,10 @@ def _read_lines(
 ) -> Iterator[SourceText | Finding]:
     """JSON Lines: a text for every line that is not blank, and that `prover` does not prove to be a valid event."""
     for item in read_lines(stream, max_bytes=max_bytes, prover=prover):
-        yield _to_finding(item, file) if isinstance(item, JsonProblem) else SourceText(file, *item[1:3], item.raw)
+        if isinstance(item, JsonProblem):
+            yield _to_finding(item, file)
+        else:
+            yield SourceText(file, *item[1:3], item.raw)
 
 
 def _read_documents(
@@ -186,13 +189,17 @@ def _prove_file(path: str, max_bytes: int, prover: Prover) -> int:
     except (OSError, ValueError):
         return 0
     try:
-        raw = os.read(descriptor, CHUNK) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+        raw = b""
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raw = os.read(descriptor, CHUNK)
     except OSError:
         return 0
     finally:
         os.close(descriptor)
     is_small = raw.startswith(b"{") and len(raw) < CHUNK and len(raw) <= max_bytes
-    return len(raw) if is_small and prover.prove_document(raw) else 0
+    if is_small and prover.prove_document(raw):
+        return len(raw)
+    return 0
 
 
 def _read_file(

@@ -41,9 +41,13 @@ def _decompress(compressed: io.BufferedIOBase) -> Iterator[bytes]:
         while not member.eof:
             checkpoint = member.copy()
             try:
-                chunk = member.decompress(pending, _CHUNK) if pending else member.flush()
+                if pending:
+                    chunk = member.decompress(pending, _CHUNK)
+                else:
+                    chunk = member.flush()
             except zlib.error:
-                if chunk := _decompress_until_damage(checkpoint, pending):
+                chunk = _decompress_until_damage(checkpoint, pending)
+                if chunk:
                     yield chunk
                 raise OSError(0, "it is damaged, or not gzip") from None
             if chunk:

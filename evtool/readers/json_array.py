@@ -15,7 +15,9 @@ _STRING = rb'"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+"'
 
 def _build_content_pattern(levels: int) -> bytes:
     """A pattern for what stands in brackets: other things, strings, and brackets in it up to some levels deep."""
-    nested = rb"|[\[{]" + _build_content_pattern(levels - 1) + rb"[\]}]" if levels else b""
+    nested = b""
+    if levels:
+        nested = rb"|[\[{]" + _build_content_pattern(levels - 1) + rb"[\]}]"
     return rb'(?:[^"\[\]{}]++|' + _STRING + nested + b")*+"
 
 
@@ -103,8 +105,12 @@ class _ElementSkipper:
         while window.offset >= self._next_try and window.has_bytes(self._block_size):
             start, data = window.position, window.data
             beginning = data[start : data.find(b'"', data.find(b'"', start) + 1) + 1]
-            end = data.rfind(beginning, start + 1, start + self._block_size) if beginning[:1] == b"{" else -1
-            elements = data[start:end].rstrip(WHITESPACE) if end > 0 else b""
+            end = -1
+            if beginning[:1] == b"{":
+                end = data.rfind(beginning, start + 1, start + self._block_size)
+            elements = b""
+            if end > 0:
+                elements = data[start:end].rstrip(WHITESPACE)
             if not elements.endswith(b",") or not self._prover.prove_elements(elements[:-1]):
                 self._next_try = window.offset + self._block_size
                 return

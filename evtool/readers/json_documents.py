@@ -128,7 +128,9 @@ class _BracketScan:
         """The last byte before a position that is not whitespace."""
         while position > start and data[position - 1] in WHITESPACE:
             position -= 1
-        return data[position - 1 : position] if position > start else self._last
+        if position > start:
+            return data[position - 1 : position]
+        return self._last
 
 
 class _DocumentReader:
@@ -150,7 +152,10 @@ class _DocumentReader:
         has_brackets = window.data[window.position] in b"{["
         if not has_brackets:
             self._buffer_line()
-        line_end = self._line_end if self._line_end >= 0 else self._find_line_end(window.position)
+        if self._line_end >= 0:
+            line_end = self._line_end
+        else:
+            line_end = self._find_line_end(window.position)
         if line_end >= 0:
             text.add(window.consume(line_end))
             yield self._mark(text.read())
@@ -214,18 +219,25 @@ class _DocumentReader:
         if end < 0 or data[start] in b"[":
             return -1
         if data[start] not in b"{":
-            return end if _is_json(data[start:end]) else -1
+            if _is_json(data[start:end]):
+                return end
+            return -1
         last = end - 1
         while data[last] in WHITESPACE:
             last -= 1
         is_closed = data[last] in b"}" and data.count(b"{", start, end) == data.count(b"}", start, end)
-        return end if is_closed and not _BOUNDARY.search(data, start, end) else -1
+        if is_closed and not _BOUNDARY.search(data, start, end):
+            return end
+        return -1
 
     def _mark(self, document: Document | JsonProblem) -> Document | JsonProblem:
         """Says in a document whether the next one is in memory."""
         window = self._window
         start = window.find_next()
-        self._line_end = self._find_line_end(start) if start < len(window.data) else -1
+        if start < len(window.data):
+            self._line_end = self._find_line_end(start)
+        else:
+            self._line_end = -1
         if isinstance(document, JsonProblem):
             return document
         # a document of several lines usually ends with a line "}"
@@ -282,7 +294,10 @@ def _read_long_arrays(window: StreamWindow, max_bytes: int, prover: Prover | Non
 
     while window.peek() == b"[":
         for element in read_array(window, max_bytes, prover):
-            yield element if isinstance(element, JsonProblem) else Document(*element[:3])
+            if isinstance(element, JsonProblem):
+                yield element
+            else:
+                yield Document(*element[:3])
 
 
 def _read_elements(array: Document, max_bytes: int) -> Iterator[Document | JsonProblem]:

@@ -114,7 +114,10 @@ _CHECKS: dict[str, Callable[[str, int, int], None]] = {
 def _add_key(text: str, start: int, end: int, keys: dict[str, int]) -> str:
     """What a key spells. Raises when it spells the same as an earlier key of the object."""
     content = text[start + 1 : end - 1]
-    name = str(json.loads(text[start:end])) if "\\" in content else content
+    if "\\" in content:
+        name = str(json.loads(text[start:end]))
+    else:
+        name = content
     if name in keys:
         message = f'the key "{shorten(name, MAX_SHOWN)}" stands twice in this object, first at'
         raise Fault("EV003", message, start, width=end - start, related=keys[name])
@@ -124,7 +127,10 @@ def _add_key(text: str, start: int, end: int, keys: dict[str, int]) -> str:
 
 def _describe_broken_string(text: str, start: int) -> Fault:
     match = _STRING_CONTENT_PATTERN.match(text, start + 1)
-    end = match.end() if match else start
+    if match:
+        end = match.end()
+    else:
+        end = start
     stop_char = text[end : end + 1]
     if text[end:] in ("", "\\"):
         return Fault("EV002", "the string that begins here is not closed", start, "is the text cut off?")
@@ -143,7 +149,9 @@ def _describe_truncation(text: str, stack: list[_OpenContainer]) -> Fault:
     end = max(len(text.rstrip(_WHITESPACE)), text.startswith(BOM))
     if not stack:
         return Fault("EV002", "there is no JSON value: the text is empty", end)
-    container = "object" if stack[-1].closer == "}" else "array"
+    container = "array"
+    if stack[-1].closer == "}":
+        container = "object"
     start = stack[-1].start
     return Fault(
         "EV002", f"the text ends inside the {container} that begins at", end, "is the text cut off?", related=start
@@ -180,7 +188,11 @@ def _describe_unexpected(text: str, index: int, expected: str, stack: list[_Open
 
 
 def _expect_next(stack: list[_OpenContainer]) -> str:
-    return _END if not stack else _NEXT_KEY if stack[-1].closer == "}" else _NEXT_VALUE
+    if not stack:
+        return _END
+    if stack[-1].closer == "}":
+        return _NEXT_KEY
+    return _NEXT_VALUE
 
 
 def line_and_column_of(text: str, index: int) -> tuple[int, int]:

@@ -123,7 +123,10 @@ def read_lines(
     try:
         for line in reader.read_lines():
             is_first = reader.number == 1
-            text = line.removeprefix(BOM) if is_first else line
+            if is_first:
+                text = line.removeprefix(BOM)
+            else:
+                text = line
             raw = text.strip(WHITESPACE)
             is_cut = len(line) >= limit and not line.endswith(b"\n")
             has_more = is_cut and not _is_rest_blank(stream)

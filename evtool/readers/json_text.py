@@ -52,7 +52,10 @@ class JsonProblem(ValueError):  # noqa: N818  (also carried about as a value)
         self.code = code
         self.summary = summary
         self.related = related
-        self.message = summary if related is None else f"{summary} {related[0]}:{related[1]}"
+        if related is None:
+            self.message = summary
+        else:
+            self.message = f"{summary} {related[0]}:{related[1]}"
         self.line = line
         self.column = column
         self.offset = offset
@@ -167,7 +170,9 @@ def _scan(text: str, max_depth: int) -> Iterator[tuple[str, int, int, str]]:
     except json_errors.Fault as fault:
         code, summary, index, hint, width, related_index = fault.args
         line, column = json_errors.line_and_column_of(text, index)
-        related = None if related_index is None else json_errors.line_and_column_of(text, related_index)
+        related = None
+        if related_index is not None:
+            related = json_errors.line_and_column_of(text, related_index)
         raise JsonProblem(code, summary, line, column, len(text[:index].encode()), hint, width, related) from None
 
 
@@ -215,7 +220,9 @@ def parse_json(raw: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
     try:
         return _DECODER.decode(raw.decode().removeprefix(_BOM))
     except (ValueError, RecursionError) as error:
-        code = "EV007" if isinstance(error, RecursionError) else "EV005"
+        code = "EV005"
+        if isinstance(error, RecursionError):
+            code = "EV007"
         raise _find_problem(raw, max_depth) or JsonProblem(code, f"beyond this Python: {error}", 1, 1, 0) from None
 
 

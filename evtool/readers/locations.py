@@ -48,9 +48,13 @@ def locate(text: SourceText, line: int, column: int, width: int) -> dict[str, An
     """
     if text.record is not None:
         return dict(text.record)
-    column_offset = text.column - 1 if line == 1 else 0
+    column_offset = 0
+    if line == 1:
+        column_offset = text.column - 1
     start = max(0, column - 1 - MARGIN)
-    indent = 0 if start else min(column_offset, MARGIN)
+    indent = 0
+    if not start:
+        indent = min(column_offset, MARGIN)
     return {
         "file": text.file,
         "line": text.line + line - 1,
@@ -77,7 +81,10 @@ def location_of(source_map: SourceMap | None, pointer: str, *, key: bool = False
     while text_pointer not in spans:
         text_pointer = text_pointer.rpartition("/")[0]
     span = spans[text_pointer]
-    position = span[:3] if at_key and span.key_line else (span.line, span.column, span.width)
+    if at_key and span.key_line:
+        position = span[:3]
+    else:
+        position = (span.line, span.column, span.width)
     return {"pointer": pointer, **locate(source_map.text, *position)}
 
 

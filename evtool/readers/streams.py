@@ -109,7 +109,10 @@ class StreamWindow:
         if line_breaks:
             self.line += line_breaks
             self.column = 1
-        last_line = consumed[consumed.rfind(b"\n") + 1 :] if line_breaks else consumed
+        if line_breaks:
+            last_line = consumed[consumed.rfind(b"\n") + 1 :]
+        else:
+            last_line = consumed
         self.column += len(last_line.translate(None, _CONTINUATION_BYTES))
         self.offset += len(consumed)
         self.position = end
@@ -132,4 +135,6 @@ class StreamWindow:
 def match_end(pattern: re.Pattern[bytes], data: bytes, position: int) -> int:
     """Where a match that begins at a position ends; the position itself where there is none."""
     match = pattern.match(data, position)
-    return match.end() if match else position
+    if match:
+        return match.end()
+    return position

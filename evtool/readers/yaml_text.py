@@ -78,9 +78,13 @@ def _find_index(value: Any, step: str | int) -> int | None:
         number: int | None = _last_numbered[1].get(step)
         return number
     if isinstance(value, dict):
-        return list(value).index(step) if step in value else None
+        if step in value:
+            return list(value).index(step)
+        return None
     if isinstance(value, list) and isinstance(step, int):
-        return step if 0 <= step < len(value) else None
+        if 0 <= step < len(value):
+            return step
+        return None
     return None
 
 
@@ -141,7 +145,10 @@ class YamlReader:
 
     def refuse(self, event: Any, message: str, hint: str | None = None, code: str = "EV020") -> None:
         start, end = event.start_mark, event.end_mark
-        width = end.column - start.column if end.line == start.line else len(self.text)
+        if end.line == start.line:
+            width = end.column - start.column
+        else:
+            width = len(self.text)
         self.add_error(code, message, start.line, start.column, hint, width)
 
     def check_characters(self, raw: bytes) -> None:
@@ -218,7 +225,9 @@ class YamlReader:
         if depth > MAX_DEPTH:
             self.refuse(event, f"nested more than {MAX_DEPTH} levels deep")
             raise self.make_error()
-        return self.read_mapping(depth) if event_type is MappingStartEvent else self.read_sequence(depth)
+        if event_type is MappingStartEvent:
+            return self.read_mapping(depth)
+        return self.read_sequence(depth)
 
     def refuse_properties(self, event: Any) -> None:
         """Refuse an anchor and a tag."""

@@ -168,7 +168,8 @@ def _walk(states: _States, start: int, *, at_start: bool) -> Iterator[tuple[int,
     while stack:
         state, is_behind_end, seen = stack.pop()
         yield state, is_behind_end
-        seen = seen | {state} if state in states.loops else seen
+        if state in states.loops:
+            seen = seen | {state}
         for target, anchor in states.moves[state]:
             if target not in seen and (anchor is not False or at_start):
                 stack.append((target, is_behind_end or anchor is True, seen))

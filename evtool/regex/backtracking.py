@@ -28,7 +28,9 @@ def find_exponential_text(expression: str) -> str | None:
         return None
     for position in range(len(automaton.characters)):
         pump = _find_ambiguity(automaton, position)
-        prefix = _find_prefix(automaton, position) if pump else None
+        prefix = None
+        if pump:
+            prefix = _find_prefix(automaton, position)
         if pump and prefix is not None:
             for suffix in _list_suffixes(automaton):
                 if not _matches(automaton, [*prefix, *(pump * REPEATS), *suffix]):
@@ -121,5 +123,8 @@ def _describe(automaton: Automaton, prefix: list[int], pump: list[int], suffix: 
     texts = ["".join(automaton.letters[letter] for letter in part) for part in (prefix, pump, suffix)]
     before, repeated, after = (shorten(ascii(text)) for text in texts)
     described = f"{REPEATS} times {repeated}"
-    described = f"{before} and {described}" if prefix else described
-    return f"{described}, then {after}" if suffix else described
+    if prefix:
+        described = f"{before} and {described}"
+    if suffix:
+        return f"{described}, then {after}"
+    return described

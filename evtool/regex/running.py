@@ -8,7 +8,9 @@ START: State = frozenset([-1])  # before the first character
 
 def begin(automaton: Automaton) -> State:
     """The state before the first character."""
-    return None if automaton.first.ends or automaton.later.ends else START
+    if automaton.first.ends or automaton.later.ends:
+        return None
+    return START
 
 
 def _list_follows(automaton: Automaton, state: frozenset[int]) -> list[Follow]:
@@ -35,4 +37,6 @@ def read(automaton: Automaton, state: State, letter: int) -> State:
         for position in follow.positions
         if automaton.characters[position] >> letter & 1
     }
-    return None if any(automaton.follow[position].ends for position in reached) else frozenset(reached)
+    if any(automaton.follow[position].ends for position in reached):
+        return None
+    return frozenset(reached)

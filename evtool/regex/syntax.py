@@ -75,7 +75,9 @@ def invert(ranges: Ranges) -> Ranges:
         if first > start:
             result.append((start, first - 1))
         start = max(start, last + 1)
-    return (*result, (start, MAX_CODE)) if start <= MAX_CODE else tuple(result)
+    if start <= MAX_CODE:
+        return (*result, (start, MAX_CODE))
+    return tuple(result)
 
 
 class _Parser:
@@ -87,13 +89,17 @@ class _Parser:
         parts = [self._read_sequence()]
         while self._take("|"):
             parts.append(self._read_sequence())
-        return parts[0] if len(parts) == 1 else Alternatives(parts)
+        if len(parts) == 1:
+            return parts[0]
+        return Alternatives(parts)
 
     def _read_sequence(self) -> Node:
         parts = []
         while self.position < len(self._text) and self._text[self.position] not in "|)":
             parts.append(self._read_repetition(self._read_atom()))
-        return parts[0] if len(parts) == 1 else Sequential(parts)
+        if len(parts) == 1:
+            return parts[0]
+        return Sequential(parts)
 
     def _read_atom(self) -> Node:
         char = self._next()
@@ -167,7 +173,9 @@ class _Parser:
                 ranges.append((first[0][0], last[0][0]))
             else:
                 ranges += first
-        return invert(tuple(ranges)) if is_inverted else tuple(ranges)
+        if is_inverted:
+            return invert(tuple(ranges))
+        return tuple(ranges)
 
     def _read_class_item(self) -> Ranges:
         char = self._next()
@@ -186,7 +194,9 @@ class _Parser:
         if char in CONTROLS and not self._peek().isdecimal():
             return ((CONTROLS[char], CONTROLS[char]),)
         if char in ("x", "u"):
-            length = 2 if char == "x" else 4
+            length = 4
+            if char == "x":
+                length = 2
             digits = self._text[self.position : self.position + length]
             try:
                 code = int(digits, 16)
@@ -209,7 +219,8 @@ class _Parser:
 
     def _take(self, text: str) -> bool:
         is_next = self._text.startswith(text, self.position)
-        self.position += len(text) if is_next else 0
+        if is_next:
+            self.position += len(text)
         return is_next
 
 

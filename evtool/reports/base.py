@@ -57,7 +57,9 @@ def open_document(render: Callable[[], str]) -> Open:
 
 def to_rows(record: Record) -> list[Mapping[str, Any]]:
     """A record as machines read it: a verdict is its findings."""
-    return [finding.as_dict() for finding in record.findings] if isinstance(record, ValidationResult) else [record]
+    if isinstance(record, ValidationResult):
+        return [finding.as_dict() for finding in record.findings]
+    return [record]
 
 
 def dump_json(value: Any) -> str:

@@ -93,7 +93,9 @@ class CheckReader:
         for finding in tail.get("findings", ()):
             problem = _read_finding(finding)
             name = _name_finding(finding, self._command)
-            line = f" (line {problem.line})" if problem.line else ""
+            line = ""
+            if problem.line:
+                line = f" (line {problem.line})"
             group = problem.file or self._command
             yield Check(group, f"{name}{line}", (problem,), file=problem.file, line=problem.line)
 
@@ -120,7 +122,12 @@ class CheckReader:
             if not problems:
                 yield Check(result.file, f"evtool {self._command}", file=result.file)
             return
-        name = f"{event.type} {event.id}" if event and event.has_own_id else event.type if event else "not an event"
+        if event and event.has_own_id:
+            name = f"{event.type} {event.id}"
+        elif event:
+            name = event.type
+        else:
+            name = "not an event"
         yield Check(result.file, f"{name} (line {result.line})", problems, file=result.file, line=result.line)
 
 
@@ -133,7 +140,9 @@ def _name_finding(finding: Mapping[str, Any], command: str) -> str:
     """What a finding is about: an event, in scenarios also another mistake."""
     if finding["event_type"]:
         return f"{finding['event_type']} {finding['event_id'] or ''}".rstrip()
-    return f"{finding['code']} {finding['message']}" if command == "test" else "not an event"
+    if command == "test":
+        return f"{finding['code']} {finding['message']}"
+    return "not an event"
 
 
 def _read_finding_value(finding: Finding) -> Problem:
@@ -152,10 +161,16 @@ def _read_delivery(delivery: Mapping[str, Any], event_id: str, event_type: str) 
     duration_ms = delivery.get("duration_ms") or 0
     if state in PASSED:
         return Check(event_type, name, duration_ms=duration_ms)
-    reason = f": {error}" if error else ""
+    reason = ""
+    if error:
+        reason = f": {error}"
     if state in FAILED or (state == "ready" and error):
-        title = "dead delivery" if state == "dead" else "failed delivery"
-        condition = f" [{delivery['condition']}]" if delivery.get("condition") else ""
+        title = "failed delivery"
+        if state == "dead":
+            title = "dead delivery"
+        condition = ""
+        if delivery.get("condition"):
+            condition = f" [{delivery['condition']}]"
         message = f"{delivery['handler']} by route {delivery['route']}, {event_type} {event_id}{reason}{condition}"
         return Check(event_type, name, (Problem("error", title, message),), duration_ms=duration_ms)
     return Check(event_type, name, open=f"{state}{reason}")

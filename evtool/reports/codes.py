@@ -19,7 +19,9 @@ class CodeReport:
         """Shows the meaning of a code, with a bad and a good example."""
         assert not isinstance(record, ValidationResult)
         self._screen.print_line((record["code"], "bold"), f"  {record['meaning']}")
-        kind = "" if record["of"] == "words" else f" {record['of']}"
+        kind = ""
+        if record["of"] != "words":
+            kind = f" {record['of']}"
         parts = [("bad" + kind, "red", record["bad"]), ("good" + kind, "green", record["good"])]
         if record["code"].startswith("EV1"):
             parts.append(("the schema of the detail", "cyan", SCHEMA))

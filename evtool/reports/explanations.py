@@ -112,7 +112,9 @@ def _explain_bus(explanation: Explanation, bus: str, expected: str | None) -> Ex
     if expected is None:
         return explanation
     ok = bus == expected
-    reason = None if ok else f'the event is on the bus "{bus}"'
+    reason = None
+    if not ok:
+        reason = f'the event is on the bus "{bus}"'
     condition = ConditionResult(BUS_KEYS[0], EQUALS, expected, quote(expected), [bus], ok, reason, float(ok), BUS_KEYS)
     return explanation._replace(
         matches=explanation.matches if ok else False,
@@ -161,7 +163,9 @@ def _describe(explanation: Explanation) -> str:
         condition.path in ("detail-type", "type") and condition.operator == EQUALS
         for condition in explanation.conditions
     )
-    return f"{text}; the rule is probably wrong" if has_one_type else text
+    if has_one_type:
+        return f"{text}; the rule is probably wrong"
+    return text
 
 
 class UnmatchedRoutes:
@@ -217,8 +221,12 @@ def show_conditions(
         if condition["ok"] is None and condition["actual"]:
             text = f"{format_values(condition['actual'])} is {text}"
         is_obvious = condition["wanted"] in text or (condition["ok"] and condition["operator"] == EQUALS)
-        wanted_text = "" if is_obvious else f"  (wanted: {condition['wanted']})"
-        location = f"  {_format_location({**record, **condition})}" if show_locations and not condition["ok"] else ""
+        wanted_text = ""
+        if not is_obvious:
+            wanted_text = f"  (wanted: {condition['wanted']})"
+        location = ""
+        if show_locations and not condition["ok"]:
+            location = f"  {_format_location({**record, **condition})}"
         screen.print_line(
             indent,
             MARKS[condition["ok"]],
@@ -246,19 +254,27 @@ def format_headline(record: Mapping[str, Any], *, list_failed: bool) -> list[Seg
     if matches:
         segments.append(("  matches", "green"))
     elif matches is None:
-        verb = "depends" if len(failed) == 1 else "depend"
+        verb = "depend"
+        if len(failed) == 1:
+            verb = "depends"
         segments.append((f"  is undecided: {len(failed)} of {total} {verb} on unknown values", "cyan"))
     else:
-        verb = "fails" if len(failed) == 1 else "fail"
+        verb = "fail"
+        if len(failed) == 1:
+            verb = "fails"
         segments.append((f"  does not match: {len(failed)} of {total} {verb}", "red"))
     if list_failed and failed:
         segments.append(f": {', '.join(failed)}")
     if not record["enabled"]:
         segments.append(("  disabled: it takes nothing", "yellow"))
     if record["branch"]:
-        nearest = "" if matches else "nearest: "
+        nearest = "nearest: "
+        if matches:
+            nearest = ""
         segments.append(f"  ({nearest}branch {record['branch']['number']} of {record['branch']['of']} of its $or)")
-    return [*segments, (f"  {_format_location(record)}", "dim")] if record["file"] else segments
+    if record["file"]:
+        return [*segments, (f"  {_format_location(record)}", "dim")]
+    return segments
 
 
 def _name_field(condition: Mapping[str, Any]) -> str:
@@ -272,5 +288,7 @@ def _format_location(record: Mapping[str, Any]) -> str:
 
 def format_values(values: list[Any]) -> str:
     """What a field has: its first values, or that it has none."""
-    rest = f" and {len(values) - MAX_VALUES:,} more" if len(values) > MAX_VALUES else ""
+    rest = ""
+    if len(values) > MAX_VALUES:
+        rest = f" and {len(values) - MAX_VALUES:,} more"
     return (", ".join(quote(value) for value in values[:MAX_VALUES]) or "is not there") + rest

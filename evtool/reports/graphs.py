@@ -50,11 +50,13 @@ class GraphReport:
         edges = following.get(node["id"], ())
         style = {"type": "bold", "route": "", "handler": "cyan"}[node["kind"]]
         segments: list[Segment] = [(node["name"], style) if style else node["name"]]
-        segments += [(f"  {node['note']}", "dim")] if node["note"] else []
+        if node["note"]:
+            segments += [(f"  {node['note']}", "dim")]
         segments += [*remarks]
         if node["kind"] == "handler":
             emitted = [self._nodes[edge["to"]]["name"] + _format_count(edge, "event") for edge in edges]
-            segments += [("  emits ", "dim"), ", ".join(emitted)] if emitted else []
+            if emitted:
+                segments += [("  emits ", "dim"), ", ".join(emitted)]
             return TreeNode(segments)
         children = [self._build_tree(self._nodes[edge["to"]], following, _format_remarks(edge)) for edge in edges]
         if node["kind"] == "type" and not edges:
@@ -63,9 +65,14 @@ class GraphReport:
 
 
 def _format_remarks(edge: Edge) -> list[Segment]:
-    remarks: list[Segment] = [] if edge["certain"] else [("  ? depends on an unknown source or value", "yellow")]
+    if edge["certain"]:
+        remarks: list[Segment] = []
+    else:
+        remarks = [("  ? depends on an unknown source or value", "yellow")]
     return [*remarks, (_format_count(edge, "delivery"), "dim")]
 
 
 def _format_count(edge: Edge, noun: str) -> str:
-    return "" if edge["count"] is None else f" ({format_count(edge['count'], noun)})"
+    if edge["count"] is None:
+        return ""
+    return f" ({format_count(edge['count'], noun)})"

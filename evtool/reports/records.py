@@ -20,7 +20,10 @@ class ChainMember(NamedTuple):
 
 def load_delivery_record(store: Store, delivery: Delivery) -> dict[str, Any]:
     """A delivery as it stands."""
-    emitted = store.list_emitted_events(delivery.seq) if delivery.state == "done" else []
+    if delivery.state == "done":
+        emitted = store.list_emitted_events(delivery.seq)
+    else:
+        emitted = []
     return build_delivery_record(delivery, [event.id for event in emitted])
 
 

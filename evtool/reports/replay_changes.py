@@ -145,14 +145,18 @@ class ChangesReport:
         for group in groups:
             self._show_group(group)
         summary = tail["summary"]
-        changes = f"{summary['lost']:,} lost, {summary['gained']:,} gained" if groups else "no delivery lost or gained"
+        changes = "no delivery lost or gained"
+        if groups:
+            changes = f"{summary['lost']:,} lost, {summary['gained']:,} gained"
         self._screen.print_line(
             f"{format_count(summary['events'], 'event')} against {self._base}: {changes}, {summary['same']:,} the same"
         )
 
     def _show_group(self, group: _Group) -> None:
         example = group.example
-        reason = "" if example.cause.reason == example.cause.text else f": {example.cause.reason}"
+        reason = ""
+        if example.cause.reason != example.cause.text:
+            reason = f": {example.cause.reason}"
         self._screen.print_line((_format_location(example.cause), "dim"), f"  {example.cause.text}")
         self._screen.print_line(f"  for example {example.type} {example.event}{reason}")
 

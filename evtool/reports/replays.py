@@ -106,7 +106,10 @@ def mark_selected(
     """The same events; those that are selected themselves have no cause, as long as the limit allows them."""
     for event in events:
         is_selected = event.is_selected and (limit is None or sums.events < limit)
-        yield event._replace(cause=None) if is_selected and event.cause else event
+        if is_selected and event.cause:
+            yield event._replace(cause=None)
+        else:
+            yield event
 
 
 def build_replay_record(event: ReplayedEvent) -> dict[str, Any]:
@@ -123,8 +126,14 @@ def build_replay_record(event: ReplayedEvent) -> dict[str, Any]:
 
 
 def _build_fire_record(fire: Fire) -> dict[str, Any]:
-    marks: dict[str, Any] = {"on_replay": "skip"} if fire.on_replay == "skip" else {}
-    marks |= {"external": True} if fire.is_external else {}
+    if fire.on_replay == "skip":
+        marks: dict[str, Any] = {"on_replay": "skip"}
+    else:
+        marks = {}
+    if fire.is_external:
+        marks |= {"external": True}
+    else:
+        marks |= {}
     return {"route": fire.route, "handler": fire.handler, "action": fire.action, **marks}
 
 
@@ -194,7 +203,9 @@ class ReplayReport:
             self._screen.print_line((f"{sums.changed:,} would fire other handlers than when published{hint}", "yellow"))
 
     def _show_event(self, record: Mapping[str, Any]) -> None:
-        cause = f"  from {record['cause']['handler']}" if record["cause"] else ""
+        cause = ""
+        if record["cause"]:
+            cause = f"  from {record['cause']['handler']}"
         self._screen.print_line(
             (record["type"], "bold"), f"  {record['id']}  ", (record["time"] or "", "dim"), (cause, "dim")
         )
@@ -203,10 +214,19 @@ class ReplayReport:
         for key in {**states, **fires}:
             route, handler = key
             is_external = fires.get(key, {}).get(EXTERNAL, False)
-            published = f"  when published: {states.get(key, 'did not fire')}" if record["fired"] is not None else ""
-            action = fires[key]["action"] if key in fires else "would not fire"
+            published = ""
+            if record["fired"] is not None:
+                published = f"  when published: {states.get(key, 'did not fire')}"
+            action = "would not fire"
+            if key in fires:
+                action = fires[key]["action"]
             is_marked = action == "would fire" and "on_replay" in fires[key]
-            mark = f"  {EXTERNAL}" if is_external else f"  {SKIP_MARK}" if is_marked else ""
+            if is_external:
+                mark = f"  {EXTERNAL}"
+            elif is_marked:
+                mark = f"  {SKIP_MARK}"
+            else:
+                mark = ""
             self._screen.print_line(
                 "  ",
                 (handler, "bold"),

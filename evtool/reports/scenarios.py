@@ -70,8 +70,14 @@ class ScenariosReport:
         if record["file"] != self._file:
             self._file = record["file"]
             self._screen.print_line((record["file"], "bold"))
-        mark = ("  ok    ", "green") if record["ok"] else ("  FAIL  ", "bold red")
-        location = "" if record["ok"] else f"  {record['file']}:{record['line']}"
+        if record["ok"]:
+            mark = ("  ok    ", "green")
+        else:
+            mark = ("  FAIL  ", "bold red")
+        if record["ok"]:
+            location = ""
+        else:
+            location = f"  {record['file']}:{record['line']}"
         self._screen.print_line(mark, record["name"], (location, "dim"))
         for failure in record["failures"]:
             location = f"  {format_location(failure['file'], failure['line'], failure['column'])}"
@@ -93,7 +99,10 @@ class ScenariosReport:
                 self._screen.print_line((text, "bold red"))
         if not self._quiet:
             failed = summary["failed"]
-            result = (f"{failed:,} failed", "bold red") if failed else ("all passed", "bold green")
+            if failed:
+                result = (f"{failed:,} failed", "bold red")
+            else:
+                result = ("all passed", "bold green")
             self._screen.print_line(f"{format_count(summary['scenarios'], 'scenario')}: ", result)
 
     def _show_coverage(self, coverage: Mapping[str, Any]) -> None:
@@ -137,7 +146,9 @@ def _list_missed(coverage: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def describe_alternative(record: Mapping[str, Any]) -> str:
     """A missed alternative in words."""
     value = shorten(json.dumps(record["value"], ensure_ascii=False), MAX_ALTERNATIVE)
-    operator = "" if record["operator"] in (EQUALS, OR) else f"{record['operator']} "
+    operator = ""
+    if record["operator"] not in (EQUALS, OR):
+        operator = f"{record['operator']} "
     return f"route {record['route']}: {record['path']} {operator}{value}"
 
 

@@ -22,7 +22,10 @@ class SendingReport:
         has_failed = record["status"] == FAILED
         if has_failed or self._show_all:
             line: list[Segment] = [(record["type"], "bold"), "  ", (record["id"], "dim"), "  "]
-            state = (f"{FAILED}: {record['error']}", "bold red") if has_failed else (SENT, "green")
+            if has_failed:
+                state = (f"{FAILED}: {record['error']}", "bold red")
+            else:
+                state = (SENT, "green")
             self._screen.print_line(*line, state)
 
     def end(self, tail: Mapping[str, Any]) -> None:

@@ -39,7 +39,10 @@ class ChainTrees:
     ):
         """`outputs` has what handlers printed, for deliveries that are added next."""
         self._screen, self._quiet, self._show_all, self._show_below = screen, quiet, show_all, show_below
-        self._outputs = {} if outputs is None else outputs
+        if outputs is None:
+            self._outputs = {}
+        else:
+            self._outputs = outputs
         self._counts: Counter[tuple[str, str, str, str]] = Counter()  # by type, route, handler and state
         self._shown = self._hidden = 0
         self._chain: list[Mapping[str, Any]] = []
@@ -92,7 +95,10 @@ class ChainTrees:
 def _list_keys(record: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
     """Under what the deliveries of an event are counted, or the event itself if it has none."""
     keys = [(record["type"], entry["route"], entry["handler"], entry["state"]) for entry in record["deliveries"]]
-    state = STORED_BEFORE if record["status"] == "duplicate" else UNROUTED
+    if record["status"] == "duplicate":
+        state = STORED_BEFORE
+    else:
+        state = UNROUTED
     return keys or [(record["type"], "", "", state)]
 
 
@@ -135,7 +141,10 @@ class DeliveryList:
         `outputs` has what handlers printed, for deliveries that are added next.
         """
         self._screen, self._quiet, self._interrupts, self._has_records = screen, quiet, interrupts, False
-        self._outputs = {} if outputs is None else outputs
+        if outputs is None:
+            self._outputs = {}
+        else:
+            self._outputs = outputs
 
     def add(self, record: Record) -> None:
         """Shows a delivery."""
@@ -205,9 +214,13 @@ def style_states(states: Mapping[str, int]) -> list[Segment]:
 def print_history(screen: Screen, delivery: Mapping[str, Any]) -> None:
     """Shows every attempt of a delivery, with the end of what the handler printed."""
     for attempt in delivery["history"]:
-        duration = "" if attempt["duration_ms"] is None else f"  {attempt['duration_ms']:,} ms"
+        duration = ""
+        if attempt["duration_ms"] is not None:
+            duration = f"  {attempt['duration_ms']:,} ms"
         outcome = attempt["outcome"] or "no end is known"
-        error = f": {attempt['error']}" if attempt["error"] else ""
+        error = ""
+        if attempt["error"]:
+            error = f": {attempt['error']}"
         screen.print_line(
             f"    attempt {attempt['attempt']}  ", (attempt["started"], "dim"), f"{duration}  {outcome}{error}"
         )

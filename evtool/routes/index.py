@@ -70,7 +70,9 @@ class _PathLookup(NamedTuple):
         if value.__class__ is not ArrayValues:
             value = normalize_value(value)
         if value.__class__ is not ArrayValues:
-            return NO_TARGETS if value is MISSING else self.find_targets(value)
+            if value is MISSING:
+                return NO_TARGETS
+            return self.find_targets(value)
         if len(value.values) == 1 and value.values[0].__class__ is str:
             text = value.values[0]
             return self.cache.get(text, self.default) or self.find_and_cache(text)
@@ -127,13 +129,17 @@ def _build_entries(number: int, pattern: BranchSet) -> Iterator[_FiledBranch]:
         for field in fields:
             if id(field) not in keys_by_field:
                 keys_by_field[id(field)] = [keys_of(condition) for condition in field.known_conditions]
-        test = fields[0].test if len(branch) == len(fields) == 1 else None
+        test = None
+        if len(branch) == len(fields) == 1:
+            test = fields[0].test
         yield _FiledBranch(number, [keys_by_field[id(field)] for field in fields], test)
 
 
 def _count_key(key: Key) -> tuple[Any, ...]:
     """What a key is counted as: one that any value may meet, with all of its lookup table."""
-    return key[:2] if key.kind in BROAD else key
+    if key.kind in BROAD:
+        return key[:2]
+    return key
 
 
 def _choose_keys(
@@ -148,7 +154,10 @@ def _choose_keys(
     rarest = min(range(len(chosen)), key=lambda number: max(map(measure_crowd, chosen[number])))
     keys, conditions = chosen[rarest], entry.fields[rarest]
     place_count = entry.places * len(keys)
-    remaining = [*entry.fields[:rarest], *entry.fields[rarest + 1 :]] if place_count <= MAX_PLACES else []
+    if place_count <= MAX_PLACES:
+        remaining = [*entry.fields[:rarest], *entry.fields[rarest + 1 :]]
+    else:
+        remaining = []
     other_keys = [key for key in conditions[0] if key not in keys and key.kind != PRESENT]
     if len(conditions) == 1 and other_keys and measure_crowd(keys[0])[0] < total:
         remaining.append([other_keys])  # further parts of a wildcard, unless all have the same
@@ -218,4 +227,6 @@ class Index:
         if candidates:
             matchers = self.matchers
             matching += [number for number in candidates if matchers[number](event, getters)]
-        return sorted(set(matching)) if len(matching) > 1 else matching
+        if len(matching) > 1:
+            return sorted(set(matching))
+        return matching

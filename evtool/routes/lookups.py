@@ -97,15 +97,22 @@ def _build_exact(targets: Mapping[Any, Target]) -> Lookup[Target]:
 
 def _build_in_any_case(targets: Mapping[str, Target]) -> Lookup[Target]:
     def look_up(value: Scalar) -> Iterable[Target]:
-        target = targets.get(value.upper()) if value.__class__ is str else None
-        return () if target is None else (target,)
+        target = None
+        if value.__class__ is str:
+            target = targets.get(value.upper())
+        if target is None:
+            return ()
+        return (target,)
 
     return look_up
 
 
 def _build_prefix(targets: Mapping[str, Target]) -> Lookup[Target]:
     lengths = sorted({len(text) for text in targets})
-    quote = '"' if any(text.endswith('"') for text in targets) else ""  # see `strings.starts_with`
+    # see `strings.starts_with`
+    quote = ""
+    if any(text.endswith('"') for text in targets):
+        quote = '"'
 
     def look_up(value: Scalar) -> Iterable[Target]:
         if value.__class__ is not str:
@@ -123,7 +130,9 @@ def _build_prefix(targets: Mapping[str, Target]) -> Lookup[Target]:
 
 def _build_suffix(targets: Mapping[str, Target]) -> Lookup[Target]:
     lengths = sorted({len(text) for text in targets})
-    quote = '"' if any(text.startswith('"') for text in targets) else ""
+    quote = ""
+    if any(text.startswith('"') for text in targets):
+        quote = '"'
 
     def look_up(value: Scalar) -> Iterable[Target]:
         if value.__class__ is not str:
@@ -198,7 +207,9 @@ def _build_numbers(targets: Mapping[tuple[float, float], Target]) -> Lookup[Targ
     listed = [(*ends, target) for ends, target in targets.items()]
 
     def look_up(value: Scalar) -> Iterable[Target]:
-        return [target for low, high, target in listed if low <= value <= high] if type(value) is float else ()
+        if type(value) is float:
+            return [target for low, high, target in listed if low <= value <= high]
+        return ()
 
     return look_up
 
@@ -208,7 +219,9 @@ def _build_addresses(targets: Mapping[tuple[float, float], Target]) -> Lookup[Ta
 
     def look_up(value: Scalar) -> Iterable[Target]:
         digits = find_digits(value)
-        return ranges.find(_to_number(digits)) if digits else ()
+        if digits:
+            return ranges.find(_to_number(digits))
+        return ()
 
     return look_up
 

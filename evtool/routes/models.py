@@ -50,7 +50,9 @@ class Retry(BaseModel):
 def _tag_kind(value: Any) -> str | None:
     """The tag of a handler's kind: the one key that names a kind."""
     kind = find_kind(value)
-    return f"kind {kind}" if kind in KINDS else kind and "plugin"
+    if kind in KINDS:
+        return f"kind {kind}"
+    return kind and "plugin"
 
 
 class _HandlerByKind:

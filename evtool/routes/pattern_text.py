@@ -34,7 +34,12 @@ def locate_in_pattern(project: Project, route: str, path: Sequence[str | int], *
     """
     source = project.document.value["routes"][route]["pattern"]
     written = project.source_of(route).pattern_sources.get(route)
-    text = source if isinstance(source, str) else written.text if written else None
+    if isinstance(source, str):
+        text = source
+    elif written:
+        text = written.text
+    else:
+        text = None
     if text is not None:
         return PatternText(project, route, text).locate(path, key=key)
     return project.locate(("routes", route, "pattern", *path), key=key)
@@ -69,7 +74,10 @@ class PatternText:
             steps.pop()
         span = spans[pointer]
         at_key = key and len(steps) == len(path) and span.key_line
-        position = span[:3] if at_key else (span.line, span.column, span.width)
+        if at_key:
+            position = span[:3]
+        else:
+            position = (span.line, span.column, span.width)
         location = self._map_position(*position)
         return {**location, "pointer": location["pointer"] + pointer_of(path)}
 
@@ -113,23 +121,32 @@ def _find_offset(source: str, start: int, text: str, index: int) -> int | None:
             return None
         count += 1
         end = offset + len(written)
-    return end if count == len(visible_before) else None  # where the string ends
+    # where the string ends
+    if count == len(visible_before):
+        return end
+    return None
 
 
 def _find_only(source: str, start: int, part: str, length: int) -> int | None:
     """Where the text of a file, from `start` on, has a part of a string, if it has it once."""
     region = source[start : start + 2 * length + MAX_VARIABLES]
-    return start + region.index(part) if len(part) > 1 and region.count(part) == 1 else None
+    if len(part) > 1 and region.count(part) == 1:
+        return start + region.index(part)
+    return None
 
 
 def _list_characters(source: str, start: int) -> Iterator[tuple[int, str]]:
     """Each character of a string in a file, as it is written, and its offset."""
     properties = _PROPERTIES.match(source, start)
-    start = properties.end() if properties else start
-    if header := _BLOCK_HEADER.match(source, start):
+    if properties:
+        start = properties.end()
+    header = _BLOCK_HEADER.match(source, start)
+    if header:
         form, start = "", header.end()
     else:
-        form = source[start : start + 1] if source[start : start + 1] in ("'", '"') else ""
+        form = ""
+        if source[start : start + 1] in ("'", '"'):
+            form = source[start : start + 1]
         start += len(form)
     while character := _CHARACTER[form].match(source, start):
         yield start, character[0]

@@ -84,12 +84,21 @@ def _find_cause(project: Project, handler: str, code: str, reason: str) -> tuple
     """The path to what prevents loading a handler, and whether its key is to be shown."""
     options, interpreter = project.document.value["handlers"][handler], project.document.value.get("interpreter")
     kind = list_kinds(options)[0]
-    variable = re.search(r"\$\{\w+\}", reason) if code == "EV503" else None
-    text = variable[0] if variable else options.get("interpreter") or interpreter
+    variable = None
+    if code == "EV503":
+        variable = re.search(r"\$\{\w+\}", reason)
+    if variable:
+        text = variable[0]
+    else:
+        text = options.get("interpreter") or interpreter
     values = {"handlers": {handler: options}, "interpreter": interpreter}
     is_elsewhere = isinstance(text, str) and (variable or (code, kind) == ("EV502", "python"))
-    path = _find_text(values, text) if is_elsewhere else None
-    return (path, False) if path else (("handlers", handler, kind), True)
+    path = None
+    if is_elsewhere:
+        path = _find_text(values, text)
+    if path:
+        return (path, False)
+    return (("handlers", handler, kind), True)
 
 
 def _find_text(value: Any, text: str) -> tuple[str | int, ...] | None:
@@ -102,7 +111,9 @@ def _find_text(value: Any, text: str) -> tuple[str | int, ...] | None:
 
 
 def _as_mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    if isinstance(value, Mapping):
+        return value
+    return {}
 
 
 def _build_finding(
@@ -137,7 +148,9 @@ def _convert_model_error(project: Project, detail: ErrorDetails) -> Finding:
     path, kind = _path_of(detail), detail["type"]
     known_keys = _list_known_keys(path[:-1], project.document.value)
     dotted_path = ".".join(str(step) for step in path)
-    route = str(path[1]) if len(path) > 1 and path[0] == "routes" else None
+    route = None
+    if len(path) > 1 and path[0] == "routes":
+        route = str(path[1])
     match kind:
         case "extra_forbidden":
             hint = did_you_mean(path[-1], known_keys) or f"known here: {', '.join(known_keys)}"
@@ -158,7 +171,10 @@ def _convert_model_error(project: Project, detail: ErrorDetails) -> Finding:
         case "path name":
             return _build_finding(project, "EV022", f"{dotted_path}: {detail['msg']}", path, key=True, route=route)
     text = detail["msg"].removeprefix("Value error, ")
-    message = MESSAGES[kind].format(**detail.get("ctx", {})) if kind in MESSAGES else text[:1].lower() + text[1:]
+    if kind in MESSAGES:
+        message = MESSAGES[kind].format(**detail.get("ctx", {}))
+    else:
+        message = text[:1].lower() + text[1:]
     return _build_finding(
         project, "EV022", f"{dotted_path}: {message}", path, suggestion=_suggest_value(detail), route=route
     )
@@ -173,19 +189,24 @@ def _suggest_value(detail: ErrorDetails) -> str | None:
     if detail["type"] == "list_type" and isinstance(detail["input"], str):
         return f"write a list: [{_split_command(detail['input'], str(detail['loc'][-1]))}]"
     is_scalar = isinstance(detail["input"], int | float)
-    return "put it in quotes" if detail["type"] == "string_type" and is_scalar else None
+    if detail["type"] == "string_type" and is_scalar:
+        return "put it in quotes"
+    return None
 
 
 def _split_command(text: str, key: str) -> str:
     """The entries of a list for a string: the words of a command, of which a shell makes more."""
     if key == "command" and re.search(r"""[|&;<>$`"'*()]""", text):
         return f"sh, -c, {json.dumps(text, ensure_ascii=False)}"
-    return ", ".join(text.split()) if key == "command" else text
+    if key == "command":
+        return ", ".join(text.split())
+    return text
 
 
 def _explain_missing_kind(name: str, value: Any) -> tuple[str, str | None]:
     """What is wrong with a handler without one kind, and what may help."""
-    if named_kinds := list_kinds(value):
+    named_kinds = list_kinds(value)
+    if named_kinds:
         return f"handler {name} has several kinds: {', '.join(named_kinds)}; choose one", None
     kinds = [*KINDS, *list_plugin_kinds()]
     message = f"handler {name} has no known kind; it needs one of the keys {', '.join(kinds)}"
@@ -214,7 +235,9 @@ def _list_known_keys(path: Sequence[str | int], raw: Mapping[str, Any]) -> list[
             return list(Input.model_fields)
         case ["handlers", name]:
             kind = find_kind(_as_mapping(raw.get("handlers")).get(str(name)))
-            return list_option_keys(kind) if kind else []
+            if kind:
+                return list_option_keys(kind)
+            return []
     return []
 
 
@@ -254,7 +277,8 @@ def _check_changed_numbers(project: Project, name: str, pattern: Mapping[str, An
 
 def _check_settings(project: Project, name: str, route: Mapping[str, Any]) -> Iterator[Finding]:
     for key, consequence in DEFAULTS.items():
-        if unknown := find_unknown(route.get(key)):
+        unknown = find_unknown(route.get(key))
+        if unknown:
             message = f"route {name}: {key} depends on {unknown.source}, which is not known before deployment"
             path = ("routes", name, key)
             yield _build_finding(project, "EV024", message, path, severity="note", suggestion=consequence, route=name)
@@ -281,7 +305,8 @@ def _check_handlers(project: Project, name: str, route: Any) -> Iterator[Finding
     if to == [] and not project.source_of(name).is_rule_source:
         message = f"routes.{name}.to: should not be empty"
         yield _build_finding(project, "EV022", message, ("routes", name, "to"), route=name)
-    to = to if isinstance(to, list) else []
+    if not isinstance(to, list):
+        to = []
     for index, handler in enumerate(to):
         if isinstance(handler, str) and handler in to[:index]:
             message = f'route {name} names the handler "{handler}" twice'

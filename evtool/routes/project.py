@@ -50,7 +50,9 @@ def find_routes_file(name: str | None) -> Path | None:
         if is_folder(file) and not _has_terraform(file):
             raise UsageError(f"the folder {name} has no {ROUTES_FILE} and no Terraform files (*.tf){_name_file(file)}")
         if not is_file(file) and not is_folder(file):
-            origin = "" if is_given else ", which EVTOOL_ROUTES names"
+            origin = ", which EVTOOL_ROUTES names"
+            if is_given:
+                origin = ""
             raise UsageError(f"there is no file {name}{origin}")
         return file
     current_folder = Path.cwd()
@@ -70,10 +72,13 @@ def read_project(name: str | None = None, *, form: str | None = None, schemas: S
     file = find_routes_file(name)
     if file is None and not schemas:
         return None
-    project = (
-        _read_file(file, form) if file else Project(Path.cwd() / ROUTES_FILE, Document({"version": 1}), form="schemas")
-    )
-    return project._replace(schema_folders=tuple(Path(folder).absolute() for folder in schemas)) if schemas else project
+    if file:
+        project = _read_file(file, form)
+    else:
+        project = Project(Path.cwd() / ROUTES_FILE, Document({"version": 1}), form="schemas")
+    if schemas:
+        return project._replace(schema_folders=tuple(Path(folder).absolute() for folder in schemas))
+    return project
 
 
 def require_project(name: str | None = None, *, form: str | None = None, schemas: Sequence[str] = ()) -> Project:
@@ -90,7 +95,9 @@ def _has_terraform(folder: Path) -> bool:
 
 def _name_file(folder: Path) -> str:
     name = _find_common_name(folder)
-    return f"; it has {name}: name that file" if name else ""
+    if name:
+        return f"; it has {name}: name that file"
+    return ""
 
 
 def _find_common_name(folder: Path) -> str | None:
@@ -102,7 +109,9 @@ def _suggest_rule_source() -> str:
     name = _find_common_name(Path.cwd())
     if name is None and _has_terraform(Path.cwd()):
         name = "."
-    return f"`--routes {name}` uses the rules of this folder" if name else "name one, or a rule source, with --routes"
+    if name:
+        return f"`--routes {name}` uses the rules of this folder"
+    return "name one, or a rule source, with --routes"
 
 
 def load_routes_schema() -> dict[str, Any]:
@@ -140,8 +149,15 @@ def _read_rule_source(file: Path, raw: bytes, form: str | None) -> Project:
 def add_rule_sources(project: Project) -> Project:
     """The project with the rules of the files that `rules` names. Raises ConfigError with all that is wrong."""
     value = project.document.value
-    entries = value.get("rules") if not project.is_rule_source else None
-    names = [entries] if isinstance(entries, str) else entries if isinstance(entries, list) else []
+    entries = None
+    if not project.is_rule_source:
+        entries = value.get("rules")
+    if isinstance(entries, str):
+        names = [entries]
+    elif isinstance(entries, list):
+        names = entries
+    else:
+        names = []
     if not names or not all(isinstance(entry, str) for entry in names):
         return project  # what is wrong with the entries is for problems.py to say
     findings: list[Finding] = []

@@ -82,7 +82,10 @@ class Project(NamedTuple):
     def source_of(self, route: str) -> "Project":
         """The file that has a route: this one, or one that `rules` names."""
         source = self.rule_sources.get(route)
-        return source.source_of(route) if source else self  # a folder has several files
+        # a folder has several files
+        if source:
+            return source.source_of(route)
+        return self
 
     @property
     def display_name(self) -> str:
@@ -97,7 +100,9 @@ class Project(NamedTuple):
     @property
     def named_schemas(self) -> dict[str, NamedSchema]:
         """The schemas that the file names, by TYPE or SOURCE@TYPE."""
-        value = None if self.schema_folders else self._value("schemas")
+        value = None
+        if not self.schema_folders:
+            value = self._value("schemas")
         entries: list[tuple[tuple[str | int, ...], Any]] = [(("schemas",), value)]
         if isinstance(value, list):
             entries = [(("schemas", index), entry) for index, entry in enumerate(value)]
@@ -153,17 +158,23 @@ class Project(NamedTuple):
             source, name = self.handler_sources[str(path[1])]
             return source.locate(("handlers", name, *path[2:]), key=key)
         source_path = self.document.source_path(path)
-        width = len(str(source_path[-1])) if key and source_path else 1
+        width = 1
+        if key and source_path:
+            width = len(str(source_path[-1]))
         text = SourceText(self.display_name, 1, 1, self.text)
         return {"pointer": pointer_of(source_path), **locate(text, *self.document.position_of(path, key=key), width)}
 
     def names_in(self, section: str) -> list[str]:
         """The names in a section, such as `routes` or `handlers`: for completion and hints."""
         entries = self._value(section)
-        return list(entries) if isinstance(entries, dict) else []
+        if isinstance(entries, dict):
+            return list(entries)
+        return []
 
     def _value(self, key: str) -> Any:
-        return self.document.value.get(key) if isinstance(self.document.value, Mapping) else None
+        if isinstance(self.document.value, Mapping):
+            return self.document.value.get(key)
+        return None
 
 
 @contextmanager
@@ -213,4 +224,6 @@ def _leave_out_invalid(path: Path) -> list[Path]:
 def _to_list(value: Any) -> list[str]:
     if isinstance(value, str):
         return [value]
-    return [entry for entry in value if isinstance(entry, str)] if isinstance(value, list) else []
+    if isinstance(value, list):
+        return [entry for entry in value if isinstance(entry, str)]
+    return []

@@ -122,7 +122,10 @@ def _find_values(value: Any, steps: Sequence[_Step], trail: Trail) -> Iterator[t
             yield from _find_values(child, steps[1:], trail)
     elif kind is list:
         for index, element in enumerate(value):
-            element_trail = trail if element.__class__ in SCALAR_TYPES else (*trail, (id(value), index))
+            if element.__class__ in SCALAR_TYPES:
+                element_trail = trail
+            else:
+                element_trail = (*trail, (id(value), index))
             yield from _find_values(element, steps, element_trail)
     elif kind is dict:
         yield from _find_values_in_dict(value, steps, trail)
@@ -168,11 +171,10 @@ def _build_array_getter(steps: Sequence[_Step]) -> Getter:
             if raw_values is None or not SCALAR_TYPES.issuperset(map(type, raw_values)):
                 raw_values = [value for value, _ in _find_values(event, steps, ())]
             values = to_scalars(raw_values)
-            result = (
-                ArrayValues(values, lambda: [trail for _, trail in _find_values(event, steps, ())])
-                if values
-                else MISSING
-            )
+            if values:
+                result = ArrayValues(values, lambda: [trail for _, trail in _find_values(event, steps, ())])
+            else:
+                result = MISSING
             last = event, result
         return result
 

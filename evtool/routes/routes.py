@@ -99,7 +99,9 @@ class Routes:
 
     def _select_bus(self, numbers: Sequence[int], bus: str) -> list[Route]:
         routes = [self._enabled[number] for number in numbers]
-        return [route for route in routes if route.event_bus in (None, bus)] if self._has_buses else routes
+        if self._has_buses:
+            return [route for route in routes if route.event_bus in (None, bus)]
+        return routes
 
     def restrict_to(self, name: str) -> "Routes":
         """The same handlers with one route. Raises UsageError when there is no such route."""
@@ -112,7 +114,9 @@ class Routes:
 def _add_interpreter(options: HandlerOptions, interpreter: str | None) -> HandlerOptions:
     """The options with the project's interpreter, if their kind has one and they name none."""
     needs_interpreter = interpreter and getattr(options, "interpreter", interpreter) is None
-    return options.model_copy(update={"interpreter": interpreter}) if needs_interpreter else options
+    if needs_interpreter:
+        return options.model_copy(update={"interpreter": interpreter})
+    return options
 
 
 @without_gc()

@@ -39,7 +39,8 @@ def wait_for_change(before: Snapshot, take: Callable[[], Snapshot], pause: Calla
     """Looks until a file has changed, with a pause before each look; the file."""
     while True:
         pause()
-        if file := find_change(before, take()):
+        file = find_change(before, take())
+        if file:
             return file
 
 

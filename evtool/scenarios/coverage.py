@@ -54,7 +54,9 @@ class Section(NamedTuple):
     @property
     def percent(self) -> int:
         """The covered share in percent, rounded down; 100 if there is nothing to cover."""
-        return self.covered * 100 // self.all if self.all else 100
+        if self.all:
+            return self.covered * 100 // self.all
+        return 100
 
     def as_dict(self) -> dict[str, Any]:
         """The section as machines read it."""
@@ -133,7 +135,10 @@ def _list_or_keys(field: Field) -> Iterator[Keys]:
 def measure(covered: Covered, routes: Routes, rules: Rules, project: Project) -> dict[str, Section]:
     """The coverage of a project by section. Disabled routes, and handlers of these only, do not count."""
     enabled = [route for route in routes.routes.values() if route.enabled]
-    types = rules.schemas.list_types() if rules.schemas else []
+    if rules.schemas:
+        types = rules.schemas.list_types()
+    else:
+        types = []
     return {
         "routes": _build_section(
             (route.name in covered.routes, {"route": route.name, **_locate(project, "routes", route.name)})
@@ -183,7 +188,10 @@ def _list_alternatives(route: Route, project: Project) -> list[tuple[Keys, dict[
         if condition.unknown is None
     ]
     source = project.document.value["routes"][route.name]["pattern"]
-    document = parse_json(source.encode()) if isinstance(source, str) else source
+    if isinstance(source, str):
+        document = parse_json(source.encode())
+    else:
+        document = source
     found += [(keys, format_path(keys), OR, to_known(_follow(document, keys))) for keys in branches]
     entries = []
     for keys, path, operator, value in found:

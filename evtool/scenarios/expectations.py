@@ -29,14 +29,18 @@ class Failure(NamedTuple):
 def describe_failure(what: str, expected: Any, actual: Any, reason: str | None) -> str:
     """A failure in one line."""
     text = f"{what}: expected {format_value(expected)}, got {format_value(actual)}"
-    return f"{text} ({reason})" if reason else text
+    if reason:
+        return f"{text} ({reason})"
+    return text
 
 
 def format_value(value: Any) -> str:
     """An expected or actual value in words."""
     if value == []:
         return "nothing"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)
 
 
 class Effects(NamedTuple):
@@ -117,15 +121,18 @@ def _compare_state(
 def _compare_forbidden(forbidden: ForbiddenModel, effects: Effects) -> Iterator[Failure]:
     path = ("expect", "not")
     for index, name in enumerate(forbidden.routes):
-        if matching := effects.find_matching(name):
+        matching = effects.find_matching(name)
+        if matching:
             yield Failure(f"route {name}", "no match", _list_events(matching), None, (*path, "routes", index))
     for index, handler in enumerate(forbidden.handlers):
-        if attempts := effects.attempts[handler]:
+        attempts = effects.attempts[handler]
+        if attempts:
             reason = _describe_deliveries(handler, effects)
             yield Failure(f"attempts of {handler}", 0, attempts, reason, (*path, "handlers", index))
     for index, source in enumerate(forbidden.emits):
         pattern = Pattern(source)
-        if matching := [event for event in effects.emitted if pattern.matches(event.raw)]:
+        matching = [event for event in effects.emitted if pattern.matches(event.raw)]
+        if matching:
             expected = {"no event matches": source}
             yield Failure(f"not.emits[{index}]", expected, _list_events(matching), None, (*path, "emits", index))
 
@@ -142,7 +149,8 @@ def _explain_handler(handler: str, effects: Effects, routes: Routes, explained: 
 
     Routes that are `explained` elsewhere are only named.
     """
-    if description := _describe_deliveries(handler, effects):
+    description = _describe_deliveries(handler, effects)
+    if description:
         return description
     if routes.handlers[handler].is_external:
         return "it is external, and called only where it is mocked"
@@ -157,7 +165,9 @@ def _explain_handler(handler: str, effects: Effects, routes: Routes, explained: 
 def _describe_dead(effects: Effects) -> str:
     """The deliveries that died, which may be why something else is missing; for the end of a reason."""
     dead = dict.fromkeys(f"{d.handler} is dead: {d.error}" for d in effects.deliveries if d.state == "dead")
-    return f"; {list_some(list(dead), MAX_LISTED)}" if dead else ""
+    if dead:
+        return f"; {list_some(list(dead), MAX_LISTED)}"
+    return ""
 
 
 def _describe_deliveries(handler: str, effects: Effects) -> str | None:
@@ -165,9 +175,13 @@ def _describe_deliveries(handler: str, effects: Effects) -> str | None:
     texts = []
     for delivery in effects.deliveries:
         if delivery.handler == handler:
-            error = f": {delivery.error}" if delivery.error and delivery.state != "done" else ""
+            error = ""
+            if delivery.error and delivery.state != "done":
+                error = f": {delivery.error}"
             texts.append(f"{types[delivery.event]} by {delivery.route} is {delivery.state}{error}")
-    return list_some(texts, MAX_LISTED) if texts else None
+    if texts:
+        return list_some(texts, MAX_LISTED)
+    return None
 
 
 def _explain_route(name: str, effects: Effects, routes: Routes) -> str:

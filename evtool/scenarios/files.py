@@ -29,7 +29,9 @@ class ScenarioFile(NamedTuple):
 
     def locate(self, path: Sequence[str | int], *, key: bool = False) -> dict[str, Any]:
         """The location, as fields of a Finding, of the value that some keys lead to, or of its key."""
-        width = len(str(path[-1])) if key and path else 1
+        width = 1
+        if key and path:
+            width = len(str(path[-1]))
         text = SourceText(self.display_name, 1, 1, self.text)
         return {"pointer": pointer_of(path), **locate(text, *self.document.position_of(path, key=key), width)}
 
@@ -40,7 +42,9 @@ def list_scenario_files(project: Project, paths: Sequence[str | Path] = ()) -> l
     Raises UsageError for a path that leads nowhere. A project without a scenario folder has none.
     """
     if not paths:
-        return _list_folder(project.scenarios) if project.scenarios.is_dir() else []
+        if project.scenarios.is_dir():
+            return _list_folder(project.scenarios)
+        return []
     files: dict[Path, Path] = {}  # by their real paths: a file may be named in several ways
     for path in map(Path, paths):
         if not path.is_dir() and not is_file(path):

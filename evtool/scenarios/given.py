@@ -145,7 +145,9 @@ def _read_inline(source: ScenarioFile, path: Path, document: Any, defaults: Even
 
 
 def _to_step(step: str) -> str | int:
-    return int(step) if step.isdecimal() else step.replace("~1", "/").replace("~0", "~")
+    if step.isdecimal():
+        return int(step)
+    return step.replace("~1", "/").replace("~0", "~")
 
 
 def _generate(
@@ -157,7 +159,10 @@ def _generate(
     from evtool.schemas.algebra.matched_types import list_known_types, list_sources  # noqa: PLC0415
     from evtool.schemas.algebra.values import CannotGenerate  # noqa: PLC0415
 
-    types = rules.schemas.list_types() if rules.schemas else []
+    if rules.schemas:
+        types = rules.schemas.list_types()
+    else:
+        types = []
     if event_type not in types:
         hint = did_you_mean(event_type, types) or f"the types with a schema are {', '.join(types) or 'none'}"
         return [Finding("EV701", f'there is no schema for "{event_type}"', suggestion=hint, **source.locate(path))]

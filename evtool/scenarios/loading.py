@@ -109,7 +109,10 @@ def _build_mocks(
         mock = model.find_mock(handler)
         if mock is None:
             continue
-        key = handler if handler in model.mock else ALL
+        if handler in model.mock:
+            key = handler
+        else:
+            key = ALL
         built = list(build_emitted(source, ("scenarios", name, "mock", key), mock, handler))
         findings += [finding for finding in built if isinstance(finding, Finding)]
         mocks[handler] = Mock(mock, tuple(emitted for emitted in built if not isinstance(emitted, Finding)))

@@ -68,12 +68,14 @@ class _RecordedHandler:
         self._name, self._handler, self._record = name, handler, record
 
     def __call__(self, call: Call) -> Outcome:
-        if failure := self._record.load_failures.get(self._name):
+        failure = self._record.load_failures.get(self._name)
+        if failure:
             return Failed(failure.reason, final=True)
         self._record.calls[self._name] += 1
         outcome = self._handler(call)
         self._record.add(self._name, outcome)
-        if failure := self._record.load_failures.get(self._name):
+        failure = self._record.load_failures.get(self._name)
+        if failure:
             return Failed(failure.reason, final=True)
         return outcome
 
@@ -92,5 +94,8 @@ class _RecordedHandler:
 def open_handler(entry: HandlerEntry, mocks: Mapping[str, Mock], record: CallRecord) -> Handler:
     """The handler that a scenario calls under a name: its mock, or the real one."""
     mock = mocks.get(entry.name)
-    handler: Handler = _MockHandler(entry.name, mock, record) if mock else entry.open()
+    if mock:
+        handler: Handler = _MockHandler(entry.name, mock, record)
+    else:
+        handler = entry.open()
     return _RecordedHandler(entry.name, handler, record)

@@ -42,7 +42,10 @@ class GivenModel(_Part):
         named = [key for key in GIVEN_KEYS if key in self.model_fields_set]
         if len(named) == 1:
             return self
-        said = f"has {' and '.join(named)}; choose one" if named else f"needs one of {', '.join(GIVEN_KEYS)}"
+        if named:
+            said = f"has {' and '.join(named)}; choose one"
+        else:
+            said = f"needs one of {', '.join(GIVEN_KEYS)}"
         raise PydanticCustomError("given", "{said}", {"said": said})
 
 
@@ -112,7 +115,9 @@ class ExpectModel(_Effects):
     @property
     def handler_counts(self) -> dict[str, int | None]:
         """The expected attempts by handler; None for at least one."""
-        return dict(self.handlers) if isinstance(self.handlers, dict) else dict.fromkeys(self.handlers)
+        if isinstance(self.handlers, dict):
+            return dict(self.handlers)
+        return dict.fromkeys(self.handlers)
 
 
 class ScenarioModel(_Part):

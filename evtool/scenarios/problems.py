@@ -80,7 +80,9 @@ def find_pattern_problems(source: ScenarioFile) -> Iterator[Finding]:
                 at: Path = ("scenarios", scenario, *keys, index)
                 for problem in _check_pattern(pattern):
                     at_key = problem.code in ("EV202", "EV206")  # the key names the operator
-                    severity = "warning" if problem.is_warning else "error"
+                    severity = "error"
+                    if problem.is_warning:
+                        severity = "warning"
                     location = source.locate((*at, *problem.path), key=at_key)
                     yield Finding(problem.code, problem.message, severity, suggestion=problem.hint, **location)
                 for path, written, number in find_changed_numbers(source.document, source.text, pattern, at):
@@ -154,11 +156,15 @@ def _check_pattern(pattern: Any) -> Sequence[Any]:
 
 
 def _as_mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    if isinstance(value, Mapping):
+        return value
+    return {}
 
 
 def _as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+    if isinstance(value, list):
+        return value
+    return []
 
 
 # --- the shape ------------------------------------------------------------------------------------------------------
@@ -179,7 +185,10 @@ def _path_of(detail: ErrorDetails) -> Path:
 def _convert_model_error(source: ScenarioFile, detail: ErrorDetails) -> Finding:
     path, kind = _path_of(detail), detail["type"]
     part = format_path(path[2:])
-    subject = f"scenario {path[1]}: {part}".removesuffix(": ") if len(path) > 1 else format_path(path)
+    if len(path) > 1:
+        subject = f"scenario {path[1]}: {part}".removesuffix(": ")
+    else:
+        subject = format_path(path)
     if detail["loc"][-1] == "[key]" and len(path) == 2:
         subject = "the name of a scenario"
     if kind == "extra_forbidden":
@@ -197,7 +206,9 @@ def _suggest_value(detail: ErrorDetails) -> str | None:
     if detail["type"] == "literal_error":
         return did_you_mean(detail["input"], re.findall("'([^']*)'", detail["ctx"]["expected"]))
     is_scalar = isinstance(detail["input"], int | float)
-    return "put it in quotes" if detail["type"] == "string_type" and is_scalar else None
+    if detail["type"] == "string_type" and is_scalar:
+        return "put it in quotes"
+    return None
 
 
 def _list_known_keys(path: Path) -> list[str]:
@@ -216,4 +227,6 @@ def _list_known_keys(path: Path) -> list[str]:
             model = ExpectModel
         case ("scenarios", _, "expect", "not"):
             model = ForbiddenModel
-    return [field.alias or name for name, field in model.model_fields.items()] if model else []
+    if model:
+        return [field.alias or name for name, field in model.model_fields.items()]
+    return []

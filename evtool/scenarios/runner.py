@@ -126,7 +126,9 @@ def _accept_given(scenario: Scenario, runtime: Runtime) -> Iterator[Failure]:
             if stored.status == "conflict":
                 findings = [describe_conflict(event, stored, runtime.store.get_event(stored.seq).raw)]
         for finding in findings:
-            location = format_location(finding.file, finding.line, finding.column) if finding.file else None
+            location = None
+            if finding.file:
+                location = format_location(finding.file, finding.line, finding.column)
             problem = f"{finding.code} {finding.message}"
             yield Failure(f"given[{number}]", "a valid event", problem, location, ("given", number))
 

@@ -42,7 +42,10 @@ class Workbench:
         findings: list[Finding] = []
         text = SourceText("event", 1, 1, json.dumps(event).encode())
         for item in read_events(text, fix_defaults(["validate"])):
-            findings += self._rules.check(item) if isinstance(item, Event) else [item]
+            if isinstance(item, Event):
+                findings += self._rules.check(item)
+            else:
+                findings += [item]
         return findings
 
     def run(self, scenario: Mapping[str, Any]) -> ScenarioResult:
@@ -61,7 +64,9 @@ class Workbench:
         lines = []
         for failure in result.failures:
             location = result.scenario.locate(failure.path)
-            prefix = "" if isinstance(scenario, Mapping) else f"{location['file']}:{location['line']}: "
+            prefix = ""
+            if not isinstance(scenario, Mapping):
+                prefix = f"{location['file']}:{location['line']}: "
             lines.append(sanitize(prefix + describe_failure(*failure[:4])))
         raise AssertionError("\n".join(lines))
 
@@ -81,7 +86,8 @@ class Workbench:
         value = {"version": 1, "scenarios": {"scenario": json.loads(json.dumps(scenario))}}
         source = ScenarioFile(self.project.folder / "scenario", Document(value), b"")
         scenarios, findings = load_file(source, self.project, self._rules)
-        if errors := [finding for finding in findings if finding.severity == "error"]:
+        errors = [finding for finding in findings if finding.severity == "error"]
+        if errors:
             raise ConfigError("; ".join(finding.message for finding in errors), errors)
         return scenarios[0]
 

@@ -88,7 +88,9 @@ class Catalog:
     def explain_missing(self, event_type: str, source: str) -> str | None:
         """Which files are near a type without a schema, and why they are not used; or the nearest type."""
         reasons = list(dict.fromkeys(self._find_reasons(event_type, source)))[:_MAX_REASONS]
-        return "; ".join(reasons) if reasons else did_you_mean(event_type, self.list_types())
+        if reasons:
+            return "; ".join(reasons)
+        return did_you_mean(event_type, self.list_types())
 
     def _find_ranked(self, event_type: str, source: str) -> Iterator[list[Choice]]:
         """The schemas of a type, the most important rank first."""
@@ -122,7 +124,10 @@ class Catalog:
             for parent, folders, names in os.walk(folder):
                 folders[:] = sorted(name for name in folders if name != "node_modules" and name[:1] != ".")
                 steps = Path(parent).relative_to(folder).parts
-                entries = [*names, *folders] if not steps else names
+                if not steps:
+                    entries = [*names, *folders]
+                else:
+                    entries = names
                 files += [(Path(parent, n), (*steps, n)) for n in sorted(entries) if n.endswith(SUFFIXES)]
         return files
 
@@ -163,7 +168,9 @@ class Catalog:
             target = self._library.find(self._library.join(uri, reference))
         except ConfigError:
             return None
-        return Place(target.document.value, target.pointer, target.document.uri) if target else None
+        if target:
+            return Place(target.document.value, target.pointer, target.document.uri)
+        return None
 
     def _try_declarations(self, file: Path) -> list[Declaration]:
         try:
@@ -223,7 +230,9 @@ def list_names(steps: tuple[str, ...]) -> list[str]:
     stem = steps[-1].rpartition(".")[0]
     if len(steps) == 1:
         return list(dict.fromkeys([stem.removesuffix(".schema"), stem]))
-    return [steps[0]] if len(steps) == 2 and stem == "schema" else []
+    if len(steps) == 2 and stem == "schema":
+        return [steps[0]]
+    return []
 
 
 def _split_name(name: str) -> tuple[str, str | None]:

@@ -76,9 +76,13 @@ def draft_of(value: Any) -> str | None:
         if not str(value.get("openapi")).startswith("3.1"):
             return DRAFT_4
         dialect = value.get("jsonSchemaDialect")
-        return dialect if isinstance(dialect, str) and "json-schema.org" in dialect else DRAFT_2020
+        if isinstance(dialect, str) and "json-schema.org" in dialect:
+            return dialect
+        return DRAFT_2020
     schema = value.get("$schema")
-    return schema if isinstance(schema, str) else None
+    if isinstance(schema, str):
+        return schema
+    return None
 
 
 def find_declarations(value: Any, follow: Follow = lambda uri, reference: None) -> list[Declaration]:  # noqa: ARG005
@@ -104,7 +108,9 @@ def find_envelope(root: Any, pointer: str) -> str | None:
     names = set(find_properties(root, pointer))
     if names >= _CLOUDEVENTS or (_has_reference_elsewhere(root, pointer) and {"type", "data"} <= names):
         return "cloudevents"
-    return "eventbridge" if names >= _EVENTBRIDGE else None
+    if names >= _EVENTBRIDGE:
+        return "eventbridge"
+    return None
 
 
 def find_properties(root: Any, pointer: str) -> dict[str, list[str]]:
@@ -121,9 +127,15 @@ def resolve_pointer(value: Any, pointer: str) -> Any:
     for step in pointer.split("/")[1:]:
         key = step.replace("~1", "/").replace("~0", "~")
         if isinstance(value, list):
-            value = value[int(key)] if key.isdecimal() and len(key) < 10 and int(key) < len(value) else None
+            if key.isdecimal() and len(key) < 10 and int(key) < len(value):
+                value = value[int(key)]
+            else:
+                value = None
         else:
-            value = value.get(key) if isinstance(value, dict) else None
+            if isinstance(value, dict):
+                value = value.get(key)
+            else:
+                value = None
     return value
 
 
@@ -142,7 +154,9 @@ def allow_null(value: Any) -> Any:
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    if isinstance(value, Mapping):
+        return value
+    return {}
 
 
 def _expand(root: Any, pointer: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -213,7 +227,10 @@ def _find_messages(start: Place, follow: Follow) -> Iterator[Declaration]:
             schema_format, payload = content["schemaFormat"], payload.child("schema")
         if payload.value is None or any(f in str(schema_format).lower() for f in _OTHER_FORMATS):
             continue
-        draft = DRAFT_4 if "openapi" in str(schema_format) else _find_draft(str(schema_format))
+        if "openapi" in str(schema_format):
+            draft = DRAFT_4
+        else:
+            draft = _find_draft(str(schema_format))
         declared = list(_find_declared(payload.root, payload.pointer))
         envelope = find_envelope(payload.root, payload.pointer)
         name = message.get("name")
@@ -260,7 +277,9 @@ def _resolve(place: Place, follow: Follow, *, inside: bool = False) -> Place:
         if reference.startswith("#/"):
             place = place._replace(pointer=reference[1:])
             continue
-        target = None if inside else follow(place.uri, reference)
+        target = None
+        if not inside:
+            target = follow(place.uri, reference)
         if target is None:
             break
         place = target

@@ -126,7 +126,9 @@ class FastPath:
     def prove_block(self, block: bytes) -> bool:
         """Whether all lines of a block are proven to be valid events."""
         lines = block.removesuffix(b"\n").split(b"\n")
-        proven = self._prove(block, lines) if refuses_long_integers() else None
+        proven = None
+        if refuses_long_integers():
+            proven = self._prove(block, lines)
         if not proven or None in proven:
             return False
         self._count(len(proven))
@@ -160,15 +162,22 @@ class FastPath:
 
     def _prove_each(self, block: bytes, lines: list[bytes]) -> list[Any]:
         """The events of the lines of a block; None for each that is not proven."""
-        proven = self._prove(block, lines) if refuses_long_integers() else [None] * len(lines)
+        if refuses_long_integers():
+            proven = self._prove(block, lines)
+        else:
+            proven = [None] * len(lines)
         if proven is None and len(lines) > 1:
             return [event for line in lines for event in self._prove(line, [line]) or [None]]
-        return [None] if proven is None else proven
+        if proven is None:
+            return [None]
+        return proven
 
     def _prove(self, block: bytes, lines: list[bytes]) -> list[Any] | None:
         """The events that fit their schemas, None for the others, if all lines are events; else None."""
         decoded = _decode_lines(block, lines)
-        return None if decoded is None else self._check_payloads(*decoded)
+        if decoded is None:
+            return None
+        return self._check_payloads(*decoded)
 
     def _check_payloads(self, events: list[Any], payload_key: str) -> list[Any]:
         checks: dict[tuple[str, str], Check | None] = {}
@@ -211,7 +220,9 @@ def _decode_lines(block: bytes, lines: Sequence[bytes]) -> tuple[list[Any], str]
         except UNDECODABLE:
             continue
         is_proven = len(events) == len(lines) and _has_form(block, events)
-        return (events, envelope.payload_key) if is_proven else None
+        if is_proven:
+            return (events, envelope.payload_key)
+        return None
     return None
 
 
@@ -227,8 +238,12 @@ def _has_plain_time(event: Any) -> bool:
 
 
 def _build_event(event: _EventBridge | _CloudEvent, text: SourceText) -> Event:
-    payload_key = "detail" if type(event) is _EventBridge else "data"
-    time = None if event.time is UNSET else event.time
+    payload_key = "data"
+    if type(event) is _EventBridge:
+        payload_key = "detail"
+    time = None
+    if event.time is not UNSET:
+        time = event.time
     document = LazyDocument(text.raw)
     return Event(event.id, event.type, event.source, time, text.raw, document, payload_key, SourceMap(text))
 

@@ -91,7 +91,8 @@ def find_misspelled(value: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
             continue
         for key, item in schema.items():
             place = current + pointer_of([key])
-            if keyword := find_near_keyword(key):
+            keyword = find_near_keyword(key)
+            if keyword:
                 yield place, keyword
             if key in _SCHEMA:
                 stack.append((place, item))

@@ -80,7 +80,9 @@ class Shape:
         if texts is None or not is_only or len(texts) not in ENUM_LENGTHS:
             return {}
         is_repeated = texts.total() >= ENUM_LEAST and min(texts.values()) >= ENUM_REPEATS
-        return {"enum": sorted(texts)} if is_repeated else {}
+        if is_repeated:
+            return {"enum": sorted(texts)}
+        return {}
 
     def _build_object(self) -> dict[str, Any]:
         count = self._types["object"]

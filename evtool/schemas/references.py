@@ -100,22 +100,30 @@ class Library:
     def resolve(self, uri: str) -> Any:
         """The value of what a URI names, or None. Raises ConfigError when its file is no schema."""
         target = self.find(uri)
-        return resolve_pointer(target.document.value, target.pointer) if target else None
+        if target:
+            return resolve_pointer(target.document.value, target.pointer)
+        return None
 
     def find(self, uri: str) -> Target | None:
         """The part of a document that a URI names, or None. Raises ConfigError when its file is no schema."""
         target = self._find_target(uri)
-        return target if isinstance(target, Target) else None
+        if isinstance(target, Target):
+            return target
+        return None
 
     def locate(self, uri: str) -> dict[str, Any]:
         """The location of the part of a document that a URI names, as fields of a finding; empty if there is none."""
         target = self.find(uri)
-        return target.document.locate(target.pointer) if target else {}
+        if target:
+            return target.document.locate(target.pointer)
+        return {}
 
     def join(self, uri: str, reference: str) -> str:
         """The URI that a reference names in the part of a document that has a URI."""
         target = self.find(uri)
-        return _join_uri(_find_base(target), reference) if target else reference
+        if target:
+            return _join_uri(_find_base(target), reference)
+        return reference
 
     def follow_references(self, root: Target, draft: str) -> tuple[list[Target], list[Finding]]:
         """The schemas that make up a schema, itself first, and every reference in them that cannot be followed.
@@ -132,7 +140,8 @@ class Library:
                 reference = schema.get("$ref")
                 if not isinstance(reference, str):
                     continue
-                if meta_draft := _find_meta_draft(_join_uri(base, reference)):
+                meta_draft = _find_meta_draft(_join_uri(base, reference))
+                if meta_draft:
                     if _shorten_draft(draft) != meta_draft:
                         reason = f"leads to the meta-schema of another draft than {_shorten_draft(draft)}"
                         findings.append(_make_reference_finding(part.document, pointer, reason, _META_HINT))
@@ -172,7 +181,9 @@ class Library:
             path = unquote_to_bytes(uri.removeprefix("file://")).replace(b"\0", b"")
             file = os.path.realpath(os.fsdecode(path))
             is_allowed = any(Path(file).is_relative_to(folder) for folder in self._allowed_folders)
-            return Target(self.open(Path(file)), "") if is_allowed and is_file(file) else None
+            if is_allowed and is_file(file):
+                return Target(self.open(Path(file)), "")
+            return None
         if not self._is_complete:
             self._is_complete = True
             files = (f for folder in self._search_folders for f in sorted(folder.rglob("*")))
@@ -183,7 +194,10 @@ class Library:
 
 
 def _read_schema(file: Path) -> SourceText:
-    display_name = os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file)
+    if file.is_relative_to(Path.cwd()):
+        display_name = os.path.relpath(file)
+    else:
+        display_name = str(file)
     try:
         if file.exists() and not file.is_file():
             raise OSError(0, "it is a folder, a pipe or a device")
@@ -221,14 +235,18 @@ def _parse_document(text: SourceText, uri: str) -> SchemaDocument:
 
 def _needed_part(target: Target) -> Target:
     """What has to be a schema if a reference leads to a target: the whole document, unless it is a container."""
-    return target if is_container(target.document.value) else target._replace(pointer="")
+    if is_container(target.document.value):
+        return target
+    return target._replace(pointer="")
 
 
 def _find_meta_draft(uri: str) -> str | None:
     """The draft of the published meta-schema, or of the part of one, that a URI is that of."""
     address = uri.partition("#")[0]
     is_meta = address in META_SCHEMAS or (address.startswith(_META_PARTS) and "/meta/" in address)
-    return _shorten_draft(address) if is_meta else None
+    if is_meta:
+        return _shorten_draft(address)
+    return None
 
 
 def _shorten_draft(uri: str) -> str:
@@ -247,7 +265,10 @@ def _join_uri(base: str, reference: str) -> str:
 
 def _find_subschemas(document: SchemaDocument, start: str = "") -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Every schema object below `start`: its pointer, the URI that its references count from, and itself."""
-    base = _find_base(Target(document, start.rpartition("/")[0])) if start else document.uri
+    if start:
+        base = _find_base(Target(document, start.rpartition("/")[0]))
+    else:
+        base = document.uri
     stack: list[tuple[str, str, Any, bool]] = [(start, base, resolve_pointer(document.value, start), False)]
     while stack:
         pointer, base, value, has_name_keys = stack.pop()
@@ -273,7 +294,9 @@ def _find_base(target: Target) -> str:
     steps = target.pointer.split("/")[1:]
     for number in range(len(steps) + 1):
         part = resolve_pointer(value, "".join(f"/{step}" for step in steps[:number]))
-        identifier = part.get(keyword) if isinstance(part, dict) else None
+        identifier = None
+        if isinstance(part, dict):
+            identifier = part.get(keyword)
         if isinstance(identifier, str) and identifier[:1] != "#":
             base = _join_uri(base, identifier).removesuffix("#")
     return base

@@ -34,7 +34,10 @@ class Subschemas:
     def __init__(self, library: Library, root: str, draft: str | None, build: Callable[[Any], Any]):
         self.library = library
         self.root = root
-        self.draft = {"$schema": draft} if draft else {}
+        if draft:
+            self.draft = {"$schema": draft}
+        else:
+            self.draft = {}
         self._build = lru_cache(maxsize=_CACHE_SIZE)(lambda uri: build({**self.draft, "$ref": uri}))
         self._build_pattern = lru_cache(maxsize=_CACHE_SIZE)(lambda pattern: build({"pattern": pattern}))
         self._find_cached = lru_cache(maxsize=_CACHE_SIZE)(self._find)
@@ -43,7 +46,9 @@ class Subschemas:
     def get(self, uri: str) -> dict[str, Any]:
         """The schema object with a URI; empty for `true`, `false` and what does not exist."""
         schema = self.library.resolve(uri)
-        return schema if isinstance(schema, dict) else {}
+        if isinstance(schema, dict):
+            return schema
+        return {}
 
     def is_false(self, uri: str) -> bool:
         """Whether a part of the schema is `false`."""
@@ -124,14 +129,21 @@ class Subschemas:
     def find_children(self, uri: str, schema: dict[str, Any], step: str | int) -> Iterator[str]:
         """The parts of a schema object that apply to a property or element of a value."""
         if isinstance(step, int):
-            key = "prefixItems" if "prefixItems" in schema else "items"
+            key = "items"
+            if "prefixItems" in schema:
+                key = "prefixItems"
             if step < _count(schema, key):
                 yield child(uri, key, step)
             else:
-                rest = "additionalItems" if isinstance(schema.get("items"), list) else "items"
+                rest = "items"
+                if isinstance(schema.get("items"), list):
+                    rest = "additionalItems"
                 yield from (child(uri, k) for k in (rest, "contains", "unevaluatedItems") if k in schema)
             return
-        parts = [child(uri, "properties", step)] if step in _keys(schema, "properties") else []
+        if step in _keys(schema, "properties"):
+            parts = [child(uri, "properties", step)]
+        else:
+            parts = []
         parts += [
             child(uri, "patternProperties", pattern)
             for pattern in _keys(schema, "patternProperties")
@@ -148,9 +160,13 @@ class Subschemas:
 
 def _keys(schema: dict[str, Any], keyword: str) -> list[str]:
     value = schema.get(keyword)
-    return list(value) if isinstance(value, dict) else []
+    if isinstance(value, dict):
+        return list(value)
+    return []
 
 
 def _count(schema: dict[str, Any], keyword: str) -> int:
     value = schema.get(keyword)
-    return len(value) if isinstance(value, list) else 0
+    if isinstance(value, list):
+        return len(value)
+    return 0

@@ -44,7 +44,9 @@ class Rules(NamedTuple):
 
     def check(self, event: Event) -> tuple[Finding, ...]:
         """What the schema of the event finds wrong with it."""
-        return () if self.schemas is None else tuple(self.schemas.check(event, no_schema=self.no_schema))
+        if self.schemas is None:
+            return ()
+        return tuple(self.schemas.check(event, no_schema=self.no_schema))
 
     def find_check(self, event_type: str, source: str, payload_key: str) -> Callable[[Any], bool] | None:
         """What decides whether a payload fits its schema; None if it is not known yet. See `Schemas.find_check`."""
@@ -54,7 +56,9 @@ class Rules(NamedTuple):
 
     def list_properties(self, event: Event, path: Sequence[str | int]) -> Collection[str]:
         """The property names that the schema of an event has for the object at a path of its payload."""
-        return () if self.schemas is None else self.schemas.list_properties(event, path)
+        if self.schemas is None:
+            return ()
+        return self.schemas.list_properties(event, path)
 
     def is_forbidden(self, event: Event, path: Sequence[str | int], value: Any) -> bool:
         """Whether the schema of an event allows a value in no payload at a path of the event."""

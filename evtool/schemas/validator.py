@@ -48,7 +48,9 @@ class CompiledSchema(NamedTuple):
 
     def path_in(self, event: Event, path: Sequence[str | int]) -> tuple[str | int, ...]:
         """A path of the payload as a path of what the schema describes."""
-        return tuple(path) if self.choice.envelope is None else (event.payload_key, *path)
+        if self.choice.envelope is None:
+            return tuple(path)
+        return (event.payload_key, *path)
 
 
 class Schemas:
@@ -114,7 +116,10 @@ class Schemas:
             from evtool.schemas.explain.violations import make_text_finding  # noqa: PLC0415  (most events are valid)
 
             return [*warnings, make_text_finding(event)]
-        value, prefix = (event.detail, [event.payload_key]) if schema.choice.envelope is None else (fill_in(event), [])
+        if schema.choice.envelope is None:
+            value, prefix = (event.detail, [event.payload_key])
+        else:
+            value, prefix = (fill_in(event), [])
         if schema.validator.is_valid(value):
             return warnings
         from evtool.schemas.explain.engine_errors import list_errors  # noqa: PLC0415  (most events are valid)
@@ -137,11 +142,15 @@ class Schemas:
     def list_properties(self, event: Event, path: Sequence[str | int]) -> frozenset[str]:
         """The property names that the schema of an event has for the object at a path of its payload."""
         schema = self._find_of(event)
-        return schema.subschemas.known_names(schema.path_in(event, path)) if schema else frozenset()
+        if schema:
+            return schema.subschemas.known_names(schema.path_in(event, path))
+        return frozenset()
 
     def is_forbidden(self, event: Event, path: Sequence[str | int], value: Any) -> bool:
         """Whether the schema of an event allows a value in no payload at a path of the event, whatever else it has."""
-        schema = self._find_of(event) if path[0] == event.payload_key else None
+        schema = None
+        if path[0] == event.payload_key:
+            schema = self._find_of(event)
         return schema is not None and schema.subschemas.is_forbidden(schema.path_in(event, path[1:]), value)
 
     def find(self, event_type: str, source: str, payload_key: str = "detail") -> CompiledSchema | None:
@@ -160,7 +169,9 @@ class Schemas:
         """The document of a type's schema, whether it is a schema or not; None if it cannot be read."""
         try:
             choice, _ = self._catalog.find(event_type, source)
-            return self._library.open(choice.file) if choice else None
+            if choice:
+                return self._library.open(choice.file)
+            return None
         except ConfigError:
             return None
 
@@ -178,9 +189,12 @@ class Schemas:
         if choice is None:
             return None
         if choice.envelope and (choice.envelope == "cloudevents") != (payload_key == "data"):
-            own_key = "data" if choice.envelope == "cloudevents" else "detail"
+            own_key = "detail"
+            if choice.envelope == "cloudevents":
+                own_key = "data"
             pointers = find_properties(self._library.open(choice.file).value, choice.pointer).get(own_key)
-            choice = choice._replace(pointer=pointers[0], envelope=None) if pointers else choice
+            if pointers:
+                choice = choice._replace(pointer=pointers[0], envelope=None)
         if choice not in self._compiled:
             self._compiled[choice] = self._compile(choice)
         compiled = self._compiled[choice]
@@ -218,7 +232,10 @@ class Schemas:
 
     def _compile_part(self, part: Target, draft: str | None) -> Any:
         value = resolve_pointer(part.document.value, part.pointer)
-        with_draft = {**_draft(draft), **value} if isinstance(value, dict) else value
+        if isinstance(value, dict):
+            with_draft = {**_draft(draft), **value}
+        else:
+            with_draft = value
         if part.pointer:
             meta.validate(with_draft)
             return None
@@ -242,7 +259,9 @@ class Schemas:
 
 
 def _draft(draft: str | None) -> dict[str, str]:
-    return {"$schema": draft} if draft else {}
+    if draft:
+        return {"$schema": draft}
+    return {}
 
 
 def _check_is_schema(root: Target) -> None:
@@ -285,4 +304,6 @@ def fill_in(event: Event) -> Mapping[str, Any]:
     if "data_base64" in event.document and event.has_json_payload:
         return {**{k: v for k, v in event.document.items() if k != "data_base64"}, "data": event.detail}
     is_new = event.payload_key == "detail" and not event.has_own_id
-    return {**_FILLED_IN, **event.document} if is_new else event.document
+    if is_new:
+        return {**_FILLED_IN, **event.document}
+    return event.document

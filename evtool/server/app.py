@@ -62,7 +62,10 @@ def build_app(context: Context) -> ASGIApp:
     async def answer_unknown(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         called = f"{request.method} {request.url.path[:200]}"
-        problem = f"{called} is not allowed" if error.status_code == 405 else f"there is no {called} here"
+        if error.status_code == 405:
+            problem = f"{called} is not allowed"
+        else:
+            problem = f"there is no {called} here"
         message = f"{problem}: {PATHS}"
         return build_error_response(HttpError(error.status_code, message, headers=error.headers))
 

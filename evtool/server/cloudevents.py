@@ -35,8 +35,12 @@ def find_mode(headers: Headers, content_type: str) -> Mode:
         if form not in ("json", ""):
             message = f"CloudEvents are read as JSON (application/cloudevents+json), not as {media_type[:100]}"
             raise HttpError(400, message, code="SerializationException")
-        return "batch" if name == "application/cloudevents-batch" else "structured"
-    return "plain" if _REQUIRED_HEADERS.isdisjoint(name.decode("latin-1") for name, _ in headers) else "binary"
+        if name == "application/cloudevents-batch":
+            return "batch"
+        return "structured"
+    if _REQUIRED_HEADERS.isdisjoint(name.decode("latin-1") for name, _ in headers):
+        return "plain"
+    return "binary"
 
 
 def read_cloudevents(
@@ -68,7 +72,9 @@ def _build_structured(headers: Headers, content_type: str | None, body: bytes) -
         attributes["datacontenttype"] = content_type
     member = _build_data_member(body, content_type)
     envelope = json.dumps(attributes, ensure_ascii=False).encode()
-    return envelope[:-1] + b", " + member + b"}" if member else envelope
+    if member:
+        return envelope[:-1] + b", " + member + b"}"
+    return envelope
 
 
 def _read_attributes(headers: Headers) -> dict[str, str]:

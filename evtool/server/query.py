@@ -51,7 +51,8 @@ def _read_identity(parameters: QueryParams, project: Project) -> PayloadIdentity
     named: Mapping[str, str] = {}
     if "intake" in parameters:
         intakes = project.document.value.get("intake") or {}
-        if (name := parameters["intake"]) not in intakes:
+        name = parameters["intake"]
+        if name not in intakes:
             hint = did_you_mean(name, intakes) or f"there are {', '.join(intakes) or 'none'}"
             raise HttpError(400, f"routes.yaml has no intake {name[:100]!r}; {hint}")
         named = intakes[name]

@@ -52,11 +52,10 @@ def build_receiver(context: Context, bodies: BodyReader) -> Callable[[Request], 
         async with bodies.read(request) as body:
 
             def read() -> _Reception:
-                texts = (
-                    read_plain(body)
-                    if mode == "plain"
-                    else read_cloudevents(mode, request.headers.raw, content_type, body)
-                )
+                if mode == "plain":
+                    texts = read_plain(body)
+                else:
+                    texts = read_cloudevents(mode, request.headers.raw, content_type, body)
                 if query.unwrap:
                     texts = unwrap_texts(texts)
                 return _check(context, mode, texts, query.identity, query.bus)
@@ -137,7 +136,9 @@ def _build_refusal(status: int, results: Sequence[ValidationResult], findings: S
         message += f" (and {len(errors) - 1} more)"
     if len(results) > 1:
         message += "; none of the events was stored"
-    code = "SerializationException" if status == 400 else None
+    code = None
+    if status == 400:
+        code = "SerializationException"
     return HttpError(status, message, code=code, findings=findings[:MAX_FINDINGS])
 
 

@@ -41,7 +41,8 @@ class Writer:
     def __enter__(self) -> Self:
         """Waits until the store is open. Raises StoreError if it cannot be opened."""
         self._thread.start()
-        if error := self._opened.get():
+        error = self._opened.get()
+        if error:
             raise error
         return self
 

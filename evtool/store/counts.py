@@ -45,7 +45,9 @@ class LastCall(NamedTuple):
 
     def damage(self) -> str | None:
         """What shows that evtool has not stored it so; None if nothing does."""
-        return None if has_expected_types(self) else f"the last attempt at {self.handler!r} is not readable"
+        if has_expected_types(self):
+            return None
+        return f"the last attempt at {self.handler!r} is not readable"
 
 
 def list_last_calls(store: Store) -> dict[str, LastCall]:
@@ -61,7 +63,9 @@ def list_last_calls(store: Store) -> dict[str, LastCall]:
 def count_totals(store: Store, event_filter: Filter = Filter()) -> Totals:  # noqa: B008
     """Counts what a filter lets through."""
     condition, values = build_condition(event_filter)
-    of_events = f"event IN (SELECT seq FROM event WHERE {condition})" if event_filter != Filter() else "1"
+    of_events = "1"
+    if event_filter != Filter():
+        of_events = f"event IN (SELECT seq FROM event WHERE {condition})"
     with store.transaction("DEFERRED"):
         events = store.execute(f"SELECT count(*) FROM event WHERE {condition}", *values)[0][0]
         rows = store.execute(

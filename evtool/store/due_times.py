@@ -24,7 +24,9 @@ def make_due_now(store: Store, *, now: int, include_failed: bool = False) -> Non
 
     With `include_failed` also what is to be tried again later.
     """
-    states = "('waiting', 'ready')" if include_failed else "('waiting')"
+    states = "('waiting')"
+    if include_failed:
+        states = "('waiting', 'ready')"
     with store.transaction():
         store.execute(f"UPDATE delivery SET due = ?1 WHERE state IN {states} AND due IS NOT NULL AND due > ?1", now)
 

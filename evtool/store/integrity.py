@@ -229,8 +229,12 @@ def _check_page(store: Store, after: int, until: int) -> list[Finding]:
 def _check_event(store: Store, event: StoredEvent, listed_key: int | None) -> Iterator[Finding]:
     """What is wrong with an event; `listed_key` is the key by which it is found."""
     column_damage = event.column_damage()
-    about: dict[str, Any] = {} if column_damage else {"event_id": event.id, "event_type": event.type}
-    if content_damage := event.content_damage():
+    if column_damage:
+        about: dict[str, Any] = {}
+    else:
+        about = {"event_id": event.id, "event_type": event.type}
+    content_damage = event.content_damage()
+    if content_damage:
         yield _make_finding(store, "EV031", f"event {event.id}: {content_damage}", suggestion=RESTORE, **about)
         return
     if column_damage:
@@ -258,7 +262,8 @@ def _check_histories(store: Store) -> Iterator[Finding]:
     while rows := store.execute(query, after, PAGE):
         after = rows[-1][0]
         for row in rows:
-            if problem := Delivery(*row).damage():
+            problem = Delivery(*row).damage()
+            if problem:
                 yield _make_finding(store, "EV030", problem, suggestion=RESTORE)
     key = (0, 0)
     query = (
@@ -268,13 +273,15 @@ def _check_histories(store: Store) -> Iterator[Finding]:
     while rows := store.execute(query, *key, PAGE):
         key = rows[-1][:2]
         for delivery, *row in rows:
-            if problem := Attempt(*row).damage():
+            problem = Attempt(*row).damage()
+            if problem:
                 yield _make_finding(store, "EV030", f"delivery number {delivery}, {problem}", suggestion=RESTORE)
 
 
 def _check_rules(store: Store) -> Iterator[Finding]:
     for code, description, query in RULES:
-        if count := store.execute(query)[0][0]:
+        count = store.execute(query)[0][0]
+        if count:
             yield _make_finding(store, code, f"{description}: {count:,}")
 
 

@@ -119,7 +119,8 @@ def find_lanes(store: Store, chains: Chains | None = None, *, run_start: int) ->
         route=lane.route,
     ):
         [lane] = store.decode(Lane, rows)
-        if (due := first_due(store, lane, run_start=run_start)) is not None:
+        due = first_due(store, lane, run_start=run_start)
+        if due is not None:
             yield lane._replace(due=due)
 
 
@@ -142,7 +143,9 @@ def first_due(store: Store, lane: Lane, *, run_start: int) -> int | None:
     condition, values = _select_lane(lane)
     query = f"SELECT due FROM delivery WHERE {DUE}{condition} ORDER BY due LIMIT 1"
     rows = store.execute(query, **values, run_start=run_start)
-    return store.decode(Lane, [(*lane[:2], *row) for row in rows])[0].due if rows else None
+    if rows:
+        return store.decode(Lane, [(*lane[:2], *row) for row in rows])[0].due
+    return None
 
 
 def _select_lane(lane: Lane) -> tuple[str, dict[str, int | str | None]]:
@@ -283,6 +286,9 @@ def add_attempt_note(store: Store, delivery: int, note: str) -> None:
 def _update_values(update: DeliveryUpdate) -> tuple[object, ...]:
     """The values of the statement that ends a lease."""
     delivery, state, due, error, condition, attempt, forgiven = update
-    duration = attempt.duration_ms if attempt else delivery.duration_ms
+    if attempt:
+        duration = attempt.duration_ms
+    else:
+        duration = delivery.duration_ms
     row = (state, due, error, condition, duration, delivery.attempts - (attempt is None), delivery.forgiven + forgiven)
     return (*row, delivery.seq, delivery.owner, delivery.attempts)

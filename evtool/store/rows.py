@@ -18,7 +18,9 @@ VALID_TIMES = range(-62_135_596_800_000, 253_402_300_800_000)  # milliseconds si
 
 def parse_event_time(event: Event) -> int | None:
     """When an event happened, in milliseconds since 1970, if its envelope says so."""
-    return to_milliseconds(event.time) if event.time is not None else None
+    if event.time is not None:
+        return to_milliseconds(event.time)
+    return None
 
 
 def compute_event_key(id: str, source: str = "") -> int:  # noqa: A002  (the column's name)
@@ -27,7 +29,9 @@ def compute_event_key(id: str, source: str = "") -> int:  # noqa: A002  (the col
     An index of numbers stays small enough to be held in memory when ids are random, and serves the id alone, too: its
     events lie between the key without a source and `SOURCE_RANGE` beyond. What is found must be compared.
     """
-    low = _hash_source(source) if source else b"\0\0\0\0"
+    low = b"\0\0\0\0"
+    if source:
+        low = _hash_source(source)
     return int.from_bytes(_hash_text(id) + low, "big", signed=True)
 
 
@@ -118,11 +122,14 @@ class StoredEvent(NamedTuple):
         if not isinstance(self.raw, bytes):
             return "its bytes are not there"
         digest = sha256(self.raw).hexdigest()
-        return None if digest == self.sha256 else f"its bytes have sha256 {digest}, and {self.sha256} was stored"
+        if digest == self.sha256:
+            return None
+        return f"its bytes have sha256 {digest}, and {self.sha256} was stored"
 
     def column_damage(self) -> str | None:
         """What is wrong with its columns, as far as they can be judged alone."""
-        if field := _mistyped_field(StoredEvent, (*map(type, self),)):
+        field = _mistyped_field(StoredEvent, (*map(type, self),))
+        if field:
             return f"its {field} is {getattr(self, field)!r}"
         if self.stored_at not in VALID_TIMES or (self.time is not None and self.time not in VALID_TIMES):
             return f"it is of no time that there is: {self.time}, stored at {self.stored_at}"
@@ -180,7 +187,8 @@ class Delivery(NamedTuple):
 
     def damage(self) -> str | None:
         """What shows that evtool has not stored it so: the CHECKs of tables.sql, and more. None if nothing does."""
-        if field := _mistyped_field(Delivery, (*map(type, self),)):
+        field = _mistyped_field(Delivery, (*map(type, self),))
+        if field:
             problem = f"its {field} is {getattr(self, field)!r}"
         elif not (self.route and self.handler):
             problem = f"it goes to {self.handler!r} by {self.route!r}"
@@ -229,7 +237,8 @@ class Attempt(NamedTuple):
 
     def damage(self) -> str | None:
         """What shows that evtool has not stored it so; None if nothing does."""
-        if field := _mistyped_field(Attempt, (*map(type, self),)):
+        field = _mistyped_field(Attempt, (*map(type, self),))
+        if field:
             return f"attempt {self.number}: its {field} is {getattr(self, field)!r}"
         if self.outcome not in OUTCOMES:
             return f"attempt {self.number}: its outcome is {self.outcome!r}"

@@ -78,7 +78,8 @@ class Store(Database):
         """Rows as values of a kind. Raises DamageError for what evtool has not stored so: nothing is made of it."""
         values = [kind(*row) for row in rows]
         for value in values:
-            if problem := value.damage():
+            problem = value.damage()
+            if problem:
                 raise damage_error(self.file, f"{prefix}{problem}")
         return values
 
@@ -92,7 +93,9 @@ class Store(Database):
     def read_routes_file(self) -> Path | None:
         """The routes.yaml of the project that the store belongs to; None if that is not known."""
         rows = self.execute("SELECT routes_file FROM project")
-        return Path(os.fsdecode(rows[0][0])) if rows else None
+        if rows:
+            return Path(os.fsdecode(rows[0][0]))
+        return None
 
     def write_routes_file(self, routes_file: Path) -> None:
         """Says which project the store belongs to from now on."""
@@ -109,8 +112,11 @@ class Store(Database):
         row = _build_row(event, now, cause)
         digest = row[DIGEST].hex()
         with self.transaction():
-            if existing := self._find_by_key(row[KEY], event.id, event.source):
-                status = "duplicate" if existing.sha256 == digest else "conflict"
+            existing = self._find_by_key(row[KEY], event.id, event.source)
+            if existing:
+                status = "conflict"
+                if existing.sha256 == digest:
+                    status = "duplicate"
                 return StoreResult(existing.seq, status, existing.sha256, digest)
             (seq,) = self._insert_rows([row], [deliveries], now, (cause and cause.replay) or "")
             return StoreResult(seq, "stored", digest, digest)
@@ -212,7 +218,9 @@ class Store(Database):
         if newest is not None:
             query = f"SELECT seq FROM event WHERE {where} ORDER BY seq DESC LIMIT 1 OFFSET ?"
             boundary = self.execute(query, *values, newest)
-            after = boundary[0][0] if boundary else 0
+            after = 0
+            if boundary:
+                after = boundary[0][0]
         query = f"SELECT {columns} FROM event WHERE {where} AND seq > ? ORDER BY seq LIMIT ?"
         while True:
             with self.transaction("DEFERRED"):

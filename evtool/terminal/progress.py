@@ -35,7 +35,10 @@ class Progress:
         self._label, self._unit, self._clock = label, unit, clock
         self._stream = stream or open_stderr()
         self._is_shown = not quiet and self._stream.isatty() and os.environ.get("TERM") != "dumb"
-        self._total = total() if self._is_shown else None
+        if self._is_shown:
+            self._total = total()
+        else:
+            self._total = None
         self._size = self._count = 0
         self._start = clock()
         self._next = self._start + DELAY

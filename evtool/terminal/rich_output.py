@@ -89,7 +89,9 @@ def build_table(
     for index, name in enumerate(cells[0]):
         if index:
             rich_table.add_column("", width=gap)
-        justify: JustifyMethod = "right" if index in right_aligned else "left"
+        justify: JustifyMethod = "left"
+        if index in right_aligned:
+            justify = "right"
         rich_table.add_column(name, justify=justify, width=widths[index])
     for first, *others in cells[1:]:
         rich_table.add_row(first, *(part for cell in others for part in ("", cell)))
@@ -107,7 +109,9 @@ def _fit_columns(columns: Sequence[Sequence[Text]], width: int, gap: int) -> lis
         cut = max(0, min(excess, widths[index] - longest_words[index]))
         widths[index] -= cut
         excess -= cut
-    return widths if excess <= 0 else None
+    if excess <= 0:
+        return widths
+    return None
 
 
 def build_tree(node: Branch, *, color: bool, width: int | None) -> Tree:
@@ -116,6 +120,8 @@ def build_tree(node: Branch, *, color: bool, width: int | None) -> Tree:
     lines = [style_text(line, color=color) for line in (segments, *details)]
     parts = [part for line in lines for part in (wrap_line(line, width) if width is not None else [line])]
     rich_tree = Tree(Text("\n").join(parts), guide_style="dim" if color else "")
-    child_width = None if width is None else max(width - GUIDE, 1)
+    child_width = None
+    if width is not None:
+        child_width = max(width - GUIDE, 1)
     rich_tree.children = [build_tree(child, color=color, width=child_width) for child in children]
     return rich_tree

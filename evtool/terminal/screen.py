@@ -20,7 +20,10 @@ UNLIMITED = 1_000_000_000  # columns: lines of a pipe or a file are never wrappe
 
 def format_count(number: int, noun: str) -> str:
     """`1 event`, `1,204 events`, `2 deliveries`."""
-    plural = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+    if noun.endswith("y"):
+        plural = noun[:-1] + "ies"
+    else:
+        plural = noun + "s"
     return f"{number:,} {noun if number == 1 else plural}"
 
 
@@ -48,7 +51,9 @@ class Screen:
         if columns.isdecimal() and int(columns) > 0:
             return int(columns)
         try:
-            return os.get_terminal_size(self.file.fileno()).columns or DEFAULT_WIDTH if self.is_terminal else PIPE_WIDTH
+            if self.is_terminal:
+                return os.get_terminal_size(self.file.fileno()).columns or DEFAULT_WIDTH
+            return PIPE_WIDTH
         except (OSError, ValueError):
             return DEFAULT_WIDTH
 
@@ -118,12 +123,18 @@ class Screen:
         self.file.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
     def _create_console(self) -> Any:
-        width = self.width if self.is_terminal else UNLIMITED
+        if self.is_terminal:
+            width = self.width
+        else:
+            width = UNLIMITED
         return _import_rich_output().create_console(self.file, width=width, color=self.color)
 
 
 def _to_text(cell: Cell) -> str:
-    segments = cell if isinstance(cell, list) else [cell]
+    if isinstance(cell, list):
+        segments = cell
+    else:
+        segments = [cell]
     return "".join(sanitize(segment if isinstance(segment, str) else segment[0]) for segment in segments)
 
 

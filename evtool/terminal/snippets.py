@@ -17,7 +17,10 @@ def show_finding(screen: Screen, finding: Finding) -> None:
     """Shows one finding."""
     location = format_location(finding.file, finding.line, finding.column)
     style = SEVERITY_STYLES[finding.severity]
-    severity: list[Segment] = [] if finding.severity == "error" else [(f"{finding.severity}: ", style)]
+    if finding.severity == "error":
+        severity: list[Segment] = []
+    else:
+        severity = [(f"{finding.severity}: ", style)]
     screen.print_line((f"{location}: ", "bold"), (f"{finding.code} ", style), *severity, finding.message)
     if finding.excerpt is None or finding.line is None or finding.column is None:
         if finding.suggestion:
@@ -30,7 +33,9 @@ def show_finding(screen: Screen, finding: Finding) -> None:
     screen.print_line((line_prefix, "dim"), text.replace("\t", TAB), wrap=False)
     padding = " " * _count_columns(text[: column - 1])
     caret = "^" * max(1, _count_columns(text[column - 1 : column - 1 + finding.width]))
-    hint = f" {finding.suggestion}" if finding.suggestion else ""
+    hint = ""
+    if finding.suggestion:
+        hint = f" {finding.suggestion}"
     bar: Segment = (f"{'':>5} | ", "dim")
     if not screen.is_terminal or _count_columns(padding + caret + hint) + len(line_prefix) <= screen.width:
         screen.print_line(bar, padding, (caret, style), hint, wrap=False)

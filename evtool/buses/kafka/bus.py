@@ -49,7 +49,9 @@ class KafkaBus:
     def send(self, events: Iterable[Event]) -> Iterator[SendReport]:
         """Sends events to the first topic."""
         check_topics(self.connection, [self.connection.topic])
-        limit = None if self.connection.is_event_hubs else read_message_limit(self.connection, self.connection.topic)
+        limit = None
+        if not self.connection.is_event_hubs:
+            limit = read_message_limit(self.connection, self.connection.topic)
         reports: list[SendReport] = []
         with Producer(self.connection, message_limit=limit) as producer:
             for event in events:

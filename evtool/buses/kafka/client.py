@@ -162,7 +162,9 @@ def read_partitions(
     for topic in topics:
         metadata = request_metadata(connection, errors, client, topic)
         entry = metadata.topics[topic]
-        name = entry.error.name() if entry.error else ""
+        name = ""
+        if entry.error:
+            name = entry.error.name()
         if name in ("UNKNOWN_TOPIC_OR_PART", "UNKNOWN_TOPIC_OR_PARTITION", "_UNKNOWN_TOPIC"):
             missing.append(topic)
         elif name == "TOPIC_AUTHORIZATION_FAILED":
@@ -181,7 +183,9 @@ def request_metadata(connection: KafkaConnection, errors: ClientErrors, client: 
     start = time.monotonic()
     while True:
         try:
-            return client.list_topics(timeout=_STEP) if topic is None else client.list_topics(topic, timeout=_STEP)
+            if topic is None:
+                return client.list_topics(timeout=_STEP)
+            return client.list_topics(topic, timeout=_STEP)
         except library.KafkaException as error:
             problem = error.args[0]
         client.poll(0)  # serves the error callback
@@ -201,7 +205,10 @@ def _open(kind: Callable[..., Any], connection: KafkaConnection, errors: ClientE
         return kind({**common, **connection.settings, **own})
     except (library.KafkaException, TypeError, ValueError) as error:
         problem = error.args[0]
-        reason = clean_reason(problem) if hasattr(problem, "str") else str(problem)
+        if hasattr(problem, "str"):
+            reason = clean_reason(problem)
+        else:
+            reason = str(problem)
         raise UsageError(f"{connection.name}: the client does not take these settings: {reason}") from None
 
 
@@ -217,7 +224,14 @@ def _describe_missing(connection: KafkaConnection, client: Any, missing: list[st
     except library.KafkaException:
         known = []
     word = connection.topic_word
-    names = f"{word} {missing[0]}" if len(missing) == 1 else f"{word}s {', '.join(missing)}"
-    hint = did_you_mean(missing[0], known) if len(missing) == 1 else None
-    action = "create it in Azure first" if connection.is_event_hubs else "create it first (kafka-topics.sh --create)"
+    if len(missing) == 1:
+        names = f"{word} {missing[0]}"
+    else:
+        names = f"{word}s {', '.join(missing)}"
+    hint = None
+    if len(missing) == 1:
+        hint = did_you_mean(missing[0], known)
+    action = "create it first (kafka-topics.sh --create)"
+    if connection.is_event_hubs:
+        action = "create it in Azure first"
     return f"{connection.name}: there is no {names}; {hint or action}"

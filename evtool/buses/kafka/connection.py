@@ -62,12 +62,16 @@ class KafkaConnection(NamedTuple):
     @property
     def kind(self) -> str:
         """What the bus is, for messages."""
-        return "Event Hubs" if self.is_event_hubs else "Kafka"
+        if self.is_event_hubs:
+            return "Event Hubs"
+        return "Kafka"
 
     @property
     def topic_word(self) -> str:
         """What the bus calls a topic."""
-        return "hub" if self.is_event_hubs else "topic"
+        if self.is_event_hubs:
+            return "hub"
+        return "topic"
 
 
 def open_kafka(bus: str, project: Project | None, reason: str) -> KafkaConnection:
@@ -181,4 +185,6 @@ def _suggest_parameter(name: str) -> str:
         return f"the password is in {PASSWORD_VARIABLE}"
     if name == "security.protocol":
         return "kafkas:// is with TLS, sasl=... with a user"
-    return f"use {parameters[name]}=..." if name in parameters else "leave it out"
+    if name in parameters:
+        return f"use {parameters[name]}=..."
+    return "leave it out"

@@ -67,7 +67,8 @@ def list_dead_letters(connection: KafkaConnection, topics: GroupTopics) -> Itera
     for message in _read(connection, topics):
         if (message.topic, f"{message.partition}-{message.offset}") in marked or any(_find_marks(message)):
             continue
-        if letter := _parse(message):
+        letter = _parse(message)
+        if letter:
             yield letter
 
 
@@ -84,7 +85,10 @@ def redrive(
         topic, original = letter.handover.origin.topic, letter.original
         if not letter.handover.handler:
             return Outgoing(topic, original.key, original.value, [*original.headers])
-        target = topics.retry_topic(topic, topics.tiers[0]) if topics.tiers else topic
+        if topics.tiers:
+            target = topics.retry_topic(topic, topics.tiers[0])
+        else:
+            target = topic
         handover = letter.handover._replace(attempts=0, first=0)
         return build_retry(target, letter.message, handover, topics.group, due=now, reason="redriven")
 
@@ -106,7 +110,8 @@ def _read(connection: KafkaConnection, topics: GroupTopics) -> Iterator[Message]
 def _find_marks(message: Message) -> Iterator[tuple[str, str]]:
     """The dead letter that a marker marks: its topic, and its partition and offset."""
     for name in (REDRIVEN, PURGED):
-        if mark := find_header(message.headers, name):
+        mark = find_header(message.headers, name)
+        if mark:
             yield message.topic, mark
 
 
@@ -119,8 +124,13 @@ def _parse(message: Message) -> DeadLetter | None:
     headers = message.headers
     reason, condition = find_header(headers, REASON) or "", find_header(headers, CONDITION) or ""
     death = Death(reason, condition, find_number(headers, DIED) or 0)
-    items = list(decode_message(restore_origin(message, handover.origin))) if handover.handler else []
-    item = items[handover.entry] if handover.entry < len(items) else None
+    if handover.handler:
+        items = list(decode_message(restore_origin(message, handover.origin)))
+    else:
+        items = []
+    item = None
+    if handover.entry < len(items):
+        item = items[handover.entry]
     return DeadLetter(message, handover, death, item if isinstance(item, Event) else None)
 
 

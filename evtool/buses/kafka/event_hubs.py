@@ -88,7 +88,10 @@ def build_settings(settings: BusSettings) -> tuple[tuple[str, ...], dict[str, st
         "sasl.username": "$ConnectionString",
         "sasl.password": text.strip(),
     }
-    ca = {"ssl.ca.location": url.parameters["ca"]} if "ca" in url.parameters else {}
+    if "ca" in url.parameters:
+        ca = {"ssl.ca.location": url.parameters["ca"]}
+    else:
+        ca = {}
     return hubs or (str(connection.hub),), SETTINGS | credentials | ca
 
 

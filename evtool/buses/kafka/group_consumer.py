@@ -127,7 +127,10 @@ class KafkaWorkerBus:
         partitions = [self._library.TopicPartition(*key) for key, end in self._ends.items() if end]
         consumer = self._list_members()[0].consumer
         try:
-            committed = consumer.committed(partitions, timeout=REQUEST_TIMEOUT) if partitions else []
+            if partitions:
+                committed = consumer.committed(partitions, timeout=REQUEST_TIMEOUT)
+            else:
+                committed = []
         except self._library.KafkaException:
             return False
         return all(entry.offset >= self._ends[PartitionKey(entry.topic, entry.partition)] for entry in committed)

@@ -196,7 +196,10 @@ class _Committer:
         if not self.is_busy:
             return {}
         try:
-            committed = self._results.get(timeout=seconds) if seconds else self._results.get_nowait()
+            if seconds:
+                committed = self._results.get(timeout=seconds)
+            else:
+                committed = self._results.get_nowait()
         except Empty:
             return {}
         self.is_busy = False

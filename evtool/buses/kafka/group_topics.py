@@ -105,7 +105,9 @@ def _create(
             if name not in missing:
                 continue
             is_dead = name == topics.dead_topic(topic)
-            retention = -1 if is_dead else max(MIN_RETENTION, round(2000 * max_age))
+            retention = -1
+            if not is_dead:
+                retention = max(MIN_RETENTION, round(2000 * max_age))
             config = {"retention.ms": str(retention), "cleanup.policy": "delete"}
             if topic in sizes:
                 config[_SIZE] = str(sizes[topic] + HEADER_ROOM)
@@ -151,5 +153,7 @@ def _await_topics(connection: KafkaConnection, errors: ClientErrors, consumer: A
 
 def _describe_missing(connection: KafkaConnection, missing: list[str], reason: str) -> str:
     """What is missing, and what to do."""
-    hint = " (with ?retry=none, only the dead ones)" if any(".retry." in name for name in missing) else ""
+    hint = ""
+    if any(".retry." in name for name in missing):
+        hint = " (with ?retry=none, only the dead ones)"
     return f"{connection.name}: {reason}; create these {connection.topic_word}s: {', '.join(missing)}{hint}"

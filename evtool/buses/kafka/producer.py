@@ -78,7 +78,9 @@ class Producer:
 
     def flush(self, seconds: float | None = None) -> int:
         """Waits until every message has its report, or for so many seconds. Returns how many are without one."""
-        end = None if seconds is None else time.monotonic() + seconds
+        end = None
+        if seconds is not None:
+            end = time.monotonic() + seconds
         while self.pending and (end is None or time.monotonic() < end):
             self.poll(_FULL_WAIT)
         return self.pending

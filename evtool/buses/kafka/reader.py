@@ -35,7 +35,8 @@ def read_messages(
         while reading.is_unfinished:
             batch = consumer.consume(BATCH, WAIT)
             errors.check()
-            if messages := reading.take(batch):
+            messages = reading.take(batch)
+            if messages:
                 yield messages
             if batch:
                 last_answer = time.monotonic()

@@ -43,7 +43,9 @@ class Backlog:
         """Takes messages as they come from the bus."""
         for message in messages:
             key = partition_of(message)
-            end = None if self._ends is None else self._ends.get(key, 0)
+            end = None
+            if self._ends is not None:
+                end = self._ends.get(key, 0)
             if end is not None and message.offset + 1 >= end:
                 self._reached.add(key)
             if key not in self._holds and (end is None or message.offset < end):
@@ -81,7 +83,10 @@ class Backlog:
         if previous:
             self._holds[key] = previous._replace(until=max(until, previous.until))
         else:
-            offset = queue[0].offset if queue else self._next_offsets[key]
+            if queue:
+                offset = queue[0].offset
+            else:
+                offset = self._next_offsets[key]
             self._holds[key] = self._new_holds[key] = Hold(key, offset, until)
 
     def take_new_holds(self) -> list[Hold]:

@@ -52,7 +52,10 @@ class ReadyCalls:
         while (name := self._choose_handler()) is not None:
             queue = self._queues.pop(name)
             thread = self._choose_thread(name)
-            size = min(thread.size, MAX_BATCH) if thread else MAX_BATCH
+            if thread:
+                size = min(thread.size, MAX_BATCH)
+            else:
+                size = MAX_BATCH
             works = [queue.popleft() for _ in range(min(size, len(queue)))]
             if queue:
                 self._queues[name] = queue  # now the last one
@@ -81,4 +84,6 @@ class ReadyCalls:
         if name not in handlers:
             return None
         is_free = handlers.is_free(name) and len(handlers.busy_threads) < self._workers
-        return handlers.get_thread(name) if is_free else handlers.find_fast_thread(name)
+        if is_free:
+            return handlers.get_thread(name)
+        return handlers.find_fast_thread(name)

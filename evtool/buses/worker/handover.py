@@ -102,7 +102,9 @@ def find_header(headers: Sequence[Header], name: str) -> str | None:
 def find_number(headers: Sequence[Header], name: str) -> int | None:
     """The number in a header; None if there is none."""
     text = find_header(headers, name)
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 20 else None
+    if text and text.isascii() and text.isdigit() and len(text) < 20:
+        return int(text)
+    return None
 
 
 def build_retry(topic: str, message: Message, handover: Handover, group: str, *, due: int, reason: str) -> Outgoing:
@@ -201,7 +203,9 @@ def _parse_history(text: str | None) -> tuple[Attempt, ...]:
         attempts = tuple(Attempt(*row) for row in json.loads(text or "[]"))
     except (ValueError, TypeError):
         return ()
-    return () if any(attempt.damage() for attempt in attempts) else attempts
+    if any(attempt.damage() for attempt in attempts):
+        return ()
+    return attempts
 
 
 def _encode(value: object) -> bytes:

@@ -76,11 +76,16 @@ class Opener:
             plain[id(message)].append(item)
         for message in messages:
             items = plain.get(id(message))
-            yield self.open(message) if items is None else self._make_opening(message, items)
+            if items is None:
+                yield self.open(message)
+            else:
+                yield self._make_opening(message, items)
 
     def open(self, message: Message) -> Opening:
         """The deliveries of a message."""
-        group = find_header(message.headers, GROUP) if message.headers else None
+        group = None
+        if message.headers:
+            group = find_header(message.headers, GROUP)
         if message.topic in self._retry_topics or group == self._topics.group:
             return self._open_handover(message)
         if group is not None:  # a dead letter of another group, sent to the topic again
@@ -90,7 +95,10 @@ class Opener:
         return self._open_original(message)
 
     def _open_original(self, message: Message) -> Opening:
-        original = message._replace(headers=strip_headers(message.headers)) if message.headers else message
+        if message.headers:
+            original = message._replace(headers=strip_headers(message.headers))
+        else:
+            original = message
         return self._make_opening(message, decode_message(original))
 
     def _is_plain(self, message: Message) -> bool:
@@ -111,8 +119,12 @@ class Opener:
 
     def _make_works(self, message: Message, event: Event, entry: int) -> Iterator[Work]:
         """A delivery for each handler whose route matches the event; too deep in a chain, they are given up."""
-        depth = (find_number(message.headers, DEPTH) or 0) if message.headers else 0
-        death = (LOOP_ERROR, "Loop") if depth > MAX_DEPTH else None
+        depth = 0
+        if message.headers:
+            depth = find_number(message.headers, DEPTH) or 0
+        death = None
+        if depth > MAX_DEPTH:
+            death = (LOOP_ERROR, "Loop")
         for route, handler, is_left_out in match_handlers(event, self._routes):
             if not is_left_out:
                 handover = Handover(origin_of(message), route.name, handler, entry, first=self._now())

@@ -128,4 +128,6 @@ class Settler:
     def _topic_of(self, handover: Handover) -> str:
         """The topic of this worker that a delivery comes from."""
         topics = self._topics.topics
-        return handover.origin.topic if handover.origin.topic in topics else topics[0]
+        if handover.origin.topic in topics:
+            return handover.origin.topic
+        return topics[0]

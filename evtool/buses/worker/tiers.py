@@ -54,7 +54,8 @@ class GroupTopics(NamedTuple):
 
     def check_names(self) -> None:
         """Raises UsageError if the name of a topic is longer than Kafka allows."""
-        if too_long := [topic for topic in self.own_topics if len(topic) > MAX_TOPIC_NAME]:
+        too_long = [topic for topic in self.own_topics if len(topic) > MAX_TOPIC_NAME]
+        if too_long:
             raise UsageError(
                 f"the topic {too_long[0]} would have a name of {len(too_long[0])} characters; Kafka allows"
                 f" {MAX_TOPIC_NAME}: choose a shorter group in the URL"

@@ -84,7 +84,9 @@ class Window:
     def is_done(self, message: Message) -> bool:
         """Whether this worker has finished a message before its partition was given away, and now gets it again."""
         done = self._done_before.get(partition_of(message))
-        previous = done.get(message.offset) if done else None
+        previous = None
+        if done:
+            previous = done.get(message.offset)
         return previous is not None and (previous.timestamp, previous.key) == (message.timestamp, message.key)
 
     def open(self, message: Message, parts: int) -> OpenMessage:
@@ -130,7 +132,8 @@ class Window:
     def abandon(self, keys: set[PartitionKey]) -> None:
         """Some partitions are no longer those of this worker."""
         for key in keys:
-            if (partition := self._partitions.pop(key, None)) is None:
+            partition = self._partitions.pop(key, None)
+            if partition is None:
                 continue
             finished = [opened.message for opened in (*partition.finished, *partition.under_way) if not opened.parts]
             self._done_before[key] = {message.offset: message._replace(value=None) for message in finished}

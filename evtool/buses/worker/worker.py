@@ -167,7 +167,8 @@ class Worker:
                 self._calls.add(work)
         messages = []
         for _ in range(self._window.room):
-            if (message := self._backlog.take_next(now)) is None:
+            message = self._backlog.take_next(now)
+            if message is None:
                 break
             messages.append(message)
         for message, opening in zip(messages, self._opener.open_many(messages), strict=True):
@@ -220,7 +221,9 @@ class Worker:
         else:
             del self._works[seq]
             result = SettledDelivery(settlement.delivery, work.claim.event, settlement.emitted)
-            refuse = partial(self._refuse_emitted, work, opened) if settlement.delivery.state == "done" else None
+            refuse = None
+            if settlement.delivery.state == "done":
+                refuse = partial(self._refuse_emitted, work, opened)
             self._outbox.send(settlement.outgoing, partial(self._finish, opened, result), refuse)
 
     def _finish(self, opened: OpenMessage, result: WorkerResult) -> None:

@@ -52,7 +52,8 @@ def find_misspelled_aws_names(pattern: Pattern) -> Iterator[PatternProblem]:
         for index, condition in enumerate(type_field.conditions if type_field else ()):
             if not is_literal(condition) or condition.expected in types or type_field is None:
                 continue
-            if near := find_respelled(condition.expected, types):
+            near = find_respelled(condition.expected, types)
+            if near:
                 message = f'no event of {sources[0]} is known that is called "{condition.expected}"'
                 keys = (*type_field.keys, index)
                 problems[PatternProblem("EV307", keys, message, f'did you mean "{near}"?', "warning")] = None

@@ -93,8 +93,12 @@ def _find_impossible(field: Field, name: str, payload_key: str | None) -> Iterat
                 yield PatternProblem("EV304" if condition.operator == "exists" else "EV302", keys, message, suggestion)
                 continue
             number = isinstance(condition.expected, int | float) and not isinstance(condition.expected, bool)
-            words = "a list of strings" if name == "resources" else "a string"
-            hint = f'put it in quotes: "{condition.expected}"' if number else None
+            words = "a string"
+            if name == "resources":
+                words = "a list of strings"
+            hint = None
+            if number:
+                hint = f'put it in quotes: "{condition.expected}"'
             yield PatternProblem("EV302", keys, f"{name} is always {words}: the condition never holds", hint)
 
 
@@ -107,12 +111,17 @@ def find_mixed_names(branch: Branch) -> Iterator[PatternProblem]:
     own, others = ([name for name in names if name in heads] for names in _DISTINCT)
     if not own or not others:
         return
-    wrong, right, form = (others, own, "CloudEvents") if len(others) <= len(own) else (own, others, "EventBridge")
+    if len(others) <= len(own):
+        wrong, right, form = (others, own, "CloudEvents")
+    else:
+        wrong, right, form = (own, others, "EventBridge")
     for name in wrong:
         field = heads[name]
         keys = field.keys[: _position_of_head(field) + 1]
         message = f"{name} is a field of {form}, and {right[0]} is not: no event has both"
-        suggestion = f'did you mean "{_COUNTERPARTS[name]}"?' if name in _COUNTERPARTS else None
+        suggestion = None
+        if name in _COUNTERPARTS:
+            suggestion = f'did you mean "{_COUNTERPARTS[name]}"?'
         yield PatternProblem("EV306", keys, message, suggestion, at_key=True)
 
 

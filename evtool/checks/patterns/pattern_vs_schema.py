@@ -44,7 +44,9 @@ def check_patterns(context: CheckContext) -> Iterator[Finding]:
         key = (event_type, payload_key)
         if key not in loaded:
             compiled = context.find_schema(event_type.type, event_type.source or "", payload_key)
-            schema = load_type(compiled, *event_type, payload_key) if compiled else None
+            schema = None
+            if compiled:
+                schema = load_type(compiled, *event_type, payload_key)
             is_usable = schema is not None and not is_impossible(schema.schema, [])  # else that is another finding
             loaded[key] = schema if is_usable else None
         return loaded[key]
@@ -89,7 +91,10 @@ class _Checker:
 
     def check(self, branch: Branch) -> list[PatternProblem]:
         payload_key = find_payload_key(branch)
-        types = self._find_types(branch, payload_key) if payload_key else []
+        if payload_key:
+            types = self._find_types(branch, payload_key)
+        else:
+            types = []
         names = self._list_payload_names(types)
         problems = [*find_mixed_names(branch)]
         payload_fields = []
@@ -107,7 +112,9 @@ class _Checker:
         matched = find_matched_types(branch, self._known, payload_key)
         found = [self._find_type(event_type, payload_key) for event_type in matched.types]
         known = [schema for schema in found if schema is not None]
-        return known if matched.is_certain and len(known) == len(found) else []
+        if matched.is_certain and len(known) == len(found):
+            return known
+        return []
 
     def _list_payload_names(self, types: Sequence[TypeSchema]) -> list[str]:
         """The names at the top of the payloads: of the matched types, or of all that the project has."""
@@ -135,7 +142,9 @@ def _find_contradictions(fields: Sequence[Field], types: Sequence[TypeSchema]) -
     names = list_some(list(dict.fromkeys(schema.type for schema in types)), 2)
     paths = " and ".join(field.path for field in pair)
     is_alternative = any("$or" in field.keys for field in fields)
-    consequence = "this alternative of $or never matches" if is_alternative else "the route never matches"
+    consequence = "the route never matches"
+    if is_alternative:
+        consequence = "this alternative of $or never matches"
     message = f"no valid {names} satisfies the conditions on {paths} together: {consequence}"
     yield PatternProblem("EV304", pair[-1].keys, message, at_key=True)
 

@@ -82,7 +82,9 @@ def _find_impossible(subject: FieldOfTypes) -> Iterator[PatternProblem]:
 def _describe_container(subject: FieldOfTypes, condition: Condition, keys: Keys) -> PatternProblem:
     path = format_path(subject, subject.steps)
     known = list_known_names(subject, subject.steps)
-    suggestion = f"name a field of it: {list_some(known, _MOST_VALUES)}" if known else None
+    suggestion = None
+    if known:
+        suggestion = f"name a field of it: {list_some(known, _MOST_VALUES)}"
     message = f"{path} never has a value of its own in the schema of {subject.type_names}: the condition never holds"
     if known:
         message = f"{path} is always an object in the schema of {subject.type_names}, never a value"
@@ -155,7 +157,9 @@ def _is_never_of(subject: FieldOfTypes, types: list[str]) -> bool:
 
 def _format_expected(condition: Condition) -> str:
     text = shorten(json.dumps(condition.expected, ensure_ascii=False, default=str))
-    return text if condition.operator == "equals" else f"{condition.operator} {text}"
+    if condition.operator == "equals":
+        return text
+    return f"{condition.operator} {text}"
 
 
 def _format_types(types: list[str]) -> str:
@@ -169,8 +173,15 @@ def _suggest_type(expected: Any, possible: list[str]) -> str | None:
             value = json.loads(expected)
         except (ValueError, RecursionError):
             return None
-        kind = "boolean" if isinstance(value, bool) else "number" if isinstance(value, int | float) else None
-        return f"write {expected} without quotes" if kind in possible else None
+        if isinstance(value, bool):
+            kind = "boolean"
+        elif isinstance(value, int | float):
+            kind = "number"
+        else:
+            kind = None
+        if kind in possible:
+            return f"write {expected} without quotes"
+        return None
     if isinstance(expected, int | float) and "string" in possible:
         return f"put it in quotes: {json.dumps(json.dumps(expected))}"
     return None
@@ -186,4 +197,6 @@ def _list_rules(subject: FieldOfTypes, expected: Any) -> str:
 
 
 def _freeze(value: Any) -> Any:
-    return value if not isinstance(value, dict | list) else json.dumps(value)
+    if not isinstance(value, dict | list):
+        return value
+    return json.dumps(value)

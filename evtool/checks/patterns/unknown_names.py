@@ -70,7 +70,9 @@ def _find_elsewhere(subject: FieldOfTypes, name: str) -> Steps | None:
     for entry in subject.types:
         for steps in iter_paths(entry.document, entry.steps_of(())):
             if steps[-1] == name:
-                return steps[1:] if entry.has_envelope else steps
+                if entry.has_envelope:
+                    return steps[1:]
+                return steps
     return None
 
 

@@ -28,7 +28,10 @@ class FirstCalls:
         done = [delivery for delivery in deliveries if delivery.state == "done"]
         first_replays = {delivery.handler: delivery.replay for delivery in reversed(done)}
         self._calls = [delivery for delivery in done if delivery.replay == first_replays[delivery.handler]]
-        effects = store.list_effects(event.seq) if self._calls else []
+        if self._calls:
+            effects = store.list_effects(event.seq)
+        else:
+            effects = []
         self._effects = [effect for effect in effects if effect.seq > event.seq]  # else the store is damaged
 
     def list_emitted(self, handler: str, route: str | None = None) -> list[StoredEvent]:

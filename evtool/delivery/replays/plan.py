@@ -60,7 +60,10 @@ def make_planner(routes: Routes, name: str) -> Planner:
         return tuple([fire for name in names for fire in fires[name]])
 
     def plan(raw: bytes, bus: str) -> tuple[Fire, ...]:
-        marked = mark_replayed(raw, decode_header(raw), name) if has_replay_field else raw
+        if has_replay_field:
+            marked = mark_replayed(raw, decode_header(raw), name)
+        else:
+            marked = raw
         return list_fires(*[route.name for route in routes.match_checked(marked, bus)])
 
     return plan

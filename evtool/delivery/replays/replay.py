@@ -53,7 +53,9 @@ class Replay:
         is_selected: bool = False,
     ) -> Iterator[ReplayedEvent]:
         """An event of this replay, and all that came of it. Its handlers got `original` the first time."""
-        calls = FirstCalls(self._runtime.store, original) if original else None
+        calls = None
+        if original:
+            calls = FirstCalls(self._runtime.store, original)
         deliveries = self._runtime.store.list_deliveries(event.seq, replay=self._name)
         self._on_delivered(event, deliveries)
         actions = {(delivery.route, delivery.handler): ACTIONS[delivery.state] for delivery in deliveries}
@@ -78,7 +80,10 @@ class Replay:
         self, event: StoredEvent, delivery: Delivery, calls: FirstCalls | None
     ) -> Iterator[ReplayedEvent]:
         emitted = self._runtime.store.list_emitted_events(delivery.seq)
-        originals = calls.list_emitted(delivery.handler, delivery.route) if calls else []
+        if calls:
+            originals = calls.list_emitted(delivery.handler, delivery.route)
+        else:
+            originals = []
         for effect, original in zip(emitted, pair_events(emitted, originals), strict=True):
             yield from self._list_results(effect, original, self._match(effect), (event.id, delivery.handler))
 

@@ -92,7 +92,9 @@ class Client:
         if self._tls is None and (settings.url.scheme == "https" or options.ca):
             self._tls = self._load_authorities()
         try:
-            proxy = find_proxy(settings.url) if options.proxy else None
+            proxy = None
+            if options.proxy:
+                proxy = find_proxy(settings.url)
         except ProxyUrlError as error:
             raise SetupError(str(error)) from None
         return settings, Target(settings.url, self._tls, proxy)

@@ -128,7 +128,8 @@ def _connect(address: Address, seconds: float, time_limit: TimeLimit) -> socket.
         with suppress(BlockingIOError):
             connection.connect(place)
         time_limit.wait(connection, selectors.EVENT_WRITE, seconds)
-        if code := connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
             raise OSError(code, os.strerror(code))
         connection.settimeout(None)
     except BaseException:

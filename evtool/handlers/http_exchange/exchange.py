@@ -86,7 +86,10 @@ def connect(target: Target, seconds: float) -> None:
 def _open(target: Target, time_limit: TimeLimit) -> Iterator[LimitedConnection | LimitedTlsConnection]:
     """A connection that connects when it is used, and is closed at the end."""
     url, proxy = target.url, target.proxy
-    host, port = (proxy.host, proxy.port) if proxy else (url.host, url.port)
+    if proxy:
+        host, port = (proxy.host, proxy.port)
+    else:
+        host, port = (url.host, url.port)
     connection: LimitedConnection | LimitedTlsConnection
     if url.scheme == "https":
         connection = LimitedTlsConnection(host, port, timeout=None, ssl_context=target.tls)

@@ -10,14 +10,16 @@ from evtool.handlers.http_exchange.urls import HEADER_NAME, find_header_problem,
 
 
 def _check_url(text: str) -> str:
-    if problem := find_url_problem(text):
+    problem = find_url_problem(text)
+    if problem:
         hint = "for example https://example.com/hooks, or ${NAME} from the environment"
         raise PydanticCustomError("path", "{said}", {"said": f"the URL {problem}", "hint": hint})
     return text
 
 
 def _check_header(name: str) -> str:
-    if problem := find_header_problem(name):
+    problem = find_header_problem(name)
+    if problem:
         raise PydanticCustomError("path name", "{said}", {"said": problem})
     return name
 
@@ -65,4 +67,6 @@ class HttpOptions(HandlerOptions):
     @property
     def secrets(self) -> list[str]:
         """The secrets as they are written, in order."""
-        return [self.secret] if isinstance(self.secret, str) else self.secret
+        if isinstance(self.secret, str):
+            return [self.secret]
+        return self.secret

@@ -78,7 +78,8 @@ def _read_result(response: Response, options: HandlerOptions) -> Done:
         return Done(output=note if is_forgotten else "")
     if not response.body.strip():
         return Done()
-    if coding := response.headers.get("Content-Encoding"):
+    coding = response.headers.get("Content-Encoding")
+    if coding:
         raise ValueError(f"the response is compressed ({shorten(coding, 20)}), which was not asked for")
     try:
         document = parse_json(response.body)
@@ -87,8 +88,12 @@ def _read_result(response: Response, options: HandlerOptions) -> Done:
             place = f"line {problem.line}, column {problem.column}"
             raise ValueError(f"the response is not JSON: {place}: {problem}") from None
         return Done(output=f"evtool: the response is not JSON: {problem}")
-    entries = document.get("emit") if isinstance(document, dict) else None
-    return Done(_read_emitted(entries, options)) if entries is not None else Done()
+    entries = None
+    if isinstance(document, dict):
+        entries = document.get("emit")
+    if entries is not None:
+        return Done(_read_emitted(entries, options))
+    return Done()
 
 
 def _read_emitted(entries: Any, options: HandlerOptions) -> tuple[Emitted, ...]:
@@ -120,7 +125,9 @@ def _describe_status(response: Response, text: str) -> str:
     if status < 200:
         return f"{message}: it is not a final response"
     detail = _find_message(response, text)
-    return f"{message}: {detail}" if detail else message
+    if detail:
+        return f"{message}: {detail}"
+    return message
 
 
 def _find_message(response: Response, text: str) -> str:
@@ -138,7 +145,9 @@ def _find_message(response: Response, text: str) -> str:
         if isinstance(value, dict):
             members = (value.get(key) for key in ("message", "detail", "error", "title"))
             value = next((member for member in members if member), None)
-    return shorten(" ".join(value.split()), MESSAGE_LIMIT) if isinstance(value, str) else ""
+    if isinstance(value, str):
+        return shorten(" ".join(value.split()), MESSAGE_LIMIT)
+    return ""
 
 
 def _read_text(response: Response) -> str:

@@ -41,5 +41,8 @@ def find_proxy(url: Url) -> Proxy | None:
         raise ProxyUrlError(
             f"the proxy in the environment cannot be used for {url.scheme}: write it as http://HOST:PORT"
         )
-    headers = make_headers(proxy_basic_auth=unquote(proxy.auth)) if proxy.auth else {}
+    if proxy.auth:
+        headers = make_headers(proxy_basic_auth=unquote(proxy.auth))
+    else:
+        headers = {}
     return Proxy(proxy.host, proxy.port or 80, headers)

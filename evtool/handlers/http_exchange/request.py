@@ -60,7 +60,9 @@ def expand_settings(url: str, headers: Mapping[str, str], secrets: Sequence[str]
 def name_url(url: str) -> str:
     """How messages name a URL: without its path, which may contain a token, and as it is written in routes.yaml."""
     match = re.match(r"(https?://)?[^/?#]*", url)
-    return match[0].rpartition("@")[2] if match and match[0] else url
+    if match and match[0]:
+        return match[0].rpartition("@")[2]
+    return url
 
 
 def _expand(text: str) -> str:
@@ -113,7 +115,10 @@ def _build_binary(attributes: Mapping[str, Any], data: Mapping[str, Any]) -> tup
     headers = {"Content-Type": str(content_type)}
     for name, value in attributes.items():
         if name != "datacontenttype" and value is not None:
-            text = value if isinstance(value, str) else json.dumps(value)
+            if isinstance(value, str):
+                text = value
+            else:
+                text = json.dumps(value)
             headers[f"ce-{name}"] = quote(text, safe="!#$&'()*+,-./:;<=>?@[\\]^_`{|}~")
     if "data_base64" in data:
         return decode_base64(data["data_base64"]), headers

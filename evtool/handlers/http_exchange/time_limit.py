@@ -70,7 +70,10 @@ class TimeLimit:
             ready = _select(self._theirs, selectors.EVENT_READ, self.remaining)
             if self._theirs.fileno() in ready:
                 return
-            self._interruption = CallsStopped() if ready else TimeLimitError()
+            if ready:
+                self._interruption = CallsStopped()
+            else:
+                self._interruption = TimeLimitError()
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 

@@ -47,7 +47,10 @@ class Url(NamedTuple):
     @property
     def origin(self) -> str:
         """The URL without its path."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        if ":" in self.host:
+            host = f"[{self.host}]"
+        else:
+            host = self.host
         return f"{self.scheme}://{host}:{self.port}"
 
 
@@ -68,7 +71,9 @@ def parse_url(text: str) -> Url:
         raise ValueError("names no host")
     if port == 0:
         raise ValueError("has the port 0")
-    query = f"?{parts.query}" if parts.query else ""
+    query = ""
+    if parts.query:
+        query = f"?{parts.query}"
     target = quote(f"{parts.path or '/'}{query}", safe=_SAFE_IN_TARGET)
     return Url(parts.scheme, _encode_host(parts.hostname), port or PORTS[parts.scheme], target)
 
@@ -76,7 +81,10 @@ def parse_url(text: str) -> Url:
 def _encode_host(host: str) -> str:
     """The name of a host in ASCII. Raises ValueError."""
     try:
-        name = host.encode("idna").decode() if not host.isascii() else host
+        if not host.isascii():
+            name = host.encode("idna").decode()
+        else:
+            name = host
     except UnicodeError:
         raise ValueError("has a host name that is not valid") from None
     if not re.fullmatch(r"[0-9A-Za-z._:%-]+", name) or any(len(label) > 63 for label in name.split(".")):
@@ -88,12 +96,16 @@ def find_url_problem(text: str) -> str | None:
     """The problem of a URL in routes.yaml, or None. The values of `${NAME}` are not known yet."""
     if "${" in text:
         is_open = text.startswith("${") or re.match(r"https?://", text)
-        return None if is_open else "should begin with https:// or http://, or with ${NAME}"
+        if is_open:
+            return None
+        return "should begin with https:// or http://, or with ${NAME}"
     try:
         url = parse_url(text)
     except ValueError as error:
         return str(error)
-    return NEVER_CALLED if is_link_local(url.host) else None
+    if is_link_local(url.host):
+        return NEVER_CALLED
+    return None
 
 
 def find_header_problem(name: str) -> str | None:
@@ -101,7 +113,9 @@ def find_header_problem(name: str) -> str | None:
     if not re.fullmatch(HEADER_NAME, name):
         return "is not the name of a header"
     is_reserved = name.lower() in RESERVED_HEADERS or name.lower().startswith("webhook-")
-    return "is set by evtool" if is_reserved else None
+    if is_reserved:
+        return "is set by evtool"
+    return None
 
 
 def has_problem(options: Any) -> bool:

@@ -47,7 +47,9 @@ def build_environment(name: str, options: LambdaOptions, folder: Path, address: 
 
 def _name_runtime(options: LambdaOptions) -> str:
     runtime = options.runtime_name
-    return str(options.runtime) if runtime.version else EXECUTION_ENVIRONMENTS[runtime.family]
+    if runtime.version:
+        return str(options.runtime)
+    return EXECUTION_ENVIRONMENTS[runtime.family]
 
 
 def _list_credentials(options: LambdaOptions) -> Mapping[str, str]:

@@ -110,7 +110,9 @@ class LambdaFunction:
             return Unavailable(str(error), "EV503")
         except (MissingClientError, OSError) as error:
             return describe_missing(error, self._options.folder)
-        return None if self._is_ready() else self._end_loading()
+        if self._is_ready():
+            return None
+        return self._end_loading()
 
     def _is_ready(self) -> bool:
         """Wait until the process asks for an event. Whether it does."""
@@ -133,7 +135,8 @@ class LambdaFunction:
         code, output, errors = self._end()
         if runtime.api.init_error:
             return load_outcome_of(runtime.api.init_error, output, options.output)
-        if missing := find_missing_client(options, runtime.command.arguments[0], errors):
+        missing = find_missing_client(options, runtime.command.arguments[0], errors)
+        if missing:
             return missing
         if not has_exited:
             message = f"loading took longer than {options.init_timeout:g}s (init_timeout)"

@@ -95,7 +95,10 @@ def read_error(posted: Posted) -> ErrorReport:
         text = body.decode(errors="replace")
         return ErrorReport(header_type or "Error", "" if posted.is_stream and ERROR_BODY not in headers else text, "")
     stack = value.get("stackTrace") or value.get("trace") or ()
-    frames = [_format_frame(frame) for frame in stack] if isinstance(stack, list) else []
+    if isinstance(stack, list):
+        frames = [_format_frame(frame) for frame in stack]
+    else:
+        frames = []
     error_type, message = value.get("errorType"), value.get("errorMessage")
     return ErrorReport(
         error_type if isinstance(error_type, str) and error_type else header_type or "Error",
@@ -116,7 +119,10 @@ def _fail(report: ErrorReport, output: str, output_limit: int) -> Unavailable | 
         return Unavailable(report.text)
     # most clients have printed the error themselves
     is_printed = report.message[:100] in output
-    log = output if is_printed else "\n".join(filter(None, [output.rstrip("\n"), report.text, report.stack]))
+    if is_printed:
+        log = output
+    else:
+        log = "\n".join(filter(None, [output.rstrip("\n"), report.text, report.stack]))
     return Failed(report.text, output=log[max(len(log) - output_limit, 0) :], code=report.type)
 
 
@@ -131,6 +137,8 @@ def _describe_result(body: bytes) -> str:
     except RecursionError:
         return ""
     except ValueError as error:
-        reason = str(error) if body.strip() else "it is empty"
+        reason = "it is empty"
+        if body.strip():
+            reason = str(error)
         return f"evtool: the result is not JSON: {reason}"
     return ""

@@ -40,6 +40,8 @@ def name_package(entry_point: "EntryPoint") -> str:
     """The package that offers an entry point, with its version, as messages name it."""
     distribution = entry_point.dist
     try:
-        return f"{distribution.name} {distribution.version}" if distribution else "an unknown package"
+        if distribution:
+            return f"{distribution.name} {distribution.version}"
+        return "an unknown package"
     except Exception:  # noqa: BLE001  (its metadata is missing or broken)
         return "a package without metadata"

@@ -67,7 +67,9 @@ class PluginHandler:
     def check(self) -> Unavailable | None:
         """Opens the handler, and asks it whether it can be called."""
         failure = self._prepare() or self._check()
-        return self._secrets.hide(failure) if failure else None
+        if failure:
+            return self._secrets.hide(failure)
+        return None
 
     def _check(self) -> Unavailable | None:
         assert self._handler
@@ -75,7 +77,9 @@ class PluginHandler:
         if ran.error:
             return self._fail("cannot be checked", ran)
         try:
-            outcome = None if ran.value is None else clean_outcome(ran.value, "")
+            outcome = None
+            if ran.value is not None:
+                outcome = clean_outcome(ran.value, "")
         except ValueError as error:
             return self._fail("cannot be checked", Ran(None, PluginError(str(error))))
         if isinstance(outcome, Unavailable | None):
@@ -112,8 +116,12 @@ class PluginHandler:
 
     def _fail(self, problem: str, ran: Ran) -> Unavailable:
         assert ran.error
-        output = f" ({clean_text(' '.join(ran.output.split()))})" if ran.output else ""
-        code = "EV503" if isinstance(ran.error, UnsetVariableError) else "EV501"
+        output = ""
+        if ran.output:
+            output = f" ({clean_text(' '.join(ran.output.split()))})"
+        code = "EV501"
+        if isinstance(ran.error, UnsetVariableError):
+            code = "EV503"
         return Unavailable(f"{self._plugin.describe(problem)}: {describe_error(ran.error)}{output}", code)
 
     def _judge(self, ran: Ran) -> Outcome:
@@ -133,7 +141,9 @@ def _open(plugin: Plugin, name: str, options: HandlerOptions, folder: Path) -> H
     handler: Any = plugin.kind.open(name, options, folder.absolute())
     missing = [method for method in METHODS if not callable(getattr(handler, method, None))]
     if missing or not callable(handler):
-        lack = f"has no method {missing[0]}" if missing else "cannot be called"
+        lack = "cannot be called"
+        if missing:
+            lack = f"has no method {missing[0]}"
         raise PluginError(f"what it returned {lack}")
     return handler  # type: ignore[no-any-return]
 

@@ -39,21 +39,26 @@ def list_kinds(options: object) -> list[str]:
     """The kinds that the options of a handler name. Plugins are looked for only if none of them is built in."""
     if not isinstance(options, Mapping):
         return []
-    if kinds := [kind for kind in KINDS if kind in options]:
+    kinds = [kind for kind in KINDS if kind in options]
+    if kinds:
         return kinds
     if not options.keys() - HandlerOptions.model_fields.keys():
         return []
     plugins = [name for name in list_plugin_kinds() if name in options]
     if len(plugins) > 1:  # what selects one may be an option of another one
         fitting = [name for name in plugins if options.keys() <= set(list_option_keys(name))]
-        return fitting if len(fitting) == 1 else plugins
+        if len(fitting) == 1:
+            return fitting
+        return plugins
     return plugins
 
 
 def find_kind(options: object) -> str | None:
     """The kind of a handler, by its options; None if they name none, or several."""
     kinds = list_kinds(options)
-    return kinds[0] if len(kinds) == 1 else None
+    if len(kinds) == 1:
+        return kinds[0]
+    return None
 
 
 def list_plugin_kinds() -> list[str]:
@@ -73,7 +78,9 @@ def describe_refused_plugins() -> dict[str, str]:
 def _refuse(name: str) -> str | None:
     if name in KINDS:
         return f"{name} is a kind of evtool, which no package can replace"
-    return f"{name} is an option of all handlers" if name in HandlerOptions.model_fields else None
+    if name in HandlerOptions.model_fields:
+        return f"{name} is an option of all handlers"
+    return None
 
 
 def list_option_keys(kind: str) -> list[str]:
@@ -84,7 +91,9 @@ def list_option_keys(kind: str) -> list[str]:
 
 def find_package(kind: str) -> str | None:
     """The package of a kind with its version; None for the kinds of evtool."""
-    return None if kind in KINDS else load_plugin(kind).package
+    if kind in KINDS:
+        return None
+    return load_plugin(kind).package
 
 
 def describe_output(kind: str) -> str | None:
@@ -93,7 +102,9 @@ def describe_output(kind: str) -> str | None:
         return None
     plugin = load_plugin(kind)
     output = shorten(" ".join(plugin.output.split()), OUTPUT_WIDTH)
-    return plugin.describe(f"prints while it is imported: {output}") if output else None
+    if output:
+        return plugin.describe(f"prints while it is imported: {output}")
+    return None
 
 
 def read_options(kind: str, options: Mapping[str, Any]) -> HandlerOptions:

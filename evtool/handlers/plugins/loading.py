@@ -86,7 +86,8 @@ def _load_kind(entry_point: "EntryPoint") -> Kind:
     fields = list_keys(kind.options)
     if entry_point.name not in fields:
         raise PluginError(f"its options have no field {entry_point.name}, the key that selects it in routes.yaml")
-    if overridden := [name for name in RESERVED if getattr(kind.options, name) is not getattr(HandlerOptions, name)]:
+    overridden = [name for name in RESERVED if getattr(kind.options, name) is not getattr(HandlerOptions, name)]
+    if overridden:
         raise PluginError(f"its options override {overridden[0]}")
     return kind
 

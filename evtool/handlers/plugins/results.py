@@ -46,12 +46,16 @@ def find_excess(done: Done, options: HandlerOptions) -> str | None:
     if len(done.emitted) > options.emit_limit:
         return f"emitted more than {options.emit_limit} events (emit_limit)"
     size = sum(len(event.type) + len(event.detail) for event in done.emitted)
-    return describe_excess(options.emit_bytes) if size > options.emit_bytes else None
+    if size > options.emit_bytes:
+        return describe_excess(options.emit_bytes)
+    return None
 
 
 def join_output(printed: str, output: str) -> str:
     """The end of what a call printed and of what its outcome has as output."""
-    separator = "\n" if printed and output and not printed.endswith("\n") else ""
+    separator = ""
+    if printed and output and not printed.endswith("\n"):
+        separator = "\n"
     return clean_text((printed + separator + output[-OUTPUT_LIMIT:])[-OUTPUT_LIMIT:], OUTPUT_LIMIT)
 
 

@@ -45,7 +45,9 @@ class PluginThread:
     @property
     def output(self) -> str:
         """What the latest piece has printed so far."""
-        return self._output.read() if self._output else ""
+        if self._output:
+            return self._output.read()
+        return ""
 
     def run(self, work: Callable[[], Any], limit: float) -> Ran:
         """Runs a piece of code. Raises TimeoutError after `limit` seconds, CallsStopped if calls are to stop."""
@@ -122,7 +124,9 @@ class _Stream:
 
     def write(self, text: str) -> int:
         output = _outputs.get(get_ident())
-        return output.write(text) if output else self.stream.write(text)
+        if output:
+            return output.write(text)
+        return self.stream.write(text)
 
     def writelines(self, lines: list[str]) -> None:
         for line in lines:

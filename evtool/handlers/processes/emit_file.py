@@ -23,7 +23,10 @@ def _parse_detail(value: Any) -> bytes:
     """The detail of an entry, which may be JSON text. Raises ValueError."""
     text = (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)).encode()
     try:
-        detail = parse_json(text) if isinstance(value, str) else value
+        if isinstance(value, str):
+            detail = parse_json(text)
+        else:
+            detail = value
     except JsonProblem as problem:
         raise ValueError(f"Detail, column {problem.column}: {problem}") from None
     if not isinstance(detail, dict):
@@ -62,14 +65,18 @@ def parse_emitted(entry: Any) -> Emitted:
 
 def _parse_envelope(document: Mapping[str, Any]) -> Emitted:
     """An emitted event from an event of EventBridge or a CloudEvent. Its id is replaced by one of evtool."""
-    type_key, payload_key = ("type", "data") if is_cloudevent(document) else ("detail-type", "detail")
+    if is_cloudevent(document):
+        type_key, payload_key = ("type", "data")
+    else:
+        type_key, payload_key = ("detail-type", "detail")
     document = {key: value for key, value in document.items() if value is not None or key == payload_key}
     for key in (type_key, "source"):
         if (key in document or key == type_key) and not (isinstance(document.get(key), str) and document[key]):
             raise ValueError(f"{key} is not a string")
     if not is_cloudevent(document) and not isinstance(document.get("detail"), dict):
         raise ValueError("detail is not an object")
-    if problem := find_member_problem(document):
+    problem = find_member_problem(document)
+    if problem:
         raise ValueError(problem.message)
     return Emitted(
         document[type_key],

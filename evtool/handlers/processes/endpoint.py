@@ -113,7 +113,9 @@ class _Client:
 
         self._flush()
         try:
-            data = self._socket.recv(CHUNK) if self.is_open else b""
+            data = b""
+            if self.is_open:
+                data = self._socket.recv(CHUNK)
         except BlockingIOError:
             return False
         except OSError:

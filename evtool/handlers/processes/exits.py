@@ -20,12 +20,16 @@ OUT_OF_MEMORY = re.compile(
 
 def memory_hint(output: str, options: ProcessOptions) -> str:
     """What to add to the error of a process that says that it was given no more memory; empty if it does not."""
-    return f" (its memory is limited to {format_size(options.memory)})" if OUT_OF_MEMORY.search(output) else ""
+    if OUT_OF_MEMORY.search(output):
+        return f" (its memory is limited to {format_size(options.memory)})"
+    return ""
 
 
 def format_exit_code(code: int) -> str | None:
     """An exit code as text, `3`, or the signal that ended the process, `SIGSEGV`; None if nobody knows."""
-    return None if code == UNKNOWN_EXIT else describe_exit(code).split()[-1]
+    if code == UNKNOWN_EXIT:
+        return None
+    return describe_exit(code).split()[-1]
 
 
 def describe_exit(code: int) -> str:
@@ -64,7 +68,9 @@ def start_failure(error: OSError, program: str) -> Unavailable:
     """The outcome if a program was not started: for a lack of resources, or because the project names it wrongly."""
     code = None
     if isinstance(error, FileNotFoundError | PermissionError | NotADirectoryError) or error.errno == errno.ENOEXEC:
-        code = "EV502" if error.strerror and _lacks_interpreter(error, program) else "EV501"
+        code = "EV501"
+        if error.strerror and _lacks_interpreter(error, program):
+            code = "EV502"
     return Unavailable(describe_start_error(error, program), code)
 
 

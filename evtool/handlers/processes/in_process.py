@@ -95,7 +95,8 @@ class InProcess:
         self._function: worker.Function | None = None
 
     def __call__(self, call: Call) -> Outcome:
-        if failure := self.check():
+        failure = self.check()
+        if failure:
             return failure
         assert self._function
         self._extend_environment()

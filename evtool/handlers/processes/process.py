@@ -53,7 +53,10 @@ class Tail:
 
     def take(self) -> str:
         """The text up to the next mark or the end, escaped where it is not UTF-8. What comes after begins anew."""
-        part = self._parts.popleft() if self._parts else self._buffer
+        if self._parts:
+            part = self._parts.popleft()
+        else:
+            part = self._buffer
         text = part[max(len(part) - self._size, 0) :].decode(errors="backslashreplace")
         part.clear()
         return text

@@ -40,7 +40,9 @@ def find_program(program: str, folder: Path) -> str:
         # an empty or relative part of PATH would mean the current folder, whatever that is
         if path.is_absolute() and os.access(path, os.X_OK) and path.is_file():
             return str(path)
-    hint = f"; did you mean ./{program}?" if program and (folder / program).is_file() else ""
+    hint = ""
+    if program and (folder / program).is_file():
+        hint = f"; did you mean ./{program}?"
     raise FileNotFoundError(f"there is no program {program!r} on PATH{hint}")
 
 
@@ -54,9 +56,7 @@ def find_interpreter(name: str | None, folder: str) -> str:
             return file
     # not what `${NAME}` stands for: that is never printed
     is_environment = is_file(Path(folder, name, "bin/python"))
-    hint = (
-        f"did you mean {name}/bin/python?"
-        if is_environment
-        else "create that environment, or change `interpreter` in routes.yaml"
-    )
+    hint = "create that environment, or change `interpreter` in routes.yaml"
+    if is_environment:
+        hint = f"did you mean {name}/bin/python?"
     raise FileNotFoundError(f"there is no interpreter {name}; {hint}")

@@ -284,8 +284,13 @@ def _find_key_problem(key: object, path: str) -> str | None:
 
 
 def _extend_path(path: str, key: object) -> str:
-    name = key if isinstance(key, str) else dumps(key)
-    return f"{path}.{name}" if name.replace("-", "_").isidentifier() else f"{path}[{dumps(name)}]"
+    if isinstance(key, str):
+        name = key
+    else:
+        name = dumps(key)
+    if name.replace("-", "_").isidentifier():
+        return f"{path}.{name}"
+    return f"{path}[{dumps(name)}]"
 
 
 def _describe_class(value: object) -> str:
@@ -461,7 +466,9 @@ def _describe_unavailable(error: BaseException, folder: str) -> str:
     if found is None:
         return ""
     text, cause = describe(error, folder), describe(found, folder)
-    return text if found is error or str(found) in text else f"{text}, because of {cause}"[:MESSAGE_LIMIT]
+    if found is error or str(found) in text:
+        return text
+    return f"{text}, because of {cause}"[:MESSAGE_LIMIT]
 
 
 # --- loading -------------------------------------------------------------------------------------------------------
@@ -572,7 +579,8 @@ def call(
         spent = _call_or_default(False, _is_spent, error)  # noqa: FBT003
         failure = {"error": describe(error, settings.folder), "outcome": "failed", "code": _class_name_of(error)}
         failure |= {"traceback": _call_or_default("", _format_traceback, error), "spent": spent}
-        if reason := _call_or_default("", _describe_unavailable, error, settings.folder):
+        reason = _call_or_default("", _describe_unavailable, error, settings.folder)
+        if reason:
             failure = {"unavailable": reason}
     finally:
         emissions.close()

@@ -25,7 +25,10 @@ def format_function(value: Any) -> str:
     [(name, argument)] = value.items()
     if name == "Fn::GetAtt" and isinstance(argument, list):
         argument = ".".join(map(str, argument))
-    text = argument if isinstance(argument, str) else json.dumps(argument, ensure_ascii=False)
+    if isinstance(argument, str):
+        text = argument
+    else:
+        text = json.dumps(argument, ensure_ascii=False)
     return f"!{name.removeprefix('Fn::')} {text}"
 
 
@@ -48,41 +51,63 @@ class Resolver:
                 "Fn::FindInMap": self._find_in_map,
                 "Fn::ToJsonString": self.resolve,  # a pattern may be an object as well
             }.get(name)
-            resolved = resolve_function(argument) if resolve_function else None
-            return make_unknown(format_function(value)) if resolved is None else resolved
+            resolved = None
+            if resolve_function:
+                resolved = resolve_function(argument)
+            if resolved is None:
+                return make_unknown(format_function(value))
+            return resolved
         if isinstance(value, Mapping):
             return {key: self.resolve(item) for key, item in value.items()}
         if isinstance(value, str) and self._variable.search(value):
             return make_unknown(value)
-        return [self.resolve(item) for item in value] if isinstance(value, list) else value
+        if isinstance(value, list):
+            return [self.resolve(item) for item in value]
+        return value
 
     def resolve_pattern(self, value: Any) -> Any:
         """The same for an event pattern: of a text with variables, the strings without any are known."""
         resolved = self.resolve(value)
         if isinstance(resolved, Unknown) and is_function(value) and "Fn::Sub" in value:
             text = self.insert_variables(value["Fn::Sub"])
-            pattern = parse_open_json(text, VARIABLE) if text is not None else resolved
-            return resolved if isinstance(pattern, Unknown) else pattern
+            if text is not None:
+                pattern = parse_open_json(text, VARIABLE)
+            else:
+                pattern = resolved
+            if isinstance(pattern, Unknown):
+                return resolved
+            return pattern
         if isinstance(resolved, Unknown) and isinstance(value, str):
             return parse_open_json(value, self._variable)
         return resolved
 
     def _substitute(self, argument: Any) -> str | None:
         text = self.insert_variables(argument)
-        return None if text is None or VARIABLE.search(text) else text.replace("${!", "${")
+        if text is None or VARIABLE.search(text):
+            return None
+        return text.replace("${!", "${")
 
     def insert_variables(self, argument: Any) -> str | None:
         """The text of a `Fn::Sub`, with the variables that the mapping beside it gives and that are known."""
         text = _get_text(argument)
-        mapping = argument[1] if isinstance(argument, list) and len(argument) == 2 else None
-        values = self.resolve(mapping) if isinstance(mapping, Mapping) and not is_function(mapping) else {}
+        mapping = None
+        if isinstance(argument, list) and len(argument) == 2:
+            mapping = argument[1]
+        if isinstance(mapping, Mapping) and not is_function(mapping):
+            values = self.resolve(mapping)
+        else:
+            values = {}
 
         def insert(match: re.Match[str]) -> str:
             value = values.get(match[0][2:-1].strip())
             is_known = isinstance(value, str | int) and not isinstance(value, bool) and "${" not in str(value)
-            return str(value) if is_known else match[0]
+            if is_known:
+                return str(value)
+            return match[0]
 
-        return None if text is None else VARIABLE.sub(insert, text)
+        if text is None:
+            return None
+        return VARIABLE.sub(insert, text)
 
     def _join(self, argument: Any) -> str | None:
         match self.resolve(argument):
@@ -114,11 +139,21 @@ class Resolver:
         if not isinstance(keys, list) or len(keys) != 3:
             return None
         for key in keys:
-            value = value.get(str(key)) if isinstance(value, Mapping) and isinstance(key, str | int) else None
-        return value if isinstance(value, str | int | float | list) else None
+            if isinstance(value, Mapping) and isinstance(key, str | int):
+                value = value.get(str(key))
+            else:
+                value = None
+        if isinstance(value, str | int | float | list):
+            return value
+        return None
 
 
 def _get_text(argument: Any) -> str | None:
     """The text of a `Fn::Sub`, which may have a mapping of variables beside it."""
-    text = argument[0] if isinstance(argument, list) and argument else argument
-    return text if isinstance(text, str) else None
+    if isinstance(argument, list) and argument:
+        text = argument[0]
+    else:
+        text = argument
+    if isinstance(text, str):
+        return text
+    return None

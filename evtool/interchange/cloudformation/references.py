@@ -21,8 +21,12 @@ def find_reference(value: Any) -> str | None:
             return text.partition(".")[0]
         case {"Fn::Sub": str(text)}:
             match = _ONE_VARIABLE.fullmatch(_PSEUDO_PARAMETER.sub("", text))
-            return match[1] if match else None
+            if match:
+                return match[1]
+            return None
         case {"Fn::Join": [_, [*parts]]}:
             references = [name for name in map(find_reference, parts) if name and not name.startswith("AWS::")]
-            return references[0] if len(references) == 1 else None
+            if len(references) == 1:
+                return references[0]
+            return None
     return None

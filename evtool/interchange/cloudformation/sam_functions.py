@@ -23,7 +23,8 @@ def read_sam_function(
     """The function with these properties; `defaults` are those of `Globals`."""
     values = {key: resolver.resolve(properties.get(key, defaults.get(key))) for key in {*properties, *defaults}}
     runtime, handler, folder = values.get("Runtime"), values.get("Handler"), values.get("CodeUri", ".")
-    if problem := _find_problem(values):
+    problem = _find_problem(values)
+    if problem:
         return Function(name, {}, problem=problem)
     options: dict[str, Any] = {"lambda": folder, "runtime": runtime, "timeout": f"{_read_seconds(values)}s"}
     if isinstance(handler, str):
@@ -62,7 +63,9 @@ def _find_problem(values: Mapping[str, Any]) -> str:
 
 def _read_seconds(values: Mapping[str, Any]) -> int | float:
     timeout = values.get("Timeout")
-    return timeout if isinstance(timeout, int | float) and not isinstance(timeout, bool) and timeout > 0 else TIMEOUT
+    if isinstance(timeout, int | float) and not isinstance(timeout, bool) and timeout > 0:
+        return timeout
+    return TIMEOUT
 
 
 def _list_known(variables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -92,4 +95,6 @@ def _find_built(template: Path, function: Function) -> str | None:
         return None
     resource = as_mapping(as_mapping(as_mapping(value).get("Resources")).get(function.name))
     code = as_mapping(resource.get("Properties")).get("CodeUri")
-    return code if isinstance(code, str) else None
+    if isinstance(code, str):
+        return code
+    return None

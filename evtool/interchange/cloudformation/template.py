@@ -102,7 +102,9 @@ def _read_rule(template: Template, name: str) -> Rule:
     ]
     rule = build_rule(template, name, path, properties, (*path, "Properties"), targets, pattern_key="EventPattern")
     route = as_mapping(as_mapping(template.resources.get(name)).get("Metadata")).get(ROUTE_METADATA)
-    return rule._replace(name=route) if isinstance(route, str) and route else rule
+    if isinstance(route, str) and route:
+        return rule._replace(name=route)
+    return rule
 
 
 def _list_targets(value: Any, path: Path) -> Iterator[tuple[Mapping[str, Any], Path]]:
@@ -193,9 +195,12 @@ def read_bus(template: Template, value: Any) -> str | Unknown:
         name = template.resolver.resolve(value)
     if isinstance(name, str):
         return bus_of_arn(name)
-    if known_name := _find_last_part(value):
+    known_name = _find_last_part(value)
+    if known_name:
         return known_name
-    return name if isinstance(name, Unknown) else Unknown(shorten(str(value)))
+    if isinstance(name, Unknown):
+        return name
+    return Unknown(shorten(str(value)))
 
 
 def _find_last_part(value: Any) -> str | None:
@@ -206,10 +211,14 @@ def _find_last_part(value: Any) -> str | None:
         case {"Fn::Join": ["/", [{"Fn::Sub": str(start)}, str(name)]]} if start.startswith("arn:"):
             pass
         case {"Fn::Join": ["", [*parts]]} if parts and str(parts[0]).startswith("arn:") and isinstance(parts[-1], str):
-            name = parts[-1].rpartition("event-bus/")[2] if "event-bus/" in parts[-1] else ""
+            name = ""
+            if "event-bus/" in parts[-1]:
+                name = parts[-1].rpartition("event-bus/")[2]
         case _:
             return None
-    return name if name and re.fullmatch(r"[\w./-]+", name) else None
+    if name and re.fullmatch(r"[\w./-]+", name):
+        return name
+    return None
 
 
 def read_target(template: Template, target: Mapping[str, Any], path: Path) -> Target:
@@ -217,12 +226,19 @@ def read_target(template: Template, target: Mapping[str, Any], path: Path) -> Ta
     arn, target_id = target.get("Arn"), target.get("Id")
     reference = _find_function(template, find_reference(arn))
     resolved = template.resolver.resolve(arn)
-    address = resolved if isinstance(resolved, str) else format_function(arn) if is_function(arn) else str(arn)
+    if isinstance(resolved, str):
+        address = resolved
+    elif is_function(arn):
+        address = format_function(arn)
+    else:
+        address = str(arn)
     if reference is not None and reference in template.resources:
         name, address = reference, f"!GetAtt {reference}.Arn"
     else:
         name = name_of_arn(address, target_id if isinstance(target_id, str) else None)
-    function = _read_function(template, name) if reference == name else None
+    function = None
+    if reference == name:
+        function = _read_function(template, name)
     return Target(name, address, path, _read_input(template, target), path, function, _read_retry(template, target))
 
 
@@ -237,7 +253,9 @@ def _find_function(template: Template, reference: str | None) -> str | None:
     """The function that an alias or a version refers to, if it is in the template; else the reference itself."""
     if reference is not None and template.type_of(reference) in LAMBDA_QUALIFIERS:
         function = find_reference(template.properties_of(reference).get("FunctionName"))
-        return function if function in template.resources else reference
+        if function in template.resources:
+            return function
+        return reference
     return reference
 
 
@@ -262,7 +280,12 @@ def _read_retry(template: Template, target: Mapping[str, Any]) -> dict[str, Any]
 
 def describe_schedule(expression: Any) -> str:
     """The note on a rule with a schedule."""
-    text = expression if isinstance(expression, str) else format_function(expression) if is_function(expression) else ""
+    if isinstance(expression, str):
+        text = expression
+    elif is_function(expression):
+        text = format_function(expression)
+    else:
+        text = ""
     return "runs on a schedule, not for events" + (f": {text}" if text else "")
 
 

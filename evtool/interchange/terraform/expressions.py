@@ -23,10 +23,14 @@ class Reference(NamedTuple):
 def resolve(value: Any) -> Any:
     """The value with an Unknown for each string that has an expression."""
     if isinstance(value, str):
-        return make_unknown(value) if EXPRESSION.search(value) else unescape(value)
+        if EXPRESSION.search(value):
+            return make_unknown(value)
+        return unescape(value)
     if isinstance(value, dict):
         return {key: resolve(item) for key, item in value.items()}
-    return [resolve(item) for item in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [resolve(item) for item in value]
+    return value
 
 
 def resolve_pattern(value: Any) -> Any:
@@ -34,7 +38,9 @@ def resolve_pattern(value: Any) -> Any:
     if not isinstance(value, str):
         return resolve(value)
     pattern = parse_open_json(value, EXPRESSION)
-    return unescape(pattern) if isinstance(pattern, str) else pattern
+    if isinstance(pattern, str):
+        return unescape(pattern)
+    return pattern
 
 
 def unescape(text: str) -> str:
@@ -45,13 +51,17 @@ def unescape(text: str) -> str:
 def format_expression(value: str) -> str:
     """An expression as `.tf` files have it: without `${}` around it."""
     match = _WHOLE.fullmatch(value)
-    return match[1] if match and "${" not in match[1] else value
+    if match and "${" not in match[1]:
+        return match[1]
+    return value
 
 
 def find_reference(texts: Sequence[Any]) -> Reference | None:
     """The first resource or module that expressions refer to."""
     for text in texts:
-        match = _REFERENCE.search(text) if isinstance(text, str) else None
+        match = None
+        if isinstance(text, str):
+            match = _REFERENCE.search(text)
         if match:
             return Reference(match["type"] or "module", match["name"] or match["module"])
     return None

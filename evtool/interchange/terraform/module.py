@@ -85,7 +85,10 @@ def _find_call(caller: _Call, label: str, arguments: Mapping[str, Any], values: 
         return None
     known = {name: values.substitute(value) for name, value in arguments.items() if name not in _META_ARGUMENTS}
     variables = {name: value if _is_literal(value) else f"${{var.{name}}}" for name, value in known.items()}
-    address = f"{caller.address}.module.{label}" if caller.address else f"module.{label}"
+    if caller.address:
+        address = f"{caller.address}.module.{label}"
+    else:
+        address = f"module.{label}"
     return _Call(folder, address, variables, caller.depth + 1)
 
 

@@ -18,7 +18,9 @@ def read_rules(source: Source) -> Iterator[Rule]:
     value = source.document.value
     if "resources" in value:
         return join_rules(_list_state_file(value))
-    top = "planned_values" if "planned_values" in value else "values"
+    top = "values"
+    if "planned_values" in value:
+        top = "planned_values"
     root = as_mapping(as_mapping(value.get(top)).get("root_module"))
     unknown = {
         change.get("address"): as_mapping(as_mapping(change.get("change")).get("after_unknown"))

@@ -104,13 +104,19 @@ def _read_bus(rule: Resource, resources: Sequence[Resource]) -> str | Unknown:
         if item.type == BUS and item.module == rule.module and reference == Reference(BUS, item.label)
     ]
     name = resolve(buses[0].attributes.get("name") if buses else value)
-    return bus_of_arn(name) if isinstance(name, str) else name if isinstance(name, Unknown) else Unknown(str(value))
+    if isinstance(name, str):
+        return bus_of_arn(name)
+    if isinstance(name, Unknown):
+        return name
+    return Unknown(str(value))
 
 
 def _read_target(target: Resource) -> Target:
     """A target; its name is that of the resource or module that its ARN refers to, else its id, else its label."""
     arn, target_id = target.attributes.get("arn"), target.attributes.get("target_id")
-    known_id = target_id if isinstance(target_id, str) and not EXPRESSION.search(target_id) else None
+    known_id = None
+    if isinstance(target_id, str) and not EXPRESSION.search(target_id):
+        known_id = target_id
     if isinstance(arn, str) and not EXPRESSION.search(arn):
         name = name_of_arn(arn, known_id)
         return Target(name, arn, target.path, _read_input(target), target.path, retry=_read_retry(target))
@@ -119,7 +125,12 @@ def _read_target(target: Resource) -> Target:
     address = next((format_expression(text) for text in texts if isinstance(text, str)), f"{TARGET}.{target.label}")
     if target.module:
         address = f"{target.module}.{address}"  # the same expression is another resource in another module
-    name = reference.name if reference else name_of_arn("", known_id) if known_id else target.label
+    if reference:
+        name = reference.name
+    elif known_id:
+        name = name_of_arn("", known_id)
+    else:
+        name = target.label
     return Target(name, address, target.path, _read_input(target), target.path, retry=_read_retry(target))
 
 
@@ -135,7 +146,9 @@ def _read_input(target: Resource) -> dict[str, Any] | None:
         return build_constant(unescape(constant))
     if isinstance(constant, dict | list):
         known = resolve(constant)
-        return None if find_unknown(known) else build_constant(json.dumps(known, ensure_ascii=False))
+        if find_unknown(known):
+            return None
+        return build_constant(json.dumps(known, ensure_ascii=False))
     if isinstance(path, str) and path and not EXPRESSION.search(path):
         return {"path": unescape(path)}
     transformer = as_mapping((as_list(target.attributes.get("input_transformer")) or [None])[0])

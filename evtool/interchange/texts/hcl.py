@@ -54,7 +54,10 @@ def load_hcl(raw: bytes, file: str) -> Document:
         tree = hcl2.parses_to_tree(text)
     except UnexpectedInput as error:
         lines = text.count("\n") + 1
-        line, column = (error.line, error.column) if 0 < error.line <= lines else (lines, 1)
+        if 0 < error.line <= lines:
+            line, column = (error.line, error.column)
+        else:
+            line, column = (lines, 1)
         location = locate(SourceText(file, 1, 1, raw), line, max(column, 1), 1)
         finding = Finding("EV025", "this is not expected here in Terraform's language", **location)
         raise ConfigError(f"{file} cannot be used", [finding]) from None
@@ -175,7 +178,9 @@ class _Reader:
 
     def _get_label(self, node: Any) -> str:
         source = self._get_source(node)
-        return _unescape(source[1:-1]) if source.startswith('"') else source
+        if source.startswith('"'):
+            return _unescape(source[1:-1])
+        return source
 
     def _read_string(self, node: Any) -> str:
         """The text of a string; what it interpolates stays as written."""
@@ -188,7 +193,9 @@ class _Reader:
 
     def _read_heredoc(self, node: Any) -> str:
         match = _HEREDOC.match(self._get_source(node) + "\n")
-        return match[3] + "\n" if match else self._get_source(node)
+        if match:
+            return match[3] + "\n"
+        return self._get_source(node)
 
 
 def _kind(node: Any) -> str:
@@ -196,7 +203,10 @@ def _kind(node: Any) -> str:
 
 
 def _position(node: Any) -> int:
-    place = node.meta if hasattr(node, "meta") else node
+    if hasattr(node, "meta"):
+        place = node.meta
+    else:
+        place = node
     return encode_position(_Mark(place.line - 1, place.column - 1))
 
 
@@ -210,7 +220,10 @@ def _parse_number(text: str) -> int | float | None:
     if not re.fullmatch(r"-?\d+(\.\d+)?([eE][-+]?\d{1,3})?", text):
         return None
     number = float(text)
-    return int(number) if number.is_integer() else number  # as jsonencode writes it
+    # as jsonencode writes it
+    if number.is_integer():
+        return int(number)
+    return number
 
 
 def _unescape(text: str) -> str:

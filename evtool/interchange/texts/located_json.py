@@ -32,7 +32,9 @@ class JsonDocument:
         while (pointer := pointer_of(steps)) not in self._spans:
             steps.pop()
         span = self._spans[pointer]
-        return (span.key_line, span.key_column) if key and span.key_line else (span.line, span.column)
+        if key and span.key_line:
+            return (span.key_line, span.key_column)
+        return (span.line, span.column)
 
     @cached_property
     def _spans(self) -> dict[str, Span]:

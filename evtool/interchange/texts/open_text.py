@@ -26,19 +26,27 @@ def parse_open_json(text: str, variable: re.Pattern[str]) -> Any:
     except JsonProblem:
         return make_unknown(text)
     known = _open_strings(value, variable)
-    return make_unknown(text) if known is None else known
+    if known is None:
+        return make_unknown(text)
+    return known
 
 
 def _open_strings(value: Any, variable: re.Pattern[str]) -> Any:
     """The value with Unknowns; None if a key has a variable."""
     if isinstance(value, str):
-        return make_unknown(value) if variable.search(value) else value
+        if variable.search(value):
+            return make_unknown(value)
+        return value
     if isinstance(value, dict):
         items = {key: _open_strings(item, variable) for key, item in value.items()}
         is_open = any(variable.search(key) or (item is None and value[key] is not None) for key, item in items.items())
-        return None if is_open else items
+        if is_open:
+            return None
+        return items
     if isinstance(value, list):
         entries = [_open_strings(item, variable) for item in value]
         is_open = any(entry is None and item is not None for entry, item in zip(entries, value, strict=True))
-        return None if is_open else entries
+        if is_open:
+            return None
+        return entries
     return value

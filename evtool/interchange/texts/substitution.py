@@ -32,16 +32,23 @@ class Substitution:
     def substitute(self, value: Any) -> Any:
         """The value with other values in the place of its references."""
         if isinstance(value, str):
-            return self._substitute_text(value) if "${" in value else value
+            if "${" in value:
+                return self._substitute_text(value)
+            return value
         if isinstance(value, Mapping):
             return {key: self.substitute(item) for key, item in value.items()}
-        return [self.substitute(item) for item in value] if isinstance(value, list) else value
+        if isinstance(value, list):
+            return [self.substitute(item) for item in value]
+        return value
 
     def _substitute_text(self, text: str) -> Any:
         for _ in range(MAX_NESTING):
-            if match := self._reference.fullmatch(text):
+            match = self._reference.fullmatch(text)
+            if match:
                 value = self._find(match)
-                return text if value is _OPEN else value
+                if value is _OPEN:
+                    return text
+                return value
             inserted = self._reference.sub(self._insert, text)
             if inserted == text:
                 break
@@ -52,25 +59,33 @@ class Substitution:
         value = self._find(match)
         if isinstance(value, bool):
             return str(value).lower()
-        return str(value) if isinstance(value, str | int) else match[0]
+        if isinstance(value, str | int):
+            return str(value)
+        return match[0]
 
     def _find(self, match: re.Match[str]) -> Any:
         if match[0] not in self._values:
             self._values[match[0]] = _OPEN  # for a value that refers to itself
             steps = self._read_steps(match)
-            value = _OPEN if steps is None else self._follow(steps)
+            if steps is None:
+                value = _OPEN
+            else:
+                value = self._follow(steps)
             self._values[match[0]] = value if _count_parts(value) <= MAX_SIZE else _OPEN
         return self._values[match[0]]
 
     def _follow(self, steps: Steps) -> Any:
         value = self._root
         for key in steps.keys:
-            value = self._substitute_text(value) if isinstance(value, str) else value
+            if isinstance(value, str):
+                value = self._substitute_text(value)
             if isinstance(value, list) and key.isdecimal() and int(key) < len(value):
                 value = value[int(key)]
             elif isinstance(value, Mapping):
                 if key not in value:
-                    return _OPEN if steps.default is _MISSING else steps.default
+                    if steps.default is _MISSING:
+                        return _OPEN
+                    return steps.default
                 value = value[key]
             else:
                 return _OPEN
@@ -82,4 +97,6 @@ def _count_parts(value: Any) -> int:
         return 1 + sum(map(_count_parts, value.values()))
     if isinstance(value, list):
         return 1 + sum(map(_count_parts, value))
-    return 1 + len(value) // 100 if isinstance(value, str) else 1
+    if isinstance(value, str):
+        return 1 + len(value) // 100
+    return 1

@@ -101,8 +101,11 @@ class CloudFormationReader(TemplateReader):
             return super().read_scalar(event)
         if event.value in _BOOLEANS:
             return _BOOLEANS[event.value]
-        if match := _LEADING_ZERO.fullmatch(event.value):
-            return int(match[1] + match[2], 8) if _OCTAL.fullmatch(match[2]) else event.value
+        match = _LEADING_ZERO.fullmatch(event.value)
+        if match:
+            if _OCTAL.fullmatch(match[2]):
+                return int(match[1] + match[2], 8)
+            return event.value
         return super().read_scalar(event)
 
 
@@ -119,5 +122,8 @@ def _expand(name: str, value: Any, parts: list[Any] | None, position: int) -> tu
     if name == "GetAtt" and isinstance(value, str):
         value = value.split(".", 1)
         parts = [position, position, None] * len(value)
-    key = name if name in _UNPREFIXED else f"Fn::{name}"
+    if name in _UNPREFIXED:
+        key = name
+    else:
+        key = f"Fn::{name}"
     return {key: value}, [position, position, parts]

@@ -56,7 +56,8 @@ def build_rules(project: Project) -> tuple[list[ExportedRule], list[Finding]]:
     has_buses = any(route.get("event-bus") not in (None, DEFAULT_BUS) for route in routes.values())
     findings: list[Finding] = []
     for name, route in routes.items():
-        if unknown := find_unknown(route):
+        unknown = find_unknown(route)
+        if unknown:
             message = f"the route {name} is not exported: {unknown.source} is not known before deployment"
             findings.append(_report(project, name, message, "EV024", severity="error"))
             continue
@@ -105,7 +106,10 @@ def _build_input(options: Mapping[str, Any] | None) -> dict[str, Any]:
         return {}
     if "path" in options:
         return {"InputPath": options["path"]}
-    paths = {"InputPathsMap": dict(options["paths"])} if options.get("paths") else {}
+    if options.get("paths"):
+        paths = {"InputPathsMap": dict(options["paths"])}
+    else:
+        paths = {}
     return {"InputTransformer": {**paths, "InputTemplate": options["template"]}}
 
 
@@ -116,7 +120,9 @@ def _build_retry(retry: Mapping[str, Any]) -> dict[str, Any]:
         policy["MaximumRetryAttempts"] = min(retry["max_attempts"] - 1, MAX_RETRIES)
     if "max_age" in retry and (age := parse_duration(retry["max_age"])) < MAX_AGE:
         policy["MaximumEventAgeInSeconds"] = max(int(age), MIN_AGE)
-    return {"RetryPolicy": policy} if policy else {}
+    if policy:
+        return {"RetryPolicy": policy}
+    return {}
 
 
 def _list_inexact(name: str, route: Mapping[str, Any], *, has_buses: bool) -> Iterator[str]:

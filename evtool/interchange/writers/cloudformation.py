@@ -42,7 +42,10 @@ def _build(rules: Sequence[ExportedRule], *, has_functions: bool) -> dict[str, A
     template = _Template({}, {}, {}, has_functions)
     for rule in rules:
         _add_rule(template, rule)
-    parameters = {"Parameters": template.parameters} if template.parameters else {}
+    if template.parameters:
+        parameters = {"Parameters": template.parameters}
+    else:
+        parameters = {}
     return {**parameters, "Resources": template.resources}
 
 

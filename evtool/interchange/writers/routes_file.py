@@ -25,7 +25,8 @@ def add_to_routes_file(text: str, added: Mapping[str, Mapping[str, Any]], file: 
     """
     wanted = dict(load_yaml(text.encode(), file).value)
     for section in SECTIONS:
-        if entries := added.get(section):
+        entries = added.get(section)
+        if entries:
             text = _add_entries(text, section, entries)
             wanted[section] = {**(wanted.get(section) or {}), **entries}
     try:

@@ -22,7 +22,10 @@ def write(rules: Sequence[ExportedRule]) -> str:
         labels.add(label)
         blocks.append(_format_block(f'resource "{RULE}" "{label}"', list(_list_rule(rule))))
         for target in rule.targets:
-            arn = json.dumps(target.arn) if target.arn else f"var.{_find_variable(target, variables)}"
+            if target.arn:
+                arn = json.dumps(target.arn)
+            else:
+                arn = f"var.{_find_variable(target, variables)}"
             lines = [
                 f"rule = {RULE}.{label}.name",
                 f"event_bus_name = {RULE}.{label}.event_bus_name",
@@ -53,12 +56,17 @@ def _list_fields(fields: Mapping[str, Any]) -> Iterator[str]:
     """What a target has besides its id and its ARN."""
     if "InputPath" in fields:
         yield f"input_path = {_format(fields['InputPath'])}"
-    if transformer := fields.get("InputTransformer"):
+    transformer = fields.get("InputTransformer")
+    if transformer:
         paths = transformer.get("InputPathsMap")
-        lines = [f"    input_paths = {_format(paths, 2)}\n"] if paths else []
+        if paths:
+            lines = [f"    input_paths = {_format(paths, 2)}\n"]
+        else:
+            lines = []
         lines.append(f"    input_template = {_format(transformer['InputTemplate'])}\n")
         yield f"input_transformer {{\n{''.join(lines)}  }}"
-    if policy := fields.get("RetryPolicy"):
+    policy = fields.get("RetryPolicy")
+    if policy:
         names = {
             "MaximumRetryAttempts": "maximum_retry_attempts",
             "MaximumEventAgeInSeconds": "maximum_event_age_in_seconds",

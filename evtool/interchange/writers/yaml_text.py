@@ -20,7 +20,12 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _represent_string(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else None if _is_plain(text) else "'"
+    if "\n" in text:
+        style = "|"
+    elif _is_plain(text):
+        style = None
+    else:
+        style = "'"
     if not text.replace("\n", "").isprintable():
         style = '"'  # some line breaks and control characters can only be written as escapes
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)

@@ -54,7 +54,10 @@ class EventStructure(NamedTuple):
 def read_structure(event: Mapping[str, Any] | str | bytes) -> EventStructure:
     """Lays an event open. Raises EventError when it is not a JSON object."""
     try:
-        document = parse_lossless(event) if isinstance(event, (str, bytes)) else event
+        if isinstance(event, (str, bytes)):
+            document = parse_lossless(event)
+        else:
+            document = event
     except ValueError as error:
         raise EventError(f"the event is {error}") from None
     containers: list[Container] = []
@@ -84,12 +87,16 @@ def _join_names(names: Sequence[str]) -> str:
 def _explain_container(containers: Sequence[Container]) -> Mismatch:
     """A container stands where a value should."""
     names = _list_names(container for container in containers if container.array_number is None)
-    container_kind = "an array of objects" if containers[0].array_number is not None else "an object"
+    container_kind = "an object"
+    if containers[0].array_number is not None:
+        container_kind = "an array of objects"
     if names:
         return Mismatch(
             0.3, f"the field is {container_kind} with {_join_names(names)}: conditions are on a value in it"
         )
-    empty_kind = "an array without a value" if containers[0].array_number is not None else "an empty object"
+    empty_kind = "an empty object"
+    if containers[0].array_number is not None:
+        empty_kind = "an array without a value"
     if containers[0].array_number is not None and not containers[0].value:
         empty_kind = "an empty array"
     return Mismatch(0.3, f"the field is {empty_kind}: there is nothing to compare")
@@ -114,24 +121,27 @@ def _suggest_path(structure: EventStructure, names: Sequence[str], depth: int) -
 
 def explain_missing(structure: EventStructure, path: str) -> Mismatch:
     """Why there is no value at a path, and which path may have been meant."""
-    if containers := structure.containers.get(path):
+    containers = structure.containers.get(path)
+    if containers:
         return _explain_container(containers)
     names = path.split(".")
     depth = next(end for end in range(len(names) - 1, -1, -1) if end == 0 or structure.has(".".join(names[:end])))
     parent = ".".join(names[:depth])
     if depth and parent in structure.leaves and not structure.objects_at(names[:depth]):
         value = structure.leaves[parent][0].value
-        json_note = ": its JSON is in a string" if isinstance(value, str) and value.lstrip().startswith("{") else ""
+        json_note = ""
+        if isinstance(value, str) and value.lstrip().startswith("{"):
+            json_note = ": its JSON is in a string"
         return Mismatch(0.3, f"the field is missing: {parent} is {quote(value)} and has no fields{json_note}")
     if depth and not structure.objects_at(names[:depth]):
         return Mismatch(0.3, f"the field is missing: {parent} is an array without objects")
-    location = f": {parent or 'the event'} has no {quote(names[depth])}" if depth < len(names) - 1 else ""
+    location = ""
+    if depth < len(names) - 1:
+        location = f": {parent or 'the event'} has no {quote(names[depth])}"
     suggestion = _suggest_path(structure, names, depth)
-    return (
-        Mismatch(SIMILAR_NAME_CLOSENESS, f'the field is missing{location}; did you mean "{suggestion}"?')
-        if suggestion
-        else Mismatch(0, f"the field is missing{location}")
-    )
+    if suggestion:
+        return Mismatch(SIMILAR_NAME_CLOSENESS, f'the field is missing{location}; did you mean "{suggestion}"?')
+    return Mismatch(0, f"the field is missing{location}")
 
 
 def explain_warnings(pattern: Pattern, field: Field, structure: EventStructure) -> str:

@@ -166,13 +166,18 @@ def _explain_nearest(field: Field, structure: EventStructure) -> Mismatch:
     nearest = max(
         (explain_mismatch(condition, value) for value, condition in pairs), key=lambda mismatch: mismatch.closeness
     )
-    summary = f"none of {len(values)} values fits" if len(values) > 1 else f"{quote(values[0])} fits none of"
+    if len(values) > 1:
+        summary = f"none of {len(values)} values fits"
+    else:
+        summary = f"{quote(values[0])} fits none of"
     if len(field.conditions) > 1 and nearest.closeness < NEAR:
         return Mismatch(
             nearest.closeness,
             f"{summary} {list_some([describe_condition(condition) for condition in field.conditions], MAX_LISTED)}",
         )
-    return Mismatch(nearest.closeness, f"{summary}; the nearest: {nearest.reason}") if len(values) > 1 else nearest
+    if len(values) > 1:
+        return Mismatch(nearest.closeness, f"{summary}; the nearest: {nearest.reason}")
+    return nearest
 
 
 def _describe_elements(trails: Collection[Trail], array: int, structure: EventStructure) -> str:
@@ -213,7 +218,9 @@ def _explain_field(index: int, result: _BranchResult, structure: EventStructure)
         return None
     if index in result.undecided:
         sources = list(dict.fromkeys(unknown.source for unknown in result.undecided[index]))
-        verb = "is" if len(sources) == 1 else "are"
+        verb = "are"
+        if len(sources) == 1:
+            verb = "is"
         reason = f"undecided: {list_some(sources, MAX_LISTED)} {verb} not known before deployment"
         return Mismatch(UNDECIDED_CLOSENESS, reason)
     if result.field_matches[index].hits:
@@ -246,7 +253,9 @@ def _build_condition_result(
 def _build_alternative(condition: Condition) -> Any:
     """A condition as the pattern has it, with None for what is unknown."""
     expected = to_known(condition.expected)
-    return expected if condition.operator in (EQUALS, UNKNOWN) else {condition.operator: expected}
+    if condition.operator in (EQUALS, UNKNOWN):
+        return expected
+    return {condition.operator: expected}
 
 
 def _average_closeness(conditions: Sequence[ConditionResult]) -> float:
@@ -269,7 +278,8 @@ def explain(
     failure_counts = [result.failure_count for result in branch_results]
     fewest = min(failure_counts)
     nearest = [number for number, count in enumerate(failure_counts) if count == fewest][:MAX_NEAREST_BRANCHES]
-    nearest = nearest if branch is None else [branch]
+    if branch is not None:
+        nearest = [branch]
     results = {
         number: tuple(
             _build_condition_result(index, branch_results[number], structure, pattern)
@@ -282,5 +292,8 @@ def explain(
     best_branch, field_matches, consistent_fields, _ = branch_results[best]
     held = {index: field_matches[index] for index in consistent_fields}
     has_changes = with_changes and matches is False
-    suggestion = suggest_changes(pattern, best_branch, held, structure, schema) if has_changes else Suggestion(None)
+    if has_changes:
+        suggestion = suggest_changes(pattern, best_branch, held, structure, schema)
+    else:
+        suggestion = Suggestion(None)
     return Explanation(matches, results[best], best + 1, len(branch_results), *suggestion)

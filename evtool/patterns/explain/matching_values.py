@@ -24,18 +24,30 @@ class MatchingValue(NamedTuple):
 def _iter_near_bounds(expected: list[Any], value: Scalar) -> Iterator[int | float]:
     """Numbers at and next to the bounds of `numeric`, and between them; the nearest to a value first."""
     bounds = [Decimal(str(bound)) for _, bound in split_terms(expected)]
-    target = Decimal(repr(value)) if isinstance(value, float) else bounds[0]
-    steps = [Decimal(1), CENT] if all(number == int(number) for number in (*bounds, target)) else [CENT]
+    if isinstance(value, float):
+        target = Decimal(repr(value))
+    else:
+        target = bounds[0]
+    if all(number == int(number) for number in (*bounds, target)):
+        steps = [Decimal(1), CENT]
+    else:
+        steps = [CENT]
     for step in steps:
         numbers = [bound + change for bound in bounds for change in (0, step, -step)]
         for number in sorted(numbers, key=lambda number: abs(number - target)):
-            yield int(number) if number == int(number) else float(number)
+            if number == int(number):
+                yield int(number)
+            else:
+                yield float(number)
     yield float(sum(bounds) / len(bounds))
     yield from (int(bound) + change for bound in bounds for change in (0, 1, -1))
 
 
 def _iter_affixed(condition: Condition, value: Scalar) -> Iterator[str]:
-    text = next(iter(condition.expected.values())) if isinstance(condition.expected, dict) else condition.expected
+    if isinstance(condition.expected, dict):
+        text = next(iter(condition.expected.values()))
+    else:
+        text = condition.expected
     if isinstance(value, str) and condition.operator == "prefix" and value.lower().startswith(text.lower()):
         yield text + value[len(text) :]
     if isinstance(value, str) and condition.operator == "suffix" and value.lower().endswith(text.lower()):

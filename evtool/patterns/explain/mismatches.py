@@ -41,28 +41,41 @@ def _to_text(value: Scalar) -> str:
     """A value as its JSON has it, a text without its quotes."""
     if type(value) is float:
         return format_number(value)
-    return value if isinstance(value, str) else json.dumps(value)
+    if isinstance(value, str):
+        return value
+    return json.dumps(value)
 
 
 def _name_type(value: Scalar) -> str:
     if isinstance(value, float | NumberText):
         return "number"
-    return "null" if value is None else "string" if isinstance(value, str) else "boolean"
+    if value is None:
+        return "null"
+    if isinstance(value, str):
+        return "string"
+    return "boolean"
 
 
 def _describe_type(value: Scalar, expected_type: str = "") -> str:
     """`300 is a number`, `"300" is a string`, `null is not a string`."""
-    return f"null is not a {expected_type}" if value is None else f"{quote(value)} is a {_name_type(value)}"
+    if value is None:
+        return f"null is not a {expected_type}"
+    return f"{quote(value)} is a {_name_type(value)}"
 
 
 def _format_decimal(number: Decimal) -> str:
     number = number.normalize()
-    return f"{number:f}" if -10 < number.adjusted() < 20 else f"{number:e}"
+    if -10 < number.adjusted() < 20:
+        return f"{number:f}"
+    return f"{number:e}"
 
 
 def quote(value: Any) -> str:
     """A value as JSON, cut where it is long."""
-    text = format_number(value) if isinstance(value, float | NumberText) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, float | NumberText):
+        text = format_number(value)
+    else:
+        text = json.dumps(value, ensure_ascii=False)
     return shorten(text)
 
 
@@ -72,7 +85,9 @@ def describe_condition(condition: Condition) -> str:
         return quote(get_expected(condition))
     if condition.unknown:
         text = shorten(format_open_value(condition.expected))
-        return text if condition.operator == UNKNOWN else f"{condition.operator} {text}"
+        if condition.operator == UNKNOWN:
+            return text
+        return f"{condition.operator} {text}"
     if condition.operator == "numeric":
         return "numeric " + " and ".join(f"{name} {bound}" for name, bound in split_terms(condition.expected))
     return f"{condition.operator} {quote(condition.expected)}"
@@ -84,7 +99,9 @@ def describe_condition(condition: Condition) -> str:
 def get_expected(condition: Condition) -> Scalar:
     """The value that a plain condition compares with; of a number that a double cannot keep only the text is left."""
     value = to_scalar(condition.expected)
-    return NumberText(value) if isinstance(value, str) and not condition.test(value) else value
+    if isinstance(value, str) and not condition.test(value):
+        return NumberText(value)
+    return value
 
 
 def split_terms(expected: list[Any]) -> Iterator[tuple[str, Any]]:
@@ -108,7 +125,9 @@ def _explain_gap(value: float, bound: Any) -> Mismatch:
     limit = Decimal(str(bound))
     gap = Decimal(repr(value)) - limit
     closeness = float(1 / (1 + abs(gap) / (abs(limit) or 1)))
-    side = "below" if gap < 0 else "above"
+    side = "above"
+    if gap < 0:
+        side = "below"
     return Mismatch(max(FAR, NEAR * closeness), f"{format_number(value)} is {_format_decimal(abs(gap))} {side} {bound}")
 
 
@@ -119,7 +138,9 @@ def _explain_numeric(condition: Condition, value: Scalar) -> Mismatch:
         return Mismatch(FAR, f"{quote(value)} has more digits than numeric can compare")
     name, bound = next(term for term in split_terms(condition.expected) if not COMPARISONS[term[0]](value, term[1]))
     if value == bound:
-        side = "above" if name == ">" else "below"
+        side = "below"
+        if name == ">":
+            side = "above"
         return Mismatch(NEAR, f"{format_number(value)} is not {side} {bound}: the bound itself does not count")
     return _explain_gap(value, bound)
 
@@ -127,7 +148,9 @@ def _explain_numeric(condition: Condition, value: Scalar) -> Mismatch:
 def _explain_non_number(condition: Condition, value: Scalar) -> Mismatch:
     message = f"{_describe_type(value, 'number')}, and numeric takes numbers only"
     try:
-        number = to_scalar(json.loads(value)) if isinstance(value, str) else None
+        number = None
+        if isinstance(value, str):
+            number = to_scalar(json.loads(value))
     except (ValueError, TypeError, RecursionError):
         number = None
     if isinstance(number, float) and condition.test(number):
@@ -156,7 +179,10 @@ def _explain_equals(condition: Condition, value: Scalar) -> Mismatch:
 def _is_spelling_of(text: Scalar, value: Scalar) -> bool:
     """Whether a text spells another value: `"300"` is 300, `"true"` is true."""
     try:
-        spelled = to_scalar(json.loads(text)) if type(text) is str else text
+        if type(text) is str:
+            spelled = to_scalar(json.loads(text))
+        else:
+            spelled = text
     except (ValueError, TypeError, RecursionError):
         return False
     return type(text) is str and spelled == value and type(spelled) is type(value)
@@ -211,7 +237,10 @@ def _explain_affix(condition: Condition, value: str, words: tuple[str, str], ori
     """Of a suffix the same is told as of a prefix, with all texts turned round."""
     verb, location = words
     any_case = isinstance(condition.expected, dict)
-    text = next(iter(condition.expected.values())) if any_case else condition.expected
+    if any_case:
+        text = next(iter(condition.expected.values()))
+    else:
+        text = condition.expected
     actual, target, turned = quote(value), quote(text), orient(value)
     if turned.lower().startswith(orient(text).lower()) and not any_case:
         return Mismatch(ALMOST, f"{actual} {verb}s with {target} in other upper and lower case only")
@@ -237,7 +266,9 @@ def _explain_wildcard(condition: Condition, value: str) -> Mismatch:
     for number, part in enumerate(parts[1:-1], start=1):
         start = value.find(part, position)
         if start < 0:
-            context = f" after {quote(value[:position])}" if position else ""
+            context = ""
+            if position:
+                context = f" after {quote(value[:position])}"
             return Mismatch(NEAR * number / len(parts), f"{actual} has no {quote(part)}{context}, as {target} asks")
         position = start + len(part)
     closeness = NEAR * (1 - 1 / len(parts))
@@ -275,10 +306,15 @@ def _explain_non_string(condition: Condition, value: Scalar) -> Mismatch:
 def _explain_excluded(condition: Condition, value: Scalar) -> Mismatch:
     expected = condition.expected
     if not isinstance(expected, dict):
-        description = "one of the values" if isinstance(expected, list) and len(expected) > 1 else "the value"
+        description = "the value"
+        if isinstance(expected, list) and len(expected) > 1:
+            description = "one of the values"
         return Mismatch(0.5, f"{quote(value)} is {description} that anything-but excludes")
     inner, argument = next(iter(expected.items()))
-    texts = argument if isinstance(argument, list) else [argument]
+    if isinstance(argument, list):
+        texts = argument
+    else:
+        texts = [argument]
     excluding = next((text for text in texts if not _is_match("anything-but", {inner: text}, value)), argument)
     return Mismatch(0.5, f"{quote(value)} is excluded by anything-but {inner} {quote(excluding)}")
 

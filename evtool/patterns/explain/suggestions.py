@@ -43,13 +43,20 @@ class Change(NamedTuple):
         """What is to be done: `detail.orderTotal = 100.01`, `add detail.channel`."""
         if self.is_arbitrary and self.action == SET:
             return f"another value for {self.path}"
-        text = self.path if self.action == SET else f"{self.action} {self.path}"
-        return text if self.is_arbitrary or self.action == REMOVE else f"{text} = {quote(self.value)}"
+        if self.action == SET:
+            text = self.path
+        else:
+            text = f"{self.action} {self.path}"
+        if self.is_arbitrary or self.action == REMOVE:
+            return text
+        return f"{text} = {quote(self.value)}"
 
     def as_dict(self) -> dict[str, Any]:
         """The change as machines read it; there is no value where nearly any would do, or where it is removed."""
         record = {"action": self.action, "path": self.path}
-        return record if self.is_arbitrary or self.action == REMOVE else {**record, "value": self.value}
+        if self.is_arbitrary or self.action == REMOVE:
+            return record
+        return {**record, "value": self.value}
 
 
 class SchemaCheck(NamedTuple):
@@ -99,8 +106,13 @@ def _apply_change(value: Any, steps: Steps, change: Change) -> Any:
     else:
         is_present = any(key == step for key, _ in entries)
         entries = [(key, _apply_change(item, rest, change) if key == step else item) for key, item in entries]
-        entries += [] if is_present else [(step, _apply_change(None, rest, change))]
-    return [item for _, item in entries] if kind == ARRAY else Pairs(entries)
+        if is_present:
+            entries += []
+        else:
+            entries += [(step, _apply_change(None, rest, change))]
+    if kind == ARRAY:
+        return [item for _, item in entries]
+    return Pairs(entries)
 
 
 # --- ways ------------------------------------------------------------------------------------------------------------
@@ -122,7 +134,9 @@ def _build_candidate(
 ) -> _Candidate | None:
     values = chain.from_iterable(iter_matching_values(condition, value) for condition in conditions)
     alternatives = [(Change(action, steps, *value),) for value in islice(values, MAX_ALTERNATIVES)]
-    return _Candidate(alternatives, FieldMatch([trail], [trail])) if alternatives else None
+    if alternatives:
+        return _Candidate(alternatives, FieldMatch([trail], [trail]))
+    return None
 
 
 def _suggest_additions(field: Field, structure: EventStructure) -> Iterator[_Candidate | None]:

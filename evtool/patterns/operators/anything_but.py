@@ -91,4 +91,6 @@ def _build_inner_test(build_test: Callable[[str], StringTest], text: str, path: 
 
 def anything_but(argument: Any) -> Test:
     """`{"anything-but": ["a", "b"]}`, `{"anything-but": 5}`, `{"anything-but": {"prefix": "a"}}`."""
-    return _exclude_matches(argument) if kind_of(argument) == OBJECT else _exclude_values(argument)
+    if kind_of(argument) == OBJECT:
+        return _exclude_matches(argument)
+    return _exclude_values(argument)

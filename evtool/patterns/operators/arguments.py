@@ -37,7 +37,9 @@ def require_string(value: Any, message: str, *path: str | int) -> str:
     """The operand, which must be a string."""
     if is_string(value):
         return str(value)
-    hint = "it takes one value: write an operator for each" if kind_of(value) == ARRAY else None
+    hint = None
+    if kind_of(value) == ARRAY:
+        hint = "it takes one value: write an operator for each"
     raise ArgumentError(message, *path, hint=hint)
 
 

@@ -34,12 +34,19 @@ class AddressBlock(NamedTuple):
 
 
 def _parse_ipv4(text: str) -> str | None:
-    octets = [int(octet) for octet in text.split(".")] if len(text) <= MAX_IPV4_LENGTH else [256]
-    return bytes(octets).hex().upper() if max(octets) < 256 else None
+    if len(text) <= MAX_IPV4_LENGTH:
+        octets = [int(octet) for octet in text.split(".")]
+    else:
+        octets = [256]
+    if max(octets) < 256:
+        return bytes(octets).hex().upper()
+    return None
 
 
 def _split_groups(text: str) -> list[str]:
-    return text.split(":") if text else []
+    if text:
+        return text.split(":")
+    return []
 
 
 def _parse_ipv6(text: str) -> str | None:
@@ -52,7 +59,9 @@ def _parse_ipv6(text: str) -> str | None:
         return None
     zeros = ["0"] * (8 - len(groups))
     digits = "".join(group.zfill(4) for group in groups[: len(front)] + zeros + groups[len(front) :]).upper()
-    return digits.removeprefix(_MAPPED_IPV4) if digits.startswith(_MAPPED_IPV4) else digits
+    if digits.startswith(_MAPPED_IPV4):
+        return digits.removeprefix(_MAPPED_IPV4)
+    return digits
 
 
 def is_address_like(text: str) -> bool:
@@ -67,15 +76,21 @@ def parse_address(text: str) -> str | None:
     """
     if _IPV4.fullmatch(text):
         return _parse_ipv4(text)
-    return _parse_ipv6(text) if _IPV6.fullmatch(text) else None
+    if _IPV6.fullmatch(text):
+        return _parse_ipv6(text)
+    return None
 
 
 def find_digits(value: Scalar) -> str | None:
     """The digits that `cidr` compares: those of an address, and as in the engine those that begin a number."""
     if type(value) is str:
         return parse_address(value)
-    match = _DIGITS.match(format_number(value)) if isinstance(value, float | NumberText) else None
-    return match[0] if match else None
+    match = None
+    if isinstance(value, float | NumberText):
+        match = _DIGITS.match(format_number(value))
+    if match:
+        return match[0]
+    return None
 
 
 def parse_cidr(text: str) -> AddressBlock:
@@ -94,7 +109,9 @@ def parse_cidr(text: str) -> AddressBlock:
         raise ValueError("Malformed CIDR, mask bits must not be negative")
     digits = parse_address(address)
     if digits is None:
-        kind = "Invalid" if is_address_like(address) else "Nonstandard"
+        kind = "Nonstandard"
+        if is_address_like(address):
+            kind = "Invalid"
         raise ValueError(f"{kind} IP address: {address}")
     width = len(digits) * 4
     if mask >= width:
@@ -115,6 +132,8 @@ def cidr(argument: Any) -> Test:
     try:
         block = parse_cidr(text)
     except ValueError as error:
-        hint = "for one address write the address itself" if "must be <" in str(error) else None
+        hint = None
+        if "must be <" in str(error):
+            hint = "for one address write the address itself"
         raise ArgumentError(str(error), hint=hint) from None
     return lambda value: (digits := find_digits(value)) is not None and block.contains(digits)

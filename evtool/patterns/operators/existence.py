@@ -9,5 +9,7 @@ def exists(argument: Any) -> Test:
     """`{"exists": true}` holds for every value, `{"exists": false}` for none: it is for fields that have no value."""
     if isinstance(argument, bool):
         return lambda _: argument
-    hint = "write true or false without quotes" if is_string(argument) else None
+    hint = None
+    if is_string(argument):
+        hint = "write true or false without quotes"
     raise ArgumentError("exists match pattern must be either true or false.", hint=hint)

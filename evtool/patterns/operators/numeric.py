@@ -18,9 +18,16 @@ def _format_term(terms: Sequence[Any], index: int) -> str:
         return "]"
     kind = kind_of(terms[index])
     if kind != SCALAR:
-        return "{" if kind == OBJECT else "["
-    value = to_python(terms[index]) if not isinstance(terms[index], str) else terms[index]
-    return value if isinstance(value, str) else json.dumps(value)
+        if kind == OBJECT:
+            return "{"
+        return "["
+    if not isinstance(terms[index], str):
+        value = to_python(terms[index])
+    else:
+        value = terms[index]
+    if isinstance(value, str):
+        return value
+    return json.dumps(value)
 
 
 def _require_bound(terms: Sequence[Any], index: int, name: str) -> float | NumberText:

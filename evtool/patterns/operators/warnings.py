@@ -25,7 +25,8 @@ class Problem(NamedTuple):
 def find_warnings(conditions: Sequence[Condition], keys: tuple[str | int, ...]) -> Iterator[Problem]:
     """What is odd about the conditions of a field. `keys` lead to the field."""
     for index, condition in enumerate(conditions):
-        if placeholder := find_placeholder(condition.expected):
+        placeholder = find_placeholder(condition.expected)
+        if placeholder:
             message = f"{placeholder} is not resolved in a pattern: it matches only this text"
             yield Problem("EV022", (*keys, index), message, "write the value", is_warning=True)
         if condition.operator == "cidr" and not condition.unknown and count_bits(condition.expected) < WIDE_BITS:
@@ -46,6 +47,11 @@ def warn_of_replacement(path: str, keys: tuple[str | int, ...]) -> Problem:
 
 def _list_excluded(condition: Condition) -> set[Any]:
     """The plain values that an anything-but excludes; none if it has an operator or an unknown value."""
-    values = condition.expected if isinstance(condition.expected, list) else [condition.expected]
+    if isinstance(condition.expected, list):
+        values = condition.expected
+    else:
+        values = [condition.expected]
     is_plain = condition.unknown is None and all(isinstance(value, str | int | float) for value in values)
-    return set(values) if is_plain else set()
+    if is_plain:
+        return set(values)
+    return set()

@@ -28,7 +28,10 @@ def tokenize(text: str) -> list[str | None]:
         if char == "\\" and next_char not in ("*", "\\"):
             raise ArgumentError(f"Invalid escape character at pos {_byte_position(text, index)}")
         tokens.append(STAR if char == "*" else next_char if char == "\\" else char)
-        index += 2 if char == "\\" else 1
+        if char == "\\":
+            index += 2
+        else:
+            index += 1
     return tokens
 
 

@@ -22,7 +22,9 @@ class Json:
 
     def end(self, tail: Mapping[str, Any]) -> None:
         """Closes the list and writes the tail."""
-        head = "" if self._next == ",\n" else self._next.rstrip()
+        head = ""
+        if self._next != ",\n":
+            head = self._next.rstrip()
         self._file.write(
             head + "\n]" + "".join(f', "{key}": {dump_json(value)}' for key, value in tail.items()) + "}\n"
         )

@@ -39,7 +39,9 @@ class Junit:
                 title, first = _quote_attribute(errors[0].title), f"{errors[0].title} {errors[0].message}"
                 content = f"<failure type={title} message={_quote_attribute(first)}>{details}</failure>"
             else:
-                content = "" if check.open is None else f"<skipped message={_quote_attribute(check.open)}/>"
+                content = ""
+                if check.open is not None:
+                    content = f"<skipped message={_quote_attribute(check.open)}/>"
             self._cases.write(f"  <testcase {attributes}" + (f">{content}</testcase>\n" if content else "/>\n"))
 
     def _format_attributes(self, check: Check) -> str:
@@ -71,8 +73,12 @@ class Junit:
 
 
 def _format_problem(problem: Problem) -> str:
-    location = f"{problem.location}: " if problem.file else ""
-    severity = "" if problem.severity == "error" else f"{problem.severity}: "
+    location = ""
+    if problem.file:
+        location = f"{problem.location}: "
+    severity = ""
+    if problem.severity != "error":
+        severity = f"{problem.severity}: "
     return f"{location}{problem.title} {severity}{problem.advice}"
 
 

@@ -50,7 +50,9 @@ class LineHashes:
         if file not in self._files:
             self._files[file] = _read_blocks(file)
         blocks = self._files[file]
-        return format_fingerprint(*blocks[line - 1]) if line <= len(blocks) else None
+        if line <= len(blocks):
+            return format_fingerprint(*blocks[line - 1])
+        return None
 
 
 def _read_blocks(file: Path) -> list[tuple[bytes, int]]:

@@ -68,7 +68,9 @@ class Markdown:
                 break
             rows.append(row)
         omitted = total - len(rows)
-        more = f"\n{omitted:,} more of {total:,} are not shown.\n" if omitted else ""
+        more = ""
+        if omitted:
+            more = f"\n{omitted:,} more of {total:,} are not shown.\n"
         return TABLE_HEAD + "".join(rows) + more + "\n"
 
 
@@ -81,7 +83,9 @@ def escape_markdown(text: str) -> str:
 
 
 def _format_row(problem: Problem) -> str:
-    location = f"<code>{escape_markdown(shorten(problem.location, MAX_CELL))}</code>" if problem.file else ""
+    location = ""
+    if problem.file:
+        location = f"<code>{escape_markdown(shorten(problem.location, MAX_CELL))}</code>"
     title = escape_markdown(problem.title)
     message = escape_markdown(shorten(problem.advice, MAX_CELL))
     return f"| {problem.severity} | {location} | **{title}** {message} |\n"
@@ -101,5 +105,7 @@ def _format_handlers(handlers: Mapping[str, int] | None) -> str:
     if not handlers:
         return ""
     rows = [f"| {escape_markdown(name)} | {count:,} |\n" for name, count in list(handlers.items())[:MAX_PLANNED]]
-    more = f"\n{len(handlers) - MAX_PLANNED:,} more handlers are not shown.\n" if len(handlers) > MAX_PLANNED else ""
+    more = ""
+    if len(handlers) > MAX_PLANNED:
+        more = f"\n{len(handlers) - MAX_PLANNED:,} more handlers are not shown.\n"
     return "| handler | fires |\n|---|--:|\n" + "".join(rows) + more + "\n"

@@ -13,4 +13,6 @@ def find_repository() -> Path:
 def to_repository_path(file: str, root: Path) -> str | None:
     """The path of a file from the root of the repository; None if it is outside."""
     path = Path(os.path.normpath(Path.cwd() / file))
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else None
+    if path.is_relative_to(root):
+        return path.relative_to(root).as_posix()
+    return None

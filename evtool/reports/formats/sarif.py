@@ -105,7 +105,9 @@ class Sarif:
             "locations": [{"physicalLocation": location}],
         }
         fingerprint = self._hashes.get(Path(file), line)
-        return {**result, "partialFingerprints": {"primaryLocationLineHash": fingerprint}} if fingerprint else result
+        if fingerprint:
+            return {**result, "partialFingerprints": {"primaryLocationLineHash": fingerprint}}
+        return result
 
     def _build_location(self, file: str) -> dict[str, str]:
         """The file relative to the root of the repository, from which code scanning counts paths."""
@@ -118,9 +120,13 @@ class Sarif:
 def _build_rule(rule: str, problem: Problem) -> dict[str, Any]:
     """A rule as code scanning shows it beside its results: what the code means, with the examples of `explain`."""
     title = CODES.get(rule, problem.title)
-    text = f"{rule}: {title}. `evtool explain {rule}` shows more." if rule in CODES else MEANINGS.get(rule, title)
+    if rule in CODES:
+        text = f"{rule}: {title}. `evtool explain {rule}` shows more."
+    else:
+        text = MEANINGS.get(rule, title)
     markdown = text
-    if example := EXAMPLES.get(rule):
+    example = EXAMPLES.get(rule)
+    if example:
         text += f"\n\nBad:\n{example.bad}\n\nGood:\n{example.good}"
         markdown += f"\n\nBad:\n\n```\n{example.bad}\n```\n\nGood:\n\n```\n{example.good}\n```\n"
     return {

@@ -71,7 +71,9 @@ def extract_project(revision: Revision, project: Project) -> Iterator[tuple[Proj
     """
     path = revision.locate(project.folder if project.source_folder else project.file)
     if not revision.has(path):
-        kind = "folder" if project.source_folder else "file"
+        kind = "file"
+        if project.source_folder:
+            kind = "folder"
         raise UsageError(f"{PREFIX}{revision.name}: the revision has no {kind} {path}")
     with tempfile.TemporaryDirectory(prefix="evtool-") as name:
         folder = Path(os.path.realpath(name))
@@ -79,7 +81,9 @@ def extract_project(revision: Revision, project: Project) -> Iterator[tuple[Proj
         def rename(file: str) -> str:
             full_path = Path(file).absolute()
             is_extracted = full_path.is_relative_to(folder)
-            return f"{revision.name}:{full_path.relative_to(folder).as_posix()}" if is_extracted else file
+            if is_extracted:
+                return f"{revision.name}:{full_path.relative_to(folder).as_posix()}"
+            return file
 
         revision.extract([revision.locate(project.source_folder) if project.source_folder else path], folder)
         try:
@@ -98,7 +102,10 @@ def _list_parts(file: Path, folder: Path, revision: Revision) -> list[str]:
     except ConfigError:  # a rule source has no other parts
         return [own]
     rules = project.document.value.get("rules")
-    names = rules if isinstance(rules, list) else [rules]
+    if isinstance(rules, list):
+        names = rules
+    else:
+        names = [rules]
     sources = [project.folder / name for name in names if isinstance(name, str)]
     named = [schema.file for schema in project.named_schemas.values()]
     paths = [Path(os.path.normpath(part)) for part in (*sources, *project.schemas, *named)]
@@ -118,6 +125,9 @@ def rename_findings(error: ConfigError, rename: Callable[[str], str]) -> ConfigE
     findings = [finding._replace(file=rename(finding.file or "")) for finding in error.findings]
     message = str(error)
     for finding in error.findings:
-        name = display_path(Path(finding.file)) if finding.file else None
-        message = message.replace(name, rename(name)) if name else message
+        name = None
+        if finding.file:
+            name = display_path(Path(finding.file))
+        if name:
+            message = message.replace(name, rename(name))
     return ConfigError(message, findings)

@@ -110,7 +110,10 @@ def _collect_values(versions: Sequence[Route]) -> dict[str, list[Any]]:
         for field in (field for branch in route.pattern.branches for field in branch):
             pool = values.setdefault(field.path, [])
             for found in chain.from_iterable(map(_iter_boundary_values, field.known_conditions)):
-                value = found if found is ABSENT else to_python(found)
+                if found is ABSENT:
+                    value = found
+                else:
+                    value = to_python(found)
                 if not any(value is other or (type(value) is type(other) and value == other) for other in pool):
                     pool.append(value)
     return dict(sorted(values.items(), key=lambda item: not _has_changed(versions, item[0])))
@@ -145,7 +148,10 @@ def _iter_boundary_values(condition: Condition) -> Iterator[Any]:
 
 
 def _iter_excluded(expected: Any) -> Iterator[Any]:
-    inner = next(iter(expected.values())) if isinstance(expected, dict) else expected
+    if isinstance(expected, dict):
+        inner = next(iter(expected.values()))
+    else:
+        inner = expected
     for value in inner if isinstance(inner, list) else [inner]:
         yield value
         if isinstance(value, str):

@@ -100,7 +100,10 @@ def _find_place(schema: InlinedSchema, part: Any, names: Names, depth: int = 0) 
     if isinstance(part, bool):
         return _Place([True] if part else [], is_declared=False)
     if not names:
-        items = [part["items"]] if "items" in part else []
+        if "items" in part:
+            items = [part["items"]]
+        else:
+            items = []
         return _Place([part, *items], is_declared=True)
     places = []
     if _may_be(part, "array") and "items" in part:
@@ -125,7 +128,9 @@ def _find_in_object(schema: InlinedSchema, part: dict[str, Any], names: Names, d
     if additional is False:
         return _Place([], is_declared=False)
     place = _find_place(schema, additional, rest, depth + 1)
-    return None if place is None else place._replace(is_declared=False)
+    if place is None:
+        return None
+    return place._replace(is_declared=False)
 
 
 def _has_forms(part: dict[str, Any]) -> bool:
@@ -171,6 +176,11 @@ def _describe(condition: Condition) -> dict[str, Any] | None:
         case "exists":
             return {"type": ["string", "number", "boolean", "null", "array"]}
         case _ if condition.operator == EQUALS:
-            value = float(expected) if isinstance(expected, NumberText) else to_python(expected)
-            return {"const": value} if not isinstance(value, list | dict) else None
+            if isinstance(expected, NumberText):
+                value = float(expected)
+            else:
+                value = to_python(expected)
+            if not isinstance(value, list | dict):
+                return {"const": value}
+            return None
     return None

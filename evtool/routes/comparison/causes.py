@@ -73,14 +73,19 @@ class CauseFinder:
 
     def _find_counterpart(self, direction: Direction, route: Route) -> Route | None:
         """The same route in the other version: of the same name, or the only new name with the same handlers."""
-        own, other = (self._base, self._current) if direction == "lost" else (self._current, self._base)
+        if direction == "lost":
+            own, other = (self._base, self._current)
+        else:
+            own, other = (self._current, self._base)
         if route.name in other.routes.routes:
             return other.routes.routes[route.name]
         added = [name for name in other.routes.routes if name not in own.routes.routes]
         removed = [name for name in own.routes.routes if name not in other.routes.routes]
         renamed = [other.routes.routes[name] for name in added if set(other.routes.routes[name].to) == set(route.to)]
         rivals = [name for name in removed if set(own.routes.routes[name].to) == set(route.to)]
-        return renamed[0] if len(renamed) == len(rivals) == 1 else None
+        if len(renamed) == len(rivals) == 1:
+            return renamed[0]
+        return None
 
     # --- causes in the route itself ----------------------------------------------------------------------------------
 
@@ -91,7 +96,10 @@ class CauseFinder:
         route, handler = delivery
         is_lost = direction == "lost"
         if other is None:
-            table, text = (self._base, "is gone") if is_lost else (self._current, "is new")
+            if is_lost:
+                table, text = (self._base, "is gone")
+            else:
+                table, text = (self._current, "is new")
             return _build_cause(f"route {route.name} {text}", table.locate("routes", route.name, key=True))
         if handler not in other.to:
             if is_lost:
@@ -100,10 +108,16 @@ class CauseFinder:
             text = f"handler {handler} was added to `to` of route {route.name}"
             return _build_cause(text, self._locate_current(route, "to", route.to.index(handler)))
         if not other.enabled:
-            text = f"route {other.name} is disabled" if is_lost else f"route {route.name} was disabled before"
+            if is_lost:
+                text = f"route {other.name} is disabled"
+            else:
+                text = f"route {route.name} was disabled before"
             return _build_cause(text, self._locate_current(other if is_lost else route, "state"))
         if other.event_bus not in (None, bus):
-            current, verb, time = (other, "matches", "now") if is_lost else (route, "matched", "before")
+            if is_lost:
+                current, verb, time = (other, "matches", "now")
+            else:
+                current, verb, time = (route, "matched", "before")
             text = f'route {current.name} {verb} only events of the bus "{other.event_bus}" {time}'
             location = self._locate_current(current, "event-bus")
             return _build_cause(text, location, f'{text}; the event is on the bus "{bus}"')
@@ -134,7 +148,10 @@ class CauseFinder:
         ]
         result = (changed or failed)[0]
         own, expected = _describe_both(own_branch, other_branch, result.path)
-        now, before = (expected, own) if direction == "lost" else (own, expected)
+        if direction == "lost":
+            now, before = (expected, own)
+        else:
+            now, before = (own, expected)
         text = f"{result.path}: {now or 'no condition'}, before {before or 'no condition'}"
         reason = _describe_change(direction, result, now, before)
         return _build_cause(text, self._locate_condition(direction, (route, own_branch), other, result), reason)
@@ -171,9 +188,13 @@ def _build_cause(text: str, location: dict[str, Any], reason: str | None = None)
 def _describe_change(direction: Direction, result: ConditionResult, now: str | None, before: str | None) -> str:
     """What changed about a condition, with the values of the event."""
     if direction == "lost":
-        origin = f"before {before}" if before else "a new condition"
+        origin = "a new condition"
+        if before:
+            origin = f"before {before}"
         return f"{result.path} no longer matches: {result.reason} (expected {now}, {origin})"
-    expected = f"expected {now}" if now else "the condition was removed"
+    expected = "the condition was removed"
+    if now:
+        expected = f"expected {now}"
     return f"{result.path} now matches: {expected}; before {before}, where {result.reason}"
 
 
@@ -188,9 +209,13 @@ def _describe_both(branch: Branch, other: Branch, path: str) -> tuple[str | None
 def _shorten_list(texts: Sequence[str], others: Sequence[str]) -> str | None:
     extra = [text for text in texts if text not in others]
     if not extra:
-        return f"{format_count(len(texts), 'alternative')}" if texts else None
+        if texts:
+            return f"{format_count(len(texts), 'alternative')}"
+        return None
     rest = len(texts) - len(extra)
-    shared = f" and the {format_count(rest, 'alternative')} of both versions" if rest else ""
+    shared = ""
+    if rest:
+        shared = f" and the {format_count(rest, 'alternative')} of both versions"
     return list_some(extra, MAX_LISTED) + shared
 
 

@@ -58,7 +58,10 @@ class RouteComparison:
         """The deliveries of an event that is well-formed JSON without duplicate keys."""
         numbers = self._router.match_checked(raw)
         undecided = self._router.find_undecided_checked(raw)
-        key = (bus, *numbers, None, *undecided) if undecided else (bus, *numbers)
+        if undecided:
+            key = (bus, *numbers, None, *undecided)
+        else:
+            key = (bus, *numbers)
         difference = self._differences.get(key)
         if difference is None:
             if len(self._differences) >= MAX_COMBINATIONS:

@@ -49,7 +49,10 @@ def describe_presence(steps: Steps, leaf: dict[str, Any], *, from_above: bool) -
         raise TooLong
     if leaf == NOTHING:
         return NOTHING
-    inner = leaf if len(steps) == 1 else describe_presence(steps[1:], leaf, from_above=from_above)
+    if len(steps) == 1:
+        inner = leaf
+    else:
+        inner = describe_presence(steps[1:], leaf, from_above=from_above)
     needs_all = not from_above and len(steps) > 1
     nested = {
         "type": "array",
@@ -104,7 +107,10 @@ def describe_together(entries: Sequence[tuple[Steps, dict[str, Any] | None]]) ->
         properties[name] = parts[0] if len(parts) == 1 else {"allOf": parts}
         if any(leaf is not None for leaf in (*own, *(leaf for _, leaf in deeper))):
             required.append(name)
-    required_names = {"required": required} if required else {}
+    if required:
+        required_names = {"required": required}
+    else:
+        required_names = {}
     return {"type": "object", **required_names, "properties": properties}
 
 
@@ -113,13 +119,19 @@ def _allow_elements(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _contain(schema: dict[str, Any], *, needs_all: bool) -> dict[str, Any]:
-    return {"minItems": 1, "items": schema} if needs_all else {"contains": schema}
+    if needs_all:
+        return {"minItems": 1, "items": schema}
+    return {"contains": schema}
 
 
 def any_of(schemas: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The values that fit one of some schemas."""
     possible = [schema for schema in schemas if schema != NOTHING]
-    return NOTHING if not possible else possible[0] if len(possible) == 1 else {"anyOf": possible}
+    if not possible:
+        return NOTHING
+    if len(possible) == 1:
+        return possible[0]
+    return {"anyOf": possible}
 
 
 def to_draft_4(schema: Any) -> Any:

@@ -75,8 +75,12 @@ def generate_event(schemas: Schemas | None, event_type: str, source: str | None 
     It is a CloudEvent if the schema describes one. Raises CannotGenerate if the schema accepts nothing or no value was
     found, ConfigError if it cannot be used.
     """
-    compiled = schemas.find(event_type, source or BARE_SOURCE, "data") if schemas else None
-    payload_key = "data" if compiled and compiled.choice.envelope == "cloudevents" else "detail"
+    compiled = None
+    if schemas:
+        compiled = schemas.find(event_type, source or BARE_SOURCE, "data")
+    payload_key = "detail"
+    if compiled and compiled.choice.envelope == "cloudevents":
+        payload_key = "data"
     event_schema = load_event_schema(schemas, EventType(event_type, source), payload_key)
     return next(_iter_events(event_schema, [], Random(seed)))  # noqa: S311
 
@@ -145,9 +149,13 @@ def _is_event(document: Mapping[str, Any]) -> bool:
 def load_event_schema(schemas: Schemas | None, event_type: EventType, payload_key: str) -> EventSchema:
     """What the events of a type look like. Raises CannotGenerate if the form of its schema is not known."""
     source = event_type.source or BARE_SOURCE
-    compiled = schemas.find(event_type.type, source, payload_key) if schemas else None
+    compiled = None
+    if schemas:
+        compiled = schemas.find(event_type.type, source, payload_key)
     for at_loops in (NOTHING, True):  # values that end, if there are any
-        type_schema = load_type(compiled, *event_type, payload_key, at_loops=at_loops) if compiled else None
+        type_schema = None
+        if compiled:
+            type_schema = load_type(compiled, *event_type, payload_key, at_loops=at_loops)
         if compiled is not None and type_schema is None:
             raise CannotGenerate(f'the schema of "{event_type.type}" has a form for which no values can be generated')
         document = _describe_envelope(event_type, payload_key, type_schema)
@@ -221,7 +229,9 @@ def _describe_some(condition: Condition) -> dict[str, Any]:
     if values != NOTHING:
         return values
     known = [match.value for match in iter_matching_values(condition)]
-    return {"enum": known} if known else describe_values(condition, from_above=True)
+    if known:
+        return {"enum": known}
+    return describe_values(condition, from_above=True)
 
 
 def _iter_events(

@@ -38,7 +38,12 @@ class Inlined(NamedTuple):
 def inline_references(subschemas: Subschemas, *, at_loops: Any = True) -> Inlined:
     """A schema with its references replaced by what they lead to, and those that lead back by another schema."""
     inlined = _Inliner(subschemas, at_loops).inline(subschemas.root, frozenset([subschemas.root]))
-    schema = inlined.schema if isinstance(inlined.schema, dict) else {} if inlined.schema else {"not": {}}
+    if isinstance(inlined.schema, dict):
+        schema = inlined.schema
+    elif inlined.schema:
+        schema = {}
+    else:
+        schema = {"not": {}}
     return inlined._replace(schema={**subschemas.draft, **schema})
 
 
@@ -70,9 +75,17 @@ class _Inliner:
         others = [target.schema for target in targets if target.schema is not True]
         joined: Any
         if keywords:
-            joined = {**keywords, "allOf": [*keywords.get("allOf", []), *others]} if others else keywords
+            if others:
+                joined = {**keywords, "allOf": [*keywords.get("allOf", []), *others]}
+            else:
+                joined = keywords
         else:
-            joined = others[0] if len(others) == 1 else {"allOf": others} if others else True
+            if len(others) == 1:
+                joined = others[0]
+            elif others:
+                joined = {"allOf": others}
+            else:
+                joined = True
         return Inlined(joined, is_exact, keeps_names)
 
     def _follow(self, uri: str, schema: dict[str, Any], key: str, above: frozenset[str]) -> Inlined:
@@ -125,11 +138,18 @@ def _weaken(schema: dict[str, Any], inexact: set[str], *, keeps_names: bool) -> 
     if not inexact:
         return Inlined(schema, is_exact=True, keeps_names=keeps_names)
     result = dict(schema)
-    left_out = {"not"} if "not" in inexact else set()
-    left_out |= set(_CONDITIONAL) if "if" in inexact else set()
-    left_out |= (
-        {"contains", "minContains", "maxContains"} if "contains" in inexact and "maxContains" in schema else set()
-    )
+    if "not" in inexact:
+        left_out = {"not"}
+    else:
+        left_out = set()
+    if "if" in inexact:
+        left_out |= set(_CONDITIONAL)
+    else:
+        left_out |= set()
+    if "contains" in inexact and "maxContains" in schema:
+        left_out |= {"contains", "minContains", "maxContains"}
+    else:
+        left_out |= set()
     if not keeps_names or left_out & {"if", "contains"} & schema.keys():
         left_out |= {*_UNEVALUATED}
         keeps_names = False

@@ -52,7 +52,11 @@ def list_types(condition: Condition) -> list[str]:
             value = condition.expected
             if isinstance(value, bool):
                 return ["boolean"]
-            return ["null"] if value is None else ["string"] if is_text(condition) else ["number"]
+            if value is None:
+                return ["null"]
+            if is_text(condition):
+                return ["string"]
+            return ["number"]
         case "exactly" | "prefix" | "suffix" | "wildcard" | "equals-ignore-case":
             return ["string"]
         case "numeric":
@@ -69,7 +73,9 @@ def is_text(condition: Condition) -> bool:
 
 def _describe_equal(value: Any, *, from_above: bool) -> dict[str, Any]:
     if isinstance(value, str) and parse_address(value) is not None:
-        return _ADDRESS if from_above else {"enum": [value]}
+        if from_above:
+            return _ADDRESS
+        return {"enum": [value]}
     return {"enum": [value]}
 
 
@@ -86,36 +92,57 @@ def _describe_others(expected: Any, *, from_above: bool) -> dict[str, Any]:
     """All scalars but those that `anything-but` excludes."""
     if isinstance(expected, dict):
         name, value = next(iter(expected.items()))
-        texts = value if isinstance(value, list) else [value]
+        if isinstance(value, list):
+            texts = value
+        else:
+            texts = [value]
         excluded = [_describe_strings(name, text, from_above=not from_above) for text in texts]
         return {**SCALAR, "not": {"anyOf": excluded}}
-    values = expected if isinstance(expected, list) else [expected]
+    if isinstance(expected, list):
+        values = expected
+    else:
+        values = [expected]
     return {**SCALAR, "not": {"enum": values}}
 
 
 def _describe_strings(operator: str, argument: Any, *, from_above: bool) -> dict[str, Any]:
     """The strings that an operator on strings takes."""
     is_caseless = operator == EQUALS_IGNORE_CASE or isinstance(argument, dict)
-    text = argument[EQUALS_IGNORE_CASE] if isinstance(argument, dict) else argument
+    if isinstance(argument, dict):
+        text = argument[EQUALS_IGNORE_CASE]
+    else:
+        text = argument
     if operator == "wildcard":
         parts = split_literals(text)
         if len(parts) == 1:
             return {"enum": parts}
         return _match("^" + r"[\s\S]*".join(map(_escape, parts)) + "$", sum(map(len, parts)) if from_above else 0)
     if is_caseless and not text.isascii():
-        return _ANY_STRING if from_above else NOTHING
-    body = "".join(map(_escape_caseless, text)) if is_caseless else _escape(text)
+        if from_above:
+            return _ANY_STRING
+        return NOTHING
+    if is_caseless:
+        body = "".join(map(_escape_caseless, text))
+    else:
+        body = _escape(text)
     if operator == EQUALS_IGNORE_CASE:
         return _match(f"^{body}$", len(text) if from_above else 0)
     if '"' in text:  # the engine compares strings with the quotes around them
-        return _ANY_STRING if from_above else NOTHING
+        if from_above:
+            return _ANY_STRING
+        return NOTHING
     return _match(f"^{body}" if operator == "prefix" else f"{body}$", len(text) if from_above else 0)
 
 
 def _match(pattern: str, length: int) -> dict[str, Any]:
     """The strings that fit a regular expression; the algebra does not see by itself how long they are at least."""
-    shortest = {"minLength": length} if length else {}
-    return {"type": "string", "pattern": pattern, **shortest} if pattern not in ("^", "$") else _ANY_STRING
+    if length:
+        shortest = {"minLength": length}
+    else:
+        shortest = {}
+    if pattern not in ("^", "$"):
+        return {"type": "string", "pattern": pattern, **shortest}
+    return _ANY_STRING
 
 
 def _escape(text: str) -> str:
@@ -123,8 +150,12 @@ def _escape(text: str) -> str:
 
 
 def _escape_control(char: str) -> str:
-    return f"\\u{ord(char):04x}" if ord(char) < 0x20 else char
+    if ord(char) < 0x20:
+        return f"\\u{ord(char):04x}"
+    return char
 
 
 def _escape_caseless(char: str) -> str:
-    return f"[{char.lower()}{char.upper()}]" if re.fullmatch("[A-Za-z]", char) else _escape(char)
+    if re.fullmatch("[A-Za-z]", char):
+        return f"[{char.lower()}{char.upper()}]"
+    return _escape(char)

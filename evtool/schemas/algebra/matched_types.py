@@ -35,7 +35,11 @@ def find_payload_key(branch: Branch) -> str | None:
     """The payload's key in the envelope that a branch asks for; None if it does not say whose envelope that is."""
     heads = {field.path.partition(".")[0] for field in branch}
     is_eventbridge, is_cloudevents = bool(heads & _EVENTBRIDGE_ONLY), bool(heads & _CLOUDEVENTS_ONLY)
-    return None if is_eventbridge == is_cloudevents else "detail" if is_eventbridge else "data"
+    if is_eventbridge == is_cloudevents:
+        return None
+    if is_eventbridge:
+        return "detail"
+    return "data"
 
 
 def find_matched_types(branch: Branch, known: Collection[EventType], payload_key: str) -> MatchedTypes:
@@ -67,7 +71,10 @@ def find_matched_types(branch: Branch, known: Collection[EventType], payload_key
         if (
             is_any_source or EventType(name, None) in known or (name in named and not matching)
         ):  # any source that the branch takes
-            possible += literal_sources if has_literal_sources else [None]
+            if has_literal_sources:
+                possible += literal_sources
+            else:
+                possible += [None]
         found |= dict.fromkeys(EventType(name, source) for source in dict.fromkeys(possible))
     return MatchedTypes(tuple(found), is_certain and has_evidence)
 
@@ -91,7 +98,10 @@ def _holds(field: Field | None, text: str) -> bool:
 
 def _is_open(field: Field | None) -> bool:
     """Whether a condition of a field is not known before deployment."""
-    conditions = field.conditions if field else ()
+    if field:
+        conditions = field.conditions
+    else:
+        conditions = ()
     return any(c.operator not in ("equals", *OPERATORS) or c.unknown is not None for c in conditions)
 
 

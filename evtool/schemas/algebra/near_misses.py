@@ -43,11 +43,20 @@ def _iter_values(condition: Condition) -> Iterator[Any]:
             for bound in (Decimal(str(bound)) for bound in expected[1::2]):
                 for change in (0, -_CENT, _CENT, -1, 1):
                     number = bound + change
-                    yield int(number) if number == int(number) else float(number)
+                    if number == int(number):
+                        yield int(number)
+                    else:
+                        yield float(number)
         case "exists":
-            yield _MISSING if expected else "a value"
+            if expected:
+                yield _MISSING
+            else:
+                yield "a value"
         case "anything-but":
-            excluded = next(iter(expected.values())) if isinstance(expected, dict) else expected
+            if isinstance(expected, dict):
+                excluded = next(iter(expected.values()))
+            else:
+                excluded = expected
             yield from excluded if isinstance(excluded, list) else [excluded]
         case "cidr":
             yield "198.51.100.1"

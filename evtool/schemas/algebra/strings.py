@@ -110,7 +110,10 @@ def iter_strings(
 
 def _list_repeats(min_length: int, max_length: int | None) -> list[int]:
     """How often a part is repeated at most beyond the least: several numbers, if the length of the text is limited."""
-    longer = [min(min_length, _MOST_REPEATS)] if min_length else []
+    if min_length:
+        longer = [min(min_length, _MOST_REPEATS)]
+    else:
+        longer = []
     return [_MORE, *longer, *([0, 1, 2, min(max_length, _MOST_REPEATS)] if max_length is not None else [])]
 
 
@@ -133,7 +136,9 @@ def _write_classes(pattern: str) -> str:
         return pattern
     texts, is_inside = [], False
     for part in re.findall(r"\\p\{\w+\}|\\.|.", pattern, re.DOTALL):
-        characters = UNICODE_CLASSES.get(part[3:-1]) if part.startswith("\\p{") else None
+        characters = None
+        if part.startswith("\\p{"):
+            characters = UNICODE_CLASSES.get(part[3:-1])
         texts.append(part if characters is None else characters if is_inside else f"[{characters}]")
         is_inside = (is_inside or part == "[") and part != "]"
     return "".join(texts)

@@ -32,7 +32,9 @@ class TypeSchema(NamedTuple):
 
     def steps_of(self, steps: Steps) -> Steps:
         """The steps from the value that the schema describes to a part of the payload."""
-        return (self.payload_key, *steps) if self.has_envelope else steps
+        if self.has_envelope:
+            return (self.payload_key, *steps)
+        return steps
 
 
 def load_type(
@@ -152,7 +154,9 @@ def _expand(schema: Any) -> Iterator[dict[str, Any]]:
 
 def _children(schema: dict[str, Any], step: str) -> list[Any]:
     properties = schema.get("properties", {})
-    return [properties[step]] if step in properties else []
+    if step in properties:
+        return [properties[step]]
+    return []
 
 
 def find_examples(document: Any) -> dict[tuple[str, ...], list[Any]]:

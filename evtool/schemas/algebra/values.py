@@ -66,7 +66,9 @@ class _Generator:
 
     def generate(self, schema: CanonicalSchema, place: _Place) -> Any:
         given = [value for value in self._examples.get(place.path, ()) if fits(schema, value)]
-        return self._rng.choice(given) if given else self._generate(schema, place)
+        if given:
+            return self._rng.choice(given)
+        return self._generate(schema, place)
 
     def _generate(self, schema: CanonicalSchema, place: _Place) -> Any:
         match schema.view():
@@ -137,18 +139,33 @@ class _Generator:
     def _generate_number(self, schema: CanonicalSchema, place: _Place) -> int | float:
         view: Any = schema.view()
         is_integer = isinstance(view, canonical.IntegerView)
-        low = float(view.minimum) if view.minimum is not None else None
-        high = float(view.maximum) if view.maximum is not None else None
+        low = None
+        if view.minimum is not None:
+            low = float(view.minimum)
+        high = None
+        if view.maximum is not None:
+            high = float(view.maximum)
         if low is None:
-            low = high - 100 if high is not None and high < 100 else 1.0 if high is None or high > 1 else min(0.0, high)
+            if high is not None and high < 100:
+                low = high - 100
+            elif high is None or high > 1:
+                low = 1.0
+            else:
+                low = min(0.0, high)
         if high is None:
             high = low + 100
-        step = float(view.multiple_of[0]) if view.multiple_of else 1 if is_integer else None
+        if view.multiple_of:
+            step = float(view.multiple_of[0])
+        elif is_integer:
+            step = 1
+        else:
+            step = None
         number: int | float = self._first_fitting(schema, place, self._iter_numbers(low, high, step))
         return number
 
     def _iter_numbers(self, low: float, high: float, step: float | None) -> Iterator[int | float]:
-        high = min(high, low + 1000) if low > -1000 else high
+        if low > -1000:
+            high = min(high, low + 1000)
         for _ in range(MAX_TRIES):
             number = self._rng.uniform(low, high)
             for digits in (0, 2) if step is None else ():
@@ -172,7 +189,10 @@ class _Generator:
             length = min(length, view.max_items)
         elements: list[Any] = []
         for index in range(length):
-            declared = view.prefix_items[index] if index < len(view.prefix_items) else view.items
+            if index < len(view.prefix_items):
+                declared = view.prefix_items[index]
+            else:
+                declared = view.items
             try:
                 elements.append(self._generate_element(view, declared, wanted, index, elements, child))
             except CannotGenerate:
@@ -239,7 +259,10 @@ class _Generator:
         return [*(name for name in ordered if name in declared), *declared]
 
     def _schemas_of(self, view: Any, name: str) -> list[CanonicalSchema]:
-        schemas = [view.properties[name]] if name in view.properties else []
+        if name in view.properties:
+            schemas = [view.properties[name]]
+        else:
+            schemas = []
         schemas += [part for pattern, part in view.pattern_properties.items() if _matches(pattern, name)]
         return schemas or ([view.additional_properties] if view.additional_properties is not None else [])
 
@@ -270,7 +293,9 @@ def _rank(schema: CanonicalSchema) -> int:
     view = schema.view()
     if isinstance(view, canonical.ConstView) and view.value is None:
         return 2
-    return 1 if isinstance(view, canonical.ArrayView) else 0
+    if isinstance(view, canonical.ArrayView):
+        return 1
+    return 0
 
 
 def _matches(pattern: str, name: str) -> bool:
@@ -281,4 +306,6 @@ def _matches(pattern: str, name: str) -> bool:
 
 
 def _plain(number: float) -> int | float:
-    return int(number) if number == int(number) else number
+    if number == int(number):
+        return int(number)
+    return number

@@ -48,8 +48,13 @@ def is_covered(inner: Any, outer: Any, inner_loops: Mapping[str, Any], outer_loo
     strings = compare_strings(inner, outer)
     if strings.holds:
         return True
-    texts = [] if strings.example is None else [strings.example]
-    return False if find_example(inner_schema, outer_schema, texts) is not None else None
+    if strings.example is None:
+        texts = []
+    else:
+        texts = [strings.example]
+    if find_example(inner_schema, outer_schema, texts) is not None:
+        return False
+    return None
 
 
 def find_example(inner: Any, outer: Any, candidates: Sequence[Any] = ()) -> list[Any] | None:
@@ -88,7 +93,9 @@ def write_loops(schema: Any, loops: Mapping[str, Any]) -> Any:
         return {**part, **map_parts(part, lambda _, inner: copy(inner))}
 
     root = copy(schema)
-    return {**root, "$defs": definitions} if definitions else root
+    if definitions:
+        return {**root, "$defs": definitions}
+    return root
 
 
 # --- values that a schema may accept ---------------------------------------------------------------------------------
@@ -181,6 +188,9 @@ def _iter_objects(schema: Mapping[str, Any], root: Any, depth: int) -> Iterator[
 def _first_valid(schema: Any, values: list[Any], root: Any) -> list[Any]:
     if not isinstance(schema, dict):
         return values[:1]
-    definitions = {"$defs": root["$defs"]} if isinstance(root, dict) and "$defs" in root else {}
+    if isinstance(root, dict) and "$defs" in root:
+        definitions = {"$defs": root["$defs"]}
+    else:
+        definitions = {}
     validator = _build_validator({**definitions, **schema})
     return [value for value in values if validator.is_valid(value)][:1]

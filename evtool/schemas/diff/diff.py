@@ -58,7 +58,12 @@ def diff_schemas(old: InlinedSchema, new: InlinedSchema, *, relaxed: bool = Fals
         verdict = walk.decide(direction, old.value, new.value)
         if verdict is None:
             is_broken = any(direction in change.breaks for change in changes)
-            verdict = False if is_broken else None if any(direction in c.undecided for c in changes) else True
+            if is_broken:
+                verdict = False
+            elif any(direction in c.undecided for c in changes):
+                verdict = None
+            else:
+                verdict = True
         verdicts.append(verdict)
         if verdict is False and not any(direction in change.breaks for change in changes):
             changes.append(_describe_hidden(direction, changes))
@@ -67,11 +72,18 @@ def diff_schemas(old: InlinedSchema, new: InlinedSchema, *, relaxed: bool = Fals
 
 def _describe_hidden(direction: str, changes: list[Change]) -> Change:
     """A change for a break that no single difference explains."""
-    first, second = ("old", "new") if direction == BACKWARD else ("new", "old")
+    if direction == BACKWARD:
+        first, second = ("old", "new")
+    else:
+        first, second = ("new", "old")
     message = f"the {second} schema refuses values that the {first} one accepts"
-    kind = "narrowed" if direction == BACKWARD else "widened"
+    kind = "widened"
+    if direction == BACKWARD:
+        kind = "narrowed"
     change = Change("", kind, (direction,), message)
-    return change._replace(file=changes[0].file, line=1, column=1) if changes else change
+    if changes:
+        return change._replace(file=changes[0].file, line=1, column=1)
+    return change
 
 
 class _Walk:
@@ -84,8 +96,14 @@ class _Walk:
 
     def decide(self, direction: str, old: Any, new: Any) -> bool | None:
         """Whether a part accepts everything that its other version accepts."""
-        inner, outer = (old, new) if direction == BACKWARD else (new, old)
-        inner_schema, outer_schema = (self._old, self._new) if direction == BACKWARD else (self._new, self._old)
+        if direction == BACKWARD:
+            inner, outer = (old, new)
+        else:
+            inner, outer = (new, old)
+        if direction == BACKWARD:
+            inner_schema, outer_schema = (self._old, self._new)
+        else:
+            inner_schema, outer_schema = (self._new, self._old)
         if self._relaxed:
             inner = close(inner)
             loops = {uri: close(target) for uri, target in inner_schema.loops.items()}
@@ -139,8 +157,14 @@ class _Walk:
         before, after = old.get("prefixItems", []), new.get("prefixItems", [])
         rest = old.get("items", True), new.get("items", True)
         for index in range(max(len(before), len(after))):
-            first = before[index] if index < len(before) else rest[0]
-            second = after[index] if index < len(after) else rest[1]
+            if index < len(before):
+                first = before[index]
+            else:
+                first = rest[0]
+            if index < len(after):
+                second = after[index]
+            else:
+                second = rest[1]
             yield from self.compare(first, second, f"{name}[{index}]")
         if "items" in old or "items" in new:
             yield from self.compare(*rest, f"{name}[]")
@@ -197,10 +221,14 @@ class _Walk:
         answers = {direction: self.decide(direction, before, after) for direction in DIRECTIONS}
         breaks = tuple(direction for direction, answer in answers.items() if answer is False)
         undecided = tuple(direction for direction, answer in answers.items() if answer is None)
-        subject = "other fields" if name == ROOT_NAME else f"other fields of {name}"
+        subject = "other fields"
+        if name != ROOT_NAME:
+            subject = f"other fields of {name}"
         words = {False: "not allowed", True: "allowed"}
         texts = [words.get(value, "limited") if isinstance(value, bool) else "limited" for value in (before, after)]
-        kind = "additional-properties-narrowed" if BACKWARD in breaks else "additional-properties-widened"
+        kind = "additional-properties-widened"
+        if BACKWARD in breaks:
+            kind = "additional-properties-narrowed"
         message = f"{subject} were {texts[0]}, now {texts[1]}"
         undeclared = (BACKWARD,) * (before in (True, {})) + (FORWARD,) * (after in (True, {}))
         yield self._build(parts, "additionalProperties", kind, breaks, message, undecided, undeclared)
@@ -223,7 +251,12 @@ class _Walk:
                 return
         breaks = tuple(direction for direction in breaks if direction not in explained)
         undecided = tuple(direction for direction in undecided if direction not in explained)
-        state = "added" if keyword not in old else "removed" if keyword not in new else "changed"
+        if keyword not in old:
+            state = "added"
+        elif keyword not in new:
+            state = "removed"
+        else:
+            state = "changed"
         message = f"{name}: {keyword} was {state}"
         if keyword == "oneOf" and state == "changed":
             message = f"{name}: oneOf: a value may fit several forms {'now' if BACKWARD in breaks else 'before'}"
@@ -240,8 +273,15 @@ class _Walk:
             label = name_form(first, self._old.name)
             for change in self.compare(first, second, name):
                 yield change._replace(message=f"{change.message}, in the form {label}" if label else change.message)
-        narrows = FORWARD if keyword == "allOf" else BACKWARD  # the direction that a removed form breaks
-        widens = BACKWARD if keyword == "allOf" else FORWARD
+        # the direction that a removed form breaks
+        if keyword == "allOf":
+            narrows = FORWARD
+        else:
+            narrows = BACKWARD
+        if keyword == "allOf":
+            widens = BACKWARD
+        else:
+            widens = FORWARD
         for forms, verb, direction, side in ((removed, "removed", narrows, 0), (added, "added", widens, 1)):
             schema = (self._old, self._new)[side]
             for form in forms:
@@ -286,8 +326,12 @@ class _Walk:
 def _to_object(schema: Any) -> Mapping[str, Any]:
     if isinstance(schema, dict):
         return schema
-    return {} if schema else {"not": {}, "type": []}
+    if schema:
+        return {}
+    return {"not": {}, "type": []}
 
 
 def _prefix(name: str) -> str:
-    return "" if name == ROOT_NAME else f"{name}."
+    if name == ROOT_NAME:
+        return ""
+    return f"{name}."

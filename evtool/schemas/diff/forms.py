@@ -51,19 +51,30 @@ def name_form(form: Any, find_name: Name) -> str | None:
 
 def _find_constant(form: Any) -> str | None:
     """The first required field that can have one value only, with the value: `kind "card"`."""
-    properties = form.get("properties", {}) if isinstance(form, dict) else {}
+    if isinstance(form, dict):
+        properties = form.get("properties", {})
+    else:
+        properties = {}
     for name in form.get("required", ()) if properties else ():
         field = properties.get(name)
-        values = [field["const"]] if isinstance(field, dict) and "const" in field else []
-        values = field["enum"] if isinstance(field, dict) and not values and "enum" in field else values
+        if isinstance(field, dict) and "const" in field:
+            values = [field["const"]]
+        else:
+            values = []
+        if isinstance(field, dict) and not values and "enum" in field:
+            values = field["enum"]
         if len(values) == 1:
             return f"{name} {json.dumps(values[0], ensure_ascii=False)}"
     return None
 
 
 def _find_type(form: Any) -> str | None:
-    types = form.get("type") if isinstance(form, dict) else None
-    return types if isinstance(types, str) and types in ALL_TYPES else None
+    types = None
+    if isinstance(form, dict):
+        types = form.get("type")
+    if isinstance(types, str) and types in ALL_TYPES:
+        return types
+    return None
 
 
 def _same(_: Any) -> str | None:

@@ -77,11 +77,15 @@ class InlinedSchema(NamedTuple):
     def name(self, part: Any) -> str | None:
         """The name that the definitions of a document have for a part."""
         names = unquote(self.origins.get(id(part), "").partition("#")[2]).split("/")
-        return names[-1] if len(names) > 2 and names[-2] in DEFINITIONS else None
+        if len(names) > 2 and names[-2] in DEFINITIONS:
+            return names[-1]
+        return None
 
     def resolve(self, part: Any) -> Any:
         """A part of the schema, or the target of a loop."""
-        return self.loops[part[LOOP]] if isinstance(part, dict) and LOOP in part else part
+        if isinstance(part, dict) and LOOP in part:
+            return self.loops[part[LOOP]]
+        return part
 
 
 def inline(library: Library, uri: str, draft: str | None) -> InlinedSchema:
@@ -94,7 +98,9 @@ def inline(library: Library, uri: str, draft: str | None) -> InlinedSchema:
     def copy(uri: str, stack: Mapping[str, dict[str, Any]]) -> Any:
         value = library.resolve(uri)
         if not isinstance(value, dict):
-            return value if isinstance(value, bool) else True
+            if isinstance(value, bool):
+                return value
+            return True
         if uri in stack:
             loops[uri] = stack[uri]
             return {LOOP: uri}
@@ -114,7 +120,9 @@ def inline(library: Library, uri: str, draft: str | None) -> InlinedSchema:
         return _merge_parts(result, merge)
 
     def merge(schema: dict[str, Any], part: dict[str, Any], keys: tuple[str, ...]) -> None:
-        origin = child(origins[id(part)], *keys) if id(part) in origins else ""
+        origin = ""
+        if id(part) in origins:
+            origin = child(origins[id(part)], *keys)
         merged[id(schema), keys] = merged.get((id(part), keys), origin)
 
     return InlinedSchema(copy(uri, {}), loops, origins, merged, library)

@@ -33,9 +33,12 @@ def list_types(schema: Keywords) -> frozenset[str]:
     """The types that a value may have, with `integer` where it may be a number; those of its `enum` if it has one."""
     declared = schema.get("type", sorted(ALL_TYPES))
     types = frozenset([declared] if isinstance(declared, str) else declared)
-    types = types | {"integer"} if "number" in types else types
+    if "number" in types:
+        types = types | {"integer"}
     values = _list_values(schema)
-    return types if values is None else types & {name for value in values.values() for name in _name_types(value)}
+    if values is None:
+        return types
+    return types & {name for value in values.values() for name in _name_types(value)}
 
 
 def _name_types(value: Any) -> tuple[str, ...]:
@@ -47,7 +50,9 @@ def _name_types(value: Any) -> tuple[str, ...]:
         case str():
             return ("string",)
         case int() | float():
-            return ("integer", "number") if value == int(value) else ("number",)
+            if value == int(value):
+                return ("integer", "number")
+            return ("number",)
     return ("array" if isinstance(value, list) else "object",)
 
 
@@ -56,7 +61,12 @@ def _breaks(*, narrowed: bool, widened: bool) -> tuple[str, ...]:
 
 
 def _kind(subject: str, breaks: tuple[str, ...]) -> str:
-    ending = "changed" if len(breaks) != 1 else "narrowed" if breaks == (BACKWARD,) else "widened"
+    if len(breaks) != 1:
+        ending = "changed"
+    elif breaks == (BACKWARD,):
+        ending = "narrowed"
+    else:
+        ending = "widened"
     return f"{subject}-{ending}"
 
 
@@ -81,10 +91,14 @@ def _compare_values(old: Keywords, new: Keywords, name: str) -> Iterator[Keyword
     before, after = _list_values(old), _list_values(new)
     if before == after or (before is not None and after is not None and before.keys() == after.keys()):
         return
-    keyword = "enum" if "enum" in new or ("const" not in new and "enum" in old) else "const"
+    keyword = "const"
+    if "enum" in new or ("const" not in new and "enum" in old):
+        keyword = "enum"
     if before is None or after is None:
         values, breaks = after if before is None else before, _breaks(narrowed=before is None, widened=after is None)
-        verb = "is limited to" if before is None else "is no longer limited to"
+        verb = "is no longer limited to"
+        if before is None:
+            verb = "is limited to"
         message = f"{name} {verb} {_list_some(values or {})}"
         yield KeywordChange(keyword, _kind("enum", breaks), breaks, message)
         return
@@ -99,7 +113,9 @@ def _list_values(schema: Keywords) -> dict[str, Any] | None:
     if "const" in schema:
         return {_key(schema["const"]): schema["const"]}
     values = schema.get("enum")
-    return {_key(value): value for value in values} if isinstance(values, list) else None
+    if isinstance(values, list):
+        return {_key(value): value for value in values}
+    return None
 
 
 def _key(value: Any) -> str:
@@ -143,7 +159,10 @@ def _compare_bound(
     if before == after:
         return
     narrowed = before is None or (after is not None and after > before)
-    keyword = exclusive if exclusive in new or (plain not in new and exclusive in old) else plain
+    if exclusive in new or (plain not in new and exclusive in old):
+        keyword = exclusive
+    else:
+        keyword = plain
     texts = [
         None
         if bound is None
@@ -158,8 +177,12 @@ def _compare_bound(
 def _find_bound(schema: Keywords, keywords: tuple[str, str], sign: int) -> tuple[float, bool] | None:
     """A bound and whether it is exclusive, with the sign with which a larger bound accepts less."""
     plain, exclusive = (schema.get(keyword) for keyword in keywords)
-    bounds = [(sign * plain, False)] if plain is not None else []
-    bounds += [(sign * exclusive, True)] if exclusive is not None else []
+    if plain is not None:
+        bounds = [(sign * plain, False)]
+    else:
+        bounds = []
+    if exclusive is not None:
+        bounds += [(sign * exclusive, True)]
     return max(bounds, default=None)
 
 
@@ -174,7 +197,9 @@ def _limit_change(keyword: str, subject: str, before: Any, after: Any, *, narrow
 
 def _compare_required(old: Keywords, new: Keywords, name: str) -> Iterator[KeywordChange]:
     before, after = set(old.get("required", [])), set(new.get("required", []))
-    prefix = "" if name == "the value" else f"{name}."
+    prefix = ""
+    if name != "the value":
+        prefix = f"{name}."
     for field in sorted(after - before):
         yield KeywordChange("required", "required-added", (BACKWARD,), f"{prefix}{field} is now required")
     for field in sorted(before - after):
@@ -204,7 +229,9 @@ def _compare_others(old: Keywords, new: Keywords, name: str) -> Iterator[Keyword
 
 
 def _show(value: Any) -> str:
-    return "none" if value is None else shorten(json.dumps(value, ensure_ascii=False))
+    if value is None:
+        return "none"
+    return shorten(json.dumps(value, ensure_ascii=False))
 
 
 def list_companions(keyword: str) -> tuple[str, ...]:

@@ -43,4 +43,6 @@ def _list_expressions(schema: dict[str, Any]) -> Iterator[str]:
 
 
 def _escape(char: str) -> str:
-    return f"\\{char}" if char in SPECIAL else char
+    if char in SPECIAL:
+        return f"\\{char}"
+    return char

@@ -153,7 +153,9 @@ def _list_entries(version: Version) -> Iterator[tuple[str, SchemaEntry]]:
 
 def _has_other_purpose(document: SchemaDocument) -> bool:
     """Whether a file of a folder is no schema of a type, such as one that has only definitions."""
-    foreign = find_foreign(document.value) if isinstance(document.value, dict) else None
+    foreign = None
+    if isinstance(document.value, dict):
+        foreign = find_foreign(document.value)
     return foreign is not None and foreign.has_other_purpose and not find_declarations(document.value)
 
 
@@ -173,14 +175,18 @@ def _list_contained(
         _check_part(library, Target(document, declaration.pointer))
         uri = f"{document.uri}#{quote(declaration.pointer)}"
         schema = inline(library, uri, declaration.draft or draft_of(document.value))
-        source = f"{declaration.source}@" if declaration.source else ""
+        source = ""
+        if declaration.source:
+            source = f"{declaration.source}@"
         yield f"{name}#{source}{declaration.type}", SchemaEntry((declaration.type,), declaration.envelope, schema)
 
 
 def _check_part(library: Library, root: Target) -> None:
     """Raises ConfigError for what is not a JSON Schema, and for references that lead nowhere."""
     document, name = root.document, root.document.text.file
-    foreign = find_foreign(document.value) if isinstance(document.value, dict) and not root.pointer else None
+    foreign = None
+    if isinstance(document.value, dict) and not root.pointer:
+        foreign = find_foreign(document.value)
     if foreign:
         location = document.locate(pointer_of([foreign.key]), key=True)
         finding = Finding("EV602", f"this is {foreign.name}, not a JSON Schema", suggestion=foreign.hint, **location)

@@ -58,7 +58,10 @@ def _find_full_path(error: ValidationError, value: Any) -> list[str | int]:
             path.append("")
             value = _get(value, "")
             position += len(_EMPTY)
-        name = match[1] if isinstance(value, Mapping) and isinstance(step, int) else step
+        if isinstance(value, Mapping) and isinstance(step, int):
+            name = match[1]
+        else:
+            name = step
         path.append(name)
         value = _get(value, name)
         position = match.end()

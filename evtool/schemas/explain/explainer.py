@@ -70,8 +70,13 @@ class Explainer:
         part = child(uri, "contains")
         fitting = [i for i, element in enumerate(elements) if not self._subschemas.find_errors(part, element)]
         shown = ", ".join(f"[{index}]" for index in fitting[:_MAX_ELEMENTS])
-        more = ", …" if len(fitting) > _MAX_ELEMENTS else ""
-        bound = f"at least {at_least}" if len(fitting) < at_least else f"at most {at_most}"
+        more = ""
+        if len(fitting) > _MAX_ELEMENTS:
+            more = ", …"
+        if len(fitting) < at_least:
+            bound = f"at least {at_least}"
+        else:
+            bound = f"at most {at_most}"
         expected = schema.get("contains")
         return (
             f"should have {bound} element{'' if bound.endswith(' 1') else 's'} of the form {format_value(expected)}, "
@@ -137,4 +142,6 @@ class Explainer:
         if valid or not forms:
             return valid
         chosen = choose_form(self._subschemas, uri, forms, value, 0)
-        return [chosen.uri] if isinstance(chosen, Form) else [form.uri for form in forms]
+        if isinstance(chosen, Form):
+            return [chosen.uri]
+        return [form.uri for form in forms]

@@ -59,7 +59,9 @@ def find_violations(
             known_names = {*known(), *schema.get("properties", {})}
             unknown_keys = [key for key in value if key not in known_names][:MAX_HINT_NAMES]
             misspelled = next((key for key in unknown_keys if did_you_mean(name, [key])), None)
-            hint = f'"{misspelled}" looks like it' if misspelled else None
+            hint = None
+            if misspelled:
+                hint = f'"{misspelled}" looks like it'
             yield Violation("EV102", path, f"has no {format_value(name)}, which is required", hint)
         case Kind.AdditionalProperties(unexpected=names):
             yield from find_unknown(path, value, names, schema.get("properties", {}), known())
@@ -114,7 +116,9 @@ def find_unknown(
     for number, name in enumerate(names):
         is_other = number >= MAX_HINT_NAMES or name in known
         same_letters = [key for key in properties if key.lower() == name.lower()]
-        hint = None if is_other else did_you_mean(name, [*missing, *same_letters])
+        hint = None
+        if not is_other:
+            hint = did_you_mean(name, [*missing, *same_letters])
         yield Violation("EV103", (*path, name), "is not allowed here", hint, at_key=True)
 
 
@@ -128,7 +132,10 @@ def describe_wrong_value(path: tuple[str | int, ...], options: Sequence[Any], va
     """The violation of a value that is none of the options."""
     allowed = ("" if len(options) == 1 else "one of ") + ", ".join(format_value(option) for option in options)
     types = {json_type(option) for option in options}
-    got = format_value(value) if json_type(value) in types else describe_typed(value)
+    if json_type(value) in types:
+        got = format_value(value)
+    else:
+        got = describe_typed(value)
     return Violation("EV105", path, f"should be {allowed}, got {got}", _suggest_option(value, options))
 
 
@@ -147,10 +154,14 @@ def _suggest_option(value: Any, options: Sequence[Any]) -> str | None:
     """Which of the options was meant: one of another type with the same text, or a similar string."""
     if not isinstance(value, str):
         text = json.dumps(value)
-        return "put it in quotes" if any(isinstance(o, str) and o == text for o in options) else None
+        if any(isinstance(o, str) and o == text for o in options):
+            return "put it in quotes"
+        return None
     for option in options:
         if not isinstance(option, str) and value.lower() == json.dumps(option):
-            return "remove the quotes" if value == json.dumps(option) else f"write {json.dumps(option)} without quotes"
+            if value == json.dumps(option):
+                return "remove the quotes"
+            return f"write {json.dumps(option)} without quotes"
     return did_you_mean(value, [option for option in options if isinstance(option, str)])
 
 
@@ -173,7 +184,9 @@ def _make_hashable(value: Any) -> Any:
 def _describe_bound(kind: Any) -> str | None:
     """The sentence of a limit on size or amount, None for other kinds."""
     sentence = BOUNDS.get(type(kind))
-    return sentence.format(getattr(kind, kind.__match_args__[0])) if sentence else None
+    if sentence:
+        return sentence.format(getattr(kind, kind.__match_args__[0]))
+    return None
 
 
 def _suggest_quotes(value: Any, types: Sequence[str]) -> str | None:
@@ -183,7 +196,9 @@ def _suggest_quotes(value: Any, types: Sequence[str]) -> str | None:
         scalar_type = json_type(json.loads(value))
         if scalar_type == "number" and value.lstrip("-").isdigit() and "integer" in types:
             scalar_type = "integer"
-        return "remove the quotes" if scalar_type in types else None
+        if scalar_type in types:
+            return "remove the quotes"
+        return None
     if isinstance(value, int | float) and not isinstance(value, bool) and "string" in types:
         return "put it in quotes"
     return None
@@ -191,7 +206,9 @@ def _suggest_quotes(value: Any, types: Sequence[str]) -> str | None:
 
 def describe_typed(value: Any) -> str:
     """A value with its type, as in `the string "x"`."""
-    return format_value(value) if value is None else f"the {json_type(value)} {format_value(value)}"
+    if value is None:
+        return format_value(value)
+    return f"the {json_type(value)} {format_value(value)}"
 
 
 def format_value(value: Any) -> str:

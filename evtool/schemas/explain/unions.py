@@ -53,7 +53,9 @@ def _name_form(schema: dict[str, Any], subschemas: Subschemas, uri: str, index: 
     title = next((title for title in titles if isinstance(title, str) and title), None)
     reference = str(schema.get("$ref", "")).rpartition("#")
     name = title or (reference[2].rpartition("/")[2] or reference[0].rpartition("/")[2])
-    return shorten(name, _MAX_NAME) if name else f"{index + 1} of {len(branches)}"
+    if name:
+        return shorten(name, _MAX_NAME)
+    return f"{index + 1} of {len(branches)}"
 
 
 def choose_form(subschemas: Subschemas, uri: str, forms: Sequence[Form], value: Any, depth: int) -> Form | Violation:
@@ -75,7 +77,9 @@ def choose_form(subschemas: Subschemas, uri: str, forms: Sequence[Form], value: 
     fitting = _keep_best(fitting, lambda form: _count(form.errors))
     if len(fitting) > 1 and isinstance(value, dict):
         fitting = _keep_best(fitting, lambda form: -len(_list_known(subschemas, form) & set(value)))
-    return fitting[0] if len(fitting) == 1 else _describe_allowed(path, forms, fitting, value, depth)
+    if len(fitting) == 1:
+        return fitting[0]
+    return _describe_allowed(path, forms, fitting, value, depth)
 
 
 def _keep_best(forms: Sequence[Form], rank: Any) -> list[Form]:
@@ -207,7 +211,10 @@ def _describe_tag(
         return describe_wrong_value((*path, tag.name), options, value[tag.name])
     misspelled = next((key for key in value if key not in known and did_you_mean(tag.name, [key])), None)
     allowed = ", ".join(format_value(option) for option in options)
-    hint = f'"{misspelled}" looks like it' if misspelled else f"it is one of {allowed}"
+    if misspelled:
+        hint = f'"{misspelled}" looks like it'
+    else:
+        hint = f"it is one of {allowed}"
     return Violation("EV102", path, f"has no {format_value(tag.name)}, which is required", hint)
 
 
@@ -243,12 +250,19 @@ def _describe_allowed(
     if is_simple and types:
         one_of = ", ".join(format_value(option) for option in options)
         is_wrong_type = all(json_type(option) != json_type(value) for option in options)
-        got = describe_typed(value) if is_wrong_type else format_value(value)
+        if is_wrong_type:
+            got = describe_typed(value)
+        else:
+            got = format_value(value)
         message = f"should be {' or '.join(types)}, or one of {one_of}, got {got}"
-        hint = did_you_mean(value, [o for o in options if isinstance(o, str)]) if isinstance(value, str) else None
+        hint = None
+        if isinstance(value, str):
+            hint = did_you_mean(value, [o for o in options if isinstance(o, str)])
         return Violation("EV104" if is_wrong_type else "EV105", path, message, hint)
     shown = "; ".join(f"form {form.name}{_describe_first(form.errors, depth)}" for form in fitting[:_MAX_LISTED])
-    more = "; …" if len(fitting) > _MAX_LISTED else ""
+    more = ""
+    if len(fitting) > _MAX_LISTED:
+        more = "; …"
     return Violation("EV109", path, f"matches none of the forms that the schema allows: {shown}{more}")
 
 
@@ -259,7 +273,9 @@ def _describe_first(errors: Sequence[ValidationError], depth: int) -> str:
         return ""
     violation = next(find_violations(error, {}))
     path = ".".join(str(step) for step in violation.path[depth:])
-    return f" ({path} {violation.message})" if path else f" ({violation.message})"
+    if path:
+        return f" ({path} {violation.message})"
+    return f" ({violation.message})"
 
 
 def _is_false(error: ValidationError, depth: int) -> bool:

@@ -35,7 +35,9 @@ def list_violations(
 
 def make_unknown_type_finding(event: Event, hint: str | None, severity: str) -> Finding:
     """The finding for an event whose type has no schema."""
-    pointer = "/type" if event.payload_key == "data" else "/detail-type"
+    pointer = "/detail-type"
+    if event.payload_key == "data":
+        pointer = "/type"
     message = f'no schema for type "{event.type}"'
     location = location_of(event.source_map, pointer)
     return Finding("EV101", message, severity, suggestion=hint, **_identify(event), **location)
@@ -44,7 +46,8 @@ def make_unknown_type_finding(event: Event, hint: str | None, severity: str) -> 
 def find_invalid_keywords(part: Target, error: ValidationError, draft: str) -> list[Finding]:
     """Everything that makes a schema, or a part of one, no valid JSON Schema of a draft. One error is known."""
     value = resolve_pointer(part.document.value, part.pointer)
-    draft = value.get("$schema", draft) if isinstance(value, dict) else draft
+    if isinstance(value, dict):
+        draft = value.get("$schema", draft)
     if not isinstance(draft, str) or draft.rstrip("#") not in META_SCHEMAS:  # nothing is fetched
         return [make_invalid_schema_finding(part, error)]
     errors = list(validator_for({"$schema": draft, "$ref": draft}, validate_formats=True).iter_errors(value)) or [error]
@@ -59,7 +62,10 @@ def make_invalid_schema_finding(part: Target, error: ValidationError) -> Finding
         location = part.document.locate("/$schema")
         return Finding("EV602", message, suggestion=f"the drafts are {DRAFTS}", **location)
     restore_paths([error], resolve_pointer(part.document.value, part.pointer))
-    violation = describe_all(error) if isinstance(error.kind, UNIONS) else next(find_violations(error, {}))
+    if isinstance(error.kind, UNIONS):
+        violation = describe_all(error)
+    else:
+        violation = next(find_violations(error, {}))
     message = f"not a valid JSON Schema: {format_path(violation.path) or 'it'} {violation.message}"
     location = part.document.locate(part.pointer + pointer_of(violation.path), key=violation.at_key)
     return Finding("EV602", message, suggestion=violation.suggestion, **location)
@@ -76,7 +82,9 @@ def make_text_finding(event: Event) -> Finding:
 
 
 def _make_finding(event: Event, violation: Violation, path: Sequence[str | int]) -> Finding:
-    forms = f" ({', '.join(f'form {name}' for name in violation.forms)})" if violation.forms else ""
+    forms = ""
+    if violation.forms:
+        forms = f" ({', '.join(f'form {name}' for name in violation.forms)})"
     message = f"{format_path(path) or 'the event'} {violation.message}{forms}"
     location = location_of(event.source_map, pointer_of(path), key=violation.at_key)
     return Finding(violation.code, message, suggestion=violation.suggestion, **_identify(event), **location)

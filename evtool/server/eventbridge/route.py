@@ -70,7 +70,9 @@ class EventBridgeRoute(BaseRoute):
         if errors and self._context.settings.validates:
             return Rejection("InvalidArgument", _describe(errors[0]))
         if findings:
-            more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
+            more = ""
+            if len(findings) > 1:
+                more = f" (and {len(findings) - 1} more)"
             self._context.log.add(f"{event.type} {event.id} is stored, though: {_describe(findings[0])}{more}")
         accepted.append(route_event(self._context, event))
         return event.id

@@ -20,7 +20,9 @@ class Address(NamedTuple):
 
     def format(self) -> str:
         """The address as in a URL."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        if ":" in self.host:
+            return f"[{self.host}]:{self.port}"
+        return f"{self.host}:{self.port}"
 
 
 def parse_address(text: str) -> Address:

@@ -44,6 +44,9 @@ class BodyReader:
                         raise HttpError(503, "too many requests are being received at a time; send this one again")
             if length > MAX_BODY_BYTES:
                 raise HttpError(413, TOO_LARGE)
-            yield parts[0] if len(parts) == 1 else b"".join(parts)
+            if len(parts) == 1:
+                yield parts[0]
+            else:
+                yield b"".join(parts)
         finally:
             self._buffered -= sum(map(len, parts))

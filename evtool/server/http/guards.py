@@ -61,7 +61,9 @@ def check_host(headers: Headers, settings: Settings) -> HttpError | None:
     browser that is led here has no cookie for that name.
     """
     hosts = headers.getlist("host")
-    name = split_host(hosts[0]) if len(hosts) == 1 else ""
+    name = ""
+    if len(hosts) == 1:
+        name = split_host(hosts[0])
     if name and (settings.token or is_local_name(name) or name in settings.host_names):
         return None
     hint = "use 127.0.0.1 or localhost, or start evtool serve with --token-file to allow every name"
@@ -111,7 +113,9 @@ def check_token(headers: Headers, scope: Scope, settings: Settings) -> HttpError
     cookie = find_cookie(headers.get("cookie", ""))
     if cookie is not None and hmac.compare_digest(cookie.encode(), compute_session(token).encode()):
         return None
-    code = "MissingAuthenticationTokenException" if given is None else "UnrecognizedClientException"
+    code = "UnrecognizedClientException"
+    if given is None:
+        code = "MissingAuthenticationTokenException"
     message = (
         f"{'no' if given is None else 'another'} token was sent: evtool serve was started with --token-file; send"
         " `Authorization: Bearer TOKEN`, or with an SDK of AWS the token as access key id"

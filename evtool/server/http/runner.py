@@ -28,7 +28,10 @@ def open_sockets(host: str, port: int) -> list[socket.socket]:
     sockets: list[socket.socket] = []
     try:
         for family, address in dict.fromkeys((info[0], info[4]) for info in infos):
-            same_port = sockets[0].getsockname()[1] if sockets else port
+            if sockets:
+                same_port = sockets[0].getsockname()[1]
+            else:
+                same_port = port
             sockets.append(_open_socket(family, (address[0], same_port, *address[2:])))
     except OSError as error:
         for opened in sockets:

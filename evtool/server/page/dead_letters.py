@@ -24,12 +24,19 @@ def show_dead_letters(view: View) -> Response:
 
     def load_row(delivery: Delivery) -> dict[str, Any]:
         attempts = view.store.list_attempts(delivery.seq)
-        last = attempts[-1] if attempts else None
-        died_at = last.started + (last.duration_ms or 0) if last else delivery.created
+        last = None
+        if attempts:
+            last = attempts[-1]
+        if last:
+            died_at = last.started + (last.duration_ms or 0)
+        else:
+            died_at = delivery.created
         return {"delivery": delivery, "event": view.store.get_event(delivery.event), "died_at": died_at}
 
     rows = list(islice(list_dead_letters(view.store, selection, load_row, after=after), PAGE + 1))
-    next_page = view.build_link("/dead-letters", after=rows[PAGE - 1]["delivery"].seq) if len(rows) > PAGE else None
+    next_page = None
+    if len(rows) > PAGE:
+        next_page = view.build_link("/dead-letters", after=rows[PAGE - 1]["delivery"].seq)
     return view.render(
         "dead_letters.html",
         rows=rows[:PAGE],
@@ -50,7 +57,10 @@ async def redrive(context: Context, form: Mapping[str, str]) -> Response:
             type=form.get("type") or None, route=form.get("route") or None, handler=form.get("handler") or None
         )
         return RedirectResponse(f"/dead-letters?redriven={await _redrive_all(context, selection)}", 303)
-    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else MAX_NUMBER
+    if text.isascii() and text.isdecimal() and len(text) < 19:
+        number = int(text)
+    else:
+        number = MAX_NUMBER
     events = await context.writer.run(_redrive_some(context, DeadLetterFilter(delivery=number)))
     if form.get("from") == "event" and events:
         return RedirectResponse(f"/events/{events[0]}?redriven={len(events)}#deliveries", 303)

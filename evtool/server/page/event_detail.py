@@ -25,7 +25,10 @@ def show_event(view: View) -> Response:
     """The event whose number is in the path."""
     event = _get_event(view)
     deliveries = view.store.list_deliveries(event.seq)
-    root = view.store.get_event(event.root) if event.root != event.seq else event
+    if event.root != event.seq:
+        root = view.store.get_event(event.root)
+    else:
+        root = event
     tree, is_cut = load_tree(view.store, root)
     return view.render(
         "event.html",

@@ -20,8 +20,13 @@ def show_events(view: View) -> Response:
         event_filter, problem = build_filter(view), None
     except PageError as error:
         event_filter, problem = None, str(error)
-    rows = _load_rows(view.store, event_filter) if event_filter else []
-    older = view.build_link("/", before=rows[PAGE - 1]["seq"]) if len(rows) > PAGE else None
+    if event_filter:
+        rows = _load_rows(view.store, event_filter)
+    else:
+        rows = []
+    older = None
+    if len(rows) > PAGE:
+        older = view.build_link("/", before=rows[PAGE - 1]["seq"])
     return view.render(
         "events.html",
         200 if problem is None else 400,
@@ -42,8 +47,14 @@ def show_events(view: View) -> Response:
 def find_event(view: View) -> Response:
     """Leads to the event with an id, or to a list if there are several or none."""
     event_id = view.get("id")
-    events = view.store.list_newest_events(Filter(ids=(event_id,)), 2) if event_id else []
-    path = f"/events/{events[0].seq}" if len(events) == 1 else view.build_link("/")
+    if event_id:
+        events = view.store.list_newest_events(Filter(ids=(event_id,)), 2)
+    else:
+        events = []
+    if len(events) == 1:
+        path = f"/events/{events[0].seq}"
+    else:
+        path = view.build_link("/")
     return RedirectResponse(path, 303)
 
 

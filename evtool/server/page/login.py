@@ -12,7 +12,9 @@ from evtool.server.page.rendering import HEADERS, render
 
 def show_login(context: Context) -> Response:
     """The form; without a token there is nothing to ask for."""
-    return render("login.html", problem=None) if context.settings.token else RedirectResponse("/", 303, HEADERS)
+    if context.settings.token:
+        return render("login.html", problem=None)
+    return RedirectResponse("/", 303, HEADERS)
 
 
 def log_in(context: Context, form: Mapping[str, str], *, is_secure: bool) -> Response:

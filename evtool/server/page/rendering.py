@@ -81,23 +81,34 @@ def format_age(ms: int, now: int) -> str:
     for size, unit in _AGES:
         if seconds >= size:
             text = f"{int(seconds // size)} {unit}"
-            return f"{text} ago" if ms <= now else f"in {text}"
-    return "just now" if ms <= now else "now"
+            if ms <= now:
+                return f"{text} ago"
+            return f"in {text}"
+    if ms <= now:
+        return "just now"
+    return "now"
 
 
 def format_document(document: Any) -> Iterator[tuple[str, str, str, str]]:
     """The lines of a JSON document: indentation, name of a member, colon, and the rest. The name may be empty."""
     for line in json.dumps(document, indent=2, ensure_ascii=False).split("\n"):
         member = _MEMBER.fullmatch(line)
-        indent, name, colon, rest = member.groups() if member else ("", "", "", line)
+        if member:
+            indent, name, colon, rest = member.groups()
+        else:
+            indent, name, colon, rest = ("", "", "", line)
         yield indent, shorten(name), colon, shorten(rest)
 
 
 def shorten(line: str) -> str:
     """A line of a length that a browser lays out fast."""
     hidden = len(line) - MAX_LINE
-    return line if hidden <= 0 else f"{line[:MAX_LINE]}… ({hidden:,} more characters)"
+    if hidden <= 0:
+        return line
+    return f"{line[:MAX_LINE]}… ({hidden:,} more characters)"
 
 
 def _spell_out(value: Any) -> Any:
-    return escape_unprintable(value) if type(value) is str else value
+    if type(value) is str:
+        return escape_unprintable(value)
+    return value

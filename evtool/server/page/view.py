@@ -72,7 +72,9 @@ class View(NamedTuple):
         """A parameter that is a time, in milliseconds since 1970. Raises PageError."""
         text = self.get(name)
         try:
-            return None if text is None else parse_time(text, self.now)
+            if text is None:
+                return None
+            return parse_time(text, self.now)
         except (ValueError, OverflowError) as error:
             raise PageError(400, "Not a time", str(error)) from None
 
@@ -80,7 +82,9 @@ class View(NamedTuple):
         """A link to a path with the parameters of this request, some of them changed; None removes one."""
         values = {name: value for name, value in self.query.items() if value} | changes
         query = urlencode({name: value for name, value in values.items() if value is not None}, errors="replace")
-        return f"{path}?{query}" if query else path
+        if query:
+            return f"{path}?{query}"
+        return path
 
 
 def build_endpoint(context: Context, show: Callable[[View], Response]) -> Callable[[Request], Awaitable[Response]]:

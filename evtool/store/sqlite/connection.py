@@ -35,7 +35,10 @@ def open_connection(file: Path, busy_timeout: float, *, writing: bool, durable: 
     StoreError, or what SQLite says.
     """
     _check_or_create(file, writing=writing)
-    access_flag = apsw.SQLITE_OPEN_READWRITE if writing else apsw.SQLITE_OPEN_READONLY
+    if writing:
+        access_flag = apsw.SQLITE_OPEN_READWRITE
+    else:
+        access_flag = apsw.SQLITE_OPEN_READONLY
     connection = apsw.Connection(sqlite_uri(file), flags=access_flag | apsw.SQLITE_OPEN_URI)
     try:
         connection.set_busy_handler(make_busy_handler(busy_timeout))
@@ -105,9 +108,13 @@ def _check_file(file: Path) -> None:
 
 def _check_side_files(file: Path) -> None:
     """Raises StoreError for a journal of another store, which SQLite would take for a part of this one."""
-    if suffix := find_foreign_file(file):
+    suffix = find_foreign_file(file)
+    if suffix:
         name = Path(os.path.realpath(file)).name
-        moved = f"{name}{suffix} and {name}-shm" if suffix == WAL else f"{name}{suffix}"
+        if suffix == WAL:
+            moved = f"{name}{suffix} and {name}-shm"
+        else:
+            moved = f"{name}{suffix}"
         raise StoreError(
             f"{file}: the {name}{suffix} beside it belongs to another store, or to the one that was here before, and"
             f" would damage this one; nothing was changed. If {name} was restored or copied, move {moved} to another"
@@ -192,7 +199,9 @@ def _read_version(connection: apsw.Connection, file: Path) -> int:
         problem = f"a newer evtool made this store (version {version}, this one reads {VERSION}); update evtool"
         raise StoreError(f"{file}: {problem}, or name another store with --store")
     if application_id and (version < 1 or not table_names >= TABLES):
-        problem = f"its version is {version}" if version < 1 else "its tables are not there"
+        problem = "its tables are not there"
+        if version < 1:
+            problem = f"its version is {version}"
         raise DamageError(f"{file}: the store is damaged: {problem}; restore a backup")
     return version
 

@@ -59,7 +59,9 @@ class Database:
         A DEFERRED one is for reading: everything is seen as it was at one moment. Raises StoreError when the file is
         not in its place any more: SQLite would go on with it, and nobody would find what is written.
         """
-        return nullcontext() if self.connection.in_transaction else _Transaction(self, kind)
+        if self.connection.in_transaction:
+            return nullcontext()
+        return _Transaction(self, kind)
 
     def savepoint(self) -> AbstractContextManager[object]:
         """Inside of a transaction: what is written inside is undone if it raises an exception, and nothing else is."""

@@ -62,7 +62,10 @@ def _describe_access_problem(file: Path, error: Exception) -> str:
         return f"its file system is read-only; mount it for writing, {fallback}"
     if os.path.isfile(existing_path) and not os.access(existing_path, os.R_OK | os.W_OK):
         return f"the file is read-only for you, or closed; see `ls -l` and change that with chmod or chown, {fallback}"
-    folder = existing_path if os.path.isdir(existing_path) else existing_path.parent
+    if os.path.isdir(existing_path):
+        folder = existing_path
+    else:
+        folder = existing_path.parent
     if not os.access(folder, os.W_OK | os.X_OK):
         return f"the folder {folder} is read-only for you; change that with chmod or chown, {fallback}"
     if isinstance(error, apsw.ReadOnlyError):

@@ -45,7 +45,9 @@ class _Header(NamedTuple):
 
     @property
     def page_size(self) -> int:
-        return int.from_bytes(self.raw[16:18]) if self.raw[16:18] != b"\0\1" else 65536
+        if self.raw[16:18] != b"\0\1":
+            return int.from_bytes(self.raw[16:18])
+        return 65536
 
     @property
     def change_counter(self) -> int:
@@ -84,7 +86,10 @@ def _is_foreign(database: str, suffix: str) -> bool:
         header = _read_header(database)  # before the frames of the WAL: a checkpoint may add what they hold
         if len(header.raw) < HEADER_BYTES or not header.raw.startswith(b"SQLite format 3\0"):
             return False  # it is being made, or SQLite refuses it
-        foreign = _is_foreign_wal(header, side_file) if suffix == WAL else _is_foreign_journal(header, side_file)
+        if suffix == WAL:
+            foreign = _is_foreign_wal(header, side_file)
+        else:
+            foreign = _is_foreign_journal(header, side_file)
         return foreign and os.pread(side_file.fileno(), WAL_HEADER.size, 0) == start
     return False
 

@@ -86,7 +86,9 @@ def preallocate(file: str, needed_bytes: int) -> int:
         descriptor = os.open(file, os.O_WRONLY | os.O_APPEND)
         try:
             length = os.fstat(descriptor).st_size
-            return length if length >= needed_bytes else length + os.write(descriptor, bytes(PREALLOCATED_BYTES))
+            if length >= needed_bytes:
+                return length
+            return length + os.write(descriptor, bytes(PREALLOCATED_BYTES))
         finally:
             os.close(descriptor)
     return 0
