@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["Pattern", "PatternError", "Routes", "RoutesError", "__version__"]
 
+# The module of each public name. `Routes` alone imports pydantic, which takes longer than `evtool validate FILE`.
 HOMES = {
     "Pattern": "evtool.patterns.pattern",
     "PatternError": "evtool.patterns.compiler",
@@ -24,7 +25,7 @@ HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Imports what is public when it is first used: the command line must start without it."""
+    """Imports a public name when it is first used: the command line must start without it."""
     if name not in HOMES:
         raise AttributeError(f"module 'evtool' has no attribute {name!r}")
     return getattr(importlib.import_module(HOMES[name]), name)

@@ -1,4 +1,4 @@
-"""The entry point of `evtool` and `python -m evtool`. The most frequent calls are answered without heavy imports."""
+"""The entry point of `evtool` and `python -m evtool`. It answers the most frequent calls without heavy imports."""
 
 import os
 import sys
@@ -8,19 +8,22 @@ from evtool import __version__
 
 
 def main() -> None:
-    """Runs evtool with the arguments of the process, and ends that with the exit code."""
+    """Runs evtool with the arguments of the process, and ends the process with the exit code."""
     for number in (SIGINT, SIGTERM, SIGHUP):
-        if getsignal(number) is not SIG_IGN:  # as nohup has it
+        # nohup ignores SIGHUP for the programs that it starts; this must stay so.
+        if getsignal(number) is not SIG_IGN:
             signal(number, _exit_on_signal)
-    from evtool.cli.error_handler import run_command  # noqa: PLC0415  (a signal may come while it is imported)
+    # The handlers above are installed first, since a signal may arrive during this import.
+    from evtool.cli.error_handler import run_command  # noqa: PLC0415
 
     sys.exit(run_command(_run))
 
 
 def _exit_on_signal(number: int, _: object) -> None:
-    """Ends evtool at once, before its command begins and when all is told.
+    """Ends evtool at once, before its command begins or after it has reported everything.
 
-    Nothing is raised then: what imports modules may be no Python, and takes that for a fault of theirs, or loses it.
+    It raises nothing: an exception during an import may pass through code that is not Python, which takes it for its
+    own failure, or loses it.
     """
     os._exit(128 + number)
 
@@ -32,18 +35,22 @@ def _run() -> int:
         return 0
     if arguments[:1] == ["validate"] and not any(argument.startswith("-") for argument in arguments):
         return _validate(arguments[1:])
-    from evtool.cli import app  # noqa: PLC0415  (typer takes longer to import than Python to start)
+    # typer takes longer to import than Python takes to start.
+    from evtool.cli import app  # noqa: PLC0415
 
     return app.main(arguments)
 
 
 def _validate(paths: list[str]) -> int:
-    """`evtool validate PATH...` without options, as editors and hooks call it per file: the same without typer."""
+    """Runs `evtool validate PATH...` without options, and without typer: editors and hooks call it for each file."""
     from evtool.cli.session import Session  # noqa: PLC0415
     from evtool.commands.validate import validate  # noqa: PLC0415
     from evtool.signals import raise_on_signals  # noqa: PLC0415
 
-    return raise_on_signals(lambda: validate(Session(), paths))
+    def run() -> int:
+        return validate(Session(), paths)
+
+    return raise_on_signals(run)
 
 
 if __name__ == "__main__":

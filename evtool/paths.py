@@ -6,11 +6,12 @@ from pathlib import Path
 
 
 def display_path(path: Path) -> str:
-    """A path as messages show it: relative to the current folder where it is below it."""
+    """Formats a path for messages: relative to the current folder if it is below it."""
     return _shorten(path, Path.cwd())
 
 
-@lru_cache(maxsize=100)  # thousands of routes are in the same file
+# Thousands of routes are in the same file, and each asks for its name.
+@lru_cache(maxsize=100)
 def _shorten(path: Path, cwd: Path) -> str:
     if path.is_relative_to(cwd):
         return os.path.relpath(path, cwd)
@@ -18,10 +19,12 @@ def _shorten(path: Path, cwd: Path) -> str:
 
 
 def is_file(path: str | Path) -> bool:
-    """Whether there is a file; a name that no file can have, or one in a folder that may not be entered, means no."""
-    return os.path.isfile(path)  # noqa: PTH113  (Path.is_file() raises for these)
+    """Whether a path is a file. False also for an impossible name, and in a folder that may not be entered."""
+    # Path.is_file() raises for these.
+    return os.path.isfile(path)  # noqa: PTH113
 
 
 def is_folder(path: str | Path) -> bool:
-    """Whether there is a folder; a name that no folder can have means no."""
-    return os.path.isdir(path)  # noqa: PTH112  (Path.is_dir() raises for these)
+    """Whether a path is a folder. False also for an impossible name."""
+    # Path.is_dir() raises for such a name.
+    return os.path.isdir(path)  # noqa: PTH112

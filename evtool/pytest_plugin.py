@@ -1,6 +1,7 @@
 """The pytest plugin: collects scenarios as tests, and provides the fixture `evtool`.
 
-It does nothing, and imports nothing of evtool, unless a routes.yaml is found: it is loaded at every start of pytest.
+pytest loads it in every project where evtool is installed. Unless a project has a routes.yaml, the plugin does nothing
+and imports nothing of evtool; this is why its imports of evtool are inside functions.
 """
 
 from collections.abc import Iterator
@@ -14,25 +15,31 @@ if TYPE_CHECKING:
 
 ROUTES_FILE = "routes.yaml"
 SUFFIXES = (".yaml", ".yml")
-FOLDERS = pytest.StashKey[dict[Path, Path]]()  # the scenario folder of each routes.yaml
+# The scenario folder of each routes.yaml.
+FOLDERS = pytest.StashKey[dict[Path, Path]]()
 
 
 def find_routes_file(folder: Path) -> Path | None:
-    """The nearest routes.yaml in a folder or above it."""
-    return next((file for each in (folder, *folder.parents) if (file := each / ROUTES_FILE).is_file()), None)
+    """Finds the nearest routes.yaml, in a folder or above it."""
+    for ancestor in [folder] + list(folder.parents):
+        file = ancestor / ROUTES_FILE
+        if file.is_file():
+            return file
+    return None
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """Collects a file in the scenario folder of its project, or a named file that has scenarios."""
+    """Collects a file in the scenario folder of its project, or a file with scenarios that the command line names."""
     if file_path.suffix not in SUFFIXES or file_path.name == ROUTES_FILE:
         return None
     routes_file = find_routes_file(file_path.parent)
     if routes_file is None:
         return None
     folders = parent.config.stash.setdefault(FOLDERS, {})
-    folder = folders.get(routes_file)
-    if folder is None:
-        folder = folders[routes_file] = _find_scenario_folder(routes_file)
+    if routes_file not in folders:
+        folders[routes_file] = _find_scenario_folder(routes_file)
+    folder = folders[routes_file]
+    # pytest resolves links in the paths of some files, but not of all.
     is_scenario_file = file_path.is_relative_to(folder.resolve()) or file_path.is_relative_to(folder)
     if not is_scenario_file and not (parent.session.isinitpath(file_path) and _has_scenarios(file_path)):
         return None
@@ -40,17 +47,19 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 
 def _find_scenario_folder(routes_file: Path) -> Path:
-    from evtool.errors import EvtoolError  # noqa: PLC0415  (projects without routes.yaml must not import evtool)
+    from evtool.errors import EvtoolError  # noqa: PLC0415
     from evtool.routes.project import require_project  # noqa: PLC0415
 
     try:
         return require_project(str(routes_file)).scenarios
     except EvtoolError:
-        return routes_file.parent / "scenarios"  # what is wrong with routes.yaml is said when a file is collected
+        # The problems of routes.yaml are reported when a file of the default folder is collected.
+        return routes_file.parent / "scenarios"
 
 
 def _has_scenarios(file: Path) -> bool:
-    return any(line.startswith("scenarios:") for line in file.read_text(encoding="utf-8", errors="replace").split("\n"))
+    text = file.read_text(encoding="utf-8", errors="replace")
+    return any(line.startswith("scenarios:") for line in text.split("\n"))
 
 
 class ScenarioFileCollector(pytest.File):
@@ -61,15 +70,16 @@ class ScenarioFileCollector(pytest.File):
         self._routes_file = routes_file
 
     def collect(self) -> Iterator[pytest.Item]:
-        """A test for each scenario, in the order of the file. Everything wrong with the file is one error."""
-        from evtool.errors import EvtoolError  # noqa: PLC0415  (see above)
+        """Yields a test for each scenario, in the order of the file. All problems of the file are one error."""
+        from evtool.errors import EvtoolError  # noqa: PLC0415
         from evtool.scenarios.workbench import Workbench, format_findings  # noqa: PLC0415
 
         try:
             workbench = Workbench(self._routes_file)
             scenarios, findings = workbench.load(self.path)
         except EvtoolError as error:
-            raise self.CollectError("\n".join([*format_findings(getattr(error, "findings", ())), str(error)])) from None
+            lines = format_findings(getattr(error, "findings", ()))
+            raise self.CollectError("\n".join(lines + [str(error)])) from None
         errors = [finding for finding in findings if finding.severity == "error"]
         if errors:
             raise self.CollectError("\n".join(format_findings(errors)))
@@ -81,8 +91,12 @@ class ScenarioFileCollector(pytest.File):
 
 
 def _to_test_name(name: str) -> str:
-    """A name that can be selected: `::` separates the parts of a test's id, and control characters break listings."""
-    return "".join(char if char.isprintable() else " " for char in name.replace("::", ":"))
+    """Returns a name that can be selected: `::` separates parts of a test's id, control characters break listings."""
+    text = name.replace("::", ":")
+    for char in text:
+        if not char.isprintable():
+            text = text.replace(char, " ")
+    return text
 
 
 class ScenarioItem(pytest.Item):
@@ -93,19 +107,19 @@ class ScenarioItem(pytest.Item):
         self._scenario, self._workbench = scenario, workbench
 
     def runtest(self) -> None:
-        """Runs the scenario. Raises AssertionError with everything that does not hold."""
+        """Runs the scenario. Raises AssertionError with every expectation that does not hold."""
         self._workbench.assert_passes(self._scenario)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """The reasons of the failure, without the inside of evtool."""
-        from evtool.errors import EvtoolError  # noqa: PLC0415  (see above)
+        """Returns the reasons of the failure, without the internals of evtool."""
+        from evtool.errors import EvtoolError  # noqa: PLC0415
 
         if isinstance(excinfo.value, AssertionError | EvtoolError):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
-        """File and line, from 0, of the scenario."""
+        """Returns the file and the line of the scenario; pytest counts lines from 0."""
         return self.path, self._scenario.locate()["line"] - 1, f"scenario {self.name}"
 
 
@@ -115,6 +129,6 @@ def evtool(request: pytest.FixtureRequest) -> "Workbench":
     routes_file = find_routes_file(request.path.parent)
     if routes_file is None:
         pytest.fail(f"there is no {ROUTES_FILE} in {request.path.parent} or above it", pytrace=False)
-    from evtool.scenarios.workbench import Workbench  # noqa: PLC0415  (see above)
+    from evtool.scenarios.workbench import Workbench  # noqa: PLC0415
 
     return Workbench(routes_file)

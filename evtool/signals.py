@@ -1,6 +1,17 @@
-"""Handles SIGINT, SIGTERM and SIGHUP: they stop evtool, but never while it starts a process."""
+"""Handles SIGINT, SIGTERM and SIGHUP: they stop evtool, but never while it starts a process.
 
-import _thread  # threading takes as long to import as an event takes to validate
+The functions are nested, from the outside to the inside:
+
+    raise_on_signals(command)      Ctrl-C raises KeyboardInterrupt, a termination signal Terminated
+      catch_signals(received)      puts the exception into a list, so that the report is completed before it is raised
+        collect_signals()          delays it until a batch that is already stored has been reported
+          defer_signals()          delays it until a started process is registered, so that it can be ended
+
+A second signal during `collect_signals` is raised at once: the user does not want to wait.
+"""
+
+# `threading` takes as long to import as an event takes to validate.
+import _thread
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -11,31 +22,37 @@ from typing import Any
 TERMINATION_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _pipe_lock = _thread.allocate_lock()
-_active_lists: list[list[KeyboardInterrupt]] = []  # of the active collect_signals()
+# The list of the active `collect_signals`, if one is active.
+_active_lists: list[list[KeyboardInterrupt]] = []
 
 
 class Terminated(KeyboardInterrupt):
-    """Somebody asked evtool to end, by a signal: what is under way is left as Ctrl-C leaves it."""
+    """A signal asked evtool to end. Work in progress is left as Ctrl-C leaves it."""
 
     def __init__(self, number: int):
         super().__init__(signal.Signals(number).name)
+        # Shells use 128 plus the number of the signal.
         self.exit_code = 128 + number
 
 
 class CallsStopped(KeyboardInterrupt):
-    """What this thread waits for is to end now."""
+    """This thread must stop waiting for its process now."""
 
 
 @contextmanager
 def _replace_handlers(new_handler: Callable[[int, Any], None]) -> Iterator[dict[int, Callable[[int, Any], Any]]]:
-    """Has signals that are not ignored handled in another way inside; gives the usual ways."""
-    previous: dict[int, Callable[[int, Any], Any]] = {
-        number: handler for number in TERMINATION_SIGNALS if callable(handler := signal.getsignal(number))
-    }
+    """Replaces the handlers of signals that are not ignored, inside the block. Yields the previous handlers."""
+    previous: dict[int, Callable[[int, Any], Any]] = {}
+    for termination_signal in TERMINATION_SIGNALS:
+        handler = signal.getsignal(termination_signal)
+        # SIG_IGN is not callable: nohup's choice stays.
+        if callable(handler):
+            previous[termination_signal] = handler
     try:
         for number in previous:
             signal.signal(number, new_handler)
-    except ValueError:  # not the main thread, which alone is interrupted
+    except ValueError:
+        # Python lets only the main thread set handlers, and interrupts only the main thread.
         yield {}
         return
     try:
@@ -46,17 +63,20 @@ def _replace_handlers(new_handler: Callable[[int, Any], None]) -> Iterator[dict[
 
 
 def raise_on_signals(command: Callable[[], int]) -> int:
-    """Runs a command and returns its exit code. Signals that end evtool raise Terminated, SIGINT KeyboardInterrupt.
+    """Runs a command and returns its exit code. SIGINT raises KeyboardInterrupt, SIGTERM and SIGHUP raise Terminated.
 
-    When one has come, whatever cannot be read or written any more is of no interest: the terminal may be gone, too.
-    A caller that had SIGCHLD ignored is not followed: every process would seem to have ended well.
+    After a signal, an OSError of the command is replaced by the signal: the terminal may be gone, too.
     """
+    # If the caller ignores SIGCHLD, the exit codes of child processes are lost, and every one seems to be 0.
     if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     received: list[KeyboardInterrupt] = []
 
     def raise_interrupt(number: int, _: Any) -> None:
-        received.append(KeyboardInterrupt() if number == signal.SIGINT else Terminated(number))
+        if number == signal.SIGINT:
+            received.append(KeyboardInterrupt())
+        else:
+            received.append(Terminated(number))
         raise received[-1]
 
     try:
@@ -70,11 +90,15 @@ def raise_on_signals(command: Callable[[], int]) -> int:
 
 @contextmanager
 def defer_signals() -> Iterator[None]:
-    """Delays signals until the block ends, so that a process that it starts can be ended then."""
+    """Delays signals until the block ends, so that a process that it starts is known when evtool ends."""
     received: list[tuple[int, Any]] = []
     previous: dict[int, Callable[[int, Any], Any]] = {}
+
+    def record(number: int, frame: Any) -> None:
+        received.append((number, frame))
+
     try:
-        with _replace_handlers(lambda number, frame: received.append((number, frame))) as previous:
+        with _replace_handlers(record) as previous:
             yield
     finally:
         for number, frame in received:
@@ -83,9 +107,9 @@ def defer_signals() -> Iterator[None]:
 
 @contextmanager
 def collect_signals() -> Iterator[list[KeyboardInterrupt]]:
-    """The first signal inside is put into the list, and raised at the end. A second one is raised at once.
+    """Puts the first signal inside the block into the list, and raises it at the end. A second one is raised at once.
 
-    Inside of another one it is that one's list, and that one's end.
+    A nested block uses the list of the outer block, which raises the signal at its own end.
     """
     if _active_lists:
         yield _active_lists[0]
@@ -112,7 +136,7 @@ def collect_signals() -> Iterator[list[KeyboardInterrupt]]:
 
 @contextmanager
 def catch_signals(received: list[KeyboardInterrupt] | list[Exception | KeyboardInterrupt]) -> Iterator[None]:
-    """A signal that is raised inside goes into the list: it is to be raised again when all that was done is told."""
+    """Appends a signal that is raised inside the block to a list. The caller raises it after its report."""
     try:
         yield
     except KeyboardInterrupt as interrupt:
@@ -125,15 +149,17 @@ def _open_pipe() -> tuple[int, int]:
 
 
 def stop_pipe() -> tuple[int, int]:
-    """A pipe that can be read from while threads are to stop waiting: the same one for all of them."""
-    with _pipe_lock:  # a cache alone has threads that come together make one each, and only one of these is written to
+    """Returns the pipe, the same for all threads, that is readable while threads must stop waiting."""
+    # With the cache alone, two threads at the same time would make two pipes, and `stop_calls` writes to one of them.
+    with _pipe_lock:
         return _open_pipe()
 
 
 @contextmanager
 def stop_calls() -> Iterator[None]:
-    """Whoever waits for a process inside, in whatever thread, gets CallsStopped."""
+    """Raises CallsStopped in every thread that waits for a process while the block runs."""
     reading, writing = stop_pipe()
+    # One byte stays in the pipe during the block, so that a thread that begins to wait later sees it, too.
     os.write(writing, b"!")
     try:
         yield

@@ -8,20 +8,28 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-MAX_DURATION = 3650 * SECONDS["d"]  # a longer time cannot be added to a date
+# A much longer time cannot be added to a date.
+MAX_DURATION = 3650 * SECONDS["d"]
 DURATION_PATTERN = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$"
 
 BYTES = {
     "B": 1,
-    **{f"{prefix}B": 1000**power for power, prefix in enumerate("KMGT", 1)},
-    **{f"{prefix}iB": 1024**power for power, prefix in enumerate("KMGT", 1)},
+    "KB": 1000,
+    "MB": 1000**2,
+    "GB": 1000**3,
+    "TB": 1000**4,
+    "KiB": 1024,
+    "MiB": 1024**2,
+    "GiB": 1024**3,
+    "TiB": 1024**4,
 }
-MAX_SIZE = 1024 * BYTES["TiB"]  # larger than any machine, and within what system calls accept
+# Larger than the memory of any machine, and within the range that system calls accept.
+MAX_SIZE = 1024 * BYTES["TiB"]
 SIZE_PATTERN = r"^[0-9]+(\.[0-9]+)?(B|[KMGT]i?B)$"
 
 
 def parse_duration(text: object) -> float:
-    """`"1.5m"` -> 90.0 seconds. Raises ValueError with a sentence for the user."""
+    """Parses a duration: `"1.5m"` is 90.0 seconds. Raises ValueError with a sentence for the user."""
     if not isinstance(text, str) or not re.fullmatch(DURATION_PATTERN, text):
         raise ValueError("a length of time is a number with a unit: 500ms, 10s, 15m, 24h or 7d")
     seconds = _convert(text, SECONDS)
@@ -31,7 +39,7 @@ def parse_duration(text: object) -> float:
 
 
 def parse_size(text: object) -> int:
-    """`"1.5KiB"` -> 1536 bytes. Raises ValueError with a sentence for the user."""
+    """Parses a size: `"1.5KiB"` is 1536 bytes. Raises ValueError with a sentence for the user."""
     if not isinstance(text, str) or not re.fullmatch(SIZE_PATTERN, text):
         raise ValueError("a size is a number with a unit: 4KiB, 64MB or 1GiB")
     size = _convert(text, BYTES)
@@ -41,9 +49,9 @@ def parse_size(text: object) -> int:
 
 
 def parse_time(text: str, now: int) -> int:
-    """A time as people name it, in milliseconds since 1970: an RFC 3339 time, a date, or how long ago (`2h`).
+    """Parses a time to milliseconds since 1970: an RFC 3339 time, a date, or a duration before `now` (`2h`).
 
-    Raises ValueError with a sentence for a person.
+    A time without an offset is UTC. Raises ValueError with a sentence for the user.
     """
     if re.fullmatch(DURATION_PATTERN, text):
         return now - round(parse_duration(text) * 1000)
@@ -53,14 +61,18 @@ def parse_time(text: str, now: int) -> int:
         raise ValueError(
             f'"{text}" is not a time; write 2026-11-23T10:00Z, 2026-11-23, or how long ago, such as 2h'
         ) from None
-    return round((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp() * 1000)
+    if not parsed.tzinfo:
+        parsed = parsed.replace(tzinfo=UTC)
+    return round(parsed.timestamp() * 1000)
 
 
 def format_size(count: int) -> str:
-    """Bytes in the largest unit that gives a whole number: 1536 -> `1536B`, 2048 -> `2KiB`."""
-    exact_units = [unit for unit in BYTES if count and count % BYTES[unit] == 0]
-    unit = max(exact_units, key=lambda unit: BYTES[unit], default="B")
-    return f"{count // BYTES[unit]}{unit}"
+    """Formats bytes in the largest unit that gives a whole number: 1536 is `1536B`, 2048 is `2KiB`."""
+    if count == 0:
+        return "0B"
+    exact_units = [unit for unit in BYTES if count % BYTES[unit] == 0]
+    largest = max(exact_units, key=BYTES.__getitem__)
+    return f"{count // BYTES[largest]}{largest}"
 
 
 def _convert(text: str, units: Mapping[str, float]) -> float:
@@ -69,7 +81,7 @@ def _convert(text: str, units: Mapping[str, float]) -> float:
 
 
 def _read_duration(value: object) -> float:
-    # a float is one of our own defaults
+    # A float is one of evtool's own defaults: users always write a string with a unit.
     if isinstance(value, float):
         return value
     return parse_duration(value)
@@ -89,10 +101,10 @@ Size = Annotated[int, BeforeValidator(parse_size), WithJsonSchema({"type": "stri
 
 
 def duration_field(default: str, description: str) -> Any:
-    """A model's field that holds a Duration: its default as users write it, and its description."""
+    """Builds a model's field that holds a Duration, from its default as users write it, and its description."""
     return Field(default=parse_duration(default), description=description, json_schema_extra={"default": default})
 
 
 def size_field(default: str, description: str) -> Any:
-    """A model's field that holds a Size: its default as users write it, and its description."""
+    """Builds a model's field that holds a Size, from its default as users write it, and its description."""
     return Field(default=parse_size(default), description=description, json_schema_extra={"default": default})
