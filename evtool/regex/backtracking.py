@@ -1,8 +1,15 @@
-"""Proves that a backtracking engine needs exponential time for a regular expression, with a text for which it does.
+"""Proves that a backtracking engine needs exponential time for a regular expression, and gives a text that shows it.
 
-The proof has three parts. A position can be reached from itself in two ways by the same text w ("ambiguity"). A text p
-leads from the start to it. And after p, many w and one more character, the expression does not match: the engine then
-tries both ways for each w. Without all three nothing is said. `(a+)+$` is such an expression, `a+b+` is not.
+The proof has three parts, here for `^(a+)+$`:
+
+- Ambiguity: one text leads from a position back to it in two ways. `a` leads from the `a` to itself by the inner `+`
+  and by the outer `+`.
+- Prefix: a text leads from the start to this position. Here it is `a`.
+- Suffix: the prefix, many repetitions of the ambiguous text, and one more character do not match together. `aaaa...a!`
+  does not match, because `!` does not.
+
+The engine then tries both ways for each repetition: 2 ** 30 attempts for 30 of them. Without all three parts nothing
+is reported. `a+b+` has no ambiguity: each `a` can follow the previous one in one way only.
 """
 
 from collections import deque
@@ -12,14 +19,18 @@ from evtool.findings.phrases import shorten
 from evtool.regex.automaton import Automaton, Follow, build_automaton
 from evtool.regex.syntax import NotPlainError, parse
 
-REPEATS = 30  # of the repeated text in the example
-MAX_LENGTH = 500  # characters of an expression
+# Repetitions of the ambiguous text in the example: 2 ** 30 attempts take minutes in every engine.
+REPEATS = 30
+# Characters of an expression. The search is quadratic in its positions.
+MAX_LENGTH = 500
+# Suffixes that are tried. One character that the expression does not use is enough in nearly all cases.
+MAX_SUFFIXES = 5
 
 Pair = tuple[int, int]
 
 
 def find_exponential_text(expression: str) -> str | None:
-    """A text that takes a backtracking engine exponential time, described for people; None if none is proven."""
+    """Describes a text that takes a backtracking engine exponential time; None if none is proven."""
     if len(expression) > MAX_LENGTH:
         return None
     try:
@@ -28,18 +39,19 @@ def find_exponential_text(expression: str) -> str | None:
         return None
     for position in range(len(automaton.characters)):
         pump = _find_ambiguity(automaton, position)
-        prefix = None
-        if pump:
-            prefix = _find_prefix(automaton, position)
-        if pump and prefix is not None:
-            for suffix in _list_suffixes(automaton):
-                if not _matches(automaton, [*prefix, *(pump * REPEATS), *suffix]):
-                    return _describe(automaton, prefix, pump, suffix)
+        if pump is None:
+            continue
+        prefix = _find_prefix(automaton, position)
+        if prefix is None:
+            continue
+        for suffix in _list_suffixes(automaton):
+            if not _matches(automaton, prefix + pump * REPEATS + suffix):
+                return _describe(automaton, prefix, pump, suffix)
     return None
 
 
 def is_plain(expression: str) -> bool:
-    """Whether the expression can be examined at all."""
+    """Whether `find_exponential_text` can examine an expression."""
     try:
         build_automaton(parse(expression))
     except (NotPlainError, RecursionError):
@@ -48,15 +60,19 @@ def is_plain(expression: str) -> bool:
 
 
 def _find_ambiguity(automaton: Automaton, position: int) -> list[int] | None:
-    """Letters that lead from a position back to it in two ways: breadth first, over pairs of positions."""
+    """Letters that lead from a position back to it in two ways.
+
+    Follows two ways at once, breadth first, so the shortest text is found. They are split once they differ.
+    """
     start: tuple[Pair, bool] = ((position, position), False)
     texts: dict[tuple[Pair, bool], list[int]] = {start: []}
     pending = deque([start])
     while pending:
-        (first, second), is_split = current = pending.popleft()
+        current = pending.popleft()
+        (first, second), is_split = current
         for (target, other), letter, has_two_ways in _list_moves(automaton, first, second):
             split = is_split or target != other or has_two_ways
-            text = [*texts[current], letter]
+            text = texts[current] + [letter]
             if split and target == other == position:
                 return text
             state = ((target, other), split)
@@ -67,16 +83,16 @@ def _find_ambiguity(automaton: Automaton, position: int) -> list[int] | None:
 
 
 def _list_moves(automaton: Automaton, first: int, second: int) -> Iterator[tuple[Pair, int, bool]]:
-    """The pairs of positions that follow a pair by the same letter; each pair once, whatever its order."""
+    """The pairs of positions that follow a pair by one letter, the letter, and whether two ways lead there.
+
+    From a pair of equal positions, each pair is listed once: (1, 2) and (2, 1) are the same.
+    """
     for target, ways in automaton.follow[first].positions.items():
         for other in automaton.follow[second].positions:
             common = automaton.characters[target] & automaton.characters[other]
             if common and (first != second or target <= other):
-                yield (
-                    (target, other),
-                    _first_letter(automaton, common),
-                    first == second and target == other and ways > 1,
-                )
+                has_two_ways = first == second and target == other and ways > 1
+                yield (target, other), _first_letter(automaton, common), has_two_ways
 
 
 def _find_prefix(automaton: Automaton, position: int) -> list[int] | None:
@@ -86,20 +102,25 @@ def _find_prefix(automaton: Automaton, position: int) -> list[int] | None:
     while pending:
         follow, text = pending.popleft()
         for target in follow.positions:
+            # A class such as `[^\s\S]` has no character, so nothing leads through its position.
             if target not in texts and automaton.characters[target]:
-                texts[target] = [*text, _first_letter(automaton, automaton.characters[target])]
+                texts[target] = text + [_first_letter(automaton, automaton.characters[target])]
                 pending.append((automaton.follow[target], texts[target]))
     return texts.get(position)
 
 
 def _list_suffixes(automaton: Automaton) -> Iterator[list[int]]:
-    """The ends of the text that are tried: characters that the expression has least often, then none."""
-    used = [
-        sum(characters >> letter & 1 for characters in automaton.characters) for letter in range(len(automaton.letters))
-    ]
-    printable = [letter for letter, char in enumerate(automaton.letters) if char.isprintable() or char == "\n"]
-    for letter in sorted(printable, key=lambda letter: used[letter])[:5]:
-        yield [letter] * (2 if automaton.letters[letter] == "\n" else 1)  # some engines pass over a last line end
+    """The suffixes to try: the letters that the fewest positions use, then the empty text."""
+    usage: dict[int, int] = {}
+    for letter, char in enumerate(automaton.letters):
+        if char.isprintable() or char == "\n":
+            usage[letter] = sum(characters >> letter & 1 for characters in automaton.characters)
+    for letter in sorted(usage, key=usage.__getitem__)[:MAX_SUFFIXES]:
+        # `$` also matches before a last line feed in some engines, so that one line feed would not make them fail.
+        if automaton.letters[letter] == "\n":
+            yield [letter, letter]
+        else:
+            yield [letter]
     yield []
 
 
@@ -109,22 +130,38 @@ def _matches(automaton: Automaton, text: list[int]) -> bool:
     for letter in text:
         if any(follow.ends for follow in follows):
             return True
-        targets = {t for follow in follows for t in follow.positions if automaton.characters[t] >> letter & 1}
+        targets = _list_targets(automaton, follows, letter)
         follows = [automaton.follow[target] for target in targets]
     return any(follow.ends_at_end for follow in follows)
 
 
+def _list_targets(automaton: Automaton, follows: list[Follow], letter: int) -> set[int]:
+    """The positions that read a letter, out of those that can come next."""
+    targets = set()
+    for follow in follows:
+        for target in follow.positions:
+            if automaton.characters[target] >> letter & 1:
+                targets.add(target)
+    return targets
+
+
 def _first_letter(automaton: Automaton, characters: int) -> int:
+    """One of some letters, rather a letter or digit of the alphabet than punctuation."""
     letters = [letter for letter in range(len(automaton.letters)) if characters >> letter & 1]
-    return min(letters, key=lambda letter: not automaton.letters[letter].isalnum())
+    for letter in letters:
+        if automaton.letters[letter].isalnum():
+            return letter
+    return letters[0]
 
 
 def _describe(automaton: Automaton, prefix: list[int], pump: list[int], suffix: list[int]) -> str:
-    texts = ["".join(automaton.letters[letter] for letter in part) for part in (prefix, pump, suffix)]
-    before, repeated, after = (shorten(ascii(text)) for text in texts)
-    described = f"{REPEATS} times {repeated}"
+    described = f"{REPEATS} times {_spell(automaton, pump)}"
     if prefix:
-        described = f"{before} and {described}"
+        described = f"{_spell(automaton, prefix)} and {described}"
     if suffix:
-        return f"{described}, then {after}"
+        return f"{described}, then {_spell(automaton, suffix)}"
     return described
+
+
+def _spell(automaton: Automaton, text: list[int]) -> str:
+    return shorten(ascii("".join(automaton.letters[letter] for letter in text)))

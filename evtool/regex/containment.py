@@ -1,6 +1,21 @@
-"""Compares regular expressions: whether one takes every text that another one takes, and texts that several take.
+"""Compares regular expressions: whether one matches every text that another matches, and texts that several match.
 
-They are run side by side over all texts, one character of each kind that they tell apart at a time.
+The automata of the expressions read the same text side by side, one letter at a time. The search goes through every
+combination of states that they can reach together, breadth first, so an example is as short as possible.
+
+Example: does `a|b` match every text that `^a?$` matches?
+
+    text    ^a?$         a|b
+    ""      matches      does not match
+
+The first combination already gives the answer: no, and the example is the empty text. Compared with `^a$` instead of
+`^a?$`, the search goes on:
+
+    text    ^a$          a|b
+    ""      not yet      not yet
+    "a"     matches      matches, whatever follows
+
+No other combination can be reached without a match of `a|b`, so the answer is yes.
 """
 
 from collections.abc import Sequence
@@ -8,40 +23,49 @@ from itertools import islice
 from random import Random
 from typing import NamedTuple
 
-from evtool.regex.automaton import build_automaton
-from evtool.regex.running import State, begin, ends, read
+from evtool.regex.automaton import Automaton, build_automaton
+from evtool.regex.running import State, begin, matches_at_end, read
 from evtool.regex.syntax import NotPlainError, parse
 
-MAX_PAIRS = 5_000  # of states that are visited
-MAX_LENGTH = 100  # of a text that is searched
+# Combinations of states that the search examines: below a second.
+MAX_PAIRS = 5_000
+# Characters of a text that is searched.
+MAX_LENGTH = 100
+
+States = tuple[State, ...]
 
 
 class Containment(NamedTuple):
-    """Whether everything is taken; if not, a text that is not. None if it cannot be decided."""
+    """Whether one expression matches every text of another; None if that cannot be decided.
+
+    If it does not, `example` is a text that it does not match.
+    """
 
     holds: bool | None
     example: str | None = None
 
 
 def compare_expressions(inner: Sequence[str], outer: str) -> Containment:
-    """Whether `outer` takes every text that all of `inner` take."""
+    """Compares: does `outer` match every text that all of `inner` match?"""
     try:
-        trees = [parse(expression) for expression in (*inner, outer)]
-        *automata, last = (build_automaton(tree, trees) for tree in trees)
+        trees = [parse(expression) for expression in [*inner, outer]]
+        automata = [build_automaton(tree, trees) for tree in trees]
     except (NotPlainError, RecursionError):
         return Containment(holds=None)
-    start = (tuple(map(begin, automata)), begin(last))
-    texts: dict[tuple[tuple[State, ...], State], str] = {start: ""}
+    last = automata.pop()
+    start = (_begin_all(automata), begin(last))
+    texts: dict[tuple[States, State], str] = {start: ""}
     queue = [start]
-    for number, (states, final) in enumerate(queue):  # the queue grows
+    # The loop appends to the queue that it reads.
+    for number, (states, final) in enumerate(queue):
         if number >= MAX_PAIRS:
             return Containment(holds=None)
         text = texts[states, final]
-        if all(map(ends, automata, states)) and not ends(last, final):
+        if _all_match(automata, states) and not matches_at_end(last, final):
             return Containment(holds=False, example=text)
         for letter, example in enumerate(last.letters):
-            reached = tuple(read(automaton, state, letter) for automaton, state in zip(automata, states, strict=True))
-            following = (reached, read(last, final, letter))
+            following = (_read_all(automata, states, letter), read(last, final, letter))
+            # Once `outer` matches a text, it matches every continuation: no example can follow.
             if following not in texts and following[1] is not None:
                 texts[following] = text + example
                 queue.append(following)
@@ -49,7 +73,7 @@ def compare_expressions(inner: Sequence[str], outer: str) -> Containment:
 
 
 def find_common_text(expressions: list[str], min_length: int, max_length: int | None, rng: Random) -> str | None:
-    """A short text that all expressions take; None if there is none, or if it cannot be decided."""
+    """Finds a short text that all expressions match; None if no such text exists, or if that cannot be decided."""
     try:
         trees = [parse(expression) for expression in expressions]
         automata = [build_automaton(tree, trees) for tree in trees]
@@ -57,19 +81,35 @@ def find_common_text(expressions: list[str], min_length: int, max_length: int | 
         return None
     if min_length > MAX_LENGTH:
         return None
-    start = (tuple(map(begin, automata)), 0)
-    texts: dict[tuple[tuple[State, ...], int], str] = {start: ""}  # by the states, and by the length while it matters
+    start = (_begin_all(automata), 0)
+    # The length is a part of the key only until the text is long enough: from then on the states decide alone.
+    texts: dict[tuple[States, int], str] = {start: ""}
     queue = [start]
     letters = list(enumerate(automata[0].letters))
-    for states, length in islice(queue, MAX_PAIRS):  # the queue grows
+    # The loop appends to the queue that it reads.
+    for states, length in islice(queue, MAX_PAIRS):
         text = texts[states, length]
-        if len(text) >= min_length and all(map(ends, automata, states)):
+        if len(text) >= min_length and _all_match(automata, states):
             return text
+        # A random order of the letters gives another text for another seed.
         rng.shuffle(letters)
-        for letter, example in letters if max_length is None or len(text) < max_length else ():
-            following = tuple(read(a, state, letter) for a, state in zip(automata, states, strict=True))
-            key = (following, min(len(text) + 1, min_length))
+        if max_length is not None and len(text) >= max_length:
+            continue
+        for letter, example in letters:
+            key = (_read_all(automata, states, letter), min(len(text) + 1, min_length))
             if key not in texts:
                 texts[key] = text + example
                 queue.append(key)
     return None
+
+
+def _begin_all(automata: Sequence[Automaton]) -> States:
+    return tuple(begin(automaton) for automaton in automata)
+
+
+def _read_all(automata: Sequence[Automaton], states: States, letter: int) -> States:
+    return tuple(map(read, automata, states, [letter] * len(states)))
+
+
+def _all_match(automata: Sequence[Automaton], states: States) -> bool:
+    return all(map(matches_at_end, automata, states))

@@ -1,42 +1,52 @@
-"""Runs a regular expression over a text as JSON Schema does: it takes the text if it matches any part of it."""
+"""Runs the automaton of a regular expression over a text, one letter at a time.
+
+As in JSON Schema, an expression matches a text if it matches any part of it: a match can begin at each character.
+"""
+
+from collections.abc import Iterator
 
 from evtool.regex.automaton import Automaton, Follow
 
-State = frozenset[int] | None  # the positions that were reached; None if the text is taken, whatever follows
-START: State = frozenset([-1])  # before the first character
+# The positions that read the last character. None if the text is already matched, whatever follows.
+State = frozenset[int] | None
+# The state before the first character. -1 is not a position.
+START: State = frozenset([-1])
 
 
 def begin(automaton: Automaton) -> State:
     """The state before the first character."""
+    # An expression that matches the empty text somewhere matches every text.
     if automaton.first.ends or automaton.later.ends:
         return None
     return START
 
 
-def _list_follows(automaton: Automaton, state: frozenset[int]) -> list[Follow]:
-    """What may come after the text that leads to a state; a match can begin at each character."""
-    if state == START:
-        return [automaton.first]
-    return [automaton.later, *(automaton.follow[position] for position in state)]
-
-
-def ends(automaton: Automaton, state: State) -> bool:
-    """Whether a text that leads to a state is taken."""
+def matches_at_end(automaton: Automaton, state: State) -> bool:
+    """Whether the expression matches a text that leads to a state and ends there."""
     if state is None or automaton.later.ends_at_end:
         return True
     return any(follow.ends_at_end for follow in _list_follows(automaton, state))
 
 
 def read(automaton: Automaton, state: State, letter: int) -> State:
-    """The state behind one more character."""
+    """The state after one more character."""
     if state is None:
         return None
-    reached = {
-        position
-        for follow in _list_follows(automaton, state)
-        for position in follow.positions
-        if automaton.characters[position] >> letter & 1
-    }
+    reached = set()
+    for follow in _list_follows(automaton, state):
+        for position in follow.positions:
+            if automaton.characters[position] >> letter & 1:
+                reached.add(position)
     if any(automaton.follow[position].ends for position in reached):
         return None
     return frozenset(reached)
+
+
+def _list_follows(automaton: Automaton, state: frozenset[int]) -> Iterator[Follow]:
+    """What can come next in a state: the continuations of matches that began earlier, and a match that begins here."""
+    if state == START:
+        yield automaton.first
+        return
+    yield automaton.later
+    for position in state:
+        yield automaton.follow[position]

@@ -1,27 +1,40 @@
 """Parses the regular expressions of schemas into a tree, as far as their meaning is plain.
 
-Look-around, references to groups, flags, word boundaries and classes of Unicode are not plain; nothing is said of them.
+An expression is plain if it uses only what all engines understand alike and what an automaton can express. Look-around,
+references to groups, flags, word boundaries and Unicode classes are not plain: callers get a NotPlainError and draw no
+conclusion.
+
+Example: `^a|b{2,}` becomes
+
+    Alternatives([Sequential([Anchor(is_end=False), Characters("a")]), Repetition(Characters("b"), 2, None)])
+
+where `Characters` has the ranges of code points, such as ((0x61, 0x61),) for `a`.
 """
 
+import string
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-Ranges = tuple[tuple[int, int], ...]  # of code points, both ends included
+# Ranges of code points, both ends included.
+Ranges = tuple[tuple[int, int], ...]
 
 MAX_CODE = 0x10FFFF
-MAX_REPEAT = 1000  # copies that a counted repetition may need
+# The automaton has a copy of the part for each repetition.
+MAX_REPEAT = 1000
+# The classes of ECMA-262 without Unicode mode: `\d` and `\w` are ASCII.
 CLASSES: dict[str, Ranges] = {
     "d": ((0x30, 0x39),),
     "w": ((0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A)),
     "s": ((0x09, 0x0D), (0x20, 0x20), (0xA0, 0xA0), (0x2028, 0x2029), (0xFEFF, 0xFEFF)),
 }
 CONTROLS = {"t": 9, "n": 10, "v": 11, "f": 12, "r": 13, "0": 0}
+# Every character except the line ends of ECMA-262.
 DOT: Ranges = ((0, 9), (11, 12), (14, 0x2027), (0x202A, MAX_CODE))
-SYNTAX_CHARACTERS = "^$\\.*+?()[]{}|/-"
+HEX_LENGTHS = {"x": 2, "u": 4}
 
 
 class NotPlainError(Exception):
-    """The expression has a part whose meaning is not plain, or is not well-formed."""
+    """An expression is not well-formed, or has a part whose meaning is not plain."""
 
 
 class Characters(NamedTuple):
@@ -37,19 +50,19 @@ class Anchor(NamedTuple):
 
 
 class Sequential(NamedTuple):
-    """Parts that follow each other; none for the empty text."""
+    """Parts that follow each other. Without parts it is the empty text."""
 
     parts: Sequence["Node"]
 
 
 class Alternatives(NamedTuple):
-    """Parts of which one is taken."""
+    """Parts of which one matches."""
 
     parts: Sequence["Node"]
 
 
 class Repetition(NamedTuple):
-    """A part several times; `most` is None if there is no upper limit."""
+    """A part that repeats at least `least` and at most `most` times; `most` is None without an upper limit."""
 
     part: "Node"
     least: int
@@ -60,7 +73,7 @@ Node = Characters | Anchor | Sequential | Alternatives | Repetition
 
 
 def parse(expression: str) -> Node:
-    """The tree of an expression. Raises NotPlainError."""
+    """Parses an expression into a tree. Raises NotPlainError."""
     parser = _Parser(expression)
     node = parser.read_alternatives()
     if parser.position < len(expression):
@@ -70,13 +83,14 @@ def parse(expression: str) -> Node:
 
 def invert(ranges: Ranges) -> Ranges:
     """All characters that are not in some ranges."""
-    result, start = [], 0
+    result = []
+    start = 0
     for first, last in sorted(ranges):
         if first > start:
             result.append((start, first - 1))
         start = max(start, last + 1)
     if start <= MAX_CODE:
-        return (*result, (start, MAX_CODE))
+        result.append((start, MAX_CODE))
     return tuple(result)
 
 
@@ -120,8 +134,10 @@ class _Parser:
 
     def _read_group(self) -> Node:
         if self._take("?") and not self._take(":"):
+            # `(?<name>` and `(?P<name>` name a group. All others are look-ahead or flags.
             if not self._take("P<") and not self._take("<"):
-                raise NotPlainError  # look-around or flags
+                raise NotPlainError
+            # `(?<=` and `(?<!` are look-behind.
             if self._peek() in ("=", "!"):
                 raise NotPlainError
             while self._next() != ">":
@@ -132,33 +148,41 @@ class _Parser:
         return node
 
     def _read_repetition(self, node: Node) -> Node:
-        least, most = 1, None
+        least: int
+        most: int | None
         match self._peek():
             case "*":
-                least = 0
+                least, most = 0, None
             case "+":
-                pass
+                least, most = 1, None
             case "?":
                 least, most = 0, 1
             case "{":
                 least, most = self._read_count()
             case _:
                 return node
-        if self._peek() != "":
-            self.position += 1
-        self._take("?")  # lazy
-        if self._peek() in ("+", "*", "{", "?") or isinstance(node, Anchor) or max(least, most or 0) > MAX_REPEAT:
+        self.position += 1
+        # A lazy repetition matches the same texts.
+        self._take("?")
+        # `a++` is possessive in some engines and an error in others. So is the repetition of an anchor.
+        if self._peek() in ("+", "*", "{", "?") or isinstance(node, Anchor):
+            raise NotPlainError
+        if max(least, most or 0) > MAX_REPEAT:
             raise NotPlainError
         return Repetition(node, least, most)
 
     def _read_count(self) -> tuple[int, int | None]:
-        """The numbers of `{2}`, `{2,}` and `{2,5}`; the position is then that of the closing brace."""
+        """Reads the numbers of `{2}`, `{2,}` or `{2,5}`, up to the closing brace."""
         end = self._text.find("}", self.position)
         least, comma, most = self._text[self.position + 1 : end].partition(",")
         if end < 0 or not least.isdecimal() or not (most == "" or most.isdecimal()):
             raise NotPlainError
         self.position = end
-        return int(least), int(most) if most else None if comma else int(least)
+        if most:
+            return int(least), int(most)
+        if comma:
+            return int(least), None
+        return int(least), int(least)
 
     def _read_class(self) -> Ranges:
         is_inverted = self._take("^")
@@ -181,8 +205,9 @@ class _Parser:
         char = self._next()
         if char == "\\":
             return self._read_escape()
+        # In some dialects this is a class inside a class, or an intersection of classes.
         if char == "[" or (char == "&" and self._peek() == "&"):
-            raise NotPlainError  # a class inside a class, or an intersection, in some dialects
+            raise NotPlainError
         return ((ord(char), ord(char)),)
 
     def _read_escape(self) -> Ranges:
@@ -193,20 +218,21 @@ class _Parser:
             return invert(CLASSES[char.lower()])
         if char in CONTROLS and not self._peek().isdecimal():
             return ((CONTROLS[char], CONTROLS[char]),)
-        if char in ("x", "u"):
-            length = 4
-            if char == "x":
-                length = 2
-            digits = self._text[self.position : self.position + length]
-            try:
-                code = int(digits, 16)
-            except ValueError:
-                raise NotPlainError from None
-            self.position += length
+        if char in HEX_LENGTHS:
+            code = self._read_hex(HEX_LENGTHS[char])
             return ((code, code),)
+        # `\b`, `\1`, `\p{L}` and all other letters and digits.
         if char.isalnum():
             raise NotPlainError
         return ((ord(char), ord(char)),)
+
+    def _read_hex(self, length: int) -> int:
+        digits = self._text[self.position : self.position + length]
+        # int() alone would accept a sign, blanks and underscores.
+        if len(digits) < length or not set(digits) <= set(string.hexdigits):
+            raise NotPlainError
+        self.position += length
+        return int(digits, 16)
 
     def _peek(self) -> str:
         return self._text[self.position : self.position + 1]
@@ -229,7 +255,7 @@ def _is_single(ranges: Ranges) -> bool:
 
 
 def list_ranges(node: Node) -> Iterator[Ranges]:
-    """The ranges of all characters in a tree."""
+    """Yields the ranges of all characters in a tree."""
     match node:
         case Characters(ranges):
             yield ranges
