@@ -44,9 +44,9 @@ SABOTAGES = {
         (
             Edit(
                 "server/writer.py",
-                "done = [_do_job(store, job) for job in jobs]\n",
-                "done = [_do_job(store, job) for job in jobs]\n"
-                "                _finish(done)\n                __import__('time').sleep(0.02)\n",
+                "results: list[_Result] = [(job, job.work(store), None) for job in jobs]\n",
+                "results: list[_Result] = [(job, job.work(store), None) for job in jobs]\n"
+                "            _finish(results)\n            __import__('time').sleep(0.02)\n",
             ),
         ),
     ),

@@ -49,12 +49,17 @@ def _reject_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
+# json.loads and json.dumps with options would make a decoder and an encoder for each request
+_decode = json.JSONDecoder(parse_constant=_reject_constant).decode
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def _parse_body(request: Request) -> Mapping[str, Any]:
     """The parameters of the operation. Raises AwsError if the body is not a JSON object."""
     if request.is_too_large:
         raise AwsError("RequestEntityTooLargeException", "the request is too large", 413)
     try:
-        value = json.loads(request.body, parse_constant=_reject_constant)
+        value = _decode(request.body.decode())
         if _SURROGATE.search(request.body):
             json.dumps(value, ensure_ascii=False).encode()  # raises for half of a surrogate pair
     except (ValueError, RecursionError):
@@ -66,7 +71,7 @@ def _parse_body(request: Request) -> Mapping[str, Any]:
 
 def _build_response(status: int, value: Mapping[str, Any]) -> Response:
     headers = (("Content-Type", CONTENT_TYPE), ("x-amzn-RequestId", str(uuid.uuid4())))
-    return Response(status, json.dumps(value, separators=(",", ":")).encode(), headers)
+    return Response(status, _encode(value).encode(), headers)
 
 
 # --- EventBridge V2 speaks RPC v2 CBOR ------------------------------------------------------------------------------

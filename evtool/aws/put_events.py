@@ -1,5 +1,6 @@
 """AWS's operation PutEvents: checks a request and its entries as EventBridge does."""
 
+from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -133,6 +134,8 @@ def _check_entry(entry: Mapping[str, Any]) -> Entry | Rejection:
 
 
 def _is_object(detail: bytes) -> bool:
+    if detail.startswith(BOM_UTF8):
+        return False
     try:
         return isinstance(parse_json(detail), dict)
     except JsonProblem:

@@ -58,7 +58,7 @@ class LazyDocument(Mapping[str, Any]):
 
     def _parse(self) -> dict[str, Any]:
         if self._document is None:
-            document: dict[str, Any] = parse_json(self._raw)
+            document: dict[str, Any] = parse_json(self._raw, max_depth=1000)
             self._document = document
         return self._document
 

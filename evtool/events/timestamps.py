@@ -35,7 +35,9 @@ def to_milliseconds(time: str) -> int:
 @lru_cache(maxsize=16)  # many deliveries are due at the same time
 def format_timestamp(ms: int) -> str:
     """Milliseconds since 1970 as a UTC time with a fixed width."""
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
+    seconds, milliseconds = divmod(ms, 1000)
+    date_and_time = datetime.fromtimestamp(seconds, UTC).isoformat()[: len("2026-11-30T10:00:00")]
+    return f"{date_and_time}.{milliseconds:03d}Z"
 
 
 def normalize_time(time: Any) -> Any:

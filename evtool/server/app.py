@@ -5,7 +5,6 @@ import traceback
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -13,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from evtool.errors import StoreError
 from evtool.server.context import Context
-from evtool.server.eventbridge.route import EventBridgeRoute
+from evtool.server.eventbridge import EventBridgeEndpoint, is_aws_call
 from evtool.server.http.bodies import BodyReader
 from evtool.server.http.errors import HttpError, build_error_response
 from evtool.server.http.guards import Guards
@@ -44,20 +43,43 @@ class RequestLog:
         await self._app(scope, receive, log_and_send)
 
 
+class Dispatcher:
+    """Passes the requests of AWS's SDKs to their endpoint, all others to the toolkit."""
+
+    def __init__(self, context: Context):
+        bodies = BodyReader()
+        self._context = context
+        self._eventbridge = EventBridgeEndpoint(context, bodies)
+        self._others = build_starlette(context, bodies)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request. An error is answered in JSON with AWS's `__type`."""
+        if not is_aws_call(scope):
+            await self._others(scope, receive, send)
+            return
+        try:
+            await self._eventbridge(scope, receive, send)
+        except Exception as error:  # noqa: BLE001  (a bug is answered, too)
+            await build_failure_response(error, self._context.log)(scope, receive, send)
+
+
 def build_app(context: Context) -> ASGIApp:
-    """The application. Every error is answered in JSON with AWS's `__type`."""
-    bodies = BodyReader()
-    log, receive = context.log, build_receiver(context, bodies)
+    """The application."""
+    app: ASGIApp = Guards(Dispatcher(context), context.settings)
+    if context.settings.logs_requests:
+        app = RequestLog(app, context.log)
+    return app
+
+
+def build_starlette(context: Context, bodies: BodyReader) -> ASGIApp:
+    """The page, and the endpoints of events that do not come from AWS's SDKs."""
+    receive = build_receiver(context, bodies)
 
     async def get_health(_request: Request) -> Response:
         problem = context.writer.problem
         if problem is None:
             return JSONResponse({"status": "ok"})
         return JSONResponse({"status": "failing", "reason": problem}, 503)
-
-    async def answer_refusal(_request: Request, error: Exception) -> Response:
-        assert isinstance(error, HttpError)
-        return build_error_response(error)
 
     async def answer_unknown(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -69,34 +91,29 @@ def build_app(context: Context) -> ASGIApp:
         message = f"{problem}: {PATHS}"
         return build_error_response(HttpError(error.status_code, message, headers=error.headers))
 
-    async def answer_store_error(_request: Request, error: Exception) -> Response:
-        log.add(f"events were refused, since they could not be stored: {error}")
-        return build_error_response(HttpError(503, "the events could not be stored; send them again later"))
+    async def answer_failure(_request: Request, error: Exception) -> Response:
+        return build_failure_response(error, context.log)
 
-    async def answer_disconnect(_request: Request, _error: Exception) -> Response:
-        return Response(status_code=400)  # nobody gets it
-
-    async def answer_bug(_request: Request, error: Exception) -> Response:
-        log.add("a bug in evtool, please report it:\n" + "".join(traceback.format_exception(error)).rstrip())
-        return build_error_response(HttpError(500, "a bug in evtool; its log has the details"))
-
+    failures = (HttpError, StoreError, ClientDisconnect, Exception)
     return Starlette(
         routes=[
-            EventBridgeRoute(context, bodies),
             Route("/", receive, methods=["POST"]),
             Route("/events", receive, methods=["POST"]),
             Route("/healthz", get_health),
             *build_routes(context, bodies),
         ],
-        middleware=[
-            *([Middleware(RequestLog, log=log)] if context.settings.logs_requests else []),
-            Middleware(Guards, settings=context.settings),
-        ],
-        exception_handlers={
-            HttpError: answer_refusal,
-            HTTPException: answer_unknown,
-            StoreError: answer_store_error,
-            ClientDisconnect: answer_disconnect,
-            Exception: answer_bug,
-        },
+        exception_handlers={**dict.fromkeys(failures, answer_failure), HTTPException: answer_unknown},
     )
+
+
+def build_failure_response(error: Exception, log: Log) -> Response:
+    """The response to a request while which an exception was raised."""
+    if isinstance(error, HttpError):
+        return build_error_response(error)
+    if isinstance(error, ClientDisconnect):
+        return Response(status_code=400)  # nobody gets it
+    if isinstance(error, StoreError):
+        log.add(f"events were refused, since they could not be stored: {error}")
+        return build_error_response(HttpError(503, "the events could not be stored; send them again later"))
+    log.add("a bug in evtool, please report it:\n" + "".join(traceback.format_exception(error)).rstrip())
+    return build_error_response(HttpError(500, "a bug in evtool; its log has the details"))

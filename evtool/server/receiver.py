@@ -49,7 +49,7 @@ def build_receiver(context: Context, bodies: BodyReader) -> Callable[[Request], 
         if mode == "plain" and request.scope["path"] == "/":
             raise HttpError(400, _EXPECTED, code="UnknownOperationException")
         query = read_query(request.query_params, context.project)
-        async with bodies.read(request) as body:
+        async with bodies.read(request.scope, request.receive) as body:
 
             def read() -> _Reception:
                 if mode == "plain":

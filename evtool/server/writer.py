@@ -91,13 +91,26 @@ class Writer:
 
     def _do_jobs(self, store: Store, jobs: list[_Job]) -> None:
         try:
-            with store.transaction():
-                done = [_do_job(store, job) for job in jobs]
+            done = _do_together(store, jobs)
             self.problem = None
         except Exception as error:  # noqa: BLE001  (raised where the results are awaited)
             self.problem = str(error)
             done = [(job, None, error) for job in jobs]
         _finish(done)
+
+
+def _do_together(store: Store, jobs: list[_Job]) -> list[_Result]:
+    """Does jobs in one transaction. Raises StoreError, which concerns all of them."""
+    try:
+        with store.transaction():
+            results: list[_Result] = [(job, job.work(store), None) for job in jobs]
+        return results
+    except StoreError:
+        raise
+    except Exception:  # noqa: BLE001  (raised again below, where the results are awaited)
+        # A savepoint for each job costs as much as the job. So they are made only if one of the jobs has to be undone.
+        with store.transaction():
+            return [_do_job(store, job) for job in jobs]
 
 
 def _do_job(store: Store, job: _Job) -> _Result:

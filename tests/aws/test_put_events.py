@@ -66,6 +66,7 @@ def test_a_rejection_has_its_place() -> None:
         ({"Detail": "[]"}, "MalformedDetail", "Detail is malformed."),
         ({"Detail": "null"}, "MalformedDetail", "Detail is malformed."),
         ({"Detail": '{"a": NaN}'}, "MalformedDetail", "Detail is malformed."),
+        ({"Detail": "\ufeff{}"}, "MalformedDetail", "Detail is malformed."),
         ({"Source": "aws.s3"}, "NotAuthorizedForSourceException", "Not authorized for the source."),
         ({"DetailType": "x" * 129}, "InvalidArgument", "Parameter DetailType is not valid."),
         ({"Source": "x" * 257}, "InvalidArgument", "Parameter Source is not valid."),

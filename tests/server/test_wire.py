@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from evtool.server.http import protocol
+from evtool.server.http.runner import open_sockets
 from tests.support.server import RunningServer, make_project, run_server
 
 BODY = json.dumps({"Entries": [{"Source": "shop", "DetailType": "order.created", "Detail": "{}"}]}).encode()
@@ -90,6 +91,13 @@ def test_client_that_reads_nothing_delays_no_other(impatient: RunningServer) -> 
             pass
         assert impatient.call("PutEvents", BODY).status == 200
         assert sent < 50 << 20
+
+
+def test_responses_are_not_held_back(loopback: None) -> None:
+    """The sockets name TCP: asyncio then switches off Nagle's algorithm, which holds a response back for 40 ms."""
+    (listener,) = open_sockets("127.0.0.1", 0)
+    with listener:
+        assert listener.proto == socket.IPPROTO_TCP
 
 
 def test_pipelined_requests_are_answered_in_order(server: RunningServer) -> None:

@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +31,16 @@ def list_ids(file: Path) -> list[str]:
 
 
 class CountingStore(Store):
-    """Counts its transactions."""
+    """Counts its commits."""
 
     commits = 0
 
-    def transaction(self, kind: str = "IMMEDIATE") -> Any:
-        self.commits += not self.connection.in_transaction
-        return super().transaction(kind)
+    @contextmanager
+    def transaction(self, kind: str = "IMMEDIATE") -> Iterator[None]:
+        is_outer = not self.connection.in_transaction
+        with super().transaction(kind):
+            yield
+        self.commits += is_outer
 
 
 def run_jobs(file: Path, *jobs: Callable[[Store], Any]) -> tuple[list[Any], int]:

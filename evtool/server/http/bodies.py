@@ -1,9 +1,8 @@
 """Reads the bodies of requests into memory, with limits for each one and for all of them together."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
-from starlette.requests import Request
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope
 
 from evtool.server.http.errors import HttpError
 
@@ -18,35 +17,77 @@ class BodyReader:
     """Counts the bytes of all bodies in memory."""
 
     def __init__(self) -> None:
-        self._buffered = 0
+        self.buffered = 0
 
-    @asynccontextmanager
-    async def read(self, request: Request) -> AsyncIterator[bytes]:
-        """The body of a request. Raises HttpError 413 (too long), 415 (a coding that is not known), 503 (no room)."""
-        coding = request.headers.get("content-encoding", "identity").strip().lower()
-        if coding not in READABLE_CODINGS:
-            raise HttpError(
-                415, f"a body with Content-Encoding: {coding[:40]} cannot be read; send it as it is, or with gzip"
-            )
-        parts: list[bytes] = []
-        length = 0
+    def read(self, scope: Scope, receive: Receive) -> "Body":
+        """The body of a request, to be used with `async with`."""
+        return Body(self, Headers(scope=scope), receive)
+
+
+class Body:
+    """The body of one request, in memory until the block ends.
+
+    Entering raises HttpError 413 (too long), 415 (a coding that is not known) and 503 (no room), and ClientDisconnect.
+    """
+
+    def __init__(self, reader: BodyReader, headers: Headers, receive: Receive):
+        self._reader, self._headers, self._receive = reader, headers, receive
+        self._parts: list[bytes] = []
+
+    async def __aenter__(self) -> bytes:
+        check_coding(self._headers)
+        check_expectation(self._headers)
         try:
-            if "expect" in request.headers and int(request.headers.get("content-length", 0)) > MAX_BODY_BYTES:
-                raise HttpError(413, TOO_LARGE, headers={"Connection": "close"})  # it waits with the body
-            async for part in request.stream():
-                length += len(part)
-                if length > MAX_DISCARDED_BYTES:
-                    break
-                if length <= MAX_BODY_BYTES:
-                    self._buffered += len(part)
-                    parts.append(part)
-                    if self._buffered > MAX_BUFFERED_BYTES:
-                        raise HttpError(503, "too many requests are being received at a time; send this one again")
-            if length > MAX_BODY_BYTES:
-                raise HttpError(413, TOO_LARGE)
-            if len(parts) == 1:
-                yield parts[0]
-            else:
-                yield b"".join(parts)
-        finally:
-            self._buffered -= sum(map(len, parts))
+            await self._receive_parts()
+        except BaseException:
+            self._release()
+            raise
+        if len(self._parts) == 1:
+            return self._parts[0]
+        return b"".join(self._parts)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._release()
+
+    async def _receive_parts(self) -> None:
+        length = 0
+        has_more = True
+        while has_more and length <= MAX_DISCARDED_BYTES:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            part = message.get("body", b"")
+            has_more = message.get("more_body", False)
+            length += len(part)
+            if length <= MAX_BODY_BYTES:
+                self._keep(part)
+        if length > MAX_BODY_BYTES:
+            raise HttpError(413, TOO_LARGE)
+
+    def _keep(self, part: bytes) -> None:
+        self._parts.append(part)
+        self._reader.buffered += len(part)
+        if self._reader.buffered > MAX_BUFFERED_BYTES:
+            raise HttpError(503, "too many requests are being received at a time; send this one again")
+
+    def _release(self) -> None:
+        for part in self._parts:
+            self._reader.buffered -= len(part)
+        self._parts = []
+
+
+def check_coding(headers: Headers) -> None:
+    """Raises HttpError for a Content-Encoding that cannot be read."""
+    coding = headers.get("content-encoding")
+    if coding is None:
+        return
+    coding = coding.strip().lower()
+    if coding not in READABLE_CODINGS:
+        message = f"a body with Content-Encoding: {coding[:40]} cannot be read; send it as it is, or with gzip"
+        raise HttpError(415, message)
+
+
+def check_expectation(headers: Headers) -> None:
+    """Raises HttpError if the client waits for the permission to send a body that is too long."""
+    if "expect" in headers and int(headers.get("content-length", 0)) > MAX_BODY_BYTES:
+        raise HttpError(413, TOO_LARGE, headers={"Connection": "close"})

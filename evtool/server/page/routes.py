@@ -69,7 +69,7 @@ def _build_forms(context: Context, bodies: BodyReader) -> list[BaseRoute]:
     """The endpoints of the forms that change something."""
 
     async def read_form(request: Request) -> dict[str, str]:
-        async with bodies.read(request) as body:
+        async with bodies.read(request.scope, request.receive) as body:
             try:
                 pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_FIELDS)
             except ValueError:

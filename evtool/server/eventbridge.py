@@ -3,17 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Match
+from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
-from evtool.aws import cbor_protocol, http_messages, json_protocol
+from evtool.aws import cbor_protocol, json_protocol
+from evtool.aws.http_messages import Request, Response
 from evtool.aws.put_events import Entry, Rejection, put_events
 from evtool.aws.put_events_v2 import put_events_v2
 from evtool.aws.test_event_pattern import test_event_pattern
-from evtool.events.envelopes import build_envelope, parse_event
-from evtool.events.event import Event
+from evtool.events.envelopes import build_envelope
+from evtool.events.event import Event, LazyDocument
 from evtool.events.timestamps import normalize_time
 from evtool.findings.finding import Finding
 from evtool.server.beside import run_beside
@@ -24,27 +23,26 @@ from evtool.server.intake import RoutedEvent, route_event, store_events
 _CALL_HEADERS = (b"x-amz-target", b"smithy-protocol")
 
 
-class EventBridgeRoute(BaseRoute):
-    """The requests of AWS's SDKs, at whatever path: it is that of the endpoint URL in their configuration."""
+def is_aws_call(scope: Scope) -> bool:
+    """Whether an SDK of AWS has made this request, at whatever path: it is that of the endpoint URL of the SDK."""
+    return any(name in _CALL_HEADERS for name, _ in scope["headers"])
+
+
+class EventBridgeEndpoint:
+    """The requests of AWS's SDKs. They come thousands a second, so no toolkit is between the server and this."""
 
     def __init__(self, context: Context, bodies: BodyReader):
         self._context, self._bodies = context, bodies
 
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Whether an SDK of AWS has made this request."""
-        is_call = scope["type"] == "http" and any(name in _CALL_HEADERS for name, _ in scope["headers"])
-        return (Match.FULL if is_call else Match.NONE), {}
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request. Raises HttpError, StoreError and ClientDisconnect before anything is sent."""
+        async with self._bodies.read(scope, receive) as body:
+            request = Request(scope["method"], scope["path"], Headers(scope=scope), body)
+            response = await self._answer(request)
+        await _send_response(response, send)
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers a request."""
-        request = Request(scope, receive)
-        async with self._bodies.read(request) as body:
-            response = await self._answer(request, body)
-        await response(scope, receive, send)
-
-    async def _answer(self, request: Request, body: bytes) -> Response:
+    async def _answer(self, request: Request) -> Response:
         accepted: list[RoutedEvent] = []
-        call = http_messages.Request(request.method, request.scope["path"], request.headers, body)
 
         def put(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
             return put_events(parameters, lambda entry: self._accept(entry, accepted))
@@ -52,15 +50,15 @@ class EventBridgeRoute(BaseRoute):
         def put_v2(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
             return put_events_v2(parameters, lambda entry: self._accept(entry, accepted))
 
-        def answer() -> http_messages.Response:
+        def answer() -> Response:
             if "smithy-protocol" in request.headers:
-                return cbor_protocol.answer(call, {"PutEvents": put_v2})
-            return json_protocol.answer(call, {"PutEvents": put, "TestEventPattern": test_event_pattern})
+                return cbor_protocol.answer(request, {"PutEvents": put_v2})
+            return json_protocol.answer(request, {"PutEvents": put, "TestEventPattern": test_event_pattern})
 
-        response = await run_beside(len(body), answer)
+        response = await run_beside(len(request.body), answer)
         if accepted and response.status == 200:
             await store_events(self._context, accepted)
-        return Response(response.body, response.status, dict(response.headers))
+        return response
 
     def _accept(self, entry: Entry, accepted: list[RoutedEvent]) -> str | Rejection:
         """The id of the event that an entry becomes."""
@@ -79,15 +77,24 @@ class EventBridgeRoute(BaseRoute):
 
     def _build_event(self, entry: Entry) -> Event:
         defaults = self._context.defaults
+        event_id = defaults.new_id()
+        if entry.time is None:
+            time = defaults.now()
+        else:
+            time = normalize_time(entry.time)
         raw = build_envelope(
-            entry.detail,
-            type=entry.type,
-            source=entry.source,
-            id=defaults.new_id(),
-            time=defaults.now() if entry.time is None else normalize_time(entry.time),
-            resources=entry.resources,
+            entry.detail, type=entry.type, source=entry.source, id=event_id, time=time, resources=entry.resources
         )
-        return parse_event(raw)._replace(bus=entry.bus, has_own_id=False)
+        # the entry has been checked, so the envelope around it need not be parsed
+        document = LazyDocument(raw)
+        return Event(event_id, entry.type, entry.source, time, raw, document, "detail", has_own_id=False, bus=entry.bus)
+
+
+async def _send_response(response: Response, send: Send) -> None:
+    headers = [(name.lower().encode(), value.encode()) for name, value in response.headers]
+    headers.append((b"content-length", str(len(response.body)).encode()))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body})
 
 
 def _describe(finding: Finding) -> str:
