@@ -10,43 +10,44 @@ NODE_STYLES = {
 }
 DISABLED = 'shape=box, style="dashed", color="#64748b", fontcolor="#64748b"'
 LOOP_STYLE = 'color="#dc2626", penwidth=2'
+HEAD = """\
+digraph evtool {
+  rankdir=LR;
+  node [fontname="Helvetica", fontsize=11];
+  edge [color="#64748b", fontname="Helvetica", fontsize=9];"""
 
 
 def render_dot(graph: Graph) -> str:
-    """A directed graph from left to right; edges of loops are red."""
+    """Renders a directed graph from left to right; edges of loops are red."""
     loop_edges = graph.loop_edges
-    lines = [
-        "digraph evtool {",
-        "  rankdir=LR;",
-        '  node [fontname="Helvetica", fontsize=11];',
-        '  edge [color="#64748b", fontname="Helvetica", fontsize=9];',
-        *(f"  {_quote(node.id)} [{_format_node(node)}];" for node in graph.nodes),
-        *(f"  {_format_edge(edge, (edge.start, edge.end) in loop_edges)}" for edge in graph.edges),
-        "}",
-    ]
+    lines = [HEAD]
+    for node in graph.nodes:
+        lines.append(f"  {_quote(node.id)} [{_format_node(node)}];")
+    for edge in graph.edges:
+        lines.append(f"  {_format_edge(edge, in_loop=edge.arrow in loop_edges)}")
+    lines.append("}")
     return "\n".join(lines) + "\n"
 
 
 def _format_node(node: Node) -> str:
-    if not node.note:
-        label = _quote(node.name)
-    else:
-        label = _quote(node.name)[:-1] + "\\n" + _quote(node.note)[1:]
-    return f"label={label}, {NODE_STYLES[node.kind] if node.is_enabled else DISABLED}"
+    label = _quote(node.name)
+    if node.note:
+        # `\n` is an escape of DOT: it starts a second line in the label, so it goes inside the quotes.
+        label = label[:-1] + "\\n" + _quote(node.note)[1:]
+    style = NODE_STYLES[node.kind]
+    if not node.is_enabled:
+        style = DISABLED
+    return f"label={label}, {style}"
 
 
-def _format_edge(edge: Edge, in_loop: bool) -> str:  # noqa: FBT001
-    labels = [*([f"{edge.number:,}"] if edge.number is not None else []), *([] if edge.is_certain else ["?"])]
-    if labels:
-        attributes = [f"label={_quote(' '.join(labels))}"]
-    else:
-        attributes = []
-    if edge.is_certain and edge.is_enabled:
-        attributes += []
-    else:
-        attributes += ["style=dashed"]
+def _format_edge(edge: Edge, *, in_loop: bool) -> str:
+    attributes = []
+    if edge.label:
+        attributes.append(f"label={_quote(edge.label)}")
+    if edge.is_dashed:
+        attributes.append("style=dashed")
     if in_loop:
-        attributes += [LOOP_STYLE]
+        attributes.append(LOOP_STYLE)
     suffix = ""
     if attributes:
         suffix = f" [{', '.join(attributes)}]"
@@ -54,5 +55,5 @@ def _format_edge(edge: Edge, in_loop: bool) -> str:  # noqa: FBT001
 
 
 def _quote(text: str) -> str:
-    """A quoted string of DOT. A backslash begins an escape, also one such as `\\N` for the node's own name."""
+    # A backslash begins an escape in DOT. Some escapes are replaced, such as `\N` by the name of the node.
     return '"' + sanitize(text).replace("\\", "\\\\").replace('"', '\\"') + '"'

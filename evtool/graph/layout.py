@@ -1,21 +1,30 @@
 """Places the graph in columns: nodes in the order of the arrows, few crossings, and every arrow a smooth path.
 
-The method is that of Sugiyama: (1) arrows that close a cycle are set aside, (2) each node gets the column behind the
-last node that leads to it, (3) an arrow across several columns gets an invisible point in each, (4) the order in the
-columns follows the neighbours, to and fro, and the order with the fewest crossings is kept, (5) heights follow the
-neighbours as far as the order and the distances allow. Arrows that were set aside run back below everything else.
+The method is that of Sugiyama. For the arrows a -> b, b -> c, a -> c and c -> a:
+
+    1. Arrows that close a cycle are set aside: c -> a. They run back below everything else.
+    2. A node gets the column behind the last node that leads to it: a | b | c.
+    3. An arrow across several columns gets an invisible point in each: a -> c becomes a -> p -> c with p beside b.
+    4. The order in a column follows the neighbours in the column before it, then in the column behind it, and so on;
+       the order with the fewest crossings is kept: b, p.
+    5. Heights follow the neighbours as far as the order and the gaps allow: p is level with a and c, so a -> c is
+       straight, and b is above it.
 """
 
 from bisect import bisect_right, insort
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from graphlib import TopologicalSorter
 from itertools import pairwise
 from typing import NamedTuple
 
-Arrow = tuple[str, str]
+from evtool.graph.model import Arrow
+
+# Sweeps through the columns, by turns to the right and to the left.
 SWEEPS = 24
-BUNDLE = 0.25  # part of the gap that two arrows beside each other need
+# The part of the usual gap that two arrows need which pass a column beside each other.
+BUNDLE = 0.25
+# The first column that a kind may have.
 LEVEL = {"type": 0, "route": 1, "handler": 2}
 
 
@@ -26,61 +35,84 @@ class Point(NamedTuple):
     column: int
 
 
-Cell = str | Point  # a node, or a point
+# The id of a node, or a point.
+Cell = str | Point
+Link = tuple[Cell, Cell]
+Neighbours = Mapping[Cell, Sequence[Cell]]
 
 
 class Columns(NamedTuple):
-    """Who is in which column, from top to bottom, and which arrows run back."""
+    """The cells of each column from top to bottom, the arrows that run back, and the links of neighbouring columns."""
 
     cells: list[list[Cell]]
     back: list[Arrow]
-    links: list[tuple[Cell, Cell]]  # between neighbouring columns
+    links: list[Link]
+
+
+# --- the order in the columns ----------------------------------------------------------------------------------------
 
 
 def arrange(kinds: Mapping[str, str], arrows: Sequence[Arrow]) -> Columns:
-    """The columns of nodes, given by id and kind. A kind has every third column, since arrows go from kind to kind."""
-    forward, back = _remove_cycles(list(kinds), arrows)
+    """Puts nodes, given by id and kind, into columns.
+
+    Arrows go from types to routes, from routes to handlers, and from handlers to types. So a column has one kind.
+    """
+    forward, back = _remove_cycles(kinds, arrows)
     level = _assign_levels(kinds, forward)
     cells: list[list[Cell]] = [[] for _ in range(max(level.values(), default=-1) + 1)]
     for node in kinds:
         cells[level[node]].append(node)
-    links: list[tuple[Cell, Cell]] = []
+    links: list[Link] = []
     for start, end in forward:
-        points = [Point((start, end), number) for number in range(level[start] + 1, level[end])]
-        for point in points:
-            cells[point.column].append(point)
-        links += zip([start, *points], [*points, end], strict=True)
+        previous: Cell = start
+        for column in range(level[start] + 1, level[end]):
+            point = Point((start, end), column)
+            cells[column].append(point)
+            links.append((previous, point))
+            previous = point
+        links.append((previous, end))
     return Columns(_reduce_crossings(cells, links), back, links)
 
 
-def _remove_cycles(nodes: Sequence[str], arrows: Sequence[Arrow]) -> tuple[list[Arrow], list[Arrow]]:
-    """The arrows without those that lead back to where a walk along the arrows came from, and these."""
+def _remove_cycles(nodes: Mapping[str, str], arrows: Sequence[Arrow]) -> tuple[list[Arrow], list[Arrow]]:
+    """Returns the arrows without those that close a cycle, and these.
+
+    A walk in depth follows the arrows. An arrow closes a cycle if it leads to a node on the way from the root of the
+    walk to its start.
+    """
     following: dict[str, list[str]] = defaultdict(list)
-    entered = set()
     for start, end in arrows:
         following[start].append(end)
-        entered.add(end)
-    state: dict[str, str] = {}
+    on_way: set[str] = set()
+    visited: set[str] = set()
     back: list[Arrow] = []
-    for root in sorted(nodes, key=lambda node: node in entered):
-        if root not in state:
-            stack = [(root, iter(following[root]))]
-        else:
-            stack = []
-        state.setdefault(root, "open")
+    for root in _list_roots(nodes, arrows):
+        if root in visited:
+            continue
+        visited.add(root)
+        on_way.add(root)
+        # The stack replaces recursion: a chain of events may be longer than Python's limit.
+        stack = [(root, iter(following[root]))]
         while stack:
             node, rest = stack[-1]
             end = next(rest, "")
             if not end:
-                state[node] = "done"
+                on_way.remove(node)
                 stack.pop()
-            elif state.get(end) == "open":
+            elif end in on_way:
                 back.append((node, end))
-            elif end not in state:
-                state[end] = "open"
+            elif end not in visited:
+                visited.add(end)
+                on_way.add(end)
                 stack.append((end, iter(following[end])))
     set_aside = set(back)
     return [arrow for arrow in arrows if arrow not in set_aside], back
+
+
+def _list_roots(nodes: Mapping[str, str], arrows: Sequence[Arrow]) -> list[str]:
+    # Nodes that nothing leads to come first. A walk that begins inside a cycle would set another arrow aside.
+    entered = {end for _, end in arrows}
+    return sorted(nodes, key=entered.__contains__)
 
 
 def _assign_levels(kinds: Mapping[str, str], arrows: Sequence[Arrow]) -> dict[str, int]:
@@ -89,30 +121,41 @@ def _assign_levels(kinds: Mapping[str, str], arrows: Sequence[Arrow]) -> dict[st
         before[end].append(start)
     level: dict[str, int] = {}
     for node in TopologicalSorter(before).static_order():
-        level[node] = max((level[start] + 1 for start in before[node]), default=LEVEL[kinds[node]])
+        level[node] = LEVEL[kinds[node]]
+        if before[node]:
+            level[node] = max(level[start] for start in before[node]) + 1
     return level
 
 
-def _reduce_crossings(cells: list[list[Cell]], links: Sequence[tuple[Cell, Cell]]) -> list[list[Cell]]:
-    neighbours: list[dict[Cell, list[Cell]]] = [defaultdict(list), defaultdict(list)]
+def _reduce_crossings(cells: list[list[Cell]], links: Sequence[Link]) -> list[list[Cell]]:
+    before: dict[Cell, list[Cell]] = defaultdict(list)
+    behind: dict[Cell, list[Cell]] = defaultdict(list)
     for start, end in links:
-        neighbours[0][end].append(start)
-        neighbours[1][start].append(end)
-    best, fewest = [list(column) for column in cells], _count_crossings(cells, links)
+        before[end].append(start)
+        behind[start].append(end)
+    best = [list(column) for column in cells]
+    fewest = _count_crossings(cells, links)
     for sweep in range(SWEEPS):
-        side = sweep % 2
-        if side == 0:
-            columns = cells
+        if sweep % 2 == 0:
+            columns, neighbours = cells, before
         else:
-            columns = cells[::-1]
+            columns, neighbours = cells[::-1], behind
         for fixed, column in pairwise(columns):
-            position = {cell: float(number) for number, cell in enumerate(fixed)}
-            own = {cell: number for number, cell in enumerate(column)}
-            column.sort(key=lambda cell: (_mean([position[n] for n in neighbours[side][cell]], own[cell]), own[cell]))
+            _order_by_neighbours(column, fixed, neighbours)
         crossings = _count_crossings(cells, links)
         if crossings < fewest:
-            best, fewest = [list(column) for column in cells], crossings
+            best = [list(column) for column in cells]
+            fewest = crossings
     return best
+
+
+def _order_by_neighbours(column: list[Cell], fixed: Sequence[Cell], neighbours: Neighbours) -> None:
+    """Orders a column by the mean position of the neighbours of each cell; a cell without any keeps its position."""
+    position = {cell: float(number) for number, cell in enumerate(fixed)}
+    keys: dict[Cell, tuple[float, int]] = {}
+    for number, cell in enumerate(column):
+        keys[cell] = _mean([position[other] for other in neighbours[cell]], number), number
+    column.sort(key=keys.__getitem__)
 
 
 def _mean(values: Sequence[float], default: float) -> float:
@@ -121,22 +164,34 @@ def _mean(values: Sequence[float], default: float) -> float:
     return default
 
 
-def _count_crossings(cells: list[list[Cell]], links: Sequence[tuple[Cell, Cell]]) -> int:
-    position = {cell: (number, row) for number, column in enumerate(cells) for row, cell in enumerate(column)}
-    total = 0
-    ends: dict[int, list[tuple[int, int]]] = defaultdict(list)
+def _count_crossings(cells: list[list[Cell]], links: Sequence[Link]) -> int:
+    """Counts the pairs of links that cross.
+
+    Two links between the same columns cross if one starts above the other and ends below it. The links are taken in the
+    order of their starts; each crosses those before it whose ends are below its own, which bisection counts.
+    """
+    position: dict[Cell, tuple[int, int]] = {}
+    for number, column in enumerate(cells):
+        for row, cell in enumerate(column):
+            position[cell] = number, row
+    rows_of_column: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for start, end in links:
-        ends[position[start][0]].append((position[start][1], position[end][1]))
-    for pairs in ends.values():
-        seen: list[int] = []
-        for _, row in sorted(pairs):
-            total += len(seen) - bisect_right(seen, row)
-            insort(seen, row)
+        column_number, start_row = position[start]
+        rows_of_column[column_number].append((start_row, position[end][1]))
+    total = 0
+    for pairs in rows_of_column.values():
+        ends: list[int] = []
+        for _, end_row in sorted(pairs):
+            total += len(ends) - bisect_right(ends, end_row)
+            insort(ends, end_row)
     return total
 
 
+# --- the heights -----------------------------------------------------------------------------------------------------
+
+
 def place_rows(columns: Columns, heights: Mapping[Cell, float], gap: float) -> dict[Cell, float]:
-    """The middle of each cell, counted from the top; cells of a column keep their order and a gap."""
+    """Returns the middle of each cell, counted from the top; cells of a column keep their order and a gap."""
     neighbours: dict[Cell, list[Cell]] = defaultdict(list)
     for start, end in columns.links:
         neighbours[start].append(end)
@@ -145,43 +200,85 @@ def place_rows(columns: Columns, heights: Mapping[Cell, float], gap: float) -> d
     for column in columns.cells:
         middles.update(_stack(column, heights, gap, [0.0] * len(column)))
     for sweep in range(SWEEPS):
-        for column in columns.cells if sweep % 2 == 0 else columns.cells[::-1]:
-            wanted = [
-                _mean([middles[n] for n in _list_pulling(cell, neighbours[cell])], middles[cell]) for cell in column
-            ]
-            middles.update(_stack(column, heights, gap, wanted))
+        sweep_columns = columns.cells
+        if sweep % 2:
+            sweep_columns = columns.cells[::-1]
+        for column in sweep_columns:
+            targets = []
+            for cell in column:
+                pulling = _list_pulling(cell, neighbours[cell])
+                targets.append(_mean([middles[other] for other in pulling], middles[cell]))
+            middles.update(_stack(column, heights, gap, targets))
     top = min((middles[cell] - heights[cell] / 2 for cell in middles), default=0.0)
     return {cell: middle - top for cell, middle in middles.items()}
 
 
 def _list_pulling(cell: Cell, neighbours: Sequence[Cell]) -> Sequence[Cell]:
-    """The neighbours that a cell wants to be level with: a point keeps its arrow straight from point to point."""
-    if isinstance(cell, str):
-        points = []
-    else:
-        points = [other for other in neighbours if not isinstance(other, str)]
-    return points or neighbours
+    """The neighbours that a cell should be level with."""
+    if isinstance(cell, Point):
+        # The points of an arrow are level with each other, so that the arrow is straight between its ends.
+        points = [other for other in neighbours if isinstance(other, Point)]
+        if points:
+            return points
+    return neighbours
 
 
 def _find_gap(above: Cell, below: Cell, gap: float) -> float:
-    """Arrows that pass a column beside each other are close together, like the wires of a bundle."""
-    if isinstance(above, str) or isinstance(below, str):
-        return gap
-    return gap * BUNDLE
+    # Arrows that pass a column beside each other are close together and read as one bundle.
+    if isinstance(above, Point) and isinstance(below, Point):
+        return gap * BUNDLE
+    return gap
 
 
-def _stack(column: Sequence[Cell], heights: Mapping[Cell, float], gap: float, wanted: list[float]) -> dict[Cell, float]:
-    """The heights nearest to the wanted ones (least squares) that keep order and gaps: neighbours that would overlap
-    form a block, which takes the mean of what its members want."""
-    offsets = [0.0]
-    for above, below in pairwise(column):
-        offsets.append(offsets[-1] + heights[above] / 2 + _find_gap(above, below, gap) + heights[below] / 2)
-    blocks: list[list[float]] = []  # sum of what the members want, their number
-    for want, offset in zip(wanted, offsets, strict=False):
-        blocks.append([want - offset, 1.0])
-        while len(blocks) > 1 and blocks[-2][0] / blocks[-2][1] > blocks[-1][0] / blocks[-1][1]:
-            total, number = blocks.pop()
-            blocks[-1][0] += total
-            blocks[-1][1] += number
-    starts = [total / number for total, number in blocks for _ in range(int(number))]
-    return {cell: start + offset for cell, start, offset in zip(column, starts, offsets, strict=False)}
+class _Block:
+    """Cells that touch each other and move together."""
+
+    def __init__(self, target: float):
+        self.sum = target
+        self.count = 1
+
+    @property
+    def start(self) -> float:
+        """The mean of what the members want: the place with the least sum of squared distances."""
+        return self.sum / self.count
+
+    def absorb(self, other: "_Block") -> None:
+        """Takes the members of a block below."""
+        self.sum += other.sum
+        self.count += other.count
+
+
+def _stack(
+    column: Sequence[Cell], heights: Mapping[Cell, float], gap: float, targets: list[float]
+) -> dict[Cell, float]:
+    """Returns the heights nearest to the targets (least squares) that keep the order and the gaps.
+
+    Each target is first reduced by the room that the cells above need, so that only the order is left to keep. Cells
+    whose reduced targets are in the wrong order form a block. With cells 30 high and gaps of 10:
+
+        targets 100, 110, 300    reduced 100, 70, 220    blocks (100, 70) -> 85, 220    heights 85, 125, 300
+    """
+    offsets: list[float] = []
+    for number, cell in enumerate(column):
+        if number == 0:
+            offsets.append(0.0)
+        else:
+            above = column[number - 1]
+            distance = heights[above] / 2 + _find_gap(above, cell, gap) + heights[cell] / 2
+            offsets.append(offsets[-1] + distance)
+    blocks: list[_Block] = []
+    for target, offset in zip(targets, offsets, strict=True):
+        blocks.append(_Block(target - offset))
+        while len(blocks) > 1 and blocks[-2].start > blocks[-1].start:
+            last = blocks.pop()
+            blocks[-1].absorb(last)
+    middles: dict[Cell, float] = {}
+    for cell, start, offset in zip(column, _list_starts(blocks), offsets, strict=True):
+        middles[cell] = start + offset
+    return middles
+
+
+def _list_starts(blocks: Sequence[_Block]) -> Iterator[float]:
+    for block in blocks:
+        for _ in range(block.count):
+            yield block.start

@@ -12,23 +12,29 @@ STYLES = {
     "disabled": "stroke-dasharray:5 4,color:#64748b",
 }
 LOOP_STYLE = "stroke:#dc2626,stroke-width:2px"
-MAX_LABEL = 60  # characters
+# Characters of a label.
+MAX_LABEL = 60
 
 
 def render_mermaid(graph: Graph) -> str:
-    """A flowchart from left to right; edges of loops are red."""
+    """Renders a flowchart from left to right; edges of loops are red."""
+    # Names of a project may hold characters that Mermaid does not allow in an id, so nodes are numbered.
     ids = {node.id: f"n{number}" for number, node in enumerate(graph.nodes)}
     loop_edges = graph.loop_edges
+    lines = ["flowchart LR"]
+    for node in graph.nodes:
+        lines.append(f"  {ids[node.id]}{_format_node(node)}")
+    # Mermaid styles edges by their number in the text.
+    numbers_in_loops = []
     edges = [edge for edge in graph.edges if edge.start in ids and edge.end in ids]
-    in_loop = [str(number) for number, edge in enumerate(edges) if (edge.start, edge.end) in loop_edges]
-    lines = [
-        "flowchart LR",
-        *(f"  {ids[node.id]}{_format_node(node)}" for node in graph.nodes),
-        *(f"  {ids[edge.start]} {_format_arrow(edge)} {ids[edge.end]}" for edge in edges),
-        *(f"  classDef {name} {style}" for name, style in STYLES.items()),
-    ]
-    if in_loop:
-        lines += [f"  linkStyle {','.join(in_loop)} {LOOP_STYLE}"]
+    for number, edge in enumerate(edges):
+        lines.append(f"  {ids[edge.start]} {_format_arrow(edge)} {ids[edge.end]}")
+        if edge.arrow in loop_edges:
+            numbers_in_loops.append(str(number))
+    for name, style in STYLES.items():
+        lines.append(f"  classDef {name} {style}")
+    if numbers_in_loops:
+        lines.append(f"  linkStyle {','.join(numbers_in_loops)} {LOOP_STYLE}")
     return "\n".join(lines) + "\n"
 
 
@@ -44,15 +50,20 @@ def _format_node(node: Node) -> str:
 
 
 def _format_arrow(edge: Edge) -> str:
-    labels = [*([f"{edge.number:,}"] if edge.number is not None else []), *([] if edge.is_certain else ["?"])]
-    arrow = "-.->"
-    if edge.is_certain and edge.is_enabled:
-        arrow = "-->"
-    if labels:
-        return f'{arrow}|"{" ".join(labels)}"|'
+    arrow = "-->"
+    if edge.is_dashed:
+        arrow = "-.->"
+    if edge.label:
+        return f'{arrow}|"{edge.label}"|'
     return arrow
 
 
 def _escape(text: str) -> str:
-    """A text without anything that Mermaid or HTML reads as markup: such characters become entities of Mermaid."""
-    return "".join(char if char.isalnum() or char in " .,-_/@" else f"#{ord(char)};" for char in sanitize(text))
+    """Replaces every character that Mermaid or HTML may read as markup by an entity of Mermaid."""
+    return "".join(map(_escape_char, sanitize(text)))
+
+
+def _escape_char(char: str) -> str:
+    if char.isalnum() or char in " .,-_/@":
+        return char
+    return f"#{ord(char)};"

@@ -2,24 +2,26 @@
 
 from unicodedata import east_asian_width
 
-# parts of the font size; measured in DejaVu Sans, which is wider than the usual system fonts
-NARROW, USUAL, WIDE, FULL = 0.40, 0.64, 0.88, 1.05
+# Parts of the font size, measured in DejaVu Sans. It is wider than the usual system fonts, so that a label does not
+# leave its box where another font is used.
+NARROW, USUAL, CAPITAL, WIDE, WIDEST, FULL = 0.40, 0.64, 0.70, 0.88, 1.0, 1.05
 
 
 def measure_text(text: str, font_size: float) -> float:
-    """The width of a text in pixels."""
+    """Returns the width of a text in pixels."""
     return font_size * sum(map(_measure_char, text))
 
 
 def _measure_char(char: str) -> float:
     if char in "ijl.,:;|!'()[]{} tfrI/\\-":
         return NARROW
-    if char in "mwMWQO@%&…":
-        if char not in "@%MWm…":
-            return WIDE
-        return 1.0
+    if char in "@%MWm…":
+        return WIDEST
+    if char in "wQO&":
+        return WIDE
+    # Chinese, Japanese and Korean characters are as wide as they are high.
     if east_asian_width(char) in "WF":
         return FULL
     if char.isupper():
-        return 0.70
+        return CAPITAL
     return USUAL

@@ -1,4 +1,4 @@
-"""`evtool graph`: what leads to what, where loops are, and drawings that viewers can read."""
+"""Tests of `evtool graph`: its edges, its loops, and images that viewers can read."""
 
 import itertools
 import json
@@ -22,7 +22,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def write_project(folder: Path, handlers: dict[str, Any], routes: dict[str, Any], **more: Any) -> None:
-    """A routes.yaml whose handlers are commands; a handler is given by what it emits."""
+    """Writes a routes.yaml. `handlers` has the types that each one emits."""
     document = {
         "version": 1,
         "handlers": {name: {"command": ["true"], "emits": emits} for name, emits in handlers.items()},
@@ -33,12 +33,12 @@ def write_project(folder: Path, handlers: dict[str, Any], routes: dict[str, Any]
 
 
 def read_edges(document: Any, *, certain: bool = True) -> set[tuple[str, str]]:
-    """The edges by the names of their nodes."""
+    """Returns the edges as pairs of ids."""
     return {(e["from"], e["to"]) for e in document["edges"] if e["certain"] is certain}
 
 
-def test_the_shop_is_one_chain(evtool: Evtool, shop: Path) -> None:
-    """Types, routes, handlers and what these emit are connected as they work together."""
+def test_types_routes_and_handlers_of_the_shop_are_connected(evtool: Evtool, shop: Path) -> None:
+    """Edges lead from types to routes, to handlers and to the types that these emit."""
     document = evtool("graph", "-o", "json", cwd=shop).json
 
     assert document["summary"] == {"types": 4, "routes": 5, "handlers": 5, "edges": 12, "loops": 0}
@@ -51,8 +51,8 @@ def test_the_shop_is_one_chain(evtool: Evtool, shop: Path) -> None:
     } <= read_edges(document)
 
 
-def test_a_type_leads_only_to_routes_that_can_match_it(evtool: Evtool, tmp_path: Path) -> None:
-    """Type and source decide, with every operator; the other envelope has its type elsewhere."""
+def test_a_type_has_edges_only_to_routes_that_can_match_it(evtool: Evtool, tmp_path: Path) -> None:
+    """Type and source decide, with every operator. A CloudEvent has its type in another field."""
     (tmp_path / "samples").mkdir()
     sample = {"id": "1", "source": "shop.web", "detail-type": "order.created", "detail": {}}
     (tmp_path / "samples/order.json").write_text(json.dumps(sample))
@@ -78,8 +78,10 @@ def test_a_type_leads_only_to_routes_that_can_match_it(evtool: Evtool, tmp_path:
 
 
 def test_an_unknown_source_leaves_an_edge_undecided(evtool: Evtool, tmp_path: Path) -> None:
-    """A handler may give its events any source, so a route on a source may match them; a route that names the type
-    was written for it."""
+    """A handler may give its events any source, so a route with a pattern for the source only may match them.
+
+    A route that names the type gets a certain edge: its author expects such events.
+    """
     routes = {
         "named": {"source": [{"prefix": "eu."}], "detail-type": ["t"]},
         "by-source": {"source": [{"prefix": "eu."}]},
@@ -94,8 +96,8 @@ def test_an_unknown_source_leaves_an_edge_undecided(evtool: Evtool, tmp_path: Pa
     assert "by-source  ? depends on an unknown source" in evtool("graph").out
 
 
-def test_loops_are_found_once(evtool: Evtool, tmp_path: Path) -> None:
-    """Each loop is listed as the ids of its nodes; one that the default source cannot enter is none."""
+def test_each_loop_is_listed_once(evtool: Evtool, tmp_path: Path) -> None:
+    """A loop is the ids of its nodes. A chain that the default source of its events cannot enter does not count."""
     routes = {
         "pay": {"pattern": {"detail-type": ["order.created"]}, "to": ["charge", "log"]},
         "again": {"pattern": {"source": ["charge"], "detail-type": ["payment.failed"]}, "to": ["retry"]},
@@ -118,7 +120,7 @@ def test_loops_are_found_once(evtool: Evtool, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [{"state": "disabled"}, {"event-bus": "other"}])
-def test_no_loop_by_a_disabled_route_or_another_bus(evtool: Evtool, tmp_path: Path, change: dict[str, str]) -> None:
+def test_disabled_routes_and_other_buses_make_no_loop(evtool: Evtool, tmp_path: Path, change: dict[str, str]) -> None:
     """A disabled route delivers nothing, and an emitted event stays on the bus of its cause."""
     routes = {
         "one": {"pattern": {"detail-type": ["a"]}, "to": ["x"], "event-bus": "main"},
@@ -142,7 +144,7 @@ def test_counts_are_the_deliveries_of_the_store(evtool: Evtool, shop: Path) -> N
 
 
 def test_counts_without_a_store_are_a_usage_error(evtool: Evtool, shop: Path) -> None:
-    """There is nothing to count, and no store is made."""
+    """The command creates no store for it."""
     ran = evtool("graph", "--counts", cwd=shop)
 
     assert (ran.code, ran.out) == (2, "")
@@ -150,16 +152,16 @@ def test_counts_without_a_store_are_a_usage_error(evtool: Evtool, shop: Path) ->
     assert not (shop / ".evtool").exists()
 
 
-def test_a_project_without_routes_is_an_empty_graph(evtool: Evtool, tmp_path: Path) -> None:
-    """Every format has a form for it."""
+def test_a_project_without_routes_has_an_empty_graph(evtool: Evtool, tmp_path: Path) -> None:
+    """Every format can render an empty graph."""
     (tmp_path / "routes.yaml").write_text("version: 1\n")
     assert evtool("graph").out == "0 event types, 0 routes, 0 handlers, 0 loops\n"
     for kind in ("svg", "html", "mermaid", "dot", "json"):
         assert evtool("graph", "-o", kind).code == 0
 
 
-def test_formats_of_the_graph_are_only_for_it(evtool: Evtool, shop: Path) -> None:
-    """Another command names its own formats."""
+def test_other_commands_refuse_the_formats_of_the_graph(evtool: Evtool, shop: Path) -> None:
+    """The message names the formats that the command has."""
     ran = evtool("validate", "-o", "svg", cwd=shop)
 
     assert (ran.code, ran.out) == (2, "")
@@ -170,7 +172,7 @@ def test_formats_of_the_graph_are_only_for_it(evtool: Evtool, shop: Path) -> Non
 
 
 def read_boxes(svg: str) -> list[tuple[float, float, float, float, str]]:
-    """Left, top, right, bottom and label of each node."""
+    """Returns left, top, right, bottom and label of each node."""
     boxes = []
     for group in ElementTree.fromstring(svg).iter(f"{SVG}g"):
         if "node" in str(group.get("class")).split():
@@ -183,7 +185,7 @@ def read_boxes(svg: str) -> list[tuple[float, float, float, float, str]]:
 
 
 def build_many(folder: Path, number: int) -> Routes:
-    """Routes that share handlers, some of which emit types of other routes."""
+    """Loads routes that share handlers, some of which emit types of other routes."""
     handlers = {f"handler-{n}": [f"type-{n * 3 % 20}"] if n % 3 == 0 else [] for n in range(12)}
     routes = {
         f"route-{n}-with-a-rather-long-name": {
@@ -198,7 +200,7 @@ def build_many(folder: Path, number: int) -> Routes:
 
 @pytest.mark.parametrize("number", [1, 5, 40])
 def test_nodes_do_not_overlap_and_labels_fit(tmp_path: Path, number: int) -> None:
-    """Boxes keep apart, lie inside the image, and are as wide as their labels."""
+    """Boxes lie inside the image and do not touch each other; each is wider than its label."""
     graph = build_graph(build_many(tmp_path, number), {"alone": EventType()})
     svg = render_svg(graph, "many")
     boxes = read_boxes(svg)
@@ -213,8 +215,8 @@ def test_nodes_do_not_overlap_and_labels_fit(tmp_path: Path, number: int) -> Non
         assert right - left > 7 * len(label)
 
 
-def test_the_image_is_accessible_and_needs_nothing_else(evtool: Evtool, shop: Path) -> None:
-    """It has a title and a description, both colour schemes, and refers to nothing outside."""
+def test_the_image_is_accessible_and_loads_nothing(evtool: Evtool, shop: Path) -> None:
+    """It has a title, a description and both colour schemes, and refers to no other file."""
     evtool("graph", "-o", "svg=graph.svg", cwd=shop)
     text = (shop / "graph.svg").read_text()
     root = ElementTree.fromstring(text)
@@ -257,8 +259,8 @@ class _Tags(HTMLParser):
         self.tags.append((tag, frozenset(name for name, _ in attrs)))
 
 
-def test_the_page_is_whole(evtool: Evtool, shop: Path) -> None:
-    """One file with the image, a script, a policy that forbids loading, and a table with every edge."""
+def test_the_page_is_one_file_that_loads_nothing(evtool: Evtool, shop: Path) -> None:
+    """It has the image, a script, a policy that forbids loading, and a table with a row for each edge."""
     text = evtool("graph", "-o", "html", cwd=shop).out
     parser = _Tags()
     parser.feed(text)
@@ -271,7 +273,7 @@ def test_the_page_is_whole(evtool: Evtool, shop: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["text", "json", "svg", "html", "mermaid", "dot"])
 def test_hostile_names_are_escaped(evtool: Evtool, tmp_path: Path, kind: str) -> None:
-    """Types are any text. None becomes an element, a command of a runner or a control character."""
+    """A type may be any string. None becomes an element, a command of a CI runner or a control character."""
     names = [text for text in NAUGHTY if text and "\0" not in text and len(text) < 1000]
     printable = [text for text in names if all(char.isprintable() or char in "\t\n" for char in text)]
     handler = {"h": printable}
@@ -299,6 +301,5 @@ def test_hostile_names_are_escaped(evtool: Evtool, tmp_path: Path, kind: str) ->
             assert len(re.findall(r'(?<!\\)(?:\\\\)*"', line)) % 2 == 0
 
 
-def test_this_project_has_no_loop(evtool: Evtool) -> None:
-    """The shop of the repository ends its chains."""
+def test_the_shop_of_this_repository_has_no_loop(evtool: Evtool) -> None:
     assert evtool("graph", "-o", "json", cwd=ROOT).json["loops"] == []
