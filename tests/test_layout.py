@@ -56,7 +56,7 @@ DENSE = (
     ast.NamedExpr,
 )
 MOST_DENSE = 85
-LONGER = {"handlers.processes.worker": 720}  # the program in a worker process has to be one file
+LONGER = {"handlers.processes.worker": 880}  # the program in a worker process has to be one file
 
 
 def module_name(file: Path) -> str:

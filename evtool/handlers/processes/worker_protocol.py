@@ -1,93 +1,108 @@
-"""Parses the messages of a worker process (see worker.py) and converts them to outcomes."""
+"""Packs requests to a worker process, and parses its answers into outcomes. worker.py describes the protocol."""
 
 import json
+from struct import Struct
 from typing import Any
 
 from evtool.handlers.base import Call, Done, Emitted, Failed, Outcome, Unavailable
 
-OUTPUT_LIMIT = 4096  # characters of output, where no handler says how many
+# Characters of output that are kept if the handler has no option for it.
+OUTPUT_LIMIT = 4096
 
+# The same as in worker.py, which imports nothing of evtool.
+REQUEST_HEADER = Struct(">IIQQ")
+ANSWER_HEADER = Struct(">IIQ")
+SEPARATOR = b"\x1e"
 
-HEADER_BYTES = 16  # bytes before an answer (see worker.py)
-ANSWER_LIMIT = 1 << 20  # bytes of an answer besides what is emitted: an error with its traceback, or brackets
-MAX_LATEST = 1e9  # seconds: what is later than that is no limit
-SEPARATOR = b"\x1e"  # as in worker.py
+# The header has 4 bytes for the number of a call, so that numbers start again at 0 after the largest one.
+NUMBERS = 1 << 32
 
+# Bytes of an answer without the emitted details: an error with its traceback, or the list of types.
+ANSWER_LIMIT = 1 << 20
 
-TimedMessage = tuple[int, dict[str, Any], float]  # the number of a call, its answer, and how many seconds it took
+# Seconds: a later start means that there is no limit. Infinity does not fit into the header.
+MAX_LATEST = 1e9
+
+# The number of a call, its answer, and how many seconds the call took.
+TimedMessage = tuple[int, dict[str, Any], float]
 
 
 class GarbledError(Exception):
-    """What came out of the pipe of a worker's answers is none: something else has written to it."""
+    """The pipe for answers contains bytes that the worker did not write."""
 
     def __init__(self) -> None:
         super().__init__("something wrote to the pipe that belongs to evtool, so what came of the call is not known")
 
 
 def encode_request(number: int, call: Call, latest: float) -> bytes:
-    """A call as the worker reads it; it does not begin with it after `latest`, a time of `time.monotonic()`."""
-    header = len(call.raw) << 32 | number % (1 << 32)
-    times = round(min(latest, MAX_LATEST) * 1e9) << 64 | call.delivery
-    return header.to_bytes(8) + times.to_bytes(16) + call.raw
+    """Packs a call. The worker does not start it after `latest`, a time of `time.monotonic()`."""
+    latest_ns = round(min(latest, MAX_LATEST) * 1e9)
+    return REQUEST_HEADER.pack(len(call.raw), number % NUMBERS, latest_ns, call.delivery) + call.raw
 
 
 class AnswerBuffer:
-    """The bytes that a worker has sent, and the answers in them. Numbers count on; on the pipe they are 4 bytes."""
+    """The bytes that a worker has sent, and the answers in them. Its numbers of calls grow without a limit."""
 
     def __init__(self, emit_bytes: int):
         self._limit = emit_bytes + ANSWER_LIMIT
         self._received = bytearray()
         self.add = self._received.extend
-        self.next_number = 0  # of the next answer that is read
+        # The number of the answer that is read next.
+        self.next_number = 0
 
     def restart(self) -> None:
-        """Begins with the answers of another worker."""
+        """Drops all bytes, for the answers of another worker."""
         self._received.clear()
         self.next_number = 0
 
     @property
     def is_empty(self) -> bool:
-        """Whether all that was sent has been read."""
+        """Whether all received bytes have been read."""
         return not self._received
 
     @property
     def unanswered_number(self) -> int:
-        """The number of the first call whose answer has not been received."""
+        """The number of the first call whose answer has not been received in full."""
         number, start = self.next_number, 0
-        while len(self._received) >= start + HEADER_BYTES:
-            start += HEADER_BYTES + int.from_bytes(self._received[start : start + 4])
-            number += len(self._received) >= start
+        while len(self._received) >= start + ANSWER_HEADER.size:
+            length, _, _ = ANSWER_HEADER.unpack_from(self._received, start)
+            start += ANSWER_HEADER.size + length
+            if len(self._received) >= start:
+                number += 1
         return number
 
     def has_message(self) -> bool:
-        """Whether an answer is there. Raises GarbledError."""
-        if len(self._received) < HEADER_BYTES:
+        """Whether an answer has been received in full. Raises GarbledError."""
+        if len(self._received) < ANSWER_HEADER.size:
             return False
-        length, number = divmod(int.from_bytes(self._received[:8]), 1 << 32)
-        if number != self.next_number % (1 << 32) or length > self._limit:
+        length, number, _ = ANSWER_HEADER.unpack_from(self._received)
+        if number != self.next_number % NUMBERS or length > self._limit:
             raise GarbledError
-        return len(self._received) >= HEADER_BYTES + length
+        end: int = ANSWER_HEADER.size + length
+        return len(self._received) >= end
 
     def read(self) -> list[TimedMessage]:
-        """The answers that have come. Raises GarbledError."""
+        """Takes the answers that have been received. Raises GarbledError."""
         answers: list[TimedMessage] = []
         try:
             while self.has_message():
-                end = HEADER_BYTES + int.from_bytes(self._received[:4])
-                seconds = int.from_bytes(self._received[8:HEADER_BYTES]) / 1e9
-                message = parse_answer(bytes(self._received[HEADER_BYTES:end]))
-                answers.append((self.next_number, message, seconds))
+                length, _, nanoseconds = ANSWER_HEADER.unpack_from(self._received)
+                end = ANSWER_HEADER.size + length
+                message = parse_answer(bytes(self._received[ANSWER_HEADER.size : end]))
+                answers.append((self.next_number, message, nanoseconds / 1e9))
                 del self._received[:end]
                 self.next_number += 1
         except GarbledError:
-            if not answers:  # else it comes again after these
+            # The answers before it are valid. The bytes stay, so that the next call of `read` raises the error.
+            if not answers:
                 raise
         return answers
 
 
 def parse_answer(answer: bytes) -> dict[str, Any]:
-    """An answer. Raises GarbledError."""
-    *details, head = answer.split(SEPARATOR)
+    """Parses an answer; "emitted" becomes a list of Emitted. Raises GarbledError."""
+    details = answer.split(SEPARATOR)
+    head = details.pop()
     try:
         message = json.loads(head)
     except (ValueError, RecursionError):
@@ -102,7 +117,7 @@ def parse_answer(answer: bytes) -> dict[str, Any]:
 
 
 def _is_answer(message: dict[str, Any]) -> bool:
-    """Whether it has the shape of one: a handler can write to the pipe, too."""
+    """Whether an object has the shape of an answer. A handler can write other objects to the pipe."""
     match message:
         case {"emitted": [*events]}:
             return all(_is_event(event) for event in events)
@@ -123,11 +138,11 @@ def _is_event(value: Any) -> bool:
 def outcome_of(
     message: dict[str, Any], output: str = "", limit: int = OUTPUT_LIMIT, *, lost: str | None = None
 ) -> Outcome:
-    """What an answer means. Of the output and a traceback so much is kept.
+    """Returns the outcome that an answer means. Keeps `limit` characters of the output with the traceback.
 
-    `lost` says which event was emitted outside the call, where the handler did not see the exception.
+    `lost` describes an event that the handler emitted outside the call, where it did not see the exception.
 
-    Raises GarbledError for what nobody answers who has made a call.
+    Raises GarbledError for an answer that does not belong to a call that was made.
     """
     if "unavailable" in message:
         return Unavailable(message["unavailable"])
