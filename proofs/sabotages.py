@@ -204,7 +204,7 @@ SABOTAGES = {
                 "del self._buffer[: max(len(self._buffer) - self._size - len(self._mark), 0)]",
                 "",
             ),
-            Edit("handlers/processes/process.py", "part[max(len(part) - self._size, 0) :] for", "part for"),
+            Edit("handlers/processes/process.py", "append(part[max(len(part) - self._size, 0) :])", "append(part)"),
             Edit("handlers/processes/process.py", "part[max(len(part) - self._size, 0) :].decode", "part.decode"),
         ),
     ),
@@ -213,7 +213,7 @@ SABOTAGES = {
         (
             Edit(
                 "handlers/processes/process.py",
-                "resource.prlimit(pid, resource.RLIMIT_DATA, (min(limits), hard_limit))",
+                "resource.prlimit(pid, resource.RLIMIT_DATA, (limit, hard_limit))",
                 "",
             ),
         ),

@@ -225,7 +225,7 @@ def test_an_exit_code_that_is_lost_is_no_success(kind, opened):
     finally:
         signal.signal(signal.SIGCHLD, usual)
     assert isinstance(outcome, Failed)
-    assert "nobody knows how it ended" in outcome.error
+    assert "its exit code is not known" in outcome.error
 
 
 def test_who_starts_evtool_cannot_make_it_lose_exit_codes(evtool, tmp_path):

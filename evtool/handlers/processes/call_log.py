@@ -1,17 +1,27 @@
-"""Call logs: record which calls were given to a handler, began and were answered, for recovery after a crash.
+"""Call logs: record which calls were given to a handler, began and were answered, for recovery after a kill.
 
-A call log is a file of lines, written by evtool and by the workers that it calls, each before the next step is taken:
+A call log is a file of lines. evtool and its workers append a line before they take the next step:
 
-    evtool 1 BOOT OWNER           the first line
-    given 12:1 13:1               deliveries with their attempts, before they are claimed for good
+    evtool 1 BOOT OWNER           the first line: the form, the boot of the machine, the owner of the leases
+    given 12:1 13:1               deliveries with their attempts, before evtool commits the leases
     began 12                      before the handler is called
-    told 12 48211 {"emitted":[]}  what the worker answers (see worker.py), and the nanoseconds that it took
-    incomplete 12                 before an event is taken that `told` will lack: the handler has sent it to EventBridge
-    over 13                       before it is given back without an attempt: the next one has the same number
+    told 12 48211 {"emitted":[]}  the answer of the worker (see worker.py) after 48211 nanoseconds
+    incomplete 12                 before evtool accepts an event for EventBridge, which the answer will not contain
+    over 13                       before evtool gives a delivery back unused: the next attempt has the same number
 
-All who write it hold a lock on it as long as they live. Who gets the lock knows that no more will come: what was told
-can be settled, what was never begun is free, and only what was under way has to wait for the end of its lease. Nothing
-of it is synced, so after a power cut, which is another BOOT, a call log says nothing; then all leases have to end.
+Example: evtool is killed after these lines.
+
+    given 12:1 13:1 14:1
+    began 12
+    told 12 48211 {"emitted":[]}
+    began 13
+
+The next evtool settles 12 as done, without another call. It releases 14 at once, since no call of it began. Only 13
+has to wait for the end of its lease: its handler may have done its work or not.
+
+All processes that write a call log hold a lock on it as long as they live. When the next evtool gets the lock, no more
+lines can follow. Nothing syncs the file to the disk, so it may be incomplete after a power failure. BOOT shows this:
+evtool ignores a call log of another boot, and all leases of it have to end.
 """
 
 import fcntl
@@ -22,51 +32,55 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-RESTART_BYTES = 1 << 20  # bytes; a longer call log is restarted as soon as all calls in it are settled
+# Bytes: a longer call log is restarted as soon as all calls in it are settled.
+RESTART_BYTES = 1 << 20
 
 _numbers = count(1)
 
 
 class CallLog(NamedTuple):
-    """A call log that is being kept. One that cannot be written is emptied, and the work goes on without it."""
+    """An open call log. If it cannot be written, it is emptied, and deliveries go on without it."""
 
     file: Path
-    stream: int  # a file descriptor, which workers share
+
+    # A file descriptor, which the workers inherit.
+    stream: int
     header: str
 
     def log_given(self, deliveries: Iterable[tuple[int, int]]) -> None:
-        """Deliveries, with their attempts, are to be called."""
+        """Records that evtool is going to call handlers for these deliveries and attempts."""
         self.write("given " + " ".join(f"{seq}:{attempt}" for seq, attempt in deliveries))
 
     def log_began(self, delivery: int) -> None:
-        """The handler is about to be called."""
+        """Records that the handler is about to be called."""
         self.write(f"began {delivery}")
 
     def log_incomplete(self, delivery: int) -> None:
-        """The answer will not have all that was emitted: if evtool is killed, the handler has to be called again."""
+        """Records that the answer will lack emitted events: after a kill, the handler has to be called again."""
         self.write(f"incomplete {delivery}")
 
     def log_over(self, delivery: int) -> None:
-        """No attempt was made: the delivery is to be given back, or to wait."""
+        """Records that no attempt was made: evtool gives the delivery back, or lets it wait."""
         self.write(f"over {delivery}")
 
     def write(self, line: str) -> None:
-        """A line, also after one that was left in its middle."""
+        """Appends a line. It starts with a line end, since a killed process may have left half a line."""
         data = f"\n{line}\n".encode()
         with suppress(OSError):
             if os.write(self.stream, data) == len(data):
                 return
+        # A log with a gap is worse than none: recovery would take a call that began for one that did not.
         with suppress(OSError):
             self.file.unlink(missing_ok=True)
             os.ftruncate(self.stream, 0)
 
     @property
     def is_long(self) -> bool:
-        """Whether it should be begun anew before much more is written."""
+        """Whether the log should be restarted before much more is written."""
         return os.fstat(self.stream).st_size > RESTART_BYTES
 
     def restart_if_long(self, deliveries: Iterable[tuple[int, int]]) -> None:
-        """Begins it anew if it is long. Nothing else than these deliveries is open."""
+        """Restarts the log if it is long. Only these deliveries are not settled yet."""
         with suppress(OSError):
             if self.is_long:
                 os.ftruncate(self.stream, 0)
@@ -74,19 +88,21 @@ class CallLog(NamedTuple):
                 self.log_given(deliveries)
 
     def close(self, *, settled: bool) -> None:
-        """Ends it; it is not needed any more if all is settled."""
+        """Closes the log, and removes it if all deliveries in it are settled."""
         if settled:
             remove_log(self.file)
         os.close(self.stream)
 
 
 def remove_log(file: Path) -> None:
-    with suppress(OSError):  # it says nothing that is still so, and whoever comes next tries again
+    """Removes a call log that is not needed any more."""
+    # If this fails, the next evtool tries again. All deliveries in it are settled, so that it does no harm.
+    with suppress(OSError):
         file.unlink()
 
 
 def read_boot_id() -> str:
-    """What tells one run of the machine from another; "" where nothing does."""
+    """Returns an id that the machine gets when it starts; "" on systems without one."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
@@ -94,7 +110,10 @@ def read_boot_id() -> str:
 
 
 def open_call_log(prefix: str, owner: str) -> CallLog | None:
-    """Opens a new call log for the worker that claims as `owner`; None if it cannot. Its path begins with `prefix`."""
+    """Opens a new call log for the deliveries that `owner` leases, at a path that begins with `prefix`.
+
+    Returns None on a system without boot ids, and if the file cannot be created or locked.
+    """
     boot = read_boot_id()
     file = Path(f"{prefix}{owner}-{next(_numbers)}")
     if not boot:
@@ -109,7 +128,8 @@ def open_call_log(prefix: str, owner: str) -> CallLog | None:
     except OSError:
         call_log.close(settled=True)
         return None
-    if not os.fstat(stream).st_nlink:  # somebody has inherited it before it was locked
+    # Between `open` and `flock`, another evtool may have taken the file for one of a killed process, and removed it.
+    if not os.fstat(stream).st_nlink:
         call_log.close(settled=True)
         return open_call_log(prefix, owner)
     call_log.write(call_log.header)

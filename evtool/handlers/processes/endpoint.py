@@ -1,4 +1,14 @@
-"""A loopback HTTP endpoint for one child process. It is served while evtool waits for the process, without a thread."""
+"""A loopback HTTP endpoint for one child process. It needs no thread: evtool serves it while it waits for the process.
+
+Each process has its own endpoint, and so its own port. The port says which process sends a request:
+
+    handler a   AWS_ENDPOINT_URL_EVENTBRIDGE=http://127.0.0.1:40001
+    handler b   AWS_ENDPOINT_URL_EVENTBRIDGE=http://127.0.0.1:40002
+
+A PutEvents request at port 40002 is an event that the running call of b emits. One endpoint for all processes could not
+know that: the SDKs send no id of the call. For the same reason each process of a Lambda function has its own Runtime
+API: `/next` and `/response` do not name a process.
+"""
 
 import selectors
 import socket
@@ -11,12 +21,16 @@ if TYPE_CHECKING:
     from evtool.aws.http_connection import HttpConnection
 
 HOST = "127.0.0.1"
-CHUNK = 1 << 18  # bytes read at once
-BACKLOG = 64  # connections that wait to be accepted
+
+# Bytes read at once.
+CHUNK = 1 << 18
+
+# Connections that the system keeps until evtool accepts them.
+BACKLOG = 64
 
 
 class Exchange(NamedTuple):
-    """A request, and what takes its response: now or later, once."""
+    """A request and the client that waits for its response. `respond` is called once, now or later."""
 
     request: Request
     client: "_Client"
@@ -31,16 +45,16 @@ class Exchange(NamedTuple):
 
 
 class Watcher(Protocol):
-    """What waits for files, such as a Process."""
+    """A loop that waits for files, such as a Process."""
 
     def watch(self, file: int, events: int, act: Callable[[], bool]) -> None:
-        """Have `act` called whenever a file is ready for these events; none: not any more."""
+        """Calls `act` whenever a file is ready for these events. With no events, it stops that."""
 
 
 class Endpoint:
-    """An address that a process gets before it starts. `serve` takes each request, and sees to its response.
+    """An address that a process gets before it starts. `serve` gets each request, and responds now or later.
 
-    Requests that a web page in a browser could make are refused: with an Origin, or for the name of another host.
+    Requests with an Origin or for another host name are refused: web pages in a browser can send such requests.
     """
 
     def __init__(self, serve: Callable[[Exchange], None]):
@@ -52,22 +66,25 @@ class Endpoint:
         self.address = f"{HOST}:{self._listener.getsockname()[1]}"
 
     def attach(self, watcher: Watcher) -> None:
-        """Has it served while somebody waits for a process, or in a loop of another kind."""
+        """Serves requests in the loop of the watcher, from now on."""
         self._watcher = watcher
         watcher.watch(self._listener.fileno(), selectors.EVENT_READ, self._accept)
 
     def close(self) -> None:
-        """Closes it, after the process has ended."""
-        for client in [*self._clients]:
+        """Closes the endpoint, after the process has ended."""
+        # A copy, since `drop` removes the client from the set.
+        for client in list(self._clients):
             client.drop()
         self._listener.close()
 
     def _accept(self) -> bool:
-        from evtool.aws.http_connection import HttpConnection  # noqa: PLC0415 - the parser is only for those who connect
+        # Imported late, since most handlers never connect.
+        from evtool.aws.http_connection import HttpConnection  # noqa: PLC0415
 
         try:
             connection, _ = self._listener.accept()
-        except OSError:  # none is left, or it is gone again
+        # No connection is left, or the client has closed it.
+        except OSError:
             return False
         connection.settimeout(0)
         assert self._watcher
@@ -97,19 +114,20 @@ class _Client:
     ):
         self._socket, self._http, self._watcher = connection, http, watcher
         self._handle, self._forget = handle, forget
-        self._events = 0  # that are watched for
+        # The events for which the watcher watches the socket.
+        self._events = 0
         self.is_open = True
         self._watch()
 
     def respond(self, response: Response) -> None:
-        """Sends a response, as far as the socket takes it; the rest when there is room again."""
+        """Sends a response: as much as the socket takes now, and the rest later."""
         if self.is_open:
             self._http.respond(response)
             self._flush()
 
     def move(self) -> bool:
-        """Sends and receives what is possible now. Whether there was anything to receive."""
-        from evtool.aws.http_connection import HttpError  # noqa: PLC0415 - loaded when it was accepted
+        """Sends and receives what is possible now. Returns whether it received something."""
+        from evtool.aws.http_connection import HttpError  # noqa: PLC0415
 
         self._flush()
         try:
@@ -143,7 +161,9 @@ class _Client:
         self._watch()
 
     def _watch(self) -> None:
-        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._http.unsent else 0)
+        events = selectors.EVENT_READ
+        if self._http.unsent:
+            events |= selectors.EVENT_WRITE
         if self.is_open and events != self._events:
             self._events = events
             self._watcher.watch(self._socket.fileno(), events, self.move)

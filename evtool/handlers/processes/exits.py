@@ -1,4 +1,4 @@
-"""Describes how a process ended, and why one could not be started."""
+"""Describes how a process ended, and why a process cannot be started."""
 
 import errno
 import os
@@ -6,46 +6,50 @@ import re
 import shlex
 import shutil
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 from evtool.handlers.base import ProcessOptions, Unavailable
 from evtool.units import format_size
 
-UNKNOWN_EXIT = 256  # the exit code is not known: another part of the program collected it
-# how runtimes say that they were given no more memory: Python, C, C++, Node.js, Java, Go
+# Stands for an exit code that other code in this process has collected. Real ones are at most 255.
+UNKNOWN_EXIT = 256
+
+# Messages for a lack of memory: of Python, C, C++, Node.js, Java and Go.
 OUT_OF_MEMORY = re.compile(
     r"MemoryError|out of memory|cannot allocate memory|bad_alloc|OutOfMemory|Not enough space", re.IGNORECASE
 )
 
 
 def memory_hint(output: str, options: ProcessOptions) -> str:
-    """What to add to the error of a process that says that it was given no more memory; empty if it does not."""
+    """Returns what to add to the error of a process whose output mentions a lack of memory; "" for any other output."""
     if OUT_OF_MEMORY.search(output):
         return f" (its memory is limited to {format_size(options.memory)})"
     return ""
 
 
 def format_exit_code(code: int) -> str | None:
-    """An exit code as text, `3`, or the signal that ended the process, `SIGSEGV`; None if nobody knows."""
+    """Returns an exit code as text, `3`, or the signal that ended the process, `SIGSEGV`; None if it is not known."""
     if code == UNKNOWN_EXIT:
         return None
     return describe_exit(code).split()[-1]
 
 
 def describe_exit(code: int) -> str:
-    """How a process ended, by its exit code: `exit 3` or `killed by SIGSEGV`."""
+    """Describes an exit code: `exit 3` or `killed by SIGSEGV`."""
     if code == UNKNOWN_EXIT:
-        return "nobody knows how it ended"
+        return "its exit code is not known"
     if code >= 0:
         return f"exit {code}"
     try:
         return f"killed by {signal.Signals(-code).name}"
-    except ValueError:  # a real-time signal
+    # A real-time signal has no name.
+    except ValueError:
         return f"killed by signal {-code}"
 
 
 def describe_start_error(error: OSError, program: str) -> str:
-    """Why a program was not started."""
+    """Describes why a program was not started, and what to do."""
     if not error.strerror:
         return str(error)
     if _lacks_interpreter(error, program):
@@ -65,7 +69,7 @@ def _lacks_interpreter(error: OSError, program: str) -> bool:
 
 
 def start_failure(error: OSError, program: str) -> Unavailable:
-    """The outcome if a program was not started: for a lack of resources, or because the project names it wrongly."""
+    """Returns the outcome if a program was not started: the system lacks resources, or the project has a mistake."""
     code = None
     if isinstance(error, FileNotFoundError | PermissionError | NotADirectoryError) or error.errno == errno.ENOEXEC:
         code = "EV501"
@@ -75,20 +79,29 @@ def start_failure(error: OSError, program: str) -> Unavailable:
 
 
 def check_program(program: str) -> None:
-    """Raises the error that starting a program would raise, as far as its file shows it."""
+    """Raises the error that the start of a program would raise, as far as its file shows it."""
     path = Path(program)
     if path.exists() and not (path.is_file() and os.access(path, os.X_OK)):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), program)
     try:
         with path.open("rb") as file:
-            start, *words = file.readline(256).replace(b"#!", b"#! ", 1).split() or [b""]
-    except PermissionError:  # it can be run, but not read
+            first_line = file.readline(256)
+    # A program may be executable without being readable.
+    except PermissionError:
         return
-    if start == b"#!" and words and _is_missing(*map(os.fsdecode, words)):
+    if not first_line.startswith(b"#!"):
+        return
+    words = list(map(os.fsdecode, first_line.removeprefix(b"#!").split()))
+    if words and _lacks_program(words):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), program)
 
 
-def _is_missing(interpreter: str, *words: str) -> bool:
-    """Whether the interpreter of a script is not there, or the one that `/usr/bin/env` looks for."""
-    is_searched = Path(interpreter).name == "env" and words and not words[0].startswith("-") and "=" not in words[0]
-    return not Path(interpreter).exists() or bool(is_searched and shutil.which(words[0]) is None)
+def _lacks_program(words: Sequence[str]) -> bool:
+    """Whether the interpreter in the first line of a script is missing, or the program that `/usr/bin/env` runs."""
+    interpreter = Path(words[0])
+    if not interpreter.exists():
+        return True
+    # Options of env and variables that it sets come before the program; evtool does not look further.
+    if interpreter.name != "env" or len(words) == 1 or words[1].startswith("-") or "=" in words[1]:
+        return False
+    return shutil.which(words[1]) is None

@@ -1,11 +1,11 @@
-"""Calls a Python function inside evtool, without a process of its own."""
+"""Calls a Python function inside evtool, without a worker process (`isolation: none`)."""
 
 import os
 import selectors
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout, suppress
 from threading import Thread
 from threading import enumerate as list_threads
 
@@ -19,25 +19,28 @@ from evtool.handlers.put_events import Emission, answer, build_environment
 
 
 def load_failure(settings: worker.Settings, reason: str, code: str | None = "EV501") -> Unavailable:
-    """The outcome of a call whose function cannot be loaded. The code is None if the project is not to blame."""
+    """Returns the outcome of a call whose function cannot be loaded. The code is None if the project has no mistake."""
     return Unavailable(f"{settings.target} cannot be loaded from {settings.folder}: {reason}", code)
 
 
 @contextmanager
 def _redirect_stdout() -> Iterator[None]:
-    """Keep what a handler inside this process prints, and what its children print, out of evtool's own data."""
-    # the real one may stay as it is: a debugger edits lines on no other
-    is_replaced = sys.stdout is not sys.__stdout__
+    """Sends what the handler and its children print to stderr, since evtool writes its data to stdout."""
+    # sys.__stdout__ stays where it is: a debugger reads and edits lines only there. Its file descriptor is redirected.
+    redirection: AbstractContextManager[object] = nullcontext()
+    if sys.stdout is not sys.__stdout__:
+        redirection = redirect_stdout(sys.stderr)
     stdout = sys.stdout
     stdout.flush()
     saved_stdout = os.dup(1)
     os.dup2(2, 1)
     try:
-        with redirect_stdout(sys.stderr) if is_replaced else nullcontext():
+        with redirection:
             yield
     finally:
-        sys.stdout = stdout  # a handler may have put another one there
-        with suppress(ValueError):  # or closed it
+        # The handler may have replaced sys.stdout, or closed it, for which `flush` raises ValueError.
+        sys.stdout = stdout
+        with suppress(ValueError):
             stdout.flush()
         os.dup2(saved_stdout, 1)
         os.close(saved_stdout)
@@ -57,7 +60,7 @@ class _EndpointThread:
         self._thread.start()
 
     def watch(self, file: int, events: int, act: Callable[[], bool]) -> None:
-        """Have `act` called whenever a file is ready for these events; none: not any more."""
+        """Calls `act` whenever a file is ready for these events. With no events, it stops that."""
         if file in self._selector.get_map():
             self._selector.unregister(file)
         if events:
@@ -82,16 +85,18 @@ class _EndpointThread:
 
 
 class InProcess:
-    """Calls the function right here, where a debugger can follow. A Ctrl-C is meant for evtool."""
+    """Calls the function in the thread of evtool, so that a debugger can follow. A Ctrl-C interrupts evtool."""
 
     def __init__(self, settings: worker.Settings, options: ProcessOptions):
         self._lost_emits = LostEmits()
         self._settings = settings._replace(lost_file=self._lost_emits.file)
         self._options = options
         self._endpoint: _EndpointThread | None = None
-        self._emission: Emission | None = None  # of the running call
+        # The events that the running call sends to EventBridge.
+        self._emission: Emission | None = None
         self._calls = 0
-        self._threads: set[Thread] = set()  # that calls have left
+        # Threads that calls started and that may still run.
+        self._threads: set[Thread] = set()
         self._function: worker.Function | None = None
 
     def __call__(self, call: Call) -> Outcome:
@@ -110,11 +115,13 @@ class InProcess:
         self._emission = None
         self._threads |= set(list_threads()) - earlier_threads
         self._threads = {thread for thread in self._threads if thread.is_alive()}
+            list_threads()
+        ) - earlier_threads
         lost = self._lost_emits.of_call(self._calls)
         return emission.add_to(outcome_of(parse_answer(message), "", self._options.output, lost=lost))
 
     def check(self) -> Unavailable | None:
-        """Whether the function can be loaded; it is kept."""
+        """Loads the function, and keeps it. Returns why it cannot be loaded, or None."""
         if self._function is not None:
             return None
         if self._options.aws == "local" and self._endpoint is None:
@@ -127,27 +134,30 @@ class InProcess:
                 raise
             except BaseException as error:  # noqa: BLE001 - code of the handler
                 failure = worker.describe_load_failure(error, self._settings.folder)
-                code = None if failure["unreachable"] else "EV501"
-                return load_failure(self._settings, str(failure["unavailable"]), code)
+                reason = str(failure["unavailable"])
+                if failure["unreachable"]:
+                    return load_failure(self._settings, reason, None)
+                return load_failure(self._settings, reason)
         return None
 
     def _answer_sdk(self, exchange: Exchange) -> None:
         exchange.respond(answer(exchange.request, self._emission))
 
     def _extend_environment(self) -> None:
-        """Have the SDKs of AWS use the endpoint of this handler: another one may have changed the variables."""
+        """Makes the SDKs of AWS use the endpoint of this handler. Another handler may have changed the variables."""
         if self._endpoint:
             os.environ.update(build_environment(self._endpoint.endpoint.address))
 
     def take_lost(self) -> list[LostEmit]:
-        """What was emitted after its call was reported."""
+        """Takes the events that were emitted after their call was reported."""
         return self._lost_emits.take()
 
     def close(self) -> None:
-        """Gives threads a moment. What they emit later is reported by themselves, on standard error."""
+        """Waits shortly for the threads of the handler. They report later events themselves, on standard error."""
         deadline = time.monotonic() + TERM_GRACE
         for thread in self._threads:
-            with suppress(RuntimeError, AssertionError):  # one that Python did not start cannot be joined
+            # A thread that Python did not start cannot be joined.
+            with suppress(RuntimeError, AssertionError):
                 thread.join(max(deadline - time.monotonic(), 0))
         if self._endpoint:
             self._endpoint.close()

@@ -1,4 +1,15 @@
-"""Finds and ends orphans: descendants of a process that left its process group."""
+"""Finds and ends orphans: descendants of a process that left its process group.
+
+A handler that starts a daemon leaves an orphan: the daemon has its own session, so that a signal to the process group
+of the handler does not reach it. On Linux, evtool becomes the subreaper, so that orphans become its children:
+
+    evtool (4000)  starts the handler        4100, with EVTOOL_PROCESS=/4000.7/ in its environment
+    handler        starts a daemon           4101, in its own session, with the same environment
+    handler        exits                     the kernel makes 4101 a child of 4000
+    evtool         ends the group of 4100    which 4101 has left
+    evtool         lists its children        4101 is new, and its environment contains /4000.7/: it is killed
+    evtool         lists its children again  until there is no new one, since 4101 may have had children, too
+"""
 
 import os
 import signal
@@ -9,18 +20,27 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-KILL_TIMEOUT = 2.0  # seconds for the system to end what got SIGKILL; a process on a dead mount may not end at all
+# Seconds for a process to end after SIGKILL. One that waits for a dead mount never does.
+KILL_TIMEOUT = 2.0
 
-MARK_PREFIX = b"/%d."  # how the marks begin that this evtool gives
+# Seconds between two looks for orphans.
+POLL_INTERVAL = 0.0005
 
-_PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
+# The start of the marks that this evtool gives, with its process id.
+MARK_PREFIX = b"/%d."
 
-running_pids: set[int] = set()  # processes that are somebody's to wait for
-start_lock = threading.Lock()  # held while a process is started, until it is in `running_pids`
+# See prctl(2).
+_PR_SET_CHILD_SUBREAPER = 36
+
+# The processes that a Process started and has not ended. They are not orphans.
+running_pids: set[int] = set()
+
+# Held while a process starts, until it is in `running_pids`. Else another thread could take it for an orphan.
+start_lock = threading.Lock()
 
 
 def list_children() -> set[int]:
-    """The children of this process, its own and the adopted ones; none where the system does not tell."""
+    """Returns the children of this process, also the adopted ones; an empty set on systems without /proc."""
     pids: set[int] = set()
     with suppress(OSError):
         for thread in os.scandir("/proc/self/task"):
@@ -31,7 +51,7 @@ def list_children() -> set[int]:
 
 
 def _read_environment(pid: int) -> bytes | None:
-    """The environment that a child was started with; None of one that is dead or dying. Raises OSError."""
+    """Returns the environment that a child was started with, None if it is dead or dying. Raises OSError."""
     if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
         return None
     try:
@@ -41,11 +61,9 @@ def _read_environment(pid: int) -> bytes | None:
 
 
 def _is_orphan(pid: int, mark: bytes) -> bool:
-    """Whether a child was adopted from the process with that mark, and is not one that somebody else started.
-
-    Of the dead only the session is known, and daemons empty their environment, or overwrite it with a title: what has a
-    session of its own, and is not marked as another handler's, is one.
-    """
+    """Whether a child was started by the process with that mark, and not by other code in evtool."""
+    # A dead process has no environment, and some daemons overwrite it with a title. Then the session decides: a child
+    # with its own session and without the mark of another handler is an orphan.
     try:
         environment, session = _read_environment(pid) or b"", os.getsid(pid)
     except OSError:
@@ -62,18 +80,19 @@ def _is_reaped(pid: int) -> bool:
 
 @cache
 def adopt() -> None:
-    """Has the orphans of what this process starts become its children from now on (Linux)."""
+    """Makes this process the subreaper, so that orphans become its children (Linux)."""
     if sys.platform == "linux":
-        import ctypes  # noqa: PLC0415 - 6 ms, for those only who start a process
+        # The import takes 6 ms, which only commands that start a process should pay.
+        import ctypes  # noqa: PLC0415
 
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def end_orphans(mark: bytes, earlier_children: set[int]) -> None:
-    """End what a process started and what is still there after its group has ended: in a session of its own.
+    """Ends the descendants of a process that are left after its process group has ended.
 
-    `earlier_children` are those that were there before the process was started.
+    `earlier_children` are the children of evtool from before the process started.
     """
     deadline = time.monotonic() + KILL_TIMEOUT
     killed: set[int] = set()
@@ -87,4 +106,5 @@ def end_orphans(mark: bytes, earlier_children: set[int]) -> None:
         killed = {pid for pid in killed | orphans if not _is_reaped(pid)}
         if not killed and not orphans:
             return
-        time.sleep(0.0005)  # whoever dies hands its children on to us: look again until there are none
+        # The children of a killed orphan become children of evtool when it dies, so look again.
+        time.sleep(POLL_INTERVAL)

@@ -1,4 +1,4 @@
-"""Finds the program that a handler names, and expands `${NAME}` in what it says."""
+"""Finds the program that a handler names, and expands `${NAME}` in its settings."""
 
 import os
 import re
@@ -12,11 +12,11 @@ VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 class UnsetVariableError(ValueError):
-    """A `${NAME}` that the environment does not have."""
+    """The environment has no variable for a `${NAME}`."""
 
 
 def expand_variables(text: str) -> str:
-    """The text with each `${NAME}` replaced from the environment. Raises UnsetVariableError."""
+    """Replaces each `${NAME}` with the value from the environment. Raises UnsetVariableError."""
 
     def read(match: re.Match[str]) -> str:
         if match[1] not in os.environ:
@@ -27,17 +27,20 @@ def expand_variables(text: str) -> str:
 
 
 def list_values(text: str) -> list[str]:
-    """The values of the variables that `expand_variables` puts into a text."""
+    """Returns the values that `expand_variables` puts into a text."""
     return [os.environ[name] for name in VARIABLE.findall(text) if name in os.environ]
 
 
 def find_program(program: str, folder: Path) -> str:
-    """Where a program is: with a slash it counts from the folder, without it is on PATH. Raises FileNotFoundError."""
+    """Returns the path of a program: a name with a slash is relative to the folder, any other one is on PATH.
+
+    Raises FileNotFoundError.
+    """
     if "/" in program:
         return str(folder / program)
     for directory in os.get_exec_path():
         path = Path(directory, program)
-        # an empty or relative part of PATH would mean the current folder, whatever that is
+        # An empty or relative part of PATH depends on the current folder, and is a security risk.
         if path.is_absolute() and os.access(path, os.X_OK) and path.is_file():
             return str(path)
     hint = ""
@@ -47,14 +50,17 @@ def find_program(program: str, folder: Path) -> str:
 
 
 def find_interpreter(name: str | None, folder: str) -> str:
-    """The Python that runs a handler: by default that of evtool. Raises FileNotFoundError or UnsetVariableError."""
+    """Returns the Python that runs a handler, by default that of evtool.
+
+    Raises FileNotFoundError or UnsetVariableError.
+    """
     if name is None:
         return sys.executable
     with suppress(FileNotFoundError):
         file = find_program(expand_variables(name), Path(folder))
         if is_file(file) and os.access(file, os.X_OK):
             return file
-    # not what `${NAME}` stands for: that is never printed
+    # `name` without the values of its variables, which evtool never prints.
     is_environment = is_file(Path(folder, name, "bin/python"))
     hint = "create that environment, or change `interpreter` in routes.yaml"
     if is_environment:
