@@ -104,7 +104,7 @@ def _parse_envelope(document: Mapping[str, Any]) -> Emitted:
 
 
 def _read_lines(path: Path, limit: int) -> Iterator[tuple[int, bytes]]:
-    """Yields the lines that are not blank, with their numbers. Raises ValueError if the file is too long or not readable."""
+    """Yields the lines that are not blank, with their numbers. Raises ValueError if it is too long or not readable."""
     try:
         # The command may have replaced the file, for example by a pipe, which would block the reader.
         if not stat.S_ISREG(path.stat().st_mode):

@@ -115,8 +115,6 @@ class InProcess:
         self._emission = None
         self._threads |= set(list_threads()) - earlier_threads
         self._threads = {thread for thread in self._threads if thread.is_alive()}
-            list_threads()
-        ) - earlier_threads
         lost = self._lost_emits.of_call(self._calls)
         return emission.add_to(outcome_of(parse_answer(message), "", self._options.output, lost=lost))
 
