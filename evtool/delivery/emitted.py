@@ -1,4 +1,4 @@
-"""Builds events from what a handler emitted; their ids are derived from the delivery that emitted them."""
+"""Builds the events that a handler emits. Their ids are derived from the delivery that emits them."""
 
 import json
 from collections.abc import Mapping
@@ -14,30 +14,39 @@ from evtool.readers.files import MAX_BYTES
 from evtool.readers.json_text import parse_json
 from evtool.schemas.validation import Rules
 
-TYPE_LIMIT = 200  # characters of a type that a message shows
+# How many characters of a type a message shows.
+TYPE_LIMIT = 200
 
 
 def build_event(emitted: Emitted, number: int, cause: Cause, rules: Rules, now: int) -> Event | str:
-    """The event that a handler told, or why it cannot enter: that is the handler's mistake, and trying again would only
-    repeat its work. The id is derived from the cause: the same delivery tells the same event."""
+    """Builds the event number `number` of a delivery; returns a message if it is not valid.
+
+    An invalid event is a mistake of the handler, so the attempt fails and is not repeated. The id is derived from the
+    cause: a second attempt at the same delivery emits events with the same ids, which the store recognises.
+    """
     shown_type = emitted.type[:TYPE_LIMIT]
     event_id, replay = derive_emitted_id(cause, number), cause.replay or None
     try:
+        if emitted.time is None:
+            time = format_timestamp(now)
+        else:
+            time = normalize_time(emitted.time)
         raw = build_envelope(
             emitted.detail,
             type=emitted.type,
             source=emitted.source or cause.handler,
             id=event_id,
-            time=format_timestamp(now) if emitted.time is None else normalize_time(emitted.time),
+            time=time,
             resources=emitted.resources,
             replay=replay,
         )
         if emitted.envelope is not None:
             raw = _keep_envelope(emitted.envelope, raw, event_id, replay)
-        parse_json(raw)  # no deeper than any other event
+        # An emitted event has the limits of every other event, such as the depth of its JSON.
+        parse_json(raw)
         event = parse_event(raw)._replace(bus=emitted.bus or cause.bus or None)
     except (ValueError, RecursionError) as error:
-        return f"emitted {shown_type}, which is no event: {error}"
+        return f"emitted {shown_type}, which is not a valid event: {error}"
     if len(raw) > MAX_BYTES:
         return f"emitted {shown_type}, which is too long: {len(raw)} bytes; {MAX_BYTES} are allowed"
     errors = [finding for finding in rules.check(event) if finding.severity == "error"]
@@ -50,12 +59,16 @@ def build_event(emitted: Emitted, number: int, cause: Cause, rules: Rules, now: 
 
 
 def _keep_envelope(envelope: Mapping[str, Any], default: bytes, event_id: str, replay: str | None) -> bytes:
-    """An envelope as it is written, with an id of evtool. A CloudEvent stays one, that of EventBridge is completed."""
-    members = json.loads(default)
-    if is_cloudevent(envelope):
-        members = {"source": members["source"]}
-    if is_cloudevent(envelope) and replay:
-        mark = {"replayname": replay}
+    """Returns the envelope that a handler wrote, with evtool's id.
+
+    A CloudEvent stays one. Members that an EventBridge envelope lacks are taken from the default envelope.
+    """
+    default_members = json.loads(default)
+    if not is_cloudevent(envelope):
+        members = default_members | dict(envelope)
     else:
-        mark = {}
-    return json.dumps({**members, **envelope, **mark, "id": event_id}, ensure_ascii=False).encode()
+        members = {"source": default_members["source"]} | dict(envelope)
+        if replay:
+            members["replayname"] = replay
+    members["id"] = event_id
+    return json.dumps(members, ensure_ascii=False).encode()

@@ -13,23 +13,27 @@ from evtool.routes.routes import HandlerEntry, Route, Routes
 from evtool.store.rows import Cause, NewDelivery, NewEvent, StoredEvent, StoreResult
 from evtool.store.store import Store
 
-MAX_DEPTH = 10  # how far a chain of events may reach from its root; what goes deeper is taken for a loop
-Targets = Sequence[tuple[Route, str, bool]]  # the route and handler of each delivery, and whether a replay skips it
+# How many events a chain may have below its root. A deeper chain is treated as a loop.
+MAX_DEPTH = 10
+# The route and the handler of each delivery, and whether a replay skips it.
+Targets = Sequence[tuple[Route, str, bool]]
 LOOP_ERROR = f"the chain of events is deeper than {MAX_DEPTH}: this looks like a loop"
 
 
 def has_same_content(first: Event, second: Event, *, ignore_time: bool = False) -> bool:
-    """Whether two events mean the same, however they are written; with `ignore_time`, whatever their time."""
+    """Whether two events are equal as JSON; with `ignore_time` whatever their times are."""
+    return _canonical_text(first, ignore_time=ignore_time) == _canonical_text(second, ignore_time=ignore_time)
+
+
+def _canonical_text(event: Event, *, ignore_time: bool) -> str:
+    document = dict(event.document)
     if ignore_time:
-        overrides = {"time": None}
-    else:
-        overrides = {}
-    first_text, second_text = (json.dumps({**event.document, **overrides}, sort_keys=True) for event in (first, second))
-    return first_text == second_text
+        document["time"] = None
+    return json.dumps(document, sort_keys=True)
 
 
 def is_key_taken(event: Event, store: Store) -> bool:
-    """Whether another event has the key of an event. One that differs only in its time is the same event."""
+    """Whether the store has another event with this key. An event that differs only in its time is the same one."""
     stored = store.find_event(event.source, event.id)
     return stored is not None and not has_same_content(parse_event(stored.raw), event, ignore_time=True)
 
@@ -39,13 +43,16 @@ def accept(
 ) -> StoreResult:
     """Stores an event and its deliveries in one transaction.
 
-    Too deep in a chain, its deliveries are dead letters from the start. What a replay skips, its stored events replace.
+    If the chain is too deep, the deliveries are dead letters from the start. If a replay skips a delivery, the events
+    that the delivery emitted before are delivered again in its place.
     """
-    replay = cause.replay if cause else None
+    replay = None
+    if cause:
+        replay = cause.replay
     targets = match_handlers(event, routes, replay)
-    is_loop = cause is not None and cause.depth > MAX_DEPTH
-    loop_error = (LOOP_ERROR, "Loop") if is_loop else ()
-    deliveries = [NewDelivery(route.name, handler, *loop_error) for route, handler, skipped in targets if not skipped]
+    deliveries = _list_new_deliveries(targets)
+    if cause is not None and cause.depth > MAX_DEPTH:
+        deliveries = [delivery._replace(error=LOOP_ERROR, condition="Loop") for delivery in deliveries]
     if not replay or len(deliveries) == len(targets):
         return insert_event(event, deliveries, store=store, now=now(), cause=cause)
     with store.transaction():
@@ -57,10 +64,18 @@ def accept(
     return result
 
 
+def _list_new_deliveries(targets: Targets) -> list[NewDelivery]:
+    """The deliveries to make for these targets: all that a replay does not skip."""
+    return [NewDelivery(route.name, handler) for route, handler, is_skipped in targets if not is_skipped]
+
+
 def insert_event(
     event: Event, deliveries: Sequence[NewDelivery], *, store: Store, now: int, cause: Cause | None = None
 ) -> StoreResult:
-    """Stores an event once. A payload that comes again is the same event, though it comes at another time."""
+    """Stores an event once.
+
+    A payload without an envelope gets its time from evtool. The same payload at another time is the same event.
+    """
     result = store.insert(event, deliveries, now=now, cause=cause)
     if result.status == "conflict" and not event.has_own_time:
         stored = parse_event(store.get_event(result.seq).raw)
@@ -71,11 +86,11 @@ def insert_event(
 
 def insert_events(entries: Sequence[NewEvent], *, store: Store, now: int) -> list[StoreResult]:
     """Stores many events in one transaction, each as `insert_event` does."""
+    results = []
     with store.transaction():
-        return [
-            result or insert_event(event, deliveries, store=store, now=now)
-            for result, (event, deliveries) in zip(store.insert_new(entries, now=now), entries, strict=True)
-        ]
+        for result, (event, deliveries) in zip(store.insert_new(entries, now=now), entries, strict=True):
+            results.append(result or insert_event(event, deliveries, store=store, now=now))
+    return results
 
 
 def add_replay_deliveries(
@@ -87,7 +102,7 @@ def add_replay_deliveries(
     now: int,
     replay: str,
 ) -> None:
-    """Makes the deliveries of a stored event in a replay, and those of the stored events of what the replay skips."""
+    """Makes the deliveries of a stored event in a replay, and those of the events that skipped deliveries emitted."""
     with store.transaction():
         _add_deliveries(stored, targets, store=store, now=now, replay=replay)
         for substitute, its_targets in _list_substitutes(store, routes, stored, targets, replay):
@@ -95,57 +110,58 @@ def add_replay_deliveries(
 
 
 def _add_deliveries(stored: StoredEvent, targets: Targets, *, store: Store, now: int, replay: str) -> None:
-    deliveries = [NewDelivery(route.name, handler) for route, handler, skipped in targets if not skipped]
-    store.add_deliveries(stored.seq, deliveries, now=now, replay=replay)
+    store.add_deliveries(stored.seq, _list_new_deliveries(targets), now=now, replay=replay)
 
 
 def _list_substitutes(
     store: Store, routes: Routes, stored: StoredEvent, targets: Targets, replay: str
 ) -> Iterator[tuple[StoredEvent, Targets]]:
-    """The stored events of the deliveries that a replay skips, and of those that it skips for them, with targets."""
-    for _, substitute in list_substitutes(store, stored, [handler for _, handler, skipped in targets if skipped]):
+    """Yields the stored events that the skipped deliveries of an event emitted, with their targets.
+
+    A target of such an event may be skipped, too. Then the events that it emitted follow.
+    """
+    skipped_handlers = [handler for _, handler, is_skipped in targets if is_skipped]
+    for _, substitute in list_substitutes(store, stored, skipped_handlers):
         its_targets = match_handlers(parse_stored(substitute), routes, replay)
         yield substitute, its_targets
         yield from _list_substitutes(store, routes, substitute, its_targets, replay)
 
 
 def describe_conflict(event: Event, result: StoreResult, stored_raw: bytes) -> Finding:
-    """What there is to say of an event whose key is taken by other content, or by the same in other bytes."""
-    is_same_content = has_same_content(parse_event(stored_raw), event)
-    message = (
-        f"{'this event' if is_same_content else 'an event with this source and id'} is stored"
-        f" {'in other bytes, with the same meaning' if is_same_content else 'with other content'}:"
-        f" sha256 {result.stored_sha256[:16]}… is stored, {result.sha256[:16]}… came"
-    )
-    hint = "nothing was overwritten" + (
-        "" if is_same_content else "; give the event an id of its own, such as --set id=NEW-ID"
-    )
+    """Returns the finding for an event whose key is taken: by other content, or by the same content in other bytes."""
+    problem = "an event with this source and id is stored with other content"
+    hint = "nothing was overwritten; give the event its own id, such as --set id=NEW-ID"
+    if has_same_content(parse_event(stored_raw), event):
+        problem = "this event is stored in other bytes, with the same meaning"
+        hint = "nothing was overwritten"
+    message = f"{problem}: the stored bytes have sha256 {result.stored_sha256[:16]}…, these {result.sha256[:16]}…"
     return Finding("EV010", message, suggestion=hint, event_id=event.id, **location_of(event.source_map, "/id"))
 
 
 def parse_stored(stored: StoredEvent) -> Event:
-    """A stored event as it is routed: with its bus."""
+    """Parses a stored event and gives it its bus, which is not a part of its bytes."""
     return parse_event(stored.raw)._replace(bus=stored.bus)
 
 
 def match_handlers(event: Event, routes: Routes, replay: str | None = None) -> list[tuple[Route, str, bool]]:
-    """The route and handler of every delivery of an event, and whether it is left out: by a replay, or as external.
+    """Returns the route and the handler of every delivery of an event, and whether it is left out.
 
-    In a replay the event is matched as it is delivered: with the replay's name in its envelope.
+    An external handler is left out, and in a replay also a handler with `on_replay: skip`. In a replay the event is
+    matched as it is delivered: with the name of the replay in its envelope.
     """
-    if replay is None:
-        raw = event.raw
-    else:
+    raw = event.raw
+    if replay is not None:
         raw = mark_replayed(event.raw, event.document, replay)
-    return [
-        (route, handler, _is_left_out(routes.handlers[handler], replay))
-        for route in routes.match_checked(raw, event.bus or DEFAULT_BUS)
-        for handler in dict.fromkeys(route.to)
-    ]
+    targets = []
+    for route in routes.match_checked(raw, event.bus or DEFAULT_BUS):
+        # A handler that a route names twice gets one delivery.
+        for handler in dict.fromkeys(route.to):
+            targets.append((route, handler, _is_left_out(routes.handlers[handler], replay)))
+    return targets
 
 
 def list_external_targets(event: Event, routes: Routes) -> list[tuple[str, str]]:
-    """The route and the handler of each delivery of an event that is shown, but neither stored nor made."""
+    """Returns the route and the handler of each delivery that is only shown, because its handler is external."""
     if not routes.has_external_handlers:
         return []
     return [(route.name, handler) for route, handler, is_left_out in match_handlers(event, routes) if is_left_out]

@@ -1,45 +1,59 @@
-"""The lanes of a run: which have something due, and whose turn it is."""
+"""The lanes of a run: which of them have due deliveries, and which is next.
+
+A lane is the deliveries of one route to one handler. The lane that was served least recently is next, so that a route
+with many deliveries does not delay another one.
+"""
 
 from collections.abc import Collection, Iterable
 
 from evtool.store.queue import Lane
 
-FOREVER = 1 << 62  # ms
+# A time in ms that never comes.
+FOREVER = 1 << 62
 
 
 class Lanes:
     """Lanes with deliveries, and the turns in which they and their handlers were served."""
 
     def __init__(self) -> None:
-        self._lanes: dict[tuple[str, str], Lane] = {}  # by handler and route
+        # By handler and route.
+        self._lanes: dict[tuple[str, str], Lane] = {}
+        # The turn in which each lane, and each handler, was served last.
         self._last_served: dict[object, int] = {}
         self._turn = 0
 
     @property
     def first_due(self) -> int:
-        """When the first delivery is due."""
+        """The time in ms when the first delivery is due; FOREVER if there is none."""
         return min((lane.due for lane in self._lanes.values()), default=FOREVER)
 
     def replace(self, lanes: Iterable[Lane]) -> None:
-        """Takes what the store has now. The turns stay."""
+        """Replaces the lanes by those of the store now. The turns stay."""
         self._lanes = {(lane.handler, lane.route): lane for lane in lanes}
 
     def list_due(self, now: int) -> list[Lane]:
-        """The lanes with something due: the one that was served the longest time ago is first."""
+        """Returns the lanes with due deliveries, the one that was served least recently first."""
         due_lanes = [lane for lane in self._lanes.values() if lane.due <= now]
-        return sorted(due_lanes, key=lambda lane: (self._last_served.get((lane.handler, lane.route), 0), lane.due))
+        return sorted(due_lanes, key=self._order_of)
+
+    def _order_of(self, lane: Lane) -> tuple[int, int]:
+        return self._last_served.get((lane.handler, lane.route), 0), lane.due
 
     def choose_handler(self, due_lanes: Iterable[Lane], candidates: Collection[str]) -> str | None:
-        """Of some handlers with lanes that are due, the one that was served the longest time ago."""
-        handlers = [lane.handler for lane in due_lanes if lane.handler in candidates]
-        return min(handlers, key=lambda handler: self._last_served.get(handler, 0), default=None)
+        """Returns the candidate with a due lane that was served least recently."""
+        chosen, its_turn = None, 0
+        for lane in due_lanes:
+            turn = self._last_served.get(lane.handler, 0)
+            if lane.handler in candidates and (chosen is None or turn < its_turn):
+                chosen, its_turn = lane.handler, turn
+        return chosen
 
     def begin_turn(self) -> None:
-        """What is served from now on is served later than all before."""
+        """Starts a turn: all that is served from now on counts as more recent than all before."""
         self._turn += 1
 
     def serve(self, lane: Lane, next_due: int | None) -> None:
-        """Notes that a lane was served, and when its next delivery is due."""
+        """Notes that a lane was served, and when its next delivery is due in ms (None: it has no more)."""
         key = (lane.handler, lane.route)
         self._last_served[lane.handler] = self._last_served[key] = self._turn
         del self._lanes[key]

@@ -1,11 +1,19 @@
 """The delivery loop: claims due deliveries, has their handlers called and settles the results, in batches.
 
-One thread has the store and decides; each handler is called in threads of its own (pool.py). A round settles all that
-has come back since the last one and claims what the free threads can do, in one transaction.
+The main thread is the only one that uses the store. Each handler is called in its own threads (pool.py). The loop
+works in rounds. A round is one transaction: it settles all answers that came in since the last round, and claims new
+deliveries for the threads that are free. Example: two deliveries to `charge` (1, 2) and one to `mail` (3) are due, and
+both handlers emit nothing.
+
+    round 1   settles nothing            claims 1 for charge, 3 for mail (the first batch of a thread is one call)
+    round 2   settles 1                  claims 2 for charge (its calls were fast: the next batch may be larger)
+    round 3   settles 3 and 2            claims nothing; nothing is due and no thread is busy: the loop ends
+
+One commit for many answers is what makes the loop fast: a commit waits for the disk, an answer does not.
 """
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -36,16 +44,22 @@ from evtool.store.due_times import repair_due_times
 from evtool.store.queue import MAX_CLAIM_BYTES, Chains, Claim, Lane, claim, find_lanes, first_due, settle, still_leased
 from evtool.store.rows import Cause, Delivery, StoredEvent
 
-MAX_HANDLERS = 4  # handlers that are called at a time, if nothing else is said
-STOP_GRACE = 5.0  # seconds for calls to end when evtool is to end
-LEFTOVER_INTERVAL = 1.0  # seconds between two looks for what those who were killed have left
-POLL_INTERVAL = 0.1  # seconds between two looks for what others have stored, or for what has become due
+# How many handlers are called at a time by default.
+MAX_HANDLERS = 4
+# Seconds that running calls get to finish when evtool is asked to stop.
+STOP_GRACE = 5.0
+# Seconds between two searches for the call logs of killed processes.
+LEFTOVER_INTERVAL = 1.0
+# Seconds between two searches for deliveries that another process stored or that became due.
+POLL_INTERVAL = 0.1
+# A round claims no more batches after it settled this many deliveries without a call, so that it commits and reports.
+MAX_SETTLED = MAX_BATCH * 4
 
 WaitWhenIdle = Callable[[float], bool]
 
 
 class SettledDelivery(NamedTuple):
-    """A delivery as an attempt has left it, its event, and the ids of the events that it emitted."""
+    """A delivery after an attempt, its event, and the ids of the events that the attempt emitted."""
 
     delivery: Delivery
     event: StoredEvent
@@ -53,7 +67,7 @@ class SettledDelivery(NamedTuple):
 
 
 class _Run:
-    """What a run of deliveries keeps in mind between its rounds."""
+    """The state of one run of the loop between its rounds."""
 
     def __init__(self, runtime: Runtime, workers: int, chains: Chains | None, *, forever: bool):
         self._runtime, self._workers, self._chains = runtime, workers, chains
@@ -63,20 +77,35 @@ class _Run:
         else:
             self._started = now
         self._lanes = Lanes()
-        self._unsettled: list[tuple[Claim, Answer]] = []  # what came back and is not settled yet
+        # Answers that came in and are not settled yet.
+        self._unsettled: list[tuple[Claim, Answer]] = []
         if chains is None:
-            longest_lease = max([MAX_LEASE, *(self._lease_of(name) for name in runtime.routes.handlers)])
-            longest_delay = max(round(self._policy_of(name).max_delay * 1000) for name in ["", *runtime.routes.routes])
-            repair_due_times(runtime.store, now=now, max_lease=longest_lease, max_pause=longest_delay)
+            self._repair_due_times(now)
+
+    def _repair_due_times(self, now: int) -> None:
+        """Makes deliveries due whose time lies further ahead than any lease or pause: the clock was set back."""
+        longest_lease = MAX_LEASE
+        for handler in self._runtime.routes.handlers:
+            longest_lease = max(longest_lease, self._lease_of(handler))
+        longest_delay = Retry().max_delay
+        for route in self._runtime.routes.routes:
+            longest_delay = max(longest_delay, self._policy_of(route).max_delay)
+        max_pause = round(longest_delay * 1000)
+        repair_due_times(self._runtime.store, now=now, max_lease=longest_lease, max_pause=max_pause)
 
     def run_rounds(self, stop_signals: Sequence[object], idle: WaitWhenIdle | None) -> Iterator[SettledDelivery]:
-        """Rounds until nothing is due or under way, or a signal has come."""
+        """Runs rounds until nothing is due and no call runs, or until a signal arrives."""
         handlers, next_check = self._runtime.handlers, 0.0
+        # Only the first search waits for the workers of a killed process to exit: later ones must not delay a round.
+        exit_timeout = EXIT_TIMEOUT
         while not stop_signals:
             if (self._chains is None or self._chains.replay) and time.monotonic() >= next_check:
-                yield from self._settle_leftovers(timeout=0 if next_check else EXIT_TIMEOUT)
+                yield from self._settle_leftovers(timeout=exit_timeout)
                 next_check = time.monotonic() + LEFTOVER_INTERVAL
-            lost = handlers.take_lost()  # before the answers are collected: a note is written after them
+                exit_timeout = 0.0
+            # A note about a lost event belongs to a stored attempt, so it is taken before the answers are collected
+            # and written after the round has settled them.
+            lost = handlers.take_lost()
             yield from self.run_round()
             report_lost_emits(lost, self._runtime.store, self._runtime.environment)
             wait_ms = self._lanes.first_due - self._runtime.environment.now()
@@ -86,7 +115,7 @@ class _Run:
                 return
 
     def run_round(self, *, claim_more: bool = True) -> Iterator[SettledDelivery]:
-        """Settles what has come back, and begins what can be."""
+        """Settles the answers that came in, and starts new batches."""
         self._collect_answers()
         if not self._unsettled:
             self._read_lanes(claim_more=claim_more)
@@ -106,18 +135,24 @@ class _Run:
                 thread.start_batches()
 
     def stop(self) -> list[SettledDelivery]:
-        """Ends what is under way and gives back what was not begun."""
+        """Ends the running calls, and releases the claims whose calls did not start."""
         self._runtime.handlers.stop()
         self._collect_answers()
-        undone, now = self._runtime.handlers.abandon(), self._runtime.environment.now()
-        results = [AttemptResult(interrupted(claim, now) if begun else released(claim, now)) for claim, begun in undone]
+        now = self._runtime.environment.now()
+        claims, results = [], []
+        for undone, is_started in self._runtime.handlers.abandon():
+            claims.append(undone)
+            if is_started:
+                results.append(AttemptResult(interrupted(undone, now)))
+            else:
+                results.append(AttemptResult(released(undone, now)))
         with self._runtime.store.transaction():
-            settled = [*self._settle(self._unsettled), *self._write_results([claim for claim, _ in undone], results)]
+            settled = self._settle(self._unsettled) + self._write_results(claims, results)
         self._runtime.handlers.is_settled = True
         return settled
 
     def _settle_leftovers(self, timeout: float) -> Iterator[SettledDelivery]:
-        """Settles what others had been told when they were killed, and frees what they had not begun."""
+        """Settles the answers that killed processes had received, and releases the calls they had not started."""
         store, now = self._runtime.store, self._runtime.environment.now()
         for leftover in read_leftovers(store.file, timeout=timeout):
             with store.transaction():
@@ -125,41 +160,47 @@ class _Run:
                 answered = []
                 for seq, claim in still_leased(store, leftover.owner, attempts).items():
                     logged = leftover.answers[seq]
-                    with suppress(GarbledError):  # else its lease ends
+                    # An answer that cannot be read is not settled: its delivery becomes due when its lease ends.
+                    with suppress(GarbledError):
                         answered.append((claim, Answer(outcome_of(parse_answer(logged.answer)), logged.seconds)))
                 settled = self._settle(answered)
-                unstarted = [*still_leased(store, leftover.owner, leftover.unstarted).values()]
+                unstarted = list(still_leased(store, leftover.owner, leftover.unstarted).values())
                 self._write_results(unstarted, [AttemptResult(released(claim, now)) for claim in unstarted])
             yield from settled
 
     def _collect_answers(self) -> None:
-        with defer_signals():  # else an answer might be lost, and those after it seem to be those of others
+        # A signal between two answers would lose one, and each answer after it would go to the wrong claim.
+        with defer_signals():
             for thread in self._runtime.handlers.busy_threads:
                 self._unsettled.extend(thread.collect())
 
     def _read_lanes(self, *, claim_more: bool) -> None:
         store = self._runtime.store
+        lanes: Iterable[Lane] = ()
         with store.transaction("DEFERRED"):
-            self._lanes.replace(find_lanes(store, self._chains, run_start=self._started) if claim_more else ())
+            if claim_more:
+                lanes = find_lanes(store, self._chains, run_start=self._started)
+            self._lanes.replace(lanes)
 
     def _next_handler(self) -> str | None:
-        """The handler whose turn it is: of those that are free, the one that was served the longest time ago.
+        """Returns the handler whose turn it is: of the free ones, the one that was served least recently.
 
-        When nobody waits for a worker, a handler that is fast is given its next calls before it is through.
+        If no handler waits for a worker, a fast handler gets its next batch before it finishes the present one, so
+        that it does not idle while the round is committed.
         """
         handlers, due_lanes = self._runtime.handlers, self._lanes.list_due(self._runtime.environment.now())
         names = {lane.handler for lane in due_lanes}
-        candidates = {*filter(handlers.is_free, names)}
-        if len(handlers.busy_threads) >= self._workers or not candidates:
-            waiting = names - {thread.name for thread in handlers.busy_threads}
-            if waiting:
-                candidates = set()
-            else:
-                candidates = {*filter(handlers.find_fast_thread, names)}
+        busy_names = {thread.name for thread in handlers.busy_threads}
+        candidates = set(filter(handlers.is_free, names))
+        has_free_worker = len(handlers.busy_threads) < self._workers
+        if not (has_free_worker and candidates):
+            candidates = set()
+            if names <= busy_names:
+                candidates = set(filter(handlers.find_fast_thread, names))
         return self._lanes.choose_handler(due_lanes, candidates)
 
     def _choose_thread(self, handler: str) -> PoolThread | None:
-        """The thread that is to have calls of a handler that may have some; None if there is no such handler."""
+        """Returns the thread that gets the next calls of a handler; None if routes.yaml has no such handler."""
         handlers = self._runtime.handlers
         if handler not in handlers:
             return None
@@ -169,30 +210,42 @@ class _Run:
         return handlers.find_fast_thread(handler)
 
     def _claim_batches(self, settled: list[SettledDelivery]) -> list[PoolThread]:
-        """Takes what free threads can do. What needs no call is settled at once."""
-        threads = []
-        while len(settled) < MAX_BATCH * 4 and (handler := self._next_handler()):
+        """Claims a batch for each free thread. Deliveries that need no call are settled at once."""
+        threads: list[PoolThread] = []
+        while len(settled) < MAX_SETTLED:
+            handler = self._next_handler()
+            if not handler:
+                break
             thread = self._choose_thread(handler)
             latest = time.monotonic() + START_WITHIN
-            claims = self._claim_lanes(handler, thread.size if thread else MAX_BATCH)
-            steps = [(claim, prepare_call(claim, self._runtime.routes)) for claim in claims]
-            calls = [(claim, step) for claim, step in steps if isinstance(step, Call)]
+            size = MAX_BATCH
+            if thread:
+                size = thread.size
+            claims, calls, answered = [], [], []
+            for claimed in self._claim_lanes(handler, size):
+                step = prepare_call(claimed, self._runtime.routes)
+                if isinstance(step, Call):
+                    claims.append(claimed)
+                    calls.append(step)
+                else:
+                    answered.append((claimed, step))
             if thread and calls:
-                thread.add_batch(Batch([claim for claim, _ in calls], [call for _, call in calls], latest))
+                thread.add_batch(Batch(claims, calls, latest))
                 threads.append(thread)
-            settled += self._settle([(claim, step) for claim, step in steps if isinstance(step, Answer)])
+            settled += self._settle(answered)
         return threads
 
     def _claim_lanes(self, handler: str, most: int) -> list[Claim]:
-        """Takes up to so many deliveries to a handler, from one lane after the other."""
+        """Claims up to `most` deliveries to a handler, from one lane after the other."""
         self._lanes.begin_turn()
         claims: list[Claim] = []
         for lane in self._lanes.list_due(self._runtime.environment.now()):
             if lane.handler != handler:
                 continue
             new_claims = self._claim_lane(lane, most - len(claims), is_first=not claims)
+            # The lane has a delivery that must be the first call of a batch: it waits for the next batch.
             if not new_claims and claims:
-                break  # one that must be first
+                break
             claims += new_claims
             self._lanes.serve(lane, first_due(self._runtime.store, lane, run_start=self._started))
             if len(claims) >= most or sum(len(claim.event.raw) for claim in claims) > MAX_CLAIM_BYTES:
@@ -220,50 +273,57 @@ class _Run:
         return policy_of(route, self._runtime.routes)
 
     def _settle(self, answered: Sequence[tuple[Claim, Answer]]) -> list[SettledDelivery]:
-        """Writes down what came of deliveries, and lets in what they emitted."""
-        return self._write_results([claim for claim, _ in answered], [self._result_of(*pair) for pair in answered])
+        """Writes the results of the answers to the store, and stores the events that the attempts emitted."""
+        results = [self._result_of(claim, answer) for claim, answer in answered]
+        return self._write_results([claim for claim, _ in answered], results)
 
     def _result_of(self, claim: Claim, answer: Answer) -> AttemptResult:
-        """What comes of an attempt. An event whose key is taken cannot enter, and must not be lost in silence."""
+        """Returns the result of an attempt. An attempt that emits an event whose key is taken fails."""
         policy, environment = self._policy_of(claim.delivery.route), self._runtime.environment
         if answer.outcome is None and is_exhausted(claim.delivery, policy):
             return AttemptResult(given_up(claim, self._runtime.store.list_attempts(claim.delivery.seq)))
         result = result_of(claim, answer, policy, environment)
         self._runtime.handlers.note_load_failure(claim, answer.outcome)
-        event = next((event for event in result.events if is_key_taken(event, self._runtime.store)), None)
-        if not event:
-            return result
-        reason = f"emitted {event.type}, but its source and id {event.id} are those of another event in the store"
-        return result_of(claim, Answer(Failed(reason, "bad-result", final=True), answer.seconds), policy, environment)
+        for event in result.events:
+            # The store would refuse the event. Failing the attempt shows that to the user.
+            if is_key_taken(event, self._runtime.store):
+                reason = f"emitted {event.type}, but another event in the store has its source and its id {event.id}"
+                failed = Answer(Failed(reason, "bad-result", final=True), answer.seconds)
+                return result_of(claim, failed, policy, environment)
+        return result
 
     def _write_results(self, claims: Sequence[Claim], results: Sequence[AttemptResult]) -> list[SettledDelivery]:
-        """Whoever lost a lease meanwhile changes nothing: who has it now will tell the end."""
+        """Writes the results of claims that are still leased, and returns all deliveries as they are now.
+
+        If a lease ended during the call and another process claimed the delivery, that process settles it.
+        """
+        if not results:
+            return []
         store = self._runtime.store
-        if results:
-            settled_seqs = settle(store, [result.update for result in results])
-        else:
-            settled_seqs = set()
+        settled_seqs = settle(store, [result.update for result in results])
         settled = []
         for (delivery, event), result in zip(claims, results, strict=True):
             if delivery.seq in settled_seqs:
                 settled.append(SettledDelivery(result.update.result, event, self._accept_emitted(result, event)))
-            else:  # as it stands, unless somebody has purged it
-                settled += [
-                    SettledDelivery(current, event)
-                    for current in store.list_deliveries(delivery.event)
-                    if current.seq == delivery.seq
-                ]
+                continue
+            # The list does not contain the delivery if it was purged.
+            for current in store.list_deliveries(delivery.event):
+                if current.seq == delivery.seq:
+                    settled.append(SettledDelivery(current, event))
         return settled
 
     def _accept_emitted(self, result: AttemptResult, event: StoredEvent) -> tuple[str, ...]:
-        """Stores the events that a delivery emitted; their ids."""
+        """Stores the events that a delivery emitted, and returns the ids of the new ones."""
         runtime, delivery = self._runtime, result.update.delivery
         cause = Cause(delivery.seq, event.root, event.depth + 1, delivery.replay or None)
-        stored = [
-            (new.id, accept(new, store=runtime.store, routes=runtime.routes, now=runtime.environment.now, cause=cause))
-            for new in result.events
-        ]
-        return tuple(event_id for event_id, entry in stored if entry.status == "stored")
+        ids: tuple[str, ...] = ()
+        for emitted in result.events:
+            entry = accept(
+                emitted, store=runtime.store, routes=runtime.routes, now=runtime.environment.now, cause=cause
+            )
+            if entry.status == "stored":
+                ids += (emitted.id,)
+        return ids
 
 
 def deliver(
@@ -274,14 +334,16 @@ def deliver(
     idle: WaitWhenIdle | None = None,
     grace: float = STOP_GRACE,
 ) -> Generator[SettledDelivery]:
-    """Attempts what is due, and what becomes due by it, until nothing is; yields each delivery as it then stands.
+    """Attempts all deliveries that are due, and those that become due by this, and yields each one after its attempt.
 
-    `workers` handlers at most are called at a time. `chains` limits it to what some events led to. What waits is looked
-    for once. With `idle` it never ends by itself: when nothing is due, that is called with the seconds until something
-    may be, sleeps, and returns whether to go on; what waits is looked for whenever it is due.
+    At most `workers` handlers are called at a time. `chains` limits the run to the chains of some events. Deliveries
+    that wait for an unavailable handler are attempted once. With `idle` the run does not end by itself: if nothing is
+    due, it calls `idle` with the seconds until something may be due. `idle` sleeps and returns whether to continue;
+    waiting deliveries are attempted whenever they are due.
 
-    A signal has it claim no more, wait for what is under way, `grace` seconds at most, give the rest back, and raise
-    what the signal raises; another one ends it at once. A caller that stops early must close it.
+    After a signal the run claims nothing more, waits up to `grace` seconds for the running calls, releases the rest and
+    raises the exception of the signal. A second signal ends it at once. A caller that stops early must close the
+    generator.
     """
     run = _Run(runtime, workers, chains, forever=idle is not None)
     runtime.handlers.is_settled = False
@@ -294,9 +356,12 @@ def deliver(
                 yield from run.run_round(claim_more=False)
             yield from run.stop()
         except BaseException as error:
-            if isinstance(error, StoreError):  # nobody is to wait for a lock twice
+            # The store may be locked. The user has already waited for the lock once.
+            if isinstance(error, StoreError):
                 runtime.store.set_busy_timeout(0)
-            with suppress(Exception):  # the first error is the one to report
+            # A second error while stopping must not hide the first one.
+            with suppress(Exception):
                 settled = run.stop()
-                yield from settled if isinstance(error, KeyboardInterrupt) else ()
+                if isinstance(error, KeyboardInterrupt):
+                    yield from settled
             raise

@@ -1,4 +1,4 @@
-"""Reports events that a handler emitted after its delivery was settled: on standard error, and in the history."""
+"""Reports events that a handler emitted after its delivery was settled, on standard error and in the history."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,10 +11,11 @@ from evtool.store.store import Store
 
 
 def report_lost_emits(lost_emits: Sequence[LostEmit], store: Store, environment: Environment) -> None:
-    """Says which events were lost, and notes it in the last attempt of their deliveries."""
+    """Reports the lost events, and adds a note to the last attempt of each of their deliveries."""
     for lost in lost_emits:
         subject = ""
-        with suppress(StoreError):  # a purged delivery, or a store that cannot be used any more
+        # The delivery may be purged, or the store damaged: the report on standard error must still appear.
+        with suppress(StoreError):
             delivery = store.get_delivery(lost.delivery)
             event = store.get_event(delivery.event)
             subject = f"handler {delivery.handler}, event {event.id} ({event.type}): "

@@ -1,4 +1,4 @@
-"""Computes the call that a delivery needs, and from its outcome the new state of the delivery, with what it emitted."""
+"""Computes the call that a delivery needs, and from its outcome the new state and the emitted events."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,33 +16,34 @@ from evtool.routes.routes import Routes
 from evtool.store.queue import Claim, DeliveryUpdate
 from evtool.store.rows import Attempt, Delivery
 
-INTERRUPTED = "evtool was ended meanwhile"
-UNFINISHED = "no attempt came to an end"
+INTERRUPTED = "evtool was stopped during the call"
+UNFINISHED = "no attempt finished"
 
 
 class AttemptResult(NamedTuple):
-    """What comes of an attempt: the end of the delivery's lease, and the events that it emitted."""
+    """The result of an attempt: the new state of the delivery, and the events that the handler emitted."""
 
     update: DeliveryUpdate
     events: tuple[Event, ...] = ()
 
 
 def policy_of(route: str, routes: Routes) -> Retry:
-    """The retry policy of a route; the default policy if the route is no longer in routes.yaml."""
+    """Returns the retry policy of a route; the default policy if the route is no longer in routes.yaml."""
     if route in routes.routes:
         return routes.routes[route].retry
     return Retry()
 
 
 def prepare_call(claim: Claim, routes: Routes) -> Call | Answer:
-    """The call that a delivery needs, or its answer if no call is needed."""
+    """Returns the call that a delivery needs, or its answer if no call is needed."""
     (delivery, stored), raw = claim, claim.event.raw
     if is_exhausted(delivery, policy_of(delivery.route, routes)):
         return Answer(None)
     if delivery.handler not in routes.handlers:
         return Answer(Unavailable(f"there is no handler {delivery.handler} in routes.yaml"))
     route = routes.routes.get(delivery.route)
-    if not route:  # it may have had an input
+    # The route may have had an input, which is no longer known: a call with the whole event could be wrong.
+    if not route:
         return Answer(Unavailable(f"there is no route {delivery.route} in routes.yaml"))
     if delivery.replay:
         raw = mark_replayed(raw, parse_event(raw).document, delivery.replay)
@@ -50,13 +51,21 @@ def prepare_call(claim: Claim, routes: Routes) -> Call | Answer:
         try:
             raw = transform_event(route.input, parse_event(raw), route=route.name, received=stored.stored_at)
         except ValueError as reason:
-            return Answer(Failed(f"the input cannot be made: {reason}", final=True))
-    attempt = (delivery.route, delivery.attempts, delivery.seq)
-    return Call(raw, stored.id, stored.type, *attempt, stored.source, delivery.replay)
+            return Answer(Failed(f"the input cannot be built: {reason}", final=True))
+    return Call(
+        raw,
+        stored.id,
+        stored.type,
+        delivery.route,
+        delivery.attempts,
+        delivery.seq,
+        stored.source,
+        delivery.replay,
+    )
 
 
 def result_of(claim: Claim, answer: Answer, policy: Retry, environment: Environment) -> AttemptResult:
-    """What an answer makes of a delivery, by the retry policy of its route."""
+    """Computes the new state of a delivery from the answer to its call, by the retry policy of its route."""
     delivery, outcome, now = claim.delivery, _escape_outcome(answer.outcome), environment.now()
     if outcome is None:
         return AttemptResult(released(claim, now))
@@ -66,21 +75,15 @@ def result_of(claim: Claim, answer: Answer, policy: Retry, environment: Environm
         delay = delay_while_unavailable(policy, age=age)
         if not isinstance(delay, GiveUp):
             return AttemptResult(DeliveryUpdate(delivery, "waiting", now + round(delay * 1000), outcome.reason))
-        outcome = Failed(outcome.reason)  # and given up for its age, however many attempts there were
+        # The delivery is given up because of its age. Its attempts do not matter.
+        outcome = Failed(outcome.reason)
     duration = round(answer.seconds * 1000)
     if isinstance(outcome, Done):
-        event = claim.event
-        cause = Cause(event.source, event.id, delivery.route, delivery.handler, delivery.replay, event.bus)
-        events = [
-            build_event(emitted, number, cause, environment.rules, now)
-            for number, emitted in enumerate(outcome.emitted)
-        ]
-        error = next((event for event in events if isinstance(event, str)), None)
-        if error is None:
+        events = _build_events(claim, outcome, environment, now)
+        if not isinstance(events, str):
             attempt = Attempt(delivery.attempts, now, duration, "done", None, outcome.output or None)
-            valid_events = tuple(event for event in events if isinstance(event, Event))
-            return AttemptResult(DeliveryUpdate(delivery, "done", None, attempt=attempt), valid_events)
-        outcome = Failed(error, "bad-result", outcome.output, final=True)
+            return AttemptResult(DeliveryUpdate(delivery, "done", None, attempt=attempt), events)
+        outcome = Failed(events, "bad-result", outcome.output, final=True)
     attempt = Attempt(
         delivery.attempts, now, duration, outcome.outcome, outcome.error, outcome.output or None, outcome.code
     )
@@ -98,30 +101,46 @@ def result_of(claim: Claim, answer: Answer, policy: Retry, environment: Environm
     return AttemptResult(DeliveryUpdate(delivery, "ready", now + round(delay * 1000), outcome.error, attempt=attempt))
 
 
+def _build_events(claim: Claim, outcome: Done, environment: Environment, now: int) -> tuple[Event, ...] | str:
+    """Builds the events that a handler emitted; returns the message for the first one that is not valid."""
+    delivery, event = claim
+    cause = Cause(event.source, event.id, delivery.route, delivery.handler, delivery.replay, event.bus)
+    events = []
+    for number, emitted in enumerate(outcome.emitted):
+        built = build_event(emitted, number, cause, environment.rules, now)
+        if isinstance(built, str):
+            return built
+        events.append(built)
+    return tuple(events)
+
+
 def is_exhausted(delivery: Delivery, policy: Retry) -> bool:
-    """Whether this would be an attempt too many: those before had no end, or the policy has changed since."""
+    """Whether this attempt would be one too many: earlier ones did not finish, or the policy has changed since."""
     return delivery.attempts - delivery.forgiven > last_attempt(policy)
 
 
 def given_up(claim: Claim, attempts: Sequence[Attempt]) -> DeliveryUpdate:
-    """The end of a delivery that gets no further attempt: its error is that of the last attempt that had an end."""
-    errors = [attempt.error for attempt in attempts if attempt.outcome not in (None, "interrupted")]
-    return DeliveryUpdate(claim.delivery, "dead", None, [UNFINISHED, *errors][-1], "MaximumRetryAttempts")
+    """The update that gives a delivery up without another attempt. Its error is that of the last finished attempt."""
+    error: str | None = UNFINISHED
+    for attempt in attempts:
+        if attempt.outcome not in (None, "interrupted"):
+            error = attempt.error
+    return DeliveryUpdate(claim.delivery, "dead", None, error, "MaximumRetryAttempts")
 
 
 def released(claim: Claim, now: int) -> DeliveryUpdate:
-    """The end of the lease of a delivery whose handler was not called: it is due, and no attempt was made."""
+    """The update for a delivery whose handler was not called: it is due again, and no attempt was made."""
     return DeliveryUpdate(claim.delivery, "ready", now, claim.delivery.error)
 
 
 def interrupted(claim: Claim, now: int) -> DeliveryUpdate:
-    """The end of the lease of a delivery whose call was ended by us: it is due, and the attempt counts for no limit."""
+    """The update for a delivery whose call evtool interrupted: it is due again, and no limit counts the attempt."""
     attempt = Attempt(claim.delivery.attempts, now, None, "interrupted", INTERRUPTED, None)
     return DeliveryUpdate(claim.delivery, "ready", now, INTERRUPTED, attempt=attempt, forgiven=True)
 
 
 def _escape_outcome(outcome: Outcome | None) -> Outcome | None:
-    """The outcome as it can be written down."""
+    """Returns the outcome in a form that the store can write."""
     if isinstance(outcome, Unavailable):
         return Unavailable(_escape_surrogates(outcome.reason), outcome.code)
     if isinstance(outcome, Failed):
@@ -134,5 +153,5 @@ def _escape_outcome(outcome: Outcome | None) -> Outcome | None:
 
 
 def _escape_surrogates(text: str) -> str:
-    """A text without halves of surrogate pairs, which no store and no report can write: names of files have them."""
+    """Escapes lone surrogates, which UTF-8 cannot encode. Names of files on Linux may contain them."""
     return text.encode(errors="backslashreplace").decode()

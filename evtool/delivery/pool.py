@@ -1,4 +1,14 @@
-"""The handler pool: threads that call the handlers of a project, and how many calls each gets at once."""
+"""The handler pool: threads that call the handlers of a project, and how many calls each gets at once.
+
+The size of a batch adapts to the handler, so that a batch takes about BATCH_SECONDS. Example for calls of 1 ms each:
+
+    batch   calls   seconds   next size: min(calls that fit into 0.05 s, 4 times as many calls, 250)
+    1       1       0.001     min(50, 4, 250)  = 4
+    2       4       0.004     min(50, 16, 250) = 16
+    3       16      0.016     min(50, 64, 250) = 50
+
+A small batch returns soon, so a slow handler holds few claims. A large one needs fewer commits for each call.
+"""
 
 import time
 from collections import deque
@@ -16,15 +26,20 @@ from evtool.routes.routes import HandlerEntry, Routes
 from evtool.signals import CallsStopped, stop_calls
 from evtool.store.queue import Claim
 
-MAX_BATCH = 250  # calls that a thread is given at once: a commit for more would cost hardly less for each
-BATCH_SECONDS = 0.05  # seconds of work that a thread is given at once
-UNAVAILABLE_BATCH_SECONDS = 1.0  # seconds of looking for a handler that is not available
-BATCH_GROWTH = 4  # how many times as many calls a thread is given as the time before, at most
-STOP_TIMEOUT = 5.0  # seconds for calls that are stopped, and for handlers that are closed; what resists is left behind
+# Calls in a batch at most. With more of them, the share of a call in a commit hardly gets smaller.
+MAX_BATCH = 250
+# Seconds that a batch should take.
+BATCH_SECONDS = 0.05
+# The same for a handler that is unavailable: each call only fails to find it, and none of them does any work.
+UNAVAILABLE_BATCH_SECONDS = 1.0
+# A batch has at most this many times as many calls as the one before, since one fast call may be an exception.
+BATCH_GROWTH = 4
+# Seconds for calls to stop and for handlers to close. Calls that resist are left behind.
+STOP_TIMEOUT = 5.0
 
 
 class Batch(NamedTuple):
-    """Deliveries and the calls that they need, none of which begins after `latest`, a time of `time.monotonic()`."""
+    """Claimed deliveries and their calls. No call starts after `latest`, a time of `time.monotonic()`."""
 
     claims: Sequence[Claim]
     calls: Sequence[Call]
@@ -32,12 +47,12 @@ class Batch(NamedTuple):
 
     @property
     def deliveries(self) -> list[tuple[int, int]]:
-        """Their numbers, and which attempts these are."""
+        """The number of each delivery, and the number of its attempt."""
         return [(claim.delivery.seq, claim.delivery.attempts) for claim in self.claims]
 
 
 class BatchTiming(NamedTuple):
-    """How many calls a finished batch had, the seconds they took, and whether the handler was unavailable for all."""
+    """The number of calls of a finished batch, their seconds, and whether the handler was unavailable for all."""
 
     calls: int
     seconds: float
@@ -45,24 +60,31 @@ class BatchTiming(NamedTuple):
 
 
 class PoolThread:
-    """A handler, and the thread that calls it. Without a thread it is called by whoever gives it a batch."""
+    """A handler and the thread that calls it. The main thread calls handlers that run inside evtool."""
 
     def __init__(
         self, entry: HandlerEntry, handler: Handler, finished: "SimpleQueue[PoolThread]", call_log: CallLog | None
     ):
         self.name = entry.name
         self.call_log = call_log
-        self.claims: deque[Claim] = deque()  # of its batches, those whose answers were not taken
-        self.batches = 0  # taken, and not known to be over
-        self.size = 1  # how many calls it is given at once
+        # The claims whose answers were not collected yet, in the order of their calls.
+        self.claims: deque[Claim] = deque()
+        # Batches that were added and are not known to be finished.
+        self.batches = 0
+        # The number of calls that the next batch should have.
+        self.size = 1
         self._handler = handler
-        self._queued: deque[Batch] = deque()  # to be begun
-        self._started = 0  # of its batches
+        # Batches that were added and did not start.
+        self._queued: deque[Batch] = deque()
+        # Batches that started and are not known to be finished.
+        self._started = 0
+        # The thread appends to these two, and the main thread takes from them: a deque needs no lock for that.
         self._answers: deque[Answer] = deque()
         self._timings: deque[BatchTiming] = deque()
         self._finished = finished
         self._error: BaseException | None = None
-        self._is_broken = False  # whether a batch did not come to its end: none is begun after it
+        # Whether a batch was interrupted. The batches after it get no answers.
+        self._is_broken = False
         self._inbox: SimpleQueue[Batch | None] = SimpleQueue()
         if entry.options.is_in_process:
             self.os_thread = None
@@ -71,16 +93,16 @@ class PoolThread:
 
     @property
     def is_finished(self) -> bool:
-        """Whether all batches that were begun are over."""
+        """Whether all started batches are finished."""
         return len(self._timings) >= self._started
 
     @property
     def is_fast(self) -> bool:
-        """Whether it has one batch, and may be through with it before it could be given the next one."""
+        """Whether it has one batch, and may finish it before a round could give it the next one."""
         return self.batches == 1 and self.size > 1 and not (self.call_log and self.call_log.is_long)
 
     def add_batch(self, batch: Batch) -> None:
-        """Has one more batch from now on."""
+        """Queues a batch. It starts with `start_batches`, after its claims are committed."""
         if self.call_log:
             self.call_log.log_given(batch.deliveries)
         self.claims.extend(batch.claims)
@@ -88,9 +110,12 @@ class PoolThread:
         self.batches += 1
 
     def start_batches(self) -> None:
-        """Has the calls made of the batches that were taken."""
+        """Starts the queued batches."""
         if self.call_log and not self._started:
-            self.call_log.restart_if_long(delivery for batch in self._queued for delivery in batch.deliveries)
+            queued = []
+            for batch in self._queued:
+                queued += batch.deliveries
+            self.call_log.restart_if_long(queued)
         while self._queued:
             batch = self._queued.popleft()
             self._started += 1
@@ -100,8 +125,9 @@ class PoolThread:
                 self._run_batch(batch)
 
     def collect(self) -> Iterator[tuple[Claim, Answer]]:
-        """The answers that have come since the last time. Raises what has interrupted a call."""
-        finished = len(self._timings)  # before the answers are looked at: of these batches there are no more of them
+        """Takes the answers that came in since the last call. Raises the exception that interrupted a call."""
+        # Counted before the answers are taken: all answers of these batches are in the queue by now.
+        finished = len(self._timings)
         while self._answers:
             claim, answer = self.claims.popleft(), self._answers.popleft()
             if self.call_log and isinstance(answer.outcome, Unavailable | None):
@@ -116,58 +142,71 @@ class PoolThread:
             self.batches -= 1
 
     def abandon(self) -> list[tuple[Claim, bool]]:
-        """The claims without an answer, and whether the call was begun: the first one's, since they go in order."""
-        is_started = len(self.claims) > sum(len(batch.claims) for batch in self._queued)
-        abandoned = [(claim, is_started and number == 0) for number, claim in enumerate(self.claims)]
+        """Takes the claims without an answer, each with whether its call started.
+
+        Calls run in order. So only the first claim without an answer can be running, and only if its batch started.
+        """
+        unstarted = sum(len(batch.claims) for batch in self._queued)
+        is_started = len(self.claims) > unstarted
+        abandoned = []
+        for claim in self.claims:
+            abandoned.append((claim, is_started))
+            is_started = False
         self.claims.clear()
         self._queued.clear()
         self.batches = 0
         return abandoned
 
     def take_lost(self) -> list[LostEmit]:
-        """What the handler emitted after its calls were reported."""
+        """Takes the events that the handler emitted after the results of their calls."""
         return list(getattr(self._handler, "take_lost", list)())
 
     def close(self) -> None:
-        """Has the handler closed and the thread ended, when its batches are over."""
+        """Closes the handler and ends the thread when its batches are finished."""
         if self.os_thread:
             self._inbox.put(None)
         else:
             self._handler.close()
 
     def _adapt_size(self, timing: BatchTiming) -> None:
-        """The next batch is as long as it should be if its calls take as long as those of this one."""
-        fitting_size = int(
-            timing.calls
-            * (UNAVAILABLE_BATCH_SECONDS if timing.unavailable else BATCH_SECONDS)
-            / max(timing.seconds, 1e-6)
-        )
+        """Sets the size of the next batch, on the assumption that its calls take as long as those of this one."""
+        target_seconds = BATCH_SECONDS
+        if timing.unavailable:
+            target_seconds = UNAVAILABLE_BATCH_SECONDS
+        fitting_size = int(timing.calls * target_seconds / max(timing.seconds, 1e-6))
         if hasattr(self._handler, "call_many"):
             self.size = max(1, min(fitting_size, timing.calls * BATCH_GROWTH, MAX_BATCH))
 
     def _run(self) -> None:
-        while batch := self._inbox.get():
+        for batch in iter(self._inbox.get, None):
             self._run_batch(batch)
         self._handler.close()
 
     def _run_batch(self, batch: Batch) -> None:
         started, unavailable, remaining = time.monotonic(), True, len(batch.calls)
+        answers: Iterator[Answer] = iter(())
+        if not self._is_broken:
+            answers = _call_handler(self._handler, batch, self.call_log)
         try:
-            for answer in _call_handler(self._handler, batch, self.call_log) if not self._is_broken else ():
+            for answer in answers:
                 unavailable = unavailable and isinstance(answer.outcome, Unavailable)
                 self._answers.append(answer)
                 remaining -= 1
-        except Exception as error:  # noqa: BLE001  (an event that has evtool fail must not do so for ever)
-            self._answers.extend([Answer(_report_bug(error)), *[Answer(None)] * remaining][:remaining])
+        # A bug in evtool counts as a failed attempt. Otherwise the same event would end evtool again and again.
+        except Exception as error:  # noqa: BLE001
             unavailable = False
-        except BaseException as error:  # noqa: BLE001  (raised where the answers are taken)
+            if remaining:
+                self._answers.append(Answer(_report_bug(error)))
+                self._answers.extend([Answer(None)] * (remaining - 1))
+        # An interrupt is raised again in the main thread, by `collect`.
+        except BaseException as error:  # noqa: BLE001
             self._error, self._is_broken = error, True
         self._timings.append(BatchTiming(len(batch.calls), time.monotonic() - started, unavailable))
         self._finished.put(self)
 
 
 def _start_thread(work: Callable[[], None]) -> Thread | None:
-    """A thread that does the work; None if the system has no more of them."""
+    """Starts a thread that does the work; None if the system cannot start another one."""
     thread = Thread(target=work, daemon=True)
     try:
         thread.start()
@@ -177,8 +216,9 @@ def _start_thread(work: Callable[[], None]) -> Thread | None:
 
 
 def _report_bug(error: Exception) -> Failed:
-    """What an attempt came to in which evtool itself failed."""
-    import traceback  # noqa: PLC0415  (not worth its time until there is a bug)
+    """The outcome of an attempt that failed by a bug in evtool."""
+    # Imported late, since only a bug needs it.
+    import traceback  # noqa: PLC0415
 
     message = f"a bug in evtool ({type(error).__name__}: {error}): please report it"
     return Failed(message, "crashed", "".join(traceback.format_exception(error))[-OUTPUT_LIMIT:])
@@ -199,17 +239,26 @@ def _call_handler(handler: Handler, batch: Batch, call_log: CallLog | None) -> I
         yield Answer(handler(call), time.monotonic() - started)
 
 
-class HandlerPool:
-    """The handlers of a project: opened when they are first called, for as many calls at a time as each may have.
+def _open_no_call_log() -> None:
+    """The default of a pool: no call is logged."""
 
-    `open_call_log` opens the call log of a thread; it returns None if there is none. `open_handler` opens a handler.
+
+def _open_entry(entry: HandlerEntry) -> Handler:
+    """The default of a pool: a handler is opened as routes.yaml says."""
+    return entry.open()
+
+
+class HandlerPool:
+    """The handlers of a project. Each is opened at its first call, in as many threads as its `concurrency` allows.
+
+    `open_call_log` opens the call log of a thread, or returns None for none. `open_handler` opens a handler.
     """
 
     def __init__(
         self,
         routes: Routes,
-        open_call_log: Callable[[], CallLog | None] = lambda: None,
-        open_handler: Callable[[HandlerEntry], Handler] = lambda entry: entry.open(),
+        open_call_log: Callable[[], CallLog | None] = _open_no_call_log,
+        open_handler: Callable[[HandlerEntry], Handler] = _open_entry,
     ):
         self._entries = routes.handlers
         self._open_call_log = open_call_log
@@ -217,9 +266,11 @@ class HandlerPool:
         self._threads: list[PoolThread] = []
         self._lost: list[LostEmit] = []
         self._finished: SimpleQueue[PoolThread] = SimpleQueue()
-        self._load_failures: dict[tuple[str, str], tuple[Claim, Unavailable]] = {}  # by handler and code
+        # The first failure for each handler and code.
+        self._load_failures: dict[tuple[str, str], tuple[Claim, Unavailable]] = {}
         self._taken_failures = 0
-        self.is_settled = True  # whether the store knows what came of all calls, and no call log is needed
+        # Whether the results of all calls are in the store, so that the call logs can be deleted.
+        self.is_settled = True
 
     def __enter__(self) -> "HandlerPool":
         return self
@@ -245,30 +296,37 @@ class HandlerPool:
         return [thread for thread in self._threads if thread.batches]
 
     def note_load_failure(self, claim: Claim, failure: Outcome | None) -> None:
-        """Remembers that a handler cannot be loaded, and the first delivery that met it."""
+        """Remembers that a handler cannot be loaded, with the first delivery for which this happened."""
         if isinstance(failure, Unavailable) and failure.code:
             self._load_failures.setdefault((claim.delivery.handler, failure.code), (claim, failure))
 
     def take_load_failures(self) -> list[tuple[Claim, Unavailable]]:
-        """Those that are new since the last time."""
-        new = [*self._load_failures.values()][self._taken_failures :]
+        """Returns the failures that are new since the last call."""
+        new = list(self._load_failures.values())[self._taken_failures :]
         self._taken_failures += len(new)
         return new
 
     def timeout_of(self, name: str) -> float:
-        """How many seconds a call of a handler may take."""
+        """The seconds that a call of a handler may take."""
         if name in self._entries:
             return self._entries[name].options.longest_call
         return 0.0
 
     def is_free(self, name: str) -> bool:
-        """Whether a handler may have one more call. One that is not there may: what it is told needs no call."""
-        return name not in self._entries or (
-            sum(thread.name == name for thread in self.busy_threads) < self._entries[name].options.concurrency
-        )
+        """Whether a handler may run one more batch.
+
+        A handler that routes.yaml no longer has is free: its deliveries need no call.
+        """
+        if name not in self._entries:
+            return True
+        busy = 0
+        for thread in self.busy_threads:
+            if thread.name == name:
+                busy += 1
+        return busy < self._entries[name].options.concurrency
 
     def get_thread(self, name: str) -> PoolThread:
-        """A thread without a batch, of a handler that is free."""
+        """Returns a thread without a batch, for a handler that is free. Starts one if necessary."""
         for thread in self._threads:
             if thread.name == name and not thread.batches:
                 return thread
@@ -277,30 +335,41 @@ class HandlerPool:
         return self._threads[-1]
 
     def find_fast_thread(self, name: str) -> PoolThread | None:
-        """A thread of a handler that has one batch, and will finish it before it could be given the next one."""
-        return next((thread for thread in self._threads if thread.name == name and thread.is_fast), None)
+        """Returns a thread of a handler with one batch that it may finish before a round could give it the next one."""
+        for thread in self._threads:
+            if thread.name == name and thread.is_fast:
+                return thread
+        return None
 
     def wait(self, seconds: float) -> None:
-        """Waits until a batch is over, or so many seconds."""
+        """Waits until a batch is finished, for the given time at most."""
         with suppress(Empty):
             self._finished.get(timeout=max(seconds, 0))
             while True:
                 self._finished.get_nowait()
 
     def take_lost(self) -> list[LostEmit]:
-        """What handlers emitted after their calls were reported; also when the handlers are closed."""
+        """Takes the events that handlers emitted after the results of their calls, also after they are closed."""
         lost, self._lost = self._lost, []
-        return [*lost, *(entry for thread in self._threads for entry in thread.take_lost())]
+        for thread in self._threads:
+            lost += thread.take_lost()
+        return lost
 
     def stop(self) -> None:
-        """Ends all calls that are under way; what resists is left behind."""
+        """Ends all running calls. Calls that resist for STOP_TIMEOUT are left behind."""
         deadline = time.monotonic() + STOP_TIMEOUT
-        if all(thread.is_finished for thread in self._threads):
+        if self._is_finished():
             return
         with stop_calls():
-            while time.monotonic() < deadline and not all(thread.is_finished for thread in self._threads):
+            while time.monotonic() < deadline and not self._is_finished():
                 self.wait(deadline - time.monotonic())
 
+    def _is_finished(self) -> bool:
+        return all(thread.is_finished for thread in self._threads)
+
     def abandon(self) -> list[tuple[Claim, bool]]:
-        """The results of `PoolThread.abandon` of all threads."""
-        return [abandoned for thread in self._threads for abandoned in thread.abandon()]
+        """Takes the claims without an answer from all threads, each with whether its call started."""
+        abandoned = []
+        for thread in self._threads:
+            abandoned += thread.abandon()
+        return abandoned

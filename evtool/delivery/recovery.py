@@ -1,4 +1,15 @@
-"""Reads the call logs that killed evtool processes left behind, so that their calls can be settled."""
+"""Reads the call logs that killed evtool processes left behind, so that their calls can be settled.
+
+A call log has one line for each step of a call. Example: a process claimed the deliveries 7, 8 and 9 and was killed.
+
+    given 7:1 8:1 9:2          three claims, each with the number of its attempt
+    began 7
+    told 7 1500000 ANSWER      the answer to 7, after 1.5 ms
+    began 8
+
+The answer to 7 is settled. 9 never started, so it is released and is due at once. Nobody knows how far the call of 8
+got, so its lease must end before the next attempt.
+"""
 
 import fcntl
 import os
@@ -11,12 +22,14 @@ from typing import NamedTuple
 from evtool.handlers.processes.call_log import read_boot_id, remove_log
 from evtool.store.sqlite.files import call_log_prefix
 
-MAX_LOG_BYTES = 1 << 29  # bytes of a call log that is read
-EXIT_TIMEOUT = 1.0  # seconds for the worker of an evtool that was killed to come to its end, too
+# A larger call log is not read: evtool starts a new one long before.
+MAX_LOG_BYTES = 1 << 29
+# Seconds for the workers of a killed evtool process to exit, too.
+EXIT_TIMEOUT = 1.0
 
 
 class LoggedAnswer(NamedTuple):
-    """What a worker answered, in which attempt, and how many seconds it took."""
+    """The answer of a worker, the number of the attempt, and the seconds that the call took."""
 
     attempt: int
     answer: bytes
@@ -24,7 +37,7 @@ class LoggedAnswer(NamedTuple):
 
 
 class Leftover(NamedTuple):
-    """What somebody who was killed left: the answers to deliveries, and the attempts at others that never began."""
+    """What a killed process left: the answers by delivery, and the attempts by delivery that never started."""
 
     owner: str
     answers: dict[int, LoggedAnswer]
@@ -32,20 +45,24 @@ class Leftover(NamedTuple):
 
 
 def read_leftovers(store: Path, *, timeout: float = 0.0) -> Iterator[Leftover]:
-    """What those who were killed have left. When the next is asked for, the last one is thrown away.
+    """Yields what each killed process left. Its call log is deleted when the next one is requested.
 
-    The workers of an evtool that is gone have so many seconds to come to their end, too.
+    `timeout` is the time in seconds for the workers of a killed process to exit, too.
     """
     deadline, prefix = time.monotonic() + timeout, Path(call_log_prefix(store))
     with suppress(OSError):
-        for file in sorted(file for file in prefix.parent.iterdir() if file.name.startswith(prefix.name)):
-            yield from _take_over(file, file.name.removeprefix(prefix.name).partition("-")[0], deadline)
+        for file in sorted(prefix.parent.iterdir()):
+            if file.name.startswith(prefix.name):
+                pid, _, _ = file.name.removeprefix(prefix.name).partition("-")
+                yield from _take_over(file, pid, deadline)
 
 
 def _take_over(file: Path, pid: str, deadline: float) -> Iterator[Leftover]:
     try:
-        stream = os.open(file, os.O_RDWR | os.O_NOFOLLOW)  # NFS locks for itself alone what can be written only
-    except OSError:  # somebody else has seen to it
+        # Opened for writing, since NFS grants an exclusive lock only then.
+        stream = os.open(file, os.O_RDWR | os.O_NOFOLLOW)
+    except OSError:
+        # Another process has taken it over.
         return
     try:
         if _try_lock(stream, pid, deadline):
@@ -58,7 +75,7 @@ def _take_over(file: Path, pid: str, deadline: float) -> Iterator[Leftover]:
 
 
 def _try_lock(stream: int, pid: str, deadline: float) -> bool:
-    """Whether nobody writes a call log any more; if only its evtool is gone, its workers soon are."""
+    """Whether no process writes to a call log any more. If evtool is gone, waits for its workers until the deadline."""
     while True:
         with suppress(OSError):
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -79,7 +96,7 @@ def _is_gone(pid: str) -> bool:
 
 
 def _parse_log(stream: int) -> Leftover | None:
-    """What a call log says; None if it is of another run of the machine, or nobody can tell what it says."""
+    """Parses a call log; None if it was written before the last boot, or is damaged."""
     if os.fstat(stream).st_size > MAX_LOG_BYTES:
         return None
     with open(stream, "rb", closefd=False) as file:
@@ -94,20 +111,24 @@ def _parse_log(stream: int) -> Leftover | None:
 
 
 def _parse_entries(owner: str, lines: Sequence[bytes]) -> Leftover:
-    """What the lines after the first one say. Raises ValueError or KeyError."""
+    """Parses the lines after the first one. Raises ValueError or KeyError."""
     attempts: dict[int, int] = {}
     started: set[int] = set()
-    incomplete: set[int] = set()  # deliveries whose answers do not say everything
+    # Deliveries whose logged answers are not complete, so that they cannot be settled.
+    incomplete: set[int] = set()
     answers: dict[int, LoggedAnswer] = {}
-    for word, _, rest in (line.partition(b" ") for line in lines):
+    for line in lines:
+        word, _, rest = line.partition(b" ")
         if word == b"given":
-            for seq, _, attempt in (item.partition(b":") for item in rest.split(b" ")):
+            for item in rest.split(b" "):
+                seq, _, attempt = item.partition(b":")
                 attempts[int(seq)] = int(attempt)
                 started.discard(int(seq))
         elif word == b"began":
             started.add(int(rest))
             incomplete.discard(int(rest))
-            answers.pop(int(rest), None)  # of a call that took no attempt: this one has its number again
+            # An earlier answer of the same delivery used no attempt, and this call has the same attempt number.
+            answers.pop(int(rest), None)
         elif word == b"incomplete":
             incomplete.add(int(rest))
         elif word == b"told":
@@ -118,5 +139,8 @@ def _parse_entries(owner: str, lines: Sequence[bytes]) -> Leftover:
             answers.pop(int(rest), None)
         else:
             raise ValueError("a line of another version")
-    complete_answers = {seq: answer for seq, answer in answers.items() if seq not in incomplete}
-    return Leftover(owner, complete_answers, {seq: attempt for seq, attempt in attempts.items() if seq not in started})
+    for delivery in incomplete:
+        answers.pop(delivery, None)
+    for delivery in started:
+        attempts.pop(delivery, None)
+    return Leftover(owner, answers, attempts)

@@ -1,33 +1,35 @@
-"""Decides when a failed delivery is tried again, from retry policy, attempt, age and randomness."""
+"""Decides when a failed delivery is attempted again, from retry policy, attempt, age and randomness."""
 
 from random import Random
 from typing import NamedTuple
 
 from evtool.routes.models import Retry
 
-MIN_ATTEMPTS = 3  # attempts without an end that a delivery gets at least: evtool may have ended before the call
-MIN_DELAY = 0.001  # seconds between two looks for a handler: a clock that stands still must not hold evtool
+# Unfinished attempts that each delivery may have, whatever its policy: evtool may have been killed before the call.
+MIN_ATTEMPTS = 3
+# Seconds between two searches for an unavailable handler at least. With 0, a clock that was stopped would hang evtool.
+MIN_DELAY = 0.001
 
 
 class GiveUp(NamedTuple):
-    """No more attempts: the limit that is exhausted, in EventBridge's words, or why none can help."""
+    """The decision to give up, with EventBridge's name of the exhausted limit or of the reason."""
 
     condition: str
 
 
 def last_attempt(policy: Retry) -> int:
-    """The last attempt that is made."""
+    """Returns the number of the last attempt."""
     return max(policy.max_attempts, MIN_ATTEMPTS)
 
 
 def delay_after_failure(
     policy: Retry, *, attempts: int, age: float, final: bool, random: Random, retry_after: float = 0.0
 ) -> float | GiveUp:
-    """Seconds until the next attempt, or GiveUp. `age` is the delivery's, in seconds.
+    """Returns the seconds until the next attempt, or GiveUp. `age` is that of the delivery, in seconds.
 
-    The pause doubles with each attempt up to `max_delay`, of which a random half is taken away, so that deliveries
-    that failed together do not come back together ("equal jitter"). `retry_after` is the pause that the handler asks
-    for: it may be longer than `max_delay`, but the last attempt is not later than `max_age`.
+    The pause doubles with each attempt up to `max_delay`. A random part of up to a half is subtracted, so that
+    deliveries that failed together are not retried together ("equal jitter"). `retry_after` is the pause in seconds
+    that the handler asks for: it may be longer than `max_delay`, but no attempt is later than `max_age`.
     """
     if final:
         return GiveUp("NotRetriable")
@@ -41,7 +43,7 @@ def delay_after_failure(
 
 
 def delay_while_unavailable(policy: Retry, *, age: float) -> float | GiveUp:
-    """Seconds until a handler that is not available is looked for again: as long as it has waited already."""
+    """Returns the seconds until an unavailable handler is tried again: as long as the delivery has waited so far."""
     if age >= policy.max_age:
         return GiveUp("MaximumEventAgeInSeconds")
     return max(MIN_DELAY, min(max(age, policy.first_delay), policy.max_delay))

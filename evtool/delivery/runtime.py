@@ -1,4 +1,4 @@
-"""Everything that delivering an event needs: the store, routes, handlers and environment."""
+"""What delivery works with: the store, routes, handlers and environment."""
 
 from collections.abc import Callable
 from random import Random
@@ -10,18 +10,21 @@ from evtool.schemas.validation import Rules
 from evtool.store.store import Store
 
 
-class Environment(NamedTuple):
-    """What delivery gets from outside.
+def _drop_message(_message: str) -> None:
+    """The default of an environment: errors that belong to no attempt are not reported."""
 
-    Time (ms), randomness, the owner of its leases, rules for emitted events, and where errors go that belong to no
-    attempt.
+
+class Environment(NamedTuple):
+    """What delivery gets from outside: a clock (ms), randomness, the owner of its leases, rules for emitted events.
+
+    `report_error` takes the message of an error that belongs to no attempt.
     """
 
     now: Callable[[], int]
     random: Random
     owner: str
     rules: Rules
-    report_error: Callable[[str], None] = lambda _message: None
+    report_error: Callable[[str], None] = _drop_message
 
 
 class Runtime(NamedTuple):

@@ -83,11 +83,11 @@ SAME = "this event is stored in other bytes, with the same meaning"
 @pytest.mark.parametrize(
     ("other", "told", "hint"),
     [
-        (event(2, b'{"a": 1}'), OTHER, "; give the event an id of its own, such as --set id=NEW-ID"),
+        (event(2, b'{"a": 1}'), OTHER, "; give the event its own id, such as --set id=NEW-ID"),
         (
             event(2, b'{"a": {}, "b": 1}', "2026-11-24T10:00:00Z"),
             OTHER,
-            "; give the event an id of its own, such as --set id=NEW-ID",
+            "; give the event its own id, such as --set id=NEW-ID",
         ),
         (event(2, b'{"b": 1, "a":{}}'), SAME, ""),
     ],
@@ -101,5 +101,5 @@ def test_a_conflict_tells_both_contents_apart(store: Store, other: Event, told: 
     finding = describe_conflict(other, kept, there.raw)
 
     assert (kept.status, finding.code, finding.event_id) == ("conflict", "EV010", "2")
-    assert finding.message == f"{told}: sha256 {stored}… is stored, {came}… came"
+    assert finding.message == f"{told}: the stored bytes have sha256 {stored}…, these {came}…"
     assert finding.suggestion == f"nothing was overwritten{hint}"

@@ -123,8 +123,8 @@ def test_what_was_not_begun_leaves_no_attempt_and_what_was_cut_off_one_that_does
 
     wanted = CLAIM.delivery._replace(state="ready", due=NOW, owner=None)
     assert (back.result, back.attempt) == (wanted._replace(attempts=4), None)
-    assert cut.result == wanted._replace(forgiven=4, error="evtool was ended meanwhile", duration_ms=None)
-    assert cut.attempt == Attempt(5, NOW, None, "interrupted", "evtool was ended meanwhile", None)
+    assert cut.result == wanted._replace(forgiven=4, error="evtool was stopped during the call", duration_ms=None)
+    assert cut.attempt == Attempt(5, NOW, None, "interrupted", "evtool was stopped during the call", None)
 
 
 # --- what it emitted -------------------------------------------------------------------------------------------------
@@ -197,7 +197,7 @@ def test_what_is_no_event_is_the_handlers_mistake(bad: Emitted, why: str) -> Non
     """The delivery is a dead letter that says what was emitted; trying again would only repeat its work."""
     told = refusal(Emitted("good", b"{}"), bad)
 
-    assert told.startswith(f"emitted {bad.type}, which is no event: ")
+    assert told.startswith(f"emitted {bad.type}, which is not a valid event: ")
     assert why in told
 
 

@@ -156,7 +156,7 @@ def test_an_event_that_kills_evtool_is_given_up_though_its_handler_was_away(evto
     with Store(tmp_path / ".evtool/store.db") as store:
         [delivery] = store.list_deliveries(1)
         assert (delivery.state, delivery.condition, delivery.attempts) == ("dead", "MaximumRetryAttempts", 3)
-        assert delivery.error == "no attempt came to an end"
+        assert delivery.error == "no attempt finished"
         assert [attempt.outcome for attempt in store.list_attempts(delivery.seq)] == [None, None, None]
 
 

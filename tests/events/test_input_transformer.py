@@ -211,7 +211,7 @@ def test_handlers_get_what_the_input_makes(evtool: Evtool, tmp_path: Path) -> No
     assert (tmp_path / "kept.json").read_text() == '"Order by Joe for 5"'
     [dead] = [d for d in told if d["state"] == "dead"]
     assert (dead["route"], dead["attempts"], dead["condition"]) == ("quoted", 1, "NotRetriable")
-    assert dead["error"].startswith("the input cannot be made: <payload> is an object, and stands in quotes")
+    assert dead["error"].startswith("the input cannot be built: <payload> is an object, and stands in quotes")
 
 
 def test_a_replay_is_transformed_too(evtool: Evtool, tmp_path: Path) -> None:
