@@ -10,9 +10,9 @@ from random import SystemRandom
 
 from evtool.cli.session import Session, now_ms
 from evtool.cli.store_project import claim_store
-from evtool.delivery.lost_emits import report_lost_emits
 from evtool.delivery.pool import HandlerPool
 from evtool.delivery.runtime import Environment, Runtime
+from evtool.delivery.settlement import report_lost_emits
 from evtool.errors import EXIT_FINDINGS, ConfigError, LostEventsError
 from evtool.events.buses import name_bus
 from evtool.events.event import Event, EventDefaults

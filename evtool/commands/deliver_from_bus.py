@@ -17,9 +17,9 @@ from evtool.buses.worker.tiers import GroupTopics
 from evtool.buses.worker.worker import Worker
 from evtool.cli.runtime import build_rules, load_routes, take_load_findings
 from evtool.cli.session import Session, now_ms
-from evtool.delivery.loop import SettledDelivery
 from evtool.delivery.pool import HandlerPool
 from evtool.delivery.runtime import Environment
+from evtool.delivery.settlement import SettledDelivery
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, LostEventsError
 from evtool.findings.finding import Finding
 from evtool.reports.base import Report, Subject

@@ -15,34 +15,28 @@ One commit for many answers is what makes the loop fast: a commit waits for the 
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import NamedTuple
 
-from evtool.delivery.intake import accept, is_key_taken
 from evtool.delivery.lanes import FOREVER, Lanes
 from evtool.delivery.lease import MAX_LEASE, START_WITHIN, lease_of
-from evtool.delivery.lost_emits import report_lost_emits
 from evtool.delivery.outcomes import (
     AttemptResult,
-    given_up,
     interrupted,
-    is_exhausted,
     policy_of,
     prepare_call,
     released,
-    result_of,
 )
 from evtool.delivery.pool import MAX_BATCH, Batch, PoolThread
 from evtool.delivery.recovery import EXIT_TIMEOUT, read_leftovers
 from evtool.delivery.retry import last_attempt
 from evtool.delivery.runtime import Runtime
+from evtool.delivery.settlement import SettledDelivery, report_lost_emits, settle_answers, write_results
 from evtool.errors import StoreError
-from evtool.handlers.base import Answer, Call, Failed
+from evtool.handlers.base import Answer, Call
 from evtool.handlers.processes.worker_protocol import GarbledError, outcome_of, parse_answer
 from evtool.routes.models import Retry
 from evtool.signals import collect_signals, defer_signals
 from evtool.store.due_times import repair_due_times
-from evtool.store.queue import MAX_CLAIM_BYTES, Chains, Claim, Lane, claim, find_lanes, first_due, settle, still_leased
-from evtool.store.rows import Cause, Delivery, StoredEvent
+from evtool.store.queue import MAX_CLAIM_BYTES, Chains, Claim, Lane, claim, find_lanes, first_due, still_leased
 
 # How many handlers are called at a time by default.
 MAX_HANDLERS = 4
@@ -56,14 +50,6 @@ POLL_INTERVAL = 0.1
 MAX_SETTLED = MAX_BATCH * 4
 
 WaitWhenIdle = Callable[[float], bool]
-
-
-class SettledDelivery(NamedTuple):
-    """A delivery after an attempt, its event, and the ids of the events that the attempt emitted."""
-
-    delivery: Delivery
-    event: StoredEvent
-    emitted: tuple[str, ...] = ()
 
 
 class _Run:
@@ -122,7 +108,7 @@ class _Run:
             if not self._next_handler():
                 return
         with self._runtime.store.transaction():
-            settled = self._settle(self._unsettled)
+            settled = settle_answers(self._runtime, self._unsettled)
             self._read_lanes(claim_more=claim_more)
             threads = self._claim_batches(settled)
         self._unsettled = []
@@ -147,7 +133,7 @@ class _Run:
             else:
                 results.append(AttemptResult(released(undone, now)))
         with self._runtime.store.transaction():
-            settled = self._settle(self._unsettled) + self._write_results(claims, results)
+            settled = settle_answers(self._runtime, self._unsettled) + write_results(self._runtime, claims, results)
         self._runtime.handlers.is_settled = True
         return settled
 
@@ -163,9 +149,9 @@ class _Run:
                     # An answer that cannot be read is not settled: its delivery becomes due when its lease ends.
                     with suppress(GarbledError):
                         answered.append((claim, Answer(outcome_of(parse_answer(logged.answer)), logged.seconds)))
-                settled = self._settle(answered)
+                settled = settle_answers(self._runtime, answered)
                 unstarted = list(still_leased(store, leftover.owner, leftover.unstarted).values())
-                self._write_results(unstarted, [AttemptResult(released(claim, now)) for claim in unstarted])
+                write_results(self._runtime, unstarted, [AttemptResult(released(claim, now)) for claim in unstarted])
             yield from settled
 
     def _collect_answers(self) -> None:
@@ -232,7 +218,7 @@ class _Run:
             if thread and calls:
                 thread.add_batch(Batch(claims, calls, latest))
                 threads.append(thread)
-            settled += self._settle(answered)
+            settled += settle_answers(self._runtime, answered)
         return threads
 
     def _claim_lanes(self, handler: str, most: int) -> list[Claim]:
@@ -271,59 +257,6 @@ class _Run:
 
     def _policy_of(self, route: str) -> Retry:
         return policy_of(route, self._runtime.routes)
-
-    def _settle(self, answered: Sequence[tuple[Claim, Answer]]) -> list[SettledDelivery]:
-        """Writes the results of the answers to the store, and stores the events that the attempts emitted."""
-        results = [self._result_of(claim, answer) for claim, answer in answered]
-        return self._write_results([claim for claim, _ in answered], results)
-
-    def _result_of(self, claim: Claim, answer: Answer) -> AttemptResult:
-        """Returns the result of an attempt. An attempt that emits an event whose key is taken fails."""
-        policy, environment = self._policy_of(claim.delivery.route), self._runtime.environment
-        if answer.outcome is None and is_exhausted(claim.delivery, policy):
-            return AttemptResult(given_up(claim, self._runtime.store.list_attempts(claim.delivery.seq)))
-        result = result_of(claim, answer, policy, environment)
-        self._runtime.handlers.note_load_failure(claim, answer.outcome)
-        for event in result.events:
-            # The store would refuse the event. Failing the attempt shows that to the user.
-            if is_key_taken(event, self._runtime.store):
-                reason = f"emitted {event.type}, but another event in the store has its source and its id {event.id}"
-                failed = Answer(Failed(reason, "bad-result", final=True), answer.seconds)
-                return result_of(claim, failed, policy, environment)
-        return result
-
-    def _write_results(self, claims: Sequence[Claim], results: Sequence[AttemptResult]) -> list[SettledDelivery]:
-        """Writes the results of claims that are still leased, and returns all deliveries as they are now.
-
-        If a lease ended during the call and another process claimed the delivery, that process settles it.
-        """
-        if not results:
-            return []
-        store = self._runtime.store
-        settled_seqs = settle(store, [result.update for result in results])
-        settled = []
-        for (delivery, event), result in zip(claims, results, strict=True):
-            if delivery.seq in settled_seqs:
-                settled.append(SettledDelivery(result.update.result, event, self._accept_emitted(result, event)))
-                continue
-            # The list does not contain the delivery if it was purged.
-            for current in store.list_deliveries(delivery.event):
-                if current.seq == delivery.seq:
-                    settled.append(SettledDelivery(current, event))
-        return settled
-
-    def _accept_emitted(self, result: AttemptResult, event: StoredEvent) -> tuple[str, ...]:
-        """Stores the events that a delivery emitted, and returns the ids of the new ones."""
-        runtime, delivery = self._runtime, result.update.delivery
-        cause = Cause(delivery.seq, event.root, event.depth + 1, delivery.replay or None)
-        ids: tuple[str, ...] = ()
-        for emitted in result.events:
-            entry = accept(
-                emitted, store=runtime.store, routes=runtime.routes, now=runtime.environment.now, cause=cause
-            )
-            if entry.status == "stored":
-                ids += (emitted.id,)
-        return ids
 
 
 def deliver(

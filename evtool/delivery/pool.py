@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from itertools import chain
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import NamedTuple
@@ -112,10 +113,7 @@ class PoolThread:
     def start_batches(self) -> None:
         """Starts the queued batches."""
         if self.call_log and not self._started:
-            queued = []
-            for batch in self._queued:
-                queued += batch.deliveries
-            self.call_log.restart_if_long(queued)
+            self.call_log.restart_if_long(chain.from_iterable(batch.deliveries for batch in self._queued))
         while self._queued:
             batch = self._queued.popleft()
             self._started += 1
@@ -319,11 +317,8 @@ class HandlerPool:
         """
         if name not in self._entries:
             return True
-        busy = 0
-        for thread in self.busy_threads:
-            if thread.name == name:
-                busy += 1
-        return busy < self._entries[name].options.concurrency
+        busy_names = [thread.name for thread in self.busy_threads]
+        return busy_names.count(name) < self._entries[name].options.concurrency
 
     def get_thread(self, name: str) -> PoolThread:
         """Returns a thread without a batch, for a handler that is free. Starts one if necessary."""

@@ -11,9 +11,9 @@ from typing import NamedTuple
 from evtool.delivery.intake import accept, describe_conflict
 from evtool.delivery.lanes import FOREVER
 from evtool.delivery.loop import deliver
-from evtool.delivery.lost_emits import report_lost_emits
 from evtool.delivery.pool import HandlerPool
 from evtool.delivery.runtime import Environment, Runtime
+from evtool.delivery.settlement import report_lost_emits
 from evtool.events.buses import DEFAULT_BUS
 from evtool.events.timestamps import to_milliseconds
 from evtool.findings.finding import Finding

@@ -18,9 +18,9 @@ from evtool.buses.worker.run import deliver_messages
 from evtool.buses.worker.tiers import GroupTopics
 from evtool.buses.worker.window import LIMIT, PartitionKey
 from evtool.buses.worker.worker import Worker
-from evtool.delivery.loop import SettledDelivery
 from evtool.delivery.pool import HandlerPool
 from evtool.delivery.runtime import Environment
+from evtool.delivery.settlement import SettledDelivery
 from evtool.handlers.base import Call, Done, Emitted, Failed, HandlerOptions, Outcome, Unavailable
 from evtool.patterns.pattern import Pattern
 from evtool.routes.models import Retry

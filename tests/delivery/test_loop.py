@@ -24,9 +24,10 @@ from typing import Any
 import pytest
 
 from evtool.delivery.intake import accept
-from evtool.delivery.loop import POLL_INTERVAL, SettledDelivery, deliver
+from evtool.delivery.loop import POLL_INTERVAL, deliver
 from evtool.delivery.pool import HandlerPool
 from evtool.delivery.runtime import Environment, Runtime
+from evtool.delivery.settlement import SettledDelivery
 from evtool.errors import StoreError
 from evtool.events.envelopes import build_envelope, parse_event
 from evtool.handlers.base import Answer, Call, Done, Emitted, Failed, HandlerOptions, Outcome, Unavailable

@@ -7,7 +7,7 @@ from evtool.buses.base import Message
 from evtool.buses.worker.handover import Outgoing
 from evtool.buses.worker.outbox import Listener
 from evtool.buses.worker.window import PartitionKey
-from evtool.delivery.loop import SettledDelivery
+from evtool.delivery.settlement import SettledDelivery
 from evtool.findings.finding import Finding
 
 

@@ -22,9 +22,9 @@ from evtool.buses.worker.outbox import Outbox
 from evtool.buses.worker.settling import Settlement, Settler
 from evtool.buses.worker.tiers import GroupTopics
 from evtool.buses.worker.window import LIMIT, OpenMessage, PartitionKey, Window, partition_of
-from evtool.delivery.loop import SettledDelivery
 from evtool.delivery.pool import HandlerPool
 from evtool.delivery.runtime import Environment
+from evtool.delivery.settlement import SettledDelivery
 from evtool.handlers.base import Answer
 from evtool.readers.field_paths import Steps
 from evtool.routes.routes import Routes
