@@ -35,6 +35,7 @@ TESTS = {  # module -> the tests that have to notice what the machine does not
     "delivery/outcomes": ("delivery/test_outcomes",),
     "delivery/loop": ("delivery/test_loop", "delivery/test_recovery"),
     "delivery/pool": ("delivery/test_pool",),
+    "delivery/pool_thread": ("delivery/test_pool",),
     "delivery/intake": ("delivery/test_intake",),
     "store/sqlite/database": ("store/sqlite/test_connection",),
     "store/sqlite/wal": ("store/sqlite/test_wal", "store/sqlite/test_connection"),

@@ -92,7 +92,8 @@ SABOTAGES = {
         (
             Edit(
                 "delivery/loop.py",
-                "with self._runtime.store.transaction():\n            settled = settle_answers(self._runtime, self._unsettled)\n",
+                "with self._runtime.store.transaction():\n"
+                "            settled = settle_answers(self._runtime, self._unsettled)\n",
                 "if True:\n            settled = settle_answers(self._runtime, self._unsettled)\n",
             ),
         ),

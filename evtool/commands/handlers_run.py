@@ -12,7 +12,7 @@ from evtool.cli.options import Argument, Type
 from evtool.cli.options import Source as SourceOption
 from evtool.cli.runtime import build_rules, load_routes
 from evtool.cli.session import Session, create_event_defaults, now_ms
-from evtool.delivery.emitted import build_event
+from evtool.delivery.outcomes import build_event
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, UsageError
 from evtool.events.buses import DEFAULT_BUS
 from evtool.events.emitted_ids import Cause

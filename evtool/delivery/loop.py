@@ -25,7 +25,7 @@ from evtool.delivery.outcomes import (
     prepare_call,
     released,
 )
-from evtool.delivery.pool import MAX_BATCH, Batch, PoolThread
+from evtool.delivery.pool_thread import MAX_BATCH, Batch, PoolThread
 from evtool.delivery.recovery import EXIT_TIMEOUT, read_leftovers
 from evtool.delivery.retry import last_attempt
 from evtool.delivery.runtime import Runtime

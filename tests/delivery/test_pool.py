@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from evtool.delivery import pool
-from evtool.delivery.pool import Batch, HandlerPool, PoolThread
+from evtool.delivery.pool import HandlerPool
+from evtool.delivery.pool_thread import Batch, PoolThread
 from evtool.handlers.base import Answer, Call, Done, Failed, HandlerOptions, Outcome, Unavailable
 from evtool.handlers.processes import call_log
 from evtool.handlers.processes.call_log import CallLog

@@ -12,7 +12,8 @@ import pytest
 
 from evtool.cli.session import now_ms
 from evtool.delivery import recovery
-from evtool.delivery.pool import Batch, HandlerPool
+from evtool.delivery.pool import HandlerPool
+from evtool.delivery.pool_thread import Batch
 from evtool.handlers.base import Call, Done, HandlerOptions
 from evtool.handlers.processes import call_log
 from evtool.routes.routes import HandlerEntry, Routes

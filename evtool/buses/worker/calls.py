@@ -8,7 +8,8 @@ from itertools import chain
 from evtool.buses.worker.opening import Work
 from evtool.delivery.lease import START_WITHIN
 from evtool.delivery.outcomes import prepare_call
-from evtool.delivery.pool import Batch, HandlerPool, PoolThread
+from evtool.delivery.pool import HandlerPool
+from evtool.delivery.pool_thread import Batch, PoolThread
 from evtool.handlers.base import Answer, Call
 from evtool.routes.routes import Routes
 
