@@ -16,7 +16,7 @@ from contextlib import closing
 from pathlib import Path
 from random import Random
 
-from evtool.delivery import loop, pool_thread
+from evtool.delivery import pool_thread
 from evtool.delivery.loop import deliver
 from evtool.delivery.pool import HandlerPool
 from evtool.delivery.runtime import Environment, Runtime
@@ -70,7 +70,7 @@ def through_evtool(file: Path, folder: Path) -> None:
 
 def one_by_one(file: Path, folder: Path) -> None:
     """Delivers with a commit for each."""
-    loop.MAX_BATCH = pool_thread.MAX_BATCH = 1
+    pool_thread.MAX_BATCH = 1
     known = routes.load_routes(require_project(str(folder / "routes.yaml")))
     world = Environment(lambda: time.time_ns() // 1_000_000, Random(1), "bench", Rules(None))
     with (

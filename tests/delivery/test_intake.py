@@ -48,8 +48,10 @@ def store(tmp_path: Path) -> Iterator[Store]:
         ("monday", [("all", "once", True), ("all", "always", False), ("again", "always", False)]),
     ],
 )
-def test_a_handler_gets_an_event_once_by_each_route(replay: str | None, taken: list[tuple[str, str, bool]]) -> None:
-    """In a replay routes see its name in the event, and handlers that are not to be called again are left out."""
+def test_each_matching_route_makes_one_delivery_per_handler(
+    replay: str | None, taken: list[tuple[str, str, bool]]
+) -> None:
+    """In a replay the event has the name of the replay, and handlers with `on_replay: skip` are left out."""
     assert [
         (route.name, handler, skipped) for route, handler, skipped in match_handlers(event(1), ROUTES, replay)
     ] == taken
@@ -58,8 +60,8 @@ def test_a_handler_gets_an_event_once_by_each_route(replay: str | None, taken: l
 @pytest.mark.parametrize(
     ("replay", "made"), [(None, ["once", "always"]), ("monday", ["always", "always"])], ids=["published", "replayed"]
 )
-def test_what_is_emitted_gets_its_deliveries(store: Store, replay: str | None, made: list[str]) -> None:
-    """They are due at once; in a replay under its name, and without the handlers that it leaves out."""
+def test_an_emitted_event_gets_its_deliveries(store: Store, replay: str | None, made: list[str]) -> None:
+    """They are due at once; in a replay they have its name, and handlers that it skips get none."""
     kept = accept(event(2), store=store, routes=ROUTES, now=lambda: 9, cause=Cause(1, 1, 10, replay))
 
     found = store.list_deliveries(kept.seq)
@@ -67,8 +69,8 @@ def test_what_is_emitted_gets_its_deliveries(store: Store, replay: str | None, m
     assert {(each.state, each.due, each.replay) for each in found} == {("ready", 9, replay or "")}
 
 
-def test_what_is_too_deep_in_a_chain_is_stored_but_not_delivered(store: Store) -> None:
-    """Deeper than 10 below its root: its deliveries are dead letters that say why."""
+def test_an_event_too_deep_in_a_chain_is_stored_but_not_delivered(store: Store) -> None:
+    """An event more than 10 levels below its root is stored, and its deliveries are dead letters with the reason."""
     kept = accept(event(2), store=store, routes=ROUTES, now=lambda: 9, cause=Cause(1, 1, 11))
 
     found = store.list_deliveries(kept.seq)
@@ -92,8 +94,8 @@ SAME = "this event is stored in other bytes, with the same meaning"
         (event(2, b'{"b": 1, "a":{}}'), SAME, ""),
     ],
 )
-def test_a_conflict_tells_both_contents_apart(store: Store, other: Event, told: str, hint: str) -> None:
-    """By the beginnings of their hashes, as long as a person may compare; and whether only the bytes differ."""
+def test_a_conflict_shows_the_hashes_of_both_contents(store: Store, other: Event, told: str, hint: str) -> None:
+    """The message has the beginnings of both hashes, and says whether only the bytes differ."""
     there = event(2, b'{"a": {}, "b": 1}')
     accept(there, store=store, routes=ROUTES, now=lambda: 9)
     kept = accept(other, store=store, routes=ROUTES, now=lambda: 9)

@@ -100,8 +100,8 @@ def states(settled: Sequence[SettledDelivery]) -> list[str]:
 # --- many at a time --------------------------------------------------------------------------------------------------
 
 
-def test_a_slow_handler_holds_up_no_other(place: Place) -> None:
-    """While one handler is busy, whatever is due for the others is done."""
+def test_a_slow_handler_does_not_delay_other_handlers(place: Place) -> None:
+    """While one handler is busy, all due deliveries to the others are done."""
     free = threading.Event()
     road = place.road(
         {"slow": 1, "fast": 1},
@@ -120,8 +120,8 @@ def test_a_slow_handler_holds_up_no_other(place: Place) -> None:
     assert states(rest) == ["done"] * 5
 
 
-def test_a_handler_has_as_many_calls_at_a_time_as_it_may(place: Place) -> None:
-    """`concurrency` is used, and never exceeded; and no more handlers are called than there are workers."""
+def test_concurrency_and_workers_limit_the_calls_at_a_time(place: Place) -> None:
+    """A handler runs `concurrency` calls at a time and not more, and at most `workers` handlers run at a time."""
     together = threading.Barrier(3)
     under_way: list[str] = []
     most: dict[str, int] = {}
@@ -143,8 +143,8 @@ def test_a_handler_has_as_many_calls_at_a_time_as_it_may(place: Place) -> None:
     assert most["all"] <= 4
 
 
-def test_four_handlers_are_called_at_a_time_if_nothing_else_is_said(place: Place) -> None:
-    """Four are, and no delivery is taken that would have to wait for one of them."""
+def test_four_handlers_run_at_a_time_by_default(place: Place) -> None:
+    """No delivery is claimed that would have to wait for one of the four."""
     together = threading.Barrier(4)
     leased: list[int] = []
 
@@ -163,7 +163,7 @@ def test_four_handlers_are_called_at_a_time_if_nothing_else_is_said(place: Place
 
 
 def test_a_lease_is_as_long_as_documented(place: Place) -> None:
-    """The time limit of the handler and a minute more."""
+    """A lease lasts for the time limit of the handler and one minute."""
     leases: list[int] = []
 
     def answer(_: str, call: Call) -> Outcome:
@@ -179,7 +179,7 @@ def test_a_lease_is_as_long_as_documented(place: Place) -> None:
 
 
 def test_routes_and_handlers_take_turns(place: Place) -> None:
-    """With a single worker a long queue of one route does not hold up another, nor one handler the next."""
+    """With one worker, a long queue of one route delays neither another route nor another handler."""
     told: list[str] = []
     road = place.road(
         {"h": 1, "g": 1}, {"many": ["h"], "few": ["h", "g"]}, lambda n, c: told.append(n + c.route) or Done(), Retry()
@@ -193,8 +193,8 @@ def test_routes_and_handlers_take_turns(place: Place) -> None:
     assert max(number for number, name in enumerate(told) if name.endswith("few")) < 8
 
 
-def test_many_calls_at_once_leave_room_for_others(place: Place) -> None:
-    """A fast handler with thousands to do has no more than two chunks before a handler that came later has its turn."""
+def test_a_fast_handler_gives_way_after_two_batches(place: Place) -> None:
+    """A handler with thousands of deliveries runs at most two batches before a handler whose delivery came later."""
     told: list[str] = []
     to = {"t": ["many"], "u": ["g"]}
     road = place.road({"many": 1, "g": 1}, to, lambda n, c: told.append(n) or Done(), Retry())
@@ -207,8 +207,8 @@ def test_many_calls_at_once_leave_room_for_others(place: Place) -> None:
     assert [number for number, name in enumerate(told) if name == "g"][-1] < 1000
 
 
-def test_effects_are_followed_to_the_end(place: Place) -> None:
-    """What handlers emit is delivered in the same run, and told with the delivery that emitted it."""
+def test_emitted_events_are_delivered_in_the_same_run(place: Place) -> None:
+    """Each settled delivery lists the events that it emitted."""
     road = place.road(
         {"h": 1, "g": 1},
         {"a": ["h"], "b": ["g"]},
@@ -223,8 +223,8 @@ def test_effects_are_followed_to_the_end(place: Place) -> None:
     assert emitted == {each.event.id for each in settled if each.delivery.handler == "g"}
 
 
-def test_an_effect_whose_key_another_event_has_is_no_event(evtool: Evtool, tmp_path: Path) -> None:
-    """What a handler tells is not dropped in silence: the delivery is a dead letter that says so, and tells nothing."""
+def test_emitting_an_event_with_a_taken_key_fails(evtool: Evtool, tmp_path: Path) -> None:
+    """The delivery becomes a dead letter with the reason, and none of its events is stored."""
     (tmp_path / "routes.yaml").write_text(
         "version: 1\nhandlers: {h: {python: 'h.py:tell'}}\nroutes: {r: {pattern: {detail-type: [t]}, to: [h]}}\n"
     )
@@ -292,8 +292,10 @@ def many(tmp_path: Path, evtool: Evtool) -> Path:
         (r"raise OSError('\udcff', '\0\ud800')", "failed"),
     ],
 )
-def test_a_poisonous_event_costs_its_neighbours_nothing(evtool: Evtool, many: Path, harm: str, outcome: str) -> None:
-    """The others of its chunk are called, once, and in their first attempt; only it is tried again later."""
+def test_an_event_that_breaks_its_worker_does_not_affect_its_batch(
+    evtool: Evtool, many: Path, harm: str, outcome: str
+) -> None:
+    """The other events of the batch are called once, in their first attempt; only this one is attempted again."""
     (many / "work.py").write_text(WORK % harm)
     ran = evtool("deliver", "-o", "json")
     with Store(many / ".evtool/store.db") as store:
@@ -307,8 +309,8 @@ def test_a_poisonous_event_costs_its_neighbours_nothing(evtool: Evtool, many: Pa
     assert (len(called), len(set(called))) == (300, 300)
 
 
-def test_what_is_printed_stays_with_its_attempt(evtool: Evtool, many: Path) -> None:
-    """However many calls the worker has at once, each has its own output."""
+def test_output_is_kept_with_the_attempt_that_printed_it(evtool: Evtool, many: Path) -> None:
+    """Each call of a batch has its own output."""
     evtool("deliver", "-q")
     with Store(many / ".evtool/store.db") as store:
         for each in store.read_events():
@@ -316,8 +318,8 @@ def test_what_is_printed_stays_with_its_attempt(evtool: Evtool, many: Path) -> N
             assert attempt.output == f"this is {json.loads(each.raw)['detail']['n']}\n"
 
 
-def test_many_that_wait_cost_one_another_nothing(evtool: Evtool, many: Path) -> None:
-    """When the handler is not there, no attempt is used; when it is back, all are delivered in their first."""
+def test_waiting_for_an_unavailable_handler_uses_no_attempt(evtool: Evtool, many: Path) -> None:
+    """When the handler is back, all deliveries succeed in their first attempt."""
     (many / "work.py").rename(many / "away.py")
     assert evtool("deliver", "-o", "json").json["summary"]["waiting"] == 300
     (many / "away.py").rename(many / "work.py")
@@ -327,8 +329,8 @@ def test_many_that_wait_cost_one_another_nothing(evtool: Evtool, many: Path) -> 
     assert {each["attempts"] for each in ran.json["deliveries"]} == {1}
 
 
-def test_what_comes_too_late_is_not_begun(tmp_path: Path) -> None:
-    """A call whose lease might end before it does is given back by the worker, and not made."""
+def test_a_worker_does_not_start_a_call_after_its_latest_start(tmp_path: Path) -> None:
+    """A call that could outlive its lease is released by the worker."""
     (tmp_path / "work.py").write_text(WORK % "pass")
     kind = KINDS["python"]
     handler = kind.open("h", kind.options.model_validate({"python": "work.py:work"}), tmp_path)
@@ -343,8 +345,8 @@ def test_what_comes_too_late_is_not_begun(tmp_path: Path) -> None:
 IGNORING = "signal.signal(signal.SIGTERM, signal.SIG_IGN); open('begun', 'w').close(); time.sleep(0.2)"
 
 
-def test_what_a_worker_did_before_it_was_ended_counts(tmp_path: Path) -> None:
-    """A call that comes to its end while evtool ends it is answered, and the worker begins no other."""
+def test_a_call_that_finishes_while_its_worker_is_ended_counts(tmp_path: Path) -> None:
+    """The worker answers it and starts no further call."""
     (tmp_path / "work.py").write_text(WORK % IGNORING)
     kind = KINDS["python"]
     handler = kind.open("h", kind.options.model_validate({"python": "work.py:work"}), tmp_path)
@@ -367,7 +369,7 @@ def test_what_a_worker_did_before_it_was_ended_counts(tmp_path: Path) -> None:
     assert called == ["149", "150"]
 
 
-def test_processes_share_the_work(evtool: Evtool, many: Path) -> None:
+def test_several_processes_share_the_deliveries(evtool: Evtool, many: Path) -> None:
     """Several processes at once: every handler is called once for every event, and nobody sees an error.
 
     One that comes when all is taken says that the others hold it.
@@ -381,8 +383,8 @@ def test_processes_share_the_work(evtool: Evtool, many: Path) -> None:
     assert sorted((many / "called").read_text().split(), key=int) == [str(number) for number in range(300)]
 
 
-def test_a_lock_is_waited_for_once(place: Place) -> None:
-    """When others do not let go of the store, what is left to say is not waited for as long again."""
+def test_a_locked_store_is_waited_for_once(place: Place) -> None:
+    """If another process keeps the store locked, the end of the run does not wait for the lock again."""
     others: list[Store] = []
 
     def lock(*_: object) -> Outcome:
@@ -403,8 +405,8 @@ def test_a_lock_is_waited_for_once(place: Place) -> None:
 # --- going on for ever -----------------------------------------------------------------------------------------------
 
 
-def test_what_becomes_due_is_attempted_while_it_is_watched(place: Place) -> None:
-    """Failures come again when their time has come, what waits is looked for when due, and rests are short."""
+def test_watching_attempts_deliveries_as_they_become_due(place: Place) -> None:
+    """Failed deliveries are attempted again when they are due, also those that wait for a handler; pauses are short."""
     outcomes = {"1": [Failed("no"), Failed("no"), Done()], "2": [Unavailable("away"), Unavailable("away"), Done()]}
     rests: list[float] = []
 
@@ -422,8 +424,8 @@ def test_what_becomes_due_is_attempted_while_it_is_watched(place: Place) -> None
     assert max(rests) <= POLL_INTERVAL
 
 
-def test_what_others_store_is_found(place: Place, tmp_path: Path) -> None:
-    """An event of another process is delivered without being told of it."""
+def test_watching_finds_events_that_another_process_stores(place: Place, tmp_path: Path) -> None:
+    """The event is delivered without a message from the other process."""
     road = place.road({"h": 1}, {"t": ["h"]}, lambda n, c: Done(), Retry())
     other = Place(tmp_path / "store.db")
     rests = 0
@@ -439,8 +441,8 @@ def test_what_others_store_is_found(place: Place, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("jump", [-3 * 86_400_000, 3 * 86_400_000])
-def test_a_clock_that_jumps_loses_nothing(place: Place, jump: int) -> None:
-    """Set back or forward while a handler runs, the delivery is done once, and the next ones come."""
+def test_a_clock_that_jumps_loses_no_delivery(place: Place, jump: int) -> None:
+    """If the clock is set back or forward during a call, the delivery is done once, and the next ones follow."""
 
     def answer(name: str, call: Call) -> Outcome:
         place.now += jump if call.event_id == "1" else 0
@@ -457,8 +459,8 @@ def test_a_clock_that_jumps_loses_nothing(place: Place, jump: int) -> None:
 # --- the end ---------------------------------------------------------------------------------------------------------
 
 
-def test_ctrl_c_lets_calls_end_and_gives_the_rest_back(place: Place) -> None:
-    """What is under way is done and told, and no time is lost then; what was not begun is ready, without an attempt."""
+def test_ctrl_c_waits_for_running_calls_and_releases_the_rest(place: Place) -> None:
+    """A running call is settled and reported; a claim that did not start is ready again, without an attempt."""
     begun, free = threading.Event(), threading.Event()
 
     def answer(name: str, call: Call) -> Outcome:
@@ -486,8 +488,8 @@ def test_ctrl_c_lets_calls_end_and_gives_the_rest_back(place: Place) -> None:
     assert [each.attempts for each in there] == [1, 0, 0]
 
 
-def test_who_takes_no_more_leaves_nothing_leased(place: Place) -> None:
-    """A reader that went away: what came back is written down, what is under way is done or given back."""
+def test_closing_the_run_early_leaves_nothing_leased(place: Place) -> None:
+    """If the caller stops reading, answers are settled, and running calls are settled or released."""
     road = place.road({"h": 1, "g": 1}, {"t": ["h", "g"]}, lambda n, c: Done(), Retry())
     place.publish(road, "t", 10)
     with road.handlers, closing(deliver(road)) as settled:
@@ -507,8 +509,8 @@ class Interrupting(deque[Claim]):
         return super().popleft()
 
 
-def test_an_answer_goes_to_its_own_delivery_whenever_a_signal_comes(place: Place) -> None:
-    """Ctrl-C twice while answers are taken: none is lost, and none is given to the next delivery."""
+def test_a_signal_while_answers_are_collected_mixes_up_no_answer(place: Place) -> None:
+    """After two signals no answer is lost, and none is given to another delivery."""
     road = place.road({"many": 1}, {"t": ["many"]}, lambda n, c: Done(output=c.event_id), Retry())
     place.publish(road, "t", 10)
     road.handlers.get_thread("many").claims = Interrupting()
@@ -521,8 +523,8 @@ def test_an_answer_goes_to_its_own_delivery_whenever_a_signal_comes(place: Place
     assert [place.store.list_attempts(each.seq)[0].output for each in found] == [str(each.event) for each in found]
 
 
-def test_what_a_full_disk_did_not_take_is_not_settled(place: Place) -> None:
-    """Also when it is somebody else who ends the run: the diaries are still needed."""
+def test_a_full_disk_keeps_the_call_log(place: Place) -> None:
+    """If the results could not be written, the call log stays, also if another error ends the run."""
     many = Done((Emitted("x", b'{"much": "%b"}' % (b"x" * 1_000_000)),))
     road = place.road({"h": 1}, {"t": ["h"]}, lambda n, c: many, Retry())
     place.publish(road, "t", 2)
@@ -573,8 +575,8 @@ def ended(folder: Path, *signals: signal.Signals, free: bool) -> tuple[int, int,
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_ends_it_in_order(hanging: Path, number: signal.Signals, code: int) -> None:
-    """The call that is under way comes to its end and is told, with the sums; the others were never begun."""
+def test_a_signal_ends_watching_in_order(hanging: Path, number: signal.Signals, code: int) -> None:
+    """The running call finishes and is reported with the summary; the other deliveries did not start."""
     returned, pid, out = ended(hanging, number, free=True)
     [settled, summary] = map(json.loads, out.splitlines())
 
@@ -586,8 +588,8 @@ def test_a_signal_ends_it_in_order(hanging: Path, number: signal.Signals, code: 
         os.kill(pid, 0)
 
 
-def test_a_second_signal_ends_it_at_once(hanging: Path) -> None:
-    """The call counts as interrupted and for no limit, the delivery is ready, and no process is left."""
+def test_a_second_signal_ends_watching_at_once(hanging: Path) -> None:
+    """The attempt is interrupted and no limit counts it; the delivery is ready, and no process is left."""
     returned, pid, out = ended(hanging, signal.SIGTERM, signal.SIGINT, free=False)
 
     assert (returned in (130, 143), json.loads(out.splitlines()[-1])["summary"]["deliveries"]) == (True, 1)
@@ -599,8 +601,8 @@ def test_a_second_signal_ends_it_at_once(hanging: Path) -> None:
         os.kill(pid, 0)
 
 
-def test_a_terminal_that_is_gone_is_a_hang_up(hanging: Path) -> None:
-    """Nobody reads what is told then: that is no failure of writing it."""
+def test_a_closed_terminal_counts_as_a_hang_up(hanging: Path) -> None:
+    """The output has no reader then, but evtool does not report a failed write."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "evtool", "deliver", "--watch"]
     control = partial(fcntl.ioctl, 0, termios.TIOCSCTTY, 0)
@@ -625,8 +627,8 @@ def test_a_terminal_that_is_gone_is_a_hang_up(hanging: Path) -> None:
         assert store.list_deliveries(1)[0].state == "done"
 
 
-def test_what_ends_a_run_is_told_whatever_comes_of_the_end(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No more files can be opened, and so on: the first error says why, not what follows from it."""
+def test_the_first_error_of_a_run_is_reported(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error that follows while the run ends, such as too many open files, does not hide the first one."""
 
     def halt() -> None:
         raise OSError(errno.EMFILE, "too many open files")

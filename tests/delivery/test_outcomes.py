@@ -98,10 +98,10 @@ OLD = {"max_age": 60.0}
         (Answer(None), {}, ("ready", 0, "the last error", None), None),
     ],
 )
-def test_what_an_answer_makes_of_a_delivery(
+def test_an_answer_sets_the_new_state_of_a_delivery(
     answer: Answer, policy: dict[str, Any], left: tuple[object, ...], attempt: Attempt | None
 ) -> None:
-    """Its state, how many ms from now it is due, its error and why it was given up; and what its history says."""
+    """The state, the ms until it is due, the error, why it was given up, and the attempt in its history."""
     ending = came(answer, RETRY.model_copy(update=policy)).update
     state, due, error, condition = left
 
@@ -117,8 +117,8 @@ def test_what_an_answer_makes_of_a_delivery(
     assert ending.attempt == attempt
 
 
-def test_what_was_not_begun_leaves_no_attempt_and_what_was_cut_off_one_that_does_not_count() -> None:
-    """Both are due at once; only the attempt that was made is in the history."""
+def test_released_and_interrupted_deliveries_are_due_at_once() -> None:
+    """Only the interrupted one has an attempt in its history, and no limit counts it."""
     back, cut = released(CLAIM, NOW), interrupted(CLAIM, NOW)
 
     wanted = CLAIM.delivery._replace(state="ready", due=NOW, owner=None)
@@ -130,8 +130,8 @@ def test_what_was_not_begun_leaves_no_attempt_and_what_was_cut_off_one_that_does
 # --- what it emitted -------------------------------------------------------------------------------------------------
 
 
-def test_an_emitted_event_is_as_its_handler_told_it() -> None:
-    """What is not said comes from the delivery: the source is the handler, the time is now; texts stay readable."""
+def test_an_emitted_event_has_the_members_that_the_handler_gave() -> None:
+    """Missing members come from the delivery: the source is the handler, the time is now. Strings are not escaped."""
     little, much = emitted(
         Rules(None),
         Emitted("a", '{"name": "Zoë"}'.encode()),
@@ -147,8 +147,8 @@ def test_an_emitted_event_is_as_its_handler_told_it() -> None:
     assert again.document["replay-name"] == "monday"
 
 
-def test_an_envelope_is_kept_except_its_id() -> None:
-    """A CloudEvent stays one. What an envelope of EventBridge lacks is added; a replay marks both."""
+def test_an_emitted_envelope_is_kept_except_for_its_id() -> None:
+    """A CloudEvent stays one. Missing members of an EventBridge envelope are added; a replay marks both."""
     cloudevent = {"specversion": "1.0", "id": "1", "type": "a", "source": "x", "data": [1]}
     envelope = {"detail-type": "b", "source": "x", "account": "111122223333", "detail": {}}
     events = (Emitted("a", b"[1]", "x", envelope=cloudevent), Emitted("b", b"{}", "x", envelope=envelope))
@@ -161,8 +161,8 @@ def test_an_envelope_is_kept_except_its_id() -> None:
     assert (marked.document["replayname"], also.document["replay-name"]) == ("monday", "monday")
 
 
-def test_the_same_delivery_tells_the_same_events() -> None:
-    """After a crash nothing enters twice; but each event of a delivery, and each delivery, has ids of its own."""
+def test_a_repeated_delivery_emits_events_with_the_same_ids() -> None:
+    """After a crash no event is stored twice; each event of a delivery, and each delivery, has its own ids."""
     once = emitted(Rules(None), Emitted("a", b"{}"), Emitted("a", b"{}"))
     others = [
         emitted(Rules(None), Emitted("a", b"{}"), **changed)[0]
@@ -193,16 +193,16 @@ def deep(levels: int) -> bytes:
         (Emitted("x", deep(5000)), "deep"),
     ],
 )
-def test_what_is_no_event_is_the_handlers_mistake(bad: Emitted, why: str) -> None:
-    """The delivery is a dead letter that says what was emitted; trying again would only repeat its work."""
+def test_emitting_an_invalid_event_makes_a_dead_letter(bad: Emitted, why: str) -> None:
+    """The dead letter says what was emitted. The delivery is not attempted again."""
     told = refusal(Emitted("good", b"{}"), bad)
 
     assert told.startswith(f"emitted {bad.type}, which is not a valid event: ")
     assert why in told
 
 
-def test_what_is_emitted_may_be_as_long_as_any_event() -> None:
-    """To the byte."""
+def test_an_emitted_event_has_the_length_limit_of_every_event() -> None:
+    """The limit holds to the byte."""
     around = len(emitted(Rules(None), Emitted("a", b'{"a": ""}'))[0].raw)
     longest = Emitted("a", b'{"a": "%b"}' % (b"x" * (MAX_BYTES - around)))
 
@@ -211,8 +211,8 @@ def test_what_is_emitted_may_be_as_long_as_any_event() -> None:
     assert told == f"emitted a, which is too long: {MAX_BYTES + 1} bytes; {MAX_BYTES} are allowed"
 
 
-def test_what_is_emitted_is_held_against_its_schema(tmp_path: Path) -> None:
-    """The first error is told with how many there are besides; what is only a warning stops nothing."""
+def test_an_emitted_event_is_validated(tmp_path: Path) -> None:
+    """The error shows the first finding and the number of further ones; a warning does not fail the attempt."""
     schema = {"properties": {"a": {"type": "string"}, "b": {"type": "string"}}, "required": ["a"]}
     (tmp_path / "t.json").write_text(json.dumps(schema))
     rules = Rules(Schemas([tmp_path]), "warn")

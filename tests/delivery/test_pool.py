@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from evtool.delivery import pool
+from evtool.delivery import pool, pool_thread
 from evtool.delivery.pool import HandlerPool
 from evtool.delivery.pool_thread import Batch, PoolThread
 from evtool.handlers.base import Answer, Call, Done, Failed, HandlerOptions, Outcome, Unavailable
@@ -70,8 +70,8 @@ def job(*numbers: int, latest: float = LATER) -> Batch:
 
 @pytest.mark.parametrize("kind", [FakeHandler, FakeBatchHandler])
 @pytest.mark.parametrize("name", ["h", "inside"])
-def test_every_call_of_every_job_has_its_answer(kind: type[FakeHandler], name: str) -> None:
-    """In their order, in a thread of the slot's own unless the handler is to run inside of evtool's."""
+def test_each_call_of_each_batch_has_an_answer(kind: type[FakeHandler], name: str) -> None:
+    """In order, and in the handler's own thread unless the handler runs inside evtool."""
     threads: set[str] = set()
 
     def answer(call: Call) -> Outcome:
@@ -91,8 +91,8 @@ def test_every_call_of_every_job_has_its_answer(kind: type[FakeHandler], name: s
     assert set(place.closed) == threads
 
 
-def test_what_comes_too_late_is_not_called() -> None:
-    """It has no outcome, and is given back."""
+def test_a_call_does_not_start_after_its_latest_start() -> None:
+    """Its answer has no outcome, and the delivery is released."""
     called: list[int] = []
     place = Place(lambda call: called.append(call.delivery) or Done())
     with place.handlers as handlers:
@@ -125,12 +125,13 @@ class Clock:
         (10, 0.001, [Done()], 40),
     ],
 )
-def test_a_job_is_as_long_as_its_handler_is_fast(
+def test_the_batch_size_adapts_to_the_speed_of_the_handler(
     monkeypatch: pytest.MonkeyPatch, calls: int, seconds: float, outcomes: list[Outcome], size: int
 ) -> None:
-    """So much that it takes 50 ms, or a second when the handler is away; at most four times as much as before."""
+    """A batch takes about 50 ms, or a second if the handler is unavailable, and has at most four times as many calls as
+    the last one."""
     clock = Clock()
-    monkeypatch.setattr(pool, "time", clock)
+    monkeypatch.setattr(pool_thread, "time", clock)
 
     def answer(call: Call) -> Outcome:
         clock.now += seconds
@@ -144,8 +145,8 @@ def test_a_job_is_as_long_as_its_handler_is_fast(
             assert slot.size == wanted
 
 
-def test_only_a_slot_that_is_fast_is_given_its_next_job_before_the_last_is_over() -> None:
-    """One more, not two; and none before it has shown that it is fast."""
+def test_only_a_fast_thread_gets_a_second_batch_early() -> None:
+    """It gets one more batch, not two, and none before it has shown that it is fast."""
     free = threading.Event()
     place = Place(
         lambda call: Done() if call.delivery != 9 or free.wait(30) else Failed("nobody let it go"),
@@ -168,8 +169,8 @@ def test_only_a_slot_that_is_fast_is_given_its_next_job_before_the_last_is_over(
     assert found == [None, None, None, slot, None, None, None]
 
 
-def test_who_waits_is_told_when_a_job_is_over() -> None:
-    """At once: what came back can be settled, and the next job begun."""
+def test_wait_returns_when_a_batch_finishes() -> None:
+    """It returns at once, so that the answers can be settled and the next batch can start."""
     place = Place(lambda _: Done())
     with place.handlers as handlers:
         slot = handlers.get_thread("h")
@@ -187,8 +188,8 @@ def test_who_waits_is_told_when_a_job_is_over() -> None:
 # --- which slot ------------------------------------------------------------------------------------------------------
 
 
-def test_a_handler_has_as_many_slots_as_it_may_have_calls() -> None:
-    """A slot without a job is used again; a handler that is not there has no call that it would have to wait for."""
+def test_a_handler_has_at_most_concurrency_threads() -> None:
+    """A thread without a batch is used again. A handler that routes.yaml does not have is always free."""
     free = threading.Event()
     place = Place(lambda call: Done() if free.wait(30) else Failed("nobody let it go"))
     with place.handlers as handlers:
@@ -215,8 +216,8 @@ def test_a_handler_has_as_many_slots_as_it_may_have_calls() -> None:
     assert len(place.closed) == 3
 
 
-def test_without_a_thread_it_is_called_right_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the system gives no more threads, work goes on one after the other."""
+def test_without_threads_the_main_thread_calls_the_handler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the system starts no more threads, the calls run one after the other."""
 
     def start(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -231,8 +232,8 @@ def test_without_a_thread_it_is_called_right_here(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("name", ["h", "inside"])
-def test_a_bug_of_evtool_is_a_failed_attempt(name: str) -> None:
-    """An event that has evtool fail must become a dead letter some time; what comes after it is given back."""
+def test_a_bug_in_evtool_is_a_failed_attempt(name: str) -> None:
+    """So an event that triggers a bug becomes a dead letter in the end; the calls after it are released."""
     called: list[int] = []
 
     def answer(call: Call) -> Outcome:
@@ -254,8 +255,8 @@ def test_a_bug_of_evtool_is_a_failed_attempt(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["h", "inside"])
-def test_what_interrupts_a_call_ends_the_run(name: str) -> None:
-    """It is raised where the answers are taken, and no job is begun after it."""
+def test_an_interrupt_during_a_call_is_raised_by_collect(name: str) -> None:
+    """No batch starts after it."""
     called: list[int] = []
 
     def answer(call: Call) -> Outcome:
@@ -275,8 +276,8 @@ def test_what_interrupts_a_call_ends_the_run(name: str) -> None:
     assert called == [1, 2]
 
 
-def test_calls_that_wait_for_a_process_are_halted() -> None:
-    """The one that was under way is told from those that had not begun; a job that was only taken has not begun."""
+def test_stop_ends_calls_that_wait_for_a_process() -> None:
+    """Only the running call counts as started, not the ones after it, nor those of queued batches."""
     under_way = threading.Event()
 
     def answer(_: Call) -> Outcome:
@@ -305,8 +306,8 @@ def test_calls_that_wait_for_a_process_are_halted() -> None:
 # --- its call log ----------------------------------------------------------------------------------------------------
 
 
-def test_a_call_log_says_what_was_given_begun_and_taken_back(tmp_path: Path) -> None:
-    """Before it is done; what waits for its handler, or came too late, has made no attempt."""
+def test_the_call_log_has_claims_starts_and_released_calls(tmp_path: Path) -> None:
+    """Each step is logged before it happens. A call that waits for its handler or is too late has no attempt."""
     store = tmp_path / "s.db"
     said: dict[int, list[str]] = {}
 
@@ -331,10 +332,8 @@ def test_a_call_log_says_what_was_given_begun_and_taken_back(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_long_call_log_is_begun_anew_when_nothing_else_is_open(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A slot whose call log is too long has no second job, so that there is such a moment."""
+def test_a_long_call_log_restarts_when_no_other_call_is_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread whose call log is too long gets no second batch, so that there is such a moment."""
     monkeypatch.setattr(call_log, "RESTART_BYTES", 100)
     free = threading.Event()
     place = Place(

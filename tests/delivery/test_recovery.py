@@ -60,7 +60,7 @@ def files(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("end", ["pass", "time.sleep(60)", "os._exit(1)"])
-def test_a_killed_evtool_goes_on_at_once(evtool: Evtool, many: Path, end: str) -> None:
+def test_the_run_after_a_kill_continues_at_once(evtool: Evtool, many: Path, end: str) -> None:
     """The next run calls what the killed one had not begun, settles what it had been told, with all that was emitted,
     and leaves to its lease only the call that was under way, if its worker did not come to its end."""
     (many / "work.py").write_text(WORK % end)
@@ -79,8 +79,8 @@ def test_a_killed_evtool_goes_on_at_once(evtool: Evtool, many: Path, end: str) -
     assert files(many) == ["store.db"]
 
 
-def test_an_answer_without_what_was_sent_to_eventbridge_is_not_settled(evtool: Evtool, many: Path) -> None:
-    """The worker's answer lacks what an SDK has sent: the call is made again when its lease ends."""
+def test_an_answer_without_the_events_of_an_sdk_is_not_settled(evtool: Evtool, many: Path) -> None:
+    """If the logged answer lacks the events that an SDK sent, the call is repeated when its lease ends."""
     put = "import boto3; EVENTS = boto3.client('events')\n" + WORK % "pass"
     entry = "{'Source': 's', 'DetailType': 'worked', 'Detail': '{}'}"
     put = put.replace('context.emit("worked", {"on": event["id"]})', f"EVENTS.put_events(Entries=[{entry}])")
@@ -110,8 +110,9 @@ class Clock:
         self.now += seconds
 
 
-def test_who_holds_a_call_log_holds_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A child of a handler that outlives evtool keeps its call log; it is waited for once, for all logs together."""
+def test_a_call_log_that_stays_locked_delays_the_run_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child of a handler that outlives evtool keeps the call log locked. All locked logs together are waited for
+    once."""
     clock = Clock()
     monkeypatch.setattr(recovery, "time", clock)
     store = tmp_path / "s.db"
@@ -125,16 +126,18 @@ def test_who_holds_a_call_log_holds_up_nobody(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("command", [("deliver",), ("publish", "many.jsonl", "--type", "t")])
-def test_nothing_is_left_of_a_call_log_that_is_not_needed(evtool: Evtool, many: Path, command: tuple[str, ...]) -> None:
-    """A run that comes to its end leaves nothing beside the store."""
+def test_a_finished_run_leaves_no_call_log(evtool: Evtool, many: Path, command: tuple[str, ...]) -> None:
+    """A run that ends normally leaves no file beside the store."""
     (many / "work.py").write_text("def work(event, context):\n    pass\n")
 
     assert evtool(*command).code == 0
     assert files(many) == ["store.db"]
 
 
-def test_an_event_that_kills_evtool_is_given_up_though_its_handler_was_away(evtool: Evtool, tmp_path: Path) -> None:
-    """What was said while the handler was away is no answer to the next call, in which evtool was killed."""
+def test_an_event_that_kills_evtool_is_given_up_after_its_handler_was_unavailable(
+    evtool: Evtool, tmp_path: Path
+) -> None:
+    """The answer from the time without the handler is not used for the later call in which evtool was killed."""
     (tmp_path / "routes.yaml").write_text(
         "version: 1\nhandlers: {h: {python: 'work.py:work'}}\nroutes:\n  r: {pattern: {detail-type: [t]}, to: [h],"
         " retry: {max_attempts: 2, first_delay: 1ms, max_delay: 1ms}}\n"
@@ -180,8 +183,8 @@ def test_a_lower_limit_keeps_the_error_of_the_last_attempt(evtool: Evtool, tmp_p
     assert [attempt["outcome"] for attempt in dead["history"]] == ["failed"] * 3
 
 
-def test_what_another_evtool_writes_is_left_alone(evtool: Evtool, many: Path) -> None:
-    """As long as its writer lives, even if it stands still, a call log is nobody else's business."""
+def test_the_call_log_of_a_running_process_is_left_alone(evtool: Evtool, many: Path) -> None:
+    """Also if that process is stopped."""
     os.mkfifo(many / "free")
     (many / "work.py").write_text(
         "def work(event, context):\n    if event['detail']['n'] == 0:\n        open('free').read()\n"
@@ -217,10 +220,10 @@ ANSWER = '{"emitted":[]}'
         ("given 1:1 2:1\nbegan 1\ntold 1 5 {}", set(), {2: 1}),
     ],
 )
-def test_what_was_told_and_what_was_never_begun(
+def test_a_call_log_gives_answers_and_calls_that_never_started(
     tmp_path: Path, text: str, told: set[int], idle: dict[int, int]
 ) -> None:
-    """What began is told or under way; a line without an end was never written."""
+    """A line without a line end was not written completely and is ignored."""
     (tmp_path / f"s.db-diary-{GONE}-1").write_text(HEAD + text)
     [left] = recovery.read_leftovers(tmp_path / "s.db")
 
@@ -242,16 +245,16 @@ def test_what_was_told_and_what_was_never_begun(
         HEAD.replace("evtool 1", "evtool 2"),
     ],
 )
-def test_a_call_log_that_nobody_can_trust_says_nothing(tmp_path: Path, text: str) -> None:
-    """After a power cut, or when something else has written into it, all leases have to end by themselves."""
+def test_a_damaged_call_log_is_ignored(tmp_path: Path, text: str) -> None:
+    """After a power cut, or if another program wrote into it, all leases end by themselves."""
     (tmp_path / f"s.db-diary-{GONE}-1").write_text(text)
 
     assert list(recovery.read_leftovers(tmp_path / "s.db")) == []
     assert not list(tmp_path.iterdir())
 
 
-def test_a_call_log_is_read_when_all_its_writers_are_gone(tmp_path: Path) -> None:
-    """Neither while evtool lives nor while a worker that shares it does."""
+def test_a_call_log_is_read_when_all_its_writers_have_exited(tmp_path: Path) -> None:
+    """Not while evtool lives, nor while a worker lives that shares the log."""
     store = tmp_path / "s.db"
     log = call_log.open_call_log(call_log_prefix(store), f"{os.getpid()}-1")
     assert log
@@ -265,8 +268,8 @@ def test_a_call_log_is_read_when_all_its_writers_are_gone(tmp_path: Path) -> Non
     assert [left.unstarted for left in recovery.read_leftovers(store)] == [{1: 1}]
 
 
-def test_a_call_log_is_found_whatever_led_to_its_store(tmp_path: Path) -> None:
-    """By a symbolic link in another folder, too: it lies beside the store itself."""
+def test_a_call_log_is_found_through_a_symbolic_link(tmp_path: Path) -> None:
+    """It lies beside the store itself, not beside the link."""
     (tmp_path / "elsewhere").mkdir()
     file, link = tmp_path / "store.db", tmp_path / "elsewhere/link.db"
     link.symlink_to(file)
@@ -279,8 +282,8 @@ def test_a_call_log_is_found_whatever_led_to_its_store(tmp_path: Path) -> None:
     assert list(link.parent.iterdir()) == [link]
 
 
-def test_a_long_call_log_is_begun_anew(tmp_path: Path) -> None:
-    """It does not grow with the number of deliveries; what is open stays in it."""
+def test_a_long_call_log_restarts(tmp_path: Path) -> None:
+    """It does not grow with the number of deliveries; open calls stay in it."""
     store = tmp_path / "s.db"
     log = call_log.open_call_log(call_log_prefix(store), GONE)
     assert log
@@ -296,8 +299,8 @@ def test_a_long_call_log_is_begun_anew(tmp_path: Path) -> None:
     assert [left.unstarted for left in recovery.read_leftovers(store)] == [{2: 1}]
 
 
-def test_a_call_log_that_cannot_be_written_says_nothing(tmp_path: Path) -> None:
-    """Better no word of what was begun than half of it."""
+def test_a_call_log_that_cannot_be_written_is_dropped(tmp_path: Path) -> None:
+    """A log that lacks some of the calls would be worse than none."""
     store = tmp_path / "s.db"
     log = call_log.open_call_log(call_log_prefix(store), GONE)
     assert log
@@ -310,15 +313,15 @@ def test_a_call_log_that_cannot_be_written_says_nothing(tmp_path: Path) -> None:
     assert list(recovery.read_leftovers(store)) == []
 
 
-def test_where_no_file_can_be_made_there_is_no_call_log(tmp_path: Path) -> None:
-    """Deliveries go on without one."""
+def test_delivery_works_without_a_call_log(tmp_path: Path) -> None:
+    """If no file can be created, deliveries continue without a call log."""
     assert call_log.open_call_log(call_log_prefix(tmp_path / "nowhere" / "s.db"), GONE) is None
     assert list(recovery.read_leftovers(tmp_path / "nowhere" / "s.db")) == []
 
 
 @pytest.mark.parametrize("answer", ['{"late": true}', '{"emitted": 1}', "1", "{"])
-def test_an_answer_that_is_none_is_left_to_its_lease(evtool: Evtool, many: Path, answer: str) -> None:
-    """Whatever has written it: its delivery is attempted again when the lease ends, and the run goes on."""
+def test_a_logged_answer_that_cannot_be_read_is_not_settled(evtool: Evtool, many: Path, answer: str) -> None:
+    """The delivery is attempted again when its lease ends, and the run continues."""
     with Store(many / ".evtool/store.db") as store:
         lane = Lane("h", "r", 0)
         claim(store, lane, now=now_ms(), run_start=now_ms(), owner=GONE, lease_ms=100_000, limit=1, max_attempts=3)
@@ -358,8 +361,8 @@ def handlers(tmp_path: Path) -> HandlerPool:
     )
 
 
-def test_all_that_is_given_at_once_is_in_a_call_log_that_is_begun_anew(tmp_path: Path, handlers: HandlerPool) -> None:
-    """Also when only the second job makes it long."""
+def test_a_restarted_call_log_has_all_queued_batches(tmp_path: Path, handlers: HandlerPool) -> None:
+    """Also if only the second batch makes the log too long."""
     event: Any = None
     with handlers:
         slot = handlers.get_thread("h")
@@ -376,10 +379,10 @@ def test_all_that_is_given_at_once_is_in_a_call_log_that_is_begun_anew(tmp_path:
 
 
 @pytest.mark.parametrize("settled", [True, False])
-def test_what_the_store_did_not_take_stays_in_the_call_log(
+def test_answers_that_the_store_refused_stay_in_the_call_log(
     tmp_path: Path, handlers: HandlerPool, settled: bool
 ) -> None:
-    """When the disk is full, what handlers have said is kept for the next run."""
+    """If the disk is full, the answers are kept for the next run."""
     with handlers:
         handlers.get_thread("h")
         handlers.is_settled = settled
@@ -387,7 +390,7 @@ def test_what_the_store_did_not_take_stays_in_the_call_log(
     assert bool(list(tmp_path.iterdir())) is not settled
 
 
-def test_a_folder_that_became_read_only_ends_no_run(tmp_path: Path, handlers: HandlerPool) -> None:
+def test_a_folder_that_became_read_only_does_not_end_the_run(tmp_path: Path, handlers: HandlerPool) -> None:
     """A call log that cannot be removed is left behind."""
     with handlers:
         log = handlers.get_thread("h").call_log

@@ -25,7 +25,7 @@ def test_the_default_limits_are_those_of_eventbridge() -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_the_default_schedule_ends_at_one_of_the_two_limits(seed: int) -> None:
+def test_the_default_schedule_ends_at_one_of_its_two_limits(seed: int) -> None:
     """A delivery is given up after 185 attempts or 24 hours, whichever comes first, and not long before."""
     found, why = pauses(Retry(), seed)
 
@@ -36,8 +36,8 @@ def test_the_default_schedule_ends_at_one_of_the_two_limits(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_pauses_double_up_to_the_longest_with_half_of_it_random(seed: int) -> None:
-    """The n-th pause lies between half of first_delay * 2^n and all of it, and never above max_delay."""
+def test_pauses_double_up_to_max_delay_and_half_is_random(seed: int) -> None:
+    """Pause n lies between a half and the whole of first_delay * 2^n, and never above max_delay."""
     found, _ = pauses(Retry(max_attempts=12, first_delay=1.0, max_delay=60.0), seed)
 
     for number, pause in enumerate(found):
@@ -58,13 +58,13 @@ class Fixed(Random):
 
 
 @pytest.mark.parametrize(("share", "wanted"), [(0.0, 4.0), (0.25, 5.0), (1.0, 8.0)])
-def test_a_random_share_of_half_the_pause_is_added_to_the_other_half(share: float, wanted: float) -> None:
+def test_half_of_each_pause_is_random(share: float, wanted: float) -> None:
     """The fourth pause of 8 seconds is half of it and more."""
     assert delay_after_failure(Retry(), attempts=4, age=0, final=False, random=Fixed(share)) == wanted
 
 
-def test_the_last_moment_is_not_too_late() -> None:
-    """An attempt at the very age of max_age is made still, one a moment later is not."""
+def test_an_attempt_at_max_age_is_still_made() -> None:
+    """One a moment later is not."""
     policy = Retry(max_age=10.0)
 
     assert delay_after_failure(policy, attempts=1, age=9.0, final=False, random=Fixed(1.0)) == 1.0
@@ -80,13 +80,13 @@ def test_a_single_attempt_is_never_repeated() -> None:
     assert why == GiveUp("MaximumRetryAttempts")
 
 
-def test_what_cannot_be_helped_is_not_tried_again() -> None:
-    """A final failure gives up at once, whatever the policy allows."""
+def test_a_final_failure_is_not_attempted_again() -> None:
+    """It gives up at once, whatever the policy allows."""
     assert delay_after_failure(Retry(), attempts=1, age=0, final=True, random=Random(0)) == GiveUp("NotRetriable")
 
 
-def test_waiting_for_a_handler_doubles_and_is_bounded_by_age_alone() -> None:
-    """A handler that is not available is looked for ever less often, until the delivery is too old."""
+def test_pauses_for_an_unavailable_handler_double_until_max_age() -> None:
+    """The handler is tried less and less often until the delivery is too old."""
     policy = Retry(max_attempts=1, first_delay=1.0, max_delay=900.0, max_age=86_400.0)
 
     assert [delay_while_unavailable(policy, age=age) for age in (0, 5, 5_000)] == [1.0, 5, 900.0]
