@@ -43,7 +43,7 @@ GROWING = {
     "patterns/operators": 100,
     "reports/formats": 100,
 }  # one file per kind
-MOST_LINES = 350
+MOST_LINES = 360
 # Expressions with several steps in one: readers have to unfold them. `ast` has no common class for them.
 DENSE = (
     ast.ListComp,
@@ -125,7 +125,7 @@ def test_init_files_are_empty(file: Path) -> None:
 
 @pytest.mark.parametrize("name", WITH_CODE)
 def test_modules_are_small(name: str) -> None:
-    """A module has at most 350 lines."""
+    """A module has at most 360 lines."""
     lines = MODULES[name].read_text(encoding="utf-8").count("\n")
 
     assert lines <= LONGER.get(name, MOST_LINES)
