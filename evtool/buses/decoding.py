@@ -10,13 +10,13 @@ from functools import lru_cache, partial
 from evtool.buses.base import Header, Message
 from evtool.buses.cloudevents_binding import BindingProblem, build_structured, find_content_type, find_mode
 from evtool.events.envelopes import read_events
-from evtool.events.event import Event, EventDefaults, LazyDocument
+from evtool.events.event import Event, EventDefaults
 from evtool.events.timestamps import format_timestamp
 from evtool.findings.finding import Finding
 from evtool.readers.files import SourceText
 from evtool.readers.json_text import JsonProblem, find_spans, parse_json
 from evtool.readers.locations import problem_to_finding
-from evtool.schemas.fast_path import DecodedEvent, decode_proven
+from evtool.schemas.fast_path import decode_proven
 
 CHUNK = 100  # values that are decoded at once; what more would make does not fit into the caches of a processor
 EVENT_BUS_HEADER = "evtool-event-bus"  # the event bus of an event that names one
@@ -45,35 +45,41 @@ def decode_message(message: Message) -> Iterator[Event | Finding]:
 
 def decode_messages(messages: Sequence[Message]) -> Iterator[tuple[Message, Event | Finding]]:
     """The same for many messages, in their order and in a third of the time: most are plain events."""
-    simple = [message for message in messages if is_simple(message)]
-    events = dict(zip(map(id, simple), decode_simple([message.value or b"" for message in simple]), strict=True))
+    simple = [message for message in messages if _is_simple(message)]
+    events = iter(_decode_simple([message.value or b"" for message in simple]))
+    remaining = iter(simple)
+    next_simple = next(remaining, None)
     for message in messages:
-        event = events.get(id(message))
-        if event:
+        event = None
+        if message is next_simple:
+            event, next_simple = next(events), next(remaining, None)
+        if event is not None:
             yield message, event
-        else:
-            for item in decode_message(message):
-                yield message, item
+            continue
+        for item in decode_message(message):
+            yield message, item
 
 
-def is_simple(message: Message) -> bool:
-    """Whether a message may be one plain event without escapes that names no event bus, for `decode_simple`."""
+def _is_simple(message: Message) -> bool:
+    """Whether a message may be one plain event without escapes that names no event bus, for `_decode_simple`."""
     value, headers = message.value, message.headers
     if value is None or value[-1:] != b"}" or b"\\" in value or b"\n" in value:
         return False
     return not headers or _has_plain_headers(tuple(headers))
 
 
-def decode_simple(values: Sequence[bytes]) -> list[Event | None]:
+def _decode_simple(values: Sequence[bytes]) -> list[Event | None]:
     """The events in the values of simple messages; None for each that only `decode_message` can read."""
-    chunks = (values[start : start + CHUNK] for start in range(0, len(values), CHUNK))
-    return [event for chunk in chunks for event in _decode_chunk(chunk)]
+    events: list[Event | None] = []
+    for start in range(0, len(values), CHUNK):
+        events += _decode_chunk(values[start : start + CHUNK])
+    return events
 
 
-def _decode_chunk(values: Sequence[bytes]) -> list[Event | None]:
+def _decode_chunk(values: Sequence[bytes]) -> Sequence[Event | None]:
     decoded = decode_proven(values)
     if decoded is not None:
-        return [_build_event(value, event) for value, event in zip(values, decoded, strict=True)]
+        return decoded
     if len(values) == 1:
         return [None]
     return [event for value in values for event in _decode_chunk([value])]
@@ -90,11 +96,6 @@ def is_tombstone(message: Message) -> bool:
 def _has_plain_headers(headers: tuple[Header, ...]) -> bool:
     is_plain = find_mode(headers, find_content_type(headers)) in ("plain", "structured")
     return is_plain and all(name != EVENT_BUS_HEADER for name, _ in headers)
-
-
-def _build_event(raw: bytes, decoded: DecodedEvent) -> Event:
-    document = LazyDocument(raw)
-    return Event(decoded.id, decoded.type, decoded.source, decoded.time, raw, document, decoded.payload_key)
 
 
 def _read_texts(message: Message) -> Iterator[SourceText | Finding]:

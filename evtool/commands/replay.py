@@ -290,6 +290,6 @@ def _count_alone(events: Iterator[SelectedEvent], plan: Planner | None, sums: Re
     """Counts the events that nothing came of, as most are, if there is a plan for them. Yields the others."""
     for event in events:
         if plan and event.stored is None:
-            sums.count(plan(event.raw, event.bus), event.fired)
+            sums.count(plan(event.raw, event.bus, event.event), event.fired)
         else:
             yield event

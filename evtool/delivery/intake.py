@@ -149,11 +149,13 @@ def match_handlers(event: Event, routes: Routes, replay: str | None = None) -> l
     An external handler is left out, and in a replay also a handler with `on_replay: skip`. In a replay the event is
     matched as it is delivered: with the name of the replay in its envelope.
     """
-    raw = event.raw
-    if replay is not None:
-        raw = mark_replayed(event.raw, event.document, replay)
+    bus = event.bus or DEFAULT_BUS
+    if replay is None:
+        matching = routes.match_event(event, bus)
+    else:
+        matching = routes.match_checked(mark_replayed(event.raw, event.document, replay), bus)
     targets = []
-    for route in routes.match_checked(raw, event.bus or DEFAULT_BUS):
+    for route in matching:
         # A handler that a route names twice gets one delivery.
         for handler in dict.fromkeys(route.to):
             targets.append((route, handler, _is_left_out(routes.handlers[handler], replay)))

@@ -5,11 +5,71 @@ from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
+from evtool.patterns.conditions import Branch
 from evtool.patterns.field_values import LeafGetters
 from evtool.patterns.flatten import flatten_event
+from evtool.patterns.matcher import BranchSet
 from evtool.patterns.pattern import Pattern
 from evtool.routes.index import Index
 from evtool.routes.projection import MISFITS, Projection
+
+MAX_PATTERNS = 1000  # patterns that are tried for each new type and source
+MAX_KEYS = 500  # types with their sources that are remembered
+
+Key = tuple[str, str, str]  # the payload key, the type and the source of an event
+
+
+class EnvelopeMatcher:
+    """Finds the patterns that match an event by its type and source alone, where no other field matters.
+
+    Many patterns ask for a type and a source only, and a stream has few types. The patterns of each are found once.
+
+        pattern 0: source shop, detail-type order.created     an order.created of the shop: [0]
+        pattern 1: source shop, detail-type order.paid,       an order.paid of the shop: None, other fields decide
+                   detail.total above 100
+    """
+
+    def __init__(self, patterns: Sequence[BranchSet]):
+        self._patterns = patterns
+        self._known: dict[Key, Sequence[int] | None] = {}
+        self._limit = MAX_KEYS
+        if len(patterns) > MAX_PATTERNS:
+            self._limit = 0
+
+    def find_matches(self, key: Key) -> Sequence[int] | None:
+        """The patterns that match every event with a key, in their order; None if other fields decide."""
+        try:
+            return self._known[key]
+        except KeyError:
+            if len(self._known) >= self._limit:
+                return None
+        matching = self._known[key] = self._decide(key)
+        return matching
+
+    def _decide(self, key: Key) -> Sequence[int] | None:
+        payload_key, event_type, source = key
+        type_path = "type"
+        if payload_key == "detail":
+            type_path = "detail-type"
+        values = {type_path: event_type, "source": source}
+        matching = []
+        for number, pattern in enumerate(self._patterns):
+            answers = [_decide_branch(branch, values) for branch in pattern.branches]
+            if True in answers:
+                matching.append(number)
+            elif None in answers:
+                return None
+        return matching
+
+
+def _decide_branch(branch: Branch, values: Mapping[str, str]) -> bool | None:
+    """Whether a branch holds for all events with some values, for none (False), or for some (None)."""
+    known_fields = [field for field in branch if field.path in values]
+    if not all(field.test(values[field.path]) for field in known_fields):
+        return False
+    if len(known_fields) == len(branch):
+        return True
+    return None
 
 
 class Router:
@@ -22,6 +82,10 @@ class Router:
     @cached_property
     def _index(self) -> Index:
         return Index([pattern.certain for pattern in self._patterns])
+
+    @cached_property
+    def _envelope_matcher(self) -> EnvelopeMatcher:
+        return EnvelopeMatcher([pattern.certain for pattern in self._patterns])
 
     @cached_property
     def _open_numbers(self) -> Sequence[int]:
@@ -48,6 +112,13 @@ class Router:
     def match_checked(self, event: bytes | str) -> Sequence[int]:
         """The same for JSON text that is known to be well-formed and to have no key twice."""
         return self._find_checked(self._index, event)
+
+    def match_keyed(self, key: Key, raw: bytes) -> Sequence[int]:
+        """The same for such text whose type and source are known: often they decide."""
+        matching = self._envelope_matcher.find_matches(key)
+        if matching is None:
+            return self._find_checked(self._index, raw)
+        return matching
 
     def find_undecided(self, event: Mapping[str, Any] | str | bytes) -> Sequence[int]:
         """The patterns whose unknown values decide whether they match an event, in their order. Raises as `match`."""

@@ -66,16 +66,6 @@ class _Envelope(NamedTuple):
     payload_key: str
 
 
-class DecodedEvent(NamedTuple):
-    """The members of an event that is proven to be one."""
-
-    id: str
-    type: str
-    source: str
-    time: str | None
-    payload_key: str
-
-
 _ENVELOPES = [
     _Envelope(msgspec.json.Decoder(struct).decode_lines, msgspec.json.Decoder(list[struct]).decode, key)  # type: ignore[valid-type]
     for struct, key in ((_EventBridge, "detail"), (_CloudEvent, "data"))
@@ -192,7 +182,7 @@ class FastPath:
         return results
 
 
-def decode_proven(texts: Sequence[bytes]) -> list[DecodedEvent] | None:
+def decode_proven(texts: Sequence[bytes]) -> list[Event] | None:
     """The events in texts of one event each, as the slow path reads them; None if that is not proven for all.
 
     They are proven to be events with an id; their schemas are not looked at.
@@ -205,8 +195,9 @@ def decode_proven(texts: Sequence[bytes]) -> list[DecodedEvent] | None:
         return None
     events, payload_key = decoded
     return [
-        DecodedEvent(event.id, event.type, event.source, event.time or None, payload_key)  # UNSET is false
-        for event in events
+        # a time that is UNSET is false
+        Event(event.id, event.type, event.source, event.time or None, text, LazyDocument(text), payload_key)
+        for event, text in zip(events, texts, strict=True)
     ]
 
 

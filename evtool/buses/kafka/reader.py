@@ -76,9 +76,10 @@ class _Reading:
                 self._handle_error(record)
                 continue
             message = convert_message(record)
-            end = self._ends[(message.topic, message.partition)]
+            partition = (message.topic, message.partition)
+            end = self._ends[partition]
             if message.offset >= end - 1:
-                self._finish((message.topic, message.partition))
+                self._finish(partition)
             if message.offset < end and (is_always or self._times.includes(message.timestamp)):
                 messages.append(message)
         return messages
