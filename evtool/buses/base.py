@@ -89,3 +89,4 @@ class Kind(NamedTuple):
 
     form: str
     open: Callable[[BusSettings], Bus]
+    is_readable: bool = True

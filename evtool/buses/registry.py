@@ -8,23 +8,29 @@ from evtool.errors import UsageError
 from evtool.routes.project import Project
 
 
-def on_demand(module: str, form: str) -> Kind:
+def on_demand(module: str, form: str, *, is_readable: bool = True) -> Kind:
     """A kind of bus whose module, a path below `evtool.buses`, has the function `open_bus`."""
 
     def open_bus(settings: BusSettings) -> Bus:
         opened: Bus = import_module(f"evtool.buses.{module}").open_bus(settings)
         return opened
 
-    return Kind(form, open_bus)
+    return Kind(form, open_bus, is_readable)
 
 
 KINDS: dict[str, Kind] = {
     "kafka": on_demand("kafka.bus", "kafka://HOST:PORT/TOPIC"),
     "kafkas": on_demand("kafka.bus", "kafkas://HOST:PORT/TOPIC"),
     "eventhubs": on_demand("kafka.bus", "eventhubs://HUB"),
-    "eventbridge": on_demand("eventbridge", "eventbridge://BUS?region=REGION"),
+    "eventbridge": on_demand("eventbridge", "eventbridge://BUS?region=REGION", is_readable=False),
     "file": on_demand("json_file", "file:PATH.jsonl"),
 }
+
+
+def describe_bus(*, must_be_readable: bool = False) -> str:
+    """The help of an option or argument that names a bus: the form of each kind of URL."""
+    forms = [kind.form for kind in KINDS.values() if kind.is_readable or not must_be_readable]
+    return f"a bus: {', '.join(forms)}, or its name in routes.yaml"
 
 
 def open_bus(settings: BusSettings) -> Bus:

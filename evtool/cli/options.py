@@ -45,7 +45,15 @@ Intake = Annotated[
     ),
 ]
 SetNew = Annotated[list[str], Option("--set-new", "set a field that the event may not have", "PATH=VALUE")]
-Bus = Annotated[str | None, Option("--bus", "a bus: kafka://HOST:PORT/TOPIC, or its name in routes.yaml", "URL|NAME")]
+GroupBus = Annotated[
+    str | None,
+    Option(
+        "--bus",
+        "a bus with consumer groups: kafka://HOST:PORT/TOPIC, kafkas://HOST:PORT/TOPIC, eventhubs://HUB, or its name in"
+        " routes.yaml",
+        "URL|NAME",
+    ),
+]
 AwsRegion = Annotated[str | None, Option("--region", "region of AWS; default: that of AWS's configuration", "REGION")]
 AwsEndpoint = Annotated[str | None, Option("--endpoint", "URL of a local endpoint instead of AWS's", "URL")]
 AwsProfile = Annotated[str | None, Option("--profile", "profile of AWS's configuration", "NAME")]

@@ -5,7 +5,7 @@ from collections import Counter
 from contextlib import closing
 from typing import Annotated, Any
 
-from evtool.cli.options import Bus, NoSchema, NoValidate, Option
+from evtool.cli.options import GroupBus, NoSchema, NoValidate, Option
 from evtool.cli.runtime import UndecidedNotes, build_rules, open_runtime, take_load_findings
 from evtool.cli.session import Session
 from evtool.delivery import loop
@@ -35,7 +35,7 @@ def deliver(
         int, Option("--workers", "number of handlers that are called at the same time", "N", least=1)
     ] = loop.MAX_HANDLERS,
     now: Annotated[bool, Option("--now", "also attempt deliveries whose next retry is later")] = False,
-    bus: Bus = None,
+    bus: GroupBus = None,
     no_validate: NoValidate = False,
     no_schema: NoSchema = "error",
 ) -> int:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Annotated, Any
 
 from evtool.cli.filters import check_ids, check_names, note_unknown_values, parse_older_than
-from evtool.cli.options import Argument, Bus, OfHandler, OfRoute, OfType, OlderThan, Option
+from evtool.cli.options import Argument, GroupBus, OfHandler, OfRoute, OfType, OlderThan, Option
 from evtool.cli.session import Session, now_ms
 from evtool.errors import EXIT_OK, UsageError
 from evtool.events.envelopes import parse_event
@@ -29,7 +29,7 @@ def dlq_list(
     route: OfRoute = None,
     handler: OfHandler = None,
     older_than: OlderThan = None,
-    bus: Bus = None,
+    bus: GroupBus = None,
 ) -> int:
     """List the dead letters: event, route, handler, attempts, and which limit was exhausted.
 
@@ -46,7 +46,7 @@ def dlq_show(
     route: OfRoute = None,
     handler: OfHandler = None,
     older_than: OlderThan = None,
-    bus: Bus = None,
+    bus: GroupBus = None,
 ) -> int:
     """Show dead letters with their event and every attempt: time, duration, outcome, code, and what was printed last.
 
@@ -64,7 +64,7 @@ def dlq_redrive(
     route: OfRoute = None,
     handler: OfHandler = None,
     older_than: OlderThan = None,
-    bus: Bus = None,
+    bus: GroupBus = None,
     dry_run: DryRun = False,
 ) -> int:
     """Make dead letters ready again; `evtool deliver` then attempts them.
@@ -84,7 +84,7 @@ def dlq_purge(
     handler: OfHandler = None,
     older_than: OlderThan = None,
     all: Annotated[bool, Option("--all", "every dead letter")] = False,  # noqa: A002
-    bus: Bus = None,
+    bus: GroupBus = None,
     dry_run: DryRun = False,
 ) -> int:
     """Delete dead letters permanently, with their attempts. Their events stay in the store.

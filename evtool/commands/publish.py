@@ -6,13 +6,12 @@ from contextlib import closing
 from functools import partial
 from typing import Annotated, Any
 
-from evtool.buses.registry import open_named_bus
+from evtool.buses.registry import describe_bus, open_named_bus
 from evtool.cli.completion import complete_samples
 from evtool.cli.inputs import EventInputs, group_results, resolve_paths
 from evtool.cli.options import (
     AllowEmpty,
     Argument,
-    Bus,
     EventBus,
     IdAt,
     Intake,
@@ -91,7 +90,7 @@ def publish(
         int, Option("--workers", "number of handlers that are called at the same time", "N", least=1)
     ] = MAX_HANDLERS,
     no_deliver: Annotated[bool, Option("--no-deliver", "store events and deliveries, call no handler")] = False,
-    bus: Bus = None,
+    bus: Annotated[str | None, Option("--bus", describe_bus(), "URL|NAME")] = None,
     max_bytes: MaxBytes = MAX_BYTES,
     allow_empty: AllowEmpty = False,
 ) -> int:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Protocol
 
 from evtool.buses.base import TimeRange
 from evtool.buses.json_file import format_line
-from evtool.buses.registry import open_named_bus
+from evtool.buses.registry import describe_bus, open_named_bus
 from evtool.cli.filters import build_filter
 from evtool.cli.inputs import group_results
 from evtool.cli.options import Argument, Limit, Option, Since, Until
@@ -46,7 +46,7 @@ class _Target(Protocol):
 
 def pull(
     session: Session,
-    bus: Annotated[str, Argument("URL|NAME", "a bus: kafka://HOST:PORT/TOPIC, or its name in routes.yaml")],
+    bus: Annotated[str, Argument("URL|NAME", describe_bus(must_be_readable=True))],
     *,
     since: Since = None,
     until: Until = None,

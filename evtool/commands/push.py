@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
-from evtool.buses.registry import open_named_bus
+from evtool.buses.registry import describe_bus, open_named_bus
 from evtool.cli.filters import build_filter, read_pattern
 from evtool.cli.inputs import EventInputs
 from evtool.cli.options import (
@@ -40,7 +40,7 @@ from evtool.store.store import Store
 
 def push(
     session: Session,
-    bus: Annotated[str, Argument("URL|NAME", "a bus: kafka://HOST:PORT/TOPIC, or its name in routes.yaml")],
+    bus: Annotated[str, Argument("URL|NAME", describe_bus())],
     events: Annotated[
         list[str], Argument("[ID|PATH]...", "ids of stored events, or files; all stored events if none is given")
     ] = [],  # noqa: B006  (never changed)

@@ -6,11 +6,12 @@ import pytest
 
 from evtool.buses.kafka.connection import build_connection
 from evtool.buses.kafka.event_hubs import parse_connection_string
-from evtool.buses.registry import open_bus
+from evtool.buses.registry import KINDS, open_bus
 from evtool.buses.settings import read_settings
 from evtool.errors import UsageError
 from evtool.routes.models import parse_tiers
 from evtool.routes.project import require_project
+from tests.conftest import Evtool
 
 KEY = "c2VjcmV0+/c2VjcmV0="
 STRING = f"Endpoint=sb://shop.servicebus.windows.net/;SharedAccessKeyName=Root;SharedAccessKey={KEY}"
@@ -251,3 +252,14 @@ def test_the_hub_of_the_connection_string_is_enough(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("EVENTHUBS_CONNECTION_STRING", f"{STRING};EntityPath=orders")
 
     assert build_connection(read_settings("eventhubs://", None)).topics == ("orders",)
+
+
+@pytest.mark.parametrize("command", ["publish", "push", "pull", "deliver"])
+def test_the_help_of_a_command_names_every_bus_that_it_takes(command: str, evtool: Evtool) -> None:
+    text = " ".join(evtool(command, "--help").out.split())
+
+    for scheme, kind in KINDS.items():
+        is_usable = command in ("publish", "push") or kind.is_readable
+        if command == "deliver":
+            is_usable = scheme in ("kafka", "kafkas", "eventhubs")
+        assert (kind.form in text) == is_usable, kind.form

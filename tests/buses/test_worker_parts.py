@@ -23,7 +23,7 @@ from evtool.buses.worker.handover import (
 )
 from evtool.buses.worker.outbox import RESEND_DELAY, Listener, Outbox
 from evtool.buses.worker.tiers import GroupTopics, choose_tier, format_tier
-from evtool.buses.worker.window import OpenMessage, PartitionKey, Window
+from evtool.buses.worker.window import PartitionKey, Window
 from evtool.errors import UsageError
 from evtool.store.rows import Attempt
 from evtool.units import parse_duration
@@ -372,4 +372,4 @@ def test_refused_dead_letter_is_sent_without_its_value() -> None:
 
 def test_open_message_is_small() -> None:
     """One is made for every message."""
-    assert not hasattr(OpenMessage(message(1), 1), "__dict__")
+    assert not hasattr(Window().open(message(1), 1), "__dict__")

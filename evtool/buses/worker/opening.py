@@ -125,10 +125,11 @@ class Opener:
         death = None
         if depth > MAX_DEPTH:
             death = (LOOP_ERROR, "Loop")
+        now, origin = self._now(), origin_of(message)
         for route, handler, is_left_out in match_handlers(event, self._routes):
             if not is_left_out:
-                handover = Handover(origin_of(message), route.name, handler, entry, first=self._now())
-                yield Work(self._claim(event, handover, depth), message, handover, death)
+                handover = Handover(origin, route.name, handler, entry, first=now)
+                yield Work(self._claim(event, handover, depth, now), message, handover, death)
 
     def _open_handover(self, message: Message) -> Opening:
         """The one delivery of a message that was handed over."""
@@ -136,8 +137,9 @@ class Opener:
             handover = parse_handover(message)
         except NotHandoverError as error:
             return Opening(findings=(Finding("EV009", str(error), file=message.position, line=1, column=1),))
+        now = self._now()
         if not handover.first:  # it is redriven
-            handover = handover._replace(first=self._now())
+            handover = handover._replace(first=now)
         items = list(decode_message(restore_origin(message, handover.origin)))
         if handover.entry >= len(items):
             return Opening(findings=(Finding("EV009", NO_EVENT.format(handover.entry), file=message.position, line=1),))
@@ -145,10 +147,10 @@ class Opener:
         if isinstance(item, Finding):
             return Opening(findings=(item,))
         depth = find_number(message.headers, DEPTH) or 0
-        return Opening((Work(self._claim(item, handover, depth), message, handover),))
+        return Opening((Work(self._claim(item, handover, depth, now), message, handover),))
 
-    def _claim(self, event: Event, handover: Handover, depth: int) -> Claim:
-        seq, now = next(self._numbers), self._now()
+    def _claim(self, event: Event, handover: Handover, depth: int, now: int) -> Claim:
+        seq = next(self._numbers)
         delivery = Delivery(
             seq=seq,
             event=seq,

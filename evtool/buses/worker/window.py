@@ -34,10 +34,10 @@ def partition_of(message: Message) -> PartitionKey:
 class OpenMessage:
     """A message under way. It is abandoned when its partition goes to another worker: nothing is written for it."""
 
-    __slots__ = ("is_abandoned", "message", "parts", "total")
+    __slots__ = ("is_abandoned", "message", "partition", "parts", "total")
 
-    def __init__(self, message: Message, parts: int):
-        self.message, self.total = message, parts
+    def __init__(self, message: Message, partition: "_Partition", parts: int):
+        self.message, self.partition, self.total = message, partition, parts
         self.parts = parts  # the deliveries that are not over
         self.is_abandoned = False
 
@@ -83,6 +83,8 @@ class Window:
 
     def is_done(self, message: Message) -> bool:
         """Whether this worker has finished a message before its partition was given away, and now gets it again."""
+        if not self._done_before:
+            return False
         done = self._done_before.get(partition_of(message))
         previous = None
         if done:
@@ -91,17 +93,21 @@ class Window:
 
     def open(self, message: Message, parts: int) -> OpenMessage:
         """Opens a message with so many deliveries. Those of a partition are opened in the order of their offsets."""
-        opened = OpenMessage(message, parts)
-        partition = self._partitions.setdefault(partition_of(message), _Partition())
+        key = partition_of(message)
+        partition = self._partitions.get(key)
+        if partition is None:
+            partition = self._partitions[key] = _Partition()
+        opened = OpenMessage(message, partition, parts)
         partition.under_way.append(opened)
-        partition.advance()
+        if not parts:
+            partition.advance()
         return opened
 
     def finish_part(self, opened: OpenMessage) -> None:
         """One delivery of a message is over."""
         opened.parts -= 1
         if not opened.parts and not opened.is_abandoned:
-            self._partitions[partition_of(opened.message)].advance()
+            opened.partition.advance()
 
     def find_last_begun(self, waiting: Mapping[OpenMessage, int]) -> dict[PartitionKey, int]:
         """The offset of the last message in each partition with a delivery that is begun or over.
