@@ -1,4 +1,14 @@
-"""Standard Webhooks: signs requests, and verifies them where they are received (https://www.standardwebhooks.com)."""
+"""Standard Webhooks: signs requests, and verifies received requests (https://www.standardwebhooks.com).
+
+The signature covers the id, the time and the body, so that a stranger can neither change nor repeat a request later.
+Example of a request:
+
+    webhook-id: dlv_2Kc                        the delivery: all attempts have the same id
+    webhook-timestamp: 1735689600              seconds since 1970
+    webhook-signature: v1,K5oZfzN95Z9UVu=      Base64 of HMAC-SHA256(key, "dlv_2Kc.1735689600." + body)
+
+While a secret is replaced, the header has several signatures, separated by spaces. One of them has to fit.
+"""
 
 import base64
 import binascii
@@ -13,13 +23,16 @@ TIMESTAMP_HEADER = "webhook-timestamp"
 SIGNATURE_HEADER = "webhook-signature"
 HEADERS = (ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER)
 SECRET_PREFIX = "whsec_"  # noqa: S105  (the prefix of every secret)
-TOLERANCE = 300.0  # seconds that a request may be old or early
 
-_VERSION = "v1"  # HMAC-SHA256
+# Seconds that the time of a request may differ from the clock of the receiver.
+TOLERANCE = 300.0
+
+# The version of signatures with HMAC-SHA256.
+_VERSION = "v1"
 
 
 class WebhookError(ValueError):
-    """A request that was not signed with the secret, or not recently. The message says why, without the secret."""
+    """The request was not signed with the secret, or is too old. The message does not contain the secret."""
 
 
 def verify(
@@ -32,45 +45,58 @@ def verify(
 ) -> str:
     """Verifies the signature of a received request, and returns its `webhook-id`.
 
-    `body` is the body as it was received, before any parsing. `headers` are a mapping or pairs, with names in any case.
-    `secret` has the form `whsec_...`; of several, one must fit, so that a secret can be replaced. `tolerance` is in
-    seconds, `now` in seconds since 1970, by default the current time.
+    `body` is the received body, before any parsing. `headers` is a mapping or pairs, with names in any case. `secret`
+    has the form `whsec_...`, or is a list of which one secret has to fit, so that a secret can be replaced.
+    `tolerance` is in seconds, `now` in seconds since 1970, by default the current time.
 
     Raises WebhookError unless a signature is valid, and a plain ValueError if a secret cannot be used.
     """
     if not secret:
-        raise ValueError("there is no secret: it is empty or None")
-    keys = [decode_secret(one) for one in ([secret] if isinstance(secret, str) else secret)]
+        raise ValueError("the secret is empty or None")
+    secrets = secret
+    if isinstance(secret, str):
+        secrets = [secret]
+    keys = list(map(decode_secret, secrets))
     webhook_id, timestamp, signatures = _read_headers(headers)
-    age = (time.time() if now is None else now) - int(timestamp)
+    if now is None:
+        now = time.time()
+    age = now - int(timestamp)
     if abs(age) > tolerance:
         when = "in the future"
         if age > 0:
             when = "too old"
         raise WebhookError(f"{TIMESTAMP_HEADER} is {when}: {abs(age):.0f} seconds; {tolerance:.0f} are allowed")
     if isinstance(body, str):
-        content = _encode(body)
-    else:
-        content = body
-    expected = [_sign(content, webhook_id, timestamp, key) for key in keys]
-    received = [_encode(signature) for signature in signatures.split(" ")]
-    # every pair is compared, so that the time says nothing about which one fits
-    if not any([hmac.compare_digest(ours, theirs) for ours in expected for theirs in received]):  # noqa: C419
+        body = _encode(body)
+    expected = [_sign(body, webhook_id, timestamp, key) for key in keys]
+    if not _has_match(expected, list(map(_encode, signatures.split(" ")))):
         raise WebhookError(f"no signature in {SIGNATURE_HEADER} fits: another secret, or another body")
     return webhook_id
 
 
+def _has_match(expected: Sequence[bytes], received: Sequence[bytes]) -> bool:
+    """Compares every pair, so that the time which this takes does not show which pair fits."""
+    is_match = False
+    for ours in expected:
+        for theirs in received:
+            if hmac.compare_digest(ours, theirs):
+                is_match = True
+    return is_match
+
+
 def sign(body: bytes, webhook_id: str, timestamp: int, secrets: Sequence[str]) -> str:
-    """The value of `webhook-signature`: a signature for each secret. Raises ValueError if a secret cannot be used."""
-    keys = [decode_secret(secret) for secret in secrets]
+    """Returns the value of `webhook-signature`: a signature for each secret. Raises ValueError for a wrong secret."""
+    # All secrets are checked before the first one is used.
+    keys = list(map(decode_secret, secrets))
     return " ".join(_sign(body, webhook_id, str(timestamp), key).decode() for key in keys)
 
 
 def decode_secret(secret: str) -> bytes:
-    """The key in a secret. Raises ValueError, whose message does not contain the secret."""
+    """Returns the key in a secret. Raises ValueError; the message does not contain the secret."""
     encoded = ""
     if isinstance(secret, str):
         encoded = secret.strip().removeprefix(SECRET_PREFIX).rstrip("=")
+    # Some services show secrets without the padding of Base64.
     try:
         key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except (binascii.Error, ValueError):
@@ -81,16 +107,17 @@ def decode_secret(secret: str) -> bytes:
 
 
 def _read_headers(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> tuple[str, str, str]:
-    """The id, the timestamp and the signatures. Raises WebhookError."""
+    """Returns the id, the timestamp and the signatures. Raises WebhookError."""
+    # The headers of some frameworks have `items`, but are not a Mapping.
     if isinstance(headers, Mapping) or hasattr(headers, "items"):
         pairs = headers.items()
     else:
         pairs = headers
-    values = {name.lower(): value for name, value in pairs if name.lower() in HEADERS}
+    values = {name.lower(): value for name, value in pairs}
     for name in HEADERS:
         if not values.get(name):
             raise WebhookError(f"the header {name} is missing")
-    webhook_id, timestamp, signatures = (values[name] for name in HEADERS)
+    webhook_id, timestamp, signatures = map(values.__getitem__, HEADERS)
     if not re.fullmatch(r"[0-9]{1,12}", timestamp):
         raise WebhookError(f"{TIMESTAMP_HEADER} is not a number of seconds since 1970")
     return webhook_id, timestamp, signatures
@@ -103,5 +130,5 @@ def _sign(body: bytes, webhook_id: str, timestamp: str, key: bytes) -> bytes:
 
 
 def _encode(text: str) -> bytes:
-    """The bytes of a text. A server may decode a header that is not UTF-8 to what UTF-8 cannot write."""
+    # A server may decode a header that is not UTF-8 to lone surrogates, for which plain UTF-8 would raise an error.
     return text.encode(errors="surrogatepass")

@@ -1,4 +1,4 @@
-"""Handlers of kind `lambda`: an unmodified function for AWS Lambda, in any language, as a process of its own."""
+"""Handlers of kind `lambda`: an unmodified function for AWS Lambda, in any language, in a separate process."""
 
 from pathlib import Path
 
@@ -7,8 +7,9 @@ from evtool.handlers.lambda_runtime.options import LambdaOptions
 
 
 def open_handler(name: str, options: LambdaOptions, folder: Path) -> Handler:
-    """The handler, with nothing started yet."""
-    from evtool.handlers.lambda_runtime.function import LambdaFunction  # noqa: PLC0415 - most projects have none
+    """Creates the handler, which starts no process yet."""
+    # Imported late, since most projects have no such handler.
+    from evtool.handlers.lambda_runtime.function import LambdaFunction  # noqa: PLC0415
 
     return LambdaFunction(name, options, folder)
 

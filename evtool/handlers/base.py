@@ -15,52 +15,67 @@ FUNCTION_PATTERN = r"^[^:\x00]+:[^:\s\x00()]+$"
 
 
 class Call(NamedTuple):
-    """One attempt: the event as JSON bytes, or what the route's input makes of it; what it is; and which attempt."""
+    """One attempt of a delivery. `raw` is the event as JSON, or the JSON text that `input` of the route makes of it."""
 
     raw: bytes
     event_id: str
     event_type: str
     route: str
     attempt: int
-    delivery: int = 0  # its number in the store
+
+    # The number of the delivery in the store.
+    delivery: int = 0
     event_source: str = ""
-    replay: str = ""  # the name of the replay that it belongs to
+
+    # The name of the replay to which the delivery belongs.
+    replay: str = ""
 
 
 class Emitted(NamedTuple):
-    """An event that a handler tells, its detail as JSON text. Without a source, the handler's name is the source."""
+    """An event that a handler emits, with its detail as JSON text. The source is by default the handler's name."""
 
     type: str
     detail: bytes
     source: str | None = None
     resources: tuple[str, ...] = ()
-    time: str | float | None = None  # or seconds since 1970
-    bus: str | None = None  # the event bus; without one, that of the event that the handler got
-    envelope: Mapping[str, Any] | None = None  # a whole document that is kept; only its id is replaced
+
+    # RFC 3339, or seconds since 1970.
+    time: str | float | None = None
+
+    # The event bus; by default that of the event that the handler got.
+    bus: str | None = None
+
+    # The whole document, if the handler emitted an event with its envelope. evtool replaces only its id.
+    envelope: Mapping[str, Any] | None = None
 
 
 class Done(NamedTuple):
-    """The handler did its work."""
+    """The handler succeeded."""
 
     emitted: tuple[Emitted, ...] = ()
     output: str = ""
 
 
 class Failed(NamedTuple):
-    """The handler tried and failed: the attempt counts. `final` means that trying again cannot help."""
+    """The handler failed, and the attempt counts. `final` means that a retry cannot succeed."""
 
     error: str
     outcome: Literal["failed", "timeout", "crashed", "bad-result"] = "failed"
     output: str = ""
     final: bool = False
-    code: str | None = None  # how the handler put it: an exit code, a signal, the class of an exception
-    retry_after: float = 0.0  # seconds that it asks to be left alone
+
+    # The handler's own name for the problem: an exit code, a signal, the class of an exception.
+    code: str | None = None
+
+    # The seconds that the handler asks to wait before the next attempt.
+    retry_after: float = 0.0
 
 
 class Unavailable(NamedTuple):
-    """The handler was not called, or did not reach what it works with: no attempt is used up, the delivery waits.
+    """The handler was not called, or did not reach a system that it needs. The delivery waits and uses no attempt.
 
-    With a `code`, that of a finding, the handler cannot be loaded: a mistake in the project that waiting cannot mend.
+    With a `code`, the code of a finding, the handler cannot be loaded. That is a mistake in the project, which does not
+    end by itself.
     """
 
     reason: str
@@ -71,37 +86,41 @@ Outcome = Done | Failed | Unavailable
 
 
 class Answer(NamedTuple):
-    """What came of a call, None if it was not begun, and how many seconds it took."""
+    """The outcome of a call, None if it was not started, and how many seconds it took."""
 
     outcome: Outcome | None
     seconds: float = 0.0
 
 
 class Handler(Protocol):
-    """A handler that is ready to be called, as often as needed, until it is closed.
+    """A handler that can be called any number of times, until it is closed. All calls come from one thread.
 
-    It is called in a thread, always the same one. A kind that is faster for many calls has a method, too,
-    `call_many(calls: Sequence[Call], latest: float, call_log: CallLog | None) -> Iterator[Answer]`: an answer for each,
-    in order; none is begun after `latest`, a time of `time.monotonic()`; each is written to the call log
-    before it begins. A kind whose handlers may emit after their call was reported has a method
-    `take_lost() -> list[LostEmit]`, which any thread may call. A kind that calls a server has a method
-    `connect() -> Unavailable | None`, too: `check`, and whether the server can be reached.
+    Some kinds have more methods:
+
+    - `call_many(calls: Sequence[Call], latest: float, call_log: CallLog | None) -> Iterator[Answer]`, if a batch is
+      faster than single calls. It yields an answer for each call, in order. It starts no call after `latest`, a time of
+      `time.monotonic()`, and records each call in the call log before it starts. Example with three calls, where the
+      second one ends after `latest`: the answers are Answer(Done(), 0.1), Answer(Done(), 4.9) and Answer(None). The
+      delivery of the third one is given back.
+    - `take_lost() -> list[LostEmit]`, if handlers may emit after their call was reported. Any thread may call it.
+    - `connect() -> Unavailable | None`, if the kind calls a server. It checks also whether the server can be reached.
     """
 
     def __call__(self, call: Call) -> Outcome:
-        """Handle one event. Never raises for what the handler's own code does."""
+        """Handles one event. Exceptions of the handler's code become an outcome."""
 
     def check(self) -> Unavailable | None:
-        """Load it without a call, as far as this is possible. Why it is not available, or None."""
+        """Loads the handler without a call. Returns why it is not available, or None."""
 
     def close(self) -> None:
-        """End whatever is kept warm. May be called twice."""
+        """Ends the processes and threads of the handler. May be called twice."""
 
 
 def _check_function(value: str) -> str:
-    """The name of a function. Raises what routes.py tells: pydantic would tell a regular expression."""
+    """Returns the name of a function. Raises PydanticCustomError unless it has the right form."""
+    # A pattern in the Field would have the regular expression in the message.
     if re.fullmatch(FUNCTION_PATTERN, value) is None:
-        module, _, function = (part.strip() for part in value.partition(":"))
+        module, _, function = map(str.strip, value.partition(":"))
         hint = f"name the function, too: {module or 'module'}:function"
         if module and re.fullmatch(r"[^:\s\x00()]+\(.*\)", function):
             hint = f"without parentheses: {module}:{function.partition('(')[0]}"
@@ -117,7 +136,7 @@ Function = Annotated[
 
 
 class HandlerOptions(BaseModel):
-    """What every handler in routes.yaml may say, whatever its kind."""
+    """The options of all handlers in routes.yaml, of any kind."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -133,17 +152,17 @@ class HandlerOptions(BaseModel):
 
     @property
     def longest_call(self) -> float:
-        """Seconds that a call may take, as far as its kind has more limits than `timeout`."""
+        """The most seconds that a call may take. Some kinds have more limits than `timeout`."""
         return self.timeout
 
     @property
     def is_in_process(self) -> bool:
-        """Whether it runs inside evtool, in its main thread, while evtool waits."""
+        """Whether the handler runs in the main thread of evtool."""
         return False
 
 
 class ProcessOptions(HandlerOptions):
-    """What every handler may say that runs as a process."""
+    """The options of all handlers that run as a process."""
 
     memory: Size = size_field("2GiB", "how much memory each of its processes may take (Linux)")
     output: Size = size_field("4KiB", "how much is kept of what one attempt prints, the last of it")
@@ -154,10 +173,10 @@ class ProcessOptions(HandlerOptions):
 
 
 class Kind(NamedTuple):
-    """A way to run handlers: the options it takes, and how a handler is made of them.
+    """A kind of handlers: the class of its options, and the function that creates a handler.
 
-    `open(name, options, folder)` makes the handler `name`; relative paths in `options` count from `folder`,
-    the one that routes.yaml is in. It starts nothing yet: what is missing shows when the handler is called.
+    `open(name, options, folder)` creates the handler `name`. Paths in `options` are relative to `folder`, the folder of
+    routes.yaml. `open` starts nothing and looks for nothing: a handler reports problems when it is called or checked.
     """
 
     options: type[HandlerOptions]

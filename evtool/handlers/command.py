@@ -13,7 +13,7 @@ from pydantic import Field
 
 from evtool.handlers.base import Call, Done, Failed, Handler, Kind, Outcome, ProcessOptions, Unavailable
 from evtool.handlers.processes.emit_file import describe_excess, read_emitted, size_of
-from evtool.handlers.processes.endpoint import Endpoint
+from evtool.handlers.processes.endpoint import Endpoint, Exchange
 from evtool.handlers.processes.error_lines import find_error_line
 from evtool.handlers.processes.exits import (
     check_program,
@@ -27,14 +27,21 @@ from evtool.handlers.processes.process import Process
 from evtool.handlers.processes.programs import find_program
 from evtool.handlers.put_events import Emission, answer, extend_environment
 
-EX_TEMPFAIL = 75  # as in sysexits.h: try again later
-EX_NOT_FOUND = 127  # of a shell and of `env`: there is no such program
-POLL_INTERVAL = 0.1  # seconds between two looks at how much it has emitted, which must not fill the disk
-MESSAGE_LIMIT = 500  # characters of the line of stderr that becomes the error
+# sysexits.h: a temporary failure.
+EX_TEMPFAIL = 75
+
+# A shell and `env` exit with this if they do not find the program.
+EX_NOT_FOUND = 127
+
+# Seconds between two checks of the emitted bytes: a command that emits in a loop must not fill the disk.
+POLL_INTERVAL = 0.1
+
+# Characters of the error, which contains a line of stderr.
+MESSAGE_LIMIT = 500
 
 
 class CommandOptions(ProcessOptions):
-    """What a command may say in routes.yaml."""
+    """The options of a command in routes.yaml."""
 
     command: Annotated[
         list[Annotated[str, Field(pattern=r"^[^\x00]*$")]],
@@ -43,14 +50,16 @@ class CommandOptions(ProcessOptions):
 
 
 def _encode(value: str) -> bytes:
-    return value.replace("\0", "\ufffd").encode(errors="replace")  # the environment cannot hold every text
+    # A variable of the environment cannot contain a NUL or a lone surrogate.
+    return value.replace("\0", "\ufffd").encode(errors="replace")
 
 
 def _remove_folder(folder: "TemporaryDirectory[str]") -> None:
-    """Removes a temporary folder with whatever a program has put there."""
+    """Removes a temporary folder with all files that a program has put there."""
     try:
         folder.cleanup()
-    except RecursionError:  # folders in folders, more than Python can follow
+    # Python cannot remove folders that are nested too deeply.
+    except RecursionError:
         subprocess.run(["/bin/rm", "-rf", folder.name], stderr=subprocess.DEVNULL, check=False)
 
 
@@ -58,18 +67,21 @@ def _remove_folder(folder: "TemporaryDirectory[str]") -> None:
 
 
 def _outcome_of(code: int, process: Process, emit: Path, options: CommandOptions) -> Outcome:
-    """What the exit code of a command means."""
+    """Returns the outcome that an exit code means."""
     output, errors = process.output.take(), process.errors.take()
-    message = ": ".join(filter(None, [describe_exit(code), find_error_line(errors)]))[:MESSAGE_LIMIT]
+    message = describe_exit(code)
+    error_line = find_error_line(errors)
+    if error_line:
+        message += f": {error_line}"
+    message = message[:MESSAGE_LIMIT]
     if code == EX_TEMPFAIL:
         return Unavailable(message)
-    if code:
-        return Failed(
-            message + memory_hint(errors, options),
-            "failed" if code > 0 else "crashed",
-            output,
-            code=format_exit_code(code),
-        )
+    error = message + memory_hint(errors, options)
+    if code > 0:
+        return Failed(error, "failed", output, code=format_exit_code(code))
+    # A signal ended it.
+    if code < 0:
+        return Failed(error, "crashed", output, code=format_exit_code(code))
     try:
         return Done(read_emitted(emit, options), output)
     except ValueError as error:
@@ -101,8 +113,12 @@ class _Command:
 
     def _run_attempt(self, call: Call, emit: Path) -> Outcome:
         emission = Emission(call, self._name, self._options)
+
+        def serve(exchange: Exchange) -> None:
+            exchange.respond(answer(exchange.request, emission))
+
         try:
-            endpoint = Endpoint(lambda exchange: exchange.respond(answer(exchange.request, emission)))
+            endpoint = Endpoint(serve)
         except OSError as error:
             return Unavailable(f"no socket can be opened: {error}")
         with closing(endpoint):
@@ -110,13 +126,14 @@ class _Command:
 
     def _run_program(self, call: Call, emit: Path, endpoint: Endpoint) -> Outcome:
         options = self._options
-        program, *arguments = options.command
+        program, arguments = options.command[0], options.command[1:]
         try:
             program = find_program(program, self._folder)
-            environment = self._make_environment(call, emit, endpoint)
+            environment = self._build_environment(call, emit, endpoint)
             process = Process([program, *arguments], self._folder, options, environment)
         except OSError as error:
-            if error.errno == errno.E2BIG:  # of this event's id or type, which no waiting makes shorter
+            # The id or the type of this event is too long for the environment, so that no later attempt can succeed.
+            if error.errno == errno.E2BIG:
                 return Failed(describe_start_error(error, program), final=True)
             return start_failure(error, program)
 
@@ -135,13 +152,14 @@ class _Command:
             code = process.end()
         if not exited:
             return Failed(describe_excess(options.emit_bytes), "bad-result", process.output.take(), final=True)
-        if code == EX_NOT_FOUND and (failure := self.check()):
-            return failure
+        if code == EX_NOT_FOUND:
+            failure = self.check()
+            if failure:
+                return failure
         return _outcome_of(code, process, emit, options)
 
-    def _make_environment(self, call: Call, emit: Path, endpoint: Endpoint) -> dict[bytes, bytes]:
-        return {
-            **extend_environment(self._options, endpoint.address),
+    def _build_environment(self, call: Call, emit: Path, endpoint: Endpoint) -> dict[bytes, bytes]:
+        return extend_environment(self._options, endpoint.address) | {
             b"EVTOOL_EMIT": os.fsencode(emit),
             b"EVTOOL_EVENT_ID": _encode(call.event_id),
             b"EVTOOL_EVENT_TYPE": _encode(call.event_type),
@@ -151,7 +169,7 @@ class _Command:
         }
 
     def check(self) -> Unavailable | None:
-        """Whether the program is there and may be run."""
+        """Checks whether the program exists and can be run. Returns why not, or None."""
         program = self._options.command[0]
         try:
             program = find_program(program, self._folder)
@@ -161,11 +179,11 @@ class _Command:
         return None
 
     def close(self) -> None:
-        """Nothing is kept warm."""
+        """Does nothing, since each call has its own process."""
 
 
 def open_handler(name: str, options: CommandOptions, folder: Path) -> Handler:
-    """The handler, with nothing looked up or started yet."""
+    """Creates the handler, which starts no process yet."""
     return _Command(name, options, folder)
 
 

@@ -1,7 +1,7 @@
-"""Handlers of kind `external`: what only production calls, such as a queue. evtool never calls it."""
+"""Handlers of kind `external`: targets that only production has, such as a queue. evtool never calls them."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -9,32 +9,39 @@ from evtool.handlers.base import Call, Handler, HandlerOptions, Kind, Outcome, U
 from evtool.patterns.unknown import Unknown
 
 
+def _read_target(value: Any) -> Any:
+    # A template may leave the target open until it is deployed. Then the text of the template names it.
+    if isinstance(value, Unknown):
+        return value.source
+    return value
+
+
 class ExternalOptions(HandlerOptions):
-    """What an external handler may say in routes.yaml. A replay never calls it either."""
+    """The options of an external handler in routes.yaml. A replay never calls it either."""
 
     external: Annotated[
         str,
-        BeforeValidator(lambda value: value.source if isinstance(value, Unknown) else value),
+        BeforeValidator(_read_target),
         Field(min_length=1, description="what is called in production, such as an ARN; evtool never calls it"),
     ]
     on_replay: Annotated[Literal["skip"], Field(description="a delivering replay does not call it")] = "skip"
 
 
 class _External:
-    """Answers for deliveries that were stored while the handler was of another kind."""
+    """Makes deliveries wait that were stored while the handler was of another kind."""
 
     def __init__(self, options: ExternalOptions):
         self._options = options
 
-    def __call__(self, call: Call) -> Outcome:  # noqa: ARG002  (the contract of all kinds)
+    def __call__(self, call: Call) -> Outcome:  # noqa: ARG002
         return Unavailable(f"{self._options.external} is external, and is never called")
 
     def check(self) -> Unavailable | None:
-        """Has nothing to load."""
+        """Returns None, since there is nothing to load."""
         return None
 
     def close(self) -> None:
-        """Does nothing: nothing is kept."""
+        """Does nothing, since there is nothing to close."""
 
 
 def open_handler(_name: str, options: ExternalOptions, _folder: Path) -> Handler:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class _Http:
-    """Opens its client when it is first needed: that takes longer to import than most commands run."""
+    """A webhook. It creates its client when it is first needed."""
 
     def __init__(self, name: str, options: HttpOptions, folder: Path):
         self._name = name
@@ -20,6 +20,7 @@ class _Http:
         self._client: Client | None = None
 
     def _open_client(self) -> "Client":
+        # The import takes longer than most commands run.
         from evtool.handlers.http_exchange.client import Client  # noqa: PLC0415
 
         if self._client is None:
@@ -30,15 +31,15 @@ class _Http:
         return self._open_client().send(call)
 
     def check(self) -> Unavailable | None:
-        """Whether its variables are set and usable. No connection is opened."""
+        """Checks its variables. Returns why the handler is not available, or None. Opens no connection."""
         return self._open_client().check()
 
     def connect(self) -> Unavailable | None:
-        """The same, and whether a connection can be opened, with TLS for https. No request is sent."""
+        """Opens a connection, with TLS for https. Returns why this is not possible, or None. Sends no request."""
         return self._open_client().connect()
 
     def close(self) -> None:
-        """Does nothing: no connection is kept."""
+        """Does nothing, since connections are closed after each call."""
 
 
 def open_handler(name: str, options: HttpOptions, folder: Path) -> Handler:

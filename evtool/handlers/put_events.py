@@ -1,4 +1,12 @@
-"""Takes what a handler sends to EventBridge with an SDK of AWS: its entries are emitted events of the running call."""
+"""Handles PutEvents requests of a handler: the entries become emitted events of the running call.
+
+Example: a call of the handler `charge` runs, and its code sends two entries with boto3.
+
+    boto3     reads AWS_ENDPOINT_URL_EVENTBRIDGE from its environment, and sends PutEvents there
+    evtool    checks both entries as AWS does, and keeps the valid ones in the Emission of the call
+    evtool    responds with the ids that the events will have in the store
+    handler   returns: evtool stores the delivery as done together with its events; if it fails, evtool drops them
+"""
 
 import os
 from collections.abc import Mapping
@@ -11,11 +19,15 @@ from evtool.aws.put_events import Entry, Rejection, put_events
 from evtool.events.emitted_ids import Cause, derive_emitted_id
 from evtool.handlers.base import Call, Done, Emitted, Failed, HandlerOptions, Outcome, ProcessOptions, Unavailable
 
-REGION = "us-east-1"  # where no other is named
-DUMMY = "evtool"  # in place of a key of AWS: the SDKs do nothing without one
+# The region if the environment has none.
+REGION = "us-east-1"
+
+# Stands for a key of AWS. The SDKs send nothing without credentials.
+DUMMY = "evtool"
+
 PROXIES = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 
-# variables by which an SDK finds credentials
+# Variables with which an SDK finds credentials.
 CREDENTIALS = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -35,7 +47,7 @@ CREDENTIALS = (
 
 
 class Emission:
-    """What one call has emitted with PutEvents. The ids are those under which the events are stored."""
+    """The events that one call emitted with PutEvents. Their ids are those in the store."""
 
     def __init__(self, call: Call, handler: str, options: HandlerOptions):
         self._cause = Cause(call.event_source, call.event_id, call.route, handler, call.replay)
@@ -45,7 +57,7 @@ class Emission:
         self.excess = ""
 
     def accept(self, entry: Entry) -> str | Rejection:
-        """The id of the event that an entry becomes. Raises AwsError if the call has emitted too much."""
+        """Keeps the event of an entry, and returns its id. Raises AwsError if the call emitted too much."""
         self._bytes += len(entry.detail) + len(entry.type.encode()) + len(entry.source.encode())
         self._check_limits(len(self.events) + 1)
         if self.excess:
@@ -60,25 +72,27 @@ class Emission:
             self.excess = f"emitted more than {self._options.emit_bytes} bytes (emit_bytes)"
 
     def add_to(self, outcome: Outcome) -> Outcome:
-        """The outcome of the call with these events before those that it has: their ids depend on their place."""
+        """Returns the outcome of the call with these events."""
         if isinstance(outcome, Unavailable):
             return outcome
         if isinstance(outcome, Done):
             self._check_limits(len(self.events) + len(outcome.emitted))
-        if self.excess:  # also if the handler has failed for this
+        # Also if the handler failed because PutEvents was refused.
+        if self.excess:
             return Failed(self.excess, "bad-result", outcome.output, final=True)
         if isinstance(outcome, Done):
-            return outcome._replace(emitted=(*self.events, *outcome.emitted))
+            # These come first, since the id of an event depends on its position, and the handler knows their ids.
+            return outcome._replace(emitted=tuple(self.events) + outcome.emitted)
         return outcome
 
 
 def is_aws_call(request: Request) -> bool:
-    """Whether an SDK of AWS has made this request."""
+    """Whether an SDK of AWS sent this request."""
     return "x-amz-target" in request.headers or "smithy-protocol" in request.headers
 
 
 def answer(request: Request, emission: Emission | None) -> Response:
-    """The response to an SDK; `emission` is that of the running call, None between calls."""
+    """Returns the response to an SDK. `emission` is that of the running call, None between calls."""
 
     def put(parameters: Mapping[str, object]) -> Mapping[str, object]:
         if emission is None:
@@ -90,19 +104,19 @@ def answer(request: Request, emission: Emission | None) -> Response:
 
 
 def extend_environment(options: ProcessOptions, address: str) -> dict[bytes, bytes]:
-    """The environment of evtool; unless the options are against it, SDKs send their events to an endpoint."""
+    """Returns the environment of evtool, with which SDKs send their events to an endpoint if `aws` is `local`."""
+    environment = dict(os.environb)
     if options.aws == "local":
-        variables = build_environment(address)
-    else:
-        variables = {}
-    return {**os.environb, **{os.fsencode(name): os.fsencode(value) for name, value in variables.items()}}
+        for name, value in build_environment(address).items():
+            environment[os.fsencode(name)] = os.fsencode(value)
+    return environment
 
 
 def build_environment(address: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The variables that have the SDKs of a handler send their events to an endpoint, besides those that it has.
+    """Returns the variables with which the SDKs of a handler send their events to an endpoint.
 
-    Credentials and region of the user are kept; if there are none, there are dummies, without which an SDK sends
-    nothing.
+    Credentials and region of the user stay. If they are missing, the result has dummies, since an SDK sends nothing
+    without them.
     """
     variables = {
         "AWS_ENDPOINT_URL_EVENTBRIDGE": f"http://{address}",
@@ -113,9 +127,13 @@ def build_environment(address: str, environ: Mapping[str, str] = os.environ) -> 
     has_files = any(os.access(home / name, os.R_OK) for name in ("credentials", "config"))
     if not has_files and not any(name in environ for name in CREDENTIALS):
         variables |= {"AWS_ACCESS_KEY_ID": DUMMY, "AWS_SECRET_ACCESS_KEY": DUMMY}
-    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or ("" if has_files else REGION)
+    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
+    # The files may contain a region.
+    if not region and not has_files:
+        region = REGION
     if region:
         variables |= {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
+    # Some SDKs send also requests to a loopback address to a proxy.
     if any(name in environ for name in PROXIES):
         host = address.partition(":")[0]
         for name in ("NO_PROXY", "no_proxy"):

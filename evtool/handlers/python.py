@@ -1,4 +1,14 @@
-"""Handlers of kind `python`: a function that a worker process calls, in the way AWS Lambda calls it."""
+"""Handlers of kind `python`: a function that a worker process calls, in the way AWS Lambda calls it.
+
+The worker gets a whole batch of calls at once (worker.py describes the protocol), and evtool reads the answers as they
+come. If the worker dies, only the running call fails; a new worker gets the calls after it. Example with calls 1 to 4,
+where the handler exits in call 2:
+
+    worker A   gets 1, 2, 3, 4; answers 1; exits during 2
+    evtool     yields Done for 1, and Failed ("crashed") for 2
+    worker B   gets 3, 4; answers both
+    evtool     yields Done for 3 and 4
+"""
 
 import json
 import os
@@ -31,11 +41,12 @@ from evtool.handlers.processes.worker_protocol import (
 from evtool.handlers.put_events import Emission, answer, extend_environment
 from evtool.signals import CallsStopped
 
-START_LIMIT = 10.0  # seconds to load the module, besides the handler's own time limit; Lambda's init phase has as many
+# Seconds to load the module, in addition to the handler's time limit. The init phase of Lambda has the same limit.
+START_LIMIT = 10.0
 
 
 class PythonOptions(ProcessOptions):
-    """What a Python handler may say in routes.yaml."""
+    """The options of a Python handler in routes.yaml."""
 
     python: Function
     isolation: Annotated[
@@ -55,24 +66,28 @@ class PythonOptions(ProcessOptions):
 
     @property
     def is_in_process(self) -> bool:
-        """Whether it runs inside evtool."""
+        """Whether the handler runs in the main thread of evtool."""
         return self.isolation == "none"
 
 
 class _InWorker:
-    """Calls the function in a worker process, which is started at the first call and again whenever it is gone."""
+    """Calls the function in a worker process. It starts one at the first call, and again if the worker has exited."""
 
     def __init__(self, settings: worker.Settings, options: PythonOptions):
         self._settings = settings
         self._options = options
         self._process: Process | None = None
-        self._call_log: CallLog | None = None  # that its workers write, too
+        # The workers write to it, too.
+        self._call_log: CallLog | None = None
         self._answers = AnswerBuffer(settings.emit_bytes)
-        self._remaining: deque[Call] = deque()  # calls whose answers are not taken
-        self._first_number = 0  # of the first of them
-        self._emissions: dict[int, Emission] = {}  # by the number of the call
+        # The calls whose answers are not taken yet, and the number of the first of them.
+        self._remaining: deque[Call] = deque()
+        self._first_number = 0
+        # The events that calls send to EventBridge, by the number of the call.
+        self._emissions: dict[int, Emission] = {}
         self._endpoint: Endpoint | None = None
-        self._replies = -1  # the pipe of the answers
+        # The pipe with the answers of the worker.
+        self._replies = -1
         self._lost_emits = LostEmits()
 
     def __call__(self, call: Call) -> Outcome:
@@ -81,7 +96,7 @@ class _InWorker:
         return answer.outcome
 
     def call_many(self, calls: Sequence[Call], latest: float, call_log: CallLog | None = None) -> Iterator[Answer]:
-        """An answer for each call. The worker has them ahead of time; when it dies, the next one has those after it."""
+        """Yields an answer for each call. Starts no call after `latest`, a time of `time.monotonic()`."""
         self._call_log, remaining = call_log, deque(calls)
         try:
             while remaining:
@@ -90,16 +105,18 @@ class _InWorker:
                 except CallsStopped:
                     yield from [Answer(None)] * len(remaining)
                     raise
-                if failure is not None:  # what holds for one holds for all
+                # All calls would have the same problem.
+                if failure is not None:
                     yield from [Answer(failure)] * len(remaining)
                     return
                 yield from self._call_worker(remaining, latest)
-        except BaseException:  # interrupted: the worker is in the middle of something
+        # An interrupted call may still run in the worker.
+        except BaseException:
             self._end_worker()
             raise
 
     def check(self) -> Unavailable | None:
-        """Have a worker that has loaded the function. Why there can be none, or None."""
+        """Makes sure that a worker has loaded the function. Returns why this is not possible, or None."""
         if self._process and not self._process.has_exited() and self._answers.is_empty:
             return None
         self._end_worker()
@@ -109,7 +126,7 @@ class _InWorker:
         return failure
 
     def _start_worker(self) -> Unavailable | None:
-        """Start a worker and wait until it has loaded the function. Why it cannot, or None."""
+        """Starts a worker, and waits until it has loaded the function. Returns why this fails, or None."""
         try:
             interpreter = find_interpreter(self._options.interpreter, self._settings.folder)
         except (FileNotFoundError, UnsetVariableError) as error:
@@ -127,27 +144,36 @@ class _InWorker:
         except GarbledError as garbled:
             return load_failure(self._settings, str(garbled))
         if not answers:
-            code, output = self._end_worker()
-            name = self._options.interpreter
-            version = ""
-            if name:
-                version = f" (interpreter {name}; Python 3.9 or later is needed)"
-            description = f"{describe_exit(code)}{version} {output}".strip()
-            return load_failure(self._settings, description + memory_hint(output, self._options))
+            return self._describe_failed_start()
         message = answers[0][1]
         reason = message.get("unavailable")
-        if reason:
-            reason += memory_hint(reason, self._options)
-            return load_failure(self._settings, reason, None if message.get("unreachable") else "EV501")
-        return None
+        if not reason:
+            return None
+        reason += memory_hint(reason, self._options)
+        if message.get("unreachable"):
+            return load_failure(self._settings, reason, None)
+        return load_failure(self._settings, reason)
+
+    def _describe_failed_start(self) -> Unavailable:
+        """Ends a worker that exited before it could answer. Returns the outcome."""
+        code, output = self._end_worker()
+        name = self._options.interpreter
+        version = ""
+        if name:
+            version = f" (interpreter {name}; Python 3.9 or later is needed)"
+        description = f"{describe_exit(code)}{version} {output}".strip()
+        return load_failure(self._settings, description + memory_hint(output, self._options))
 
     def _spawn_worker(self, interpreter: str) -> Process:
         replies, answers = os.pipe()
         try:
+            # Random, so that a handler cannot print it by chance.
             mark = os.urandom(12).hex()
+            inherited_files = [answers]
             call_log = -1
             if self._call_log:
                 call_log = self._call_log.stream
+                inherited_files.append(call_log)
             settings = self._settings._replace(lost_file=self._lost_emits.file)
             arguments = [json.dumps(settings), mark, str(answers), str(call_log)]
             self._endpoint = Endpoint(self._answer_sdk)
@@ -158,7 +184,7 @@ class _InWorker:
                 extend_environment(self._options, self._endpoint.address),
                 together=True,
                 mark=mark.encode(),
-                pass_fds=[answers, *([call_log] if self._call_log else [])],
+                pass_fds=inherited_files,
             )
         except BaseException:
             os.close(replies)
@@ -174,27 +200,26 @@ class _InWorker:
         return process
 
     def _answer_sdk(self, exchange: Exchange) -> None:
-        """Respond to an SDK of AWS. The call is the one after those whose answers have come, also just now."""
+        """Responds to an SDK of AWS: the running call emits the events."""
         assert self._process
+        # The running call is the first one without an answer. An answer may wait in the pipe.
         self._process.receive(self._replies)
         number, emission = self._answers.unanswered_number, None
         position = number - self._first_number
         if position < len(self._remaining):
             call = self._remaining[position]
             emission = self._emissions.setdefault(number, Emission(call, self._settings.name, self._options))
+            # The worker's own answer will lack these events: after a kill, the call has to be repeated.
             if self._call_log:
                 self._call_log.log_incomplete(call.delivery)
         exchange.respond(answer(exchange.request, emission))
 
     def _call_worker(self, remaining: deque[Call], latest: float) -> Iterator[Answer]:
-        """Answers for the calls, taken from the rest, until the worker is no more."""
+        """Sends the remaining calls to the worker, and yields their answers until the worker is gone."""
         assert self._process
         self._remaining, self._first_number = remaining, self._answers.next_number
-        self._process.send(
-            b"".join(
-                encode_request(number, call, latest) for number, call in enumerate(remaining, self._answers.next_number)
-            )
-        )
+        requests = [encode_request(number, call, latest) for number, call in enumerate(remaining, self._first_number)]
+        self._process.send(b"".join(requests))
         while remaining and self._process:
             started = time.monotonic()
             error: Exception | None = None
@@ -204,7 +229,8 @@ class _InWorker:
                 answers, error = [], problem
             except CallsStopped:
                 self._process.end()
-                with suppress(GarbledError):  # what it said until then; the first call of the rest may have begun
+                # Answers that the worker sent before it ended. The call after them may have begun.
+                with suppress(GarbledError):
                     yield from self._take_answers(remaining, self._answers.read())
                 raise
             yield from self._take_answers(remaining, answers)
@@ -213,14 +239,14 @@ class _InWorker:
                 yield Answer(self._end_failed(error), time.monotonic() - started)
 
     def _take_answers(self, remaining: deque[Call], answers: Iterable[TimedMessage]) -> Iterator[Answer]:
-        """Answers for the first calls of the rest, which are taken from it."""
+        """Yields the answers, and removes their calls from the remaining ones."""
         for number, message, seconds in answers:
             remaining.popleft()
             self._first_number += 1
             yield Answer(self._outcome_of(number, message), seconds)
 
     def _end_failed(self, error: Exception | None) -> Failed:
-        """What an attempt came to that the worker will not answer."""
+        """Ends the worker, and returns the outcome of a call that it did not answer."""
         code, output = self._end_worker()
         if isinstance(error, TimeoutError):
             return Failed(f"took longer than {self._settings.timeout:g}s (timeout)", "timeout", output)
@@ -230,7 +256,7 @@ class _InWorker:
         return Failed(description, "crashed", output, code=format_exit_code(code))
 
     def _outcome_of(self, number: int, message: dict[str, Any]) -> Outcome | None:
-        """What an answer means; None if the call was not begun."""
+        """Returns the outcome that an answer means; None if the call was not started."""
         assert self._process
         lost = self._lost_emits.of_call(number)
         output, emission = self._process.output.take(), self._emissions.pop(number, None)
@@ -245,11 +271,12 @@ class _InWorker:
         return outcome
 
     def _await_answers(self, limit: float) -> list[TimedMessage]:
-        """The next answers of the worker; none if it exits instead. Raises TimeoutError or GarbledError."""
+        """Waits for answers. Returns none if the worker exits. Raises TimeoutError or GarbledError."""
         assert self._process
         self._process.wait_until(self._is_answered, time.monotonic() + limit)
         answers = self._answers.read()
-        self._process.drain()  # what was printed before these answers
+        # Receives the output of these calls, which the worker printed before it answered.
+        self._process.drain()
         return answers
 
     def _is_answered(self) -> bool:
@@ -257,7 +284,7 @@ class _InWorker:
         return self._answers.has_message() or self._process.has_exited()
 
     def _end_worker(self) -> tuple[int, str]:
-        """End the worker, if there is one; its exit code, and what it had printed."""
+        """Ends the worker, if there is one. Returns its exit code and its output."""
         if self._process is None:
             return 0, ""
         process, self._process = self._process, None
@@ -269,18 +296,18 @@ class _InWorker:
         return code, output
 
     def take_lost(self) -> list[LostEmit]:
-        """What was emitted after its call was reported."""
+        """Takes the events that were emitted after their call was reported."""
         return self._lost_emits.take()
 
     def close(self) -> None:
-        """Let the worker end by itself, if it does."""
+        """Gives the worker time to exit by itself, for example to run exit functions; then ends it."""
         if self._process:
             self._process.hang_up(TERM_GRACE)
         self._end_worker()
 
 
 def open_handler(name: str, options: PythonOptions, folder: Path) -> Handler:
-    """The handler, with nothing started or imported yet."""
+    """Creates the handler, which starts no process and imports nothing yet."""
     settings = worker.Settings(
         name, options.python, str(folder.absolute()), options.timeout, options.emit_limit, options.emit_bytes
     )

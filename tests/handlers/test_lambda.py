@@ -309,8 +309,8 @@ done
 @pytest.mark.parametrize(
     ("options", "code", "reason"),
     [
-        ({"lambda": "gone"}, "EV501", "there is no folder"),
-        ({"lambda": "."}, "EV501", "there is no program"),
+        ({"lambda": "gone"}, "EV501", "does not exist"),
+        ({"lambda": "."}, "EV501", "is missing; write one"),
         ({"lambda": ".", "runtime": "go"}, "EV501", "build it: go build -o bootstrap ."),
         ({"lambda": ".", "runtime": "node", "handler": "a.b"}, "EV502", "npm install aws-lambda-ric"),
         ({"lambda": ".", "runtime": "java21", "handler": "A::b"}, "EV502", "mvn dependency:copy-dependencies"),
@@ -513,7 +513,7 @@ def test_a_secret_that_a_function_prints_is_hidden(open_function: Open, monkeypa
     ("options", "message"),
     [
         ("lambda: fn, runtime: python", "`handler` is missing: a function of the runtime python has one"),
-        ("lambda: fn, runtime: pyton, handler: a.b", 'there is no runtime pyton\n.*did you mean "python"?'),
+        ("lambda: fn, runtime: pyton, handler: a.b", 'the runtime pyton does not exist\n.*did you mean "python"?'),
         ("lambda: fn, runtime: dotnet8, handler: a.b", "name a command: start: [dotnet, ...]"),
         ("lambda: fn, environment: {A-B: x}", "environment"),
         ("lambda: fn, nonsense: x", "known here: description, emits, timeout"),

@@ -224,7 +224,7 @@ BROKEN = {
     f"{HEAD}\ndef fail(*_): print('no'); raise SystemExit(3)\nKIND = Kind(Options, fail)": (
         "cannot be opened: SystemExit: 3 (no)"
     ),
-    f"{HEAD}\nKIND = Kind(Options, lambda *_: 5)": "cannot be opened: what it returned has no method check",
+    f"{HEAD}\nKIND = Kind(Options, lambda *_: 5)": "cannot be opened: the handler that it returned has no method check",
     f"{HEAD}\nAppend.check = lambda self: 1 / 0": "cannot be checked: ZeroDivisionError: division by zero",
     f"{HEAD}\nAppend.check = lambda self: 'no'": (
         "cannot be checked: it returned a value of type str in place of Done, Failed or Unavailable"
@@ -280,7 +280,7 @@ def test_two_packages_with_one_kind(site: Path, project: Path) -> None:
         "evtool-append 1.2",
         "evtool-other 3.0",
     ]
-    assert "is there 2 times: uninstall all of these packages but one" in failure.reason
+    assert "is installed 2 times: uninstall all of these packages but one" in failure.reason
 
 
 def test_one_package_on_two_paths(site: Path, tmp_path: Path, project: Path) -> None:

@@ -1,4 +1,4 @@
-"""The client of an http handler: expands its settings, sends an event and says what came of it."""
+"""The client of an http handler: expands its settings, sends an event, and returns the outcome."""
 
 import ssl
 import time
@@ -8,7 +8,7 @@ from pathlib import Path
 from evtool.events.emitted_ids import Cause, derive_delivery_id
 from evtool.handlers.base import Call, Failed, Outcome, Unavailable
 from evtool.handlers.http_exchange import exchange
-from evtool.handlers.http_exchange.connection import ForbiddenAddressError, UnreachableError
+from evtool.handlers.http_exchange.connection import NO_CONNECTION, ForbiddenAddressError, UnreachableError
 from evtool.handlers.http_exchange.exchange import ExchangeError, Target
 from evtool.handlers.http_exchange.options import HttpOptions
 from evtool.handlers.http_exchange.outcomes import outcome_of
@@ -26,11 +26,12 @@ from evtool.handlers.http_exchange.time_limit import TimeLimitError
 from evtool.handlers.http_exchange.urls import NEVER_CALLED, is_link_local
 from evtool.paths import display_path
 
-CONNECT_LIMIT = 10.0  # seconds for opening a connection without a request
+# Seconds to open a connection for `handlers --connect`, which sends no request.
+CONNECT_LIMIT = 10.0
 
 
 class Client:
-    """Makes a connection for each call. How TLS is checked is read once, since that takes longer than a request."""
+    """Opens a connection for each call. It reads the certificates once, since that takes longer than a request."""
 
     def __init__(self, name: str, options: HttpOptions, folder: Path):
         self._name = name
@@ -59,7 +60,7 @@ class Client:
         return outcome_of(response, options, partial(redact, settings=settings))
 
     def check(self) -> Unavailable | None:
-        """Why the handler cannot be loaded, or None."""
+        """Returns why the handler cannot be loaded, or None."""
         try:
             self._prepare()
         except SetupError as error:
@@ -73,7 +74,7 @@ class Client:
         except (SetupError, ForbiddenAddressError, UnreachableError) as error:
             return self._describe_unavailable(error)
         except (TimeLimitError, ExchangeError) as error:
-            return Unavailable(f"{self._shown_url}: {error or 'there was no connection in time'}")
+            return Unavailable(f"{self._shown_url}: {error or NO_CONNECTION}")
         return None
 
     def _describe_unavailable(self, error: SetupError | ForbiddenAddressError | UnreachableError) -> Unavailable:
@@ -84,7 +85,7 @@ class Client:
         return Unavailable(f"{self._shown_url} cannot be reached: {error}")
 
     def _prepare(self) -> tuple[Settings, Target]:
-        """The settings with all variables expanded, and where requests go. Raises SetupError."""
+        """Returns the settings with all variables expanded, and where requests go. Raises SetupError."""
         options = self._options
         settings = expand_settings(options.http, options.headers, options.secrets)
         if is_link_local(settings.url.host):
@@ -100,7 +101,7 @@ class Client:
         return settings, Target(settings.url, self._tls, proxy)
 
     def _load_authorities(self) -> ssl.SSLContext:
-        """The authorities of the system, and those in `ca`. Raises SetupError."""
+        """Loads the certificates of the system, and those in `ca`. Raises SetupError."""
         context = ssl.create_default_context()
         if self._options.ca is None:
             return context

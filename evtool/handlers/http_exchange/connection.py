@@ -1,4 +1,12 @@
-"""Opens connections to checked addresses: a name is resolved once, and the connection goes to what was checked."""
+"""Opens connections to checked addresses. A name is resolved once, and the connection goes to the checked address.
+
+A check of the name alone would not be safe: its owner can change its address between the check and the connection (DNS
+rebinding), so that evtool would send a request to the metadata service of its cloud. Example:
+
+    hooks.example.com   resolves to 169.254.169.254 and 203.0.113.7
+    169.254.169.254     is link-local: evtool does not call it
+    203.0.113.7         evtool connects to this number, and does not resolve the name again
+"""
 
 import errno
 import io
@@ -16,14 +24,17 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from evtool.handlers.http_exchange.time_limit import TimeLimit, TimeLimitError
 from evtool.handlers.http_exchange.urls import NEVER_CALLED, is_link_local
 
-MAX_INTERIM_RESPONSES = 20  # 1xx responses before the final one
-UNREACHABLE = "cannot be reached"
+# 1xx responses before the final one. A server could send them without end.
+MAX_INTERIM_RESPONSES = 20
+
+NO_CONNECTION = "there was no connection in time"
+NO_THREAD = "no thread can be started for it"
 
 Address = tuple[socket.AddressFamily, Any]
 
 
 class UnreachableError(Exception):
-    """The server could not be reached: nothing was sent."""
+    """The connection to the server was not opened, so that nothing was sent."""
 
 
 class ForbiddenAddressError(Exception):
@@ -31,20 +42,20 @@ class ForbiddenAddressError(Exception):
 
 
 class _Reader(io.BufferedReader):
-    """Reads a response. While `is_head` is set, the end of the connection is an error, and not the end of the head."""
+    """Reads a response. In the head, the end of the connection is an error: http.client takes it for a blank line."""
 
     is_head = True
 
     def readline(self, size: int | None = -1, /) -> bytes:
         line = super().readline(size)
-        # anything else without an end is judged by what follows it
+        # Other incomplete lines raise an error in the code that parses them.
         if self.is_head and not line.endswith(b"\n") and (not line or line.startswith(b"HTTP/")):
             raise RemoteDisconnected("the head has no end")
         return line
 
 
 class _FinalResponse(HTTPResponse):
-    """The final response: interim ones such as 103, which may come before it, are skipped."""
+    """The final response. It skips interim responses such as 103, which may come before it."""
 
     def __init__(self, *arguments: Any, **options: Any):
         super().__init__(*arguments, **options)
@@ -63,7 +74,7 @@ class _FinalResponse(HTTPResponse):
 
 
 class LimitedConnection(HTTPConnection):
-    """A connection whose time is limited, to addresses that were checked."""
+    """An HTTP connection to a checked address, within a time limit."""
 
     response_class = _FinalResponse
     time_limit: TimeLimit
@@ -73,7 +84,7 @@ class LimitedConnection(HTTPConnection):
 
 
 class LimitedTlsConnection(HTTPSConnection):
-    """The same with TLS."""
+    """An HTTPS connection to a checked address, within a time limit."""
 
     response_class = _FinalResponse
     time_limit: TimeLimit
@@ -83,7 +94,7 @@ class LimitedTlsConnection(HTTPSConnection):
 
 
 def open_socket(host: str, port: int, time_limit: TimeLimit) -> socket.socket:
-    """A connection to one of the addresses of a host, guarded by the time limit.
+    """Opens a connection to one of the addresses of a host. The time limit guards it.
 
     Raises UnreachableError, ForbiddenAddressError or CallsStopped.
     """
@@ -92,6 +103,7 @@ def open_socket(host: str, port: int, time_limit: TimeLimit) -> socket.socket:
     if not allowed:
         raise ForbiddenAddressError(NEVER_CALLED)
     reason = ""
+    # Each address gets an equal share of the remaining time: the first one may not answer.
     for number, address in enumerate(allowed):
         share = time_limit.remaining / (len(allowed) - number)
         try:
@@ -100,13 +112,13 @@ def open_socket(host: str, port: int, time_limit: TimeLimit) -> socket.socket:
             reason = _describe_error(error)
             continue
         except TimeLimitError:
-            reason = "there was no connection in time"
+            reason = NO_CONNECTION
             continue
         try:
             time_limit.guard(connection)
         except RuntimeError:
             connection.close()
-            raise UnreachableError("no thread can be started for it") from None
+            raise UnreachableError(NO_THREAD) from None
         return connection
     raise UnreachableError(reason)
 
@@ -118,15 +130,16 @@ def _describe_error(error: OSError) -> str:
 
 
 def _connect(address: Address, seconds: float, time_limit: TimeLimit) -> socket.socket:
-    """A connection to an address. Raises OSError, TimeLimitError or CallsStopped."""
-    family, place = address
+    """Connects to an address. Raises OSError, TimeLimitError or CallsStopped."""
+    family, socket_address = address
     connection = socket.socket(family, socket.SOCK_STREAM)
     try:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.settimeout(0)
-        sys.audit("http.client.connect", None, *place[:2])
+        # http.client reports its connections to audit hooks in this way.
+        sys.audit("http.client.connect", None, socket_address[0], socket_address[1])
         with suppress(BlockingIOError):
-            connection.connect(place)
+            connection.connect(socket_address)
         time_limit.wait(connection, selectors.EVENT_WRITE, seconds)
         code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
@@ -139,37 +152,33 @@ def _connect(address: Address, seconds: float, time_limit: TimeLimit) -> socket.
 
 
 def resolve(host: str, port: int, time_limit: TimeLimit) -> list[Address]:
-    """The addresses of a host. The system's resolver has no time limit, so a thread asks it.
-
-    Raises UnreachableError or CallsStopped.
-    """
+    """Returns the addresses of a host. Raises UnreachableError or CallsStopped."""
+    # A number needs no thread.
     with suppress(socket.gaierror):
         return _look_up(host, port, socket.AI_NUMERICHOST)
-    found: list[Address | OSError] = []
+    addresses: list[Address] = []
     ours, theirs = socket.socketpair()
 
     def look_up() -> None:
-        with theirs:  # its end is the sign that it is found
-            try:
-                found.extend(_look_up(host, port, 0))
-            except (OSError, UnicodeError) as error:
-                found.append(error if isinstance(error, OSError) else OSError(str(error)))
+        # The end of this socket wakes the waiting thread.
+        with theirs, suppress(OSError, UnicodeError):
+            addresses.extend(_look_up(host, port, 0))
 
+    # The resolver of the system has no time limit, so that a thread calls it.
     with ours:
         try:
             Thread(target=look_up, daemon=True).start()
             time_limit.wait(ours, selectors.EVENT_READ)
         except RuntimeError:
             theirs.close()
-            raise UnreachableError("no thread can be started for it") from None
+            raise UnreachableError(NO_THREAD) from None
         except TimeLimitError:
             raise UnreachableError("its name was not found in time") from None
-    addresses = [address for address in found if not isinstance(address, OSError)]
     if not addresses:
         raise UnreachableError("its name is not found")
     return addresses
 
 
 def _look_up(host: str, port: int, flags: int) -> list[Address]:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
-    return [(family, place) for family, _, _, _, place in found]
+    answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+    return [(family, socket_address) for family, _, _, _, socket_address in answers]

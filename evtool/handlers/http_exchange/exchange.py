@@ -15,10 +15,11 @@ from evtool.handlers.http_exchange.proxies import Proxy
 from evtool.handlers.http_exchange.time_limit import TimeLimit, TimeLimitError
 from evtool.handlers.http_exchange.urls import Url
 
-MAX_BODY = 1 << 20  # bytes of a 2xx response that are read
-MAX_ERROR_BODY = 8 << 10  # bytes of any other response that are read
+# Bytes that are read of a 2xx response, and of any other one.
+MAX_BODY = 1 << 20
+MAX_ERROR_BODY = 8 << 10
 
-# the numbers that OpenSSL gives to what is wrong with a certificate
+# The numbers of OpenSSL for problems of a certificate (X509_V_ERR).
 _CERTIFICATE_PROBLEMS = {
     9: "is not valid yet",
     10: "has expired",
@@ -32,7 +33,7 @@ _CERTIFICATE_PROBLEMS = {
 
 
 class Target(NamedTuple):
-    """Where requests go: the URL, how TLS is checked if it is https, and the proxy between, if there is one."""
+    """The destination of requests: the URL, the certificates to trust if it is https, and the proxy, if any."""
 
     url: Url
     tls: ssl.SSLContext | None
@@ -40,7 +41,7 @@ class Target(NamedTuple):
 
 
 class Response(NamedTuple):
-    """A response, as far as it was read; `is_cut` if its body is longer. `broken` is why its body was not complete."""
+    """A response, as far as evtool read it. `is_cut` means that its body is longer; `broken` is why reading failed."""
 
     status: int
     headers: Mapping[str, str]
@@ -64,11 +65,13 @@ def post(target: Target, headers: Mapping[str, str], body: bytes, seconds: float
     """
     path = target.url.target
     if target.proxy and target.url.scheme == "http":
-        path, headers = target.url.origin + path, {**headers, **target.proxy.headers}
+        # A proxy for http gets the whole URL, and its own headers in the request.
+        path = target.url.origin + path
+        headers = dict(headers) | dict(target.proxy.headers)
     with TimeLimit(seconds) as time_limit, _open(target, time_limit) as connection:
         with _describing_errors(time_limit):
             connection.connect()
-            # a server may refuse a request, and close the connection before it has read everything
+            # A server may refuse a request, and close the connection before it has read everything.
             with suppress(BrokenPipeError, ConnectionResetError):
                 connection.request("POST", path, body, headers, preload_content=False, decode_content=False)
             response = connection.getresponse()
@@ -84,7 +87,7 @@ def connect(target: Target, seconds: float) -> None:
 
 @contextmanager
 def _open(target: Target, time_limit: TimeLimit) -> Iterator[LimitedConnection | LimitedTlsConnection]:
-    """A connection that connects when it is used, and is closed at the end."""
+    """Yields a connection that connects when it is used, and closes it."""
     url, proxy = target.url, target.proxy
     if proxy:
         host, port = (proxy.host, proxy.port)
@@ -105,12 +108,17 @@ def _open(target: Target, time_limit: TimeLimit) -> Iterator[LimitedConnection |
 
 
 def _read(response: BaseHTTPResponse, time_limit: TimeLimit) -> Response:
-    """The response with its body, as far as it is wanted. That of an error need not be complete."""
-    limit, body, broken = MAX_BODY if 200 <= response.status < 300 else MAX_ERROR_BODY, b"", ""
+    """Reads the body, up to the limit. The body of an error response need not be complete."""
+    limit, body, broken = MAX_ERROR_BODY, b"", ""
+    if 200 <= response.status < 300:
+        limit = MAX_BODY
     try:
         with _describing_errors(time_limit):
-            # a single read may return less than there is
-            while len(body) <= limit and (part := response.read(limit + 1 - len(body), decode_content=False)):
+            # One byte more than the limit, to see whether the body is longer. One read may return only a part.
+            while len(body) <= limit:
+                part = response.read(limit + 1 - len(body), decode_content=False)
+                if not part:
+                    break
                 body += part
     except (ExchangeError, TimeLimitError) as error:
         if limit == MAX_BODY:
@@ -121,19 +129,21 @@ def _read(response: BaseHTTPResponse, time_limit: TimeLimit) -> Response:
 
 @contextmanager
 def _describing_errors(time_limit: TimeLimit) -> Iterator[None]:
-    """Raises ExchangeError for what the libraries raise, or what the time limit has ended."""
+    """Raises ExchangeError in place of the exceptions of the libraries, and TimeLimitError after the time limit."""
     try:
         yield
     except (http.client.HTTPException, HTTPError, OSError) as error:
         time_limit.check()
         raise _describe(error) from None
-    time_limit.check()  # the end of a connection may be the end of a body
+    # Without a Content-Length, the end of a connection that the time limit shut down looks like the end of the body.
+    time_limit.check()
 
 
 def _describe(error: Exception) -> ExchangeError:
-    """The error in words of evtool: those of the libraries contain hosts and URLs, which may be secret."""
+    """Describes an error in words of evtool: those of the libraries contain hosts and URLs, which may be secret."""
+    # urllib3 wraps the exceptions of http.client and ssl.
     while isinstance(error, HTTPError) and error.args and isinstance(error.args[-1], Exception):
-        error = error.args[-1]  # wrapped by urllib3
+        error = error.args[-1]
     code = type(error).__name__
     match error:
         case ssl.SSLCertVerificationError():

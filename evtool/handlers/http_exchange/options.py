@@ -30,15 +30,24 @@ Url = Annotated[
     Field(min_length=1, description="the URL that gets the events; `${NAME}` comes from the environment"),
 ]
 Secret = Annotated[str, Field(min_length=1)]
+
+
+def _tag_secrets(value: object) -> str:
+    if isinstance(value, list):
+        return "several"
+    return "one"
+
+
+# With tags, pydantic reports the problems of the form that was used, and not those of both forms.
 Secrets = Annotated[
     Annotated[Secret, Tag("one")] | Annotated[list[Secret], Field(min_length=1), Tag("several")],
-    Discriminator(lambda value: "several" if isinstance(value, list) else "one"),
+    Discriminator(_tag_secrets),
 ]
 HeaderName = Annotated[str, AfterValidator(_check_header), Field(json_schema_extra={"pattern": HEADER_NAME})]
 
 
 class HttpOptions(HandlerOptions):
-    """What an http handler may say in routes.yaml."""
+    """The options of an http handler in routes.yaml."""
 
     http: Url
     secret: Annotated[

@@ -15,16 +15,19 @@ from evtool.handlers.processes.emit_file import parse_emitted
 from evtool.readers.json_text import JsonProblem, parse_json
 from evtool.units import MAX_DURATION, format_size
 
-RETRIED = frozenset((408, 425, 429))  # 4xx that say: later
-ERROR_LIMIT = 500  # characters of an error
-MESSAGE_LIMIT = 200  # characters of a response that become a part of the error
-OUTPUT_LIMIT = 4096  # characters of the response to a failed attempt that are kept
+# 4xx that ask for a later attempt. All others mean that the same request can never succeed.
+RETRIED = frozenset((408, 425, 429))
+
+# Characters of an error, of the part of it that comes from the response, and of the response of a failed attempt.
+ERROR_LIMIT = 500
+MESSAGE_LIMIT = 200
+OUTPUT_LIMIT = 4096
 
 _JSON_TYPE = re.compile(r"[^/;\s]+/([^;\s]+\+)?json", re.IGNORECASE)
 
 
 def outcome_of(response: Response, options: HandlerOptions, redact: Callable[[str], str]) -> Done | Failed:
-    """The outcome of an attempt. `redact` removes secrets from what the server has written."""
+    """Returns the outcome of an attempt. `redact` removes secrets, which a server may send back."""
     if 200 <= response.status < 300:
         try:
             done = _read_result(response, options)
@@ -42,15 +45,19 @@ def outcome_of(response: Response, options: HandlerOptions, redact: Callable[[st
 
 
 def read_retry_after(headers: Mapping[str, str]) -> float:
-    """The seconds that `Retry-After` asks to wait, as a number or a date; 0 if there is none that can be read."""
+    """Returns the seconds that `Retry-After` asks to wait; 0 if it is missing or neither a number nor a date."""
     value = headers.get("Retry-After", "").strip()
     if re.fullmatch("[0-9]+", value):
+        # 12 digits are more than the longest pause, and quick to convert.
         return float(min(int(value[:12]), MAX_DURATION))
     moment = _read_date(value)
     if moment is None:
         return 0.0
-    now = _read_date(headers.get("Date", ""))  # by the clock of the server, if it says it
-    return min(max(moment - (time.time() if now is None else now), 0.0), MAX_DURATION)
+    # The clock of the server counts, if the response has its time.
+    now = _read_date(headers.get("Date", ""))
+    if now is None:
+        now = time.time()
+    return min(max(moment - now, 0.0), MAX_DURATION)
 
 
 def _read_date(text: str) -> float | None:
@@ -64,7 +71,7 @@ def _read_date(text: str) -> float | None:
 
 
 def _read_result(response: Response, options: HandlerOptions) -> Done:
-    """The events that a response emits. Raises ValueError for a response in JSON that cannot be used."""
+    """Returns the events that a response emits. Raises ValueError for a JSON response that cannot be used."""
     content_type = response.headers.get("Content-Type", "")
     is_json = bool(_JSON_TYPE.match(content_type.strip())) or (not content_type and response.body[:1] == b"{")
     if response.is_cut:
@@ -73,20 +80,19 @@ def _read_result(response: Response, options: HandlerOptions) -> Done:
             raise ValueError(f"{size}, so that events in it cannot be read")
         return Done(output=f"evtool: {size}; the rest was not read")
     if not is_json:
-        is_forgotten = re.match(rb'\s*\{\s*"emit"\s*:', response.body)
-        note = f"evtool: the response has `emit`, but is not JSON: its Content-Type is {shorten(content_type, 60)}"
-        return Done(output=note if is_forgotten else "")
+        return _read_other_result(response, content_type)
     if not response.body.strip():
         return Done()
     coding = response.headers.get("Content-Encoding")
     if coding:
         raise ValueError(f"the response is compressed ({shorten(coding, 20)}), which was not asked for")
+    # A server need not know `emit`: broken JSON is an error only if it mentions `emit`.
     try:
         document = parse_json(response.body)
     except JsonProblem as problem:
         if b'"emit"' in response.body:
-            place = f"line {problem.line}, column {problem.column}"
-            raise ValueError(f"the response is not JSON: {place}: {problem}") from None
+            location = f"line {problem.line}, column {problem.column}"
+            raise ValueError(f"the response is not JSON: {location}: {problem}") from None
         return Done(output=f"evtool: the response is not JSON: {problem}")
     entries = None
     if isinstance(document, dict):
@@ -96,8 +102,16 @@ def _read_result(response: Response, options: HandlerOptions) -> Done:
     return Done()
 
 
+def _read_other_result(response: Response, content_type: str) -> Done:
+    """Accepts a response that is not JSON, with a note if its author seems to have meant JSON."""
+    if re.match(rb'\s*\{\s*"emit"\s*:', response.body):
+        shown_type = shorten(content_type, 60)
+        return Done(output=f"evtool: the response has `emit`, but is not JSON: its Content-Type is {shown_type}")
+    return Done()
+
+
 def _read_emitted(entries: Any, options: HandlerOptions) -> tuple[Emitted, ...]:
-    """The events in `emit`. Raises ValueError."""
+    """Returns the events in `emit`. Raises ValueError."""
     if not isinstance(entries, list):
         raise ValueError("`emit` of the response is not a list")
     if len(entries) > options.emit_limit:
@@ -118,8 +132,7 @@ def _read_emitted(entries: Any, options: HandlerOptions) -> tuple[Emitted, ...]:
 
 def _describe_status(response: Response, text: str) -> str:
     status = response.status
-    name = http.client.responses.get(status)
-    message = f"HTTP {status}{f' {name}' if name else ''}"
+    message = f"HTTP {status} {http.client.responses.get(status, '')}".rstrip()
     if 300 <= status < 400:
         return f"{message}: redirects are not followed; name the final URL in routes.yaml"
     if status < 200:
@@ -131,7 +144,7 @@ def _describe_status(response: Response, text: str) -> str:
 
 
 def _find_message(response: Response, text: str) -> str:
-    """What a server says about its error: a plain text, or a common member of JSON."""
+    """Returns the message of an error response: plain text, or a member that JSON errors usually have."""
     content_type = response.headers.get("Content-Type", "").strip().lower()
     if content_type.startswith("text/plain"):
         return shorten(" ".join(text.split()), MESSAGE_LIMIT)
@@ -141,19 +154,28 @@ def _find_message(response: Response, text: str) -> str:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return ""
-    for _ in range(2):  # `{"error": {"message": ...}}`
-        if isinstance(value, dict):
-            members = (value.get(key) for key in ("message", "detail", "error", "title"))
-            value = next((member for member in members if member), None)
+    # Twice, for `{"error": {"message": ...}}`.
+    value = _find_message_member(_find_message_member(value))
     if isinstance(value, str):
         return shorten(" ".join(value.split()), MESSAGE_LIMIT)
     return ""
 
 
+def _find_message_member(value: Any) -> Any:
+    """Returns the first message in an object; any other value as it is."""
+    if not isinstance(value, dict):
+        return value
+    for key in ("message", "detail", "error", "title"):
+        if value.get(key):
+            return value[key]
+    return None
+
+
 def _read_text(response: Response) -> str:
-    """The body, if it is text."""
+    """Returns the body if it is text; "" for other bodies."""
     content_type = response.headers.get("Content-Type", "")
     is_text = not content_type or re.match(r"\s*(text/|[^/;]+/([^;]+\+)?(json|xml))", content_type, re.IGNORECASE)
+    # UTF-16 contains NULs. `redact` would not find secrets in it.
     if not is_text or response.headers.get("Content-Encoding") or b"\0" in response.body:
-        return ""  # UTF-16 has NULs, and secrets in it would not be found
+        return ""
     return response.body.decode(errors="replace").strip()

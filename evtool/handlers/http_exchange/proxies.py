@@ -8,7 +8,7 @@ from evtool.handlers.http_exchange.urls import Url
 
 
 class Proxy(NamedTuple):
-    """A proxy, and the headers that it needs."""
+    """The address of a proxy, and the headers with its credentials."""
 
     host: str
     port: int
@@ -20,11 +20,12 @@ class ProxyUrlError(ValueError):
 
 
 def find_proxy(url: Url) -> Proxy | None:
-    """The proxy in `HTTP_PROXY`, `HTTPS_PROXY` or `ALL_PROXY`; None if `NO_PROXY` names the host.
+    """Returns the proxy in `HTTP_PROXY`, `HTTPS_PROXY` or `ALL_PROXY`; None if `NO_PROXY` names the host.
 
     Raises ProxyUrlError.
     """
-    from urllib import request  # noqa: PLC0415  (few handlers need it)
+    # Imported late, since few handlers use a proxy.
+    from urllib import request  # noqa: PLC0415
 
     from urllib3.util import make_headers  # noqa: PLC0415
     from urllib3.util import parse_url as parse  # noqa: PLC0415
@@ -33,8 +34,11 @@ def find_proxy(url: Url) -> Proxy | None:
     text = proxies.get(url.scheme) or proxies.get("all")
     if not text or request.proxy_bypass_environment(f"{url.host}:{url.port}", proxies):  # type: ignore[attr-defined]
         return None
+    # Many environments have HOST:PORT without a scheme.
+    if "://" not in text:
+        text = f"http://{text}"
     try:
-        proxy = parse(text if "://" in text else f"http://{text}")
+        proxy = parse(text)
     except ValueError:
         proxy = None
     if proxy is None or proxy.scheme != "http" or not proxy.host:

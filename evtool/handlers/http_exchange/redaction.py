@@ -1,4 +1,11 @@
-"""Removes from a response whatever the request kept secret: a server may send back what it got."""
+"""Removes the secrets of a request from its response: a server may send them back, in many forms.
+
+Example: the token `ab/cd ef` of a header is hidden in all of these responses:
+
+    no user for ab/cd ef            as it is
+    no page /hooks/ab%2Fcd%20ef     quoted in a URL
+    {"token": "ab\\/cd ef"}         escaped in JSON
+"""
 
 import html
 import json
@@ -9,21 +16,28 @@ from urllib.parse import quote, quote_plus, unquote
 from evtool.handlers.http_exchange.request import Settings
 
 HIDDEN = "***"
-MIN_LENGTH = 4  # characters of a value that is hidden: a shorter one is not secret, and would hide other text
-MIN_PART_LENGTH = 8  # the same for a part of a URL
+
+# Characters of the shortest value that is hidden. A shorter one is a part of many words, and is not secret.
+MIN_LENGTH = 4
+
+# The same for a part of a URL, which is often a word such as `hooks`.
+MIN_PART_LENGTH = 8
 
 
 def redact(text: str, settings: Settings) -> str:
-    """The text without the values of headers, the secrets and the URL, in the forms in which servers echo them."""
+    """Hides the values of headers, the secrets and a secret URL in a text."""
     return redact_values(text, _list_values(settings))
 
 
 def redact_values(text: str, values: Iterable[str]) -> str:
-    """The text without these values, also where they are escaped or quoted."""
-    forms = {form for value in values for form in _list_forms(value) if len(form) >= MIN_LENGTH}
+    """Hides these values in a text, also where they are escaped or quoted."""
+    forms: set[str] = set()
+    for value in values:
+        forms.update(_list_forms(value))
+    forms = {form for form in forms if len(form) >= MIN_LENGTH}
     if not forms:
         return text
-    # a longer form first: it may contain a shorter one
+    # A longer form first: it may contain a shorter one.
     return re.sub("|".join(map(re.escape, sorted(forms, key=len, reverse=True))), HIDDEN, text, flags=re.IGNORECASE)
 
 
@@ -31,10 +45,13 @@ def _list_values(settings: Settings) -> Iterable[str]:
     if settings.is_url_secret:
         url = settings.url
         yield from (f"{url.origin}{url.target}", url.origin, f"{url.host}:{url.port}", url.host, url.target.lstrip("/"))
-        yield from (part for part in re.split(r"[/?&=;]", url.target) if len(part) >= MIN_PART_LENGTH)
+        for part in re.split(r"[/?&=;]", url.target):
+            if len(part) >= MIN_PART_LENGTH:
+                yield part
     for value in settings.headers.values():
         yield value
-        yield from value.split()[1:]  # the first word may be a scheme such as `Bearer`
+        # The first word may be a scheme such as `Bearer`, which is not secret.
+        yield from value.split()[1:]
     for secret in settings.secrets:
         yield from (secret, secret.partition("_")[2])
 

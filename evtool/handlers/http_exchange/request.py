@@ -13,6 +13,7 @@ from evtool.handlers.http_exchange.urls import Url, parse_url
 from evtool.handlers.processes.programs import VARIABLE, UnsetVariableError, expand_variables
 
 JSON = "application/json"
+DATA_KEYS = ("data", "data_base64")
 CLOUDEVENT = "application/cloudevents+json"
 
 
@@ -28,16 +29,18 @@ class SetupError(Exception):
 
 
 class Settings(NamedTuple):
-    """An http handler with all variables expanded."""
+    """The settings of an http handler with all variables expanded."""
 
     url: Url
     headers: Mapping[str, str]
     secrets: Sequence[str]
-    is_url_secret: bool  # whether a variable is a part of it
+
+    # Whether the URL contains the value of a variable.
+    is_url_secret: bool
 
 
 def expand_settings(url: str, headers: Mapping[str, str], secrets: Sequence[str]) -> Settings:
-    """The values of a handler, with each `${NAME}` replaced. Raises SetupError."""
+    """Replaces each `${NAME}` in the settings of a handler. Raises SetupError."""
     shown = name_url(url)
     try:
         parts = parse_url(_expand(url).strip())
@@ -52,13 +55,16 @@ def expand_settings(url: str, headers: Mapping[str, str], secrets: Sequence[str]
         try:
             webhooks.decode_secret(key)
         except ValueError as error:
-            name = ", ".join(match[0] for match in VARIABLE.finditer(secret))
-            raise SetupError(f"`secret`{f' in {name}' if name else ''} is not valid: {error}") from None
+            subject = "`secret`"
+            variables = ", ".join(match[0] for match in VARIABLE.finditer(secret))
+            if variables:
+                subject += f" in {variables}"
+            raise SetupError(f"{subject} is not valid: {error}") from None
     return Settings(parts, expanded, keys, bool(VARIABLE.search(url)))
 
 
 def name_url(url: str) -> str:
-    """How messages name a URL: without its path, which may contain a token, and as it is written in routes.yaml."""
+    """Returns the name of a URL in messages: as routes.yaml has it, and without its path, which may contain a token."""
     match = re.match(r"(https?://)?[^/?#]*", url)
     if match and match[0]:
         return match[0].rpartition("@")[2]
@@ -76,7 +82,7 @@ def _expand(text: str) -> str:
 
 
 def build_body(call: Call, form: str) -> tuple[bytes, dict[str, str]]:
-    """The body of a request, and the headers that describe it. `form` is the option `body` of the handler."""
+    """Returns the body of a request and the headers that describe it. `form` is the option `body` of the handler."""
     if form == "event":
         return call.raw, {"Content-Type": JSON}
     document = json.loads(call.raw)
@@ -88,7 +94,7 @@ def build_body(call: Call, form: str) -> tuple[bytes, dict[str, str]]:
 
 
 def _is_whole(call: Call, document: Mapping[str, Any]) -> bool:
-    """Whether the document is the event itself, and not what the route's input makes of it."""
+    """Whether the document is the event itself, and not a text that `input` of the route made from it."""
     return document.get("id") == call.event_id and call.event_type in (
         document.get("detail-type"),
         document.get("type"),
@@ -96,20 +102,30 @@ def _is_whole(call: Call, document: Mapping[str, Any]) -> bool:
 
 
 def _read_cloudevent(call: Call, document: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The attributes of a CloudEvent, and its `data` or `data_base64`."""
+    """Returns the attributes of a CloudEvent, and its `data` or `data_base64`."""
     required = {"specversion": "1.0", "id": call.event_id, "source": call.event_source, "type": call.event_type}
     if not isinstance(document, dict) or not _is_whole(call, document):
-        return {**required, "datacontenttype": JSON}, {"data": document}
+        return required | {"datacontenttype": JSON}, {"data": document}
     if is_cloudevent(document):
-        data = {key: value for key, value in document.items() if key in ("data", "data_base64") and value is not None}
-        return {key: value for key, value in document.items() if key not in ("data", "data_base64")}, data
+        return _split_cloudevent(document)
     optional = {"time": document.get("time"), "replayname": document.get("replay-name"), "datacontenttype": JSON}
-    return {**required, **optional}, {"data": document["detail"]}
+    return required | optional, {"data": document["detail"]}
+
+
+def _split_cloudevent(document: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    attributes, data = {}, {}
+    for key, value in document.items():
+        if key not in DATA_KEYS:
+            attributes[key] = value
+        elif value is not None:
+            data[key] = value
+    return attributes, data
 
 
 def _build_binary(attributes: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[bytes, dict[str, str]]:
-    """A CloudEvent in binary mode: the attributes are headers, the body is the data."""
-    from evtool.events.cloudevents import declares_json, decode_base64  # noqa: PLC0415  (few handlers need it)
+    """Builds a CloudEvent in binary mode: the attributes are headers, the body is the data."""
+    # Imported late, since few handlers use this form.
+    from evtool.events.cloudevents import declares_json, decode_base64  # noqa: PLC0415
 
     content_type = attributes.get("datacontenttype") or JSON
     headers = {"Content-Type": str(content_type)}
@@ -125,7 +141,9 @@ def _build_binary(attributes: Mapping[str, Any], data: Mapping[str, Any]) -> tup
     value = data.get("data")
     if isinstance(value, str) and not declares_json(attributes):
         return value.encode(), headers
-    return b"" if "data" not in data else json.dumps(value, ensure_ascii=False).encode(), headers
+    if "data" not in data:
+        return b"", headers
+    return json.dumps(value, ensure_ascii=False).encode(), headers
 
 
 # --- the headers ---------------------------------------------------------------------------------------------------
@@ -134,10 +152,13 @@ def _build_binary(attributes: Mapping[str, Any], data: Mapping[str, Any]) -> tup
 def build_headers(
     settings: Settings, body_headers: Mapping[str, str], body: bytes, webhook_id: str, now: int
 ) -> dict[str, str]:
-    """All headers of a request; those of routes.yaml come before the defaults. `now` is in seconds since 1970."""
-    own = {name.lower() for name in settings.headers}
-    headers = {"User-Agent": "evtool", "Accept": JSON, **body_headers}
-    headers = {name: value for name, value in headers.items() if name.lower() not in own}
+    """Builds all headers of a request. `now` is in seconds since 1970."""
+    headers = {"User-Agent": "evtool", "Accept": JSON} | dict(body_headers)
+    # Names of headers have no case: `accept` in routes.yaml replaces `Accept`.
+    configured = {name.lower() for name in settings.headers}
+    for name in list(headers):
+        if name.lower() in configured:
+            del headers[name]
     headers |= settings.headers
     headers |= {webhooks.ID_HEADER: webhook_id, webhooks.TIMESTAMP_HEADER: str(now)}
     if settings.secrets:

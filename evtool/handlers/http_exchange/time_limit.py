@@ -1,4 +1,14 @@
-"""One time limit over a whole exchange: also while a server sends a byte now and then, or a name is looked up."""
+"""One time limit over a whole exchange, from the look-up of the name to the last byte of the response.
+
+Limits of single reads would not be enough: a server that sends a byte each second meets every one of them. So a thread
+waits for the end of the time, and shuts the connection down, which ends reading, writing and a TLS handshake. Example
+with 5 seconds:
+
+    0.0 s   the name is looked up, at most for 5 seconds
+    0.2 s   the connection is opened, at most for 4.8 seconds; from now on the thread guards it
+    0.3 s   the request is sent; the server responds with one byte per second
+    5.0 s   the thread shuts the connection down: the read ends, and `check` raises TimeLimitError
+"""
 
 import selectors
 import socket
@@ -15,16 +25,13 @@ class TimeLimitError(Exception):
 
 
 class TimeLimit:
-    """The time limit of an exchange of so many seconds. It also ends when all calls are to stop.
-
-    A connection that is guarded is shut down then, which ends whatever waits for it: reading, writing or a handshake.
-    Limits of single reads could not do this, since a server that is slow enough meets each of them.
-    """
+    """The time limit of an exchange, in seconds. It also ends when evtool has to stop."""
 
     def __init__(self, seconds: float):
         self._deadline = time.monotonic() + seconds
         self._interruption: TimeLimitError | CallsStopped | None = None
-        self._ours, self._theirs = socket.socketpair()  # the end of ours ends the thread
+        # When `_ours` is closed, the thread ends.
+        self._ours, self._theirs = socket.socketpair()
         self._thread: Thread | None = None
 
     def __enter__(self) -> Self:
@@ -47,8 +54,11 @@ class TimeLimit:
             raise self._interruption
 
     def wait(self, file: socket.socket, events: int, seconds: float | None = None) -> None:
-        """Waits until a file is ready, at most for some seconds. Raises TimeLimitError or CallsStopped."""
-        ready = _select(file, events, self.remaining if seconds is None else min(seconds, self.remaining))
+        """Waits until a file is ready, at most `seconds`. Raises TimeLimitError or CallsStopped."""
+        limit = self.remaining
+        if seconds is not None:
+            limit = min(seconds, limit)
+        ready = _select(file, events, limit)
         if stop_pipe()[0] in ready:
             raise CallsStopped
         if not ready:
@@ -56,7 +66,8 @@ class TimeLimit:
 
     def guard(self, connection: socket.socket) -> None:
         """Shuts the connection down at the end of the time. Raises RuntimeError if no thread can be started."""
-        copy = connection.dup()  # TLS takes the file descriptor over
+        # A copy, since the TLS connection takes over the file descriptor of this one.
+        copy = connection.dup()
         self._thread = Thread(target=self._guard, args=(copy,), daemon=True)
         try:
             self._thread.start()
@@ -79,7 +90,7 @@ class TimeLimit:
 
 
 def _select(file: socket.socket, events: int, seconds: float) -> set[int]:
-    """The file and the pipe that stops calls, as far as they are ready."""
+    """Returns which of the file and the stop pipe are ready."""
     with selectors.DefaultSelector() as selector:
         selector.register(file, events)
         selector.register(stop_pipe()[0], selectors.EVENT_READ)

@@ -1,4 +1,4 @@
-"""URLs and headers of http handlers: what they may be, and addresses that evtool never calls."""
+"""Checks URLs and headers of http handlers, and finds addresses that evtool never calls."""
 
 import ipaddress
 import re
@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 PORTS = {"http": 80, "https": 443}
 NEVER_CALLED = "has a link-local address, which evtool never calls"
 
-# what evtool or HTTP itself decides
+# Headers that evtool or the HTTP client sets.
 RESERVED_HEADERS = frozenset(
     (
         "accept-encoding",
@@ -29,7 +29,11 @@ RESERVED_HEADERS = frozenset(
 HEADER_NAME = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
 
 _LINK_LOCAL = (ipaddress.ip_network("169.254.0.0/16"), ipaddress.ip_network("fe80::/10"))
-_AWS_METADATA = ipaddress.ip_address("fd00:ec2::254")  # the instance metadata service over IPv6
+
+# The instance metadata service of AWS over IPv6. It is not link-local, but gives credentials, too.
+_AWS_METADATA = ipaddress.ip_address("fd00:ec2::254")
+
+# IPv6 addresses that contain an IPv4 address: a gateway may translate them (RFC 6052, RFC 8215).
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _NAT64_LOCAL = ipaddress.ip_network("64:ff9b:1::/48")
 _COMPATIBLE = ipaddress.ip_network("::/96")
@@ -55,7 +59,7 @@ class Url(NamedTuple):
 
 
 def parse_url(text: str) -> Url:
-    """The parts of an http or https URL. Raises ValueError with what is wrong, without the text."""
+    """Parses an http or https URL. Raises ValueError with the problem, but without the text, which may be secret."""
     if re.search(r"[\x00-\x20\x7f]", text):
         raise ValueError("contains a space or a control character")
     try:
@@ -68,7 +72,7 @@ def parse_url(text: str) -> Url:
     if "@" in parts.netloc:
         raise ValueError("contains a user name: set a header `Authorization` instead")
     if not parts.hostname:
-        raise ValueError("names no host")
+        raise ValueError("has no host")
     if port == 0:
         raise ValueError("has the port 0")
     query = ""
@@ -79,24 +83,22 @@ def parse_url(text: str) -> Url:
 
 
 def _encode_host(host: str) -> str:
-    """The name of a host in ASCII. Raises ValueError."""
-    try:
-        if not host.isascii():
+    """Returns the name of a host in ASCII. Raises ValueError."""
+    name = host
+    if not host.isascii():
+        try:
             name = host.encode("idna").decode()
-        else:
-            name = host
-    except UnicodeError:
-        raise ValueError("has a host name that is not valid") from None
+        except UnicodeError:
+            raise ValueError("has a host name that is not valid") from None
     if not re.fullmatch(r"[0-9A-Za-z._:%-]+", name) or any(len(label) > 63 for label in name.split(".")):
         raise ValueError("has a host name that is not valid")
     return name
 
 
 def find_url_problem(text: str) -> str | None:
-    """The problem of a URL in routes.yaml, or None. The values of `${NAME}` are not known yet."""
+    """Returns the problem of a URL in routes.yaml, or None. The values of `${NAME}` are not known yet."""
     if "${" in text:
-        is_open = text.startswith("${") or re.match(r"https?://", text)
-        if is_open:
+        if text.startswith("${") or re.match(r"https?://", text):
             return None
         return "should begin with https:// or http://, or with ${NAME}"
     try:
@@ -109,17 +111,16 @@ def find_url_problem(text: str) -> str | None:
 
 
 def find_header_problem(name: str) -> str | None:
-    """What is wrong with the name of a header, or None."""
+    """Returns the problem of the name of a header, or None."""
     if not re.fullmatch(HEADER_NAME, name):
         return "is not the name of a header"
-    is_reserved = name.lower() in RESERVED_HEADERS or name.lower().startswith("webhook-")
-    if is_reserved:
+    if name.lower() in RESERVED_HEADERS or name.lower().startswith("webhook-"):
         return "is set by evtool"
     return None
 
 
 def has_problem(options: Any) -> bool:
-    """Whether the values of an http handler in routes.yaml, which have the right types, are wrong."""
+    """Whether the values of an http handler in routes.yaml have a problem. Their types are right."""
     url, headers = options.get("http", ""), options.get("headers", {})
     return bool(find_url_problem(url)) or any(find_header_problem(name) for name in headers)
 
@@ -129,7 +130,8 @@ def is_link_local(host: str) -> bool:
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
-        try:  # `169.254.43518`, `0xA9FEA9FE`: the resolver takes such a number, too
+        # The resolver also accepts numbers such as `169.254.43518` and `0xA9FEA9FE`.
+        try:
             address = ipaddress.ip_address(socket.inet_aton(host.rstrip(".")))
         except (OSError, ValueError):
             return False
@@ -140,7 +142,7 @@ def is_link_local(host: str) -> bool:
 
 
 def _inner_address(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address that an IPv6 address contains."""
+    """Returns the IPv4 address that an IPv6 address contains, or None."""
     if address.ipv4_mapped or address.sixtofour:
         return address.ipv4_mapped or address.sixtofour
     if address in _NAT64 or address in _NAT64_LOCAL or address in _COMPATIBLE:

@@ -1,9 +1,9 @@
-"""The environment of a Lambda function: complete, as Lambda sets it, and without the secrets of evtool's own."""
+"""Builds the environment of a Lambda function: the variables of Lambda, without the secrets of evtool's environment."""
 
 import os
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from evtool.handlers.lambda_runtime.options import LambdaOptions
@@ -13,10 +13,10 @@ from evtool.handlers.put_events import CREDENTIALS, DUMMY, REGION
 
 
 def build_environment(name: str, options: LambdaOptions, folder: Path, address: str) -> dict[bytes, bytes]:
-    """The environment of a function. Raises UnsetVariableError for a `${NAME}` in `environment` that is not set."""
+    """Builds the environment of a function. Raises UnsetVariableError for a `${NAME}` that is not set."""
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or REGION
-    variables = {
-        **{key: os.environ[key] for key in PASSED_ON if key in os.environ},
+    variables = _pick(PASSED_ON)
+    variables |= {
         "LANG": "C.UTF-8",
         "TZ": ":UTC",
         "AWS_REGION": region,
@@ -33,15 +33,18 @@ def build_environment(name: str, options: LambdaOptions, folder: Path, address: 
         "LAMBDA_RUNTIME_DIR": "/var/runtime",
         "LAMBDA_TASK_ROOT": str(folder),
         "_HANDLER": options.handler or "bootstrap",
-        **_list_credentials(options),
     }
+    variables |= _list_credentials(options)
+    # Only for EventBridge: with AWS_ENDPOINT_URL, calls to all other services would fail, too.
     if options.aws == "local":
         variables |= {
             "AWS_ENDPOINT_URL_EVENTBRIDGE": f"http://{address}",
             "AWS_ENDPOINT_URL_EVENTBRIDGEV2": f"http://{address}",
         }
-    variables |= {key: expand_variables(value) for key, value in options.environment.items()}
-    variables |= {"AWS_LAMBDA_RUNTIME_API": address}
+    for key, value in options.environment.items():
+        variables[key] = expand_variables(value)
+    # Last, since without the right address the function gets no events.
+    variables["AWS_LAMBDA_RUNTIME_API"] = address
     return {os.fsencode(key): os.fsencode(value) for key, value in variables.items()}
 
 
@@ -52,10 +55,18 @@ def _name_runtime(options: LambdaOptions) -> str:
     return EXECUTION_ENVIRONMENTS[runtime.family]
 
 
+def _pick(names: Iterable[str]) -> dict[str, str]:
+    """Returns those of the variables that evtool's own environment has."""
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
 def _list_credentials(options: LambdaOptions) -> Mapping[str, str]:
-    """Dummies, with which no SDK looks any further, or those of evtool's own environment."""
+    """Returns dummies, or the credentials of evtool's own environment.
+
+    With dummies and empty files, an SDK does not look for real credentials in other places.
+    """
     if options.credentials == "inherit":
-        return {key: os.environ[key] for key in CREDENTIALS if key in os.environ}
+        return _pick(CREDENTIALS)
     return {
         "AWS_ACCESS_KEY_ID": DUMMY,
         "AWS_SECRET_ACCESS_KEY": DUMMY,

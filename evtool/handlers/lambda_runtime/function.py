@@ -1,9 +1,20 @@
-"""Runs a Lambda function: starts its runtime, keeps it warm, and has it handle one event after the other."""
+"""Runs a Lambda function: starts its runtime, keeps it warm, and gives it one event after the other.
+
+A function is a process that asks for events. Its whole life, with the requests that it makes:
+
+    evtool     starts the process with AWS_LAMBDA_RUNTIME_API=127.0.0.1:40003
+    function   loads its code           GET  /2018-06-01/runtime/invocation/next            (no response yet)
+    evtool     has an event             response to /next: the event, with its request id
+    function   handles it               POST /2018-06-01/runtime/invocation/ID/response     the outcome: done
+    function   is ready again           GET  /2018-06-01/runtime/invocation/next
+    evtool     closes the handler, and ends the process
+
+Each process has its own address, so that evtool knows which process sends a request (see processes/endpoint.py).
+"""
 
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from itertools import chain
 from pathlib import Path
 
 from evtool.handlers.base import Answer, Call, Failed, Outcome, Unavailable
@@ -28,15 +39,18 @@ from evtool.handlers.processes.process import Process
 from evtool.handlers.processes.programs import UnsetVariableError, list_values
 from evtool.handlers.put_events import Emission
 
-NO_BREAK_SPACE = "\u00a0"  # Python's client indents with it
-MESSAGE_LIMIT = 500  # characters of an error's message
+# The client for Python indents stacks with it.
+NO_BREAK_SPACE = "\u00a0"
+
+# Characters of the message of an error.
+MESSAGE_LIMIT = 500
 
 
 class _Runtime:
-    """A process of the function, and its Runtime API."""
+    """A process of the function, with its Runtime API."""
 
     def __init__(self, name: str, options: LambdaOptions, project: Path):
-        """Starts it. Raises MissingClientError, UnsetVariableError or OSError."""
+        """Starts the process. Raises MissingClientError, UnsetVariableError or OSError."""
         folder = (project / options.folder).absolute()
         self.command: StartCommand = find_start_command(options, project)
         self.api = RuntimeApi()
@@ -50,23 +64,24 @@ class _Runtime:
             raise
         self.arn = f"arn:aws:lambda:{environment[b'AWS_REGION'].decode()}:000000000000:function:{name}"
         self.endpoint.attach(self.process)
-        self.process.send(b"", last=True)  # standard input is empty
+        # The function gets an empty standard input.
+        self.process.send(b"", last=True)
 
     def end(self) -> tuple[int, str, str]:
-        """Ends the process. Its exit code, what it has printed, and that on standard error alone."""
+        """Ends the process. Returns its exit code, its output, and what it printed on standard error."""
         code = self.process.end()
         self.endpoint.close()
         return code, self.take_output(), self.process.errors.take()
 
     def take_output(self) -> str:
-        """What it has printed since the last time."""
+        """Takes what the process has printed since the last time."""
         note, self.note = self.note, ""
         output = self.process.output.take().replace(NO_BREAK_SPACE, " ")
         return "\n".join(filter(None, [note, output]))
 
 
 class LambdaFunction:
-    """A function that is started at the first call, and again when its process is gone."""
+    """A function that is started at the first call, and again if its process has exited."""
 
     def __init__(self, name: str, options: LambdaOptions, project: Path):
         self._name, self._options, self._project = name, options, project.absolute()
@@ -75,12 +90,13 @@ class LambdaFunction:
     def __call__(self, call: Call) -> Outcome:
         try:
             return self._hide_secrets(self._prepare() or self._invoke(call))
-        except BaseException:  # interrupted: the function is in the middle of something
+        # An interrupted call may still run. The next event needs a new process.
+        except BaseException:
             self._end()
             raise
 
     def call_many(self, calls: Sequence[Call], latest: float, call_log: CallLog | None = None) -> Iterator[Answer]:
-        """An answer for each call; none is begun after `latest`, a time of `time.monotonic()`."""
+        """Yields an answer for each call. Starts no call after `latest`, a time of `time.monotonic()`."""
         for call in calls:
             started = time.monotonic()
             if started > latest:
@@ -91,7 +107,7 @@ class LambdaFunction:
             yield Answer(self(call), time.monotonic() - started)
 
     def check(self) -> Unavailable | None:
-        """Start and load the function. Why it cannot be, or None."""
+        """Starts and loads the function. Returns why this is not possible, or None."""
         failure = self._prepare()
         if isinstance(failure, Failed):
             return Unavailable(self._redact(failure.error), "EV501")
@@ -100,10 +116,11 @@ class LambdaFunction:
     # --- loading ------------------------------------------------------------------------------------------------
 
     def _prepare(self) -> Unavailable | Failed | None:
-        """Have a process that waits for an event. Why there can be none, or None."""
+        """Makes sure that a process waits for an event. Returns why this is not possible, or None."""
         if self._runtime and self._is_ready():
             return None
-        self._end()  # it has ended since the last call, or hangs: that is no failure of this event
+        # The process has ended since the last call, or hangs. This event is not the reason, so it gets a new process.
+        self._end()
         try:
             self._runtime = _Runtime(self._name, self._options, self._project)
         except UnsetVariableError as error:
@@ -115,7 +132,7 @@ class LambdaFunction:
         return self._end_loading()
 
     def _is_ready(self) -> bool:
-        """Wait until the process asks for an event. Whether it does."""
+        """Waits until the process asks for an event, at most `init_timeout`. Returns whether it asks."""
         assert self._runtime
         process, api = self._runtime.process, self._runtime.api
         api.check_connection()
@@ -128,7 +145,7 @@ class LambdaFunction:
         return api.is_waiting and api.init_error is None and not process.has_exited()
 
     def _end_loading(self) -> Unavailable | Failed:
-        """End a process that has not asked for an event; the outcome of the call."""
+        """Ends a process that did not ask for an event. Returns the outcome of the call."""
         assert self._runtime
         runtime, options = self._runtime, self._options
         has_exited = runtime.process.has_exited()
@@ -146,12 +163,13 @@ class LambdaFunction:
     # --- an invocation ------------------------------------------------------------------------------------------
 
     def _invoke(self, call: Call) -> Outcome:
-        """Hand out the event, and wait for the result."""
+        """Gives the event to the function, and waits for the result."""
         assert self._runtime
         runtime, options = self._runtime, self._options
         process, api = runtime.process, runtime.api
         emission = Emission(call, self._name, options)
-        process.errors.take()  # of the calls before
+        # Drops the errors of earlier calls.
+        process.errors.take()
 
         def is_decided() -> bool:
             return api.result is not None or api.has_asked_again or process.has_exited()
@@ -164,30 +182,40 @@ class LambdaFunction:
             _, output, _ = self._end()
             return Failed(f"took longer than {options.timeout:g}s (timeout)", "timeout", output)
         if api.has_asked_again:
-            # Node's client ends a stream that fails on another connection, just before
+            # If a stream fails, Node's client reports it on another connection, just before it asks again.
             process.drain()
         api.end_invocation()
-        process.receive_output()  # what was printed before the result
+        # The function printed this before the result, but on another pipe.
+        process.receive_output()
         if api.result is not None:
             outcome = outcome_of(api.result, runtime.take_output(), options.output)
-            if isinstance(outcome, Failed) and (hint := memory_hint(outcome.error, options)):
-                self._end()  # what fills its memory may stay there
-                outcome = outcome._replace(error=outcome.error + hint)
-            return emission.add_to(outcome)
+            return emission.add_to(self._handle_full_memory(outcome))
         if api.has_asked_again:
             _, output, _ = self._end()
             return Failed("the runtime asked for the next event without a response to this one", output=output)
         code, output, errors = self._end()
         return self._describe_crash(code, output, errors, "without a response")
 
+    def _handle_full_memory(self, outcome: Outcome) -> Outcome:
+        """Ends the process if it had no memory left: the next event would fail for the same reason."""
+        if not isinstance(outcome, Failed):
+            return outcome
+        hint = memory_hint(outcome.error, self._options)
+        if not hint:
+            return outcome
+        self._end()
+        return outcome._replace(error=outcome.error + hint)
+
     def _describe_crash(self, code: int, output: str, errors: str, when: str) -> Failed:
+        message = f"the runtime ended {when}, {describe_exit(code)}"
         line = find_error_line(errors)
-        message = ": ".join(filter(None, [f"the runtime ended {when}, {describe_exit(code)}", line]))[:MESSAGE_LIMIT]
-        message += memory_hint(errors, self._options)
+        if line:
+            message += f": {line}"
+        message = message[:MESSAGE_LIMIT] + memory_hint(errors, self._options)
         return Failed(message, "crashed", output, code=format_exit_code(code))
 
     def _hide_secrets(self, outcome: Outcome) -> Outcome:
-        """The outcome without the values of `${NAME}` in `environment`, which the function may have printed."""
+        """Removes the values of `${NAME}` in `environment` from an outcome: the function may have printed them."""
         if isinstance(outcome, Unavailable):
             return outcome._replace(reason=self._redact(outcome.reason))
         if isinstance(outcome, Failed):
@@ -195,15 +223,18 @@ class LambdaFunction:
         return outcome._replace(output=self._redact(outcome.output))
 
     def _redact(self, text: str) -> str:
-        return redact_values(text, chain.from_iterable(map(list_values, self._options.environment.values())))
+        values: list[str] = []
+        for setting in self._options.environment.values():
+            values += list_values(setting)
+        return redact_values(text, values)
 
     def _end(self) -> tuple[int, str, str]:
-        """End the process, if there is one: its exit code, what it had printed, and that on standard error alone."""
+        """Ends the process, if there is one. Returns its exit code, its output, and what it printed on stderr."""
         if self._runtime is None:
             return 0, "", ""
         runtime, self._runtime = self._runtime, None
         return runtime.end()
 
     def close(self) -> None:
-        """End the process. A runtime waits for events only: there is nothing that it could finish."""
+        """Ends the process. Between calls a runtime only waits, so that it needs no time to finish."""
         self._end()

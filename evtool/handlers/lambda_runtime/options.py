@@ -15,13 +15,14 @@ NO_NUL = r"^[^\x00]*$"
 
 def _check_runtime(name: str) -> str:
     if parse_runtime(name) is None:
-        hint = did_you_mean(name, FAMILIES) or f"write {', '.join(FAMILIES)}, or name a command: start: [dotnet, ...]"
-        raise PydanticCustomError("path", "{said}", {"said": f"there is no runtime {name}", "hint": hint})
+        families = ", ".join(FAMILIES)
+        hint = did_you_mean(name, FAMILIES) or f"write {families}, or name a command: start: [dotnet, ...]"
+        raise PydanticCustomError("path", "{said}", {"said": f"the runtime {name} does not exist", "hint": hint})
     return name
 
 
 class LambdaOptions(ProcessOptions):
-    """The options of a handler of this kind."""
+    """The options of a `lambda` handler in routes.yaml."""
 
     folder: Annotated[
         str, Field(alias="lambda", min_length=1, pattern=NO_NUL, description="the folder of a function for AWS Lambda")
@@ -62,10 +63,11 @@ class LambdaOptions(ProcessOptions):
 
     @property
     def longest_call(self) -> float:
-        """Seconds that a call may take: until a process that hangs is given up, a new one is loaded, and it is over."""
+        """The most seconds that a call may take."""
+        # Twice the time to load: first evtool waits for a process that hangs, then it loads a new one.
         return self.timeout + 2 * self.init_timeout
 
     @property
     def runtime_name(self) -> RuntimeName:
-        """Its runtime; without one, its folder has a program `bootstrap`."""
+        """The runtime; by default `provided`, with a program `bootstrap` in the folder."""
         return parse_runtime(self.runtime or "provided") or RuntimeName("provided")

@@ -1,7 +1,8 @@
-"""Converts what a Lambda runtime has posted to the outcome of an attempt."""
+"""Converts the response or the error that a Lambda runtime posted to the outcome of an attempt."""
 
 import base64
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -9,10 +10,12 @@ from evtool.findings.phrases import shorten
 from evtool.handlers.base import Done, Failed, Outcome, Unavailable
 from evtool.handlers.lambda_runtime.runtime_api import ERROR_BODY, ERROR_TYPE, Posted
 
-MESSAGE_LIMIT = 500  # characters of an error's message
-STACK_FRAMES = 50  # of an error that are kept
+# Characters of the message of an error, and frames of its stack.
+MESSAGE_LIMIT = 500
+STACK_FRAMES = 50
 
-# errors of loading a function that are mistakes in the project: a missing file, module or function
+# Errors of loading that are mistakes in the project: a missing file, module or function. The clients for different
+# languages put different prefixes before these names.
 LOAD_MISTAKES = (
     "BuiltInModuleConflict",
     "CallbackHandlerDeprecated",
@@ -25,14 +28,15 @@ LOAD_MISTAKES = (
     "BadFunctionCode",
     "NativeClientLoading",
 )
-# how Node.js reports a missing package that a module imports
+
+# The messages of Node.js for a missing package that a module imports.
 LOAD_MISTAKE_MESSAGES = ("Cannot find module", "Cannot find package")
 OLD_NODE_CLIENT = "; for such a handler, install the client before 4: npm install aws-lambda-ric@3"
 DURABLE = "; a durable function cannot run here: it needs the service that keeps its steps"
 
 
 class ErrorReport(NamedTuple):
-    """An error as a runtime reports it."""
+    """An error that a runtime reported."""
 
     type: str
     message: str
@@ -40,8 +44,11 @@ class ErrorReport(NamedTuple):
 
     @property
     def text(self) -> str:
-        """One line: the type and the message."""
-        text = ": ".join(filter(None, [self.type, " ".join(self.message.split())]))
+        """The type and the message in one line."""
+        message = " ".join(self.message.split())
+        text = f"{self.type}: {message}"
+        if not self.type or not message:
+            text = self.type or message
         if self.type.endswith("CallbackHandlerDeprecated"):
             text = text.rstrip(".") + OLD_NODE_CLIENT
         elif self.type.endswith("ExecutionError") and "Unexpected payload" in self.message:
@@ -50,12 +57,12 @@ class ErrorReport(NamedTuple):
 
     @property
     def is_unreachable(self) -> bool:
-        """Whether the function has not reached what it works with."""
+        """Whether the function did not reach a system that it needs."""
         return self.type == "ConnectionRefusedError" or "ECONNREFUSED" in self.message
 
 
 def outcome_of(posted: Posted, output: str, output_limit: int) -> Outcome:
-    """The outcome of an invocation, without the events that it has emitted."""
+    """Returns the outcome of an invocation, without the events that it emitted."""
     request = posted.request
     if posted.is_error:
         return _fail(read_error(posted), output, output_limit)
@@ -67,48 +74,62 @@ def outcome_of(posted: Posted, output: str, output_limit: int) -> Outcome:
         message = "Function.ResponseSizeTooLarge: the response is longer than 6 MiB"
         return Failed(message, output=output, code="Function.ResponseSizeTooLarge")
     note = _describe_result(request.body)
-    return Done(output=f"{output.rstrip()}\n{note}".lstrip() if note else output)
+    if note:
+        output = f"{output.rstrip()}\n{note}".lstrip()
+    return Done(output=output)
 
 
 def load_outcome_of(posted: Posted, output: str, output_limit: int) -> Unavailable | Failed:
-    """The outcome if a function could not be loaded."""
+    """Returns the outcome if the runtime reported an error while it loaded the function."""
     report = read_error(posted)
     outcome = _fail(report, output, output_limit)
     is_mistake = any(name in report.type for name in LOAD_MISTAKES) or report.message.startswith(LOAD_MISTAKE_MESSAGES)
-    if isinstance(outcome, Failed) and is_mistake:
-        return Unavailable(report.text, "EV502" if "NativeClientLoading" in report.type else "EV501")
-    return outcome
+    if not isinstance(outcome, Failed) or not is_mistake:
+        return outcome
+    # A part of the client is missing, and not of the function.
+    if "NativeClientLoading" in report.type:
+        return Unavailable(report.text, "EV502")
+    return Unavailable(report.text, "EV501")
 
 
 def read_error(posted: Posted) -> ErrorReport:
-    """The error in a body, or in the trailers of a stream; a body may have any form."""
+    """Reads the error in a body, or in the trailers of a stream. A body may have any form."""
     headers, body = posted.request.headers, posted.request.body
     if ERROR_BODY in headers:
         with suppress(ValueError):
             body = base64.b64decode(headers[ERROR_BODY], validate=True)
-    header_type = headers.get(ERROR_TYPE, "")
+    default_type = headers.get(ERROR_TYPE, "") or "Error"
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
         value = None
-    if not isinstance(value, dict):
-        text = body.decode(errors="replace")
-        return ErrorReport(header_type or "Error", "" if posted.is_stream and ERROR_BODY not in headers else text, "")
-    stack = value.get("stackTrace") or value.get("trace") or ()
-    if isinstance(stack, list):
-        frames = [_format_frame(frame) for frame in stack]
-    else:
-        frames = []
-    error_type, message = value.get("errorType"), value.get("errorMessage")
-    return ErrorReport(
-        error_type if isinstance(error_type, str) and error_type else header_type or "Error",
-        message if isinstance(message, str) else "",
-        "\n".join(frames[:STACK_FRAMES]),
-    )
+    if isinstance(value, dict):
+        return ErrorReport(
+            _get_text(value, "errorType") or default_type,
+            _get_text(value, "errorMessage"),
+            _format_stack(value.get("stackTrace") or value.get("trace")),
+        )
+    # The body of a stream is the beginning of the result, and not the error.
+    if posted.is_stream and ERROR_BODY not in headers:
+        return ErrorReport(default_type, "", "")
+    return ErrorReport(default_type, body.decode(errors="replace"), "")
+
+
+def _get_text(value: Mapping[str, Any], key: str) -> str:
+    text = value.get(key)
+    if isinstance(text, str):
+        return text
+    return ""
+
+
+def _format_stack(stack: Any) -> str:
+    if not isinstance(stack, list):
+        return ""
+    return "\n".join(_format_frame(frame) for frame in stack[:STACK_FRAMES])
 
 
 def _format_frame(frame: Any) -> str:
-    """A line of a stack: text, or an object of Go's client."""
+    """Returns a line of a stack. Go's client sends objects, the others send strings."""
     if isinstance(frame, dict):
         return f"  {frame.get('path')}:{frame.get('line')} {frame.get('label')}"
     return str(frame).rstrip()
@@ -117,11 +138,9 @@ def _format_frame(frame: Any) -> str:
 def _fail(report: ErrorReport, output: str, output_limit: int) -> Unavailable | Failed:
     if report.is_unreachable:
         return Unavailable(report.text)
-    # most clients have printed the error themselves
-    is_printed = report.message[:100] in output
-    if is_printed:
-        log = output
-    else:
+    log = output
+    # Most clients have printed the error themselves.
+    if report.message[:100] not in output:
         log = "\n".join(filter(None, [output.rstrip("\n"), report.text, report.stack]))
     return Failed(report.text, output=log[max(len(log) - output_limit, 0) :], code=report.type)
 
@@ -131,7 +150,7 @@ def _reject_constant(name: str) -> Any:
 
 
 def _describe_result(body: bytes) -> str:
-    """A note for the log if a result is not JSON; empty if it is."""
+    """Returns a note for the log if a result is not JSON; "" if it is."""
     try:
         json.loads(body, parse_constant=_reject_constant)
     except RecursionError:

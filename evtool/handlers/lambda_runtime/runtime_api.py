@@ -1,12 +1,12 @@
-"""The Lambda Runtime API (2018-06-01) for one process: hands out one event at a time, and takes its result.
+"""The Lambda Runtime API (2018-06-01) for one process: sends it one event at a time, and receives the result.
 
-https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+function.py shows the requests of a process. https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html describes
+them.
 """
 
 import json
 import re
 import uuid
-from collections.abc import Callable
 from typing import NamedTuple
 
 from evtool.aws.http_messages import Request, Response
@@ -19,54 +19,59 @@ ERROR_TYPE = "lambda-runtime-function-error-type"
 ERROR_BODY = "lambda-runtime-function-error-body"
 RESPONSE_MODE = "lambda-runtime-function-response-mode"
 
+NEXT_PATH = f"{VERSION}invocation/next"
+
 _INVOCATION = re.compile(r"invocation/([^/]+)/(response|error)")
 _ACCEPTED = Response(202, b'{"status":"OK"}\n')
 
 
 class Invocation(NamedTuple):
-    """An event for a function."""
+    """An event for a function. The deadline is in seconds since 1970."""
 
     event: bytes
-    deadline: float  # seconds since 1970
+    deadline: float
     arn: str
     emission: Emission
 
 
 class Posted(NamedTuple):
-    """What a runtime has posted: the result of an invocation, or an error; `is_error` is that of the address."""
+    """The result or the error that a runtime posted. `is_error` follows from the path of the request."""
 
     request: Request
     is_error: bool
 
     @property
     def is_stream(self) -> bool:
-        """Whether the response came bit by bit, and may have ended with an error."""
+        """Whether the runtime sent the response as a stream, which may end with an error."""
         return self.request.headers.get(RESPONSE_MODE) == "streaming"
 
 
 class RuntimeApi:
-    """The state of one process: it loads, waits for an event, or owes a response."""
+    """The state of one process: it loads, waits for an event, or handles one."""
 
     def __init__(self) -> None:
-        self.result: Posted | None = None  # of the running invocation
+        # The result of the running invocation.
+        self.result: Posted | None = None
         self.init_error: Posted | None = None
-        self.has_asked_again = False  # for the next event, while a response is owed
-        self._next: Exchange | None = None  # the request for the next event, which is not answered
+        # Whether it asked for the next event before it posted the result of the running invocation.
+        self.has_asked_again = False
+        # The request for the next event, which waits for its response.
+        self._next: Exchange | None = None
         self._request_id = ""
         self._emission: Emission | None = None
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the runtime has asked for an event that it has not got."""
+        """Whether the runtime has asked for an event and waits for it."""
         return self._next is not None
 
     def check_connection(self) -> None:
-        """Forgets the request for an event if the client has closed its connection meanwhile."""
+        """Forgets the request for an event if the client has closed its connection."""
         if self._next and not self._next.is_open():
             self._next = None
 
     def invoke(self, invocation: Invocation) -> None:
-        """Hands out an event to a runtime that waits for one."""
+        """Sends an event to a runtime that waits for one."""
         assert self._next
         exchange, self._next = self._next, None
         request_id = uuid.uuid4()
@@ -83,39 +88,39 @@ class RuntimeApi:
         exchange.respond(Response(200, invocation.event, headers))
 
     def end_invocation(self) -> None:
-        """Takes no more events from the invocation."""
+        """Ends the invocation: later PutEvents requests are refused."""
         self._emission = None
 
     def serve(self, exchange: Exchange) -> None:
-        """Answers a request, or keeps that for the next event."""
+        """Responds to a request, or keeps it if it asks for the next event."""
         request = exchange.request
         if put_events.is_aws_call(request):
             exchange.respond(put_events.answer(request, self._emission))
-        elif (request.method, request.path) == ("GET", VERSION + "invocation/next"):
+        elif request.method == "GET" and request.path == NEXT_PATH:
             self._take_next(exchange)
         else:
-            exchange.respond(self._find_route(request)(request))
+            exchange.respond(self._answer(request))
 
     def _take_next(self, exchange: Exchange) -> None:
         self._next = exchange
         self.has_asked_again = self._emission is not None and self.result is None
 
-    def _find_route(self, request: Request) -> Callable[[Request], Response]:
+    def _answer(self, request: Request) -> Response:
         path = request.path.removeprefix(VERSION)
-        if path == "init/error":
-            route = self._take_init_error
-        elif match := _INVOCATION.fullmatch(path):
-            is_error = match[2] == "error"
-            route = lambda request: self._take_result(match[1], Posted(request, is_error))  # noqa: E731
-        elif request.path == "/ping":
-            return lambda _request: Response(200, b"pong", (("Content-Type", "text/plain"),))
-        elif path == "restore/next":
-            return lambda _request: Response(200)
-        else:
-            return lambda _request: _refuse(404, "NotFound", f"there is no {request.path[:200]}")
+        # `/ping` checks whether the API responds. Clients ask for `restore/next` only if the function sets
+        # AWS_LAMBDA_INITIALIZATION_TYPE to snap-start.
+        if request.path == "/ping":
+            return Response(200, b"pong", (("Content-Type", "text/plain"),))
+        if path == "restore/next":
+            return Response(200)
+        invocation = _INVOCATION.fullmatch(path)
+        if path != "init/error" and not invocation:
+            return _refuse(404, "NotFound", f"the Runtime API has no {request.path[:200]}")
         if request.method != "POST":
-            return lambda _request: _refuse(405, "MethodNotAllowed", f"{request.path[:200]} takes POST")
-        return route
+            return _refuse(405, "MethodNotAllowed", f"{request.path[:200]} takes POST")
+        if invocation:
+            return self._take_result(invocation[1], Posted(request, invocation[2] == "error"))
+        return self._take_init_error(request)
 
     def _take_init_error(self, request: Request) -> Response:
         if self._request_id:
@@ -127,7 +132,7 @@ class RuntimeApi:
         if request_id != self._request_id:
             return _refuse(400, "InvalidRequestID", "Invalid request ID")
         if self.result is not None:
-            return _refuse(403, "InvalidStateTransition", "there is a response to this invocation already")
+            return _refuse(403, "InvalidStateTransition", "this invocation has a response already")
         self.result = posted
         if posted.request.is_too_large and not posted.is_stream:
             return _refuse(413, "RequestEntityTooLarge", "the response is too large")
@@ -135,7 +140,7 @@ class RuntimeApi:
 
 
 def _make_trace_id(milliseconds: int, random: str) -> str:
-    """A trace of AWS X-Ray that is not sampled."""
+    """Returns the id of a trace of AWS X-Ray that is not sampled. On Lambda each invocation has a trace."""
     return f"Root=1-{milliseconds // 1000:08x}-{random[:24]};Parent={random[16:]};Sampled=0"
 
 

@@ -1,4 +1,4 @@
-"""Finds the kinds of handlers that installed packages offer, by their entry points, without importing any."""
+"""Finds the kinds of handlers that installed packages offer, by their entry points. It imports none of them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -12,7 +12,8 @@ GROUP = "evtool.handlers"
 
 @cache
 def find_plugins() -> Mapping[str, Sequence["EntryPoint"]]:
-    """The entry points by the name of their kind. Several for one name come from several packages."""
+    """Returns the entry points by the name of their kind. Several packages may offer one name."""
+    # A package that is found twice in sys.path has each entry point twice: the second one is dropped.
     plugins: dict[str, dict[tuple[str, str], EntryPoint]] = {}
     for entry_point in _list_entry_points():
         same_name = plugins.setdefault(entry_point.name, {})
@@ -21,27 +22,29 @@ def find_plugins() -> Mapping[str, Sequence["EntryPoint"]]:
 
 
 def _list_entry_points() -> Iterable["EntryPoint"]:
-    # takes as long as all of `evtool validate`, and most projects use no plugin
+    # The import takes as long as all of `evtool validate`, and most projects use no plugin.
     from importlib.metadata import distributions, entry_points  # noqa: PLC0415
 
     try:
         return entry_points(group=GROUP)
-    except Exception:  # noqa: BLE001  (a package with broken metadata must not hide the others)
-        found = []
+    # One package has broken metadata. It must not hide the others, which are read one by one.
+    except Exception:  # noqa: BLE001
+        readable: list[EntryPoint] = []
         for distribution in distributions():
             try:
-                found += [entry_point for entry_point in distribution.entry_points if entry_point.group == GROUP]
+                readable += distribution.entry_points.select(group=GROUP)
             except Exception:  # noqa: BLE001, S112
                 continue
-        return found
+        return readable
 
 
 def name_package(entry_point: "EntryPoint") -> str:
-    """The package that offers an entry point, with its version, as messages name it."""
+    """Returns the package that offers an entry point, with its version, for messages."""
     distribution = entry_point.dist
     try:
         if distribution:
             return f"{distribution.name} {distribution.version}"
         return "an unknown package"
-    except Exception:  # noqa: BLE001  (its metadata is missing or broken)
+    # Its metadata is missing or broken.
+    except Exception:  # noqa: BLE001
         return "a package without metadata"

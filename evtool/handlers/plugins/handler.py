@@ -1,6 +1,7 @@
-"""Handlers of plugins: each piece of a plugin's code gets a time limit, and its result is checked."""
+"""Handlers of plugins: runs each piece of a plugin's code within a time limit, and checks its result."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,12 @@ from evtool.handlers.plugins.secrets import Secrets
 from evtool.handlers.plugins.thread import PluginThread, Ran
 from evtool.handlers.processes.programs import UnsetVariableError
 
-GRACE = 1.0  # seconds that a handler has to notice that its time is over
-CLOSE_LIMIT = 2.0  # seconds to close a handler
+# Seconds after the time limit in which a handler can return its own outcome for it.
+GRACE = 1.0
+
+# Seconds to close a handler.
+CLOSE_LIMIT = 2.0
+
 METHODS = ("check", "close")
 
 
@@ -23,15 +28,15 @@ class BrokenHandler:
     def __init__(self, problem: str):
         self._problem = problem
 
-    def __call__(self, call: Call) -> Outcome:  # noqa: ARG002  (the contract of all kinds)
+    def __call__(self, call: Call) -> Outcome:  # noqa: ARG002
         return Unavailable(self._problem, "EV501")
 
     def check(self) -> Unavailable | None:
-        """Why the plugin cannot be used."""
+        """Returns why the plugin cannot be used."""
         return Unavailable(self._problem, "EV501")
 
     def close(self) -> None:
-        """Does nothing: nothing is kept."""
+        """Does nothing, since there is nothing to close."""
 
 
 class PluginHandler:
@@ -40,7 +45,7 @@ class PluginHandler:
     def __init__(self, plugin: Plugin, name: str, options: HandlerOptions, folder: Path):
         self._plugin = plugin
         self._options = options
-        self._open: Callable[[], Handler] = lambda: _open(plugin, name, options, folder)
+        self._open = partial(_open, plugin, name, options, folder)
         self._handler: Handler | None = None
         self._secrets = Secrets(options)
         self._thread = PluginThread()
@@ -53,7 +58,7 @@ class PluginHandler:
         assert self._handler
         handler, limit = self._handler, self._options.timeout
         try:
-            ran = self._thread.run(lambda: handler(call), limit + GRACE)
+            ran = self._thread.run(partial(handler, call), limit + GRACE)
         except TimeoutError:
             explanation = f"{self._plugin.describe('goes on with it')} until evtool ends"
             return Failed(f"took longer than {limit:g}s (timeout); {explanation}", "timeout", self._thread.output)
@@ -62,10 +67,10 @@ class PluginHandler:
         if ran.error:
             error = f"{describe_error(ran.error)} ({self._plugin.describe('should not raise')})"
             return Failed(error, "crashed", join_output(ran.output, format_stack(ran.error)), code=_name(ran.error))
-        return self._judge(ran)
+        return self._check_outcome(ran)
 
     def check(self) -> Unavailable | None:
-        """Opens the handler, and asks it whether it can be called."""
+        """Opens the handler, and asks it whether it can be called. Returns why not, or None."""
         failure = self._prepare() or self._check()
         if failure:
             return self._secrets.hide(failure)
@@ -84,12 +89,11 @@ class PluginHandler:
             return self._fail("cannot be checked", Ran(None, PluginError(str(error))))
         if isinstance(outcome, Unavailable | None):
             return outcome
-        return self._fail(
-            "cannot be checked", Ran(None, PluginError("it returned an outcome in place of Unavailable or None"))
-        )
+        problem = PluginError("it returned an outcome in place of Unavailable or None")
+        return self._fail("cannot be checked", Ran(None, problem))
 
     def close(self) -> None:
-        """Closes the handler; one that does not end is left behind. What it raises does not matter any more."""
+        """Closes the handler. Abandons a handler that does not end, and ignores what it raises."""
         if self._handler and not self._is_closed and not self._thread.is_busy:
             self._run(self._handler.close, CLOSE_LIMIT)
         if not self._is_closed:
@@ -97,7 +101,7 @@ class PluginHandler:
         self._is_closed = True
 
     def _prepare(self) -> Unavailable | None:
-        """Why the handler cannot be called, or None if it is open and free."""
+        """Opens the handler if it is not open. Returns why it cannot be called now, or None."""
         if self._thread.is_busy:
             return Unavailable(self._plugin.describe("still runs a call that took too long"))
         if self._handler is None:
@@ -124,27 +128,28 @@ class PluginHandler:
             code = "EV503"
         return Unavailable(f"{self._plugin.describe(problem)}: {describe_error(ran.error)}{output}", code)
 
-    def _judge(self, ran: Ran) -> Outcome:
-        """The outcome that a call returned, or what is wrong with it."""
+    def _check_outcome(self, ran: Ran) -> Outcome:
+        """Returns the outcome that a call returned, or a failure that describes its problem."""
         try:
             outcome = clean_outcome(ran.value, ran.output)
         except ValueError as error:
             problem = f"{self._plugin.describe('broke its contract')}: {error}"
             return Failed(clean_text(problem), "bad-result", join_output(ran.output, ""), final=True)
-        if isinstance(outcome, Done) and (excess := find_excess(outcome, self._options)):
-            return Failed(excess, "bad-result", outcome.output, final=True)
+        if isinstance(outcome, Done):
+            excess = find_excess(outcome, self._options)
+            if excess:
+                return Failed(excess, "bad-result", outcome.output, final=True)
         return outcome
 
 
 def _open(plugin: Plugin, name: str, options: HandlerOptions, folder: Path) -> Handler:
     assert plugin.kind
     handler: Any = plugin.kind.open(name, options, folder.absolute())
-    missing = [method for method in METHODS if not callable(getattr(handler, method, None))]
-    if missing or not callable(handler):
-        lack = "cannot be called"
-        if missing:
-            lack = f"has no method {missing[0]}"
-        raise PluginError(f"what it returned {lack}")
+    for method in METHODS:
+        if not callable(getattr(handler, method, None)):
+            raise PluginError(f"the handler that it returned has no method {method}")
+    if not callable(handler):
+        raise PluginError("the handler that it returned cannot be called")
     return handler  # type: ignore[no-any-return]
 
 

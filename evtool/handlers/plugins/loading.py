@@ -1,7 +1,7 @@
-"""Loads the kind of a plugin and the options of its handlers, and says why this is not possible."""
+"""Loads the kind of a plugin and the options of its handlers, or describes why this is not possible."""
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
@@ -14,8 +14,11 @@ from evtool.handlers.plugins.thread import PluginThread, Ran
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-LOAD_LIMIT = 10.0  # seconds for each step: to import the module, to read options, to open a handler
-RESERVED = ("longest_call", "is_in_process")  # members of options that say how evtool's own kinds are run
+# Seconds for each step: the import of the module, reading options, opening a handler.
+LOAD_LIMIT = 10.0
+
+# Members of options that decide how evtool runs a kind. A plugin with `is_in_process` would stop the delivery loop.
+RESERVED = ("longest_call", "is_in_process")
 
 
 class Plugin(NamedTuple):
@@ -25,23 +28,25 @@ class Plugin(NamedTuple):
     package: str
     kind: Kind | None = None
     problem: str = ""
-    output: str = ""  # what it printed while it was imported
+
+    # The text that it printed while it was imported.
+    output: str = ""
 
     def describe(self, problem: str) -> str:
-        """A problem of this plugin, with its package."""
+        """Returns a problem of this plugin with its name and its package."""
         return f"the kind {self.name} of {self.package} {problem}"
 
 
 @cache
 def load_plugin(name: str) -> Plugin:
-    """The plugin with a name that `find_plugins` has. Never raises for what is wrong with it."""
+    """Loads the plugin with a name from `find_plugins`. The result has its problem, if it cannot be loaded."""
     entry_points = find_plugins()[name]
     packages = [name_package(entry_point) for entry_point in entry_points]
     plugin = Plugin(name, " and ".join(packages))
     if len(entry_points) > 1:
-        problem = f"is there {len(entry_points)} times: uninstall all of these packages but one"
+        problem = f"is installed {len(entry_points)} times: uninstall all of these packages but one"
         return plugin._replace(problem=plugin.describe(problem))
-    ran = _run(lambda: _load_kind(entry_points[0]))
+    ran = _run(partial(_load_kind, entry_points[0]))
     plugin = plugin._replace(output=ran.output)
     if ran.error:
         return plugin._replace(problem=plugin.describe(f"cannot be loaded: {describe_error(ran.error)}"))
@@ -49,11 +54,11 @@ def load_plugin(name: str) -> Plugin:
 
 
 def validate_options(plugin: Plugin, values: Mapping[str, Any]) -> HandlerOptions:
-    """The options of a handler. Raises ValidationError if they are wrong, PluginError if the plugin is."""
+    """Reads the options of a handler. Raises ValidationError for wrong options, PluginError for a wrong plugin."""
     kind = plugin.kind
     if kind is None:
         raise PluginError(plugin.problem)
-    ran = _run(lambda: _validate(kind.options, values))
+    ran = _run(partial(_validate, kind.options, values))
     if isinstance(ran.error, ValidationError):
         raise ran.error
     if ran.error:
@@ -86,16 +91,22 @@ def _load_kind(entry_point: "EntryPoint") -> Kind:
     fields = list_keys(kind.options)
     if entry_point.name not in fields:
         raise PluginError(f"its options have no field {entry_point.name}, the key that selects it in routes.yaml")
-    overridden = [name for name in RESERVED if getattr(kind.options, name) is not getattr(HandlerOptions, name)]
-    if overridden:
-        raise PluginError(f"its options override {overridden[0]}")
+    for name in RESERVED:
+        if getattr(kind.options, name) is not getattr(HandlerOptions, name):
+            raise PluginError(f"its options override {name}")
     return kind
 
 
 def list_keys(options: type[BaseModel]) -> list[str]:
-    """The keys that options may have in routes.yaml."""
-    fields = options.model_fields.items()
-    return [alias if isinstance(alias := field.validation_alias, str) else name for name, field in fields]
+    """Returns the keys that options may have in routes.yaml."""
+    keys: list[str] = []
+    for name, field in options.model_fields.items():
+        # A field has an alias if its key is a keyword of Python, such as `lambda`.
+        if isinstance(field.validation_alias, str):
+            keys.append(field.validation_alias)
+        else:
+            keys.append(name)
+    return keys
 
 
 def _validate(model: type[HandlerOptions], values: Mapping[str, Any]) -> HandlerOptions:
@@ -103,8 +114,10 @@ def _validate(model: type[HandlerOptions], values: Mapping[str, Any]) -> Handler
     if not isinstance(options, model):
         raise PluginError(f"its model gives a value of type {type(options).__name__}")
     common = {name: getattr(options, name) for name in HandlerOptions.model_fields}
+    # As users write a size: the field accepts no numbers.
     if isinstance(common["emit_bytes"], int):
-        common["emit_bytes"] = f"{common['emit_bytes']}B"  # as users write it
+        common["emit_bytes"] = f"{common['emit_bytes']}B"
+    # The model of a plugin may set the fields of all kinds, also to values that evtool refuses in routes.yaml.
     try:
         HandlerOptions.model_validate(common)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Checks what the handler of a plugin returned, so that nothing else than an outcome reaches the store."""
+"""Checks the outcome that the handler of a plugin returned, so that the store gets only values that it can hold."""
 
 import json
 from collections.abc import Mapping
@@ -13,14 +13,16 @@ from evtool.handlers.processes.worker_protocol import OUTPUT_LIMIT
 from evtool.readers.json_text import JsonProblem, parse_json
 
 OUTCOMES = ("failed", "timeout", "crashed", "bad-result")
-LOAD_CODES = ("EV501", "EV502", "EV503")  # of handlers that cannot be loaded
+
+# The codes of handlers that cannot be loaded.
+LOAD_CODES = ("EV501", "EV502", "EV503")
 
 
 def clean_outcome(outcome: Outcome, printed: str) -> Outcome:
-    """An outcome of the right types, its texts made fit for the store. Raises ValueError that says what is wrong."""
+    """Returns the outcome with texts that can be stored. Raises ValueError with its problem if a type is wrong."""
     match outcome:
         case Unavailable(str(reason), None | str()):
-            if outcome.code not in (None, *LOAD_CODES):
+            if outcome.code is not None and outcome.code not in LOAD_CODES:
                 raise ValueError(f"the code of Unavailable is None or one of {', '.join(LOAD_CODES)}")
             return Unavailable(clean_text(reason), outcome.code)
         case Failed(str(error), _, str(output), bool(), None | str(), retry_after) if (
@@ -29,20 +31,22 @@ def clean_outcome(outcome: Outcome, printed: str) -> Outcome:
             code = outcome.code and clean_text(outcome.code)
             return outcome._replace(error=clean_text(error), output=join_output(printed, output), code=code)
         case Done(list() | tuple(), str(output)):
-            emitted = tuple(_check_emitted(number, event) for number, event in enumerate(outcome.emitted, 1))
-            return Done(emitted, join_output(printed, output))
+            emitted = []
+            for number, event in enumerate(outcome.emitted, 1):
+                emitted.append(_check_emitted(number, event))
+            return Done(tuple(emitted), join_output(printed, output))
         case Unavailable() | Failed() | Done():
             raise ValueError(f"{type(outcome).__name__} has a field of a wrong type")
     raise ValueError(f"it returned a value of type {type(outcome).__name__} in place of Done, Failed or Unavailable")
 
 
 def is_pause(value: object) -> bool:
-    """Whether a value is a number of seconds."""
+    """Whether a value is a number of seconds that evtool can wait."""
     return isinstance(value, int | float) and 0 <= value < inf
 
 
 def find_excess(done: Done, options: HandlerOptions) -> str | None:
-    """Why a call emitted too much, or None."""
+    """Returns why a call emitted too much, or None."""
     if len(done.emitted) > options.emit_limit:
         return f"emitted more than {options.emit_limit} events (emit_limit)"
     size = sum(len(event.type) + len(event.detail) for event in done.emitted)
@@ -52,7 +56,7 @@ def find_excess(done: Done, options: HandlerOptions) -> str | None:
 
 
 def join_output(printed: str, output: str) -> str:
-    """The end of what a call printed and of what its outcome has as output."""
+    """Returns the end of the text that a call printed, followed by the output of its outcome."""
     separator = ""
     if printed and output and not printed.endswith("\n"):
         separator = "\n"
@@ -73,6 +77,7 @@ def _check_emitted(number: int, event: Any) -> Emitted:
         raise ValueError(f"detail of the emitted event {number}, column {problem.column}: {problem}") from None
     if not isinstance(detail, dict):
         raise ValueError(f"detail of the emitted event {number} is not an object")
+    # These must also be writable as UTF-8, which a string with a lone surrogate is not.
     try:
         bus = parse_bus_name(event.bus)
         json.dumps([event.type, event.source, bus, event.envelope], ensure_ascii=False).encode()

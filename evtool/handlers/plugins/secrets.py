@@ -1,4 +1,4 @@
-"""Hides the values of the variables that the options of a handler name as `${NAME}` from what its plugin says."""
+"""Hides the values of `${NAME}` in the options of a handler in the texts that its plugin returns."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -7,22 +7,26 @@ from typing import Any, TypeVar
 from evtool.handlers.base import Done, Failed, HandlerOptions, Unavailable
 from evtool.handlers.processes.programs import VARIABLE
 
-MIN_LENGTH = 4  # characters of a value that is hidden: a shorter one is part of many words
+# Characters of the shortest value that is hidden: a shorter one is a part of many words.
+MIN_LENGTH = 4
 
 Result = TypeVar("Result", Done, Failed, Unavailable, Done | Failed | Unavailable)
 
 
 class Secrets:
-    """The variables that some options name."""
+    """The variables in the options of a handler. Their values are read when a text is hidden."""
 
     def __init__(self, options: HandlerOptions):
         texts = " ".join(_iter_strings(options.model_dump()))
-        self._names = sorted({match[1] for match in VARIABLE.finditer(texts)})
+        self._names = sorted(set(VARIABLE.findall(texts)))
 
     def hide(self, outcome: Result) -> Result:
-        """The outcome with `${NAME}` in place of each value. What it emits stays as it is."""
-        texts = {field: getattr(outcome, field, None) for field in ("error", "reason", "output", "code")}
-        changed: Any = {field: self._hide(text) for field, text in texts.items() if isinstance(text, str)}
+        """Returns the outcome with `${NAME}` in place of each value. Emitted events stay as they are."""
+        changed: Any = {}
+        for field in ("error", "reason", "output", "code"):
+            text = getattr(outcome, field, None)
+            if isinstance(text, str):
+                changed[field] = self._hide(text)
         return outcome._replace(**changed)
 
     def _hide(self, text: str) -> str:

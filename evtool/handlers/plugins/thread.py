@@ -1,7 +1,12 @@
-"""Runs code of a plugin in a thread of its own, each piece within a time limit, and keeps what it prints.
+"""Runs the code of a plugin in a separate thread, each piece within a time limit, and keeps what it prints.
 
-The code runs inside evtool, so that it cannot be ended. A piece that exceeds its limit is left behind, and its thread
-is busy until the piece ends by itself.
+Python cannot end a thread. If a piece exceeds its limit, evtool goes on without its result, and the thread is busy
+until the piece ends. Example with a limit of 5 seconds:
+
+    0 s    run(call 1)   the thread starts call 1
+    5 s                  `run` raises TimeoutError; is_busy is true
+    7 s                  call 1 ends; its result waits in the queue; is_busy is false
+    9 s    run(call 2)   takes the result of call 1 first and drops it, since its number is not that of call 2
 """
 
 import select
@@ -15,11 +20,12 @@ from typing import Any, NamedTuple, TextIO
 from evtool.handlers.processes.worker_protocol import OUTPUT_LIMIT
 from evtool.signals import CallsStopped, stop_pipe
 
-POLL_INTERVAL = 0.1  # seconds between two looks at whether calls are to stop
+# Seconds between two checks whether evtool has to stop.
+POLL_INTERVAL = 0.1
 
 
 class Ran(NamedTuple):
-    """The end of a piece of code: its value, or the exception that it raised, and the last of what it printed."""
+    """The result of a piece of code: its value or its exception, and the end of what it printed."""
 
     value: Any
     error: BaseException | None = None
@@ -27,13 +33,14 @@ class Ran(NamedTuple):
 
 
 class PluginThread:
-    """A thread that runs one piece of code at a time, started at the first one."""
+    """A thread that runs one piece of code at a time. It starts with the first piece."""
 
     def __init__(self) -> None:
         self._work: SimpleQueue[Callable[[], Any] | None] = SimpleQueue()
         self._results: SimpleQueue[tuple[int, Ran]] = SimpleQueue()
         self._thread: Thread | None = None
-        self._output: _Output | None = None  # of the latest piece
+        # The output of the latest piece.
+        self._output: _Output | None = None
         self._given = 0
         self._ended = 0
 
@@ -44,18 +51,19 @@ class PluginThread:
 
     @property
     def output(self) -> str:
-        """What the latest piece has printed so far."""
+        """The text that the latest piece has printed so far."""
         if self._output:
             return self._output.read()
         return ""
 
     def run(self, work: Callable[[], Any], limit: float) -> Ran:
-        """Runs a piece of code. Raises TimeoutError after `limit` seconds, CallsStopped if calls are to stop."""
+        """Runs a piece of code. Raises TimeoutError after `limit` seconds, CallsStopped if evtool has to stop."""
         if self._thread is None:
             thread = Thread(target=self._run, daemon=True)
             try:
                 thread.start()
-            except RuntimeError as error:  # the system has no more of them
+            # The system has no more threads.
+            except RuntimeError as error:
                 return Ran(None, error)
             self._thread = thread
         self._output = None
@@ -64,7 +72,7 @@ class PluginThread:
         return self._await(self._given, time.monotonic() + limit)
 
     def close(self) -> None:
-        """Ends the thread, as soon as its piece has ended."""
+        """Ends the thread as soon as its piece has ended."""
         self._work.put(None)
 
     def _await(self, number: int, deadline: float) -> Ran:
@@ -80,15 +88,18 @@ class PluginThread:
                 if stop.poll(0):
                     raise CallsStopped from None
                 continue
-            if ended == number:  # else it is a piece that exceeded its limit
+            # Any other number is that of a piece that exceeded its limit.
+            if ended == number:
                 return ran
 
     def _run(self) -> None:
-        while work := self._work.get():
+        # `close` puts None.
+        for work in iter(self._work.get, None):
             output = self._output = _start_capture()
+            # Also SystemExit and KeyboardInterrupt of the plugin must not end the thread.
             try:
                 ran = Ran(work())
-            except BaseException as error:  # noqa: BLE001  (whatever it raises is the plugin's affair)
+            except BaseException as error:  # noqa: BLE001
                 ran = Ran(None, error)
             _end_capture()
             self._ended += 1
@@ -99,25 +110,25 @@ class PluginThread:
 
 
 class _Output:
-    """The last of what is written to it."""
+    """Keeps the end of the text that is written to it."""
 
     def __init__(self) -> None:
         self._text = ""
 
     def write(self, text: str) -> int:
-        """Adds a text."""
+        """Adds a text. Cuts only when twice the limit is reached, since each cut copies the text."""
         self._text += text
         if len(self._text) > 2 * OUTPUT_LIMIT:
             self._text = self._text[-OUTPUT_LIMIT:]
         return len(text)
 
     def read(self) -> str:
-        """What is kept."""
+        """Returns the end of the text."""
         return self._text[-OUTPUT_LIMIT:]
 
 
 class _Stream:
-    """Standard output or error while plugins run: what their threads print is kept, all else is passed on."""
+    """Stands for sys.stdout or sys.stderr while plugins run. It captures their threads and passes on other text."""
 
     def __init__(self, stream: TextIO):
         self.stream = stream
@@ -137,11 +148,13 @@ class _Stream:
 
 
 _lock = Lock()
-_outputs: dict[int, _Output] = {}  # by thread
+
+# The outputs that are captured, by the id of their thread.
+_outputs: dict[int, _Output] = {}
 
 
 def _start_capture() -> _Output:
-    """Keeps what this thread prints from now on."""
+    """Starts to capture what this thread prints."""
     output = _Output()
     with _lock:
         _outputs[get_ident()] = output

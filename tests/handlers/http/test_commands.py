@@ -176,7 +176,7 @@ def test_handlers_run(evtool: Evtool, project):
 WRONG = {
     "http: ftp://example.com": "the URL should begin with https:// or http://",
     "http: example.com/hook": "the URL should begin with https:// or http://",
-    "http: https://": "the URL names no host",
+    "http: https://": "the URL has no host",
     "http: https://user:pw@example.com": "the URL contains a user name: set a header `Authorization` instead",
     "http: 'https://example.com/a b'": "the URL contains a space or a control character",
     "http: https://example.com:99999": "the URL is not valid: its host or port cannot be read",
