@@ -43,6 +43,8 @@ from evtool.signals import CallsStopped
 
 # Seconds to load the module, in addition to the handler's time limit. The init phase of Lambda has the same limit.
 START_LIMIT = 10.0
+# Seconds in which the answers of quick calls gather: one wake-up for each answer would take longer than the call.
+GATHERING = 0.0005
 
 
 class PythonOptions(ProcessOptions):
@@ -89,6 +91,8 @@ class _InWorker:
         # The pipe with the answers of the worker.
         self._replies = -1
         self._lost_emits = LostEmits()
+        # Whether the last call took less than GATHERING.
+        self._is_quick = False
 
     def __call__(self, call: Call) -> Outcome:
         [answer] = self.call_many([call], inf)
@@ -221,6 +225,8 @@ class _InWorker:
         requests = [encode_request(number, call, latest) for number, call in enumerate(remaining, self._first_number)]
         self._process.send(b"".join(requests))
         while remaining and self._process:
+            if len(remaining) > 1 and self._is_quick:
+                time.sleep(GATHERING)
             started = time.monotonic()
             error: Exception | None = None
             try:
@@ -243,6 +249,7 @@ class _InWorker:
         for number, message, seconds in answers:
             remaining.popleft()
             self._first_number += 1
+            self._is_quick = seconds < GATHERING
             yield Answer(self._outcome_of(number, message), seconds)
 
     def _end_failed(self, error: Exception | None) -> Failed:

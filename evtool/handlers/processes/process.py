@@ -199,7 +199,8 @@ class Process:
             sink(data)
         else:
             self._selector.unregister(stream)
-        return bool(data)
+        # A pipe gives less than a chunk only when it is empty.
+        return len(data) == CHUNK
 
     def _write(self) -> None:
         """Sends one chunk. The selector calls this again when the pipe takes more."""

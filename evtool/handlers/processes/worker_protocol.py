@@ -12,6 +12,7 @@ OUTPUT_LIMIT = 4096
 # The same as in worker.py, which imports nothing of evtool.
 REQUEST_HEADER = Struct(">IIQQ")
 ANSWER_HEADER = Struct(">IIQ")
+NOTHING_EMITTED = b'{"emitted": []}'  # as `call` of worker.py writes it
 SEPARATOR = b"\x1e"
 
 # The header has 4 bytes for the number of a call, so that numbers start again at 0 after the largest one.
@@ -101,6 +102,9 @@ class AnswerBuffer:
 
 def parse_answer(answer: bytes) -> dict[str, Any]:
     """Parses an answer; "emitted" becomes a list of Emitted. Raises GarbledError."""
+    # Most handlers emit nothing.
+    if answer == NOTHING_EMITTED:
+        return {"emitted": []}
     details = answer.split(SEPARATOR)
     head = details.pop()
     try:
