@@ -44,7 +44,7 @@ test: $(VENV)/developing
 quick: $(VENV)/developing
 	$(PYTEST) -m "not slow and not systems and not buses" --ignore=tests/commands --ignore=tests/test_docs.py --ignore=tests/test_robustness.py
 
-# the shop with real counterparts of Stripe, Klaviyo, SMTP and PostgreSQL, which the tests start and stop
+# the shop with real counterparts of Stripe, Klaviyo, SMTP and PostgreSQL, and moto, which the tests start and stop
 test-systems: $(VENV)/developing
 	$(BIN)/python -m pytest -m systems -v tests/systems
 

@@ -3,11 +3,12 @@
 import json
 from typing import Any
 
+import botocore.session
 import pytest
 
 from evtool.aws import json_protocol
 from evtool.aws.http_messages import MAX_BODY_BYTES, Request
-from evtool.aws.put_events import MAX_REQUEST_BYTES, Entry, Rejection, put_events
+from evtool.aws.put_events import MAX_ENTRIES, MAX_REQUEST_BYTES, Entry, Rejection, put_events
 
 GOOD = {"Source": "shop", "DetailType": "order.created", "Detail": "{}"}
 
@@ -147,3 +148,25 @@ def test_cbor_gets_cbor() -> None:
     assert dict(response.headers)["smithy-protocol"] == "rpc-v2-cbor"
     assert response.body[:1] == b"\xa2"
     assert b"UnknownOperationException" in response.body
+
+
+def load_shape(operation: str, kind: str) -> Any:
+    """The shape of an operation's input or output in AWS's model of EventBridge."""
+    model = botocore.session.get_session().get_service_model("events").operation_model(operation)
+    return getattr(model, f"{kind}_shape")
+
+
+def test_limits_are_those_of_the_model() -> None:
+    """The limits, and the members that are read, are those of AWS's own model."""
+    entries = load_shape("PutEvents", "input").members["Entries"]
+    assert entries.metadata == {"min": 1, "max": MAX_ENTRIES}
+    assert {"Source", "DetailType", "Detail", "Resources", "Time", "EventBusName"} <= {*entries.member.members}
+
+
+def test_responses_have_the_members_of_the_model() -> None:
+    """A response has the members of AWS's own model, and no other."""
+    shape = load_shape("PutEvents", "output")
+    status, response = put(GOOD, {**GOOD, "Detail": "["})
+
+    assert (status, {*response}) == (200, {*shape.members})
+    assert {name for result in response["Entries"] for name in result} == {*shape.members["Entries"].member.members}

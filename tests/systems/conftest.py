@@ -1,4 +1,4 @@
-"""The counterparts of the shop's systems as fixtures, each started once, and the shop that uses them.
+"""The counterparts of other systems as fixtures, each started once, and the shop that uses them.
 
 A counterpart that is missing skips its tests and says how to install it; in CI it fails them.
 """
@@ -38,6 +38,10 @@ def find_counterparts(report: Callable[[str], None]) -> dict[str, tuple[str, Pat
         "python": (
             lambda: installation.install_python(report),
             lambda _: ", ".join(package.replace("==", " ") for package in (python[0], python[2])),
+        ),
+        "moto": (
+            lambda: installation.install_moto(report),
+            lambda _: f"moto {installation.MOTO_PACKAGES[0].partition('==')[2]}",
         ),
         "stripe-mock": (
             lambda: installation.install_stripe_mock(report),
@@ -99,6 +103,13 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def localstripe(logs: Path) -> Iterator[str]:
     """The URL of localstripe, which keeps payments and sends webhooks."""
     with counterparts.run_localstripe(_require("python"), logs) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def moto(logs: Path) -> Iterator[str]:
+    """The URL of moto, which emulates AWS."""
+    with counterparts.run_moto(_require("moto"), logs) as url:
         yield url
 
 

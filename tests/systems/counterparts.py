@@ -1,4 +1,4 @@
-"""Starts and stops the counterparts of the shop's systems, on loopback and nowhere else."""
+"""Starts and stops the counterparts of other systems, on loopback and nowhere else."""
 
 import os
 import pwd
@@ -40,6 +40,14 @@ def run_localstripe(python: Path, folder: Path) -> Iterator[str]:
     """Runs localstripe; gives its URL."""
     port = find_free_port()
     with _run(folder / "localstripe.log", port, str(python), "-c", LOCALSTRIPE, str(port)):
+        yield f"http://{HOST}:{port}"
+
+
+@contextmanager
+def run_moto(program: Path, folder: Path) -> Iterator[str]:
+    """Runs moto's server, which emulates AWS; gives its URL."""
+    port = find_free_port()
+    with _run(folder / "moto.log", port, str(program), "-H", HOST, "-p", str(port)):
         yield f"http://{HOST}:{port}"
 
 

