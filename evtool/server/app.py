@@ -14,10 +14,10 @@ from evtool.errors import StoreError
 from evtool.server.context import Context
 from evtool.server.eventbridge import EventBridgeEndpoint, is_aws_call
 from evtool.server.http.bodies import BodyReader
-from evtool.server.http.errors import HttpError, build_error_response
+from evtool.server.http.errors import HttpError, build_error_response, prefers_html
 from evtool.server.http.guards import Guards
 from evtool.server.log import Log
-from evtool.server.page.routes import build_routes
+from evtool.server.page.routes import build_error_page, build_routes
 from evtool.server.receiver import build_receiver
 
 PATHS = "POST / and POST /events take events, GET /healthz says whether the server works, GET / is a page"
@@ -88,6 +88,8 @@ def build_starlette(context: Context, bodies: BodyReader) -> ASGIApp:
             problem = f"{called} is not allowed"
         else:
             problem = f"there is no {called} here"
+        if prefers_html(request.headers):
+            return await build_error_page(context, request, error.status_code, problem)
         message = f"{problem}: {PATHS}"
         return build_error_response(HttpError(error.status_code, message, headers=error.headers))
 

@@ -21,7 +21,8 @@ from evtool.server.http.errors import HttpError
 
 NAME = "<request>"  # of the body, in findings
 PREFIX = "ce-"
-_REQUIRED_HEADERS = {f"{PREFIX}{name}" for name in ("specversion", "id", "source", "type")}  # one shows binary mode
+# One of these headers shows binary mode.
+_REQUIRED_HEADERS = ("ce-specversion", "ce-id", "ce-source", "ce-type")
 
 Mode = Literal["structured", "batch", "binary", "plain"]
 Headers = Iterable[tuple[bytes, bytes]]  # names in lower case
@@ -38,8 +39,14 @@ def find_mode(headers: Headers, content_type: str) -> Mode:
         if name == "application/cloudevents-batch":
             return "batch"
         return "structured"
-    if _REQUIRED_HEADERS.isdisjoint(name.decode("latin-1") for name, _ in headers):
+    names = {name.decode("latin-1") for name, _ in headers}
+    if names.isdisjoint(_REQUIRED_HEADERS):
         return "plain"
+    missing = [name for name in _REQUIRED_HEADERS if name not in names]
+    if missing:
+        required = f"a CloudEvent in binary mode has the headers {', '.join(_REQUIRED_HEADERS)}"
+        message = f"this request has no {' and no '.join(missing)}: {required}"
+        raise HttpError(400, message, code="SerializationException")
     return "binary"
 
 

@@ -340,6 +340,18 @@ def test_routes_have_their_deliveries(server: RunningServer) -> None:
     assert "/?route=orders&state=dead" in page.links
 
 
+@pytest.mark.parametrize(("path", "status"), [("/nothing", 404), ("/events", 405)])
+def test_unknown_page(server: RunningServer, path: str, status: int) -> None:
+    """A browser gets a page, and every other client JSON."""
+    reply = server.send("GET", path, headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert reply.status == status
+    assert f"GET {path}" in Page(reply).text
+    assert "Show the events" in Page(reply).text
+
+    for accepted in ("*/*", "application/json, text/html"):
+        assert f"GET {path}" in server.send("GET", path, headers={"Accept": accepted}).json["message"]
+
+
 @pytest.mark.parametrize("path", ["/events/0", "/events/99999999999999999999999"])
 def test_unknown_event(server: RunningServer, path: str) -> None:
     """An event that is not there is a page that says so."""

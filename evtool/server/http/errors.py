@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 
 from evtool.findings.finding import Finding
@@ -39,6 +40,13 @@ class HttpError(Exception):
         super().__init__(message)
         self.status, self.code = status, code or CODES[status]
         self.findings, self.headers = tuple(findings), headers
+
+
+def prefers_html(headers: Headers) -> bool:
+    """Whether a browser shows the response: it names HTML before JSON, and other clients do not name HTML."""
+    accepted = headers.get("accept", "")
+    html, json = accepted.find("text/html"), accepted.find("application/json")
+    return html >= 0 and (json < 0 or html < json)
 
 
 def build_error_body(status: int, message: str, code: str | None = None) -> dict[str, Any]:

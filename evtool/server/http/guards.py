@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from evtool.server.context import Settings
-from evtool.server.http.errors import HttpError, build_error_response
+from evtool.server.http.errors import HttpError, build_error_response, prefers_html
 
 MAX_HEADER_BYTES = 64 << 10  # bytes of the names and values of all headers, and of the path
 OPEN_PATHS = ("/healthz", "/login")  # for which no token is needed
@@ -34,7 +34,7 @@ class Guards:
         error = error or check_token(headers, scope, self._settings)
         if error is None:
             await self._app(scope, receive, send)
-        elif error.status == 401 and scope["method"] == "GET" and "text/html" in headers.get("accept", ""):
+        elif error.status == 401 and scope["method"] == "GET" and prefers_html(headers):
             await RedirectResponse("/login", 303)(scope, receive, send)
         else:
             await build_error_response(error)(scope, receive, send)

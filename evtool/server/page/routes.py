@@ -18,7 +18,7 @@ from evtool.server.page.login import log_in, log_out, show_login
 from evtool.server.page.overview import show_routes
 from evtool.server.page.rendering import HEADERS, read_assets
 from evtool.server.page.replay_plan import show_replay_plan
-from evtool.server.page.view import build_endpoint
+from evtool.server.page.view import PageError, View, build_endpoint
 from evtool.store.sqlite.files import WAL
 
 MAX_FIELDS = 20  # of a form
@@ -42,6 +42,15 @@ def build_routes(context: Context, bodies: BodyReader) -> list[BaseRoute]:
         Route("/assets/{name}", send_asset),
         *_build_forms(context, bodies),
     ]
+
+
+async def build_error_page(context: Context, request: Request, status: int, problem: str) -> Response:
+    """The page for a path that a browser asks for and that the server does not have."""
+
+    def show_problem(_view: View) -> Response:
+        raise PageError(status, "No such page", f"{problem[0].upper()}{problem[1:]}.")
+
+    return await build_endpoint(context, show_problem)(request)
 
 
 async def send_asset(request: Request) -> Response:
