@@ -11,6 +11,8 @@ MAX_TEMPLATE = 8192  # characters that the template of an input may have
 DEFAULT_RETRIES, DEFAULT_AGE = 185, 86_400  # of a target: retries, seconds
 NO_TARGET = "no target is known"  # what an imported route delivers to if its rule has no targets
 ROUTE_METADATA = "EvtoolRoute"  # the key of Metadata that has the name of the route of an exported rule
+# The same of a SAM function, whose rules are its events: the names of the routes by the names of the events.
+EVENT_ROUTES_METADATA = "EvtoolRoutes"
 Path = tuple[str | int, ...]  # keys and indices that lead to a value in the source
 
 

@@ -156,11 +156,12 @@ def test_export_needs_a_form(evtool: Evtool, shop: Path) -> None:
 
 
 def test_sam_has_functions(evtool: Evtool, tmp_path: Path) -> None:
-    """A Lambda function becomes a function of the template, which the rule may call."""
+    """A Lambda function becomes a function of the template, and a rule with this target alone an event of it."""
     (tmp_path / "code").mkdir()
     (tmp_path / "routes.yaml").write_text(
         "version: 1\nhandlers:\n  fraud: {lambda: code, runtime: python, handler: app.handler, timeout: 5s}\n"
-        "routes:\n  a: {pattern: {source: [s]}, to: [fraud]}\n"
+        "routes:\n  a-1: {pattern: {source: [s]}, to: [fraud]}\n"
+        "  described: {pattern: {source: [s]}, to: [fraud], description: text}\n"
     )
     ran = evtool("export", "-o", "sam")
     resources = load_yaml(ran.out.encode(), "sam").value["Resources"]
@@ -175,4 +176,18 @@ def test_sam_has_functions(evtool: Evtool, tmp_path: Path) -> None:
         "Handler": "app.handler",
         "Runtime": "python3.13",
         "Timeout": 5,
+        "Events": {
+            "A1": {
+                "Type": "EventBridgeRule",
+                "Properties": {
+                    "RuleName": "a-1",
+                    "EventBusName": "default",
+                    "Pattern": {"source": ["s"]},
+                    "State": "ENABLED",
+                },
+            }
+        },
     }
+    (tmp_path / "template.yaml").write_text(ran.out)
+    assert evtool("import", "template.yaml", "--to", "again.yaml").code == 0
+    assert load_yaml((tmp_path / "again.yaml").read_bytes(), "again").value["routes"].keys() == {"a-1", "described"}

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from evtool.findings.phrases import shorten
 from evtool.interchange.base import (
+    EVENT_ROUTES_METADATA,
     ROUTE_METADATA,
     Form,
     Function,
@@ -45,6 +46,10 @@ class Template(NamedTuple):
     def properties_of(self, name: str) -> Mapping[str, Any]:
         """The properties of a resource."""
         return as_mapping(as_mapping(self.resources.get(name)).get("Properties"))
+
+    def metadata_of(self, name: str) -> Mapping[str, Any]:
+        """The metadata of a resource."""
+        return as_mapping(as_mapping(self.resources.get(name)).get("Metadata"))
 
     def type_of(self, name: str) -> str:
         """The type of a resource, such as `AWS::Events::Rule`."""
@@ -101,7 +106,7 @@ def _read_rule(template: Template, name: str) -> Rule:
         for target, target_path in _list_targets(properties.get("Targets"), (*path, "Properties", "Targets"))
     ]
     rule = build_rule(template, name, path, properties, (*path, "Properties"), targets, pattern_key="EventPattern")
-    route = as_mapping(as_mapping(template.resources.get(name)).get("Metadata")).get(ROUTE_METADATA)
+    route = template.metadata_of(name).get(ROUTE_METADATA)
     if isinstance(route, str) and route:
         return rule._replace(name=route)
     return rule
@@ -123,6 +128,7 @@ def _list_targets(value: Any, path: Path) -> Iterator[tuple[Mapping[str, Any], P
 def _read_sam_events(template: Template, name: str) -> Iterator[Rule]:
     """The rules of a function or state machine; their logical ids are that of the resource and the event's name."""
     path = (*template.path, name, "Properties", "Events")
+    routes = as_mapping(template.metadata_of(name).get(EVENT_ROUTES_METADATA))
     for event_name, event in as_mapping(template.properties_of(name).get("Events")).items():
         event_type = as_mapping(event).get("Type")
         properties = as_mapping(as_mapping(event).get("Properties"))
@@ -142,9 +148,10 @@ def _read_sam_events(template: Template, name: str) -> Iterator[Rule]:
                 _read_function(template, name),
                 _read_retry(template, properties),
             )
+            route = routes.get(event_name)
             yield build_rule(
                 template,
-                f"{name}{event_name}",
+                route if isinstance(route, str) and route else f"{name}{event_name}",
                 event_path,
                 properties,
                 properties_path,

@@ -4,7 +4,7 @@ import re
 from collections.abc import Container, Sequence
 from typing import Any, NamedTuple
 
-from evtool.interchange.base import ROUTE_METADATA
+from evtool.interchange.base import EVENT_ROUTES_METADATA, ROUTE_METADATA
 from evtool.interchange.writers.base import ExportedRule, ExportedTarget, Writer
 from evtool.interchange.writers.yaml_text import dump_yaml
 from evtool.units import parse_duration
@@ -16,6 +16,10 @@ _FUNCTION_ARN = re.compile(r"arn:[^:]*:lambda:.*")
 # names of runtimes of AWS, for evtool's own names
 _RUNTIMES = {"python": "python3.13", "node": "nodejs22.x", "ruby": "ruby3.4", "java": "java21"}
 _CUSTOM_RUNTIME = "provided.al2023"
+
+
+# What an event of type EventBridgeRule can have of a target.
+_EVENT_FIELDS = {"Input", "InputPath", "InputTransformer", "RetryPolicy"}
 
 
 class _Template(NamedTuple):
@@ -33,7 +37,10 @@ def write_cloudformation(rules: Sequence[ExportedRule]) -> str:
 
 
 def write_sam(rules: Sequence[ExportedRule]) -> str:
-    """The same with a function for each handler that is a Lambda function."""
+    """The same with a function for each handler that is a Lambda function.
+
+    A rule whose only target is such a function is an event of the function: SAM adds the permission to call it.
+    """
     built = _build(rules, has_functions=True)
     return dump_yaml({"AWSTemplateFormatVersion": VERSION, "Transform": TRANSFORM, **built})
 
@@ -49,7 +56,43 @@ def _build(rules: Sequence[ExportedRule], *, has_functions: bool) -> dict[str, A
     return {**parameters, "Resources": template.resources}
 
 
+def _is_function(template: _Template, target: ExportedTarget) -> bool:
+    return template.has_functions and target.arn is None and "lambda" in target.options
+
+
+def _is_event(template: _Template, rule: ExportedRule) -> bool:
+    """Whether a rule can be an event of a function. Such an event has no description."""
+    if len(rule.targets) != 1 or rule.description:
+        return False
+    return _is_function(template, rule.targets[0]) and rule.target_fields.keys() <= _EVENT_FIELDS
+
+
+def _add_event(template: _Template, rule: ExportedRule) -> None:
+    (target,) = rule.targets
+    function = template.resources[_find_arn(template, target)["Fn::GetAtt"][0]]
+    events = function["Properties"].setdefault("Events", {})
+    name = _make_logical_id(rule.name, events)
+    properties = {
+        "RuleName": rule.name,
+        "EventBusName": rule.bus,
+        "Pattern": rule.pattern,
+        "State": _name_state(rule),
+        **rule.target_fields,
+    }
+    events[name] = {"Type": "EventBridgeRule", "Properties": properties}
+    function.setdefault("Metadata", {}).setdefault(EVENT_ROUTES_METADATA, {})[name] = rule.name
+
+
+def _name_state(rule: ExportedRule) -> str:
+    if rule.is_enabled:
+        return "ENABLED"
+    return "DISABLED"
+
+
 def _add_rule(template: _Template, rule: ExportedRule) -> None:
+    if _is_event(template, rule):
+        _add_event(template, rule)
+        return
     arns = [_find_arn(template, target) for target in rule.targets]
     logical_id = _make_logical_id(rule.name, template.resources)
     properties: dict[str, Any] = {"Name": rule.name}
@@ -58,7 +101,7 @@ def _add_rule(template: _Template, rule: ExportedRule) -> None:
     properties |= {
         "EventBusName": rule.bus,
         "EventPattern": rule.pattern,
-        "State": "ENABLED" if rule.is_enabled else "DISABLED",
+        "State": _name_state(rule),
         "Targets": [
             {"Id": target.name, "Arn": arn, **rule.target_fields}
             for target, arn in zip(rule.targets, arns, strict=True)
@@ -93,7 +136,7 @@ def _find_arn(template: _Template, target: ExportedTarget) -> Any:
     if target.arn is not None:
         return target.arn
     if target.name not in template.arns:
-        if template.has_functions and "lambda" in target.options:
+        if _is_function(template, target):
             name = _make_logical_id(target.name, template.resources)
             template.resources[name] = _build_function(target)
             template.arns[target.name] = {"Fn::GetAtt": [name, "Arn"]}
