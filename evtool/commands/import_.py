@@ -12,9 +12,10 @@ from evtool.cli.session import Session
 from evtool.commands.import_aws import SCHEMA_FOLDER, build_project, describe_rest, list_buses, write_schemas
 from evtool.commands.import_routes import Imported, add_target_files, collect_routes, write_routes
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, UsageError
-from evtool.paths import display_path
+from evtool.interchange.detection import read_rule_source
+from evtool.paths import display_path, is_folder
 from evtool.reports.base import Record, Subject
-from evtool.routes.project import ROUTES_FILE, require_project
+from evtool.routes.project import ROUTES_FILE, Project, has_terraform, require_project
 from evtool.schemas.validation import ValidationResult
 from evtool.terminal.screen import Screen, format_count
 
@@ -54,9 +55,7 @@ def import_(
     if account:
         project = build_project(account)
     else:
-        project = require_project(source, form=session.routes_format)
-    if not project.is_rule_source:
-        raise UsageError(f"{source} is a routes.yaml already; import reads other rule sources")
+        project = _read_source(source, session.routes_format)
     load_routes(session, project)
     imported = add_target_files(collect_routes(project, file.parent), targets)
     if account:
@@ -71,6 +70,19 @@ def import_(
     if any(finding.severity == "error" for finding in imported.findings):
         return EXIT_FINDINGS
     return EXIT_OK
+
+
+def _read_source(source: str, form: str | None) -> Project:
+    """The rules of a rule source. Of a folder with a routes.yaml and Terraform files, the Terraform files are read."""
+    folder = Path(source).absolute()
+    project = None
+    if is_folder(folder) and has_terraform(folder):
+        project = read_rule_source(folder, b"", form)
+    if project is None:
+        project = require_project(source, form=form)
+    if not project.is_rule_source:
+        raise UsageError(f"{project.display_name} is a routes.yaml already; import reads other rule sources")
+    return project
 
 
 def _add_account(imported: Imported, account: Account, file: Path) -> Imported:

@@ -60,7 +60,7 @@ def _read_folder(folder: Path) -> Project:
     files = read_modules(folder)
     if not files:
         raise UsageError(f"{display_path(folder)} has no {ROUTES_FILE} and no Terraform files (*.tf, *.tf.json)")
-    empty = Project(folder / ROUTES_FILE, Document({"version": 1}), form="terraform")
+    empty = Project(folder, Document({"version": 1}), form="terraform")
     merged = merge(empty, [project for _, project in files])
     return _add_note(merged._replace(file=files[0][0], source_folder=find_common_folder(files)))
 

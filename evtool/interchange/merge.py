@@ -60,7 +60,7 @@ def merge(project: Project, sources: Sequence[Project]) -> Project:
             routes[name] = {**route, "to": list(dict.fromkeys(names[handler] for handler in route["to"]))}
             origins[name] = source
     if findings:
-        raise ConfigError(f"{project.display_name} cannot be used", findings)
+        raise ConfigError(f"{_name_project(project)} cannot be used", findings)
     value = {**own, "routes": routes, "handlers": handlers}
     return project._replace(
         document=_MergedDocument(value, project.document),
@@ -71,6 +71,12 @@ def merge(project: Project, sources: Sequence[Project]) -> Project:
         template_functions=frozenset(functions),
         external_reasons=external_reasons,
     )
+
+
+def _name_project(project: Project) -> str:
+    if project.is_rule_source:
+        return f"the folder {project.display_name}"
+    return project.display_name
 
 
 def _name_handler(name: str, options: Any, own: Mapping[str, Any], taken: Mapping[str, Any]) -> str:

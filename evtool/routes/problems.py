@@ -254,6 +254,8 @@ def _check_pattern(project: Project, name: str, route: Any, patterns: dict[str, 
     except PatternError as error:
         problems = error.problems
     for problem in problems:
+        if _is_escaped(project, name, problem.code):
+            continue
         message = f"route {name}: {problem.message}"
         at_key = problem.code in ("EV202", "EV206")  # the key names the operator
         more: dict[str, Any] = {
@@ -265,6 +267,11 @@ def _check_pattern(project: Project, name: str, route: Any, patterns: dict[str, 
         yield Finding(problem.code, message, **location, **more)
     if isinstance(source, dict):
         yield from _check_changed_numbers(project, name, source)
+
+
+def _is_escaped(project: Project, name: str, code: str) -> bool:
+    """Whether a finding is about a `${...}` that is meant so: Terraform writes it as `$${...}`, and resolves others."""
+    return code == "EV022" and project.source_of(name).form.startswith("terraform")
 
 
 def _check_changed_numbers(project: Project, name: str, pattern: Mapping[str, Any]) -> Iterator[Finding]:

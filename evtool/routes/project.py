@@ -47,7 +47,7 @@ def find_routes_file(name: str | None) -> Path | None:
         file = Path(name).absolute()
         if is_file(file / ROUTES_FILE):
             file = file / ROUTES_FILE
-        if is_folder(file) and not _has_terraform(file):
+        if is_folder(file) and not has_terraform(file):
             raise UsageError(f"the folder {name} has no {ROUTES_FILE} and no Terraform files (*.tf){_name_file(file)}")
         if not is_file(file) and not is_folder(file):
             origin = ", which EVTOOL_ROUTES names"
@@ -89,7 +89,8 @@ def require_project(name: str | None = None, *, form: str | None = None, schemas
     return project
 
 
-def _has_terraform(folder: Path) -> bool:
+def has_terraform(folder: Path) -> bool:
+    """Whether a folder has Terraform files."""
     return any(folder.glob("*.tf")) or any(folder.glob("*.tf.json"))
 
 
@@ -107,7 +108,7 @@ def _find_common_name(folder: Path) -> str | None:
 
 def _suggest_rule_source() -> str:
     name = _find_common_name(Path.cwd())
-    if name is None and _has_terraform(Path.cwd()):
+    if name is None and has_terraform(Path.cwd()):
         name = "."
     if name:
         return f"`--routes {name}` uses the rules of this folder"

@@ -165,6 +165,34 @@ def test_merge_refuses_what_it_cannot_add_to(evtool: Evtool, rules: Path) -> Non
     assert (rules / "routes.yaml").read_text() == text
 
 
+def test_terraform_beside_a_routes_file_is_imported(evtool: Evtool, tmp_path: Path) -> None:
+    """A folder may have the routes.yaml of an earlier import; `$${x}` is a string without a warning."""
+    rule = 'resource "aws_cloudwatch_event_rule" "r" {\n  event_pattern = jsonencode({ source = ["$${x}"] })\n}\n'
+    (tmp_path / "main.tf").write_text(rule)
+    first = evtool("import", ".")
+    (tmp_path / "more.tf").write_text(rule.replace('"r"', '"second"'))
+    again = evtool("import", ".", "--merge")
+
+    assert (first.code, first.err) == (0, "")
+    assert (again.code, again.err) == (0, "")
+    assert "1 route imported into routes.yaml, 1 there already" in again.out
+
+
+def test_conflict_in_a_folder_names_the_folder(evtool: Evtool, tmp_path: Path) -> None:
+    """Two files of Terraform with the same rule are reported as a problem of their folder."""
+    (tmp_path / "infra").mkdir()
+    for name in ("a.tf", "b.tf"):
+        rule = (
+            f'resource "aws_cloudwatch_event_rule" "r" {{\n  event_pattern = "{{\\"source\\": [\\"{name}\\"]}}"\n}}\n'
+        )
+        (tmp_path / "infra" / name).write_text(rule)
+    ran = evtool("import", "infra")
+
+    assert ran.code == 2
+    assert "infra/b.tf:1:1: EV022 the route r is in infra/a.tf, too" in ran.err
+    assert "the folder infra cannot be used" in ran.err
+
+
 def test_a_routes_file_is_not_a_source(evtool: Evtool, shop: Path) -> None:
     """It has routes already."""
     ran = evtool("import", "routes.yaml", "--to", "other.yaml", cwd=shop)
