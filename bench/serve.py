@@ -5,6 +5,7 @@ server on the same stack (starlette, uvicorn) that appends each body to a file a
 """
 
 import argparse
+import http.client
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
+PAGE_INTERVAL = 2.0  # seconds, as in live.js
 LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 ROUTES = """version: 1
 handlers: {print: {command: [cat]}}
@@ -44,12 +47,13 @@ uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="error", htt
 
 
 class Load(NamedTuple):
-    """What is sent: requests a second, None for as many as go; entries in each; connections; seconds."""
+    """What is sent: requests a second, None for as many as go; entries in each; connections; seconds; open pages."""
 
     rate: int | None
     entries: int
     connections: int
     seconds: float
+    pages: int = 0
 
 
 class Result(NamedTuple):
@@ -103,6 +107,18 @@ class Connection:
         return True
 
 
+def keep_page_open(port: int, seconds: float) -> None:
+    """Does what the script of the page does in a browser while the list of events changes all the time."""
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    ends = time.perf_counter() + seconds
+    while time.perf_counter() < ends:
+        for path in ("/changes", "/"):
+            connection.request("GET", path)
+            assert len(connection.getresponse().read()) > 0
+        time.sleep(PAGE_INTERVAL)
+    connection.close()
+
+
 def send(port: int, load: Load) -> tuple[float, list[float]]:
     """Sends the requests; how long that took, and the seconds of each.
 
@@ -140,7 +156,12 @@ def send(port: int, load: Load) -> tuple[float, list[float]]:
 def measure(port: int, load: Load) -> Result:
     """Runs a load in a process of its own."""
     command = [sys.executable, __file__, "--client", str(port), json.dumps(load)]
+    pages = [threading.Thread(target=keep_page_open, args=(port, load.seconds)) for _ in range(load.pages)]
+    for page in pages:
+        page.start()
     done = subprocess.run(command, check=True, capture_output=True, text=True)
+    for page in pages:
+        page.join()
     seconds, times = json.loads(done.stdout)
     in_order = sorted(times)
     p99 = in_order[int(len(in_order) * 0.99)]
@@ -180,6 +201,7 @@ def main(seconds: float) -> None:
         "1 event in a request, as many as go": Load(None, 1, 32, seconds),
         "10 events in a request, as many as go": Load(None, 10, 32, seconds),
         "1 event in a request, 1,000 a second": Load(1000, 1, 32, seconds),
+        "the same, with 3 open pages": Load(1000, 1, 32, seconds, pages=3),
     }
     folder = Path(tempfile.mkdtemp(dir=os.environ.get("TMPDIR")))
     (folder / "routes.yaml").write_text(ROUTES)
@@ -194,8 +216,10 @@ def main(seconds: float) -> None:
     for name, load in loads.items():
         results = {}
         for server, (command, its_port) in servers.items():
+            if load.pages and server != "evtool serve":
+                continue
             with run_server(command, folder, its_port):
-                measure(its_port, load._replace(seconds=1))
+                measure(its_port, load._replace(seconds=1, pages=0))
                 results[server] = result = measure(its_port, load)
             row = f"{result.events:>10,.0f}{result.median:>11.1f}{result.p99:>9.1f}{result.longest:>9.1f}"
             print(f"{name if server == 'evtool serve' else '  append and fsync':<42}{row}", flush=True)
