@@ -15,7 +15,7 @@ POLL_INTERVAL = 0.2
 
 
 def run_scenarios(scenarios: Sequence[Scenario], project: Project, *, jobs: int = 1) -> Generator[ScenarioResult]:
-    """The results of scenarios, in their order. `jobs` run at a time, each in a thread with its own routes and schemas.
+    """Yields the results of scenarios, in their order. `jobs` threads run them, each with its own routes and schemas.
 
     An exception, such as that of Ctrl-C, ends all of them.
     """
@@ -27,14 +27,16 @@ def run_scenarios(scenarios: Sequence[Scenario], project: Project, *, jobs: int 
     own, stopped = local(), Event()
 
     def run(scenario: Scenario) -> ScenarioResult:
+        # Each thread loads routes and schemas for its first scenario, and keeps them for the others.
         if not hasattr(own, "rules"):
             own.routes, own.rules = load_routes(project), build_rules(project)
         return run_scenario(scenario, project, own.routes, own.rules, stopped.is_set)
 
     with ThreadPoolExecutor(min(jobs, len(scenarios)), "scenario") as pool:
         try:
-            # inside the try: a signal can come as soon as the first scenario runs
-            for future in [pool.submit(run, scenario) for scenario in scenarios]:
+            # The scenarios are submitted inside the `try`: a signal can come as soon as the first one runs.
+            futures = [pool.submit(run, scenario) for scenario in scenarios]
+            for future in futures:
                 while not future.done():
                     wait([future], POLL_INTERVAL)
                 yield future.result()

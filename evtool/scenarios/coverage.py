@@ -8,12 +8,13 @@ that its route matched. In arrays it counts only in an element in which all fiel
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from operator import attrgetter
 from typing import Any, NamedTuple
 
-from evtool.patterns.array_consistency import is_consistent
+from evtool.patterns.array_consistency import FieldMatch, is_consistent
 from evtool.patterns.compiler import OR
 from evtool.patterns.conditions import Branch, Field
-from evtool.patterns.flatten import flatten_event
+from evtool.patterns.flatten import Leaves, flatten_event
 from evtool.patterns.pattern import Pattern
 from evtool.patterns.unknown import to_known
 from evtool.readers.field_paths import format_path
@@ -21,9 +22,14 @@ from evtool.readers.json_text import parse_json
 from evtool.routes.pattern_text import locate_in_pattern
 from evtool.routes.project import Project
 from evtool.routes.routes import Route, Routes
+from evtool.scenarios.files import select_position
 from evtool.schemas.validation import Rules
 
+# The path of an alternative in its pattern: ("items", "sku", 0) is "a" in the example above.
 Keys = tuple[str | int, ...]
+
+
+Matches = dict[Keys, FieldMatch]
 
 
 class Covered(NamedTuple):
@@ -35,7 +41,7 @@ class Covered(NamedTuple):
     types: frozenset[str] = frozenset()
 
     def merge(self, other: "Covered") -> "Covered":
-        """What both have covered together."""
+        """Returns what both have covered together."""
         return Covered(
             self.routes | other.routes,
             self.alternatives | other.alternatives,
@@ -45,7 +51,7 @@ class Covered(NamedTuple):
 
 
 class Section(NamedTuple):
-    """One part of the coverage: how many there are, and those that were missed."""
+    """One part of the coverage: the numbers of all and of the covered ones, and a record for each missed one."""
 
     covered: int
     all: int
@@ -53,21 +59,22 @@ class Section(NamedTuple):
 
     @property
     def percent(self) -> int:
-        """The covered share in percent, rounded down; 100 if there is nothing to cover."""
+        """The covered share in percent, 100 for an empty section."""
+        # It is rounded down, so that 100 % means that nothing was missed.
         if self.all:
             return self.covered * 100 // self.all
         return 100
 
     def as_dict(self) -> dict[str, Any]:
-        """The section as machines read it."""
-        return {**self._asdict(), "percent": self.percent}
+        """Returns the section as machines read it."""
+        return self._asdict() | {"percent": self.percent}
 
 
 # --- what events cover ----------------------------------------------------------------------------------------------
 
 
 def find_covered(events: Iterable[tuple[bytes, str, str]], routes: Routes, handlers: Collection[str]) -> Covered:
-    """What events have covered, each given as its bytes, bus and type, and the handlers that were called."""
+    """Finds what events have covered, each given as its bytes, bus and type, and what the called `handlers` have."""
     matched: set[str] = set()
     alternatives: set[tuple[str, Keys]] = set()
     types: set[str] = set()
@@ -75,55 +82,74 @@ def find_covered(events: Iterable[tuple[bytes, str, str]], routes: Routes, handl
         types.add(event_type)
         for route in routes.match_checked(raw, bus):
             matched.add(route.name)
-            alternatives |= {(route.name, keys) for keys in _find_held(route.pattern, raw)}
+            for keys in _find_held(route.pattern, raw):
+                alternatives.add((route.name, keys))
     return Covered(frozenset(matched), frozenset(alternatives), frozenset(handlers), frozenset(types))
 
 
 def _find_held(pattern: Pattern, raw: bytes) -> set[Keys]:
-    """The keys of the alternatives that hold in an event, each together with the fields by which the pattern matches.
+    """Finds the alternatives that hold in an event, each together with the fields by which the pattern matches.
 
     An alternative also counts if the branch of `$or` that it is in does not hold as a whole.
     """
     leaves = flatten_event(raw, pattern.paths)
-    possible = [
-        (keys, [(field.keys, match) for field, match in zip(fields, matches, strict=True)])
-        for keys, fields in _list_alternative_fields(pattern)
-        if is_consistent(matches := [field.find_match(leaves) for field in fields])
-    ]
+    # An alternative that does not even hold alone need not be tested together with each branch.
+    possible: list[tuple[Keys, Matches]] = []
+    for keys, fields in _list_alternative_fields(pattern):
+        matches = _find_matches(fields, leaves)
+        if is_consistent(list(matches.values())):
+            possible.append((keys, matches))
     held: set[Keys] = set()
     for branch in pattern.branches:
-        matching = {field.keys: field.find_match(leaves) for field in branch}
-        if is_consistent([*matching.values()]):
-            held |= {
-                keys
-                for keys, fields in possible
-                if keys not in held and is_consistent([*{**matching, **dict(fields)}.values()])
-            }
+        branch_matches = _find_matches(branch, leaves)
+        if is_consistent(list(branch_matches.values())):
+            for keys, matches in possible:
+                # The conditions of the alternative replace those of the same fields, so that both are looked for in
+                # the same elements of arrays.
+                if keys not in held and is_consistent(list((branch_matches | matches).values())):
+                    held.add(keys)
     return held
 
 
+def _find_matches(fields: Iterable[Field], leaves: Leaves) -> Matches:
+    return {field.keys: field.find_match(leaves) for field in fields}
+
+
 def _list_alternative_fields(pattern: Pattern) -> Iterator[tuple[Keys, Branch]]:
-    """The keys of each alternative, and the fields that have to hold for it: one condition, or those of a branch."""
-    for field in {field.keys: field for branch in pattern.branches for field in branch}.values():
-        yield from ((keys, (single,)) for keys, single in _split(field))
+    """Yields the keys of each alternative, and the fields that have to hold for it.
+
+    For an element of a list that is its field with this condition only, for a branch of `$or` all fields of the branch.
+    """
+    for field in _list_fields(pattern).values():
+        for index, condition in enumerate(field.conditions):
+            is_absence = condition.operator == "exists" and condition.expected is False
+            single = Field(field.path, (condition,), condition.test, is_absence, field.keys)
+            yield field.keys + (index,), (single,)
+    # A pattern with several `$or` has one branch for each combination of theirs, so the same part occurs often.
     parts: dict[tuple[Keys, ...], tuple[Keys, Branch]] = {}
     for branch in pattern.branches:
-        for keys in dict.fromkeys(keys for field in branch for keys in _list_or_keys(field)):
-            part = tuple(field for field in branch if field.keys[: len(keys)] == keys)
-            parts[keys, *(field.keys for field in part)] = keys, part
+        for keys, fields in _group_by_or_branch(branch).items():
+            names = tuple(field.keys for field in fields)
+            parts[(keys,) + names] = keys, tuple(fields)
     yield from parts.values()
 
 
-def _split(field: Field) -> Iterator[tuple[Keys, Field]]:
-    """The field with each of its conditions alone."""
-    for index, condition in enumerate(field.conditions):
-        is_absence = condition.operator == "exists" and condition.expected is False
-        keys = (*field.keys, index)
-        yield keys, Field(field.path, (condition,), condition.test, is_absence, field.keys)
+def _list_fields(pattern: Pattern) -> dict[Keys, Field]:
+    """Lists the fields of all branches by their keys. A field outside of `$or` is in every branch, but listed once."""
+    return {field.keys: field for branch in pattern.branches for field in branch}
+
+
+def _group_by_or_branch(branch: Branch) -> dict[Keys, list[Field]]:
+    """Groups the fields of a combination by the branches of `$or` that they are in."""
+    groups: dict[Keys, list[Field]] = {}
+    for field in branch:
+        for keys in _list_or_keys(field):
+            groups.setdefault(keys, []).append(field)
+    return groups
 
 
 def _list_or_keys(field: Field) -> Iterator[Keys]:
-    """The keys of the branches of `$or` that a field is in."""
+    """Yields the keys of the branches of `$or` that a field is in: `$or` may be nested."""
     for number, key in enumerate(field.keys):
         if key == OR and number + 1 < len(field.keys) and isinstance(field.keys[number + 1], int):
             yield field.keys[: number + 2]
@@ -133,78 +159,93 @@ def _list_or_keys(field: Field) -> Iterator[Keys]:
 
 
 def measure(covered: Covered, routes: Routes, rules: Rules, project: Project) -> dict[str, Section]:
-    """The coverage of a project by section. Disabled routes, and handlers of these only, do not count."""
-    enabled = [route for route in routes.routes.values() if route.enabled]
+    """Measures the coverage of a project by section. Disabled routes, and handlers of these only, do not count."""
+    sections = {name: _SectionBuilder() for name in ("routes", "alternatives", "handlers", "types")}
+    for route in routes.routes.values():
+        if route.enabled:
+            record = {"route": route.name} | _locate(project, "routes", route.name)
+            sections["routes"].add(record, is_covered=route.name in covered.routes)
+            for alternative in _list_alternatives(route, project):
+                is_covered = (route.name, alternative.keys) in covered.alternatives
+                sections["alternatives"].add(alternative.as_record(route.name), is_covered=is_covered)
+    for name in _list_handlers(routes):
+        record = {"handler": name} | _locate(project, "handlers", name)
+        sections["handlers"].add(record, is_covered=name in covered.handlers)
     if rules.schemas:
-        types = rules.schemas.list_types()
-    else:
-        types = []
-    return {
-        "routes": _build_section(
-            (route.name in covered.routes, {"route": route.name, **_locate(project, "routes", route.name)})
-            for route in enabled
-        ),
-        "alternatives": _build_section(
-            ((route.name, keys) in covered.alternatives, record)
-            for route in enabled
-            for keys, record in _list_alternatives(route, project)
-        ),
-        "handlers": _build_section(
-            (name in covered.handlers, {"handler": name, **_locate(project, "handlers", name)})
-            for name in _list_handlers(routes)
-        ),
-        "types": _build_section((name in covered.types, {"type": name}) for name in types),
-    }
+        for name in rules.schemas.list_types():
+            sections["types"].add({"type": name}, is_covered=name in covered.types)
+    return {name: section.build() for name, section in sections.items()}
+
+
+class _SectionBuilder:
+    """Counts what may be covered, and keeps a record of what was missed."""
+
+    def __init__(self) -> None:
+        self._all = 0
+        self._missed: list[Mapping[str, Any]] = []
+
+    def add(self, record: Mapping[str, Any], *, is_covered: bool) -> None:
+        self._all += 1
+        if not is_covered:
+            self._missed.append(record)
+
+    def build(self) -> Section:
+        return Section(self._all - len(self._missed), self._all, tuple(self._missed))
 
 
 def _list_handlers(routes: Routes) -> list[str]:
-    """The handlers, without those that only disabled routes name."""
-    enabled, disabled = (
-        {handler for route in routes.routes.values() if route.enabled == is_enabled for handler in route.to}
-        for is_enabled in (True, False)
-    )
+    """Lists the handlers, without those that only disabled routes name."""
+    enabled: set[str] = set()
+    disabled: set[str] = set()
+    for route in routes.routes.values():
+        if route.enabled:
+            enabled.update(route.to)
+        else:
+            disabled.update(route.to)
     return [name for name in routes.handlers if name in enabled or name not in disabled]
 
 
-def _build_section(entries: Iterable[tuple[bool, Mapping[str, Any]]]) -> Section:
-    entries = list(entries)
-    missed = tuple(record for is_covered, record in entries if not is_covered)
-    return Section(len(entries) - len(missed), len(entries), missed)
+def _locate(project: Project, section: str, name: str) -> dict[str, Any]:
+    return select_position(project.locate((section, name), key=True))
 
 
-def _locate(project: Project, *path: str) -> dict[str, Any]:
-    location = project.locate(path, key=True)
-    return {key: location[key] for key in ("file", "line", "column")}
+class _Alternative(NamedTuple):
+    """One element of a condition's list, or one branch of an `$or`, and where it is."""
+
+    keys: Keys
+    path: str
+    operator: str
+    value: Any
+    location: Mapping[str, Any]
+
+    @property
+    def position(self) -> tuple[int, int, int]:
+        """The order in the file. A branch of `$or` begins where its first condition begins, and comes before it."""
+        return self.location["line"], self.location["column"], len(self.keys)
+
+    def as_record(self, route: str) -> dict[str, Any]:
+        """Returns the alternative as machines read it."""
+        record = {"route": route, "path": self.path, "operator": self.operator, "value": self.value}
+        return record | select_position(self.location)
 
 
-def _list_alternatives(route: Route, project: Project) -> list[tuple[Keys, dict[str, Any]]]:
-    """The alternatives of a route with their records, in the order of the file."""
-    fields = {field.keys: field for branch in route.pattern.branches for field in branch}
-    branches = {keys for branch in route.pattern.branches for keys in _list_known_branches(branch)}
-    found: list[tuple[Keys, str, str, Any]] = [
-        ((*keys, index), field.path, condition.operator, condition.expected)
-        for keys, field in fields.items()
-        for index, condition in enumerate(field.conditions)
-        if condition.unknown is None
-    ]
-    source = project.document.value["routes"][route.name]["pattern"]
-    if isinstance(source, str):
-        document = parse_json(source.encode())
-    else:
-        document = source
-    found += [(keys, format_path(keys), OR, to_known(_follow(document, keys))) for keys in branches]
-    entries = []
-    for keys, path, operator, value in found:
+def _list_alternatives(route: Route, project: Project) -> list[_Alternative]:
+    """Lists the alternatives of a route, in the order of the file, without those that can never match for certain."""
+    alternatives: list[_Alternative] = []
+    for field in _list_fields(route.pattern).values():
+        for index, condition in enumerate(field.conditions):
+            if condition.unknown is None:
+                keys = field.keys + (index,)
+                location = locate_in_pattern(project, route.name, keys)
+                alternatives.append(_Alternative(keys, field.path, condition.operator, condition.expected, location))
+    document = project.document.value["routes"][route.name]["pattern"]
+    if isinstance(document, str):
+        document = parse_json(document.encode())
+    for keys in _list_known_or_branches(route.pattern):
         location = locate_in_pattern(project, route.name, keys)
-        record = {
-            "route": route.name,
-            "path": path,
-            "operator": operator,
-            "value": value,
-            **{key: location[key] for key in ("file", "line", "column")},
-        }
-        entries.append((keys, record))
-    return sorted(entries, key=lambda entry: (entry[1]["line"], entry[1]["column"], len(entry[0])))
+        value = to_known(_follow(document, keys))
+        alternatives.append(_Alternative(keys, format_path(keys), OR, value, location))
+    return sorted(alternatives, key=attrgetter("position"))
 
 
 def _follow(document: Any, keys: Keys) -> Any:
@@ -213,10 +254,11 @@ def _follow(document: Any, keys: Keys) -> Any:
     return document
 
 
-def _list_known_branches(branch: Branch) -> Iterator[Keys]:
-    """The branches of `$or` that a combination consists of, without those that can never match for certain."""
-    fields_of: dict[Keys, list[Field]] = {}
-    for field in branch:
-        for keys in _list_or_keys(field):
-            fields_of.setdefault(keys, []).append(field)
-    yield from (keys for keys, fields in fields_of.items() if all(field.known_conditions for field in fields))
+def _list_known_or_branches(pattern: Pattern) -> set[Keys]:
+    """Lists the branches of `$or` whose fields each have a condition without an unknown value."""
+    branches: set[Keys] = set()
+    for branch in pattern.branches:
+        for keys, fields in _group_by_or_branch(branch).items():
+            if all(field.known_conditions for field in fields):
+                branches.add(keys)
+    return branches

@@ -1,6 +1,6 @@
 """Finds the scenario files of a project and reads them, with the locations of their values."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +20,8 @@ class ScenarioFile(NamedTuple):
 
     file: Path
     document: Document
-    text: bytes  # with one kind of line ends, for the lines that findings show
+    # With one kind of line ends, for the lines that findings show.
+    text: bytes
 
     @property
     def display_name(self) -> str:
@@ -28,35 +29,49 @@ class ScenarioFile(NamedTuple):
         return display_path(self.file)
 
     def locate(self, path: Sequence[str | int], *, key: bool = False) -> dict[str, Any]:
-        """The location, as fields of a Finding, of the value that some keys lead to, or of its key."""
+        """Returns the location, as fields of a Finding, of the value that some keys lead to, or of its key."""
         width = 1
         if key and path:
             width = len(str(path[-1]))
         text = SourceText(self.display_name, 1, 1, self.text)
-        return {"pointer": pointer_of(path), **locate(text, *self.document.position_of(path, key=key), width)}
+        line, column = self.document.position_of(path, key=key)
+        return {"pointer": pointer_of(path)} | locate(text, line, column, width)
+
+
+def select_position(location: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns file, line and column of a location, as records for machines have them."""
+    return {key: location[key] for key in ("file", "line", "column")}
 
 
 def list_scenario_files(project: Project, paths: Sequence[str | Path] = ()) -> list[Path]:
-    """The files that paths name, or those of the project: each file, and each *.yaml in a folder and below it.
+    """Lists the files that paths name, or those of the project: each file, and each *.yaml in a folder and below it.
 
-    Raises UsageError for a path that leads nowhere. A project without a scenario folder has none.
+    Raises UsageError for a path that does not exist. A project without a scenario folder has no scenario files.
     """
     if not paths:
         if project.scenarios.is_dir():
             return _list_folder(project.scenarios)
         return []
-    files: dict[Path, Path] = {}  # by their real paths: a file may be named in several ways
+    # By their real paths: a file may be named in several ways, such as by its folder and by itself.
+    files: dict[Path, Path] = {}
     for path in map(Path, paths):
-        if not path.is_dir() and not is_file(path):
+        if path.is_dir():
+            named = _list_folder(path)
+        elif is_file(path):
+            named = [path.absolute()]
+        else:
             raise UsageError(f"there is no file or folder {path}")
-        for file in _list_folder(path) if path.is_dir() else [path.absolute()]:
+        for file in named:
             files.setdefault(file.resolve(), file)
     return list(files.values())
 
 
 def _list_folder(folder: Path) -> list[Path]:
-    files = (file for file in folder.rglob("*") if file.suffix in SUFFIXES and is_file(file))
-    return sorted(file.absolute() for file in files if not _is_hidden(file.relative_to(folder)))
+    files = []
+    for file in folder.rglob("*"):
+        if file.suffix in SUFFIXES and is_file(file) and not _is_hidden(file.relative_to(folder)):
+            files.append(file.absolute())
+    return sorted(files)
 
 
 def _is_hidden(path: Path) -> bool:
@@ -65,7 +80,7 @@ def _is_hidden(path: Path) -> bool:
 
 
 def read_scenario_file(file: Path) -> ScenarioFile | list[Finding]:
-    """A scenario file, or everything that is wrong with it as YAML."""
+    """Reads a scenario file. Returns its problems if it is not valid YAML or not a mapping."""
     name = display_path(file)
     try:
         raw = file.read_bytes()
@@ -81,6 +96,7 @@ def read_scenario_file(file: Path) -> ScenarioFile | list[Finding]:
 
 
 def iter_scenarios(source: ScenarioFile) -> Iterator[tuple[str, Any]]:
-    """The scenarios of a file by name, as they are written."""
+    """Yields the scenarios of a file by name, as they are written. They may have any shape."""
     scenarios = source.document.value.get("scenarios")
-    yield from scenarios.items() if isinstance(scenarios, dict) else ()
+    if isinstance(scenarios, dict):
+        yield from scenarios.items()

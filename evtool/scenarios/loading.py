@@ -1,4 +1,4 @@
-"""Loads the scenarios of files, ready to be run, and reports everything that is wrong with them."""
+"""Loads the scenarios of files, ready to be run, and reports the problems of these files."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 from evtool.errors import ConfigError
 from evtool.events.event import Event
 from evtool.findings.finding import Finding
+from evtool.handlers.base import Emitted
 from evtool.routes.project import Project
-from evtool.scenarios.files import ScenarioFile, list_scenario_files, read_scenario_file
+from evtool.scenarios.files import ScenarioFile, list_scenario_files, read_scenario_file, select_position
 from evtool.scenarios.given import build_emitted, build_given
 from evtool.scenarios.mocks import Mock
 from evtool.scenarios.model import ALL, GivenModel, ScenarioModel
@@ -29,32 +30,35 @@ class Scenario(NamedTuple):
     source: ScenarioFile
     name: str
     model: ScenarioModel
-    given: Sequence[tuple[int, Event]]  # the number of the entry of `given`, and an event of it
+    # The number of the entry of `given`, and an event of it: an entry that names a file may have several events.
+    given: Sequence[tuple[int, Event]]
     mocks: dict[str, Mock]
 
     def locate(self, path: Sequence[str | int] = ()) -> dict[str, Any]:
-        """File, line and column of the scenario, or of a part of it."""
-        location = self.source.locate(("scenarios", self.name, *path), key=not path)
-        return {key: location[key] for key in ("file", "line", "column")}
+        """Returns file, line and column of the scenario, or of a part of it."""
+        return select_position(self.source.locate(("scenarios", self.name) + tuple(path), key=not path))
 
 
 def build_rules(project: Project) -> Rules:
-    """The rules for the events of a project, as `publish` has them. Raises ConfigError."""
-    folders, named = project.schemas, project.named_schemas
-    return Rules(Schemas(folders, named=named) if folders or named else None)
+    """Builds the rules for the events of a project, the same as for `publish`. Raises ConfigError."""
+    if project.schemas or project.named_schemas:
+        return Rules(Schemas(project.schemas, named=project.named_schemas))
+    return Rules(None)
 
 
 def find_scenario_problems(project: Project) -> Iterator[Finding]:
-    """Everything that is wrong with the scenarios of a project: syntax, shape, EV701 and EV702. None is run."""
+    """Yields the problems of the scenarios of a project: syntax, shape, EV701 and EV702. Runs no scenario."""
     try:
         rules = build_rules(project)
     except ConfigError:
-        rules = Rules(None)  # reported with the schemas
-    yield from load_scenarios(list_scenario_files(project), project, rules)[1]
+        # Another check reports the schemas. Without them the scenarios can still be read.
+        rules = Rules(None)
+    _, findings = load_scenarios(list_scenario_files(project), project, rules)
+    yield from findings
 
 
 def load_scenarios(files: Sequence[Path], project: Project, rules: Rules) -> tuple[list[Scenario], list[Finding]]:
-    """The scenarios of files, and the findings about all files, sorted by location."""
+    """Loads the scenarios of files. Returns them, and the findings of all files, sorted by location."""
     scenarios: list[Scenario] = []
     findings: list[Finding] = []
     for file in files:
@@ -64,14 +68,23 @@ def load_scenarios(files: Sequence[Path], project: Project, rules: Rules) -> tup
             scenarios += file_scenarios
         else:
             file_findings = source
-        findings += sorted(file_findings, key=lambda finding: (finding.line or 0, finding.column or 0))
+        findings += sorted(file_findings, key=_position_of)
     return scenarios, findings
 
 
+def _position_of(finding: Finding) -> tuple[int, int]:
+    return finding.line or 0, finding.column or 0
+
+
 def load_file(source: ScenarioFile, project: Project, rules: Rules) -> tuple[list[Scenario], list[Finding]]:
-    """The scenarios of a file, and everything that is wrong with it."""
+    """Loads the scenarios of a file. Returns those that can be run, and the problems of the file.
+
+    Each kind of problem is looked for in all scenarios, also in those that have a wrong shape elsewhere, so that one
+    run of `evtool check` shows all of them.
+    """
     models, findings = read_models(source)
-    findings += [*find_name_problems(source, project), *find_pattern_problems(source)]
+    findings += find_name_problems(source, project)
+    findings += find_pattern_problems(source)
     scenarios = []
     for name, model in models.items():
         findings += find_contradictions(source, name, model)
@@ -80,14 +93,16 @@ def load_file(source: ScenarioFile, project: Project, rules: Rules) -> tuple[lis
         findings += given_findings + mock_findings
         scenarios.append(Scenario(source, name, model, given, mocks))
     for name, entries in read_given_of_others(source, models):
-        findings += _build_all_given(source, name, entries, project, rules)[1]
+        _, given_findings = _build_all_given(source, name, entries, project, rules)
+        findings += given_findings
+    # The mock for every other handler is built once for each of them, and finds the same problems each time.
     return scenarios, list(dict.fromkeys(findings))
 
 
 def _build_all_given(
     source: ScenarioFile, name: str, entries: Mapping[int, GivenModel], project: Project, rules: Rules
 ) -> tuple[list[tuple[int, Event]], list[Finding]]:
-    """The given events of a scenario, each with the number of its entry, and what is wrong with them."""
+    """Builds the given events of a scenario, each with the number of its entry. Returns them, and their problems."""
     events: list[tuple[int, Event]] = []
     findings: list[Finding] = []
     for number, entry in entries.items():
@@ -102,18 +117,22 @@ def _build_all_given(
 def _build_mocks(
     source: ScenarioFile, name: str, model: ScenarioModel, project: Project
 ) -> tuple[dict[str, Mock], list[Finding]]:
-    """The mocks of a scenario by handler, and what is wrong with them."""
+    """Builds the mocks of a scenario by handler. Returns them, and their problems."""
     mocks: dict[str, Mock] = {}
     findings: list[Finding] = []
     for handler in project.names_in("handlers"):
         mock = model.find_mock(handler)
         if mock is None:
             continue
+        # Problems of the mock for every other handler are located at that mock.
+        key = ALL
         if handler in model.mock:
             key = handler
-        else:
-            key = ALL
-        built = list(build_emitted(source, ("scenarios", name, "mock", key), mock, handler))
-        findings += [finding for finding in built if isinstance(finding, Finding)]
-        mocks[handler] = Mock(mock, tuple(emitted for emitted in built if not isinstance(emitted, Finding)))
+        emitted: list[Emitted] = []
+        for item in build_emitted(source, ("scenarios", name, "mock", key), mock, handler):
+            if isinstance(item, Finding):
+                findings.append(item)
+            else:
+                emitted.append(item)
+        mocks[handler] = Mock(mock, tuple(emitted))
     return mocks, findings

@@ -1,4 +1,4 @@
-"""Opens the handlers of a scenario: mocks where it has them, else the real ones; counts their attempts."""
+"""Opens the handlers of a scenario, mocks where it has them and else the real ones, and counts their attempts."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -17,21 +17,27 @@ class Mock(NamedTuple):
 
 
 class CallRecord:
-    """The calls of all handlers in a scenario: attempts, looks at a handler that was not available, load failures."""
+    """The calls of all handlers in a scenario, what they emitted, and the handlers that cannot be loaded.
+
+    A call of a handler that is not available counts as a call, but not as an attempt, as in a store.
+    """
 
     def __init__(self) -> None:
         self.attempts: Counter[str] = Counter()
         self.calls: Counter[str] = Counter()
         self.load_failures: dict[str, Unavailable] = {}
-        self.emitted: set[tuple[str, str]] = set()  # handler and type
+        # Pairs of a handler and a type.
+        self.emitted: set[tuple[str, str]] = set()
 
     def add(self, handler: str, outcome: Outcome) -> None:
         """Counts a call. A handler that was not available was not attempted."""
-        self.attempts[handler] += not isinstance(outcome, Unavailable)
-        if isinstance(outcome, Unavailable) and outcome.code:
+        if not isinstance(outcome, Unavailable):
+            self.attempts[handler] += 1
+        elif outcome.code:
             self.load_failures[handler] = outcome
         if isinstance(outcome, Done):
-            self.emitted |= {(handler, event.type) for event in outcome.emitted}
+            for event in outcome.emitted:
+                self.emitted.add((handler, event.type))
 
     @property
     def called(self) -> frozenset[str]:
@@ -40,7 +46,7 @@ class CallRecord:
 
 
 class _MockHandler:
-    """Does what a mock says."""
+    """A handler that does what a mock says."""
 
     def __init__(self, name: str, mock: Mock, record: CallRecord):
         self._name, self._mock, self._record = name, mock, record
@@ -55,29 +61,32 @@ class _MockHandler:
         return Done(self._mock.emitted)
 
     def check(self) -> None:
-        """A mock is always there."""
+        """Does nothing: a mock can always be called."""
 
     def close(self) -> None:
-        """Nothing stays open."""
+        """Does nothing: a mock holds no resources."""
 
 
 class _RecordedHandler:
-    """Passes calls on and counts them. A handler that cannot be loaded is not called again: waiting would not help."""
+    """Passes calls on and counts them. A handler that cannot be loaded is not called again."""
 
     def __init__(self, name: str, handler: Handler, record: CallRecord):
         self._name, self._handler, self._record = name, handler, record
 
     def __call__(self, call: Call) -> Outcome:
-        failure = self._record.load_failures.get(self._name)
-        if failure:
-            return Failed(failure.reason, final=True)
+        if self._name in self._record.load_failures:
+            return self._give_up()
         self._record.calls[self._name] += 1
         outcome = self._handler(call)
         self._record.add(self._name, outcome)
-        failure = self._record.load_failures.get(self._name)
-        if failure:
-            return Failed(failure.reason, final=True)
+        if self._name in self._record.load_failures:
+            return self._give_up()
         return outcome
+
+    def _give_up(self) -> Failed:
+        # `publish` keeps such a delivery waiting, since the project may be repaired. The clock of a scenario would jump
+        # from one look at the handler to the next until the delivery is too old.
+        return Failed(self._record.load_failures[self._name].reason, final=True)
 
     def check(self) -> Unavailable | None:
         return self._handler.check()
@@ -92,7 +101,7 @@ class _RecordedHandler:
 
 
 def open_handler(entry: HandlerEntry, mocks: Mapping[str, Mock], record: CallRecord) -> Handler:
-    """The handler that a scenario calls under a name: its mock, or the real one."""
+    """Opens the handler that a scenario calls under a name: its mock, or the real one."""
     mock = mocks.get(entry.name)
     if mock:
         handler: Handler = _MockHandler(entry.name, mock, record)

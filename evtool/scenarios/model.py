@@ -1,4 +1,4 @@
-"""Pydantic models of scenario files."""
+"""Pydantic models of scenario files. Their JSON Schema is what editors use to complete and check these files."""
 
 from typing import Annotated, Any, Literal
 
@@ -6,11 +6,34 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_val
 from pydantic_core import PydanticCustomError
 
 GIVEN_KEYS = ("sample", "file", "event", "generate")
-ALL = "*"  # the key of `mock` for every handler that has no key of its own
+# The key of `mock` for every handler that has no own key.
+ALL = "*"
 NonEmpty = Annotated[str, Field(min_length=1)]
 Patterns = Annotated[list[dict[str, Any]], Field(min_length=1, description="EventBridge event patterns")]
 Names = Annotated[list[NonEmpty], Field(min_length=1)]
 State = Literal["done", "dead", "ready", "waiting"]
+
+
+def _tag_mocks(value: Any) -> str:
+    if isinstance(value, str):
+        return "all"
+    return "by handler"
+
+
+def _tag_handlers(value: Any) -> str:
+    if isinstance(value, list):
+        return "names"
+    return "counts"
+
+
+def _make_error(kind: str, problem: str) -> PydanticCustomError:
+    # The message of such an error is a template: a brace in the sentence itself would be taken for a placeholder.
+    return PydanticCustomError(kind, "{problem}", {"problem": problem})
+
+
+def list_keys(model: type[BaseModel]) -> list[str]:
+    """Lists the keys that a part of a scenario may have, as they are written in YAML."""
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 class _Part(BaseModel):
@@ -43,10 +66,10 @@ class GivenModel(_Part):
         if len(named) == 1:
             return self
         if named:
-            said = f"has {' and '.join(named)}; choose one"
+            problem = f"has {' and '.join(named)}; choose one"
         else:
-            said = f"needs one of {', '.join(GIVEN_KEYS)}"
-        raise PydanticCustomError("given", "{said}", {"said": said})
+            problem = f"needs one of {', '.join(GIVEN_KEYS)}"
+        raise _make_error("given", problem)
 
 
 class MockModel(_Part):
@@ -59,19 +82,17 @@ class MockModel(_Part):
     ]
     fail: Annotated[NonEmpty, Field(description="it fails with this error")] = ""
     unavailable: Annotated[NonEmpty, Field(description="it is not available, for this reason")] = ""
-    times: Annotated[int, Field(ge=1, description="only so many times; then it is done")] = 0
+    times: Annotated[int, Field(ge=1, description="only this number of calls; then it is done")] = 0
 
     @model_validator(mode="after")
     def _check_combination(self) -> "MockModel":
-        said = None
+        is_failing = bool(self.fail or self.unavailable)
         if self.fail and self.unavailable:
-            said = "has fail and unavailable; choose one"
-        elif self.times and not (self.fail or self.unavailable):
-            said = "has times, which goes with fail or unavailable"
-        elif self.emit and (self.fail or self.unavailable) and not self.times:
-            said = "emits nothing, since it is never done: add times"
-        if said:
-            raise PydanticCustomError("mock", "{said}", {"said": said})
+            raise _make_error("mock", "has fail and unavailable; choose one")
+        if self.times and not is_failing:
+            raise _make_error("mock", "has times, which goes with fail or unavailable")
+        if self.emit and is_failing and not self.times:
+            raise _make_error("mock", "emits nothing, since it is never done: add times")
         return self
 
 
@@ -79,8 +100,7 @@ class _Effects(_Part):
     @model_validator(mode="after")
     def _check_not_empty(self) -> "_Effects":
         if not self.model_fields_set:
-            keys = ", ".join(field.alias or name for name, field in type(self).model_fields.items())
-            raise PydanticCustomError("effects", "{said}", {"said": f"is empty; it may have {keys}"})
+            raise _make_error("effects", f"is empty; it may have {', '.join(list_keys(type(self)))}")
         return self
 
 
@@ -103,7 +123,7 @@ class ExpectModel(_Effects):
     handlers: Annotated[
         Annotated[Names, Tag("names")]
         | Annotated[dict[str, Annotated[int, Field(ge=0)]], Field(min_length=1), Tag("counts")],
-        Discriminator(lambda value: "names" if isinstance(value, list) else "counts"),
+        Discriminator(_tag_handlers),
         Field(default_factory=list, description="attempts by handler; as a list: each at least once"),
     ]
     emits: Annotated[Patterns, Field(default_factory=list, description="an emitted event matches each pattern")]
@@ -114,7 +134,7 @@ class ExpectModel(_Effects):
 
     @property
     def handler_counts(self) -> dict[str, int | None]:
-        """The expected attempts by handler; None for at least one."""
+        """The expected attempts by handler; None means at least one."""
         if isinstance(self.handlers, dict):
             return dict(self.handlers)
         return dict.fromkeys(self.handlers)
@@ -129,13 +149,13 @@ class ScenarioModel(_Part):
     given: Annotated[list[GivenModel], Field(min_length=1, description="events that are published, in this order")]
     mock: Annotated[
         Annotated[Literal["all"], Tag("all")] | Annotated[dict[str, MockModel], Field(min_length=1), Tag("by handler")],
-        Discriminator(lambda value: "all" if isinstance(value, str) else "by handler"),
+        Discriminator(_tag_mocks),
         Field(default_factory=dict, description='mocks by handler ("*": every other one), or all; others are called'),
     ]
     expect: ExpectModel
 
     def find_mock(self, handler: str) -> MockModel | None:
-        """The mock of a handler; None if the handler is called for real."""
+        """Returns the mock of a handler; None if the scenario calls the real handler."""
         if isinstance(self.mock, str):
             return MockModel.model_validate({})
         return self.mock.get(handler) or self.mock.get(ALL)

@@ -1,4 +1,10 @@
-"""Finds what is wrong with scenario files: their shape, names that do not exist, expectations that contradict."""
+"""Finds the problems of scenario files: their shape, names that do not exist, expectations that contradict.
+
+Pydantic finds the problems of the shape. Its path has parts of the models, which no file has:
+
+    loc   ("scenarios", "pay", "expect", "handlers", "counts", "charge-card", "[key]")
+    path  ("scenarios", "pay", "expect", "handlers", "charge-card")
+"""
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -24,31 +30,44 @@ from evtool.scenarios.model import (
     MockModel,
     ScenarioModel,
     ScenariosModel,
+    list_keys,
 )
 
 Path = tuple[str | int, ...]
 
 
 def read_models(source: ScenarioFile) -> tuple[dict[str, ScenarioModel], list[Finding]]:
-    """The scenarios of a file that have the right shape, by name, and what is wrong with the others."""
+    """Reads the scenarios of a file that have the right shape, by name. Returns them, and problems of the others."""
     try:
         return dict(ScenariosModel.model_validate(source.document.value).scenarios), []
     except ValidationError as error:
         details = error.errors()
-    findings = [_convert_model_error(source, detail) for detail in details]
-    wrong = {detail["loc"][1] for detail in details if detail["loc"][:1] == ("scenarios",) and len(detail["loc"]) > 1}
-    valid = {name: value for name, value in iter_scenarios(source) if name and name not in wrong}
-    return {name: ScenarioModel.model_validate(value) for name, value in valid.items()}, findings
+    findings = []
+    invalid_names: set[str | int] = set()
+    for detail in details:
+        findings.append(_convert_model_error(source, detail))
+        location = detail["loc"]
+        if location[0:1] == ("scenarios",) and len(location) > 1:
+            invalid_names.add(location[1])
+    models = {}
+    for name, value in iter_scenarios(source):
+        if name and name not in invalid_names:
+            models[name] = ScenarioModel.model_validate(value)
+    return models, findings
 
 
 def read_given_of_others(
     source: ScenarioFile, models: Collection[str]
 ) -> Iterator[tuple[str, Mapping[int, GivenModel]]]:
-    """The entries of `given` with the right shape, by number, of each scenario whose shape is wrong elsewhere."""
+    """Yields the valid entries of `given`, by number, of each scenario whose shape is wrong elsewhere."""
     for name, value in iter_scenarios(source):
         if name not in models:
-            entries = enumerate(_as_list(_as_mapping(value).get("given")))
-            yield name, {number: model for number, entry in entries if (model := _read_given(entry))}
+            entries: dict[int, GivenModel] = {}
+            for number, entry in enumerate(_as_list(_as_mapping(value).get("given"))):
+                model = _read_given(entry)
+                if model:
+                    entries[number] = model
+            yield name, entries
 
 
 def _read_given(entry: Any) -> GivenModel | None:
@@ -59,45 +78,35 @@ def _read_given(entry: Any) -> GivenModel | None:
 
 
 def find_name_problems(source: ScenarioFile, project: Project) -> Iterator[Finding]:
-    """EV701 for each route and handler that a scenario names and that the project does not have."""
+    """Yields EV701 for each route and handler that a scenario names and that the project does not have."""
     known = {"route": project.names_in("routes"), "handler": project.names_in("handlers")}
     for scenario, value in iter_scenarios(source):
         for kind, name, path, is_key in _iter_names(value):
             if name not in known[kind]:
                 hint = did_you_mean(name, known[kind]) or f"the {kind}s are {', '.join(known[kind]) or 'none'}"
-                location = source.locate(("scenarios", scenario, *path), key=is_key)
+                location = source.locate(("scenarios", scenario) + path, key=is_key)
                 message = f'there is no {kind} "{name}" in {project.display_name}'
                 yield Finding("EV701", message, suggestion=hint, **location)
 
 
 def find_pattern_problems(source: ScenarioFile) -> Iterator[Finding]:
-    """What is wrong with the patterns that emitted events have to match."""
+    """Yields the problems of the patterns that emitted events have to match."""
     for scenario, value in iter_scenarios(source):
         expect = _as_mapping(_as_mapping(value).get("expect"))
-        for keys in (("expect", "emits"), ("expect", "not", "emits")):
-            patterns = _as_mapping(expect.get("not") if "not" in keys else expect).get("emits")
-            for index, pattern in enumerate(_as_list(patterns)):
-                at: Path = ("scenarios", scenario, *keys, index)
-                for problem in _check_pattern(pattern):
-                    at_key = problem.code in ("EV202", "EV206")  # the key names the operator
-                    severity = "error"
-                    if problem.is_warning:
-                        severity = "warning"
-                    location = source.locate((*at, *problem.path), key=at_key)
-                    yield Finding(problem.code, problem.message, severity, suggestion=problem.hint, **location)
-                for path, written, number in find_changed_numbers(source.document, source.text, pattern, at):
-                    message, hint = describe_changed_number(written, number), f'write "{written}"'
-                    yield Finding("EV022", message, suggestion=hint, **source.locate(path))
+        path: Path = ("scenarios", scenario, "expect")
+        yield from _check_patterns(source, path + ("emits",), expect.get("emits"))
+        yield from _check_patterns(source, path + ("not", "emits"), _as_mapping(expect.get("not")).get("emits"))
 
 
 def find_contradictions(source: ScenarioFile, name: str, model: ScenarioModel) -> Iterator[Finding]:
-    """EV702 for each expectation of a scenario that cannot hold together with another one."""
+    """Yields EV702 for each expectation of a scenario that cannot hold together with another one."""
     expect, forbidden = model.expect, model.expect.forbidden
-    for path, message in [
-        *(_contradict_forbidden(expect, forbidden) if forbidden else ()),
-        *_contradict_states(expect),
-    ]:
-        yield Finding("EV702", message, **source.locate(("scenarios", name, "expect", *path), key=path[0] == "states"))
+    prefix: Path = ("scenarios", name, "expect")
+    if forbidden:
+        for path, message in _contradict_forbidden(expect, forbidden):
+            yield Finding("EV702", message, **source.locate(prefix + path))
+    for path, message in _contradict_states(expect):
+        yield Finding("EV702", message, **source.locate(prefix + path, key=True))
 
 
 # --- contradictions -------------------------------------------------------------------------------------------------
@@ -129,26 +138,50 @@ def _contradict_states(expect: ExpectModel) -> Iterator[tuple[Path, str]]:
 
 
 def _iter_names(scenario: Any) -> Iterator[tuple[str, str, Path, bool]]:
-    """Each route and handler that a scenario names: its kind, the name, where it is, and whether that is a key."""
+    """Yields each route and handler that a scenario names: its kind, the name, its path, and whether it is a key."""
     value = _as_mapping(scenario)
     expect = _as_mapping(value.get("expect"))
-    for path, part in ((("expect",), expect), (("expect", "not"), _as_mapping(expect.get("not")))):
-        for kind in ("route", "handler"):
-            names = part.get(f"{kind}s")
-            for index, name in enumerate(_as_list(names)):
-                if isinstance(name, str):
-                    yield kind, name, (*path, f"{kind}s", index), False
-            if kind == "handler":
-                yield from ((kind, name, (*path, "handlers", name), True) for name in _as_mapping(names))
-    yield from (("handler", name, ("expect", "states", name), True) for name in _as_mapping(expect.get("states")))
+    yield from _iter_expected_names(expect, ("expect",))
+    yield from _iter_expected_names(_as_mapping(expect.get("not")), ("expect", "not"))
+    for name in _as_mapping(expect.get("states")):
+        yield "handler", name, ("expect", "states", name), True
     for name in _as_mapping(value.get("mock")):
         if name != ALL:
             yield "handler", name, ("mock", name), True
 
 
+def _iter_expected_names(part: Mapping[str, Any], path: Path) -> Iterator[tuple[str, str, Path, bool]]:
+    for kind in ("route", "handler"):
+        names = part.get(f"{kind}s")
+        for index, name in enumerate(_as_list(names)):
+            if isinstance(name, str):
+                yield kind, name, path + (f"{kind}s", index), False
+        # Handlers may also be a mapping, from names to numbers of attempts.
+        if kind == "handler":
+            for name in _as_mapping(names):
+                yield kind, name, path + ("handlers", name), True
+
+
+def _check_patterns(source: ScenarioFile, path: Path, patterns: Any) -> Iterator[Finding]:
+    for index, pattern in enumerate(_as_list(patterns)):
+        pattern_path = path + (index,)
+        for problem in _check_pattern(pattern):
+            # These problems are about an operator, which is a key of the pattern.
+            is_key = problem.code in ("EV202", "EV206")
+            severity = "error"
+            if problem.is_warning:
+                severity = "warning"
+            location = source.locate(pattern_path + tuple(problem.path), key=is_key)
+            yield Finding(problem.code, problem.message, severity, suggestion=problem.hint, **location)
+        for number_path, written, number in find_changed_numbers(source.document, source.text, pattern, pattern_path):
+            message, hint = describe_changed_number(written, number), f'write "{written}"'
+            yield Finding("EV022", message, suggestion=hint, **source.locate(number_path))
+
+
 def _check_pattern(pattern: Any) -> Sequence[Any]:
+    # If it is not a mapping, the model reports its shape.
     if not isinstance(pattern, dict):
-        return ()  # its shape is wrong, which the model says
+        return ()
     try:
         return Pattern(pattern).warnings
     except PatternError as error:
@@ -171,15 +204,16 @@ def _as_list(value: Any) -> list[Any]:
 
 
 def _path_of(detail: ErrorDetails) -> Path:
-    """Where pydantic found something, without the tags of alternatives and the `[key]` of a name."""
-    match detail["loc"]:
-        case (*path, "[key]"):
-            return tuple(path)
-        case ("scenarios", name, "mock", _, *rest):
-            return ("scenarios", name, "mock", *rest)
-        case ("scenarios", name, "expect", "handlers", _, *rest):
-            return ("scenarios", name, "expect", "handlers", *rest)
-    return detail["loc"]
+    """Returns the path of an error in the file, without the tags of alternatives and the `[key]` of a name."""
+    path = detail["loc"]
+    if path[-1] == "[key]":
+        return path[:-1]
+    # The tag is the fourth key below a mock, and the fifth below expected handlers.
+    if path[0] == "scenarios" and path[2:3] == ("mock",):
+        return path[:3] + path[4:]
+    if path[0] == "scenarios" and path[2:4] == ("expect", "handlers"):
+        return path[:4] + path[5:]
+    return path
 
 
 def _convert_model_error(source: ScenarioFile, detail: ErrorDetails) -> Finding:
@@ -189,6 +223,7 @@ def _convert_model_error(source: ScenarioFile, detail: ErrorDetails) -> Finding:
         subject = f"scenario {path[1]}: {part}".removesuffix(": ")
     else:
         subject = format_path(path)
+    # An empty name is not valid: the message cannot name the scenario.
     if detail["loc"][-1] == "[key]" and len(path) == 2:
         subject = "the name of a scenario"
     if kind == "extra_forbidden":
@@ -212,7 +247,7 @@ def _suggest_value(detail: ErrorDetails) -> str | None:
 
 
 def _list_known_keys(path: Path) -> list[str]:
-    """The keys that may be at a place in a scenario file."""
+    """Lists the keys that a mapping at a path in a scenario file may have."""
     model: type[BaseModel] | None = None
     match path:
         case ():
@@ -227,6 +262,6 @@ def _list_known_keys(path: Path) -> list[str]:
             model = ExpectModel
         case ("scenarios", _, "expect", "not"):
             model = ForbiddenModel
-    if model:
-        return [field.alias or name for name, field in model.model_fields.items()]
-    return []
+    if model is None:
+        return []
+    return list_keys(model)

@@ -16,7 +16,6 @@ from evtool.readers.files import SourceText
 from evtool.readers.yaml_text import Document
 from evtool.routes.project import Project, require_project
 from evtool.routes.routes import Routes, load_routes
-from evtool.scenarios.expectations import describe_failure
 from evtool.scenarios.files import ScenarioFile
 from evtool.scenarios.given import fix_defaults
 from evtool.scenarios.loading import Scenario, build_rules, load_file, load_scenarios
@@ -26,7 +25,7 @@ from evtool.terminal.sanitize import sanitize
 
 
 class Workbench:
-    """What the fixture `evtool` gives to a test."""
+    """The value of the pytest fixture `evtool`."""
 
     def __init__(self, routes_file: str | Path):
         """Raises ConfigError if routes.yaml cannot be used."""
@@ -34,18 +33,18 @@ class Workbench:
         self.routes: Routes = load_routes(self.project)
 
     def match(self, event: Mapping[str, Any] | str | bytes, bus: str = DEFAULT_BUS) -> list[str]:
-        """The names of the enabled routes that match an event, in the order of routes.yaml."""
+        """Returns the names of the enabled routes that match an event, in the order of routes.yaml."""
         return [route.name for route in self.routes.match(event, bus)]
 
     def validate(self, event: Mapping[str, Any]) -> list[Finding]:
-        """What is wrong with an event, in any form that `publish` reads; empty if it is valid."""
+        """Returns the findings about an event, in any form that `publish` reads; empty if it is valid."""
         findings: list[Finding] = []
         text = SourceText("event", 1, 1, json.dumps(event).encode())
         for item in read_events(text, fix_defaults(["validate"])):
             if isinstance(item, Event):
                 findings += self._rules.check(item)
             else:
-                findings += [item]
+                findings.append(item)
         return findings
 
     def run(self, scenario: Mapping[str, Any]) -> ScenarioResult:
@@ -57,21 +56,26 @@ class Workbench:
 
     def assert_passes(self, scenario: Mapping[str, Any] | Scenario) -> None:
         """Runs a scenario. Raises AssertionError that lists everything that does not hold."""
-        __tracebackhide__ = True  # pytest shows the line of the test instead
-        result = self._run(scenario if isinstance(scenario, Scenario) else self._build(scenario))
+        # With this name pytest shows the line of the test instead of a line of this function.
+        __tracebackhide__ = True
+        if isinstance(scenario, Scenario):
+            result = self._run(scenario)
+        else:
+            result = self.run(scenario)
         if not result.failures:
             return
         lines = []
         for failure in result.failures:
-            location = result.scenario.locate(failure.path)
-            prefix = ""
-            if not isinstance(scenario, Mapping):
-                prefix = f"{location['file']}:{location['line']}: "
-            lines.append(sanitize(prefix + describe_failure(*failure[:4])))
+            text = failure.describe()
+            # A scenario that is a dictionary of the test has no lines.
+            if isinstance(scenario, Scenario):
+                location = scenario.locate(failure.path)
+                text = f"{location['file']}:{location['line']}: {text}"
+            lines.append(sanitize(text))
         raise AssertionError("\n".join(lines))
 
     def load(self, file: Path) -> tuple[list[Scenario], list[Finding]]:
-        """The scenarios of a file, and everything that is wrong with it."""
+        """Loads the scenarios of a file. Returns them, and the problems of the file."""
         return load_scenarios([file], self.project, self._rules)
 
     @cached_property
@@ -82,7 +86,8 @@ class Workbench:
         return run_scenario(scenario, self.project, self.routes, self._rules)
 
     def _build(self, scenario: Mapping[str, Any]) -> Scenario:
-        """A scenario as if it was the only one in a file. Raises ConfigError."""
+        """Builds a scenario as if it was the only one in a file. Raises ConfigError."""
+        # The round trip through JSON turns tuples into lists, and refuses values that no file can have.
         value = {"version": 1, "scenarios": {"scenario": json.loads(json.dumps(scenario))}}
         source = ScenarioFile(self.project.folder / "scenario", Document(value), b"")
         scenarios, findings = load_file(source, self.project, self._rules)
@@ -93,9 +98,12 @@ class Workbench:
 
 
 def format_findings(findings: Iterable[Finding]) -> list[str]:
-    """A line for each finding, without control characters."""
-    return [
-        sanitize(f"{format_location(finding.file, finding.line, finding.column)}: {finding.code} {finding.message}")
-        + (f" ({sanitize(finding.suggestion)})" if finding.suggestion else "")
-        for finding in findings
-    ]
+    """Formats a line for each finding, without control characters."""
+    lines = []
+    for finding in findings:
+        location = format_location(finding.file, finding.line, finding.column)
+        line = sanitize(f"{location}: {finding.code} {finding.message}")
+        if finding.suggestion:
+            line += f" ({sanitize(finding.suggestion)})"
+        lines.append(line)
+    return lines

@@ -1,4 +1,4 @@
-"""Which files `evtool test --watch` watches, and that it notices their changes."""
+"""Tests of `evtool test --watch`: the files that it watches, and their changes."""
 
 import os
 from collections.abc import Callable
@@ -16,7 +16,7 @@ IGNORED = ["data/orders.db", "out.txt", ".venv/lib.py", "node_modules/index.js",
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """A project with files that matter and files that do not."""
+    """Writes a project with files that are watched, and with files that are not."""
     for name in WATCHED + IGNORED:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x")
@@ -29,8 +29,8 @@ def touch(file: Path) -> None:
     os.utime(file, ns=(1, file.stat().st_mtime_ns + 1))
 
 
-def test_watches_what_scenarios_depend_on(project: Project) -> None:
-    """routes.yaml, scenarios, named paths, schemas, samples and programs are watched; what handlers write is not."""
+def test_files_that_scenarios_depend_on_are_watched(project: Project) -> None:
+    """These are routes.yaml, scenarios, named paths, schemas, samples and programs, not files that handlers write."""
     snapshot = take_snapshot(project, [project.folder / "stories"])
 
     assert sorted(snapshot) == sorted(str(project.folder / name) for name in WATCHED)
@@ -38,8 +38,10 @@ def test_watches_what_scenarios_depend_on(project: Project) -> None:
 
 @pytest.mark.parametrize("name", WATCHED)
 @pytest.mark.parametrize("change", [touch, Path.unlink], ids=["change", "removal"])
-def test_notices_a_change(project: Project, name: str, change: Callable[[Path], None]) -> None:
-    """A file that is changed or removed ends the wait; the first looks find nothing."""
+def test_wait_returns_when_a_file_changes_or_is_removed(
+    project: Project, name: str, change: Callable[[Path], None]
+) -> None:
+    """The change comes in the third pause; the snapshots before it are all the same."""
     take = partial(take_snapshot, project, [project.folder / "stories"])
     pauses: list[int] = []
 
@@ -52,11 +54,10 @@ def test_notices_a_change(project: Project, name: str, change: Callable[[Path], 
     assert len(pauses) == 3
 
 
-def test_notices_a_new_file(project: Project) -> None:
-    """A scenario file that is added ends the wait."""
+def test_wait_returns_when_a_file_is_added(project: Project) -> None:
     take = partial(take_snapshot, project, [])
     before = take()
 
-    found = wait_for_change(before, take, (project.folder / "scenarios/new.yaml").touch)
+    changed = wait_for_change(before, take, (project.folder / "scenarios/new.yaml").touch)
 
-    assert found == str(project.folder / "scenarios/new.yaml")
+    assert changed == str(project.folder / "scenarios/new.yaml")

@@ -1,4 +1,4 @@
-"""The coverage of scenarios: tests/cases/scenarios/coverage has patterns, events, and what these cover."""
+"""Tests of the coverage of scenarios. tests/cases/scenarios/coverage has patterns, events, and what these cover."""
 
 import json
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ CASES = sorted((ROOT / "tests/cases/scenarios/coverage").glob("*.yaml"))
 
 
 def write_project(folder: Path, routes: Mapping[str, Any], events: list[Any], **more: Any) -> None:
-    """A project with these routes to mocked handlers, and a scenario with these events."""
+    """Writes a project with routes to mocked handlers, and a scenario with events."""
     handlers = {name: {"command": ["true"]} for route in routes.values() for name in route["to"]}
     project = {"version": 1, "handlers": handlers, "routes": routes, **more}
     (folder / "routes.yaml").write_text(yaml.safe_dump(project, sort_keys=False))
@@ -33,24 +33,27 @@ def write_project(folder: Path, routes: Mapping[str, Any], events: list[Any], **
 
 
 def show(record: Mapping[str, Any]) -> str:
-    """An alternative as the cases write it."""
+    """Formats an alternative as the cases write it."""
     return f"{record['path']} {record['operator']} {json.dumps(record['value'])}"
 
 
 @pytest.mark.parametrize("file", CASES, ids=lambda file: file.stem)
-def test_alternatives(evtool: Evtool, tmp_path: Path, file: Path) -> None:
-    """The events of a case cover the alternatives that it lists, and miss the others."""
+def test_events_cover_the_alternatives_that_a_case_lists(evtool: Evtool, tmp_path: Path, file: Path) -> None:
+    """They miss all others."""
     case = yaml.safe_load(file.read_text())
     write_project(tmp_path, {"r": {"pattern": case["pattern"], "to": ["h"]}}, case["events"])
 
-    found = evtool("test", "-o", "json").json["coverage"]["alternatives"]
+    alternatives = evtool("test", "-o", "json").json["coverage"]["alternatives"]
 
-    assert sorted(map(show, found["missed"])) == sorted(case["missed"])
-    assert (found["covered"], found["all"]) == (len(case["covered"]), len(case["covered"] + case["missed"]))
+    assert sorted(map(show, alternatives["missed"])) == sorted(case["missed"])
+    assert (alternatives["covered"], alternatives["all"]) == (
+        len(case["covered"]),
+        len(case["covered"] + case["missed"]),
+    )
 
 
-def test_sections(evtool: Evtool, tmp_path: Path) -> None:
-    """Routes, handlers and types count, too. What is disabled does not. Percentages are rounded down."""
+def test_coverage_has_routes_handlers_and_types(evtool: Evtool, tmp_path: Path) -> None:
+    """Disabled routes and their handlers do not count. Percentages are rounded down."""
     (tmp_path / "schemas").mkdir()
     for name in ("t", "u", "v"):
         (tmp_path / f"schemas/{name}.json").write_text("{}")
@@ -70,7 +73,7 @@ def test_sections(evtool: Evtool, tmp_path: Path) -> None:
     assert [record["type"] for record in coverage["types"]["missed"]] == ["u", "v"]
 
 
-def test_nothing_to_cover_is_all(evtool: Evtool, tmp_path: Path) -> None:
+def test_coverage_of_an_empty_project_is_complete(evtool: Evtool, tmp_path: Path) -> None:
     """0 of 0 is 100 percent."""
     write_project(tmp_path, {}, [{"source": "a", "detail": {}}])
 
@@ -81,7 +84,7 @@ def test_nothing_to_cover_is_all(evtool: Evtool, tmp_path: Path) -> None:
 
 
 def test_unknown_conditions_do_not_count() -> None:
-    """What a template leaves open is neither covered nor missed, nor is a branch that it leaves undecided."""
+    """A condition that a template leaves open is neither covered nor missed. The same holds for such a branch."""
     source = {
         "source": ["a", Unknown("!Ref Source")],
         "$or": [{"account": [Unknown("!Ref Account")]}, {"region": [{"prefix": "eu-"}]}],
@@ -100,7 +103,7 @@ def test_unknown_conditions_do_not_count() -> None:
 
 
 def test_missed_alternatives_have_locations(evtool: Evtool, tmp_path: Path) -> None:
-    """What was missed is shown with file and line, in the order of the file."""
+    """Both reports show them with file and line, in the order of the file."""
     write_project(tmp_path, {}, [{"source": "a", "detail": {}}])
     (tmp_path / "routes.yaml").write_text(
         """version: 1

@@ -1,4 +1,4 @@
-"""Scenarios of tests/cases/scenarios/expectations: which hold, and which failures the others have."""
+"""Tests of expectations: the scenarios of tests/cases/scenarios/expectations list the failures that they have."""
 
 import re
 import shutil
@@ -15,7 +15,7 @@ FILES = sorted((CASES / "expectations").glob("*.yaml"))
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A copy of the project that the cases are made for."""
+    """Copies the project that the cases are made for."""
     folder = tmp_path / "project"
     shutil.copytree(CASES / "project", folder, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "scenarios").mkdir()
@@ -24,22 +24,22 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_failures_are_those_that_the_scenarios_list(evtool: Evtool, project: Path, file: Path) -> None:
-    """A scenario has exactly the failures that its description lists: what, in the order of the expectations."""
+def test_scenarios_have_the_failures_that_they_list(evtool: Evtool, project: Path, file: Path) -> None:
+    """The description of a scenario has `what` of each failure, in the order of the expectations."""
     shutil.copy(file, project / "scenarios")
     scenarios = yaml.safe_load(file.read_text())["scenarios"]
     expected = {name: scenario.get("description", "") for name, scenario in scenarios.items()}
 
     ran = evtool("test", "-o", "json", "--jobs", "2", cwd=project)
 
-    found = {s["name"]: ", ".join(failure["what"] for failure in s["failures"]) for s in ran.json["scenarios"]}
-    assert found == expected
+    failures = {s["name"]: ", ".join(failure["what"] for failure in s["failures"]) for s in ran.json["scenarios"]}
+    assert failures == expected
     assert ran.code == 1
     assert ran.json["summary"]["failed"] == sum(bool(text) for text in expected.values())
 
 
 def test_failures_have_locations_and_reasons(evtool: Evtool, project: Path) -> None:
-    """A failure says where the expectation is, and why a route did not match."""
+    """A failure has the place of the expectation, and the reason why a route did not match."""
     scenario = """version: 1
 scenarios:
   a large order:
@@ -66,8 +66,8 @@ scenarios:
     }
 
 
-def test_warns_of_undeclared_types(evtool: Evtool, project: Path) -> None:
-    """A type that a handler emits and that its `emits` does not declare is a warning; the scenario passes."""
+def test_emitting_an_undeclared_type_is_a_warning(evtool: Evtool, project: Path) -> None:
+    """The scenario passes. A handler without `emits` declares nothing, so it gets no warning."""
     scenario = """version: 1
 scenarios:
   it emits:
@@ -89,11 +89,11 @@ scenarios:
     declared = routes.read_text()
     line = declared.splitlines()[12]
     routes.write_text(declared.replace(line, re.sub(r", emits: \[[^]]*\]", "", line)))
-    assert evtool("test", "-o", "json", cwd=project).json["findings"] == []  # a handler without `emits`
+    assert evtool("test", "-o", "json", cwd=project).json["findings"] == []
 
 
-def test_an_invalid_sample_is_named_relative_to_the_current_folder(evtool: Evtool, project: Path) -> None:
-    """As everywhere; the failure itself is at the entry of `given`."""
+def test_the_reason_names_an_invalid_sample_relative_to_the_current_folder(evtool: Evtool, project: Path) -> None:
+    """The failure itself is located at the entry of `given`."""
     given = "[{sample: order, set: {detail.total: -1}}]"
     text = f"version: 1\nscenarios:\n  a:\n    given: {given}\n    expect: {{routes: [orders]}}\n"
     (project / "scenarios/orders.yaml").write_text(text)

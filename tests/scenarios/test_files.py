@@ -1,4 +1,4 @@
-"""Scenario files that cannot be used: tests/cases/scenarios/refused has each with everything that evtool says."""
+"""Tests of scenario files that evtool refuses. tests/cases/scenarios/refused has each one with its messages."""
 
 import json
 import shutil
@@ -15,6 +15,7 @@ from tests.conftest import ROOT, Evtool
 CASES = ROOT / "tests/cases/scenarios"
 REFUSED = sorted((CASES / "refused").glob("*.yaml"))
 SCHEMA = Draft202012Validator(json.loads((ROOT / "evtool/scenarios.schema.json").read_text()))
+# The shape of these files is right: their problems cannot be expressed in a JSON Schema.
 NOT_IN_SCHEMA = (
     "contradictions",
     "events",
@@ -23,20 +24,20 @@ NOT_IN_SCHEMA = (
     "patterns",
     "unknown-names",
     "yaml",
-)  # their shape is right
+)
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A copy of the project that the cases are made for."""
+    """Copies the project that the cases are made for."""
     shutil.copytree(CASES / "project", tmp_path / "project", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "project/scenarios").mkdir()
     return tmp_path / "project"
 
 
 @pytest.mark.parametrize("file", REFUSED, ids=lambda file: file.stem)
-def test_all_errors_are_shown_at_once(evtool: Evtool, project: Path, file: Path) -> None:
-    """A file that cannot be used is exit code 2, and every error in it is shown with its place and a hint."""
+def test_all_problems_of_a_file_are_shown_at_once(evtool: Evtool, project: Path, file: Path) -> None:
+    """The exit code is 2. Each problem is shown with its place and a hint."""
     shutil.copy(file, project / "scenarios/a.yaml")
 
     ran = evtool("test", cwd=project)
@@ -46,8 +47,7 @@ def test_all_errors_are_shown_at_once(evtool: Evtool, project: Path, file: Path)
 
 
 @pytest.mark.parametrize("file", REFUSED, ids=lambda file: file.stem)
-def test_problems_for_check(project: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The findings that `evtool check` gets are the same."""
+def test_check_has_the_same_findings(project: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(file, project / "scenarios/a.yaml")
     monkeypatch.chdir(project)
 
@@ -57,8 +57,8 @@ def test_problems_for_check(project: Path, file: Path, monkeypatch: pytest.Monke
     assert [f"{f.file}:{f.line}:{f.column}: {f.code} {f.message}" for f in findings] == shown
 
 
-def test_errors_of_several_files(evtool: Evtool, project: Path) -> None:
-    """Files are read on their own: the errors of all are shown, and no scenario is run."""
+def test_problems_of_several_files_are_shown_at_once(evtool: Evtool, project: Path) -> None:
+    """The scenarios of a file without problems do not run either."""
     (project / "scenarios/a.yaml").write_text("- a\n")
     (project / "scenarios/deep").mkdir()
     (project / "scenarios/deep/b.yml").write_bytes(b"\xff\n")
@@ -72,18 +72,15 @@ def test_errors_of_several_files(evtool: Evtool, project: Path) -> None:
 
 
 @pytest.mark.parametrize("file", sorted(CASES.glob("expectations/*.yaml")), ids=lambda file: file.stem)
-def test_schema_allows_good_files(file: Path) -> None:
-    """The JSON Schema for editors allows every scenario that can be run."""
+def test_schema_for_editors_allows_scenarios_that_can_run(file: Path) -> None:
     assert not list(SCHEMA.iter_errors(load_yaml(file.read_bytes(), file.name).value))
 
 
 @pytest.mark.parametrize("file", [f for f in REFUSED if f.stem not in NOT_IN_SCHEMA], ids=lambda file: file.stem)
-def test_schema_refuses_bad_shapes(file: Path) -> None:
-    """The JSON Schema for editors refuses files of the wrong shape."""
+def test_schema_for_editors_refuses_wrong_shapes(file: Path) -> None:
     assert list(SCHEMA.iter_errors(load_yaml(file.read_bytes(), file.name).value))
 
 
-def test_the_shop_fits_the_schema() -> None:
-    """The scenarios of the shop have the exported shape."""
+def test_schema_for_editors_allows_the_scenarios_of_the_shop() -> None:
     for file in (ROOT / "scenarios").glob("*.yaml"):
         assert not list(SCHEMA.iter_errors(load_yaml(file.read_bytes(), file.name).value))

@@ -1,4 +1,4 @@
-"""Projects of tests/cases/scenarios/projects: which scenarios fail, and coverage that was computed by hand."""
+"""Tests with projects of tests/cases/scenarios/projects, whose failures and coverage were determined by hand."""
 
 from pathlib import Path
 
@@ -11,8 +11,7 @@ CASES = sorted((ROOT / "tests/cases/scenarios/projects").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("file", CASES, ids=lambda file: file.stem)
-def test_failures_and_coverage(evtool: Evtool, tmp_path: Path, file: Path) -> None:
-    """The scenarios of a project fail where the case says so, and cover as many of all as it says."""
+def test_projects_have_the_listed_failures_and_coverage(evtool: Evtool, tmp_path: Path, file: Path) -> None:
     case = yaml.safe_load(file.read_text(encoding="utf-8"))
     for name, text in case["files"].items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
