@@ -1,4 +1,4 @@
-"""Changes files for `evtool check`: fixes, and ignore comments. A file is replaced only when it is complete."""
+"""Changes files for `evtool check`: fixes, and ignore comments."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ REASON = "added by --add-ignores: say why this is intended"
 
 
 def fix_files(findings: Iterable[Finding]) -> tuple[int, dict[Path, bytes]]:
-    """Fixes what can be fixed, and returns how many findings that are, and the changed files as they were before.
+    """Applies the fixes of findings. Returns the number of fixes, and the changed files as they were before.
 
     Raises UsageError if a file cannot be written.
     """
@@ -45,11 +45,12 @@ def add_ignores(findings: Iterable[Finding]) -> dict[Path, bytes]:
             codes[finding.line or 1].append(finding.code)
         return add_comments(own[0].file or "", text, codes, REASON)
 
-    return _change_files((f for f in findings if f.file and has_comments(f.file)), comment)
+    # A JSON file has no comments; its findings can be ignored in `check:` of routes.yaml.
+    return _change_files([f for f in findings if f.file and has_comments(f.file)], comment)
 
 
 def restore_files(originals: Mapping[Path, bytes]) -> None:
-    """Gives files their former content."""
+    """Restores the content that files had before a change."""
     for file, raw in originals.items():
         _replace(file, raw)
 
@@ -58,10 +59,12 @@ def _change_files(findings: Iterable[Finding], change: Callable[[str, list[Findi
     by_file: defaultdict[Path, list[Finding]] = defaultdict(list)
     for finding in findings:
         if finding.file:
+            # A replaced link would no longer be a link, so the file that it leads to is changed.
             by_file[Path(os.path.realpath(finding.file))].append(finding)
     originals: dict[Path, bytes] = {}
     for file, own in by_file.items():
-        with suppress(OSError, UnicodeDecodeError):  # a finding says that it cannot be read
+        # A finding reports a file that cannot be read.
+        with suppress(OSError, UnicodeDecodeError):
             raw = file.read_bytes()
             changed = change(raw.decode(), own).encode()
             if changed != raw:
@@ -71,6 +74,7 @@ def _change_files(findings: Iterable[Finding], change: Callable[[str, list[Findi
 
 
 def _replace(file: Path, raw: bytes) -> None:
+    # The new content is complete before it replaces the file, so an editor or another process never sees half of it.
     partial = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         partial.write_bytes(raw)

@@ -1,10 +1,9 @@
-"""Checks the handlers of a project: that a route names each one, and that each can be loaded. None is called."""
+"""Checks the handlers of a project: that a route names each one, and that each can be loaded. Calls no handler."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
-from typing import Any
 
-from evtool.checks.base import CheckContext, read_section
+from evtool.checks.base import CheckContext, list_strings, read_section
 from evtool.findings.finding import Finding
 from evtool.findings.spelling import find_similar
 from evtool.handlers.plugins.kinds import describe_output, describe_refused_plugins
@@ -13,11 +12,15 @@ from evtool.routes.problems import describe_load_failure
 
 def check_use(context: CheckContext) -> Iterator[Finding]:
     """EV404: handlers of the project file that no route names, not even a disabled one, nor in a misspelled form."""
+    # The functions of a template may have other triggers than rules.
     if context.project.is_rule_source:
-        return  # the functions of a template may have other triggers
-    routes = read_section(context.project, "routes").values()
-    named: set[str | None] = {handler for route in routes for handler in _list_handlers(route)}
-    named |= {find_similar(str(name), context.handlers) for name in named}  # a misspelled name is another finding
+        return
+    named: set[str | None] = set()
+    for route in read_section(context.project, "routes").values():
+        for handler in list_strings(route.get("to")):
+            named.add(handler)
+            # Another finding reports a misspelled name. It would not help to call its handler unused, too.
+            named.add(find_similar(handler, context.handlers))
     for name in context.handlers:
         location = context.project.locate(("handlers", name), key=True)
         if name not in named and location["file"] == context.project.display_name:
@@ -25,18 +28,12 @@ def check_use(context: CheckContext) -> Iterator[Finding]:
             yield Finding("EV404", f"no route names the handler {name}", "warning", suggestion=hint, **location)
 
 
-def _list_handlers(route: Mapping[str, Any]) -> list[str]:
-    to = route.get("to")
-    if isinstance(to, list):
-        return [handler for handler in to if isinstance(handler, str)]
-    return []
-
-
 def check_loading(context: CheckContext) -> Iterator[Finding]:
     """EV501, EV502 and EV503: handlers that cannot be loaded."""
     for name, entry in context.handlers.items():
         if name in context.project.template_functions:
-            continue  # its packages and its client need not be installed where its template is checked
+            # Its packages and its client need not be installed where its template is checked.
+            continue
         with closing(entry.open()) as handler:
             failure = handler.check()
         if failure and failure.code:
@@ -44,8 +41,9 @@ def check_loading(context: CheckContext) -> Iterator[Finding]:
 
 
 def check_plugins(context: CheckContext) -> Iterator[Finding]:
-    """EV506: plugins of the kinds that the project uses which are ignored, or print while they are imported."""
-    refused, seen = describe_refused_plugins(), set[str]()
+    """EV506: plugins that the project uses and that are ignored, or print while they are imported."""
+    refused = describe_refused_plugins()
+    seen: set[str] = set()
     for name, entry in context.handlers.items():
         problem = refused.get(entry.kind) or describe_output(entry.kind)
         if problem and entry.kind not in seen:

@@ -1,13 +1,24 @@
-"""Reads a project for `evtool check` as far as it can be read, and keeps what is wrong with the rest as findings."""
+"""Reads a project for `evtool check` as far as it can be read, and keeps the problems of the rest as findings.
+
+Other commands refuse a project with a mistake. `check` goes on, so that one mistake does not hide others:
+
+    routes:
+      pay:   {pattern: {source: [{prefx: shop.}], detail-type: [order.created]}, to: [charge-card]}
+      track: {pattern: {detail-type: [order.shiped]}, to: [charge-card]}
+
+EV202 reports the operator `prefx`. The rest of the pattern of `pay` compiles with an unknown condition for the source,
+so `order.created` is known to be matched; and EV307 can still report `order.shiped`, which no schema describes.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import BytesIO
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from evtool.checks.base import CheckContext, read_section
+from evtool.checks.base import CheckContext, list_strings, read_section
 from evtool.checks.valid_parts import compile_valid_parts
 from evtool.errors import ConfigError
 from evtool.events.envelopes import read_events
@@ -22,21 +33,21 @@ from evtool.routes.project import Project
 from evtool.routes.routes import HandlerEntry, Route, load_routes
 from evtool.schemas.validator import Schemas
 
-# The ids and times of samples without an envelope play no part in a check.
-SAMPLE_DEFAULTS = EventDefaults(lambda: "sample", lambda: "2000-01-01T00:00:00Z")
+# The ids and times of samples without an envelope do not matter to a check, so they are always the same.
+SAMPLE_DEFAULTS = EventDefaults(repeat("sample").__next__, repeat("2000-01-01T00:00:00Z").__next__)
 
 
 def load_context(project: Project, *, shows_details: bool = False) -> CheckContext:
-    """What the checks of a project get. Raises ConfigError only if nothing of the project can be read."""
-    routes, handlers, findings = _read_routes(project)
+    """Loads what the checks of a project get. Raises ConfigError only if no part of the project can be read."""
+    routes, handlers, route_findings = _read_routes(project)
     schemas, schema_findings = _open_schemas(project)
     samples, sample_findings = read_samples(project.samples)
-    all_findings = (*findings, *schema_findings, *sample_findings)
-    return CheckContext(project, routes, handlers, schemas, samples, all_findings, shows_details)
+    findings = list(route_findings) + schema_findings + sample_findings
+    return CheckContext(project, routes, handlers, schemas, samples, findings, shows_details)
 
 
 def report_loading(context: CheckContext) -> Iterator[Finding]:
-    """Everything that is wrong with routes.yaml itself and with the files of samples, and the notes on rule sources."""
+    """EV0, EV2 and EV403: the problems of routes.yaml itself and of the files of samples, and notes on rule sources."""
     yield from context.findings
     yield from context.project.gaps
     if context.shows_details:
@@ -44,11 +55,14 @@ def report_loading(context: CheckContext) -> Iterator[Finding]:
 
 
 def read_samples(paths: Iterable[Path]) -> tuple[list[Event], list[Finding]]:
-    """The events in files and folders, and a finding for each text that is not an event."""
+    """Reads the events in files and folders. Returns them, and a finding for each JSON value that is not an event."""
     events: list[Event] = []
     findings: list[Finding] = []
     for text in read_texts([display_path(path) for path in paths], stdin=BytesIO()):
-        for item in [text] if isinstance(text, Finding) else read_events(text, SAMPLE_DEFAULTS):
+        if isinstance(text, Finding):
+            findings.append(text)
+            continue
+        for item in read_events(text, SAMPLE_DEFAULTS):
             if isinstance(item, Finding):
                 findings.append(item)
             else:
@@ -67,7 +81,7 @@ def _read_routes(project: Project) -> tuple[Mapping[str, Route], Mapping[str, Ha
 
 
 def _read_valid_routes(project: Project) -> dict[str, Route]:
-    """The routes of a file that has mistakes elsewhere. What does not compile in a pattern is unknown."""
+    """Reads the routes of a file that has mistakes elsewhere. Parts of a pattern that do not compile are unknown."""
     _, patterns, _ = read_model(project)
     routes = {}
     for name, source in read_section(project, "routes").items():
@@ -78,13 +92,12 @@ def _read_valid_routes(project: Project) -> dict[str, Route]:
 
 
 def _build_route(name: str, source: Mapping[str, Any], pattern: Pattern) -> Route:
-    to, bus = source.get("to"), source.get("event-bus")
-    if isinstance(to, list):
-        handlers = tuple(handler for handler in to if isinstance(handler, str))
-    else:
-        handlers = ()
+    handlers = list_strings(source.get("to"))
+    bus = source.get("event-bus")
+    if not isinstance(bus, str):
+        bus = None
     is_enabled = source.get("state", "enabled") == "enabled"
-    return Route(name, pattern, handlers, enabled=is_enabled, event_bus=bus if isinstance(bus, str) else None)
+    return Route(name, pattern, tuple(handlers), enabled=is_enabled, event_bus=bus)
 
 
 def _read_valid_handlers(project: Project) -> dict[str, HandlerEntry]:
@@ -95,17 +108,21 @@ def _read_valid_handlers(project: Project) -> dict[str, HandlerEntry]:
             try:
                 options = read_options(kind, source)
             except ValidationError:
-                continue  # one of the findings
+                # The findings of loading have this error.
+                continue
             handlers[name] = HandlerEntry(name, kind, options, project.folder)
     return handlers
 
 
 def _open_schemas(project: Project) -> tuple[Schemas | None, list[Finding]]:
-    folders, named = project.schemas, project.named_schemas
-    missing = [folder for folder in folders if not folder.is_dir()]
-    findings = [
-        Finding("EV022", f"schemas: there is no folder {display_path(folder)}", **project.locate(("schemas",)))
-        for folder in missing
-    ]
-    folders = [folder for folder in folders if folder not in missing]
-    return Schemas(folders, named=named) if folders or named else None, findings
+    folders: list[Path] = []
+    findings: list[Finding] = []
+    for folder in project.schemas:
+        if folder.is_dir():
+            folders.append(folder)
+        else:
+            message = f"schemas: there is no folder {display_path(folder)}"
+            findings.append(Finding("EV022", message, **project.locate(("schemas",))))
+    if not folders and not project.named_schemas:
+        return None, findings
+    return Schemas(folders, named=project.named_schemas), findings

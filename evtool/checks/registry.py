@@ -14,7 +14,7 @@ from evtool.checks import (
 from evtool.checks.base import Check
 from evtool.checks.patterns import pattern_vs_schema
 
-# In the order in which they run; findings are sorted by location before they are reported.
+# In the order in which they run. The runner sorts the findings by location.
 CHECKS: tuple[Check, ...] = (
     Check(loading.report_loading, ("EV0", "EV2", "EV403")),
     Check(schemas.check_schemas, ("EV601", "EV602", "EV603", "EV604", "EV608")),

@@ -1,6 +1,15 @@
-"""Finds routes that deliver the same events to the same handlers: equal ones, shadowed ones and overlapping ones."""
+"""Finds routes that deliver the same events to the same handlers: equal ones, shadowed ones and overlapping ones.
+
+    a  {"source": ["shop.cart"]}                                    to mail
+    b  {"source": [{"prefix": "shop."}]}                            to mail         EV402: b matches all events of a
+    c  {"detail-type": ["order.created"]}                           to mail, log    EV405: an order of shop.cart
+                                                                                    is delivered to mail twice
+
+A proof that one pattern covers another gives EV401 and EV402. For EV405 an event is looked for that both match.
+"""
 
 from collections.abc import Iterator, Sequence
+from itertools import product
 
 from evtool.checks.base import CheckContext
 from evtool.checks.common_events import CommonEvents
@@ -9,16 +18,18 @@ from evtool.findings.finding import Finding
 from evtool.findings.phrases import list_some
 from evtool.routes.routes import Route
 
-MAX_NAMES = 3  # handlers that a message lists
+# Handlers that a message lists.
+MAX_NAMES = 3
 
 
 def check_overlap(context: CheckContext) -> Iterator[Finding]:
-    """EV401, EV402 and EV405, of which a pair of routes gets the first."""
+    """EV401, EV402 and EV405. A pair of routes gets the first that applies."""
     routes = [route for route in context.enabled_routes if not route.pattern.unknowns]
     common_events = CommonEvents(context)
     shadowed: set[str] = set()
-    reported: set[tuple[str, str]] = set()  # a route and a handler that gets its events twice
-    for earlier, route in ((earlier, route) for index, route in enumerate(routes) for earlier in routes[:index]):
+    # A route and a handler that gets its events twice. A second earlier route gives no second finding.
+    reported: set[tuple[str, str]] = set()
+    for earlier, route in _iter_pairs(routes):
         shared = [handler for handler in dict.fromkeys(route.to) if handler in earlier.to]
         if not shared or not common_events.may_exist(earlier, route):
             continue
@@ -31,19 +42,28 @@ def check_overlap(context: CheckContext) -> Iterator[Finding]:
                 yield finding
             continue
         new = [handler for handler in shared if (route.name, handler) not in reported]
-        if new and (event := common_events.find(earlier, route)):
-            reported.update((route.name, handler) for handler in new)
+        if not new:
+            continue
+        event = common_events.find(earlier, route)
+        if event:
+            reported.update(product([route.name], new))
             yield _make_twice_finding(context, earlier, route, new, event)
 
 
+def _iter_pairs(routes: Sequence[Route]) -> Iterator[tuple[Route, Route]]:
+    for index, route in enumerate(routes):
+        for earlier in routes[:index]:
+            yield earlier, route
+
+
 def _get_input(context: CheckContext, route: Route) -> object:
-    """What a route's handlers get instead of the event: with different inputs, two calls are two different calls."""
+    # With different inputs, the two calls of a handler have different purposes.
     return context.project.document.value["routes"][route.name].get("input")
 
 
 def _find_shadow(context: CheckContext, earlier: Route, route: Route) -> tuple[Finding | None, str | None]:
-    """The finding for a pair of which one route is redundant, and the name of that route."""
-    if {*earlier.to} != {*route.to}:
+    """Returns the finding for a pair of which one route is redundant, and the name of that route."""
+    if set(earlier.to) != set(route.to):
         return None, None
     is_covered, covers_earlier = _covers(earlier, route), _covers(route, earlier)
     if is_covered and covers_earlier:
@@ -69,16 +89,9 @@ def _make_twice_finding(
 ) -> Finding:
     names = list_some([f'"{handler}"' for handler in handlers], MAX_NAMES)
     message = f"routes {earlier.name} and {route.name} can deliver one event twice to {names}"
-    path = ("routes", route.name, "to", route.to.index(handlers[0]))
-    location = context.project.locate(path)
-    return Finding(
-        "EV405",
-        message,
-        "warning",
-        route=route.name,
-        suggestion=f"for example {example}",
-        **location,
-    )
+    location = context.project.locate(("routes", route.name, "to", route.to.index(handlers[0])))
+    hint = f"for example {example}"
+    return Finding("EV405", message, "warning", route=route.name, suggestion=hint, **location)
 
 
 def _make_finding(context: CheckContext, code: str, message: str, route: Route, hint: str) -> Finding:

@@ -20,7 +20,7 @@ def check_samples(context: CheckContext) -> Iterator[Finding]:
 
 
 def validate_sample(context: CheckContext, event: Event) -> list[Finding] | None:
-    """What the schema of a sample finds wrong with it; None if the schema cannot be used."""
+    """Returns the findings of a sample's schema about it; None if the schema cannot be used."""
     if context.schemas is None:
         return None
     try:
@@ -30,7 +30,7 @@ def validate_sample(context: CheckContext, event: Event) -> list[Finding] | None
 
 
 def check_invalid_samples(context: CheckContext) -> Iterator[Finding]:
-    """EV609: files of invalid samples in which nothing is wrong."""
+    """EV609: files of invalid samples without a problem."""
     if context.schemas is None:
         return
     for folder in context.project.invalid_samples:
@@ -41,9 +41,14 @@ def check_invalid_samples(context: CheckContext) -> Iterator[Finding]:
 
 def _check_file(context: CheckContext, file: Path) -> Iterator[Finding]:
     events, unreadable = read_samples([file])
-    results = [validate_sample(context, event) for event in events]
-    if unreadable or not events or not all(result is not None and _is_valid(result) for result in results):
+    # A file that is not JSON is invalid, too.
+    if unreadable or not events:
         return
+    for event in events:
+        findings = validate_sample(context, event)
+        # Without a usable schema it is not known whether the sample is valid.
+        if findings is None or not _is_valid(findings):
+            return
     hint = "correct the sample or the schema so that the sample fails, or move it to the valid samples"
     message = f'the sample is valid, though it is in the folder "{INVALID_SAMPLES}"'
     name, event_type = display_path(file), events[0].type

@@ -1,12 +1,13 @@
 """Checks all schemas of a project, also those of types that no sample has."""
 
 from collections.abc import Iterator, Mapping
+from operator import attrgetter
 from typing import Any
 
 from jsonschema_rs import ReferencingError, ValidationError, canonical
 
 from evtool.checks.base import CheckContext
-from evtool.checks.event_types import list_emitted_types, list_types
+from evtool.checks.event_types import list_emitted_types, list_route_types
 from evtool.errors import ConfigError
 from evtool.findings.finding import Finding
 from evtool.readers.locations import pointer_of
@@ -16,7 +17,8 @@ from evtool.schemas.foreign import find_foreign
 from evtool.schemas.references import DATA_KEYWORDS, NAME_KEYWORDS, SchemaDocument, Target
 from evtool.schemas.validator import CompiledSchema, Schemas
 
-PAYLOAD_KEYS = ("detail", "data")  # of EventBridge events and of CloudEvents
+# Keywords below which a schema need not be satisfiable.
+NOT_REQUIRED = frozenset(("not", "if")) | frozenset(DATA_KEYWORDS)
 
 
 def check_schemas(context: CheckContext) -> Iterator[Finding]:
@@ -36,9 +38,10 @@ def check_schemas(context: CheckContext) -> Iterator[Finding]:
 
 
 def _list_used_types(context: CheckContext) -> set[str]:
-    in_routes = {event_type for route in context.routes.values() for event_type in list_types(route)}
-    emitted = {entry.type for entry in list_emitted_types(context)}
-    return {*in_routes, *emitted, *(sample.type for sample in context.samples)}
+    used = list_route_types(context)
+    used.update(map(attrgetter("type"), list_emitted_types(context)))
+    used.update(map(attrgetter("type"), context.samples))
+    return used
 
 
 def _has_other_purpose(schemas: Schemas, event_type: str, source: str | None) -> bool:
@@ -62,9 +65,10 @@ def check_satisfiability(context: CheckContext) -> Iterator[Finding]:
 
 
 def list_schemas(context: CheckContext) -> Iterator[CompiledSchema]:
-    """The schemas of the project that can be used, each once."""
+    """Yields the schemas of the project that can be used, each once."""
+    # One schema may describe several types, or one type from several sources.
     seen = set()
-    for event_type, source in context.schemas.list_entries() if context.schemas else ():
+    for event_type, source in context.schema_entries:
         schema = context.find_schema(event_type, source or "")
         if schema and schema.choice not in seen:
             seen.add(schema.choice)
@@ -77,15 +81,15 @@ def _find_unsatisfiable(context: CheckContext, schema: CompiledSchema, target: T
     if not isinstance(value, dict) or target.pointer:
         return
     draft = schema.choice.draft or draft_of(document.value)
+    if draft:
+        value = {"$schema": draft} | value
     try:
         reasons = canonical.find_unsatisfiable(
-            {**({"$schema": draft} if draft else {}), **value},
-            validate_formats=True,
-            retriever=context.schemas.retrieve,
-            base_uri=document.uri,
+            value, validate_formats=True, retriever=context.schemas.retrieve, base_uri=document.uri
         )
     except (canonical.CanonicalizationError, ReferencingError, ValidationError):
-        return  # which decides nothing
+        # The analysis does not support this schema, which decides nothing.
+        return
     parts = [pointer for pointer, reason in reasons.items() if _is_mistake(value, pointer, reason)]
     if "" in reasons and not isinstance(reasons[""], canonical.UnsatisfiableReason.Literal):
         location = document.locate(min(parts, key=len, default=""), key=True)
@@ -93,7 +97,7 @@ def _find_unsatisfiable(context: CheckContext, schema: CompiledSchema, target: T
         if parts:
             width = location["width"]
         message = "no value satisfies this schema" + _name_cause(parts)
-        yield Finding("EV606", message, **{**location, "width": width})
+        yield Finding("EV606", message, **location | {"width": width})
         return
     for pointer in parts:
         message = f"no value satisfies this part of the schema: {_describe_part(pointer)} can never be valid"
@@ -103,7 +107,10 @@ def _find_unsatisfiable(context: CheckContext, schema: CompiledSchema, target: T
 def _is_mistake(value: Any, pointer: str, reason: object) -> bool:
     """Whether a part has a name and is not deliberately unsatisfiable, as `false` and `{"not": {}}` are."""
     steps = pointer.split("/")[1:]
-    if len(steps) < 2 or steps[-2] not in NAME_KEYWORDS or {"not", "if", *DATA_KEYWORDS} & {*steps[:-1:2]}:
+    if len(steps) < 2 or steps[-2] not in NAME_KEYWORDS:
+        return False
+    # Every second step is a keyword. A part below `not` or `if` need not be satisfiable, and examples are not schemas.
+    if not NOT_REQUIRED.isdisjoint(steps[:-1:2]):
         return False
     if isinstance(reason, canonical.UnsatisfiableReason.Literal):
         return False
@@ -118,8 +125,10 @@ def _name_cause(parts: list[str]) -> str:
 
 
 def _describe_part(pointer: str) -> str:
-    *_, keyword, name = pointer.split("/")
-    return f'{"property" if keyword == "properties" else keyword} "{name.replace("~1", "/").replace("~0", "~")}"'
+    keyword, name = pointer.split("/")[-2:]
+    if keyword == "properties":
+        keyword = "property"
+    return f'{keyword} "{name.replace("~1", "/").replace("~0", "~")}"'
 
 
 def check_regular_expressions(context: CheckContext) -> Iterator[Finding]:
@@ -137,33 +146,44 @@ def check_regular_expressions(context: CheckContext) -> Iterator[Finding]:
 
 
 def _list_all_expressions(context: CheckContext) -> Iterator[tuple[SchemaDocument, str, str]]:
-    """The regular expressions of all schemas, also of those that are not valid in another place."""
+    """Yields the regular expressions of all schemas, also of those that are not valid in another place."""
     for schema in list_schemas(context):
         yield from list_expressions(schema)
-    for event_type, source in context.schemas.list_entries() if context.schemas else ():
+    for event_type, source in context.schema_entries:
         if context.schemas and context.find_schema(event_type, source or "") is None:
             document = context.schemas.read_document(event_type, source or "")
+            # A file of another kind, such as package.json, has keys with other meanings.
             if document and not (isinstance(document.value, dict) and find_foreign(document.value)):
                 yield from _walk(document, "", document.value)
 
 
 def list_expressions(schema: CompiledSchema) -> Iterator[tuple[SchemaDocument, str, str]]:
-    """The regular expressions of a schema, each with its document and pointer."""
+    """Yields the regular expressions of a schema, each with its document and pointer."""
     for target in schema.parts:
         yield from _walk(target.document, target.pointer, resolve_pointer(target.document.value, target.pointer))
 
 
-def _walk(document: SchemaDocument, pointer: str, value: Any, *, has_names: bool = False) -> Iterator[Any]:
+def _walk(
+    document: SchemaDocument, pointer: str, value: Any, *, has_names: bool = False
+) -> Iterator[tuple[SchemaDocument, str, str]]:
+    """Yields the regular expressions below a value. With `has_names` its keys are names, such as those of properties.
+
+    In {"properties": {"pattern": {"pattern": "^a"}}} the outer `pattern` is a name and only the inner one a keyword.
+    """
     if isinstance(value, list):
         for index, item in enumerate(value):
             yield from _walk(document, f"{pointer}/{index}", item)
     if not isinstance(value, dict):
         return
     for key, item in value.items():
-        place = pointer + pointer_of([key])
-        if not has_names and key == "pattern" and isinstance(item, str):
-            yield document, place, item
-        if not has_names and key == "patternProperties" and isinstance(item, dict):
-            yield from ((document, place + pointer_of([name]), name) for name in item)
-        if has_names or key not in DATA_KEYWORDS:
-            yield from _walk(document, place, item, has_names=not has_names and key in NAME_KEYWORDS)
+        item_pointer = pointer + pointer_of([key])
+        if has_names:
+            yield from _walk(document, item_pointer, item)
+            continue
+        if key == "pattern" and isinstance(item, str):
+            yield document, item_pointer, item
+        if key == "patternProperties" and isinstance(item, dict):
+            for name in item:
+                yield document, item_pointer + pointer_of([name]), name
+        if key not in DATA_KEYWORDS:
+            yield from _walk(document, item_pointer, item, has_names=key in NAME_KEYWORDS)

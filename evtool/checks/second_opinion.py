@@ -1,7 +1,8 @@
 """Compares jsonschema-rs with a second engine, `jsonschema`: both must accept the same schemas and the same samples.
 
 Other programs that read the same schemas may use either. Formats are left out of the comparison: drafts leave it open
-whether they count. Regular expressions are compared only if they cannot hang the second engine.
+whether they count. Samples are compared only if no regular expression of the schema can hang the second engine, which
+backtracks.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,8 +20,6 @@ from evtool.regex.backtracking import find_exponential_text, is_plain
 from evtool.schemas.documents import DRAFT_2020, draft_of, resolve_pointer
 from evtool.schemas.validator import CompiledSchema, fill_in
 
-MAX_EXAMPLES = 1  # samples of a schema that are reported
-
 
 def check_agreement(context: CheckContext) -> Iterator[Finding]:
     """EV607: schemas and samples about which the two engines disagree."""
@@ -30,7 +29,8 @@ def check_agreement(context: CheckContext) -> Iterator[Finding]:
     for schema in list_schemas(context):
         yield from _check_schema(schema)
         samples = [sample for sample in context.samples if _uses(context, sample, schema)]
-        if samples and all(map(_is_harmless, {text for _, _, text in list_expressions(schema)})):
+        expressions = {expression for _, _, expression in list_expressions(schema)}
+        if samples and all(map(_is_harmless, expressions)):
             yield from _check_samples(schema, samples, retrieve)
 
 
@@ -53,11 +53,13 @@ def _find_engine(draft: str) -> Any:
 
 
 def _check_schema(schema: CompiledSchema) -> Iterator[Finding]:
-    """Holds the documents of a schema against their meta-schema with the second engine."""
+    """Validates the documents of a schema against their meta-schema with the second engine."""
     from jsonschema.exceptions import SchemaError  # type: ignore[import-untyped]  # noqa: PLC0415
 
     engine = _find_engine(_find_draft(schema))
-    for target in schema.parts if engine else ():
+    if engine is None:
+        return
+    for target in schema.parts:
         try:
             engine.check_schema(resolve_pointer(target.document.value, target.pointer), format_checker=None)
         except SchemaError as error:
@@ -69,19 +71,21 @@ def _check_schema(schema: CompiledSchema) -> Iterator[Finding]:
 def _check_samples(schema: CompiledSchema, samples: list[Event], retrieve: Any) -> Iterator[Finding]:
     reference = {"$schema": _find_draft(schema), "$ref": f"{schema.root.document.uri}#{schema.root.pointer}"}
     second = _build_second(reference, retrieve)
+    if second is None:
+        return
     try:
         first = validator_for(reference, validate_formats=False, retriever=retrieve)
     except (ValidationError, ReferencingError, ValueError):
         return
-    for sample in samples if second else ():
-        if schema.choice.envelope is None:
-            value = sample.detail
-        else:
+    for sample in samples:
+        value: Any = sample.detail
+        if schema.choice.envelope is not None:
             value = fill_in(sample)
         try:
             errors = list(second.iter_errors(value))
-        except Exception:  # noqa: BLE001  (whatever the second engine cannot do decides nothing)
+        except Exception:  # noqa: BLE001  (an error inside the second engine decides nothing)
             return
+        # One example of a schema is enough: further ones mostly have the same cause.
         if first.is_valid(value) != (not errors):
             yield _make_finding(sample, schema, errors)
             return
@@ -105,15 +109,14 @@ def _build_second(reference: Mapping[str, Any], retrieve: Any) -> Any:
 
 def _make_finding(sample: Event, schema: CompiledSchema, errors: list[Any]) -> Finding:
     name = schema.root.document.text.file
+    path: list[str | int] = []
+    if schema.choice.envelope is None:
+        path.append(sample.payload_key)
     if errors:
         message = f"jsonschema finds the sample invalid, jsonschema-rs does not: {shorten(errors[0].message)}"
-        path = errors[0].absolute_path
+        path += errors[0].absolute_path
     else:
-        message, path = "jsonschema-rs finds the sample invalid, jsonschema does not", ()
-    if schema.choice.envelope is None:
-        prefix = [sample.payload_key]
-    else:
-        prefix = []
-    location = location_of(sample.source_map, pointer_of([*prefix, *path]))
+        message = "jsonschema-rs finds the sample invalid, jsonschema does not"
+    location = location_of(sample.source_map, pointer_of(path))
     hint = f"write the rule in {name} in a way that all engines take alike"
     return Finding("EV607", message, "warning", event_type=sample.type, suggestion=hint, **location)

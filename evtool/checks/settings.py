@@ -1,8 +1,9 @@
-"""Which findings of `evtool check` are reported, and how severe they are: options and `check:` of routes.yaml."""
+"""The settings of `evtool check`, from options and `check:` of routes.yaml: selected codes, and their severity."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from evtool.checks.base import list_strings
 from evtool.errors import UsageError
 from evtool.findings.codes import CODES
 from evtool.findings.finding import Finding
@@ -21,6 +22,7 @@ class CheckSettings(NamedTuple):
 
     def may_select(self, code: str) -> bool:
         """Whether findings of a code, or of some code with this start, are selected."""
+        # `--select EV305` has to run the check with the codes "EV3", and `--select EV3` the one with "EV305".
         return not self.select or any(code.startswith(entry) or entry.startswith(code) for entry in self.select)
 
     def selects(self, finding: Finding) -> bool:
@@ -36,7 +38,7 @@ class CheckSettings(NamedTuple):
         return False
 
     def set_severity(self, finding: Finding) -> Finding:
-        """The finding with the severity that the longest entry for its code gives."""
+        """Returns the finding with the severity that the longest entry for its code gives."""
         entries = [entry for entry in self.severity if finding.code.startswith(entry)]
         if entries:
             return finding._replace(severity=self.severity[max(entries, key=len)])
@@ -44,32 +46,24 @@ class CheckSettings(NamedTuple):
 
 
 def read_settings(project: Project, select: Sequence[str], ignore: Sequence[str]) -> CheckSettings:
-    """The settings of a project with those of the command line. Raises UsageError for an option that is no code."""
+    """Reads the settings of a project and of the command line. Raises UsageError for an option that is not a code."""
     section = project.document.value.get("check")
     if not isinstance(section, Mapping):
         section = {}
+    severity: dict[str, str] = {}
     own_severity = section.get("severity")
-    severity = {
-        code: value
-        for code, value in (own_severity.items() if isinstance(own_severity, Mapping) else ())
-        if value in SEVERITIES
-    }
-    return CheckSettings(
-        tuple(_split("--select", select) or _list_strings(section.get("select"))),
-        (*_split("--ignore", ignore), *_list_strings(section.get("ignore"))),
-        severity,
-    )
-
-
-def _list_strings(value: Any) -> list[str]:
-    if isinstance(value, list):
-        return [entry for entry in value if isinstance(entry, str)]
-    return []
+    if isinstance(own_severity, Mapping):
+        # Loading routes.yaml reports any other value.
+        severity = {code: value for code, value in own_severity.items() if value in SEVERITIES}
+    # `--select` replaces the selection of the project, but `--ignore` adds to what it ignores.
+    selected = _split("--select", select) or list_strings(section.get("select"))
+    ignored = _split("--ignore", ignore) + list_strings(section.get("ignore"))
+    return CheckSettings(tuple(selected), tuple(ignored), severity)
 
 
 def _split(option: str, values: Sequence[str]) -> list[str]:
-    """The codes of an option that may be given several times, each time with one code or several: EV3,EV401."""
-    codes = [code.strip() for value in values for code in value.split(",") if code.strip()]
+    """Splits the codes of an option that may be given several times, each time with one code or several: EV3,EV401."""
+    codes = list(filter(None, map(str.strip, ",".join(values).split(","))))
     for code in codes:
         if not any(known.startswith(code) for known in CODES):
             hint = did_you_mean(code, CODES) or "a code such as EV305, or the start of one such as EV3"

@@ -1,31 +1,33 @@
-"""Says what is wrong with the fields of a pattern that ask for the envelope of events: no schema is needed."""
+"""Finds problems of conditions on the envelope of events, such as a condition on a number for `account`."""
 
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from evtool.checks.patterns.subject import PatternProblem
+from evtool.checks.base import is_absence
+from evtool.checks.patterns.subject import Keys, PatternProblem, find_other_spelling
 from evtool.events.members import CLOUDEVENTS_MEMBERS, EVENTBRIDGE_MEMBERS
 from evtool.findings.spelling import find_similar
-from evtool.patterns.conditions import Branch, Field
+from evtool.patterns.conditions import Branch, Condition, Field
 from evtool.patterns.operators.registry import OPERATORS
 from evtool.schemas.algebra.conditions import describe_condition
 from evtool.schemas.algebra.types import is_impossible, to_canonical
 
+# The envelopes of both forms of events as schemas: what a user's schema does for the payload. The keys are those of the
+# payload. Members that AWS always sends may be missing from the events of other programs, so they are optional.
 _STRING: dict[str, Any] = {"type": "string"}
 _OPTIONAL: dict[str, Any] = {"type": ["string", "null"]}
 _MEMBERS: dict[str, dict[str, Any]] = {
-    "detail": {
-        **dict.fromkeys(("id", "detail-type", "source"), _STRING),
-        **dict.fromkeys(("version", "account", "region", "time"), _OPTIONAL),
+    "detail": dict.fromkeys(("id", "detail-type", "source"), _STRING)
+    | dict.fromkeys(("version", "account", "region", "time"), _OPTIONAL)
+    | {
         "resources": {"anyOf": [{"type": "null"}, {"type": "array", "items": _STRING}]},
         "detail": {"type": "object"},
     },
-    "data": {
-        **dict.fromkeys(("specversion", "id", "type", "source"), _STRING),
-        **dict.fromkeys(("time", "subject", "datacontenttype", "dataschema"), _OPTIONAL),
-    },
+    "data": dict.fromkeys(("specversion", "id", "type", "source"), _STRING)
+    | dict.fromkeys(("time", "subject", "datacontenttype", "dataschema"), _OPTIONAL),
 }
-_DISTINCT = (("detail-type", "detail"), ("type", "data", "specversion"))  # names that one form has and the other cannot
+# Names that one form has and the other cannot have.
+_EVENTBRIDGE_ONLY, _CLOUDEVENTS_ONLY = ("detail-type", "detail"), ("type", "data", "specversion")
 _COUNTERPARTS = {"detail-type": "type", "detail": "data", "type": "detail-type", "data": "detail"}
 _NAMES = {"detail": EVENTBRIDGE_MEMBERS, "data": CLOUDEVENTS_MEMBERS}
 
@@ -33,22 +35,25 @@ _NAMES = {"detail": EVENTBRIDGE_MEMBERS, "data": CLOUDEVENTS_MEMBERS}
 def find_envelope_problems(
     field: Field, payload_key: str | None, payload_names: Collection[str]
 ) -> Iterator[PatternProblem]:
-    """What is wrong with a field outside the payload.
+    """Yields the problems of a field outside the payload.
 
-    `payload_key` is None if the pattern does not say which envelope it means; `payload_names` are the fields that
-    payloads have at their top.
+    `payload_key` is None if the pattern fits both envelopes; `payload_names` are the fields that payloads have at their
+    top.
     """
     if not field.known_conditions:
         return
-    head, *rest = field.path.split(".")
-    keys = field.keys[: _position_of_head(field) + 1]
-    key_name = str(keys[-1])
-    names = _NAMES[payload_key] if payload_key else (*EVENTBRIDGE_MEMBERS, *CLOUDEVENTS_MEMBERS)
-    if "." in key_name or any(name in OPERATORS for name in rest):
-        return  # a name with a dot, or an operator in the place of a field, which is another finding
+    steps = field.path.split(".")
+    head = steps[0]
+    keys = _keys_of_head(field)
+    # A name with a dot may be a path or one name. An operator in the place of a field is another finding.
+    if "." in str(keys[-1]) or not OPERATORS.keys().isdisjoint(steps[1:]):
+        return
+    names: Collection[str] = EVENTBRIDGE_MEMBERS + CLOUDEVENTS_MEMBERS
+    if payload_key:
+        names = _NAMES[payload_key]
     if head not in names:
         yield from _find_unknown(head, keys, payload_key, names, payload_names)
-    elif not rest:
+    elif len(steps) == 1:
         yield from _find_impossible(field, head, payload_key)
 
 
@@ -59,16 +64,18 @@ def _find_unknown(
     names: Collection[str],
     payload_names: Collection[str],
 ) -> Iterator[PatternProblem]:
-    respelled = next((known for known in names if _normalize(known) == _normalize(name)), None)
+    # An extension attribute of a CloudEvent may have any name of lower-case letters and digits.
     if payload_key == "data" and name.islower() and name.isalnum():
-        return  # an extension attribute may have any such name
+        return
+    respelled = find_other_spelling(name, names)
+    similar = find_similar(name, names)
     if respelled is not None:
         message = f"events have no field {name}: the condition never holds"
         yield PatternProblem("EV306", keys, message, f'did you mean "{respelled}"?', at_key=True)
     elif payload_key == "detail" and name in payload_names:
         message = f"events have no field {name} beside detail: the condition never holds"
         yield PatternProblem("EV306", keys, message, f"it is a field of detail: write detail.{name}", at_key=True)
-    elif similar := find_similar(name, names):
+    elif similar:
         message = f"events have no field {name}: the condition never holds"
         yield PatternProblem("EV301", keys, message, f'did you mean "{similar}"?', at_key=True)
     elif payload_key == "detail":
@@ -77,57 +84,65 @@ def _find_unknown(
 
 
 def _find_impossible(field: Field, name: str, payload_key: str | None) -> Iterator[PatternProblem]:
-    """Conditions on a known member that no event fulfils, since the member has another type."""
-    schemas = [_MEMBERS[key] for key in ([payload_key] if payload_key else _MEMBERS)]
-    documents = [{"type": "object", "properties": {name: schema.get(name, {})}} for schema in schemas]
+    """Yields the conditions on a known member that no event fulfils, since the member has another type."""
+    payload_keys: Collection[str] = _MEMBERS
+    if payload_key:
+        payload_keys = [payload_key]
+    schemas = [to_canonical(_describe_member(name, key)) for key in payload_keys]
     for index, condition in enumerate(field.conditions):
-        is_absence = condition.operator == "exists" and condition.expected is False
-        if is_absence or condition.unknown is not None:
+        if is_absence(condition) or condition.unknown is not None:
             continue
         part = describe_condition(condition, (name,), from_above=True)
-        canonical = [to_canonical(document) for document in documents]
-        if all(schema is not None and is_impossible(schema, [part]) for schema in canonical):
-            keys = (*field.keys, index)
-            if name == "detail":
-                message, suggestion = "detail is always an object, never a value", "name a field of it"
-                yield PatternProblem("EV304" if condition.operator == "exists" else "EV302", keys, message, suggestion)
-                continue
-            number = isinstance(condition.expected, int | float) and not isinstance(condition.expected, bool)
-            words = "a string"
-            if name == "resources":
-                words = "a list of strings"
-            hint = None
-            if number:
-                hint = f'put it in quotes: "{condition.expected}"'
-            yield PatternProblem("EV302", keys, f"{name} is always {words}: the condition never holds", hint)
+        if all(schema is not None and is_impossible(schema, [part]) for schema in schemas):
+            yield _describe_impossible(condition, name, field.keys + (index,))
+
+
+def _describe_member(name: str, payload_key: str) -> dict[str, Any]:
+    return {"type": "object", "properties": {name: _MEMBERS[payload_key].get(name, {})}}
+
+
+def _describe_impossible(condition: Condition, name: str, keys: Keys) -> PatternProblem:
+    if name == "detail":
+        code = "EV302"
+        if condition.operator == "exists":
+            code = "EV304"
+        return PatternProblem(code, keys, "detail is always an object, never a value", "name a field of it")
+    expected = condition.expected
+    hint = None
+    # In Python a boolean is an int, too.
+    if isinstance(expected, int | float) and not isinstance(expected, bool):
+        hint = f'put it in quotes: "{expected}"'
+    kind = "a string"
+    if name == "resources":
+        kind = "a list of strings"
+    return PatternProblem("EV302", keys, f"{name} is always {kind}: the condition never holds", hint)
 
 
 def find_mixed_names(branch: Branch) -> Iterator[PatternProblem]:
-    """The fields of a branch that only the other form of events has: EventBridge's or that of CloudEvents."""
+    """Yields the fields of a branch that only the other form of events has: EventBridge's or that of CloudEvents."""
     heads: dict[str, Field] = {}
     for field in branch:
         if not field.can_be_absent and field.known_conditions:
             heads.setdefault(field.path.partition(".")[0], field)
-    own, others = ([name for name in names if name in heads] for names in _DISTINCT)
-    if not own or not others:
+    eventbridge = [name for name in _EVENTBRIDGE_ONLY if name in heads]
+    cloudevents = [name for name in _CLOUDEVENTS_ONLY if name in heads]
+    if not eventbridge or not cloudevents:
         return
-    if len(others) <= len(own):
-        wrong, right, form = (others, own, "CloudEvents")
-    else:
-        wrong, right, form = (own, others, "EventBridge")
+    # The form with more fields in the pattern is probably the one that its author means.
+    wrong, right, form = cloudevents, eventbridge, "CloudEvents"
+    if len(cloudevents) > len(eventbridge):
+        wrong, right, form = eventbridge, cloudevents, "EventBridge"
     for name in wrong:
-        field = heads[name]
-        keys = field.keys[: _position_of_head(field) + 1]
         message = f"{name} is a field of {form}, and {right[0]} is not: no event has both"
         suggestion = None
         if name in _COUNTERPARTS:
             suggestion = f'did you mean "{_COUNTERPARTS[name]}"?'
-        yield PatternProblem("EV306", keys, message, suggestion, at_key=True)
+        yield PatternProblem("EV306", _keys_of_head(heads[name]), message, suggestion, at_key=True)
 
 
-def _position_of_head(field: Field) -> int:
-    return next(i for i, key in enumerate(field.keys) if isinstance(key, str) and key != "$or")
-
-
-def _normalize(name: str) -> str:
-    return name.lower().replace("-", "").replace("_", "")
+def _keys_of_head(field: Field) -> Keys:
+    """Returns the keys up to the first name of a field, which may be below `$or`."""
+    for position, key in enumerate(field.keys):
+        if isinstance(key, str) and key != "$or":
+            return field.keys[: position + 1]
+    return field.keys

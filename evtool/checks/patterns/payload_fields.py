@@ -1,17 +1,28 @@
-"""Says what is wrong with one field of a pattern, given the schemas of the types that the pattern matches."""
+"""Finds the problems of one field of a pattern, given the schemas of the types that the pattern matches.
+
+A condition is impossible (EV302 to EV304) if no valid event fulfils it, and certain (EV305) if every valid event does.
+With the schema {"total": {"type": "number", "minimum": 0}}, of which `total` is required:
+
+    {"detail": {"total": ["5"]}}                      EV302: it is a number; write 5 without quotes
+    {"detail": {"total": [{"numeric": ["<", 0]}]}}    EV303: the schema has minimum 0
+    {"detail": {"total": [{"exists": false}]}}        EV304: it is never absent
+    {"detail": {"total": [{"numeric": [">=", 0]}]}}   EV305: it excludes nothing
+"""
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
+from evtool.checks.base import is_absence
 from evtool.checks.patterns.subject import (
     FieldOfTypes,
     Keys,
     PatternProblem,
     find_steps,
     format_path,
-    is_absence,
     list_known_names,
+    list_schema_parts,
 )
 from evtool.checks.patterns.unknown_names import find_unknown_names
 from evtool.findings.phrases import list_some, shorten
@@ -28,12 +39,12 @@ from evtool.schemas.algebra.conditions import (
 from evtool.schemas.algebra.leaves import SCALAR, list_types
 from evtool.schemas.algebra.types import (
     TypeSchema,
-    find_parts,
     is_certain,
     list_values,
 )
 
-_RULES = (
+# Keywords that a message names as the reason why a schema excludes a value.
+_RULES: tuple[str, ...] = (
     "minimum",
     "exclusiveMinimum",
     "maximum",
@@ -44,73 +55,88 @@ _RULES = (
     "format",
     "pattern",
 )
-_MOST_VALUES = 5  # that a message lists
+# Values that a message lists.
+_MOST_VALUES = 5
 
 
 def find_field_problems(field: Field, types: Sequence[TypeSchema]) -> list[PatternProblem]:
-    """What is wrong with a field of the payload; nothing that is not proven, except for notes."""
+    """Finds the problems of a field of the payload. Only notes are not proven."""
     steps = find_steps(field, types)
     if not steps or not types or not field.known_conditions:
         return []
     subject = FieldOfTypes(field, steps, tuple(types))
     try:
-        problems = list(find_unknown_names(subject)) or list(_find_impossible(subject)) or list(_find_certain(subject))
+        # A field with an unknown name is impossible, too; the message about its name helps more.
+        for find in (find_unknown_names, _find_impossible, _find_certain):
+            problems = list(find(subject))
+            if problems:
+                return problems
     except TooLong:
+        # A condition with thousands of values would take minutes, so it remains unchecked.
         return []
-    return problems
+    return []
 
 
 def _find_impossible(subject: FieldOfTypes) -> Iterator[PatternProblem]:
-    """The conditions that never hold."""
-    field, path = subject.field, format_path(subject, subject.steps)
-    has_no_value = subject.never(lambda steps: describe_presence(steps, SCALAR, from_above=True))
+    """Yields the conditions that never hold."""
+    field = subject.field
+    has_no_value = subject.never(partial(describe_presence, leaf=SCALAR, from_above=True))
     for index, condition in enumerate(field.conditions):
-        keys = (*field.keys, index)
+        keys = field.keys + (index,)
         if condition.unknown is not None:
             continue
         if is_absence(condition):
-            is_detail = subject.types[0].payload_key == "detail"  # the data of a CloudEvent may be in Base64
-            if is_detail and subject.never(lambda steps: describe_absence(steps, from_above=True)):
+            if _is_never_absent(subject):
+                path = format_path(subject, subject.steps)
                 message = f"{path} is required by the schema of {subject.type_names}: it is never absent"
                 yield PatternProblem("EV304", keys, message, "leave the condition out")
         elif has_no_value:
             yield _describe_container(subject, condition, keys)
-        elif subject.never(lambda steps, c=condition: describe_condition(c, steps, from_above=True)):  # type: ignore[misc]
+        elif subject.never(partial(describe_condition, condition, from_above=True)):
             yield _describe_excluded(subject, condition, keys)
+
+
+def _is_never_absent(subject: FieldOfTypes) -> bool:
+    # The data of a CloudEvent may be in Base64, so that it has no fields for a pattern.
+    if subject.types[0].payload_key != "detail":
+        return False
+    return subject.never(partial(describe_absence, from_above=True))
 
 
 def _describe_container(subject: FieldOfTypes, condition: Condition, keys: Keys) -> PatternProblem:
     path = format_path(subject, subject.steps)
     known = list_known_names(subject, subject.steps)
     suggestion = None
-    if known:
-        suggestion = f"name a field of it: {list_some(known, _MOST_VALUES)}"
     message = f"{path} never has a value of its own in the schema of {subject.type_names}: the condition never holds"
     if known:
+        suggestion = f"name a field of it: {list_some(known, _MOST_VALUES)}"
         message = f"{path} is always an object in the schema of {subject.type_names}, never a value"
-    return PatternProblem("EV304" if condition.operator == "exists" else "EV302", keys, message, suggestion)
+    code = "EV302"
+    if condition.operator == "exists":
+        code = "EV304"
+    return PatternProblem(code, keys, message, suggestion)
 
 
 def _describe_excluded(subject: FieldOfTypes, condition: Condition, keys: Keys) -> PatternProblem:
-    """Why a condition never holds for a field that has values: their type, or the values."""
-    path = format_path(subject, subject.steps)
-    possible = [name for name in SCALAR["type"] if not _is_never_of(subject, [name])]
-    if not set(list_types(condition)) & set(possible):
-        message = (
-            f"{path} is never {_format_expected(condition)}: it is {_format_types(possible)}"
-            f" in the schema of {subject.type_names}"
-        )
-        is_plain = condition.operator == "equals"
-        return PatternProblem("EV302", keys, message, _suggest_type(condition.expected, possible) if is_plain else None)
-    allowed = [value for entry in subject.types for value in list_values(entry.document, entry.steps_of(subject.steps))]
-    message = f"{path} is never {_format_expected(condition)}"
+    """Explains why a condition never holds for a field that has values: by their type, or by the values."""
+    message = f"{format_path(subject, subject.steps)} is never {_format_expected(condition)}"
     suggestion = None
+    possible = [name for name in SCALAR["type"] if not _is_never_of(subject, name)]
+    if set(possible).isdisjoint(list_types(condition)):
+        message += f": it is {_format_types(possible)} in the schema of {subject.type_names}"
+        if condition.operator == "equals":
+            suggestion = _suggest_type(condition.expected, possible)
+        return PatternProblem("EV302", keys, message, suggestion)
+    allowed: list[Any] = []
+    for entry in subject.types:
+        allowed += list_values(entry.document, entry.steps_of(subject.steps))
+    rules = _list_rules(subject, condition.expected)
     if allowed:
         texts = [json.dumps(value, ensure_ascii=False) for value in dict.fromkeys(map(_freeze, allowed))]
         message += f": the schema of {subject.type_names} allows {list_some(texts, _MOST_VALUES)}"
         if isinstance(condition.expected, str):
             suggestion = did_you_mean(condition.expected, [value for value in allowed if isinstance(value, str)])
-    elif rules := _list_rules(subject, condition.expected):
+    elif rules:
         message += f": the schema of {subject.type_names} has {rules}"
     else:
         message += f" in the schema of {subject.type_names}"
@@ -118,21 +144,14 @@ def _describe_excluded(subject: FieldOfTypes, condition: Condition, keys: Keys) 
 
 
 def _find_certain(subject: FieldOfTypes) -> Iterator[PatternProblem]:
-    """A field, or one of its conditions, that always holds."""
-    field = subject.field
-    if any(entry.payload_key != "detail" for entry in subject.types) or any(
-        condition.unknown is not None for condition in field.conditions
-    ):
+    """Yields a problem for a field, or one of its conditions, that always holds."""
+    # The data of a CloudEvent may be in Base64, so that it has no fields for a pattern.
+    if any(entry.payload_key != "detail" for entry in subject.types) or subject.field.unknown:
+        return
+    keys = _find_always(subject)
+    if keys is None:
         return
     path = format_path(subject, subject.steps)
-    for index, condition in enumerate(field.conditions):
-        if _is_always(subject, [condition]):
-            keys: Keys = (*field.keys, index)
-            break
-    else:
-        if len(field.conditions) == 1 or not _is_always(subject, field.conditions):
-            return
-        keys = field.keys
     suggestion = "leave it out"
     if subject.is_absence and subject.never(describe_object):
         suggestion = did_you_mean(subject.steps[-1], list_known_names(subject, subject.steps[:-1])) or suggestion
@@ -140,19 +159,31 @@ def _find_certain(subject: FieldOfTypes) -> Iterator[PatternProblem]:
     yield PatternProblem("EV305", keys, message, suggestion, "warning")
 
 
+def _find_always(subject: FieldOfTypes) -> Keys | None:
+    """Returns the keys of the first condition that always holds, or of the field if only all of them together do."""
+    field = subject.field
+    for index, condition in enumerate(field.conditions):
+        if _is_always(subject, [condition]):
+            return field.keys + (index,)
+    if len(field.conditions) > 1 and _is_always(subject, field.conditions):
+        return field.keys
+    return None
+
+
 def _is_always(subject: FieldOfTypes, conditions: Sequence[Condition]) -> bool:
     part = subject.field._replace(conditions=tuple(conditions))
-    return all(
-        is_certain(entry.schema, describe_field(part, entry.steps_of(subject.steps), from_above=False))
-        for entry in subject.types
-    )
+    for entry in subject.types:
+        described = describe_field(part, entry.steps_of(subject.steps), from_above=False)
+        if not is_certain(entry.schema, described):
+            return False
+    return True
 
 
 # --- words ------------------------------------------------------------------------------------------------------------
 
 
-def _is_never_of(subject: FieldOfTypes, types: list[str]) -> bool:
-    return subject.never(lambda steps: describe_presence(steps, {"type": types}, from_above=True))
+def _is_never_of(subject: FieldOfTypes, type_name: str) -> bool:
+    return subject.never(partial(describe_presence, leaf={"type": [type_name]}, from_above=True))
 
 
 def _format_expected(condition: Condition) -> str:
@@ -173,12 +204,12 @@ def _suggest_type(expected: Any, possible: list[str]) -> str | None:
             value = json.loads(expected)
         except (ValueError, RecursionError):
             return None
+        # In Python a boolean is an int, too.
+        kind = None
         if isinstance(value, bool):
             kind = "boolean"
         elif isinstance(value, int | float):
             kind = "number"
-        else:
-            kind = None
         if kind in possible:
             return f"write {expected} without quotes"
         return None
@@ -188,11 +219,16 @@ def _suggest_type(expected: Any, possible: list[str]) -> str | None:
 
 
 def _list_rules(subject: FieldOfTypes, expected: Any) -> str:
-    """The rules of the schemas for the value, such as `minimum 0`; the type as well if it excludes a fraction."""
-    is_fraction = isinstance(expected, float) and not expected.is_integer()
-    keys = ("type", *_RULES) if is_fraction else _RULES
-    parts = [part for entry in subject.types for part in find_parts(entry.document, entry.steps_of(subject.steps))]
-    rules = [f"{key} {shorten(json.dumps(part[key]))}" for part in parts for key in keys if key in part]
+    """Lists the rules of the schemas for the value, such as `minimum 0`; an empty string if they have none."""
+    keys = _RULES
+    # The type `integer` is the reason why a fraction is excluded.
+    if isinstance(expected, float) and not expected.is_integer():
+        keys = ("type",) + _RULES
+    rules = []
+    for part in list_schema_parts(subject, subject.steps):
+        for key in keys:
+            if key in part:
+                rules.append(f"{key} {shorten(json.dumps(part[key]))}")
     return list_some(list(dict.fromkeys(rules)), 3)
 
 

@@ -2,27 +2,37 @@
 
 from collections.abc import Iterator
 
-from evtool.checks.patterns.subject import FieldOfTypes, Keys, PatternProblem, format_path, list_known_names
+from evtool.checks.patterns.subject import (
+    FieldOfTypes,
+    Keys,
+    PatternProblem,
+    find_other_spelling,
+    format_path,
+    list_known_names,
+    list_schema_parts,
+)
 from evtool.events.members import CLOUDEVENTS_MEMBERS, EVENTBRIDGE_MEMBERS
 from evtool.findings.phrases import list_some
 from evtool.findings.spelling import did_you_mean, find_similar
 from evtool.patterns.conditions import Field
 from evtool.schemas.algebra.conditions import Steps, describe_object
-from evtool.schemas.algebra.types import find_parts, iter_paths
+from evtool.schemas.algebra.types import iter_paths
 
-_MOST_NAMES = 5  # that a message lists
+# Names that a message lists.
+_MOST_NAMES = 5
 
 
 def find_unknown_names(subject: FieldOfTypes) -> Iterator[PatternProblem]:
-    """A name on the path that no schema allows, or that is nearly one of an object that allows others."""
+    """Yields the first name on the path that no schema allows, or that is nearly one that a schema describes."""
     for length in range(1, len(subject.steps) + 1):
         name, parent = subject.steps[length - 1], subject.steps[: length - 1]
         known = list_known_names(subject, parent)
         if name in known:
             continue
         is_never = subject.never(describe_object, length)
+        # A field that is never present is always absent, which another check reports.
         if is_never and subject.is_absence:
-            return  # it is always absent
+            return
         if not is_never and (not known or _has_name_patterns(subject, parent)):
             return
         yield from _describe_unknown(subject, length, known, is_never=is_never)
@@ -32,41 +42,60 @@ def find_unknown_names(subject: FieldOfTypes) -> Iterator[PatternProblem]:
 def _describe_unknown(
     subject: FieldOfTypes, length: int, known: list[str], *, is_never: bool
 ) -> Iterator[PatternProblem]:
-    """The finding about a name that the schema does not describe at its place."""
+    """Yields the finding about a name that the schema does not describe at its place.
+
+    EV306 is a known name in another spelling or at another place, EV301 any other one.
+    """
     name, parent = subject.steps[length - 1], subject.steps[: length - 1]
     path = format_path(subject, subject.steps[:length])
     keys = _keys_of_step(subject.field, length)
-    severity = "error" if is_never else "note"
-    allows = "allows" if is_never else "describes"
-    message = f"no schema of {subject.type_names} {allows} {path}"
     if is_never:
-        message += ": no valid event has it"
-    same = next((other for other in known if _normalize(other) == _normalize(name)), None)
-    elsewhere = _find_elsewhere(subject, name) if is_never and same is None else None
+        severity = "error"
+        message = f"no schema of {subject.type_names} allows {path}: no valid event has it"
+    else:
+        # The schema allows further names, so this one may be in an event.
+        severity = "note"
+        message = f"no schema of {subject.type_names} describes {path}"
+    same = find_other_spelling(name, known)
+    hint = None
     if same is not None:
-        yield PatternProblem("EV306", keys, message, f'did you mean "{same}"?', severity, at_key=True)
-    elif is_never and length == 1 and name in (*EVENTBRIDGE_MEMBERS, *CLOUDEVENTS_MEMBERS):
-        payload_key = subject.types[0].payload_key
-        place = "it is there twice" if name == payload_key else f"a field of the event belongs beside {payload_key}"
-        yield PatternProblem("EV306", keys, message, place, severity, at_key=True)
-    elif elsewhere is not None:
-        place = f"there is {format_path(subject, elsewhere)}"
-        yield PatternProblem("EV306", keys, message, place, severity, at_key=True)
-    elif is_never or find_similar(name, known):
-        similar = find_similar(name, known)
-        suggestion = did_you_mean(name, [similar] if similar else known)
-        if suggestion is None and known:
-            suggestion = f"{format_path(subject, parent)} has {list_some(known, _MOST_NAMES)}"
-        yield PatternProblem("EV301", keys, message, suggestion, severity, at_key=True)
+        hint = f'did you mean "{same}"?'
+    elif is_never:
+        hint = _find_other_place(subject, length)
+    if hint is not None:
+        yield PatternProblem("EV306", keys, message, hint, severity, at_key=True)
+        return
+    similar = find_similar(name, known)
+    if similar:
+        hint = did_you_mean(name, [similar])
+    elif is_never:
+        hint = did_you_mean(name, known)
+    else:
+        return
+    if hint is None and known:
+        hint = f"{format_path(subject, parent)} has {list_some(known, _MOST_NAMES)}"
+    yield PatternProblem("EV301", keys, message, hint, severity, at_key=True)
 
 
 def _has_name_patterns(subject: FieldOfTypes, steps: Steps) -> bool:
-    parts = [part for entry in subject.types for part in find_parts(entry.document, entry.steps_of(steps))]
-    return any("patternProperties" in part for part in parts)
+    return any("patternProperties" in part for part in list_schema_parts(subject, steps))
+
+
+def _find_other_place(subject: FieldOfTypes, length: int) -> str | None:
+    """Returns a hint to the place where a name is known: in the envelope, or elsewhere in the payload."""
+    name = subject.steps[length - 1]
+    payload_key = subject.types[0].payload_key
+    if length == 1 and name in EVENTBRIDGE_MEMBERS + CLOUDEVENTS_MEMBERS:
+        if name == payload_key:
+            return "it is there twice"
+        return f"a field of the event belongs beside {payload_key}"
+    steps = _find_elsewhere(subject, name)
+    if steps is None:
+        return None
+    return f"there is {format_path(subject, steps)}"
 
 
 def _find_elsewhere(subject: FieldOfTypes, name: str) -> Steps | None:
-    """Another place in the payload where a name is known."""
     for entry in subject.types:
         for steps in iter_paths(entry.document, entry.steps_of(())):
             if steps[-1] == name:
@@ -77,7 +106,8 @@ def _find_elsewhere(subject: FieldOfTypes, name: str) -> Steps | None:
 
 
 def _keys_of_step(field: Field, length: int) -> Keys:
-    """The keys of the pattern that lead to a step of the payload; a key with dots leads to several."""
+    """Returns the keys of the pattern that lead to a step of the payload."""
+    # A key with dots leads to several steps. The first name is the payload itself, so it does not count.
     names = 0
     for position, key in enumerate(field.keys):
         if isinstance(key, str) and key != "$or":
@@ -85,7 +115,3 @@ def _keys_of_step(field: Field, length: int) -> Keys:
             if names > length:
                 return field.keys[: position + 1]
     return field.keys
-
-
-def _normalize(name: str) -> str:
-    return name.lower().replace("-", "").replace("_", "")
