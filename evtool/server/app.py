@@ -89,7 +89,7 @@ def build_starlette(context: Context, bodies: BodyReader) -> ASGIApp:
         else:
             problem = f"there is no {called} here"
         if prefers_html(request.headers):
-            return await build_error_page(context, request, error.status_code, problem)
+            return await build_error_page(context, request, error.status_code)
         message = f"{problem}: {PATHS}"
         return build_error_response(HttpError(error.status_code, message, headers=error.headers))
 

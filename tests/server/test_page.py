@@ -345,7 +345,7 @@ def test_unknown_page(server: RunningServer, path: str, status: int) -> None:
     """A browser gets a page, and every other client JSON."""
     reply = server.send("GET", path, headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
     assert reply.status == status
-    assert f"GET {path}" in Page(reply).text
+    assert f"evtool serve has no page at {path}." in Page(reply).text
     assert "Show the events" in Page(reply).text
 
     for accepted in ("*/*", "application/json, text/html"):

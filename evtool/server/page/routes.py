@@ -44,11 +44,11 @@ def build_routes(context: Context, bodies: BodyReader) -> list[BaseRoute]:
     ]
 
 
-async def build_error_page(context: Context, request: Request, status: int, problem: str) -> Response:
+async def build_error_page(context: Context, request: Request, status: int) -> Response:
     """The page for a path that a browser asks for and that the server does not have."""
 
     def show_problem(_view: View) -> Response:
-        raise PageError(status, "No such page", f"{problem[0].upper()}{problem[1:]}.")
+        raise PageError(status, "No such page", f"evtool serve has no page at {request.url.path[:200]}.")
 
     return await build_endpoint(context, show_problem)(request)
 

@@ -3,17 +3,18 @@
 const note = document.querySelector("[data-live]");
 const isFirstPage = !new URLSearchParams(location.search).has("before");
 if (note && isFirstPage && document.getElementById("live")) {
-  const button = document.createElement("button");
+  const button = document.createElement("button"), state = document.createElement("span");
   let isLive = true, known = null, failed = false, shownAt = Date.now();
   button.type = "button";
   button.className = "quiet";
   button.addEventListener("click", () => { isLive = !isLive; show(); });
-  note.append(button);
+  note.append(state, button);
   note.hidden = false;
 
   function show() {
     note.classList.toggle("on", isLive && !failed);
-    button.textContent = !isLive ? "Paused: go on" : failed ? "No connection" : "Live: pause";
+    state.textContent = !isLive ? "Paused" : failed ? "No connection" : "Live";
+    button.textContent = isLive ? "Pause" : "Go on";
   }
 
   function nameOf(element) {
