@@ -37,7 +37,7 @@ def check_loading(context: CheckContext) -> Iterator[Finding]:
         with closing(entry.open()) as handler:
             failure = handler.check()
         if failure and failure.code:
-            yield describe_load_failure(context.project, name, failure.code, failure.reason)
+            yield describe_load_failure(context.project, name, failure)
 
 
 def check_plugins(context: CheckContext) -> Iterator[Finding]:

@@ -44,6 +44,9 @@ Intake = Annotated[
         completion.complete_intakes,
     ),
 ]
+Set = Annotated[
+    list[str], Option("--set", "set a field, such as detail.total=5; the event gets a new id", "PATH=VALUE")
+]
 SetNew = Annotated[list[str], Option("--set-new", "set a field that the event may not have", "PATH=VALUE")]
 GroupBus = Annotated[
     str | None,

@@ -115,8 +115,7 @@ def take_load_findings(handlers: HandlerPool, project: Project) -> list[Finding]
         describe_load_failure(
             project,
             claim.delivery.handler,
-            str(failure.code),
-            failure.reason,
+            failure,
             event_id=claim.event.id,
             event_type=claim.event.type,
             route=claim.delivery.route,
@@ -132,7 +131,7 @@ def check_handlers(routes: Routes, project: Project, names: Iterable[str]) -> li
         with closing(routes.handlers[name].open()) as handler:
             failure = handler.check()
         if failure and failure.code:
-            findings.append(describe_load_failure(project, name, failure.code, failure.reason))
+            findings.append(describe_load_failure(project, name, failure))
     return findings
 
 

@@ -2,21 +2,22 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
+from functools import partial
 from typing import Annotated, Any, NamedTuple
 
 from evtool.cli.completion import complete_samples
 from evtool.cli.inputs import EventInputs, resolve_paths
-from evtool.cli.options import Argument, Type
+from evtool.cli.options import Argument, Set, SetNew, Type
 from evtool.cli.options import Source as SourceOption
-from evtool.cli.runtime import build_rules, load_routes
+from evtool.cli.runtime import build_rules, change_event, load_routes
 from evtool.cli.session import Session, create_event_defaults, now_ms
 from evtool.delivery.outcomes import build_event
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, UsageError
 from evtool.events.buses import DEFAULT_BUS
 from evtool.events.emitted_ids import Cause
-from evtool.events.event import Event
+from evtool.events.event import Event, EventDefaults
 from evtool.events.members import is_cloudevent
 from evtool.events.payload_identity import PayloadIdentity
 from evtool.findings.phrases import shorten
@@ -48,6 +49,8 @@ def handlers_run(
     name: Annotated[str, Argument("NAME", "the handler")],
     event: Annotated[str, Argument("EVENT", "a file, -, or the name of a sample", complete_samples)],
     *,
+    set: Set = [],  # noqa: A002, B006  (never changed)
+    set_new: SetNew = [],  # noqa: B006
     type: Type = None,  # noqa: A002
     source: SourceOption = None,
 ) -> int:
@@ -56,11 +59,13 @@ def handlers_run(
     Nothing is stored, no route is applied, and the emitted events are not delivered. Exit code 1 if the handler fails
     or is not available.
 
-    Example: evtool handlers run charge-card order-created
+    Example: evtool handlers run charge-card order-created --set detail.orderTotal=99.5
     """
     project = session.load_project()
     entry = _find_handler(load_routes(session, project), name)
-    checked = _read_event(project, event, PayloadIdentity(type, source))
+    defaults = create_event_defaults()
+    change = partial(change_event, project, defaults, None, set, set_new)
+    checked = _read_event(project, event, defaults, PayloadIdentity(type, source), change)
     if checked.event is None:
         for finding in checked.findings:
             show_finding(Screen(open_stderr(), color=session.color), finding)
@@ -92,10 +97,16 @@ def _find_handler(routes: Routes, name: str) -> HandlerEntry:
     return routes.handlers[name]
 
 
-def _read_event(project: Project, name: str, identity: PayloadIdentity) -> ValidationResult:
+def _read_event(
+    project: Project,
+    name: str,
+    defaults: EventDefaults,
+    identity: PayloadIdentity,
+    change: Callable[[Event], Event],
+) -> ValidationResult:
     """The one event of an input, judged without its schema. Raises UsageError if there is none, or several."""
     inputs = EventInputs(resolve_paths([name], project))
-    results = inputs.check(validate_events(inputs.read(), Rules(None), create_event_defaults(), identity=identity))
+    results = inputs.check(validate_events(inputs.read(), Rules(None), defaults, identity=identity, change=change))
     first = next(results)
     if next(results, None) is not None:
         raise UsageError(f"{name} has several events; a handler is run with one")

@@ -19,6 +19,7 @@ from evtool.cli.options import (
     NoSchema,
     NoValidate,
     Option,
+    Set,
     SetNew,
     Source,
     Type,
@@ -72,9 +73,7 @@ def publish(
     session: Session,
     events: Annotated[list[str], Argument("EVENT...", "files, folders, -, or names of samples", complete_samples)],
     *,
-    set: Annotated[  # noqa: A002
-        list[str], Option("--set", "set a field, such as detail.total=5; the event gets a new id", "PATH=VALUE")
-    ] = [],  # noqa: B006  (never changed)
+    set: Set = [],  # noqa: A002, B006  (never changed)
     set_new: SetNew = [],  # noqa: B006
     type: Type = None,  # noqa: A002
     source: Source = None,

@@ -81,6 +81,9 @@ class Unavailable(NamedTuple):
     reason: str
     code: str | None = None
 
+    # Only in the result of `check`: a call would fail for this reason, and use an attempt.
+    is_failure: bool = False
+
 
 Outcome = Done | Failed | Unavailable
 

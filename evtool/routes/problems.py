@@ -12,7 +12,7 @@ from evtool.events.input_transformer import Input, find_problems
 from evtool.events.payload_identity import suggest_pointer
 from evtool.findings.finding import Finding
 from evtool.findings.spelling import did_you_mean
-from evtool.handlers.base import HandlerOptions
+from evtool.handlers.base import HandlerOptions, Unavailable
 from evtool.handlers.plugins.kinds import find_kind, list_kinds, list_option_keys, list_plugin_kinds
 from evtool.handlers.registry import KINDS
 from evtool.patterns.compiler import PatternError
@@ -73,9 +73,13 @@ def read_model(project: Project) -> tuple[RoutesModel | None, dict[str, Pattern]
     return model, patterns, findings
 
 
-def describe_load_failure(project: Project, handler: str, code: str, reason: str, **more: Any) -> Finding:
+def describe_load_failure(project: Project, handler: str, failure: Unavailable, **more: Any) -> Finding:
     """The finding for a handler that cannot be loaded, at its place in routes.yaml."""
-    hint = "deliveries to it wait; correct this, then run `evtool deliver`"
+    code, reason = str(failure.code), failure.reason
+    verb = "wait"
+    if failure.is_failure:
+        verb = "fail"
+    hint = f"deliveries to it {verb}; correct this, then run `evtool deliver`"
     path, key = _find_cause(project, handler, code, reason)
     return _build_finding(project, code, f"handler {handler}: {reason}", path, key=key, suggestion=hint, **more)
 

@@ -90,6 +90,15 @@ def test_run_calls_one_handler_and_stores_nothing(evtool: Evtool, project: Path)
     assert not (project / ".evtool").exists()
 
 
+def test_run_changes_the_event(evtool: Evtool, project: Path) -> None:
+    """`--set` and `--set-new` change the event as `publish` does; a wrong path is refused."""
+    ran = evtool("handlers", "run", "charge", "order.json", "--set", "detail.total=7", "-o", "json")
+    assert ran.code == 0
+    assert ran.json["output"] == "charging 7\n"
+    assert evtool("handlers", "run", "charge", "order.json", "--set-new", "detail.note=x").code == 0
+    assert evtool("handlers", "run", "charge", "order.json", "--set", "total").code == 2
+
+
 @pytest.mark.parametrize(
     ("name", "file", "outcome", "error"),
     [

@@ -169,7 +169,7 @@ class TestPython:
         [
             ("absent.handler", "Runtime.ImportModuleError: Unable to import module 'absent'"),
             ("app.absent", "Runtime.HandlerNotFound: Handler 'absent' missing on module 'app'"),
-            ("app", "Runtime.MalformedHandlerName"),
+            ("app", "`handler: app` has no function: write FILE.FUNCTION, such as app.handler"),
         ],
     )
     def test_a_wrong_name_cannot_be_loaded(self, handler: str, reason: str, open_python: Open) -> None:
@@ -422,6 +422,23 @@ def test_a_function_that_cannot_be_loaded(
     """A hang, an exit and a report while a function is loaded end the call."""
     limit = "1s" if environment == {"LOAD": "hang"} else "20s"
     assert open_function(**RAW, environment=environment, init_timeout=limit)(call("work")) == outcome
+
+
+def test_check_says_whether_deliveries_wait_or_fail(evtool: Evtool, tmp_path: Path) -> None:
+    """The hint of a finding differs for a time limit while loading, which is a failed attempt, and a missing folder."""
+    bootstrap = tmp_path / "slow" / "bootstrap"
+    bootstrap.parent.mkdir()
+    bootstrap.write_text("#!/bin/sh\nsleep 60\n")
+    bootstrap.chmod(0o755)
+    (tmp_path / "routes.yaml").write_text(
+        "version: 1\nhandlers:\n  slow: {lambda: slow, init_timeout: 100ms}\n  gone: {lambda: gone}\n"
+        "routes:\n  all: {pattern: {source: [shop]}, to: [slow, gone]}\n"
+    )
+    ran = evtool("check", "--select", "EV501", cwd=tmp_path)
+    assert ran.code == 1
+    assert "handler slow: loading took longer than 0.1s (init_timeout)" in ran.out
+    assert "deliveries to it fail; correct this" in ran.out
+    assert "deliveries to it wait; correct this" in ran.out
 
 
 def test_a_runtime_that_is_gone_between_calls_is_started_again(open_function: Open) -> None:

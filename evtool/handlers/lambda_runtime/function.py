@@ -110,7 +110,7 @@ class LambdaFunction:
         """Starts and loads the function. Returns why this is not possible, or None."""
         failure = self._prepare()
         if isinstance(failure, Failed):
-            return Unavailable(self._redact(failure.error), "EV501")
+            return Unavailable(self._redact(failure.error), "EV501", is_failure=True)
         return failure and failure._replace(reason=self._redact(failure.reason))
 
     # --- loading ------------------------------------------------------------------------------------------------

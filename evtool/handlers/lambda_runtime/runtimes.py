@@ -29,6 +29,9 @@ JAVA_INSTALL = (
     "`mvn dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=lib`"
 )
 
+# Runtimes whose `handler` is FILE.FUNCTION. That of Java may be a class alone.
+FILE_RUNTIMES = ("python", "node", "ruby")
+
 # The file of the client in its version 4, and in its version 3.
 NODE_CLIENTS = ("index.mjs", "bin/index.mjs")
 PYTHON_INSTALL = "install it there: pip install awslambdaric"
@@ -83,6 +86,7 @@ def find_start_command(options: LambdaOptions, project: Path) -> StartCommand:
     if options.start:
         return StartCommand([_find(options.start[0], folder)] + options.start[1:])
     handler = options.handler or ""
+    _check_handler(handler, options.runtime_name.family)
     match options.runtime_name.family:
         case "python":
             return _start_python(options, project)
@@ -94,6 +98,13 @@ def find_start_command(options: LambdaOptions, project: Path) -> StartCommand:
         case "ruby":
             return StartCommand([_find("aws_lambda_ric", folder, RUBY_INSTALL), handler])
     return _start_bootstrap(folder, options.runtime_name.family)
+
+
+def _check_handler(handler: str, family: str) -> None:
+    """Raises MissingClientError for a name without a function: the messages of the clients do not explain it."""
+    if family in FILE_RUNTIMES and "." not in handler:
+        message = f"`handler: {handler}` has no function: write FILE.FUNCTION, such as {handler}.handler"
+        raise MissingClientError(message, "EV501")
 
 
 def _start_bootstrap(folder: Path, family: str) -> StartCommand:
