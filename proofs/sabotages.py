@@ -61,7 +61,7 @@ SABOTAGES = {
             Edit("store/queue.py", "(row[:width] for", "((*row[:6], row[6] + 1, *row[7:width]) for"),
             Edit("store/queue.py", "INSERT INTO attempt", "INSERT OR REPLACE INTO attempt"),
             Edit("store/queue.py", "SELECT seq, attempts, :now", "SELECT seq, attempts + 1, :now"),
-            Edit("store/queue.py", "owner = ? AND attempts = ?", "owner = ? AND attempts + 1 = ?"),
+            Edit("store/queue.py", "AND attempts = :claimed_attempts", "AND attempts + 1 = :claimed_attempts"),
         ),
     ),
     "what began is not written down": Sabotage(
@@ -121,7 +121,16 @@ SABOTAGES = {
     "a full disk is taken for a bug": Sabotage(
         "fulldisk", (Edit("store/sqlite/errors.py", "except apsw.IOError", "except apsw.NoMemError"),)
     ),
-    "no fence": Sabotage("workers", (Edit("store/queue.py", "owner = ? AND attempts = ?", "? <> '' AND ? > 0"),)),
+    "no fence": Sabotage(
+        "workers",
+        (
+            Edit(
+                "store/queue.py",
+                "owner = :claimed_owner AND attempts = :claimed_attempts",
+                ":claimed_owner <> '' AND :claimed_attempts > 0",
+            ),
+        ),
+    ),
     "a lock is not waited for": Sabotage(
         "workers", (Edit("store/sqlite/connection.py", "deadline = now + busy_timeout", "deadline = now"),)
     ),
@@ -178,8 +187,8 @@ SABOTAGES = {
         (
             Edit(
                 "store/queue.py",
-                "delivery.attempts - (attempt is None), delivery.forgiven",
-                "delivery.attempts, delivery.forgiven",
+                "            attempts -= 1\n",
+                "            pass\n",
             ),
         ),
     ),

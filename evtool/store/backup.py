@@ -22,13 +22,15 @@ from evtool.store.sqlite.side_files import randomize_schema_cookie
 from evtool.store.store import Store
 
 COUNT_QUERY = "SELECT (SELECT count(*) FROM event), (SELECT count(*) FROM delivery), (SELECT count(*) FROM attempt)"
-PAGES = 1024  # pages that are copied at a time
-MAX_NAME = 40  # characters of a name that are in the name of a file in the making: no name may have more than 255 bytes
+# Pages that are copied at a time.
+PAGES = 1024
+# Characters of the target's name in the name of the temporary file: no name may have more than 255 bytes.
+MAX_NAME = 40
 WRITABLE = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI
 
 
 class BackupResult(NamedTuple):
-    """What was copied."""
+    """The bytes of the copy, and the rows in it."""
 
     bytes: int
     events: int
@@ -36,24 +38,30 @@ class BackupResult(NamedTuple):
     attempts: int
 
 
-def backup(
-    store: Store, target: Path, *, force: bool = False, on_pages: Callable[[int], None] = lambda _: None
-) -> BackupResult:
-    """Copies the store into a file that only its owner may read, and which is there when it is whole and checked.
+def _ignore_pages(_pages: int) -> None:
+    """The default of a backup: progress is not reported."""
 
-    `force` lets it take the place of a file. `on_pages` gets the number of pages copied.
-    Raises UsageError for a place that cannot be, StoreError for the rest.
+
+def backup(
+    store: Store, target: Path, *, force: bool = False, on_pages: Callable[[int], None] = _ignore_pages
+) -> BackupResult:
+    """Copies the store into a file that only its owner may read. The file gets its name after the copy was checked.
+
+    `force` replaces an existing copy. `on_pages` gets the number of pages that were copied since its last call. Raises
+    UsageError if the copy cannot have this name, and StoreError for other errors.
     """
     _check_target(store.file, target, force=force)
     with _convert_write_errors(target):
         descriptor, name = mkstemp(prefix=f".{target.name[:MAX_NAME]}.", dir=target.absolute().parent)
-        os.fchmod(descriptor, 0o600)  # whatever the umask takes away
+        # The umask may have removed rights of the owner.
+        os.fchmod(descriptor, 0o600)
         os.close(descriptor)
     part = Path(name)
     try:
         counts = _copy_pages(store, part, target, on_pages)
         _sync(part)
-        _check_name_is_free(target, force=force)  # again: that took a while
+        # Checked again, since copying took time.
+        _check_name_is_free(target, force=force)
         with _convert_write_errors(target):
             _move_into_place(part, target, force=force)
             _sync(target.absolute().parent)
@@ -74,18 +82,18 @@ def _convert_write_errors(target: Path) -> Iterator[None]:
 
 
 def _exists_message(target: Path) -> str:
-    return f"{display_path(target)} is there already; --force lets the copy take its place"
+    return f"{display_path(target)} exists already; --force replaces it"
 
 
 def _move_into_place(part: Path, target: Path, *, force: bool) -> None:
-    """Gives the copy its name. Without `force` it takes no other's, even if that came in this moment."""
+    """Gives the copy its name. Without `force` it replaces no file, even one created in this moment."""
     if not force and _try_link(part, target):
         return
     part.replace(target)
 
 
 def _try_link(part: Path, target: Path) -> bool:
-    """Whether the copy got a name that was free; there are file systems where a file can have one name only."""
+    """Whether the copy could be linked to its name. Raises FileExistsError; some file systems have no hard links."""
     try:
         os.link(part, target)
     except FileExistsError:
@@ -96,19 +104,20 @@ def _try_link(part: Path, target: Path) -> bool:
 
 
 def _check_target(file: Path, target: Path, *, force: bool) -> None:
-    """Whether a copy may be put there. Raises UsageError."""
+    """Raises UsageError if the copy cannot have this name."""
     try:
         kind = stat.S_IFMT(target.stat().st_mode)
     except FileNotFoundError:
         kind = 0
     except OSError as error:
         raise UsageError(f"cannot write {display_path(target)}: {error.strerror}") from None
+    if kind == stat.S_IFDIR:
+        raise UsageError(f"cannot write {display_path(target)}: it is a folder")
     if kind not in (0, stat.S_IFREG):
-        raise UsageError(
-            f"cannot write {display_path(target)}: it is {'a folder' if kind == stat.S_IFDIR else 'no file'}"
-        )
+        raise UsageError(f"cannot write {display_path(target)}: it is not a regular file")
     store_path, target_path = os.path.realpath(file), os.path.realpath(target)
-    if target_path in [store_path + suffix for suffix in ("", *SIDE_FILES)] or (kind and target.samefile(file)):
+    store_files = [store_path] + [store_path + suffix for suffix in SIDE_FILES]
+    if target_path in store_files or (kind and target.samefile(file)):
         raise UsageError(f"{display_path(target)} is the store itself; name another file")
     if target_path.startswith(call_log_prefix(file)):
         raise UsageError(
@@ -118,24 +127,26 @@ def _check_target(file: Path, target: Path, *, force: bool) -> None:
 
 
 def _check_name_is_free(target: Path, *, force: bool) -> None:
-    """Whether the copy may take that name from what has it now. Raises UsageError."""
+    """Raises UsageError if the copy would replace something else than an empty file or, with `force`, a copy."""
     if force:
         _remove_empty_wal(target)
-    for suffix in SIDE_FILES:  # SQLite would take it for a part of the copy
+    for suffix in SIDE_FILES:
+        # SQLite would treat such a file as a part of the copy.
         if os.path.lexists(f"{target}{suffix}"):
             raise UsageError(
-                f"{display_path(target)}{suffix} is there: {display_path(target)} is, or was, a store in use"
+                f"{display_path(target)}{suffix} exists: {display_path(target)} is, or was, a store in use; name"
+                " another file"
             )
     if os.path.lexists(target) and not force:
         raise UsageError(_exists_message(target))
     if target.exists() and not _is_replaceable(target):
         raise UsageError(
-            f"{display_path(target)} is no copy of a store: --force takes the place of such only; name another"
+            f"{display_path(target)} is not a copy of a store, and --force replaces only such; name another file"
         )
 
 
 def _remove_empty_wal(target: Path) -> None:
-    """Has SQLite take away the empty log that a reader left beside a copy. It does not while somebody uses that."""
+    """Lets SQLite remove the empty -wal that a reader left beside a copy. It does not while a process uses the copy."""
     with suppress(OSError, apsw.Error):
         if target.with_name(f"{target.name}{WAL}").stat().st_size == 0:
             with closing(apsw.Connection(sqlite_uri(target), flags=WRITABLE)) as connection:
@@ -143,7 +154,7 @@ def _remove_empty_wal(target: Path) -> None:
 
 
 def _is_replaceable(target: Path) -> bool:
-    """Whether a file is empty, or a store by its header (https://sqlite.org/fileformat2.html#the_database_header)."""
+    """Whether a file is empty or has the header of a store (https://sqlite.org/fileformat2.html#the_database_header)."""
     try:
         with target.open("rb") as file:
             head = file.read(100)
@@ -153,7 +164,7 @@ def _is_replaceable(target: Path) -> bool:
 
 
 def _copy_pages(store: Store, part: Path, target: Path, on_pages: Callable[[int], None]) -> Any:
-    """Copies the pages as they are at one moment, counts what is in them before and after, and checks the copy."""
+    """Copies the pages of one moment, and checks the copy: it must have the same numbers of rows and no damage."""
     connection = apsw.Connection(sqlite_uri(part), flags=WRITABLE)
     try:
         with store.transaction("DEFERRED"):
@@ -164,23 +175,23 @@ def _copy_pages(store: Store, part: Path, target: Path, on_pages: Callable[[int]
                     pages.step(PAGES)
                     on_pages(pages.page_count - pages.remaining - copied)
                     copied = pages.page_count - pages.remaining
-        with translate_errors(target, BUSY_TIMEOUT):  # in WAL mode it could not be read where nothing can be written
+        with translate_errors(target, BUSY_TIMEOUT):
+            # A copy in WAL mode could not be read in a read-only folder.
             connection.pragma("journal_mode", "delete")
-            randomize_schema_cookie(connection)  # a -wal of the store does not belong to the copy
+            # The copy must be distinguishable from the store, whose -wal does not belong to it.
+            randomize_schema_cookie(connection)
     finally:
         connection.close()
-    try:
-        with Store(part, writing=False) as copied_store:
-            counts = copied_store.execute(COUNT_QUERY)[0]
-            if counts == expected_counts and all(finding.severity != "error" for finding in check_store(copied_store)):
-                return counts
-    except DamageError:
-        pass  # it cannot even be opened
+    # A damaged copy may raise DamageError as soon as it is opened.
+    with suppress(DamageError), Store(part, writing=False) as copied_store:
+        counts = copied_store.execute(COUNT_QUERY)[0]
+        if counts == expected_counts and all(finding.severity != "error" for finding in check_store(copied_store)):
+            return counts
     raise DamageError(f"{store.file}: the store is damaged, no copy was made: `evtool doctor` says where")
 
 
 def _sync(path: Path) -> None:
-    """Puts a file, or the names in a folder, on the disk."""
+    """Waits until a file, or the names in a folder, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

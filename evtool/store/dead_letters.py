@@ -3,43 +3,49 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeVar
 
-from evtool.store.filters import WITH_ID, encode_ids
+from evtool.store.filters import WITH_ID, encode_ids, join_tests
 from evtool.store.rows import Delivery
 from evtool.store.store import DELIVERY, Store
 
 T = TypeVar("T")
-PAGE = 200  # dead letters that are changed in one transaction
+# Dead letters that are changed in one transaction.
+PAGE = 200
 
 
 class DeadLetterFilter(NamedTuple):
-    """Which dead letters are meant; what is None or empty does not count."""
+    """Selects dead letters. A field that is None or empty selects all.
 
-    ids: tuple[str, ...] = ()  # of their events
-    type: str | None = None  # of their events
+    `ids` and `type` are those of the events. `before` is a time in ms since 1970: it selects those whose last attempt
+    ended earlier. `delivery` is the number of one delivery.
+    """
+
+    ids: tuple[str, ...] = ()
+    type: str | None = None
     route: str | None = None
     handler: str | None = None
-    before: int | None = None  # died before this time, in milliseconds since 1970
-    delivery: int | None = None  # its number
+    before: int | None = None
+    delivery: int | None = None
 
 
 def list_dead_letters(
     store: Store, selection: DeadLetterFilter, convert: Callable[[Delivery], T], *, after: int = 0
 ) -> Iterator[T]:
-    """What is to be told of each dead letter whose number is beyond `after`, in the order of their numbers."""
+    """Yields what `convert` returns for each dead letter with a number above `after`, in the order of numbers."""
     return _map_pages(store, selection, convert, after=after)
 
 
 def count_dead_letters(store: Store, limit: int) -> int:
-    """How many dead letters there are; at most `limit` are counted."""
+    """Counts the dead letters, up to `limit`."""
     query = "SELECT count(*) FROM (SELECT 1 FROM delivery WHERE state = 'dead' LIMIT ?)"
     count: int = store.execute(query, limit)[0][0]
     return count
 
 
 def redrive(store: Store, selection: DeadLetterFilter, convert: Callable[[Delivery], T], *, now: int) -> Iterator[T]:
-    """Makes dead letters ready again, with their age and attempts counted anew; tells of each as it then stands.
+    """Makes dead letters ready again, and yields what `convert` returns for each of the new deliveries.
 
-    Whoever comes second finds no dead letter, and changes nothing.
+    Their age and their attempts start at zero. If two processes redrive the same dead letter, the second one finds it
+    ready already and does nothing.
     """
 
     def make_ready(delivery: Delivery) -> T:
@@ -55,7 +61,7 @@ def redrive(store: Store, selection: DeadLetterFilter, convert: Callable[[Delive
 
 
 def purge(store: Store, selection: DeadLetterFilter, convert: Callable[[Delivery], T]) -> Iterator[T]:
-    """Deletes dead letters with their attempts for ever; tells of each as it was. Their events stay."""
+    """Deletes dead letters with their attempts, and yields what `convert` returns for each. Their events stay."""
 
     def delete(delivery: Delivery) -> T:
         result = convert(delivery)
@@ -74,7 +80,7 @@ def _map_pages(
     *,
     after: int = 0,
 ) -> Iterator[T]:
-    """Changes dead letters, a page in one transaction, and yields what is told of them when that is on the disk."""
+    """Calls `change` for each dead letter, a page in one transaction, and yields its results after the commit."""
     while True:
         with store.transaction(kind):
             page = _read_page(store, selection, after)
@@ -87,17 +93,15 @@ def _map_pages(
 
 def _read_page(store: Store, selection: DeadLetterFilter, after: int) -> list[Delivery]:
     end_time = "(SELECT max(started + coalesce(duration_ms, 0)) FROM attempt WHERE attempt.delivery = delivery.seq)"
-    tests = {
-        "(SELECT type FROM event WHERE event.seq = delivery.event) = ?": selection.type,
-        "seq = ?": selection.delivery,
-        "route = ?": selection.route,
-        "handler = ?": selection.handler,
-        f"coalesce({end_time}, created) < ?": selection.before,
-        f"event IN ({WITH_ID})": encode_ids(selection.ids) if selection.ids else None,
-    }
-    used = {test: value for test, value in tests.items() if value is not None}
-    query = (
-        f"SELECT {DELIVERY} FROM delivery WHERE state = 'dead' AND seq > ? AND {' AND '.join(used) or '1'}"
-        " ORDER BY seq LIMIT ?"
+    condition, values = join_tests(
+        {
+            "(SELECT type FROM event WHERE event.seq = delivery.event) = ?": selection.type,
+            "seq = ?": selection.delivery,
+            "route = ?": selection.route,
+            "handler = ?": selection.handler,
+            f"coalesce({end_time}, created) < ?": selection.before,
+            f"event IN ({WITH_ID})": encode_ids(selection.ids),
+        }
     )
-    return store.decode(Delivery, store.execute(query, after, *used.values(), PAGE))
+    query = f"SELECT {DELIVERY} FROM delivery WHERE state = 'dead' AND seq > ? AND {condition} ORDER BY seq LIMIT ?"
+    return store.decode(Delivery, store.execute(query, after, *values, PAGE))

@@ -1,13 +1,13 @@
-"""When deliveries are due: makes some due now, and says when the first is."""
+"""Changes and reads the times when deliveries are due."""
 
 from evtool.store.store import Store
 
 
 def repair_due_times(store: Store, *, now: int, max_lease: int, max_pause: int) -> None:
-    """Makes due now what would be so earlier if the clock had not been set back since.
+    """Makes deliveries due that would be due earlier if the clock had not been set back.
 
-    That are leases that last longer than any would, `max_lease` ms, pauses that are longer than any, `max_pause` ms,
-    and what no attempt that counts was made of.
+    These are leases longer than `max_lease` ms, pauses longer than `max_pause` ms, and ready deliveries without an
+    attempt that counts: nothing but the clock can have put them off.
     """
     with store.transaction():
         store.execute(
@@ -20,9 +20,9 @@ def repair_due_times(store: Store, *, now: int, max_lease: int, max_pause: int) 
 
 
 def make_due_now(store: Store, *, now: int, include_failed: bool = False) -> None:
-    """Makes what waits for its handler due now: the handler may be back, and looking costs no attempt.
+    """Makes deliveries due that wait for their handler: it may be back, and looking for it uses no attempt.
 
-    With `include_failed` also what is to be tried again later.
+    With `include_failed` also failed deliveries that wait for their next attempt.
     """
     states = "('waiting')"
     if include_failed:
@@ -32,7 +32,7 @@ def make_due_now(store: Store, *, now: int, include_failed: bool = False) -> Non
 
 
 def next_due(store: Store, state: str) -> tuple[int, int]:
-    """How many deliveries in a state are due some time, and when the first is, if there is one."""
+    """Counts the deliveries in a state, and returns also the time in ms when the first is due (0 for none)."""
     rows = store.execute("SELECT count(*), min(due) FROM delivery WHERE due IS NOT NULL AND state = ?", state)
     count, first = rows[0]
     return count, first or 0

@@ -5,37 +5,43 @@ from typing import NamedTuple
 
 from evtool.store.store import Store
 
-PAGE = 100  # chains that are deleted in one transaction
-RECLAIM_PAGES = 500  # of the file that are given back in one transaction
+# Chains that are deleted in one transaction.
+PAGE = 100
+# Pages of the file that one transaction returns to the disk.
+RECLAIM_PAGES = 500
 
 
 class PruneFilter(NamedTuple):
-    """Which chains may go: nothing of them came since `before` (ms since 1970), and all deliveries are in `states`."""
+    """Selects chains: all their events are older than `before` (ms since 1970), and all deliveries are in `states`."""
 
     before: int
     states: tuple[str, ...] = ("done",)
 
 
 class PruneCount(NamedTuple):
-    """What was deleted, or would be: of one type of event in one transaction."""
+    """The number of deleted events and deliveries of one event type in one transaction, and the bytes of the events."""
 
     type: str
     events: int
-    bytes: int  # of the events as they came
+    bytes: int
     deliveries: int
 
 
 def prune(store: Store, prune_filter: PruneFilter, *, dry_run: bool = False) -> Iterator[PruneCount]:
-    """Deletes old chains with all their events, deliveries and attempts; tells what is gone after each transaction.
+    """Deletes old chains with all their events, deliveries and attempts, and yields the counts of each transaction.
 
-    What is still to come is looked at again inside the transaction: a chain that came to life meanwhile stays.
+    With `dry_run` nothing is deleted.
     """
     after = 0
-    while candidates := _find_chains(store, prune_filter, after):
+    while True:
+        candidates = _find_chains(store, prune_filter, after)
+        if not candidates:
+            return
         if dry_run:
             counts = _count_by_type(store, candidates)
         else:
             with store.transaction():
+                # Searched again inside the transaction: a chain may have got a new event since.
                 chains = _find_chains(store, prune_filter, after, candidates=candidates)
                 counts = _count_by_type(store, chains)
                 _delete_chains(store, chains)
@@ -44,14 +50,16 @@ def prune(store: Store, prune_filter: PruneFilter, *, dry_run: bool = False) -> 
 
 
 def reclaim_space(store: Store) -> int:
-    """Gives the space of what was deleted back to the disk; how many bytes the store is shorter."""
+    """Returns the space of deleted rows to the disk, and the number of bytes by which the file became shorter."""
     initial_size = _file_size(store)
     while store.execute("PRAGMA freelist_count")[0][0]:
         previous_size = _file_size(store)
         store.execute(f"PRAGMA incremental_vacuum({RECLAIM_PAGES})")
-        if _file_size(store) == previous_size:  # a store that was made without auto_vacuum uses the space again itself
+        # A store that was created without auto_vacuum does not shrink, but uses the space for new rows.
+        if _file_size(store) == previous_size:
             break
-    store.execute("PRAGMA wal_checkpoint(PASSIVE)")  # waits for nobody
+    # PASSIVE does not wait for other processes.
+    store.execute("PRAGMA wal_checkpoint(PASSIVE)")
     return initial_size - _file_size(store)
 
 
@@ -61,19 +69,22 @@ def _file_size(store: Store) -> int:
 
 
 def _find_chains(store: Store, prune_filter: PruneFilter, after: int, *, candidates: Sequence[int] = ()) -> list[int]:
-    """The roots of chains that may go, of those that are given, a page of them."""
+    """Returns a page of the roots of chains that the filter selects, of the candidates only if there are any."""
+    among_candidates = "1"
+    if candidates:
+        among_candidates = _in_list(candidates)
     query = (
         "SELECT seq FROM event AS first WHERE seq > ?1 AND coalesce(root, seq) = seq AND stored_at < ?2"
         " AND NOT EXISTS (SELECT 1 FROM event LEFT JOIN delivery ON delivery.event = event.seq"
         " WHERE (event.seq = first.seq OR event.root = first.seq) AND (event.stored_at >= ?2 OR delivery.created >= ?2"
         f" OR delivery.state NOT IN ({','.join('?' * len(prune_filter.states))})))"
-        f" AND {_in_list(candidates) if candidates else '1'} ORDER BY seq LIMIT {PAGE}"
+        f" AND {among_candidates} ORDER BY seq LIMIT {PAGE}"
     )
     return [seq for (seq,) in store.execute(query, after, prune_filter.before, *prune_filter.states)]
 
 
 def _count_by_type(store: Store, chains: Sequence[int]) -> list[PruneCount]:
-    """What chains hold, by type."""
+    """Counts what these chains contain, by type."""
     query = (
         "SELECT type, count(*), sum(length(raw)),"
         " sum((SELECT count(*) FROM delivery WHERE delivery.event = event.seq))"
@@ -85,7 +96,8 @@ def _count_by_type(store: Store, chains: Sequence[int]) -> list[PruneCount]:
 def _delete_chains(store: Store, chains: Sequence[int]) -> None:
     events = f"SELECT seq FROM event WHERE {_in_list(chains)} OR {_in_list(chains, 'root')}"
     deliveries = f"SELECT seq FROM delivery WHERE event IN ({events})"
-    store.execute("PRAGMA defer_foreign_keys = ON")  # for this transaction: events and deliveries name each other
+    # Events and deliveries refer to each other, so the references are checked at the end of the transaction.
+    store.execute("PRAGMA defer_foreign_keys = ON")
     store.execute(f"DELETE FROM attempt WHERE delivery IN ({deliveries})")
     store.execute(f"DELETE FROM delivery WHERE event IN ({events})")
     store.execute(f"DELETE FROM event WHERE seq IN ({events})")

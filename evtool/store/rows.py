@@ -10,24 +10,29 @@ from evtool.events.buses import DEFAULT_BUS
 from evtool.events.event import Event
 from evtool.events.timestamps import to_milliseconds
 
-SOURCE_RANGE = 0xFFFFFFFF  # how far the keys of events with the same id lie apart at most
-STATES = ("done", "ready", "waiting", "leased", "dead")  # of a delivery
-OUTCOMES = ("done", "failed", "timeout", "crashed", "bad-result", "interrupted", None)  # of an attempt; None: no end
-VALID_TIMES = range(-62_135_596_800_000, 253_402_300_800_000)  # milliseconds since 1970, in the years 1 to 9999
+# The keys of events with the same id differ by this much at most.
+SOURCE_RANGE = 0xFFFFFFFF
+# The states of a delivery.
+STATES = ("done", "ready", "waiting", "leased", "dead")
+# The outcomes of an attempt. None: it did not finish.
+OUTCOMES = ("done", "failed", "timeout", "crashed", "bad-result", "interrupted", None)
+# Milliseconds since 1970 in the years 1 to 9999.
+VALID_TIMES = range(-62_135_596_800_000, 253_402_300_800_000)
 
 
 def parse_event_time(event: Event) -> int | None:
-    """When an event happened, in milliseconds since 1970, if its envelope says so."""
+    """Returns the time of an event in milliseconds since 1970; None if its envelope has none."""
     if event.time is not None:
         return to_milliseconds(event.time)
     return None
 
 
 def compute_event_key(id: str, source: str = "") -> int:  # noqa: A002  (the column's name)
-    """A number by which an event is found: 32 bits of its id's hash, then 32 of its source's.
+    """Returns the number by which an event is found: 32 bits of the hash of its id, then 32 of that of its source.
 
-    An index of numbers stays small enough to be held in memory when ids are random, and serves the id alone, too: its
-    events lie between the key without a source and `SOURCE_RANGE` beyond. What is found must be compared.
+    An index of numbers fits into memory also when ids are random. It also finds an id alone: the events with this id
+    have keys between the key without a source and `SOURCE_RANGE` above it. Two events may have the same key, so the
+    caller compares id and source.
     """
     low = b"\0\0\0\0"
     if source:
@@ -39,30 +44,37 @@ def _hash_text(text: str) -> bytes:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=4).digest()
 
 
-_hash_source = lru_cache(maxsize=1000)(_hash_text)  # many events have the same source
+# Many events have the same source.
+_hash_source = lru_cache(maxsize=1000)(_hash_text)
 
 
 @cache
-def _mistyped_field(kind: type, types: tuple[type, ...]) -> str | None:
-    """The first field of a kind that a value of such a type does not fit: damage can turn a column into anything."""
-    fields = zip(kind.__annotations__.items(), types, strict=True)
-    return next((field for (field, expected), actual in fields if not issubclass(actual, expected)), None)
+def _find_mistyped_field(kind: type, types: tuple[type, ...]) -> str | None:
+    """Returns the first field that cannot have a value of the given type. A damaged column can have any type."""
+    for (field, expected), actual in zip(kind.__annotations__.items(), types, strict=True):
+        if not issubclass(actual, expected):
+            return field
+    return None
 
 
 def has_expected_types(value: tuple[object, ...]) -> bool:
-    """Whether the fields of a value that was read have the types that are written."""
-    return _mistyped_field(type(value), (*map(type, value),)) is None
+    """Whether the fields of a value from the store have the types that evtool writes."""
+    return _mistyped_field(value) is None
+
+
+def _mistyped_field(value: tuple[object, ...]) -> str | None:
+    return _find_mistyped_field(type(value), tuple(map(type, value)))
 
 
 class Row(Protocol):
     """A value that was read from the store."""
 
     def damage(self) -> str | None:
-        """What shows that evtool has not written it so, in words; None if nothing does."""
+        """Returns what is wrong with it; None if it is as evtool writes it."""
 
 
 class NewDelivery(NamedTuple):
-    """A delivery that is to be made: to a handler, by a route. With `error` it is a dead letter from the start."""
+    """A delivery to create, of a route to a handler. With `error` it is a dead letter from the start."""
 
     route: str
     handler: str
@@ -71,14 +83,14 @@ class NewDelivery(NamedTuple):
 
 
 class NewEvent(NamedTuple):
-    """An event that is to be stored, and the deliveries that are to be made of it."""
+    """An event to store, and the deliveries to create for it."""
 
     event: Event
     deliveries: Sequence[NewDelivery]
 
 
 class Cause(NamedTuple):
-    """What an event comes from: the delivery that emitted it, and its place in the chain."""
+    """The delivery that emitted an event, and the place of the event in the chain."""
 
     delivery: int
     root: int
@@ -87,12 +99,16 @@ class Cause(NamedTuple):
 
 
 class StoreResult(NamedTuple):
-    """What became of an event at the store's door."""
+    """The result of storing an event.
+
+    `status` is stored, duplicate or conflict. `stored_sha256` is the hash of the bytes in the store, `sha256` that of
+    the event that was to be stored: they differ for a conflict.
+    """
 
     seq: int
-    status: str  # stored | duplicate | conflict
-    stored_sha256: str  # of the bytes that are in the store
-    sha256: str  # of the bytes that came
+    status: str
+    stored_sha256: str
+    sha256: str
 
 
 class StoredEvent(NamedTuple):
@@ -113,31 +129,31 @@ class StoredEvent(NamedTuple):
     bus: str = DEFAULT_BUS
 
     def damage(self) -> str | None:
-        """What shows that evtool has not stored it so; None if nothing does."""
+        """Returns what is wrong with it; None if it is as evtool writes it."""
         problem = self.content_damage() or self.column_damage()
         return problem and f"event number {self.seq}: {problem}"
 
     def content_damage(self) -> str | None:
-        """What is wrong with its bytes."""
+        """Returns what is wrong with its bytes."""
         if not isinstance(self.raw, bytes):
-            return "its bytes are not there"
+            return "its bytes are missing"
         digest = sha256(self.raw).hexdigest()
         if digest == self.sha256:
             return None
         return f"its bytes have sha256 {digest}, and {self.sha256} was stored"
 
     def column_damage(self) -> str | None:
-        """What is wrong with its columns, as far as they can be judged alone."""
-        field = _mistyped_field(StoredEvent, (*map(type, self),))
+        """Returns what is wrong with its columns, as far as they show it without its bytes."""
+        field = _mistyped_field(self)
         if field:
             return f"its {field} is {getattr(self, field)!r}"
         if self.stored_at not in VALID_TIMES or (self.time is not None and self.time not in VALID_TIMES):
-            return f"it is of no time that there is: {self.time}, stored at {self.stored_at}"
+            return f"its time {self.time} or its stored_at {self.stored_at} is outside the years 1 to 9999"
         return None
 
 
 class FiredDelivery(NamedTuple):
-    """A delivery of an event when it was published, in short."""
+    """A delivery that an event caused when it was published, with three of its columns."""
 
     route: str
     handler: str
@@ -146,22 +162,26 @@ class FiredDelivery(NamedTuple):
 
 @lru_cache(maxsize=1000)
 def parse_fired_deliveries(text: str) -> tuple[FiredDelivery, ...]:
-    """A JSON array of deliveries as values: most events fire what many others fired."""
+    """Parses a JSON array of deliveries. It is cached, since most events cause the same deliveries as others."""
     return tuple(FiredDelivery(*fields) for fields in json.loads(text))
 
 
 class PublishedEvent(NamedTuple):
-    """An event of the log, and what it fired when it was published."""
+    """An event of the log, and the deliveries that it caused when it was published.
+
+    `digest` is the SHA-256 of `raw` as it was stored. `has_chain` says whether a delivery emitted the event, or whether
+    its deliveries emitted events.
+    """
 
     seq: int
     raw: bytes
-    digest: bytes  # their SHA-256, as it was stored
+    digest: bytes
     bus: str
-    has_chain: bool  # whether it has a cause or effects
+    has_chain: bool
     deliveries: tuple[FiredDelivery, ...]
 
     def damage(self) -> str | None:
-        """What shows that evtool has not stored it so; None if nothing does."""
+        """Returns what is wrong with it; None if it is as evtool writes it."""
         if isinstance(self.raw, bytes) and sha256(self.raw).digest() == self.digest:
             return None
         return f"event number {self.seq}: its bytes are not those that were stored"
@@ -186,8 +206,8 @@ class Delivery(NamedTuple):
     condition: str | None
 
     def damage(self) -> str | None:
-        """What shows that evtool has not stored it so: the CHECKs of tables.sql, and more. None if nothing does."""
-        field = _mistyped_field(Delivery, (*map(type, self),))
+        """Returns what is wrong with it, by the CHECKs of tables.sql and more; None if it is as evtool writes it."""
+        field = _mistyped_field(self)
         if field:
             problem = f"its {field} is {getattr(self, field)!r}"
         elif not (self.route and self.handler):
@@ -201,16 +221,16 @@ class Delivery(NamedTuple):
         elif (self.state == "dead") != (self.condition is not None) or (self.state == "dead" and self.error is None):
             problem = f"it is {self.state}, its condition {self.condition!r}, its error {self.error!r}"
         elif not 0 <= self.forgiven <= self.attempts:
-            problem = f"of its {self.attempts} attempts {self.forgiven} are forgiven"
+            problem = f"it has {self.attempts} attempts, of which {self.forgiven} are forgiven"
         elif self.created not in VALID_TIMES or (self.due is not None and self.due not in VALID_TIMES):
-            problem = f"it is of no time that there is: created {self.created}, due {self.due}"
+            problem = f"its created {self.created} or its due {self.due} is outside the years 1 to 9999"
         else:
             return None
         return f"delivery number {self.seq}: {problem}"
 
 
 class DeliveryCount(NamedTuple):
-    """How many deliveries are in a state; of one handler by one route, or of all."""
+    """The number of deliveries in a state, of one route to one handler or of all."""
 
     state: str
     deliveries: int
@@ -218,14 +238,14 @@ class DeliveryCount(NamedTuple):
     handler: str = ""
 
     def damage(self) -> str | None:
-        """What shows that evtool has not stored it so; None if nothing does."""
+        """Returns what is wrong with it; None if it is as evtool writes it."""
         if has_expected_types(self) and self.state in STATES:
             return None
         return f"deliveries to {self.handler!r} by {self.route!r} are in the state {self.state!r}"
 
 
 class Attempt(NamedTuple):
-    """One try of a delivery."""
+    """One attempt at a delivery. `code` is an exit code, a signal, or the class of an exception."""
 
     number: int
     started: int
@@ -233,35 +253,40 @@ class Attempt(NamedTuple):
     outcome: str | None
     error: str | None
     output: str | None
-    code: str | None = None  # an exit code, a signal, the class of an exception
+    code: str | None = None
 
     def damage(self) -> str | None:
-        """What shows that evtool has not stored it so; None if nothing does."""
-        field = _mistyped_field(Attempt, (*map(type, self),))
+        """Returns what is wrong with it; None if it is as evtool writes it."""
+        field = _mistyped_field(self)
         if field:
             return f"attempt {self.number}: its {field} is {getattr(self, field)!r}"
         if self.outcome not in OUTCOMES:
             return f"attempt {self.number}: its outcome is {self.outcome!r}"
         if self.number < 1 or self.started not in VALID_TIMES:
-            return f"attempt {self.number}: it began at {self.started}, a time that there is not"
+            return f"attempt {self.number}: its number or its start {self.started} is not possible"
         return None
 
 
 class Filter(NamedTuple):
-    """Which events of the log are meant; what is None does not count."""
+    """Selects events of the log. A field that is None selects all.
 
-    since: int | None = None  # milliseconds; the event's own time, or when it was stored if it has none
+    `since` and `until` are milliseconds since 1970 and apply to the event's own time, or to the time when it was stored
+    if it has none. `last` is the number of the last event. `published` excludes (True) the events that a replay stored,
+    or all others (False).
+    """
+
+    since: int | None = None
     until: int | None = None
-    last: int | None = None  # seq of the last event that is meant
+    last: int | None = None
     type: str | None = None
     source: str | None = None
     route: str | None = None
     state: str | None = None
     ids: tuple[str, ...] = ()
-    published: bool | None = None  # True: only events that no replay stored
+    published: bool | None = None
 
     def matches(self, event: Event) -> bool:
-        """The same for an event that is not in the store, as far as it can be told from the event."""
+        """Whether it selects an event that is not in the store, by type, source, ids and time."""
         has_names = (
             (self.type is None or event.type == self.type)
             and (self.source is None or event.source == self.source)

@@ -122,15 +122,15 @@ def test_backups_while_a_process_imports_are_all_well(evtool: Evtool, file: Path
         ("store.db", "is the store itself"),
         ("link.db", "is the store itself"),
         ("store.db-wal", "is the store itself"),
-        ("there.db", "is there already; --force"),
+        ("there.db", "exists already; --force"),
         ("notes.txt", "--force"),
         ("store.db-diary-1-x-1", "is the name of a call log of the store"),
         ("store.db-diary-new", "is the name of a call log of the store"),
         ("-", "a copy is a file, not a stream"),
         ("/", "it is a folder"),
-        ("used.db", "used.db-wal is there"),
+        ("used.db", "used.db-wal exists"),
         (".", "it is a folder"),
-        ("pipe", "it is no file"),
+        ("pipe", "it is not a regular file"),
         ("nowhere/copy.db", "No such file or directory"),
     ],
 )
@@ -161,7 +161,7 @@ def test_force_takes_the_place_of_copies_only(evtool: Evtool, file: Path, tmp_pa
     (tmp_path / "text.db").write_bytes(b"SQLite format 3\0" + bytes(100))
     (tmp_path / "empty.db").touch()
     ran = evtool("backup", "text.db", "--force", "--store", file)
-    assert (ran.code, "is no copy of a store" in ran.err) == (2, True)
+    assert (ran.code, "is not a copy of a store" in ran.err) == (2, True)
     assert evtool("backup", "empty.db", "--force", "--store", file).code == 0
     assert ids(tmp_path / "empty.db") == ids(file)
 
@@ -173,7 +173,7 @@ def test_a_copy_that_was_looked_at_may_go(evtool: Evtool, file: Path, tmp_path: 
     assert evtool("doctor", "--store", "copy.db").code == 0
     with Store(tmp_path / "copy.db", writing=False):
         ran = evtool("backup", "copy.db", "--force", "--store", file)
-        assert (ran.code, "copy.db-wal is there" in ran.err) == (2, True)
+        assert (ran.code, "copy.db-wal exists" in ran.err) == (2, True)
     assert evtool("backup", "copy.db", "--force", "--store", file).code == 0
     assert ids(tmp_path / "copy.db") == ids(file)
 
@@ -189,7 +189,7 @@ def test_a_copy_takes_no_name_that_came_meanwhile(
         return check_store(store)
 
     monkeypatch.setattr("evtool.store.backup.check_store", findings_late)
-    with Store(file) as store, pytest.raises(UsageError, match="no copy of a store" if force else "is there already"):
+    with Store(file) as store, pytest.raises(UsageError, match="not a copy of a store" if force else "exists already"):
         backup(store, tmp_path / "copy.db", force=force)
 
     assert (tmp_path / "copy.db").read_bytes() == b"dear"

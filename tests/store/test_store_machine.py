@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from evtool.delivery import intake, lease, loop, outcomes
+from evtool.delivery import intake, lease, loop, outcomes, settlement
 from evtool.delivery.retry import GiveUp
 from evtool.store.rows import StoreResult
 from tests.support.store_model import machine_on, tried
@@ -26,7 +26,7 @@ def test_whatever_happens_nothing_is_lost_or_done_twice(tmp_path: Path, seed: in
 @pytest.mark.parametrize(
     ("place", "name", "broken"),
     [
-        (loop, "accept", lambda *_, **__: StoreResult(0, "duplicate", "", "")),
+        (settlement, "accept", lambda *_, **__: StoreResult(0, "duplicate", "", "")),
         (outcomes, "delay_after_failure", lambda *_, **__: 1.0),
         (outcomes, "delay_while_unavailable", lambda *_, **__: GiveUp("NotRetriable")),
         (lease, "LEASE_MARGIN", -5.0),

@@ -16,23 +16,24 @@ from evtool.store.sqlite.migrations import APPLICATION_ID, VERSION, upgrade
 from evtool.store.sqlite.side_files import find_foreign_file
 from evtool.store.sqlite.wal import choose_journal, manage_wal
 
-CACHE_KIB = 64 * 1024  # KiB of pages at most: the index of 1,000,000 random ids has room
-# Seconds between looks at a lock, as SQLite has them.
+# KiB of cached pages at most: the index of 1,000,000 random ids fits.
+CACHE_KIB = 64 * 1024
+# Seconds between two attempts to get a lock, the same as SQLite's own.
 BUSY_DELAYS = (0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.025, 0.025, 0.025, 0.05, 0.05, 0.1)
 TABLES = {"event", "delivery", "attempt"}
 BAD_HEADER = "its first bytes are not those that SQLite writes"
 
 
 def sqlite_uri(file: Path) -> str:
-    """A file as SQLite is told of it: a name may have bytes that are not UTF-8, and apsw takes text."""
+    """Returns the URI of a file for SQLite. A name may have bytes that are not UTF-8, but apsw takes a string."""
     return file.absolute().as_uri()
 
 
 def open_connection(file: Path, busy_timeout: float, *, writing: bool, durable: bool = True) -> apsw.Connection:
-    """A connection to a store. With `writing` the file is made if it is not there, and its tables brought up to date.
+    """Opens a connection to a store. With `writing` the file is created if it is missing, and its tables are migrated.
 
-    Without `durable` nothing waits for the disk. `busy_timeout` is how many seconds to wait for a lock. Raises
-    StoreError, or what SQLite says.
+    Without `durable` commits do not wait for the disk. `busy_timeout` is the time in seconds to wait for a lock. Raises
+    StoreError, or an error of SQLite.
     """
     _check_or_create(file, writing=writing)
     if writing:
@@ -43,7 +44,8 @@ def open_connection(file: Path, busy_timeout: float, *, writing: bool, durable: 
     try:
         connection.set_busy_handler(make_busy_handler(busy_timeout))
         version = _read_version(connection, file)
-        if writing and connection.readonly("main"):  # though the file can be written: SQLite takes it for a newer one's
+        # The file is writable, but its header says that only a newer SQLite may write it: the header is damaged.
+        if writing and connection.readonly("main"):
             raise damage_error(file, BAD_HEADER)
         if writing:
             _retry_while_locked(lambda: _configure(connection, file, version, durable=durable), busy_timeout)
@@ -61,13 +63,14 @@ def open_connection(file: Path, busy_timeout: float, *, writing: bool, durable: 
 
 
 def _check_or_create(file: Path, *, writing: bool) -> None:
-    """Looks at what is to be opened, and makes it if it may be. Raises StoreError."""
+    """Checks the file, and creates it if `writing` allows it. Raises StoreError."""
     try:
         _check_file(file)
         if writing:
             _create_private(file)
         file.stat()
-        if not os.access(file, os.R_OK | os.W_OK):  # SQLite would leave files beside it that cannot be written, either
+        # Otherwise SQLite would leave files beside the store that cannot be written, either.
+        if not os.access(file, os.R_OK | os.W_OK):
             raise PermissionError
         if not writing:
             _check_header(file)
@@ -75,21 +78,24 @@ def _check_or_create(file: Path, *, writing: bool) -> None:
     except OSError as error:
         raise open_error(file, error) from None
     except ValueError:
-        raise StoreError(f"{file}: no file can have this name; name another place with --store") from None
+        raise StoreError(f"{file}: this is not a valid file name; name another file with --store") from None
 
 
 def _check_file(file: Path) -> None:
-    """Raises StoreError for what SQLite should not open: it would take what is there for a part of another store, wait
-    for ever, or keep a log of its own for each name of a file (https://sqlite.org/howtocorrupt.html).
+    """Raises StoreError for a file that SQLite should not open.
+
+    SQLite would use a journal of another store, wait for ever for a pipe, or keep a separate log for each name of a
+    file (https://sqlite.org/howtocorrupt.html).
     """
-    journals = find_journals(file)  # looked for first: another process may be making the store
+    # Searched for before the file is looked at, since another process may be creating the store.
+    journals = find_journals(file)
     try:
         status = file.stat()
     except FileNotFoundError:
         if not journals:
             return
         name = Path(os.path.realpath(file)).name + journals[0]
-        reason = f"it is gone, and {name}, which belongs to it, is there; put it back, or remove {name}, too"
+        reason = f"the file is missing, but its {name} exists; put the file back, or remove {name}, too"
         raise StoreError(f"{file}: {reason}") from None
     if stat.S_ISDIR(status.st_mode):
         raise StoreError(f"{file}: this is a folder; --store names a file")
@@ -100,14 +106,15 @@ def _check_file(file: Path) -> None:
             f"this file has {status.st_nlink} names (hard links), and what is stored under one gets lost under another"
         )
         raise StoreError(f"{file}: {reason}: https://sqlite.org/howtocorrupt.html; keep one name and remove the others")
-    if status.st_size == 1:  # SQLite would take it for empty
+    # SQLite treats a file of one byte as empty and would overwrite it.
+    if status.st_size == 1:
         raise StoreError(f"{file}: this is not a store of evtool; name another file with --store")
     if status.st_size == 0 and WAL in journals:
-        raise StoreError(f"{file}: the file is empty, and the {WAL} that belongs to it is there: {LOST}")
+        raise StoreError(f"{file}: the file is empty, but its {WAL} exists: {LOST}")
 
 
 def _check_side_files(file: Path) -> None:
-    """Raises StoreError for a journal of another store, which SQLite would take for a part of this one."""
+    """Raises StoreError for a journal of another store, which SQLite would apply to this one."""
     suffix = find_foreign_file(file)
     if suffix:
         name = Path(os.path.realpath(file)).name
@@ -123,18 +130,19 @@ def _check_side_files(file: Path) -> None:
 
 
 def _check_header(file: Path) -> None:
-    """Raises DamageError for what SQLite can only read, which does not show to those who only read.
+    """Raises DamageError for a header that allows only reading: a connection that only reads does not notice that.
 
-    Not for those who write: closing a file takes away the locks that this process has on it.
+    Do not call it for a connection that writes: closing a file releases the locks that this process has on it.
     """
     with file.open("rb") as stream:
         header = stream.read(19)
-    if header.startswith(b"SQLite format 3\0") and header[18:] not in (b"\1", b"\2"):  # its format's number for writing
+    # Byte 18 is the file format version for writing.
+    if header.startswith(b"SQLite format 3\0") and header[18:] not in (b"\1", b"\2"):
         raise damage_error(file, BAD_HEADER)
 
 
 def _create_private(file: Path) -> None:
-    """An empty file that only its owner may read: SQLite gives its journal the same mode."""
+    """Creates an empty file that only its owner may read. SQLite gives its journal the same mode."""
     _create_folder(file.parent)
     with suppress(FileExistsError):
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -143,7 +151,7 @@ def _create_private(file: Path) -> None:
 
 
 def _create_folder(folder: Path) -> None:
-    """Makes the folder of a store; the default one with a .gitignore: a store has no place in a repository."""
+    """Creates the folder of a store. The default folder gets a .gitignore, since a store should not be committed."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)
@@ -152,9 +160,9 @@ def _create_folder(folder: Path) -> None:
 
 
 def make_busy_handler(busy_timeout: float) -> Callable[[int], bool]:
-    """What SQLite calls again and again while others have a lock: sleeps, and says whether to go on.
+    """Returns the function that SQLite calls while another process holds a lock: it sleeps and says whether to go on.
 
-    As long as its own (https://sqlite.org/c3ref/busy_timeout.html), but that would let no signal through.
+    It waits as SQLite's own handler does (https://sqlite.org/c3ref/busy_timeout.html), but lets Python handle signals.
     """
     deadline = 0.0
 
@@ -172,8 +180,11 @@ def make_busy_handler(busy_timeout: float) -> Callable[[int], bool]:
 
 
 def _retry_while_locked(action: Callable[[], None], busy_timeout: float) -> None:
-    """Takes a step again while others lock the store. SQLite does not wait where waiting could last for ever: when two
-    connections change the journal mode at once (https://sqlite.org/c3ref/busy_handler.html)."""
+    """Repeats an action while the store is locked.
+
+    SQLite does not call the busy handler if waiting could last for ever, as when two connections change the journal
+    mode at the same time (https://sqlite.org/c3ref/busy_handler.html).
+    """
     deadline = time.monotonic() + busy_timeout
     while True:
         try:
@@ -185,8 +196,9 @@ def _retry_while_locked(action: Callable[[], None], busy_timeout: float) -> None
 
 
 def _read_version(connection: apsw.Connection, file: Path) -> int:
-    """The version of the store's tables, 0 for an empty file. Raises StoreError for what is no store."""
-    query = (  # one statement, that is one moment: another process may be making the tables
+    """Returns the version of the tables, 0 for an empty file. Raises StoreError if the file is not a store."""
+    # One statement, so that all values are of one moment: another process may be creating the tables.
+    query = (
         "SELECT application_id, user_version, (SELECT group_concat(name, ' ') FROM sqlite_schema)"
         " FROM pragma_application_id, pragma_user_version"
     )
@@ -199,7 +211,7 @@ def _read_version(connection: apsw.Connection, file: Path) -> int:
         problem = f"a newer evtool made this store (version {version}, this one reads {VERSION}); update evtool"
         raise StoreError(f"{file}: {problem}, or name another store with --store")
     if application_id and (version < 1 or not table_names >= TABLES):
-        problem = "its tables are not there"
+        problem = "its tables are missing"
         if version < 1:
             problem = f"its version is {version}"
         raise DamageError(f"{file}: the store is damaged: {problem}; restore a backup")
@@ -207,16 +219,18 @@ def _read_version(connection: apsw.Connection, file: Path) -> int:
 
 
 def _configure(connection: apsw.Connection, file: Path, version: int, *, durable: bool) -> None:
-    """Sets the connection up for writing, and the tables if need be.
+    """Configures a connection for writing, and creates or migrates the tables.
 
-    FULL: a commit is on the disk when it returns; OFF: when the system writes it. Statements that write run inside
-    BEGIN IMMEDIATE only.
+    `synchronous` FULL: a commit is on the disk when it returns. OFF: the system writes it later. All statements that
+    write run inside BEGIN IMMEDIATE.
     """
-    real_path = Path(os.path.realpath(file))  # a symbolic link may lead to another disk
+    # A symbolic link may lead to another disk, which decides about the journal mode.
+    real_path = Path(os.path.realpath(file))
     if not durable:
-        connection.pragma("synchronous", "OFF")  # also for what follows
+        connection.pragma("synchronous", "OFF")
     if version == 0:
-        connection.pragma("auto_vacuum", "INCREMENTAL")  # before anything is written: pruning can give back the space
+        # It must be set before the first page is written. With it, pruning can return space to the disk.
+        connection.pragma("auto_vacuum", "INCREMENTAL")
     journal_mode = choose_journal(real_path.parent).mode
     if connection.pragma("journal_mode") != journal_mode:
         connection.pragma("journal_mode", journal_mode)

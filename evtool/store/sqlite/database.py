@@ -1,6 +1,6 @@
 """The database: one SQLite connection to a store, its statements and its transactions."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, NoReturn, Self
@@ -10,18 +10,21 @@ from evtool.store.sqlite.connection import make_busy_handler, open_connection
 from evtool.store.sqlite.errors import translate_errors
 from evtool.store.sqlite.migrations import VERSION
 
-SMALL_CACHE_KIB = 2048  # KiB of pages at most
-BUSY_TIMEOUT = 30.0  # seconds to wait for another process to let go of the store
+# KiB of cached pages at most for a command that reads every page once.
+SMALL_CACHE_KIB = 2048
+# Seconds to wait for another process to unlock the store.
+BUSY_TIMEOUT = 30.0
 
 
 class Database:
     """One connection to the store's file. Not to be shared between threads or carried over a fork."""
 
     def __init__(self, file: Path, *, writing: bool = True, busy_timeout: float = BUSY_TIMEOUT, durable: bool = True):
-        """Opens the file. With `writing` it is made if it is not there, and its tables are brought up to date; without,
-        nothing in it is changed. A store that is not `durable` may lose commits when the computer stops, and is faster;
-        it is for a store that nobody needs afterwards. `busy_timeout` is how many seconds to wait for a lock. Raises
-        StoreError.
+        """Opens the file.
+
+        With `writing` it is created if it is missing, and its tables are migrated; without, nothing in it is changed.
+        A store that is not `durable` is faster, but may lose commits in a power cut: it is for a store that is deleted
+        at the end of the command. `busy_timeout` is the time in seconds to wait for a lock. Raises StoreError.
         """
         self.file = file
         self._path, self._busy_timeout = file.absolute(), busy_timeout
@@ -41,35 +44,36 @@ class Database:
         self.connection.close()
 
     def set_busy_timeout(self, busy_timeout: float) -> None:
-        """Says how many seconds to wait for a lock from now on."""
+        """Sets the time in seconds to wait for a lock from now on."""
         self._busy_timeout = busy_timeout
         self.connection.set_busy_handler(make_busy_handler(busy_timeout))
 
     def keep_few_pages(self) -> None:
-        """Leaves the memory of the cache to others: for those who read everything once."""
+        """Makes the cache of pages small, for a command that reads every page once."""
         self.execute(f"PRAGMA cache_size = -{SMALL_CACHE_KIB}")
 
     def translate_errors(self) -> AbstractContextManager[None]:
-        """What SQLite reports inside, as a StoreError."""
+        """Turns errors of SQLite inside it into StoreError."""
         return translate_errors(self._path, self._busy_timeout)
 
     def transaction(self, kind: str = "IMMEDIATE") -> AbstractContextManager[None]:
-        """All that is written inside is on the disk at the end, or none of it. May be nested.
+        """Starts a transaction: all that is written inside is on the disk at its end, or none of it. May be nested.
 
-        A DEFERRED one is for reading: everything is seen as it was at one moment. Raises StoreError when the file is
-        not in its place any more: SQLite would go on with it, and nobody would find what is written.
+        A DEFERRED one is for reading: all statements see the store of one moment. Raises StoreError if the file was
+        removed or replaced: SQLite would write on into the removed file, and the data would be lost.
         """
         if self.connection.in_transaction:
             return nullcontext()
         return _Transaction(self, kind)
 
     def savepoint(self) -> AbstractContextManager[object]:
-        """Inside of a transaction: what is written inside is undone if it raises an exception, and nothing else is."""
+        """Starts a savepoint inside a transaction: an exception undoes what was written since, and nothing else."""
         return self.connection
 
     def write_page_1(self) -> None:
-        """Puts page 1 into the -wal once, though nothing in it changes: it shows to which store the -wal belongs (see
-        side_files.py). For a transaction that writes.
+        """Writes page 1 into the -wal once, without a change: it shows to which store the -wal belongs (side_files.py).
+
+        For a transaction that writes.
         """
         if not self._has_written_page_1:
             self.connection.execute(f"PRAGMA user_version = {VERSION}")
@@ -82,15 +86,15 @@ class Database:
             raise StoreError(f"{self._path}: {problem}")
 
     def execute(self, statement: str, *values: Any, **named: Any) -> list[Any]:
-        """All rows of a statement at once: an unfinished one would keep its lock."""
+        """Runs a statement and returns all rows at once, since an unfinished statement would keep its lock."""
         try:
             return self.connection.execute(statement, named or values).fetchall()
         except Exception:
             with self.translate_errors():
                 raise
 
-    def execute_many(self, statement: str, values: Iterable[Sequence[Any]]) -> list[Any]:
-        """All rows of a statement that is run for each of several values."""
+    def execute_many(self, statement: str, values: Iterable[Sequence[Any] | Mapping[str, Any]]) -> list[Any]:
+        """Runs a statement for each of several sets of values, and returns all rows."""
         try:
             return self.connection.executemany(statement, values).fetchall()
         except Exception:
@@ -99,7 +103,7 @@ class Database:
 
 
 class _Transaction:
-    """A transaction as a context. It is no generator: every event goes through here, and each costs its time."""
+    """A transaction as a context manager. A class, since `contextmanager` is measurably slower for each event."""
 
     def __init__(self, database: Database, kind: str):
         self._database, self._kind = database, kind
@@ -129,7 +133,7 @@ class _Transaction:
 
 
 def _file_identity(file: Path) -> tuple[int, int] | None:
-    """What tells a file from another of its name; None when there is none."""
+    """Returns the device and inode of a file; None if it does not exist."""
     try:
         status = file.stat()
     except OSError:

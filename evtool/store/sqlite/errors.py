@@ -10,12 +10,12 @@ import apsw
 
 from evtool.errors import DamageError, StoreError
 
-SAFE = "what is stored is safe"
+SAFE = "the stored events are safe"
 
 
 @contextmanager
 def translate_errors(file: Path, busy_timeout: float) -> Iterator[None]:
-    """What SQLite reports, as a StoreError. `busy_timeout` is how many seconds were waited for a lock."""
+    """Turns errors of SQLite into StoreError. `busy_timeout` is the time in seconds that SQLite waited for a lock."""
     try:
         yield
     except apsw.FullError:
@@ -25,12 +25,14 @@ def translate_errors(file: Path, busy_timeout: float) -> Iterator[None]:
     except apsw.NotADBError:
         hint = "this is not a store of evtool, or its beginning is damaged; restore a backup, or name another: --store"
         raise StoreError(f"{file}: {hint}") from None
-    # the statements are constants: it is the tables that changed; and no text was written that is not UTF-8
+    # The statements are constants, so an SQL error means changed tables. evtool writes UTF-8 only, so a decoding error
+    # means damaged pages.
     except (apsw.CorruptError, apsw.SQLError, UnicodeDecodeError) as error:
         raise damage_error(file, error) from None
-    except apsw.ConstraintError as error:  # what is written fits a store that is well
+    # All rows that evtool writes satisfy the constraints of an undamaged store.
+    except apsw.ConstraintError as error:
         hint = "`evtool doctor` says where it is damaged; if it is not, please report this: it is a bug in evtool"
-        raise DamageError(f"{file}: the store does not take what belongs in it ({error}): {hint}") from None
+        raise DamageError(f"{file}: the store refuses a valid row ({error}): {hint}") from None
     except (apsw.BusyError, apsw.ProtocolError):
         hint = f"another process has kept the store locked for {busy_timeout:g} s; try again when it has ended, {SAFE}"
         raise StoreError(f"{file}: {hint}") from None
@@ -39,25 +41,27 @@ def translate_errors(file: Path, busy_timeout: float) -> Iterator[None]:
 
 
 def damage_error(file: Path, cause: object) -> DamageError:
-    """What is damaged in a store, and what to do about it."""
+    """Returns the error for a damaged store, with the cause and the remedy."""
     return DamageError(f"{file}: the store is damaged ({cause}): `evtool doctor` says where; restore a backup")
 
 
 def open_error(file: Path, error: OSError) -> StoreError:
-    """Why a store cannot be made, or opened where something is."""
+    """Returns the error for a store that cannot be created or opened, with the reason and the remedy."""
     if os.path.islink(file) and not os.path.exists(file):
-        problem = f"this is a symbolic link to {os.readlink(file)}, which is not there; make it lead to a store"
+        problem = f"this is a symbolic link to {os.readlink(file)}, which does not exist; make it lead to a store"
         return StoreError(f"{file}: {problem}, or remove it")
-    obstacle = next((folder for folder in file.parents if os.path.exists(folder) and not os.path.isdir(folder)), None)
-    if obstacle is not None:
-        return StoreError(f"{file}: {obstacle} is a file, not a folder; name another place with --store")
+    for folder in file.parents:
+        if os.path.exists(folder) and not os.path.isdir(folder):
+            return StoreError(f"{file}: {folder} is a file, not a folder; name another place with --store")
     return StoreError(f"{file}: {_describe_access_problem(file, error)}")
 
 
 def _describe_access_problem(file: Path, error: Exception) -> str:
-    """Why a file cannot be opened or written, as far as it can be seen from outside."""
+    """Says why a file cannot be opened or written, as far as permissions and the file system show it."""
     fallback = "or name another store with --store"
-    existing_path = next((path for path in (file, *file.parents) if os.path.exists(path)), file)
+    existing_path = file
+    while not os.path.exists(existing_path) and existing_path != existing_path.parent:
+        existing_path = existing_path.parent
     if os.statvfs(existing_path).f_flag & os.ST_RDONLY:
         return f"its file system is read-only; mount it for writing, {fallback}"
     if os.path.isfile(existing_path) and not os.access(existing_path, os.R_OK | os.W_OK):
@@ -74,7 +78,7 @@ def _describe_access_problem(file: Path, error: Exception) -> str:
 
 
 def _describe_size_limit() -> str:
-    """A limit on the length of files looks like a broken disk: it is named if there is one."""
+    """Names the limit on the size of files, if there is one: SQLite reports it like a broken disk."""
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
     if limit == resource.RLIM_INFINITY:
         return ""

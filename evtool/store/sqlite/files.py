@@ -6,16 +6,20 @@ from pathlib import Path
 
 from evtool.errors import StoreError
 
-DEFAULT_FOLDER = ".evtool"  # of a store, in the project's folder
+# The default folder of a store, inside the folder of the project.
+DEFAULT_FOLDER = ".evtool"
 WAL = "-wal"
-JOURNALS = (WAL, "-journal")  # files beside the store's that hold what was committed, or undo what was not
-SIDE_FILES = (WAL, "-shm", "-journal")  # everything that SQLite keeps beside a file that it works with
-CALL_LOG = "-diary-"  # followed by the worker's name: a call log (see handlers/processes/call_log.py)
-LOST = "a store was never made in it, or is lost; restore a backup"
+# Suffixes of the files that contain committed pages, or undo uncommitted ones.
+JOURNALS = (WAL, "-journal")
+# Suffixes of all files that SQLite keeps beside a database.
+SIDE_FILES = (WAL, "-shm", "-journal")
+# A call log has this suffix and the name of the worker (see handlers/processes/call_log.py).
+CALL_LOG = "-diary-"
+LOST = "it never contained a store, or the store is lost; restore a backup"
 
 
 def is_missing(file: Path) -> bool:
-    """Whether nothing is left of a store by this name. What is there and cannot be used is told when it is opened."""
+    """Whether neither the file of a store nor a journal of it exists. A file that cannot be used is not missing."""
     try:
         file.lstat()
     except FileNotFoundError:
@@ -26,13 +30,13 @@ def is_missing(file: Path) -> bool:
 
 
 def check_not_empty(file: Path) -> None:
-    """Raises StoreError for an empty file: who only asks what a store holds makes none of it."""
+    """Raises StoreError for an empty file, so that a command that only reads does not create a store in it."""
     if os.path.isfile(file) and os.path.getsize(file) == 0:  # noqa: PTH113, PTH202  (Path's raise for what is no name)
         raise StoreError(f"{file}: the file is empty: {LOST}")
 
 
 def find_journals(file: Path) -> list[str]:
-    """The journals with something in them, where SQLite looks for them: beside what a symbolic link leads to."""
+    """Returns the suffixes of the journals that are not empty. They lie beside the target of a symbolic link."""
     suffixes = []
     for suffix in JOURNALS:
         with suppress(OSError):
@@ -42,5 +46,5 @@ def find_journals(file: Path) -> list[str]:
 
 
 def call_log_prefix(store: Path) -> str:
-    """How the paths of a store's call logs begin, whatever symbolic link led to the store."""
+    """Returns the start of the paths of a store's call logs. They lie beside the target of a symbolic link."""
     return os.path.realpath(store) + CALL_LOG

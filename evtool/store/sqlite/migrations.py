@@ -9,13 +9,15 @@ import apsw
 from evtool.errors import StoreError
 from evtool.store.sqlite.side_files import randomize_schema_cookie
 
-APPLICATION_ID = 0x65767431  # "evt1": tells a store of evtool from any other SQLite file
-VERSION = 3  # of the tables; a store of a newer version is refused
+# "evt1": distinguishes a store of evtool from other SQLite files.
+APPLICATION_ID = 0x65767431
+# The version of the tables. A store of a newer version is refused.
+VERSION = 3
 
 TABLES_FILE = Path(__file__).parent / "tables.sql"
 
-# From a version to the next one: the statements that do it. A version that was released is never taken out, and
-# tables.sql always has the tables as they are after the last step.
+# The statements that migrate the tables of a version to the next one. A released version is never removed, and
+# tables.sql always has the tables after the last step.
 STEPS: dict[int, str] = {
     1: "CREATE TABLE project (routes_file BLOB NOT NULL) STRICT",
     2: "ALTER TABLE event ADD COLUMN bus TEXT",
@@ -23,25 +25,26 @@ STEPS: dict[int, str] = {
 
 
 def read_definitions(connection: apsw.Connection) -> set[tuple[str, str, str]]:
-    """The tables, indexes, triggers and views of a store: kind, name, and the statement that makes it.
+    """Returns the tables, indexes, triggers and views of a store: kind, name, and the statement that creates each.
 
-    How a statement is laid out does not count, nor do comments and quotes: a step may have written it.
+    Statements are compared without layout, comments and quotes, since a migration may have written them differently.
     """
-    rows = connection.execute("SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL").fetchall()
-    return {
-        (str(kind), str(name), _normalize_sql(str(sql)))
-        for kind, name, sql in rows
-        if not str(name).startswith("sqlite_stat")
-    }
+    definitions = set()
+    for kind, name, sql in connection.execute("SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL"):
+        # SQLite creates tables of statistics by itself.
+        if not str(name).startswith("sqlite_stat"):
+            definitions.add((str(kind), str(name), _normalize_sql(str(sql))))
+    return definitions
 
 
 def _normalize_sql(sql: str) -> str:
-    """A statement without what means nothing."""
-    return re.sub(r"\s+", " ", re.sub(r"\s*([(),])\s*", r"\1", re.sub(r"--[^\n]*|\"", "", sql))).strip()
+    without_comments = re.sub(r"--[^\n]*|\"", "", sql)
+    without_spaces = re.sub(r"\s*([(),])\s*", r"\1", without_comments)
+    return re.sub(r"\s+", " ", without_spaces).strip()
 
 
 def expected_definitions() -> set[tuple[str, str, str]]:
-    """What a store of this version has."""
+    """Returns the definitions of a store of this version."""
     connection = apsw.Connection(":memory:")
     try:
         connection.execute(TABLES_FILE.read_text(encoding="utf-8"))
@@ -51,12 +54,14 @@ def expected_definitions() -> set[tuple[str, str, str]]:
 
 
 def upgrade(connection: apsw.Connection, version: int | None = None, steps: Mapping[int, str] | None = None) -> None:
-    """Makes the tables of an empty store, or brings older ones up to `version`: all of it, or nothing.
+    """Creates the tables of an empty store, or migrates older ones to `version`, in one transaction.
 
     Foreign keys must be off on the connection, so that a step may rebuild a table (https://sqlite.org/lang_altertable.html).
-    Whoever comes second finds the work done. Raises StoreError when rows that belong together are torn apart.
+    If two processes migrate a store, the second one does nothing. Raises StoreError if a row refers to a missing row.
     """
-    target_version, steps = version or VERSION, STEPS if steps is None else steps
+    target_version = version or VERSION
+    if steps is None:
+        steps = STEPS
     connection.execute("BEGIN IMMEDIATE")
     try:
         current_version = connection.pragma("user_version")
@@ -68,7 +73,7 @@ def upgrade(connection: apsw.Connection, version: int | None = None, steps: Mapp
         for step in range(current_version or target_version, target_version):
             connection.execute(steps[step])
         if 0 < current_version < target_version and connection.execute("PRAGMA foreign_key_check").fetchall():
-            raise StoreError(f"rows that belong together are not there: the store stays at version {current_version}")
+            raise StoreError(f"a row refers to a missing row: the store stays at version {current_version}")
         if current_version < target_version:
             connection.pragma("user_version", target_version)
         connection.execute("COMMIT")

@@ -23,19 +23,27 @@ import apsw
 from evtool.store.sqlite.files import WAL, find_journals
 
 HEADER_BYTES = 100
-ROLLBACK = b"\1\1"  # the journal mode of a database without a WAL, such as a backup
-WAL_HEADER = struct.Struct(">IIII8s8s")  # magic, format, page size, checkpoints, salts, checksum
-FRAME_HEADER = struct.Struct(">II8s8s")  # page number, size of the database after a commit, salts, checksum
-WORD_ORDERS = {0x377F0682: "<", 0x377F0683: ">"}  # of checksums, by the magic of the WAL
-JOURNAL_HEADER = struct.Struct(">8sI4xIII")  # magic, records, pages of the database before, sector size, page size
+# The journal mode in the header of a database without a WAL, such as a backup.
+ROLLBACK = b"\1\1"
+# Magic, format, page size, checkpoints, salts, checksum.
+WAL_HEADER = struct.Struct(">IIII8s8s")
+# Page number, size of the database after a commit, salts, checksum.
+FRAME_HEADER = struct.Struct(">II8s8s")
+# The byte order of checksums, by the magic of the WAL.
+WORD_ORDERS = {0x377F0682: "<", 0x377F0683: ">"}
+# Magic, records, pages of the database before the transaction, sector size, page size.
+JOURNAL_HEADER = struct.Struct(">8sI4xIII")
 JOURNAL_MAGIC = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
-UNCOUNTED = 0xFFFFFFFF  # the records of a journal go on to its end
-MAX_SCHEMA_CHANGES = 1000  # of all migrations together: each statement makes the cookie larger by one
-LOOKS = 3  # other processes may replace what is read: a side file is refused only if it looks foreign each time
+# This number of records means that they continue to the end of the journal.
+UNCOUNTED = 0xFFFFFFFF
+# All migrations together change the schema fewer times. Each change increments the cookie.
+MAX_SCHEMA_CHANGES = 1000
+# A side file is refused only if it looks foreign this many times: other processes may replace the files meanwhile.
+LOOKS = 3
 
 
 class _Header(NamedTuple):
-    """The header of a database, as a version of page 1 has it."""
+    """The header of a database, from one version of page 1."""
 
     raw: bytes
 
@@ -58,14 +66,15 @@ class _Header(NamedTuple):
         return int.from_bytes(self.raw[40:44])
 
     def precedes(self, later: "_Header", changes: tuple[int, ...]) -> bool:
-        """Whether `later` may be a later version, with a change counter that is larger by one of `changes`."""
+        """Whether `later` may be a later version, with a change counter that is greater by one of `changes`."""
         schema_changes = (later.schema_cookie - self.schema_cookie) % (1 << 32)
-        is_same_store = self.schema_cookie == 0 or schema_changes < MAX_SCHEMA_CHANGES  # 0: it has no tables yet
+        # A cookie of 0 means that the database has no tables yet.
+        is_same_store = self.schema_cookie == 0 or schema_changes < MAX_SCHEMA_CHANGES
         return is_same_store and (later.change_counter - self.change_counter) % (1 << 32) in changes
 
 
 def find_foreign_file(file: Path) -> str | None:
-    """The suffix of a side file that belongs to another store than the one it lies beside; None if there is none."""
+    """Returns the suffix of a side file that belongs to another store; None if there is none."""
     database = os.path.realpath(file)
     for suffix in find_journals(file):
         if all(_is_foreign(database, suffix) for _ in range(LOOKS)):
@@ -75,17 +84,20 @@ def find_foreign_file(file: Path) -> str | None:
 
 def randomize_schema_cookie(connection: apsw.Connection) -> None:
     """Makes a new database distinguishable from all others. No other connection may have read its tables yet."""
-    cookie = int.from_bytes(os.urandom(4)) >> 1  # SQLite has 31 bits for it
-    connection.pragma("schema_version", max(cookie, 2 * MAX_SCHEMA_CHANGES))  # a store without it has a small one
+    # SQLite has 31 bits for the cookie. A store that was created without this call has a small one.
+    cookie = int.from_bytes(os.urandom(4)) >> 1
+    connection.pragma("schema_version", max(cookie, 2 * MAX_SCHEMA_CHANGES))
 
 
 def _is_foreign(database: str, suffix: str) -> bool:
-    """Whether a side file shows that it belongs to another database. If it changes meanwhile, somebody uses it."""
+    """Whether a side file shows that it belongs to another database. A file that changes meanwhile is in use."""
     with suppress(OSError), open(database + suffix, "rb", buffering=0) as side_file:  # noqa: PTH123
         start = side_file.read(WAL_HEADER.size)
-        header = _read_header(database)  # before the frames of the WAL: a checkpoint may add what they hold
+        # Read before the frames of the WAL: a checkpoint may copy them into the database at any time.
+        header = _read_header(database)
         if len(header.raw) < HEADER_BYTES or not header.raw.startswith(b"SQLite format 3\0"):
-            return False  # it is being made, or SQLite refuses it
+            # The database is being created, or SQLite refuses it.
+            return False
         if suffix == WAL:
             foreign = _is_foreign_wal(header, side_file)
         else:
@@ -95,8 +107,10 @@ def _is_foreign(database: str, suffix: str) -> bool:
 
 
 def _read_header(database: str) -> _Header:
-    """The header of a database. Read by SQLite's VFS: closing another descriptor would end the locks
-    that this process has on the file (https://sqlite.org/howtocorrupt.html).
+    """Reads the header of a database.
+
+    It uses SQLite's VFS, since closing another descriptor of the file would release the locks that this process holds
+    (https://sqlite.org/howtocorrupt.html).
     """
     file = apsw.VFSFile("", database, [apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_MAIN_DB, 0])
     try:
@@ -106,19 +120,26 @@ def _read_header(database: str) -> _Header:
 
 
 def _is_foreign_wal(header: _Header, wal: FileIO) -> bool:
-    """The file has page 1 as it was before the first version in the WAL, or as a checkpoint took it from the WAL."""
-    if header.journal_mode == ROLLBACK:  # SQLite removes the WAL before it leaves this mode: this file is a backup
+    """Whether a WAL belongs to another database.
+
+    The database has page 1 as it was before the first version in its WAL, or as a checkpoint copied it from the WAL.
+    """
+    # SQLite removes the WAL before it sets this mode, so this database is a backup.
+    if header.journal_mode == ROLLBACK:
         return True
     start = os.pread(wal.fileno(), WAL_HEADER.size, 0)
     if len(start) < WAL_HEADER.size:
         return False
     magic, _, page_size, checkpoints, _, checksum = WAL_HEADER.unpack(start)
+    # SQLite ignores a WAL whose header is not valid.
     if magic not in WORD_ORDERS or _checksum(WORD_ORDERS[magic], bytes(8), start[:24]) != checksum:
-        return False  # SQLite ignores it
+        return False
     if page_size != header.page_size:
         return True
-    # a connection that has written before the last checkpoint does not make the counter larger again
-    changes = (0, 1) if checkpoints else (1,)
+    # A connection that wrote before the last checkpoint does not increment the counter again.
+    changes: tuple[int, ...] = (1,)
+    if checkpoints:
+        changes = (0, 1)
     first: _Header | None = None
     for version in _read_first_pages(wal, WORD_ORDERS[magic], page_size):
         if version == header:
@@ -130,11 +151,16 @@ def _is_foreign_wal(header: _Header, wal: FileIO) -> bool:
 
 
 def _read_first_pages(wal: FileIO, word_order: str, page_size: int) -> Iterator[_Header]:
-    """The versions of page 1 in a WAL, in the order in which they were written."""
-    offset, (*_, salts, checksum) = WAL_HEADER.size, WAL_HEADER.unpack(os.pread(wal.fileno(), WAL_HEADER.size, 0))
-    while len(start := os.pread(wal.fileno(), FRAME_HEADER.size, offset)) == FRAME_HEADER.size:
+    """Yields the versions of page 1 in a WAL, in the order in which they were written."""
+    offset = WAL_HEADER.size
+    _, _, _, _, salts, checksum = WAL_HEADER.unpack(os.pread(wal.fileno(), WAL_HEADER.size, 0))
+    while True:
+        start = os.pread(wal.fileno(), FRAME_HEADER.size, offset)
+        if len(start) != FRAME_HEADER.size:
+            return
         page_number, _, frame_salts, frame_checksum = FRAME_HEADER.unpack(start)
-        if frame_salts != salts:  # older than the last restart of the WAL
+        # A frame with other salts is older than the last restart of the WAL.
+        if frame_salts != salts:
             return
         if page_number == 1:
             page = os.pread(wal.fileno(), page_size, offset + FRAME_HEADER.size)
@@ -145,7 +171,7 @@ def _read_first_pages(wal: FileIO, word_order: str, page_size: int) -> Iterator[
 
 
 def _checksum(word_order: str, previous: bytes, content: bytes) -> bytes:
-    """The checksum of a WAL up to and with this content (https://sqlite.org/fileformat2.html#walcksm)."""
+    """Returns the checksum of a WAL up to the end of `content` (https://sqlite.org/fileformat2.html#walcksm)."""
     first, second = struct.unpack(">II", previous)
     words = struct.unpack(f"{word_order}{len(content) // 4}I", content)
     for even, odd in zip(words[::2], words[1::2], strict=True):
@@ -155,17 +181,24 @@ def _checksum(word_order: str, previous: bytes, content: bytes) -> bytes:
 
 
 def _is_foreign_journal(header: _Header, journal: FileIO) -> bool:
-    """The journal has page 1 as it is in the file, or as it was one version before."""
+    """Whether a rollback journal belongs to another database.
+
+    The journal of a database has page 1 as it is in the file, or one version older.
+    """
     start = os.pread(journal.fileno(), JOURNAL_HEADER.size, 0)
+    # SQLite ignores a journal without the magic number, which it writes before it changes the database.
     if len(start) < JOURNAL_HEADER.size or not start.startswith(JOURNAL_MAGIC):
-        return False  # SQLite ignores it; it writes the magic number before it changes the file
+        return False
     _, records, pages, sector_size, page_size = JOURNAL_HEADER.unpack(start)
     if page_size != header.page_size:
         return True
-    for number in range(records if records != UNCOUNTED else pages):
+    if records == UNCOUNTED:
+        records = pages
+    for number in range(records):
         record = os.pread(journal.fileno(), 4 + HEADER_BYTES, sector_size + number * (page_size + 8))
         if len(record) < 4 + HEADER_BYTES:
             break
         if record[:4] == b"\0\0\0\1":
             return not _Header(record[4:]).precedes(header, (0, 1))
-    return header.journal_mode != ROLLBACK  # only a change of the journal mode leaves a journal there, which has page 1
+    # In WAL mode only a change of the journal mode writes a journal, and that has page 1.
+    return header.journal_mode != ROLLBACK

@@ -7,10 +7,15 @@ from typing import NamedTuple
 
 import apsw
 
-CHECKPOINT_PAGES = 4000  # pages of WAL until they go into the file: most are written again and again, and go there once
-SMALL_COMMIT_PAGES = 32  # pages of WAL: one event and its deliveries need fewer
-PREALLOCATED_BYTES = 512 * 1024  # bytes that are laid out at once
-FRAME_HEADER_BYTES = 24  # bytes before every page in the WAL (https://sqlite.org/fileformat2.html#walformat)
+# A checkpoint copies the WAL into the database when it has this many pages. Most pages are written many times before,
+# and are copied once.
+CHECKPOINT_PAGES = 4000
+# A commit of one event and its deliveries has fewer pages.
+SMALL_COMMIT_PAGES = 32
+# Bytes that are preallocated at a time.
+PREALLOCATED_BYTES = 512 * 1024
+# Bytes before each page in the WAL (https://sqlite.org/fileformat2.html#walformat).
+FRAME_HEADER_BYTES = 24
 NETWORK_DISKS = ("nfs", "nfs4", "cifs", "smb3", "9p", "virtiofs", "lustre", "gpfs", "ceph")
 
 
@@ -20,13 +25,14 @@ def is_wal_safe(version: tuple[int, int, int]) -> bool:
 
 
 def detect_file_system(path: Path) -> str:
-    """The type of the file system that holds a path, as Linux names it; "" where that cannot be told."""
+    """Returns the type of the file system of a path, as Linux names it; "" if it is not known."""
     try:
         lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return ""
     longest_mount, file_system = "", ""
-    for fields in (line.split(" ") for line in lines):
+    for line in lines:
+        fields = line.split(" ")
         mount = fields[4].replace("\\040", " ")
         if len(mount) >= len(longest_mount) and path.is_relative_to(mount):
             longest_mount, file_system = mount, fields[fields.index("-") + 1]
@@ -34,16 +40,16 @@ def detect_file_system(path: Path) -> str:
 
 
 class JournalChoice(NamedTuple):
-    """How SQLite keeps transactions whole, and why in this way."""
+    """The journal mode of a store (`wal` or `delete`), and the reason for it."""
 
-    mode: str  # wal | delete
+    mode: str
     reason: str
 
 
 def choose_journal(folder: Path) -> JournalChoice:
-    """WAL where it is safe, a rollback journal where the SQLite or the disk is not made for it."""
+    """Chooses WAL if it is safe with this SQLite and this disk, else a rollback journal."""
     version, disk = apsw.sqlite_lib_version(), detect_file_system(folder)
-    major, minor, patch = (int(part) for part in version.split("."))
+    major, minor, patch = map(int, version.split("."))
     if not is_wal_safe((major, minor, patch)):
         return JournalChoice("delete", f"SQLite {version} has the WAL-reset bug")
     if disk in NETWORK_DISKS:
@@ -52,10 +58,10 @@ def choose_journal(folder: Path) -> JournalChoice:
 
 
 def manage_wal(connection: apsw.Connection, wal: str) -> None:
-    """Makes checkpoints of a connection in WAL mode, and lays the file `wal` out ahead of small commits.
+    """Runs the checkpoints of a connection in WAL mode, and preallocates space in the file `wal` for small commits.
 
-    In a file that grows, a commit costs the disk two writes, one after the other: its bytes, and where they lie. So the
-    WAL is made longer with zeros, which SQLite takes for its end, many commits' worth at a time.
+    If a commit makes a file longer, the disk writes twice, one after the other: the bytes, and the new length. So zeros
+    for many commits are appended at a time. SQLite treats them as the end of the WAL.
     """
     page_size = connection.pragma("page_size")
     assert isinstance(page_size, int)
@@ -64,13 +70,13 @@ def manage_wal(connection: apsw.Connection, wal: str) -> None:
     def on_commit(_: apsw.Connection, name: str, pages: int) -> int:
         nonlocal previous_pages, preallocated
         if pages >= CHECKPOINT_PAGES:
-            with suppress(apsw.Error):  # the commit is in the WAL: the next one tries again
+            # The commit itself is safe in the WAL. The next commit tries the checkpoint again.
+            with suppress(apsw.Error):
                 connection.wal_checkpoint(name)
-        elif (
-            pages - previous_pages <= SMALL_COMMIT_PAGES
-            and (needed_bytes := (pages + SMALL_COMMIT_PAGES) * (page_size + FRAME_HEADER_BYTES)) > preallocated
-        ):
-            preallocated = preallocate(wal, needed_bytes)
+        elif pages - previous_pages <= SMALL_COMMIT_PAGES:
+            needed_bytes = (pages + SMALL_COMMIT_PAGES) * (page_size + FRAME_HEADER_BYTES)
+            if needed_bytes > preallocated:
+                preallocated = preallocate(wal, needed_bytes)
         previous_pages = pages
         return apsw.SQLITE_OK
 
@@ -78,9 +84,9 @@ def manage_wal(connection: apsw.Connection, wal: str) -> None:
 
 
 def preallocate(file: str, needed_bytes: int) -> int:
-    """Makes a file longer with zeros if it has not as many bytes as are needed; how many it has then.
+    """Appends zeros to a file if it is shorter than `needed_bytes`, and returns its length.
 
-    Others may write the file meanwhile: what is appended is never put over what they have written.
+    Other processes may write the file at the same time. Appending never overwrites their bytes.
     """
     with suppress(OSError):
         descriptor = os.open(file, os.O_WRONLY | os.O_APPEND)

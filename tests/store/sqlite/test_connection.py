@@ -183,7 +183,7 @@ def test_what_is_no_store_is_refused(tmp_path: Path) -> None:
     for path, said in (
         (foreign, "not a store"),
         (newer, "a newer evtool"),
-        (emptied, "its tables are not there"),
+        (emptied, "its tables are missing"),
         (text, "not a store"),
         (tmp_path, "a folder"),
     ):

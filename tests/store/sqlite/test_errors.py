@@ -134,7 +134,7 @@ def no_room() -> None:
 def test_a_limit_on_files_is_told(project: Path) -> None:
     """It looks like a broken disk to SQLite, so the limit is named; nothing that was told is lost."""
     refused(
-        publish(project, b"second", before=no_room), "no file may grow beyond 4,096 bytes here (ulimit -f)", "is safe"
+        publish(project, b"second", before=no_room), "no file may grow beyond 4,096 bytes here (ulimit -f)", "are safe"
     )
 
     assert publish(project, b"second").code == 0
@@ -263,13 +263,13 @@ FAULTS: list[tuple[Callable[[Path], None], str]] = [
     (foreign, "this is not a store of evtool; name another file"),
     (folder_instead, "this is a folder; --store names a file"),
     (file_above, "kept is a file, not a folder; name another place"),
-    (dangling, "this is a symbolic link to gone.db, which is not there"),
+    (dangling, "this is a symbolic link to gone.db, which does not exist"),
     (pipe_instead, "this is a pipe, a socket or a device, not a file"),
     (device_instead, "this is a pipe, a socket or a device, not a file"),
     (labelled, "this is not a store of evtool; name another file"),
     (second_name, "this file has 2 names (hard links)"),
     (cut_off, "the file is empty"),
-    (lost, "it is gone, and store.db-wal, which belongs to it, is there"),
+    (lost, "the file is missing, but its store.db-wal exists"),
 ]
 
 
@@ -385,7 +385,7 @@ def test_a_journal_without_its_store_is_told(project: Path) -> None:
         with used.transaction():
             used.execute("UPDATE event SET stored_at = stored_at + 1")
         file.rename(file.with_name("elsewhere.db"))
-        refused(publish(project, b"second"), "it is gone, and store.db-wal, which belongs to it, is there")
+        refused(publish(project, b"second"), "the file is missing, but its store.db-wal exists")
         file.with_name("elsewhere.db").rename(file)
     assert publish(project, b"second").code == 0
     assert ids(project) == ["first", "second"]
@@ -458,4 +458,4 @@ def test_a_store_that_no_file_can_be_called_is_told(project: Path) -> None:
     """A name with a NUL, which YAML can write."""
     (project / "routes.yaml").write_text('version: 1\nstore: "a\\0b"\n')
     for words in (["publish", "-"], ["events"], ["explain", "x"]):
-        refused(run(project, *words, stdin=EVENT % b"second"), "no file can have this name")
+        refused(run(project, *words, stdin=EVENT % b"second"), "this is not a valid file name")
