@@ -8,32 +8,38 @@ from evtool.schemas.validation import ValidationResult
 from evtool.terminal.screen import Screen
 
 Record = ValidationResult | Mapping[str, Any]
-FORMAT_VERSION = 1  # the version of the shape of what machines read
+# The version of the shapes that machines read (docs/output.md).
+FORMAT_VERSION = 1
 
 
 class Report(Protocol):
-    """Tells the result of a command in one form, while it comes, so that memory does not grow with it."""
+    """Writes the result of a command in one form.
+
+    Records are written as they arrive, so that memory does not grow with their number.
+    """
 
     def add(self, record: Record) -> None:
-        """Tells one record."""
+        """Writes one record."""
 
     def end(self, tail: Mapping[str, Any]) -> None:
-        """Tells what is known at the end: the summary, and what else goes beside the records."""
+        """Writes what is known at the end: the summary, and the other values beside the records."""
 
 
 class Subject(NamedTuple):
-    """What is reported: by which command, under which key its records stand, and how people read it."""
+    """The command that reports, the key of its records in JSON, and its text report."""
 
     command: str
     key: str
     text: Callable[[Screen], Report]
-    formats: Mapping[str, "Open"] = {}  # what only this command has besides the formats of all
+    # The formats that only this command has.
+    formats: Mapping[str, "Open"] = {}
 
 
-Open = Callable[[Subject, TextIO, str], Report]  # subject, where to, and the choice of colour
+# Opens a report of a subject that is written to a file; the last argument is the choice of colour.
+Open = Callable[[Subject, TextIO, str], Report]
 
-
-_encode = json.JSONEncoder(check_circular=False).encode  # no record holds itself, and looking for that takes a third
+# No record holds itself, and looking for that takes a third of the time.
+_encode = json.JSONEncoder(check_circular=False).encode
 
 
 class _Document:
@@ -51,17 +57,22 @@ class _Document:
 
 
 def open_document(render: Callable[[], str]) -> Open:
-    """What opens a report that is a document made as a whole, such as a drawing or a template."""
-    return lambda _subject, file, _color: _Document(file, render)
+    """Returns an opener of reports that are written as a whole, such as an image or a template."""
+
+    def open_report(subject: Subject, file: TextIO, color: str) -> Report:  # noqa: ARG001  (the contract of all)
+        return _Document(file, render)
+
+    return open_report
 
 
 def to_rows(record: Record) -> list[Mapping[str, Any]]:
-    """A record as machines read it: a verdict is its findings."""
+    """Returns a record as machines read it. A validation result is a list of its findings."""
     if isinstance(record, ValidationResult):
         return [finding.as_dict() for finding in record.findings]
     return [record]
 
 
 def dump_json(value: Any) -> str:
-    """A value as JSON on one line: ASCII, and without the `##[` and `##vso[` that CI runners obey anywhere."""
+    """Returns a value as JSON on one line, in ASCII."""
+    # CI runners obey `##[` and `##vso[` anywhere in a line.
     return _encode(value).replace("##", r"\u0023\u0023")

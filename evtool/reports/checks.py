@@ -1,6 +1,15 @@
-"""Reads the records of any command as checks that passed, failed or were left open, for the reports of CI systems."""
+"""Reads the records of any command as checks that passed, failed or were left open, for the reports of CI systems.
+
+validate          an event without findings        a check that passed
+test              a scenario with two failures     a check with two problems
+publish, deliver  a delivery that waits            an open check: it neither passed nor failed
+deliver           a delivery that failed, then     one check that passed: only the last record of a delivery
+                  one that is done                 counts
+all               a finding in the tail            a check with one problem
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from evtool.findings.finding import Finding
@@ -9,22 +18,26 @@ from evtool.reports.base import Record
 from evtool.scenarios.expectations import describe_failure
 from evtool.schemas.validation import ValidationResult
 
+_KEY_OF_DELIVERY = itemgetter("event", "type", "route", "handler", "replay")
+_KEY_OF_CHANGE = itemgetter("change", "route", "handler", "file", "line", "column")
 PASSED = ("done", "would fire")
 FAILED = ("failed", "dead")
-FAILURE_KEYS = ("what", "expected", "actual", "reason")  # of a scenario
 
 
 class Problem(NamedTuple):
     """A finding, or a delivery that failed."""
 
-    severity: str  # error | warning | note
-    title: str  # the code of a finding
+    # error | warning | note
+    severity: str
+    # The code of a finding, or the kind of the problem in two words.
+    title: str
     message: str
     suggestion: str | None = None
     file: str | None = None
     line: int | None = None
     column: int | None = None
-    width: int = 1  # characters from the column on
+    # Characters from the column on.
+    width: int = 1
 
     @property
     def location(self) -> str:
@@ -34,13 +47,16 @@ class Problem(NamedTuple):
     @property
     def advice(self) -> str:
         """The message, and the suggestion behind it."""
-        return self.message + (f"; {self.suggestion}" if self.suggestion else "")
+        if self.suggestion:
+            return f"{self.message}; {self.suggestion}"
+        return self.message
 
 
 class Check(NamedTuple):
-    """An event, a delivery or a scenario, and the problems with it. `open`: why it neither passed nor failed."""
+    """An event, a delivery or a scenario, and the problems with it. `open` is why it neither passed nor failed."""
 
-    group: str  # the file, or the type of the event
+    # The file, or the type of the event.
+    group: str
     name: str
     problems: tuple[Problem, ...] = ()
     open: str | None = None
@@ -55,10 +71,11 @@ class CheckReader:
     def __init__(self, command: str):
         self._command = command
         self._unfinished: dict[tuple[Any, ...], Check] = {}
-        self._changes: set[tuple[Any, ...]] = set()  # causes of lost and gained deliveries
+        # The causes of lost and gained deliveries.
+        self._changes: set[tuple[Any, ...]] = set()
 
     def add(self, record: Record) -> Iterator[Check]:
-        """The checks that a record decides."""
+        """Yields the checks that a record decides."""
         if isinstance(record, ValidationResult):
             yield from self._read_result(record)
         elif "failures" in record:
@@ -67,24 +84,24 @@ class CheckReader:
             yield from self._read_change(record)
         elif "fires" in record:
             for fire in record["fires"]:
-                yield _read_delivery({**fire, "state": fire["action"]}, record["id"], record["type"])
+                yield _read_delivery(fire | {"state": fire["action"]}, record["id"], record["type"])
         elif "deliveries" in record:
-            if not record["deliveries"]:
-                reason = "already stored" if record.get("status") == "duplicate" else "no route"
-                yield Check(record["type"], f"{reason}, event {record['id']}")
-            for delivery in record["deliveries"]:
-                yield _read_delivery(delivery, record["id"], record["type"])
+            yield from _read_event(record)
         else:
-            key = tuple(record[name] for name in ("event", "type", "route", "handler", "replay"))
-            self._unfinished.pop(key, None)
-            check = _read_delivery(record, record["event"], record["type"])
-            if record["state"] in ("done", "dead"):
-                yield check
-            else:
-                self._unfinished[key] = check
+            yield from self._read_attempt(record)
+
+    def _read_attempt(self, record: Mapping[str, Any]) -> Iterator[Check]:
+        """Yields the check of a delivery that is done or dead. Keeps any other one, since it may be attempted again."""
+        key = _KEY_OF_DELIVERY(record)
+        self._unfinished.pop(key, None)
+        check = _read_delivery(record, record["event"], record["type"])
+        if record["state"] in ("done", "dead"):
+            yield check
+        else:
+            self._unfinished[key] = check
 
     def end(self, tail: Mapping[str, Any]) -> Iterator[Check]:
-        """The checks that are decided when there are no more records."""
+        """Yields the checks that are decided when all records are known."""
         yield from self._unfinished.values()
         for change in tail.get("changes", ()):
             yield from self._read_change(change)
@@ -93,28 +110,34 @@ class CheckReader:
         for finding in tail.get("findings", ()):
             problem = _read_finding(finding)
             name = _name_finding(finding, self._command)
-            line = ""
             if problem.line:
-                line = f" (line {problem.line})"
-            group = problem.file or self._command
-            yield Check(group, f"{name}{line}", (problem,), file=problem.file, line=problem.line)
+                name += f" (line {problem.line})"
+            yield Check(problem.file or self._command, name, (problem,), file=problem.file, line=problem.line)
 
     def _read_change(self, change: Mapping[str, Any]) -> Iterator[Check]:
-        """A lost or gained delivery: the first one of each cause, since a changed condition has thousands."""
-        key = tuple(change[name] for name in ("change", "route", "handler", "file", "line", "column"))
+        """Yields a check for the first lost or gained delivery of each cause."""
+        # A changed condition may lose thousands of deliveries, and a reviewer needs one example.
+        key = _KEY_OF_CHANGE(change)
         if key in self._changes:
             return
         self._changes.add(key)
         name = f"{change['handler']} by {change['route']}"
         title = f"{change['change']} deliveries"
         message = f"{name}: {change['reason']}, for example {change['type']} {change['event']}"
-        location = (change["file"], change["line"], change["column"])
-        problem = Problem(change["severity"], title, message, None, *location)
+        problem = Problem(
+            change["severity"],
+            title,
+            message,
+            file=change["file"],
+            line=change["line"],
+            column=change["column"],
+        )
         yield Check(change["type"], f"{change['change']}: {name}", (problem,), file=change["file"], line=change["line"])
 
     def _read_result(self, result: ValidationResult) -> Iterator[Check]:
         event = result.event
         problems = tuple(map(_read_finding_value, result.findings))
+        # `check` and `doctor` report findings about files, each of which is a check.
         if event is None and self._command != "validate":
             for problem in problems:
                 name = f"{problem.title} {problem.message}"
@@ -122,22 +145,23 @@ class CheckReader:
             if not problems:
                 yield Check(result.file, f"evtool {self._command}", file=result.file)
             return
-        if event and event.has_own_id:
-            name = f"{event.type} {event.id}"
-        elif event:
+        name = "not an event"
+        if event:
             name = event.type
-        else:
-            name = "not an event"
+            # An id that evtool made is another one in every run, so reports of two runs could not be compared.
+            if event.has_own_id:
+                name += f" {event.id}"
         yield Check(result.file, f"{name} (line {result.line})", problems, file=result.file, line=result.line)
 
 
 def list_problems(checks: Iterable[Check]) -> Iterator[Problem]:
-    """All problems of checks."""
-    return (problem for check in checks for problem in check.problems)
+    """Yields all problems of checks."""
+    for check in checks:
+        yield from check.problems
 
 
 def _name_finding(finding: Mapping[str, Any], command: str) -> str:
-    """What a finding is about: an event, in scenarios also another mistake."""
+    """Returns the subject of a finding: an event, or in scenario files also another mistake."""
     if finding["event_type"]:
         return f"{finding['event_type']} {finding['event_id'] or ''}".rstrip()
     if command == "test":
@@ -146,13 +170,39 @@ def _name_finding(finding: Mapping[str, Any], command: str) -> str:
 
 
 def _read_finding_value(finding: Finding) -> Problem:
-    location = (finding.file, finding.line, finding.column, finding.width)
-    return Problem(finding.severity, finding.code, finding.message, finding.suggestion, *location)
+    return Problem(
+        finding.severity,
+        finding.code,
+        finding.message,
+        finding.suggestion,
+        finding.file,
+        finding.line,
+        finding.column,
+        finding.width,
+    )
 
 
 def _read_finding(finding: Mapping[str, Any]) -> Problem:
-    location = (finding["file"], finding["line"], finding["column"])
-    return Problem(finding["severity"], finding["code"], finding["message"], finding["suggestion"], *location)
+    return Problem(
+        finding["severity"],
+        finding["code"],
+        finding["message"],
+        finding["suggestion"],
+        finding["file"],
+        finding["line"],
+        finding["column"],
+    )
+
+
+def _read_event(record: Mapping[str, Any]) -> Iterator[Check]:
+    """Yields a check for each delivery of an event, or one that passed if it has none."""
+    if not record["deliveries"]:
+        reason = "no route"
+        if record.get("status") == "duplicate":
+            reason = "already stored"
+        yield Check(record["type"], f"{reason}, event {record['id']}")
+    for delivery in record["deliveries"]:
+        yield _read_delivery(delivery, record["id"], record["type"])
 
 
 def _read_delivery(delivery: Mapping[str, Any], event_id: str, event_type: str) -> Check:
@@ -177,26 +227,29 @@ def _read_delivery(delivery: Mapping[str, Any], event_id: str, event_type: str) 
 
 
 def _read_scenario(scenario: Mapping[str, Any]) -> Check:
-    """A scenario of `evtool test`: one problem for each expectation that does not hold, at its own place if known."""
-    problems = [
-        Problem(
+    """Reads a scenario of `evtool test`. Each expectation that does not hold is a problem, at its place if known."""
+    problems = []
+    for failure in scenario["failures"]:
+        text = describe_failure(failure["what"], failure["expected"], failure["actual"], failure["reason"])
+        problem = Problem(
             "error",
             "failed scenario",
-            f"{scenario['name']}: {describe_failure(*(failure[key] for key in FAILURE_KEYS))}",
+            f"{scenario['name']}: {text}",
             file=failure.get("file") or scenario["file"],
             line=failure.get("line") or scenario["line"],
             column=failure.get("column"),
         )
-        for failure in scenario["failures"]
-    ]
+        problems.append(problem)
     return Check(scenario["file"], scenario["name"], tuple(problems), file=scenario["file"], line=scenario["line"])
 
 
 def _read_coverage(tail: Mapping[str, Any]) -> Iterator[Check]:
-    """A check that the coverage is high enough, if that was asked for."""
+    """Yields a check that the coverage is high enough, with `--fail-under`."""
     least = tail["summary"].get("fail_under")
     if least is not None:
         percent = tail["coverage"]["alternatives"]["percent"]
         message = f"the scenarios cover {percent} % of the alternatives, less than {least} %"
-        problems = (Problem("error", "coverage", message),) if percent < least else ()
-        yield Check("coverage", f"at least {least} % of the alternatives", problems)
+        problems = []
+        if percent < least:
+            problems.append(Problem("error", "coverage", message))
+        yield Check("coverage", f"at least {least} % of the alternatives", tuple(problems))

@@ -1,4 +1,4 @@
-"""The text report of `evtool explain EVnnn`: what the code of a finding means, with examples."""
+"""The text report of `evtool explain EVnnn`: the meaning of the code of a finding, with examples."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from evtool.terminal.screen import Screen
 
 
 class CodeReport:
-    """The text report of what codes mean."""
+    """The text report of codes."""
 
     def __init__(self, screen: Screen):
         self._screen = screen
@@ -22,6 +22,7 @@ class CodeReport:
         kind = ""
         if record["of"] != "words":
             kind = f" {record['of']}"
+        # The examples of EV101 to EV109 are events, which are bad or good for this schema only.
         parts = [("bad" + kind, "red", record["bad"]), ("good" + kind, "green", record["good"])]
         if record["code"].startswith("EV1"):
             parts.append(("the schema of the detail", "cyan", SCHEMA))
@@ -31,4 +32,4 @@ class CodeReport:
                 self._screen.print_line("    ", line)
 
     def end(self, tail: Mapping[str, Any]) -> None:
-        """There is no more to say."""
+        """Writes nothing."""

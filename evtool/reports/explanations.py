@@ -1,4 +1,10 @@
-"""Why routes match or do not match an event, as records for machines and as lines for people."""
+"""Explains why routes match or do not match an event, as records for machines and as lines for people.
+
+tell-declined  does not match: 1 of 2 conditions fails  routes.yaml:56:3
+  ok    source       "shop.checkout"  (wanted: prefix "shop.")
+  FAIL  detail-type  "order.created" is not "payment.declined"
+  change: detail-type = "payment.declined"
+"""
 
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
@@ -22,53 +28,75 @@ from evtool.routes.routes import Routes
 from evtool.schemas.validation import Rules
 from evtool.terminal.screen import Screen, Segment, format_count
 
-MAX_DETAILED = 3  # routes that are shown condition by condition
-MAX_SHOWN = 10  # routes that are shown at all, unless all are asked for
-MAX_CHANGED = 100  # routes for which a change is looked for, which takes longer than everything else
-MAX_VALUES = 3  # of a field that are shown
-MAX_PATH_WIDTH = 44  # columns that paths may take
-MARKS: dict[bool | None, Segment] = {  # of conditions, in the order in which they are shown
+# Routes that are shown condition by condition.
+MAX_DETAILED = 3
+# Routes that are shown, unless the user asks for all.
+MAX_SHOWN = 10
+# Routes for which a change is looked for. That takes longer than everything else.
+MAX_CHANGED = 100
+# Values of a field that are shown.
+MAX_VALUES = 3
+# Columns that paths may take.
+MAX_PATH_WIDTH = 44
+# The marks of conditions, in the order in which conditions are shown.
+MARKS: dict[bool | None, Segment] = {
     True: ("  ok    ", "green"),
     None: ("  ?     ", "cyan"),
     False: ("  FAIL  ", "bold red"),
 }
-BUS_KEYS = ("event-bus",)  # where a route names its bus; also the path of this condition
+MARK_ORDER = list(MARKS)
+# Where a route names its bus; also the path of this condition.
+BUS_KEYS = ("event-bus",)
 
 
 class Candidate(NamedTuple):
-    """A pattern that is explained: that of a route, or one that stands in no file."""
+    """A pattern that is explained: that of a route, or one from the command line."""
 
     pattern: Pattern
     route: str | None = None
     enabled: bool = True
     project: Project | None = None
-    event_bus: str | None = None  # the bus of the events that the route takes; None if it takes those of every bus
+    # The bus of the events that the route takes; None if it takes those of every bus.
+    event_bus: str | None = None
 
-    def locate(self, *keys: str | int) -> dict[str, Any]:
-        """Line and column in routes.yaml or a rule source of the route, or of a part of its pattern."""
+    @property
+    def file(self) -> str | None:
+        """The file with the route, as messages name it."""
+        if self.project is None:
+            return None
+        return self.project.source_of(str(self.route)).display_name
+
+    def locate(self, keys: tuple[str | int, ...] = ()) -> dict[str, Any]:
+        """Returns line and column, in routes.yaml or a rule source, of the route or of a part of its pattern."""
         if self.project is None:
             return {"line": None, "column": None}
-        if keys and keys != BUS_KEYS and isinstance(self.project.document.value["routes"][self.route]["pattern"], str):
-            location = locate_in_pattern(self.project, str(self.route), keys)
-            return {"line": location["line"], "column": location["column"]}
-        parts = keys if keys == BUS_KEYS else ("pattern", *keys) if keys else ()
+        path: tuple[str | int, ...] = ("routes", str(self.route))
+        if keys == BUS_KEYS:
+            path += keys
+        elif keys:
+            # A pattern may be JSON in a string of the YAML document, in which the document knows no positions.
+            if isinstance(self.project.document.value["routes"][self.route]["pattern"], str):
+                location = locate_in_pattern(self.project, str(self.route), keys)
+                return {"line": location["line"], "column": location["column"]}
+            path += ("pattern",) + keys
         document = self.project.source_of(str(self.route)).document
-        line, column = document.position_of(("routes", str(self.route), *parts), key=not keys)
+        line, column = document.position_of(path, key=not keys)
         return {"line": line, "column": column}
 
 
 def list_candidates(routes: Routes, project: Project) -> list[Candidate]:
-    """All routes, to be explained."""
-    return [
-        Candidate(route.pattern, route.name, route.enabled, project, route.event_bus)
-        for route in routes.routes.values()
-    ]
+    """Lists all routes as candidates."""
+    candidates = []
+    for route in routes.routes.values():
+        candidates.append(Candidate(route.pattern, route.name, route.enabled, project, route.event_bus))
+    return candidates
 
 
 def build_schema_check(rules: Rules, event: Event) -> SchemaCheck:
-    """What the schema of an event says of changes to it; nothing where it cannot be used.
+    """Returns the check of changes to an event by the schema of its type.
 
-    It says nothing either of a document that is nested too deeply to be converted, or of one that is of another type.
+    It allows every change if the schema cannot be used, if the document is nested too deeply to be converted, or if the
+    type or source changes: then another schema applies.
     """
 
     def find_violations(document: Any) -> list[Finding]:
@@ -81,7 +109,8 @@ def build_schema_check(rules: Rules, event: Event) -> SchemaCheck:
     return SchemaCheck(find_violations, partial(rules.is_forbidden, event))
 
 
-@without_gc()  # of thousands of explanations nothing is garbage
+# Thousands of explanations are built and none of them is garbage, so collecting it only takes time.
+@without_gc()
 def explain_candidates(
     raw: bytes,
     bus: str,
@@ -89,11 +118,12 @@ def explain_candidates(
     schema: SchemaCheck | None = None,
     max_changed: int = MAX_CHANGED,
 ) -> list[tuple[Candidate, Explanation]]:
-    """Why each pattern matches an event of a bus or does not, the nearest first.
+    """Explains why each pattern matches an event of a bus or does not, the nearest first.
 
-    The nearest `max_changed` have changes, which keep to the schema, if the event itself does.
+    The nearest `max_changed` have changes. These keep to the schema, if the event itself is valid.
     """
     structure = read_structure(raw)
+    # No small change would make an event valid that is not: then the schema would forbid every change.
     if schema is not None and schema.find_violations(structure.document):
         schema = None
 
@@ -102,13 +132,17 @@ def explain_candidates(
         return _explain_bus(explanation, bus, candidate.event_bus)
 
     pairs = [(candidate, explain_candidate(candidate, with_changes=False)) for candidate in candidates]
-    pairs.sort(key=lambda pair: pair[1].distance)
+    pairs.sort(key=_get_distance)
     nearest = [(candidate, explain_candidate(candidate, with_changes=True)) for candidate, _ in pairs[:max_changed]]
     return nearest + pairs[max_changed:]
 
 
+def _get_distance(pair: tuple[Candidate, Explanation]) -> tuple[int, int, float]:
+    return pair[1].distance
+
+
 def _explain_bus(explanation: Explanation, bus: str, expected: str | None) -> Explanation:
-    """The explanation with the bus as a condition before those of the pattern, if the route takes events of one bus."""
+    """Adds the bus as a condition before those of the pattern, if the route takes events of one bus."""
     if expected is None:
         return explanation
     ok = bus == expected
@@ -116,70 +150,66 @@ def _explain_bus(explanation: Explanation, bus: str, expected: str | None) -> Ex
     if not ok:
         reason = f'the event is on the bus "{bus}"'
     condition = ConditionResult(BUS_KEYS[0], EQUALS, expected, quote(expected), [bus], ok, reason, float(ok), BUS_KEYS)
-    return explanation._replace(
-        matches=explanation.matches if ok else False,
-        conditions=(condition, *explanation.conditions),
-        changes=explanation.changes if ok else None,
-        conflict=explanation.conflict if ok else None,
-    )
+    explanation = explanation._replace(conditions=(condition,) + explanation.conditions)
+    if ok:
+        return explanation
+    # No change of the event moves it to another bus.
+    return explanation._replace(matches=False, changes=None, conflict=None)
 
 
 def build_explanation_record(candidate: Candidate, explanation: Explanation) -> dict[str, Any]:
-    """What became of a pattern, as machines read it."""
-    has_branches = explanation.branches > 1
-    return {
-        "route": candidate.route,
-        "enabled": candidate.enabled,
-        "file": candidate.project.source_of(str(candidate.route)).display_name if candidate.project else None,
-        **candidate.locate(),
-        "matches": explanation.matches,
-        "branch": {"number": explanation.branch, "of": explanation.branches} if has_branches else None,
-        "conditions": [
-            {
-                "path": condition.path,
-                "operator": condition.operator,
-                "expected": condition.expected,
-                "wanted": condition.description,
-                "actual": condition.actual,
-                "ok": condition.ok,
-                "reason": condition.reason,
-                **candidate.locate(*condition.keys),
-            }
-            for condition in explanation.conditions
-        ],
-        "change": None
-        if explanation.changes is None
-        else [{**change.as_dict(), "words": change.text} for change in explanation.changes],
-        "conflict": explanation.conflict and {**explanation.conflict._asdict(), "words": _describe(explanation)},
+    """Builds the record of a pattern and its conditions."""
+    record: dict[str, Any] = {"route": candidate.route, "enabled": candidate.enabled, "file": candidate.file}
+    record |= candidate.locate()
+    record["matches"] = explanation.matches
+    record["branch"] = None
+    if explanation.branches > 1:
+        record["branch"] = {"number": explanation.branch, "of": explanation.branches}
+    record["conditions"] = [_build_condition_record(candidate, condition) for condition in explanation.conditions]
+    record["change"] = None
+    if explanation.changes is not None:
+        record["change"] = [change.as_dict() | {"words": change.text} for change in explanation.changes]
+    record["conflict"] = explanation.conflict
+    if explanation.conflict:
+        record["conflict"] = explanation.conflict._asdict() | {"words": _describe_conflict(explanation)}
+    return record
+
+
+def _build_condition_record(candidate: Candidate, condition: ConditionResult) -> dict[str, Any]:
+    record = {
+        "path": condition.path,
+        "operator": condition.operator,
+        "expected": condition.expected,
+        "wanted": condition.description,
+        "actual": condition.actual,
+        "ok": condition.ok,
+        "reason": condition.reason,
     }
+    return record | candidate.locate(condition.keys)
 
 
-def _describe(explanation: Explanation) -> str:
-    """The conflict of a pattern with the schema in words; only a pattern of one type has no other events to match."""
+def _describe_conflict(explanation: Explanation) -> str:
+    """Describes the conflict of a pattern with the schema."""
     assert explanation.conflict is not None
     path, event_type, reason = explanation.conflict
     text = f"the schema of {event_type} allows no value that the pattern accepts in {path}: {reason}"
-    has_one_type = any(
-        condition.path in ("detail-type", "type") and condition.operator == EQUALS
-        for condition in explanation.conditions
-    )
-    if has_one_type:
-        return f"{text}; the rule is probably wrong"
+    for condition in explanation.conditions:
+        # A pattern of several types may be meant for the events of another one.
+        if condition.path in ("detail-type", "type") and condition.operator == EQUALS:
+            return f"{text}; the rule is probably wrong"
     return text
 
 
 class UnmatchedRoutes:
-    """Tells below what an event has fired why the other routes do not take it: what -v adds.
-
-    `_recent` holds the last two sets of events that may be told about; reports lag one behind.
-    """
+    """Explains, below an event and what it fires, why the other routes do not match it. Reports show this with -v."""
 
     def __init__(self, candidates: Sequence[Candidate], *, limit: int | None = MAX_DETAILED):
         self._candidates, self._limit = candidates, limit
+        # An event is reported when the next batch is already remembered, so the last two batches are kept.
         self._recent: deque[Mapping[str, tuple[bytes, str]]] = deque(maxlen=2)
 
     def remember(self, events: Mapping[str, tuple[bytes, str]]) -> None:
-        """Takes the events that are reported next, by their ids: their bytes and buses."""
+        """Remembers the bytes and buses of the events that are reported next, by their ids."""
         self._recent.append(events)
 
     def show(
@@ -191,16 +221,18 @@ class UnmatchedRoutes:
         *,
         indent: str = "",
     ) -> None:
-        """Shows the conditions that fail of the routes that have not taken an event, below `heading`."""
+        """Shows the failed conditions of the routes that do not match an event, below `heading`."""
         raw, bus = next(events[event] for events in self._recent if event in events)
         candidates = [candidate for candidate in self._candidates if candidate.route not in matched_routes]
-        records = [build_explanation_record(*pair) for pair in explain_candidates(raw, bus, candidates)]
-        if records:
+        pairs = explain_candidates(raw, bus, candidates)
+        if pairs:
             screen.print_line(*heading)
-        for record in records[: self._limit]:
+        shown = pairs[: self._limit]
+        for candidate, explanation in shown:
+            record = build_explanation_record(candidate, explanation)
             screen.print_line(indent, "  ", *format_headline(record, list_failed=False))
             show_conditions(screen, record, indent=f"{indent}  ", only_failing=True)
-        hidden = len(records) - len(records[: self._limit])
+        hidden = len(pairs) - len(shown)
         if hidden:
             screen.print_line(f"{indent}  and by {format_count(hidden, 'more route')}; -vv shows all")
 
@@ -215,8 +247,9 @@ def show_conditions(
 ) -> None:
     """Shows the conditions of a pattern, or only those that fail, and the change that would make it match."""
     conditions = [condition for condition in record["conditions"] if not (only_failing and condition["ok"])]
-    width = min(MAX_PATH_WIDTH, max((len(_name_field(condition)) for condition in conditions), default=0))
-    for condition in sorted(conditions, key=lambda condition: list(MARKS).index(condition["ok"])):
+    conditions.sort(key=_get_mark_position)
+    width = min(MAX_PATH_WIDTH, max(map(len, map(_name_field, conditions)), default=0))
+    for condition in conditions:
         text = condition["reason"] or format_values(condition["actual"])
         if condition["ok"] is None and condition["actual"]:
             text = f"{format_values(condition['actual'])} is {text}"
@@ -226,7 +259,7 @@ def show_conditions(
             wanted_text = f"  (wanted: {condition['wanted']})"
         location = ""
         if show_locations and not condition["ok"]:
-            location = f"  {_format_location({**record, **condition})}"
+            location = f"  {_format_location(record | condition)}"
         screen.print_line(
             indent,
             MARKS[condition["ok"]],
@@ -240,29 +273,22 @@ def show_conditions(
         screen.print_line(indent, "  ", ("no change", "cyan"), f": {record['conflict']['words']}")
 
 
+def _get_mark_position(condition: Mapping[str, Any]) -> int:
+    return MARK_ORDER.index(condition["ok"])
+
+
 def format_headline(record: Mapping[str, Any], *, list_failed: bool) -> list[Segment]:
-    """What became of a pattern in a line; `list_failed` adds the conditions that fail, or that leave it undecided."""
+    """Formats the result of a pattern in a line.
+
+    `list_failed` adds the conditions that fail, or that leave the pattern undecided.
+    """
     matches = record["matches"]
-    failed = [
-        _name_field(condition)
-        for condition in record["conditions"]
-        if not condition["ok"] and condition["ok"] is matches
-    ]
+    failed = []
+    for condition in record["conditions"]:
+        if not condition["ok"] and condition["ok"] is matches:
+            failed.append(_name_field(condition))
     name = record["route"] or "the pattern"
-    segments: list[Segment] = [(name, "bold")]
-    total = format_count(len(record["conditions"]), "condition")
-    if matches:
-        segments.append(("  matches", "green"))
-    elif matches is None:
-        verb = "depend"
-        if len(failed) == 1:
-            verb = "depends"
-        segments.append((f"  is undecided: {len(failed)} of {total} {verb} on unknown values", "cyan"))
-    else:
-        verb = "fail"
-        if len(failed) == 1:
-            verb = "fails"
-        segments.append((f"  does not match: {len(failed)} of {total} {verb}", "red"))
+    segments: list[Segment] = [(name, "bold"), _format_match(len(failed), len(record["conditions"]), matches=matches)]
     if list_failed and failed:
         segments.append(f": {', '.join(failed)}")
     if not record["enabled"]:
@@ -273,12 +299,25 @@ def format_headline(record: Mapping[str, Any], *, list_failed: bool) -> list[Seg
             nearest = ""
         segments.append(f"  ({nearest}branch {record['branch']['number']} of {record['branch']['of']} of its $or)")
     if record["file"]:
-        return [*segments, (f"  {_format_location(record)}", "dim")]
+        segments.append((f"  {_format_location(record)}", "dim"))
     return segments
 
 
+def _format_match(failed: int, conditions: int, *, matches: bool | None) -> Segment:
+    if matches:
+        return ("  matches", "green")
+    count = f"{failed} of {format_count(conditions, 'condition')}"
+    # The verb agrees with the number of failed conditions.
+    ending = ""
+    if failed == 1:
+        ending = "s"
+    if matches is None:
+        return (f"  is undecided: {count} depend{ending} on unknown values", "cyan")
+    return (f"  does not match: {count} fail{ending}", "red")
+
+
 def _name_field(condition: Mapping[str, Any]) -> str:
-    """The path of a condition; one that is unknown may be on the whole event."""
+    # An unknown pattern is one condition on the whole event, without a path.
     return condition["path"] or "the event"
 
 
@@ -287,8 +326,10 @@ def _format_location(record: Mapping[str, Any]) -> str:
 
 
 def format_values(values: list[Any]) -> str:
-    """What a field has: its first values, or that it has none."""
-    rest = ""
+    """Formats the first values of a field."""
+    if not values:
+        return "is not there"
+    text = ", ".join(map(quote, values[:MAX_VALUES]))
     if len(values) > MAX_VALUES:
-        rest = f" and {len(values) - MAX_VALUES:,} more"
-    return (", ".join(quote(value) for value in values[:MAX_VALUES]) or "is not there") + rest
+        text += f" and {len(values) - MAX_VALUES:,} more"
+    return text

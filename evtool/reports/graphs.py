@@ -11,7 +11,7 @@ Edge = Mapping[str, Any]
 
 
 class GraphReport:
-    """Types with their routes and handlers, what nothing leads to, and the loops."""
+    """The text report: types with their routes and handlers, nodes that nothing leads to, and the loops."""
 
     def __init__(self, screen: Screen, *, quiet: bool = False):
         self._screen, self._quiet = screen, quiet
@@ -28,31 +28,36 @@ class GraphReport:
         reached = {edge["to"] for edge in tail["edges"]}
         for edge in tail["edges"]:
             following.setdefault(edge["from"], []).append(edge)
-        kinds = {kind: [n for n in self._nodes.values() if n["kind"] == kind] for kind in ("type", "route", "handler")}
-        for node in kinds["type"]:
+        for node in self._list_nodes("type"):
             self._screen.print_tree(self._build_tree(node, following, []))
+        # A route or handler that something leads to is in the tree of a type.
         for kind, reason in (("route", "no known type matches"), ("handler", "no route delivers to it")):
-            for node in (node for node in kinds[kind] if node["id"] not in reached):
-                self._screen.print_tree(self._build_tree(node, following, [(f"  {reason}", "dim")]))
+            for node in self._list_nodes(kind):
+                if node["id"] not in reached:
+                    self._screen.print_tree(self._build_tree(node, following, [(f"  {reason}", "dim")]))
         for loop in tail["loops"]:
-            names = [self._nodes[step]["name"] for step in [*loop, loop[0]]]
+            names = [self._nodes[step]["name"] for step in loop + loop[:1]]
             self._screen.print_line(("loop: ", "bold red"), " -> ".join(names))
         if not self._quiet:
             summary = tail["summary"]
             counts = [format_count(summary["types"], "event type")]
-            counts += [format_count(summary[f"{kind}s"], kind) for kind in ("route", "handler", "loop")]
+            for kind in ("route", "handler", "loop"):
+                counts.append(format_count(summary[f"{kind}s"], kind))
             self._screen.print_line(", ".join(counts))
+
+    def _list_nodes(self, kind: str) -> list[Mapping[str, Any]]:
+        return [node for node in self._nodes.values() if node["kind"] == kind]
 
     def _build_tree(
         self, node: Mapping[str, Any], following: Mapping[str, Sequence[Edge]], remarks: Sequence[Segment]
     ) -> TreeNode:
-        """A node with what follows, up to the types that handlers emit: these have trees of their own."""
+        """Builds the tree of a node and of what follows."""
         edges = following.get(node["id"], ())
-        style = {"type": "bold", "route": "", "handler": "cyan"}[node["kind"]]
-        segments: list[Segment] = [(node["name"], style) if style else node["name"]]
+        segments: list[Segment] = [_style_name(node)]
         if node["note"]:
-            segments += [(f"  {node['note']}", "dim")]
-        segments += [*remarks]
+            segments.append((f"  {node['note']}", "dim"))
+        segments += remarks
+        # The tree ends at the types that a handler emits: each type has an own tree, and loops would never end.
         if node["kind"] == "handler":
             emitted = [self._nodes[edge["to"]]["name"] + _format_count(edge, "event") for edge in edges]
             if emitted:
@@ -64,12 +69,21 @@ class GraphReport:
         return TreeNode(segments, children)
 
 
+def _style_name(node: Mapping[str, Any]) -> Segment:
+    if node["kind"] == "type":
+        return (node["name"], "bold")
+    if node["kind"] == "handler":
+        return (node["name"], "cyan")
+    name: str = node["name"]
+    return name
+
+
 def _format_remarks(edge: Edge) -> list[Segment]:
-    if edge["certain"]:
-        remarks: list[Segment] = []
-    else:
-        remarks = [("  ? depends on an unknown source or value", "yellow")]
-    return [*remarks, (_format_count(edge, "delivery"), "dim")]
+    remarks: list[Segment] = []
+    if not edge["certain"]:
+        remarks.append(("  ? depends on an unknown source or value", "yellow"))
+    remarks.append((_format_count(edge, "delivery"), "dim"))
+    return remarks
 
 
 def _format_count(edge: Edge, noun: str) -> str:

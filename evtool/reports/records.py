@@ -11,7 +11,7 @@ from evtool.store.store import Store
 
 
 class ChainMember(NamedTuple):
-    """An event of a chain, its deliveries, and the routes and handlers of what is not delivered by evtool."""
+    """An event of a chain, its deliveries, and the routes and handlers to which evtool does not deliver."""
 
     event: StoredEvent
     deliveries: Sequence[Delivery]
@@ -19,16 +19,16 @@ class ChainMember(NamedTuple):
 
 
 def load_delivery_record(store: Store, delivery: Delivery) -> dict[str, Any]:
-    """A delivery as it stands."""
+    """Loads the record of a delivery in its present state."""
+    emitted: list[str] = []
+    # Emitted events are stored with the outcome, so a delivery that is not done has none.
     if delivery.state == "done":
-        emitted = store.list_emitted_events(delivery.seq)
-    else:
-        emitted = []
-    return build_delivery_record(delivery, [event.id for event in emitted])
+        emitted = [event.id for event in store.list_emitted_events(delivery.seq)]
+    return build_delivery_record(delivery, emitted)
 
 
 def build_delivery_record(delivery: Delivery, emitted: Iterable[str]) -> dict[str, Any]:
-    """A delivery as it stands, by somebody who knows the ids of the events that it emitted."""
+    """Builds the record of a delivery in its present state. `emitted` has the ids of the events that it emitted."""
     return {
         "route": delivery.route,
         "handler": delivery.handler,
@@ -37,42 +37,52 @@ def build_delivery_record(delivery: Delivery, emitted: Iterable[str]) -> dict[st
         "duration_ms": delivery.duration_ms,
         "error": delivery.error,
         "condition": delivery.condition,
-        "due": format_timestamp(delivery.due) if delivery.due is not None else None,
+        "due": _format_time(delivery.due),
         "replay": delivery.replay or None,
         "emitted": list(emitted),
     }
 
 
-EXTERNAL = "external"  # the state of a delivery to an external handler
-OutputKey = tuple[str, str, str]  # the event's id, the route and the handler
+def _format_time(milliseconds: int | None) -> str | None:
+    if milliseconds is None:
+        return None
+    return format_timestamp(milliseconds)
+
+
+# The state of a delivery to an external handler.
+EXTERNAL = "external"
+# The event's id, the route and the handler.
+OutputKey = tuple[str, str, str]
 
 
 def load_outputs(store: Store, event_id: str, deliveries: Iterable[Delivery]) -> dict[OutputKey, str]:
-    """What the handlers printed in the last attempts of an event's deliveries. No record has it, only `events ID`."""
-    attempts = [(delivery, store.list_attempts(delivery.seq)[-1:]) for delivery in deliveries]
-    return {
-        (event_id, delivery.route, delivery.handler): attempt.output
-        for delivery, last_attempt in attempts
-        for attempt in last_attempt
-        if attempt.output
-    }
+    """Loads what the handlers printed in the last attempts of an event's deliveries.
+
+    Of the records only that of `events ID` has it, so text reports get it separately.
+    """
+    outputs: dict[OutputKey, str] = {}
+    for delivery in deliveries:
+        attempts = store.list_attempts(delivery.seq)
+        if attempts and attempts[-1].output:
+            outputs[event_id, delivery.route, delivery.handler] = attempts[-1].output
+    return outputs
 
 
 def add_outputs(
     store: Store, outputs: dict[OutputKey, str] | None, event: StoredEvent, deliveries: Iterable[Delivery]
 ) -> None:
-    """Adds what the handlers of an event printed to what is reported next, if it is wanted."""
+    """Adds what the handlers of an event printed to `outputs`. Does nothing if the report does not show it."""
     if outputs is not None:
         outputs |= load_outputs(store, event.id, deliveries)
 
 
 def load_history(store: Store, delivery: Delivery) -> list[dict[str, Any]]:
-    """The attempts of a delivery. One without an outcome is under way, or evtool was ended in it."""
+    """Loads the attempts of a delivery. An attempt without an outcome is under way, or evtool was killed during it."""
     return [build_attempt_record(attempt) for attempt in store.list_attempts(delivery.seq)]
 
 
 def build_attempt_record(attempt: Attempt) -> dict[str, Any]:
-    """An attempt, as `-o json` has it."""
+    """Builds the record of an attempt."""
     return {
         "attempt": attempt.number,
         "started": format_timestamp(attempt.started),
@@ -85,7 +95,7 @@ def build_attempt_record(attempt: Attempt) -> dict[str, Any]:
 
 
 def load_cause_record(store: Store, event: StoredEvent) -> dict[str, str] | None:
-    """What caused an event: the event, and the handler that emitted it."""
+    """Loads the cause of an event: another event, and the handler that emitted this one. None if it was published."""
     if event.cause is None:
         return None
     delivery = store.get_delivery(event.cause)
@@ -93,7 +103,7 @@ def load_cause_record(store: Store, event: StoredEvent) -> dict[str, str] | None
 
 
 def build_planned_record(route: str, handler: str, state: str, due: int | None = None) -> dict[str, Any]:
-    """A delivery without an attempt: a new one, one of a dry run, or one to an external handler."""
+    """Builds the record of a delivery without an attempt: new, of a dry run, or to an external handler."""
     return {
         "route": route,
         "handler": handler,
@@ -102,7 +112,7 @@ def build_planned_record(route: str, handler: str, state: str, due: int | None =
         "duration_ms": None,
         "error": None,
         "condition": None,
-        "due": format_timestamp(due) if due is not None else None,
+        "due": _format_time(due),
         "replay": None,
         "emitted": [],
     }
@@ -115,47 +125,45 @@ def build_published_record(
     external: Iterable[tuple[str, str]] = (),
     cause: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """An event as `publish` tells it. `external` are the routes and handlers of what is not delivered by evtool."""
+    """Builds the record of an event. `external` are pairs of a route and a handler to which evtool does not deliver."""
+    all_deliveries = list(deliveries)
+    for route, handler in external:
+        all_deliveries.append(build_planned_record(route, handler, EXTERNAL))
     return {
         "id": event.id,
         "type": event.type,
         "source": event.source,
         "status": status,
         "cause": cause,
-        "deliveries": [*deliveries, *(build_planned_record(route, handler, EXTERNAL) for route, handler in external)],
+        "deliveries": all_deliveries,
     }
 
 
 def build_chain_records(chain: Sequence[ChainMember]) -> list[dict[str, Any]]:
-    """The events of a whole chain as they stand, in the order in which they were stored."""
-    causes = {
-        delivery.seq: {"event": member.event.id, "handler": delivery.handler}
-        for member in chain
-        for delivery in member.deliveries
-    }
+    """Builds the records of a whole chain of events in their present state, in the order in which they were stored."""
+    # The chain has all causes and all emitted events, so the store need not be asked again.
+    causes: dict[int | None, dict[str, str]] = {}
     emitted: defaultdict[int | None, list[str]] = defaultdict(list)
-    for member in chain[1:]:
-        emitted[member.event.cause].append(member.event.id)
-    return [
-        build_published_record(
-            event,
-            "stored",
-            [build_delivery_record(delivery, emitted[delivery.seq]) for delivery in deliveries],
-            external,
-            causes[event.cause] if event.cause is not None else None,
-        )
-        for event, deliveries, external in chain
-    ]
+    for event, deliveries, _ in chain:
+        for delivery in deliveries:
+            causes[delivery.seq] = {"event": event.id, "handler": delivery.handler}
+        emitted[event.cause].append(event.id)
+    records = []
+    for event, deliveries, external in chain:
+        delivery_records = [build_delivery_record(delivery, emitted[delivery.seq]) for delivery in deliveries]
+        cause = causes.get(event.cause)
+        records.append(build_published_record(event, "stored", delivery_records, external, cause))
+    return records
 
 
 def load_log_record(store: Store, event: StoredEvent) -> dict[str, Any]:
-    """An event as `events` lists it."""
+    """Loads the record of an event in the list of `events`."""
     return {
         "id": event.id,
         "type": event.type,
         "source": event.source,
         "bus": event.bus,
-        "time": format_timestamp(event.time) if event.time is not None else None,
+        "time": _format_time(event.time),
         "stored_at": format_timestamp(event.stored_at),
         "cause": load_cause_record(store, event),
         "states": store.count_states(event.seq),
@@ -163,7 +171,7 @@ def load_log_record(store: Store, event: StoredEvent) -> dict[str, Any]:
 
 
 def count_event(counts: Counter[str], record: Mapping[str, Any]) -> None:
-    """Counts an event and the states of its deliveries; "failed" counts those that an exit code 1 tells of."""
+    """Counts an event and the states of its deliveries; "failed" counts those that cause the exit code 1."""
     counts["events"] += 1
     for delivery in record["deliveries"]:
         count_delivery(counts, delivery)
@@ -182,6 +190,8 @@ def has_failed(delivery: Mapping[str, Any]) -> bool:
 
 
 def build_summary(counts: Counter[str]) -> dict[str, int]:
-    """The summary of a command that publishes or delivers; external deliveries are counted if there are any."""
+    """Builds the summary of a command that publishes or delivers; it has external deliveries only if some exist."""
     keys = ["events", "deliveries", "done", "waiting", "ready", "leased", "dead"]
-    return {key: counts[key] for key in (*keys, *([EXTERNAL] if counts[EXTERNAL] else []))}
+    if counts[EXTERNAL]:
+        keys.append(EXTERNAL)
+    return {key: counts[key] for key in keys}

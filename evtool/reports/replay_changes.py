@@ -1,4 +1,4 @@
-"""The report of `replay --against`: a record for each gained or lost delivery, and as text a row per cause."""
+"""The report of `replay --against`: a record for each gained or lost delivery, and as text a row for each cause."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -12,7 +12,8 @@ from evtool.routes.comparison.comparison import Delivery, Difference
 from evtool.schemas.validation import ValidationResult
 from evtool.terminal.screen import Screen, Segment, format_count
 
-MAX_PENDING = 1000  # kinds of events that are counted before they are summed up
+# Kinds of events that are counted before they are summed up.
+MAX_PENDING = 1000
 CHANGE_STYLES = {"lost": "bold red", "gained": "bold green"}
 
 
@@ -26,7 +27,7 @@ class Change(NamedTuple):
     cause: Cause
 
     def as_record(self, severity: str) -> dict[str, Any]:
-        """The change as `-o json` has it. It is an `error` if it makes the exit code 1, else a `warning`."""
+        """Returns the change as a record. It is an `error` if it makes the exit code 1, else a `warning`."""
         return {
             "change": self.direction,
             "severity": severity,
@@ -50,14 +51,17 @@ class _Group:
 
 
 class ChangeSums:
-    """Counts what a comparison finds: deliveries in total, and changes by cause."""
+    """Counts the result of a comparison: deliveries in total, and changes by cause."""
 
     def __init__(self, includes: Callable[[Delivery], bool]):
         self.events = self.gained = self.lost = self.same = 0
-        self.fires: Counter[str] = Counter()  # deliveries of the current routes, by handler
+        # Deliveries of the current routes, by handler.
+        self.fires: Counter[str] = Counter()
         self.groups: dict[tuple[object, ...], _Group] = {}
         self._includes = includes
-        self._pending: dict[int, tuple[Difference, int]] = {}  # by identity: most events have one of few differences
+        # By identity: most events have one of few differences, and comparing these would take longer than counting.
+        # The dictionary holds the objects, so that no new one gets the identity of one that was counted.
+        self._pending: dict[int, tuple[Difference, int]] = {}
 
     def count(self, difference: Difference) -> None:
         """Counts an event, and the deliveries that both versions make."""
@@ -87,7 +91,7 @@ class ChangeSums:
         self.groups[key].count += 1
 
     def build_tail(self) -> dict[str, Any]:
-        """What `-o json` has beside the changes."""
+        """Builds the values that `-o json` has beside the changes."""
         self._add_pending()
         summary = {
             "events": self.events,
@@ -100,9 +104,16 @@ class ChangeSums:
 
 
 def build_change(direction: Direction, delivery: Delivery, raw: bytes, cause: Cause) -> Change:
-    """The change of one event."""
+    """Builds the change of one event."""
     head = decode_header(raw)
-    return Change(direction, delivery, head["id"], head["type" if "specversion" in head else "detail-type"], cause)
+    return Change(direction, delivery, head["id"], get_type(head), cause)
+
+
+def get_type(head: Mapping[str, Any]) -> Any:
+    """Returns the type of an event by the head of its document: a CloudEvent has it in another field."""
+    if "specversion" in head:
+        return head["type"]
+    return head["detail-type"]
 
 
 class ChangesReport:
@@ -128,16 +139,7 @@ class ChangesReport:
     def end(self, tail: Mapping[str, Any]) -> None:
         """Shows the changes by cause, and the sums."""
         groups = sorted(self._sums.groups.values(), key=_sort_key)
-        table: list[list[Segment]] = [
-            [
-                (group.example.delivery.route.name, "bold"),
-                (group.example.delivery.handler, "bold"),
-                (group.example.direction, CHANGE_STYLES[group.example.direction]),
-                f"{group.count:,}",
-                _format_location(group.example.cause),
-            ]
-            for group in groups
-        ]
+        table = [_build_row(group) for group in groups]
         if table:
             self._screen.print_table(["route", "handler", "change", "deliveries", "location"], table, right_aligned=[3])
         if self._quiet:
@@ -159,6 +161,17 @@ class ChangesReport:
             reason = f": {example.cause.reason}"
         self._screen.print_line((_format_location(example.cause), "dim"), f"  {example.cause.text}")
         self._screen.print_line(f"  for example {example.type} {example.event}{reason}")
+
+
+def _build_row(group: _Group) -> list[Segment]:
+    example = group.example
+    return [
+        (example.delivery.route.name, "bold"),
+        (example.delivery.handler, "bold"),
+        (example.direction, CHANGE_STYLES[example.direction]),
+        f"{group.count:,}",
+        _format_location(example.cause),
+    ]
 
 
 def _format_location(cause: Cause) -> str:

@@ -1,4 +1,12 @@
-"""The report of a replay: the records of its events, its sums, and the text form with a row per handler."""
+"""The report of a replay: the records of its events, its sums, and the text form with a row for each handler.
+
+A store may have millions of events, and most of them fire the same deliveries. Their tuples are even the same objects,
+since the plan reuses them. So events are first counted by the identities of these tuples:
+
+    event 1  fires (charge-card, email), fired (charge-card)    -> pending (id 7, id 9): 1
+    event 2  the same two objects                               -> pending (id 7, id 9): 2
+    update   adds 2 to charge-card and email at once
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,18 +19,23 @@ from evtool.findings.finding import Finding
 from evtool.reports.base import Record
 from evtool.reports.explanations import UnmatchedRoutes
 from evtool.reports.records import EXTERNAL, OutputKey
+from evtool.reports.replay_changes import get_type
 from evtool.reports.trees import format_output
 from evtool.schemas.validation import ValidationResult
 from evtool.store.rows import FiredDelivery
 from evtool.terminal.screen import Screen, Segment, format_count
 from evtool.terminal.styles import ACTION_STYLES
 
-MAX_PENDING = 1000  # kinds of events that are counted before they are summed up
+# Kinds of events that are counted before they are summed up.
+MAX_PENDING = 1000
 SKIP_MARK = "on_replay: skip"
 
 
 class _Alike:
-    """How many events fire, and have fired, the same two tuples. It holds them: their ids stay theirs."""
+    """The number of events that fire, and have fired, the same two tuples.
+
+    It holds the tuples, so that no new tuple gets the identity of one that was counted.
+    """
 
     __slots__ = ("events", "fired", "fires")
 
@@ -31,15 +44,19 @@ class _Alike:
 
 
 class ReplaySums:
-    """Counts the events and calls of a replay. Most events fire the same, and equal ones are added together."""
+    """Counts the events and calls of a replay."""
 
     def __init__(self) -> None:
         self.events = self.effects = self.changed = 0
-        self.published: Counter[str] = Counter()  # by handler
-        self.current: defaultdict[str, Counter[str]] = defaultdict(Counter)  # by handler and action
-        self.skipping: set[str] = set()  # handlers with on_replay: skip
-        self.external: set[str] = set()  # handlers that are never called
-        # by the ids of what an event fires and has fired, which most events have in common
+        # By handler.
+        self.published: Counter[str] = Counter()
+        # By handler and action.
+        self.current: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        # Handlers with on_replay: skip.
+        self.skipping: set[str] = set()
+        # Handlers that are never called.
+        self.external: set[str] = set()
+        # By the identities of the two tuples: of what an event fires, and of what it has fired.
         self._pending: dict[tuple[int, int], _Alike] = {}
 
     def add(self, event: ReplayedEvent) -> None:
@@ -81,29 +98,37 @@ class ReplaySums:
                     self.skipping.add(fire.handler)
             for past_fire in fired or ():
                 self.published[past_fire.handler] += times
-            handlers = sorted(fire.handler for fire in fires if not fire.is_external)
-            self.changed += times * (fired is not None and handlers != sorted(fire.handler for fire in fired))
+            if fired is not None and _has_changed(fires, fired):
+                self.changed += times
         self._pending.clear()
 
     def build_tail(self, name: str | None, findings: Sequence[Finding]) -> dict[str, Any]:
-        """What `-o json` has beside the events; `name` is that of a replay that delivers."""
+        """Builds the values that `-o json` has beside the events; `name` is that of a replay that delivers."""
         self.update()
-        handlers = {handler: actions.total() - actions["skipped"] for handler, actions in sorted(self.current.items())}
-        handlers = {handler: count for handler, count in handlers.items() if count}
-        summary = {"events": self.events, "effects": self.effects, "fires": sum(handlers.values())}
-        finding_records = [finding.as_dict() for finding in findings]
-        return {
-            **({"replay": name} if name else {}),
-            "handlers": handlers,
-            "findings": finding_records,
-            "summary": summary,
-        }
+        handlers: dict[str, int] = {}
+        for handler, actions in sorted(self.current.items()):
+            count = actions.total() - actions["skipped"]
+            if count:
+                handlers[handler] = count
+        tail: dict[str, Any] = {}
+        if name:
+            tail["replay"] = name
+        tail["handlers"] = handlers
+        tail["findings"] = [finding.as_dict() for finding in findings]
+        tail["summary"] = {"events": self.events, "effects": self.effects, "fires": sum(handlers.values())}
+        return tail
+
+
+def _has_changed(fires: tuple[Fire, ...], fired: tuple[FiredDelivery, ...]) -> bool:
+    """Whether an event fires other handlers than when it was published. External ones were never called."""
+    handlers = [fire.handler for fire in fires if not fire.is_external]
+    return sorted(handlers) != sorted(past_fire.handler for past_fire in fired)
 
 
 def mark_selected(
     events: Sequence[ReplayedEvent], sums: ReplaySums, limit: int | None = None
 ) -> Iterator[ReplayedEvent]:
-    """The same events; those that are selected themselves have no cause, as long as the limit allows them."""
+    """Yields the same events. Those that the user selected have no cause, as long as the limit allows them."""
     for event in events:
         is_selected = event.is_selected and (limit is None or sums.events < limit)
         if is_selected and event.cause:
@@ -113,39 +138,45 @@ def mark_selected(
 
 
 def build_replay_record(event: ReplayedEvent) -> dict[str, Any]:
-    """An event of a replay, as `-o json` has it."""
-    head, fired = decode_header(event.raw), event.fired
+    """Builds the record of an event of a replay."""
+    head = decode_header(event.raw)
+    cause = None
+    if event.cause is not None:
+        cause = {"event": event.cause[0], "handler": event.cause[1]}
+    # None for an event that is not in the store, so that nothing is known of its past.
+    fired = None
+    if event.fired is not None:
+        fired = [past_fire._asdict() for past_fire in event.fired]
     return {
         "id": head["id"],
-        "type": head["type" if "specversion" in head else "detail-type"],
+        "type": get_type(head),
         "time": head.get("time"),
-        "cause": None if event.cause is None else {"event": event.cause[0], "handler": event.cause[1]},
+        "cause": cause,
         "fires": [_build_fire_record(fire) for fire in event.fires],
-        "fired": None if fired is None else [past_fire._asdict() for past_fire in fired],
+        "fired": fired,
     }
 
 
 def _build_fire_record(fire: Fire) -> dict[str, Any]:
+    record: dict[str, Any] = {"route": fire.route, "handler": fire.handler, "action": fire.action}
     if fire.on_replay == "skip":
-        marks: dict[str, Any] = {"on_replay": "skip"}
-    else:
-        marks = {}
+        record["on_replay"] = "skip"
     if fire.is_external:
-        marks |= {"external": True}
-    else:
-        marks |= {}
-    return {"route": fire.route, "handler": fire.handler, "action": fire.action, **marks}
+        record["external"] = True
+    return record
 
 
 def remember_events(unmatched: UnmatchedRoutes, events: Sequence[ReplayedEvent], name: str) -> None:
-    """Takes events of a replay that are reported next, as they are delivered."""
-    heads = [decode_header(event.raw) for event in events]
-    pairs = zip(heads, events, strict=True)
-    unmatched.remember({head["id"]: (mark_replayed(event.raw, head, name), event.bus) for head, event in pairs})
+    """Remembers the events of a replay that are reported next, in the form in which they are delivered."""
+    remembered = {}
+    for event in events:
+        head = decode_header(event.raw)
+        remembered[head["id"]] = (mark_replayed(event.raw, head, name), event.bus)
+    unmatched.remember(remembered)
 
 
 class ReplayReport:
-    """The text report: a row per handler, and with -v each event: who fires, and why other routes do not."""
+    """The text report: a row for each handler. With -v also each event, and why other routes do not match it."""
 
     def __init__(
         self,
@@ -158,7 +189,7 @@ class ReplayReport:
         verbose: bool,
         quiet: bool,
     ):
-        """`outputs` has what handlers printed, for events that are added next."""
+        """`outputs` has what the handlers of the events that are added next printed."""
         self._screen, self._sums, self._name, self._unmatched = screen, sums, name, unmatched
         self._outputs, self._verbose, self._quiet = outputs, verbose, quiet
 
@@ -170,36 +201,51 @@ class ReplayReport:
 
     def end(self, tail: Mapping[str, Any]) -> None:
         """Shows the table and the sums; if quiet, only the handlers that failed."""
-        sums, summary = self._sums, tail["summary"]
-        handlers = sorted({*sums.published, *sums.current})
+        sums = self._sums
+        handlers = sorted(sums.published.keys() | sums.current.keys())
         if self._quiet:
             handlers = [handler for handler in handlers if sums.current[handler]["failed"]]
             if not handlers:
                 return
-        leased = ["leased"] if any(actions["leased"] for actions in sums.current.values()) else []
-        columns = ["done", "failed", "waiting", *leased, "skipped"] if self._name else ["would fire"]
-        rows: list[list[Segment]] = [
-            [
-                (handler, "bold"),
-                str(sums.published[handler]),
-                *((str(sums.current[handler][column]), ACTION_STYLES[column]) for column in columns),
-            ]
-            for handler in handlers
-        ]
-        self._screen.print_table(["handler", "fired", *columns], rows, right_aligned=range(1, len(columns) + 2))
-        if self._quiet:
-            return
+        self._show_table(handlers)
+        if not self._quiet:
+            self._show_sums(tail["summary"])
+
+    def _show_table(self, handlers: Sequence[str]) -> None:
+        current = self._sums.current
+        columns = ["would fire"]
+        if self._name:
+            columns = ["done", "failed", "waiting", "leased", "skipped"]
+            # Deliveries are leased only while another process works on them, which is rare.
+            if not any(actions["leased"] for actions in current.values()):
+                columns.remove("leased")
+        rows: list[list[Segment]] = []
+        for handler in handlers:
+            row: list[Segment] = [(handler, "bold"), str(self._sums.published[handler])]
+            for column in columns:
+                row.append((str(current[handler][column]), ACTION_STYLES[column]))
+            rows.append(row)
+        self._screen.print_table(["handler", "fired"] + columns, rows, right_aligned=range(1, len(columns) + 2))
+
+    def _show_sums(self, summary: Mapping[str, int]) -> None:
+        sums = self._sums
         if sums.skipping and not self._name:
             self._screen.print_line(
                 (f"{SKIP_MARK}, not called by --deliver: {', '.join(sorted(sums.skipping))}", "dim")
             )
         if sums.external:
             self._screen.print_line((f"{EXTERNAL}, never called: {', '.join(sorted(sums.external))}", "dim"))
-        title = f"replayed as {self._name}" if self._name else "a plan: nothing was called"
-        effects = f", {format_count(summary['effects'], 'effect')}" if summary["effects"] else ""
+        title = "a plan: nothing was called"
+        if self._name:
+            title = f"replayed as {self._name}"
+        effects = ""
+        if summary["effects"]:
+            effects = f", {format_count(summary['effects'], 'effect')}"
         self._screen.print_line(format_count(summary["events"], "event"), effects, ", ", title)
         if sums.changed:
-            hint = "" if self._verbose else "; -v shows which"
+            hint = "; -v shows which"
+            if self._verbose:
+                hint = ""
             self._screen.print_line((f"{sums.changed:,} would fire other handlers than when published{hint}", "yellow"))
 
     def _show_event(self, record: Mapping[str, Any]) -> None:
@@ -209,35 +255,33 @@ class ReplayReport:
         self._screen.print_line(
             (record["type"], "bold"), f"  {record['id']}  ", (record["time"] or "", "dim"), (cause, "dim")
         )
+        # Deliveries that the event has fired come first, in their order, then those that are new.
         states = {(fire["route"], fire["handler"]): fire["state"] for fire in record["fired"] or []}
         fires = {(fire["route"], fire["handler"]): fire for fire in record["fires"]}
-        for key in {**states, **fires}:
-            route, handler = key
-            is_external = fires.get(key, {}).get(EXTERNAL, False)
-            published = ""
+        for route, handler in states | fires:
+            state: str | None = None
             if record["fired"] is not None:
-                published = f"  when published: {states.get(key, 'did not fire')}"
-            action = "would not fire"
-            if key in fires:
-                action = fires[key]["action"]
-            is_marked = action == "would fire" and "on_replay" in fires[key]
-            if is_external:
-                mark = f"  {EXTERNAL}"
-            elif is_marked:
-                mark = f"  {SKIP_MARK}"
-            else:
-                mark = ""
-            self._screen.print_line(
-                "  ",
-                (handler, "bold"),
-                (f"  {action}", ACTION_STYLES.get(action, "red")),
-                f"  by {route}{'' if is_external else published}",
-                (mark, "dim"),
-            )
+                state = states.get((route, handler), "did not fire")
+            self._show_fire(route, handler, fires.get((route, handler)), state)
             for line in format_output(self._outputs, record["id"], {"route": route, "handler": handler}):
                 self._screen.print_line("    ", *line)
         if not states and not fires:
             self._screen.print_line("  no route takes it")
-        self._unmatched.show(
-            self._screen, record["id"], {fire["route"] for fire in record["fires"]}, ["  not taken by"], indent="  "
+        matched_routes = {fire["route"] for fire in record["fires"]}
+        self._unmatched.show(self._screen, record["id"], matched_routes, ["  not taken by"], indent="  ")
+
+    def _show_fire(self, route: str, handler: str, fire: Mapping[str, Any] | None, state: str | None) -> None:
+        """Shows a delivery: what the replay does, and its state when the event was published, if that is known."""
+        action, mark, published = "would not fire", "", ""
+        if state is not None:
+            published = f"  when published: {state}"
+        if fire is not None:
+            action = fire["action"]
+            if fire.get(EXTERNAL, False):
+                mark, published = f"  {EXTERNAL}", ""
+            elif action == "would fire" and "on_replay" in fire:
+                mark = f"  {SKIP_MARK}"
+        style = ACTION_STYLES.get(action, "red")
+        self._screen.print_line(
+            "  ", (handler, "bold"), (f"  {action}", style), f"  by {route}{published}", (mark, "dim")
         )

@@ -15,39 +15,41 @@ from evtool.schemas.validation import ValidationResult
 from evtool.terminal.screen import Screen, format_count
 from evtool.terminal.snippets import show_finding
 
-MAX_VALUE = 200  # characters of an expected or actual value that a line shows
-MAX_ALTERNATIVE = 40  # characters of the value of a missed alternative
+# Characters of an expected or actual value that a line shows.
+MAX_VALUE = 200
+# Characters of the value of a missed alternative.
+MAX_ALTERNATIVE = 40
 
 
 def build_scenario_record(result: ScenarioResult) -> dict[str, Any]:
-    """What a scenario showed, as machines read it."""
+    """Builds the record of a scenario."""
     scenario = result.scenario
     location = scenario.locate()
+    failures = []
+    for failure in result.failures:
+        record = {
+            "what": failure.what,
+            "expected": failure.expected,
+            "actual": failure.actual,
+            "reason": failure.reason,
+        }
+        failures.append(record | scenario.locate(failure.path))
     return {
         "name": scenario.name,
         "file": location["file"],
         "line": location["line"],
-        "ok": not result.failures,
-        "failures": [
-            {
-                "what": failure.what,
-                "expected": failure.expected,
-                "actual": failure.actual,
-                "reason": failure.reason,
-                **scenario.locate(failure.path),
-            }
-            for failure in result.failures
-        ],
+        "ok": not failures,
+        "failures": failures,
     }
 
 
 def build_coverage_record(sections: Mapping[str, Section]) -> dict[str, Any]:
-    """The coverage, as machines read it."""
+    """Builds the record of the coverage, by section."""
     return {name: section.as_dict() for name, section in sections.items()}
 
 
 def format_failure(failure: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The lines of a failure, each with its label."""
+    """Yields the lines of a failure, each with its label."""
     yield "expected", shorten(format_value(failure["expected"]), MAX_VALUE)
     yield "actual", shorten(format_value(failure["actual"]), MAX_VALUE)
     if failure["reason"]:
@@ -70,14 +72,9 @@ class ScenariosReport:
         if record["file"] != self._file:
             self._file = record["file"]
             self._screen.print_line((record["file"], "bold"))
-        if record["ok"]:
-            mark = ("  ok    ", "green")
-        else:
-            mark = ("  FAIL  ", "bold red")
-        if record["ok"]:
-            location = ""
-        else:
-            location = f"  {record['file']}:{record['line']}"
+        mark, location = ("  ok    ", "green"), ""
+        if not record["ok"]:
+            mark, location = ("  FAIL  ", "bold red"), f"  {record['file']}:{record['line']}"
         self._screen.print_line(mark, record["name"], (location, "dim"))
         for failure in record["failures"]:
             location = f"  {format_location(failure['file'], failure['line'], failure['column'])}"
@@ -98,41 +95,42 @@ class ScenariosReport:
                 text = f"coverage is {percent} %, less than {summary['fail_under']} %"
                 self._screen.print_line((text, "bold red"))
         if not self._quiet:
-            failed = summary["failed"]
-            if failed:
-                result = (f"{failed:,} failed", "bold red")
-            else:
-                result = ("all passed", "bold green")
+            result = ("all passed", "bold green")
+            if summary["failed"]:
+                result = (f"{summary['failed']:,} failed", "bold red")
             self._screen.print_line(f"{format_count(summary['scenarios'], 'scenario')}: ", result)
 
     def _show_coverage(self, coverage: Mapping[str, Any]) -> None:
-        rows = [
-            [name, f"{section['covered']:,}", f"{section['all']:,}", str(section["percent"])]
-            for name, section in coverage.items()
-        ]
+        rows = []
+        for name, section in coverage.items():
+            rows.append([name, f"{section['covered']:,}", f"{section['all']:,}", str(section["percent"])])
         self._screen.print_line("")
         self._screen.print_table(["coverage", "covered", "all", "percent"], rows, right_aligned=(1, 2, 3))
-        lines = [*_list_missed(coverage)]
-        if lines:
+        missed = list(_iter_missed(coverage))
+        if missed:
             self._screen.print_line("")
             self._screen.print_line(("missed", "bold"))
-        for location, text in lines:
-            self._screen.print_line("  ", (location, "dim") if location else "", "  " if location else "", text)
+        for location, text in missed:
+            # A type has no location: its schema may be in any file.
+            if location:
+                self._screen.print_line("  ", (location, "dim"), "  ", text)
+            else:
+                self._screen.print_line("  ", text)
         self._screen.print_line("")
 
 
 class NoText:
-    """The text report of scenarios that cannot be used: the error on standard error has the findings."""
+    """The text report of scenarios that evtool refuses: the error on standard error has the findings."""
 
     def add(self, record: Record) -> None:
-        """No scenario is run."""
+        """Writes nothing: no scenario runs."""
 
     def end(self, tail: Mapping[str, Any]) -> None:
-        """Prints nothing."""
+        """Writes nothing."""
 
 
-def _list_missed(coverage: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What was missed: its location and what it is."""
+def _iter_missed(coverage: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yields the location and the description of what was missed."""
     for record in coverage["routes"]["missed"]:
         yield _locate(record), f"route {record['route']}"
     for record in coverage["alternatives"]["missed"]:
@@ -144,7 +142,7 @@ def _list_missed(coverage: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def describe_alternative(record: Mapping[str, Any]) -> str:
-    """A missed alternative in words."""
+    """Describes a missed alternative."""
     value = shorten(json.dumps(record["value"], ensure_ascii=False), MAX_ALTERNATIVE)
     operator = ""
     if record["operator"] not in (EQUALS, OR):

@@ -21,12 +21,10 @@ class SendingReport:
         assert not isinstance(record, ValidationResult)
         has_failed = record["status"] == FAILED
         if has_failed or self._show_all:
-            line: list[Segment] = [(record["type"], "bold"), "  ", (record["id"], "dim"), "  "]
+            state = (SENT, "green")
             if has_failed:
                 state = (f"{FAILED}: {record['error']}", "bold red")
-            else:
-                state = (SENT, "green")
-            self._screen.print_line(*line, state)
+            self._screen.print_line((record["type"], "bold"), "  ", (record["id"], "dim"), "  ", state)
 
     def end(self, tail: Mapping[str, Any]) -> None:
         """Shows the sums."""

@@ -1,8 +1,15 @@
-"""Text output for people: trees of events, lists of deliveries, and the history of one event."""
+"""Text output for people: trees of events, lists of deliveries, and the history of one event.
+
+order.created  d29e00cf
+└── charge-card  done  12 ms  by pay-for-order
+    └── payment.authorized  8d3c2a10
+        └── email  waiting  by tell-customer: connection refused; waits, and no attempt is used up
+"""
 
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from evtool.reports.base import Record
@@ -11,21 +18,28 @@ from evtool.schemas.validation import ValidationResult
 from evtool.terminal.screen import Screen, Segment, TreeNode, format_count
 from evtool.terminal.styles import STATE_STYLES
 
-MAX_TREES = 20  # of chains without a failure; the others are only counted
-MAX_ROWS = 50  # of the table that counts deliveries
-UNROUTED, STORED_BEFORE = "no route takes it", "already stored"  # instead of the state of a delivery
+# Trees of chains without a failure; further ones are only counted.
+MAX_TREES = 20
+# Rows of the table that counts deliveries.
+MAX_ROWS = 50
+# In place of the state of a delivery.
+UNROUTED, STORED_BEFORE = "no route takes it", "already stored"
+CountKey = tuple[str, str, str, str]
 
 
 def build_event_tree(records: Iterable[Mapping[str, Any]], outputs: dict[OutputKey, str]) -> TreeNode:
-    """The tree of a chain: the first record is its root, the others name their cause. Removes the outputs it shows."""
+    """Builds the tree of a chain. The first record is its root, the others name their cause.
+
+    Removes the outputs that it shows from `outputs`.
+    """
     chain = list(records)
     return _build_node(chain[0], {record["id"]: record for record in chain[1:]}, outputs)
 
 
 class ChainTrees:
-    """The text report of what was published: a tree per chain, what `show_below` adds for its events, the sums.
+    """The text report of published events: a tree for each chain, and the sums. `show_below` adds lines below a tree.
 
-    Of many chains the first have a tree, and those with a failure. A table counts the deliveries of all.
+    If there are many chains, only the first ones and those with a failure have a tree. A table counts all deliveries.
     """
 
     def __init__(
@@ -37,31 +51,34 @@ class ChainTrees:
         show_below: Callable[[Mapping[str, Any]], None] | None = None,
         outputs: dict[OutputKey, str] | None = None,
     ):
-        """`outputs` has what handlers printed, for deliveries that are added next."""
+        """`outputs` has what the handlers of the deliveries that are added next printed."""
         self._screen, self._quiet, self._show_all, self._show_below = screen, quiet, show_all, show_below
-        if outputs is None:
-            self._outputs = {}
-        else:
+        # An empty dictionary that is given is filled later, so it must not be replaced.
+        self._outputs: dict[OutputKey, str] = {}
+        if outputs is not None:
             self._outputs = outputs
-        self._counts: Counter[tuple[str, str, str, str]] = Counter()  # by type, route, handler and state
+        # By type, route, handler and state.
+        self._counts: Counter[CountKey] = Counter()
         self._shown = self._hidden = 0
         self._chain: list[Mapping[str, Any]] = []
-        self._awaited: set[str] = set()  # ids of what the chain has emitted and has not come yet
+        # Ids of events that handlers of the chain emitted and that were not added yet.
+        self._awaited: set[str] = set()
 
     def add(self, record: Record) -> None:
-        """Takes an event into its chain. When all of that is known it is drawn: somebody may be waiting for it."""
+        """Adds an event to its chain. Draws the chain as soon as it is complete, since a user may wait for it."""
         assert not isinstance(record, ValidationResult)
         if record["id"] not in self._awaited:
             self._draw()
         self._chain.append(record)
         self._counts.update(_list_keys(record))
-        self._awaited |= {emitted for delivery in record["deliveries"] for emitted in delivery["emitted"]}
+        for delivery in record["deliveries"]:
+            self._awaited.update(delivery["emitted"])
         self._awaited.discard(record["id"])
         if not self._awaited:
             self._draw()
 
     def end(self, tail: Mapping[str, Any]) -> None:
-        """Draws the last chain, counts deliveries in a table if not all chains were drawn, and tells the sums."""
+        """Draws the last chain, a table of the deliveries if not all chains have a tree, and the sums."""
         self._draw()
         if self._quiet:
             return
@@ -70,13 +87,13 @@ class ChainTrees:
         self._screen.print_line(*format_summary(tail["summary"]))
 
     def _draw(self) -> None:
-        """Draws the chain if it is wanted, and begins the next one."""
-        if self._chain and self._is_wanted():
+        """Draws the chain if it is to have a tree, and begins the next one."""
+        if self._chain and self._has_tree():
             self._shown += 1
             self._screen.print_tree(build_event_tree(self._chain, self._outputs))
-            for record in self._chain if self._show_below else ():
-                assert self._show_below is not None
-                self._show_below(record)
+            if self._show_below:
+                for record in self._chain:
+                    self._show_below(record)
             self._screen.file.flush()
         elif self._chain and not self._quiet:
             self._hidden += 1
@@ -85,48 +102,64 @@ class ChainTrees:
                 self._screen.file.flush()
         self._chain, self._awaited = [], set()
 
-    def _is_wanted(self) -> bool:
-        deliveries = [delivery for record in self._chain for delivery in record["deliveries"]]
+    def _has_tree(self) -> bool:
+        deliveries = list(chain.from_iterable(record["deliveries"] for record in self._chain))
         if self._quiet:
             return any(delivery["error"] for delivery in deliveries)
         return self._show_all or self._shown < MAX_TREES or any(map(has_failed, deliveries))
 
 
-def _list_keys(record: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
-    """Under what the deliveries of an event are counted, or the event itself if it has none."""
-    keys = [(record["type"], entry["route"], entry["handler"], entry["state"]) for entry in record["deliveries"]]
+def _list_keys(record: Mapping[str, Any]) -> list[CountKey]:
+    """Lists the keys that count the deliveries of an event, or the event itself if it has no delivery."""
+    if record["deliveries"]:
+        return [(record["type"], entry["route"], entry["handler"], entry["state"]) for entry in record["deliveries"]]
     if record["status"] == "duplicate":
-        state = STORED_BEFORE
-    else:
-        state = UNROUTED
-    return keys or [(record["type"], "", "", state)]
+        return [(record["type"], "", "", STORED_BEFORE)]
+    return [(record["type"], "", "", UNROUTED)]
 
 
-def _print_counts(screen: Screen, counts: Counter[tuple[str, str, str, str]]) -> None:
-    """Shows a row for each type, route, handler and state: what is not done first, then the most frequent."""
-    ranked = sorted(counts.items(), key=lambda entry: (entry[0][3] in ("done", "would fire"), -entry[1], entry[0]))
-    rows: list[list[Segment]] = [
-        [(event_type, "bold"), route, handler, (state, STATE_STYLES.get(state, "yellow")), f"{count:,}"]
-        for (event_type, route, handler, state), count in ranked[:MAX_ROWS]
-    ]
+def _rank(entry: tuple[CountKey, int]) -> tuple[bool, int, CountKey]:
+    # Deliveries that are not done come first, then the most frequent ones.
+    key, count = entry
+    return key[3] in ("done", "would fire"), -count, key
+
+
+def _print_counts(screen: Screen, counts: Counter[CountKey]) -> None:
+    """Shows a row for each type, route, handler and state."""
+    ranked = sorted(counts.items(), key=_rank)
+    rows: list[list[Segment]] = []
+    for (event_type, route, handler, state), count in ranked[:MAX_ROWS]:
+        style = STATE_STYLES.get(state, "yellow")
+        rows.append([(event_type, "bold"), route, handler, (state, style), f"{count:,}"])
     screen.print_table(["type", "route", "handler", "state", "count"], rows, right_aligned=[4])
     if len(ranked) > MAX_ROWS:
         screen.print_line(f"and {format_count(len(ranked) - MAX_ROWS, 'more row')}")
 
 
 def format_summary(summary: Mapping[str, int]) -> list[Segment]:
-    """The sums of events and deliveries; states that do not occur are left out."""
-    counts: list[Segment] = [
-        format_count(summary[key], noun)
-        for key, noun in (("events", "event"), ("deliveries", "delivery"))
-        if key in summary
-    ]
-    counts += [(f"{summary[state]:,} {state}", style) for state, style in STATE_STYLES.items() if summary.get(state)]
-    return [part for count in counts for part in (count, ", ")][:-1]
+    """Formats the sums of events and deliveries, without states that do not occur."""
+    counts: list[Segment] = []
+    for key, noun in (("events", "event"), ("deliveries", "delivery")):
+        if key in summary:
+            counts.append(format_count(summary[key], noun))
+    for state, style in STATE_STYLES.items():
+        if summary.get(state):
+            counts.append((f"{summary[state]:,} {state}", style))
+    return _join(counts)
+
+
+def _join(parts: Sequence[Segment]) -> list[Segment]:
+    """Returns the parts with commas between them."""
+    segments: list[Segment] = []
+    for part in parts:
+        if segments:
+            segments.append(", ")
+        segments.append(part)
+    return segments
 
 
 class DeliveryList:
-    """The text report of deliveries: a line each, and the sums."""
+    """The text report of deliveries: a line for each, and the sums."""
 
     def __init__(
         self,
@@ -136,14 +169,13 @@ class DeliveryList:
         interrupts: Sequence[object] = (),
         outputs: dict[OutputKey, str] | None = None,
     ):
-        """`interrupts` holds something when a signal has ended the work: then nobody knows whether there is more.
+        """`interrupts` is not empty if a signal ended the command before it knew whether a delivery is due.
 
-        `outputs` has what handlers printed, for deliveries that are added next.
+        `outputs` has what the handlers of the deliveries that are added next printed.
         """
         self._screen, self._quiet, self._interrupts, self._has_records = screen, quiet, interrupts, False
-        if outputs is None:
-            self._outputs = {}
-        else:
+        self._outputs: dict[OutputKey, str] = {}
+        if outputs is not None:
             self._outputs = outputs
 
     def add(self, record: Record) -> None:
@@ -157,10 +189,11 @@ class DeliveryList:
         )
         for line in format_output(self._outputs, record["event"], record):
             self._screen.print_line("  ", *line)
-        self._screen.file.flush()  # somebody may be watching
+        # A user may watch the deliveries while the command waits for the next one.
+        self._screen.file.flush()
 
     def end(self, tail: Mapping[str, Any]) -> None:
-        """Tells the sums."""
+        """Shows the sums."""
         if self._quiet:
             return
         if not self._has_records and not self._interrupts:
@@ -170,7 +203,7 @@ class DeliveryList:
 
 
 class DeadLetterList:
-    """The text report of dead letters: a line each; with `full`, the event and every attempt."""
+    """The text report of dead letters: a line for each; with `full`, the event and every attempt."""
 
     def __init__(self, screen: Screen, *, full: bool = False, quiet: bool = False):
         self._screen, self._full, self._quiet = screen, full, quiet
@@ -184,7 +217,7 @@ class DeadLetterList:
             print_document(self._screen, record["document"])
 
     def end(self, tail: Mapping[str, Any]) -> None:
-        """Says if there was none."""
+        """Shows a line if no dead letter was added."""
         if not tail["summary"]["deliveries"] and not self._quiet:
             self._screen.print_line("no dead letters")
 
@@ -193,22 +226,21 @@ class ChangedDeadLetters(DeadLetterList):
     """The text report of dead letters that were redriven or deleted: with -q nothing."""
 
     def add(self, record: Record) -> None:
-        """Shows what was changed."""
+        """Shows a changed dead letter."""
         if not self._quiet:
             super().add(record)
 
 
 def format_states(states: Mapping[str, int]) -> str:
-    """How the deliveries of an event stand."""
+    """Formats the states of the deliveries of an event."""
     return ", ".join(f"{count} {state}" for state, count in states.items()) or "no deliveries"
 
 
 def style_states(states: Mapping[str, int]) -> list[Segment]:
-    """The states of the deliveries of an event, each in its colour."""
-    segments: list[Segment] = []
-    for state, count in states.items():
-        segments += [", "] * bool(segments) + [(f"{count} {state}", STATE_STYLES.get(state, ""))]
-    return segments or [(format_states(states), "yellow")]
+    """Formats the states of the deliveries of an event, each in its colour."""
+    if not states:
+        return [(format_states(states), "yellow")]
+    return _join([(f"{count} {state}", STATE_STYLES.get(state, "")) for state, count in states.items()])
 
 
 def print_history(screen: Screen, delivery: Mapping[str, Any]) -> None:
@@ -229,13 +261,13 @@ def print_history(screen: Screen, delivery: Mapping[str, Any]) -> None:
 
 
 def print_document(screen: Screen, document: Mapping[str, Any]) -> None:
-    """Shows an event as it is, laid out."""
+    """Shows an event as indented JSON."""
     for line in json.dumps(document, indent=2, ensure_ascii=False).split("\n"):
         screen.print_line("  ", line)
 
 
 def format_output(outputs: dict[OutputKey, str], event_id: str, delivery: Mapping[str, Any]) -> list[list[Segment]]:
-    """The lines that the handler of a delivery printed. Removes them from `outputs`."""
+    """Formats the lines that the handler of a delivery printed. Removes them from `outputs`."""
     output = outputs.pop((event_id, delivery["route"], delivery["handler"]), "")
     return [[("| ", "dim"), line] for line in output.splitlines()]
 
@@ -243,14 +275,12 @@ def format_output(outputs: dict[OutputKey, str], event_id: str, delivery: Mappin
 def _build_node(
     record: Mapping[str, Any], descendants: Mapping[str, Mapping[str, Any]], outputs: dict[OutputKey, str]
 ) -> TreeNode:
-    children = [
-        TreeNode(
-            format_delivery(delivery),
-            [_build_node(descendants[i], descendants, outputs) for i in delivery["emitted"] if i in descendants],
-            format_output(outputs, record["id"], delivery),
-        )
-        for delivery in record["deliveries"]
-    ]
+    children = []
+    for delivery in record["deliveries"]:
+        # The records may have only a part of the chain.
+        emitted = [descendants[event_id] for event_id in delivery["emitted"] if event_id in descendants]
+        nodes = [_build_node(event, descendants, outputs) for event in emitted]
+        children.append(TreeNode(format_delivery(delivery), nodes, format_output(outputs, record["id"], delivery)))
     segments: list[Segment] = [(record["type"], "bold"), "  ", (record["id"], "dim")]
     if record["status"] == "duplicate":
         segments.append(("  already stored: nothing fires again", "yellow"))
@@ -260,7 +290,7 @@ def _build_node(
 
 
 def format_delivery(record: Mapping[str, Any]) -> list[Segment]:
-    """A delivery in a line: handler, state, time, route, and what stands in its way."""
+    """Formats a delivery in a line: handler, state, time, route, and its error."""
     state = record["state"]
     segments: list[Segment] = [(record["handler"], "bold"), (f"  {state}", STATE_STYLES.get(state, ""))]
     if record["duration_ms"] is not None:
@@ -280,5 +310,5 @@ def format_delivery(record: Mapping[str, Any]) -> list[Segment]:
 
 
 def _format_time_of_day(time: str) -> str:
-    """The time of day of an RFC 3339 time."""
+    # An RFC 3339 time in UTC has the time of day at a fixed place.
     return time[11:19] + " UTC"

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -12,13 +13,16 @@ from evtool.reports.formats.repository import find_repository, to_repository_pat
 from evtool.terminal.sanitize import sanitize
 from evtool.terminal.screen import format_count
 
-LEVELS = {"error": "error", "warning": "warning", "note": "notice"}  # in the order of printing
-MOST = 10  # GitHub shows so many annotations of each level for a step
-MAX_MESSAGE = 4000  # characters; GitHub cuts a message at 4,096
+# The level of an annotation for each severity, in the order of printing.
+LEVELS = {"error": "error", "warning": "warning", "note": "notice"}
+# GitHub shows this number of annotations of each level for a step.
+MOST = 10
+# Characters. GitHub cuts a message at 4,096.
+MAX_MESSAGE = 4000
 
 
 class Github:
-    """The first annotations of each level, errors first, and then how many were left out."""
+    """The first annotations of each level, errors first, and the number of the others."""
 
     def __init__(self, subject: Subject, file: TextIO, color: str):  # noqa: ARG002  (the contract of all kinds)
         self._file, self._reader = file, CheckReader(subject.command)
@@ -27,18 +31,18 @@ class Github:
         self._omitted: Counter[str] = Counter()
 
     def add(self, record: Record) -> None:
-        """Keeps the problems of a record until it is known whether there are errors behind them."""
+        """Keeps the problems of a record, since an error of a later record comes before a warning of this one."""
         self._collect(self._reader.add(record))
 
     def end(self, tail: Mapping[str, Any]) -> None:
-        """Writes the annotations, and a line that says how many problems have none."""
+        """Writes the annotations, and a line with the number of problems that have no annotation."""
         self._collect(self._reader.end(tail))
-        for problems in self._problems.values():
-            for problem in problems:
-                self._file.write(_format_command(problem, self._root))
+        for problem in chain.from_iterable(self._problems.values()):
+            self._file.write(_format_command(problem, self._root))
         if self._omitted:
-            counts = ", ".join(format_count(self._omitted[level], level) for level in LEVELS if self._omitted[level])
-            self._file.write(f"not annotated: {counts}; GitHub shows {MOST} annotations of each level for a step\n")
+            counts = [format_count(self._omitted[level], level) for level in LEVELS if self._omitted[level]]
+            limit = f"GitHub shows {MOST} annotations of each level for a step"
+            self._file.write(f"not annotated: {', '.join(counts)}; {limit}\n")
 
     def _collect(self, checks: Iterable[Check]) -> None:
         for problem in list_problems(checks):
@@ -50,16 +54,20 @@ class Github:
 
 
 def _format_command(problem: Problem, root: Path) -> str:
-    file = problem.file and (to_repository_path(problem.file, root) or problem.file)
+    file = problem.file
+    if file:
+        file = to_repository_path(file, root) or file
     properties = {"file": file, "line": problem.line, "col": problem.column, "title": problem.title}
-    property_text = ",".join(
-        f"{key}={_escape_property(str(value))}" for key, value in properties.items() if value is not None
-    )
-    return f"::{LEVELS[problem.severity]} {property_text}::{_escape_data(shorten(problem.advice, MAX_MESSAGE))}\n"
+    parts = []
+    for key, value in properties.items():
+        if value is not None:
+            parts.append(f"{key}={_escape_property(str(value))}")
+    message = _escape_data(shorten(problem.advice, MAX_MESSAGE))
+    return f"::{LEVELS[problem.severity]} {','.join(parts)}::{message}\n"
 
 
 def _escape_data(text: str) -> str:
-    """The escapes of a command's message (github.com/actions/toolkit, packages/core/src/command.ts)."""
+    # These are the escapes of github.com/actions/toolkit, packages/core/src/command.ts.
     return sanitize(text).replace("%", "%25")
 
 

@@ -12,7 +12,9 @@ class Json:
     def __init__(self, subject: Subject, file: TextIO, color: str):  # noqa: ARG002  (the contract of all kinds)
         self._file = file
         command, key = dump_json(subject.command), dump_json(subject.key)
-        self._next = f'{{"evtool": {FORMAT_VERSION}, "command": {command}, {key}: [\n'  # written with what follows it
+        # The head, later a comma: each is written together with the record that follows it. So a command that fails
+        # before its first record writes nothing.
+        self._next = f'{{"evtool": {FORMAT_VERSION}, "command": {command}, {key}: [\n'
 
     def add(self, record: Record) -> None:
         """Writes a record into the list."""
@@ -25,6 +27,5 @@ class Json:
         head = ""
         if self._next != ",\n":
             head = self._next.rstrip()
-        self._file.write(
-            head + "\n]" + "".join(f', "{key}": {dump_json(value)}' for key, value in tail.items()) + "}\n"
-        )
+        values = [f', "{key}": {dump_json(value)}' for key, value in tail.items()]
+        self._file.write(head + "\n]" + "".join(values) + "}\n")

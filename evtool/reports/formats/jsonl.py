@@ -7,17 +7,19 @@ from evtool.reports.base import FORMAT_VERSION, Record, Subject, dump_json, to_r
 
 
 class JsonLines:
-    """A line per record, told at once."""
+    """A line for each record."""
 
     def __init__(self, subject: Subject, file: TextIO, color: str):  # noqa: ARG002  (the contract of all kinds)
         self._subject, self._file = subject, file
 
     def add(self, record: Record) -> None:
-        """Writes a record and hands it on: somebody may be waiting for it."""
+        """Writes a record."""
         for row in to_rows(record):
             self._file.write(dump_json(row) + "\n")
+        # A program that reads the lines may wait for each one.
         self._file.flush()
 
     def end(self, tail: Mapping[str, Any]) -> None:
         """Writes the summary."""
-        self._file.write(dump_json({"evtool": FORMAT_VERSION, "command": self._subject.command, **tail}) + "\n")
+        summary = {"evtool": FORMAT_VERSION, "command": self._subject.command}
+        self._file.write(dump_json(summary | dict(tail)) + "\n")

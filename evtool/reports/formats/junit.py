@@ -1,18 +1,19 @@
 """The junit report: one JUnit XML test case per event, delivery or scenario, failed if it has errors."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
 from evtool.reports.base import Record, Subject
 from evtool.reports.checks import Check, CheckReader, Problem
 from evtool.terminal.sanitize import sanitize
 
-SPOOL = 1024 * 1024  # bytes of cases kept in memory before they go to a temporary file
+# Bytes of cases that are kept in memory before they go to a temporary file.
+SPOOL = 1024 * 1024
 
 
 class Junit:
-    """A test suite whose counts come first: the cases wait in a temporary file until they are counted."""
+    """A test suite. Its first line has the counts, so the cases are kept in a temporary file until all are counted."""
 
     def __init__(self, subject: Subject, file: TextIO, color: str):  # noqa: ARG002  (the contract of all kinds)
         import tempfile  # noqa: PLC0415  (for this report only)
@@ -20,7 +21,8 @@ class Junit:
         self._subject, self._file, self._reader = subject, file, CheckReader(subject.command)
         self._cases = tempfile.SpooledTemporaryFile(SPOOL, mode="w+", encoding="utf-8")  # noqa: SIM115
         self._tests = self._failures = self._skipped = self._duration_ms = 0
-        self._names: Counter[int] = Counter()  # hashes, since there may be many
+        # Hashes of names take less memory than names, of which a report may have millions.
+        self._names: Counter[int] = Counter()
 
     def add(self, record: Record) -> None:
         """Writes the cases of a record."""
@@ -35,28 +37,29 @@ class Junit:
             self._failures += bool(errors)
             self._skipped += check.open is not None
             if errors:
-                details = "\n".join(_escape_xml(_format_problem(problem)) for problem in check.problems)
-                title, first = _quote_attribute(errors[0].title), f"{errors[0].title} {errors[0].message}"
-                content = f"<failure type={title} message={_quote_attribute(first)}>{details}</failure>"
+                content = _format_failure(errors[0], check.problems)
+            elif check.open is not None:
+                content = f"<skipped message={_quote_attribute(check.open)}/>"
             else:
-                content = ""
-                if check.open is not None:
-                    content = f"<skipped message={_quote_attribute(check.open)}/>"
-            self._cases.write(f"  <testcase {attributes}" + (f">{content}</testcase>\n" if content else "/>\n"))
+                self._cases.write(f"  <testcase {attributes}/>\n")
+                continue
+            self._cases.write(f"  <testcase {attributes}>{content}</testcase>\n")
 
     def _format_attributes(self, check: Check) -> str:
-        """The attributes of a case. Readers drop cases with the same class and name: repeated names get a number."""
+        """Formats the attributes of a case."""
+        # Readers such as GitLab drop a case with the class and name of an earlier one, so repeated names get a number.
         key = hash((check.group, check.name))
         self._names[key] += 1
-        number = self._names[key]
-        values = {
-            "classname": check.group or "-",
-            "name": check.name if number == 1 else f"{check.name} #{number}",
-            "file": check.file,
-            "line": None if check.line is None else str(check.line),
-            "time": _format_seconds(check.duration_ms),
-        }
-        return " ".join(f"{key}={_quote_attribute(value)}" for key, value in values.items() if value is not None)
+        name = check.name
+        if self._names[key] > 1:
+            name += f" #{self._names[key]}"
+        values = {"classname": check.group or "-", "name": name}
+        if check.file is not None:
+            values["file"] = check.file
+        if check.line is not None:
+            values["line"] = str(check.line)
+        values["time"] = _format_seconds(check.duration_ms)
+        return " ".join(f"{key}={_quote_attribute(value)}" for key, value in values.items())
 
     def end(self, tail: Mapping[str, Any]) -> None:
         """Writes the suite."""
@@ -70,6 +73,13 @@ class Junit:
             self._file.write(line)
         self._file.write("</testsuite>\n</testsuites>\n")
         self._cases.close()
+
+
+def _format_failure(error: Problem, problems: Sequence[Problem]) -> str:
+    """Formats the failure of a case: the first error as its message, and all problems below."""
+    details = "\n".join(_escape_xml(_format_problem(problem)) for problem in problems)
+    title, message = _quote_attribute(error.title), _quote_attribute(f"{error.title} {error.message}")
+    return f"<failure type={title} message={message}>{details}</failure>"
 
 
 def _format_problem(problem: Problem) -> str:
@@ -87,7 +97,7 @@ def _format_seconds(duration_ms: int) -> str:
 
 
 def _escape_xml(text: str) -> str:
-    """The text as XML has it. What is harmless has no character that XML cannot hold."""
+    # XML cannot hold some control characters in any form; `sanitize` spells them out.
     from html import escape  # noqa: PLC0415  (its tables, for this report only)
 
     return escape(sanitize(text))

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from itertools import chain, islice
 from typing import Any, TextIO
 
 from evtool.findings.phrases import shorten
@@ -11,26 +12,34 @@ from evtool.reports.checks import Check, CheckReader, Problem
 from evtool.terminal.sanitize import sanitize
 from evtool.terminal.screen import format_count
 
-MAX_REPORT = 65_000  # characters; a comment on GitHub holds 65,536
-MAX_CELL = 1_000  # characters
-MAX_PLANNED = 50  # handlers in the table of a replay
+# Characters. A comment on GitHub holds 65,536.
+MAX_REPORT = 65_000
+# Characters of a cell.
+MAX_CELL = 1_000
+# Handlers in the table of a replay.
+MAX_PLANNED = 50
 SEVERITIES = ("error", "warning", "note")
-PUNCTUATION = re.compile(r"[\\`*_\[\]|~$]")  # Markdown reads these inside a line
-BREAK = "&#8203;"  # a zero-width space after @ and #, so that no user is mentioned and no issue is linked
+# Markdown reads these characters inside a line.
+PUNCTUATION = re.compile(r"[\\`*_\[\]|~$]")
+# A zero-width space after @ and #, so that GitHub notifies no user and links no issue.
+BREAK = "&#8203;"
+# GitHub makes a link of a bare `www.` and of `://`.
+LINK = re.compile(r"(?i)(?<=www)\.|:(?=//)")
 TABLE_HEAD = "| | where | what |\n|---|---|---|\n"
 
 
 class Markdown:
-    """One section, written at the end: errors first, as many rows as a comment holds, and the number of the rest."""
+    """One section: errors first, as many rows as a comment holds, and the number of the other problems."""
 
     def __init__(self, subject: Subject, file: TextIO, color: str):  # noqa: ARG002  (the contract of all kinds)
         self._subject, self._file, self._reader = subject, file, CheckReader(subject.command)
         self._rows: dict[str, list[str]] = {severity: [] for severity in SEVERITIES}
-        self._room = dict.fromkeys(SEVERITIES, MAX_REPORT)  # characters that the rows of a severity may still take
+        # Characters that further rows of a severity may take. It bounds the memory for rows that are cut later.
+        self._room = dict.fromkeys(SEVERITIES, MAX_REPORT)
         self._counts: Counter[str] = Counter()
 
     def add(self, record: Record) -> None:
-        """Keeps the rows of a record, as long as there is room for them."""
+        """Keeps the rows of a record, as long as they fit into a comment."""
         self._collect(self._reader.add(record))
 
     def end(self, tail: Mapping[str, Any]) -> None:
@@ -56,13 +65,14 @@ class Markdown:
         return ", ".join(counts) or "no problems"
 
     def _format_table(self, room: int) -> str:
-        """The table, cut at a row."""
+        """Formats the table, cut at a row."""
         total = self._counts.total()
         if not total:
             return ""
         rows = []
-        room -= len(TABLE_HEAD) + 100  # the line below the table
-        for row in (row for severity in SEVERITIES for row in self._rows[severity]):
+        # The line below the table takes up to 100 characters.
+        room -= len(TABLE_HEAD) + 100
+        for row in chain.from_iterable(self._rows[severity] for severity in SEVERITIES):
             room -= len(row)
             if room < 0:
                 break
@@ -75,11 +85,15 @@ class Markdown:
 
 
 def escape_markdown(text: str) -> str:
-    """A text that Markdown and HTML show as it is: without markup, links, mentions and references."""
+    """Escapes a text so that Markdown and HTML show it as it is: without markup, links, mentions and references."""
     text = sanitize(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = PUNCTUATION.sub(r"\\\g<0>", text)
     text = re.sub(r"[@#]", rf"\g<0>{BREAK}", text)
-    return re.sub(r"(?i)(?<=www)\.|:(?=//)", lambda found: f"&#{ord(found[0])};", text)
+    return LINK.sub(_to_character_reference, text)
+
+
+def _to_character_reference(match: re.Match[str]) -> str:
+    return f"&#{ord(match[0])};"
 
 
 def _format_row(problem: Problem) -> str:
@@ -92,19 +106,28 @@ def _format_row(problem: Problem) -> str:
 
 
 def _format_numbers(tail: Mapping[str, Any]) -> str:
-    """The summary in one line, and the coverage of `evtool test`."""
-    numbers = [f"{key.replace('_', ' ')} {value:,}" for key, value in tail["summary"].items() if isinstance(value, int)]
-    coverage = tail.get("coverage") or {}
-    covered = [f"{key} {part['covered']:,} of {part['all']:,}" for key, part in coverage.items()]
-    lines = [" · ".join(numbers), f"Coverage: {' · '.join(covered)}" if covered else ""]
-    return "".join(f"{line}\n\n" for line in lines if line)
+    """Formats the summary in one line, and the coverage of `evtool test` in another one."""
+    numbers = []
+    for key, value in tail["summary"].items():
+        if isinstance(value, int):
+            numbers.append(f"{key.replace('_', ' ')} {value:,}")
+    text = ""
+    if numbers:
+        text = " · ".join(numbers) + "\n\n"
+    coverage = tail.get("coverage")
+    if coverage:
+        covered = [f"{key} {part['covered']:,} of {part['all']:,}" for key, part in coverage.items()]
+        text += f"Coverage: {' · '.join(covered)}\n\n"
+    return text
 
 
 def _format_handlers(handlers: Mapping[str, int] | None) -> str:
-    """The handlers that fire in a replay, and how often."""
+    """Formats the handlers that fire in a replay, and how often."""
     if not handlers:
         return ""
-    rows = [f"| {escape_markdown(name)} | {count:,} |\n" for name, count in list(handlers.items())[:MAX_PLANNED]]
+    rows = []
+    for name, count in islice(handlers.items(), MAX_PLANNED):
+        rows.append(f"| {escape_markdown(name)} | {count:,} |\n")
     more = ""
     if len(handlers) > MAX_PLANNED:
         more = f"\n{len(handlers) - MAX_PLANNED:,} more handlers are not shown.\n"

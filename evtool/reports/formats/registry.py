@@ -10,8 +10,9 @@ from evtool.reports.formats.text import Text
 
 
 def on_demand(module: str, name: str) -> Open:
-    """What opens a report whose module is imported when it is used: `evtool validate` must start fast."""
+    """Returns an opener of reports that imports the module of the report."""
 
+    # `evtool validate` has to start fast, and most runs use one format.
     def open_report(subject: Subject, file: TextIO, color: str) -> Report:
         report: Report = getattr(import_module(f"evtool.reports.formats.{module}"), name)(subject, file, color)
         return report
@@ -28,7 +29,9 @@ KINDS: dict[str, Open] = {
     "markdown": on_demand("markdown", "Markdown"),
     "sarif": on_demand("sarif", "Sarif"),
 }
-FOR_CI = ("github", "junit", "markdown", "sarif")  # only for commands that report findings or failures:
+# The formats of CI systems, which only the commands that report findings or failures have.
+FOR_CI = ("github", "junit", "markdown", "sarif")
 CHECKING_COMMANDS = ("validate", "check", "test", "publish", "deliver", "replay", "dlq list", "doctor")
-# of a validation they report findings and counts, no valid event
+# The formats that report findings and counts of a validation, but not its valid events. These can be proven valid in
+# blocks, which is faster.
 ONLY_FINDINGS = {"text", "json", "jsonl", "github", "markdown", "sarif"}

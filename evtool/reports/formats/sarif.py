@@ -21,13 +21,17 @@ from evtool.routes.project import ROUTES_FILE, find_routes_file
 from evtool.terminal.sanitize import sanitize
 
 SCHEMA_URI = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
-PACKAGE_URI = "pkg:pypi/evtool-workbench"  # a package URL: it does not depend on where the project is hosted
-MOST_RESULTS = 25_000  # code scanning refuses a file with more
-MAX_MESSAGE = 8_000  # characters
+# A package URL does not depend on where the project is hosted.
+PACKAGE_URI = "pkg:pypi/evtool-workbench"
+# Code scanning refuses a file with more results.
+MOST_RESULTS = 25_000
+# Characters.
+MAX_MESSAGE = 8_000
 HEAD = f"""{{"$schema": "{SCHEMA_URI}", "version": "2.1.0", "runs": [
 {{"columnKind": "unicodeCodePoints", "results": ["""
 
-MEANINGS = {  # of the rules that are not codes of findings
+# The meanings of the rules that are not codes of findings.
+MEANINGS = {
     "failed-scenario": "An expectation of a scenario does not hold; the message says what happened instead, and why.",
     "coverage": "The scenarios cover less of the alternatives in patterns than `evtool test --fail-under` demands.",
     "failed-delivery": "A handler failed; the delivery is attempted again.",
@@ -38,14 +42,15 @@ MEANINGS = {  # of the rules that are not codes of findings
 
 
 class Sarif:
-    """One run. The results come first, since the rules are those that they name."""
+    """One run. The results come before the rules, since only the rules that results name are written."""
 
     def __init__(self, subject: Subject, file: TextIO, color: str):  # noqa: ARG002  (the contract of all kinds)
         self._subject, self._file, self._reader = subject, file, CheckReader(subject.command)
         self._root = find_repository()
         self._default_file = _find_default_file()
         self._hashes = LineHashes()
-        self._rules: dict[str, dict[str, Any]] = {}  # by id, in the order of their index
+        # By id, in the order of their index.
+        self._rules: dict[str, dict[str, Any]] = {}
         self._results = self._omitted = 0
         file.write(HEAD)
 
@@ -82,7 +87,10 @@ class Sarif:
             if self._results == MOST_RESULTS:
                 self._omitted += 1
                 continue
-            self._file.write((",\n" if self._results else "\n") + dump_json(self._build_result(problem)))
+            separator = "\n"
+            if self._results:
+                separator = ",\n"
+            self._file.write(separator + dump_json(self._build_result(problem)))
             self._results += 1
 
     def _build_result(self, problem: Problem) -> dict[str, Any]:
@@ -106,19 +114,20 @@ class Sarif:
         }
         fingerprint = self._hashes.get(Path(file), line)
         if fingerprint:
-            return {**result, "partialFingerprints": {"primaryLocationLineHash": fingerprint}}
+            result["partialFingerprints"] = {"primaryLocationLineHash": fingerprint}
         return result
 
     def _build_location(self, file: str) -> dict[str, str]:
-        """The file relative to the root of the repository, from which code scanning counts paths."""
+        """Builds the location of a file: relative to the root of the repository, from which code scanning counts."""
         path = to_repository_path(file, self._root)
         if path is None:
-            return {"uri": "file://" + _encode_path(os.path.abspath(file))}  # noqa: PTH100  (resolves no link)
+            # Unlike Path.resolve(), this does not resolve links.
+            return {"uri": "file://" + _encode_path(os.path.abspath(file))}  # noqa: PTH100
         return {"uri": _encode_path(path), "uriBaseId": "%SRCROOT%"}
 
 
 def _build_rule(rule: str, problem: Problem) -> dict[str, Any]:
-    """A rule as code scanning shows it beside its results: what the code means, with the examples of `explain`."""
+    """Builds a rule, which code scanning shows beside its results: the meaning of its code, and examples."""
     title = CODES.get(rule, problem.title)
     if rule in CODES:
         text = f"{rule}: {title}. `evtool explain {rule}` shows more."
@@ -145,7 +154,8 @@ def _to_sentence(title: str) -> str:
 
 
 def escape_message(text: str) -> str:
-    """A text as SARIF has messages: `{0}` would be a placeholder, and `[text](target)` a link."""
+    """Escapes a text for a message of SARIF."""
+    # In a message `{0}` is a placeholder, and `[text](target)` a link.
     return sanitize(text).replace("{", "{{").replace("}", "}}").replace("](", "] (")
 
 
@@ -154,7 +164,7 @@ def _encode_path(path: str) -> str:
 
 
 def _find_default_file() -> str:
-    """The file that problems without a file are shown at: code scanning requires a location."""
+    # Code scanning requires a location of each result, also of one without a file.
     with suppress(EvtoolError):
         return str(find_routes_file(None) or ROUTES_FILE)
     return ROUTES_FILE

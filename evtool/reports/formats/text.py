@@ -9,21 +9,22 @@ from evtool.terminal.screen import Screen, format_count
 from evtool.terminal.snippets import show_finding
 
 
-def Text(subject: Subject, file: TextIO, color: str) -> Report:  # noqa: N802  (stands beside the other kinds)
-    """What people read, as the command that reports wants it read."""
+def Text(subject: Subject, file: TextIO, color: str) -> Report:  # noqa: N802  (the other kinds are classes)
+    """Opens the text report of the command."""
     return subject.text(Screen(file, color=color))
 
 
 class FindingsReport:
-    """Findings as they come, and how many events they are among."""
+    """The text report of `validate`: findings as they occur, and the number of checked events."""
 
     def __init__(self, screen: Screen, *, quiet: bool = False):
         self._screen, self._quiet = screen, quiet
 
     def add(self, record: Record) -> None:
-        """Shows the findings of a verdict."""
-        for finding in record.findings if isinstance(record, ValidationResult) else ():
-            show_finding(self._screen, finding)
+        """Shows the findings of a validation result."""
+        if isinstance(record, ValidationResult):
+            for finding in record.findings:
+                show_finding(self._screen, finding)
 
     def end(self, tail: Mapping[str, Any]) -> None:
         """Shows the sum."""
@@ -35,6 +36,7 @@ class FindingsReport:
         if not events:
             self._screen.print_line(checked)
             return
-        self._screen.print_line(
-            f"{checked}: ", (f"{invalid:,} invalid", "bold red") if invalid else ("all valid", "bold green")
-        )
+        result = ("all valid", "bold green")
+        if invalid:
+            result = (f"{invalid:,} invalid", "bold red")
+        self._screen.print_line(f"{checked}: ", result)
