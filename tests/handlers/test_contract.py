@@ -78,7 +78,7 @@ HTTP_ANSWERS = {
 
 
 class Subject(NamedTuple):
-    """A kind in this test: the options of a handler that does what an event asks for, and of one that is missing."""
+    """A kind in this test: options of a handler that obeys its events, and of a handler that is missing."""
 
     kind: str
     options: dict[str, Any]
@@ -126,7 +126,7 @@ SUBJECTS = {
 
 
 class Service:
-    """What the sample of a plugin talks to: does for each connection what its event asks for."""
+    """The service of the sample of a plugin: does for each connection what its event asks for."""
 
     def __init__(self, file: Path):
         self._server = socket.socket(socket.AF_UNIX)
@@ -156,7 +156,7 @@ class Service:
 
 
 def call(handler: Handler, do: str) -> Outcome:
-    """The outcome for an event that asks for something."""
+    """Returns the outcome of an event that asks for something."""
     return handler(Call(json.dumps({"detail": {"do": do}}).encode(), "e-1", "order.created", "book", 1, 7, "shop"))
 
 
@@ -170,7 +170,7 @@ def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Subject]
 
 @pytest.fixture
 def folder(subject: Subject) -> Iterator[Path]:
-    """A folder with the handlers; its name is short, as that of a socket has to be."""
+    """A folder with the handlers. Its name is short, since the path of a socket has a limit."""
     with tempfile.TemporaryDirectory(prefix="evtool-") as name:
         subject.prepare(Path(name))
         yield Path(name)
@@ -223,14 +223,14 @@ Open = Callable[..., Handler]
 
 @pytest.mark.usefixtures("service")
 class TestContract:
-    def test_done_with_an_emitted_event(self, subject: Subject, open_handler: Open) -> None:
+    def test_a_call_succeeds_and_emits_an_event(self, subject: Subject, open_handler: Open) -> None:
         """What was emitted comes with the outcome."""
         outcome = call(open_handler(subject.options), "emit")
 
         assert isinstance(outcome, Done)
         assert [(event.type, json.loads(event.detail)) for event in outcome.emitted] == [("order.booked", {"order": 1})]
 
-    def test_a_failure_has_its_message(self, subject: Subject, open_handler: Open) -> None:
+    def test_a_failure_has_the_message_of_the_handler(self, subject: Subject, open_handler: Open) -> None:
         """The attempt counts, and the same handler does its work again."""
         handler = open_handler(subject.options)
         outcome = call(handler, "fail")
@@ -240,7 +240,7 @@ class TestContract:
         assert subject.failure in outcome.error
         assert isinstance(call(handler, "work"), Done)
 
-    def test_a_time_limit(self, subject: Subject, open_handler: Open) -> None:
+    def test_a_call_ends_at_its_time_limit(self, subject: Subject, open_handler: Open) -> None:
         """A call that takes too long is ended."""
         outcome = call(open_handler(subject.options, timeout="300ms"), "hang")
 
@@ -248,14 +248,14 @@ class TestContract:
         assert outcome.outcome == "timeout"
         assert "0.3s" in outcome.error
 
-    def test_a_flood_is_cut(self, subject: Subject, open_handler: Open) -> None:
+    def test_long_output_is_cut(self, subject: Subject, open_handler: Open) -> None:
         """However much a handler says, little of it is kept."""
         outcome = call(open_handler(subject.options), "flood")
 
         assert not isinstance(outcome, Unavailable)
         assert len(str(outcome)) < 10_000
 
-    def test_secrets_stay_secret(self, subject: Subject, open_handler: Open) -> None:
+    def test_an_outcome_contains_no_secret(self, subject: Subject, open_handler: Open) -> None:
         """What a handler gets from the environment is in no outcome."""
         handler = open_handler(subject.options)
         outcomes = [call(handler, do) for do in ("emit", "fail")]
@@ -264,7 +264,7 @@ class TestContract:
         assert not subject.has_output or f"token {len(TOKEN)}" in str(outcomes)
         assert TOKEN not in str(handler.check())
 
-    def test_closing_twice(self, subject: Subject, open_handler: Open) -> None:
+    def test_a_handler_can_be_closed_twice(self, subject: Subject, open_handler: Open) -> None:
         """A handler that was called, and one that was not, may be closed twice."""
         called, fresh = open_handler(subject.options), open_handler(subject.options)
         call(called, "work")
@@ -272,7 +272,7 @@ class TestContract:
             handler.close()
             handler.close()
 
-    def test_a_check_calls_nothing(self, subject: Subject, open_handler: Open) -> None:
+    def test_a_check_does_not_call_the_handler(self, subject: Subject, open_handler: Open) -> None:
         """A handler that can be loaded is, and can be called after that."""
         handler = open_handler(subject.options)
 
@@ -281,16 +281,16 @@ class TestContract:
 
 
 @pytest.mark.usefixtures("loopback")
-def test_not_available(subject: Subject, open_handler: Open) -> None:
-    """The delivery waits, without the code of a finding: nothing is wrong with the project."""
+def test_an_unavailable_handler_has_no_finding_code(subject: Subject, open_handler: Open) -> None:
+    """The delivery waits, without the code of a finding, since the project has no mistake."""
     outcome = call(open_handler(subject.unavailable or subject.options), "unavailable")
 
     assert isinstance(outcome, Unavailable)
     assert outcome.code is None
 
 
-def test_cannot_be_loaded(subject: Subject, open_handler: Open) -> None:
-    """A mistake in the project has the code of a finding, the same from a check and from a call."""
+def test_a_handler_that_cannot_be_loaded_has_a_finding_code(subject: Subject, open_handler: Open) -> None:
+    """A mistake in the project has the code of a finding, in a check and in a call."""
     failure, outcome = open_handler(subject.missing).check(), call(open_handler(subject.missing), "work")
 
     assert isinstance(failure, Unavailable)
@@ -298,6 +298,6 @@ def test_cannot_be_loaded(subject: Subject, open_handler: Open) -> None:
     assert outcome == failure
 
 
-def test_every_kind_is_here() -> None:
-    """A new kind gets a subject. External handlers are never called."""
+def test_every_kind_is_tested() -> None:
+    """A new kind needs a subject in this file. External handlers are never called."""
     assert {subject.kind for subject in SUBJECTS.values()} == {*KINDS, "socket"} - {"external"}

@@ -1,4 +1,4 @@
-"""External handlers: what production calls and evtool does not. Their deliveries are shown and never stored."""
+"""External handlers: evtool never calls them. It shows their deliveries and never stores them."""
 
 import json
 
@@ -31,7 +31,7 @@ def deliveries_of(ran):
 
 
 def test_publish_shows_external_deliveries(evtool, project):
-    """They are shown beside the others, of emitted events too, and the exit code is 0; the store has none."""
+    """`publish` shows them, also those of emitted events. The exit code is 0, and the store has none."""
     ran = evtool("publish", "event.json", "-o", "json", cwd=project)
 
     assert ran.code == 0
@@ -46,8 +46,7 @@ def test_publish_shows_external_deliveries(evtool, project):
     assert evtool("deliver", cwd=project).out == "nothing is due\n"
 
 
-def test_tree_of_external_deliveries(evtool, project):
-    """The tree shows them, and the sums count them."""
+def test_the_tree_counts_external_deliveries(evtool, project):
     ran = evtool("publish", "event.json", "--no-deliver", cwd=project)
 
     assert ran.out.splitlines()[1:] == [
@@ -58,14 +57,13 @@ def test_tree_of_external_deliveries(evtool, project):
 
 
 def test_dry_run_shows_external_deliveries(evtool, project):
-    """A dry run shows them as they would be shown."""
     ran = evtool("publish", "event.json", "--dry-run", "-o", "json", cwd=project)
 
     assert deliveries_of(ran) == [[("created", "bills", "external"), ("created", "say", "would fire")]]
 
 
 def test_replay_plans_external_deliveries(evtool, project):
-    """A plan has them, --deliver skips them, and they are no change since the publication."""
+    """A plan contains them, --deliver skips them, and they are not a difference from the first run."""
     evtool("publish", "event.json", cwd=project)
     plan = evtool("replay", cwd=project)
     detailed = evtool("replay", "-v", cwd=project)
@@ -87,16 +85,15 @@ def test_replay_plans_external_deliveries(evtool, project):
     assert delivered.json["handlers"] == {"say": 1}
 
 
-def test_explain_external_route(evtool, project):
-    """A route to an external handler is explained as any other."""
+def test_explain_shows_a_route_to_an_external_handler(evtool, project):
     ran = evtool("explain", "event.json", "--route", "created", cwd=project)
 
     assert ran.code == 0
     assert "created  matches" in ran.out
 
 
-def test_stored_deliveries_wait(evtool, project):
-    """Deliveries from the time when the handler was of another kind wait: they are neither lost nor a failure."""
+def test_stored_deliveries_of_another_kind_wait(evtool, project):
+    """Deliveries from the time when the handler was of another kind wait: they are neither lost nor failed."""
     file = project / "routes.yaml"
     file.write_text(ROUTES.replace(f'external: "{ARN}"', "command: [cat]"))
     evtool("publish", "event.json", "--no-deliver", cwd=project)
@@ -118,8 +115,7 @@ def test_stored_deliveries_wait(evtool, project):
         (f'{{external: "{ARN}", on_replay: run}}', "EV022 handlers.bills.on_replay: should be 'skip'"),
     ],
 )
-def test_refused_options(evtool, project, options, message):
-    """A wrong option of an external handler is refused at its place."""
+def test_wrong_options_are_refused_at_their_location(evtool, project, options, message):
     (project / "routes.yaml").write_text(ROUTES.replace(f'{{external: "{ARN}"}}', options))
     ran = evtool("publish", "event.json", "--dry-run", cwd=project)
 

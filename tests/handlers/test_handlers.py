@@ -1,4 +1,4 @@
-"""Every kind of handler keeps the contract of evtool/handler.py, whatever the handler does."""
+"""Every kind of handler keeps the contract of evtool/handlers/base.py."""
 
 import json
 import os
@@ -75,8 +75,8 @@ def is_running(pid):
     return True
 
 
-def told(outcome):
-    """The detail of the first event that a handler emitted."""
+def first_detail(outcome):
+    """Returns the detail of the first event that a handler emitted."""
     return json.loads(outcome.emitted[0].detail)
 
 
@@ -85,14 +85,14 @@ def told(outcome):
 
 @pytest.mark.parametrize("kind", THERE)
 class TestEveryKind:
-    def test_does_its_work(self, kind, opened, tmp_path):
+    def test_a_call_succeeds(self, kind, opened, tmp_path):
         """A handler gets the event and does its work, as often as it is called."""
         handler = opened(THERE[kind])
         for number in range(2):
             assert handler(call("work", file=str(tmp_path / f"{number}"))) == Done()
         assert [file.read_text() for file in sorted(tmp_path.iterdir())] == ["e-1", "e-1"]
 
-    def test_emits(self, kind, opened):
+    def test_a_call_emits_events(self, kind, opened):
         """What a handler emits comes back in order, with its source if it names one."""
         source = "charge" if kind == "lambda" else None  # an entry of PutEvents has one
         assert opened(THERE[kind])(call("emit")) == Done(
@@ -102,14 +102,14 @@ class TestEveryKind:
             )
         )
 
-    def test_fails_with_a_reason(self, kind, opened):
+    def test_a_failure_has_a_reason(self, kind, opened):
         """A failure says why in one line, counts as an attempt, may be tried again, and emits nothing."""
         outcome = opened(THERE[kind])(call("fail"))
         assert isinstance(outcome, Failed)
         assert "ValueError: the card is blocked" in outcome.error
         assert (outcome.outcome, outcome.final) == ("failed", False)
 
-    def test_is_not_available(self, kind, opened):
+    def test_a_handler_can_be_unavailable(self, kind, opened):
         """What is not there is not available, which is said with its name, every time."""
         handler = opened(ABSENT[kind])
         for _ in range(2):
@@ -117,12 +117,12 @@ class TestEveryKind:
             assert isinstance(outcome, Unavailable)
             assert "absent" in outcome.reason
 
-    def test_a_missing_folder_is_not_available(self, kind, opened, tmp_path):
+    def test_a_missing_folder_makes_the_handler_unavailable(self, kind, opened, tmp_path):
         """Nor is a handler whose folder is gone."""
         assert isinstance(opened(THERE[kind], folder=tmp_path / "gone")(call()), Unavailable)
 
     @pytest.mark.parametrize("do", ["hang", "resist"])
-    def test_takes_too_long(self, kind, do, opened, tmp_path):
+    def test_a_call_that_takes_too_long_is_ended(self, kind, do, opened, tmp_path):
         """At its time limit a handler is ended with all that it started, even in other sessions, and says so."""
         outcome = opened(THERE[kind], timeout="3s")(call(do, file=str(tmp_path / "pids")))
         assert outcome == Failed("took longer than 3s (timeout)", "timeout", "waiting\n")
@@ -137,18 +137,18 @@ class TestEveryKind:
         assert capfd.readouterr() == ("", "")
 
     @pytest.mark.parametrize("do", ["flood", "print_bytes"])
-    def test_output_is_tamed(self, kind, do, opened):
+    def test_output_is_cut_and_escaped(self, kind, do, opened):
         """Of a flood the end is kept, and what is not UTF-8 is escaped."""
         output = opened(THERE[kind])(call(do)).output
         assert output.endswith({"flood": "xxx\nthe last line\n", "print_bytes": "caf\\xe9 \\xff\0\n"}[do])
         assert len(output) <= 4096
 
-    def test_more_output_can_be_kept(self, kind, opened):
+    def test_the_output_option_keeps_more_output(self, kind, opened):
         """How much of what a handler prints is kept is its own choice."""
         assert len(opened(THERE[kind], output="10KB")(call("flood")).output) == 10_000
         assert opened(THERE[kind], output="0B")(call("flood")).output == ""
 
-    def test_less_may_be_emitted(self, kind, opened):
+    def test_emit_limits_can_be_lowered(self, kind, opened):
         """How many events a handler emits, and how long they are, can be limited more than it is."""
         for limit, error in (
             ({"emit_limit": 1}, "emitted more than 1 events (emit_limit)"),
@@ -165,7 +165,7 @@ class TestEveryKind:
         assert outcome.error.endswith("(its memory is limited to 300MB)")
         assert handler(call("work", file=str(tmp_path / "done"))) == Done()
 
-    def test_is_called_again_after_each_of_these(self, kind, opened, tmp_path):
+    def test_the_next_call_succeeds_after_each_failure(self, kind, opened, tmp_path):
         """Whatever an attempt came to, the next one is as good as the first."""
         usual, short = opened(THERE[kind]), opened(THERE[kind], timeout="3s")
         for do in ("fail", "hang", "killed", "segfault", "leave", "flood", "emit", "exit_well", "print_bytes"):
@@ -174,12 +174,12 @@ class TestEveryKind:
             assert handler(call("work", file=str(tmp_path / do))) == Done(), do
             assert (tmp_path / do).read_text() == "e-1"
 
-    def test_big_events_and_outputs(self, kind, opened):
+    def test_large_events_and_outputs_pass(self, kind, opened):
         """An event and an output larger than any pipe go through at once."""
         outcome = opened(THERE[kind])(call("flood", text="x" * 5_000_000))
         assert isinstance(outcome, Done)
 
-    def test_an_interrupted_call_leaves_nothing(self, kind, opened, tmp_path):
+    def test_an_interrupted_call_leaves_no_process(self, kind, opened, tmp_path):
         """Ctrl-C in the middle of a call ends the handler, and the next call is right."""
         handler = opened(THERE[kind])
         fifo = tmp_path / "pids"
@@ -200,8 +200,8 @@ class TestEveryKind:
         assert handler(call("work", file=str(tmp_path / "done"))) == Done()
 
 
-def test_processes_of_others_are_left_alone(opened, tmp_path):
-    """Whoever uses evtool as a library may have children too: they go on, and their exit codes are not lost."""
+def test_children_of_other_code_are_not_ended(opened, tmp_path):
+    """A program that uses evtool as a library may have children: they go on, and it gets their exit codes."""
     others = [
         subprocess.Popen(["sh", "-c", f"{work}; exit 3"], stdin=subprocess.PIPE, start_new_session=session)
         for work in ("read line", "true")
@@ -217,8 +217,8 @@ def test_processes_of_others_are_left_alone(opened, tmp_path):
 
 
 @pytest.mark.parametrize("kind", THERE)
-def test_an_exit_code_that_is_lost_is_no_success(kind, opened):
-    """Where somebody else is told how processes end, an attempt that failed is not taken for one that went well."""
+def test_a_lost_exit_code_is_not_a_success(kind, opened):
+    """If other code collects the exit code of a process, evtool does not take a failed attempt for a success."""
     usual = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
         outcome = opened(THERE[kind])(call("leave"))
@@ -228,8 +228,8 @@ def test_an_exit_code_that_is_lost_is_no_success(kind, opened):
     assert "its exit code is not known" in outcome.error
 
 
-def test_who_starts_evtool_cannot_make_it_lose_exit_codes(evtool, tmp_path):
-    """A caller that ignores SIGCHLD, which children inherit, does not make failures look like successes."""
+def test_a_caller_that_ignores_sigchld_loses_no_exit_codes(evtool, tmp_path):
+    """Children inherit an ignored SIGCHLD. It must not make failures look like successes."""
     (tmp_path / "routes.yaml").write_text(
         "version: 1\n"
         "handlers: {fails: {command: [sh, -c, exit 3]}}\n"
@@ -245,10 +245,10 @@ def test_who_starts_evtool_cannot_make_it_lose_exit_codes(evtool, tmp_path):
 # --- python: context and emit ----------------------------------------------------------------------------------------
 
 
-def test_the_context_is_that_of_lambda(opened):
-    """A handler gets the event as a dict and a context with what Lambda's has; each attempt has an id of its own."""
+def test_the_context_has_the_members_of_lambda(opened):
+    """A handler gets the event as a dict, and a context with the members of Lambda's. Each attempt has an id."""
     handler = opened({"python": "functions:play"}, timeout="10s")
-    details = [told(handler(call("describe"))) for _ in range(2)]
+    details = [first_detail(handler(call("describe"))) for _ in range(2)]
     for detail in details:
         context = detail["context"]
         assert detail["event"] == json.loads(call("describe").raw)
@@ -267,19 +267,19 @@ def test_the_context_is_that_of_lambda(opened):
         }
 
 
-def test_the_worker_is_kept_warm(opened):
-    """Calls share one process until it is closed; the next call has a new one."""
+def test_calls_share_a_warm_worker(opened):
+    """Calls share one process until the handler is closed; the next call has a new process."""
     handler = opened({"python": "functions:play"})
-    first, second = (told(handler(call("describe")))["pid"] for _ in range(2))
+    first, second = (first_detail(handler(call("describe")))["pid"] for _ in range(2))
     handler.close()
     assert not is_running(first)
-    third = told(handler(call("describe")))["pid"]
+    third = first_detail(handler(call("describe")))["pid"]
     assert first == second != third
 
 
 def test_stdin_is_empty(opened):
-    """A handler that reads stdin gets nothing, and does not wait."""
-    assert told(opened({"python": "functions:play"})(call("read_stdin"))) == {"stdin": ""}
+    """A handler that reads stdin gets no data and does not wait."""
+    assert first_detail(opened({"python": "functions:play"})(call("read_stdin"))) == {"stdin": ""}
 
 
 @pytest.mark.parametrize(
@@ -292,8 +292,8 @@ def test_stdin_is_empty(opened):
         (("x", {"name": "\ud800"}), ValueError, "x cannot be written as JSON: 'utf-8' codec"),
     ],
 )
-def test_emit_refuses_what_is_no_event(arguments, error, message):
-    """The handler that emits something impossible is told so at that place, in a sentence."""
+def test_emit_refuses_values_that_are_not_an_event(arguments, error, message):
+    """The handler that emits a wrong value gets an exception at that line, with a full sentence."""
     context = Context(Settings("charge", "functions:play", str(FOLDER), 1.0, 100, 1000))
     with pytest.raises(error) as raised:
         context.emit(*arguments)
@@ -340,8 +340,8 @@ def test_emit_refuses_what_is_no_event(arguments, error, message):
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_emit_names_the_value_that_json_does_not_have(detail, error, message):
-    """The message has the path of the value, what it is, and what to use instead."""
+def test_emit_names_a_value_that_json_does_not_have(detail, error, message):
+    """The message has the path of the value, its class, and a replacement."""
     context = Context(Settings("charge", "functions:play", str(FOLDER), 1.0, 100, 1000))
     with pytest.raises(error) as raised:
         context.emit("x", detail)
@@ -350,8 +350,8 @@ def test_emit_names_the_value_that_json_does_not_have(detail, error, message):
     )
 
 
-def test_emit_takes_what_python_writes_as_json(opened, tmp_path):
-    """Tuples, numbers as keys and subclasses of the types of JSON are accepted, as `json.dumps` does."""
+def test_emit_accepts_values_that_json_dumps_accepts(opened, tmp_path):
+    """Tuples, numbers as keys and subclasses of the JSON types are accepted, as `json.dumps` does."""
     (tmp_path / "odd.py").write_text(
         "import collections, enum\n"
         "def play(event, context):\n"
@@ -359,12 +359,11 @@ def test_emit_takes_what_python_writes_as_json(opened, tmp_path):
         "    level = enum.IntEnum('Level', 'LOW').LOW\n"
         "    context.emit('x', collections.OrderedDict({1: (point, True), None: level}))\n"
     )
-    assert told(opened({"python": "odd.py:play"}, folder=tmp_path)(call())) == {"1": [[1, 2], True], "null": 1}
+    assert first_detail(opened({"python": "odd.py:play"}, folder=tmp_path)(call())) == {"1": [[1, 2], True], "null": 1}
 
 
 @pytest.mark.parametrize(("source", "error"), [(1, TypeError), ("", ValueError)])
-def test_emit_refuses_a_source_that_is_none(source, error):
-    """A source is a string, too."""
+def test_emit_refuses_a_wrong_source(source, error):
     context = Context(Settings("charge", "functions:play", str(FOLDER), 1.0, 100, 1000))
     with pytest.raises(error, match="emit: the source is"):
         context.emit("x", {}, source=source)
@@ -373,15 +372,14 @@ def test_emit_refuses_a_source_that_is_none(source, error):
 @pytest.mark.parametrize("isolation", ["process", "none"])
 @pytest.mark.parametrize("do", ["unavailable", "unavailable_in_a_thread", "unavailable_and_excuses_itself"])
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_handler_can_say_that_it_is_unavailable(do, isolation, opened):
-    """That ends the call, in whatever thread it is said; nothing is emitted, and the next call is made as usual."""
+def test_unavailable_ends_the_call(do, isolation, opened):
+    """It ends the call in any thread. The call emits no events, and the next call succeeds."""
     handler = opened({"python": "functions:play", "isolation": isolation})
     assert handler(call(do)) == Unavailable("the bank is closed")
     assert isinstance(handler(call("emit")), Done)
 
 
-def test_a_kept_context_cannot_say_so():
-    """Only the running call can."""
+def test_unavailable_needs_a_running_call():
     context = Context(Settings("charge", "functions:play", str(FOLDER), 1.0, 100, 1000))
     context._emissions.close()
     with pytest.raises(RuntimeError, match=r"unavailable\(\) is ignored: called after the call had ended"):
@@ -389,8 +387,7 @@ def test_a_kept_context_cannot_say_so():
 
 
 @pytest.mark.parametrize(("do", "count"), [("emit_100", 100), ("emit_megabytes", 1)])
-def test_much_may_be_emitted(do, count, opened):
-    """Up to the limits all of it comes back."""
+def test_all_events_up_to_the_limits_are_emitted(do, count, opened):
     assert len(opened({"python": "functions:play"})(call(do)).emitted) == count
 
 
@@ -412,8 +409,8 @@ def test_much_may_be_emitted(do, count, opened):
         ),
     ],
 )
-def test_an_error_says_what_and_where(do, error, opened):
-    """Whatever a handler raises is a failure with its message and its place; the log has the traceback."""
+def test_an_error_has_its_message_and_location(do, error, opened):
+    """Any exception of a handler is a failure with its message and its location; the log has the traceback."""
     lines = (FOLDER / "functions.py").read_text().splitlines()
     body = lines.index(next(line for line in lines if line.startswith((f"def {do}(", f"async def {do}("))))
     outcome = opened({"python": "functions:play"})(call(do))
@@ -425,7 +422,7 @@ def test_an_error_says_what_and_where(do, error, opened):
 
 
 def test_a_long_message_is_cut(opened):
-    """An error stays one line that a person can read."""
+    """An error stays one short line."""
     error = opened({"python": "functions:play"})(call("long_message")).error
     assert len(error) < 600
     assert "\n" not in error
@@ -451,8 +448,8 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("text", "why"), BROKEN.items(), ids=[str(why) for why in BROKEN.values()])
-def test_what_cannot_be_loaded_is_not_available_until_it_is_mended(text, why, opened, tmp_path):
-    """A module that is missing or broken costs no attempt; when somebody has mended it, the next call succeeds."""
+def test_a_broken_module_uses_no_attempt_and_can_be_corrected(text, why, opened, tmp_path):
+    """A module that is missing or broken uses no attempt. After it is corrected, the next call succeeds."""
     module = tmp_path / "shop.py"
     if text is not None:
         module.write_text(text)
@@ -466,14 +463,13 @@ def test_what_cannot_be_loaded_is_not_available_until_it_is_mended(text, why, op
 
 
 @pytest.mark.parametrize("arguments", ["*arguments", "event, context=None, more=1", "event, *rest, key=1", "a, b, **c"])
-def test_functions_that_take_an_event_and_a_context(arguments, opened, tmp_path):
+def test_a_function_may_have_optional_parameters(arguments, opened, tmp_path):
     """A function may have more parameters, if it can be called with two arguments."""
     (tmp_path / "shop.py").write_text(f"def play({arguments}): pass\n")
     assert opened({"python": "shop:play"}, folder=tmp_path)(call()) == Done((), "")
 
 
-def test_a_module_that_loads_for_ever_is_not_available(opened, tmp_path, monkeypatch):
-    """Loading has a time limit of its own."""
+def test_loading_has_a_time_limit(opened, tmp_path, monkeypatch):
     monkeypatch.setattr(python, "START_LIMIT", 0.5)
     (tmp_path / "shop.py").write_text("import threading\nthreading.Event().wait()")
     outcome = opened({"python": "shop:play"}, folder=tmp_path)(call())
@@ -481,8 +477,8 @@ def test_a_module_that_loads_for_ever_is_not_available(opened, tmp_path, monkeyp
     assert outcome.reason.endswith("it took longer than 0.5s")
 
 
-def test_a_file_can_be_named(opened, tmp_path):
-    """A handler can be named by its file, and can import what is beside it and what is in the folder."""
+def test_a_handler_can_be_named_by_its_file(opened, tmp_path):
+    """It can import modules next to the file, and those of the folder of routes.yaml."""
     (tmp_path / "functions").mkdir()
     handler = opened({"python": "functions/my-app.py:Handlers.play"}, folder=tmp_path)
     assert "there is no file" in handler(call()).reason
@@ -498,25 +494,25 @@ def test_a_file_can_be_named(opened, tmp_path):
     "name", ["worker", "uuid", "json", "pytest.handlers", "evtool.handlers.shop", "samples.payment"]
 )
 def test_modules_of_the_folder_come_first(name, opened, tmp_path):
-    """The handler's module is the one in the folder, whatever else is installed or loaded under its name."""
+    """The handler's module is the one in the folder, although another one with its name is installed or loaded."""
     file = tmp_path.joinpath(*name.split(".")).with_suffix(".py")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(GOOD)
     assert opened({"python": f"{name}:play"}, folder=tmp_path)(call()) == Done((), "mended\n")
 
 
-def test_a_worker_that_died_between_calls_costs_nothing(opened):
-    """A worker that is gone when the next event comes is replaced, and the event is handled."""
+def test_a_worker_that_died_between_calls_is_replaced(opened):
+    """The next event gets a new worker, and uses one attempt."""
     handler = opened({"python": "functions:play"})
-    pid = told(handler(call("describe")))["pid"]
+    pid = first_detail(handler(call("describe")))["pid"]
     os.kill(pid, signal.SIGKILL)
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    assert told(handler(call("describe")))["pid"] != pid
+    assert first_detail(handler(call("describe")))["pid"] != pid
 
 
 @pytest.mark.parametrize("wait", ["pass", "threading.Event().wait()"], ids=["idle", "busy"])
 def test_a_worker_does_not_outlive_evtool(wait, tmp_path):
-    """When evtool is killed, its workers and what they started end, whether they are at work or not."""
+    """When evtool is killed, its workers and their children end, at work or not."""
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     (tmp_path / "shop.py").write_text(
@@ -546,10 +542,10 @@ def test_a_worker_does_not_outlive_evtool(wait, tmp_path):
 # --- python: without isolation ---------------------------------------------------------------------------------------
 
 
-def test_without_isolation_it_runs_right_here(opened, capfd):
-    """For a debugger the function runs in this process, and what it prints goes to stderr, a child's output too."""
+def test_without_isolation_the_function_runs_in_this_process(opened, capfd):
+    """Its output and that of its children go to stderr."""
     handler = opened({"python": "functions:play", "isolation": "none"})
-    assert told(handler(call("describe")))["pid"] == os.getpid()
+    assert first_detail(handler(call("describe")))["pid"] == os.getpid()
     assert handler(call("say")) == Done()
     sys.stdout.write("data")
     sys.stdout.flush()
@@ -559,59 +555,56 @@ def test_without_isolation_it_runs_right_here(opened, capfd):
 
 
 @pytest.mark.parametrize("raised", ["asyncio.CancelledError", "GeneratorExit", "type('Odd', (BaseException,), {})"])
-@pytest.mark.parametrize("at", ["import", "call"])
-def test_without_isolation_whatever_is_raised_is_the_handlers(raised, at, opened, tmp_path):
-    """It may be no Exception at all."""
-    indent = "    " if at == "call" else ""
+@pytest.mark.parametrize("stage", ["import", "call"])
+def test_without_isolation_any_exception_is_a_failure(raised, stage, opened, tmp_path):
+    """Also one that is not an Exception, such as SystemExit."""
+    indent = "    " if stage == "call" else ""
     (tmp_path / "odd.py").write_text(
         f"import asyncio\ndef play(event, context):\n    pass\n{indent}raise {raised}('x')\n"
     )
     outcome = opened({"python": "odd.py:play", "isolation": "none"}, folder=tmp_path)(call())
-    assert isinstance(outcome, Failed if at == "call" else Unavailable)
+    assert isinstance(outcome, Failed if stage == "call" else Unavailable)
 
 
-def test_without_isolation_it_may_not_close_standard_output(opened, tmp_path, capfd):
-    """What evtool tells after it comes out."""
+def test_without_isolation_a_handler_cannot_close_standard_output(opened, tmp_path, capfd):
+    """The output of evtool still appears after the call."""
     (tmp_path / "odd.py").write_text("import sys\ndef play(event, context):\n    sys.stdout = None\n")
     assert opened({"python": "odd.py:play", "isolation": "none"}, folder=tmp_path)(call()) == Done()
     sys.stdout.write("data")
     assert capfd.readouterr().out == "data"
 
 
-def test_without_isolation_an_interruption_is_meant_for_evtool(opened, tmp_path):
-    """As when somebody presses Ctrl-C in the middle of it."""
+def test_without_isolation_a_keyboard_interrupt_of_the_handler_ends_evtool(opened, tmp_path):
     (tmp_path / "odd.py").write_text("def play(event, context):\n    raise KeyboardInterrupt\n")
     with pytest.raises(KeyboardInterrupt):
         opened({"python": "odd.py:play", "isolation": "none"}, folder=tmp_path)(call())
 
 
 @pytest.mark.parametrize("kind", THERE)
-def test_a_time_limit_may_be_long(kind, opened):
-    """Longer than the system waits at once, which is 24 days."""
+def test_a_time_limit_may_be_very_long(kind, opened):
+    """Longer than the longest wait of the system, which is 24 days."""
     assert opened(THERE[kind], timeout="3650d")(call("work", file=os.devnull)) == Done()
 
 
-def test_a_part_of_path_that_cannot_be_looked_into_is_passed_over(opened, monkeypatch):
-    """As shells do."""
+def test_a_part_of_path_that_cannot_be_read_is_skipped(opened, monkeypatch):
+    """As in a shell."""
     monkeypatch.setenv("PATH", f"/{'x' * 300}:{os.environ['PATH']}")
     assert opened(shell("exit 0"))(call()) == Done()
 
 
 @pytest.mark.parametrize("do", ["fail", "exit_well", "emit_101"])
 def test_without_isolation_failures_are_the_same(do, opened):
-    """A failure reads the same in both ways of running."""
+    """A failure has the same error with and without isolation."""
     here = opened({"python": "functions:play", "isolation": "none"})(call(do))
     there = opened({"python": "functions:play"})(call(do))
     assert here == there
 
 
-def test_without_isolation_what_is_absent_is_not_available(opened):
-    """What cannot be imported is not available here, too."""
+def test_without_isolation_a_missing_module_makes_the_handler_unavailable(opened):
     assert isinstance(opened({"python": "absent:play", "isolation": "none"})(call()), Unavailable)
 
 
-def test_without_isolation_ctrl_c_is_for_evtool(opened):
-    """Who debugs can leave."""
+def test_without_isolation_ctrl_c_during_a_call_interrupts_evtool(opened):
     with pytest.raises(KeyboardInterrupt):
         opened({"python": "functions:play", "isolation": "none"})(call("interrupt"))
 
@@ -636,45 +629,45 @@ def shell(script):
         ("exit 75", Unavailable("exit 75")),
     ],
 )
-def test_exit_codes(script, outcome, opened):
-    """Exit 0 is done, 75 is not available now, and all others are failures with the last line of stderr."""
+def test_exit_codes_of_a_command(script, outcome, opened):
+    """Exit 0 is done, 75 is not available, any other code fails with the last line of stderr."""
     got = opened(shell(script))(call())
     assert ((got.error, got.outcome) if isinstance(got, Failed) else got) == outcome
 
 
-def test_the_command_gets_the_event_and_its_place(opened):
-    """The event comes byte by byte as it is, in the folder of routes.yaml, and the environment says what it is."""
+def test_a_command_gets_the_event_and_its_variables(opened):
+    """The event arrives byte by byte, in the folder of routes.yaml, with the variables in the environment."""
     names = ("EVENT_ID", "EVENT_TYPE", "HANDLER", "ROUTE", "ATTEMPT")
     script = f"pwd; echo {' '.join(f'$EVTOOL_{name}' for name in names)}; cat $EVTOOL_EMIT; cat"
     assert opened(shell(script))(call()).output == f"{FOLDER}\ne-1 order.created charge pay 2\n{call().raw.decode()}"
 
 
-def test_any_id_fits_into_the_environment(opened):
-    """An event id that no environment can hold does not break the call."""
+def test_an_odd_event_id_does_not_break_a_command(opened):
+    """The environment cannot hold every event id."""
     odd = call()._replace(event_id="a\0b", event_type="\ud800")
     assert opened(shell("echo $EVTOOL_EVENT_ID"))(odd) == Done((), "a\ufffdb\n")
 
 
-def test_there_is_no_shell(opened):
-    """Arguments arrive as they are written."""
+def test_a_command_runs_without_a_shell(opened):
+    """The program gets its arguments unchanged."""
     assert opened({"command": ["echo", "$HOME; *", "a  b"]})(call()).output == "$HOME; * a  b\n"
 
 
 @pytest.mark.parametrize("script", ["exec 0<&-; exit 0", "head -c 1 >/dev/null", "exec <&- >&- 2>&-; sleep 0.1"])
-def test_input_that_is_not_read_does_no_harm(script, opened):
-    """A command may ignore its input and close its output, even with an event larger than any pipe."""
+def test_a_command_may_ignore_its_input(script, opened):
+    """It may also close its output, even with an event larger than any pipe."""
     assert opened(shell(script))(call(text="x" * 2_000_000)) == Done()
 
 
-def test_a_background_process_does_not_outlast_the_command(opened, tmp_path):
-    """A command is over when it exits, even if something it started would hold the output; that is ended."""
+def test_a_background_process_ends_with_the_command(opened, tmp_path):
+    """A command is over when it exits, also if a process that it started holds the output. evtool ends that process."""
     outcome = opened(shell(f"sleep 60 & echo $! > {tmp_path}/pid; echo done"), timeout="10s")(call())
     assert outcome == Done((), "done\n")
     assert not is_running(int((tmp_path / "pid").read_text()))
 
 
-def test_programs_are_looked_up_on_path_or_in_the_folder(opened, tmp_path, monkeypatch):
-    """A name with a slash counts from the folder, one without is on PATH, and the current folder never counts."""
+def test_a_program_is_on_path_or_in_the_folder(opened, tmp_path, monkeypatch):
+    """A name with a slash is relative to the folder, any other one is on PATH. The current folder is never used."""
     program = tmp_path / "tool"
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", f":.:{os.environ['PATH']}")
@@ -701,8 +694,8 @@ def test_programs_are_looked_up_on_path_or_in_the_folder(opened, tmp_path, monke
     )
 
 
-def test_entries_have_all_their_fields(opened):
-    """An emitted line is an entry as PutEvents takes it; blank lines do not count."""
+def test_an_emitted_line_has_all_fields_of_an_entry(opened):
+    """An emitted line is an entry of PutEvents; blank lines are skipped."""
     entry = {
         "DetailType": "a",
         "Detail": "{}",
@@ -714,15 +707,15 @@ def test_entries_have_all_their_fields(opened):
     assert outcome == Done((Emitted("a", b"{}", None, ("r",), "2026-01-31T12:00:00Z", "default"),))
 
 
-def test_what_is_null_in_an_entry_is_not_there(opened):
+def test_a_null_in_an_entry_counts_as_missing(opened):
     """As in PutEvents; a time may be in seconds since 1970."""
     entry = {"DetailType": "a", "Detail": {}, "Source": None, "Resources": None, "Time": 1.5}
     outcome = opened(shell(f"echo '{json.dumps(entry)}' > $EVTOOL_EMIT"))(call())
     assert outcome == Done((Emitted("a", b"{}", None, (), 1.5),))
 
 
-def test_lines_may_be_whole_events(opened):
-    """An event with its envelope is kept as it is, whether it is one of EventBridge or a CloudEvent."""
+def test_an_emitted_line_may_be_an_event_with_its_envelope(opened):
+    """The envelope is kept, of EventBridge and of CloudEvents."""
     event = {"detail-type": "a", "source": "s", "detail": {}, "resources": ["r"], "region": "eu-west-1"}
     cloudevent = {"specversion": "1.0", "type": "b", "data": [1], "subject": "x"}
     lines = "\n".join(map(json.dumps, (event, cloudevent)))
@@ -756,15 +749,15 @@ def test_lines_may_be_whole_events(opened):
     ],
 )
 def test_a_bad_line_is_a_bad_result(line, problem, opened, tmp_path):
-    """What is no entry is named with its line, and nothing of the attempt is emitted."""
+    """The error names the line, and the attempt emits no events."""
     (tmp_path / "lines").write_text('{"DetailType": "a", "Detail": {}}\n' + line)
     outcome = opened(shell("cat lines > $EVTOOL_EMIT"), folder=tmp_path)(call())
     assert (outcome.outcome, outcome.final) == ("bad-result", True)
     assert outcome.error.startswith(problem)
 
 
-def test_no_files_are_left(opened, tmp_path, monkeypatch):
-    """The file for emitted events is gone after the attempt, even if the command has removed it."""
+def test_no_temporary_files_are_left(opened, tmp_path, monkeypatch):
+    """The file for emitted events does not exist after the attempt, even if the command has removed it."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     for script in ("exit 0", "exit 1", "rm $EVTOOL_EMIT"):
         opened(shell(script))(call())
@@ -787,20 +780,22 @@ def test_no_files_are_left(opened, tmp_path, monkeypatch):
         {"command": ["cat", "a\0b"]},
     ],
 )
-def test_options_that_mean_nothing_are_refused(options):
-    """A mistake in routes.yaml shows when it is read, not when the handler is called."""
+def test_wrong_options_are_refused(options):
+    """evtool reports a mistake in routes.yaml when it reads the file, not when it calls the handler."""
     with pytest.raises(ValidationError):
         KINDS[next(iter(options))].options.model_validate(options)
 
 
-@pytest.mark.parametrize("told", ["{}", "[]", '{"emitted":[[1]]}', '{"emitted":[["a",{},null,1,2,3]]}', '{"error":1}'])
-def test_an_answer_that_a_handler_forges_is_none(told, opened, tmp_path):
-    """Whatever a handler writes to the pipe of answers, evtool goes on, and the next event is handled."""
+@pytest.mark.parametrize(
+    "forged", ["{}", "[]", '{"emitted":[[1]]}', '{"emitted":[["a",{},null,1,2,3]]}', '{"error":1}']
+)
+def test_a_forged_answer_is_refused(forged, opened, tmp_path):
+    """A handler may write to the pipe for answers. evtool goes on, and the next event is handled."""
     (tmp_path / "forges.py").write_text(
-        "import os\ndef play(event, context):\n"
+        "import os, struct\ndef play(event, context):\n"
         "    if event['detail']['do'] == 'forge':\n"
-        f"        told = b'{told}'\n"
-        "        frame = (len(told) << 96 | 1 << 64).to_bytes(16, 'big') + told\n"
+        f"        answer = b'{forged}'\n"
+        "        frame = struct.pack('>IIQ', len(answer), 1, 0) + answer\n"
         "        for descriptor in range(3, 1024):\n"
         "            try: os.write(descriptor, frame)\n"
         "            except OSError: pass\n"
@@ -814,7 +809,7 @@ def test_an_answer_that_a_handler_forges_is_none(told, opened, tmp_path):
 
 
 @pytest.mark.parametrize("kind", THERE)
-def test_a_time_limit_is_longer_than_nothing(kind, opened):
-    """With none at all every attempt would be too long."""
+def test_a_time_limit_of_zero_is_refused(kind, opened):
+    """Every attempt would exceed it."""
     with pytest.raises(ValidationError, match="should be longer than 0"):
         opened(THERE[kind], timeout="0s")

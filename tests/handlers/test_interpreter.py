@@ -1,4 +1,4 @@
-"""A Python handler can run in an environment of its own, where evtool is not installed."""
+"""A Python handler can run in another environment, in which evtool is not installed."""
 
 import ast
 import shutil
@@ -73,7 +73,7 @@ def open_handler(project: Path) -> Iterator[Open]:
 def test_the_interpreter_runs_the_handler(
     routes: str, project: Path, open_handler: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It counts from the folder of routes.yaml, or is on PATH; that of the handler comes before that of the project."""
+    """It is relative to the folder of routes.yaml, or on PATH. That of the handler comes first."""
     (project / "bin").mkdir()
     (project / "bin/env-python").write_text(f'#!/bin/sh\nexec {project}/.venv/bin/python "$@"\n', encoding="utf-8")
     (project / "bin/env-python").chmod(0o755)
@@ -101,7 +101,7 @@ def test_the_interpreter_runs_the_handler(
 def test_a_missing_interpreter_is_named(
     interpreter: str, message: str, open_handler: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The delivery waits, the message says what to do, and what a variable stands for is not shown."""
+    """The delivery waits, the message has advice, and does not show the value of a variable."""
     monkeypatch.setenv("SECRET", "/hidden")
     outcome = open_handler(f'handlers: {{shop: {{python: "shop:play", interpreter: "{interpreter}"}}}}')(CALL)
     assert isinstance(outcome, Unavailable)
@@ -110,15 +110,15 @@ def test_a_missing_interpreter_is_named(
 
 
 def test_an_environment_that_is_created_later_is_used(project: Path, open_handler: Open) -> None:
-    """The interpreter is looked for at each call while it is missing."""
+    """evtool looks for a missing interpreter at each call."""
     handler = open_handler('handlers: {shop: {python: "shop:play", interpreter: env/bin/python}}')
     assert isinstance(handler(CALL), Unavailable)
     (project / "env").symlink_to(".venv")
     assert isinstance(handler(CALL), Done)
 
 
-def test_without_isolation_there_is_no_interpreter(evtool: Evtool, tmp_path: Path) -> None:
-    """Inside evtool no other Python can run; the interpreter of the project is meant for the other handlers."""
+def test_without_isolation_the_interpreter_is_ignored_or_refused(evtool: Evtool, tmp_path: Path) -> None:
+    """Another Python cannot run inside evtool. The interpreter of the project applies only to the other handlers."""
     (tmp_path / "shop.py").write_text(HANDLER, encoding="utf-8")
     text = 'version: 1\ninterpreter: absent\nhandlers: {{shop: {{python: "shop:play", isolation: none{}}}}}\n'
     (tmp_path / "routes.yaml").write_text(text.format(", interpreter: python3"), encoding="utf-8")
@@ -130,16 +130,16 @@ def test_without_isolation_there_is_no_interpreter(evtool: Evtool, tmp_path: Pat
 
 
 @pytest.mark.parametrize("python", [sys.executable, *OTHERS])
-def test_every_version_since_3_9_will_do(python: str, open_handler: Open) -> None:
-    """The worker imports nothing of evtool, whatever the version of Python."""
+def test_every_python_since_3_9_runs_the_worker(python: str, open_handler: Open) -> None:
+    """The worker imports nothing of evtool in any version of Python."""
     if subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode:
         pytest.skip("it is on PATH and does not run")
     outcome = open_handler(f'handlers: {{shop: {{python: "shop:show", interpreter: "{python}"}}}}')(CALL)
     assert isinstance(outcome, Done), outcome
 
 
-def test_the_worker_is_written_for_3_9() -> None:
-    """Its syntax is that of Python 3.9, and it imports the standard library only."""
+def test_the_worker_has_the_syntax_of_3_9() -> None:
+    """It imports only the standard library."""
     tree = ast.parse(Path(worker.__file__).read_text(encoding="utf-8"), feature_version=(3, 9))
     imported = {
         name.split(".")[0]

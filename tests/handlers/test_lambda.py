@@ -106,12 +106,12 @@ def open_python(tmp_path: Path, open_function: Open) -> Open:
 
 
 class TestPython:
-    def test_does_its_work(self, open_python: Open) -> None:
-        """A function gets the event, and what it returns is a success, with nothing to say about it."""
+    def test_a_call_succeeds(self, open_python: Open) -> None:
+        """A function gets the event, and any result is a success, without a note."""
         assert open_python()(call("work", total=27.64)) == Done()
 
     def test_the_context_is_complete_and_the_process_warm(self, open_python: Open, tmp_path: Path) -> None:
-        """The context has what Lambda gives, and the module is loaded once."""
+        """The context has the members of Lambda's, and the module is loaded once."""
         function = open_python(memory_size=512)
         lines = [function(call("context")).output.splitlines() for _ in range(2)]  # type: ignore[union-attr]
         name, memory, version, pid, count = lines[1][0].split()
@@ -120,25 +120,25 @@ class TestPython:
         assert lines[0][1] == f"arn:aws:lambda:us-east-1:000000000000:function:fraud True {tmp_path}/fraud"
 
     def test_an_error_has_its_name_and_stack(self, open_python: Open) -> None:
-        """An exception is a failed attempt, by Lambda's name, and its stack is in the log, once."""
+        """An exception is a failed attempt with Lambda's name; the log has its stack once."""
         outcome = open_python()(call("fail"))
         assert isinstance(outcome, Failed)
         assert (outcome.error, outcome.outcome, outcome.code) == ("KeyError: 'sku'", "failed", "KeyError")
         assert outcome.output.count('raise KeyError("sku")') == 1
 
-    def test_a_durable_function_says_that_it_cannot_run(self, open_python: Open) -> None:
-        """The error of its SDK, which the service behind it does not call, and what that means."""
+    def test_a_durable_function_is_explained(self, open_python: Open) -> None:
+        """The error of its SDK is followed by the reason: evtool does not have the service that it needs."""
         outcome = open_python()(call("durable"))
         assert isinstance(outcome, Failed)
         assert outcome.error.endswith("; a durable function cannot run here: it needs the service that keeps its steps")
 
-    def test_a_refused_connection_is_not_available(self, open_python: Open) -> None:
-        """What the function works with is away: no attempt is used up, and nothing is wrong with the project."""
+    def test_a_refused_connection_makes_the_function_unavailable(self, open_python: Open) -> None:
+        """A service is down: the delivery uses no attempt, and the project has no mistake."""
         outcome = open_python()(call("refused"))
         assert outcome == Unavailable("ConnectionRefusedError: [Errno 111] Connection refused")
 
     def test_an_exit_without_a_response_is_a_failure(self, open_python: Open) -> None:
-        """An exit with status 0 is no success; the next call has a new process."""
+        """Exit code 0 is not a success; the next call has a new process."""
         function = open_python()
         outcome = function(call("exit"))
         assert isinstance(outcome, Failed)
@@ -146,20 +146,20 @@ class TestPython:
         assert outcome.error == "the runtime ended without a response, exit 0"
         assert function(call("work")) == Done()
 
-    def test_a_result_that_is_not_json_is_named(self, open_python: Open) -> None:
-        """It is done, as on Lambda, with a note in the log."""
+    def test_a_result_that_is_not_json_has_a_note(self, open_python: Open) -> None:
+        """The delivery is done, as on Lambda."""
         function = open_python()
         assert function(call("nan")) == Done(output="evtool: the result is not JSON: it contains NaN")
         assert "the result is not JSON" in function(call("bytes")).output  # type: ignore[union-attr]
 
-    def test_a_result_that_cannot_be_written_fails(self, open_python: Open) -> None:
-        """The client says what is wrong with it."""
+    def test_a_result_that_the_client_cannot_write_fails(self, open_python: Open) -> None:
+        """The error has the message of the client."""
         outcome = open_python()(call("date"))
         assert isinstance(outcome, Failed)
         assert outcome.error.startswith("Runtime.MarshalError: ")
 
-    def test_a_long_log_blocks_nothing(self, open_python: Open) -> None:
-        """What is printed is read all the time; the end of it is kept."""
+    def test_a_long_log_does_not_block(self, open_python: Open) -> None:
+        """evtool reads the output all the time, and keeps its end."""
         outcome = open_python()(call("long log"))
         assert isinstance(outcome, Done)
         assert len(outcome.output) == 4096
@@ -172,8 +172,8 @@ class TestPython:
             ("app", "`handler: app` has no function: write FILE.FUNCTION, such as app.handler"),
         ],
     )
-    def test_a_wrong_name_cannot_be_loaded(self, handler: str, reason: str, open_python: Open) -> None:
-        """A handler name that leads nowhere is a mistake in the project."""
+    def test_a_wrong_handler_name_cannot_be_loaded(self, handler: str, reason: str, open_python: Open) -> None:
+        """A wrong handler name is a mistake in the project."""
         function = open_python(handler=handler)
         for outcome in (function.check(), function(call("work"))):
             assert isinstance(outcome, Unavailable)
@@ -188,14 +188,14 @@ class TestPython:
         assert outcome.error == "OSError: the table is locked"
 
     def test_another_version_runs_with_a_note(self, open_python: Open) -> None:
-        """The installed version runs the function, and the log of its first call says so."""
+        """The installed version runs the function, and the log of the first call has a note."""
         function = open_python(runtime="python3.8")
         assert function(call("work")).output.endswith(", although its runtime is 3.8")  # type: ignore[union-attr]
         assert function(call("work")) == Done()
 
     @pytest.mark.slow
     def test_a_missing_client_is_named(self, open_python: Open, tmp_path: Path) -> None:
-        """Python without awslambdaric: the message has the line that installs it."""
+        """Python has no awslambdaric: the message has the line that installs it."""
         python = tmp_path / "python"
         python.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n')
         python.chmod(0o755)
@@ -207,7 +207,7 @@ class TestPython:
 
 @pytest.mark.slow
 class TestOtherLanguages:
-    def test_node(self, open_function: Open) -> None:
+    def test_node_function(self, open_function: Open) -> None:
         """A function with Node's client."""
         folder = installed("node")
         function = open_function(**{"lambda": folder, "runtime": "node", "handler": "app.handler"})
@@ -224,16 +224,16 @@ class TestOtherLanguages:
         assert outcome.outcome == "crashed"
         assert isinstance(function(call("work")), Done)
 
-    def test_node_with_a_callback(self, open_function: Open) -> None:
-        """A handler that the client refuses cannot be loaded; the message says which client takes it."""
+    def test_node_function_with_a_callback_is_explained(self, open_function: Open) -> None:
+        """The client refuses the handler, and the message names the version that accepts it."""
         folder = installed("node")
         outcome = open_function(**{"lambda": folder, "runtime": "node", "handler": "app.old"})(call("work"))
         assert isinstance(outcome, Unavailable)
         assert outcome.code == "EV501"
         assert "npm install aws-lambda-ric@3" in outcome.reason
 
-    def test_node_that_streams(self, open_function: Open) -> None:
-        """A streamed response is read whole; one that fails is a failure with the error of the function."""
+    def test_node_function_may_stream(self, open_function: Open) -> None:
+        """evtool reads a streamed response to its end; a failed stream has the error of the function."""
         function = open_function(**{"lambda": installed("node"), "runtime": "node", "handler": "stream.handler"})
         for _ in range(20):
             assert isinstance(function(call("work")), Done)
@@ -241,8 +241,8 @@ class TestOtherLanguages:
             assert isinstance(outcome, Failed)
             assert outcome.error == "RangeError: no stock"
 
-    def test_go(self, open_function: Open) -> None:
-        """A function with Go's client; after a panic it is started again."""
+    def test_go_function(self, open_function: Open) -> None:
+        """evtool starts it again after a panic."""
         function = open_function(**{"lambda": installed("go"), "runtime": "provided.al2023", "handler": "bootstrap"})
         assert function(call("work", total=27.64)) == Done()
         outcome = function(call("fail"))
@@ -257,8 +257,8 @@ class TestOtherLanguages:
         assert outcome.outcome == "crashed"
         assert function(call("work")) == Done()
 
-    def test_rust(self, open_function: Open) -> None:
-        """A function with Rust's client; a panic is an error, and the process goes on."""
+    def test_rust_function(self, open_function: Open) -> None:
+        """A panic is an error, and the process goes on."""
         function = open_function(**{"lambda": installed("rust"), "runtime": "rust"})
         assert function(call("work", total=27.64)) == Done()
         outcome = function(call("fail"))
@@ -272,8 +272,7 @@ class TestOtherLanguages:
         assert outcome.outcome == "crashed"
         assert function(call("work")) == Done()
 
-    def test_java(self, open_function: Open) -> None:
-        """A function with Java's client."""
+    def test_java_function(self, open_function: Open) -> None:
         function = open_function(**{"lambda": installed("java"), "runtime": "java21", "handler": "Order::handle"})
         outcome = function(call("work", total=27.64))
         assert isinstance(outcome, Done)
@@ -281,8 +280,8 @@ class TestOtherLanguages:
         assert isinstance(outcome, Failed)
         assert outcome.error == "java.lang.IllegalStateException: no stock"
 
-    def test_shell(self, open_function: Open, tmp_path: Path) -> None:
-        """A bootstrap of curl, as AWS's guide has it."""
+    def test_shell_function(self, open_function: Open, tmp_path: Path) -> None:
+        """A bootstrap with curl, as in AWS's guide."""
         if not shutil.which("curl"):
             report_missing("curl is missing; install it: apt install curl")
         (tmp_path / "bootstrap").write_text(BOOTSTRAP)
@@ -320,15 +319,15 @@ done
         ({"lambda": ".", "runtime": "python", "handler": "a.b", "interpreter": "./no/python"}, "EV502", "no/python"),
     ],
 )
-def test_what_is_missing_is_named(options: dict[str, Any], code: str, reason: str, open_function: Open) -> None:
-    """A folder, program or client that is missing is a mistake in the project, with the line that mends it."""
+def test_a_missing_part_is_named(options: dict[str, Any], code: str, reason: str, open_function: Open) -> None:
+    """A missing folder, program or client is a mistake in the project; the message has the line that corrects it."""
     outcome = open_function(**options)(call("work"))
     assert isinstance(outcome, Unavailable)
     assert outcome.code == code
     assert reason in outcome.reason
 
 
-# --- whatever a runtime does -----------------------------------------------------------------------------------------
+# --- all that a runtime can do ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -347,8 +346,8 @@ def test_what_is_missing_is_named(options: dict[str, Any], code: str, reason: st
         ("failed stream on another connection", "failed", "Function.Broken", "Function.Broken"),
     ],
 )
-def test_a_failure_ends_correctly(do: str, outcome: str, code: str | None, error: str, open_function: Open) -> None:
-    """Each is a failed attempt that says what happened, and the next call succeeds."""
+def test_a_failure_has_its_outcome(do: str, outcome: str, code: str | None, error: str, open_function: Open) -> None:
+    """Each is a failed attempt with a description, and the next call succeeds."""
     function = open_function(**RAW, timeout="3s" if do == "hang" else "20s")
     result = function(call(do))
     assert isinstance(result, Failed)
@@ -370,7 +369,7 @@ def test_a_failure_ends_correctly(do: str, outcome: str, code: str | None, error
     ],
 )
 def test_a_wrong_request_is_refused(do: str, printed: list[str], open_function: Open) -> None:
-    """A request that is not in order gets an error, and the invocation goes on."""
+    """The request gets an error, and the invocation goes on."""
     function = open_function(**RAW)
     outcome = function(call(do))
     assert isinstance(outcome, Done)
@@ -380,7 +379,7 @@ def test_a_wrong_request_is_refused(do: str, printed: list[str], open_function: 
 
 
 def test_a_second_response_is_refused(open_function: Open) -> None:
-    """The first one counts; the runtime learns that the others came too late, and goes on."""
+    """The first one counts; the runtime gets an error for the others, and goes on."""
     function = open_function(**RAW)
     assert isinstance(function(call("double")), Done)
     outcome = function(call("work"))  # what was printed after the first response is in its log
@@ -416,10 +415,8 @@ def test_a_second_response_is_refused(open_function: Open) -> None:
         ),
     ],
 )
-def test_a_function_that_cannot_be_loaded(
-    environment: dict[str, str], outcome: Failed | Unavailable, open_function: Open
-) -> None:
-    """A hang, an exit and a report while a function is loaded end the call."""
+def test_outcomes_of_loading(environment: dict[str, str], outcome: Failed | Unavailable, open_function: Open) -> None:
+    """A hang, an exit and an error report while a function is loaded end the call."""
     limit = "1s" if environment == {"LOAD": "hang"} else "20s"
     assert open_function(**RAW, environment=environment, init_timeout=limit)(call("work")) == outcome
 
@@ -441,8 +438,8 @@ def test_check_says_whether_deliveries_wait_or_fail(evtool: Evtool, tmp_path: Pa
     assert "deliveries to it wait; correct this" in ran.out
 
 
-def test_a_runtime_that_is_gone_between_calls_is_started_again(open_function: Open) -> None:
-    """A process that ends while nothing is asked of it is no failure of the next event."""
+def test_a_runtime_that_exited_between_calls_is_started_again(open_function: Open) -> None:
+    """If a process ends between two calls, the next event does not fail."""
     function = open_function(**RAW)
     first = printed(function(call("headers")))
     process = function._runtime.process._process  # type: ignore[attr-defined]
@@ -453,7 +450,7 @@ def test_a_runtime_that_is_gone_between_calls_is_started_again(open_function: Op
 
 
 def test_headers_and_environment_are_complete(open_function: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All headers and variables that the clients need are there, and those of the options."""
+    """The function gets all headers and variables that the clients need, and those of the options."""
     monkeypatch.setenv("TABLE", "a-1")  # too short to be a secret
     function = open_function(**RAW, handler="app.handler", environment={"STAGE": "dev ${TABLE}"}, memory_size=256)
     headers = printed(function(call("headers")))
@@ -462,7 +459,7 @@ def test_headers_and_environment_are_complete(open_function: Open, monkeypatch: 
     assert headers["Lambda-Runtime-Trace-Id"].startswith("Root=1-")
     assert int(headers["Lambda-Runtime-Deadline-Ms"]) > 1_700_000_000_000
     variables = printed(function(call("environment")))
-    wanted = {
+    expected = {
         "AWS_ACCESS_KEY_ID": "evtool",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
         "AWS_LAMBDA_FUNCTION_NAME": "fraud",
@@ -474,14 +471,14 @@ def test_headers_and_environment_are_complete(open_function: Open, monkeypatch: 
         "TZ": ":UTC",
         "_HANDLER": "app.handler",
     }
-    assert {name: variables.get(name) for name in wanted} == wanted
+    assert {name: variables.get(name) for name in expected} == expected
     assert variables["AWS_LAMBDA_LOG_STREAM_NAME"]
     assert variables["AWS_ENDPOINT_URL_EVENTBRIDGE"] == f"http://{variables['AWS_LAMBDA_RUNTIME_API']}"
     assert "AWS_ENDPOINT_URL" not in variables
 
 
-def test_credentials_are_passed_on_only_if_wanted(open_function: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With `credentials: inherit` the function has those of the caller, and nothing else of the environment."""
+def test_credentials_are_passed_on_only_with_inherit(open_function: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `credentials: inherit` the function gets those of the caller, and nothing else of the environment."""
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary")
     monkeypatch.setenv("STRIPE_KEY", "canary")
     output = open_function(**RAW)(call("environment")).output  # type: ignore[union-attr]
@@ -493,7 +490,7 @@ def test_credentials_are_passed_on_only_if_wanted(open_function: Open, monkeypat
 
 
 def test_no_secret_reaches_a_function_a_report_or_the_store(evtool: Evtool, tmp_path: Path) -> None:
-    """A secret of the environment is nowhere: not in the function, its output, a report or the store."""
+    """A secret of the environment appears neither in the function and its output, nor in a report or the store."""
     (tmp_path / "fn").mkdir()
     shutil.copy(FUNCTIONS / "raw_client.py", tmp_path / "fn")
     (tmp_path / "routes.yaml").write_text(
@@ -514,7 +511,7 @@ def test_no_secret_reaches_a_function_a_report_or_the_store(evtool: Evtool, tmp_
 
 
 def test_a_secret_that_a_function_prints_is_hidden(open_function: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What `${NAME}` stands for is in no output and no error, also in its quoted form."""
+    """The value of `${NAME}` is in no output and no error, also in its quoted form."""
     monkeypatch.setenv("STRIPE_KEY", 'sk_canary"1')
     function = open_function(**RAW, environment={"KEY": "Bearer ${STRIPE_KEY}"})
     outcome = function(call("environment"))
@@ -538,7 +535,7 @@ def test_a_secret_that_a_function_prints_is_hidden(open_function: Open, monkeypa
     ],
 )
 def test_wrong_options_are_named(options: str, message: str, evtool: Evtool, tmp_path: Path) -> None:
-    """What is wrong in routes.yaml is said with its place."""
+    """A mistake in routes.yaml is reported with its location."""
     (tmp_path / "routes.yaml").write_text(f"version: 1\nhandlers:\n  fraud: {{{options}}}\nroutes: {{}}\n")
     ran = evtool("publish", "-", "--dry-run", "--type", "x", stdin=b"{}")
     assert ran.code == 2
@@ -548,7 +545,7 @@ def test_wrong_options_are_named(options: str, message: str, evtool: Evtool, tmp
 
 @pytest.mark.slow
 def test_concurrency_is_a_number_of_processes(evtool: Evtool, tmp_path: Path) -> None:
-    """Two events at a time have a process each: each waits until the other one has begun."""
+    """Two events at the same time have one process each: each waits until the other one has begun."""
     (tmp_path / "fn").mkdir()
     (tmp_path / "fn/app.py").write_text(
         "import os, time\n"

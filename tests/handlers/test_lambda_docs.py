@@ -23,13 +23,13 @@ FOLDERS = {"node": ".", "java": ".", "go": "score", "rust": "score"}
 
 def shown_functions() -> Iterator[tuple[str, Block, Block]]:
     """Each function of the page: its file among those of the tests, its block, and the handlers that name it."""
-    found = blocks(PAGE)
-    for number, block in enumerate(found):
+    page_blocks = blocks(PAGE)
+    for number, block in enumerate(page_blocks):
         if "function" in block.marks:
-            yield block.marks["function"], block, found[number + 1]
+            yield block.marks["function"], block, page_blocks[number + 1]
 
 
-def test_the_page_shows_the_functions_that_are_run() -> None:
+def test_the_page_shows_the_functions_that_the_tests_run() -> None:
     """Every function of the page is a file of the tests, word for word."""
     shown = {file: block.text for file, block, _ in shown_functions()}
     assert shown == {file: (FUNCTIONS / file).read_text() for file in shown}
@@ -39,7 +39,7 @@ def test_the_page_shows_the_functions_that_are_run() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("language", FOLDERS)
 def test_a_function_of_the_page_runs(language: str, tmp_path: Path) -> None:
-    """With the options that the page gives, the function scores an order."""
+    """With the options of the page, the function scores an order."""
     [handlers] = [block.text for file, _, block in shown_functions() if file.startswith(f"{language}/")]
     options: dict[str, Any] = yaml.safe_load(handlers)["handlers"]["fraud-score"]
     options |= {"lambda": str(Path(installed(language), FOLDERS[language])), "timeout": "120s", "init_timeout": "120s"}

@@ -52,29 +52,25 @@ def compare(answers: list[dict[str, Any]], outcomes: list[Done | Failed]) -> Non
             assert isinstance(outcome, Done), do
 
 
-def test_python(tmp_path: Path) -> None:
-    """Python's client."""
+def test_python_has_the_outcomes_of_the_emulator(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(PYTHON, encoding="utf-8")
     answers = ask_emulator(tmp_path, [sys.executable, "-m", "awslambdaric", "app.handler"])
     compare(answers, ask_evtool({"lambda": ".", "runtime": "python", "handler": "app.handler"}, tmp_path))
 
 
-def test_node(tmp_path: Path) -> None:
-    """Node's client."""
+def test_node_has_the_outcomes_of_the_emulator(tmp_path: Path) -> None:
     folder = Path(installed("node"))
     answers = ask_emulator(folder, ["node", "node_modules/aws-lambda-ric/index.mjs", "app.handler"])
     compare(answers, ask_evtool({"lambda": str(folder), "runtime": "node", "handler": "app.handler"}, tmp_path))
 
 
-def test_go(tmp_path: Path) -> None:
-    """Go's client."""
+def test_go_has_the_outcomes_of_the_emulator(tmp_path: Path) -> None:
     folder = Path(installed("go"))
     answers = ask_emulator(folder, ["./bootstrap"])
     compare(answers, ask_evtool({"lambda": str(folder), "runtime": "go"}, tmp_path))
 
 
-def test_java(tmp_path: Path) -> None:
-    """Java's client."""
+def test_java_has_the_outcomes_of_the_emulator(tmp_path: Path) -> None:
     folder = Path(installed("java"))
     client = "com.amazonaws.services.lambda.runtime.api.client.AWSLambda"
     answers = ask_emulator(folder, ["java", "-XX:+UseSerialGC", "-cp", ".:lib/*", client, "Order::handle"])

@@ -1,4 +1,4 @@
-"""Handlers that cannot be loaded: a code for what is missing, the same from a call and from a check without a call."""
+"""Handlers that cannot be loaded: a call and a check return the same code for the missing part."""
 
 import pytest
 
@@ -67,8 +67,8 @@ def open_handler(tmp_path):
 
 
 @pytest.mark.parametrize(("options", "code"), HANDLERS.values(), ids=HANDLERS)
-def test_code_of_a_call(open_handler, options, code):
-    """A call fails with the code of what is missing; without a code if waiting can mend it."""
+def test_a_call_fails_with_the_code_of_the_missing_part(open_handler, options, code):
+    """It has no code if the problem may end by itself."""
     outcome = open_handler(options)(CALL)
 
     assert isinstance(outcome, Done if code is None else Unavailable)
@@ -77,15 +77,15 @@ def test_code_of_a_call(open_handler, options, code):
 
 @pytest.mark.parametrize(("options", "code"), HANDLERS.values(), ids=HANDLERS)
 def test_check_agrees_with_a_call(open_handler, tmp_path, options, code):
-    """A check says what a call would say, without the call."""
+    """A check returns what a call would return, without the call."""
     failure = open_handler(options).check()
 
     assert not (tmp_path / "called").exists()
     assert failure == (None if code is None else open_handler(options)(CALL))
 
 
-def test_check_keeps_what_it_loaded(open_handler, tmp_path):
-    """A call after a check does its work, and so does a second check."""
+def test_check_keeps_the_loaded_function(open_handler, tmp_path):
+    """A call after a check succeeds, and so does a second check."""
     handler = open_handler({"python": "pay.py:charge"})
 
     assert handler.check() is None

@@ -1,4 +1,4 @@
-"""An event that a handler emits outside its running call does not disappear without a word."""
+"""An event that a handler emits outside its running call is reported."""
 
 import json
 from collections.abc import Iterator
@@ -26,22 +26,22 @@ def handler(request: pytest.FixtureRequest) -> Iterator[Any]:
     opened.close()
 
 
-def each(*names: str, isolations: tuple[str, ...] = ISOLATIONS) -> pytest.MarkDecorator:
-    """A test for handlers of the corpus."""
+def for_handlers(*names: str, isolations: tuple[str, ...] = ISOLATIONS) -> pytest.MarkDecorator:
+    """Runs a test for several handlers of the corpus."""
     pairs = [(name, isolation) for name in names for isolation in isolations]
     return pytest.mark.parametrize("handler", pairs, indirect=True, ids="-".join)
 
 
-@each("joined_thread", "joined_executor", "coroutine", "copied_context", "pickled_context")
+@for_handlers("joined_thread", "joined_executor", "coroutine", "copied_context", "pickled_context")
 def test_threads_and_copies_may_emit_while_the_call_runs(handler: Handler) -> None:
-    """A thread that the handler waits for, `asyncio.run` and a copy of the context emit as the handler itself does."""
+    """A thread that the handler joins, `asyncio.run` and a copy of the context emit like the handler itself."""
     assert [handler(CALL), handler(CALL)] == [Done((Emitted("order.told", b"{}"),))] * 2
 
 
-@each("forked_child", "fork_process", "spawn_process")
+@for_handlers("forked_child", "fork_process", "spawn_process")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_child_that_emits_has_the_delivery_fail(handler: Handler) -> None:
-    """The exception is raised in the child, where the handler does not see it."""
+def test_a_child_that_emits_makes_the_delivery_fail(handler: Handler) -> None:
+    """Only the child gets the exception, so that the handler does not see it."""
     for _ in range(2):
         outcome = handler(CALL)
         assert isinstance(outcome, Failed)
@@ -49,17 +49,17 @@ def test_a_child_that_emits_has_the_delivery_fail(handler: Handler) -> None:
         assert (outcome.outcome, outcome.final) == ("failed", False)
 
 
-@each("forked_child_that_returns", "process_pool", isolations=("process",))
-def test_so_does_a_child_that_returns_or_keeps_the_exception(handler: Handler) -> None:
-    """Nobody looks at the exit code of the child, or asks the future for its exception."""
+@for_handlers("forked_child_that_returns", "process_pool", isolations=("process",))
+def test_a_child_that_hides_the_exception_makes_the_delivery_fail(handler: Handler) -> None:
+    """The handler checks neither the exit code of the child nor the exception of the future."""
     outcome = handler(CALL)
     assert isinstance(outcome, Failed)
     assert outcome.error.startswith("order.told is lost: emitted in another process")
 
 
-@each("kept_context")
-def test_a_kept_context_raises(handler: Any) -> None:
-    """The handler sees the exception in the call that emits with the context of an earlier call."""
+@for_handlers("kept_context")
+def test_a_context_of_an_earlier_call_raises(handler: Any) -> None:
+    """The handler gets the exception in the call that emits with the context of an earlier call."""
     assert handler(CALL) == Done((Emitted("order.told", b"{}"),))
     outcome = handler(CALL)
     assert isinstance(outcome, Failed)
@@ -67,10 +67,10 @@ def test_a_kept_context_raises(handler: Any) -> None:
     assert handler.take_lost() == []
 
 
-@each("late_thread", "late_executor")
+@for_handlers("late_thread", "late_executor")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_what_comes_after_the_report_is_kept_for_the_delivery(handler: Any) -> None:
-    """It changes no outcome any more; it is given with the number of the delivery, once."""
+def test_an_emit_after_the_report_is_kept_for_the_delivery(handler: Any) -> None:
+    """It does not change the outcome. It is returned once, with the number of the delivery."""
     assert {type(handler(CALL)), type(handler(CALL._replace(delivery=8)))} == {Done}
     [lost] = handler.take_lost()
     assert lost.delivery == 7
@@ -78,8 +78,8 @@ def test_what_comes_after_the_report_is_kept_for_the_delivery(handler: Any) -> N
     assert handler.take_lost() == []
 
 
-@each("late_child", isolations=("process",))
-def test_so_is_what_a_child_emits_after_the_report(handler: Any) -> None:
+@for_handlers("late_child", isolations=("process",))
+def test_an_emit_of_a_child_after_the_report_is_kept(handler: Any) -> None:
     """A child may live longer than the call."""
     assert {type(handler(CALL)), type(handler(CALL._replace(delivery=8)))} == {Done}
     [lost] = handler.take_lost()
@@ -88,8 +88,8 @@ def test_so_is_what_a_child_emits_after_the_report(handler: Any) -> None:
 
 
 @pytest.mark.parametrize(("name", "isolation"), [("late_executor", "process"), ("at_exit", "process")])
-def test_the_command_reports_it(name: str, isolation: str, evtool: Evtool, tmp_path: Path) -> None:
-    """The event that was lost is named on standard error and in the history; the exit code is 1."""
+def test_the_command_reports_a_lost_event(name: str, isolation: str, evtool: Evtool, tmp_path: Path) -> None:
+    """Standard error and the history name the lost event; the exit code is 1."""
     (tmp_path / "routes.yaml").write_text(
         "version: 1\n"
         f"handlers: {{teller: {{python: '{FOLDER}/emits_outside.py:{name}', isolation: {isolation}}}}}\n"
@@ -110,10 +110,10 @@ def test_the_command_reports_it(name: str, isolation: str, evtool: Evtool, tmp_p
 
 
 @pytest.mark.parametrize("arguments", [("publish", "e.json", "none.json"), ("replay", "--deliver", "--from", "e.json")])
-def test_an_input_that_cannot_be_read_has_the_higher_exit_code(
+def test_an_unreadable_input_has_the_higher_exit_code(
     evtool: Evtool, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
-    """Exit code 2, although an event was lost, too; without the missing file it is 1."""
+    """The exit code is 2, although an event was lost, too. Without the missing file it is 1."""
     (tmp_path / "routes.yaml").write_text(
         "version: 1\n"
         f"handlers: {{teller: {{python: '{FOLDER}/emits_outside.py:late_executor'}}}}\n"
@@ -129,8 +129,8 @@ def test_an_input_that_cannot_be_read_has_the_higher_exit_code(
     assert ran.code == 2
 
 
-def test_without_isolation_it_is_reported_even_after_the_command(evtool: Evtool, tmp_path: Path) -> None:
-    """What emits when evtool itself ends has no history to be written to, so standard error has to do."""
+def test_without_isolation_a_lost_event_is_reported_even_after_the_command(evtool: Evtool, tmp_path: Path) -> None:
+    """When evtool ends, the history cannot be written any more, so the report goes to standard error."""
     (tmp_path / "routes.yaml").write_text(
         "version: 1\n"
         f"handlers: {{teller: {{python: '{FOLDER}/emits_outside.py:at_exit', isolation: none}}}}\n"

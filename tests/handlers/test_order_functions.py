@@ -69,7 +69,7 @@ def call(handler: Handler, detail: dict[str, Any]) -> Outcome:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_sample_order(evtool: Evtool, folder: Path, language: str) -> None:
+def test_the_sample_order_has_its_summary(evtool: Evtool, folder: Path, language: str) -> None:
     """`evtool handlers run` shows the summary as an emitted event, which fits its schema."""
     require(language, folder)
     ran = evtool("handlers", "run", f"order-{language}", "order-created", "-o", "json", cwd=folder)
@@ -81,8 +81,8 @@ def test_the_sample_order(evtool: Evtool, folder: Path, language: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_other_orders(folder: Path, language: str) -> None:
-    """Odd characters and prices have the same result, all in one process; an empty order is an error."""
+def test_odd_orders_have_the_same_summary_in_each_language(folder: Path, language: str) -> None:
+    """Odd characters and prices have the same result, all in one process. An empty order is an error."""
     require(language, folder)
     with closing(Routes.load(folder / "routes.yaml").handlers[f"order-{language}"].open()) as function:
         for street, (items, total) in STREETS.items():

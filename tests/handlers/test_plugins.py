@@ -1,4 +1,4 @@
-"""Kinds of other packages are found by their entry points; a broken one is reported with its package, and no more."""
+"""Kinds of other packages are found by their entry points. A broken one affects nothing else."""
 
 import json
 import os
@@ -82,8 +82,8 @@ def open_log(project: Path) -> Handler:
 # --- a plugin that works ---------------------------------------------------------------------------------------------
 
 
-def test_a_delivery(evtool: Evtool, site: Path, project: Path) -> None:
-    """The handler gets the event, beside those of evtool."""
+def test_a_delivery_reaches_the_handler_of_a_plugin(evtool: Evtool, site: Path, project: Path) -> None:
+    """The handler gets the event, and so do those of evtool."""
     write_package(site)
     ran = evtool("publish", "event.json", "-o", "json", cwd=project, env=env(site))
 
@@ -92,8 +92,8 @@ def test_a_delivery(evtool: Evtool, site: Path, project: Path) -> None:
     assert json.loads((project / "events.log").read_text()) == EVENT
 
 
-def test_the_list_of_handlers(evtool: Evtool, site: Path, project: Path) -> None:
-    """It names the package with its version."""
+def test_the_list_of_handlers_names_the_package(evtool: Evtool, site: Path, project: Path) -> None:
+    """It has the package with its version."""
     write_package(site)
     ran = evtool("handlers", cwd=project, env=env(site))
 
@@ -106,8 +106,8 @@ def test_the_list_of_handlers(evtool: Evtool, site: Path, project: Path) -> None
     ]
 
 
-def test_commands_that_call_nothing(evtool: Evtool, site: Path, project: Path) -> None:
-    """They take the project as any other, and `graph` names the kind."""
+def test_commands_that_call_nothing_accept_a_plugin(evtool: Evtool, site: Path, project: Path) -> None:
+    """They read the project like any other, and `graph` shows the kind."""
     write_package(site)
     for command in ("validate event.json --schema any.json", "check", "explain event.json", "graph -o json"):
         ran = evtool(*command.split(), cwd=project, env=env(site))
@@ -128,8 +128,8 @@ def test_commands_that_call_nothing(evtool: Evtool, site: Path, project: Path) -
         ("{append: a, command: [cat]}", "EV021 unknown key handlers.log.append"),
     ],
 )
-def test_options(site: Path, project: Path, options: str, message: str | None) -> None:
-    """They are checked as those of evtool's kinds, with their location."""
+def test_options_are_checked_with_their_location(site: Path, project: Path, options: str, message: str | None) -> None:
+    """As those of evtool's kinds."""
     write_package(site)
     (project / "routes.yaml").write_text(ROUTES.replace("\n    append: events.log", f" {options}"))
     with plugins_in(site):
@@ -144,8 +144,8 @@ def test_options(site: Path, project: Path, options: str, message: str | None) -
     assert finding.line == 3
 
 
-def test_the_suggestion_for_a_misspelled_kind(site: Path, project: Path) -> None:
-    """The kinds of plugins are among those that may be meant."""
+def test_a_misspelled_kind_has_a_suggestion(site: Path, project: Path) -> None:
+    """The suggestions include the kinds of plugins."""
     write_package(site)
     (project / "routes.yaml").write_text(ROUTES.replace("append:", "apend:"))
     with plugins_in(site), pytest.raises(RoutesError) as caught:
@@ -155,8 +155,7 @@ def test_the_suggestion_for_a_misspelled_kind(site: Path, project: Path) -> None
     assert caught.value.findings[0].message.endswith("external, append")
 
 
-def test_a_kind_that_is_not_installed(project: Path) -> None:
-    """The message says what to do."""
+def test_a_kind_that_is_not_installed_has_advice(project: Path) -> None:
     with pytest.raises(RoutesError) as caught:
         Routes.load(project / "routes.yaml")
 
@@ -165,7 +164,7 @@ def test_a_kind_that_is_not_installed(project: Path) -> None:
     assert finding.suggestion == "if it is of another package, install that beside evtool, in the same environment"
 
 
-def test_a_key_that_selects_another_plugin(site: Path, project: Path) -> None:
+def test_a_new_plugin_does_not_take_over_an_option(site: Path, project: Path) -> None:
     """A new package does not break a project in which its name is an option of another kind."""
     write_package(site, HEAD.replace("append: str", "append: str; topic: str = ''"))
     write_package(site, HEAD.replace("append: str", "topic: str"), name="evtool-topic", kind="topic")
@@ -175,7 +174,7 @@ def test_a_key_that_selects_another_plugin(site: Path, project: Path) -> None:
 
 
 def test_plugins_are_looked_for_only_if_needed(evtool: Evtool, site: Path, project: Path) -> None:
-    """A project with evtool's kinds starts without the entry points of all packages."""
+    """A project with evtool's kinds starts without reading the entry points of all packages."""
     (project / "routes.yaml").write_text(ROUTES.replace("append: events.log", "command: [cat]"))
     code = (
         "import sys; from evtool.routes.routes import Routes; Routes.load('routes.yaml');"
@@ -234,7 +233,7 @@ BROKEN = {
 
 @pytest.mark.parametrize(("code", "message"), BROKEN.items(), ids=[message[-40:] for message in BROKEN.values()])
 def test_a_broken_plugin_cannot_be_loaded(site: Path, project: Path, code: str, message: str) -> None:
-    """The project loads; the handler is not available, with a message that names the package."""
+    """The project loads. The handler is not available, and the message names the package."""
     write_package(site, code)
     with plugins_in(site):
         handler = open_log(project)
@@ -257,8 +256,8 @@ def test_a_broken_plugin_cannot_be_loaded(site: Path, project: Path, code: str, 
         ),
     }.items(),
 )
-def test_a_plugin_that_hangs(site: Path, project: Path, code: str, message: str) -> None:
-    """Whatever hangs is left behind after a time limit."""
+def test_a_plugin_that_hangs_cannot_be_loaded(site: Path, project: Path, code: str, message: str) -> None:
+    """evtool goes on after a time limit."""
     write_package(site, code)
     with plugins_in(site):
         handler = open_log(project)
@@ -268,8 +267,8 @@ def test_a_plugin_that_hangs(site: Path, project: Path, code: str, message: str)
     assert failure == Unavailable(f"{LABEL} {message}", "EV501")
 
 
-def test_two_packages_with_one_kind(site: Path, project: Path) -> None:
-    """Neither is used, and both are named."""
+def test_two_packages_with_one_kind_are_refused(site: Path, project: Path) -> None:
+    """evtool uses neither, and names both."""
     write_package(site)
     write_package(site, name="evtool-other", version="3.0")
     with plugins_in(site):
@@ -283,7 +282,7 @@ def test_two_packages_with_one_kind(site: Path, project: Path) -> None:
     assert "is installed 2 times: uninstall all of these packages but one" in failure.reason
 
 
-def test_one_package_on_two_paths(site: Path, tmp_path: Path, project: Path) -> None:
+def test_one_package_on_two_paths_counts_once(site: Path, tmp_path: Path, project: Path) -> None:
     """The first one counts, as for Python's imports."""
     write_package(site)
     write_package(tmp_path / "second", version="0.9")
@@ -292,8 +291,7 @@ def test_one_package_on_two_paths(site: Path, tmp_path: Path, project: Path) -> 
         assert kinds.find_package("append") == "evtool-append 1.2"
 
 
-def test_a_package_with_broken_metadata(site: Path, project: Path) -> None:
-    """It does not hide the plugins of other packages."""
+def test_broken_metadata_of_a_package_hide_no_plugins(site: Path, project: Path) -> None:
     write_package(site)
     write_metadata(site, "evtool-bad", "1.0", {})
     (site / "evtool_bad-1.0.dist-info/entry_points.txt").write_bytes(b"[evtool.handlers]\nx = \xff\xfe")
@@ -301,8 +299,8 @@ def test_a_package_with_broken_metadata(site: Path, project: Path) -> None:
         assert open_log(project).check() is None
 
 
-def test_a_broken_plugin_in_every_command(evtool: Evtool, site: Path, project: Path) -> None:
-    """Other handlers work, and so do commands that do not need it; the finding has the place in routes.yaml."""
+def test_a_broken_plugin_does_not_break_commands(evtool: Evtool, site: Path, project: Path) -> None:
+    """Other handlers work, and so do commands that do not need it; the finding has its location in routes.yaml."""
     write_package(site, "print('hello')\nimport sys; sys.exit(3)")
     message = f"EV501 handler log: {LABEL} cannot be loaded: SystemExit: 3"
     published = evtool("publish", "event.json", "-o", "json", cwd=project, env=env(site))
@@ -325,8 +323,8 @@ def test_a_broken_plugin_in_every_command(evtool: Evtool, site: Path, project: P
         assert "hello" not in ran.out
 
 
-def test_a_plugin_named_as_a_kind_of_evtool(evtool: Evtool, site: Path, project: Path) -> None:
-    """It replaces nothing, and is reported."""
+def test_a_plugin_cannot_replace_a_kind_of_evtool(evtool: Evtool, site: Path, project: Path) -> None:
+    """evtool ignores and reports it."""
     write_package(site)
     write_package(site, "1 / 0", name="evtool-command", kind="command")
     reason = "command is a kind of evtool, which no package can replace"
@@ -338,7 +336,7 @@ def test_a_plugin_named_as_a_kind_of_evtool(evtool: Evtool, site: Path, project:
     assert "EV501" not in checked.out
 
 
-def test_a_plugin_named_as_an_option(site: Path, project: Path) -> None:
+def test_a_plugin_named_as_an_option_is_ignored(site: Path, project: Path) -> None:
     """It makes no handler ambiguous."""
     write_package(site)
     write_package(site, name="evtool-timeout", kind="timeout")
@@ -348,8 +346,8 @@ def test_a_plugin_named_as_an_option(site: Path, project: Path) -> None:
         assert list(kinds.describe_refused_plugins()) == ["timeout"]
 
 
-def test_a_plugin_that_prints_when_it_is_imported(evtool: Evtool, site: Path, project: Path) -> None:
-    """The output of evtool stays as it is, and `check` reports it."""
+def test_output_during_the_import_is_reported(evtool: Evtool, site: Path, project: Path) -> None:
+    """The output of evtool does not change, and `check` reports the plugin."""
     write_package(site, f"import sys\nprint('hello')\nprint('you', file=sys.stderr)\n{HEAD}")
 
     assert evtool("publish", "event.json", "-o", "json", cwd=project, env=env(site)).json
@@ -399,8 +397,8 @@ def call_with(site: Path, project: Path, body: str, **options: object) -> object
         "return Done((Emitted('', b'{}'),))": "the emitted event 1 has no type, or resources that are not strings",
     }.items(),
 )
-def test_a_wrong_result(site: Path, project: Path, body: str, error: str) -> None:
-    """It is a bad result, and names the package."""
+def test_a_wrong_result_is_a_bad_result(site: Path, project: Path, body: str, error: str) -> None:
+    """The error names the package."""
     outcome = call_with(site, project, body)
 
     assert isinstance(outcome, Failed)
@@ -417,8 +415,8 @@ def test_a_wrong_result(site: Path, project: Path, body: str, error: str) -> Non
         ("raise type('Odd', (Exception,), {'__str__': lambda self: 1 / 0})()", "Odd"),
     ],
 )
-def test_a_call_that_raises(site: Path, project: Path, body: str, error: str) -> None:
-    """The attempt failed; the error names the package, and the stack is kept."""
+def test_a_call_that_raises_fails(site: Path, project: Path, body: str, error: str) -> None:
+    """The error names the package, and the output has the stack."""
     outcome = call_with(site, project, f"print('before')\n{body}")
 
     assert isinstance(outcome, Failed)
@@ -426,8 +424,8 @@ def test_a_call_that_raises(site: Path, project: Path, body: str, error: str) ->
     assert outcome.output.startswith("before\nTraceback")
 
 
-def test_what_a_call_prints(site: Path, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is kept with the attempt, before what the outcome has as output, and only the last of it."""
+def test_the_end_of_the_output_is_kept(site: Path, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The attempt keeps the end of it, before the output of the outcome."""
     outcome = call_with(site, project, "print('a' * 9000)\nprint('b', file=sys.stderr)\nreturn Done(output='c')")
 
     assert isinstance(outcome, Done)
@@ -435,8 +433,8 @@ def test_what_a_call_prints(site: Path, project: Path, capsys: pytest.CaptureFix
     assert capsys.readouterr() == ("", "")
 
 
-def test_texts_that_cannot_be_stored(site: Path, project: Path) -> None:
-    """They are made fit for the store."""
+def test_texts_are_made_storable(site: Path, project: Path) -> None:
+    """The store cannot hold lone surrogates."""
     assert call_with(site, project, r"return Failed('\ud800' + 'x' * 9000)") == Failed("?" + "x" * 499)
 
 
@@ -447,16 +445,15 @@ def test_texts_that_cannot_be_stored(site: Path, project: Path) -> None:
         ({"emit_bytes": "5B"}, "emitted more than 5 bytes (emit_bytes)"),
     ],
 )
-def test_limits_of_what_is_emitted(site: Path, project: Path, options: dict[str, object], error: str) -> None:
-    """They hold for plugins as for all kinds."""
+def test_emit_limits_apply_to_plugins(site: Path, project: Path, options: dict[str, object], error: str) -> None:
     outcome = call_with(site, project, "return Done([Emitted('x', b'{}')] * 2)", **options)
 
     assert outcome == Failed(error, "bad-result", final=True)
 
 
 @pytest.mark.usefixtures("short_limits")
-def test_a_call_that_hangs(site: Path, project: Path, released: threading.Event) -> None:
-    """It is a timeout. No other call is made until it has ended."""
+def test_a_call_that_hangs_is_a_timeout(site: Path, project: Path, released: threading.Event) -> None:
+    """The handler gets no other call until the first one has ended."""
     code = "lambda self, call: print('began') or sys.released.wait() and Done()"
     write_package(site, f"import sys\n{HEAD}\nAppend.__call__ = {code}")
     (project / "routes.yaml").write_text(ROUTES.replace("events.log", "events.log\n    timeout: 50ms"))
@@ -478,8 +475,8 @@ def test_a_call_that_hangs(site: Path, project: Path, released: threading.Event)
     assert third == Done(output="began\n")
 
 
-def test_an_unset_variable(site: Path, project: Path) -> None:
-    """It is reported as for evtool's kinds."""
+def test_an_unset_variable_is_reported(site: Path, project: Path) -> None:
+    """As for evtool's kinds."""
     write_package(site, f"{HEAD}\nKIND = Kind(Options, lambda n, o, f: Append(expand_variables(o.append)))")
     (project / "routes.yaml").write_text(ROUTES.replace("events.log", "${ABSENT}/events.log"))
     with plugins_in(site):
@@ -489,7 +486,7 @@ def test_an_unset_variable(site: Path, project: Path) -> None:
 
 
 def test_the_value_of_a_variable_is_hidden(site: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the options name as ${NAME} is printed nowhere."""
+    """No output has the value of a ${NAME} in the options."""
     monkeypatch.setenv("LEDGER", "canary")
     body = "print('canary')\nraise OSError('/canary/x')"
     write_options = {"description": "${LEDGER}"}
@@ -543,8 +540,8 @@ def test_the_sample_is_installed_by_pip(evtool: Evtool, site: Path, project: Pat
     assert own.returncode == 0, own.stdout.decode()
 
 
-def test_the_quick_way_to_install_the_sample(site: Path, project: Path) -> None:
-    """What other tests use has the same entry point."""
+def test_the_installed_sample_has_its_entry_point(site: Path, project: Path) -> None:
+    """Other tests use this quick installation."""
     install_sample(site)
     (project / "routes.yaml").write_text(ROUTES.replace("append: events.log", "socket: ledger.sock"))
     with plugins_in(site):

@@ -100,28 +100,28 @@ def types_of(outcome: object) -> list[str]:
 @pytest.mark.parametrize("kind", KEEPING)
 class TestEveryKind:
     def test_entries_are_emitted(self, kind: str, open_handler: Open) -> None:
-        """Each entry is an event of the call, and so it is in the next call."""
+        """Each entry is an event of the call, also in the next call."""
         handler = open_handler(kind)
         for number in ("one", "two"):
             outcome = handler(call(number))
             assert isinstance(outcome, Done)
             assert outcome.emitted == (Emitted(number, json.dumps({"n": number}).encode(), "shop"),)
 
-    def test_all_members_are_taken(self, kind: str, open_handler: Open) -> None:
-        """The time, the resources and the bus of an entry are those of the event."""
+    def test_all_members_of_an_entry_are_kept(self, kind: str, open_handler: Open) -> None:
+        """The event has the time, the resources and the bus of the entry."""
         outcome = open_handler(kind)(call("details"))
         assert isinstance(outcome, Done)
         [emitted] = outcome.emitted
         assert (emitted.resources, emitted.time, emitted.bus) == (("arn:a",), 1795953600, "orders")
 
     def test_a_refused_entry_is_not_emitted(self, kind: str, open_handler: Open) -> None:
-        """The handler gets AWS's code in the place of the entry."""
+        """The handler gets AWS's code at the position of the entry."""
         outcome = open_handler(kind)(call("wrong"))
         assert types_of(outcome) == []
         assert "NotAuthorizedForSourceException" in outcome.output  # type: ignore[union-attr]
 
     def test_a_failure_emits_nothing(self, kind: str, open_handler: Open) -> None:
-        """What was sent before a failure is dropped."""
+        """Entries that were sent before a failure are dropped."""
         outcome = open_handler(kind)(call("fail"))
         assert isinstance(outcome, Failed)
         assert "ValueError: too late" in outcome.error
@@ -140,26 +140,26 @@ class TestEveryKind:
         assert "UnknownOperationException" in outcome.error
         assert "only AWSEvents.PutEvents" in outcome.error
 
-    def test_limits_hold(self, kind: str, open_handler: Open) -> None:
-        """More events than `emit_limit` are a bad result, whatever the handler makes of it."""
+    def test_emit_limit_applies(self, kind: str, open_handler: Open) -> None:
+        """More events than `emit_limit` are a bad result, even if the handler catches the exception."""
         outcome = open_handler(kind, emit_limit=150)(call("many"))
         assert isinstance(outcome, Failed)
         assert (outcome.error, outcome.outcome) == ("emitted more than 150 events (emit_limit)", "bad-result")
         assert len(types_of(open_handler(kind, emit_limit=200)(call("many")))) == 200
 
     def test_a_thread_of_the_handler_may_send(self, kind: str, open_handler: Open) -> None:
-        """As long as the call runs."""
+        """It may send as long as the call runs."""
         assert types_of(open_handler(kind)(call("thread"))) == ["one"]
 
 
 @pytest.mark.slow
-def test_emit_and_put_events_together(open_handler: Open) -> None:
-    """A python handler may do both; what was sent comes first, since its id is known already."""
+def test_sent_events_come_before_emitted_ones(open_handler: Open) -> None:
+    """A python handler may use both. The handler knows the ids of the sent events, which depend on their position."""
     assert types_of(open_handler("python")(call("both"))) == ["put", "emitted"]
 
 
 @pytest.mark.slow
-def test_inside_evtool(evtool: Evtool, tmp_path: Path) -> None:
+def test_without_isolation_events_stay_in_evtool(evtool: Evtool, tmp_path: Path) -> None:
     """A handler with `isolation: none` sends its events to evtool, too."""
     (tmp_path / "functions.py").write_text(FUNCTIONS)
     (tmp_path / "routes.yaml").write_text(
@@ -173,8 +173,8 @@ def test_inside_evtool(evtool: Evtool, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_each_call_of_a_batch_has_its_own(open_handler: Open) -> None:
-    """Calls that a worker got in advance emit what each of them sent."""
+def test_each_call_of_a_batch_emits_its_own_events(open_handler: Open) -> None:
+    """A worker gets several calls in advance."""
     handler: Any = open_handler("python")
     kinds = [str(number) for number in range(30)]
     answers = list(handler.call_many([call(kind) for kind in kinds], float("inf")))
@@ -182,8 +182,8 @@ def test_each_call_of_a_batch_has_its_own(open_handler: Open) -> None:
 
 
 @pytest.mark.slow
-def test_nothing_is_sent_while_a_module_is_loaded(open_handler: Open, tmp_path: Path) -> None:
-    """No call runs then; the exception says so."""
+def test_events_are_refused_while_a_module_is_loaded(open_handler: Open, tmp_path: Path) -> None:
+    """No call runs then; the exception has this reason."""
     (tmp_path / "functions.py").write_text(FUNCTIONS + "\nput('early')\n")
     for kind in ("python", "lambda"):
         outcome = open_handler(kind)(call("one"))
@@ -191,8 +191,8 @@ def test_nothing_is_sent_while_a_module_is_loaded(open_handler: Open, tmp_path: 
 
 
 @pytest.mark.slow
-def test_the_id_is_that_of_the_stored_event(evtool: Evtool, tmp_path: Path) -> None:
-    """The id in the response is the one in the store, and the chain goes on; what fits no schema is a dead letter."""
+def test_the_response_has_the_id_of_the_stored_event(evtool: Evtool, tmp_path: Path) -> None:
+    """The chain goes on; an event that does not fit its schema makes a dead letter."""
     (tmp_path / "functions.py").write_text(FUNCTIONS)
     (tmp_path / "routes.yaml").write_text(
         "version: 1\nschemas: schemas\nhandlers:\n"
@@ -223,8 +223,8 @@ def test_the_id_is_that_of_the_stored_event(evtool: Evtool, tmp_path: Path) -> N
     assert len(ran.json["events"]) == 1
 
 
-def test_with_inherit_the_environment_is_left_alone(tmp_path: Path) -> None:
-    """`aws: inherit` has the SDKs of a handler reach AWS, as they would without evtool."""
+def test_inherit_keeps_the_environment(tmp_path: Path) -> None:
+    """With `aws: inherit` the SDKs of a handler reach AWS."""
     options = KINDS["command"].options.model_validate({"command": ["sh", "-c", "env >env.txt"], "aws": "inherit"})
     assert KINDS["command"].open("x", options, tmp_path)(CALL) == Done()
     assert "AWS_" not in (tmp_path / "env.txt").read_text()
@@ -247,15 +247,15 @@ def test_with_inherit_the_environment_is_left_alone(tmp_path: Path) -> None:
 def test_credentials_of_the_user_are_kept(
     environ: dict[str, str], added: dict[str, str], kept: list[str], tmp_path: Path
 ) -> None:
-    """Only what is missing is added, and what would have events leave this machine is changed."""
+    """evtool adds missing variables, and changes those that would send events away from this machine."""
     variables = build_environment("127.0.0.1:1", {"HOME": str(tmp_path), **environ})
     assert variables["AWS_ENDPOINT_URL_EVENTBRIDGE"] == "http://127.0.0.1:1"
     assert {name: variables.get(name) for name in added} == added
     assert not set(kept) & set(variables)
 
 
-def test_files_with_credentials_are_respected(tmp_path: Path) -> None:
-    """Dummies would come before a file of the user."""
+def test_files_with_credentials_are_used(tmp_path: Path) -> None:
+    """An SDK prefers dummies in the environment to a file of the user."""
     (tmp_path / ".aws").mkdir()
     (tmp_path / ".aws/credentials").touch()
     variables = build_environment("127.0.0.1:1", {"HOME": str(tmp_path)})

@@ -59,8 +59,8 @@ def read_results(outcome: object) -> list[dict[str, Any]]:
     return json.loads(outcome.output[outcome.output.index("[{") :].splitlines()[0])
 
 
-def test_entries_are_judged_one_by_one(function: Callable[[Call], object]) -> None:
-    """Valid entries are emitted events of the call; the others have AWS's codes in their places."""
+def test_entries_are_checked_one_by_one(function: Callable[[Call], object]) -> None:
+    """Valid entries are emitted events of the call; the response has AWS's codes for the others."""
     outcome = function(call("put", ENTRIES))
     results = read_results(outcome)
     assert [result.get("ErrorCode") for result in results] == CODES
@@ -72,8 +72,8 @@ def test_entries_are_judged_one_by_one(function: Callable[[Call], object]) -> No
     )
 
 
-def test_a_refused_request_is_an_exception(function: Callable[[Call], object]) -> None:
-    """The exceptions of the SDK have the names and messages of AWS, or name what is supported."""
+def test_a_refused_request_raises_an_exception(function: Callable[[Call], object]) -> None:
+    """The exceptions of the SDK have the names and messages of AWS, or name the supported operations."""
     outcome = function(call("put", [ENTRY] * 11))
     assert isinstance(outcome, Failed), outcome
     assert "Member must have length less than or equal to 10" in outcome.error

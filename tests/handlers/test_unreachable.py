@@ -1,4 +1,4 @@
-"""Which exceptions of a handler say that what it works with was not reached: the delivery waits, no attempt is used."""
+"""Exceptions which mean that a handler did not reach a service: the delivery waits and uses no attempt."""
 
 import errno
 import json
@@ -172,7 +172,7 @@ FAILED = {
 
 
 def answer_of(error):
-    """What the worker answers for a function that raises this."""
+    """Returns the answer of the worker for a function that raises an exception."""
 
     def charge(event, context):
         context.emit("payment.authorized", {})
@@ -182,34 +182,34 @@ def answer_of(error):
 
 
 @pytest.mark.parametrize("error", UNREACHABLE.values(), ids=UNREACHABLE)
-def test_not_reached_is_not_available(error):
-    """Refused, an unknown name or no connection in time: what the client library makes of it does not matter."""
+def test_unreachable_systems_make_the_handler_unavailable(error):
+    """A refused connection, an unknown name or no connection in time, in the exceptions of any client library."""
     assert answer_of(error).keys() == {"unavailable"}
 
 
 @pytest.mark.parametrize("error", FAILED.values(), ids=FAILED)
-def test_reached_is_failed(error):
-    """A response, a time limit while it was awaited, or a bug: the attempt counts."""
+def test_errors_after_the_connection_are_failures(error):
+    """A response, a time limit while the handler waits for it, or a bug: the attempt counts."""
     assert answer_of(error)["outcome"] == "failed"
 
 
-def test_reason_names_the_cause():
-    """An own exception may hide what has happened: the reason names both."""
+def test_the_reason_names_the_cause():
+    """An exception of the handler may hide its cause: the reason names both."""
     [reason] = answer_of(UNREACHABLE["own exception from it"]).values()
 
     assert reason == "ChargeFailed: no luck, because of ConnectionRefusedError: [Errno 111] Connection refused"
 
 
-def test_circle_of_exceptions():
-    """Exceptions that are each other's causes come to an end."""
+def test_circular_exceptions_end():
+    """Exceptions may be each other's causes."""
     first, second = ValueError(), ValueError()
     first.__cause__, second.__cause__ = second, first
 
     assert answer_of(first)["outcome"] == "failed"
 
 
-def test_hostile_exception():
-    """An exception whose attributes raise is a failure like any other."""
+def test_a_hostile_exception_is_a_failure():
+    """Its attributes raise exceptions."""
 
     class HostileError(Exception):
         def __getattr__(self, name):

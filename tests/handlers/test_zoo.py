@@ -1,4 +1,4 @@
-"""Whatever a handler does, its outcome is the right one, nothing of it is left, and the next event is handled."""
+"""Each hostile handler has the expected outcome and leaves no process behind, and the next event is handled."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -19,29 +19,38 @@ THREADS = 4
 ANIMALS = [animal for animal in animals() if sys.platform == "linux" or "memory" not in animal.options]
 
 
-def named(outcome: Outcome) -> str:
-    """The outcome in a word."""
-    return "done" if isinstance(outcome, Done) else outcome.outcome if isinstance(outcome, Failed) else "unavailable"
+def name_outcome(outcome: Outcome) -> str:
+    """Returns the outcome in one word."""
+    if isinstance(outcome, Done):
+        return "done"
+    if isinstance(outcome, Failed):
+        return outcome.outcome
+    return "unavailable"
 
 
-def told(outcome: Outcome) -> str:
-    """What is told of it."""
-    return "" if isinstance(outcome, Done) else outcome.error if isinstance(outcome, Failed) else outcome.reason
+def describe_outcome(outcome: Outcome) -> str:
+    """Returns the error or the reason of an outcome."""
+    if isinstance(outcome, Done):
+        return ""
+    if isinstance(outcome, Failed):
+        return outcome.error
+    return outcome.reason
 
 
-def children() -> set[str]:
-    """The children of this process; none where the system does not tell."""
+def list_children() -> set[str]:
+    """Returns the children of this process; an empty set on systems other than Linux."""
     if sys.platform != "linux":
         return set()
-    found: set[str] = set()
+    pids: set[str] = set()
     for task in Path("/proc/self/task").iterdir():
-        with suppress(FileNotFoundError):  # a thread that has ended meanwhile
-            found.update((task / "children").read_text().split())
-    return found
+        # The thread may have ended.
+        with suppress(FileNotFoundError):
+            pids.update((task / "children").read_text().split())
+    return pids
 
 
 def visit(animal: Animal, folder: Path) -> tuple[Outcome, Outcome]:
-    """What comes of an animal when it is wild, and of the same handler when it is then tame."""
+    """Returns the outcome of an animal that is wild, and that of the same handler when it is tame afterwards."""
     cage(animal, folder)
     handler = Routes.load(folder / "routes.yaml").handlers["animal"].open()
     try:
@@ -53,7 +62,7 @@ def visit(animal: Animal, folder: Path) -> tuple[Outcome, Outcome]:
 
 
 class Visit(NamedTuple):
-    """What came of each animal, and the processes that are there when all handlers are closed."""
+    """The outcomes of each animal, and the processes that are left when all handlers are closed."""
 
     outcomes: dict[str, tuple[Outcome, Outcome]]
     left: set[str]
@@ -61,34 +70,34 @@ class Visit(NamedTuple):
 
 @pytest.fixture(scope="module")
 def visited(tmp_path_factory: pytest.TempPathFactory) -> Visit:
-    """A visit to the whole zoo, from several threads of this process, as deliveries are made."""
-    before = children()
+    """Calls all animals from several threads of this process, as deliveries do."""
+    before = list_children()
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(THREADS) as pool:
         patch.setattr(python, "START_LIMIT", 3.0)
         folders = [tmp_path_factory.mktemp(animal.name) for animal in ANIMALS]  # which threads must not make at once
         outcomes = list(pool.map(visit, ANIMALS, folders))
-    return Visit({animal.name: both for animal, both in zip(ANIMALS, outcomes, strict=True)}, children() - before)
+    return Visit({animal.name: both for animal, both in zip(ANIMALS, outcomes, strict=True)}, list_children() - before)
 
 
 def test_the_zoo_is_large() -> None:
-    """There are at least forty animals, and most are both kinds of handlers."""
+    """It has at least forty animals, and most are handlers of both kinds."""
     assert len({animal.file for animal in ANIMALS}) >= 40
     assert len(ANIMALS) >= 120
 
 
 @pytest.mark.parametrize("animal", ANIMALS, ids=lambda animal: animal.name)
-def test_no_animal_gets_out(animal: Animal, visited: Visit) -> None:
-    """Each has the outcome that its file tells, and the next call of the handler is right."""
+def test_each_animal_has_its_outcome(animal: Animal, visited: Visit) -> None:
+    """Each has the outcome that its file names, and the next call of the handler succeeds."""
     wild, tame = visited.outcomes[animal.name]
     expected = animal.expected
-    assert named(wild) == expected.get("answer", expected["outcome"]), wild
-    assert "answer" in expected or expected.get("error", "") in told(wild), wild
+    assert name_outcome(wild) == expected.get("answer", expected["outcome"]), wild
+    assert "answer" in expected or expected.get("error", "") in describe_outcome(wild), wild
     assert len(getattr(wild, "output", "")) <= 4 * 4096, "of 4 KiB each byte may be escaped"
-    assert named(tame) == expected["next"], tame
+    assert name_outcome(tame) == expected["next"], tame
     if animal.kind == "python" and expected["next"] == "done" and "log" not in expected:
         assert tame.output.endswith("tame\ntame\n"), tame
 
 
-def test_nothing_is_left(visited: Visit) -> None:
-    """When all handlers are closed, none of the processes that they started is there, dead or alive."""
+def test_no_processes_are_left(visited: Visit) -> None:
+    """When all handlers are closed, none of the processes that they started exists, dead or alive."""
     assert visited.left == set()

@@ -27,12 +27,12 @@ WAREHOUSE_SECRET = f"whsec_{base64.b64encode(f'{CANARY}-of-the-warehouse'.encode
 PASSWORD_IN_URL = PASSWORD.replace("@", "%40").replace(":", "%3A").replace("/", "%2F")
 
 
-# --- what is there -------------------------------------------------------------------------------------------------
+# --- installed counterparts ----------------------------------------------------------------------------------------
 
 
 @cache
 def find_counterparts(report: Callable[[str], None]) -> dict[str, tuple[str, Path | str]]:
-    """Each counterpart: its name with the version, and its path or else why it is missing."""
+    """Returns name and version of each counterpart, with its path or the reason why it is missing."""
     python = installation.PYTHON_PACKAGES
     sources: dict[str, tuple[Callable[[], Path], Callable[[Path], str]]] = {
         "python": (
@@ -90,7 +90,7 @@ def _require(name: str) -> Path:
 
 @pytest.fixture(autouse=True)
 def _loopback(loopback: None) -> None:
-    """All of these tests connect to servers of their own."""
+    """These tests connect to servers that they start."""
 
 
 @pytest.fixture(scope="session")
@@ -167,7 +167,7 @@ class Shop(NamedTuple):
         return self.evtool(*words, stdin=stdin, cwd=self.folder, env=self.variables | more)
 
     def publish(self, event: dict[str, Any], **more: str) -> dict[str, dict[str, Any]]:
-        """Publishes an event and all that comes of it; gives the deliveries by handler."""
+        """Publishes an event and delivers its whole chain. Returns the deliveries by handler."""
         ran = self.run("publish", "-", "-o", "json", stdin=json.dumps(event).encode(), **more)
         assert ran.out, ran.err
         return {delivery["handler"]: delivery for told in ran.json["events"] for delivery in told["deliveries"]}

@@ -1,4 +1,4 @@
-"""Starts and stops the counterparts of other systems, on loopback and nowhere else."""
+"""Starts and stops the counterparts of other systems, only on loopback."""
 
 import os
 import pwd
@@ -28,7 +28,7 @@ MAIL_SERVER = Path(__file__).with_name("mail_server.py")
 
 
 def find_free_port() -> int:
-    """A port on which nothing listens now."""
+    """Returns a port on which no process listens now."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
@@ -37,7 +37,7 @@ def find_free_port() -> int:
 
 @contextmanager
 def run_localstripe(python: Path, folder: Path) -> Iterator[str]:
-    """Runs localstripe; gives its URL."""
+    """Runs localstripe. Yields its URL."""
     port = find_free_port()
     with _run(folder / "localstripe.log", port, str(python), "-c", LOCALSTRIPE, str(port)):
         yield f"http://{HOST}:{port}"
@@ -45,7 +45,7 @@ def run_localstripe(python: Path, folder: Path) -> Iterator[str]:
 
 @contextmanager
 def run_moto(program: Path, folder: Path) -> Iterator[str]:
-    """Runs moto's server, which emulates AWS; gives its URL."""
+    """Runs moto's server, which emulates AWS. Yields its URL."""
     port = find_free_port()
     with _run(folder / "moto.log", port, str(program), "-H", HOST, "-p", str(port)):
         yield f"http://{HOST}:{port}"
@@ -53,7 +53,7 @@ def run_moto(program: Path, folder: Path) -> Iterator[str]:
 
 @contextmanager
 def run_stripe_mock(program: Path, folder: Path) -> Iterator[str]:
-    """Runs stripe-mock, which checks requests against Stripe's OpenAPI; gives its URL."""
+    """Runs stripe-mock, which checks requests against Stripe's OpenAPI. Yields its URL."""
     port = find_free_port()
     https = f"{HOST}:{find_free_port()}"  # unless it is given, it listens on all addresses
     command = (str(program), "-http-addr", f"{HOST}:{port}", "-https-addr", https)
@@ -80,7 +80,7 @@ def run_mail_server(python: Path, folder: Path, user: str, password: str) -> Ite
 
 @contextmanager
 def run_postgresql(programs: Path, user: str, password: str) -> Iterator[int]:
-    """Runs PostgreSQL with an empty cluster and one user, who needs the password; gives its port."""
+    """Runs PostgreSQL with an empty cluster and one user, who needs the password. Yields its port."""
     port = find_free_port()
     with tempfile.TemporaryDirectory(prefix="evtool-postgresql-") as name:
         secret = Path(name, "password")
@@ -109,7 +109,7 @@ def run_postgresql(programs: Path, user: str, password: str) -> Iterator[int]:
 
 @contextmanager
 def run_receiver(shop: Path, variables: dict[str, str], logs: Path) -> Iterator[str]:
-    """Runs the shop's own receiver of Stripe's webhooks; gives its URL."""
+    """Runs the shop's own receiver of Stripe's webhooks. Yields its URL."""
     port = find_free_port()
     environment = {**os.environ, "PYTHONPATH": f"{shop}{os.pathsep}{ROOT}", **variables}
     command = (sys.executable, "-m", "samples.systems.stripe_webhook", str(port))

@@ -26,7 +26,7 @@ Report = Callable[[str], None]
 
 
 class MissingCounterpartError(Exception):
-    """A counterpart cannot be installed or is not there; the text says how to install it."""
+    """A counterpart is missing or cannot be installed. The message says how to install it."""
 
 
 def install_python(report: Report) -> Path:
@@ -95,7 +95,7 @@ def _install_go(report: Report) -> Path:
 
 
 def _install_once(folder: Path, install: Callable[[], None]) -> None:
-    """Installs into a folder unless that was done; what was broken off begins again. Processes take turns."""
+    """Installs into a folder once, and again after an interruption. Processes take turns."""
     CACHE.mkdir(parents=True, exist_ok=True)
     done = folder / ".installed"
     with (CACHE / f"{folder.name}.lock").open("w") as lock:

@@ -15,7 +15,7 @@ CONTENT_TYPE = "application/vnd.api+json"
 
 
 class KlaviyoServer(Server):
-    """`accepted` has the path and the body of each request that it took, `refused` what was wrong with the others."""
+    """`accepted` has path and body of each accepted request, `refused` the problems of the others."""
 
     def __init__(self) -> None:
         self.accepted: list[tuple[str, Any]] = []
@@ -25,7 +25,7 @@ class KlaviyoServer(Server):
 
     @property
     def url(self) -> str:
-        """The URL that the paths of the API are put after."""
+        """The base URL of the API."""
         return f"http://127.0.0.1:{self.port}"
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""A server between the shop and a counterpart: it notes each request, passes it on, and can lose a response."""
+"""A server between the shop and a counterpart: it records each request, forwards it, and can lose a response."""
 
 import socket
 import urllib.error
@@ -11,7 +11,7 @@ PASSED_ON = ("authorization", "content-type", "stripe-version", "idempotency-key
 
 
 class RecordingProxy(Server):
-    """Passes requests to `target`. `answers` says what happens to the next ones: a status to give, or "lose"."""
+    """Forwards requests to `target`. `answers` has a status to return for each next request, or "lose"."""
 
     def __init__(self, target: str):
         self.target = target
@@ -20,7 +20,7 @@ class RecordingProxy(Server):
 
     @property
     def url(self) -> str:
-        """The URL that the paths of the API are put after."""
+        """The base URL of the API."""
         return f"http://127.0.0.1:{self.port}"
 
     @staticmethod

@@ -31,7 +31,7 @@ def read_mail(server: MailServer) -> list[EmailMessage]:
 
 
 def test_confirmation_arrives(mail_shop: Shop, order: dict[str, Any], mail_server: MailServer) -> None:
-    """An order that is paid for leads to an e-mail with a plain and an HTML part, to the customer, from the shop."""
+    """A paid order leads to an e-mail with a plain and an HTML part, to the customer, from the shop."""
     deliveries = mail_shop.publish(order)
 
     (message,) = read_mail(mail_server)
@@ -46,10 +46,8 @@ def test_confirmation_arrives(mail_shop: Shop, order: dict[str, Any], mail_serve
     assert all("188.40 USD" in part.get_content() for part in (plain, html))
 
 
-def test_confirmation_that_is_sent_again_has_the_same_id(
-    mail_shop: Shop, order: dict[str, Any], mail_server: MailServer
-) -> None:
-    """A call that is repeated sends nothing; if the note of the first one was lost, the same message is sent again."""
+def test_repeated_confirmation_has_the_same_id(mail_shop: Shop, order: dict[str, Any], mail_server: MailServer) -> None:
+    """A repeated call sends nothing. If the note of the first call was lost, it sends the same message again."""
     mail_shop.publish(order)
     words = ("handlers", "run", "confirmation-email", "payment-authorized")
     mail_shop.run(*words)
@@ -79,7 +77,7 @@ def test_closing_mail_server_costs_no_attempt(mail_shop: Shop, order: dict[str, 
 
 
 def test_mail_server_that_is_down_costs_no_attempt(mail_shop: Shop, order: dict[str, Any]) -> None:
-    """Nothing listens: the e-mail waits, and the order is paid for all the same."""
+    """The e-mail waits, and the order is paid."""
     deliveries = mail_shop.publish(order, SMTP_URL=f"smtp://{USER}:{CANARY}@127.0.0.1:1")
 
     assert deliveries["charge-card"]["state"] == "done"
@@ -87,7 +85,7 @@ def test_mail_server_that_is_down_costs_no_attempt(mail_shop: Shop, order: dict[
 
 
 def test_wrong_certificate_gets_no_password(mail_shop: Shop, order: dict[str, Any], mail_server: MailServer) -> None:
-    """A server whose certificate nobody vouches for gets neither the password nor the e-mail."""
+    """A server with an untrusted certificate gets neither the password nor the e-mail."""
     delivery = mail_shop.publish(order, SSL_CERT_FILE="/dev/null")["confirmation-email"]
 
     assert delivery["state"] == "ready"
@@ -96,7 +94,7 @@ def test_wrong_certificate_gets_no_password(mail_shop: Shop, order: dict[str, An
 
 
 def test_wrong_password_is_a_failure_that_does_not_show_it(mail_shop: Shop, order: dict[str, Any]) -> None:
-    """The server refuses the password: the attempt failed, and the reason is the server's."""
+    """The server refuses the password: the attempt failed, with the reason of the server."""
     port = mail_shop.variables["SMTP_URL"].rpartition(":")[2]
 
     delivery = mail_shop.publish(order, SMTP_URL=f"smtp://{USER}:{CANARY}@127.0.0.1:{port}")["confirmation-email"]

@@ -77,7 +77,7 @@ def test_repeated_event_has_the_same_unique_id(
 def test_platform_that_asks_for_a_pause_costs_no_attempt(
     klaviyo_shop: Shop, cart: dict[str, Any], klaviyo: KlaviyoServer, status: int
 ) -> None:
-    """A response that says "later" makes the delivery wait; then it is made."""
+    """The delivery waits after a response that asks for a pause, and succeeds later."""
     klaviyo.status = status
     waiting = klaviyo_shop.publish(cart)["email-platform"]
     klaviyo.status = None
@@ -88,14 +88,13 @@ def test_platform_that_asks_for_a_pause_costs_no_attempt(
 
 
 def test_platform_that_is_down_costs_no_attempt(klaviyo_shop: Shop, cart: dict[str, Any]) -> None:
-    """Nothing listens: the delivery waits."""
     waiting = klaviyo_shop.publish(cart, KLAVIYO_API_BASE="http://127.0.0.1:1")["email-platform"]
 
     assert (waiting["state"], waiting["attempts"]) == ("waiting", 0)
 
 
-def test_refused_key_is_not_repeated(klaviyo_shop: Shop, cart: dict[str, Any], klaviyo: KlaviyoServer) -> None:
-    """A response 401 is a failure, whose text does not have the key."""
+def test_refused_key_fails_and_is_not_shown(klaviyo_shop: Shop, cart: dict[str, Any], klaviyo: KlaviyoServer) -> None:
+    """The response is 401, and the error does not contain the key."""
     klaviyo.status = 401
 
     delivery = klaviyo_shop.publish(cart)["email-platform"]
@@ -104,8 +103,8 @@ def test_refused_key_is_not_repeated(klaviyo_shop: Shop, cart: dict[str, Any], k
     assert CANARY not in json.dumps(delivery)
 
 
-def test_specification_finds_what_is_wrong() -> None:
-    """The server does check: a body that the OpenAPI does not allow is refused."""
+def test_server_refuses_a_wrong_body() -> None:
+    """The server checks requests: it refuses a body that the OpenAPI does not allow."""
     body: dict[str, Any] = {"data": {"type": "event", "attributes": {"properties": {}, "value": "65.97"}}}
 
     problems = find_problems("POST", EVENTS, {}, body)

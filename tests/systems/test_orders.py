@@ -18,7 +18,7 @@ def read_orders(url: str) -> list[Any]:
 
 
 def test_order_is_stored_in_postgresql(real_shop: Shop, order: dict[str, Any], database_url: str) -> None:
-    """An order that is placed is a row in PostgreSQL, with its status and as it was placed, and not a file here."""
+    """A placed order is a row in PostgreSQL with its status and its document, and not a file."""
     deliveries = real_shop.publish(order, DATABASE_URL=database_url)
 
     assert deliveries["charge-card"]["state"] == "done"
@@ -26,7 +26,7 @@ def test_order_is_stored_in_postgresql(real_shop: Shop, order: dict[str, Any], d
     assert not (real_shop.folder / "data/orders.db").exists()
 
 
-def test_order_that_comes_again_is_one_row(real_shop: Shop, order: dict[str, Any], database_url: str) -> None:
+def test_repeated_order_is_one_row(real_shop: Shop, order: dict[str, Any], database_url: str) -> None:
     """A second call for the same event changes nothing; another event about the order does not replace it."""
     real_shop.variables["DATABASE_URL"] = database_url
     real_shop.publish(order)
@@ -38,10 +38,8 @@ def test_order_that_comes_again_is_one_row(real_shop: Shop, order: dict[str, Any
     assert len(read_orders(database_url)) == 1
 
 
-def test_orders_that_come_at_once_share_a_table_that_is_not_there_yet(
-    real_shop: Shop, order: dict[str, Any], database_url: str
-) -> None:
-    """Several processes that all meet an empty database store all their orders."""
+def test_concurrent_orders_create_the_table_once(real_shop: Shop, order: dict[str, Any], database_url: str) -> None:
+    """Several processes that find an empty database store all their orders."""
     events = [order | {"id": f"at-once-{n}", "detail": order["detail"] | {"orderId": f"{n:024x}"}} for n in range(4)]
     real_shop.variables["DATABASE_URL"] = database_url
 
@@ -56,7 +54,7 @@ def test_orders_that_come_at_once_share_a_table_that_is_not_there_yet(
 
 
 def test_order_with_any_text_is_stored(real_shop: Shop, order: dict[str, Any], database_url: str) -> None:
-    """Text that PostgreSQL's own types refuse, U+0000, comes back as it was placed."""
+    """PostgreSQL's own types refuse U+0000, but the order keeps it."""
     order["detail"]["shipTo"][0]["address"]["street2"] = "\u0000 \U0001f600 \\u0000 'x'; --"
 
     real_shop.publish(order, DATABASE_URL=database_url)
@@ -65,7 +63,7 @@ def test_order_with_any_text_is_stored(real_shop: Shop, order: dict[str, Any], d
 
 
 def test_order_waits_while_the_database_is_down(real_shop: Shop, order: dict[str, Any], database_url: str) -> None:
-    """Nothing listens at the address: the delivery waits and uses no attempt, and is made when the database is back."""
+    """The delivery uses no attempt, and succeeds when the database is back."""
     real_shop.variables["DATABASE_URL"] = f"postgresql://{USER}:{CANARY}@127.0.0.1:1/shop"
     waiting = real_shop.publish(order)["charge-card"]
     real_shop.variables["DATABASE_URL"] = database_url
@@ -75,8 +73,8 @@ def test_order_waits_while_the_database_is_down(real_shop: Shop, order: dict[str
     assert read_orders(database_url)[0][1] == "paid"
 
 
-def test_unusable_url_is_not_repeated(real_shop: Shop, order: dict[str, Any]) -> None:
-    """A mistake in DATABASE_URL that only PostgreSQL's library sees is reported without any part of its value."""
+def test_unusable_url_is_not_shown(real_shop: Shop, order: dict[str, Any]) -> None:
+    """A mistake in DATABASE_URL that only PostgreSQL's library finds is reported without any part of its value."""
     url = f"postgresql://{USER}:{CANARY}@127.0.0.1:1/shop?nonsense={CANARY}&x=%zz{CANARY}"
 
     ran = real_shop.run("publish", "order-created", "-v", DATABASE_URL=url)

@@ -46,7 +46,7 @@ def read_payment(url: str, payment_id: str) -> Any:
 
 
 def test_payment_is_taken(stripe_shop: Shop, order: dict[str, Any], localstripe: str) -> None:
-    """The processor has a payment of the order's total, and payment.authorized names it."""
+    """The processor has a payment of the order's total, and payment.authorized has its id."""
     deliveries = stripe_shop.publish(order)
     (authorized,) = stripe_shop.read_events("payment.authorized")
     payment = read_payment(localstripe, authorized["paymentId"])
@@ -60,8 +60,8 @@ def test_payment_is_taken(stripe_shop: Shop, order: dict[str, Any], localstripe:
     assert payment["metadata"] == {"order": order["detail"]["orderId"]}
 
 
-def test_card_that_is_declined_leads_to_an_email(stripe_shop: Shop, order: dict[str, Any]) -> None:
-    """A declined card is an outcome and no failure: payment.declined has Stripe's reason, and the customer gets it."""
+def test_declined_card_leads_to_an_email(stripe_shop: Shop, order: dict[str, Any]) -> None:
+    """A declined card is not a failure: payment.declined has Stripe's reason, and the customer gets it."""
     deliveries = stripe_shop.publish(order, STRIPE_PAYMENT_METHOD=DECLINED_CARD)
     (declined,) = stripe_shop.read_events("payment.declined")
 
@@ -72,8 +72,8 @@ def test_card_that_is_declined_leads_to_an_email(stripe_shop: Shop, order: dict[
     }
 
 
-def test_request_is_one_that_stripe_documents(real_shop: Shop, order: dict[str, Any], stripe_mock: str) -> None:
-    """stripe-mock accepts the request, whose version, fields and types are those of Stripe's OpenAPI."""
+def test_request_follows_the_openapi_of_stripe(real_shop: Shop, order: dict[str, Any], stripe_mock: str) -> None:
+    """stripe-mock accepts the request with its version, fields and types."""
     delivery = real_shop.publish(order, STRIPE_API_KEY=KEY, STRIPE_API_BASE=stripe_mock)["charge-card"]
 
     assert (delivery["state"], delivery["error"]) == ("done", None)
@@ -98,7 +98,7 @@ def test_every_attempt_has_the_same_idempotency_key(
 
 
 def test_processor_that_is_down_costs_no_attempt(stripe_shop: Shop, order: dict[str, Any], localstripe: str) -> None:
-    """Checkout goes on while Stripe cannot be reached; the order is charged when it is back."""
+    """Checkout goes on while Stripe cannot be reached; the order is charged later."""
     waiting = stripe_shop.publish(order, STRIPE_API_BASE="http://127.0.0.1:1")["charge-card"]
     stripe_shop.run("deliver", "--now")
 
@@ -107,7 +107,7 @@ def test_processor_that_is_down_costs_no_attempt(stripe_shop: Shop, order: dict[
 
 
 def test_live_key_is_refused(stripe_shop: Shop, order: dict[str, Any], proxy: RecordingProxy) -> None:
-    """The sample never charges a real card: with a live key it sends nothing, and says why without the key."""
+    """The sample never charges a real card: with a live key it sends nothing, and does not show the key."""
     delivery = stripe_shop.publish(order, STRIPE_API_KEY=f"sk_live_{CANARY}")["charge-card"]
 
     assert delivery["state"] == "ready"
@@ -195,7 +195,7 @@ def test_only_signed_webhooks_are_stored(stripe_shop: Shop, receiver: str) -> No
     assert len(stripe_shop.run("events", "-o", "json").json["events"]) == 1
 
 
-def test_webhook_that_cannot_be_stored_is_asked_for_again(stripe_shop: Shop, receiver: str) -> None:
+def test_webhook_that_cannot_be_stored_gets_500(stripe_shop: Shop, receiver: str) -> None:
     """While the store cannot be written, the response is 500, so that Stripe sends the webhook again."""
     routes = stripe_shop.folder / "routes.systems.yaml"
     text = routes.read_text()

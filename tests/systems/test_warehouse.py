@@ -28,7 +28,7 @@ def webhook_shop(real_shop: Shop) -> Shop:
 
 
 def test_paid_order_reaches_the_warehouse(webhook_shop: Shop, order: dict[str, Any], warehouse: Server) -> None:
-    """The warehouse gets payment.authorized with a signature that it can verify, and no pick list is written here."""
+    """The warehouse gets payment.authorized with a signature that it can verify, and the shop writes no pick list."""
     deliveries = webhook_shop.publish(order, WAREHOUSE_URL=warehouse.url)
 
     (request,) = warehouse.requests
@@ -41,7 +41,7 @@ def test_paid_order_reaches_the_warehouse(webhook_shop: Shop, order: dict[str, A
 def test_warehouse_that_is_closed_costs_no_attempt(
     webhook_shop: Shop, order: dict[str, Any], warehouse: Server
 ) -> None:
-    """While nothing listens, the order waits; it is sent once when the warehouse is back."""
+    """While the warehouse is closed, the order waits. It is sent once when the warehouse is back."""
     closed = webhook_shop.publish(order, WAREHOUSE_URL=f"http://127.0.0.1:1/{CANARY}")["warehouse"]
     opened = webhook_shop.run("deliver", "--now", "-o", "json", WAREHOUSE_URL=warehouse.url)
 

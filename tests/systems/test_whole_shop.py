@@ -108,7 +108,7 @@ BROKEN = (
 
 
 def test_no_secret_appears_anywhere(whole_shop: Shop, order: dict[str, Any], tmp_path: Path) -> None:
-    """Whatever works or fails, no output, report, log, store or other file has a part of a secret."""
+    """No output, report, log, store or other file has a part of a secret, after successes and failures."""
     printed: list[Ran] = []
     with counterparts.run_receiver(whole_shop.folder, whole_shop.variables, tmp_path) as receiver:
         for body in (webhook(), b"{"):

@@ -1,4 +1,4 @@
-"""Link-local addresses, at which clouds keep credentials, are never called: in no notation, and by no name."""
+"""evtool never calls link-local addresses, which serve credentials in clouds, in any notation or by any name."""
 
 import socket
 
@@ -38,8 +38,8 @@ def connections(monkeypatch):
 
 
 @pytest.mark.parametrize("host", LINK_LOCAL)
-def test_address_in_routes(send, host, connections):
-    """It is refused when routes.yaml is loaded."""
+def test_link_local_address_in_routes_is_refused(send, host, connections):
+    """evtool refuses it when it loads routes.yaml."""
     with pytest.raises(ValidationError, match="has a link-local address, which evtool never calls"):
         send(f"http://{host}/latest/meta-data")
 
@@ -47,8 +47,8 @@ def test_address_in_routes(send, host, connections):
 
 
 @pytest.mark.parametrize("host", LINK_LOCAL)
-def test_address_in_the_environment(send, host, monkeypatch, connections):
-    """A variable cannot bring it in; its value is not shown."""
+def test_link_local_address_in_a_variable_is_refused(send, host, monkeypatch, connections):
+    """The message does not show the value of the variable."""
     monkeypatch.setenv("HOOK", f"http://{host}/latest")
 
     assert send("${HOOK}") == Unavailable("${HOOK} has a link-local address, which evtool never calls", "EV501")
@@ -58,8 +58,8 @@ def test_address_in_the_environment(send, host, monkeypatch, connections):
 @pytest.mark.parametrize(
     "address", ["169.254.169.254", "fe80::1", "fe80::1%lo", "::ffff:169.254.169.254", "fd00:ec2::254"]
 )
-def test_address_of_a_name(send, address, monkeypatch, connections):
-    """The address is checked after the name was looked up."""
+def test_link_local_address_of_a_name_is_not_called(send, address, monkeypatch, connections):
+    """evtool checks the address after it has looked up the name."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     monkeypatch.setattr(socket, "getaddrinfo", lambda *a, **o: [(family, 1, 6, "", (address, 80))])
 
@@ -70,7 +70,7 @@ def test_address_of_a_name(send, address, monkeypatch, connections):
 
 
 def test_connection_goes_to_the_checked_address(send, monkeypatch, connections):
-    """A name is looked up once: a second answer, with another address, is not asked for."""
+    """evtool looks up a name once. A second answer could have another address."""
     answers = ["127.0.0.1", "169.254.169.254"]
 
     def look_up(host, port, *arguments, flags=0, **options):
@@ -87,8 +87,8 @@ def test_connection_goes_to_the_checked_address(send, monkeypatch, connections):
     assert server.requests[0].headers["host"] == f"rebinding.example:{server.port}"
 
 
-def test_other_addresses_of_a_name(send, monkeypatch, connections):
-    """Of several addresses, those that are not link-local are tried in turn."""
+def test_other_addresses_of_a_name_are_tried(send, monkeypatch, connections):
+    """evtool tries the addresses that are not link-local in turn."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     with Server(responds(200)) as server:
@@ -99,15 +99,14 @@ def test_other_addresses_of_a_name(send, monkeypatch, connections):
     assert connections == places[1:]
 
 
-def test_redirect_is_not_followed(send, connections):
-    """Not to such an address either."""
+def test_redirect_to_a_link_local_address_is_not_followed(send, connections):
     with Server(responds(307, location="http://169.254.169.254/")) as server:
         assert send(server.url).final
 
     assert connections == [("127.0.0.1", server.port)]
 
 
-def test_proxy_only_if_it_is_asked_for(send, monkeypatch):
+def test_proxy_is_used_only_with_its_option(send, monkeypatch):
     """Variables of the environment name a proxy only for handlers with `proxy: environment`, and not for NO_PROXY."""
     with Server(responds(204)) as proxy, Server(responds(200)) as server:
         monkeypatch.setenv("HTTP_PROXY", f"http://user:p%40ss@127.0.0.1:{proxy.port}")
@@ -122,8 +121,8 @@ def test_proxy_only_if_it_is_asked_for(send, monkeypatch):
     assert len(server.requests) == 2
 
 
-def test_tunnel_through_a_proxy(send, monkeypatch, certificates):
-    """For https the proxy connects, and sees neither the request nor its headers."""
+def test_proxy_tunnels_https(send, monkeypatch, certificates):
+    """The proxy sees neither the request nor its headers."""
     with Server(responds(502), reads=True) as refusing:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{refusing.port}")
         outcome = send("https://shop.example/hook", proxy="environment", headers={"X-Token": "canary"})
@@ -133,8 +132,7 @@ def test_tunnel_through_a_proxy(send, monkeypatch, certificates):
     assert "x-token" not in refusing.requests[0].headers
 
 
-def test_proxy_that_cannot_be_used(send, monkeypatch):
-    """Its URL is not shown."""
+def test_unusable_proxy_is_reported_without_its_url(send, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "socks5://canary:1")
 
     outcome = send("https://shop.example/hook", proxy="environment")

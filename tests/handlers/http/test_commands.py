@@ -34,8 +34,7 @@ def project(tmp_path):
     return write
 
 
-def test_publish(evtool: Evtool, project):
-    """The event is sent, and what the response emits is published."""
+def test_publish_sends_the_event_and_publishes_emitted_ones(evtool: Evtool, project):
     body = json.dumps({"emit": [{"DetailType": "order.packed", "Detail": {"bin": 7}}]}).encode()
     with Server(responds(200, body, content_type="application/json")) as server:
         ran = evtool("publish", "event.json", "-o", "json", cwd=project(f"http: {server.url}"))
@@ -46,8 +45,8 @@ def test_publish(evtool: Evtool, project):
     assert len(server.requests) == 1
 
 
-def test_attempts_of_a_delivery(evtool: Evtool, project):
-    """A status that may pass is retried, with the same id; the last failure makes a dead letter."""
+def test_attempts_of_a_delivery_have_the_same_id(evtool: Evtool, project):
+    """evtool repeats an attempt after a temporary status; the last failure makes a dead letter."""
     with Server(responds(503, b"busy", content_type="text/plain")) as server:
         folder = project(f"http: {server.url}")
         for command in (["publish", "event.json"], ["deliver", "--now"], ["deliver", "--now"]):
@@ -59,8 +58,8 @@ def test_attempts_of_a_delivery(evtool: Evtool, project):
     assert letter["error"] == "HTTP 503 Service Unavailable: busy"
 
 
-def test_pause_that_a_server_asks_for(evtool: Evtool, project):
-    """`Retry-After` makes the pause longer than `max_delay`."""
+def test_retry_after_extends_the_pause(evtool: Evtool, project):
+    """The pause is longer than `max_delay`."""
     with Server(responds(429, retry_after="600")) as server:
         ran = evtool("publish", "event.json", "-o", "json", cwd=project(f"http: {server.url}"))
         again = evtool("deliver", "-o", "json", cwd=project(f"http: {server.url}"))
@@ -74,8 +73,8 @@ def test_pause_that_a_server_asks_for(evtool: Evtool, project):
     ("retry_after", "age", "expected"),
     [(0, 0, 2), (1, 0, 2), (600, 0, 600), (600, 3500, 100), (1e9, 0, 3600), (600, 3600, GiveUp)],
 )
-def test_limits_of_a_pause(retry_after, age, expected):
-    """It is never shorter than the pause of the route, and never ends after `max_age`."""
+def test_retry_after_has_limits(retry_after, age, expected):
+    """The pause is never shorter than that of the route, and never ends after `max_age`."""
 
     class Highest:
         def random(self):
@@ -89,8 +88,7 @@ def test_limits_of_a_pause(retry_after, age, expected):
     assert isinstance(delay, GiveUp) if expected is GiveUp else delay == expected
 
 
-def test_dead_letter_at_once(evtool: Evtool, project):
-    """A status that will not change is not retried."""
+def test_final_status_makes_a_dead_letter_at_once(evtool: Evtool, project):
     with Server(responds(404)) as server:
         ran = evtool("publish", "event.json", "-o", "json", cwd=project(f"http: {server.url}"))
 
@@ -102,8 +100,8 @@ def test_dead_letter_at_once(evtool: Evtool, project):
     )
 
 
-def test_server_that_is_down(evtool: Evtool, project):
-    """The delivery waits, without an attempt; exit code 0."""
+def test_delivery_waits_while_the_server_is_down(evtool: Evtool, project):
+    """It uses no attempt, and the exit code is 0."""
     ran = evtool("publish", "event.json", "-o", "json", cwd=project("http: http://127.0.0.1:1/hook"))
 
     assert ran.code == 0
@@ -121,8 +119,8 @@ def test_server_that_is_down(evtool: Evtool, project):
         "http: https://example.com, headers: {X: 'a ${HOOK}'}",
     ],
 )
-def test_variable_that_is_not_set(evtool: Evtool, project, options):
-    """The handler cannot be loaded: an error at the variable, by check, handlers and publish."""
+def test_unset_variable_is_reported_at_its_location(evtool: Evtool, project, options):
+    """The handler cannot be loaded: check, handlers and publish report an error at the variable."""
     folder = project(options.replace("${HOOK}", '"${HOOK}"' if "X:" not in options else "${HOOK}"))
     ran = evtool("check", "-o", "json", cwd=folder)
     found = next(finding for finding in ran.json["findings"] if finding["code"] == "EV503")
@@ -135,8 +133,8 @@ def test_variable_that_is_not_set(evtool: Evtool, project, options):
     assert evtool("handlers", "-o", "json", cwd=folder).json["handlers"][0]["state"] == "missing"
 
 
-def test_handler_without_a_secret(evtool: Evtool, project):
-    """A note, which does not fail the check."""
+def test_check_notes_a_handler_without_a_secret(evtool: Evtool, project):
+    """The note does not fail the check."""
     ran = evtool("check", "-o", "json", cwd=project("http: https://example.com/hook"))
 
     assert ran.code == 0
@@ -145,8 +143,8 @@ def test_handler_without_a_secret(evtool: Evtool, project):
     assert evtool("check", "-o", "json", cwd=project(secret)).json["findings"] == []
 
 
-def test_handlers_with_connect(evtool: Evtool, project):
-    """Without --connect no connection is opened; with it, one, without a request."""
+def test_connect_opens_a_connection_without_a_request(evtool: Evtool, project):
+    """Without --connect evtool opens no connection."""
     with Server(responds(200), reads=False) as server:
         folder = project(f"http: {server.url}")
         assert evtool("handlers", "-o", "json", cwd=folder).json["handlers"][0]["state"] == "ready"
@@ -159,8 +157,8 @@ def test_handlers_with_connect(evtool: Evtool, project):
     assert "the connection is refused" in ran.json["handlers"][0]["reason"]
 
 
-def test_handlers_run(evtool: Evtool, project):
-    """A single call shows the outcome and what was emitted, CloudEvents included."""
+def test_handlers_run_shows_outcome_and_emitted_events(evtool: Evtool, project):
+    """Also for CloudEvents."""
     emitted = {"specversion": "1.0", "type": "order.packed", "data": {"bin": 7}}
     body = json.dumps({"emit": [emitted]}).encode()
     with Server(responds(200, body, content_type="application/json")) as server:
@@ -195,8 +193,8 @@ WRONG = {
 
 
 @pytest.mark.parametrize("options", WRONG)
-def test_wrong_options(evtool: Evtool, project, options):
-    """Each is an error at its place; `validate` refuses it, too."""
+def test_wrong_options_are_reported_at_their_location(evtool: Evtool, project, options):
+    """`validate` refuses them, too."""
     folder = project(options)
     ran = evtool("publish", "event.json", cwd=folder)
 
@@ -207,8 +205,8 @@ def test_wrong_options(evtool: Evtool, project, options):
 
 
 @pytest.mark.slow
-def test_second_signal(evtool: Evtool, project):
-    """It ends a call that waits for a response: the attempt counts as interrupted."""
+def test_second_signal_ends_a_waiting_call(evtool: Evtool, project):
+    """The attempt counts as interrupted."""
     called = threading.Event()
 
     def wait(server, connection):

@@ -1,4 +1,4 @@
-"""The outcome of each response, and of servers that do not respond as they should."""
+"""The outcome of each response, and of servers that break the protocol."""
 
 import gzip
 import json
@@ -22,7 +22,7 @@ def waits(server, connection):
 
 
 def drips(start):
-    """Sends a byte now and then, which meets every limit of a single read."""
+    """Sends a byte now and then, so that every single read is in time."""
 
     def answer(server, connection):
         connection.sendall(start)
@@ -102,8 +102,8 @@ OUTCOMES = {
 
 
 @pytest.mark.parametrize("name", OUTCOMES)
-def test_final_outcome(send, name):
-    """Done, or dead at once; a redirect is not followed."""
+def test_final_responses(send, name):
+    """The delivery is done, or a dead letter at once. evtool does not follow redirects."""
     answer, expected = OUTCOMES[name]
     with Server(answer) as server:
         outcome = send(server.url)
@@ -142,8 +142,8 @@ BAD_RESULTS = {
 
 
 @pytest.mark.parametrize("name", BAD_RESULTS)
-def test_bad_result(send, name):
-    """Doing the work again would not help: the delivery becomes a dead letter."""
+def test_unusable_emit_is_a_bad_result(send, name):
+    """The delivery becomes a dead letter, since another attempt would not help."""
     answer, error = BAD_RESULTS[name]
     with Server(answer) as server:
         outcome = send(server.url)
@@ -177,8 +177,7 @@ RETRIED = {
 
 
 @pytest.mark.parametrize("name", RETRIED)
-def test_retried_outcome(send, name):
-    """The attempt failed, and another one may help."""
+def test_temporary_failures_are_retried(send, name):
     answer, error = RETRIED[name]
     with Server(answer) as server:
         outcome = send(server.url)
@@ -202,16 +201,16 @@ SLOW = {
 
 
 @pytest.mark.parametrize("name", SLOW)
-def test_time_limit(send, name):
-    """The limit is over the whole exchange: a byte now and then does not extend it."""
+def test_time_limit_covers_the_whole_exchange(send, name):
+    """A byte now and then does not extend it."""
     with Server(SLOW[name]) as server:
         outcome = send(server.url, timeout="300ms")
 
     assert outcome == Failed("took longer than 0.3s (timeout)", "timeout")
 
 
-def test_time_limit_of_sending(send):
-    """A server that does not read the request does not hold the handler."""
+def test_time_limit_covers_sending(send):
+    """A server that does not read the request does not block the handler."""
     with Server(waits, reads=False) as server:
         outcome = send(server.url, CALL._replace(raw=b" " * 30_000_000), timeout="300ms")
 
@@ -219,14 +218,14 @@ def test_time_limit_of_sending(send):
 
 
 def test_status_counts_if_its_body_does_not_end(send):
-    """The status of an error is known before its body."""
+    """evtool knows the status of an error before its body."""
     with Server(drips(b"HTTP/1.1 404 Not Found\r\n\r\n")) as server:
         outcome = send(server.url, timeout="300ms")
 
     assert (outcome.error, outcome.final) == ("HTTP 404 Not Found", True)
 
 
-def test_response_before_the_end_of_the_request(send):
+def test_response_may_come_before_the_end_of_the_request(send):
     """A server may refuse a long request without reading it."""
 
     def refuse(server, connection):
@@ -241,8 +240,8 @@ def test_response_before_the_end_of_the_request(send):
     assert outcome.code == "HTTP 413"
 
 
-def test_unreachable(send):
-    """Nothing was sent: the delivery waits, and no attempt is used."""
+def test_delivery_waits_if_nothing_was_sent(send):
+    """It uses no attempt."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
 
@@ -250,8 +249,7 @@ def test_unreachable(send):
     assert send(f"{url}/secret-path") == Unavailable(f"{url} cannot be reached: the connection is refused")
 
 
-def test_unknown_name(send, monkeypatch):
-    """A name that is not found is unreachable, too."""
+def test_delivery_waits_for_an_unknown_name(send, monkeypatch):
 
     def fail(*arguments, **options):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -261,8 +259,7 @@ def test_unknown_name(send, monkeypatch):
     assert send("http://nowhere.test/x") == Unavailable("http://nowhere.test cannot be reached: its name is not found")
 
 
-def test_resolver_that_hangs(send, monkeypatch):
-    """The time limit holds while a name is looked up."""
+def test_time_limit_covers_the_look_up_of_the_name(send, monkeypatch):
     released = Event()
 
     def hang(host, *arguments, flags=0, **options):
@@ -287,8 +284,7 @@ MESSAGES = {
 
 
 @pytest.mark.parametrize("name", MESSAGES)
-def test_message_of_the_server(send, name):
-    """What a server says about its error is shown."""
+def test_error_contains_the_message_of_the_server(send, name):
     answer, message = MESSAGES[name]
     with Server(answer) as server:
         outcome = send(server.url)
@@ -297,8 +293,8 @@ def test_message_of_the_server(send, name):
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_retry_after(send, status):
-    """Seconds, or a date compared with the date of the server."""
+def test_retry_after_is_seconds_or_a_date(send, status):
+    """A date is compared with the date of the server."""
     dates = {"date": "Mon, 30 Nov 2026 09:00:00 GMT", "retry_after": "Mon, 30 Nov 2026 09:05:00 GMT"}
     with Server(responds(status, retry_after="120")) as server:
         assert send(server.url).retry_after == 120

@@ -1,4 +1,4 @@
-"""The page about webhooks is true: its receiver verifies what evtool sends, and the session prints what it shows."""
+"""The page about webhooks is right: its receiver verifies requests of evtool, and its session has the same output."""
 
 import re
 import socket
@@ -17,8 +17,8 @@ def find_free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def test_session(evtool: Evtool, tmp_path):
-    """The receiver answers, and what it emits is published."""
+def test_receiver_and_session_of_the_page_work(evtool: Evtool, tmp_path):
+    """evtool publishes the events that the receiver emits."""
     port, found = str(find_free_port()), blocks(PAGE)
     (tmp_path / "routes.yaml").write_text(next(b.text for b in found if b.language == "yaml"))
     for block in found:
@@ -49,8 +49,7 @@ def test_session(evtool: Evtool, tmp_path):
     assert "HTTP 401 Unauthorized: the signature is not valid" in refused.out
 
 
-def test_new_secret():
-    """The command for a new secret prints one that can be used."""
+def test_command_for_a_new_secret_works():
     [command] = [b.text.removeprefix("$ ") for b in blocks(PAGE) if "token_bytes" in b.text]
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
 

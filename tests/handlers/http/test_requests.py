@@ -21,8 +21,8 @@ def receive(send, *arguments, **options) -> Received:
     return server.requests[0]
 
 
-def test_event_as_it_is(send):
-    """By default the body is the event, byte by byte."""
+def test_body_is_the_event_by_default(send):
+    """The body is the event, byte by byte."""
     request = receive(send)
 
     assert request.line == "POST /hook HTTP/1.1"
@@ -32,8 +32,8 @@ def test_event_as_it_is(send):
 
 
 @pytest.mark.parametrize("secrets", [OLD, [OLD], [NEW, OLD], [OLD, NEW]])
-def test_signature(send, secrets):
-    """Another implementation of Standard Webhooks verifies the request with each of the secrets, and with no other."""
+def test_other_implementation_verifies_the_signature(send, secrets):
+    """It verifies the request with each of the secrets, and with no other."""
     request = receive(send, secret=secrets)
 
     for secret in [secrets] if isinstance(secrets, str) else secrets:
@@ -43,8 +43,8 @@ def test_signature(send, secrets):
         Webhook("whsec_b3RoZXI=").verify(request.body, dict(request.headers))
 
 
-def test_request_without_a_secret(send):
-    """Without a secret there is an id and a time, and no signature."""
+def test_request_without_a_secret_has_no_signature(send):
+    """It has an id and a time."""
     headers = receive(send).headers
 
     assert headers["webhook-id"].startswith("msg_")
@@ -52,8 +52,8 @@ def test_request_without_a_secret(send):
     assert "webhook-signature" not in headers
 
 
-def test_id_of_a_delivery(send):
-    """All attempts of a delivery have the same id, and every other delivery has another one."""
+def test_all_attempts_of_a_delivery_have_one_id(send):
+    """Every other delivery has another id."""
     first = receive(send).headers["webhook-id"]
 
     assert receive(send, CALL._replace(attempt=2)).headers["webhook-id"] == first
@@ -66,8 +66,8 @@ def test_id_of_a_delivery(send):
     assert len({first, *(receive(send, call).headers["webhook-id"] for call in others)}) == 5
 
 
-def test_headers(send, monkeypatch):
-    """Headers of routes.yaml are sent, with variables expanded; they replace defaults in any case."""
+def test_headers_of_routes_replace_defaults(send, monkeypatch):
+    """Their variables are expanded. They replace defaults, with names in any case."""
     monkeypatch.setenv("TOKEN", "abc")
     headers = {"Authorization": "Bearer ${TOKEN}", "content-TYPE": "application/vnd.shop+json", "X-Name": " Zoe "}
     request = receive(send, headers=headers)
@@ -85,8 +85,8 @@ def cloudevent_call(**members: Any):
     return CALL._replace(raw=json.dumps(document).encode(), event_id="c-1", event_type="a.b", event_source="shop")
 
 
-def test_cloudevents(send):
-    """An event of EventBridge becomes a CloudEvent; a CloudEvent stays as it is; what `input` makes is the data."""
+def test_structured_mode(send):
+    """An event of EventBridge becomes a CloudEvent, a CloudEvent does not change; the result of `input` is data."""
     request = receive(send, body="cloudevents")
     assert request.headers["content-type"] == "application/cloudevents+json"
     expected = {"specversion": "1.0", "id": "e-1", "source": "shop.checkout", "type": "order.created"}
@@ -99,7 +99,7 @@ def test_cloudevents(send):
     assert json.loads(request.body) == {**expected, "datacontenttype": "application/json", "data": "5 EUR"}
 
 
-def test_cloudevents_in_binary_mode(send):
+def test_binary_mode(send):
     """The attributes are headers, the body is the data."""
     request = receive(send, body="cloudevents-binary")
     assert request.body == b'{"total": 5}'
@@ -118,8 +118,8 @@ def test_cloudevents_in_binary_mode(send):
     assert receive(send, cloudevent_call(), body="cloudevents-binary").body == b""
 
 
-def test_emitted_events(send):
-    """A response in JSON emits: entries as PutEvents takes them, and events with their envelope."""
+def test_response_may_emit_entries_and_events(send):
+    """A response in JSON emits entries of PutEvents, and events with their envelope."""
     cloudevent = {"specversion": "1.0", "type": "order.packed", "source": "warehouse", "data": {"bin": 7}}
     event = {"detail-type": "order.picked", "source": "warehouse", "detail": {"bin": 7}}
     entry = {"Source": "warehouse", "DetailType": "order.sent", "Detail": '{"bin": 7}'}
@@ -135,8 +135,8 @@ def test_emitted_events(send):
     )
 
 
-def test_path_and_query(send):
-    """The path and the query of the URL are sent, with what HTTP does not allow encoded."""
+def test_path_and_query_are_sent(send):
+    """evtool encodes characters that HTTP does not allow."""
     with Server(responds(200)) as server:
         send(f"http://127.0.0.1:{server.port}?a=ü&b=%20#part")
 

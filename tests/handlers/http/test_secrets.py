@@ -1,4 +1,4 @@
-"""No secret appears in any output, in the store or in a report: not even if a server sends back what it got."""
+"""No secret appears in any output, in the store or in a report, also if a server sends back the request."""
 
 import base64
 import html
@@ -27,7 +27,7 @@ EVENT = {"id": "e-1", "source": "shop", "detail-type": "order.created", "detail"
 
 
 def echo(status, content_type, write):
-    """Answers with all that it got, as `write` puts it."""
+    """Sends back the whole request, in the form of `write`."""
 
     def body(request):
         text = " | ".join([request.line, *request.headers.values(), f"whsec_{KEY}"])
@@ -73,7 +73,7 @@ def project(tmp_path):
 
 
 def run_all(evtool, project, url):
-    """Whatever evtool prints and writes, as one text."""
+    """Returns all text that evtool prints and writes."""
     environment = {**ENVIRONMENT, "URL": url}
     printed = []
     for command in COMMANDS:
@@ -95,8 +95,8 @@ def check_hidden(text):
 
 @pytest.mark.parametrize("name", WRITERS)
 @pytest.mark.parametrize("status", [200, 400, 503])
-def test_outcome_of_a_server_that_echoes(send, monkeypatch, name, status):
-    """A server may send back the request, its headers and the secret: the outcome does not have them."""
+def test_outcome_hides_secrets_that_a_server_returns(send, monkeypatch, name, status):
+    """A server may send back the request, its headers and the secret."""
     with Server(echo(status, *WRITERS[name])) as server:
         for variable, value in {**ENVIRONMENT, "URL": f"http://127.0.0.1:{server.port}"}.items():
             monkeypatch.setenv(variable, value)
@@ -109,8 +109,8 @@ def test_outcome_of_a_server_that_echoes(send, monkeypatch, name, status):
 
 
 @pytest.mark.slow
-def test_server_that_echoes(evtool: Evtool, project):
-    """Neither have the commands, the reports and the store."""
+def test_commands_and_store_hide_secrets_that_a_server_returns(evtool: Evtool, project):
+    """So do the reports."""
     with Server(echo(503, *WRITERS["text"])) as server:
         text = run_all(evtool, project, f"http://127.0.0.1:{server.port}")
 
@@ -119,8 +119,8 @@ def test_server_that_echoes(evtool: Evtool, project):
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://canary.invalid:x", "canary://host", "http://a b"])
-def test_url_that_cannot_be_called(evtool: Evtool, project, url):
-    """Neither a URL that is wrong nor one that is not reached is shown."""
+def test_unusable_url_is_not_shown(evtool: Evtool, project, url):
+    """Neither a wrong URL nor one that is not reached is shown."""
     ran = evtool("publish", "event.json", "-v", cwd=project, env={**ENVIRONMENT, "URL": url})
 
     check_hidden(ran.out + ran.err)
@@ -129,8 +129,7 @@ def test_url_that_cannot_be_called(evtool: Evtool, project, url):
 
 @pytest.mark.parametrize("name", ["SECRET", "TOKEN"])
 @pytest.mark.parametrize("value", ["canary\nvalue", "whsec_canary!", "canary☃"])
-def test_variable_that_cannot_be_used(evtool: Evtool, project, name, value):
-    """The value of a variable is not shown if it is wrong."""
+def test_wrong_value_of_a_variable_is_not_shown(evtool: Evtool, project, name, value):
     environment = {**ENVIRONMENT, "URL": "http://127.0.0.1:1", name: value}
     ran = evtool("publish", "event.json", "-v", cwd=project, env=environment)
 
@@ -140,8 +139,8 @@ def test_variable_that_cannot_be_used(evtool: Evtool, project, name, value):
         assert f"{'Authorization' if name == 'TOKEN' else '${SECRET}'}" in ran.out + ran.err
 
 
-def test_secret_in_routes(evtool: Evtool, project):
-    """A secret that is written in routes.yaml is not shown with the line that has a mistake."""
+def test_secret_in_a_wrong_line_is_not_shown(evtool: Evtool, project):
+    """The secret is in the line of routes.yaml that has the mistake."""
     line = f"{{http: 'http://a b', secret: [whsec_{KEY}], headers: {{Host: x}}}}"
     (project / "routes.yaml").write_text(f"version: 1\nhandlers:\n  hook: {line}\n")
     for command in (["publish", "event.json"], ["check"], ["check", "-o", "json"], ["check", "-o", "sarif"]):

@@ -10,14 +10,14 @@ from evtool.handlers.http import KIND
 from tests.support.http_servers import Server, responds, sends
 
 
-def test_trusted_certificate(send, certificates):
-    """An authority in `ca` is trusted, besides those of the system."""
+def test_authority_in_ca_is_trusted(send, certificates):
+    """In addition to those of the system."""
     with Server(responds(200), tls=certificates.serve("127.0.0.1")) as server:
         assert send(server.url, ca=str(certificates.file)) == Done()
 
 
-def test_authority_that_is_not_trusted(send, certificates):
-    """Without `ca`, nothing is sent."""
+def test_unknown_authority_is_refused(send, certificates):
+    """Without `ca`, evtool sends nothing."""
     with Server(responds(200), tls=certificates.serve("127.0.0.1")) as server:
         outcome = send(server.url)
 
@@ -26,8 +26,7 @@ def test_authority_that_is_not_trusted(send, certificates):
     assert server.requests == []
 
 
-def test_certificate_for_another_host(send, certificates):
-    """A certificate is for one host."""
+def test_certificate_for_another_host_is_refused(send, certificates):
     with Server(responds(200), tls=certificates.serve("other.example")) as server:
         outcome = send(server.url, ca=str(certificates.file))
 
@@ -35,8 +34,8 @@ def test_certificate_for_another_host(send, certificates):
     assert server.requests == []
 
 
-def test_certificate_for_another_name(send, certificates, monkeypatch):
-    """The name in the URL counts, and not the address."""
+def test_name_in_the_url_counts(send, certificates, monkeypatch):
+    """The address does not count."""
     monkeypatch.setattr("socket.getaddrinfo", lambda *a, **o: [(2, 1, 6, "", ("127.0.0.1", server.port))])
     with Server(responds(200), tls=certificates.serve("127.0.0.1", "other.example")) as server:
         outcome = send(f"https://shop.example:{server.port}/", ca=str(certificates.file))
@@ -45,8 +44,7 @@ def test_certificate_for_another_name(send, certificates, monkeypatch):
     assert outcome.error == "TLS: the certificate of the server is for another host"
 
 
-def test_expired_certificate(send, certificates):
-    """An expired certificate is refused."""
+def test_expired_certificate_is_refused(send, certificates):
     with Server(responds(200), tls=certificates.serve("127.0.0.1", expired=True)) as server:
         outcome = send(server.url, ca=str(certificates.file))
 
@@ -54,8 +52,7 @@ def test_expired_certificate(send, certificates):
     assert server.requests == []
 
 
-def test_self_signed_certificate(send, tmp_path):
-    """The certificate of another authority is refused, whatever the system trusts."""
+def test_self_signed_certificate_is_refused(send, tmp_path):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     other = tmp_path / "other.pem"
@@ -67,8 +64,7 @@ def test_self_signed_certificate(send, tmp_path):
 
 
 @pytest.mark.parametrize("answer", [sends(b"HTTP/1.1 400 Bad Request\r\n\r\n"), sends(b"SSH-2.0-OpenSSH\r\n"), sends()])
-def test_server_without_tls(send, answer):
-    """A server that does not speak TLS gets no request."""
+def test_server_without_tls_gets_no_request(send, answer):
 
     def first(server, connection):
         connection.recv(1)
@@ -82,16 +78,16 @@ def test_server_without_tls(send, answer):
     assert (outcome.outcome, outcome.final) == ("failed", False)
 
 
-def test_time_limit_of_the_handshake(send):
-    """The time limit holds while a server says nothing."""
+def test_time_limit_covers_the_handshake(send):
+    """The server sends nothing."""
     with Server(lambda server, _: server.released.wait(), reads=False) as server:
         outcome = send(server.url.replace("http:", "https:"), timeout="300ms")
 
     assert outcome == Failed("took longer than 0.3s (timeout)", "timeout")
 
 
-def test_file_of_authorities_that_cannot_be_read(send, tmp_path):
-    """That is a mistake in the project: the handler cannot be loaded."""
+def test_unreadable_ca_file_cannot_be_loaded(send, tmp_path):
+    """It is a mistake in the project."""
     (tmp_path / "empty.pem").write_text("no certificate")
     url = "https://127.0.0.1:1"
 
@@ -103,8 +99,7 @@ def test_file_of_authorities_that_cannot_be_read(send, tmp_path):
     )
 
 
-def test_connection_without_a_request(certificates, tmp_path):
-    """`connect` opens TLS, and sends nothing."""
+def test_connect_opens_tls_without_a_request(certificates, tmp_path):
     with Server(responds(200), tls=certificates.serve("127.0.0.1")) as server:
         trusting = KIND.options.model_validate({"http": server.url, "ca": str(certificates.file)})
         doubting = KIND.options.model_validate({"http": server.url})
