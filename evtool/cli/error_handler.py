@@ -1,4 +1,4 @@
-"""Turns what a command raised into a message on standard error and an exit code (docs/exit-codes.md)."""
+"""Turns the exception that ends a command into a message on standard error and an exit code (docs/exit-codes.md)."""
 
 import os
 import sys
@@ -20,11 +20,12 @@ from evtool.terminal.snippets import show_finding
 
 
 def run_command(work: Callable[[], int], *, color: str = "auto") -> int:
-    """Does the work and returns the exit code; whatever goes wrong is told on standard error."""
+    """Does the work and returns the exit code. Every exception becomes a message on standard error."""
     _open_standard_streams()
     try:
         code = work()
-        _flush(sys.stderr)  # the exit code still tells
+        # Messages that cannot be written do not change the exit code; output that cannot be written does.
+        _flush(sys.stderr)
         sys.stdout.flush()
     except ConfigError as error:
         return _show_error(str(error), error.exit_code, color, error.findings)
@@ -35,25 +36,31 @@ def run_command(work: Callable[[], int], *, color: str = "auto") -> int:
     except KeyboardInterrupt:
         return _show_error("interrupted", EXIT_INTERRUPTED, color)
     except BrokenPipeError:
-        _discard(sys.stdout, sys.stderr)
+        # The reader, such as `head`, has enough: this is not worth a message.
+        _discard(sys.stdout)
+        _discard(sys.stderr)
         return EXIT_OUTPUT_CLOSED
     except OSError as error:
         _discard(sys.stdout)
         return _show_error(f"cannot read or write: {error}", EXIT_STORE, color)
-    except Exception as error:  # noqa: BLE001  (whatever it is, it is told in one line)
+    # Every other exception is a bug: the user gets one line, and a file with the traceback.
+    except Exception as error:  # noqa: BLE001
         return _report_bug(error, color)
     return code
 
 
 def _open_standard_streams() -> None:
-    """What the caller has closed leads to nowhere, so that no file is opened in its place and written to by mistake."""
+    """Replaces standard streams that the caller has closed.
+
+    Otherwise the next file that evtool opens would get the number of such a stream, and receive its messages.
+    """
     sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: PTH123, SIM115
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
 
 
 def _flush(stream: TextIO) -> None:
-    """Has come out what was written, if it can."""
+    """Writes what is buffered, or discards it if that is impossible."""
     try:
         stream.flush()
     except OSError:
@@ -67,17 +74,20 @@ def _show_error(message: str, code: int, color: str, findings: Sequence[Finding]
         for finding in findings:
             show_finding(screen, finding)
         screen.print_line(("evtool: ", "bold"), message)
-    except OSError:  # standard error is closed or full: the exit code still tells
+    except OSError:
+        # Standard error is closed or full: the exit code still reports the error.
         _discard(sys.stderr)
     return code
 
 
 def _report_bug(error: Exception, color: str) -> int:
-    import traceback  # noqa: PLC0415  (not worth its time until there is a bug)
+    # These modules cost start-up time, and are needed only after a bug.
+    import traceback  # noqa: PLC0415
     from tempfile import mkstemp  # noqa: PLC0415
 
     try:
-        descriptor, name = mkstemp(prefix="evtool-", suffix=".txt")  # readable by its owner only
+        # Only its owner can read the file: a traceback may contain parts of events.
+        descriptor, name = mkstemp(prefix="evtool-", suffix=".txt")
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write("".join(traceback.format_exception(error)))
         details = f"the details are in {name}"
@@ -87,7 +97,6 @@ def _report_bug(error: Exception, color: str) -> int:
     return _show_error(f"a bug in evtool ({kind}: {error}); {details}: please report it", EXIT_BUG, color)
 
 
-def _discard(*streams: TextIO) -> None:
-    """What is still buffered for a closed pipe or a full disk must not fail again when Python ends."""
-    for stream in streams:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+def _discard(stream: TextIO) -> None:
+    """Redirects a stream to nowhere, so that its buffer does not cause a second error when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

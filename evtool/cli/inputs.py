@@ -1,4 +1,4 @@
-"""Finds the files and samples that a command line names, reads their events, and refuses an input that has none."""
+"""Finds the files and samples that a command line names, reads their events, and refuses an input without events."""
 
 import os
 from collections import defaultdict
@@ -16,7 +16,8 @@ from evtool.routes.project import Project
 from evtool.schemas.validation import ValidationResult
 from evtool.terminal.screen import format_count
 
-BATCH_BYTES = 1 << 20  # of events that are taken together
+# Events of more bytes are not stored in one batch: a batch is in memory as a whole.
+BATCH_BYTES = 1 << 20
 _SEARCHED = "searched for *.json, *.jsonl, *.ndjson, also with .gz, in it and the folders in it"
 
 
@@ -27,8 +28,10 @@ class EventInputs:
     """
 
     def __init__(self, paths: Sequence[str], *, unwrap: bool = False, allow_empty: bool | None = None):
-        self.files: set[str] = set()  # that were read, or could not be
+        # The files that were read, or that could not be read.
+        self.files: set[str] = set()
         self._paths, self._unwrap, self._allow_empty = paths, unwrap, allow_empty
+        # The files of each path of the command line.
         self._files_of: defaultdict[str, set[str]] = defaultdict(set)
         self._exit_code = 0
 
@@ -39,23 +42,30 @@ class EventInputs:
         on_bytes: Callable[[int], None] | None = None,
         prover: Prover | None = None,
     ) -> Iterator[SourceText | Finding]:
-        """The texts of the events, without those that `prover` proves valid; with `unwrap` those inside wrappers."""
+        """Yields the texts of the events, without those that `prover` proves valid.
+
+        With `unwrap` it yields the events inside the records of queues and streams.
+        """
+        # A prover knows events, but not the records that contain them.
+        if self._unwrap:
+            prover = None
         texts = read_texts(
             self._paths,
             max_bytes=max_bytes,
             stdin=open_stdin(),
             on_bytes=on_bytes,
             on_file=self._add_file,
-            prover=None if self._unwrap else prover,
+            prover=prover,
         )
         if not self._unwrap:
             return texts
-        from evtool.events.wrappers import unwrap_texts  # noqa: PLC0415  (few inputs have wrappers)
+        # Few inputs have wrappers, and `validate` must start fast.
+        from evtool.events.wrappers import unwrap_texts  # noqa: PLC0415
 
         return unwrap_texts(texts)
 
     def check(self, results: Iterable[ValidationResult]) -> Iterator[ValidationResult]:
-        """The results. Raises UsageError at their end if there was none: nothing was checked, sent or replayed."""
+        """Yields the results. Raises UsageError at the end of an empty input: a check of nothing must not succeed."""
         is_empty = True
         for result in results:
             is_empty = False
@@ -70,13 +80,13 @@ class EventInputs:
             raise UsageError(f"no event was found: {reasons}{hint}")
 
     def follow(self, results: Iterable[ValidationResult]) -> Iterator[ValidationResult]:
-        """The results of another source, such as a bus, which count for the exit code, too."""
+        """Yields the results of another source, such as a bus, so that they count for the exit code, too."""
         for result in results:
             self._note_exit_code(result)
             yield result
 
     def worst_exit_code(self, code: int) -> int:
-        """The exit code of a command that ignores findings otherwise: at least that of the results."""
+        """Returns the larger of a command's exit code and that of the results."""
         return max(code, self._exit_code)
 
     def _note_exit_code(self, result: ValidationResult) -> None:
@@ -101,7 +111,7 @@ class EventInputs:
 
 
 def resolve_path(name: str, project: Project) -> str | None:
-    """The path that a name stands for: its own if something is there, or that of the sample; else None.
+    """Returns the path that a name means: an existing path, or the path of a sample; else None.
 
     `order-created`, or its event type `order.created`, is the sample order-created.json.
     """
@@ -109,14 +119,17 @@ def resolve_path(name: str, project: Project) -> str | None:
 
 
 def resolve_paths(names: Sequence[str], project: Project, *, not_found: str = "no file and no sample") -> list[str]:
-    """The paths that names stand for; what looks like a path is one, even if nothing is there.
+    """Returns the paths that names mean. A name that looks like a path is one, even if it does not exist.
 
-    Raises UsageError with the nearest name when something is none of what is `wanted`.
+    Raises UsageError with the most similar name for any other name; `not_found` is what the name should be.
     """
     samples = project.list_samples()
     paths = []
     for name in names:
-        path = _find_path(name, samples) or (name if _looks_like_a_path(name) else None)
+        path = _find_path(name, samples)
+        # The readers report a missing file as a finding, with its path.
+        if path is None and _looks_like_a_path(name):
+            path = name
         if path is None:
             hint = did_you_mean(name, samples) or f"the samples are {', '.join(samples) or 'none'}"
             raise UsageError(f"there is {not_found} {name}; {hint}")
@@ -125,7 +138,8 @@ def resolve_paths(names: Sequence[str], project: Project, *, not_found: str = "n
 
 
 def _find_path(name: str, samples: Mapping[str, Path]) -> str | None:
-    if name == "-" or os.path.exists(name):  # noqa: PTH110  (false, not an error, for what cannot be a name)
+    # Path.exists() raises for a name that no file can have.
+    if name == "-" or os.path.exists(name):  # noqa: PTH110
         return name
     sample = samples.get(name) or samples.get(name.replace(".", "-"))
     if sample:
@@ -140,9 +154,9 @@ def _looks_like_a_path(name: str) -> bool:
 def group_results(
     results: Iterable[ValidationResult], max_events: int, *, stream: bool
 ) -> Iterator[list[ValidationResult]]:
-    """Results in lists of up to so many, and of no more bytes than fit into memory with ease.
+    """Yields results in lists of at most `max_events`, and of about BATCH_BYTES.
 
-    Of a stream only what is here already is taken together: nobody knows when it goes on.
+    A list of a stream ends with the last event that has arrived already: the next one may take hours.
     """
     batch: list[ValidationResult] = []
     size = 0

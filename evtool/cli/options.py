@@ -9,7 +9,7 @@ Completer = Callable[[str], list[str]]
 
 
 class Argument(NamedTuple):
-    """A positional argument: how the usage line names it, and what it is."""
+    """A positional argument: its name in the usage line, and its help text."""
 
     metavar: str
     help: str
@@ -17,29 +17,33 @@ class Argument(NamedTuple):
 
 
 class Option(NamedTuple):
-    """An option: its spellings (blank-separated), what it does, and how its value is named."""
+    """An option: its spellings, separated by spaces, its help text, and the name of its value.
+
+    `least` is the minimum of a number.
+    """
 
     flags: str
     help: str
     metavar: str | None = None
     complete: Completer | None = None
-    least: int | None = None  # of a number
+    least: int | None = None
 
 
-# Options that several commands take, so that they are spelled and explained alike.
+# The options of several commands are defined once, so that they have the same name and help text everywhere.
+# The first group describes payloads and how events are changed before a command uses them.
 Type = Annotated[
-    str | None, Option("--type", "type of a payload without an envelope", "TYPE", completion.complete_types)
+    str | None, Option("--type", "type of payloads without an envelope", "TYPE", completion.complete_types)
 ]
-Source = Annotated[str | None, Option("--source", "source of a payload without an envelope", "SOURCE")]
+Source = Annotated[str | None, Option("--source", "source of payloads without an envelope", "SOURCE")]
 TypeAt = Annotated[str | None, Option("--type-at", "JSON Pointer to the type in a payload, such as /type", "POINTER")]
 IdAt = Annotated[
-    str | None, Option("--id-at", "JSON Pointer to the id in a payload; the same id is the same event", "POINTER")
+    str | None, Option("--id-at", "JSON Pointer to the id in a payload; equal ids mean the same event", "POINTER")
 ]
 Intake = Annotated[
     str | None,
     Option(
         "--intake",
-        "read payloads as this intake of routes.yaml describes: source, type-at, id-at",
+        "use source, type-at and id-at of this intake in routes.yaml",
         "NAME",
         completion.complete_intakes,
     ),
@@ -48,6 +52,7 @@ Set = Annotated[
     list[str], Option("--set", "set a field, such as detail.total=5; the event gets a new id", "PATH=VALUE")
 ]
 SetNew = Annotated[list[str], Option("--set-new", "set a field that the event may not have", "PATH=VALUE")]
+# Only a bus with consumer groups can be consumed by several processes, and has dead letters.
 GroupBus = Annotated[
     str | None,
     Option(
@@ -57,10 +62,12 @@ GroupBus = Annotated[
         "URL|NAME",
     ),
 ]
-AwsRegion = Annotated[str | None, Option("--region", "region of AWS; default: that of AWS's configuration", "REGION")]
-AwsEndpoint = Annotated[str | None, Option("--endpoint", "URL of a local endpoint instead of AWS's", "URL")]
-AwsProfile = Annotated[str | None, Option("--profile", "profile of AWS's configuration", "NAME")]
-EventBus = Annotated[str | None, Option("--event-bus", "bus of events that do not name one", "NAME")]
+# Connections to AWS: what is not given comes from the same places as for the AWS CLI.
+AwsRegion = Annotated[str | None, Option("--region", "AWS region; default: that of the AWS configuration", "REGION")]
+AwsEndpoint = Annotated[str | None, Option("--endpoint", "URL of a local endpoint, in place of AWS", "URL")]
+AwsProfile = Annotated[str | None, Option("--profile", "profile of the AWS configuration", "NAME")]
+EventBus = Annotated[str | None, Option("--event-bus", "event bus of events that do not name one", "NAME")]
+# `Of...` options select stored events, deliveries or dead letters.
 OfType = Annotated[str | None, Option("--type", "only events of this type", "TYPE", completion.complete_types)]
 OfSource = Annotated[str | None, Option("--source", "only events from this source", "SOURCE")]
 OfRoute = Annotated[str | None, Option("--route", "only this route", "NAME", completion.complete_routes)]
@@ -76,7 +83,7 @@ NoSchema = Annotated[
     Option("--no-schema", "how to report a type without a schema: error, warn or ignore", "LEVEL"),
 ]
 Unwrap = Annotated[bool, Option("--unwrap", "extract events from SQS, SNS, CloudWatch Logs, Kafka and Kinesis records")]
-AllowEmpty = Annotated[bool, Option("--allow-empty", "do not fail if there is no event")]
+AllowEmpty = Annotated[bool, Option("--allow-empty", "do not fail if the input has no event")]
 MaxBytes = Annotated[int, Option("--max-bytes", "maximum size of an event, in bytes", "N", least=1)]
 OfPattern = Annotated[str | None, Option("--pattern", "only events that match this event pattern", "JSON|@FILE")]
 Limit = Annotated[int | None, Option("--limit", "at most N events", "N", least=1)]

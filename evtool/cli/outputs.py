@@ -1,4 +1,4 @@
-"""Opens the reports that -o asks for; a report file appears only when it is complete."""
+"""Opens the reports that -o asks for. A report file appears only when it is complete."""
 
 import os
 import sys
@@ -14,22 +14,30 @@ from evtool.reports.formats.registry import CHECKING_COMMANDS, FOR_CI, KINDS
 
 @contextmanager
 def open_reports(outputs: Sequence[str], subject: Subject, color: str) -> Iterator[Report]:
-    """Opens the reports that -o asks for, as one; text on standard output if there is none. Raises UsageError.
+    """Opens the reports that -o asks for, as one report. Without -o it is text on standard output.
 
-    A file appears only when it is complete.
+    Raises UsageError for an unknown format, and if two reports would go to standard output.
     """
     requested = [_parse_output(output, subject) for output in outputs] or [("text", None)]
-    if sum(file is None for _, file in requested) > 1:
+    files = [file for _, file in requested]
+    if files.count(None) > 1:
         raise UsageError("only one -o can go to standard output; give the others a file: -o junit=report.xml")
-    with ExitStack() as files:
-        streams = [(kind, files.enter_context(open_atomic(file)) if file else sys.stdout) for kind, file in requested]
-        kinds = {**KINDS, **subject.formats}
+    kinds = {**KINDS, **subject.formats}
+    with ExitStack() as at_exit:
+        # All files are opened before the first report begins: a mistyped path must not be found after the work.
+        streams: list[tuple[str, TextIO]] = []
+        for kind, file in requested:
+            stream = sys.stdout
+            if file:
+                stream = at_exit.enter_context(open_atomic(file))
+            streams.append((kind, stream))
         yield _CombinedReport([kinds[kind](subject, stream, color) for kind, stream in streams])
+        # Inside the block, so that report files do not appear if standard output cannot be written.
         sys.stdout.flush()
 
 
 class _CombinedReport:
-    """Several reports that get the same records."""
+    """Passes each record to several reports."""
 
     def __init__(self, reports: list[Report]):
         self._reports = reports
@@ -44,32 +52,40 @@ class _CombinedReport:
 
 
 def _parse_output(output: str, subject: Subject) -> tuple[str, Path | None]:
-    """`json` or `json=out.json`: the kind of report and its file."""
+    """Splits `json` or `json=out.json` into the format and its file."""
     kind, _, file = output.partition("=")
-    allowed = [name for name in KINDS if subject.command in CHECKING_COMMANDS or name not in FOR_CI]
+    allowed = list(KINDS)
+    # The formats for CI systems show findings with a location, which other commands do not have.
+    if subject.command not in CHECKING_COMMANDS:
+        allowed = [name for name in KINDS if name not in FOR_CI]
     allowed += subject.formats
     if kind not in allowed:
         raise UsageError(f"-o {kind}: {subject.command} has the formats {', '.join(allowed)}")
-    return kind, Path(file) if file else None
+    if not file:
+        return kind, None
+    return kind, Path(file)
 
 
 @contextmanager
 def open_atomic(file: Path) -> Iterator[TextIO]:
-    """Opens a file that appears only when everything is written, and that only its owner may read.
+    """Opens a file that appears only when everything is written. Only its owner may read it: events may be private.
 
-    A device or a pipe is written to directly. The job summary of GitHub Actions is appended to, since all commands of a
-    step write to the same file.
+    Raises UsageError if the file cannot be written.
     """
     if file.is_dir():
         raise UsageError(f"cannot write {file}: it is a folder")
+    # All commands of a step of GitHub Actions append to the same job summary.
     if str(file) == os.environ.get("GITHUB_STEP_SUMMARY"):
         with _open_stream(file, "a") as stream:
             yield stream
         return
+    # A device such as /dev/null, or a named pipe, must not be replaced by a file.
     if file.exists() and not file.is_file():
         with _open_stream(file, "w") as stream:
             yield stream
         return
+    # In the same folder, since a file cannot be renamed to another disk, and with the number of the process, since two
+    # commands may write the same report.
     partial_file = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         stream = os.fdopen(os.open(partial_file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8")

@@ -1,9 +1,18 @@
-"""Builds a typer command from a command function, with its own options and those that all commands share."""
+"""Builds a typer command from a command function, with its own options and those that all commands share.
+
+For example, this function of evtool/commands/backup.py
+
+    def backup(session: Session, file: Annotated[str, Argument("FILE", "file of the copy")], *, force: ... = False)
+
+becomes `evtool backup [OPTIONS] FILE`: `session` is left out and the options of COMMON_OPTIONS are added. When the
+command is called, they are collected in a Session, and `backup(session, file=..., force=...)` returns the exit code.
+"""
 
 import importlib
 import inspect
 import sys
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from keyword import iskeyword
 from types import ModuleType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
@@ -22,16 +31,16 @@ from evtool.signals import raise_on_signals
 CommandFunction = Callable[..., int]
 HELP = {"help_option_names": ["-h", "--help"]}
 
-# what every command takes, by its name in Session
+# The options of every command, by their names in Session.
 COMMON_OPTIONS: dict[str, Any] = {
     "routes": Annotated[
-        str | None, Option("--routes", "the project's routes.yaml, or a rule source such as a template", "FILE")
+        str | None, Option("--routes", "routes.yaml of the project, or a rule source such as a template", "FILE")
     ],
     "routes_format": Annotated[
         Literal["routes", "cloudformation", "serverless", "terraform", "terraform-plan", "eventbridge"] | None,
-        Option("--routes-format", "format of that file, if it cannot be detected", "FORM"),
+        Option("--routes-format", "format of the --routes file, if it cannot be detected", "FORM"),
     ],
-    "schemas": Annotated[list[str], Option("--schemas", "folder of schemas to use instead of the project's", "DIR")],
+    "schemas": Annotated[list[str], Option("--schemas", "folder of schemas, in place of those of the project", "DIR")],
     "store": Annotated[str | None, Option("--store", "file of the store", "FILE")],
     "quiet": Annotated[
         bool, Option("-q --quiet", "print only problems, and the data of events, dlq list, dlq show and explain")
@@ -41,14 +50,15 @@ COMMON_OPTIONS: dict[str, Any] = {
         Literal["auto", "always", "never"], Option("--color", "auto, always or never; NO_COLOR is respected", "WHEN")
     ],
     "output": Annotated[
-        list[str], Option("-o", "report to print, or to write to FILE: text, json, jsonl, ...", "FORMAT[=FILE]")
+        list[str], Option("-o", "print a report, or write it to FILE: text, json, jsonl, ...", "FORMAT[=FILE]")
     ],
 }
 
 
 def build_command(name: str) -> Any:
-    """A command as typer has it, by its name in the table."""
+    """Builds the typer command for a name of the table."""
     subcommands = load_subcommands(name)
+    functions = subcommands or {name: getattr(_load_module(name), _to_identifier(name))}
     app = typer.Typer(
         cls=_SubcommandGroup,
         rich_markup_mode=None,
@@ -56,11 +66,17 @@ def build_command(name: str) -> Any:
         context_settings=HELP,
         no_args_is_help=bool(subcommands),
     )
-    for word, run in (subcommands or {name: getattr(_load_module(name), _to_identifier(name))}).items():
+    for word, run in functions.items():
         app.command(word, cls=_Command, help=_format_help(run), context_settings=HELP)(_build_callback(run))
     if subcommands:
-        app.callback(help=COMMANDS[name].summary[:1].upper() + COMMANDS[name].summary[1:] + ".")(lambda: None)
+        # Without a callback typer would turn a single subcommand into the command itself.
+        summary = COMMANDS[name].summary
+        app.callback(help=summary[:1].upper() + summary[1:] + ".")(_do_nothing)
     return typer.main.get_command(app)
+
+
+def _do_nothing() -> None:
+    pass
 
 
 class _SubcommandGroup(TyperGroup):
@@ -72,26 +88,26 @@ class _SubcommandGroup(TyperGroup):
 
 
 class _Command(TyperCommand):
-    """Names the arguments as they are declared: what typer adds to them differs between its versions."""
+    """Prints the names of arguments as they are declared: what typer adds to them differs between its versions."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        return ["[OPTIONS]", *(name for name, _ in self._arguments(ctx))]
+        return ["[OPTIONS]"] + [argument.metavar for argument in self._list_parameters(ctx, "argument")]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        arguments = self._arguments(ctx)
+        arguments = self._list_parameters(ctx, "argument")
         if arguments:
             with formatter.section("Arguments"):
-                formatter.write_dl(arguments)
+                formatter.write_dl([(argument.metavar, argument.help) for argument in arguments])
         with formatter.section("Options"):
-            formatter.write_dl([p.get_help_record(ctx) for p in self.get_params(ctx) if p.param_type_name == "option"])
+            options = self._list_parameters(ctx, "option")
+            formatter.write_dl([option.get_help_record(ctx) for option in options])
 
-    def _arguments(self, ctx: Any) -> list[tuple[str, str]]:
-        parameters: list[Any] = list(self.get_params(ctx))
-        return [(p.metavar, p.help) for p in parameters if p.param_type_name == "argument"]
+    def _list_parameters(self, ctx: Any, kind: str) -> list[Any]:
+        return [parameter for parameter in self.get_params(ctx) if parameter.param_type_name == kind]
 
 
 def load_subcommands(name: str) -> Mapping[str, CommandFunction]:
-    """The subcommands of a command that has some, such as `dlq`."""
+    """Returns the subcommands of a command such as `dlq`; an empty table for a command without subcommands."""
     table: Mapping[str, CommandFunction] = getattr(_load_module(name), "SUBCOMMANDS", {})
     return table
 
@@ -101,78 +117,100 @@ def _load_module(name: str) -> ModuleType:
 
 
 def _to_identifier(name: str) -> str:
-    return name.replace(" ", "_") + "_" * iskeyword(name)
+    identifier = name.replace(" ", "_")
+    # `import` is a command, but cannot be the name of a function.
+    if iskeyword(identifier):
+        return identifier + "_"
+    return identifier
 
 
 def _format_help(run: CommandFunction) -> str:
-    """A docstring as help: its example stands on a line of its own, as written."""
+    """Returns a docstring as help. typer wraps paragraphs, except after `\\b`: the example stays as written."""
     return inspect.cleandoc(run.__doc__ or "").replace("Example: ", "\b\nExample:\n  ")
 
 
 def _build_callback(run: CommandFunction) -> Callable[..., None]:
-    """A command as a function that typer can parse arguments for: with the shared options, and without the session."""
+    """Wraps a command in a function with the parameters that typer parses: without `session`, with COMMON_OPTIONS."""
 
     def callback(**values: Any) -> None:
         shared = {name: values.pop(name) for name in COMMON_OPTIONS}
-        session = Session(**{**shared, "output": tuple(shared["output"]), "schemas": tuple(shared["schemas"])})
-        raise typer.Exit(run_command(lambda: raise_on_signals(lambda: run(session, **values)), color=session.color))
+        # typer gives lists, and a Session is immutable.
+        shared["output"] = tuple(shared["output"])
+        shared["schemas"] = tuple(shared["schemas"])
+        session = Session(**shared)
+
+        def call() -> int:
+            return run(session, **values)
+
+        raise typer.Exit(run_command(partial(raise_on_signals, call), color=session.color))
 
     hints = get_type_hints(run, include_extras=True)
-    own_parameters = [
-        inspect.Parameter(
-            p.name, inspect.Parameter.KEYWORD_ONLY, default=p.default, annotation=_to_typer(hints[p.name])
-        )
-        for p in list(inspect.signature(run).parameters.values())[1:]
-    ]
+    parameters = []
+    # The first parameter is the session.
+    for own in list(inspect.signature(run).parameters.values())[1:]:
+        parameters.append(_build_parameter(own.name, own.default, hints[own.name]))
+    # typer needs lists as defaults of options that can be repeated.
     defaults = Session()._asdict() | {"output": [], "schemas": []}
-    common_parameters = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=_to_typer(hint))
-        for name, hint in COMMON_OPTIONS.items()
-    ]
-    parameters = own_parameters + common_parameters
+    for name, hint in COMMON_OPTIONS.items():
+        parameters.append(_build_parameter(name, defaults[name], hint))
     callback.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    callback.__annotations__ = {p.name: p.annotation for p in parameters}
+    callback.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return callback
 
 
+def _build_parameter(name: str, default: Any, hint: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=_to_typer(hint))
+
+
 def _to_typer(hint: Any) -> Any:
-    """An annotation of options.py as typer's."""
+    """Translates an annotation of options.py into an annotation of typer."""
     kind, declared = get_args(hint)
     if isinstance(declared, Argument):
-        parameter: Any = typer.Argument(
-            metavar=declared.metavar, help=declared.help, autocompletion=declared.complete, show_default=False
-        )
-    else:
-        assert isinstance(declared, Option)
-        count = kind is int and declared.metavar is None
-        least = ""
-        if declared.least is not None:
-            least = f" (at least {declared.least})"
-        parameter = typer.Option(
-            *declared.flags.split(),
-            help=declared.help + least,
-            metavar=declared.metavar,
-            autocompletion=declared.complete or _build_completion(kind),
-            parser=None if count else _build_reader(kind, declared.least or 0),
-            count=count,
-            show_default=False,
-        )
-    return Annotated[kind, parameter]
+        return Annotated[kind, _build_argument(declared)]
+    assert isinstance(declared, Option)
+    return Annotated[kind, _build_option(kind, declared)]
+
+
+def _build_argument(declared: Argument) -> Any:
+    return typer.Argument(
+        metavar=declared.metavar, help=declared.help, autocompletion=declared.complete, show_default=False
+    )
+
+
+def _build_option(kind: Any, declared: Option) -> Any:
+    help_text = declared.help
+    if declared.least is not None:
+        help_text += f" (at least {declared.least})"
+    # A number without a name for its value is counted: -vv is 2.
+    count = kind is int and declared.metavar is None
+    reader = None
+    if not count:
+        reader = _build_reader(kind, declared.least or 0)
+    return typer.Option(
+        *declared.flags.split(),
+        help=help_text,
+        metavar=declared.metavar,
+        autocompletion=declared.complete or _build_completion(kind),
+        parser=reader,
+        count=count,
+        show_default=False,
+    )
 
 
 def _build_reader(kind: Any, least: int) -> Callable[[str], Any] | None:
-    """What makes a number or a choice of a text. Not left to typer: its messages differ between its versions."""
+    """Returns the function that parses a number or a choice. The messages of typer differ between its versions."""
 
     def read_number(text: str) -> int:
         try:
-            found = int(text)
+            number = int(text)
         except ValueError:
             raise typer.BadParameter(f"{text!r} is not a whole number") from None
-        if found < least:
-            raise typer.BadParameter(f"{found} is less than {least}")
-        if found > sys.maxsize:
-            raise typer.BadParameter(f"{found} is more than {sys.maxsize}")
-        return found
+        if number < least:
+            raise typer.BadParameter(f"{number} is less than {least}")
+        # SQLite stores no larger number.
+        if number > sys.maxsize:
+            raise typer.BadParameter(f"{number} is more than {sys.maxsize}")
+        return number
 
     def read_choice(text: str) -> str:
         if text not in choices:
@@ -182,21 +220,29 @@ def _build_reader(kind: Any, least: int) -> Callable[[str], Any] | None:
     choices = _list_choices(kind)
     if choices:
         return read_choice
-    if int in (kind, *get_args(kind)):
+    if int in _list_alternatives(kind):
         return read_number
     return None
 
 
+def _list_alternatives(kind: Any) -> tuple[Any, ...]:
+    """Returns a type and, for a union such as `int | None`, its members."""
+    return (kind,) + get_args(kind)
+
+
 def _list_choices(kind: Any) -> tuple[str, ...]:
-    """The texts that a kind allows, if not any; the kind may be with None."""
-    return next((get_args(each) for each in (kind, *get_args(kind)) if get_origin(each) is Literal), ())
+    """Returns the strings of a Literal, also of `Literal[...] | None`; for other types an empty tuple."""
+    for alternative in _list_alternatives(kind):
+        if get_origin(alternative) is Literal:
+            return get_args(alternative)
+    return ()
 
 
 def _build_completion(kind: Any) -> Callable[[str], list[str]] | None:
     choices = _list_choices(kind)
 
-    def complete(begun: str) -> list[str]:
-        return [choice for choice in choices if choice.startswith(begun)]
+    def complete(prefix: str) -> list[str]:
+        return [choice for choice in choices if choice.startswith(prefix)]
 
     if choices:
         return complete
@@ -211,17 +257,23 @@ def check_command(context: Any, word: str, commands: Collection[str]) -> None:
 
 
 def describe_usage_error(error: Any) -> str:
-    """What is wrong with the arguments, from typer's exception."""
+    """Describes the problem of the arguments, from typer's exception."""
     context = error.ctx
+    if context and hasattr(error, "possibilities"):
+        return _describe_unknown_option(error.option_name, context)
     path = "evtool"
     if context:
         path = context.command_path
-    if context and hasattr(error, "possibilities"):  # an unknown option
-        options = [option for parameter in context.command.get_params(context) for option in parameter.opts]
-        name = error.option_name
-        hint = None
-        if name.startswith("--"):
-            hint = did_you_mean(name, options)
-        return f'there is no option "{name}"; {hint or f"`{path} --help` lists the options"}'
     message = error.format_message().rstrip(".")
     return f"{message[:1].lower()}{message[1:]}; `{path} --help` shows the usage"
+
+
+def _describe_unknown_option(name: str, context: Any) -> str:
+    options: list[str] = []
+    for parameter in context.command.get_params(context):
+        options += parameter.opts
+    hint = f"`{context.command_path} --help` lists the options"
+    # A single letter resembles every other one.
+    if name.startswith("--"):
+        hint = did_you_mean(name, options) or hint
+    return f'there is no option "{name}"; {hint}'

@@ -1,4 +1,8 @@
-"""Combines the options and the `intake` of routes.yaml that say where payloads have their type and id."""
+"""Combines the options and the `intake` of routes.yaml that describe where payloads have their type and id.
+
+For example, `intake: {stripe: {source: stripe.com, type-at: /type, id-at: /id}}` and `--intake stripe --source test`
+give the source test, the type at /type and the id at /id: an option replaces the value of the intake.
+"""
 
 import re
 from collections.abc import Sequence
@@ -15,41 +19,46 @@ from evtool.routes.quick_check import is_certainly_valid
 def read_identity(
     session: Session, project: Project | None, options: PayloadIdentity, intake: str | None, *, keep_type: bool = False
 ) -> PayloadIdentity:
-    """The identity of payloads: what the options say, and for the rest what the named intake says.
+    """Returns the identity of payloads: the values of the options, and for the others those of the named intake.
 
-    With `keep_type` the option --type does not replace where the intake has its type. Raises UsageError.
+    `replay` sets `keep_type`: its --type selects events, and does not replace the `type-at` of the intake. Raises
+    UsageError.
     """
-    for name, pointer in (("--type-at", options.type_at), ("--id-at", options.id_at)):
-        if pointer is not None and not re.fullmatch(POINTER_PATTERN, pointer):
-            hint = suggest_pointer(pointer)
-            raise UsageError(f"{name} {pointer}: it is a JSON Pointer such as /id" + (f"; {hint}" if hint else ""))
+    _check_pointer("--type-at", options.type_at)
+    _check_pointer("--id-at", options.id_at)
     if options.type is not None and options.type_at is not None:
         raise UsageError("give --type or --type-at, not both")
-    if intake is None:
-        named = PayloadIdentity()
-    else:
+    named = PayloadIdentity()
+    if intake is not None:
         named = _read_intake(project or session.load_project(), intake)
-    is_typed = options.type is not None and not (keep_type and named.type_at)
-    identity = PayloadIdentity(
-        options.type if is_typed else None,
-        options.source or named.source,
-        options.type_at or (None if is_typed else named.type_at),
-        options.id_at or named.id_at,
-    )
+    if options.type is not None and not (keep_type and named.type_at):
+        event_type, type_at = options.type, options.type_at
+    else:
+        event_type, type_at = None, options.type_at or named.type_at
+    identity = PayloadIdentity(event_type, options.source or named.source, type_at, options.id_at or named.id_at)
     if identity.id_at is not None and not identity.has_type:
         raise UsageError("the type of the payloads is not known: give --type TYPE or --type-at POINTER")
     return identity
 
 
-def check_project(project: Project) -> Sequence[Finding]:
-    """The warnings about routes.yaml. Raises ConfigError with everything that is wrong with it.
+def _check_pointer(option: str, pointer: str | None) -> None:
+    if pointer is None or re.fullmatch(POINTER_PATTERN, pointer):
+        return
+    hint = suggest_pointer(pointer)
+    message = f"{option} {pointer}: it is a JSON Pointer such as /id"
+    if hint:
+        message += f"; {hint}"
+    raise UsageError(message)
 
-    A quick check takes a fraction of the time of loading the routes. If it is not certain, the routes are loaded, which
-    says what is wrong.
-    """
+
+def check_project(project: Project) -> Sequence[Finding]:
+    """Returns the warnings about routes.yaml. Raises ConfigError with all its problems."""
+    # The quick check takes a fraction of the time of loading the routes. If its answer is not certain, the routes are
+    # loaded, which finds the problems and their locations.
     if is_certainly_valid(project):
         return ()
-    from evtool.routes import routes  # noqa: PLC0415  (pydantic takes longer to import than the rest to run)
+    # pydantic takes longer to import than the rest of `evtool validate` takes to run.
+    from evtool.routes import routes  # noqa: PLC0415
 
     return routes.load_routes(project).warnings
 
@@ -58,7 +67,9 @@ def _read_intake(project: Project, name: str) -> PayloadIdentity:
     check_project(project)
     entries = project.document.value.get("intake") or {}
     if name not in entries:
-        hint = did_you_mean(name, entries) or (f"there are {', '.join(entries)}" if entries else "there is no intake")
+        hint = "add one under `intake:`"
+        if entries:
+            hint = did_you_mean(name, entries) or f"its intakes are {', '.join(entries)}"
         raise UsageError(f"--intake {name}: {project.display_name} has no intake of this name; {hint}")
     entry = entries[name]
     return PayloadIdentity(None, entry["source"], entry.get("type-at"), entry.get("id-at"))

@@ -24,7 +24,7 @@ from evtool.terminal.snippets import show_finding
 
 
 class Session(NamedTuple):
-    """The options that every command takes."""
+    """The options that every command has, and the parts of a command that depend only on them."""
 
     routes: str | None = None
     store: str | None = None
@@ -37,30 +37,34 @@ class Session(NamedTuple):
 
     @property
     def shows_details(self) -> bool:
-        """Whether a text report is wanted that says more."""
-        formats = [entry.partition("=")[0] for entry in self.output]
+        """Whether -v asks for more details in a text report: only a text report has them."""
+        formats = self.list_formats()
         return self.verbose > 0 and (not formats or "text" in formats)
 
+    def list_formats(self) -> list[str]:
+        """Returns the formats of -o, without their files."""
+        return [entry.partition("=")[0] for entry in self.output]
+
     def load_project(self) -> Project:
-        """The project; raises UsageError when there is none."""
+        """Reads the project. Raises UsageError if there is no routes.yaml."""
         return project_file.require_project(self.routes, form=self.routes_format, schemas=self.schemas)
 
     def find_project(self) -> Project | None:
-        """The project, or None when there is none."""
+        """Reads the project; None if there is no routes.yaml."""
         return project_file.read_project(self.routes, form=self.routes_format, schemas=self.schemas)
 
     def try_project(self) -> Project | None:
-        """The project for a command that does not need one: None without one, or if it cannot be read."""
+        """Reads the project for a command that does not need one; None also if routes.yaml cannot be read."""
         try:
             return self.find_project()
         except EvtoolError:
             return None
 
     def locate_store(self, project: Project | None = None, *, existing: bool = False) -> Path:
-        """Where the store is: --store, EVTOOL_STORE, or what the project says.
+        """Returns the path of the store: --store, EVTOOL_STORE, or `store` of the project.
 
-        Raises UsageError when there is no project to say it, or when the file has to exist and does not; StoreError
-        when it has to, and is empty.
+        With `existing`, raises UsageError if the file is missing, and StoreError if it is empty. Raises UsageError if
+        the path depends on the project and there is no routes.yaml.
         """
         path = self.store or os.environ.get("EVTOOL_STORE")
         if path:
@@ -68,52 +72,68 @@ class Session(NamedTuple):
         else:
             file = (project or self.load_project()).store
         if existing and is_missing(file):
-            raise UsageError(f"there is no store {display_path(file)} yet: `evtool publish` makes it")
+            raise UsageError(f"there is no store {display_path(file)} yet: `evtool publish` creates it")
+        # SQLite would treat an empty file as a new store, and hide that the events are lost.
         if existing:
             check_not_empty(file)
         return file
 
+    def open_screen(self) -> Screen:
+        """Returns standard error as a screen: messages go there, and results to standard output."""
+        return Screen(open_stderr(), color=self.color)
+
     def print_note(self, text: str) -> None:
-        """Something worth saying that is no result: to standard error, unless -q."""
+        """Prints a remark that is not a result on standard error, unless -q is given."""
         if not self.quiet:
-            Screen(open_stderr(), color=self.color).print_line(text)
+            self.open_screen().print_line(text)
 
     def print_error(self, text: str) -> None:
-        """An error that does not end the command: to standard error."""
-        Screen(open_stderr(), color=self.color).print_line(("evtool: ", "bold"), text)
+        """Prints an error that does not end the command on standard error."""
+        self.open_screen().print_line(("evtool: ", "bold"), text)
+
+    def show_findings(self, findings: Iterable[Finding]) -> None:
+        """Shows findings on standard error, also with -q."""
+        for finding in findings:
+            show_finding(self.open_screen(), finding)
 
     def show_warnings(self, findings: Iterable[Finding]) -> None:
-        """What is hardly meant in the files of the project: to standard error, unless -q."""
+        """Shows findings that do not stop the command on standard error, unless -q is given."""
         if not self.quiet:
-            for finding in findings:
-                show_finding(Screen(open_stderr(), color=self.color), finding)
+            self.show_findings(findings)
 
     def open_report(self, subject: Subject) -> AbstractContextManager[Report]:
-        """The reports that -o asks for, as one."""
+        """Opens the reports that -o asks for, as one report."""
         return open_reports(self.output, subject, self.color)
 
 
 def now_ms() -> int:
-    """The time as milliseconds since 1970."""
+    """Returns the time as milliseconds since 1970."""
     return time.time_ns() // 1_000_000
 
 
 def open_stdin() -> BinaryIO:
-    """Standard input as bytes; nothing when it is closed. One that does not block would seem to end where it pauses."""
+    """Returns standard input as bytes. A closed standard input is empty."""
     if sys.stdin is None:
         return BytesIO()
-    with suppress(OSError, ValueError):  # a test's has no descriptor
+    # A stream that does not block seems to end where the program before it in a pipe pauses. Tests replace standard
+    # input by an object without a file descriptor.
+    with suppress(OSError, ValueError):
         os.set_blocking(sys.stdin.fileno(), True)
     return sys.stdin.buffer
 
 
 def create_event_defaults() -> EventDefaults:
-    """What events without an envelope get: a random id, and the time."""
-    return EventDefaults(generate_id, lambda: format_timestamp(now_ms()))
+    """Returns what events without an envelope get: a random id, and the current time."""
+    return EventDefaults(generate_id, _format_now)
+
+
+def _format_now() -> str:
+    return format_timestamp(now_ms())
 
 
 def generate_id() -> str:
-    """A random id, as EventBridge gives them."""
-    import uuid  # noqa: PLC0415  (half of what `validate` starts in, and most events have an id)
+    """Returns a random id in the form that EventBridge uses."""
+    # This import takes half of the start-up time of `validate`, and most events have an id.
+    import uuid  # noqa: PLC0415
 
     return str(uuid.uuid4())

@@ -1,5 +1,6 @@
 """The Finding value: one problem with its code, location and hint. All reports consist of findings."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 
@@ -41,3 +42,13 @@ class Finding(NamedTuple):
             "route": self.route,
             "suggestion": self.suggestion,
         }
+
+
+def list_finding_records(findings: Iterable[Finding]) -> list[dict[str, str | int | None]]:
+    """Returns findings as machines read them."""
+    return [finding.as_dict() for finding in findings]
+
+
+def has_errors(findings: Iterable[Finding]) -> bool:
+    """Whether a finding is an error, not only a warning or a note."""
+    return any(finding.severity == "error" for finding in findings)

@@ -102,7 +102,7 @@ def test_a_store_elsewhere_moves_with_its_project(evtool: Evtool, one: Path, tmp
     ran = evtool("deliver", "--store", store, cwd=moved)
     assert (ran.code, ran.err) == (
         0,
-        f"the store was made for {one}/routes.yaml, which does not exist; from now on it is for {moved}/routes.yaml\n",
+        f"the store was made for {one}/routes.yaml, which does not exist; it now belongs to {moved}/routes.yaml\n",
     )
     assert evtool("deliver", "--store", store, cwd=moved).err == ""
 
