@@ -1,6 +1,7 @@
 """The command `evtool backup`: makes a consistent copy of the store."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,30 +23,35 @@ def backup(
     *,
     force: Annotated[bool, Option("--force", "replace an existing file")] = False,
 ) -> int:
-    """Copy the store as it is at one moment, while it is in use.
+    """Copy the store while it is in use. The copy shows one moment.
 
-    The copy is checked, and the file appears only when it is complete. docs/store.md describes how to restore it.
+    The copy is checked, and its file appears only when it is complete. docs/store.md describes how to restore it.
 
     Example: evtool backup ~/shop-$(date +%F).db
     """
+    # SQLite writes pages out of order, so that a copy cannot go to standard output.
     if file == "-":
-        raise UsageError("a copy is a file, not a stream: name one, or ./- if that is its name")
+        raise UsageError("a copy is a file, not a stream: name a file, or ./- if that is its name")
     target = Path(file)
     with Store(session.locate_store(existing=True), writing=False) as store:
-        total = store.execute("PRAGMA page_count")[0][0]
-        progress = Progress("copying", "page", total=lambda: total, quiet=session.quiet)
+        count_pages = partial(_count_pages, store)
+        progress = Progress("copying", "page", total=count_pages, quiet=session.quiet)
         copy = store_backup.backup(store, target, force=force, on_pages=progress.add)
         progress.erase()
-    with session.open_report(
-        Subject("backup", "files", lambda screen: _BackupReport(screen, quiet=session.quiet))
-    ) as report:
+    subject = Subject("backup", "files", partial(_BackupReport, quiet=session.quiet))
+    with session.open_report(subject) as report:
         report.add({"file": display_path(target), "bytes": copy.bytes})
         report.end({"summary": {"events": copy.events, "deliveries": copy.deliveries, "attempts": copy.attempts}})
     return EXIT_OK
 
 
+def _count_pages(store: Store) -> int:
+    pages: int = store.execute("PRAGMA page_count")[0][0]
+    return pages
+
+
 class _BackupReport:
-    """The text report: what was copied where."""
+    """The text report: a line with the file, its size and the number of events and deliveries in it."""
 
     def __init__(self, screen: Screen, *, quiet: bool):
         self._screen, self._quiet = screen, quiet
@@ -56,7 +62,9 @@ class _BackupReport:
         self._files.append(record)
 
     def end(self, tail: Mapping[str, Any]) -> None:
+        if self._quiet:
+            return
         summary = tail["summary"]
-        for file in () if self._quiet else self._files:
-            contents = f"{format_count(summary['events'], 'event')}, {format_count(summary['deliveries'], 'delivery')}"
+        contents = f"{format_count(summary['events'], 'event')}, {format_count(summary['deliveries'], 'delivery')}"
+        for file in self._files:
             self._screen.print_line(f"copied {contents} to {file['file']} ({file['bytes']:,} bytes)")

@@ -1,4 +1,4 @@
-"""The command `evtool check`: finds mistakes in routes, handlers, schemas and samples without running anything."""
+"""The command `evtool check`: finds mistakes in routes, handlers, schemas and samples without calling a handler."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ from evtool.cli.options import Argument, Option
 from evtool.cli.session import Session
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, ConfigError, UsageError
 from evtool.findings import baseline as baseline_file
-from evtool.findings.finding import Finding
+from evtool.findings.finding import Finding, has_errors
 from evtool.findings.phrases import list_some
 from evtool.paths import display_path
 from evtool.reports.base import Record, Subject
@@ -24,13 +24,15 @@ from evtool.terminal.progress import Progress
 from evtool.terminal.screen import Screen, Segment, format_count
 from evtool.terminal.styles import SEVERITY_STYLES
 
-MAX_FILES = 5  # that a note names
+# Files that a note names.
+MAX_FILES = 5
 
 
 class _Result(NamedTuple):
-    """The findings of all files, how many were ignored, and whether a file could not be read in its own format.
+    """The result of a check of all files.
 
-    `routes` is how many routes were checked.
+    `ignored` counts findings that settings or comments turn off, `files` names the files that were read, `routes`
+    counts the routes that were checked. `is_unreadable` means that a file could not be read in its own format.
     """
 
     findings: list[Finding]
@@ -43,21 +45,25 @@ class _Result(NamedTuple):
 def check(
     session: Session,
     paths: Annotated[
-        list[str], Argument("[PATH]...", "files with rules: routes.yaml or a template; by default the project")
+        list[str], Argument("[PATH]...", "rule sources: routes.yaml or a template; default: those of the project")
     ] = [],  # noqa: B006  (never changed)
     *,
-    select: Annotated[list[str], Option("--select", "only findings with this code, or start of a code", "CODE")] = [],  # noqa: B006
-    ignore: Annotated[list[str], Option("--ignore", "no findings with this code, or start of a code", "CODE")] = [],  # noqa: B006
-    strict: Annotated[bool, Option("--strict", "exit with 1 also for a warning")] = False,
-    fix: Annotated[bool, Option("--fix", "correct findings that a change of one word or of quotes corrects")] = False,
+    select: Annotated[
+        list[str], Option("--select", "only findings with this code, or with this start of a code", "CODE")
+    ] = [],  # noqa: B006
+    ignore: Annotated[
+        list[str], Option("--ignore", "no findings with this code, or with this start of a code", "CODE")
+    ] = [],  # noqa: B006
+    strict: Annotated[bool, Option("--strict", "exit with code 1 also for a warning")] = False,
+    fix: Annotated[bool, Option("--fix", "fix findings that need a change of one word or of quotes")] = False,
     add_ignores: Annotated[bool, Option("--add-ignores", "add an ignore comment for each finding")] = False,
     baseline: Annotated[str | None, Option("--baseline", "omit the findings that this file lists", "FILE")] = None,
-    write_baseline: Annotated[bool, Option("--write-baseline", "write all findings to the file of --baseline")] = False,
+    write_baseline: Annotated[bool, Option("--write-baseline", "write all findings to the --baseline file")] = False,
 ) -> int:
-    """Find mistakes in routes, handlers, schemas and samples without running anything.
+    """Find mistakes in routes, handlers, schemas, samples and scenarios without calling a handler.
 
-    Nothing is called or stored. Each finding has a code; `evtool explain EV305` explains one. Exit code 1 if there is
-    an error, 2 if a file cannot be read in its own format.
+    Each finding has a code; `evtool explain EV305` explains one. Exit code 1 if a finding is an error, 2 if a file
+    cannot be read in its own format.
 
     Example: evtool check --strict -o text -o junit=check.xml
     """
@@ -69,6 +75,7 @@ def check(
         return _check_all(session, files, select, ignore)
 
     result = examine()
+    # Fixed findings do not belong into a baseline, and accepted findings need no comment: hence this order.
     if fix:
         result = _fix(session, result, examine)
     if baseline is not None:
@@ -84,12 +91,20 @@ def check(
             for file in result.files:
                 report.add(ValidationResult(file, 1, None))
         summary = {f"{severity}s": counts[severity] for severity in SEVERITIES}
-        report.end({"summary": {**summary, "ignored": result.ignored}})
-    has_failed = counts["error"] or (strict and counts["warning"])
-    return EXIT_USAGE if result.is_unreadable else EXIT_FINDINGS if has_failed else EXIT_OK
+        report.end({"summary": summary | {"ignored": result.ignored}})
+    if result.is_unreadable:
+        return EXIT_USAGE
+    return _rate(counts, strict=strict)
+
+
+def _rate(counts: Counter[str], *, strict: bool) -> int:
+    if counts["error"] or (strict and counts["warning"]):
+        return EXIT_FINDINGS
+    return EXIT_OK
 
 
 def _check_all(session: Session, files: Sequence[str | None], select: Sequence[str], ignore: Sequence[str]) -> _Result:
+    # Two rule sources may share a schema, so that they have the same finding. The keys of a dict keep their order.
     findings: dict[Finding, None] = {}
     names, ignored, routes, is_unreadable = [], 0, 0, False
     for file in files:
@@ -97,22 +112,23 @@ def _check_all(session: Session, files: Sequence[str | None], select: Sequence[s
             project = session._replace(routes=file).load_project()
             settings = read_settings(project, select, ignore)
             context = load_context(project, shows_details=session.verbose > 0)
-            own = run_checks(context, settings, Progress("checking", "check", quiet=session.quiet).track)
+            outcome = run_checks(context, settings, Progress("checking", "check", quiet=session.quiet).track)
         except ConfigError as error:
+            # Without findings it concerns the command line, not one file.
             if not error.findings:
                 raise
             findings |= dict.fromkeys(error.findings)
             is_unreadable = True
             continue
         names.append(project.display_name)
-        findings |= dict.fromkeys(own.findings)
-        ignored += own.ignored
+        findings |= dict.fromkeys(outcome.findings)
+        ignored += outcome.ignored
         routes += len(context.routes)
     return _Result(list(findings), ignored, names, is_unreadable, routes)
 
 
 def _fix(session: Session, result: _Result, examine: Callable[[], _Result]) -> _Result:
-    """Fixes what can be fixed; if that makes anything worse, the files are as before."""
+    """Fixes findings in the files and checks again. Restores the files if that causes other errors."""
     count, originals = edits.fix_files(result.findings)
     if not originals:
         session.print_note("nothing can be fixed by a change of one word or of quotes")
@@ -127,7 +143,7 @@ def _fix(session: Session, result: _Result, examine: Callable[[], _Result]) -> _
 
 
 def _compare(session: Session, result: _Result, file: Path, *, writing: bool, is_partial: bool) -> _Result:
-    """The result without what a baseline accepts. It may be partial: then what is missing says nothing."""
+    """Removes the findings that a baseline accepts. `is_partial` means that --select or --ignore is given."""
     try:
         if writing:
             baseline_file.write(result.findings, file)
@@ -137,6 +153,7 @@ def _compare(session: Session, result: _Result, file: Path, *, writing: bool, is
         raise UsageError(f"--baseline {file}: {error}") from None
     except OSError as error:
         raise UsageError(f"--baseline {file}: {error.strerror}; --write-baseline writes it") from None
+    # A partial check does not find everything that the baseline lists, so that these entries may still be needed.
     if comparison.outdated and not is_partial and not result.is_unreadable:
         entries = format_count(comparison.outdated, "finding")
         session.print_note(f"{entries} of {file} no longer found; --write-baseline removes such entries")
@@ -144,15 +161,15 @@ def _compare(session: Session, result: _Result, file: Path, *, writing: bool, is
 
 
 def _add_ignores(session: Session, result: _Result, examine: Callable[[], _Result]) -> _Result:
-    """Adds ignore comments; says how many findings are in files without comments."""
+    """Adds ignore comments, and notes how many findings are in files that cannot have comments, such as JSON."""
     before = len(result.findings)
     originals = edits.add_ignores(result.findings)
+    after = result
     if originals:
         after = examine()
-    else:
-        after = result
-    remaining = {finding._replace(line=0, excerpt=None) for finding in result.findings}
-    kept = [finding for finding in after.findings if finding._replace(line=0, excerpt=None) in remaining]
+    # A new comment moves the lines below it, so that findings are compared without their lines.
+    known = {_without_line(finding) for finding in result.findings}
+    kept = [finding for finding in after.findings if _without_line(finding) in known]
     if originals:
         session.print_note(f"added ignore comments to {_list_files(originals)}")
     if kept:
@@ -161,8 +178,12 @@ def _add_ignores(session: Session, result: _Result, examine: Callable[[], _Resul
     return after._replace(findings=kept)
 
 
+def _without_line(finding: Finding) -> Finding:
+    return finding._replace(line=0, excerpt=None)
+
+
 def _count_errors(result: _Result) -> int:
-    return sum(finding.severity == "error" for finding in result.findings)
+    return sum(has_errors([finding]) for finding in result.findings)
 
 
 def _list_files(files: Iterable[Path]) -> str:
@@ -170,14 +191,14 @@ def _list_files(files: Iterable[Path]) -> str:
 
 
 class _CheckReport(FindingsReport):
-    """The text report: the findings file by file, then how many there are of each severity."""
+    """The text report: the findings file by file, then their number for each severity."""
 
     def __init__(self, screen: Screen, *, quiet: bool = False, routes: int):
         super().__init__(screen, quiet=quiet)
         self._screen, self._quiet, self._routes, self._file = screen, quiet, routes, ""
 
     def add(self, record: Record) -> None:
-        """Shows a finding, with an empty line before those of another file."""
+        """Shows a finding, with an empty line before the first one of another file."""
         assert isinstance(record, ValidationResult)
         if record.findings and self._file and record.file != self._file:
             self._screen.print_line("")
@@ -186,20 +207,19 @@ class _CheckReport(FindingsReport):
         super().add(record)
 
     def end(self, tail: Mapping[str, Any]) -> None:
-        """Shows the sums."""
+        """Shows the number of findings for each severity."""
         if self._quiet:
             return
         summary = tail["summary"]
-        parts: list[Segment] = [
-            (format_count(summary[f"{severity}s"], severity), SEVERITY_STYLES[severity])
-            for severity in SEVERITIES
-            if summary[f"{severity}s"]
-        ]
-        start = ""
-        if not parts:
-            start = f"checked {format_count(self._routes, 'route')}: "
-        parts = parts or [("nothing found", "bold green")]
+        segments: list[Segment] = []
+        separator = ""
+        for severity in SEVERITIES:
+            count = summary[f"{severity}s"]
+            if count:
+                segments += [separator, (format_count(count, severity), SEVERITY_STYLES[severity])]
+                separator = ", "
+        if not segments:
+            segments = [f"checked {format_count(self._routes, 'route')}: ", ("nothing found", "bold green")]
         if summary["ignored"]:
-            parts.append(f"{summary['ignored']:,} ignored")
-        segments = [segment for part in parts for segment in (", ", part)]
-        self._screen.print_line(start, *segments[1:])
+            segments.append(f", {summary['ignored']:,} ignored")
+        self._screen.print_line(*segments)

@@ -1,12 +1,7 @@
 """Delivers the messages of a bus to the handlers of the project: `evtool deliver --bus`, without a store."""
 
-import os
-import uuid
-from collections import Counter
 from contextlib import closing
 from functools import partial
-from random import SystemRandom
-from typing import Any
 
 from evtool.buses.kafka.connection import open_kafka
 from evtool.buses.kafka.group_consumer import KafkaWorkerBus
@@ -15,41 +10,40 @@ from evtool.buses.worker.base import WorkerResult
 from evtool.buses.worker.run import deliver_messages
 from evtool.buses.worker.tiers import GroupTopics
 from evtool.buses.worker.worker import Worker
-from evtool.cli.runtime import build_rules, load_routes, take_load_findings
-from evtool.cli.session import Session, now_ms
+from evtool.cli.runtime import build_rules, create_environment, load_routes
+from evtool.cli.session import Session
+from evtool.commands.run_results import RunResults
 from evtool.delivery.pool import HandlerPool
-from evtool.delivery.runtime import Environment
 from evtool.delivery.settlement import SettledDelivery
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, LostEventsError
-from evtool.findings.finding import Finding
 from evtool.reports.base import Report, Subject
-from evtool.reports.records import build_delivery_record, build_summary, count_delivery
+from evtool.reports.records import build_delivery_record
 from evtool.reports.trees import DeliveryList
-from evtool.routes.project import Project
-from evtool.schemas.validation import Rules
 from evtool.signals import catch_signals
 from evtool.terminal.progress import Progress
-from evtool.terminal.screen import Screen, format_count, open_stderr
-from evtool.terminal.snippets import show_finding
-
-FINAL_STATES = ("done", "dead")
+from evtool.terminal.screen import format_count
 
 
 def deliver_from_bus(
     session: Session, bus: str, *, watch: bool, workers: int, validate: bool = True, no_schema: str = "error"
 ) -> int:
-    """Consumes messages in a group and delivers them. The exit code is 1 if a delivery died or one was unreadable."""
+    """Consumes messages in a group, and delivers them to the handlers. Returns the exit code.
+
+    The exit code is 1 if a delivery became a dead letter, or if a message was not an event.
+    """
     project = session.load_project()
     rules = build_rules(project, validate=validate, no_schema=no_schema)
     connection = open_kafka(bus, project, "`deliver` consumes from Kafka and Event Hubs only")
     routes = load_routes(session, project)
     topics = GroupTopics(connection.topics, connection.group, connection.tiers)
-    ensure_topics(connection, topics, max((route.retry.max_age for route in routes.routes.values()), default=0))
+    # A message must stay in a retry topic as long as a delivery may be tried again.
+    max_age = max((route.retry.max_age for route in routes.routes.values()), default=0)
+    ensure_topics(connection, topics, max_age)
     ends = None
     if not watch:
-        ends = find_ends(connection, [*topics.topics, *topics.retry_topics])
+        ends = find_ends(connection, list(topics.topics) + list(topics.retry_topics))
     errors: list[str] = []
-    environment = _create_environment(session, rules, errors)
+    environment = create_environment(session, rules, errors)
     bus_of_worker = KafkaWorkerBus(connection, ends, session.print_note)
     with HandlerPool(routes) as handlers, closing(bus_of_worker):
         worker = Worker(
@@ -64,7 +58,8 @@ def deliver_from_bus(
             skip_tombstones=connection.skips_tombstones,
         )
         bus_of_worker.subscribe(topics.topics, topics.retry_topics, worker)
-        exit_code = _Delivering(session, project, worker, handlers).run()
+        exit_code = _run(session, worker, RunResults(session, project, handlers))
+    # After the handlers are closed: until then a call that is still running may emit.
     for lost in handlers.take_lost():
         environment.report_error(lost.error)
     if errors:
@@ -72,64 +67,34 @@ def deliver_from_bus(
     return exit_code
 
 
-def _create_environment(session: Session, rules: Rules, errors: list[str]) -> Environment:
-    def report_error(message: str) -> None:
-        errors.append(message)
-        session.print_error(message)
+def _run(session: Session, worker: Worker, results: RunResults) -> int:
+    """Delivers, reports and returns the exit code. Raises the signal that ended it."""
+    interrupts: list[KeyboardInterrupt] = []
+    text_report = partial(DeliveryList, quiet=session.quiet, interrupts=interrupts)
+    progress = Progress("delivering", "delivery", quiet=session.quiet)
+    with session.open_report(Subject("deliver", "deliveries", text_report)) as report:
+        with catch_signals(interrupts), closing(deliver_messages(worker)) as worker_results:
+            for result in progress.track(worker_results):
+                _add_result(results, report, result)
+        tail = results.build_tail()
+        tail["summary"] |= {"unreadable": results.counts["unreadable"], "skipped": worker.skipped}
+        report.end(tail)
+    if interrupts:
+        raise interrupts[0]
+    # A failed delivery is in a retry topic, and another member of the group may deliver it: only dead letters count.
+    if results.counts["dead"] or results.findings:
+        return EXIT_FINDINGS
+    return EXIT_OK
 
-    return Environment(now_ms, SystemRandom(), f"{os.getpid()}-{uuid.uuid4().hex[:8]}", rules, report_error)
 
-
-class _Delivering:
-    """Reports what a worker does, until it ends."""
-
-    def __init__(self, session: Session, project: Project, worker: Worker, handlers: HandlerPool):
-        self._session, self._project, self._worker, self._handlers = session, project, worker, handlers
-        self._counts: Counter[str] = Counter()
-        self._findings: list[Finding] = []
-        self._screen = Screen(open_stderr(), color=session.color)
-        self._unfinished: dict[tuple[str, str, str], dict[str, Any]] = {}  # deliveries that will be tried again
-
-    def run(self) -> int:
-        """Delivers, reports and returns the exit code. Raises the signal that ended it."""
-        interrupts: list[KeyboardInterrupt] = []
-        show = partial(DeliveryList, quiet=self._session.quiet, interrupts=interrupts)
-        progress = Progress("delivering", "delivery", quiet=self._session.quiet)
-        with self._session.open_report(Subject("deliver", "deliveries", show)) as report:
-            with catch_signals(interrupts), closing(deliver_messages(self._worker)) as results:
-                for result in progress.track(results):
-                    self._add(result, report)
-            for delivery in self._unfinished.values():
-                count_delivery(self._counts, delivery)
-            findings = [finding.as_dict() for finding in self._findings]
-            report.end({"findings": findings, "summary": self._build_summary()})
-        if interrupts:
-            raise interrupts[0]
-        if self._counts["dead"] or self._findings:
-            return EXIT_FINDINGS
-        return EXIT_OK
-
-    def _add(self, result: WorkerResult, report: Report) -> None:
-        if not isinstance(result, SettledDelivery):
-            self._counts["unreadable"] += 1
-            self._add_finding(result.finding)
-            return
-        delivery, event = result.delivery, result.event
-        record = {"event": event.id, "type": event.type, **build_delivery_record(delivery, result.emitted)}
-        key = (event.id, delivery.route, delivery.handler)
-        self._unfinished.pop(key, None)
-        if delivery.state in FINAL_STATES:
-            count_delivery(self._counts, record)
-        else:
-            self._unfinished[key] = {name: record[name] for name in ("state", "error")}
-        report.add(record)
-        for finding in take_load_findings(self._handlers, self._project):
-            self._add_finding(finding)
-
-    def _add_finding(self, finding: Finding) -> None:
-        self._findings.append(finding)
-        show_finding(self._screen, finding)
-
-    def _build_summary(self) -> dict[str, int]:
-        summary = {key: value for key, value in build_summary(self._counts).items() if key != "events"}
-        return summary | {"unreadable": self._counts["unreadable"], "skipped": self._worker.skipped}
+def _add_result(results: RunResults, report: Report, result: WorkerResult) -> None:
+    """Counts and reports one attempt, or a message that is not an event."""
+    if not isinstance(result, SettledDelivery):
+        results.counts["unreadable"] += 1
+        results.add_findings([result.finding])
+        return
+    delivery, event = result.delivery, result.event
+    record = {"event": event.id, "type": event.type} | build_delivery_record(delivery, result.emitted)
+    results.add_delivery((event.id, delivery.route, delivery.handler), record)
+    report.add(record)
+    results.add_load_findings()

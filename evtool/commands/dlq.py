@@ -1,4 +1,4 @@
-"""The command `evtool dlq`: lists, shows, redrives and purges dead letters, that is deliveries that were given up."""
+"""The command `evtool dlq`: lists, shows, redrives and purges dead letters: deliveries that evtool gave up."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -14,11 +14,11 @@ from evtool.reports.base import Report, Subject
 from evtool.reports.records import load_delivery_record, load_history
 from evtool.reports.trees import ChangedDeadLetters, DeadLetterList, format_states
 from evtool.store.dead_letters import DeadLetterFilter, list_dead_letters, purge, redrive
-from evtool.store.rows import Delivery, Filter
+from evtool.store.rows import Delivery, Filter, StoredEvent
 from evtool.store.store import Store
 
 Ids = Annotated[list[str], Argument("[ID]...", "ids of events; default: all dead letters")]
-DryRun = Annotated[bool, Option("--dry-run", "show the dead letters that are meant, change nothing")]
+DryRun = Annotated[bool, Option("--dry-run", "show the selected dead letters, change nothing")]
 
 
 def dlq_list(
@@ -31,7 +31,7 @@ def dlq_list(
     older_than: OlderThan = None,
     bus: GroupBus = None,
 ) -> int:
-    """List the dead letters: event, route, handler, attempts, and which limit was exhausted.
+    """List the dead letters: event, route, handler, attempts, and the limit that ended the attempts.
 
     Example: evtool dlq list --handler charge-card
     """
@@ -48,7 +48,7 @@ def dlq_show(
     older_than: OlderThan = None,
     bus: GroupBus = None,
 ) -> int:
-    """Show dead letters with their event and every attempt: time, duration, outcome, code, and what was printed last.
+    """Show dead letters with their event and every attempt: time, duration, outcome, code, and last output.
 
     Example: evtool dlq show 7c9e6679-7425-40de-944b-e07fc1f90ae7
     """
@@ -67,7 +67,7 @@ def dlq_redrive(
     bus: GroupBus = None,
     dry_run: DryRun = False,
 ) -> int:
-    """Make dead letters ready again; `evtool deliver` then attempts them.
+    """Make dead letters ready again. `evtool deliver` then attempts them.
 
     Example: evtool dlq redrive --handler charge-card && evtool deliver
     """
@@ -83,21 +83,22 @@ def dlq_purge(
     route: OfRoute = None,
     handler: OfHandler = None,
     older_than: OlderThan = None,
-    all: Annotated[bool, Option("--all", "every dead letter")] = False,  # noqa: A002
+    all: Annotated[bool, Option("--all", "delete every dead letter")] = False,  # noqa: A002
     bus: GroupBus = None,
     dry_run: DryRun = False,
 ) -> int:
     """Delete dead letters permanently, with their attempts. Their events stay in the store.
 
-    Select them by ids, by options, or with --all.
+    Select the dead letters by ids, by options, or with --all.
 
     Example: evtool dlq purge --handler email-platform --older-than 90d --dry-run
     """
     selection = _build_selection(ids, type, route, handler, older_than)
+    # A forgotten option must not delete everything.
     if not all and selection == DeadLetterFilter():
-        raise UsageError("say which dead letters to delete for ever: by ids, options or --all")
+        raise UsageError("select the dead letters to delete permanently: by ids, by options, or with --all")
     if all and selection != DeadLetterFilter():
-        raise UsageError("--all means every dead letter: leave out what chooses among them")
+        raise UsageError("--all means every dead letter: leave out the ids and the options that select some")
     return _change(session, "dlq purge", selection, bus, dry_run=dry_run)
 
 
@@ -118,60 +119,68 @@ def _report_dead_letters(
         return int(_import_bus_commands().report_dead_letters(session, command, bus, selection, full=full))
     with Store(session.locate_store(existing=True)) as store:
         _check_selection(session, store, selection, "no dead letter is selected")
-        with session.open_report(
-            Subject(command, "deliveries", lambda screen: DeadLetterList(screen, full=full, quiet=session.quiet))
-        ) as report:
+        subject = Subject(command, "deliveries", partial(DeadLetterList, full=full, quiet=session.quiet))
+        with session.open_report(subject) as report:
             counts = _add_records(report, list_dead_letters(store, selection, partial(_build_record, store, full=full)))
-            report.end({"summary": {"deliveries": sum(counts.values())}})
+            report.end({"summary": {"deliveries": counts.total()}})
         _note_unmatched(session, store, selection, counts)
     return EXIT_OK
 
 
 def _change(session: Session, command: str, selection: DeadLetterFilter, bus: str | None, *, dry_run: bool) -> int:
-    """Redrives or purges, or shows what would be.
+    """Redrives or purges dead letters, or with `dry_run` only shows them.
 
-    What is redriven is told as it then stands, what is gone as it was.
+    A redriven delivery is reported with its new state, a purged one with its last state.
     """
     if bus is not None:
         return int(_import_bus_commands().change_dead_letters(session, command, bus, selection, dry_run=dry_run))
     redriving = command == "dlq redrive"
+    effect = "nothing is deleted"
+    if redriving:
+        effect = "nothing is redriven"
     with Store(session.locate_store(existing=True)) as store:
-        _check_selection(session, store, selection, f"nothing is {'redriven' if redriving else 'deleted'}")
+        _check_selection(session, store, selection, effect)
         to_record = partial(_build_record, store)
-        with session.open_report(
-            Subject(command, "deliveries", lambda screen: ChangedDeadLetters(screen, quiet=session.quiet))
-        ) as report:
-            if redriving:
-                changed = redrive(store, selection, to_record, now=now_ms())
+        subject = Subject(command, "deliveries", partial(ChangedDeadLetters, quiet=session.quiet))
+        with session.open_report(subject) as report:
+            # The three functions are generators: each changes a page of dead letters when its records are taken.
+            if dry_run:
+                records = list_dead_letters(store, selection, to_record)
+            elif redriving:
+                records = redrive(store, selection, to_record, now=now_ms())
             else:
-                changed = purge(store, selection, to_record)
-            counts = _add_records(report, list_dead_letters(store, selection, to_record) if dry_run else changed)
-            total = sum(counts.values())
+                records = purge(store, selection, to_record)
+            counts = _add_records(report, records)
+            total = counts.total()
             report.end({"summary": {"deliveries": total, "dry_run": dry_run}})
         if total and not dry_run:
-            session.print_note("now ready: `evtool deliver` attempts them" if redriving else f"deleted: {total:,}")
+            note = f"deleted: {total:,}"
+            if redriving:
+                note = "now ready: `evtool deliver` attempts them"
+            session.print_note(note)
         _note_unmatched(session, store, selection, counts)
     return EXIT_OK
 
 
 def _import_bus_commands() -> Any:
-    """The module for `--bus`, which is imported only then."""
-    from evtool.commands import dlq_on_bus  # noqa: PLC0415  (needs an extra)
+    """Imports the module for `--bus`. It needs the client of Kafka, which is an extra."""
+    from evtool.commands import dlq_on_bus  # noqa: PLC0415
 
     return dlq_on_bus
 
 
 def _check_selection(session: Session, store: Store, selection: DeadLetterFilter, effect: str) -> None:
-    """Raises UsageError for an event, route or handler that is not known, and prints a note for such a type."""
+    """Raises UsageError for an unknown event, route or handler, and prints a note for an unknown type."""
     check_ids(store, selection.ids)
     check_names(session, store, route=selection.route, handler=selection.handler)
     note_unknown_values(session, store, type=selection.type, effect=effect)
 
 
 def _add_records(report: Report, records: Iterable[dict[str, Any]]) -> Counter[str]:
-    """Tells of dead letters; how many each event has."""
+    """Reports dead letters, and returns how many each event has."""
     counts: Counter[str] = Counter()
     for record in records:
+        # Documents are parsed here, one at a time, since all events of a page may take too much memory.
         if "document" in record:
             record["document"] = parse_event(record["document"]).document
         report.add(record)
@@ -180,20 +189,22 @@ def _add_records(report: Report, records: Iterable[dict[str, Any]]) -> Counter[s
 
 
 def _note_unmatched(session: Session, store: Store, selection: DeadLetterFilter, counts: Counter[str]) -> None:
-    """Says of which events that were named there is no dead letter, and how their deliveries stand."""
-    unmatched = tuple(id for id in selection.ids if id not in counts)  # noqa: A001
+    """Notes which of the named events have no selected dead letter, and the states of their deliveries."""
+
+    def describe(event: StoredEvent) -> str:
+        return f"{event.id} ({format_states(store.count_states(event.seq))})"
+
+    unmatched = tuple(event_id for event_id in selection.ids if event_id not in counts)
     if unmatched:
-        states = store.map_events(
-            lambda event: f"{event.id} ({format_states(store.count_states(event.seq))})", Filter(ids=unmatched)
-        )
-        session.print_note(f"no dead letter that was asked for: {', '.join(states)}")
+        states = store.map_events(describe, Filter(ids=unmatched))
+        session.print_note(f"no selected dead letter: {', '.join(states)}")
 
 
 def _build_record(store: Store, delivery: Delivery, *, full: bool = False) -> dict[str, Any]:
     event = store.get_event(delivery.event)
-    record = {"event": event.id, "type": event.type, **load_delivery_record(store, delivery)}
+    record = {"event": event.id, "type": event.type} | load_delivery_record(store, delivery)
     if full:
-        record["document"] = event.raw  # parsed when it is told: not all of a page at once
+        record["document"] = event.raw
         record["history"] = load_history(store, delivery)
     return record
 

@@ -140,7 +140,7 @@ def test_redriving_twice_is_redriving_once(evtool: Evtool, store: Path) -> None:
     assert (first.code, first.out.count("\n")) == (0, 2)
     assert first.err.splitlines() == [
         "now ready: `evtool deliver` attempts them",
-        "no dead letter that was asked for: well (1 ready)",
+        "no selected dead letter: well (1 ready)",
     ]
     for words in (
         ["redrive", "id-1"],
@@ -151,7 +151,7 @@ def test_redriving_twice_is_redriving_once(evtool: Evtool, store: Path) -> None:
     ):
         again = evtool("dlq", *words, "--store", store)
         assert (again.code, again.out) == (0, "" if "-q" in words else "no dead letters\n")
-        assert again.err == ("" if "-q" in words else "no dead letter that was asked for: id-1 (2 ready)\n")
+        assert again.err == ("" if "-q" in words else "no selected dead letter: id-1 (2 ready)\n")
     assert evtool("events", "--store", store, "--summary", "-o", "json").json["summary"]["deliveries"] == 7
     assert evtool("dlq", "redrive", "id-2", "--type", "b", "--store", store).err.endswith("id-2 (2 dead)\n")
 
@@ -171,7 +171,7 @@ def test_what_is_purged_is_gone_but_its_event(evtool: Evtool, store: Path) -> No
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["purge"], "say which dead letters"),
+        (["purge"], "select the dead letters"),
         (["purge", "--all", "--handler", "h"], "--all means every dead letter"),
         (["purge", "nobody"], "there is no event nobody"),
         (["list", "--older-than", "long"], "a length of time is a number with a unit"),
