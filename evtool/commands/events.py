@@ -20,13 +20,16 @@ from evtool.store.rows import STATES, Filter, StoredEvent
 from evtool.store.store import Store
 from evtool.terminal.screen import Cell, Screen, Segment
 
-MAX_ROWS = 1000  # of a table on a terminal, so that memory does not grow with the log
+# Rows of a table on a terminal. A longer log is several tables, so that memory does not grow with it.
+MAX_ROWS = 1000
+# The columns of --summary after route and handler.
+COUNTED = ["deliveries"] + list(STATES)
 State = Literal["ready", "waiting", "leased", "done", "dead"]
 
 
 def events(
     session: Session,
-    id: Annotated[str | None, Argument("[ID]", "one event, with its history")] = None,  # noqa: A002
+    id: Annotated[str | None, Argument("[ID]", "id of an event, to show it with its history")] = None,  # noqa: A002
     *,
     type: OfType = None,  # noqa: A002
     source: OfSource = None,
@@ -34,13 +37,15 @@ def events(
     state: Annotated[State | None, Option("--state", "only events with a delivery in this state", "STATE")] = None,
     since: Since = None,
     until: Until = None,
-    limit: Annotated[int | None, Option("--limit", "only the newest N", "N", least=1)] = None,
-    summary: Annotated[bool, Option("--summary", "only count: events, deliveries by route, handler and state")] = False,
+    limit: Annotated[int | None, Option("--limit", "only the newest N events", "N", least=1)] = None,
+    summary: Annotated[
+        bool, Option("--summary", "only count the events, and the deliveries by route, handler and state")
+    ] = False,
 ) -> int:
     """List the stored events, or show one with its cause, deliveries, attempts and effects.
 
-    --summary counts the events and their deliveries. --route and --state together select events with a delivery that
-    has both. `evtool events -- prune` shows an event whose id is the word prune.
+    --route and --state together select events with a delivery that has both. `evtool events -- prune` shows an event
+    whose id is the word prune.
 
     Example: evtool events --type order.created --state waiting
     """
@@ -51,14 +56,13 @@ def events(
             note_unknown_values(session, store, type=type, source=source)
         if summary:
             if id is not None or limit is not None:
-                raise UsageError("--summary counts all events that are chosen: leave out ID and --limit")
+                raise UsageError("--summary counts all selected events: leave out ID and --limit")
             return _show_summary(session, store, event_filter)
         if id is not None:
             return _show_event(session, store, id, source)
         count = 0
-        with session.open_report(
-            Subject("events", "events", lambda screen: _EventListReport(screen, quiet=session.quiet))
-        ) as report:
+        subject = Subject("events", "events", partial(_EventListReport, quiet=session.quiet))
+        with session.open_report(subject) as report:
             for record in store.map_events(partial(load_log_record, store), event_filter, newest=limit):
                 report.add(record)
                 count += 1
@@ -67,20 +71,21 @@ def events(
 
 
 def _show_event(session: Session, store: Store, event_id: str, source: str | None) -> int:
-    with store.transaction("DEFERRED"):  # one moment: others may delete it meanwhile
+    # All reads show the same moment: another process may prune the event between two of them.
+    with store.transaction("DEFERRED"):
         event = find_event(store, event_id, source)
         if event is None:
             raise UsageError(
-                f"there is no event {event_id} in {display_path(store.file)}; `evtool events` lists what is there"
+                f"there is no event {event_id} in {display_path(store.file)}; `evtool events` lists the stored events"
             )
-        deliveries = [
-            {**load_delivery_record(store, delivery), "history": load_history(store, delivery)}
-            for delivery in store.list_deliveries(event.seq)
-        ]
+        deliveries = []
+        for delivery in store.list_deliveries(event.seq):
+            history = load_history(store, delivery)
+            deliveries.append(load_delivery_record(store, delivery) | {"history": history})
         details = _build_details(store, event)
     with session.open_report(Subject("events", "deliveries", _EventReport)) as report:
-        for delivery in deliveries:
-            report.add(delivery)
+        for record in deliveries:
+            report.add(record)
         report.end(details)
     return EXIT_OK
 
@@ -89,9 +94,9 @@ def _show_summary(session: Session, store: Store, event_filter: Filter) -> int:
     totals = count_totals(store, event_filter)
     with session.open_report(Subject("events", "handlers", _SummaryReport)) as report:
         for route, handler, states in totals.handlers:
-            record = {"route": route, "handler": handler, "deliveries": sum(states.values()), **states}
-            report.add(record)
-        report.end({"summary": {"events": totals.events, "deliveries": totals.deliveries, **totals.states}})
+            counts = {"deliveries": sum(states.values())} | states
+            report.add({"route": route, "handler": handler, **counts})
+        report.end({"summary": {"events": totals.events, "deliveries": totals.deliveries} | totals.states})
     return EXIT_OK
 
 
@@ -107,7 +112,7 @@ def _build_details(store: Store, event: StoredEvent) -> dict[str, Any]:
 
 
 class _EventListReport:
-    """The text report of the log: a line per event as it is read, or a table on a terminal."""
+    """The text report of the log: one line per event in a pipe or file, a table on a terminal."""
 
     def __init__(self, screen: Screen, *, quiet: bool):
         self._screen, self._quiet = screen, quiet
@@ -120,11 +125,10 @@ class _EventListReport:
         if record["cause"]:
             cause = f"  from {record['cause']['handler']}"
         if not self._screen.is_terminal:
-            self._screen.print_line(
-                (time, "dim"), f"  {event_id}  ", event_type, "  ", *style_states(record["states"]), (cause, "dim")
-            )
+            columns: list[Segment] = [(time, "dim"), f"  {event_id}  ", event_type, "  "]
+            self._screen.print_line(*columns + style_states(record["states"]) + [(cause, "dim")])
             return
-        # without the year and milliseconds, so that the usual row fits in 80 columns
+        # Without the year and the milliseconds the usual row fits in 80 columns.
         if record["states"]:
             states: Cell = style_states(record["states"])
         else:
@@ -145,7 +149,7 @@ class _EventListReport:
 
 
 class _SummaryReport:
-    """The text report of the sums: a row for each route and handler, and one for all."""
+    """The text report of the counts: a row for each route and handler, and one row for all of them."""
 
     def __init__(self, screen: Screen):
         self._screen = screen
@@ -153,18 +157,20 @@ class _SummaryReport:
 
     def add(self, record: Record) -> None:
         assert not isinstance(record, ValidationResult)
-        self._rows.append([record["route"], record["handler"], *_format_counts(record)])
+        self._rows.append(_build_row(record["route"], record["handler"], record))
 
     def end(self, tail: Mapping[str, Any]) -> None:
-        header = ["route", "handler", "deliveries", *STATES]
+        header = ["route", "handler"] + COUNTED
         if self._rows:
-            rows = [*self._rows, ["all", "", *_format_counts(tail["summary"])]]
-            self._screen.print_table(header, rows, right_aligned=range(2, len(header)))
+            self._rows.append(_build_row("all", "", tail["summary"]))
+            self._screen.print_table(header, self._rows, right_aligned=range(2, len(header)))
         self._screen.print_line(*format_summary(tail["summary"]))
 
 
-def _format_counts(record: Mapping[str, int]) -> list[str]:
-    return [f"{record[key]:,}" for key in ("deliveries", *STATES)]
+def _build_row(route: str, handler: str, counts: Mapping[str, int]) -> list[Segment]:
+    row: list[Segment] = [route, handler]
+    row += [f"{counts[key]:,}" for key in COUNTED]
+    return row
 
 
 class _EventReport:

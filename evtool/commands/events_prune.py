@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any
 
 from evtool.cli.filters import parse_older_than
@@ -14,6 +15,7 @@ from evtool.store.pruning import PruneFilter, prune, reclaim_space
 from evtool.store.store import Store
 from evtool.terminal.screen import Screen, format_count
 
+# An event whose delivery is ready, waiting or leased must not be lost.
 DELETABLE_STATES = ("done", "dead")
 
 
@@ -22,15 +24,15 @@ def events_prune(
     *,
     older_than: Annotated[str, Option("--older-than", "minimum age of the events: 30d, 12h", "TIME")],
     state: Annotated[
-        list[str], Option("--state", "delete events whose deliveries are in this state: done (default), dead", "STATE")
+        list[str], Option("--state", "delete events whose deliveries have this state: done (default), dead", "STATE")
     ] = [],  # noqa: B006  (never changed)
     dry_run: Annotated[bool, Option("--dry-run", "count what would be deleted, change nothing")] = False,
 ) -> int:
     """Delete old events with their deliveries and attempts, and return the space to the disk.
 
     An event is deleted together with all its effects, and only if the whole chain is older and all its deliveries are
-    done. Events with ready, waiting or leased deliveries are never deleted; events with dead deliveries only with
-    --state done --state dead. The store forgets deleted events: if such an event is published again, it is new.
+    done. Events with ready, waiting or leased deliveries are never deleted; events with dead letters only with
+    --state done --state dead. If a deleted event is published again, the store treats it as a new event.
 
     Example: evtool events prune --older-than 30d --dry-run
     """
@@ -38,7 +40,8 @@ def events_prune(
     assert cutoff is not None
     for name in state:
         if name not in DELETABLE_STATES:
-            raise UsageError(f"--state {name}: only what is {' or '.join(DELETABLE_STATES)} can be deleted")
+            states = " or ".join(DELETABLE_STATES)
+            raise UsageError(f"--state {name}: evtool deletes only events whose deliveries are {states}")
     selection = PruneFilter(cutoff, tuple(dict.fromkeys(state)) or ("done",))
     events, sizes, deliveries = Counter[str](), Counter[str](), 0
     with Store(session.locate_store(existing=True)) as store:
@@ -46,12 +49,11 @@ def events_prune(
             events[deleted.type] += deleted.events
             sizes[deleted.type] += deleted.bytes
             deliveries += deleted.deliveries
+        # SQLite keeps the pages of deleted rows in the file until it is told to return them.
         freed_bytes = 0
         if not dry_run:
             freed_bytes = reclaim_space(store)
-    with session.open_report(
-        Subject("events prune", "types", lambda screen: _PruneReport(screen, quiet=session.quiet))
-    ) as report:
+    with session.open_report(Subject("events prune", "types", partial(_PruneReport, quiet=session.quiet))) as report:
         for name in sorted(events):
             report.add({"type": name, "events": events[name], "bytes": sizes[name]})
         summary = {
@@ -59,13 +61,14 @@ def events_prune(
             "deliveries": deliveries,
             "bytes": sizes.total(),
             "freed_bytes": freed_bytes,
+            "dry_run": dry_run,
         }
-        report.end({"summary": {**summary, "dry_run": dry_run}})
+        report.end({"summary": summary})
     return EXIT_OK
 
 
 class _PruneReport:
-    """The text report: a line per type, and the sums."""
+    """The text report: a line per type, and the totals."""
 
     def __init__(self, screen: Screen, *, quiet: bool):
         self._screen, self._quiet = screen, quiet

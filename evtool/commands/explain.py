@@ -34,7 +34,7 @@ from evtool.events.event import Event
 from evtool.events.payload_identity import PayloadIdentity
 from evtool.findings.codes import CODES
 from evtool.findings.examples import EXAMPLES
-from evtool.findings.finding import Finding
+from evtool.findings.finding import Finding, list_finding_records
 from evtool.paths import display_path
 from evtool.readers.files import MAX_BYTES, SourceText
 from evtool.reports.base import Record, Subject
@@ -55,9 +55,9 @@ from evtool.schemas.validation import Rules, ValidationResult, validate_events
 from evtool.store.rows import StoredEvent
 from evtool.store.sqlite.files import is_missing
 from evtool.store.store import Store
-from evtool.terminal.screen import Screen, format_count, open_stderr
-from evtool.terminal.snippets import show_finding
+from evtool.terminal.screen import Screen, format_count
 
+# What the message about an unknown name lists as missing.
 NOT_FOUND = "no file, no sample and no stored event"
 CODE = re.compile(r"EV\d{3}", re.IGNORECASE)
 
@@ -66,7 +66,7 @@ def explain(
     session: Session,
     event: Annotated[
         str,
-        Argument("EVENT", "a file, -, a sample, the id of a stored event, or the code of a finding", complete_samples),
+        Argument("EVENT", "a file, -, a sample, the id of a stored event, or a finding code", complete_samples),
     ],
     *,
     set: Annotated[list[str], Option("--set", "set a field first, such as detail.total=5", "PATH=VALUE")] = [],  # noqa: A002, B006
@@ -79,17 +79,17 @@ def explain(
     event_bus: EventBus = None,
     route: OfRoute = None,
     pattern: Annotated[
-        str | None, Option("--pattern", "try this event pattern instead of the routes", "JSON|@FILE")
+        str | None, Option("--pattern", "explain this event pattern, in place of the routes", "JSON|@FILE")
     ] = None,
     unwrap: Unwrap = False,
     max_bytes: MaxBytes = MAX_BYTES,
 ) -> int:
-    """Explain why routes match or do not match an event: each condition, the actual value, the nearest route first.
+    """Explain why routes match or do not match an event: each condition and the actual value, the nearest route first.
 
     Suggests the smallest change that makes a route match and that the schema allows. A file or a sample takes
-    precedence over a stored event of the same name. Several events are explained one after the other. Given the code
-    of a finding, such as EV104, it explains the code. Exit code 0 if a route matches, 1 if none matches or an event
-    is not valid.
+    precedence over a stored event of the same name. Several events are explained one after the other. A finding code
+    in place of an event, such as EV104, is explained, too. Exit code 0 if a route matches, 1 if none matches or an
+    event is not valid.
 
     Example: evtool explain cart-abandoned --set detail.cartTotal=12
     """
@@ -97,46 +97,60 @@ def explain(
         return _explain_code(session, event.upper())
     if route is not None and pattern is not None:
         raise UsageError("give --route or --pattern, not both")
-    project = session.load_project() if pattern is None else _find_project(session, event)
-    candidates = _select_candidates(session, project, route) if pattern is None else [Candidate(read_pattern(pattern))]
+    if pattern is None:
+        project: Project | None = session.load_project()
+        candidates = _select_candidates(session, project, route)
+    else:
+        project = _find_project(session, event)
+        candidates = [Candidate(read_pattern(pattern))]
+    texts, inputs, bus = _open_event(session, project, event, source, unwrap=unwrap, max_bytes=max_bytes)
     defaults = create_event_defaults()
-    stored = _find_stored(session, project, event, source) if project and resolve_path(event, project) is None else None
-    paths = resolve_paths([event], project, not_found=NOT_FOUND) if project and not stored else [event]
-    inputs = EventInputs(paths, unwrap=unwrap)
-    texts: Iterable[SourceText | Finding] = inputs.read(max_bytes=max_bytes)
-    if project and stored:
-        texts = [SourceText(display_path(session.locate_store(project)), 1, 1, stored.raw)]
-        event_bus = event_bus or stored.bus
     results = inputs.check(
         validate_events(
             texts,
             Rules(None),
             defaults,
             identity=read_identity(session, project, PayloadIdentity(type, source, type_at, id_at), intake),
-            change=partial(change_event, project, defaults, event_bus, set, set_new),
+            change=partial(change_event, project, defaults, event_bus or bus, set, set_new),
         )
     )
     rules = build_known_rules(project or session.try_project())
-    first, *others = islice(results, 2)
-    if not others:
-        return _report_explanations(session, first, candidates, rules, show_locations=route is not None)
-    return _report_several(
-        session, chain([first], others, results), candidates, rules, show_locations=route is not None
-    )
+    # The report of a single event has another shape, so that the second event must be known before it begins.
+    first_results = list(islice(results, 2))
+    if len(first_results) == 1:
+        return _report_explanations(session, first_results[0], candidates, rules, show_locations=route is not None)
+    return _report_several(session, chain(first_results, results), candidates, rules, show_locations=route is not None)
 
 
-# --- what is explained -----------------------------------------------------------------------------------------------
+# --- input -----------------------------------------------------------------------------------------------------------
+
+
+def _open_event(
+    session: Session, project: Project | None, name: str, source: str | None, *, unwrap: bool, max_bytes: int
+) -> tuple[Iterable[SourceText | Finding], EventInputs, str | None]:
+    """Finds a file, a sample, or a stored event. Returns the texts, the input, and the bus of a stored event."""
+    if project is None:
+        inputs = EventInputs([name], unwrap=unwrap)
+        return inputs.read(max_bytes=max_bytes), inputs, None
+    stored = None
+    if resolve_path(name, project) is None:
+        stored = _find_stored(session, project, name, source)
+    if stored is None:
+        inputs = EventInputs(resolve_paths([name], project, not_found=NOT_FOUND), unwrap=unwrap)
+        return inputs.read(max_bytes=max_bytes), inputs, None
+    text = SourceText(display_path(session.locate_store(project)), 1, 1, stored.raw)
+    return [text], EventInputs([name], unwrap=unwrap), stored.bus
 
 
 def _find_project(session: Session, event: str) -> Project | None:
-    """The project that may have a sample of this name; a pattern and a file need none."""
+    """Returns the project that may have a sample of this name. A pattern and a file need no project."""
     if event == "-" or Path(event).exists():
         return None
     return session.find_project()
 
 
 def _find_stored(session: Session, project: Project, event_id: str, source: str | None) -> StoredEvent | None:
-    """The stored event of an id, if there is one: what is neither a file nor a sample may be an id."""
+    """Finds the stored event with an id. A project without a store has none."""
     if is_missing(session.locate_store(project)):
         return None
     with Store(session.locate_store(project, existing=True)) as store:
@@ -146,26 +160,30 @@ def _find_stored(session: Session, project: Project, event_id: str, source: str 
 def _select_candidates(session: Session, project: Project | None, name: str | None) -> list[Candidate]:
     assert project is not None
     routes = load_routes(session, project)
-    return list_candidates(routes.restrict_to(name) if name is not None else routes, project)
+    if name is not None:
+        routes = routes.restrict_to(name)
+    return list_candidates(routes, project)
+
+
+# --- reports ---------------------------------------------------------------------------------------------------------
 
 
 def _report_explanations(
     session: Session, result: ValidationResult, candidates: list[Candidate], rules: Rules, *, show_locations: bool
 ) -> int:
-    """Tells about every candidate, the nearest first, or what is wrong with the event."""
+    """Reports every candidate for one event, the nearest first, or the problems of the event. Returns the exit code."""
     event, record = result.event, _explain_event(session, result, candidates, rules)
-    subject = Subject(
-        "explain", "routes", lambda screen: _ExplainReport(screen, session, event, show_locations=show_locations)
-    )
-    with session.open_report(subject) as report:
+
+    def build_text_report(screen: Screen) -> _ExplainReport:
+        return _ExplainReport(screen, session, event, show_locations=show_locations)
+
+    with session.open_report(Subject("explain", "routes", build_text_report)) as report:
         for route in record["routes"]:
             report.add(route)
         report.end({"event": record["event"], "findings": record["findings"]})
     if event is None:
-        if result.is_unreadable:
-            return EXIT_USAGE
-        return EXIT_FINDINGS
-    if any(route["matches"] for route in record["routes"]):
+        return _rate_problem(result)
+    if _has_match(record):
         return EXIT_OK
     return EXIT_FINDINGS
 
@@ -178,10 +196,8 @@ def _report_several(
     *,
     show_locations: bool,
 ) -> int:
-    """As `_report_explanations`, for one event after the other."""
-    subject = Subject(
-        "explain", "events", lambda screen: _SeveralReport(screen, session, show_locations=show_locations)
-    )
+    """Reports one event after the other, as `_report_explanations` does for one. Returns the exit code."""
+    subject = Subject("explain", "events", partial(_SeveralReport, session=session, show_locations=show_locations))
     events = matched = 0
     code = EXIT_OK
     with session.open_report(subject) as report:
@@ -189,41 +205,49 @@ def _report_several(
             record = _explain_event(session, result, candidates, rules)
             report.add(record)
             events += 1
-            matched += any(route["matches"] for route in record["routes"])
+            matched += _has_match(record)
             if result.event is None:
-                code = max(code, EXIT_USAGE if result.is_unreadable else EXIT_FINDINGS)
+                code = max(code, _rate_problem(result))
         report.end({"summary": {"events": events, "matched": matched}})
     if matched:
         return code
     return max(code, EXIT_FINDINGS)
 
 
+def _rate_problem(result: ValidationResult) -> int:
+    if result.is_unreadable:
+        return EXIT_USAGE
+    return EXIT_FINDINGS
+
+
+def _has_match(record: Mapping[str, Any]) -> bool:
+    return any(route["matches"] for route in record["routes"])
+
+
 def _explain_event(
     session: Session, result: ValidationResult, candidates: list[Candidate], rules: Rules
 ) -> dict[str, Any]:
-    """An event, its routes, the nearest first, and what is wrong with it, which is shown."""
+    """Explains all candidates, the nearest first. Shows the findings about the event on standard error."""
+    session.show_findings(result.findings)
+    record: dict[str, Any] = {"event": None, "routes": [], "findings": list_finding_records(result.findings)}
     event = result.event
-    for finding in result.findings:
-        show_finding(Screen(open_stderr(), color=session.color), finding)
-    if event is not None:
-        explanations = explain_candidates(
-            event.raw, event.bus or DEFAULT_BUS, candidates, build_schema_check(rules, event)
-        )
-    else:
-        explanations = []
-    return {
-        "event": {"id": event.id, "type": event.type, "source": event.source} if event else None,
-        "routes": [build_explanation_record(candidate, explanation) for candidate, explanation in explanations],
-        "findings": [finding.as_dict() for finding in result.findings],
-    }
+    if event is None:
+        return record
+    record["event"] = {"id": event.id, "type": event.type, "source": event.source}
+    schema_check = build_schema_check(rules, event)
+    for candidate, explanation in explain_candidates(event.raw, event.bus or DEFAULT_BUS, candidates, schema_check):
+        record["routes"].append(build_explanation_record(candidate, explanation))
+    return record
 
 
 class _ExplainReport:
-    """The text report: the nearest routes condition by condition, a line for each of some others."""
+    """The text report: the nearest routes condition by condition, then a line for each of some other routes."""
 
     def __init__(self, screen: Screen, session: Session, event: Event | None, *, show_locations: bool):
         self._screen, self._session, self._event, self._show_locations = screen, session, event, show_locations
-        self._counts, self._hidden_count = Counter[bool | None](), 0  # of routes, by whether they match
+        # How many routes match, do not match (False), or are undecided (None).
+        self._counts = Counter[bool | None]()
+        self._hidden_count = 0
 
     def add(self, record: Record) -> None:
         assert not isinstance(record, ValidationResult)
@@ -232,6 +256,7 @@ class _ExplainReport:
         detailed = self._counts.total() < MAX_DETAILED or self._session.verbose > 0
         is_first_line = self._counts.total() == MAX_DETAILED
         self._counts[record["matches"]] += 1
+        # A route that matches is always shown, however many routes the project has.
         if self._counts.total() > MAX_SHOWN and not (self._session.verbose or record["matches"]):
             self._hidden_count += 1
             return
@@ -243,7 +268,8 @@ class _ExplainReport:
 
     def end(self, tail: Mapping[str, Any]) -> None:  # noqa: ARG002  (the contract of all reports)
         if self._hidden_count:
-            self._screen.print_line(f"and {format_count(self._hidden_count, 'more route')} farther off; -v shows all")
+            hidden = format_count(self._hidden_count, "more route")
+            self._screen.print_line(f"and {hidden} that are farther from a match; -v shows all")
         if self._session.quiet or self._counts.total() < 2:
             return
         hint = ""
@@ -262,7 +288,7 @@ class _ExplainReport:
 
 
 class _SeveralReport:
-    """The text report of several events: each as if it was the only one, with a blank line between them."""
+    """The text report of several events: each as if it were the only one, with a blank line between them."""
 
     def __init__(self, screen: Screen, session: Session, *, show_locations: bool):
         self._screen, self._session, self._show_locations = screen, session, show_locations
@@ -298,11 +324,12 @@ def _show_event(screen: Screen, event: Mapping[str, Any]) -> None:
 
 
 def _explain_code(session: Session, code: str) -> int:
-    """Tells what the code of a finding means."""
+    """Explains a finding code, with a bad and a good example."""
     if code not in CODES:
+        # The first digit of a code is its area, such as EV1 for events against schemas.
         similar = [candidate for candidate in CODES if candidate[:3] == code[:3]] or list(CODES)
-        raise UsageError(f"there is no finding {code}; there are {', '.join(similar)}")
+        raise UsageError(f"there is no finding code {code}; similar codes are {', '.join(similar)}")
     with session.open_report(Subject("explain", "codes", CodeReport)) as report:
-        report.add({"code": code, "meaning": CODES[code], **EXAMPLES[code]._asdict()})
+        report.add({"code": code, "meaning": CODES[code]} | EXAMPLES[code]._asdict())
         report.end({})
     return EXIT_OK

@@ -1,4 +1,4 @@
-"""The command `evtool export`: writes routes as a template, or as EventBridge's JSON."""
+"""The command `evtool export`: writes routes as a template, or as EventBridge JSON."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -7,6 +7,7 @@ from typing import Any
 from evtool.cli.runtime import load_routes
 from evtool.cli.session import Session
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, UsageError
+from evtool.findings.finding import has_errors, list_finding_records
 from evtool.interchange.writers.base import build_rules
 from evtool.interchange.writers.registry import WRITERS
 from evtool.reports.base import Record, Subject, open_document
@@ -14,34 +15,36 @@ from evtool.terminal.screen import Screen
 
 
 def export(session: Session) -> int:
-    """Write the routes as rules of EventBridge: -o cloudformation, sam, terraform or eventbridge.
+    """Write the routes as EventBridge rules: -o cloudformation, sam, terraform or eventbridge.
 
-    Handlers are targets. An ARN that is not known here is a parameter of the template. What EventBridge does not have,
-    such as the pauses between attempts, is reported and left out. `evtool import` reads each form.
+    Handlers become targets. An ARN that is not known becomes a parameter of the template. What EventBridge does not
+    support, such as the delays between attempts, is reported and left out. `evtool import` reads each form.
 
     Example: evtool export -o cloudformation=rules.yaml
     """
-    if not session.output or any(entry.partition("=")[0] == "text" for entry in session.output):
+    formats = session.list_formats()
+    if not formats or "text" in formats:
         raise UsageError(f"name the form of the export with -o: {', '.join(WRITERS)}; -o FORM=FILE writes a file")
     project = session.load_project()
+    # This reports the problems of routes.yaml. The export itself needs the document, not the compiled patterns.
     load_routes(session, project)
     rules, findings = build_rules(project)
-    formats = {name: open_document(partial(writer.write, rules)) for name, writer in WRITERS.items()}
-    with session.open_report(Subject("export", "rules", _Text, formats)) as report:
+    documents = {name: open_document(partial(writer.write, rules)) for name, writer in WRITERS.items()}
+    with session.open_report(Subject("export", "rules", _NoText, documents)) as report:
         for rule in rules:
             report.add({"name": rule.name, "bus": rule.bus, "targets": [target.name for target in rule.targets]})
-        report.end({"findings": [finding.as_dict() for finding in findings], "summary": {"rules": len(rules)}})
+        report.end({"findings": list_finding_records(findings), "summary": {"rules": len(rules)}})
     session.show_warnings(findings)
-    if any(finding.severity == "error" for finding in findings):
+    if has_errors(findings):
         return EXIT_FINDINGS
     return EXIT_OK
 
 
-class _Text:
-    """The text report, which `export` refuses: standard output has the export itself."""
+class _NoText:
+    """The text report, which `export` refuses: the export itself goes to standard output."""
 
     def __init__(self, screen: Screen):
-        """Needs nothing of the screen."""
+        """Ignores the screen."""
 
     def add(self, record: Record) -> None:
         """Shows nothing."""

@@ -1,4 +1,4 @@
-"""The command `evtool generate`: makes valid events of a type, or events that a route matches or just misses."""
+"""The command `evtool generate`: generates valid events of a type, or events that a route matches or just misses."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
@@ -25,15 +25,15 @@ def generate(
     for_route: Annotated[
         str | None, Option("--for-route", "events that this route matches", "ROUTE", complete_routes)
     ] = None,
-    near_miss: Annotated[bool, Option("--near-miss", "events that the route just misses, by one condition")] = False,
-    source: Annotated[str | None, Option("--source", "the source of the events of TYPE", "SOURCE")] = None,
+    near_miss: Annotated[bool, Option("--near-miss", "events that fail exactly one condition of the route")] = False,
+    source: Annotated[str | None, Option("--source", "source of the events of TYPE", "SOURCE")] = None,
     count: Annotated[int, Option("-n --count", "number of events", "N", least=1)] = 1,
     seed: Annotated[int, Option("--seed", "a different seed gives different events", "S", least=0)] = 0,
 ) -> int:
     """Generate valid events of a type, or events that a route matches or just misses.
 
-    Prints one event per line, with its envelope. The same seed gives the same events. Exit code 1 if there is no such
-    event, with the reason.
+    Prints one event per line, with its envelope. The same seed gives the same events. If no such event exists, it
+    prints the reason, with exit code 1.
 
     Example: evtool generate order.created -n 3 --seed 7
     """
@@ -44,24 +44,26 @@ def generate(
     if near_miss and for_route is None:
         raise UsageError("--near-miss needs a route: name one with --for-route")
     if source is not None and type is None:
-        raise UsageError("--source goes with TYPE: a route says itself which sources it takes")
+        raise UsageError("--source belongs to TYPE: the pattern of a route decides which sources it matches")
+    # The samples show which source a type has, and which envelope.
     known = list_known_types(schemas, read_samples(project.samples)[0])
     if type is not None:
         events = _generate_for_type(schemas, known, type, source, seed, count)
     else:
         events = _generate_for_route(session, project, schemas, known, str(for_route), seed, count, near_miss=near_miss)
-    made = 0
-    with session.open_report(Subject("generate", "events", _Lines)) as report:
+    generated = 0
+    with session.open_report(Subject("generate", "events", _EventLines)) as report:
         for event in events:
             report.add(event)
-            made += 1
-        report.end({"summary": {"events": made}})
+            generated += 1
+        report.end({"summary": {"events": generated}})
     return EXIT_OK
 
 
 def _generate_for_type(
     schemas: Schemas | None, known: list[EventType], event_type: str, source: str | None, seed: int, count: int
 ) -> Iterator[dict[str, Any]]:
+    # The names are listed without duplicates, in their order: a type may have several sources.
     names = list(dict.fromkeys(entry.type for entry in known))
     if schemas is None or event_type not in schemas.list_types():
         hint = did_you_mean(event_type, names) or f"types with a schema: {', '.join(names) or 'none'}"
@@ -82,15 +84,14 @@ def _generate_for_route(
     near_miss: bool,
 ) -> Iterator[dict[str, Any]]:
     pattern = load_routes(session, project).restrict_to(name).routes[name].pattern
+    generate_one = generate_matching_event
     if near_miss:
-        make = generate_near_miss
-    else:
-        make = generate_matching_event
-    return (make(pattern, schemas, known, seed=seed + number) for number in range(count))
+        generate_one = generate_near_miss
+    return (generate_one(pattern, schemas, known, seed=seed + number) for number in range(count))
 
 
-class _Lines:
-    """The text report: the events, one per line, as files of events have them."""
+class _EventLines:
+    """The text report: the events as JSON Lines, so that other commands can read them."""
 
     def __init__(self, screen: Screen):
         self._screen = screen

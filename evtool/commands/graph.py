@@ -1,6 +1,7 @@
 """The command `evtool graph`: shows which event types reach which handlers, and where the handlers' events go."""
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from io import BytesIO
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from evtool.graph.dot import render_dot
 from evtool.graph.event_types import SCHEMA_TYPE, TYPE_KEYS, EventType, sent_type
 from evtool.graph.html import render_html
 from evtool.graph.mermaid import render_mermaid
-from evtool.graph.model import Counts, Graph, build_graph
+from evtool.graph.model import Counts, Edge, Graph, Node, build_graph
 from evtool.graph.svg import render_svg
 from evtool.paths import display_path
 from evtool.readers.files import read_texts
@@ -30,8 +31,8 @@ def graph(
 ) -> int:
     """Show event types, routes, handlers and the types that these emit: as a tree, or as an image with -o.
 
-    Besides text and json there are the formats html (a page to zoom and search), svg, mermaid and dot. The types are
-    those of schemas, samples, patterns and of `emits` of handlers. Loops are marked.
+    Besides text and json, -o has the formats html (a page with zoom and search), svg, mermaid and dot. The types come
+    from schemas, samples, patterns, and `emits` of handlers. Loops are marked.
 
     Example: evtool graph -o html=graph.html
     """
@@ -41,45 +42,48 @@ def graph(
     edge_counts: Counts | None = None
     if counts:
         edge_counts, stored = _read_store(session, project)
-        known = _merge_types([*known.items(), *stored])
+        known = _merge_types(list(known.items()) + stored)
     drawn = build_graph(routes, known, edge_counts)
     title = f"Event graph of {project.display_name}"
     formats = {
-        "mermaid": open_document(lambda: render_mermaid(drawn)),
-        "dot": open_document(lambda: render_dot(drawn)),
-        "svg": open_document(lambda: render_svg(drawn, title)),
-        "html": open_document(lambda: render_html(drawn, title)),
+        "mermaid": open_document(partial(render_mermaid, drawn)),
+        "dot": open_document(partial(render_dot, drawn)),
+        "svg": open_document(partial(render_svg, drawn, title)),
+        "html": open_document(partial(render_html, drawn, title)),
     }
-    subject = Subject("graph", "nodes", lambda screen: GraphReport(screen, quiet=session.quiet), formats)
+    subject = Subject("graph", "nodes", partial(GraphReport, quiet=session.quiet), formats)
     with session.open_report(subject) as report:
         for node in drawn.nodes:
-            report.add(
-                {
-                    "id": node.id,
-                    "kind": node.kind,
-                    "name": node.name,
-                    "note": node.note or None,
-                    "description": node.description or None,
-                    "enabled": node.is_enabled,
-                }
-            )
+            report.add(_build_node_record(node))
         report.end(_build_tail(drawn))
     return EXIT_OK
 
 
+def _build_node_record(node: Node) -> dict[str, Any]:
+    return {
+        "id": node.id,
+        "kind": node.kind,
+        "name": node.name,
+        "note": node.note or None,
+        "description": node.description or None,
+        "enabled": node.is_enabled,
+    }
+
+
+def _build_edge_record(edge: Edge) -> dict[str, Any]:
+    return {
+        "from": edge.start,
+        "to": edge.end,
+        "kind": edge.kind,
+        "certain": edge.is_certain,
+        "enabled": edge.is_enabled,
+        "count": edge.number,
+    }
+
+
 def _build_tail(drawn: Graph) -> Mapping[str, Any]:
     return {
-        "edges": [
-            {
-                "from": edge.start,
-                "to": edge.end,
-                "kind": edge.kind,
-                "certain": edge.is_certain,
-                "enabled": edge.is_enabled,
-                "count": edge.number,
-            }
-            for edge in drawn.edges
-        ],
+        "edges": [_build_edge_record(edge) for edge in drawn.edges],
         "loops": [list(loop) for loop in drawn.loops],
         "summary": {
             "types": drawn.count_nodes("type"),
@@ -95,13 +99,15 @@ def _build_tail(drawn: Graph) -> Mapping[str, Any]:
 
 
 def _list_known_types(project: Project) -> dict[str, EventType]:
-    """The types of schemas and samples."""
+    """Returns the event types of schemas and samples."""
     pairs: list[tuple[str, EventType]] = []
     if project.schemas or project.named_schemas:
         schemas = Schemas(project.schemas, named=project.named_schemas)
         pairs += [(name, SCHEMA_TYPE) for name in schemas.list_types()]
     samples = [display_path(path) for path in project.samples if path.exists()]
-    for result in validate_events(read_texts(samples, stdin=BytesIO()), Rules(None, "ignore"), create_event_defaults()):
+    texts = read_texts(samples, stdin=BytesIO())
+    # The graph needs the types only, so that samples are not validated against their schemas.
+    for result in validate_events(texts, Rules(None, "ignore"), create_event_defaults()):
         event = result.event
         if event:
             pairs.append((event.type, sent_type(TYPE_KEYS[event.payload_key == "data"], event.source)))
@@ -116,13 +122,15 @@ def _merge_types(pairs: Iterable[tuple[str, EventType]]) -> dict[str, EventType]
 
 
 def _read_store(session: Session, project: Project) -> tuple[Counts, list[tuple[str, EventType]]]:
-    """The counts of the store, and the types that it has."""
-    from evtool.store.counts import count_edges, list_sources  # noqa: PLC0415  (only with --counts)
+    """Returns the deliveries per edge, and the event types of the store."""
+    # Only --counts needs the store, whose library takes long to import.
+    from evtool.store.counts import count_edges, list_sources  # noqa: PLC0415
     from evtool.store.store import Store  # noqa: PLC0415
 
+    stored: list[tuple[str, EventType]] = []
     with Store(session.locate_store(project, existing=True), writing=False) as store:
-        stored = [
-            (name, EventType(frozenset(TYPE_KEYS), frozenset((key, source) for key in TYPE_KEYS)))
-            for name, source in list_sources(store)
-        ]
+        for name, source in list_sources(store):
+            # The store does not record whether an event was a CloudEvent: both forms are possible.
+            keys = frozenset((key, source) for key in TYPE_KEYS)
+            stored.append((name, EventType(frozenset(TYPE_KEYS), keys)))
         return count_edges(store), stored

@@ -25,12 +25,12 @@ from evtool.terminal.styles import HANDLER_STYLES
 def handlers(
     session: Session,
     *,
-    connect: Annotated[bool, Option("--connect", "open a connection to each http handler; nothing is sent")] = False,
+    connect: Annotated[bool, Option("--connect", "open a connection to each http handler; send nothing")] = False,
 ) -> int:
-    """List the handlers of the project: kind, state, what each may emit, and how its last call ended.
+    """List the handlers of the project: kind, state, the types that each emits, and the result of its last call.
 
-    A handler is ready, missing (it cannot be loaded), unreachable (a service that it needs is down) or external (it is
-    never called). Python modules and Lambda functions are loaded; no handler is called.
+    A handler is ready, missing (it cannot be loaded), unreachable (a service that it needs is down) or external
+    (evtool never calls it). Python modules and Lambda functions are loaded, but no handler is called.
 
     Example: evtool handlers
     """
@@ -53,7 +53,7 @@ def handlers(
 
 
 def _load_last_calls(session: Session, project: Project) -> Mapping[str, LastCall]:
-    """The last calls that the store knows; none if there is no store yet."""
+    """Returns the last call of each handler; an empty table before the project has a store."""
     file = session.locate_store(project)
     if not file.exists():
         return {}
@@ -65,7 +65,7 @@ def _build_record(
     entry: HandlerEntry, last: LastCall | None, external_reason: str | None, *, connect: bool
 ) -> dict[str, Any]:
     if entry.is_external:
-        state, reason = ("external", external_reason)
+        state, reason = "external", external_reason
     else:
         state, reason = _load(entry, connect=connect)
     return {
@@ -80,17 +80,19 @@ def _build_record(
 
 
 def _load(entry: HandlerEntry, *, connect: bool) -> tuple[str, str | None]:
-    """The state of a handler that is called here, and why it is not ready."""
+    """Loads a handler, and returns its state and the reason if it is not ready."""
     with closing(entry.open()) as handler:
-        # only some kinds have a server
+        check = handler.check
+        # Only some kinds, such as http, have a server to connect to.
         if connect:
             check = getattr(handler, "connect", handler.check)
-        else:
-            check = handler.check
         failure: Unavailable | None = check()
     if failure is None:
         return "ready", None
-    return ("missing" if failure.code else "unreachable"), failure.reason
+    # A mistake in the project has a finding code; a server that is down has none.
+    if failure.code:
+        return "missing", failure.reason
+    return "unreachable", failure.reason
 
 
 def _describe_call(call: LastCall) -> dict[str, Any]:

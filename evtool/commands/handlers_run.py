@@ -1,4 +1,4 @@
-"""The command `evtool handlers run`: calls one handler with an event, and stores nothing."""
+"""The command `evtool handlers run`: calls one handler with an event, without storing anything."""
 
 import json
 import time
@@ -27,16 +27,17 @@ from evtool.reports.base import Record, Subject
 from evtool.routes.project import Project
 from evtool.routes.routes import HandlerEntry, Routes
 from evtool.schemas.validation import Rules, ValidationResult, validate_events
-from evtool.terminal.screen import Screen, open_stderr
-from evtool.terminal.snippets import show_finding
+from evtool.terminal.screen import Screen
 from evtool.terminal.styles import OUTCOME_STYLES
 
-DETAIL_WIDTH = 200  # characters of the detail of an event that are shown
-DIRECT_ROUTE = "direct"  # in place of the name of a route, for the handler
+# Characters of the payload of an emitted event that are shown.
+DETAIL_WIDTH = 200
+# The handler gets this in place of the name of a route.
+DIRECT_ROUTE = "direct"
 
 
 class _Result(NamedTuple):
-    """The end of a call: the outcome in one word, why it is not done, what was printed, and the emitted events."""
+    """The result of a call: the outcome in one word, the error, the output of the handler, and the emitted events."""
 
     outcome: str
     error: str | None
@@ -56,7 +57,7 @@ def handlers_run(
 ) -> int:
     """Call a single handler with an event, and show its outcome, its output and the events it emits.
 
-    Nothing is stored, no route is applied, and the emitted events are not delivered. Exit code 1 if the handler fails
+    evtool stores nothing, applies no route, and does not deliver the emitted events. Exit code 1 if the handler fails
     or is not available.
 
     Example: evtool handlers run charge-card order-created --set detail.orderTotal=99.5
@@ -67,15 +68,14 @@ def handlers_run(
     change = partial(change_event, project, defaults, None, set, set_new)
     checked = _read_event(project, event, defaults, PayloadIdentity(type, source), change)
     if checked.event is None:
-        for finding in checked.findings:
-            show_finding(Screen(open_stderr(), color=session.color), finding)
+        session.show_findings(checked.findings)
         if checked.is_unreadable:
             return EXIT_USAGE
         return EXIT_FINDINGS
     started = time.monotonic()
     with closing(entry.open()) as handler:
         outcome = handler(_build_call(checked.event))
-    result = _judge(outcome, checked.event, entry, build_rules(project))
+    result = _build_result(outcome, checked.event, entry, build_rules(project))
     duration = round((time.monotonic() - started) * 1000)
     with session.open_report(Subject("handlers run", "emitted", _RunReport)) as report:
         for emitted in result.events:
@@ -88,7 +88,7 @@ def handlers_run(
 
 
 def _find_handler(routes: Routes, name: str) -> HandlerEntry:
-    """The handler with a name. Raises UsageError."""
+    """Finds a handler by its name. Raises UsageError if no handler has it, and for an external handler."""
     if name not in routes.handlers:
         hint = did_you_mean(name, routes.handlers) or f"the handlers are {', '.join(routes.handlers) or 'none'}"
         raise UsageError(f"there is no handler {name}; {hint}")
@@ -104,8 +104,9 @@ def _read_event(
     identity: PayloadIdentity,
     change: Callable[[Event], Event],
 ) -> ValidationResult:
-    """The one event of an input, judged without its schema. Raises UsageError if there is none, or several."""
+    """Reads the only event of an input. Raises UsageError if it has no event, or several."""
     inputs = EventInputs(resolve_paths([name], project))
+    # Without its schema: an event that is not valid is a good test of a handler.
     results = inputs.check(validate_events(inputs.read(), Rules(None), defaults, identity=identity, change=change))
     first = next(results)
     if next(results, None) is not None:
@@ -117,22 +118,25 @@ def _build_call(event: Event) -> Call:
     return Call(event.raw, event.id, event.type, DIRECT_ROUTE, 1, event_source=event.source)
 
 
-def _judge(outcome: Outcome, event: Event, entry: HandlerEntry, rules: Rules) -> _Result:
-    """The result of a call. What is emitted is held against its schema, as in a delivery."""
+def _build_result(outcome: Outcome, event: Event, entry: HandlerEntry, rules: Rules) -> _Result:
+    """Returns the result of a call. Emitted events are validated against their schemas, as in a delivery."""
     if isinstance(outcome, Unavailable):
         return _Result("unavailable", outcome.reason, "")
     if not isinstance(outcome, Done):
         return _Result(outcome.outcome, outcome.error, outcome.output)
     cause = Cause(event.source, event.id, DIRECT_ROUTE, entry.name, bus=event.bus or DEFAULT_BUS)
-    built = [build_event(emitted, number, cause, rules, now_ms()) for number, emitted in enumerate(outcome.emitted)]
-    error = next((problem for problem in built if isinstance(problem, str)), None)
-    if error:
-        return _Result("bad-result", error, outcome.output)
-    return _Result("done", None, outcome.output, tuple(emitted for emitted in built if isinstance(emitted, Event)))
+    events = []
+    for number, emitted in enumerate(outcome.emitted):
+        built = build_event(emitted, number, cause, rules, now_ms())
+        # A string describes why it is not an event. A delivery then stores none of the emitted events.
+        if isinstance(built, str):
+            return _Result("bad-result", built, outcome.output)
+        events.append(built)
+    return _Result("done", None, outcome.output, tuple(events))
 
 
 class _RunReport:
-    """The text report: the emitted events, then the outcome and what was printed."""
+    """The text report: the outcome, the output of the handler, and the emitted events."""
 
     def __init__(self, screen: Screen):
         self._screen = screen
@@ -151,10 +155,9 @@ class _RunReport:
         for line in tail["output"].splitlines():
             self._screen.print_line(f"    | {line}")
         for event in self._events:
+            type_key, payload_key = "detail-type", "detail"
             if is_cloudevent(event):
-                type_key, payload_key = ("type", "data")
-            else:
-                type_key, payload_key = ("detail-type", "detail")
-            detail = shorten(json.dumps(event.get(payload_key), ensure_ascii=False), DETAIL_WIDTH)
+                type_key, payload_key = "type", "data"
+            payload = shorten(json.dumps(event.get(payload_key), ensure_ascii=False), DETAIL_WIDTH)
             name, source = (event[type_key], "bold"), event["source"]
-            self._screen.print_line("    emitted ", name, f"  from {source}  {detail}")
+            self._screen.print_line("    emitted ", name, f"  from {source}  {payload}")

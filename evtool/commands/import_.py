@@ -1,6 +1,7 @@
-"""The command `evtool import`: reads the rules of a rule source into a routes.yaml."""
+"""The command `evtool import`: writes the rules of a rule source into a routes.yaml."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from evtool.cli.session import Session
 from evtool.commands.import_aws import SCHEMA_FOLDER, build_project, describe_rest, list_buses, write_schemas
 from evtool.commands.import_routes import Imported, add_target_files, collect_routes, write_routes
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, UsageError
+from evtool.findings.finding import has_errors, list_finding_records
 from evtool.interchange.detection import read_rule_source
 from evtool.paths import display_path, is_folder
 from evtool.reports.base import Record, Subject
@@ -19,14 +21,17 @@ from evtool.routes.project import ROUTES_FILE, Project, has_terraform, require_p
 from evtool.schemas.validation import ValidationResult
 from evtool.terminal.screen import Screen, format_count
 
+# As SOURCE it names the live account, not a file.
 AWS = "aws"
 
 
 def import_(
     session: Session,
-    source: Annotated[str, Argument("SOURCE", "a template, Terraform, serverless.yml or AWS CLI output; or aws, live")],
+    source: Annotated[
+        str, Argument("SOURCE", "a template, Terraform, serverless.yml or AWS CLI output; `aws` for the live account")
+    ],
     *,
-    to: Annotated[str | None, Option("--to", "file to write; default: routes.yaml of this folder", "FILE")] = None,
+    to: Annotated[str | None, Option("--to", "file to write; default: routes.yaml in this folder", "FILE")] = None,
     merge: Annotated[bool, Option("--merge", "add to the file if it exists")] = False,
     targets: Annotated[
         list[str], Option("--targets", "output of `aws events list-targets-by-rule` for a rule", "RULE=FILE")
@@ -35,14 +40,14 @@ def import_(
     endpoint: AwsEndpoint = None,
     profile: AwsProfile = None,
 ) -> int:
-    """Read the rules of a rule source, such as a template, into a routes.yaml.
+    """Write the rules of a rule source, such as a template, into a routes.yaml.
 
-    A rule is a route, its targets are handlers of kind `external`. A rule with a condition that is not known before
-    deployment is imported as `state: disabled`. With --merge the routes that the file does not have are added, and its
-    other lines stay. `--routes-format` names the form of the source if it cannot be detected.
+    A rule becomes a route, and its targets become handlers of kind `external`. A rule with a condition that is not
+    known before deployment becomes a route with `state: disabled`. --merge adds the routes that the file does not have,
+    and does not change its other lines. --routes-format names the form of the source if it cannot be detected.
 
-    `evtool import aws` reads the rules of all buses of an account, and writes the schemas of its registries, but those
-    of AWS's own events, into the folder `schemas` beside the file.
+    `evtool import aws` reads the rules of all event buses of an account. It also writes the schemas of its registries,
+    except those of AWS's own events, into the folder `schemas` next to the file.
 
     Example: evtool import template.yaml
     """
@@ -56,24 +61,21 @@ def import_(
         project = build_project(account)
     else:
         project = _read_source(source, session.routes_format)
+    # This refuses a source whose patterns AWS would refuse, before anything is written.
     load_routes(session, project)
     imported = add_target_files(collect_routes(project, file.parent), targets)
     if account:
         imported = _add_account(imported, account, file)
     imported = write_routes(imported, file)
     session.show_warnings(imported.findings)
-    subject = Subject("import", "routes", lambda screen: _ImportReport(screen, display_path(file), quiet=session.quiet))
-    with session.open_report(subject) as report:
-        for name, route in imported.routes.items():
-            report.add({"name": name, "state": route.get("state", "enabled"), "to": route["to"]})
-        report.end(_build_tail(imported))
-    if any(finding.severity == "error" for finding in imported.findings):
+    _report_imported(session, imported, display_path(file))
+    if has_errors(imported.findings):
         return EXIT_FINDINGS
     return EXIT_OK
 
 
 def _read_source(source: str, form: str | None) -> Project:
-    """The rules of a rule source. Of a folder with a routes.yaml and Terraform files, the Terraform files are read."""
+    """Reads the rules of a rule source. In a folder with routes.yaml and Terraform files, it reads the Terraform files."""
     folder = Path(source).absolute()
     project = None
     if is_folder(folder) and has_terraform(folder):
@@ -86,33 +88,36 @@ def _read_source(source: str, form: str | None) -> Project:
 
 
 def _add_account(imported: Imported, account: Account, file: Path) -> Imported:
-    """The routes of an account with its buses, and its schemas, which are written into files."""
+    """Adds the buses and schemas of an account to its routes. Writes the schemas into files."""
     schemas = write_schemas(account.schemas, file.parent / SCHEMA_FOLDER)
+    extra: dict[str, Any] = {}
     if account.schemas:
-        extra: dict[str, Any] = {"schemas": SCHEMA_FOLDER}
-    else:
-        extra = {}
+        extra["schemas"] = SCHEMA_FOLDER
     buses = list_buses(account)
     if buses:
         extra["buses"] = buses
-    findings = (*imported.findings, *describe_rest(account), *schemas.findings)
-    return imported._replace(findings=findings, extra=extra, schemas=tuple(schemas.written))
+    findings = list(imported.findings) + describe_rest(account) + schemas.findings
+    return imported._replace(findings=tuple(findings), extra=extra, schemas=tuple(schemas.written))
 
 
-def _build_tail(imported: Imported) -> dict[str, Any]:
-    disabled = sum(route.get("state") == "disabled" for route in imported.routes.values())
-    summary = {
-        "routes": len(imported.routes),
-        "handlers": len(imported.handlers),
-        "disabled": disabled,
-        "kept": len(imported.kept),
-        "schemas": len(imported.schemas),
-    }
-    return {"findings": [finding.as_dict() for finding in imported.findings], "summary": summary}
+def _report_imported(session: Session, imported: Imported, file: str) -> None:
+    subject = Subject("import", "routes", partial(_ImportReport, file=file, quiet=session.quiet))
+    states = [route.get("state", "enabled") for route in imported.routes.values()]
+    with session.open_report(subject) as report:
+        for (name, route), state in zip(imported.routes.items(), states, strict=True):
+            report.add({"name": name, "state": state, "to": route["to"]})
+        summary = {
+            "routes": len(imported.routes),
+            "handlers": len(imported.handlers),
+            "disabled": states.count("disabled"),
+            "kept": len(imported.kept),
+            "schemas": len(imported.schemas),
+        }
+        report.end({"findings": list_finding_records(imported.findings), "summary": summary})
 
 
 class _ImportReport:
-    """The text report: the routes that were written, and the sums."""
+    """The text report: the routes that were written, and the totals."""
 
     def __init__(self, screen: Screen, file: str, *, quiet: bool):
         self._screen, self._file, self._quiet = screen, file, quiet
@@ -127,15 +132,15 @@ class _ImportReport:
             self._screen.print_line((record["name"], "bold"), state, "  to ", ", ".join(record["to"]))
 
     def end(self, tail: Mapping[str, Any]) -> None:
-        """Shows the sums."""
+        """Shows the totals."""
         if self._quiet:
             return
         summary = tail["summary"]
         parts = [f"{format_count(summary['routes'], 'route')} imported into {self._file}"]
         if summary["schemas"]:
             parts.append(format_count(summary["schemas"], "schema"))
-        parts += [f"{summary[key]:,} {text}" for key, text in _COUNTS.items() if summary[key]]
+        if summary["disabled"]:
+            parts.append(f"{summary['disabled']:,} disabled")
+        if summary["kept"]:
+            parts.append(f"{summary['kept']:,} there already")
         self._screen.print_line(", ".join(parts))
-
-
-_COUNTS = {"disabled": "disabled", "kept": "there already"}

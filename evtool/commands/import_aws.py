@@ -15,18 +15,20 @@ from evtool.paths import display_path
 from evtool.routes.project import Project
 
 SCHEMA_FOLDER = "schemas"
-SOURCE = Path("aws")  # how messages name the account
+# Messages name the account like a file.
+SOURCE = Path("aws")
 
 
 class SchemaFiles(NamedTuple):
-    """The files of schemas that were written, and findings about those that were not."""
+    """The schema files that were written, and findings about schemas that were not written."""
 
     written: list[str]
     findings: list[Finding]
 
 
 def build_project(account: Account) -> Project:
-    """The rules of an account as those of a rule source, in the form of the AWS CLI."""
+    """Returns the rules of an account as a rule source, in the form of the AWS CLI."""
+    # `default=str` is for the dates in the answers of AWS; no rule needs them.
     text = json.dumps({"Rules": account.rules}, default=str, indent=1)
     project = read_rule_source(SOURCE, text.encode(), "eventbridge")
     assert project is not None
@@ -34,23 +36,24 @@ def build_project(account: Account) -> Project:
 
 
 def list_buses(account: Account) -> dict[str, dict[str, Any]]:
-    """The buses of an account for `buses` of routes.yaml, which names them for --bus."""
-    names = [str(bus["Name"]) for bus in account.buses]
-    return {
-        name: {"url": f"eventbridge://{name}?region={account.region}"}
-        for name in names
-        if name != DEFAULT_BUS and re.fullmatch(r"[.\-_A-Za-z0-9]{1,64}", name)
-    }
+    """Returns the buses of an account for `buses` of routes.yaml, so that --bus can name them."""
+    buses = {}
+    for bus in account.buses:
+        name = str(bus["Name"])
+        # The buses of AWS's partners have a `/` in their names, and nobody may send events to them.
+        if name != DEFAULT_BUS and re.fullmatch(r"[.\-_A-Za-z0-9]{1,64}", name):
+            buses[name] = {"url": f"eventbridge://{name}?region={account.region}"}
+    return buses
 
 
 def describe_rest(account: Account) -> list[Finding]:
-    """Notes on what routes.yaml does not have: archives, and what could not be read."""
-    notes = [
-        f"the archive {archive.get('ArchiveName')} of {archive.get('EventSourceArn')} is not imported: "
-        "`evtool replay` replays from the store"
-        for archive in account.archives
-    ]
-    return [Finding("EV023", note, "note", file=str(SOURCE), line=1, column=1) for note in (*notes, *account.notes)]
+    """Returns notes on archives, which routes.yaml does not have, and on parts that could not be read."""
+    notes = []
+    for archive in account.archives:
+        archive_name = f"the archive {archive.get('ArchiveName')} of {archive.get('EventSourceArn')}"
+        notes.append(f"{archive_name} is not imported: `evtool replay` replays from the store")
+    notes += account.notes
+    return [Finding("EV023", note, "note", file=str(SOURCE), line=1, column=1) for note in notes]
 
 
 def write_schemas(schemas: Sequence[Schema], folder: Path) -> SchemaFiles:
@@ -61,6 +64,7 @@ def write_schemas(schemas: Sequence[Schema], folder: Path) -> SchemaFiles:
         file = folder / _make_file_name(schema.registry) / f"{_make_file_name(schema.name)}.json"
         name = display_path(file)
         text = _format_schema(schema.content)
+        # A second import must not overwrite what the user has changed in a schema.
         if file.exists():
             if file.read_text(encoding="utf-8", errors="replace") != text:
                 message = f"{name} exists with other content; it stays as it is"
@@ -76,7 +80,7 @@ def write_schemas(schemas: Sequence[Schema], folder: Path) -> SchemaFiles:
 
 
 def _make_file_name(name: str) -> str:
-    """A name that cannot lead out of its folder."""
+    """Returns a file name that cannot lead out of its folder."""
     return re.sub(r"[^\w.@-]+", "-", name).lstrip(".") or "schema"
 
 

@@ -441,7 +441,7 @@ def test_what_a_code_means(evtool: Evtool) -> None:
     assert (told["meaning"], told["of"], "Prefix" in told["bad"]) == ("unknown operator", "pattern", True)
     assert '"pattern": "^o-"' in evtool("explain", "EV107").out
     assert unknown.code == 2
-    assert "there is no finding EV299; there are EV201, EV202" in unknown.err
+    assert "there is no finding code EV299; similar codes are EV201, EV202" in unknown.err
 
 
 def test_hostile_text_is_made_harmless(evtool: Evtool, tmp_path: Path) -> None:
@@ -491,9 +491,9 @@ def test_many_routes(evtool: Evtool, tmp_path: Path) -> None:
     full = evtool("explain", "other.json", "-v", cwd=tmp_path).out
 
     assert (ran.count("  matches"), ran.count("does not match")) == (12, 0)
-    assert "and 20 more routes farther off; -v shows all" in ran
+    assert "and 20 more routes that are farther from a match; -v shows all" in ran
     assert other.count("does not match") == 10
-    assert "and 22 more routes farther off; -v shows all" in other
+    assert "and 22 more routes that are farther from a match; -v shows all" in other
     assert full.count("does not match") == 32
 
 

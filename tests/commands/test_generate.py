@@ -310,7 +310,7 @@ def test_a_route_that_no_valid_event_matches(evtool: Evtool, tmp_path: Path) -> 
         (["made", "--for-route", "orders"], "name a type, or a route"),
         ([], "name a type, or a route"),
         (["made", "--near-miss"], "--near-miss needs a route"),
-        (["--for-route", "orders", "--source", "x"], "--source goes with TYPE"),
+        (["--for-route", "orders", "--source", "x"], "--source belongs to TYPE"),
         (["--for-route", "order"], "there is no route order"),
     ],
 )
