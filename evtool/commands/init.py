@@ -1,10 +1,11 @@
-"""The command `evtool init`: writes a small project that works."""
+"""The command `evtool init`: creates a small working project."""
 
 import json
 import os
 import re
 import shlex
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from string import Template
 from typing import Annotated, Any
@@ -20,7 +21,8 @@ from evtool.schemas.validation import ValidationResult
 from evtool.terminal.screen import Screen
 
 TEMPLATES = Path(__file__).with_name("project_template")
-PROJECT = {  # file -> template
+# The files of a project, and their templates.
+PROJECT = {
     ROUTES_FILE: "routes.yaml",
     "handlers/orders.py": "orders.py.txt",
     "samples/order-created.json": "order-created.json",
@@ -31,20 +33,22 @@ PROJECT = {  # file -> template
     ".pre-commit-config.yaml": "pre-commit.yaml",
     ".evtool/.gitignore": "gitignore",
 }
-RULES_PROJECT = {  # for the rules of a template, which evtool knows no samples of
+# The files of a project that starts with the rules of a template, whose events evtool does not know.
+RULES_PROJECT = {
     ROUTES_FILE: "template-routes.yaml",
     ".github/workflows/events.yml": "template-workflow.yml",
     ".pre-commit-config.yaml": "template-pre-commit.yaml",
     ".evtool/.gitignore": "gitignore",
 }
-MOST_NAMED = 10  # files in a message
+# Files that a message names.
+MOST_NAMED = 10
 
 
 def init(
     session: Session,
     folder: Annotated[str, Argument("[DIR]", "folder of the project; default: the current folder")] = ".",
 ) -> int:
-    """Write a small working project: routes, schemas, a sample, handlers, scenarios, a CI workflow.
+    """Create a small working project: routes, schemas, a sample, handlers, scenarios, a CI workflow.
 
     `evtool validate`, `evtool check` and `evtool test` pass in it. With --routes FILE the project starts with the rules
     of that file, such as a CloudFormation template. No file is overwritten: exit code 2 if one exists.
@@ -52,16 +56,16 @@ def init(
     Example: evtool init my-shop
     """
     root = Path(folder)
+    files = PROJECT
     if session.routes:
         files = RULES_PROJECT
-    else:
-        files = PROJECT
+    # A link that leads nowhere counts as existing, too: writing through it would create a file elsewhere.
     existing = [file for file in files if os.path.lexists(root / file)]
     if existing:
         names = list_some([display_path((root / file).absolute()) for file in existing], MOST_NAMED)
         raise UsageError(f"init overwrites nothing, and there is already {names}; name another folder")
     values = _build_values(root, session.routes)
-    with session.open_report(Subject("init", "files", lambda screen: _InitReport(screen, root, session))) as report:
+    with session.open_report(Subject("init", "files", partial(_InitReport, root=root, session=session))) as report:
         for file, template in files.items():
             _write_file(root / file, Template((TEMPLATES / template).read_text(encoding="utf-8")).substitute(values))
             report.add({"file": display_path((root / file).absolute())})
@@ -70,16 +74,22 @@ def init(
 
 
 def _build_values(root: Path, rules: str | None) -> Mapping[str, str]:
-    """What the templates contain of the project: its name, the source of its events, and the file with its rules."""
+    """Returns the values for the templates: the project's name, the source of its events, the file with its rules."""
     name = root.absolute().resolve().name
     source = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "project"
-    values = {"name": name if re.fullmatch(r"[\w .-]+", name) else source, "source": source}
+    # Other characters could end the YAML comment that contains the name.
+    if not re.fullmatch(r"[\w .-]+", name):
+        name = source
+    values = {"name": name, "source": source}
     if rules is None:
         return values
     if not is_file(rules):
         raise UsageError(f"there is no file {rules} (named by --routes)")
     path = os.path.relpath(Path(rules).absolute(), root.absolute())
-    return {**values, "rules": json.dumps(path) if re.search(r"[^\w./-]", path) else path}
+    # A JSON string is a valid YAML string, whatever characters the path has.
+    if re.search(r"[^\w./-]", path):
+        path = json.dumps(path)
+    return values | {"rules": path}
 
 
 def _write_file(file: Path, text: str) -> None:
@@ -108,11 +118,11 @@ class _InitReport:
         """Shows the next commands."""
         if self._session.quiet:
             return
-        if self._session.routes:
-            commands = ["evtool check"]
-        else:
-            commands = ["evtool validate", "evtool check", "evtool test"]
-        enter = ""
+        commands = []
         if self._root.resolve() != Path.cwd():
-            enter = f"cd {shlex.quote(str(self._root))} && "
-        self._screen.print_line("next: ", (enter + " && ".join(commands), "bold"))
+            commands.append(f"cd {shlex.quote(str(self._root))}")
+        if self._session.routes:
+            commands.append("evtool check")
+        else:
+            commands += ["evtool validate", "evtool check", "evtool test"]
+        self._screen.print_line("next: ", (" && ".join(commands), "bold"))

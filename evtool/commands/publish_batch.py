@@ -1,4 +1,12 @@
-"""Publishes a batch of events: stores them in one commit, and says what became of each as soon as that is known."""
+"""Publishes a batch of events: stores them in one commit, and yields the result of each as soon as it is known.
+
+Results keep the order of the batch, though handlers finish in any order. With three events A, B, C:
+
+    one commit stores A, B and C with their deliveries
+    B is finished          nothing is yielded: A comes first
+    A is finished          A and B are yielded
+    a signal arrives       C is yielded with the states that its deliveries have now, then the signal is raised
+"""
 
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -28,13 +36,15 @@ from evtool.signals import catch_signals
 from evtool.store.queue import Chains, find_open_roots
 from evtool.store.rows import NewDelivery, NewEvent, StoreResult
 
-Targets = Sequence[tuple[str, str, bool]]  # route and handler of each delivery, and whether evtool leaves it out
+# Route and handler of each delivery, and whether the handler is external: evtool does not call it.
+Targets = Sequence[tuple[str, str, bool]]
 
 
 class PublishResult(NamedTuple):
-    """What became of an event: records, bytes and buses of it and of what it led to, findings, outputs.
+    """What became of an event.
 
-    A finding says why it was not taken, or which handlers cannot be loaded.
+    `records` and `events` (bytes and buses) are those of the event and of the events that it led to. A finding says
+    why the event was refused, or which handler cannot be loaded.
     """
 
     records: list[dict[str, Any]]
@@ -47,7 +57,7 @@ Published = tuple[ValidationResult, PublishResult]
 
 
 class Publisher(NamedTuple):
-    """How events are published. With `call` what is due for them is attempted, and what comes of that."""
+    """How events are published. With `call` the handlers are called, also for the events that these emit."""
 
     runtime: Runtime
     project: Project
@@ -56,35 +66,37 @@ class Publisher(NamedTuple):
     with_outputs: bool
 
     def publish(self, batch: Sequence[ValidationResult]) -> Iterator[Published]:
-        """Stores the valid events of a batch in one commit. Yields what became of each, in order, when it is known."""
+        """Stores the valid events of a batch in one commit. Yields the result of each event, in the same order."""
         store, now = self.runtime.store, self.runtime.environment.now()
         events = [result.event for result in batch if result.event and result.is_valid]
-        all_targets = [self._list_targets(event) for event in events]
-        entries = [NewEvent(event, _list_deliveries(some)) for event, some in zip(events, all_targets, strict=True)]
-        stored = [*zip(insert_events(entries, store=store, now=now), all_targets, strict=True)]
+        targets = [self._list_targets(event) for event in events]
+        new_events = []
+        for event, event_targets in zip(events, targets, strict=True):
+            new_events.append(NewEvent(event, _list_deliveries(event_targets)))
+        stored = insert_events(new_events, store=store, now=now)
+        roots = [entry.seq for entry in stored if self.call and entry.status == "stored"]
         problems: list[Exception | KeyboardInterrupt] = []
-        roots = [entry.seq for entry, _ in stored if self.call and entry.status == "stored"]
-        outcomes, finished = iter(stored), self._finish_chains(roots, problems)
+        outcomes = zip(stored, targets, strict=True)
+        finished = self._finish_chains(roots, problems)
         for result in batch:
             if not (result.event and result.is_valid):
                 yield result, PublishResult([])
                 continue
-            entry, targets = next(outcomes)
+            entry, event_targets = next(outcomes)
             if entry.status != "stored":
                 yield result, self._describe_known(result.event, entry)
             elif self.call:
                 yield result, self._describe_chain(next(finished))
             else:
-                yield result, _describe_stored(result.event, targets, now)
+                yield result, _describe_stored(result.event, event_targets, now)
+        # The generator must reach its end, where it closes the delivery loop.
         deque(finished, maxlen=0)
         for problem in problems:
             raise problem
 
     def _list_targets(self, event: Event) -> Targets:
-        return [
-            (route.name, handler, is_external)
-            for route, handler, is_external in match_handlers(event, self.runtime.routes)
-        ]
+        matches = match_handlers(event, self.runtime.routes)
+        return [(route.name, handler, is_external) for route, handler, is_external in matches]
 
     def _describe_known(self, event: Event, entry: StoreResult) -> PublishResult:
         stored = self.runtime.store.get_event(entry.seq)
@@ -93,9 +105,9 @@ class Publisher(NamedTuple):
         return PublishResult([build_published_record(stored, entry.status, [])])
 
     def _finish_chains(self, roots: Sequence[int], problems: list[Exception | KeyboardInterrupt]) -> Iterator[int]:
-        """Delivers what the events lead to. Yields their numbers in order, each when its chain is finished.
+        """Delivers the chains of events. Yields the numbers of the events in order, each when its chain is finished.
 
-        A signal, or an error, goes into `problems`: the other events are stored, so they are to be reported, too.
+        A signal or an error is appended to `problems`: the other events are stored, so that they are yielded, too.
         """
         finished: set[int] = set()
         position = 0
@@ -109,24 +121,24 @@ class Publisher(NamedTuple):
                     while position < len(roots) and roots[position] in finished:
                         position += 1
                         yield roots[position - 1]
-        except Exception as error:  # noqa: BLE001  (raised at the end)
+        # `publish` raises it after the last event.
+        except Exception as error:  # noqa: BLE001
             problems.append(error)
         yield from roots[position:]
 
     def _describe_chain(self, root: int) -> PublishResult:
         store, routes = self.runtime.store, self.runtime.routes
-        has_external = routes.has_external_handlers
-        chain = [
-            ChainMember(
-                member,
-                store.list_deliveries(member.seq),
-                list_external_targets(parse_stored(member), routes) if has_external else (),
-            )
-            for member in store.list_chain(root)
-        ]
+        chain: list[ChainMember] = []
         outputs: dict[OutputKey, str] = {}
-        for member in chain if self.with_outputs else ():
-            outputs |= load_outputs(store, member.event.id, member.deliveries)
+        for event in store.list_chain(root):
+            deliveries = store.list_deliveries(event.seq)
+            external: Sequence[tuple[str, str]] = ()
+            # The store has no deliveries to external handlers, so that they are matched again for the report.
+            if routes.has_external_handlers:
+                external = list_external_targets(parse_stored(event), routes)
+            chain.append(ChainMember(event, deliveries, external))
+            if self.with_outputs:
+                outputs |= load_outputs(store, event.id, deliveries)
         findings = take_load_findings(self.runtime.handlers, self.project)
         events = [(member.event.raw, member.event.bus) for member in chain]
         return PublishResult(build_chain_records(chain), events, findings, outputs)
@@ -136,26 +148,30 @@ def _list_deliveries(targets: Targets) -> list[NewDelivery]:
     return [NewDelivery(route, handler) for route, handler, is_external in targets if not is_external]
 
 
-@lru_cache(maxsize=1000)  # many events of a batch go by the same route
+# Many events of a batch take the same route at the same time.
+@lru_cache(maxsize=1000)
 def _build_ready_record(route: str, handler: str, now: int) -> dict[str, Any]:
     return build_planned_record(route, handler, "ready", now)
 
 
 def _describe_stored(event: Event, targets: Targets, now: int) -> PublishResult:
-    """What is said of an event that waits for `evtool deliver`."""
-    deliveries = [
-        _build_ready_record(route, handler, now) for route, handler, is_external in targets if not is_external
-    ]
-    external = [(route, handler) for route, handler, is_external in targets if is_external]
+    """Returns the result of an event that is only stored, for `evtool deliver`."""
+    deliveries, external = [], []
+    for route, handler, is_external in targets:
+        if is_external:
+            external.append((route, handler))
+        else:
+            deliveries.append(_build_ready_record(route, handler, now))
     record = build_published_record(event, "stored", deliveries, external)
     return PublishResult([record], [(event.raw, event.bus or DEFAULT_BUS)])
 
 
 def _deliver_chains(runtime: Runtime, roots: Sequence[int], *, workers: int) -> Generator[int]:
-    """Attempts what is due of the chains that begin with some events, as `deliver` does.
+    """Attempts the due deliveries of chains, as `deliver` does. `roots` are the first events of the chains.
 
-    Yields the root of a chain when nothing of it is due or under way. From then on nothing of it is attempted, though
-    it may become due while others go on. What is not yielded was interrupted, or others are at work on it.
+    Yields a root when no delivery of its chain is due or in progress. From then on the chain is not attempted in this
+    run, even if a retry becomes due while other chains continue. A root that is not yielded was interrupted, or
+    another process delivers its chain.
     """
     environment, run_start = runtime.environment, runtime.environment.now()
 
@@ -164,7 +180,9 @@ def _deliver_chains(runtime: Runtime, roots: Sequence[int], *, workers: int) -> 
         return find_open_roots(runtime.store, some_roots, now=now, run_start=run_start, owner=owner)
 
     unfinished = find_open(roots)
-    yield from (root for root in roots if root not in unfinished)
+    for root in roots:
+        if root not in unfinished:
+            yield root
     with closing(deliver(runtime, workers=workers, chains=Chains(unfinished))) as settlements:
         for settlement in settlements:
             root = settlement.event.root

@@ -23,7 +23,7 @@ FailOn = Literal["lost", "gained", "any"]
 
 
 class Comparison(NamedTuple):
-    """What a comparison needs: both versions of the routes, and what the options say."""
+    """Both versions of the routes, and the options of the comparison."""
 
     current: RouteTable
     base: RouteTable
@@ -37,13 +37,13 @@ class Comparison(NamedTuple):
         return self.route in (None, delivery.route.name)
 
     def rate(self, direction: Direction) -> str:
-        """The severity of a change: an error if it makes the exit code 1."""
+        """Returns the severity of a change: an error if it makes the exit code 1."""
         if self.fail_on in (direction, "any"):
             return "error"
         return "warning"
 
     def generate(self, count: int) -> Iterator[SelectedEvent]:
-        """Events at the boundaries of the patterns of both versions."""
+        """Yields events at the boundaries of the patterns of both versions: just inside and just outside of a match."""
         for event in generate_boundary_events([self.current.routes, self.base.routes], count):
             yield SelectedEvent(event.raw, event.bus, None, None)
 
@@ -69,7 +69,7 @@ def check_options(
 def run_comparison(
     session: Session, comparison: Comparison, events: Iterable[SelectedEvent], pattern: Pattern | None = None
 ) -> int:
-    """Reports each delivery of the events that only one version makes. The exit code is that of `--fail-on`.
+    """Reports each delivery that only one version makes. Returns 1 if `--fail-on` forbids one of them, else 0.
 
     With a pattern only the events that match it are compared.
     """
@@ -101,24 +101,29 @@ def _compare_events(
     open_routes = (current.list_open_routes(base), base.list_open_routes(current))
     routes = RouteComparison(current.routes, base.routes, open_routes)
     causes = CauseFinder(current, base)
-    directions: tuple[Direction, Direction] = ("lost", "gained")
     undecided = UndecidedNotes(session, current.routes)
+
+    def report_changes(direction: Direction, deliveries: Iterable[Delivery], event: SelectedEvent) -> None:
+        for delivery in deliveries:
+            if comparison.includes(delivery):
+                cause = causes.find(direction, delivery, event.raw, event.bus)
+                change = build_change(direction, delivery, event.raw, cause)
+                sums.add(change)
+                report.add(change.as_record(comparison.rate(direction)))
+
     for event in Progress("comparing", "event", quiet=session.quiet).track(events):
         difference = routes.compare(event.raw, event.bus)
         undecided.add([(event.raw, event.bus)])
         sums.count(difference)
-        for direction, deliveries in zip(directions, difference[:2], strict=True):
-            for delivery in deliveries:
-                if comparison.includes(delivery):
-                    cause = causes.find(direction, delivery, event.raw, event.bus)
-                    change = build_change(direction, delivery, event.raw, cause)
-                    sums.add(change)
-                    report.add(change.as_record(comparison.rate(direction)))
+        report_changes("lost", difference.lost, event)
+        report_changes("gained", difference.gained, event)
+        # --limit counts compared events, so that the same limit always compares the same events.
         if comparison.limit is not None and sums.events >= comparison.limit:
             break
 
 
 def _check_route(comparison: Comparison) -> None:
+    """Raises UsageError if neither version has the route of --route."""
     names = {**comparison.current.routes.routes, **comparison.base.routes.routes}
     if comparison.route is not None and comparison.route not in names:
         hint = did_you_mean(comparison.route, names) or f"the routes are {', '.join(names) or 'none'}"

@@ -1,7 +1,8 @@
-"""The command `evtool schema infer`: makes the schema of an event type from examples."""
+"""The command `evtool schema infer`: infers the schema of an event type from examples."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,21 +15,21 @@ from evtool.paths import display_path
 from evtool.reports.base import Record, Subject
 from evtool.schemas.infer import Shape, build_schema
 from evtool.schemas.validation import Rules, ValidationResult, validate_events
-from evtool.terminal.screen import Screen, format_count, open_stderr
-from evtool.terminal.snippets import show_finding
+from evtool.terminal.screen import Screen, format_count
 
-MAX_LISTED = 10  # types that a message lists
+# Types or files that a message lists.
+MAX_LISTED = 10
 
 
 def schema_infer(
     session: Session,
-    events: Annotated[list[str], Argument("EVENT...", "files, folders or samples with events; - for standard input")],
+    events: Annotated[list[str], Argument("EVENT...", "files, folders, names of samples, or -")],
     *,
     type: Type = None,  # noqa: A002
     source: Source = None,
     unwrap: Unwrap = False,
-    to: Annotated[str | None, Option("--to", "write TYPE.json of each type into this folder", "DIR")] = None,
-    force: Annotated[bool, Option("--force", "replace files that exist")] = False,
+    to: Annotated[str | None, Option("--to", "write a file TYPE.json for each type into this folder", "DIR")] = None,
+    force: Annotated[bool, Option("--force", "replace existing files")] = False,
 ) -> int:
     """Infer a JSON Schema from events of one type; with --to, one file for each type.
 
@@ -38,48 +39,55 @@ def schema_infer(
     Example: evtool schema infer samples/events --to schemas
     """
     project = session.find_project()
-    inputs = EventInputs(resolve_paths(events, project) if project else events, unwrap=unwrap)
+    paths = events
+    # Without a project there are no samples, but files can still be read.
+    if project:
+        paths = resolve_paths(events, project)
+    inputs = EventInputs(paths, unwrap=unwrap)
+    # One shape for each type, not all its events, so that memory does not grow with the input.
     shapes: dict[str, Shape] = {}
     count = 0
-    screen = Screen(open_stderr(), color=session.color)
     identity = PayloadIdentity(type, source)
     results = validate_events(inputs.read(), Rules(None), create_event_defaults(), identity=identity)
     for result in inputs.check(results):
-        for finding in result.findings:
-            show_finding(screen, finding)
+        session.show_findings(result.findings)
         if result.event is not None:
             shapes.setdefault(result.event.type, Shape()).add(result.event.detail)
             count += 1
     if len(shapes) > 1 and to is None:
-        names = ", ".join(sorted(shapes)[:MAX_LISTED]) + (" ..." if len(shapes) > MAX_LISTED else "")
+        names = ", ".join(sorted(shapes)[:MAX_LISTED])
+        if len(shapes) > MAX_LISTED:
+            names += " ..."
         raise UsageError(f"these are events of {len(shapes)} types: {names}; --to DIR writes a file for each")
-    schemas = [(name, build_schema(name, shapes[name])) for name in sorted(shapes)]
+    schemas = {name: build_schema(name, shapes[name]) for name in sorted(shapes)}
+    files: dict[str, Path] = {}
     if to is not None:
         files = _write_files(schemas, Path(to), force=force)
-    else:
-        files = []
-    with session.open_report(
-        Subject("schema infer", "schemas", lambda out: _InferReport(out, to, quiet=session.quiet))
-    ) as report:
-        for index, (name, schema) in enumerate(schemas):
-            report.add({"type": name, "file": display_path(files[index]) if files else None, "schema": schema})
+    subject = Subject("schema infer", "schemas", partial(_InferReport, folder=to, quiet=session.quiet))
+    with session.open_report(subject) as report:
+        for name, schema in schemas.items():
+            file = None
+            if name in files:
+                file = display_path(files[name])
+            report.add({"type": name, "file": file, "schema": schema})
         report.end({"summary": {"events": count, "schemas": len(schemas)}})
     return inputs.worst_exit_code(EXIT_OK)
 
 
-def _write_files(schemas: Sequence[tuple[str, dict[str, Any]]], folder: Path, *, force: bool) -> list[Path]:
-    """Writes each schema to its file. Raises UsageError before anything is written if one cannot be."""
-    for name, _ in schemas:
+def _write_files(schemas: Mapping[str, dict[str, Any]], folder: Path, *, force: bool) -> dict[str, Path]:
+    """Writes the schema of each type to its file, and returns the files. Raises UsageError before the first write."""
+    # A type comes from an event, and must not choose a file outside of the folder.
+    for name in schemas:
         if "/" in name or "\0" in name or name.startswith("."):
             raise UsageError(f'the type "{name}" cannot be the name of a file: infer it alone, without --to')
-    files = [folder / f"{name}.json" for name, _ in schemas]
-    existing = [display_path(file) for file in files if file.exists()]
+    files = {name: folder / f"{name}.json" for name in schemas}
+    existing = [display_path(file) for file in files.values() if file.exists()]
     if existing and not force:
         raise UsageError(f"--to: {', '.join(existing[:MAX_LISTED])} exists already; --force replaces it")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for file, (_, schema) in zip(files, schemas, strict=True):
-            file.write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
+        for name, file in files.items():
+            file.write_text(json.dumps(schemas[name], indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise UsageError(f"--to: cannot write {error.filename or folder}: {error.strerror}") from None
     return files
@@ -101,7 +109,7 @@ class _InferReport:
             self._screen.print_line((record["type"], "bold"), f"  {record['file']}")
 
     def end(self, tail: Mapping[str, Any]) -> None:
-        """Says how many schemas were written."""
+        """Shows the number of schemas that were written."""
         if self._folder is not None and not self._quiet:
             summary = tail["summary"]
             self._screen.print_line(
