@@ -1,4 +1,4 @@
-"""The command `evtool schema`: compares versions of schemas, and infers schemas from events."""
+"""The command `evtool schema`: compares schema versions, and infers schemas from events."""
 
 from evtool.commands.schema_diff import schema_diff
 from evtool.commands.schema_infer import schema_infer

@@ -36,7 +36,7 @@ class EndpointOptions(NamedTuple):
 
 
 def run_endpoint(session: Session, options: EndpointOptions) -> int:
-    """Serves until a signal comes, which is raised. Raises UsageError if it cannot listen."""
+    """Serves until a signal arrives, which is raised. Raises UsageError if it cannot listen."""
     address = parse_address(options.listen)
     token = None
     if options.token_file is not None:
@@ -44,15 +44,18 @@ def run_endpoint(session: Session, options: EndpointOptions) -> int:
     project = session.load_project()
     rules = build_rules(project, no_schema=options.no_schema)
     with ExitStack() as at_exit:
-        sockets = [at_exit.enter_context(opened) for opened in open_sockets(*address)]
+        sockets = [at_exit.enter_context(opened) for opened in open_sockets(address.host, address.port)]
+        # A name may resolve to several addresses, so that the opened sockets are checked, not the option.
         if token is None:
             _check_reach(address, sockets)
         runtime = at_exit.enter_context(open_runtime(session, project, rules))
         settings = Settings(token, options.validates, options.delivers, session.verbose > 0, frozenset({address.host}))
         server = at_exit.enter_context(_open_server(session, project, runtime, settings, sockets))
+        # With port 0 the system chooses the port.
         shown = Address(address.host, sockets[0].getsockname()[1]).format()
         session.print_note(f"listening on http://{shown} (Ctrl-C ends it)")
-        sys.stderr.flush()  # somebody may wait for it
+        # A script may wait for this line before it sends events.
+        sys.stderr.flush()
         if not options.delivers:
             server.wait()
             return EXIT_OK
@@ -60,7 +63,7 @@ def run_endpoint(session: Session, options: EndpointOptions) -> int:
 
 
 def _check_reach(address: Address, sockets: Sequence[socket]) -> None:
-    """Raises UsageError if somebody on another computer could reach a server that has no token."""
+    """Raises UsageError if other computers could reach a server without a token."""
     for opened in sockets:
         if not is_loopback(opened.getsockname()[0]):
             raise UsageError(
@@ -73,7 +76,7 @@ def _check_reach(address: Address, sockets: Sequence[socket]) -> None:
 def _open_server(
     session: Session, project: Project, runtime: Runtime, settings: Settings, sockets: Sequence[socket]
 ) -> Iterator[ServerThread]:
-    """The server, while it runs. At the end it answers the requests that came, then the writer ends."""
+    """Runs the server inside the block. At the end it answers the requests that have arrived, then the writer ends."""
     undecided = UndecidedNotes(session, runtime.routes)
 
     def note_undecided(event: Event) -> None:

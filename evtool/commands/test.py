@@ -2,38 +2,50 @@
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple, NoReturn
 
 from evtool.cli.options import Argument, Option
 from evtool.cli.runtime import load_routes
 from evtool.cli.session import Session
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, ConfigError, EvtoolError, UsageError
-from evtool.findings.finding import Finding
+from evtool.findings.finding import Finding, has_errors, list_finding_records
 from evtool.paths import display_path
 from evtool.reports.base import Subject
 from evtool.reports.scenarios import NoText, ScenariosReport, build_coverage_record, build_scenario_record
-from evtool.routes.project import find_routes_file
+from evtool.routes.project import Project, find_routes_file
+from evtool.routes.routes import Routes
 from evtool.scenarios.batch import run_scenarios
 from evtool.scenarios.changes import Snapshot, list_states, take_snapshot, wait_for_change
 from evtool.scenarios.coverage import Covered, Section, measure
 from evtool.scenarios.files import list_scenario_files
 from evtool.scenarios.loading import Scenario, build_rules, load_scenarios
+from evtool.schemas.validation import Rules
 from evtool.terminal.progress import Progress
-from evtool.terminal.screen import Screen, format_count, open_stderr
-from evtool.terminal.snippets import show_finding
+from evtool.terminal.screen import Screen, format_count
 
-LOOK_INTERVAL = 0.3  # seconds between two looks for changed files
+# Seconds between two looks for changed files.
+LOOK_INTERVAL = 0.3
+
+
+class _Options(NamedTuple):
+    """The options of a run."""
+
+    paths: Sequence[str]
+    text: str | None
+    coverage: bool
+    fail_under: int | None
+    jobs: int
 
 
 def test(
     session: Session,
     paths: Annotated[
-        list[str], Argument("[PATH]...", "scenario files or folders; by default the project's `scenarios`")
+        list[str], Argument("[PATH]...", "scenario files or folders; default: `scenarios` of the project")
     ] = [],  # noqa: B006  (never changed)
     *,
     text: Annotated[str | None, Option("-k", "only scenarios with this text in their name", "TEXT")] = None,
@@ -41,77 +53,104 @@ def test(
     fail_under: Annotated[
         int | None, Option("--fail-under", "fail if less than N percent of the alternatives are covered", "N")
     ] = None,
-    jobs: Annotated[int, Option("--jobs", "number of scenarios that run at the same time", "N", least=1)] = 1,
+    jobs: Annotated[int, Option("--jobs", "maximum number of scenarios that run at the same time", "N", least=1)] = 1,
     watch: Annotated[bool, Option("--watch", "run again when a file changes, until Ctrl-C")] = False,
 ) -> int:
     """Run scenarios: given events, and what must and must not result from them, along the whole chain.
 
-    Each scenario has its own store and a clock that jumps to the next due time. Handlers are called unless the
+    Each scenario has its own store, and a clock that jumps to the next due time. Handlers are called unless the
     scenario mocks them. Exit code 1 if an expectation does not hold or the coverage is too low, 2 if a scenario file
-    cannot be used or there is no scenario.
+    cannot be used or no scenario is found.
 
     Example: evtool test --coverage
     """
     if fail_under is not None and fail_under > 100:
         raise UsageError(f"--fail-under {fail_under}: it is a percentage, at most 100")
-    run = partial(
-        _run, session, paths, text, coverage=coverage or fail_under is not None, fail_under=fail_under, jobs=jobs
-    )
+    options = _Options(paths, text, coverage or fail_under is not None, fail_under, jobs)
+    run = partial(_run, session, options)
     if not watch:
         return run()
-    if any(output.partition("=")[0] != "text" for output in session.output):
+    if any(name != "text" for name in session.list_formats()):
         raise UsageError("--watch prints text only; leave out -o")
-    screen = Screen(open_stderr(), color=session.color)
     routes_file = find_routes_file(session.routes)
+    # Without a project the run raises the error that says so.
     if routes_file is None:
-        return run()  # which says so
-    take = partial(_take_snapshot, session, [*map(Path, paths), routes_file])
+        return run()
+    files = [Path(path) for path in paths]
+    _watch(session, run, files + [routes_file])
+    return EXIT_OK
+
+
+# --- watch -----------------------------------------------------------------------------------------------------------
+
+
+def _watch(session: Session, run: Callable[[], int], files: Sequence[Path]) -> NoReturn:
+    """Runs the scenarios, and again after each change of a file, until a signal."""
+    take = partial(_take_snapshot, session, files)
     while True:
-        snapshot = take()  # before the run: what is changed during it is run again
-        _run_once(run, screen)
+        # The snapshot is taken before the run, so that a change during the run causes another run.
+        snapshot = take()
+        _run_once(session, run)
         session.print_note("waiting for a change; Ctrl-C ends it")
-        changed = wait_for_change(snapshot, take, lambda: time.sleep(LOOK_INTERVAL))
+        changed = wait_for_change(snapshot, take, partial(time.sleep, LOOK_INTERVAL))
         title = f"{datetime.now().astimezone():%H:%M:%S} {display_path(Path(changed))} changed"
         output = Screen(sys.stdout, color=session.color)
         output.print_line("")
         output.print_line((f"--- {title} ", "bold"), ("-" * 20, "dim"))
 
 
-def _run_once(run: Callable[[], int], screen: Screen) -> None:
+def _run_once(session: Session, run: Callable[[], int]) -> None:
     """Runs, and shows an error that would end the command: the next change may correct it."""
     try:
         run()
     except EvtoolError as error:
-        for finding in getattr(error, "findings", ()):
-            show_finding(screen, finding)
-        screen.print_line(("evtool: ", "bold"), str(error))
+        session.show_findings(getattr(error, "findings", ()))
+        session.print_error(str(error))
 
 
 def _take_snapshot(session: Session, files: Sequence[Path]) -> Snapshot:
-    """The state of the files. While routes.yaml is broken or away, as some editors save, only those given count."""
+    """Returns the state of the project's files and of the given files."""
     try:
         return take_snapshot(session.load_project(), files)
     except EvtoolError:
+        # routes.yaml has an error now, or is missing for a moment: some editors save a file by replacing it.
         return list_states(files)
 
 
-def _run(
-    session: Session, paths: list[str], text: str | None, *, coverage: bool, fail_under: int | None, jobs: int
-) -> int:
-    """Loads, runs and reports once."""
+# --- one run ---------------------------------------------------------------------------------------------------------
+
+
+def _run(session: Session, options: _Options) -> int:
+    """Loads, runs and reports the scenarios once. Returns the exit code."""
     project = session.load_project()
     routes, rules = load_routes(session, project), build_rules(project)
-    loaded, findings = load_scenarios(list_scenario_files(project, paths), project, rules)
-    if any(finding.severity == "error" for finding in findings):
+    loaded, findings = load_scenarios(list_scenario_files(project, options.paths), project, rules)
+    if has_errors(findings):
         _report_unusable(session, findings, measure(Covered(), routes, rules, project))
         raise ConfigError("the scenarios cannot be used", findings)
-    scenarios = _choose(loaded, text, searched=", ".join(paths) or display_path(project.scenarios))
-    passed, covered, warnings = 0, Covered(), dict.fromkeys(findings)
+    searched = ", ".join(options.paths) or display_path(project.scenarios)
+    scenarios = _choose(loaded, options.text, searched=searched)
+    return _run_and_report(session, project, routes, rules, scenarios, options, findings)
+
+
+def _run_and_report(
+    session: Session,
+    project: Project,
+    routes: Routes,
+    rules: Rules,
+    scenarios: Sequence[Scenario],
+    options: _Options,
+    findings: Iterable[Finding],
+) -> int:
+    passed, covered = 0, Covered()
+    # Many scenarios cause the same warning, which is shown once. The text report reads this dict at the end.
+    warnings = dict.fromkeys(findings)
     progress = Progress("testing", "scenario", total=partial(len, scenarios), quiet=session.quiet)
-    subject = Subject(
-        "test", "scenarios", lambda screen: ScenariosReport(screen, warnings, quiet=session.quiet, coverage=coverage)
-    )
-    with session.open_report(subject) as report, closing(run_scenarios(scenarios, project, jobs=jobs)) as results:
+    text_report = partial(ScenariosReport, findings=warnings, quiet=session.quiet, coverage=options.coverage)
+    with (
+        session.open_report(Subject("test", "scenarios", text_report)) as report,
+        closing(run_scenarios(scenarios, project, jobs=options.jobs)) as results,
+    ):
         for result in results:
             report.add(build_scenario_record(result))
             progress.add(1)
@@ -120,41 +159,47 @@ def _run(
             warnings |= dict.fromkeys(result.warnings)
         progress.erase()
         sections = measure(covered, routes, rules, project)
-        is_reached = fail_under is None or sections["alternatives"].percent >= fail_under
-        report.end(
-            {
-                "findings": [finding.as_dict() for finding in warnings],
-                "coverage": build_coverage_record(sections),
-                "summary": {
-                    "scenarios": len(scenarios),
-                    "passed": passed,
-                    "failed": len(scenarios) - passed,
-                    "fail_under": fail_under,
-                },
-            }
-        )
+        summary = {
+            "scenarios": len(scenarios),
+            "passed": passed,
+            "failed": len(scenarios) - passed,
+            "fail_under": options.fail_under,
+        }
+        report.end(_build_tail(warnings, sections, summary))
+    is_reached = options.fail_under is None or sections["alternatives"].percent >= options.fail_under
     if passed == len(scenarios) and is_reached:
         return EXIT_OK
     return EXIT_FINDINGS
 
 
+def _build_tail(
+    findings: Iterable[Finding], coverage: Mapping[str, Section], summary: Mapping[str, int | None]
+) -> dict[str, Any]:
+    return {
+        "findings": list_finding_records(findings),
+        "coverage": build_coverage_record(coverage),
+        "summary": summary,
+    }
+
+
 def _report_unusable(session: Session, findings: Sequence[Finding], coverage: Mapping[str, Section]) -> None:
-    """Writes the reports for machines, without scenarios: no scenario is run. For people, the error shows all."""
-    with session.open_report(Subject("test", "scenarios", lambda _screen: NoText())) as report:
-        report.end(
-            {
-                "findings": [finding.as_dict() for finding in findings],
-                "coverage": build_coverage_record(coverage),
-                "summary": {"scenarios": 0, "passed": 0, "failed": 0, "fail_under": None},
-            }
-        )
+    """Writes the reports for machines, without scenarios, since none is run. The error message informs people."""
+    summary = {"scenarios": 0, "passed": 0, "failed": 0, "fail_under": None}
+    with session.open_report(Subject("test", "scenarios", _ignore_screen)) as report:
+        report.end(_build_tail(findings, coverage, summary))
+
+
+def _ignore_screen(_screen: Screen) -> NoText:
+    return NoText()
 
 
 def _choose(scenarios: Sequence[Scenario], text: str | None, *, searched: str) -> list[Scenario]:
-    """The scenarios with a text in their name. Raises UsageError if there is none."""
+    """Returns the scenarios with a text in their name. Raises UsageError if no scenario has it."""
     if not scenarios:
         raise UsageError(f"no scenario was found: {searched} has no *.yaml with scenarios")
-    chosen = [scenario for scenario in scenarios if text is None or text.lower() in scenario.name.lower()]
+    if text is None:
+        return list(scenarios)
+    chosen = [scenario for scenario in scenarios if text.lower() in scenario.name.lower()]
     if not chosen:
         raise UsageError(f'no name of {format_count(len(scenarios), "scenario")} contains "{text}"')
     return chosen

@@ -1,6 +1,10 @@
-"""The command `evtool validate`: checks events against the JSON Schemas of their types."""
+"""The command `evtool validate`: checks events against the JSON Schemas of their types.
 
-from contextlib import closing, nullcontext
+Editors and hooks call it for every saved file, so that its imports are few: no typer, no pydantic, no apsw.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -44,7 +48,7 @@ def validate(
     ] = [],  # noqa: B006  (never changed)
     *,
     schema: Annotated[
-        str | None, Option("--schema", "validate every event against this schema: FILE or FILE#/POINTER", "FILE")
+        str | None, Option("--schema", "validate all events against this schema: FILE or FILE#/POINTER", "FILE")
     ] = None,
     type: Type = None,  # noqa: A002
     source: Source = None,
@@ -61,32 +65,31 @@ def validate(
     """Check events against the JSON Schemas of their types.
 
     Reports every error of every event with its file, line and column. Without a PATH it validates the samples of the
-    project. It also checks the whole of routes.yaml. With --no-schema ignore, it checks envelopes without a project.
-    Exit code 1 if an event is not valid, 2 if routes.yaml is not valid or there is no event.
+    project. It also checks routes.yaml. With --no-schema ignore it needs no project and checks only the envelopes.
+    Exit code 1 if an event is not valid, 2 if routes.yaml is not valid or the input has no event.
 
     Example: evtool validate samples/events -o text -o junit=report.xml
     """
     project = _load_project(session, needed=not (paths and (schema or no_schema == "ignore")))
-    if project:
-        event_paths = paths or [display_path(path) for path in project.samples]
-    else:
-        event_paths = paths
-    if not event_paths and not allow_empty:
-        raise UsageError("name events to validate, or set `samples:` in routes.yaml")
+    event_paths = _choose_paths(project, paths, allow_empty=allow_empty)
     identity = read_identity(session, project, PayloadIdentity(type, source, type_at, id_at), intake)
     rules = Rules(_load_schemas(project, schema, needed=no_schema != "ignore"), no_schema)
     inputs = EventInputs(event_paths, unwrap=unwrap, allow_empty=allow_empty)
     events = invalid = unread = 0
     progress = Progress("validating", "event", total=partial(count_bytes, event_paths), quiet=session.quiet)
-    subject = Subject("validate", "findings", lambda screen: FindingsReport(screen, quiet=session.quiet))
+    subject = Subject("validate", "findings", partial(FindingsReport, quiet=session.quiet))
     fast_path = None
+    # The first event that is not valid may be in a block that is proven before it is reported.
     if not fail_fast:
         fast_path = _choose_fast_path(session, rules, progress, jobs)
-    with session.open_report(subject) as report, closing(fast_path) if fast_path else nullcontext():
+    with session.open_report(subject) as report, ExitStack() as at_exit:
+        if fast_path:
+            at_exit.callback(fast_path.close)
         texts = inputs.read(max_bytes=max_bytes, on_bytes=progress.advance, prover=fast_path)
         results = validate_events(texts, rules, create_event_defaults(), identity=identity)
         for result in progress.track(inputs.check(results)):
             report.add(result)
+            # A file that could not be read is not an event.
             if result.is_unreadable:
                 unread += 1
                 continue
@@ -105,44 +108,61 @@ def validate(
     return EXIT_OK
 
 
+def _choose_paths(project: Project | None, paths: list[str], *, allow_empty: bool) -> list[str]:
+    """Returns the given paths, or the samples of the project. Raises UsageError if there is neither."""
+    if project and not paths:
+        paths = [display_path(path) for path in project.samples]
+    if not paths and not allow_empty:
+        raise UsageError("name events to validate, or set `samples:` in routes.yaml")
+    return paths
+
+
 def _choose_fast_path(session: Session, rules: Rules, progress: Progress, jobs: int) -> FastPath | None:
-    """The fast path, if nothing but the number of valid events is asked for."""
-    formats = {output.partition("=")[0] for output in session.output}
-    if rules.schemas is None or not formats <= ONLY_FINDINGS:
+    """Returns the fast path. None if a report shows each valid event, or if events have no schemas."""
+    if rules.schemas is None or not ONLY_FINDINGS.issuperset(session.list_formats()):
         return None
     if jobs == 1:
         return FastPath(rules.schemas.find_check, progress.count)
-    from evtool.commands.validate_jobs import ProofPool  # noqa: PLC0415  (few calls use it)
+    # Few calls use several processes.
+    from evtool.commands.validate_jobs import ProofPool  # noqa: PLC0415
 
     return ProofPool(rules.schemas, progress.count, jobs=jobs)
 
 
 def _load_project(session: Session, *, needed: bool) -> Project | None:
-    """The project, if there is one or one is needed; shows the warnings about its routes.yaml.
+    """Reads the project and checks routes.yaml; None if there is no project and none is needed.
 
-    Raises ConfigError if anything in it is wrong.
+    Raises ConfigError if routes.yaml is not valid.
     """
-    project = session.load_project() if needed else session.find_project()
+    if needed:
+        project: Project | None = session.load_project()
+    else:
+        project = session.find_project()
     if project is not None:
         session.show_warnings(check_project(project))
     return project
 
 
 def _load_schemas(project: Project | None, schema: str | None, *, needed: bool) -> Schemas | None:
+    folders: Sequence[Path] = ()
+    named: Mapping[str, NamedSchema] = {}
     if project:
-        folders, named = (project.schemas, project.named_schemas)
-    else:
-        folders, named = ([], {})
+        folders, named = project.schemas, project.named_schemas
     if schema is not None:
-        if is_file(Path(schema)):
-            name, _, fragment = (schema, "", "")
-        else:
-            name, _, fragment = schema.partition("#")
-        if not is_file(Path(name)):
-            raise UsageError(f"--schema: there is no file {name}")
-        return Schemas(folders, only=NamedSchema(Path(name), fragment, partial(dict, file=name)))
-    if not folders and not named and not needed:
-        return None
-    if not folders and not named:
+        return Schemas(folders, only=_find_schema(schema))
+    if folders or named:
+        return Schemas(folders, named=named)
+    if needed:
         raise UsageError("there are no schemas: set `schemas:` in routes.yaml, or give --schemas DIR or --schema FILE")
-    return Schemas(folders, named=named)
+    return None
+
+
+def _find_schema(name: str) -> NamedSchema:
+    """Finds the schema of --schema: a file, or a part of a file after `#`. Raises UsageError."""
+    file, fragment = name, ""
+    # The name of a file may contain `#`.
+    if not is_file(Path(name)):
+        file, _, fragment = name.partition("#")
+    if not is_file(Path(file)):
+        raise UsageError(f"--schema: there is no file {file}")
+    return NamedSchema(Path(file), fragment, partial(dict, file=file))

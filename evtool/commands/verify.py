@@ -1,4 +1,4 @@
-"""The command `evtool verify`: compares evtool's matching with that of AWS."""
+"""The command `evtool verify`: compares the matching of evtool with that of AWS."""
 
 from evtool.commands.verify_aws import verify_aws
 

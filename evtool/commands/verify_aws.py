@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Annotated, Any, NamedTuple
 
 from evtool.aws.client import AwsSettings, describe, explain_errors, open_client
@@ -11,17 +12,16 @@ from evtool.cli.runtime import load_routes
 from evtool.cli.session import Session, create_event_defaults
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, UsageError
 from evtool.events.event import Event
-from evtool.findings.finding import Finding
+from evtool.findings.finding import Finding, list_finding_records
 from evtool.paths import display_path
 from evtool.patterns.pattern import Pattern
 from evtool.reports.base import Record, Subject
 from evtool.routes.project import Project
 from evtool.schemas.validation import Rules, ValidationResult, validate_events
 from evtool.terminal.progress import Progress
-from evtool.terminal.screen import Screen, format_count, open_stderr
-from evtool.terminal.snippets import show_finding
+from evtool.terminal.screen import Screen, Segment, format_count
 
-# what AWS requires of an event, and adds to one that is put; the samples of a project may leave it out
+# The fields that TestEventPattern requires. EventBridge adds them to a published event, so that samples may lack them.
 ENVELOPE = {
     "id": "00000000-0000-0000-0000-000000000000",
     "account": "123456789012",
@@ -31,8 +31,12 @@ ENVELOPE = {
 }
 
 
+# How a message names the answer of evtool or AWS.
+ANSWERS = {True: "matches", False: "does not match"}
+
+
 class _Comparison(NamedTuple):
-    """What AWS and evtool say about a pattern and an event. `reason` says why AWS gives no answer."""
+    """Whether a pattern matches an event, for evtool and for AWS. `reason` is why AWS gave no answer."""
 
     route: str
     event: Event
@@ -57,30 +61,34 @@ def verify_aws(
 ) -> int:
     """Ask AWS (TestEventPattern) whether each route matches each sample, and report every disagreement.
 
-    Nothing is created or sent in AWS. Fields that AWS requires of an event and a sample leaves out, such as account,
-    are added for both. Routes with unknown values and CloudEvents, which EventBridge does not have, are left out.
-    Exit code 1 if AWS and evtool disagree.
+    Nothing is created or published in AWS. If a sample lacks fields that AWS requires, such as account, they are added
+    for both. Routes with unknown values are left out, and CloudEvents, which EventBridge does not support. Exit code 1
+    if AWS and evtool disagree.
 
     Example: evtool verify aws --region eu-central-1
     """
     project = session.load_project()
     patterns = {name: route.pattern for name, route in load_routes(session, project).routes.items()}
     known = {name: pattern for name, pattern in patterns.items() if not pattern.unknowns}
-    inputs = EventInputs(resolve_paths(events, project) or [display_path(path) for path in project.samples])
+    paths = resolve_paths(events, project)
+    if not paths:
+        paths = [display_path(path) for path in project.samples]
+    inputs = EventInputs(paths)
     samples, skipped = _read_samples(session, inputs)
     if not samples or not known:
         raise UsageError(
             f"nothing to verify: {format_count(len(known), 'route')}, {format_count(len(samples), 'event')}"
         )
     client = open_client("events", AwsSettings(region, endpoint, profile))
-    subject = Subject("verify aws", "disagreements", lambda screen: _VerifyReport(screen, quiet=session.quiet))
+    subject = Subject("verify aws", "disagreements", partial(_VerifyReport, quiet=session.quiet))
     findings: list[Finding] = []
     progress = Progress("asking AWS", "call", quiet=session.quiet)
     with session.open_report(subject) as report:
         for comparison in progress.track(_compare(client, project, known, samples)):
             if not comparison.agrees:
-                findings.append(_build_finding(project, comparison))
-                show_finding(Screen(open_stderr(), color=session.color), findings[-1])
+                finding = _build_finding(project, comparison)
+                findings.append(finding)
+                session.show_findings([finding])
                 report.add(_build_record(comparison))
         summary = {
             "routes": len(known),
@@ -88,18 +96,19 @@ def verify_aws(
             "disagreements": len(findings),
             "skipped": skipped + len(patterns) - len(known),
         }
-        report.end({"findings": [finding.as_dict() for finding in findings], "summary": summary})
-    return inputs.worst_exit_code(EXIT_FINDINGS if findings else EXIT_OK)
+        report.end({"findings": list_finding_records(findings), "summary": summary})
+    if findings:
+        return inputs.worst_exit_code(EXIT_FINDINGS)
+    return inputs.worst_exit_code(EXIT_OK)
 
 
 def _read_samples(session: Session, inputs: EventInputs) -> tuple[list[Event], int]:
-    """The events that EventBridge could have, and how many others there are."""
+    """Returns the events that EventBridge supports, and the number of the other ones."""
     samples: list[Event] = []
     skipped = 0
-    screen = Screen(open_stderr(), color=session.color)
     for result in inputs.check(validate_events(inputs.read(), Rules(None), create_event_defaults())):
-        for finding in result.findings:
-            show_finding(screen, finding)
+        session.show_findings(result.findings)
+        # The payload of a CloudEvent is `data`.
         if result.event is not None and result.event.payload_key != "data":
             samples.append(result.event)
         else:
@@ -110,33 +119,41 @@ def _read_samples(session: Session, inputs: EventInputs) -> tuple[list[Event], i
 def _compare(
     client: Any, project: Project, patterns: Mapping[str, Pattern], samples: list[Event]
 ) -> Iterator[_Comparison]:
-    from botocore.exceptions import ClientError  # noqa: PLC0415  (an extra, and slow to import)
+    """Yields a comparison for each pattern and each sample."""
+    # The library of AWS is an extra, and slow to import.
+    from botocore.exceptions import ClientError  # noqa: PLC0415
 
     for name, pattern in patterns.items():
-        source = project.document.value["routes"][name]["pattern"]
-        text = source if isinstance(source, str) else json.dumps(source, ensure_ascii=False)
+        pattern_text = project.document.value["routes"][name]["pattern"]
+        # Terraform and the AWS CLI have patterns as JSON text. It is sent as it is: its number forms matter.
+        if not isinstance(pattern_text, str):
+            pattern_text = json.dumps(pattern_text, ensure_ascii=False)
         for event in samples:
             document = complete_event(event)
             matches = pattern.matches(document) is True
             try:
                 with explain_errors("AWS (events:TestEventPattern)"):
-                    response = client.test_event_pattern(EventPattern=text, Event=document)
+                    response = client.test_event_pattern(EventPattern=pattern_text, Event=document)
             except ClientError as error:
                 yield _Comparison(name, event, matches, None, f"AWS refuses it: {describe(error)}")
                 continue
             result = response.get("Result")
-            reason = None if isinstance(result, bool) else "the response has no Result"
-            yield _Comparison(name, event, matches, result if isinstance(result, bool) else None, reason)
+            # A local endpoint may not implement the operation.
+            if not isinstance(result, bool):
+                yield _Comparison(name, event, matches, None, "the response has no Result")
+                continue
+            yield _Comparison(name, event, matches, result)
 
 
 def complete_event(event: Event) -> str:
-    """The text of an event with the fields that AWS requires."""
+    """Returns the text of an event with the fields that AWS requires."""
     text = event.raw.decode().strip()
     missing = {name: value for name, value in ENVELOPE.items() if name not in event.document}
+    if not missing:
+        return text
+    # The text itself stays as it is: AWS compares numbers in the form in which they are written.
     members = json.dumps(missing)[1:-1]
-    if missing:
-        return f"{{{members}, {text[1:]}"
-    return text
+    return f"{{{members}, {text[1:]}"
 
 
 def _build_record(comparison: _Comparison) -> dict[str, Any]:
@@ -151,9 +168,9 @@ def _build_record(comparison: _Comparison) -> dict[str, Any]:
 
 
 def _build_finding(project: Project, comparison: _Comparison) -> Finding:
-    event, words = comparison.event, {True: "matches", False: "does not match"}
-    aws = comparison.reason or f"for AWS it {words[bool(comparison.aws)]}"
-    message = f"the route {comparison.route} {words[comparison.evtool]} the event {event.id}; {aws}"
+    event = comparison.event
+    aws = comparison.reason or f"for AWS it {ANSWERS[bool(comparison.aws)]}"
+    message = f"the route {comparison.route} {ANSWERS[comparison.evtool]} the event {event.id}; {aws}"
     location = project.locate(("routes", comparison.route, "pattern"))
     return Finding(
         "EV607", message, "error", event_id=event.id, event_type=event.type, route=comparison.route, **location
@@ -161,7 +178,7 @@ def _build_finding(project: Project, comparison: _Comparison) -> Finding:
 
 
 class _VerifyReport:
-    """The text report: the sums, since each disagreement is shown as a finding."""
+    """The text report: only the totals, since each disagreement is shown as a finding."""
 
     def __init__(self, screen: Screen, *, quiet: bool):
         self._screen, self._quiet = screen, quiet
@@ -171,16 +188,14 @@ class _VerifyReport:
         assert not isinstance(record, ValidationResult)
 
     def end(self, tail: Mapping[str, Any]) -> None:
-        """Shows the sums."""
+        """Shows the totals."""
         if self._quiet:
             return
         summary = tail["summary"]
         asked = f"{format_count(summary['routes'], 'route')} and {format_count(summary['events'], 'event')} compared"
-        count = summary["disagreements"]
-        if count:
-            result = (f"{format_count(count, 'disagreement')}", "bold red")
-        else:
-            result = ("AWS agrees", "green")
+        result: Segment = ("AWS agrees", "green")
+        if summary["disagreements"]:
+            result = (format_count(summary["disagreements"], "disagreement"), "bold red")
         skipped = ""
         if summary["skipped"]:
             skipped = f", {summary['skipped']:,} left out"
