@@ -75,7 +75,7 @@ def import_(
 
 
 def _read_source(source: str, form: str | None) -> Project:
-    """Reads the rules of a rule source. In a folder with routes.yaml and Terraform files, it reads the Terraform files."""
+    """Reads the rules of a rule source; in a folder with routes.yaml and Terraform files, those of Terraform."""
     folder = Path(source).absolute()
     project = None
     if is_folder(folder) and has_terraform(folder):
