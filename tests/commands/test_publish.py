@@ -385,7 +385,7 @@ def test_what_is_too_deep_or_too_long_is_not_let_in_from_handlers_either(evtool:
         "    context.emit('emitted', {'deep': deep, 'long': 'x' * event['detail']['length']})\n"
     )
     project(tmp_path, handler, ONE.replace('{prefix: ""}', "x"))
-    for depth, length, said in ((970, 0, "is no event"), (260, 0, "is no event"), (1, 2_000_000, "is too long")):
+    for depth, length, said in ((970, 0, "not a valid event"), (260, 0, "not a valid event"), (1, 2_000_000, "is too long")):
         text = json.dumps({"depth": depth, "length": length}).encode()
         ran = evtool("publish", "-", "--type", "x", "-o", "json", stdin=text)
 
