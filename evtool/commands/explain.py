@@ -87,9 +87,9 @@ def explain(
     """Explain why routes match or do not match an event: each condition and the actual value, the nearest route first.
 
     Suggests the smallest change that makes a route match and that the schema allows. A file or a sample takes
-    precedence over a stored event of the same name. Several events are explained one after the other. A finding code
-    in place of an event, such as EV104, is explained, too. Exit code 0 if a route matches, 1 if none matches or an
-    event is not valid.
+    precedence over a stored event of the same name. Several events are explained one after the other. With a finding
+    code in place of an event, such as EV104, it explains the code. Exit code 0 if a route matches, 1 if none matches or
+    an event is not valid.
 
     Example: evtool explain cart-abandoned --set detail.cartTotal=12
     """

@@ -62,8 +62,8 @@ def verify_aws(
     """Ask AWS (TestEventPattern) whether each route matches each sample, and report every disagreement.
 
     Nothing is created or published in AWS. If a sample lacks fields that AWS requires, such as account, they are added
-    for both. Routes with unknown values are left out, and CloudEvents, which EventBridge does not support. Exit code 1
-    if AWS and evtool disagree.
+    for both. Routes with unknown values, and CloudEvents, which EventBridge does not support, are left out. Exit code
+    1 if AWS and evtool disagree.
 
     Example: evtool verify aws --region eu-central-1
     """
