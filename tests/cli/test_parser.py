@@ -27,8 +27,10 @@ from tests.conftest import Evtool
         ("doctor store.db", "got unexpected extra argument(s) (store.db)"),
     ],
 )
-def test_usage_errors_have_evtools_own_words(evtool: Evtool, tmp_path: Path, arguments: str, error: str) -> None:
-    """The option, the value as it was written, and what it should be; nothing is begun."""
+def test_usage_errors_name_the_option_and_the_expected_value(
+    evtool: Evtool, tmp_path: Path, arguments: str, error: str
+) -> None:
+    """The message repeats the value as it was written, and the command does not begin."""
     ran = evtool(*arguments.split())
 
     assert (ran.code, ran.out) == (2, "")
@@ -53,7 +55,7 @@ def test_usage_errors_have_evtools_own_words(evtool: Evtool, tmp_path: Path, arg
         ("publis\x1b", 'there is no command "publis\\x1b"; did you mean "publish"?'),
     ],
 )
-def test_unknown_commands_and_options_name_the_nearest(evtool: Evtool, arguments: str, error: str) -> None:
+def test_unknown_commands_and_options_suggest_the_most_similar_name(evtool: Evtool, arguments: str, error: str) -> None:
     """One line on standard error, as for every other error, and exit code 2."""
     assert evtool(*arguments.split()) == (2, "", f"evtool: {error}\n")
 
@@ -78,7 +80,7 @@ def test_no_arguments_show_the_help(evtool: Evtool) -> None:
     ],
 )
 def test_help_names_the_arguments_as_they_are_declared(evtool: Evtool, command: str, usage: str, argument: str) -> None:
-    """Brackets for what may be left out, dots for what may be given several times, and no type besides."""
+    """Brackets for optional arguments, dots for repeated ones, and no type."""
     help_text = evtool(command, "--help").out
 
     assert help_text.startswith(f"Usage: evtool {usage}\n")
@@ -94,7 +96,7 @@ def test_help_names_the_arguments_as_they_are_declared(evtool: Evtool, command: 
     ],
 )
 def test_shells_complete_choices(evtool: Evtool, words: str, completed: list[str]) -> None:
-    """What an option allows is offered, as far as it begins with what is typed."""
+    """Completion offers the values of an option that begin with the typed text."""
     environment = {"_EVTOOL_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "3"}
 
     assert evtool(env=environment).out.split() == completed

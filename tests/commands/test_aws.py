@@ -95,8 +95,8 @@ def test_rules_of_all_buses_are_imported(evtool: Evtool, tmp_path: Path, fake_aw
     assert "url: eventbridge://orders?region=eu-west-1" in (tmp_path / "routes.yaml").read_text()
 
 
-def test_merge_adds_buses(evtool: Evtool, tmp_path: Path, fake_aws: Any) -> None:
-    """Of a routes.yaml that exists, all lines stay."""
+def test_merge_adds_buses_and_keeps_the_other_lines(evtool: Evtool, tmp_path: Path, fake_aws: Any) -> None:
+    """All lines of an existing routes.yaml stay."""
     text = "version: 1\nhandlers:\n  bill: {command: [cat]}\nroutes: {}  # none yet\n"
     (tmp_path / "routes.yaml").write_text(text)
     ran = evtool("import", "aws", "--merge", "--endpoint", fake_aws[0], env=KEYS)
@@ -108,8 +108,8 @@ def test_merge_adds_buses(evtool: Evtool, tmp_path: Path, fake_aws: Any) -> None
     assert Routes.load(tmp_path / "routes.yaml").routes.keys() == {"paid", "failed"}
 
 
-def test_schemas_are_read_from_all_registries_but_that_of_aws(tmp_path: Path) -> None:
-    """They are written into a folder for each registry; names cannot lead out of it, and a file that exists stays."""
+def test_schemas_of_all_registries_except_that_of_aws_are_written(tmp_path: Path) -> None:
+    """Each registry has its folder. Names cannot lead out of it, and an existing file stays."""
     clients = {
         name: boto3.client(name, region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")
         for name in ("events", "schemas")
@@ -136,8 +136,8 @@ def test_schemas_are_read_from_all_registries_but_that_of_aws(tmp_path: Path) ->
     assert (again.written, [finding.severity for finding in again.findings]) == ([], ["warning"])
 
 
-def test_what_a_policy_does_not_allow_is_a_note() -> None:
-    """Rules are needed; archives and schemas are not."""
+def test_missing_permissions_for_archives_and_schemas_are_notes() -> None:
+    """Only the rules are necessary for an import."""
     clients = {
         name: boto3.client(name, region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")
         for name in ("events", "schemas")
@@ -168,8 +168,8 @@ def samples(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_serve_agrees(evtool: Evtool, samples: Path, loopback: None) -> None:
-    """The endpoint of evtool matches as evtool does."""
+def test_verify_agrees_with_the_endpoint_of_serve(evtool: Evtool, samples: Path, loopback: None) -> None:
+    """The endpoint of evtool answers TestEventPattern with evtool's own matching."""
     with start_process(samples) as server:
         ran = evtool("verify", "aws", "--endpoint", f"http://127.0.0.1:{server.port}", env=KEYS)
         server.end()
@@ -189,7 +189,7 @@ def test_serve_agrees(evtool: Evtool, samples: Path, loopback: None) -> None:
 def test_every_disagreement_is_reported(
     evtool: Evtool, samples: Path, fake_aws: Any, response: Any, message: str
 ) -> None:
-    """Each has the place of the pattern; the exit code is 1."""
+    """Each finding has the location of the pattern, and the exit code is 1."""
     url, responses = fake_aws
     if response is not None:
         responses["TestEventPattern"] = [response]
@@ -203,8 +203,8 @@ def test_every_disagreement_is_reported(
     assert re.search(message, ran.json["findings"][0]["message"])
 
 
-def test_events_are_completed_for_aws() -> None:
-    """Fields that AWS requires are added; what the event has stays as it is."""
+def test_missing_envelope_fields_are_added_for_aws() -> None:
+    """The existing fields stay unchanged."""
     text = '{ "id": "7", "source": "s", "detail-type": "t", "detail": {"n": 1.50}}'
     completed = complete_event(parse_event(text.encode()))
 
@@ -222,7 +222,9 @@ def test_events_are_completed_for_aws() -> None:
         (["import", "aws", "--region", "eu-west-1", "--to", "x.yaml"], "AWS_ACCESS_KEY_ID"),
     ],
 )
-def test_missing_credentials_are_exit_code_2(evtool: Evtool, samples: Path, arguments: list[str], message: str) -> None:
+def test_missing_credentials_end_with_exit_code_2(
+    evtool: Evtool, samples: Path, arguments: list[str], message: str
+) -> None:
     """The message says what to set, and there is no traceback."""
     ran = evtool(*arguments, env={"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(samples)})
 

@@ -75,8 +75,8 @@ def ids(file: Path) -> list[str]:
 # --- backup ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_backup_is_the_store_and_is_private(evtool: Evtool, file: Path, tmp_path: Path) -> None:
-    """The copy holds the same, opens as a store, is one file that only its owner may read, and is told of."""
+def test_a_backup_equals_the_store_and_only_its_owner_can_read_it(evtool: Evtool, file: Path, tmp_path: Path) -> None:
+    """The copy has the same content, opens as a store, is one file, and is reported."""
     ran = evtool("backup", "copy.db", "--store", file, "-o", "json")
     copy = tmp_path / "copy.db"
 
@@ -89,8 +89,8 @@ def test_a_backup_is_the_store_and_is_private(evtool: Evtool, file: Path, tmp_pa
     assert evtool("backup", "other.db", "--store", file).out.startswith("copied 8 events, 7 deliveries to other.db (")
 
 
-def test_a_backup_is_of_one_moment_while_others_write(evtool: Evtool, file: Path, tmp_path: Path) -> None:
-    """What is committed is in the copy, with what is still in the -wal; what is not, is not; the writer goes on."""
+def test_a_backup_shows_one_moment_while_another_process_writes(evtool: Evtool, file: Path, tmp_path: Path) -> None:
+    """It has what is committed, also what is still in the -wal, and nothing else. The writer is not disturbed."""
     with Store(file) as store:
         store.insert(event("committed"), [], now=0)
         with store.transaction():
@@ -101,8 +101,8 @@ def test_a_backup_is_of_one_moment_while_others_write(evtool: Evtool, file: Path
 
 
 @pytest.mark.slow
-def test_backups_while_a_process_imports_are_all_well(evtool: Evtool, file: Path, tmp_path: Path) -> None:
-    """Every copy that was made while another process wrote is a whole store, and a later one never holds less."""
+def test_every_backup_during_an_import_is_a_complete_store(evtool: Evtool, file: Path, tmp_path: Path) -> None:
+    """A later copy never has fewer events than an earlier one."""
     (tmp_path / "many.jsonl").write_bytes(b"\n".join(event(str(number)).raw for number in range(3000)))
     (tmp_path / "routes.yaml").write_text("version: 1\n")
     arguments = [sys.executable, "-m", "evtool", "publish", "many.jsonl", "--store", str(file), "-q"]
@@ -134,10 +134,10 @@ def test_backups_while_a_process_imports_are_all_well(evtool: Evtool, file: Path
         ("nowhere/copy.db", "No such file or directory"),
     ],
 )
-def test_a_backup_overwrites_nothing_by_mistake(
+def test_a_backup_overwrites_only_files_and_only_with_force(
     evtool: Evtool, file: Path, tmp_path: Path, target: str, said: str
 ) -> None:
-    """Exit code 2, one line, and all files are as they were; --force helps only where a mere file is in the way."""
+    """Otherwise exit code 2, one line, and all files are unchanged."""
     assert evtool("backup", "there.db", "--store", file).code == 0
     (tmp_path / "notes.txt").write_bytes(b"dear")
     (tmp_path / "store.db-diary-1-x-1").write_bytes(b"dear")
@@ -156,8 +156,8 @@ def test_a_backup_overwrites_nothing_by_mistake(
     assert len(ids(tmp_path / "there.db")) == 8
 
 
-def test_force_takes_the_place_of_copies_only(evtool: Evtool, file: Path, tmp_path: Path) -> None:
-    """What is empty may go, too; of any other file it is said that it is none."""
+def test_force_replaces_only_copies_and_empty_files(evtool: Evtool, file: Path, tmp_path: Path) -> None:
+    """For any other file the message says that it is not a copy."""
     (tmp_path / "text.db").write_bytes(b"SQLite format 3\0" + bytes(100))
     (tmp_path / "empty.db").touch()
     ran = evtool("backup", "text.db", "--force", "--store", file)
@@ -166,8 +166,8 @@ def test_force_takes_the_place_of_copies_only(evtool: Evtool, file: Path, tmp_pa
     assert ids(tmp_path / "empty.db") == ids(file)
 
 
-def test_a_copy_that_was_looked_at_may_go(evtool: Evtool, file: Path, tmp_path: Path) -> None:
-    """What commands leave beside a copy is no store in use; a connection that is open is."""
+def test_force_replaces_a_copy_that_a_command_has_opened(evtool: Evtool, file: Path, tmp_path: Path) -> None:
+    """The files that commands leave next to a copy do not mean that it is in use; an open connection does."""
     assert evtool("backup", "copy.db", "--store", file).code == 0
     assert evtool("events", "--store", "copy.db").code == 0
     assert evtool("doctor", "--store", "copy.db").code == 0
@@ -179,10 +179,10 @@ def test_a_copy_that_was_looked_at_may_go(evtool: Evtool, file: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("force", [False, True])
-def test_a_copy_takes_no_name_that_came_meanwhile(
+def test_a_backup_refuses_a_target_created_during_the_copy(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, force: bool
 ) -> None:
-    """While a copy is made and checked, somebody else may make a file of that name."""
+    """Another program may create the file while the copy is made and checked."""
 
     def findings_late(store: Store) -> Iterator[Finding]:
         (tmp_path / "copy.db").write_bytes(b"dear")
@@ -196,8 +196,8 @@ def test_a_copy_takes_no_name_that_came_meanwhile(
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".copy")] == []
 
 
-def test_a_copy_may_have_the_longest_name_under_any_umask(evtool: Evtool, file: Path, tmp_path: Path) -> None:
-    """A name of 255 bytes; its owner can read it, and nobody else."""
+def test_a_copy_can_have_the_longest_file_name_with_any_umask(evtool: Evtool, file: Path, tmp_path: Path) -> None:
+    """A name of 255 bytes; only the owner can read the file."""
     for name in ("x" * 255, "ü" * 127):
         script = f"umask 0777; exec {sys.executable} -m evtool backup {name} --store {file}"
         ran = subprocess.run(
@@ -209,8 +209,8 @@ def test_a_copy_may_have_the_longest_name_under_any_umask(evtool: Evtool, file: 
     assert evtool("backup", "x" * 256, "--store", file).code == 2
 
 
-def test_no_backup_is_made_of_a_damaged_store(evtool: Evtool, file: Path, tmp_path: Path) -> None:
-    """Exit code 4, and what was there before is still there: a good copy is worth more than a new one."""
+def test_a_damaged_store_is_not_copied_over_a_good_backup(evtool: Evtool, file: Path, tmp_path: Path) -> None:
+    """Exit code 4, and the existing file stays."""
     assert evtool("backup", "copy.db", "--store", file).code == 0
     good = (tmp_path / "copy.db").read_bytes()
     content = bytearray(file.read_bytes())
@@ -233,10 +233,10 @@ def test_no_backup_is_made_of_a_damaged_store(evtool: Evtool, file: Path, tmp_pa
         "DROP TRIGGER event_stored",
     ],
 )
-def test_no_backup_is_made_of_what_only_the_doctor_sees(
+def test_damage_that_only_doctor_finds_stops_a_backup(
     evtool: Evtool, file: Path, tmp_path: Path, statement: str
 ) -> None:
-    """SQLite finds nothing there; still a good copy is not replaced, and nothing is left of the other."""
+    """SQLite reports nothing for it. The existing copy stays, and no partial copy is left."""
     assert evtool("backup", "copy.db", "--store", file).code == 0
     good = (tmp_path / "copy.db").read_bytes()
     connection = apsw.Connection(str(file))
@@ -263,10 +263,10 @@ def test_no_backup_is_made_of_what_only_the_doctor_sees(
         (["--older-than", "11d"], []),
     ],
 )
-def test_only_what_is_old_and_came_to_its_end_is_pruned(
+def test_prune_deletes_only_old_and_finished_chains(
     evtool: Evtool, file: Path, options: list[str], gone: list[str]
 ) -> None:
-    """A dry run tells the same and changes nothing; what is to come, or dead unless asked for, always stays."""
+    """A dry run reports the same, and changes nothing. Open deliveries always stay, dead ones without --state dead."""
     before = ids(file)
     dry = evtool("events", "prune", *options, "--dry-run", "--store", file, "-o", "json")
     assert ids(file) == before
@@ -280,8 +280,8 @@ def test_only_what_is_old_and_came_to_its_end_is_pruned(
     assert evtool("events", "prune", *options, "--store", file, "-o", "json").json["summary"]["events"] == 0
 
 
-def test_a_chain_stays_while_any_of_it_is_young_or_to_come(tmp_path: Path) -> None:
-    """An old event stays if what it caused is young, was redriven or replayed lately, or is not done."""
+def test_a_chain_is_kept_if_a_part_of_it_is_young_or_open(tmp_path: Path) -> None:
+    """An old event stays if an effect is young, was redriven or replayed recently, or is not done."""
     with Store(tmp_path / "store.db") as store:
         for name, effect_at, how in (("old", 5, "done"), ("young", 500, "done"), ("open", 5, "ready")):
             kept = store.insert(event(name), [NewDelivery("r", "h")], now=0)
@@ -297,8 +297,8 @@ def test_a_chain_stays_while_any_of_it_is_young_or_to_come(tmp_path: Path) -> No
         assert list(check_store(store)) == []
 
 
-def test_pruning_gives_the_space_back_a_piece_at_a_time(tmp_path: Path) -> None:
-    """The file shrinks to what is left, other processes can write between the transactions, and all sums hold."""
+def test_pruning_shrinks_the_file_in_several_transactions(tmp_path: Path) -> None:
+    """Other processes can write between the transactions, and all totals stay correct."""
     with Store(tmp_path / "store.db") as store, Store(tmp_path / "store.db", busy_timeout=0.0) as other:
         with store.transaction():
             for number in range(1000):
@@ -316,7 +316,7 @@ def test_pruning_gives_the_space_back_a_piece_at_a_time(tmp_path: Path) -> None:
 
 
 def test_an_event_whose_id_is_a_command_can_be_shown(evtool: Evtool, tmp_path: Path) -> None:
-    """`events prune` is a command; the event of that name is shown after --, or with its source."""
+    """`events prune` is a command; an event with the id `prune` is shown after --, or with its source."""
     with Store(tmp_path / "store.db") as store:
         store.insert(event("prune"), [], now=0)
     for words in (["--", "prune"], ["--source", "s", "prune"]):
@@ -327,8 +327,8 @@ def test_an_event_whose_id_is_a_command_can_be_shown(evtool: Evtool, tmp_path: P
 
 
 @pytest.mark.parametrize("options", [["--older-than", "long"], ["--older-than", "1d", "--state", "leased"]])
-def test_what_cannot_be_pruned_is_refused(evtool: Evtool, file: Path, options: list[str]) -> None:
-    """A wrong length of time, and states that are not the end of anything: exit code 2, nothing is deleted."""
+def test_invalid_options_of_prune_are_refused(evtool: Evtool, file: Path, options: list[str]) -> None:
+    """A duration that cannot be parsed, and states that are not final: exit code 2, nothing is deleted."""
     ran = evtool("events", "prune", *options, "--store", file)
 
     assert (ran.code, ran.err.count("\n")) == (2, 1)
@@ -338,8 +338,8 @@ def test_what_cannot_be_pruned_is_refused(evtool: Evtool, file: Path, options: l
 # --- sums ------------------------------------------------------------------------------------------------------------
 
 
-def test_sums_add_up_whatever_is_chosen(evtool: Evtool, file: Path) -> None:
-    """Every delivery of the chosen events is counted once, by route and handler and in all."""
+def test_the_summary_counts_every_selected_delivery_once(evtool: Evtool, file: Path) -> None:
+    """By route and handler, and in total."""
     for options in (
         [],
         ["--type", "t"],

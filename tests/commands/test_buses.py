@@ -63,8 +63,8 @@ def routes_of(events: list[Any], type: str, key: str) -> list[set[str]]:  # noqa
         (f"{ARN}aws.partner/shop/orders", "aws.partner/shop/orders", {"every-a"}),
     ],
 )
-def test_a_route_takes_the_events_of_its_bus(evtool: Evtool, bus: Any, name: str, routes: set[str]) -> None:
-    """The bus of an event is stored, and shown for each event and for one."""
+def test_a_route_matches_only_events_of_its_bus(evtool: Evtool, bus: Any, name: str, routes: set[str]) -> None:
+    """The bus of an event is stored, and shown in the list and for a single event."""
     planned = evtool("publish", "-", "--dry-run", "-o", "json", stdin=entry(bus)).json
     published = evtool("publish", "-", "-o", "json", stdin=entry(bus)).json
     [event, *_] = evtool("events", "-o", "json").json["events"]
@@ -76,7 +76,7 @@ def test_a_route_takes_the_events_of_its_bus(evtool: Evtool, bus: Any, name: str
 
 
 def test_an_emitted_event_has_the_bus_of_its_cause(evtool: Evtool) -> None:
-    """Unless its entry names another; a replay keeps the buses."""
+    """Unless its entry names another bus. A replay keeps the buses."""
     published = evtool("publish", "-", "-o", "json", stdin=entry("orders")).json
     plan = evtool("replay", "-o", "json").json
     replayed = evtool("replay", "--deliver", "-o", "json").json
@@ -89,7 +89,7 @@ def test_an_emitted_event_has_the_bus_of_its_cause(evtool: Evtool) -> None:
 
 
 def test_an_option_names_the_bus_of_events_that_name_none(evtool: Evtool) -> None:
-    """An entry keeps its own; a stored event keeps the bus with which it was published."""
+    """An entry keeps its own bus; a stored event keeps the bus with which it was published."""
     option = ("--event-bus", "orders", "-o", "json")
     plan = evtool("replay", "--from", "envelope.json", *option).json
     published = evtool("publish", "envelope.json", *option).json
@@ -104,8 +104,8 @@ def test_an_option_names_the_bus_of_events_that_name_none(evtool: Evtool) -> Non
     assert evtool("replay", *option).code == 2
 
 
-def test_explain_says_that_a_route_is_of_another_bus(evtool: Evtool) -> None:
-    """The bus is a condition of the route: with what the event has, and the place of the key."""
+def test_explain_shows_the_bus_as_a_condition(evtool: Evtool) -> None:
+    """With the bus of the event, and the location of the key in routes.yaml."""
     evtool("publish", "-", "--no-deliver", stdin=entry("audit"))
     [stored] = evtool("events", "-o", "json").json["events"]
     for options, bus in ((("envelope.json",), "default"), ((stored["id"],), "audit")):
@@ -124,7 +124,7 @@ def test_explain_says_that_a_route_is_of_another_bus(evtool: Evtool) -> None:
 
 
 def test_a_bus_that_is_not_a_string_is_a_finding(evtool: Evtool) -> None:
-    """It says where; a name that EventBridge does not allow is an error in routes.yaml."""
+    """It has its location. A name that EventBridge does not allow is an error in routes.yaml."""
     ran = evtool("publish", "-", stdin=entry(7))
 
     assert (ran.code, "<stdin>:1:" in ran.err) == (1, True)
@@ -140,7 +140,9 @@ def test_a_bus_that_is_not_a_string_is_a_finding(evtool: Evtool) -> None:
         ("event_bus: orders", 'did you mean "event-bus"?'),
     ],
 )
-def test_a_wrong_bus_of_a_route_is_an_error(evtool: Evtool, tmp_path: Path, key: str, said: str) -> None:
+def test_an_invalid_bus_of_a_route_is_an_error_with_its_location(
+    evtool: Evtool, tmp_path: Path, key: str, said: str
+) -> None:
     """As everything in routes.yaml, with its place."""
     (tmp_path / "routes.yaml").write_text(ROUTES.replace("event-bus: orders", key, 1))
     ran = evtool("publish", "envelope.json")
@@ -149,7 +151,7 @@ def test_a_wrong_bus_of_a_route_is_an_error(evtool: Evtool, tmp_path: Path, key:
 
 
 def test_routes_match_events_of_the_default_bus(tmp_path: Path) -> None:
-    """From Python an event has no bus, unless it is given beside it."""
+    """In Python an event has no bus, unless the caller passes one."""
     routes = Routes.load(tmp_path / "routes.yaml")
 
     assert [route.name for route in routes.match(ENVELOPE)] == ["default-a", "every-a"]

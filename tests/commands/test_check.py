@@ -36,15 +36,15 @@ def list_codes(evtool: Evtool, *arguments: str) -> list[str]:
 # --- what is reported ------------------------------------------------------------------------------------------------
 
 
-def test_shop(evtool: Evtool, shop: Path) -> None:
+def test_the_shop_has_no_findings(evtool: Evtool, shop: Path) -> None:
     """The sample project has no errors and no warnings."""
     ran = evtool("check", "--strict", cwd=shop)
 
     assert (ran.code, ran.out, ran.err) == (0, "checked 5 routes: nothing found\n", "")
 
 
-def test_fraction_of_an_integer(evtool: Evtool, tmp_path: Path) -> None:
-    """A fraction within the bounds of an integer: the message names the type, which is what excludes it."""
+def test_a_fraction_for_an_integer_names_the_type(evtool: Evtool, tmp_path: Path) -> None:
+    """The bounds allow the fraction; the type excludes it."""
     pattern = {"detail-type": ["made"], "detail": {"quantity": [1.5]}}
     routes = {"orders": {"pattern": pattern, "to": ["mail"]}}
     project = {"version": 1, "schemas": "schemas", "handlers": {"mail": {"command": ["cat"]}}, "routes": routes}
@@ -59,7 +59,7 @@ def test_fraction_of_an_integer(evtool: Evtool, tmp_path: Path) -> None:
     assert finding["message"].endswith('the schema of made has type "integer", minimum 1, maximum 9')
 
 
-def test_text(evtool: Evtool, project: Path) -> None:
+def test_text_shows_each_finding_with_a_caret_and_a_last_line_with_counts(evtool: Evtool, project: Path) -> None:
     """Each finding is shown with its source line and a caret, and the sum is the last line."""
     ran = evtool("check")
 
@@ -75,7 +75,7 @@ def test_text(evtool: Evtool, project: Path) -> None:
     )
 
 
-def test_json(evtool: Evtool, project: Path) -> None:
+def test_json_has_the_common_shape_of_findings_and_counts_by_severity(evtool: Evtool, project: Path) -> None:
     """The findings have the shape that all commands share, and the summary counts them by severity."""
     document = evtool("check", "-o", "json").json
 
@@ -95,7 +95,7 @@ def test_json(evtool: Evtool, project: Path) -> None:
     }
 
 
-def test_formats_of_ci(evtool: Evtool, project: Path) -> None:
+def test_github_and_junit_follow_the_severity(evtool: Evtool, project: Path) -> None:
     """GitHub annotations have the level of the severity; a JUnit report fails for errors only."""
     project.write_text(ROUTES.replace("to: [mail]}\n  again", "to: [mial]}\n  again"))
     ran = evtool("check", "-o", "github", "-o", "junit=report.xml", "-o", "jsonl=report.jsonl")
@@ -108,18 +108,18 @@ def test_formats_of_ci(evtool: Evtool, project: Path) -> None:
     assert lines[-1]["summary"]["errors"] == 1
 
 
-def test_nothing_found_is_a_test_that_passed(evtool: Evtool, shop: Path) -> None:
-    """A JUnit report of a project without findings has one test case."""
+def test_a_junit_report_without_findings_has_one_passed_test(evtool: Evtool, shop: Path) -> None:
+    """CI systems may treat a report without a test case as an error."""
     assert 'tests="1" failures="0"' in evtool("check", "-o", "junit", cwd=shop).out
 
 
-def test_quiet(evtool: Evtool, project: Path) -> None:
+def test_quiet_prints_only_findings(evtool: Evtool, project: Path) -> None:
     """With -q only findings are printed."""
     assert evtool("check", "-q").out.endswith("remove one of them\n")
 
 
-def test_several_projects(evtool: Evtool, project: Path) -> None:
-    """Several files are several projects: routes are not compared with those of another file."""
+def test_routes_of_different_files_are_not_compared(evtool: Evtool, project: Path) -> None:
+    """Several files are several projects."""
     other = project.with_name("other.yaml")
     other.write_text(ROUTES.replace("  again", "  # again").replace("  sms: {command: [cat]}\n", ""))
     found = evtool("check", "routes.yaml", "other.yaml", "-o", "json").json["findings"]
@@ -128,7 +128,7 @@ def test_several_projects(evtool: Evtool, project: Path) -> None:
     assert evtool("check", "other.yaml").out == "checked 1 route: nothing found\n"
 
 
-def test_a_folder_beside_a_template_is_not_taken_for_scenarios(evtool: Evtool, tmp_path: Path) -> None:
+def test_a_folder_next_to_a_template_is_not_read_as_scenarios(evtool: Evtool, tmp_path: Path) -> None:
     """Many programs have a folder `scenarios`."""
     (tmp_path / "template.yaml").write_text(
         "Resources: {R: {Type: AWS::Events::Rule, Properties: {EventPattern: {source: [a]}}}}\n"
@@ -140,7 +140,7 @@ def test_a_folder_beside_a_template_is_not_taken_for_scenarios(evtool: Evtool, t
     assert evtool("check", "template.yaml").out == "checked 1 route: nothing found\n"
 
 
-def test_file_that_is_not_yaml(evtool: Evtool, project: Path) -> None:
+def test_an_unreadable_file_is_exit_code_2_and_the_others_are_checked(evtool: Evtool, project: Path) -> None:
     """A file that cannot be read in its own format is exit 2; the findings of the others are reported."""
     project.with_name("broken.yaml").write_text("routes: {")
     ran = evtool("check", "broken.yaml", "routes.yaml", "-o", "json")
@@ -149,22 +149,22 @@ def test_file_that_is_not_yaml(evtool: Evtool, project: Path) -> None:
     assert [finding["code"] for finding in ran.json["findings"]] == ["EV020", "EV404", "EV401"]
 
 
-def test_no_project(evtool: Evtool) -> None:
-    """Without a project there is nothing to check, which is exit 2 with the next step."""
+def test_without_a_project_check_says_what_to_do(evtool: Evtool) -> None:
+    """Exit code 2."""
     ran = evtool("check")
 
     assert ran.code == 2
     assert "no routes.yaml" in ran.err
 
 
-def test_missing_schema_folder(evtool: Evtool, project: Path) -> None:
+def test_a_missing_schema_folder_does_not_stop_the_other_checks(evtool: Evtool, project: Path) -> None:
     """A schema folder that is not there does not prevent the other checks."""
     project.write_text(ROUTES.replace("handlers:", "schemas: nowhere\nhandlers:", 1))
 
     assert list_codes(evtool) == ["EV022", "EV404", "EV401"]
 
 
-def test_samples_that_are_not_events(evtool: Evtool, project: Path) -> None:
+def test_an_unreadable_sample_is_reported_with_the_other_findings(evtool: Evtool, project: Path) -> None:
     """A sample that cannot be read is reported beside all others."""
     project.write_text(ROUTES.replace("handlers:", "samples: samples\nhandlers:", 1))
     folder = project.parent / "samples"
@@ -175,7 +175,7 @@ def test_samples_that_are_not_events(evtool: Evtool, project: Path) -> None:
     assert list_codes(evtool) == ["EV404", "EV401", "EV002", "EV009"]
 
 
-def test_nothing_is_called_or_stored(evtool: Evtool, project: Path) -> None:
+def test_check_calls_no_handler_and_creates_no_store(evtool: Evtool, project: Path) -> None:
     """No handler is called, and no store is created."""
     project.write_text(ROUTES.replace("[cat]", "[touch, called]"))
     evtool("check")
@@ -186,20 +186,20 @@ def test_nothing_is_called_or_stored(evtool: Evtool, project: Path) -> None:
 # --- what is selected and ignored ------------------------------------------------------------------------------------
 
 
-def test_strict(evtool: Evtool, project: Path) -> None:
+def test_warnings_fail_only_with_strict(evtool: Evtool, project: Path) -> None:
     """Warnings are exit 0, with --strict exit 1."""
     assert (evtool("check").code, evtool("check", "--strict").code) == (0, 1)
 
 
-def test_select_and_ignore(evtool: Evtool, project: Path) -> None:
-    """Codes and starts of codes select and ignore findings; what is ignored is counted."""
+def test_select_and_ignore_take_codes_and_starts_of_codes(evtool: Evtool, project: Path) -> None:
+    """Ignored findings are counted."""
     assert list_codes(evtool, "--select", "EV404") == ["EV404"]
     assert list_codes(evtool, "--select", "EV2,EV401") == ["EV401"]
     assert list_codes(evtool, "--select", "EV4", "--ignore", "EV401") == ["EV404"]
     assert evtool("check", "--ignore", "EV4", "-o", "json").json["summary"]["ignored"] == 2
 
 
-def test_unknown_code(evtool: Evtool, project: Path) -> None:
+def test_an_unknown_code_suggests_the_most_similar_one(evtool: Evtool, project: Path) -> None:
     """A code that does not exist is a usage error with the nearest one."""
     ran = evtool("check", "--select", "EV411")
 
@@ -208,8 +208,8 @@ def test_unknown_code(evtool: Evtool, project: Path) -> None:
     assert "did you mean" in ran.err
 
 
-def test_settings(evtool: Evtool, project: Path) -> None:
-    """`check` of routes.yaml ignores codes, also for one route, and changes severities."""
+def test_settings_ignore_codes_and_change_severities(evtool: Evtool, project: Path) -> None:
+    """`check` of routes.yaml, also for a single route."""
     project.write_text(ROUTES + "check: {ignore: [EV401:again, EV402], severity: {EV404: error}}\n")
     ran = evtool("check", "-o", "json")
 
@@ -217,7 +217,7 @@ def test_settings(evtool: Evtool, project: Path) -> None:
     assert (ran.code, ran.json["summary"]["ignored"]) == (1, 1)
 
 
-def test_settings_of_another_route(evtool: Evtool, project: Path) -> None:
+def test_a_finding_ignored_for_one_route_is_reported_for_another(evtool: Evtool, project: Path) -> None:
     """What is ignored for one route is reported for another."""
     project.write_text(ROUTES + "check: {ignore: [EV401:orders]}\n")
 
@@ -232,8 +232,10 @@ def test_settings_of_another_route(evtool: Evtool, project: Path) -> None:
         ("{select: [401]}", "check.select.0: should be a string"),
     ],
 )
-def test_wrong_settings(evtool: Evtool, project: Path, settings: str, line: str) -> None:
-    """Settings that cannot be used are findings with their place, and the rest is checked."""
+def test_invalid_settings_are_findings_with_their_location(
+    evtool: Evtool, project: Path, settings: str, line: str
+) -> None:
+    """The rest is checked."""
     project.write_text(ROUTES + f"check: {settings}\n")
     ran = evtool("check")
 
@@ -242,7 +244,7 @@ def test_wrong_settings(evtool: Evtool, project: Path, settings: str, line: str)
     assert "EV404" in ran.out
 
 
-def test_select_does_not_make_comments_useless(evtool: Evtool, project: Path) -> None:
+def test_select_does_not_report_comments_for_other_codes_as_useless(evtool: Evtool, project: Path) -> None:
     """A comment for a code that was not selected is not reported as useless."""
     project.write_text(ROUTES.replace("  sms:", "  # evtool: ignore[EV404] it comes back\n  sms:"))
 
@@ -250,8 +252,8 @@ def test_select_does_not_make_comments_useless(evtool: Evtool, project: Path) ->
     assert list_codes(evtool) == ["EV401"]
 
 
-def test_add_ignores(evtool: Evtool, project: Path) -> None:
-    """Comments are added above each finding with its indentation, the YAML means the same, and nothing is left."""
+def test_add_ignores_writes_comments_and_leaves_no_finding(evtool: Evtool, project: Path) -> None:
+    """Each comment has the indentation of its line, and the YAML keeps its meaning."""
     ran = evtool("check", "--add-ignores")
     lines = project.read_text().splitlines()
 
@@ -263,7 +265,7 @@ def test_add_ignores(evtool: Evtool, project: Path) -> None:
     assert evtool("check", "--strict").out == "checked 2 routes: nothing found, 2 ignored\n"
 
 
-def test_add_ignores_in_a_string(evtool: Evtool, project: Path) -> None:
+def test_add_ignores_does_not_write_into_a_string(evtool: Evtool, project: Path) -> None:
     """No comment is added where it would become a part of a string."""
     text = ROUTES.replace(
         "{pattern: {source: [shop]}, to: [mail]}\n", "\n    pattern: |\n      {}\n    to: [mail]\n", 1
@@ -275,8 +277,8 @@ def test_add_ignores_in_a_string(evtool: Evtool, project: Path) -> None:
     assert "1 of 1 finding cannot have a comment" in ran.err
 
 
-def test_add_ignores_beside_a_heredoc(evtool: Evtool, project: Path) -> None:
-    """In Terraform a comment is added above a line, but not in a heredoc."""
+def test_add_ignores_does_not_write_into_a_heredoc(evtool: Evtool, project: Path) -> None:
+    """In Terraform a comment is added above a line."""
     text = """\
 resource "aws_cloudwatch_event_rule" "a" {
   event_pattern = <<JSON
@@ -303,8 +305,8 @@ resource "aws_cloudwatch_event_rule" "b" {
 # --- baseline --------------------------------------------------------------------------------------------------------
 
 
-def test_baseline(evtool: Evtool, project: Path) -> None:
-    """Findings of the baseline are not reported, also on other lines; a new one is."""
+def test_findings_of_the_baseline_are_omitted_also_on_other_lines(evtool: Evtool, project: Path) -> None:
+    """A new finding is reported."""
     written = evtool("check", "--baseline", "known.json", "--write-baseline")
     project.write_text("# moved\n" + ROUTES.replace("  sms", "  # moved\n  sms"))
     same = evtool("check", "--strict", "--baseline", "known.json")
@@ -315,7 +317,7 @@ def test_baseline(evtool: Evtool, project: Path) -> None:
     assert list_codes(evtool, "--baseline", "known.json") == ["EV404"]
 
 
-def test_baseline_from_another_folder(evtool: Evtool, project: Path) -> None:
+def test_a_baseline_works_from_any_current_folder(evtool: Evtool, project: Path) -> None:
     """It does not matter in which folder evtool is started."""
     evtool("check", "--baseline", "known.json", "--write-baseline")
     folder = project.parent / "deep"
@@ -326,8 +328,8 @@ def test_baseline_from_another_folder(evtool: Evtool, project: Path) -> None:
     )
 
 
-def test_baseline_of_what_was_corrected(evtool: Evtool, project: Path) -> None:
-    """Entries that are no longer found are named, so that the file can be written anew."""
+def test_outdated_baseline_entries_are_counted(evtool: Evtool, project: Path) -> None:
+    """The note says how to write the file again."""
     evtool("check", "--baseline", "known.json", "--write-baseline")
     project.write_text(ROUTES.replace("  sms: {command: [cat]}\n", ""))
 
@@ -344,7 +346,9 @@ def test_baseline_of_what_was_corrected(evtool: Evtool, project: Path) -> None:
         (["--baseline", "other.json"], "it is not a file that --write-baseline wrote"),
     ],
 )
-def test_unusable_baseline(evtool: Evtool, project: Path, arguments: list[str], message: str) -> None:
+def test_a_missing_or_invalid_baseline_is_a_usage_error(
+    evtool: Evtool, project: Path, arguments: list[str], message: str
+) -> None:
     """A baseline that is missing or something else is a usage error."""
     (project.parent / "other.json").write_text("[]")
     ran = evtool("check", *arguments)
@@ -391,8 +395,8 @@ routes:
 """
 
 
-def test_fix(evtool: Evtool, project: Path) -> None:
-    """Near names, quotes and lists are corrected; comments, quotes and layout stay, and what is left is reported."""
+def test_fix_corrects_names_quotes_and_lists_and_keeps_the_layout(evtool: Evtool, project: Path) -> None:
+    """The remaining findings are reported."""
     project.write_text(BROKEN)
     ran = evtool("check", "--fix", "-o", "json")
 
@@ -412,8 +416,8 @@ def test_fix_keeps_line_ends_and_permissions(evtool: Evtool, project: Path) -> N
     assert project.stat().st_mode & 0o777 == 0o640
 
 
-def test_fix_in_json_text(evtool: Evtool, project: Path) -> None:
-    """A pattern that is JSON in a string is corrected inside the string."""
+def test_fix_corrects_a_pattern_that_is_json_text(evtool: Evtool, project: Path) -> None:
+    """The correction is made inside the string."""
     text = ROUTES.replace(
         "{pattern: {source: [shop]}, to: [mail]}\n",
         """
@@ -430,8 +434,8 @@ def test_fix_in_json_text(evtool: Evtool, project: Path) -> None:
     assert project.read_text() == text.replace('"shop"', '["shop"]').replace("prefx", "prefix")
 
 
-def test_fix_of_quotes(evtool: Evtool, project: Path) -> None:
-    """Values of the wrong type get quotes or lose them; what an operator takes stays as it is."""
+def test_fix_adds_and_removes_quotes(evtool: Evtool, project: Path) -> None:
+    """Values that an operator accepts stay unchanged."""
     schema = {"properties": {"total": {"type": "number"}, "paid": {"type": "boolean"}, "id": {"type": "string"}}}
     (project.parent / "schemas").mkdir()
     (project.parent / "schemas/made.json").write_text(json.dumps(schema))
@@ -449,7 +453,7 @@ def test_fix_of_quotes(evtool: Evtool, project: Path) -> None:
     assert project.read_text() == fill('"123456789012"', "300", "true", '"5"')
 
 
-def test_fix_in_terraform(evtool: Evtool, project: Path) -> None:
+def test_fix_corrects_names_in_terraform(evtool: Evtool, project: Path) -> None:
     """Names before an equals sign are corrected, too."""
     text = 'resource "aws_cloudwatch_event_rule" "a" {\n  event_pattern = jsonencode({ detailType = ["a"] })\n}\n'
     (project.parent / "main.tf").write_text(text)
@@ -468,8 +472,8 @@ def test_fix_in_terraform(evtool: Evtool, project: Path) -> None:
         "{pattern: {source: &a [shop]}, to: [mail]}",
     ],
 )
-def test_no_fix(evtool: Evtool, project: Path, route: str) -> None:
-    """What is more than one token, or not certain, is left as it is."""
+def test_fix_leaves_uncertain_and_longer_changes_alone(evtool: Evtool, project: Path, route: str) -> None:
+    """A correction of more than one token is never made."""
     text = ROUTES.replace("{pattern: {source: [shop]}, to: [mail]}", route, 1)
     project.write_text(text)
     ran = evtool("check", "--fix")
@@ -478,7 +482,7 @@ def test_no_fix(evtool: Evtool, project: Path, route: str) -> None:
     assert ran.code in (1, 2)
 
 
-def test_fix_that_makes_it_worse(evtool: Evtool, project: Path) -> None:
+def test_fix_restores_files_if_a_correction_causes_other_errors(evtool: Evtool, project: Path) -> None:
     """If a correction causes other errors, the file is as before."""
     text = ROUTES.replace("handlers:", "sample: here\nsamples: samples\nhandlers:", 1)
     project.write_text(text)
@@ -489,7 +493,7 @@ def test_fix_that_makes_it_worse(evtool: Evtool, project: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
-def test_fix_of_a_file_that_cannot_be_written(evtool: Evtool, project: Path) -> None:
+def test_fix_of_a_file_that_cannot_be_written_is_a_usage_error(evtool: Evtool, project: Path) -> None:
     """A folder without permission is a usage error that names the file."""
     project.write_text(BROKEN)
     project.parent.chmod(0o500)

@@ -55,10 +55,10 @@ def flip(file: Path, name: str) -> None:
     [["deliver"], ["replay"], ["replay", "--deliver"], ["events"], ["events", "second"], ["explain", "second"]],
     ids=" ".join,
 )
-def test_an_event_whose_bytes_have_changed_goes_nowhere(
+def test_an_event_with_changed_bytes_is_not_delivered(
     evtool: Evtool, tmp_path: Path, file: Path, words: list[str]
 ) -> None:
-    """Exit code 4 and one line with the event's number; the handlers have not seen it."""
+    """Exit code 4 and one line with the number of the event; no handler gets the event."""
     flip(file, "second")
     ran = evtool(*words)
 
@@ -69,7 +69,7 @@ def test_an_event_whose_bytes_have_changed_goes_nowhere(
 
 
 def test_a_dead_letter_whose_event_has_changed_is_not_shown(evtool: Evtool, file: Path) -> None:
-    """What would be shown is not what was stored."""
+    """The command would show something else than what was stored."""
     flip(file, "first")
     ran = evtool("dlq", "show")
 
@@ -116,10 +116,10 @@ def test_a_dead_letter_whose_event_has_changed_is_not_shown(evtool: Evtool, file
         ),
     ],
 )
-def test_what_the_doctor_finds_is_no_bug(
+def test_commands_report_damage_as_exit_code_4_not_as_a_bug(
     evtool: Evtool, file: Path, statement: str, words: list[str], said: str
 ) -> None:
-    """A command that meets the damage ends with exit code 4, in one line that names it."""
+    """One line names the damage."""
     changed(file, statement)
     assert evtool("doctor").code in (1, 4)
     ran = evtool(*words, stdin=EVENTS)

@@ -32,8 +32,8 @@ routes:
 """
 
 
-def test_a_letter_says_all_there_is_to_say(evtool: Evtool, tmp_path: Path) -> None:
-    """Event, route, limit, and of each attempt time, duration, outcome, code, error and the end of its output."""
+def test_dlq_show_reports_event_route_limit_and_every_attempt(evtool: Evtool, tmp_path: Path) -> None:
+    """Each attempt has time, duration, outcome, code, error and the end of its output."""
     (tmp_path / "routes.yaml").write_text(ROUTES)
     (tmp_path / "work.py").write_text("def work(event, context):\n    print('hm')\n    return {}['no']\n")
     event = evtool("publish", "-", "--type", "t", "-o", "json", stdin=b'{"a": 1}').json["events"][0]["id"]
@@ -65,7 +65,7 @@ def test_a_letter_says_all_there_is_to_say(evtool: Evtool, tmp_path: Path) -> No
     assert all(part in text for part in ("[MaximumRetryAttempts]", "attempt 2", "failed: exit 3", "| why", '"a": 1'))
 
 
-def test_dead_letters_are_failures_for_ci(evtool: Evtool, tmp_path: Path) -> None:
+def test_dead_letters_are_errors_in_annotations_and_failed_tests(evtool: Evtool, tmp_path: Path) -> None:
     """Each is an error in annotations, and a failed test."""
     (tmp_path / "routes.yaml").write_text(ROUTES)
     (tmp_path / "work.py").write_text("def work(event, context):\n    return {}['no']\n")
@@ -117,8 +117,10 @@ def deliveries(ran: Ran) -> int:
 
 
 @pytest.mark.parametrize(("options", "count"), CHOICES)
-def test_letters_are_chosen_alike_by_all_commands(evtool: Evtool, store: Path, options: list[str], count: int) -> None:
-    """list, a dry run of redrive and purge, and redrive mean the same letters; redriving twice is redriving once."""
+def test_all_dlq_commands_select_the_same_dead_letters(
+    evtool: Evtool, store: Path, options: list[str], count: int
+) -> None:
+    """list, a dry run of redrive and purge, and redrive."""
 
     def dlq(*words: str) -> int:
         return deliveries(evtool("dlq", *words, *options, "--store", store, "-o", "json"))
@@ -134,8 +136,8 @@ def test_letters_are_chosen_alike_by_all_commands(evtool: Evtool, store: Path, o
     assert dlq("redrive") == 0
 
 
-def test_redriving_twice_is_redriving_once(evtool: Evtool, store: Path) -> None:
-    """Exit code 0 each time, and of what was named and is not dead it is told how it stands."""
+def test_a_second_redrive_changes_nothing(evtool: Evtool, store: Path) -> None:
+    """Exit code 0 each time. A note names the states of the named events that are not dead."""
     first = evtool("dlq", "redrive", "id-1", "well", "--store", store)
     assert (first.code, first.out.count("\n")) == (0, 2)
     assert first.err.splitlines() == [
@@ -156,8 +158,8 @@ def test_redriving_twice_is_redriving_once(evtool: Evtool, store: Path) -> None:
     assert evtool("dlq", "redrive", "id-2", "--type", "b", "--store", store).err.endswith("id-2 (2 dead)\n")
 
 
-def test_what_is_purged_is_gone_but_its_event(evtool: Evtool, store: Path) -> None:
-    """Letters and their attempts are deleted, events and other deliveries stay, and the store is well."""
+def test_purge_deletes_dead_letters_and_keeps_their_events(evtool: Evtool, store: Path) -> None:
+    """Their attempts are deleted, too. Other deliveries stay, and doctor finds no problem."""
     assert deliveries(evtool("dlq", "purge", "--handler", "h", "--store", store, "-o", "json")) == 3
     assert deliveries(evtool("dlq", "purge", "--handler", "h", "--store", store, "-o", "json")) == 0
     assert deliveries(evtool("dlq", "list", "--store", store, "-o", "json")) == 3
@@ -177,8 +179,8 @@ def test_what_is_purged_is_gone_but_its_event(evtool: Evtool, store: Path) -> No
         (["list", "--older-than", "long"], "a length of time is a number with a unit"),
     ],
 )
-def test_what_is_not_clear_deletes_nothing(evtool: Evtool, store: Path, words: list[str], said: str) -> None:
-    """Exit code 2, one line, and every letter is still there."""
+def test_purge_refuses_an_ambiguous_selection(evtool: Evtool, store: Path, words: list[str], said: str) -> None:
+    """Exit code 2, one line, and every dead letter stays."""
     ran = evtool("dlq", *words, "--store", store)
 
     assert (ran.code, ran.err.count("\n")) == (2, 1)
@@ -196,10 +198,10 @@ def test_what_is_not_clear_deletes_nothing(evtool: Evtool, store: Path, words: l
         (["events"], 6),
     ],
 )
-def test_what_others_delete_meanwhile_is_told_whole_or_not_at_all(
+def test_lists_show_a_consistent_page_while_events_are_pruned(
     store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], told: int
 ) -> None:
-    """Another process prunes while the first line is told: a page of a list is of one moment."""
+    """Another process prunes while the first line is printed."""
     with Store(store) as other:
         [well] = claimed(other, now=now_ms(), root=4)
         ended(other, well, "done")

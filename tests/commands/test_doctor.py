@@ -55,8 +55,8 @@ def codes(file: Path) -> list[str]:
         return [finding.code for finding in check_store(store)]
 
 
-def test_a_well_store_is_told_so_and_left_alone(evtool: Evtool, file: Path) -> None:
-    """Exit code 0, the versions, the journal and the sums; not a byte of the file is changed."""
+def test_doctor_reports_a_sound_store_and_does_not_change_it(evtool: Evtool, file: Path) -> None:
+    """Exit code 0, versions, journal and totals; the file keeps every byte."""
     before = file.read_bytes()
     ran = evtool("doctor", "--store", file, "-o", "json")
 
@@ -153,10 +153,10 @@ def test_a_well_store_is_told_so_and_left_alone(evtool: Evtool, file: Path) -> N
         ("CREATE VIEW told AS SELECT id FROM event", "EV030", "the view told is not as evtool makes it"),
     ],
 )
-def test_what_was_changed_by_others_is_found(
+def test_doctor_finds_changes_by_other_programs(
     evtool: Evtool, file: Path, statement: str, code: str | None, said: str
 ) -> None:
-    """Each kind of change that evtool would not make has its finding, and exit code 1."""
+    """Each kind of change has its finding, and exit code 1."""
     changed(file, "PRAGMA foreign_keys = OFF", *statement.split("; "))
     ran = evtool("doctor", "--store", file, "-o", "json")
 
@@ -166,8 +166,8 @@ def test_what_was_changed_by_others_is_found(
 
 
 @pytest.mark.slow
-def test_every_bit_that_flips_in_an_event_is_found(file: Path) -> None:
-    """Flips in the bytes of events are found to the last one, and the event is named; elsewhere nothing breaks."""
+def test_doctor_finds_every_flipped_bit_in_an_event(file: Path) -> None:
+    """The finding names the event. A flipped bit elsewhere causes no crash."""
     good = file.read_bytes()
     with Store(file, writing=False) as store:
         stored = {event.seq: event.raw for event in store.read_events()}
@@ -190,8 +190,8 @@ def test_every_bit_that_flips_in_an_event_is_found(file: Path) -> None:
     assert flipped > 20
 
 
-def test_an_event_without_bytes_is_found(evtool: Evtool, file: Path) -> None:
-    """Damage to a row's header can leave anything where the bytes were."""
+def test_doctor_finds_an_event_without_bytes(evtool: Evtool, file: Path) -> None:
+    """A damaged row header can replace the bytes by a value of any type."""
     loose = "UPDATE sqlite_schema SET sql = replace(replace(sql, 'STRICT', ''), 'NOT NULL', '') WHERE name = 'event'"
     strict = "SELECT sql FROM sqlite_schema WHERE name = 'event'"
     connection = apsw.Connection(str(file))
@@ -208,8 +208,8 @@ def test_an_event_without_bytes_is_found(evtool: Evtool, file: Path) -> None:
     assert found == ["event id-7: its bytes are missing", "event id-8: its bytes are missing"]
 
 
-def test_events_beside_a_damaged_page_are_still_looked_at(evtool: Evtool, file: Path) -> None:
-    """A page that cannot be read hides only the events on it."""
+def test_doctor_checks_the_events_outside_of_a_damaged_page(evtool: Evtool, file: Path) -> None:
+    """A page that cannot be read hides only its own events."""
     content = bytearray(file.read_bytes())
     page = content.index(b'"id-20"') // 4096 * 4096
     content[page : page + 8] = b"\xff" * 8
@@ -225,10 +225,10 @@ def test_events_beside_a_damaged_page_are_still_looked_at(evtool: Evtool, file: 
 
 
 @pytest.mark.parametrize("words", [["doctor"], ["events"], ["publish", "-"], ["backup", "copy.db"]], ids=" ".join)
-def test_a_store_that_sqlite_would_not_write_is_damaged(
+def test_a_write_version_unknown_to_sqlite_is_damage(
     evtool: Evtool, file: Path, tmp_path: Path, words: list[str]
 ) -> None:
-    """The number of the format for writing, byte 18 of the header: a higher one than SQLite knows is for reading."""
+    """Byte 18 of the header is the format for writing. SQLite only reads a file with a number that it does not know."""
     with file.open("r+b") as opened:
         opened.seek(18)
         opened.write(b"\3")
@@ -241,8 +241,8 @@ def test_a_store_that_sqlite_would_not_write_is_damaged(
     assert file.read_bytes() == before
 
 
-def test_events_that_are_deleted_meanwhile_are_not_found_ill(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An event and the key that it is found by are judged as of one moment, though another evtool prunes."""
+def test_doctor_reports_no_problem_while_events_are_pruned(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An event and its key are read at the same moment."""
     read = Store.execute
 
     def rows(store: Store, query: str, *values: Any) -> Any:
@@ -257,8 +257,8 @@ def test_events_that_are_deleted_meanwhile_are_not_found_ill(file: Path, monkeyp
     assert not [message for message in told if "is not found by its id" in message]
 
 
-def test_a_store_that_others_may_read_is_found(evtool: Evtool, file: Path) -> None:
-    """Permissions are part of being well, and the finding says how to mend them."""
+def test_doctor_reports_a_store_that_others_can_read(evtool: Evtool, file: Path) -> None:
+    """The finding says how to change the permissions."""
     file.chmod(0o644)
     ran = evtool("doctor", "--store", file)
 
@@ -266,8 +266,8 @@ def test_a_store_that_others_may_read_is_found(evtool: Evtool, file: Path) -> No
     assert "EV035 others may read the store: its mode is 0644\n    chmod 600 " in ran.out
 
 
-def test_a_store_in_use_can_be_checked(evtool: Evtool, file: Path) -> None:
-    """A writer in the middle of a transaction is not disturbed, and what it has not committed is not seen."""
+def test_doctor_does_not_disturb_a_writer(evtool: Evtool, file: Path) -> None:
+    """It does not see the open transaction of another process."""
     with Store(file) as store, store.transaction():
         store.insert(
             parse_event(build_envelope(b"{}", type="t", source="s", id="new", time="2026-11-23T10:00:00Z")), [], now=0
@@ -278,8 +278,8 @@ def test_a_store_in_use_can_be_checked(evtool: Evtool, file: Path) -> None:
     assert codes(file) == []
 
 
-def test_a_store_that_cannot_be_opened_is_not_sent_to_doctor(evtool: Evtool, file: Path) -> None:
-    """Whoever asks the doctor is not told to ask the doctor."""
+def test_doctor_does_not_advise_to_run_doctor(evtool: Evtool, file: Path) -> None:
+    """Other commands give this advice for a store that cannot be opened."""
     with file.open("r+b") as opened:
         opened.truncate(5000)
     ran = evtool("doctor", "--store", file)
@@ -298,10 +298,10 @@ def test_a_store_that_cannot_be_opened_is_not_sent_to_doctor(evtool: Evtool, fil
         (lambda f: f.mkdir(), "this is a folder"),
     ],
 )
-def test_what_is_no_store_cannot_be_checked(
+def test_doctor_refuses_a_file_that_is_not_a_store(
     evtool: Evtool, tmp_path: Path, make: Callable[[Path], None], said: str
 ) -> None:
-    """Where no store is, none is made: exit code 2 for no file, 4 for one that is not a store."""
+    """Exit code 2 for a missing file, which is not created, and 4 for a file of another kind."""
     file = tmp_path / "none.db"
     make(file)
     ran = evtool("doctor", "--store", file)

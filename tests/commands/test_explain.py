@@ -41,8 +41,8 @@ def check(told: Explanation, matches: bool) -> None:
 
 
 @pytest.mark.parametrize(("name", "count"), [("aws", 119), ("curated", 366)])
-def test_vectors(name: str, count: int) -> None:
-    """Every recorded answer of AWS is explained as what it is: all conditions hold exactly when it matches."""
+def test_explanations_agree_with_the_recorded_answers_of_aws(name: str, count: int) -> None:
+    """All conditions hold exactly if the pattern matches."""
     rows = [json.loads(line) for line in (VECTORS / f"patterns-{name}.jsonl").read_text("utf-8").splitlines()]
     valid = [row for row in rows if row["expected"] != "invalid"]
     assert len(valid) == count
@@ -97,8 +97,8 @@ def a_pattern(rng: random.Random, depth: int = 0) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_random_pairs() -> None:
-    """For 3,000 random pairs the explanation agrees with the matcher; what it says would match, does match when set."""
+def test_explanations_of_random_pairs_agree_with_the_matcher() -> None:
+    """3,000 pairs of a pattern and an event. A suggested change makes the pattern match."""
     rng = random.Random(20261123)
     envelope = {"id": "1", "source": "s", "detail-type": "t"}
     answers = {True: 0, False: 0}
@@ -180,8 +180,10 @@ NEAR_MISSES: list[tuple[dict[str, Any], str, str | None]] = [
 
 
 @pytest.mark.parametrize(("detail", "reason", "change"), NEAR_MISSES, ids=[str(row[0]) for row in NEAR_MISSES])
-def test_near_miss(detail: dict[str, Any], reason: str, change: str | None) -> None:
-    """The one condition that fails says what is really wrong, and the change is the smallest that helps."""
+def test_a_near_miss_has_the_reason_and_the_smallest_change(
+    detail: dict[str, Any], reason: str, change: str | None
+) -> None:
+    """One condition fails."""
     told = explained({"source": ["shop.checkout"], "detail": detail}, ORDER)
 
     assert not told.matches
@@ -190,8 +192,8 @@ def test_near_miss(detail: dict[str, Any], reason: str, change: str | None) -> N
     assert (", ".join(each.text for each in told.changes) if told.changes else None) == change
 
 
-def test_the_other_envelope() -> None:
-    """A pattern for EventBridge's envelope on a CloudEvent is told the CloudEvents name of the field."""
+def test_a_pattern_for_the_other_envelope_gets_the_name_of_the_field() -> None:
+    """A pattern for EventBridge's envelope, and a CloudEvent."""
     event = {"specversion": "1.0", "id": "1", "type": "order.created", "source": "shop", "data": {"total": 5}}
     told = explained({"detail-type": ["order.created"], "detail": {"total": [5]}}, event)
 
@@ -200,22 +202,22 @@ def test_the_other_envelope() -> None:
     assert 'did you mean "data.total"?' in reasons["detail.total"]
 
 
-def test_an_empty_name_is_not_a_misspelling() -> None:
+def test_an_empty_field_name_is_not_suggested() -> None:
     """A field of the event with the name "" is suggested for no other field."""
     told = explained({"detail": {"total": [5]}}, {"source": "shop", "detail": {"": 2, "n": 1}})
 
     assert str(told.failures[0].reason) == "the field is missing"
 
 
-def test_json_in_a_text() -> None:
-    """A detail that was made a text twice is recognised."""
+def test_a_detail_that_is_json_text_is_recognized() -> None:
+    """The detail was encoded twice."""
     told = explained({"detail": {"a": [1]}}, {"detail": '{"a": 1}'})
 
     assert "its JSON is in a string" in str(told.failures[0].reason)
 
 
-def test_the_best_branch_is_shown() -> None:
-    """Of a `$or` the branch that comes nearest is explained, with its number."""
+def test_the_nearest_branch_of_or_is_explained() -> None:
+    """With its number."""
     pattern = {"source": ["shop"], "$or": [{"a": [1], "b": [2]}, {"a": [5], "b": [6]}, {"c": [3]}]}
     told = explained(pattern, {"source": "shop", "a": 5, "b": 7})
 
@@ -225,8 +227,8 @@ def test_the_best_branch_is_shown() -> None:
     assert explained({"$or": [{"a": ["void"]}, {"a": ["Paid"]}, {"a": ["sent"]}]}, {"a": "paid"}).branch == 2
 
 
-def test_several_alternatives() -> None:
-    """Alternatives stand as the pattern has them; the nearest one is what the reason is about."""
+def test_the_reason_concerns_the_nearest_alternative() -> None:
+    """The alternatives keep the order of the pattern."""
     told = explained({"a": ["x", {"prefix": "y"}, 300]}, {"a": ["300", "z"]})
 
     (tried,) = told.conditions
@@ -235,8 +237,8 @@ def test_several_alternatives() -> None:
 
 
 @pytest.mark.slow
-def test_large_events_are_explained() -> None:
-    """Ten thousand elements and several branches take seconds at most, and the sentences stay short."""
+def test_large_events_are_explained_in_seconds_with_short_sentences() -> None:
+    """Ten thousand elements, and several branches."""
     event = {"o": [{"a": 1, "b": 0}, {"a": 0, "b": 2}] * 5000, "t": [str(number) for number in range(10_000)]}
     branches = [{"o": {"a": [1], "b": [2]}, "t": [f"x{number}"]} for number in range(10)]
     started = time.process_time()
@@ -255,7 +257,7 @@ def routes_of(ran: Ran) -> list[str]:
 
 
 def test_the_nearest_route_comes_first(evtool: Evtool, shop: Path) -> None:
-    """Routes that match come first, then by how many conditions fail; one that matches makes the exit code 0."""
+    """Routes that match come first, then those with the fewest failed conditions. Exit code 0 if a route matches."""
     ran = evtool("explain", "cart-abandoned", "-o", "json", cwd=shop)
 
     assert ran.code == 0
@@ -270,8 +272,8 @@ def test_the_nearest_route_comes_first(evtool: Evtool, shop: Path) -> None:
     }
 
 
-def test_the_shape_for_machines(evtool: Evtool, shop: Path) -> None:
-    """A condition has path, operator, expected, actual, ok and reason, and its place in routes.yaml."""
+def test_json_has_every_part_of_a_condition_and_its_location(evtool: Evtool, shop: Path) -> None:
+    """Path, operator, expected, actual, ok and reason."""
     arguments = ("explain", "cart-abandoned", "--set", "detail.cartTotal=12", "--route", "win-back-cart", "-o", "json")
     ran = evtool(*arguments, cwd=shop)
 
@@ -296,8 +298,8 @@ def test_the_shape_for_machines(evtool: Evtool, shop: Path) -> None:
     ]
 
 
-def test_three_routes_in_full(evtool: Evtool, shop: Path) -> None:
-    """People see three routes condition by condition and a line for each other one; -v shows all in full."""
+def test_text_shows_three_routes_in_full_and_a_line_for_each_other_one(evtool: Evtool, shop: Path) -> None:
+    """-v shows all routes in full."""
     short = evtool("explain", "cart-abandoned", cwd=shop).out
     full = evtool("explain", "cart-abandoned", "-v", cwd=shop).out
 
@@ -307,8 +309,8 @@ def test_three_routes_in_full(evtool: Evtool, shop: Path) -> None:
     assert "1 of 5 routes matches; -v shows every condition" in short
 
 
-def test_one_route_with_its_places(evtool: Evtool, shop: Path) -> None:
-    """--route shows only that route, where it stands and where what fails stands; a wrong name is corrected."""
+def test_a_named_route_is_shown_with_locations(evtool: Evtool, shop: Path) -> None:
+    """Those of the route and of its failed conditions. For an unknown name, a similar one is suggested."""
     out = evtool("explain", "order-created", "--route", "tell-declined", cwd=shop).out
     lines = (shop / "routes.yaml").read_text().split("\n")
     line = lines.index("  tell-declined:") + 1
@@ -321,7 +323,7 @@ def test_one_route_with_its_places(evtool: Evtool, shop: Path) -> None:
 
 
 def test_a_disabled_route_is_explained(evtool: Evtool, shop: Path) -> None:
-    """A route that is switched off is explained like the others, and said to be off."""
+    """It is marked as disabled."""
     routes = shop / "routes.yaml"
     routes.write_text(routes.read_text().replace("  win-back-cart:\n", "  win-back-cart:\n    state: disabled\n"))
     ran = evtool("explain", "cart-abandoned", "-o", "json", cwd=shop)
@@ -332,7 +334,7 @@ def test_a_disabled_route_is_explained(evtool: Evtool, shop: Path) -> None:
 
 
 def test_a_pattern_needs_no_project(evtool: Evtool, tmp_path: Path) -> None:
-    """--pattern tries a pattern that stands nowhere, or in a file, on a file or standard input."""
+    """--pattern takes JSON or a file, and works with a file or standard input."""
     event = json.dumps(ORDER)
     (tmp_path / "event.json").write_text(event)
     (tmp_path / "pattern.json").write_text('{"detail": {"orderTotal": [{"numeric": ["<", 100]}]}}')
@@ -351,7 +353,7 @@ def test_a_pattern_needs_no_project(evtool: Evtool, tmp_path: Path) -> None:
     assert (missing.code, missing.out) == (2, "")
 
 
-def test_a_bare_payload(evtool: Evtool, shop: Path) -> None:
+def test_a_payload_without_an_envelope_gets_type_and_source_from_options(evtool: Evtool, shop: Path) -> None:
     """A payload without an envelope is explained with the type and source that are given."""
     arguments = ("--type", "cart.abandoned", "--source", "shop.cart", "--route", "win-back-cart")
 
@@ -359,7 +361,7 @@ def test_a_bare_payload(evtool: Evtool, shop: Path) -> None:
     assert evtool("explain", "-", *arguments, stdin=b'{"cartTotal": 19}', cwd=shop).code == 1
 
 
-def test_what_is_no_event(evtool: Evtool, shop: Path) -> None:
+def test_malformed_input_is_exit_code_1_and_unreadable_input_2(evtool: Evtool, shop: Path) -> None:
     """What is not well-formed is a finding and exit code 1, what cannot be read is exit code 2."""
     broken = evtool("explain", "-", "-o", "json", stdin=b'{"id": ', cwd=shop)
 
@@ -373,8 +375,8 @@ def test_what_is_no_event(evtool: Evtool, shop: Path) -> None:
     assert evtool("explain", "order-created", "--route", "pay-for-order", "--pattern", "{}", cwd=shop).code == 2
 
 
-def test_a_stored_event(evtool: Evtool, shop: Path) -> None:
-    """The id of a stored event is explained; a file or sample of that name goes before it, and --source chooses."""
+def test_the_id_of_a_stored_event_is_explained(evtool: Evtool, shop: Path) -> None:
+    """A file or sample of that name takes precedence. --source selects one of several events."""
     for source, name in (("shop.cart", "one"), ("shop.cart", "payment-declined"), ("shop.desk", "one")):
         evtool("publish", "cart-abandoned", "--set", f"id={name}", "--set", f"source={source}", cwd=shop)
     stored = evtool("explain", "one", "--source", "shop.desk", "-o", "json", cwd=shop)
@@ -391,8 +393,8 @@ def test_a_stored_event(evtool: Evtool, shop: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [(), ("--dry-run",)])
-def test_publish_tells_why_other_routes_do_not_fire(evtool: Evtool, shop: Path, options: tuple[str, ...]) -> None:
-    """With -vv each event that was published is followed by all routes that do not take it, the nearest first."""
+def test_publish_explains_other_routes_with_vv(evtool: Evtool, shop: Path, options: tuple[str, ...]) -> None:
+    """Each published event is followed by the routes that do not match it, the nearest first."""
     plain = evtool("publish", "cart-abandoned", "--set", "detail.cartTotal=12", "--dry-run", "-v", cwd=shop)
     told = evtool("publish", "cart-abandoned", "--set", "detail.cartTotal=12", "-vv", *options, cwd=shop)
     lines = told.out.splitlines()
@@ -407,8 +409,8 @@ def test_publish_tells_why_other_routes_do_not_fire(evtool: Evtool, shop: Path, 
     )
 
 
-def test_every_event_of_a_chain_is_told_about(evtool: Evtool, shop: Path) -> None:
-    """What handlers emit is told about as well; what was stored before fires nothing and is not."""
+def test_publish_explains_other_routes_for_emitted_events_too(evtool: Evtool, shop: Path) -> None:
+    """An event that was already stored fires nothing, and is not explained."""
     first = evtool("publish", "order-created", "payment-declined", "-vv", cwd=shop).out
     again = evtool("publish", "order-created", "-vv", cwd=shop).out
 
@@ -417,8 +419,8 @@ def test_every_event_of_a_chain_is_told_about(evtool: Evtool, shop: Path) -> Non
     assert "not taken by" not in again
 
 
-def test_replay_tells_why_other_routes_do_not_fire(evtool: Evtool, shop: Path) -> None:
-    """With -v the reasons stand below each event, matched as it is replayed; the JSON is the same without."""
+def test_replay_explains_other_routes_with_v(evtool: Evtool, shop: Path) -> None:
+    """Each event is matched in the form in which it is replayed. The JSON is the same without -v."""
     evtool("publish", "cart-abandoned", cwd=shop)
     routes = shop / "routes.yaml"
     only_new = "      source: [shop.cart]\n      replay-name: [{exists: false}]\n"
@@ -431,8 +433,8 @@ def test_replay_tells_why_other_routes_do_not_fire(evtool: Evtool, shop: Path) -
     assert evtool("replay", "-v", "-o", "json", cwd=shop).json == evtool("replay", "-o", "json", cwd=shop).json
 
 
-def test_what_a_code_means(evtool: Evtool) -> None:
-    """The code of a finding is explained without a project; for an unknown one those of its range are named."""
+def test_a_finding_code_is_explained_without_a_project(evtool: Evtool) -> None:
+    """For an unknown code, the codes of its area are listed."""
     known, unknown = evtool("explain", "EV202"), evtool("explain", "ev299")
 
     assert known.code == 0
@@ -444,8 +446,8 @@ def test_what_a_code_means(evtool: Evtool) -> None:
     assert "there is no finding code EV299; similar codes are EV201, EV202" in unknown.err
 
 
-def test_hostile_text_is_made_harmless(evtool: Evtool, tmp_path: Path) -> None:
-    """Escapes in an event or its field names do not reach the terminal."""
+def test_escape_sequences_of_events_do_not_reach_the_terminal(evtool: Evtool, tmp_path: Path) -> None:
+    """Neither those of values nor those of field names."""
     event = {**ORDER, "detail": {"a\x1b[31m": 1, "b": "\x1b]0;x\x07\u202e"}}
     pattern = json.dumps({"detail": {"b": ["c"], "a\x1b[32m": [1]}})
     ran = evtool("explain", "-", "--pattern", pattern, stdin=json.dumps(event).encode())
@@ -454,7 +456,7 @@ def test_hostile_text_is_made_harmless(evtool: Evtool, tmp_path: Path) -> None:
     assert not {"\x1b", "\x07", "\u202e"} & set(ran.out)
 
 
-def test_invalid_patterns_are_refused_not_explained() -> None:
+def test_an_invalid_pattern_is_refused() -> None:
     """There is no explanation of what is no pattern."""
     with pytest.raises(PatternError):
         explained({"a": []}, {"a": 1})
@@ -462,7 +464,7 @@ def test_invalid_patterns_are_refused_not_explained() -> None:
 
 @pytest.mark.parametrize("command", [("publish",), ("publish", "--dry-run"), ("explain",)])
 def test_a_warning_of_a_pattern_is_shown_once(evtool: Evtool, tmp_path: Path, command: tuple[str, ...]) -> None:
-    """An operator in the place of a field is accepted: the command shows one warning, and its exit code stays."""
+    """An operator in the place of a field is accepted. The command shows one warning, with the same exit code."""
     (tmp_path / "routes.yaml").write_text(
         "version: 1\nhandlers: {h: {command: ['true']}}\nroutes:\n"
         "  odd: {pattern: {source: {anything-but: [a]}}, to: [h]}\n  all: {pattern: {source: [shop]}, to: [h]}\n"
@@ -479,8 +481,8 @@ def test_a_warning_of_a_pattern_is_shown_once(evtool: Evtool, tmp_path: Path, co
     assert (quiet.code, quiet.err) == (0, "")
 
 
-def test_many_routes(evtool: Evtool, tmp_path: Path) -> None:
-    """Of many routes the nearest ten and all that match are shown, with the number of the others; -v shows all."""
+def test_ten_nearest_routes_and_all_matches_are_shown(evtool: Evtool, tmp_path: Path) -> None:
+    """The last line counts the other routes; -v shows all."""
     routes = "".join(f"  no-{n}: {{pattern: {{source: [shop{n}]}}, to: [h]}}\n" for n in range(20))
     routes += "".join(f"  yes-{n}: {{pattern: {{source: [shop]}}, to: [h]}}\n" for n in range(12))
     (tmp_path / "routes.yaml").write_text(f"version: 1\nhandlers: {{h: {{command: ['true']}}}}\nroutes:\n{routes}")
@@ -566,10 +568,10 @@ def words_of(route: dict[str, Any]) -> str | None:
 
 
 @pytest.mark.parametrize(("detail", "change", "conflict"), ALLOWED, ids=[str(row[0]) for row in ALLOWED])
-def test_changes_keep_to_the_schema(
+def test_suggested_changes_are_allowed_by_the_schema(
     evtool: Evtool, orders: Path, detail: dict[str, Any], change: str | None, conflict: str | None
 ) -> None:
-    """Of the values that a pattern accepts one is suggested that the schema allows; if it allows none, this is said."""
+    """If the schema allows no value that the pattern accepts, the explanation says so."""
     route = route_of(evtool, orders, {"detail-type": ["order"], "detail": detail})
 
     assert words_of(route) == change
@@ -580,8 +582,8 @@ def test_changes_keep_to_the_schema(
         assert route["conflict"]["words"].endswith(conflict)
 
 
-def test_a_conflict_is_said_in_text(evtool: Evtool, orders: Path) -> None:
-    """Where the change would be stands why there is none; a pattern of several types may be right for the others."""
+def test_text_says_why_no_change_is_possible(evtool: Evtool, orders: Path) -> None:
+    """A pattern of several types may be right for the other types."""
     ran = evtool("explain", "order", "--pattern", '{"detail": {"state": ["void"]}}', cwd=orders)
 
     said = "the schema of order allows no value that the pattern accepts in detail.state"
@@ -598,17 +600,17 @@ def test_a_conflict_is_said_in_text(evtool: Evtool, orders: Path) -> None:
     ],
     ids=["another type", "not valid", "no schema"],
 )
-def test_without_a_schema_that_holds_any_change_is_suggested(
+def test_without_a_schema_any_change_is_suggested(
     evtool: Evtool, orders: Path, pattern: dict[str, Any], options: tuple[str, ...], change: str
 ) -> None:
-    """The schema of one type says nothing about another; an event that is not valid has nothing to keep."""
+    """The schema of another type does not count, and an invalid event has no validity to keep."""
     route = route_of(evtool, orders, pattern, *options)
 
     assert (sorted(str(words_of(route)).split(", ")), route["conflict"]) == (sorted(change.split(", ")), None)
 
 
-def test_a_schema_that_cannot_be_used_is_no_hindrance(evtool: Evtool, orders: Path) -> None:
-    """A broken schema is reported by `evtool validate`; explain says what it says without one."""
+def test_explain_works_with_a_broken_schema(evtool: Evtool, orders: Path) -> None:
+    """`evtool validate` reports the schema."""
     (orders / "schemas/order.json").write_text('{"type": 5}')
 
     assert words_of(route_of(evtool, orders, {"detail": {"state": ["void"]}})) == 'detail.state = "void"'
@@ -616,7 +618,7 @@ def test_a_schema_that_cannot_be_used_is_no_hindrance(evtool: Evtool, orders: Pa
 
 @pytest.mark.parametrize("path", ["/", '[""]'])
 def test_a_field_with_an_empty_name_is_set(evtool: Evtool, orders: Path, path: str) -> None:
-    """The pointer `/` leads to the field of the event whose name is empty; so does the path of a change."""
+    """Both the pointer `/` and the path of a suggested change lead to the field."""
     route = route_of(evtool, orders, {"": [3], "source": ["void"]}, "--set-new", f"{path}=2")
 
     assert next(each for each in route["conditions"] if each["path"] == "")["actual"] == [2]
@@ -625,14 +627,14 @@ def test_a_field_with_an_empty_name_is_set(evtool: Evtool, orders: Path, path: s
 
 @pytest.mark.parametrize("path", ["/detail/", 'detail[""]'])
 def test_a_field_with_an_empty_name_in_the_payload_is_set(evtool: Evtool, orders: Path, path: str) -> None:
-    """The schema refuses the name, and says so at its place."""
+    """The schema refuses the name, with its location."""
     ran = evtool("publish", "order", "--set-new", f"{path}=2", "--dry-run", "-o", "json", cwd=orders)
 
     assert [(each["code"], each["pointer"]) for each in ran.json["findings"]] == [("EV103", "/detail/")]
 
 
-def test_changes_for_a_pattern_keep_to_the_schemas_of_the_project(evtool: Evtool, tmp_path: Path) -> None:
-    """With --pattern no project is needed; the schemas of one count, and a broken one does not matter."""
+def test_changes_for_a_pattern_are_allowed_by_the_schemas_of_the_project(evtool: Evtool, tmp_path: Path) -> None:
+    """--pattern needs no project. A broken schema does not matter."""
     (tmp_path / "schemas").mkdir()
     (tmp_path / "schemas/t.json").write_text('{"properties": {"total": {"type": "number"}}}')
     (tmp_path / "e.json").write_text('{"id": "1", "source": "s", "detail-type": "t", "detail": {"total": 5}}')
@@ -644,8 +646,8 @@ def test_changes_for_a_pattern_keep_to_the_schemas_of_the_project(evtool: Evtool
     assert evtool(*arguments).code == 1
 
 
-def test_a_change_for_the_nearest_of_many_routes(evtool: Evtool, shop: Path) -> None:
-    """Of thousands of routes the nearest have a change; the others have the reason why each condition fails."""
+def test_only_the_nearest_of_many_routes_get_a_suggested_change(evtool: Evtool, shop: Path) -> None:
+    """The other routes have the reason why each condition fails."""
     routes = "".join(f"  r{number}: {{pattern: {{source: [s{number}]}}, to: [h]}}\n" for number in range(150))
     (shop / "many.yaml").write_text(f"version: 1\nhandlers: {{h: {{command: ['true']}}}}\nroutes:\n{routes}", "utf-8")
     ran = evtool("explain", "samples/events/order-created.json", "--routes", "many.yaml", "-o", "json", cwd=shop)

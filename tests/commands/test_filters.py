@@ -52,15 +52,15 @@ def test_an_unknown_route_is_refused(evtool: Evtool, command: list[str], name: s
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c[0] == "dlq"], ids=IDS)
 def test_an_unknown_handler_is_refused(evtool: Evtool, command: list[str]) -> None:
-    """Exit code 2 with the name that was meant; nothing is deleted or redriven."""
+    """Exit code 2 with the most similar name; nothing is deleted or redriven."""
     ran = evtool(*command, "--handler", "warehose")
     assert (ran.code, ran.out) == (2, "")
     assert 'in routes.yaml or in the store; did you mean "warehouse"?' in ran.err
     assert evtool("dlq", "list", "-o", "json").json["summary"]["deliveries"] == 1
 
 
-def test_names_of_the_project_and_of_the_store_are_known(evtool: Evtool, tmp_path: Path) -> None:
-    """A route that has no delivery yet, one that was removed, and those of a store without a routes.yaml."""
+def test_names_of_the_project_and_of_the_store_are_accepted(evtool: Evtool, tmp_path: Path) -> None:
+    """A route without a delivery, a removed one, and those of a store without a routes.yaml."""
     for route in ("new-route", "renamed-route", "fulfil-order"):
         assert evtool("events", "--route", route).code == 0
         assert evtool("events", "--summary", "--route", route).code == 0
@@ -74,8 +74,8 @@ def test_names_of_the_project_and_of_the_store_are_known(evtool: Evtool, tmp_pat
         assert (ran.code, "the routes are fulfil-order\n" in ran.err) == (2, True)
 
 
-def test_replay_and_explain_take_only_routes_of_the_project(evtool: Evtool) -> None:
-    """A plan is made with the routes that there are."""
+def test_replay_and_explain_accept_only_current_routes(evtool: Evtool) -> None:
+    """They match with the current routes, not with those of the store."""
     for words in (["replay"], ["replay", "--deliver"], ["explain", "one"]):
         ran = evtool(*words, "--route", "renamed-rout")
         assert (ran.code, ran.out) == (2, "")
@@ -97,7 +97,7 @@ def test_replay_and_explain_take_only_routes_of_the_project(evtool: Evtool) -> N
     ids=str,
 )
 def test_an_unknown_type_is_noted(evtool: Evtool, command: list[str], effect: str) -> None:
-    """Exit code 0, a note with the type that was meant, and nothing is deleted or redriven; -q leaves it out."""
+    """Exit code 0 and a note with a similar type; nothing is deleted or redriven. -q hides the note."""
     ran = evtool(*command, "--type", "order.craeted")
     note = f'--type order.craeted: no event in the store has this type, so {effect}; did you mean "order.created"?\n'
     assert (ran.code, ran.err) == (0, note)
@@ -127,7 +127,7 @@ def test_an_unknown_source_is_noted(evtool: Evtool) -> None:
     ],
 )
 def test_a_period_that_ends_before_it_begins_is_refused(evtool: Evtool, since: str, until: str, code: int) -> None:
-    """Exit code 2: no event can be in it."""
+    """Exit code 2, since no event can be in it."""
     for command in (["events"], ["events", "--summary"], ["replay"]):
         ran = evtool(*command, "--since", since, "--until", until)
         assert ran.code == code

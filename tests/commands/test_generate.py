@@ -145,8 +145,8 @@ SCHEMAS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_events_of_a_type_are_valid(evtool: Evtool, tmp_path: Path, name: str) -> None:
-    """Whatever the schema says, the events that are generated for it are valid."""
+def test_generated_events_of_a_type_are_valid(evtool: Evtool, tmp_path: Path, name: str) -> None:
+    """For every keyword of schemas."""
     write_project(tmp_path, SCHEMAS[name])
 
     made = evtool("generate", "made", "-n", "20")
@@ -193,10 +193,10 @@ ORDER = {
 
 
 @pytest.mark.parametrize("pattern", PATTERNS, ids=json.dumps)
-def test_a_route_matches_its_events_and_misses_the_near_ones(
+def test_a_route_matches_generated_events_and_not_near_misses(
     evtool: Evtool, tmp_path: Path, pattern: dict[str, Any]
 ) -> None:
-    """Events for a route match and are valid; near misses fail one condition and are valid where that can be."""
+    """Both are valid if that is possible. A near miss fails one condition."""
     write_project(tmp_path, ORDER, {"source": ["shop"], "detail-type": ["made"], **pattern})
 
     made = evtool("generate", "--for-route", "orders", "-n", "5")
@@ -213,8 +213,8 @@ def test_a_route_matches_its_events_and_misses_the_near_ones(
         assert all(len({c["path"] for c in entry if not c["ok"]}) == 1 for entry in conditions)
 
 
-def test_a_near_miss_is_an_event(evtool: Evtool, tmp_path: Path) -> None:
-    """It has all members of the envelope, so `explain` can read it; where none of these can miss, that is said."""
+def test_a_near_miss_has_a_complete_envelope(evtool: Evtool, tmp_path: Path) -> None:
+    """`explain` can read it. If only envelope fields could miss, the message says so."""
     write_project(tmp_path, True, {"source": [{"prefix": ""}]})
     ran = evtool("generate", "--for-route", "orders", "--near-miss")
 
@@ -222,8 +222,8 @@ def test_a_near_miss_is_an_event(evtool: Evtool, tmp_path: Path) -> None:
     assert "no event was found that the pattern just misses" in ran.err
 
 
-def test_a_condition_and_an_expression_are_met_together(evtool: Evtool, tmp_path: Path) -> None:
-    """A prefix of the route, and the expression of the schema: each event has both."""
+def test_an_event_satisfies_the_condition_and_the_expression_of_the_schema(evtool: Evtool, tmp_path: Path) -> None:
+    """A prefix of the route, and a regular expression."""
     schema = {"required": ["sku"], "properties": {"sku": {"type": "string", "pattern": "^[A-Z]{2}-[0-9]{3}$"}}}
     write_project(tmp_path, schema, {"detail-type": ["made"], "detail": {"sku": [{"prefix": "AB-"}]}})
     events = evtool("generate", "--for-route", "orders", "-n", "20").out
@@ -233,16 +233,16 @@ def test_a_condition_and_an_expression_are_met_together(evtool: Evtool, tmp_path
     assert evtool("validate", "events.jsonl").code == 0
 
 
-def test_same_seed_same_events(evtool: Evtool, shop: Path) -> None:
-    """A seed decides everything, also ids and times."""
+def test_the_same_seed_gives_the_same_events(evtool: Evtool, shop: Path) -> None:
+    """Also ids and times."""
     first = evtool("generate", "order.created", "-n", "3", "--seed", "5", cwd=shop)
 
     assert first.out == evtool("generate", "order.created", "-n", "3", "--seed", "5", cwd=shop).out
     assert first.out != evtool("generate", "order.created", "-n", "3", "--seed", "9", cwd=shop).out
 
 
-def test_examples_of_the_schema_are_taken(evtool: Evtool, tmp_path: Path) -> None:
-    """Values that the author of the schema gives are more realistic than made-up ones."""
+def test_examples_of_the_schema_are_used(evtool: Evtool, tmp_path: Path) -> None:
+    """They are more realistic than random values."""
     properties = {
         "city": {"type": "string", "examples": ["Bern", "Basel"]},
         "zip": {"type": "string", "default": "3000"},
@@ -255,7 +255,7 @@ def test_examples_of_the_schema_are_taken(evtool: Evtool, tmp_path: Path) -> Non
     assert detail["zip"] == "3000"
 
 
-def test_an_event_of_a_cloudevents_schema_is_one(evtool: Evtool, tmp_path: Path) -> None:
+def test_a_schema_of_cloudevents_gives_cloudevents(evtool: Evtool, tmp_path: Path) -> None:
     """A schema of whole CloudEvents gives CloudEvents."""
     schema = {
         "type": "object",
@@ -283,8 +283,10 @@ def test_an_event_of_a_cloudevents_schema_is_one(evtool: Evtool, tmp_path: Path)
         ({"type": "array", "items": {"type": "string"}}, None, "accepts no object, and the detail of an event is one"),
     ],
 )  # fmt: skip
-def test_no_event_exists(evtool: Evtool, tmp_path: Path, schema: Any, pattern: Any, reason: str) -> None:
-    """A schema without a value is an error that says why, not an endless search."""
+def test_a_schema_without_a_valid_value_is_an_error_with_the_reason(
+    evtool: Evtool, tmp_path: Path, schema: Any, pattern: Any, reason: str
+) -> None:
+    """The search ends."""
     write_project(tmp_path, schema, pattern)
 
     ran = evtool("generate", "made")
@@ -294,8 +296,8 @@ def test_no_event_exists(evtool: Evtool, tmp_path: Path, schema: Any, pattern: A
     assert not ran.out
 
 
-def test_a_route_that_no_valid_event_matches(evtool: Evtool, tmp_path: Path) -> None:
-    """Where no valid event can match, one that is not valid shows what the route asks for."""
+def test_a_route_that_matches_no_valid_event_gets_an_invalid_one(evtool: Evtool, tmp_path: Path) -> None:
+    """It shows what the route asks for."""
     write_project(tmp_path, ORDER, {"detail-type": ["made"], "detail": {"currency": ["GBP"]}})
 
     ran = evtool("generate", "--for-route", "orders")
@@ -314,7 +316,9 @@ def test_a_route_that_no_valid_event_matches(evtool: Evtool, tmp_path: Path) -> 
         (["--for-route", "order"], "there is no route order"),
     ],
 )
-def test_wrong_use(evtool: Evtool, tmp_path: Path, arguments: list[str], message: str) -> None:
+def test_usage_errors_of_generate_say_what_to_do(
+    evtool: Evtool, tmp_path: Path, arguments: list[str], message: str
+) -> None:
     """What cannot be generated is said with what to do."""
     write_project(tmp_path, ORDER)
 

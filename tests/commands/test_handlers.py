@@ -42,8 +42,8 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_states_and_last_calls(evtool: Evtool, project: Path) -> None:
-    """Each handler has its state with the reason, and the last call if there was one; none is called."""
+def test_each_handler_has_its_state_reason_and_last_call(evtool: Evtool, project: Path) -> None:
+    """No handler is called."""
     before = evtool("handlers", "-o", "json").json["handlers"]
     assert [handler["last"] for handler in before] == [None] * 5
     assert not (project / "called").exists()
@@ -64,8 +64,8 @@ def test_states_and_last_calls(evtool: Evtool, project: Path) -> None:
     assert ran.json["summary"] == {"handlers": 5, "ready": 2, "missing": 1, "unreachable": 1, "external": 1}
 
 
-def test_the_list_for_people(evtool: Evtool) -> None:
-    """A line for each handler, its reason below it, and the sums."""
+def test_text_has_a_line_for_each_handler_and_the_totals(evtool: Evtool) -> None:
+    """The reason is below the handler."""
     lines = evtool("handlers").out.splitlines()
     assert lines[0] == "charge  python  ready  emits payment.authorized"
     assert lines[1] == "gone  python  missing"
@@ -74,7 +74,7 @@ def test_the_list_for_people(evtool: Evtool) -> None:
 
 
 def test_run_calls_one_handler_and_stores_nothing(evtool: Evtool, project: Path) -> None:
-    """The outcome, what was printed and what was emitted are shown; there is no store."""
+    """The outcome, the output and the emitted events are shown. No store is created."""
     ran = evtool("handlers", "run", "charge", "order.json", "-o", "json")
     assert ran.code == 0
     result = ran.json
@@ -107,16 +107,18 @@ def test_run_changes_the_event(evtool: Evtool, project: Path) -> None:
         ("gone", "order.json", "unavailable", "has no function gone"),
     ],
 )
-def test_a_failure_is_exit_code_1(name: str, file: str, outcome: str, error: str, evtool: Evtool) -> None:
-    """A handler that fails or is not available is exit code 1, with the reason."""
+def test_a_failed_or_unavailable_handler_is_exit_code_1(
+    name: str, file: str, outcome: str, error: str, evtool: Evtool
+) -> None:
+    """With the reason."""
     ran = evtool("handlers", "run", name, file, "-o", "json")
     assert (ran.code, ran.json["outcome"]) == (1, outcome)
     assert error in ran.json["error"]
     assert f"{name}  {outcome}" in evtool("handlers", "run", name, file).out
 
 
-def test_what_it_emits_is_held_against_its_schema(evtool: Evtool, project: Path) -> None:
-    """An event that does not fit its schema is a bad result, as in a delivery."""
+def test_an_invalid_emitted_event_is_a_bad_result(evtool: Evtool, project: Path) -> None:
+    """As in a delivery."""
     (project / "schemas").mkdir()
     (project / "schemas/payment.authorized.json").write_text(json.dumps({"properties": {"total": {"type": "string"}}}))
     (project / "routes.yaml").write_text(ROUTES.replace("version: 1", "version: 1\nschemas: schemas"))
@@ -135,8 +137,10 @@ def test_what_it_emits_is_held_against_its_schema(evtool: Evtool, project: Path)
         (["charge", "broken.json"], "EV005"),
     ],
 )
-def test_wrong_names_are_exit_code_2(arguments: list[str], message: str, evtool: Evtool, project: Path) -> None:
-    """A name or a file that is not there, several events, or a text that is not JSON."""
+def test_unusable_arguments_of_handlers_run_are_exit_code_2(
+    arguments: list[str], message: str, evtool: Evtool, project: Path
+) -> None:
+    """An unknown name, a missing file, several events, or text that is not JSON."""
     (project / "two.jsonl").write_text(f"{EVENT % 1}\n{EVENT % 2}\n")
     (project / "broken.json").write_text("{")
     ran = evtool("handlers", "run", *arguments)
@@ -144,14 +148,14 @@ def test_wrong_names_are_exit_code_2(arguments: list[str], message: str, evtool:
     assert message in ran.err or "EV0" in ran.err
 
 
-def test_a_file_that_is_not_there_leaves_standard_error_open(evtool: Evtool) -> None:
-    """Python flushes it when the process ends, which the process of its own shows."""
+def test_a_missing_file_does_not_close_standard_error(evtool: Evtool) -> None:
+    """Python flushes it at the end of the process, which a separate process shows."""
     ran = evtool("handlers", "run", "charge", "gone.json", env={"PYTHONDONTWRITEBYTECODE": "1"})
     assert ran.code == 2
     assert ran.err == "gone.json: EV001 cannot be read: No such file or directory\n"
 
 
-def test_an_event_from_stdin(evtool: Evtool) -> None:
+def test_handlers_run_reads_a_payload_from_standard_input(evtool: Evtool) -> None:
     """A payload with a type, from a pipe."""
     ran = evtool("handlers", "run", "charge", "-", "--type", "order.created", "--source", "shop", stdin=b'{"total": 7}')
     assert ran.code == 0, ran.err

@@ -28,8 +28,8 @@ def rules(tmp_path: Path) -> Path:
     "case",
     ["cloudformation/sam.yaml", "cloudformation/short-tags.yaml", "terraform/rules.tf", "serverless/serverless.yml"],
 )
-def test_the_written_file_can_be_used(evtool: Evtool, tmp_path: Path, case: str) -> None:
-    """Every rule is a route; those with an unknown condition are disabled, and a finding says so."""
+def test_the_imported_file_can_be_loaded(evtool: Evtool, tmp_path: Path, case: str) -> None:
+    """Every rule is a route. Those with an unknown condition are disabled, and a finding reports them."""
     ran = evtool("import", CASES / case, "-o", "json")
     routes = Routes.load(tmp_path / "routes.yaml")
 
@@ -40,8 +40,8 @@ def test_the_written_file_can_be_used(evtool: Evtool, tmp_path: Path, case: str)
     assert not routes.has_unknown_values
 
 
-def test_an_unknown_condition_is_disabled(evtool: Evtool, tmp_path: Path) -> None:
-    """The finding has the place in the template and says what to do."""
+def test_a_rule_with_an_unknown_condition_is_disabled(evtool: Evtool, tmp_path: Path) -> None:
+    """The finding has the location in the template, and says what to do."""
     ran = evtool("import", CASES / "cloudformation/known-parts.yaml")
 
     assert ran.code == 0
@@ -50,8 +50,8 @@ def test_an_unknown_condition_is_disabled(evtool: Evtool, tmp_path: Path) -> Non
     assert not Routes.load(tmp_path / "routes.yaml").routes["Sub"].enabled
 
 
-def test_different_inputs_of_targets_are_not_lost_silently(evtool: Evtool, tmp_path: Path) -> None:
-    """A route has one input and one retry for all its handlers."""
+def test_different_inputs_of_targets_are_a_finding(evtool: Evtool, tmp_path: Path) -> None:
+    """A route has one input and one retry policy for all its handlers."""
     targets = [
         {"Id": "a", "Arn": "arn:aws:sqs:eu-west-1:111122223333:a", "Input": '{"a":1}'},
         {"Id": "b", "Arn": "arn:aws:sqs:eu-west-1:111122223333:b", "RetryPolicy": {"MaximumRetryAttempts": 3}},
@@ -67,7 +67,7 @@ def test_different_inputs_of_targets_are_not_lost_silently(evtool: Evtool, tmp_p
 
 
 def test_an_existing_file_is_refused(evtool: Evtool, rules: Path) -> None:
-    """Nothing is changed, and the message names the options."""
+    """It stays unchanged, and the message names the options."""
     (rules / "routes.yaml").write_text("mine")
     ran = evtool("import", "rules.json")
 
@@ -97,8 +97,8 @@ def test_targets_come_from_files(evtool: Evtool, rules: Path) -> None:
         ("paid=rules.json", "has no Targets"),
     ],
 )
-def test_wrong_targets_are_explained(evtool: Evtool, rules: Path, entry: str, message: str) -> None:
-    """Each mistake in --targets is exit code 2, and no file is written."""
+def test_mistakes_in_targets_are_exit_code_2(evtool: Evtool, rules: Path, entry: str, message: str) -> None:
+    """No file is written."""
     ran = evtool("import", "rules.json", "--targets", entry)
 
     assert ran.code == 2
@@ -106,8 +106,8 @@ def test_wrong_targets_are_explained(evtool: Evtool, rules: Path, entry: str, me
     assert not (rules / "routes.yaml").exists()
 
 
-def test_a_rule_without_targets_is_kept(evtool: Evtool, rules: Path) -> None:
-    """Its handler is a placeholder, which is not exported."""
+def test_a_rule_without_targets_gets_a_placeholder(evtool: Evtool, rules: Path) -> None:
+    """`export` leaves the placeholder out."""
     evtool("import", "rules.json")
     ran = evtool("export", "-o", "eventbridge")
 
@@ -124,8 +124,8 @@ def test_a_rule_without_targets_is_kept(evtool: Evtool, rules: Path) -> None:
         "# mine\nversion: 1\nhandlers: {}  # kept",
     ],
 )
-def test_merge_keeps_all_lines(evtool: Evtool, rules: Path, text: str) -> None:
-    """Comments and entries stay, new ones are added; a second time changes nothing."""
+def test_merge_adds_entries_and_keeps_all_lines(evtool: Evtool, rules: Path, text: str) -> None:
+    """Comments stay, too. A second merge changes nothing."""
     file = rules / "routes.yaml"
     file.write_text(text)
     first = evtool("import", "rules.json", "--merge")
@@ -154,8 +154,8 @@ def test_merge_reports_another_route_of_the_same_name(evtool: Evtool, rules: Pat
     assert file.read_text() == before
 
 
-def test_merge_refuses_what_it_cannot_add_to(evtool: Evtool, rules: Path) -> None:
-    """Routes on one line are not rewritten."""
+def test_merge_refuses_routes_on_one_line(evtool: Evtool, rules: Path) -> None:
+    """They would have to be rewritten."""
     text = "{version: 1, handlers: {a: {command: [cat]}}, routes: {x: {pattern: {source: [y]}, to: [a]}}}\n"
     (rules / "routes.yaml").write_text(text)
     ran = evtool("import", "rules.json", "--merge")
@@ -193,7 +193,7 @@ def test_conflict_in_a_folder_names_the_folder(evtool: Evtool, tmp_path: Path) -
     assert "the folder infra cannot be used" in ran.err
 
 
-def test_a_routes_file_is_not_a_source(evtool: Evtool, shop: Path) -> None:
+def test_a_routes_file_is_refused_as_a_source(evtool: Evtool, shop: Path) -> None:
     """It has routes already."""
     ran = evtool("import", "routes.yaml", "--to", "other.yaml", cwd=shop)
 

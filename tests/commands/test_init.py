@@ -35,7 +35,7 @@ def list_files(folder: Path) -> set[str]:
     return {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
 
 
-def test_init_writes_a_project_that_works(evtool: Evtool, tmp_path: Path) -> None:
+def test_init_creates_a_working_project(evtool: Evtool, tmp_path: Path) -> None:
     """Its sample is valid, and publishing it calls both handlers."""
     ran = evtool("init", "my-shop")
     folder = tmp_path / "my-shop"
@@ -52,8 +52,8 @@ def test_init_writes_a_project_that_works(evtool: Evtool, tmp_path: Path) -> Non
 
 @pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["check", "--strict"], ["test", "--coverage", "--fail-under", "100"]])
-def test_check_and_test_pass_in_it(evtool: Evtool, tmp_path: Path, arguments: list[str]) -> None:
-    """A new project has no warning, and its scenarios cover all of its routes."""
+def test_check_and_test_pass_in_a_new_project(evtool: Evtool, tmp_path: Path, arguments: list[str]) -> None:
+    """Without a warning; the scenarios cover all routes."""
     if arguments[0] not in COMMANDS:
         pytest.skip(f"there is no command {arguments[0]}")
     evtool("init")
@@ -63,16 +63,16 @@ def test_check_and_test_pass_in_it(evtool: Evtool, tmp_path: Path, arguments: li
 
 
 def test_the_next_commands_can_be_pasted(evtool: Evtool, tmp_path: Path) -> None:
-    """A folder with a blank or a quote is quoted for the shell."""
+    """A folder with a space or a quote is quoted for the shell."""
     assert "next: cd 'my shop' && evtool validate" in evtool("init", "my shop").out
 
 
-def test_quiet_prints_nothing(evtool: Evtool, tmp_path: Path) -> None:
+def test_init_with_quiet_prints_nothing(evtool: Evtool, tmp_path: Path) -> None:
     """-q prints only problems."""
     assert evtool("init", "-q").out == ""
 
 
-def test_json_lists_the_files(evtool: Evtool, tmp_path: Path) -> None:
+def test_json_lists_the_written_files(evtool: Evtool, tmp_path: Path) -> None:
     """A script learns what was written."""
     document = evtool("init", "-o", "json").json
 
@@ -81,7 +81,7 @@ def test_json_lists_the_files(evtool: Evtool, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file", sorted(FILES))
-def test_nothing_is_overwritten(evtool: Evtool, tmp_path: Path, file: str) -> None:
+def test_init_overwrites_nothing(evtool: Evtool, tmp_path: Path, file: str) -> None:
     """If one file exists, nothing is written, also if it is a link that leads nowhere."""
     (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / file).symlink_to("nowhere")
@@ -92,7 +92,7 @@ def test_nothing_is_overwritten(evtool: Evtool, tmp_path: Path, file: str) -> No
     assert [path for path in tmp_path.rglob("*") if path.is_file() or path.is_symlink()] == [tmp_path / file]
 
 
-def test_a_second_init_lists_all_files(evtool: Evtool, tmp_path: Path) -> None:
+def test_a_second_init_lists_the_existing_files(evtool: Evtool, tmp_path: Path) -> None:
     """A project is never written again."""
     evtool("init", "shop")
     before = {file: (tmp_path / "shop" / file).read_bytes() for file in FILES}
@@ -149,7 +149,7 @@ def test_a_folder_that_cannot_be_written_is_an_error(evtool: Evtool, tmp_path: P
 
 
 def test_a_file_in_the_place_of_the_folder_is_an_error(evtool: Evtool, tmp_path: Path) -> None:
-    """No traceback, exit code 2."""
+    """Exit code 2 without a traceback."""
     (tmp_path / "project").write_text("")
     ran = evtool("init", "project")
 

@@ -58,7 +58,7 @@ def project(tmp_path: Path) -> Path:
 def test_an_input_without_an_event_is_refused(
     evtool: Evtool, project: Path, command: str, path: str, said: str
 ) -> None:
-    """Exit code 2: nothing was checked. It says what was searched, and where."""
+    """Exit code 2, since nothing was checked. The message says what was searched, and where."""
     ran = evtool(*READING[command], path)
 
     assert (ran.code, ran.out) == (2, "")
@@ -67,14 +67,14 @@ def test_an_input_without_an_event_is_refused(
 
 @pytest.mark.parametrize("command", ["validate", "publish", "dry run", "replay"])
 @pytest.mark.parametrize("path", ["folder", "./empty.jsonl", "./request.json", "-"])
-def test_a_script_may_expect_nothing(evtool: Evtool, project: Path, command: str, path: str) -> None:
-    """With --allow-empty it is in order, and the summary says 0 events."""
+def test_allow_empty_accepts_an_input_without_events(evtool: Evtool, project: Path, command: str, path: str) -> None:
+    """The summary counts 0 events."""
     ran = evtool(*READING[command], path, "--allow-empty", "-o", "json")
 
     assert (ran.code, ran.json["summary"]["events"]) == (0, 0)
 
 
-def test_one_event_is_enough_and_every_file_counts(evtool: Evtool, project: Path) -> None:
+def test_an_empty_file_next_to_others_is_accepted_and_counted(evtool: Evtool, project: Path) -> None:
     """An empty file beside others is a file that was read."""
     (project / "one.json").write_text(json.dumps(EVENT))
     ran = evtool("validate", "one.json", "empty.jsonl", "files", "folder", "--no-schema", "ignore", "-o", "json")
@@ -91,8 +91,8 @@ def test_an_empty_list_of_samples_is_refused(evtool: Evtool, project: Path) -> N
     assert (ran.code, "samples" in ran.err) == (2, True)
 
 
-def test_a_replay_of_files_reports_what_is_wrong(evtool: Evtool, project: Path) -> None:
-    """What cannot be read is exit code 2, a bad event 1; the others are replayed."""
+def test_a_replay_of_files_reports_unreadable_and_invalid_input(evtool: Evtool, project: Path) -> None:
+    """Exit code 2 for a file that cannot be read, 1 for an invalid event. The others are replayed."""
     (project / "bad.jsonl").write_text(f"{json.dumps(EVENT)}\n{{bad\n")
 
     assert [evtool("replay", "--from", name).code for name in ("missing.json", "bad.jsonl")] == [2, 1]
@@ -104,8 +104,8 @@ def test_a_replay_of_files_reports_what_is_wrong(evtool: Evtool, project: Path) 
 
 
 @pytest.mark.parametrize("command", READING)
-def test_documents_in_sequence_and_wrapped_ones_are_read(evtool: Evtool, project: Path, command: str) -> None:
-    """As `jq .` and a queue give them."""
+def test_json_documents_in_sequence_and_in_records_are_read(evtool: Evtool, project: Path, command: str) -> None:
+    """As `jq .` and a queue write them."""
     events = [{**EVENT, "id": str(number)} for number in range(3)]
     pretty = "\n".join(json.dumps(event, indent=2) for event in events)
     bodies = [json.dumps({**event, "id": f"w{event['id']}"}) for event in events]
@@ -116,8 +116,8 @@ def test_documents_in_sequence_and_wrapped_ones_are_read(evtool: Evtool, project
         assert (ran.code, ran.json["summary"]["events"]) == (0, 3)
 
 
-def test_several_events_are_explained(evtool: Evtool, project: Path) -> None:
-    """Each as if it was alone; exit code 1 if no route matches any, or one is not valid."""
+def test_several_events_are_explained_one_after_the_other(evtool: Evtool, project: Path) -> None:
+    """Exit code 1 if no route matches any of them, or one is not valid."""
     other = {**EVENT, "id": "2", "detail-type": "u"}
     (project / "both.jsonl").write_text(f"{json.dumps(EVENT)}\n{json.dumps(other)}\n")
     ran = evtool("explain", "both.jsonl", "-o", "json")

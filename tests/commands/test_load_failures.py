@@ -37,8 +37,8 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_publish_reports_it_and_the_delivery_waits(evtool: Evtool, project: Path) -> None:
-    """One finding for a handler, at its place in routes.yaml; no attempt is used, and the others are called."""
+def test_publish_reports_a_handler_that_cannot_be_loaded_and_the_delivery_waits(evtool: Evtool, project: Path) -> None:
+    """One finding for each handler, located in routes.yaml. No attempt is used, and the other handlers are called."""
     ran = evtool("publish", "1.json", "2.json", "-o", "json")
     printer, ledger = ran.json["findings"]
 
@@ -59,7 +59,9 @@ def test_publish_reports_it_and_the_delivery_waits(evtool: Evtool, project: Path
     [["publish", "2.json"], ["deliver"], ["replay", "1", "--deliver"], ["publish", "2.json", "--dry-run"]],
     ids=" ".join,
 )
-def test_every_command_reports_it_each_time(evtool: Evtool, project: Path, command: list[str]) -> None:
+def test_every_command_reports_a_handler_that_cannot_be_loaded_each_time(
+    evtool: Evtool, project: Path, command: list[str]
+) -> None:
     """Not only the first command that meets it."""
     evtool("publish", "1.json")
     ran = evtool(*command, "-o", "json")
@@ -72,8 +74,8 @@ def test_every_command_reports_it_each_time(evtool: Evtool, project: Path, comma
     }
 
 
-def test_a_dry_run_calls_and_stores_nothing(evtool: Evtool, project: Path) -> None:
-    """It loads the handlers that would be called, each once."""
+def test_a_dry_run_loads_handlers_but_calls_and_stores_nothing(evtool: Evtool, project: Path) -> None:
+    """Each handler is loaded once."""
     ran = evtool("publish", "1.json", "2.json", "--dry-run", "-o", "json")
 
     assert ran.code == 1
@@ -81,8 +83,8 @@ def test_a_dry_run_calls_and_stores_nothing(evtool: Evtool, project: Path) -> No
     assert not (project / ".evtool").exists()
 
 
-def test_a_repaired_handler_gets_what_waits(evtool: Evtool, project: Path) -> None:
-    """When it can be loaded, the next `deliver` attempts its deliveries, and reports nothing."""
+def test_a_repaired_handler_gets_the_waiting_deliveries(evtool: Evtool, project: Path) -> None:
+    """The next `deliver` attempts them, and reports nothing."""
     evtool("publish", "1.json")
     (project / "ledger.py").write_text("def book(event, context): pass")
     (project / "print.sh").write_text("#!/bin/sh\n")
@@ -92,8 +94,8 @@ def test_a_repaired_handler_gets_what_waits(evtool: Evtool, project: Path) -> No
     assert (ran.code, ran.json["findings"], ran.json["summary"]["done"]) == (0, [], 2)
 
 
-def test_what_is_unreachable_or_removed_is_no_finding(evtool: Evtool, project: Path) -> None:
-    """A refused connection, exit 75 and a handler that is gone from routes.yaml wait, with exit code 0."""
+def test_unreachable_and_removed_handlers_are_not_findings(evtool: Evtool, project: Path) -> None:
+    """A refused connection, exit 75, and a handler that was removed from routes.yaml wait, with exit code 0."""
     (project / "ledger.py").write_text("def book(event, context): raise ConnectionRefusedError('ledger is down')")
     (project / "print.sh").write_text("#!/bin/sh\nexit 75\n")
     (project / "print.sh").chmod(0o755)

@@ -38,7 +38,7 @@ routes:
 
 
 def test_an_order_fires_payment_and_then_email_and_warehouse(evtool: Evtool, shop: Path) -> None:
-    """The order is paid for, and what the payment emits sends the e-mail and writes the pick list."""
+    """The order is paid, and the event that the payment emits sends the e-mail and writes the pick list."""
     ran = evtool("publish", ORDER, "-o", "json", cwd=shop)
 
     assert ran.code == 0, ran.err
@@ -63,8 +63,8 @@ def test_an_order_fires_payment_and_then_email_and_warehouse(evtool: Evtool, sho
     assert list((shop / "samples/.data").rglob("*.txt"))
 
 
-def test_the_tree_shows_what_fired_and_what_that_fired(evtool: Evtool, shop: Path) -> None:
-    """People read the chain as a tree: the e-mail stands below the payment that caused it."""
+def test_the_tree_shows_the_whole_chain(evtool: Evtool, shop: Path) -> None:
+    """The e-mail is below the payment that caused it."""
     lines = evtool("publish", "order-created", cwd=shop).out.splitlines()
 
     words = ("charge-card", "payment.authorized", "warehouse")
@@ -86,7 +86,7 @@ def test_the_same_event_again_is_already_stored_and_fires_nothing(evtool: Evtool
 
 
 def test_other_content_under_the_same_id_is_a_conflict(evtool: Evtool, shop: Path) -> None:
-    """Nothing is overwritten: both hashes are shown, and what was stored stays."""
+    """The stored event stays, and the finding shows both hashes."""
     evtool("publish", ORDER, cwd=shop)
     file = shop / ORDER
     before = evtool("events", "-o", "json", cwd=shop).json
@@ -112,7 +112,7 @@ def test_an_invalid_event_is_refused_and_nothing_is_stored(evtool: Evtool, shop:
 
 
 def test_one_bad_line_does_not_lose_the_others(evtool: Evtool, shop: Path) -> None:
-    """The good events of a file are published, the bad ones told, each with its line."""
+    """The valid events of a file are published; each invalid one is reported with its line."""
     ran = evtool("publish", "samples/invalid/orders.jsonl", "--no-deliver", "-o", "jsonl", cwd=shop)
 
     *stored, last = [json.loads(line) for line in ran.out.splitlines()]
@@ -122,8 +122,8 @@ def test_one_bad_line_does_not_lose_the_others(evtool: Evtool, shop: Path) -> No
     assert all(event["deliveries"][0]["state"] == "ready" for event in stored)
 
 
-def test_a_handler_that_is_away_uses_up_no_attempt(evtool: Evtool, shop: Path) -> None:
-    """With the payment module renamed the order waits; renamed back, it is delivered and has one attempt."""
+def test_a_handler_that_cannot_be_loaded_uses_no_attempt(evtool: Evtool, shop: Path) -> None:
+    """While the payment module is renamed, the order waits. Afterwards it is delivered in one attempt."""
     module, away = shop / "samples/handlers/payment.py", shop / "samples/handlers/payment_.py"
     module.rename(away)
     ran = evtool("publish", ORDER, "-o", "json", cwd=shop)
@@ -145,8 +145,8 @@ def test_a_handler_that_is_away_uses_up_no_attempt(evtool: Evtool, shop: Path) -
     assert (told["state"], told["attempts"], len(told["history"])) == ("done", 1, 1)
 
 
-def test_a_delivery_whose_route_is_gone_waits_for_it(evtool: Evtool, tmp_path: Path) -> None:
-    """Without its route nobody knows the input, so the handler is not called until the route is back."""
+def test_a_delivery_of_a_removed_route_waits(evtool: Evtool, tmp_path: Path) -> None:
+    """The route defines the input of the handler, so that the handler is not called without it."""
     routes = """
 handlers:
   work: {python: "work.py:work"}
@@ -169,8 +169,8 @@ routes:
     assert (tmp_path / "got").read_text() == "'the input'"
 
 
-def test_a_handler_whose_counterpart_is_away_waits(evtool: Evtool, shop: Path) -> None:
-    """When the payment processor refuses connections the order waits, too; `deliver` charges when it is back."""
+def test_a_delivery_waits_while_the_payment_processor_refuses_connections(evtool: Evtool, shop: Path) -> None:
+    """`deliver` charges the card when the processor is back."""
     ran = evtool("publish", ORDER, "-o", "json", cwd=shop, env={"SHOP_PROCESSOR": "down"})
     [delivery] = ran.json["events"][0]["deliveries"]
 
@@ -180,7 +180,7 @@ def test_a_handler_whose_counterpart_is_away_waits(evtool: Evtool, shop: Path) -
 
 
 def test_a_failure_is_tried_again_and_then_becomes_a_dead_letter(evtool: Evtool, tmp_path: Path) -> None:
-    """Attempts are counted, the last error is kept with its attempts, and redriving starts anew."""
+    """Attempts are counted, the last error is kept with its attempts, and a redrive begins with the first attempt."""
     project(tmp_path, "def work(event, context):\n    raise ValueError('no luck')\n", ONE)
     ran = evtool("publish", "-", "--type", "x", "-o", "json", stdin=b'{"a": 1}')
     identity = ran.json["events"][0]["id"]
@@ -201,8 +201,8 @@ def test_a_failure_is_tried_again_and_then_becomes_a_dead_letter(evtool: Evtool,
     assert (done["state"], done["attempts"], done["history"][2]["output"]) == ("done", 3, "mended\n")
 
 
-def test_a_failure_shows_why_and_when_it_is_tried_again(evtool: Evtool, tmp_path: Path) -> None:
-    """Within the limits of its route a failed delivery is ready, with the reason and the time of the next attempt."""
+def test_a_failure_shows_its_reason_and_the_time_of_the_next_attempt(evtool: Evtool, tmp_path: Path) -> None:
+    """Within the limits of its route a failed delivery is ready."""
     project(tmp_path, "def work(event, context):\n    raise ValueError('later')\n", ONE.replace("1ms", "1h"))
     ran = evtool("publish", "-", "--type", "x", stdin=b'{"a": 1}')
 
@@ -229,8 +229,8 @@ def test_a_chain_that_is_too_deep_is_stopped_as_a_loop(evtool: Evtool, tmp_path:
     assert letter["attempts"] == 0
 
 
-def test_an_emitted_event_that_is_not_valid_is_the_handlers_failure(evtool: Evtool, shop: Path) -> None:
-    """What a handler emits enters by the same door: the delivery is dead, and nothing of it is stored."""
+def test_an_invalid_emitted_event_makes_the_delivery_dead(evtool: Evtool, shop: Path) -> None:
+    """Emitted events are checked like published ones, and none of them is stored."""
     (shop / "samples/handlers/payment.py").write_text(
         "def authorize(event, context):\n    context.emit('payment.declined', {'orderId': 5}, source='shop.payments')\n"
     )
@@ -243,8 +243,8 @@ def test_an_emitted_event_that_is_not_valid_is_the_handlers_failure(evtool: Evto
     assert "emitted payment.declined, which is not valid: EV10" in delivery["error"]
 
 
-def test_set_changes_fields_and_makes_another_event(evtool: Evtool, shop: Path) -> None:
-    """A changed event has an id of its own, so it is not a conflict with the sample."""
+def test_set_changes_fields_and_gives_the_event_a_new_id(evtool: Evtool, shop: Path) -> None:
+    """So it does not conflict with the sample."""
     first = evtool("publish", "order-created", "--no-deliver", "-o", "json", cwd=shop).json["events"][0]
     seven = ("--set", "detail.items[0].quantity=7")
     ran = evtool("publish", "order.created", *seven, "--no-deliver", "-o", "json", cwd=shop)
@@ -261,7 +261,7 @@ def test_set_changes_fields_and_makes_another_event(evtool: Evtool, shop: Path) 
     "assignment", ["detail", "=5", ".=5", "[]=5", "detail.items[9].price=5", "detail.orderTotal.x=5", "detail=5"]
 )
 def test_a_field_that_cannot_be_set_is_a_usage_error(evtool: Evtool, shop: Path, assignment: str) -> None:
-    """What --set cannot do ends with exit code 2 and one line."""
+    """Exit code 2 and one line."""
     ran = evtool("publish", "order-created", "--set", assignment, cwd=shop)
 
     assert ran.code == 2
@@ -269,7 +269,7 @@ def test_a_field_that_cannot_be_set_is_a_usage_error(evtool: Evtool, shop: Path,
     assert ran.err.count("\n") == 1
 
 
-def test_a_dry_run_stores_and_calls_nothing(evtool: Evtool, shop: Path) -> None:
+def test_a_dry_run_shows_what_would_fire_and_stores_nothing(evtool: Evtool, shop: Path) -> None:
     """It names what would fire and leaves no trace."""
     ran = evtool("publish", ORDER, "--dry-run", "-o", "json", cwd=shop)
 
@@ -278,7 +278,7 @@ def test_a_dry_run_stores_and_calls_nothing(evtool: Evtool, shop: Path) -> None:
     assert not (shop / "samples/.data").exists()
 
 
-def test_without_deliver_the_event_waits_for_deliver(evtool: Evtool, shop: Path) -> None:
+def test_with_no_deliver_the_event_waits_for_deliver(evtool: Evtool, shop: Path) -> None:
     """--no-deliver stores; `evtool deliver` then does the rest."""
     ran = evtool("publish", ORDER, "--no-deliver", "-o", "json", cwd=shop)
     delivered = evtool("deliver", "-o", "json", cwd=shop)
@@ -287,7 +287,7 @@ def test_without_deliver_the_event_waits_for_deliver(evtool: Evtool, shop: Path)
     assert {d["handler"] for d in delivered.json["deliveries"]} == {"charge-card", "confirmation-email", "warehouse"}
 
 
-def test_the_exact_bytes_are_stored_for_the_owner_only(evtool: Evtool, shop: Path) -> None:
+def test_the_exact_bytes_are_stored_and_only_the_owner_can_read_them(evtool: Evtool, shop: Path) -> None:
     """The log keeps what came, and nobody else on the machine may read it."""
     ran = evtool("publish", "samples/events/order-created.cloudevents.json", "--no-deliver", "-o", "json", cwd=shop)
     told = evtool("events", ran.json["events"][0]["id"], "-o", "json", cwd=shop).json
@@ -297,8 +297,8 @@ def test_the_exact_bytes_are_stored_for_the_owner_only(evtool: Evtool, shop: Pat
     assert stat.S_IMODE((shop / ".evtool/store.db").stat().st_mode) == 0o600
 
 
-def test_what_handlers_print_never_mixes_with_the_output(evtool: Evtool, tmp_path: Path) -> None:
-    """A handler that prints does not break the JSON that evtool prints; its output is in the history."""
+def test_output_of_handlers_does_not_mix_with_that_of_evtool(evtool: Evtool, tmp_path: Path) -> None:
+    """It is in the history of the delivery, and the JSON stays valid."""
     project(tmp_path, "def work(event, context):\n    print('{\"noise\": 1}')\n", ONE)
     ran = evtool("publish", "-", "--type", "x", "-o", "json", stdin=b"{}")
 
@@ -306,8 +306,8 @@ def test_what_handlers_print_never_mixes_with_the_output(evtool: Evtool, tmp_pat
     assert evtool("events", event, "-o", "json").json["deliveries"][0]["history"][0]["output"] == '{"noise": 1}\n'
 
 
-def test_hostile_text_reaches_no_terminal(evtool: Evtool, tmp_path: Path) -> None:
-    """Control characters of events, handlers and file names are spelled out in everything that people read."""
+def test_control_characters_do_not_reach_the_terminal(evtool: Evtool, tmp_path: Path) -> None:
+    """Neither those of events and handlers nor those of file names."""
     handler = "def work(event, context):\n    print('\\x1b]0;x\\x07')\n    raise ValueError('\\x1b[31m')\n"
     project(tmp_path, handler, ONE)
     outputs = [evtool("publish", "-", "--type", "x\x1b[2J\u202e", stdin=b'{"a": "\\u001b[31m"}')]
@@ -333,8 +333,10 @@ def test_hostile_text_reaches_no_terminal(evtool: Evtool, tmp_path: Path) -> Non
         (["dlq", "list"], 2, "there is no store"),
     ],
 )
-def test_a_mistake_is_told_in_one_line(evtool: Evtool, shop: Path, arguments: list[str], code: int, said: str) -> None:
-    """The exit code is the documented one, the line says what to do, and there is no traceback."""
+def test_a_usage_error_is_one_line_with_advice(
+    evtool: Evtool, shop: Path, arguments: list[str], code: int, said: str
+) -> None:
+    """The exit code is the documented one, and there is no traceback."""
     ran = evtool(*arguments, cwd=shop)
 
     assert ran.code == code
@@ -352,8 +354,8 @@ def test_without_a_project_publish_says_what_is_missing(evtool: Evtool) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_leaves_nothing_running_and_the_delivery_ready(tmp_path: Path, number: signal.Signals) -> None:
-    """Whoever ends evtool ends its handlers, too, and the delivery can be attempted again at once."""
+def test_a_signal_ends_handlers_and_leaves_the_delivery_ready(tmp_path: Path, number: signal.Signals) -> None:
+    """The delivery can be attempted again at once."""
     (tmp_path / "routes.yaml").write_text(
         "version: 1\nhandlers: {h: {command: [sh, -c, 'echo $$ > pid; exec sleep 60']}}\n"
         "routes: {r: {pattern: {detail-type: [x]}, to: [h]}}\n"
@@ -377,15 +379,19 @@ def test_a_signal_leaves_nothing_running_and_the_delivery_ready(tmp_path: Path, 
         assert [d.state for d in store.list_deliveries(1)] == ["ready"]
 
 
-def test_what_is_too_deep_or_too_long_is_not_let_in_from_handlers_either(evtool: Evtool, tmp_path: Path) -> None:
-    """The limits on events hold for what handlers emit: the delivery is dead, and evtool goes on."""
+def test_emitted_events_have_the_same_limits_as_published_ones(evtool: Evtool, tmp_path: Path) -> None:
+    """Too deep or too long: the delivery is dead, and evtool continues."""
     handler = (
         "def work(event, context):\n    deep = {}\n"
         "    for _ in range(event['detail']['depth']):\n        deep = {'a': deep}\n"
         "    context.emit('emitted', {'deep': deep, 'long': 'x' * event['detail']['length']})\n"
     )
     project(tmp_path, handler, ONE.replace('{prefix: ""}', "x"))
-    for depth, length, said in ((970, 0, "not a valid event"), (260, 0, "not a valid event"), (1, 2_000_000, "is too long")):
+    for depth, length, said in (
+        (970, 0, "not a valid event"),
+        (260, 0, "not a valid event"),
+        (1, 2_000_000, "is too long"),
+    ):
         text = json.dumps({"depth": depth, "length": length}).encode()
         ran = evtool("publish", "-", "--type", "x", "-o", "json", stdin=text)
 
@@ -395,8 +401,8 @@ def test_what_is_too_deep_or_too_long_is_not_let_in_from_handlers_either(evtool:
         assert said in delivery["error"]
 
 
-def test_deliver_ends_though_handlers_stay_away(evtool: Evtool, tmp_path: Path) -> None:
-    """What waits is looked for once, even if its route looks for it again at once."""
+def test_deliver_ends_while_handlers_stay_unavailable(evtool: Evtool, tmp_path: Path) -> None:
+    """A waiting delivery is attempted once, even if its route retries at once."""
     project(tmp_path, "", ONE.replace("work.py:work", "gone:work").replace("1ms", "0s"))
     (tmp_path / "many.jsonl").write_text("".join(f'{{"n": {number}}}\n' for number in range(20)))
     evtool("publish", "many.jsonl", "--type", "x", "--no-deliver")
@@ -411,8 +417,8 @@ def test_deliver_ends_though_handlers_stay_away(evtool: Evtool, tmp_path: Path) 
     }
 
 
-def test_deliver_sums_deliveries_and_not_attempts(evtool: Evtool, tmp_path: Path) -> None:
-    """A delivery that fails first and then succeeds in the same run is one that is done."""
+def test_deliver_counts_deliveries_not_attempts(evtool: Evtool, tmp_path: Path) -> None:
+    """A delivery that fails first and succeeds in the same run counts as done."""
     handler = (
         "import os\ndef work(event, context):\n"
         "    if not os.path.exists('tried'):\n        open('tried', 'w').close()\n"
@@ -427,8 +433,8 @@ def test_deliver_sums_deliveries_and_not_attempts(evtool: Evtool, tmp_path: Path
 
 
 @pytest.mark.parametrize("time", ["9999-12-31T23:59:59.9999Z", "0001-01-01T00:00:00+23:59", "2026-11-23", "2026-W47-1"])
-def test_a_time_that_is_none_is_refused(evtool: Evtool, tmp_path: Path, time: str) -> None:
-    """A time that could not be listed later does not come in."""
+def test_an_invalid_time_is_refused(evtool: Evtool, tmp_path: Path, time: str) -> None:
+    """An event with it could not be listed later."""
     project(tmp_path, "", ONE)
     event = {"id": "1", "source": "s", "detail-type": "x", "time": time, "detail": {}}
     ran = evtool("publish", "-", stdin=json.dumps(event).encode())
@@ -436,8 +442,8 @@ def test_a_time_that_is_none_is_refused(evtool: Evtool, tmp_path: Path, time: st
     assert (ran.code, "EV108 time is not an RFC 3339 time" in ran.err) == (1, True)
 
 
-def test_a_stored_effect_that_is_published_again_is_told(evtool: Evtool, shop: Path) -> None:
-    """An event that a handler emitted once is a duplicate like any other, and not lost in another event's tree."""
+def test_publishing_a_stored_effect_reports_a_duplicate(evtool: Evtool, shop: Path) -> None:
+    """It does not disappear in the tree of the event that caused it."""
     evtool("publish", ORDER, cwd=shop)
     effect = evtool("events", "--type", "payment.authorized", "-o", "json", cwd=shop).json["events"][0]["id"]
     document = evtool("events", effect, "-o", "json", cwd=shop).json["event"]
@@ -450,7 +456,7 @@ def test_a_stored_effect_that_is_published_again_is_told(evtool: Evtool, shop: P
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["publish order-created", "replay", "events --color always"])
 def test_a_closed_pipe_has_its_own_exit_code(shop: Path, command: str) -> None:
-    """Whatever draws, a reader that went away is no finding."""
+    """A reader that ends early is not an error, whatever is being drawn."""
     evtool = f'"{sys.executable}" -m evtool'
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run(f"{evtool} publish order-created", shell=True, cwd=shop, env=environment, capture_output=True)
@@ -460,8 +466,8 @@ def test_a_closed_pipe_has_its_own_exit_code(shop: Path, command: str) -> None:
     assert (shop / "code").read_text().strip() in ("0", "141")
 
 
-def test_events_of_a_file_are_stored_together_but_told_one_by_one(evtool: Evtool, tmp_path: Path) -> None:
-    """What is wrong with one costs the others nothing; each says what became of it, in the order of the file."""
+def test_events_of_a_file_are_stored_together_and_reported_one_by_one(evtool: Evtool, tmp_path: Path) -> None:
+    """An invalid event does not affect the others. Results have the order of the file."""
     project(tmp_path, "", ONE)
     lines = [json.dumps({"id": str(n // 2), "source": "s", "detail-type": "x", "detail": {}}) for n in range(250)]
     lines[100], lines[200] = "{", json.dumps({"id": "0", "source": "s", "detail-type": "x", "detail": {"other": 1}})
@@ -475,8 +481,8 @@ def test_events_of_a_file_are_stored_together_but_told_one_by_one(evtool: Evtool
     assert [finding["code"] for finding in told[-1]["findings"]] == ["EV002", "EV010"]
 
 
-def test_events_of_a_stream_are_stored_before_the_stream_goes_on(tmp_path: Path) -> None:
-    """Whoever pipes events in is told the id of each that came, and can rely on it, while the pipe is open."""
+def test_each_event_of_a_stream_is_stored_and_reported_at_once(tmp_path: Path) -> None:
+    """The id is printed after the commit, while the pipe is still open."""
     project(tmp_path, "", ONE)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "evtool", "publish", "-", "--no-deliver", "-o", "jsonl"]
@@ -524,8 +530,8 @@ def telling(folder: Path, *arguments: str) -> "subprocess.Popen[bytes]":
 
 
 @pytest.mark.slow
-def test_a_tree_is_told_when_it_is_whole_and_the_sums_when_a_signal_comes(tmp_path: Path) -> None:
-    """Whoever pipes events in and reads along need not wait for the next one; in the end what was done is summed up."""
+def test_a_tree_of_a_stream_is_printed_when_complete_and_the_totals_after_a_signal(tmp_path: Path) -> None:
+    """The reader need not wait for the next event."""
     with telling(tmp_path, "publish", "-", "--type", "x") as running:
         assert running.stdin is not None
         assert running.stdout is not None
@@ -555,8 +561,8 @@ def pending(pid: int) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_what_is_stored_when_a_signal_comes_is_told(tmp_path: Path, number: signal.Signals, code: int) -> None:
-    """The call that is under way is done; what it emitted, and the events stored with it, are left to `deliver`."""
+def test_stored_events_are_reported_when_a_signal_arrives(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    """The call in progress ends. `deliver` does the rest: its emitted events, and the other events of the batch."""
     (tmp_path / "many.jsonl").write_text("{}\n" * 3)
     with telling(tmp_path, "publish", "many.jsonl", "--type", "x", "-o", "jsonl=told.jsonl") as running:
         (tmp_path / "begun").read_text()
@@ -589,8 +595,8 @@ def test_what_is_stored_when_a_signal_comes_is_told(tmp_path: Path, number: sign
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["publish", "deliver"])
-def test_what_is_stored_when_a_second_signal_comes_is_reported(tmp_path: Path, command: str) -> None:
-    """The call is ended, and its delivery is reported as the store has it: ready, with an interrupted attempt."""
+def test_stored_events_are_reported_when_a_second_signal_arrives(tmp_path: Path, command: str) -> None:
+    """The call is ended, and its delivery is reported as ready, with an interrupted attempt."""
     (tmp_path / "many.jsonl").write_text("{}\n" * 3)
     words = ["many.jsonl", "--type", "x"]
     if command == "deliver":
@@ -627,8 +633,10 @@ def work(event, context):
 
 
 @pytest.mark.parametrize("command", ["publish", "deliver"])
-def test_what_another_evtool_has_is_among_the_sums(evtool: Evtool, tmp_path: Path, command: str) -> None:
-    """They add up, and it is no failure: whoever has the delivery will tell what comes of it."""
+def test_a_delivery_held_by_another_evtool_is_counted_and_is_not_a_failure(
+    evtool: Evtool, tmp_path: Path, command: str
+) -> None:
+    """The totals are complete; the other process reports the result."""
     project(tmp_path, TAKEN, ONE)
     words = ["-", "--type", "x"]
     if command == "deliver":
@@ -641,8 +649,8 @@ def test_what_another_evtool_has_is_among_the_sums(evtool: Evtool, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_a_watch_that_is_ended_does_not_say_that_nothing_is_due(tmp_path: Path) -> None:
-    """Nobody asked for that, and somebody else may have what is."""
+def test_an_ended_watch_does_not_note_remaining_deliveries(tmp_path: Path) -> None:
+    """Another process may hold them."""
     with telling(tmp_path, "deliver", "--watch") as running:
         while not (tmp_path / ".evtool/store.db-wal").exists():
             assert running.poll() is None
@@ -667,8 +675,8 @@ PRINTING = (
 )
 
 
-def test_with_v_what_handlers_printed_is_shown(evtool: Evtool, tmp_path: Path) -> None:
-    """Below its handler, before what it emitted, of every event of a run; control characters do nothing."""
+def test_v_shows_what_handlers_printed(evtool: Evtool, tmp_path: Path) -> None:
+    """Below the handler, before its emitted events. Control characters are escaped."""
     project(tmp_path, PRINTING.replace("'charging'", "'\\x1b[2Jcharging'"), PRINTS)
     events = b"".join(b'{"id": "%d", "source": "shop", "detail-type": "t", "detail": {}}\n' % n for n in (1, 2))
     ran = evtool("publish", "-", "-v", stdin=events)
@@ -680,7 +688,7 @@ def test_with_v_what_handlers_printed_is_shown(evtool: Evtool, tmp_path: Path) -
     assert " | " not in evtool("publish", "-", stdin=events.replace(b'"id": "', b'"id": "x')).out
 
 
-def test_with_vv_the_reasons_of_other_routes_are_shown_too(evtool: Evtool, tmp_path: Path) -> None:
+def test_vv_also_shows_why_other_routes_do_not_match(evtool: Evtool, tmp_path: Path) -> None:
     """Of all routes that do not take an event."""
     project(tmp_path, PRINTING, PRINTS)
     ran = evtool("publish", "-", "-vv", "--type", "t", "--source", "shop", stdin=b"{}")
@@ -691,7 +699,7 @@ def test_with_vv_the_reasons_of_other_routes_are_shown_too(evtool: Evtool, tmp_p
 
 
 def test_json_is_the_same_with_v(evtool: Evtool, tmp_path: Path) -> None:
-    """Machines read what a handler printed with `evtool events ID`."""
+    """In JSON, `evtool events ID` has the output of handlers."""
     project(tmp_path, PRINTING, PRINTS)
     ran = evtool("publish", "-", "-v", "-o", "json", "--type", "t", "--source", "shop", stdin=b"{}")
 

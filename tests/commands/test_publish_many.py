@@ -46,7 +46,7 @@ def list_trees(out: str) -> list[int]:
 
 
 def test_the_first_20_and_all_failures_have_a_tree(evtool: Evtool, events: Path) -> None:
-    """A line says that the others are not shown, and a table counts all of them, the problems first."""
+    """A line says that the others are not shown. A table counts all of them, problems first."""
     ran = evtool("publish", "events.jsonl")
     lines = ran.out.splitlines()
 
@@ -85,8 +85,8 @@ def test_json_has_every_event(evtool: Evtool, events: Path) -> None:
     assert list_trees((events / "report.txt").read_text()) == [*range(20), 28]
 
 
-def test_an_event_that_comes_twice_among_others(evtool: Evtool, events: Path) -> None:
-    """In the same commit as in another one, the second is a duplicate, or a conflict if it has other content."""
+def test_a_repeated_event_in_one_batch_is_a_duplicate_or_a_conflict(evtool: Evtool, events: Path) -> None:
+    """As in different batches."""
     lines = (events / "events.jsonl").read_text().splitlines()
     again, other = lines[1], lines[2].replace('"detail": {}', '"detail": {"a": 1}')
     (events / "more.jsonl").write_text("\n".join([*lines[:10], again, other, *lines[10:20]]))
@@ -101,7 +101,7 @@ def test_an_event_that_comes_twice_among_others(evtool: Evtool, events: Path) ->
 
 
 def test_20_events_have_no_table(evtool: Evtool, events: Path) -> None:
-    """Nothing is left out, so nothing has to be counted."""
+    """All of them have a tree."""
     lines = (events / "events.jsonl").read_text().splitlines()
     ran = evtool("publish", "-", stdin="\n".join(lines[:20]).encode())
     assert "count" not in ran.out
@@ -109,8 +109,8 @@ def test_20_events_have_no_table(evtool: Evtool, events: Path) -> None:
 
 
 @pytest.mark.parametrize("columns", [80, 40])
-def test_a_tree_breaks_no_word(events: Path, columns: int) -> None:
-    """A path that is longer than a line stays whole on a line of its own, a long id on that of its event."""
+def test_a_tree_does_not_break_words(events: Path, columns: int) -> None:
+    """A path longer than a line has its own line; a long id stays on the line of its event."""
     long_id = "0" * 100
     event = {"id": long_id, "source": "s", "detail-type": "broken", "detail": {}}
     shown = run_on_terminal("publish", "-", cwd=events, columns=columns, stdin=json.dumps(event).encode())
@@ -141,7 +141,7 @@ def write_waiting(folder: Path, *types: str) -> None:
     (folder / "events.jsonl").write_text("\n".join(map(json.dumps, rows)))
 
 
-def test_the_handlers_of_several_events_run_at_a_time(evtool: Evtool, tmp_path: Path) -> None:
+def test_handlers_of_several_events_run_at_the_same_time(evtool: Evtool, tmp_path: Path) -> None:
     """The handler of the first event waits for that of the second."""
     write_waiting(tmp_path, "read", "write")
     ran = evtool("publish", "events.jsonl", "-o", "json")
@@ -149,8 +149,8 @@ def test_the_handlers_of_several_events_run_at_a_time(evtool: Evtool, tmp_path: 
     assert states == [("e-0", "done"), ("e-1", "done")]
 
 
-def test_an_event_is_told_while_the_next_ones_are_under_way(tmp_path: Path) -> None:
-    """Its tree is printed when its handlers have ended, though the next handler of the same file has not."""
+def test_an_event_is_reported_while_the_next_ones_are_in_progress(tmp_path: Path) -> None:
+    """Its tree is printed when its handlers have ended."""
     write_waiting(tmp_path, "other", "read", "other")
     command = [sys.executable, "-m", "evtool", "publish", "events.jsonl", "-o", "jsonl"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -46,8 +46,8 @@ def project(tmp_path: Path, evtool: Evtool) -> Path:
 
 
 @pytest.mark.parametrize("command", QUIET, ids=" ".join)
-def test_nothing_is_printed_when_all_is_well(evtool: Evtool, project: Path, command: tuple[str, ...]) -> None:
-    """Neither results nor sums, and no notes but of what is unknown."""
+def test_quiet_prints_nothing_without_a_problem(evtool: Evtool, project: Path, command: tuple[str, ...]) -> None:
+    """Neither results nor totals. Notes only about unknown values."""
     ran = evtool(*command, "-q", cwd=project)
 
     assert (ran.code, ran.out, ran.err) == (0, "", "")
@@ -56,8 +56,8 @@ def test_nothing_is_printed_when_all_is_well(evtool: Evtool, project: Path, comm
         assert loud.out
 
 
-def test_failures_are_printed(evtool: Evtool, project: Path) -> None:
-    """The chain or the delivery that failed, and no others."""
+def test_quiet_prints_failures(evtool: Evtool, project: Path) -> None:
+    """Only the chain or the delivery that failed."""
     good = {"id": "more", "source": "s", "detail-type": "good", "detail": {}}
     (project / "more.json").write_text(json.dumps(good))
     ran = evtool("publish", "more.json", "bad.json", "-q", cwd=project)

@@ -20,7 +20,7 @@ def named(ran: Ran) -> set[str]:
 
 
 def test_a_plan_names_the_handlers_that_the_publish_fired(evtool: Evtool, shop: Path, published: Ran) -> None:
-    """The same events under the same routes fire the same handlers, and nothing is called."""
+    """The same events with the same routes fire the same handlers, and no handler is called."""
     mails = len(list((shop / "samples/.data").rglob("*.eml")))
     plan = evtool("replay", "-o", "json", cwd=shop)
 
@@ -35,8 +35,8 @@ def test_a_plan_names_the_handlers_that_the_publish_fired(evtool: Evtool, shop: 
     assert len(list((shop / "samples/.data").rglob("*.eml"))) == mails
 
 
-def test_what_fired_stands_beside_what_would_fire_now(evtool: Evtool, shop: Path, published: Ran) -> None:
-    """With another version of the routes each event shows both."""
+def test_a_plan_shows_what_fired_and_what_would_fire_now(evtool: Evtool, shop: Path, published: Ran) -> None:
+    """With another version of the routes."""
     routes = shop / "routes.yaml"
     routes.write_text(routes.read_text().replace("to: [warehouse]", "to: [email-platform]"))
     ran = evtool("replay", "-o", "json", cwd=shop)
@@ -50,8 +50,10 @@ def test_what_fired_stands_beside_what_would_fire_now(evtool: Evtool, shop: Path
     assert "1 would fire other handlers than when published" in text
 
 
-def test_a_delivering_replay_calls_all_but_those_that_skip(evtool: Evtool, shop: Path, published: Ran) -> None:
-    """The card is not charged again; the others are called and get the event with the replay's name."""
+def test_a_delivering_replay_calls_all_handlers_except_those_that_skip(
+    evtool: Evtool, shop: Path, published: Ran
+) -> None:
+    """The card is not charged again. The other handlers get the event with the name of the replay."""
     (shop / "samples/handlers/email.py").write_text(
         "def confirm_order(event, context):\n    print(event['replay-name'])\n"
     )
@@ -66,8 +68,8 @@ def test_a_delivering_replay_calls_all_but_those_that_skip(evtool: Evtool, shop:
     assert mail["history"][0]["output"] == "again\n"
 
 
-def test_what_a_replay_causes_carries_its_name(evtool: Evtool, tmp_path: Path) -> None:
-    """Events that handlers emit in a replay have `replay-name` in their envelope, as on EventBridge."""
+def test_events_emitted_in_a_replay_have_its_name(evtool: Evtool, tmp_path: Path) -> None:
+    """`replay-name` in their envelope, as on EventBridge."""
     (tmp_path / "work.py").write_text("def work(event, context):\n    context.emit('b', {})\n")
     (tmp_path / "routes.yaml").write_text(
         "version: 1\nhandlers: {work: {python: 'work.py:work'}}\n"
@@ -81,7 +83,7 @@ def test_what_a_replay_causes_carries_its_name(evtool: Evtool, tmp_path: Path) -
     assert [document.get("replay-name") for document in documents] == [None, "monday"]
 
 
-def test_the_same_replay_again_delivers_nothing_twice(evtool: Evtool, shop: Path, published: Ran) -> None:
+def test_a_replay_with_the_same_name_continues_and_repeats_nothing(evtool: Evtool, shop: Path, published: Ran) -> None:
     """A replay that was cut off is taken up again by its name."""
     evtool("replay", "--deliver", "--name", "again", cwd=shop)
     identity = published.json["events"][1]["id"]
@@ -104,17 +106,17 @@ def test_the_same_replay_again_delivers_nothing_twice(evtool: Evtool, shop: Path
         (["--limit", "1"], ["order.created"]),
     ],
 )
-def test_filters_choose_events(
+def test_filters_select_events(
     evtool: Evtool, shop: Path, published: Ran, options: list[str], types: list[str]
 ) -> None:
-    """Events are chosen by time, type, source, route and pattern."""
+    """By time, type, source, route and pattern."""
     ran = evtool("replay", *options, "-o", "json", cwd=shop)
 
     assert [event["type"] for event in ran.json["events"] if event["cause"] is None] == types
 
 
 def test_events_of_files_are_planned_without_a_store(evtool: Evtool, shop: Path) -> None:
-    """--from takes events that were never published."""
+    """--from reads events that were never published."""
     ran = evtool("replay", "--from", "samples/events/orders.jsonl", "-o", "json", cwd=shop)
 
     assert ran.code == 0
@@ -132,7 +134,7 @@ def test_events_of_files_are_stored_when_they_are_delivered(evtool: Evtool, shop
     assert event["states"] == {"done": 2}
 
 
-def test_a_limit_limits_what_is_called(evtool: Evtool, shop: Path, published: Ran) -> None:
+def test_no_event_beyond_the_limit_is_delivered(evtool: Evtool, shop: Path, published: Ran) -> None:
     """No event beyond the limit is delivered."""
     evtool("publish", "payment-authorized", cwd=shop)
     ran = evtool(
@@ -146,7 +148,7 @@ def test_a_limit_limits_what_is_called(evtool: Evtool, shop: Path, published: Ra
 
 
 def test_a_file_with_other_content_than_the_store_is_not_delivered(evtool: Evtool, shop: Path, published: Ran) -> None:
-    """The key of an event belongs to what was stored first: a conflict is told and calls nothing."""
+    """The store keeps the first content of a key: the other one is a conflict and calls no handler."""
     file = shop / "samples/events/order-created.json"
     file.write_text(file.read_text().replace("HAVRE DE GRACE", "BALTIMORE"))
     ran = evtool("replay", "--deliver", "--from", "order-created", "-o", "json", cwd=shop)
@@ -154,8 +156,8 @@ def test_a_file_with_other_content_than_the_store_is_not_delivered(evtool: Evtoo
     assert (ran.code, ran.json["events"], "EV010" in ran.err) == (1, [], True)
 
 
-def test_what_a_replay_by_one_route_emits_goes_by_all(evtool: Evtool, shop: Path, published: Ran) -> None:
-    """--route chooses for the replayed events; what their handlers emit is handled as ever, and is no change later."""
+def test_events_emitted_in_a_replay_of_one_route_take_all_routes(evtool: Evtool, shop: Path, published: Ran) -> None:
+    """--route selects deliveries of the replayed events only."""
     routes = shop / "routes.yaml"
     routes.write_text(routes.read_text().replace("on_replay: skip", "on_replay: run"))
     evtool("replay", "--deliver", "--route", "pay-for-order", cwd=shop)
@@ -176,7 +178,7 @@ def test_what_a_replay_by_one_route_emits_goes_by_all(evtool: Evtool, shop: Path
         (["no-such-event"], "there is no event no-such-event"),
     ],
 )
-def test_a_wrong_filter_is_a_usage_error(
+def test_an_invalid_filter_is_a_usage_error(
     evtool: Evtool, shop: Path, published: Ran, options: list[str], said: str
 ) -> None:
     """What cannot select anything is told, with exit code 2."""
@@ -185,8 +187,8 @@ def test_a_wrong_filter_is_a_usage_error(
     assert (ran.code, said in ran.err, "Traceback" in ran.err) == (2, True, False)
 
 
-def test_a_plan_matches_events_as_the_replay_would_mark_them(evtool: Evtool, tmp_path: Path) -> None:
-    """The name of the replay stands in both forms of envelope, unless the event has one of its own."""
+def test_a_plan_matches_events_with_the_name_of_the_replay(evtool: Evtool, tmp_path: Path) -> None:
+    """In both envelopes, unless the event has a `replay-name` already."""
     (tmp_path / "routes.yaml").write_text(
         'version: 1\nhandlers: {h: {command: ["true"]}}\nroutes:\n'
         '  bridge: {pattern: {replay-name: ["monday"]}, to: [h]}\n'
@@ -225,8 +227,8 @@ routes: {a: {pattern: {detail-type: [a]}, to: [work]}}
 """
 
 
-def test_what_another_evtool_has_is_no_failure(evtool: Evtool, tmp_path: Path) -> None:
-    """Whoever has the delivery will tell what comes of it."""
+def test_a_delivery_held_by_another_evtool_does_not_fail_the_replay(evtool: Evtool, tmp_path: Path) -> None:
+    """The other process reports the result."""
     (tmp_path / "routes.yaml").write_text(WORK)
     evtool("publish", "-", "--type", "a", "--no-deliver", stdin=b"{}")
     (tmp_path / "work.py").write_text(TAKEN)
@@ -241,8 +243,8 @@ def test_what_another_evtool_has_is_no_failure(evtool: Evtool, tmp_path: Path) -
     )
 
 
-def test_what_fails_of_what_is_emitted_fails_the_replay(evtool: Evtool, tmp_path: Path) -> None:
-    """The report and the exit code are those of all calls of a replay."""
+def test_a_failed_delivery_of_an_emitted_event_fails_the_replay(evtool: Evtool, tmp_path: Path) -> None:
+    """The report and the exit code cover all calls of a replay."""
     (tmp_path / "routes.yaml").write_text(WORK.replace("[a]", "[a, b]"))
     (tmp_path / "work.py").write_text(
         "def work(event, context):\n"
@@ -260,8 +262,8 @@ def test_what_fails_of_what_is_emitted_fails_the_replay(evtool: Evtool, tmp_path
     assert (ran.code, ran.json["handlers"]) == (1, {"work": 2})
 
 
-def test_a_replay_that_is_ended_tells_what_it_has_done(evtool: Evtool, tmp_path: Path) -> None:
-    """The first event was delivered; the second one's handler ends evtool."""
+def test_an_interrupted_replay_reports_what_it_has_done(evtool: Evtool, tmp_path: Path) -> None:
+    """The first event was delivered; the handler of the second event ends evtool."""
     (tmp_path / "routes.yaml").write_text(WORK)
     (tmp_path / "work.py").write_text(
         "import os, signal, time\n"
@@ -277,8 +279,8 @@ def test_a_replay_that_is_ended_tells_what_it_has_done(evtool: Evtool, tmp_path:
     assert ran.json["summary"] == {"events": 1, "effects": 0, "fires": 1}
 
 
-def test_a_replay_that_was_killed_goes_on_at_once(evtool: Evtool, tmp_path: Path) -> None:
-    """What a handler had answered is settled, and what that emitted is delivered: nothing is called twice."""
+def test_a_killed_replay_can_continue_at_once(evtool: Evtool, tmp_path: Path) -> None:
+    """Recorded answers are settled, and their emitted events are delivered: no handler is called twice."""
     (tmp_path / "routes.yaml").write_text(WORK.replace("[a]", "[a, b]"))
     (tmp_path / "work.py").write_text(
         "import os, signal\n"
@@ -297,8 +299,8 @@ def test_a_replay_that_was_killed_goes_on_at_once(evtool: Evtool, tmp_path: Path
     assert (tmp_path / "calls").read_text() == "abab"
 
 
-def test_files_without_the_type_give_a_note(evtool: Evtool, shop: Path) -> None:
-    """As for the store, a type that no event of the files has may be misspelled."""
+def test_an_unknown_type_in_files_is_noted(evtool: Evtool, shop: Path) -> None:
+    """It may be misspelled."""
     arguments = ("replay", "--from", "samples/events/orders.jsonl")
     ran = evtool(*arguments, "--type", "order.creatd", cwd=shop)
     assert ran.code == 0

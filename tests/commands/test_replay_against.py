@@ -118,8 +118,8 @@ def test_each_lost_and_gained_delivery_is_listed_with_its_cause(evtool: Evtool, 
     assert reasons["lost"].startswith('detail.currency no longer matches: "EUR" fits none of "CHF", "USD"')
 
 
-def test_the_text_has_a_line_per_cause(evtool: Evtool, project: Path) -> None:
-    """Hundreds of changes are a few lines, with counts, an example and the location."""
+def test_text_has_a_line_for_each_cause(evtool: Evtool, project: Path) -> None:
+    """Hundreds of changes are a few lines, each with a count, an example and the location."""
     edit(project, ('">=", 50', '">=", 120'))
     lines = compare(evtool).out.splitlines()
     lost = compare(evtool, "-o", "json").json["summary"]["lost"]
@@ -132,7 +132,7 @@ def test_the_text_has_a_line_per_cause(evtool: Evtool, project: Path) -> None:
 
 
 def test_a_renamed_route_changes_nothing(evtool: Evtool, project: Path) -> None:
-    """A delivery is the event and the handler, by whatever route."""
+    """A delivery is an event and a handler, by any route."""
     edit(project, ("  large:", "  big-orders:"))
     ran = compare(evtool, "-o", "json")
 
@@ -163,7 +163,7 @@ def test_a_renamed_route_changes_nothing(evtool: Evtool, project: Path) -> None:
 def test_causes_have_a_reason_and_a_location(
     evtool: Evtool, project: Path, replacements: list[tuple[str, str]], change: str, reason: str | None, place: str
 ) -> None:
-    """The location is that of what was changed: in the current routes, in the others if the route is gone."""
+    """The location of the changed part: in the current routes, or in the base if the route is removed."""
     edit(project, *replacements)
     ran = compare(evtool, "-o", "json")
     changes = [entry for entry in ran.json["changes"] if entry["change"] == change]
@@ -174,7 +174,7 @@ def test_causes_have_a_reason_and_a_location(
         assert {entry["reason"] for entry in changes} == {reason}
 
 
-def test_a_new_route_is_gained_where_it_begins(evtool: Evtool, project: Path) -> None:
+def test_the_cause_of_a_new_route_is_the_route_itself(evtool: Evtool, project: Path) -> None:
     """Without an earlier version the route itself is the cause."""
     with (project / "routes.yaml").open("a") as file:
         file.write("  extra:\n    pattern: {source: [shop]}\n    to: [ship]\n")
@@ -186,7 +186,7 @@ def test_a_new_route_is_gained_where_it_begins(evtool: Evtool, project: Path) ->
 
 
 def test_exit_codes_follow_fail_on(evtool: Evtool, project: Path) -> None:
-    """Without the option changes are no failure; with it, only changes of the kind that it names."""
+    """Without the option changes are not a failure."""
     edit(project, ('">=", 50', '">=", 120'))
 
     assert compare(evtool).code == 0
@@ -200,7 +200,7 @@ def test_exit_codes_follow_fail_on(evtool: Evtool, project: Path) -> None:
 
 
 def test_reports_of_ci_show_each_cause_once(evtool: Evtool, project: Path) -> None:
-    """An annotation at the changed line, not one for each event."""
+    """One annotation at the changed line, not one for each event."""
     edit(project, ('">=", 50', '">=", 120'))
     lines = compare(evtool, "-o", "github").out.splitlines()
 
@@ -209,8 +209,8 @@ def test_reports_of_ci_show_each_cause_once(evtool: Evtool, project: Path) -> No
     assert compare(evtool, "-o", "junit").out.count("<testcase") == 1
 
 
-def test_reports_of_ci_fail_for_what_fail_on_names(evtool: Evtool, project: Path) -> None:
-    """A job with exit code 1 has a failed test, and an annotation that is an error."""
+def test_reports_for_ci_fail_for_the_changes_of_fail_on(evtool: Evtool, project: Path) -> None:
+    """A job with exit code 1 has a failed test, and an annotation of level error."""
     edit(project, ('">=", 50', '">=", 120'), ("[EUR, CHF]", "[EUR, CHF, USD]"))
     junit, github = (compare(evtool, "--fail-on", "lost", "-o", name).out for name in ("junit", "github"))
 
@@ -221,7 +221,7 @@ def test_reports_of_ci_fail_for_what_fail_on_names(evtool: Evtool, project: Path
 
 
 def test_the_cause_of_an_alternative_is_in_the_alternative_that_changed(evtool: Evtool, project: Path) -> None:
-    """The alternatives of `$or` are compared with one another, not the values of all of them together."""
+    """The alternatives of `$or` are compared with one another, not all their values together."""
     alternatives = """
       $or:
         - {detail-type: [order], detail: {currency: [EUR]}}
@@ -252,7 +252,7 @@ def test_stored_events_are_compared(evtool: Evtool, project: Path) -> None:
 
 
 def test_generated_events_find_a_moved_bound(evtool: Evtool, project: Path) -> None:
-    """Without traffic events at the boundaries of both versions show what changed."""
+    """Events at the boundaries of both versions show the change without traffic."""
     edit(project, ('">=", 50', '">=", 50.01'), ("[EUR, CHF]", "[EUR, {anything-but: [USD]}]"))
     ran = evtool("replay", "--against", "old.yaml", "--generate", "60", "-o", "json")
     found = {(c["change"], c["route"]) for c in ran.json["changes"]}
@@ -282,7 +282,7 @@ def test_generated_events_find_a_moved_bound(evtool: Evtool, project: Path) -> N
     ],
 )
 def test_mistakes_are_explained(evtool: Evtool, project: Path, options: list[str], message: str) -> None:
-    """Exit code 2 and one line that says what to do."""
+    """Exit code 2, and one line that says what to do."""
     (project / "broken.yaml").write_text("version: 1\nroutes: {a: {pattern: {source: x}, to: [h]}}\n")
     ran = evtool("replay", *options)
 
@@ -316,7 +316,7 @@ def test_a_revision_of_git_is_compared(evtool: Evtool, repository: Path) -> None
 
 
 def test_a_folder_of_terraform_files_is_compared(evtool: Evtool, project: Path) -> None:
-    """All files of the folder are read in the revision, too: a rule that did not change is not gained."""
+    """All files of the folder are read in the revision: a rule that did not change is not gained."""
     rule = 'resource "aws_cloudwatch_event_rule" "%s" {\n  event_pattern = jsonencode({ source = ["%s"] })\n}\n'
     target = (
         'resource "aws_cloudwatch_event_target" "%s" {\n  rule = aws_cloudwatch_event_rule.%s.name\n  arn = "a:%s"\n}\n'
@@ -342,7 +342,7 @@ def test_a_folder_of_terraform_files_is_compared(evtool: Evtool, project: Path) 
 
 
 def test_a_project_in_a_folder_of_the_repository_is_found(evtool: Evtool, project: Path) -> None:
-    """The file of the revision is the one at the same path, whatever the current folder is."""
+    """The file of the revision has the same path, whatever the current folder is."""
     (project / "service").mkdir()
     (project / "service/routes.yaml").write_text(ROUTES)
     git(project, "init")
@@ -359,7 +359,7 @@ def test_a_project_in_a_folder_of_the_repository_is_found(evtool: Evtool, projec
 
 
 def test_mistakes_with_git_are_explained(evtool: Evtool, repository: Path) -> None:
-    """No such revision, no such file in it, no git: exit code 2 and what is missing."""
+    """An unknown revision, a file that the revision does not have, no git: exit code 2."""
     unknown = evtool("replay", "--against", "git:nope", "--from", "orders.jsonl")
     missing = evtool("replay", "--routes", "old.yaml", "--against", "git:HEAD", "--from", "orders.jsonl")
     option = evtool("replay", "--against", "git:--output=x", "--from", "orders.jsonl")
@@ -386,7 +386,7 @@ def test_variables_of_git_hooks_do_not_change_the_repository(evtool: Evtool, rep
 
 
 def test_undecided_routes_are_neither_lost_nor_gained() -> None:
-    """What an unknown value decides in one version is no change, whatever the other version does."""
+    """If an unknown value decides in one version, nothing changes, whatever the other version does."""
     unknown = Unknown("!Ref Source")
     decided = Route("r", Pattern({"source": ["shop"]}), ("h",))
     undecided = Route("r", Pattern({"source": [unknown]}), ("h",))

@@ -92,7 +92,7 @@ def chain(tmp_path: Path, evtool: Evtool) -> Project:
 
 
 def test_every_replay_calls_each_handler_of_a_chain_once(chain: Project) -> None:
-    """Neither the effects of the publication nor those of earlier replays are replayed beside the root."""
+    """Effects of the publication and of earlier replays are not replayed in addition to the root."""
     chain.publish("order")
     for _ in range(3):
         report = chain.check_replay()
@@ -102,8 +102,8 @@ def test_every_replay_calls_each_handler_of_a_chain_once(chain: Project) -> None
 
 
 @pytest.mark.parametrize("skipped", [["pay"], ["pack"], ["pay", "pack"]])
-def test_stored_events_take_the_place_of_what_a_skipped_handler_emits(chain: Project, skipped: list[str]) -> None:
-    """The rest of the chain is replayed, whether the skipped handler got a stored event or one of the replay."""
+def test_stored_events_replace_those_of_a_skipped_handler(chain: Project, skipped: list[str]) -> None:
+    """The rest of the chain is replayed, for an event of the store and for one of the replay."""
     chain.publish("order")
     chain.skip(skipped)
     for options in ([], ["--type", "order"]):
@@ -113,7 +113,7 @@ def test_stored_events_take_the_place_of_what_a_skipped_handler_emits(chain: Pro
         assert report["summary"]["events"] + report["summary"]["effects"] == 3
 
 
-def test_an_event_that_a_replay_stored_is_replayed_if_it_is_named(chain: Project) -> None:
+def test_an_event_stored_by_a_replay_is_replayed_only_by_its_id(chain: Project) -> None:
     """Without its id it is not selected."""
     chain.publish("order")
     chain.check_replay("--name", "monday")
@@ -134,15 +134,15 @@ def test_an_effect_whose_cause_is_not_repeated_is_replayed_itself(chain: Project
 
 
 def test_a_limit_counts_selected_events(chain: Project) -> None:
-    """What their handlers emit is replayed, too."""
+    """Events that their handlers emit are replayed, too."""
     chain.publish("order")
     chain.publish("order")
 
     assert chain.check_replay("--limit", "1")["summary"] == {"events": 1, "effects": 2, "fires": 3}
 
 
-def test_a_handler_that_was_away_emits_for_a_replay_when_it_is_back(chain: Project) -> None:
-    """What a replay skips is replaced when the delivery that leads to it is made later, by another command."""
+def test_a_later_delivery_of_a_replay_also_gets_stored_events_for_skipped_handlers(chain: Project) -> None:
+    """Another command makes the delivery when the handler is available again."""
     chain.publish("order")
     chain.skip(["pack"])
     code = (chain.folder / "work.py").read_text()

@@ -42,8 +42,8 @@ def repository(shop: Path) -> Path:
 # --- diff ------------------------------------------------------------------------------------------------------------
 
 
-def test_two_files_are_compared(evtool: Evtool, tmp_path: Path) -> None:
-    """Each change has its location and what it breaks; the exit code is that of the compatibility asked for."""
+def test_schema_diff_compares_two_files(evtool: Evtool, tmp_path: Path) -> None:
+    """Each change has its location and what it breaks. The exit code depends on --compatibility."""
     write(tmp_path / "old.json", {"type": "object", "properties": {"total": {"type": "number"}}})
     write(tmp_path / "new.json", {"type": "object", "properties": {"total": {"type": "integer"}}})
     ran = evtool("schema", "diff", "old.json", "new.json", "-o", "json")
@@ -63,8 +63,8 @@ def test_two_files_are_compared(evtool: Evtool, tmp_path: Path) -> None:
     assert evtool("schema", "diff", "new.json", "old.json").code == 0
 
 
-def test_an_added_field_of_an_open_schema_is_relaxed(evtool: Evtool, tmp_path: Path) -> None:
-    """It breaks only events that have the field already without declaring it."""
+def test_relaxed_omits_an_added_field_of_an_open_schema(evtool: Evtool, tmp_path: Path) -> None:
+    """It breaks only events that have the field without declaring it."""
     write(tmp_path / "old.json", {"type": "object", "properties": {"a": {"type": "string"}}})
     write(tmp_path / "new.json", {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "string"}}})
 
@@ -74,7 +74,7 @@ def test_an_added_field_of_an_open_schema_is_relaxed(evtool: Evtool, tmp_path: P
     assert [(change["kind"], change["breaks"]) for change in relaxed.json["changes"]] == [("property-added", [])]
 
 
-def test_what_cannot_be_decided_is_not_called_compatible(evtool: Evtool, tmp_path: Path) -> None:
+def test_an_undecided_change_is_not_compatible(evtool: Evtool, tmp_path: Path) -> None:
     """Two regular expressions with look-ahead: undecided, null in JSON, exit code 1."""
     write(tmp_path / "old.json", {"type": "string", "pattern": "^AB(?=-)-[0-9]+$"})
     write(tmp_path / "new.json", {"type": "string", "pattern": "^[A-Z]+(?=-)-[0-9]+$"})
@@ -96,10 +96,10 @@ def test_what_cannot_be_decided_is_not_called_compatible(evtool: Evtool, tmp_pat
         ({"currency": {"enum": ["EUR"]}}, []),
     ],
 )
-def test_the_routes_that_break_are_named(
+def test_broken_routes_are_listed(
     evtool: Evtool, repository: Path, properties: dict[str, Any], broken: list[str]
 ) -> None:
-    """A condition that becomes impossible, or a field that is removed; what is still possible does not break."""
+    """A condition that becomes impossible, or a removed field. A route that can still match is not listed."""
     edit_cart(repository, **properties)
     ran = evtool("schema", "diff", "git:HEAD", "-o", "json", cwd=repository)
 
@@ -108,8 +108,8 @@ def test_the_routes_that_break_are_named(
     assert {change["schema"] for change in ran.json["changes"]} == {"cart.abandoned.json"}
 
 
-def test_a_revision_has_its_own_references(evtool: Evtool, repository: Path) -> None:
-    """A change in a shared file shows in every schema that refers to it, located in that file."""
+def test_references_are_resolved_in_the_revision(evtool: Evtool, repository: Path) -> None:
+    """A change in a shared file appears in every schema that refers to it, located in that file."""
     file = repository / "samples/schemas/shared/money.json"
     file.write_text(file.read_text().replace("100000", "50000"))
     ran = evtool("schema", "diff", "git:HEAD", "-o", "json", cwd=repository)
@@ -123,8 +123,8 @@ def test_a_revision_has_its_own_references(evtool: Evtool, repository: Path) -> 
     assert reverse.code == 0
 
 
-def test_no_change_is_compatible(evtool: Evtool, repository: Path) -> None:
-    """The project as it is in the commit, and a folder against itself."""
+def test_equal_versions_are_compatible(evtool: Evtool, repository: Path) -> None:
+    """The project and its last commit; a folder and itself."""
     ran = evtool("schema", "diff", "git:HEAD", cwd=repository)
 
     assert ran.code == 0
@@ -133,7 +133,7 @@ def test_no_change_is_compatible(evtool: Evtool, repository: Path) -> None:
 
 
 def test_a_removed_schema_breaks_its_events(evtool: Evtool, repository: Path) -> None:
-    """Events of a type without a schema are refused; a new schema breaks nothing."""
+    """Events of a type without a schema are refused. A new schema breaks nothing."""
     (repository / "samples/schemas/cart.abandoned.json").rename(repository / "samples/schemas/cart.left.json")
     changes = evtool("schema", "diff", "git:HEAD", "-o", "json", cwd=repository).json["changes"]
 
@@ -146,7 +146,7 @@ def test_a_removed_schema_breaks_its_events(evtool: Evtool, repository: Path) ->
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["one.json"], "give two files or folders, or one revision"),
+        (["one.json"], "give two files or folders, or one git revision"),
         (["nowhere.json", "one.json"], "there is no file or folder nowhere.json"),
         (["one.json", "broken.json"], "broken.json:1:2: EV601"),
         (["one.json", "wrong.json"], "EV602 not a valid JSON Schema"),
@@ -157,7 +157,7 @@ def test_a_removed_schema_breaks_its_events(evtool: Evtool, repository: Path) ->
     ],
 )
 def test_mistakes_are_explained(evtool: Evtool, tmp_path: Path, arguments: list[str], message: str) -> None:
-    """Exit code 2, where it is, and what to do."""
+    """Exit code 2, and one line that says what to do."""
     write(tmp_path / "one.json", {"type": "string"})
     write(tmp_path / "wrong.json", {"type": 5})
     write(tmp_path / "lost.json", {"$ref": "x.json"})
@@ -171,7 +171,7 @@ def test_mistakes_are_explained(evtool: Evtool, tmp_path: Path, arguments: list[
 
 
 def test_files_with_only_definitions_are_compared_where_they_are_used(evtool: Evtool, tmp_path: Path) -> None:
-    """They describe no type, so they are not compared by themselves; a change in one names the type that has it."""
+    """They describe no type. A change in one names the type that uses it."""
     for side, maximum in (("old", 9), ("new", 5)):
         (tmp_path / side).mkdir()
         write(tmp_path / side / "common.json", {"$defs": {"Amount": {"type": "number", "maximum": maximum}}})
@@ -185,7 +185,7 @@ def test_files_with_only_definitions_are_compared_where_they_are_used(evtool: Ev
 
 
 def test_documents_with_several_schemas_are_compared_by_type(evtool: Evtool, tmp_path: Path) -> None:
-    """Of an OpenAPI document each schema that names its type is one."""
+    """Each schema of an OpenAPI document that names its type."""
     for name, kind in (("old", "integer"), ("new", "string")):
         schemas = {
             event: {
@@ -228,8 +228,8 @@ def events(count: int) -> list[dict[str, Any]]:
     return [{"id": str(n), "detail-type": "order", "source": "shop", "detail": d} for n, d in enumerate(details)]
 
 
-def test_the_schema_of_events(evtool: Evtool, tmp_path: Path) -> None:
-    """Types, formats, required fields, nullable fields, maps and enums; no bounds, and no enum of a single value."""
+def test_the_inferred_schema_has_types_formats_and_required_fields(evtool: Evtool, tmp_path: Path) -> None:
+    """Also nullable fields, maps and enums; no bounds, and no enum of a single value."""
     (tmp_path / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events(60)))
     ran = evtool("schema", "infer", "events.jsonl")
     schema = ran.json
@@ -259,8 +259,8 @@ def test_the_schema_of_events(evtool: Evtool, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 60])
-def test_the_schema_accepts_all_events(evtool: Evtool, tmp_path: Path, count: int) -> None:
-    """Whatever the number of events is."""
+def test_the_inferred_schema_accepts_all_its_events(evtool: Evtool, tmp_path: Path, count: int) -> None:
+    """For any number of events."""
     (tmp_path / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events(count)))
     evtool("schema", "infer", "events.jsonl", "--to", "schemas", "-q")
     (tmp_path / "routes.yaml").write_text("version: 1\nschemas: schemas\n")
@@ -280,7 +280,9 @@ def random_value(generator: random.Random, depth: int = 0) -> Any:
 
 
 @pytest.mark.parametrize("seed", range(15))
-def test_the_schema_accepts_any_events(evtool: Evtool, tmp_path: Path, seed: int) -> None:
+def test_the_inferred_schema_accepts_details_with_values_of_any_types(
+    evtool: Evtool, tmp_path: Path, seed: int
+) -> None:
     """Of details with values of all types at the same places."""
     generator = random.Random(seed)
     documents = [
@@ -295,7 +297,7 @@ def test_the_schema_accepts_any_events(evtool: Evtool, tmp_path: Path, seed: int
 
 
 def test_several_types_need_a_folder(evtool: Evtool, shop: Path) -> None:
-    """Without --to exit code 2 with the types; with it a file each, and none is replaced without --force."""
+    """Without --to: exit code 2 with the types. With --to: a file for each type, replaced only with --force."""
     several = evtool("schema", "infer", "samples/events", cwd=shop)
     written = evtool("schema", "infer", "samples/events", "--to", "inferred", "-o", "json", cwd=shop)
     again = evtool("schema", "infer", "samples/events", "--to", "inferred", cwd=shop)
@@ -313,8 +315,8 @@ def test_several_types_need_a_folder(evtool: Evtool, shop: Path) -> None:
     assert evtool("schema", "infer", "samples/events", "--to", "inferred", "--force", cwd=shop).code == 0
 
 
-def test_what_is_not_an_event_is_reported(evtool: Evtool, tmp_path: Path) -> None:
-    """A bad line does not stop the others; an input without events is exit code 2."""
+def test_schema_infer_reports_invalid_lines(evtool: Evtool, tmp_path: Path) -> None:
+    """A bad line does not stop the others. An input without events is exit code 2."""
     (tmp_path / "events.jsonl").write_text('{"detail-type": "a", "source": "s", "detail": {"n": 1}}\n{"x"\n')
     ran = evtool("schema", "infer", "events.jsonl")
     payload = evtool("schema", "infer", "-", "--type", "a", stdin=b'{"n": 1}')

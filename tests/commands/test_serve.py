@@ -31,8 +31,10 @@ def list_ids(folder: Path) -> set[str]:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
-def test_signal_ends_it_and_loses_nothing(tmp_path: Path, loopback: None, number: int, code: int) -> None:
-    """A signal under load ends the server; every event that was acknowledged is stored."""
+def test_a_signal_ends_the_server_and_loses_no_acknowledged_event(
+    tmp_path: Path, loopback: None, number: int, code: int
+) -> None:
+    """Under load."""
     make_project(tmp_path)
     ids: list[str] = []
 
@@ -59,7 +61,7 @@ def test_signal_ends_it_and_loses_nothing(tmp_path: Path, loopback: None, number
     assert list_ids(tmp_path) >= {*ids}
 
 
-def test_half_a_request_does_not_keep_it(tmp_path: Path, loopback: None) -> None:
+def test_an_incomplete_request_does_not_keep_the_server_running(tmp_path: Path, loopback: None) -> None:
     """A client in the middle of a request does not keep the server from ending."""
     with (
         start_process(make_project(tmp_path)) as server,
@@ -71,8 +73,8 @@ def test_half_a_request_does_not_keep_it(tmp_path: Path, loopback: None) -> None
     assert "Traceback" not in err
 
 
-def test_deliver_calls_the_handlers(tmp_path: Path, loopback: None) -> None:
-    """With --deliver events are delivered as they come, and each delivery is reported."""
+def test_deliver_calls_handlers_for_received_events(tmp_path: Path, loopback: None) -> None:
+    """Each delivery is reported."""
     with start_process(make_project(tmp_path), "--deliver", "-o", "jsonl") as server:
         (event,) = post(server.port, "/events", EVENT)["events"]
         report = server.process.stdout
@@ -84,8 +86,8 @@ def test_deliver_calls_the_handlers(tmp_path: Path, loopback: None) -> None:
     assert json.loads(out.splitlines()[-1])["summary"]["done"] == 1
 
 
-def test_token_is_needed_and_never_shown(tmp_path: Path, loopback: None) -> None:
-    """With a token file the server listens on every address, and takes events with the token only."""
+def test_requests_need_the_token_which_is_never_shown(tmp_path: Path, loopback: None) -> None:
+    """With a token file the server listens on every address."""
     make_project(tmp_path)
     (tmp_path / "token").write_text(TOKEN + "\n")
     with start_process(tmp_path, "--listen", "0.0.0.0:0", "--token-file", "token", "-v") as server:
@@ -99,7 +101,7 @@ def test_token_is_needed_and_never_shown(tmp_path: Path, loopback: None) -> None
 
 
 def test_port_in_use_is_exit_code_2(evtool: Evtool, tmp_path: Path) -> None:
-    """A port that another program has is named, with another one to use."""
+    """The message names the port, and another one to use."""
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -130,8 +132,10 @@ def test_port_in_use_is_exit_code_2(evtool: Evtool, tmp_path: Path) -> None:
         (["--routes", "nope.yaml"], "nope.yaml"),
     ],
 )
-def test_bad_options_are_exit_code_2(evtool: Evtool, tmp_path: Path, arguments: list[str], message: str) -> None:
-    """An option that cannot be used is explained in one line."""
+def test_invalid_options_of_serve_are_exit_code_2(
+    evtool: Evtool, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    """One line explains the option."""
     (make_project(tmp_path) / "short").write_text("geheim")
     ran = evtool("serve", *arguments)
 
@@ -141,8 +145,8 @@ def test_bad_options_are_exit_code_2(evtool: Evtool, tmp_path: Path, arguments: 
     assert "Traceback" not in ran.err
 
 
-def test_missing_package_is_named(evtool: Evtool, tmp_path: Path) -> None:
-    """Without the packages of the extra the message has the line that installs them; other commands do without."""
+def test_a_missing_package_of_the_extra_is_named(evtool: Evtool, tmp_path: Path) -> None:
+    """With the line that installs it. Other commands do not need it."""
     absent = tmp_path / "absent"
     for name in ("starlette", "uvicorn"):
         (absent / name).mkdir(parents=True)
@@ -158,7 +162,7 @@ def test_missing_package_is_named(evtool: Evtool, tmp_path: Path) -> None:
 
 
 def test_store_of_another_project_is_refused(evtool: Evtool, tmp_path: Path) -> None:
-    """A store that belongs to another project is not written to."""
+    """Nothing is written to it."""
     first, second = make_project(tmp_path / "first"), make_project(tmp_path / "second")
     evtool("publish", "-", "--no-deliver", "--store", "../store.db", cwd=first, stdin=json.dumps(EVENT).encode())
     ran = evtool("serve", "--listen", "127.0.0.1:0", "--store", "../store.db", cwd=second)

@@ -64,15 +64,17 @@ def test_a_store_of_another_project_is_refused(evtool: Evtool, one: Path, two: P
     assert [event["id"] for event in evtool("events", "-o", "json", cwd=one).json["events"]] == ["first"]
 
 
-def test_others_may_look(evtool: Evtool, one: Path, two: Path) -> None:
+def test_commands_that_deliver_nothing_accept_the_store_of_another_project(
+    evtool: Evtool, one: Path, two: Path
+) -> None:
     """Commands that deliver nothing work with the store of any project."""
     publish(evtool, one, b"first")
     for words in (["events"], ["dlq", "list"], ["replay"], ["explain", "first"], ["doctor"], ["backup", "copy.db"]):
         assert evtool(*words, "--store", one / ".evtool/store.db", cwd=two).code == 0
 
 
-def test_a_store_is_taken_over_by_routes_yaml(evtool: Evtool, one: Path, two: Path) -> None:
-    """What the key `store` names belongs to the project; afterwards the first project is refused."""
+def test_the_key_store_of_routes_yaml_takes_over_a_store(evtool: Evtool, one: Path, two: Path) -> None:
+    """Afterwards the first project is refused."""
     store = one / "shared.db"
     publish(evtool, one, b"first", "--store", store)
     (two / "routes.yaml").write_text(f"{ROUTES}store: {store}\n")
@@ -81,8 +83,8 @@ def test_a_store_is_taken_over_by_routes_yaml(evtool: Evtool, one: Path, two: Pa
     assert f"made for {two}/routes.yaml" in evtool("deliver", "--store", store, cwd=one).err
 
 
-def test_a_project_is_moved_or_copied_with_its_store(evtool: Evtool, one: Path, tmp_path: Path) -> None:
-    """Its own store works, also if it is named, while the first project exists, and by a symbolic link."""
+def test_a_project_can_be_moved_or_copied_with_its_store(evtool: Evtool, one: Path, tmp_path: Path) -> None:
+    """Also if --store names it, the first project still exists, or a symbolic link leads to it."""
     publish(evtool, one, b"first")
     subprocess.run(["cp", "-r", one, tmp_path / "copy"], check=True)
     (tmp_path / "link").symlink_to(one)
@@ -94,8 +96,8 @@ def test_a_project_is_moved_or_copied_with_its_store(evtool: Evtool, one: Path, 
     assert (tmp_path / "copy/called.txt").exists()
 
 
-def test_a_store_elsewhere_moves_with_its_project(evtool: Evtool, one: Path, tmp_path: Path) -> None:
-    """If the project is not where it was, a note says so once."""
+def test_a_store_of_a_project_that_does_not_exist_is_taken_over(evtool: Evtool, one: Path, tmp_path: Path) -> None:
+    """A note says so once."""
     store = tmp_path / "store.db"
     publish(evtool, one, b"first", "--store", store)
     moved = one.rename(tmp_path / "moved")
@@ -114,8 +116,8 @@ def test_other_routes_of_the_same_folder_share_a_store(evtool: Evtool, one: Path
     assert evtool("deliver", "--routes", "other.yaml", "--store", ".evtool/store.db", cwd=one).code == 0
 
 
-def test_a_store_that_knows_no_project_is_for_all(evtool: Evtool, one: Path, two: Path, tmp_path: Path) -> None:
-    """Stores of earlier versions."""
+def test_a_store_without_a_project_accepts_every_project(evtool: Evtool, one: Path, two: Path, tmp_path: Path) -> None:
+    """Stores of earlier versions record no project."""
     store = tmp_path / "store.db"
     publish(evtool, one, b"first", "--store", store)
     connection = apsw.Connection(str(store))
@@ -130,8 +132,8 @@ def test_a_store_that_knows_no_project_is_for_all(evtool: Evtool, one: Path, two
 # --- its folder ------------------------------------------------------------------------------------------------------
 
 
-def test_the_default_folder_is_not_for_git(evtool: Evtool, one: Path) -> None:
-    """A .gitignore hides all of it, if evtool makes the folder."""
+def test_the_default_folder_of_the_store_has_a_gitignore(evtool: Evtool, one: Path) -> None:
+    """If evtool creates the folder."""
     publish(evtool, one, b"first")
     assert (one / ".evtool/.gitignore").read_text().splitlines()[-1] == "*"
     if subprocess.run(["git", "init", "-q"], cwd=one, capture_output=True).returncode == 0:
@@ -140,7 +142,7 @@ def test_the_default_folder_is_not_for_git(evtool: Evtool, one: Path) -> None:
 
 
 def test_other_folders_get_no_gitignore(evtool: Evtool, one: Path, two: Path) -> None:
-    """A folder that exists is left as it is, and so is one of another name."""
+    """Neither an existing folder nor one with another name."""
     (one / ".evtool").mkdir()
     publish(evtool, one, b"first")
     publish(evtool, two, b"first", "--store", "data/deep/store.db")

@@ -45,8 +45,8 @@ def project(tmp_path: Path) -> Path:
 # --- which scenarios -------------------------------------------------------------------------------------------------
 
 
-def test_runs_the_scenarios_of_the_project(evtool: Evtool, project: Path) -> None:
-    """Without arguments all scenarios run, in the order of the files, and one that fails is exit code 1."""
+def test_all_scenarios_of_the_project_run_without_arguments(evtool: Evtool, project: Path) -> None:
+    """In the order of the files. The exit code is 1 if one fails."""
     ran = evtool("test")
 
     assert ran.code == 1
@@ -62,8 +62,8 @@ def test_runs_the_scenarios_of_the_project(evtool: Evtool, project: Path) -> Non
     ]
 
 
-def test_files_folders_and_names(evtool: Evtool, project: Path) -> None:
-    """Paths select files and folders, -k a part of the name in any case."""
+def test_paths_and_names_select_scenarios(evtool: Evtool, project: Path) -> None:
+    """-k selects a part of the name in any case."""
     write(project / "more/c.yaml", scenario("c", 11))
 
     assert (
@@ -76,14 +76,14 @@ def test_files_folders_and_names(evtool: Evtool, project: Path) -> None:
 
 
 def test_a_file_that_is_named_twice_runs_once(evtool: Evtool, project: Path) -> None:
-    """Also by other paths to it."""
+    """Also with different paths."""
     ran = evtool("test", "scenarios/b.yaml", "scenarios/../scenarios/b.yaml", "-o", "json")
 
     assert ran.json["summary"]["scenarios"] == 1
 
 
-def test_what_cannot_be_used_is_in_the_reports(evtool: Evtool, project: Path) -> None:
-    """A script and a CI system get the same findings as a person; no scenario is run."""
+def test_unusable_scenario_files_are_in_the_reports(evtool: Evtool, project: Path) -> None:
+    """Scripts and CI systems get the same findings as people. No scenario runs."""
     write(project / "scenarios/b.yaml", scenario("c", 11).replace("routes:", "rotes:"))
 
     ran = evtool("test", "-o", "json", "-o", "junit=report.xml", "-o", "text=report.txt")
@@ -96,8 +96,8 @@ def test_what_cannot_be_used_is_in_the_reports(evtool: Evtool, project: Path) ->
     assert "EV021 unknown key rotes" in ran.err
 
 
-def test_scenario_folder_of_the_project(evtool: Evtool, project: Path) -> None:
-    """`scenarios:` of routes.yaml names the folder, relative to the file."""
+def test_routes_yaml_names_the_folder_of_scenarios(evtool: Evtool, project: Path) -> None:
+    """Relative to the file."""
     (project / "scenarios").rename(project / "stories")
     (project / "routes.yaml").write_text(ROUTES + "scenarios: stories\n")
     (project / "below").mkdir()
@@ -119,7 +119,9 @@ def test_scenario_folder_of_the_project(evtool: Evtool, project: Path) -> None:
     ],
     ids=" ".join,
 )
-def test_nothing_to_run(evtool: Evtool, project: Path, arguments: list[str], message: str) -> None:
+def test_a_run_without_scenarios_is_exit_code_2(
+    evtool: Evtool, project: Path, arguments: list[str], message: str
+) -> None:
     """Where nothing can be run the exit code is 2."""
     (project / "empty").mkdir()
 
@@ -129,7 +131,7 @@ def test_nothing_to_run(evtool: Evtool, project: Path, arguments: list[str], mes
     assert message in ran.err
 
 
-def test_project_without_scenarios(evtool: Evtool, tmp_path: Path) -> None:
+def test_a_project_without_scenarios_is_exit_code_2(evtool: Evtool, tmp_path: Path) -> None:
     """A project without scenarios has nothing to test."""
     (tmp_path / "routes.yaml").write_text(ROUTES)
 
@@ -142,8 +144,10 @@ def test_project_without_scenarios(evtool: Evtool, tmp_path: Path) -> None:
 # --- isolation -------------------------------------------------------------------------------------------------------
 
 
-def test_leaves_nothing_behind(evtool: Evtool, project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The store of the project is not touched, and the temporary ones are removed."""
+def test_the_store_of_the_project_stays_unchanged(
+    evtool: Evtool, project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The temporary stores are removed."""
     temporary = tmp_path_factory.mktemp("temporary")
     before = sorted(project.rglob("*"))
 
@@ -153,15 +157,15 @@ def test_leaves_nothing_behind(evtool: Evtool, project: Path, tmp_path_factory: 
     assert not list(temporary.iterdir())
 
 
-def test_every_run_is_the_same(evtool: Evtool, project: Path) -> None:
-    """Ids, times and order are fixed, also with several jobs."""
+def test_every_run_has_the_same_ids_times_and_order(evtool: Evtool, project: Path) -> None:
+    """Also with several jobs."""
     first, *others = [evtool("test", "-o", "json", "--jobs", jobs).out for jobs in ("1", "1", "4")]
 
     assert others == [first, first]
 
 
 def test_clock_and_pauses_are_fixed(evtool: Evtool, project: Path) -> None:
-    """The clock jumps to the next attempt, and each pause is 3/4 of the longest: 81 attempts an hour."""
+    """The clock jumps to the next attempt. Each delay is 3/4 of the maximum: 81 attempts an hour."""
     retry = "    retry: {max_attempts: 10000, max_age: 1h, first_delay: 1m, max_delay: 1m}\n"
     (project / "routes.yaml").write_text(ROUTES + retry)
     text = scenario("an hour", 20).replace("mock: all", "mock: {mail: {fail: no}}")
@@ -176,8 +180,8 @@ def test_clock_and_pauses_are_fixed(evtool: Evtool, project: Path) -> None:
 
 
 @pytest.mark.parametrize(("least", "code"), [("66", 0), ("67", 1), ("0", 0)])
-def test_fail_under(evtool: Evtool, project: Path, least: str, code: int) -> None:
-    """--fail-under is compared with the coverage of alternatives, rounded down, and shows the coverage."""
+def test_fail_under_compares_the_coverage_of_alternatives(evtool: Evtool, project: Path, least: str, code: int) -> None:
+    """Rounded down. It shows the coverage."""
     ran = evtool("test", "scenarios/b.yaml", "--fail-under", least)
 
     assert ran.code == code
@@ -185,14 +189,14 @@ def test_fail_under(evtool: Evtool, project: Path, least: str, code: int) -> Non
     assert ("coverage is 66 %, less than 67 %" in ran.out) == (code == 1)
 
 
-def test_quiet_shows_failures_only(evtool: Evtool, project: Path) -> None:
+def test_quiet_prints_only_failed_scenarios(evtool: Evtool, project: Path) -> None:
     """With -q a run without problems prints nothing."""
     assert evtool("test", "-q", "scenarios/b.yaml").out == ""
     assert "large order" not in evtool("test", "-q").out
     assert "small order" in evtool("test", "-q").out
 
 
-def test_reports_for_ci(evtool: Evtool, project: Path) -> None:
+def test_github_and_junit_report_each_expectation_and_the_coverage(evtool: Evtool, project: Path) -> None:
     """github has an annotation at the expectation, junit a test case for each scenario and one for the coverage."""
     ran = evtool("test", "-o", "github", "-o", "junit=out.xml", "--fail-under", "80")
 
@@ -205,7 +209,7 @@ def test_reports_for_ci(evtool: Evtool, project: Path) -> None:
     assert 'tests="4" failures="2"' in junit
 
 
-def test_jsonl(evtool: Evtool, project: Path) -> None:
+def test_jsonl_has_a_line_for_each_scenario_the_coverage_and_the_summary(evtool: Evtool, project: Path) -> None:
     """jsonl has a line for each scenario, then the coverage and the summary."""
     *records, tail = map(json.loads, evtool("test", "-o", "jsonl").out.strip().split("\n"))
 
@@ -214,7 +218,7 @@ def test_jsonl(evtool: Evtool, project: Path) -> None:
     assert tail["coverage"]["alternatives"]["percent"] == 66
 
 
-def test_shop_is_covered(evtool: Evtool, shop: Path) -> None:
+def test_the_scenarios_of_the_shop_cover_all_its_alternatives(evtool: Evtool, shop: Path) -> None:
     """The scenarios of the shop pass and cover every alternative of its routes."""
     ran = evtool("test", "--fail-under", "100", "--jobs", "2", cwd=shop)
 
@@ -225,7 +229,7 @@ def test_shop_is_covered(evtool: Evtool, shop: Path) -> None:
 @pytest.mark.parametrize("jobs", ["1", "2"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_end_running_handlers(tmp_path: Path, jobs: str, number: signal.Signals, code: int) -> None:
-    """Ctrl-C ends handlers that are under way, also with several jobs, and removes the stores."""
+    """Ctrl-C ends the handlers in progress, also with several jobs, and removes the stores."""
     handler = "handlers: {mail: {command: [sh, -c, 'echo started >pipe; exec sleep 900'], timeout: 15m}}\n"
     (tmp_path / "routes.yaml").write_text(handler + ROUTES.replace('handlers:\n  mail: {command: ["true"]}\n', ""))
     scenarios = [scenario(name, 20).replace("mock: all", "description: called") for name in ("a", "b")]
@@ -250,7 +254,7 @@ def test_signals_end_running_handlers(tmp_path: Path, jobs: str, number: signal.
 
 @pytest.mark.slow
 def test_watch_runs_again_after_a_change(project: Path) -> None:
-    """With --watch a changed file is named and all is run again, errors do not end it, and Ctrl-C is exit code 130."""
+    """The changed file is named, errors do not end it, and Ctrl-C is exit code 130."""
     with subprocess.Popen(
         [sys.executable, "-m", "evtool", "test", "--watch"],
         cwd=project,

@@ -72,8 +72,8 @@ def states(record):
     return {(delivery["route"], delivery["handler"]): delivery["state"] for delivery in record["deliveries"]}
 
 
-def test_publish_delivers_what_is_certain(run):
-    """An event goes by the routes that match it for certain; those that are undecided are noted once each."""
+def test_publish_delivers_only_by_certain_routes(run):
+    """Each undecided route is noted once."""
     code, out, err = run(publish, ["event.json"])
 
     event, said = out["events"]
@@ -94,8 +94,8 @@ def test_publish_delivers_what_is_certain(run):
     }
 
 
-def test_dry_run_shows_what_is_certain(run):
-    """A dry run leaves out the undecided routes, and notes them as well."""
+def test_a_dry_run_shows_only_certain_routes(run):
+    """It notes the undecided ones, too."""
     code, out, err = run(publish, ["event.json"], dry_run=True)
 
     assert code == 0
@@ -103,8 +103,8 @@ def test_dry_run_shows_what_is_certain(run):
     assert "route open is undecided" in err
 
 
-def test_replay_plans_what_is_certain(run):
-    """The plan of a replay has no undecided route; an external handler would fire, and is not called by --deliver."""
+def test_a_replay_plans_only_certain_routes(run):
+    """An external handler would fire; --deliver does not call it."""
     run(publish, ["event.json"], no_deliver=True)
     code, plan, err = run(replay)
     _, delivered, _ = run(replay, deliver=True)
@@ -121,8 +121,8 @@ def test_replay_plans_what_is_certain(run):
     }
 
 
-def test_deliver_notes_what_is_emitted(run):
-    """What a handler emits during `deliver` goes by certain routes only, and the others are noted."""
+def test_deliver_notes_undecided_routes_of_emitted_events(run):
+    """They are delivered by certain routes only."""
     run(publish, ["event.json"], no_deliver=True)
     code, out, err = run(deliver)
 
@@ -132,7 +132,7 @@ def test_deliver_notes_what_is_emitted(run):
 
 
 def test_explain_shows_undecided_routes(run):
-    """Undecided routes come after those that match and before those that do not, with null where unknowns decide."""
+    """They come after the matching routes and before the others, with null where unknown values decide."""
     code, out, _ = run(explain, "event.json")
 
     assert code == 0
@@ -151,8 +151,8 @@ def test_explain_shows_undecided_routes(run):
     assert (total["line"], total["column"]) == (7, 52)
 
 
-def test_explain_text(run):
-    """In the text an undecided condition is marked as such, and not as a failure."""
+def test_explain_marks_an_undecided_condition_in_text(run):
+    """It is not shown as a failure."""
     code, out, _ = run(explain, "event.json", output="text", route="open")
 
     assert code == 1  # nothing matches for certain
@@ -165,14 +165,14 @@ def test_explain_text(run):
 
 
 def test_explain_counts_undecided_routes(run):
-    """The last line says how many routes match and how many are undecided."""
+    """The last line counts matching and undecided routes."""
     _, out, _ = run(explain, "event.json", output="text")
 
     assert out.splitlines()[-1].startswith("1 of 5 routes matches, 3 undecided")
 
 
-def test_unknown_state_is_noted(run):
-    """A route whose state is unknown counts as enabled, which is a note; nothing else that is unknown is a finding."""
+def test_an_unknown_state_counts_as_enabled_with_a_note(run):
+    """No other unknown value is a finding."""
     _, out, err = run(explain, "event.json", route="emitted")
 
     assert out["routes"][0]["enabled"] is True
@@ -181,7 +181,7 @@ def test_unknown_state_is_noted(run):
     assert "the route counts as enabled" in err
 
 
-def test_validate_takes_unknown_values(run):
+def test_a_routes_yaml_with_unknown_values_is_valid(run):
     """A routes.yaml with unknown values is valid: there is only the note of the state."""
     code, _, err = run(validate, ["event.json"], no_schema="ignore")
 

@@ -55,7 +55,7 @@ def found(ran: Any) -> list[tuple[str, int, int, str]]:
 # --- the shop --------------------------------------------------------------------------------------------------------
 
 
-def test_the_samples_are_valid(evtool: Evtool, shop: Path) -> None:
+def test_validate_without_arguments_checks_the_samples(evtool: Evtool, shop: Path) -> None:
     """Without arguments the samples of the project are checked, and nothing is wrong with them."""
     ran = evtool("validate", cwd=shop)
 
@@ -64,8 +64,8 @@ def test_the_samples_are_valid(evtool: Evtool, shop: Path) -> None:
     assert evtool("validate", "-q", cwd=shop).out == ""
 
 
-def test_every_planted_fault_is_found_and_nothing_else(evtool: Evtool, shop: Path) -> None:
-    """Each row of the table is one finding at its place, and there are no others."""
+def test_every_deliberate_mistake_is_found_and_nothing_else(evtool: Evtool, shop: Path) -> None:
+    """Each row of the table is one finding at its location."""
     ran = evtool("validate", "samples/invalid", "-o", "json", cwd=shop)
     expected = planted()
     exact = {(Path(file).name, line, column, code) for file, line, column, code in found(ran)}
@@ -77,8 +77,8 @@ def test_every_planted_fault_is_found_and_nothing_else(evtool: Evtool, shop: Pat
     assert ran.json["summary"]["files"] == len({row[0] for row in expected})
 
 
-def test_below_a_project_its_schemas_are_found(evtool: Evtool, shop: Path) -> None:
-    """routes.yaml is looked for going up; files are named as they were given."""
+def test_the_project_of_a_parent_folder_is_used(evtool: Evtool, shop: Path) -> None:
+    """Findings name the files as the command line does."""
     ran = evtool("validate", "order-wrong-type.json", cwd=shop / "samples/invalid")
 
     assert ran.out.startswith("order-wrong-type.json:42:21: EV104 ")
@@ -87,7 +87,7 @@ def test_below_a_project_its_schemas_are_found(evtool: Evtool, shop: Path) -> No
 # --- what is found ---------------------------------------------------------------------------------------------------
 
 
-def test_every_error_of_every_event_is_told(evtool: Evtool, project: Path) -> None:
+def test_every_error_of_every_event_is_reported(evtool: Evtool, project: Path) -> None:
     """Not only the first of an event, nor only those of the first event."""
     wrong = {"coumt": 1, "count": 0}
     (project / "e.jsonl").write_text(f"{json.dumps(envelope(wrong))}\n{json.dumps(envelope({'id': 5, 'x': 1}))}\n")
@@ -118,8 +118,8 @@ def test_every_error_of_every_event_is_told(evtool: Evtool, project: Path) -> No
         ('{"id": "##[error]", "count": "5"}', '"5"'),
     ],
 )
-def test_the_caret_stands_under_the_fault(evtool: Evtool, project: Path, line: str, marked: str) -> None:
-    """Also behind tabs, wide and invisible characters, and far out in a long line."""
+def test_the_caret_is_below_the_mistake(evtool: Evtool, project: Path, line: str, marked: str) -> None:
+    """Also after tabs, wide and invisible characters, and far to the right in a long line."""
 
     def columns(text: str) -> int:
         return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
@@ -133,8 +133,8 @@ def test_the_caret_stands_under_the_fault(evtool: Evtool, project: Path, line: s
     assert caret.count("^") == columns(visible)
 
 
-def test_a_type_without_a_schema_is_an_error_a_warning_or_nothing(evtool: Evtool, project: Path) -> None:
-    """--no-schema decides; a near type is named."""
+def test_no_schema_decides_how_a_type_without_a_schema_is_reported(evtool: Evtool, project: Path) -> None:
+    """A similar type is suggested."""
     (project / "schemas/order.created.json").write_text("true", encoding="utf-8")
     event = json.dumps(envelope({}, **{"detail-type": "order.craeted"})).encode()
     error, warn, ignore = (
@@ -173,8 +173,8 @@ FORMS = {  # name of the file -> its text with a valid and an invalid event, and
 
 @pytest.mark.parametrize("way", ["file", "gz", "stdin", "folder"])
 @pytest.mark.parametrize("name", FORMS)
-def test_every_form_is_read_in_every_way(evtool: Evtool, project: Path, name: str, way: str) -> None:
-    """Envelopes of both kinds, PutEvents requests and entries; in arrays and lines, packed, piped, in a folder."""
+def test_every_input_form_is_read_from_every_kind_of_source(evtool: Evtool, project: Path, name: str, way: str) -> None:
+    """Both envelopes, PutEvents requests and entries; in arrays, lines, gzip files, pipes and folders."""
     text, (line, pointer) = FORMS[name]
     folder = project / "in/deeper"
     folder.mkdir(parents=True)
@@ -190,7 +190,7 @@ def test_every_form_is_read_in_every_way(evtool: Evtool, project: Path, name: st
 
 
 def test_a_bare_payload_needs_a_type(evtool: Evtool, project: Path) -> None:
-    """--type says which schema holds, --source whose; without a type it is no event."""
+    """--type selects the schema, --source the sender. Without a type it is not an event."""
     (project / "schemas/shop@t.json").write_text("false", encoding="utf-8")
     text = json.dumps(GOOD).encode()
 
@@ -200,8 +200,8 @@ def test_a_bare_payload_needs_a_type(evtool: Evtool, project: Path) -> None:
     assert (refused.code, "EV009" in refused.out, "--type" in refused.out) == (1, True, True)
 
 
-def test_routes_name_schemas(evtool: Evtool, project: Path) -> None:
-    """A mapping in routes.yaml gives schemas to types that no file name can have, beside a folder or alone."""
+def test_routes_yaml_maps_types_to_schemas(evtool: Evtool, project: Path) -> None:
+    """For types that cannot be file names; with or without a folder."""
     (project / "all.json").write_text(json.dumps({"$defs": {"T": {"$anchor": "t", **SCHEMA}}}), encoding="utf-8")
     event = b'{"id": "1", "source": "s", "detail-type": "a/b", "detail": {"id": 5}}'
     mappings = ("[schemas, {a/b: 'all.json#/$defs/T'}]", "{s@a/b: 'all.json#/%24defs/T'}", "{a/b: 'all.json#t'}")
@@ -214,8 +214,8 @@ def test_routes_name_schemas(evtool: Evtool, project: Path) -> None:
     assert (ran.code, "all.json has no /$defs/X" in ran.err) == (2, True)
 
 
-def test_an_export_as_the_one_schema(evtool: Evtool, tmp_path: Path) -> None:
-    """--schema takes an export of a registry: the schema in it that fits, or the only one."""
+def test_schema_accepts_the_export_of_a_registry(evtool: Evtool, tmp_path: Path) -> None:
+    """The schema of the event's type in it, or the only one."""
     parts = {"S": SCHEMA}
     for name in "AB":
         fields = {"detail": {"$ref": "#/components/schemas/S"}, "region": {"type": "string"}}
@@ -231,8 +231,8 @@ def test_an_export_as_the_one_schema(evtool: Evtool, tmp_path: Path) -> None:
     assert (ran.code, "EV602 this document describes several types" in ran.err) == (2, True)
 
 
-def test_one_schema_for_everything(evtool: Evtool, tmp_path: Path) -> None:
-    """--schema works without a project, refers to what is beside it, and is used for every type."""
+def test_schema_option_applies_to_every_type(evtool: Evtool, tmp_path: Path) -> None:
+    """It needs no project, and the file may refer to files next to it."""
     (tmp_path / "own.json").write_text('{"properties": {"a": {"$ref": "beside.json"}}}', encoding="utf-8")
     (tmp_path / "beside.json").write_text('{"type": "integer"}', encoding="utf-8")
     event = json.dumps(envelope({"a": "x"}, **{"detail-type": "anything"})).encode()
@@ -241,8 +241,8 @@ def test_one_schema_for_everything(evtool: Evtool, tmp_path: Path) -> None:
     assert [f["code"] for f in ran.json["findings"]] == ["EV104"]
 
 
-def test_fail_fast_ends_with_the_first_event_that_is_not_valid(evtool: Evtool, project: Path) -> None:
-    """All of its errors are told, and nothing after it is read."""
+def test_fail_fast_stops_at_the_first_invalid_event(evtool: Evtool, project: Path) -> None:
+    """All of its errors are reported."""
     lines = [envelope(GOOD), envelope({"count": 0}), envelope(BAD)]
     (project / "e.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     ran = evtool("validate", "e.jsonl", "--fail-fast", "-o", "json")
@@ -252,7 +252,7 @@ def test_fail_fast_ends_with_the_first_event_that_is_not_valid(evtool: Evtool, p
 
 
 def test_an_event_that_is_too_long_does_not_lose_the_others(evtool: Evtool, project: Path) -> None:
-    """--max-bytes is the limit of one event, and 1 MiB without it."""
+    """--max-bytes limits one event; the default is 1 MiB."""
     lines = [envelope(GOOD), envelope({"id": "x" * 500}), envelope(BAD)]
     (project / "e.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
 
@@ -278,10 +278,10 @@ def test_an_event_that_is_too_long_does_not_lose_the_others(evtool: Evtool, proj
         ({"Source": None}, "EV108", "Source must be a string that is not empty, not null"),
     ],
 )
-def test_a_put_events_entry_that_is_none(
+def test_invalid_put_events_entries_are_located_in_the_request(
     evtool: Evtool, project: Path, entry: dict[str, Any], code: str, said: str
 ) -> None:
-    """What EventBridge would not take, or what cannot be understood, is told at its place in the request."""
+    """Those that EventBridge would refuse, or that cannot be understood."""
     request = json.dumps({"Entries": [{"Source": "s", "DetailType": "t", "Detail": '{"id": "a"}', **entry}]})
     [key] = entry
     [finding] = evtool("validate", "-", "-o", "json", stdin=request.encode()).json["findings"]
@@ -299,8 +299,8 @@ def test_times_of_put_events_may_be_numbers(evtool: Evtool, project: Path) -> No
 
 
 @pytest.mark.parametrize("name", ["mark.json", "mark.jsonl"])
-def test_byte_order_marks_are_no_part_of_an_event(evtool: Evtool, project: Path, name: str) -> None:
-    """Wherever an editor or a script put one: before a file, a line or a detail."""
+def test_byte_order_marks_are_ignored(evtool: Evtool, project: Path, name: str) -> None:
+    """At the beginning of a file, a line or a detail."""
     lines = [GOOD, envelope(GOOD), {"Source": "s", "DetailType": "t", "Detail": "\ufeff" + json.dumps(GOOD)}]
     texts = ["\ufeff" + json.dumps(line) for line in lines]
     (project / name).write_text("\n".join(texts if name.endswith("l") else texts[:1]), encoding="utf-8")
@@ -312,8 +312,8 @@ def test_byte_order_marks_are_no_part_of_an_event(evtool: Evtool, project: Path,
 # --- what is written, and how it ends --------------------------------------------------------------------------------
 
 
-def test_several_reports_at_once(evtool: Evtool, shop: Path) -> None:
-    """Each goes to its file, whole and for the owner only; one may go to standard output."""
+def test_several_reports_are_written_at_once(evtool: Evtool, shop: Path) -> None:
+    """Each file is complete and only its owner can read it. One report may go to standard output."""
     out = shop / "out"
     out.mkdir()
     kinds = ["json", "jsonl", "github", "junit"]
@@ -327,8 +327,8 @@ def test_several_reports_at_once(evtool: Evtool, shop: Path) -> None:
     assert json.loads((out / "json").read_text())["summary"]["invalid"] == 25
 
 
-def test_a_report_replaces_a_link_and_not_what_it_points_at(evtool: Evtool, project: Path) -> None:
-    """Nobody can have evtool write somewhere else by putting a link in its way."""
+def test_a_report_replaces_a_link_and_not_its_target(evtool: Evtool, project: Path) -> None:
+    """So nobody can redirect a report with a link."""
     (project / "precious").write_text("precious")
     (project / "report.json").symlink_to("precious")
     evtool("validate", "-", "-o", "json=report.json", stdin=json.dumps(envelope(GOOD)).encode())
@@ -337,8 +337,8 @@ def test_a_report_replaces_a_link_and_not_what_it_points_at(evtool: Evtool, proj
     assert json.loads((project / "report.json").read_text())["findings"] == []
 
 
-def test_when_it_cannot_go_on_an_old_report_stays(evtool: Evtool, project: Path) -> None:
-    """A file appears when it is whole: what breaks off in the middle leaves nothing of itself."""
+def test_an_interrupted_command_leaves_the_old_report(evtool: Evtool, project: Path) -> None:
+    """A file appears only when it is complete."""
     (project / "report.json").write_text("old")
     (project / "schemas/t.json").write_text('{"type": "strng"}')
     ran = evtool("validate", "-", "-o", "json=report.json", stdin=json.dumps(envelope(GOOD)).encode())
@@ -366,8 +366,10 @@ def test_when_it_cannot_go_on_an_old_report_stays(evtool: Evtool, project: Path)
         ([], "name events to validate, or set `samples:` in routes.yaml"),
     ],
 )
-def test_a_mistake_ends_with_exit_code_2(evtool: Evtool, project: Path, arguments: list[str], said: str) -> None:
-    """It says what is wrong with the command line, prints no result and leaves no file."""
+def test_a_usage_error_of_validate_is_exit_code_2(
+    evtool: Evtool, project: Path, arguments: list[str], said: str
+) -> None:
+    """It prints no result and leaves no file."""
     ran = evtool("validate", *arguments, *(["-"] if arguments else []), stdin=json.dumps(envelope(GOOD)).encode())
 
     assert (ran.code, ran.out) == (2, "")
@@ -384,8 +386,8 @@ def test_without_a_project_validate_says_what_is_missing(evtool: Evtool, tmp_pat
     assert (ran.code, "there are no schemas" in ran.err) == (2, True)
 
 
-def test_what_cannot_be_read_is_told_and_the_rest_is_checked(evtool: Evtool, project: Path) -> None:
-    """Exit code 2, because not everything that was asked for was seen; the faults of the others are told."""
+def test_an_unreadable_file_is_reported_and_the_rest_is_checked(evtool: Evtool, project: Path) -> None:
+    """Exit code 2."""
     (project / "bad.json").write_text(json.dumps(envelope(BAD)))
     ran = evtool("validate", "none.json", "bad.json", "-o", "json")
 
@@ -395,8 +397,8 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_checked(evtool: Evtool, pro
     assert (alone.code, alone.out.splitlines()[-1]) == (2, "checked 0 events in 1 file")
 
 
-def test_a_second_place_in_a_message_is_one_of_the_file(evtool: Evtool, tmp_path: Path) -> None:
-    """Where a message points at something else as well, it counts lines and columns of the file, not of the event."""
+def test_a_second_location_in_a_message_counts_lines_of_the_file(evtool: Evtool, tmp_path: Path) -> None:
+    """Not those of the event."""
     lines = [b'{"a":1}', b'{"detail-type":"x","x":1,"x":2}', b'{"detail-type":"x","x":[1,']
     (tmp_path / "lines.jsonl").write_bytes(b"\n".join(lines))
     (tmp_path / "any.json").write_text("{}")
@@ -424,8 +426,8 @@ def test_schema_names_a_part_of_a_file(evtool: Evtool, project: Path) -> None:
     assert (ran.code, ran.err) == (2, "evtool: --schema: there is no file none.json\n")
 
 
-def test_a_wrong_file_of_the_mapping_is_located_in_routes_yaml(evtool: Evtool, project: Path) -> None:
-    """A file or a part that does not exist is reported at the line that names it, by every command."""
+def test_a_missing_file_of_the_schema_mapping_is_located_in_routes_yaml(evtool: Evtool, project: Path) -> None:
+    """By every command, also for a part of a file that does not exist."""
     (project / "e.json").write_text(json.dumps(envelope({"id": "5"})))
     routes = project / "routes.yaml"
     routes.write_text("version: 1\nschemas:\n  - schemas\n  - u: none.json\n    v: gone/none.yaml#/a\n")
@@ -442,7 +444,7 @@ def test_a_wrong_file_of_the_mapping_is_located_in_routes_yaml(evtool: Evtool, p
 
 
 @pytest.mark.parametrize("name", ["e.json", "e.jsonl", "list.json"])
-def test_a_long_event_gets_the_option_that_allows_it(evtool: Evtool, project: Path, name: str) -> None:
+def test_the_finding_of_a_long_event_names_max_bytes(evtool: Evtool, project: Path, name: str) -> None:
     """EV008 names --max-bytes, which helps."""
     text = json.dumps(envelope({"id": "x" * 2000}))
     (project / name).write_text(f"[{text}]" if name == "list.json" else text)
@@ -454,8 +456,8 @@ def test_a_long_event_gets_the_option_that_allows_it(evtool: Evtool, project: Pa
 
 
 @pytest.mark.parametrize("jobs", ["2", "3"])
-def test_jobs_find_the_same(evtool: Evtool, shop: Path, jobs: str) -> None:
-    """Several processes give the findings of one process, in the same order, and count the same events."""
+def test_jobs_report_the_same_findings_in_the_same_order(evtool: Evtool, shop: Path, jobs: str) -> None:
+    """And count the same events."""
     order = json.loads((shop / "samples/events/order-created.json").read_text("utf-8"))
     cart = json.loads((shop / "samples/events/cart-abandoned.json").read_text("utf-8"))
     lines = [json.dumps({**(cart if n % 3 else order), "id": f"id-{n}"}, separators=(",", ":")) for n in range(600)]
@@ -470,7 +472,9 @@ def test_jobs_find_the_same(evtool: Evtool, shop: Path, jobs: str) -> None:
     assert (several.out, several.err) == (one.out, one.err)
 
 
-def test_a_killed_job_loses_nothing(evtool: Evtool, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_work_of_a_killed_process_is_done_without_it(
+    evtool: Evtool, shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What a process was to prove is proven without it."""
     order = (shop / "samples/events/order-created.json").read_bytes()
     line = json.dumps(json.loads(order)).encode() + b"\n"

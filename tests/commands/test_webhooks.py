@@ -35,7 +35,7 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("options", [OPTIONS, ("--intake", "stripe")], ids=["options", "intake"])
 def test_a_repeated_webhook_is_the_same_event(evtool: Evtool, project: Path, options: tuple[str, ...]) -> None:
-    """The same source and id with the same content is a duplicate, however it is written; other content a conflict."""
+    """The same source and id with the same content is a duplicate, in any notation. Other content is a conflict."""
     first = evtool("publish", "hook.json", *options, "-o", "json").json["events"]
     again = evtool("publish", "hook.json", *options, "-o", "json").json["events"]
     (project / "hook.json").write_text(json.dumps(dict(reversed(PAYLOAD.items())), indent=2))
@@ -50,8 +50,8 @@ def test_a_repeated_webhook_is_the_same_event(evtool: Evtool, project: Path, opt
     assert (finding["line"], finding["column"]) == (1, 8)
 
 
-def test_what_is_wrong_with_a_webhook_is_placed_in_it(evtool: Evtool, project: Path) -> None:
-    """A finding of the schema, and one for a type without a schema."""
+def test_findings_about_a_webhook_are_located_in_it(evtool: Evtool, project: Path) -> None:
+    """One of the schema, and one for a type without a schema."""
     texts = [{**PAYLOAD, "data": {"amount": "5"}}, {**PAYLOAD, "type": "charge.failed"}]
     (project / "hooks.jsonl").write_text("".join(f"{json.dumps(text)}\n" for text in texts))
     ran = evtool("validate", "hooks.jsonl", "--intake", "stripe", "-o", "json")
@@ -64,7 +64,7 @@ def test_what_is_wrong_with_a_webhook_is_placed_in_it(evtool: Evtool, project: P
 
 
 def test_an_intake_may_leave_the_type_to_an_option(evtool: Evtool, project: Path) -> None:
-    """As for a webhook that has its type in a header; its id may be a number."""
+    """For a webhook that has its type in a header. Its id may be a number."""
     (project / "order.json").write_text('{"id": 820982911946154508}')
     options = ("--intake", "shopify", "--type", "orders/create", "--no-schema", "ignore")
     [event] = evtool("publish", "order.json", *options, "-o", "json").json["events"]
@@ -75,7 +75,7 @@ def test_an_intake_may_leave_the_type_to_an_option(evtool: Evtool, project: Path
 
 
 def test_explain_and_replay_read_webhooks(evtool: Evtool, project: Path) -> None:
-    """A replay compares a webhook with what it fired when it was published; --type selects."""
+    """A replay compares a webhook with what fired when it was published. --type selects."""
     evtool("publish", "hook.json", "--intake", "stripe")
     explained = evtool("explain", "hook.json", "--intake", "stripe", "-o", "json")
     replayed = evtool("replay", "--from", "hook.json", *OPTIONS, "-o", "json").json["events"]
@@ -104,16 +104,18 @@ def test_explain_and_replay_read_webhooks(evtool: Evtool, project: Path) -> None
         (("replay", "--intake", "stripe"), "give --from PATH"),
     ],
 )
-def test_options_that_cannot_be_used(evtool: Evtool, project: Path, arguments: tuple[str, ...], said: str) -> None:
-    """Exit code 2, and one line that names the way out."""
+def test_contradicting_intake_options_are_usage_errors(
+    evtool: Evtool, project: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    """Exit code 2, and one line with the solution."""
     ran = evtool(*arguments)
 
     assert (ran.code, ran.err.count("\n")) == (2, 1)
     assert said in ran.err
 
 
-def test_a_wrong_intake_is_a_finding_in_routes_yaml(evtool: Evtool, project: Path) -> None:
-    """At its line, before anything is read."""
+def test_an_invalid_intake_is_a_finding_in_routes_yaml(evtool: Evtool, project: Path) -> None:
+    """At its line, before any input is read."""
     (project / "routes.yaml").write_text("version: 1\nintake:\n  stripe: {source: s, type_at: /type}\n")
     ran = evtool("publish", "hook.json", "--intake", "stripe")
 
