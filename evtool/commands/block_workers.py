@@ -5,7 +5,7 @@
     second = workers.begin(b"b")    process 2 gets "b"
     first(), second()               b"A", b"B": each call waits for its answer, in the order of the blocks
 
-The processes are forked, so that they have the compiled schemas or routes of this process without loading them again.
+The processes are forked, so that they have the compiled schemas of this process without loading them again.
 """
 
 import os

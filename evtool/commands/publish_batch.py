@@ -6,6 +6,8 @@ Results keep the order of the batch, though handlers finish in any order. With t
     B is finished          nothing is yielded: A comes first
     A is finished          A and B are yielded
     a signal arrives       C is yielded with the states that its deliveries have now, then the signal is raised
+
+So a reader sees each event as early as possible, and always in the same order.
 """
 
 from collections import deque

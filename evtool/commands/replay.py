@@ -1,9 +1,11 @@
 """The command `evtool replay`: routes stored events again, and shows which handlers fire.
 
-replay                   plans: nothing is called, the store is only read
-replay --deliver         delivers: as `publish`, but under the name of the replay
-replay --against BASE    compares two versions of the routes (replay_against.py)
-replay --from kafka://   if only counts are reported, several processes plan (replay_counting.py)
+    replay                   plans: nothing is called, the store is only read
+    replay --deliver         delivers: as `publish`, but under the name of the replay
+    replay --against BASE    compares two versions of the routes (replay_against.py)
+    replay --from kafka://   if only counts are reported, counts them in a faster way (replay_counting.py)
+
+All of them read the same events: replay_events.py.
 """
 
 import uuid

@@ -3,6 +3,8 @@
 Planning and delivering give the same values, `ReplayedEvent`s, so that one report shows both:
 
     an event of the input -> fire -> the event and its effects, each with the handlers that fire -> report and totals
+
+Only events with a past in the store have effects in a plan; in a delivering replay the handlers emit new ones.
 """
 
 from collections.abc import Callable, Iterator

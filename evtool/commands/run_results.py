@@ -5,6 +5,8 @@ A delivery may be attempted several times in one run. It is counted once, by its
     attempt 1 fails, the delivery is ready again   it is kept as unfinished
     attempt 2 succeeds, the delivery is done       it is not unfinished any more, and counted as done
     the run ends                                   what is still unfinished is counted as ready, and as failed
+
+So the counts of a summary add up to the number of deliveries.
 """
 
 from collections import Counter

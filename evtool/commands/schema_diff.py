@@ -6,6 +6,8 @@ The versions are opened as two sides, which may be extracted from git into a tem
     schema diff git:main new.json        new.json in the revision main, and new.json
     schema diff git:main                 the schemas of the project in the revision main, and now
     schema diff git:v1 git:v2            the schemas of the project in two revisions
+
+In the last two forms the schema folders are those that routes.yaml of the project names.
 """
 
 import os
