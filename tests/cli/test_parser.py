@@ -74,8 +74,8 @@ def test_no_arguments_show_the_help(evtool: Evtool) -> None:
 @pytest.mark.parametrize(
     ("command", "usage", "argument"),
     [
-        ("publish", "publish [OPTIONS] EVENT...", "  EVENT...  files, folders, -, or names of samples\n"),
-        ("events", "events [OPTIONS] [ID]", "  [ID]  one event, with its history\n"),
+        ("publish", "publish [OPTIONS] EVENT...", "  EVENT...  files, folders, names of samples, or -\n"),
+        ("events", "events [OPTIONS] [ID]", "  [ID]  id of an event, to show it with its history\n"),
         ("backup", "backup [OPTIONS] FILE", "  FILE  file of the copy\n"),
     ],
 )
