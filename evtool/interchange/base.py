@@ -7,13 +7,18 @@ from typing import Any, NamedTuple
 from evtool.patterns.unknown import Unknown
 from evtool.routes.project_file import LocatedDocument
 
-MAX_TEMPLATE = 8192  # characters that the template of an input may have
-DEFAULT_RETRIES, DEFAULT_AGE = 185, 86_400  # of a target: retries, seconds
-NO_TARGET = "no target is known"  # what an imported route delivers to if its rule has no targets
-ROUTE_METADATA = "EvtoolRoute"  # the key of Metadata that has the name of the route of an exported rule
+# EventBridge allows this many characters in the template of an input.
+MAX_TEMPLATE = 8192
+# EventBridge's own limits for a target without a retry policy: retries, and the age of an event in seconds.
+DEFAULT_RETRIES, DEFAULT_AGE = 185, 86_400
+# The address of the placeholder that an imported route delivers to if its rule has no targets.
+NO_TARGET = "no target is known"
+# The key of Metadata with the name of the route. A logical id cannot have all characters of a name.
+ROUTE_METADATA = "EvtoolRoute"
 # The same of a SAM function, whose rules are its events: the names of the routes by the names of the events.
 EVENT_ROUTES_METADATA = "EvtoolRoutes"
-Path = tuple[str | int, ...]  # keys and indices that lead to a value in the source
+# The keys and indices that lead to a value in the source.
+Path = tuple[str | int, ...]
 
 
 class Function(NamedTuple):
@@ -122,6 +127,22 @@ def as_mapping(value: Any) -> Mapping[str, Any]:
     if isinstance(value, Mapping):
         return value
     return {}
+
+
+def as_text(value: Any) -> str | None:
+    """The value, if it is a string."""
+    if isinstance(value, str):
+        return value
+    return None
+
+
+def read_transformer(paths: Any, template: Any) -> dict[str, Any] | None:
+    """The input that an input transformer makes, in the form of routes.yaml; None if a part of it is not known."""
+    if not isinstance(template, str) or not isinstance(paths, Mapping):
+        return None
+    if all(isinstance(path, str) for path in paths.values()):
+        return {"paths": dict(paths), "template": template}
+    return None
 
 
 def as_list(value: Any) -> list[Any]:

@@ -48,7 +48,7 @@ def read_rules(source: Source) -> Iterator[Rule]:
     for document, path in _list_documents(source.document.value, ()):
         entries = list(_list_rules(document, path))
         own_targets = [
-            (as_mapping(item), (*path, "Targets", i)) for i, item in enumerate(as_list(document.get("Targets")))
+            (as_mapping(item), path + ("Targets", i)) for i, item in enumerate(as_list(document.get("Targets")))
         ]
         if "Targets" in document and (follows_rule or "Name" in document):
             targets[len(rules) + len(entries) - 1] = own_targets
@@ -57,16 +57,16 @@ def read_rules(source: Source) -> Iterator[Rule]:
         rules += entries
         follows_rule = "Name" in document and "Targets" not in document
         if document.get("NextToken"):
-            yield Rule("the list", (*path, "NextToken"), note=_INCOMPLETE, is_gap=True)
+            yield Rule("the list", path + ("NextToken",), note=_INCOMPLETE, is_gap=True)
     targets |= _assign_targets(source, rules, unassigned)
     for number, (entry, path) in enumerate(rules):
-        own = [(as_mapping(item), (*path, "Targets", i)) for i, item in enumerate(as_list(entry.get("Targets")))]
+        own = [(as_mapping(item), path + ("Targets", i)) for i, item in enumerate(as_list(entry.get("Targets")))]
         yield _build_rule(entry, path, targets.get(number, own))
 
 
 def _list_documents(value: Any, path: Path) -> Iterator[Entry]:
     for index, entry in enumerate(as_list(value)):
-        yield from _list_documents(entry, (*path, index))
+        yield from _list_documents(entry, path + (index,))
     if isinstance(value, Mapping):
         yield value, path
 
@@ -76,7 +76,7 @@ def _list_rules(document: Mapping[str, Any], path: Path) -> Iterator[Entry]:
     if isinstance(document.get("Name"), str):
         yield document, path
     for index, entry in enumerate(as_list(document.get("Rules"))):
-        yield as_mapping(entry), (*path, "Rules", index)
+        yield as_mapping(entry), path + ("Rules", index)
 
 
 def _assign_targets(
@@ -117,7 +117,7 @@ def _build_rule(entry: Mapping[str, Any], path: Path, targets: list[Entry]) -> R
         description if isinstance(description, str) else "",
         read_state(entry.get("State")),
         note,
-        {"pattern": (*path, "EventPattern"), "bus": (*path, "EventBusName")},
+        {"pattern": path + ("EventPattern",), "bus": path + ("EventBusName",)},
     )
 
 

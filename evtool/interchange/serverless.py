@@ -83,9 +83,9 @@ def _list_functions(value: Any, path: Path) -> Iterator[tuple[str, Any, Path]]:
     if isinstance(value, str):
         yield "", value, path
     for index, entry in enumerate(as_list(value)):
-        yield from _list_functions(entry, (*path, index))
+        yield from _list_functions(entry, path + (index,))
     for name, function in as_mapping(value).items():
-        yield str(name), function, (*path, name)
+        yield str(name), function, path + (name,)
 
 
 def _list_files(functions: Iterable[tuple[str, Any, Path]], resources: Any) -> Iterator[Path]:
@@ -93,17 +93,17 @@ def _list_files(functions: Iterable[tuple[str, Any, Path]], resources: Any) -> I
     for _, function, path in functions:
         yield from _list_texts([function], [path])
         events = as_mapping(function).get("events")
-        yield from _list_texts([events], [(*path, "events")])
-        yield from _list_texts(as_list(events), [(*path, "events", index) for index in range(len(as_list(events)))])
+        yield from _list_texts([events], [path + ("events",)])
+        yield from _list_texts(as_list(events), [path + ("events", index) for index in range(len(as_list(events)))])
     for index, entry in enumerate(as_list(resources) or [resources]):
         if isinstance(resources, list):
             path = ("resources", index)
         else:
             path = ("resources",)
         content = as_mapping(entry).get("Resources")
-        yield from _list_texts([entry, content], [path, (*path, "Resources")])
+        yield from _list_texts([entry, content], [path, path + ("Resources",)])
         named = as_mapping(content)
-        yield from _list_texts(named.values(), [(*path, "Resources", name) for name in named])
+        yield from _list_texts(named.values(), [path + ("Resources", name) for name in named])
 
 
 def _list_texts(values: Iterable[Any], paths: Iterable[Path]) -> Iterator[Path]:
@@ -114,7 +114,7 @@ def _list_texts(values: Iterable[Any], paths: Iterable[Path]) -> Iterator[Path]:
 def _list_templates(value: Any, path: Path) -> Iterator[tuple[Mapping[str, Any], Path]]:
     """The CloudFormation templates under `resources`: one or a list."""
     for index, entry in enumerate(as_list(value)):
-        yield from _list_templates(entry, (*path, index))
+        yield from _list_templates(entry, path + (index,))
     if isinstance(value, Mapping):
         yield value, path
 
@@ -123,7 +123,7 @@ def _read_function(template: Template, name: str, function: Mapping[str, Any], p
     number = 0
     for index, event in enumerate(as_list(function.get("events"))):
         for kind, properties in as_mapping(event).items():
-            event_path = (*path, "events", index, kind)
+            event_path = path + ("events", index, kind)
             if kind in PATTERN_KEYS:
                 number += 1
                 yield _read_event(template, f"{name}-rule-{number}", name, as_mapping(properties), event_path)
@@ -148,7 +148,7 @@ def _read_event(template: Template, name: str, function: str, properties: Mappin
         description if isinstance(description, str) else "",
         read_state(template.resolver.resolve(properties.get("state", properties.get("enabled")))),
         describe_schedule(properties.get("schedule")) if is_schedule else None,
-        {"pattern": (*path, pattern_key), "bus": (*path, "eventBus")},
+        {"pattern": path + (pattern_key,), "bus": path + ("eventBus",)},
     )
 
 

@@ -92,7 +92,7 @@ def _read_attributes(headers: Headers) -> dict[str, str]:
         if not name.startswith(PREFIX):
             continue
         attribute = name.removeprefix(PREFIX)
-        if attribute in (*DATA_MEMBERS, "datacontenttype"):
+        if attribute in DATA_MEMBERS + ("datacontenttype",):
             raise HttpError(400, f"the header {name} is not allowed: data is the body, and its type is Content-Type")
         if attribute in attributes:
             raise HttpError(400, f"the header {name} is there twice")

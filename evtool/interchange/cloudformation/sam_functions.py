@@ -12,16 +12,19 @@ from evtool.interchange.texts.template_yaml import TemplateReader
 from evtool.patterns.unknown import Unknown
 from evtool.readers.yaml_text import load_yaml
 
-BUILD = Path(".aws-sam/build")  # where `sam build` writes the built functions
-TIMEOUT = 3  # seconds, where a template says nothing
-MEMORY_SIZES = range(128, 10_241)  # MB
+# `sam build` writes the built functions, and a template that names them, into this folder.
+BUILD = Path(".aws-sam/build")
+# AWS's timeout in seconds for a function whose template names none.
+TIMEOUT = 3
+# The memory that AWS allows, in MB.
+MEMORY_SIZES = range(128, 10_241)
 
 
 def read_sam_function(
     name: str, properties: Mapping[str, Any], defaults: Mapping[str, Any], resolver: Resolver
 ) -> Function:
     """The function with these properties; `defaults` are those of `Globals`."""
-    values = {key: resolver.resolve(properties.get(key, defaults.get(key))) for key in {*properties, *defaults}}
+    values = _resolve_values(dict(defaults) | dict(properties), resolver)
     runtime, handler, folder = values.get("Runtime"), values.get("Handler"), values.get("CodeUri", ".")
     problem = _find_problem(values)
     if problem:
@@ -32,14 +35,23 @@ def read_sam_function(
     memory = values.get("MemorySize")
     if isinstance(memory, int) and memory in MEMORY_SIZES:
         options["memory_size"] = memory
-    sources = [as_mapping(as_mapping(entry.get("Environment")).get("Variables")) for entry in (defaults, properties)]
-    variables = {key: resolver.resolve(value) for source in sources for key, value in source.items()}
+    # SAM adds the variables of a function to those of Globals, where it replaces all other properties.
+    variables = _resolve_values(_get_variables(defaults) | _get_variables(properties), resolver)
     known = dict(_list_known(variables))
     if known:
         options["environment"] = known
     missing = sorted(variables.keys() - known.keys())
     notes = [f"the variable {key} of {name} is left out: its value is not known" for key in missing]
     return Function(name, options, notes)
+
+
+def _resolve_values(values: Mapping[str, Any], resolver: Resolver) -> dict[str, Any]:
+    # Value by value: a variable that is called `Ref` must not make the whole mapping a function.
+    return {key: resolver.resolve(value) for key, value in values.items()}
+
+
+def _get_variables(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(as_mapping(as_mapping(properties.get("Environment")).get("Variables")))
 
 
 def _find_problem(values: Mapping[str, Any]) -> str:

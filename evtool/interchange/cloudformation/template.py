@@ -15,9 +15,11 @@ from evtool.interchange.base import (
     Source,
     Target,
     as_mapping,
+    as_text,
     build_constant,
     read_retry,
     read_state,
+    read_transformer,
 )
 from evtool.interchange.cloudformation.intrinsics import DYNAMIC_REFERENCE, Resolver, format_function, is_function
 from evtool.interchange.cloudformation.references import find_reference
@@ -81,7 +83,7 @@ def read_template_rules(
     mappings = value.get("Mappings")
     resources = as_mapping(value.get("Resources"))
     defaults = as_mapping(as_mapping(value.get("Globals")).get("Function"))
-    template = Template(resources, Resolver(mappings, variable), (*path, "Resources"), defaults)
+    template = Template(resources, Resolver(mappings, variable), path + ("Resources",), defaults)
     yield from _read_resources(template, mappings)
 
 
@@ -90,7 +92,7 @@ def _read_resources(template: Template, mappings: Any) -> Iterator[Rule]:
     for name, resource in template.resources.items():
         resource_type = template.type_of(name)
         if name.startswith("Fn::ForEach::") and isinstance(resource, list) and len(resource) == 3:
-            looped = Template(as_mapping(resource[2]), Resolver(mappings, LOOP_VARIABLE), (*template.path, name, 2))
+            looped = Template(as_mapping(resource[2]), Resolver(mappings, LOOP_VARIABLE), template.path + (name, 2))
             yield from _read_resources(looped, mappings)
         if resource_type == RULE:
             yield _read_rule(template, name)
@@ -100,12 +102,11 @@ def _read_resources(template: Template, mappings: Any) -> Iterator[Rule]:
 
 def _read_rule(template: Template, name: str) -> Rule:
     properties = template.properties_of(name)
-    path = (*template.path, name)
-    targets = [
-        read_target(template, target, target_path)
-        for target, target_path in _list_targets(properties.get("Targets"), (*path, "Properties", "Targets"))
-    ]
-    rule = build_rule(template, name, path, properties, (*path, "Properties"), targets, pattern_key="EventPattern")
+    path = template.path + (name,)
+    targets: list[Target] = []
+    for target, target_path in _list_targets(properties.get("Targets"), path + ("Properties", "Targets")):
+        targets.append(read_target(template, target, target_path))
+    rule = build_rule(template, name, path, properties, path + ("Properties",), targets, pattern_key="EventPattern")
     route = template.metadata_of(name).get(ROUTE_METADATA)
     if isinstance(route, str) and route:
         return rule._replace(name=route)
@@ -117,41 +118,42 @@ def _list_targets(value: Any, path: Path) -> Iterator[tuple[Mapping[str, Any], P
     match value:
         case [*targets]:
             for index, target in enumerate(targets):
-                yield from _list_targets(target, (*path, index))
+                yield from _list_targets(target, path + (index,))
         case {"Fn::If": [_, *choices]}:
             for index, target in enumerate(choices, 1):
-                yield from _list_targets(target, (*path, "Fn::If", index))
+                yield from _list_targets(target, path + ("Fn::If", index))
         case {"Arn": _}:
             yield value, path
 
 
 def _read_sam_events(template: Template, name: str) -> Iterator[Rule]:
     """The rules of a function or state machine; their logical ids are that of the resource and the event's name."""
-    path = (*template.path, name, "Properties", "Events")
+    path = template.path + (name, "Properties", "Events")
     routes = as_mapping(template.metadata_of(name).get(EVENT_ROUTES_METADATA))
     for event_name, event in as_mapping(template.properties_of(name).get("Events")).items():
         event_type = as_mapping(event).get("Type")
         properties = as_mapping(as_mapping(event).get("Properties"))
-        event_path = (*path, event_name)
+        event_path = path + (event_name,)
         if event_type in SAM_SCHEDULES:
             schedule = properties.get("Schedule", properties.get("ScheduleExpression"))
             yield Rule(f"{name}{event_name}", event_path, note=describe_schedule(schedule))
         elif event_type in SAM_RULES:
             transformed = _read_input(template, properties)
-            properties_path = (*event_path, "Properties")
+            properties_path = event_path + ("Properties",)
             target = Target(
                 name,
                 f"!GetAtt {name}.Arn",
-                (*template.path, name),
+                template.path + (name,),
                 transformed,
                 properties_path,
                 _read_function(template, name),
                 _read_retry(template, properties),
             )
-            route = routes.get(event_name)
+            # SAM makes this logical id. The metadata of an exported template has the name of the route.
+            rule_name = as_text(routes.get(event_name)) or f"{name}{event_name}"
             yield build_rule(
                 template,
-                route if isinstance(route, str) and route else f"{name}{event_name}",
+                rule_name,
                 event_path,
                 properties,
                 properties_path,
@@ -172,21 +174,22 @@ def build_rule(
 ) -> Rule:
     """The rule that the properties of a resource or of an event describe."""
     pattern = properties.get(pattern_key)
-    description = properties.get("Description")
-    is_schedule = pattern is None and "ScheduleExpression" in properties
+    schedule_note = None
+    if pattern is None and "ScheduleExpression" in properties:
+        schedule_note = describe_schedule(properties["ScheduleExpression"])
     return Rule(
         name,
         path,
         template.resolver.resolve_pattern(pattern),
         targets,
         read_bus(template, properties.get("EventBusName")),
-        description if isinstance(description, str) else "",
+        as_text(properties.get("Description")) or "",
         read_state(template.resolver.resolve(properties.get("State", properties.get("Enabled")))),
-        describe_schedule(properties["ScheduleExpression"]) if is_schedule else None,
+        schedule_note,
         {
-            "pattern": (*properties_path, pattern_key),
-            "bus": (*properties_path, "EventBusName"),
-            "state": (*properties_path, "State"),
+            "pattern": properties_path + (pattern_key,),
+            "bus": properties_path + ("EventBusName",),
+            "state": properties_path + ("State",),
         },
     )
 
@@ -242,7 +245,7 @@ def read_target(template: Template, target: Mapping[str, Any], path: Path) -> Ta
     if reference is not None and reference in template.resources:
         name, address = reference, f"!GetAtt {reference}.Arn"
     else:
-        name = name_of_arn(address, target_id if isinstance(target_id, str) else None)
+        name = name_of_arn(address, as_text(target_id))
     function = None
     if reference == name:
         function = _read_function(template, name)
@@ -274,9 +277,7 @@ def _read_input(template: Template, target: Mapping[str, Any]) -> dict[str, Any]
         case {"InputPath": str(path)}:
             return {"path": path}
         case {"InputTransformer": {"InputTemplate": str(text), **others}}:
-            paths = others.get("InputPathsMap") or {}
-            if isinstance(paths, Mapping) and all(isinstance(item, str) for item in paths.values()):
-                return {"paths": dict(paths), "template": text}
+            return read_transformer(others.get("InputPathsMap") or {}, text)
     return None
 
 
@@ -287,13 +288,12 @@ def _read_retry(template: Template, target: Mapping[str, Any]) -> dict[str, Any]
 
 def describe_schedule(expression: Any) -> str:
     """The note on a rule with a schedule."""
-    if isinstance(expression, str):
-        text = expression
-    elif is_function(expression):
-        text = format_function(expression)
-    else:
-        text = ""
-    return "runs on a schedule, not for events" + (f": {text}" if text else "")
+    note = "runs on a schedule, not for events"
+    if is_function(expression):
+        return f"{note}: {format_function(expression)}"
+    if isinstance(expression, str) and expression:
+        return f"{note}: {expression}"
+    return note
 
 
 FORM = Form("a CloudFormation or SAM template", recognizes, read_rules)

@@ -46,7 +46,7 @@ def list_resources(value: Any, named_values: Substitution, module: str = "") -> 
             if kind in RELEVANT_TYPES:
                 attributes = named_values.substitute(_parse_pattern(attributes))
             path = ("resource", kind, label)
-            yield Resource(str(kind), str(label), attributes, path, (*path, 0) if is_list else path, module)
+            yield Resource(str(kind), str(label), attributes, path, path + (0,) if is_list else path, module)
 
 
 def _parse_pattern(attributes: Mapping[str, Any]) -> Mapping[str, Any]:

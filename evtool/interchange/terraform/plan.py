@@ -38,12 +38,12 @@ def _list_module(
     for number, resource in enumerate(as_list(module.get("resources"))):
         if as_mapping(resource).get("mode") == "managed":
             yield _read_resource(
-                resource, (*path, "resources", number), str(module.get("address", "")), unknown, configuration
+                resource, path + ("resources", number), str(module.get("address", "")), unknown, configuration
             )
     for number, child in enumerate(as_list(module.get("child_modules"))):
         call = re.sub(r"\[[^\]]*\]$", "", str(as_mapping(child).get("address"))).rpartition("module.")[2]
         called = as_mapping(as_mapping(as_mapping(configuration.get("module_calls")).get(call)).get("module"))
-        yield from _list_module(as_mapping(child), (*path, "child_modules", number), unknown, called)
+        yield from _list_module(as_mapping(child), path + ("child_modules", number), unknown, called)
 
 
 def _read_resource(
@@ -63,7 +63,7 @@ def _read_resource(
         str(resource.get("name")),
         attributes,
         path,
-        (*path, "values"),
+        path + ("values",),
         re.sub(r"\[[^\]]*\]", "", module),
         resource.get("index"),
         _find_references(configuration, resource),
@@ -90,7 +90,7 @@ def _list_state_file(value: Mapping[str, Any]) -> Iterator[Resource]:
                 str(entry.get("name")),
                 as_mapping(as_mapping(instance).get("attributes")),
                 path,
-                (*path, "attributes"),
+                path + ("attributes",),
                 re.sub(r"\[[^\]]*\]", "", str(entry.get("module", ""))),
                 as_mapping(instance).get("index_key"),
             )

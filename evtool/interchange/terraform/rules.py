@@ -84,9 +84,9 @@ def _build_rule(rule: Resource, targets: list[Target], resources: Sequence[Resou
         read_state(resolve(attributes.get("state", attributes.get("is_enabled")))),
         f"runs on a schedule, not for events: {format_expression(str(schedule))}" if is_schedule else None,
         {
-            "pattern": (*rule.attributes_path, "event_pattern"),
-            "bus": (*rule.attributes_path, "event_bus_name"),
-            "state": (*rule.attributes_path, "state"),
+            "pattern": rule.attributes_path + ("event_pattern",),
+            "bus": rule.attributes_path + ("event_bus_name",),
+            "state": rule.attributes_path + ("state",),
         },
     )
 

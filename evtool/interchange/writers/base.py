@@ -13,8 +13,10 @@ from evtool.routes.project_file import Project
 from evtool.units import parse_duration
 
 MAX_RETRIES = 185
-MIN_AGE, MAX_AGE = 60, 86_400  # seconds
-DEFAULT_ATTEMPTS = 185  # of a route
+# EventBridge's limits for the age of an event, in seconds.
+MIN_AGE, MAX_AGE = 60, 86_400
+# The attempts of a route that names no limit.
+DEFAULT_ATTEMPTS = 185
 
 
 class ExportedTarget(NamedTuple):
@@ -22,7 +24,8 @@ class ExportedTarget(NamedTuple):
 
     name: str
     arn: str | None
-    options: Mapping[str, Any] = {}  # of the handler, in the form of routes.yaml
+    # Those of the handler, in the form of routes.yaml.
+    options: Mapping[str, Any] = {}
 
 
 class ExportedRule(NamedTuple):
@@ -38,6 +41,13 @@ class ExportedRule(NamedTuple):
     is_enabled: bool = True
     description: str = ""
     target_fields: Mapping[str, Any] = {}
+
+    @property
+    def state(self) -> str:
+        """The state in the words of EventBridge's API."""
+        if self.is_enabled:
+            return "ENABLED"
+        return "DISABLED"
 
 
 class Writer(NamedTuple):
@@ -95,9 +105,15 @@ def _build_targets(names: Sequence[str], handlers: Mapping[str, Mapping[str, Any
     for name in names:
         options = handlers.get(name) or {}
         address = options.get("external")
-        is_arn = isinstance(address, str) and re.fullmatch(r"arn:[^\s${}<>]+", address) is not None
         if address != NO_TARGET:
-            yield ExportedTarget(name, address if is_arn else None, options)
+            yield ExportedTarget(name, _read_arn(address), options)
+
+
+def _read_arn(address: Any) -> str | None:
+    """The address, if it is an ARN without variables; others, such as a URL or an expression, are not known on AWS."""
+    if isinstance(address, str) and re.fullmatch(r"arn:[^\s${}<>]+", address):
+        return address
+    return None
 
 
 def _build_input(options: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -118,7 +134,8 @@ def _build_retry(retry: Mapping[str, Any]) -> dict[str, Any]:
     policy: dict[str, int] = {}
     if "max_attempts" in retry and retry["max_attempts"] != DEFAULT_ATTEMPTS:
         policy["MaximumRetryAttempts"] = min(retry["max_attempts"] - 1, MAX_RETRIES)
-    if "max_age" in retry and (age := parse_duration(retry["max_age"])) < MAX_AGE:
+    age = parse_duration(retry.get("max_age", "24h"))
+    if age < MAX_AGE:
         policy["MaximumEventAgeInSeconds"] = max(int(age), MIN_AGE)
     if policy:
         return {"RetryPolicy": policy}

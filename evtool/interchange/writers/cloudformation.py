@@ -11,9 +11,10 @@ from evtool.units import parse_duration
 
 VERSION = "2010-09-09"
 TRANSFORM = "AWS::Serverless-2016-10-31"
-MAX_LOGICAL_ID = 200  # characters, with room for a suffix; CloudFormation allows 255
+# Characters, with room for a suffix. CloudFormation allows 255.
+MAX_LOGICAL_ID = 200
 _FUNCTION_ARN = re.compile(r"arn:[^:]*:lambda:.*")
-# names of runtimes of AWS, for evtool's own names
+# AWS's names of runtimes by evtool's own names, which have no version.
 _RUNTIMES = {"python": "python3.13", "node": "nodejs22.x", "ruby": "ruby3.4", "java": "java21"}
 _CUSTOM_RUNTIME = "provided.al2023"
 
@@ -76,17 +77,11 @@ def _add_event(template: _Template, rule: ExportedRule) -> None:
         "RuleName": rule.name,
         "EventBusName": rule.bus,
         "Pattern": rule.pattern,
-        "State": _name_state(rule),
+        "State": rule.state,
         **rule.target_fields,
     }
     events[name] = {"Type": "EventBridgeRule", "Properties": properties}
     function.setdefault("Metadata", {}).setdefault(EVENT_ROUTES_METADATA, {})[name] = rule.name
-
-
-def _name_state(rule: ExportedRule) -> str:
-    if rule.is_enabled:
-        return "ENABLED"
-    return "DISABLED"
 
 
 def _add_rule(template: _Template, rule: ExportedRule) -> None:
@@ -101,14 +96,12 @@ def _add_rule(template: _Template, rule: ExportedRule) -> None:
     properties |= {
         "EventBusName": rule.bus,
         "EventPattern": rule.pattern,
-        "State": _name_state(rule),
-        "Targets": [
-            {"Id": target.name, "Arn": arn, **rule.target_fields}
-            for target, arn in zip(rule.targets, arns, strict=True)
-        ],
+        "State": rule.state,
     }
-    if not rule.targets:
-        del properties["Targets"]
+    if rule.targets:
+        properties["Targets"] = []
+    for target, arn in zip(rule.targets, arns, strict=True):
+        properties["Targets"].append({"Id": target.name, "Arn": arn, **rule.target_fields})
     template.resources[logical_id] = {
         "Type": "AWS::Events::Rule",
         "Metadata": {ROUTE_METADATA: rule.name},
@@ -149,20 +142,28 @@ def _find_arn(template: _Template, target: ExportedTarget) -> Any:
 
 def _build_function(target: ExportedTarget) -> dict[str, Any]:
     options = target.options
-    runtime = options.get("runtime")
     properties: dict[str, Any] = {
         "CodeUri": options["lambda"],
         "Handler": options.get("handler", "bootstrap"),
-        "Runtime": runtime if runtime and "." in runtime else _RUNTIMES.get(str(runtime), _CUSTOM_RUNTIME),
+        "Runtime": _name_runtime(options.get("runtime")),
     }
     if "timeout" in options:
         properties["Timeout"] = max(1, round(parse_duration(options["timeout"])))
     if "memory_size" in options:
         properties["MemorySize"] = options["memory_size"]
-    variables = {key: text for key, text in (options.get("environment") or {}).items() if "${" not in str(text)}
+    environment = options.get("environment") or {}
+    # A value such as ${TOKEN} comes from the environment of evtool. It may be a secret.
+    variables = {key: text for key, text in environment.items() if "${" not in str(text)}
     if variables:
         properties["Environment"] = {"Variables": variables}
     return {"Type": "AWS::Serverless::Function", "Properties": properties}
+
+
+def _name_runtime(runtime: str | None) -> str:
+    """AWS's name of a runtime, which has a version; evtool's names need none."""
+    if runtime and "." in runtime:
+        return runtime
+    return _RUNTIMES.get(str(runtime), _CUSTOM_RUNTIME)
 
 
 def _make_logical_id(name: str, taken: Container[str]) -> str:

@@ -18,7 +18,7 @@ def _build_rule(rule: ExportedRule) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "Name": rule.name,
         "EventPattern": json.dumps(rule.pattern, ensure_ascii=False),
-        "State": "ENABLED" if rule.is_enabled else "DISABLED",
+        "State": rule.state,
     }
     if rule.description:
         entry["Description"] = rule.description

@@ -44,14 +44,36 @@ def add_to_routes_file(text: str, added: Mapping[str, Mapping[str, Any]], file: 
 def _add_entries(text: str, section: str, entries: Mapping[str, Any]) -> str:
     lines = text.rstrip().split("\n")
     head = re.compile(rf"""(["']?){section}\1{_EMPTY}""")
-    start = next((number for number, line in enumerate(lines) if head.match(line)), None)
-    if start is None:
-        return "\n".join([*lines, "", dump_yaml({section: entries})])
+    start = _find_line(lines, head, 0)
+    if start == len(lines):
+        return "\n".join(lines + ["", dump_yaml({section: entries})])
     lines[start] = re.sub(r":[ \t]*(\{[ \t]*\}|~|null)", ":", lines[start], count=1)
-    end = next((number for number in range(start + 1, len(lines)) if _TOP_KEY.match(lines[number])), len(lines))
+    end = _find_line(lines, _TOP_KEY, start + 1)
+    # Comments and blank lines before the next section belong to that section.
     while end > start + 1 and (not lines[end - 1].strip() or lines[end - 1].startswith("#")):
         end -= 1
-    first = next((line for line in lines[start + 1 : end] if line.strip() and not line.strip().startswith("#")), "  ")
-    indent = first[: len(first) - len(first.lstrip())] or "  "
-    block = [indent + line if line else line for line in dump_yaml(dict(entries)).rstrip("\n").split("\n")]
-    return "\n".join([*lines[:end], *block, *lines[end:]]) + "\n"
+    indent = _find_indent(lines[start + 1 : end])
+    block: list[str] = []
+    for line in dump_yaml(dict(entries)).rstrip("\n").split("\n"):
+        if line:
+            block.append(indent + line)
+        else:
+            block.append(line)
+    return "\n".join(lines[:end] + block + lines[end:]) + "\n"
+
+
+def _find_line(lines: list[str], pattern: re.Pattern[str], start: int) -> int:
+    """The number of the first line from `start` that matches; the number of lines if none does."""
+    for number in range(start, len(lines)):
+        if pattern.match(lines[number]):
+            return number
+    return len(lines)
+
+
+def _find_indent(lines: list[str]) -> str:
+    """The indentation of the entries in a section; two blanks if the section has no entry."""
+    for line in lines:
+        entry = line.lstrip()
+        if entry and not entry.startswith("#"):
+            return line[: len(line) - len(entry)] or "  "
+    return "  "

@@ -14,7 +14,8 @@ _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 def write(rules: Sequence[ExportedRule]) -> str:
     """The rules in the syntax of `.tf` files; ARNs that are not known are variables."""
-    variables: dict[str, str] = {}  # by the name of the handler
+    # The names of variables by the names of handlers: a handler with several routes has one.
+    variables: dict[str, str] = {}
     labels: set[str] = set()
     blocks: list[str] = []
     for rule in rules:
@@ -31,16 +32,16 @@ def write(rules: Sequence[ExportedRule]) -> str:
                 f"event_bus_name = {RULE}.{label}.event_bus_name",
                 f"target_id = {_format(target.name)}",
                 f"arn = {arn}",
-                *_list_fields(rule.target_fields),
             ]
+            lines += _list_fields(rule.target_fields)
             target_label = _find_free(make_label(f"{label}-{target.name}"), labels)
             labels.add(target_label)
             blocks.append(_format_block(f'resource "{TARGET}" "{target_label}"', lines))
-    declared = [
-        _format_block(f'variable "{variable}"', ["type = string", f"description = {_format(f'The ARN of {name}')}"])
-        for name, variable in variables.items()
-    ]
-    return "\n".join([*declared, *blocks])
+    declared: list[str] = []
+    for name, variable in variables.items():
+        lines = ["type = string", f"description = {_format(f'The ARN of {name}')}"]
+        declared.append(_format_block(f'variable "{variable}"', lines))
+    return "\n".join(declared + blocks)
 
 
 def _list_rule(rule: ExportedRule) -> Iterator[str]:
@@ -48,7 +49,7 @@ def _list_rule(rule: ExportedRule) -> Iterator[str]:
     if rule.description:
         yield f"description = {_format(rule.description)}"
     yield f"event_bus_name = {_format(rule.bus)}"
-    yield f'state = "{"ENABLED" if rule.is_enabled else "DISABLED"}"'
+    yield f'state = "{rule.state}"'
     yield f"event_pattern = jsonencode({_format(rule.pattern, 1)})"
 
 
@@ -82,20 +83,25 @@ def _format_block(head: str, lines: Sequence[str]) -> str:
 def _format(value: Any, depth: int = 0) -> str:
     """A JSON value in Terraform's language."""
     if isinstance(value, str):
-        # in a string, ${ and %{ begin an expression
+        # In a string, ${ and %{ begin an expression.
         return json.dumps(value, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
     if isinstance(value, Mapping):
         if not value:
             return "{}"
         indent = "  " * (depth + 1)
-        entries = [
-            f"{indent}{key if _KEY.fullmatch(key) else _format(key)} = {_format(item, depth + 1)}\n"
-            for key, item in value.items()
-        ]
-        return "{\n" + "".join(entries) + "  " * depth + "}"
+        text = "{\n"
+        for key, item in value.items():
+            text += f"{indent}{_format_key(key)} = {_format(item, depth + 1)}\n"
+        return text + "  " * depth + "}"
     if isinstance(value, list):
         return f"[{', '.join(_format(item, depth) for item in value)}]"
     return json.dumps(value)
+
+
+def _format_key(key: str) -> str:
+    if _KEY.fullmatch(key):
+        return key
+    return _format(key)
 
 
 def _find_variable(target: ExportedTarget, variables: dict[str, str]) -> str:

@@ -15,10 +15,18 @@ def resolve_route(route: Mapping[str, Any]) -> tuple[dict[str, Any], list[Unknow
 
     A route whose pattern has some is disabled. What else is unknown is left out.
     """
-    unknowns = [unknown for value in route.values() if (unknown := find_unknown(value))]
-    known = {key: value for key, value in route.items() if key == "pattern" or find_unknown(value) is None}
+    known: dict[str, Any] = {}
+    unknowns: list[Unknown] = []
+    for key, value in route.items():
+        unknown = find_unknown(value)
+        if unknown is None:
+            known[key] = value
+            continue
+        unknowns.append(unknown)
+        if key == "pattern":
+            known[key] = _resolve_pattern(value)
     if find_unknown(route["pattern"]) is not None:
-        known = {**known, "pattern": _resolve_pattern(route["pattern"]), "state": "disabled"}
+        known["state"] = "disabled"
     return known, unknowns
 
 
@@ -41,10 +49,21 @@ def _resolve(value: Any) -> Any:
     if isinstance(value, Unknown):
         return [value.source]
     if isinstance(value, Mapping):
-        return {
-            key: [_resolve(item) for item in items] if key == OR and isinstance(items, list) else _resolve(items)
-            for key, items in value.items()
-        }
+        return {key: _resolve_member(key, items) for key, items in value.items()}
     if isinstance(value, list):
-        return [unknown.source if (unknown := find_unknown(item)) else item for item in value]
+        return [_close_condition(item) for item in value]
     return value
+
+
+def _resolve_member(key: str, items: Any) -> Any:
+    # The items of $or are patterns. Those of any other list are conditions.
+    if key == OR and isinstance(items, list):
+        return [_resolve(item) for item in items]
+    return _resolve(items)
+
+
+def _close_condition(condition: Any) -> Any:
+    unknown = find_unknown(condition)
+    if unknown is None:
+        return condition
+    return unknown.source
