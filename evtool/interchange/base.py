@@ -152,6 +152,13 @@ def as_list(value: Any) -> list[Any]:
     return []
 
 
+def get_block(value: Any) -> Mapping[str, Any]:
+    """The first block of a value: Terraform has one block as a mapping, or as a list of one mapping."""
+    if isinstance(value, list) and value:
+        return as_mapping(value[0])
+    return as_mapping(value)
+
+
 def as_item(value: Any, step: str | int) -> Any:
     """The item of a mapping or list; None if it has none."""
     if isinstance(value, Mapping):

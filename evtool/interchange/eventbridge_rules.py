@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from evtool.errors import ConfigError
+from evtool.events.buses import DEFAULT_BUS
 from evtool.findings.finding import Finding
 from evtool.interchange.base import (
     Form,
@@ -13,6 +14,7 @@ from evtool.interchange.base import (
     Target,
     as_list,
     as_mapping,
+    as_text,
     build_constant,
     read_retry,
     read_state,
@@ -42,14 +44,13 @@ def read_rules(source: Source) -> Iterator[Rule]:
     the `describe-rule` before them, or to the rules in their order, if there is one output for each.
     """
     rules: list[Entry] = []
-    targets: dict[int, list[Entry]] = {}  # by the number of the rule
+    # The targets by the number of the rule.
+    targets: dict[int, list[Entry]] = {}
     unassigned: list[tuple[list[Entry], Path, Any]] = []
     follows_rule = False
     for document, path in _list_documents(source.document.value, ()):
         entries = list(_list_rules(document, path))
-        own_targets = [
-            (as_mapping(item), path + ("Targets", i)) for i, item in enumerate(as_list(document.get("Targets")))
-        ]
+        own_targets = _list_targets(document, path)
         if "Targets" in document and (follows_rule or "Name" in document):
             targets[len(rules) + len(entries) - 1] = own_targets
         elif "Targets" in document:
@@ -60,8 +61,17 @@ def read_rules(source: Source) -> Iterator[Rule]:
             yield Rule("the list", path + ("NextToken",), note=_INCOMPLETE, is_gap=True)
     targets |= _assign_targets(source, rules, unassigned)
     for number, (entry, path) in enumerate(rules):
-        own = [(as_mapping(item), path + ("Targets", i)) for i, item in enumerate(as_list(entry.get("Targets")))]
-        yield _build_rule(entry, path, targets.get(number, own))
+        if number not in targets:
+            targets[number] = _list_targets(entry, path)
+        yield _build_rule(entry, path, targets[number])
+
+
+def _list_targets(document: Mapping[str, Any], path: Path) -> list[Entry]:
+    """The targets beside or in a rule."""
+    targets: list[Entry] = []
+    for number, item in enumerate(as_list(document.get("Targets"))):
+        targets.append((as_mapping(item), path + ("Targets", number)))
+    return targets
 
 
 def _list_documents(value: Any, path: Path) -> Iterator[Entry]:
@@ -90,19 +100,21 @@ def _assign_targets(
         return named
     if len(unnamed) == len(rules):
         return {number: targets for number, (targets, _) in enumerate(unnamed)}
-    position = source.document.position_of(unnamed[0][1])
+    line, column = source.document.position_of(unnamed[0][1])
     finding = Finding(
         "EV023",
         "it is not clear which rule has these targets: `list-targets-by-rule` does not name its rule",
         suggestion='write {"Rule": NAME, "Targets": [...]}, or give one output for each rule, in their order',
-        **locate(SourceText(source.file, 1, 1, source.text), *position, 1),
+        **locate(SourceText(source.file, 1, 1, source.text), line, column, 1),
     )
     raise ConfigError(f"{source.file} cannot be used", [finding])
 
 
 def _build_rule(entry: Mapping[str, Any], path: Path, targets: list[Entry]) -> Rule:
     name = str(entry.get("Name"))
-    pattern, bus, description = entry.get("EventPattern"), entry.get("EventBusName"), entry.get("Description")
+    pattern, bus = entry.get("EventPattern"), entry.get("EventBusName", DEFAULT_BUS)
+    if not isinstance(bus, str):
+        bus = DEFAULT_BUS
     note = None
     if entry.get("ManagedBy"):
         note = f"is managed by {entry['ManagedBy']}, and left out"
@@ -113,8 +125,8 @@ def _build_rule(entry: Mapping[str, Any], path: Path, targets: list[Entry]) -> R
         path,
         pattern,
         [read_target(target, target_path) for target, target_path in targets],
-        bus_of_arn(bus) if isinstance(bus, str) else "default",
-        description if isinstance(description, str) else "",
+        bus_of_arn(bus),
+        as_text(entry.get("Description")) or "",
         read_state(entry.get("State")),
         note,
         {"pattern": path + ("EventPattern",), "bus": path + ("EventBusName",)},
@@ -136,10 +148,8 @@ def read_target(target: Mapping[str, Any], path: Path) -> Target:
             "paths": dict(as_mapping(transformer.get("InputPathsMap"))),
             "template": transformer["InputTemplate"],
         }
-    name, policy = name_of_arn(arn, target_id if isinstance(target_id, str) else None), target.get("RetryPolicy")
-    retry = read_retry(
-        as_mapping(policy).get("MaximumRetryAttempts"), as_mapping(policy).get("MaximumEventAgeInSeconds")
-    )
+    name, policy = name_of_arn(arn, as_text(target_id)), as_mapping(target.get("RetryPolicy"))
+    retry = read_retry(policy.get("MaximumRetryAttempts"), policy.get("MaximumEventAgeInSeconds"))
     return Target(name, arn, path, transformed, path, retry=retry)
 
 

@@ -5,16 +5,30 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from evtool.findings.phrases import list_some
-from evtool.interchange.base import Form, Path, Rule, Source, Target, as_list, as_mapping, read_state
+from evtool.interchange.base import (
+    Form,
+    Path,
+    Rule,
+    Source,
+    Target,
+    as_list,
+    as_mapping,
+    as_text,
+    read_state,
+    read_transformer,
+)
 from evtool.interchange.cloudformation.intrinsics import Resolver
 from evtool.interchange.cloudformation.template import Template, describe_schedule, read_bus, read_template_rules
 from evtool.interchange.texts.substitution import Steps, Substitution
 
 _REFERENCE = re.compile(r"""\$\{self:([\w.-]+)(?:\s*,\s*(?:'([^'$]*)'|"([^"$]*)"))?\s*\}""")
-_OVERRIDDEN = ("provider.stage", "provider.region")  # by --stage and --region
-MAX_NAMES = 3  # of parts in other files that a note lists
+# The command line of the Serverless Framework overrides these: --stage and --region.
+_OVERRIDDEN = ("provider.stage", "provider.region")
+# A note lists the names of this many parts that are in other files.
+MAX_NAMES = 3
 VARIABLE = re.compile(r"\$\{|\{\{resolve:")
-PATTERN_KEYS = {"eventBridge": "pattern", "cloudwatchEvent": "event"}  # kinds of events, and where they have a pattern
+# The kinds of events with a pattern, and the key of the pattern.
+PATTERN_KEYS = {"eventBridge": "pattern", "cloudwatchEvent": "event"}
 
 
 def recognizes(value: Any) -> bool:
@@ -26,7 +40,9 @@ def read_rules(source: Source) -> Iterator[Rule]:
     """The rules of the functions, then those of the resources."""
     value = _resolve_references(source.document.value)
     templates = list(_list_templates(value.get("resources"), ("resources",)))
-    resources = {key: item for content, _ in templates for key, item in as_mapping(content.get("Resources")).items()}
+    resources: dict[str, Any] = {}
+    for content, _ in templates:
+        resources |= as_mapping(content.get("Resources"))
     template = Template(resources, Resolver(variable=VARIABLE), ())
     functions = list(_list_functions(value.get("functions"), ("functions",)))
     for name, function, path in functions:
@@ -42,12 +58,14 @@ def _resolve_references(value: Any) -> Mapping[str, Any]:
     """The document with the values that `${self:custom.bus}` and the like lead to."""
 
     def read_steps(match: re.Match[str]) -> Steps | None:
-        path, default = match[1], next((text for text in match.groups()[1:] if text is not None), None)
+        path = match[1]
         if path.startswith(_OVERRIDDEN):
             return None
-        if default is None:
-            return Steps(path.split("."))
-        return Steps(path.split("."), default)
+        # The default is in single or in double quotes.
+        for default in (match[2], match[3]):
+            if default is not None:
+                return Steps(path.split("."), default)
+        return Steps(path.split("."))
 
     references = Substitution(value, _REFERENCE, read_steps)
     parts = {key: references.substitute(value.get(key)) for key in ("functions", "resources")}
@@ -71,11 +89,15 @@ def _find_function(target: Target, logical_ids: Mapping[str, tuple[str, Path]]) 
 def _note_files(paths: Sequence[Path]) -> Iterator[Rule]:
     """A note on what is in other files."""
     if paths:
-        names = list_some([".".join(map(str, path)) for path in paths], MAX_NAMES)
+        names = list_some(list(map(_format_path, paths)), MAX_NAMES)
         text = "are in other files, which are not read"
         if len(paths) == 1:
             text = "is in another file, which is not read"
         yield Rule(names, paths[0], note=text, is_gap=True)
+
+
+def _format_path(path: Path) -> str:
+    return ".".join(map(str, path))
 
 
 def _list_functions(value: Any, path: Path) -> Iterator[tuple[str, Any, Path]]:
@@ -94,7 +116,8 @@ def _list_files(functions: Iterable[tuple[str, Any, Path]], resources: Any) -> I
         yield from _list_texts([function], [path])
         events = as_mapping(function).get("events")
         yield from _list_texts([events], [path + ("events",)])
-        yield from _list_texts(as_list(events), [path + ("events", index) for index in range(len(as_list(events)))])
+        for index, event in enumerate(as_list(events)):
+            yield from _list_texts([event], [path + ("events", index)])
     for index, entry in enumerate(as_list(resources) or [resources]):
         if isinstance(resources, list):
             path = ("resources", index)
@@ -102,13 +125,15 @@ def _list_files(functions: Iterable[tuple[str, Any, Path]], resources: Any) -> I
             path = ("resources",)
         content = as_mapping(entry).get("Resources")
         yield from _list_texts([entry, content], [path, path + ("Resources",)])
-        named = as_mapping(content)
-        yield from _list_texts(named.values(), [path + ("Resources", name) for name in named])
+        for name, resource in as_mapping(content).items():
+            yield from _list_texts([resource], [path + ("Resources", name)])
 
 
 def _list_texts(values: Iterable[Any], paths: Iterable[Path]) -> Iterator[Path]:
     """The paths of the values that are strings: these are references to files."""
-    return (path for value, path in zip(values, paths, strict=True) if isinstance(value, str))
+    for value, path in zip(values, paths, strict=True):
+        if isinstance(value, str):
+            yield path
 
 
 def _list_templates(value: Any, path: Path) -> Iterator[tuple[Mapping[str, Any], Path]]:
@@ -128,26 +153,30 @@ def _read_function(template: Template, name: str, function: Mapping[str, Any], p
                 number += 1
                 yield _read_event(template, f"{name}-rule-{number}", name, as_mapping(properties), event_path)
             elif kind == "schedule":
-                rate = as_mapping(properties).get("rate", properties if isinstance(properties, str) else None)
+                # A schedule is a string, or a mapping with the string.
+                rate = as_mapping(properties).get("rate", properties)
                 yield Rule(f"{name}-schedule-{index + 1}", event_path, note=describe_schedule(rate))
 
 
 def _read_event(template: Template, name: str, function: str, properties: Mapping[str, Any], path: Path) -> Rule:
     pattern_key = PATTERN_KEYS[str(path[-1])]
     own_name, description = properties.get("name"), template.resolver.resolve(properties.get("description"))
-    is_named = isinstance(own_name, str) and not VARIABLE.search(own_name)
+    if isinstance(own_name, str) and not VARIABLE.search(own_name):
+        name = own_name
     pattern = template.resolver.resolve_pattern(properties.get(pattern_key))
-    is_schedule = pattern is None and "schedule" in properties
+    schedule_note = None
+    if pattern is None and "schedule" in properties:
+        schedule_note = describe_schedule(properties["schedule"])
     target = Target(function, f"functions.{function}", path[:2], _read_input(template, properties), path)
     return Rule(
-        str(own_name) if is_named else name,
+        name,
         path,
         pattern,
         [target],
         read_bus(template, properties.get("eventBus")),
-        description if isinstance(description, str) else "",
+        as_text(description) or "",
         read_state(template.resolver.resolve(properties.get("state", properties.get("enabled")))),
-        describe_schedule(properties.get("schedule")) if is_schedule else None,
+        schedule_note,
         {"pattern": path + (pattern_key,), "bus": path + ("eventBus",)},
     )
 
@@ -158,9 +187,7 @@ def _read_input(template: Template, properties: Mapping[str, Any]) -> dict[str, 
         case {"inputPath": str(path)}:
             return {"path": path}
         case {"inputTransformer": {"inputTemplate": str(text), **others}}:
-            paths = others.get("inputPathsMap") or {}
-            if isinstance(paths, Mapping) and all(isinstance(item, str) for item in paths.values()):
-                return {"paths": dict(paths), "template": text}
+            return read_transformer(others.get("inputPathsMap") or {}, text)
     return None
 
 

@@ -32,7 +32,7 @@ class TranslatedDocument:
         steps = tuple(path)
         for length in range(len(steps), -1, -1):
             if steps[:length] in self._origins:
-                return (*self._origins[steps[:length]], *steps[length:])
+                return self._origins[steps[:length]] + steps[length:]
         return ()
 
     def position_of(self, path: Sequence[str | int], *, key: bool = False) -> tuple[int, int]:
@@ -53,7 +53,8 @@ class _Builder:
         self.pattern_sources: dict[str, PatternSource] = {}
         self.findings: list[Finding] = []
         self.gaps: list[Finding] = []
-        self._handler_of: dict[str, str] = {}  # by address
+        # The names of handlers by addresses: the same resource in several rules is one handler.
+        self._handler_of: dict[str, str] = {}
 
     def add(self, rule: Rule) -> None:
         if rule.note is not None:
@@ -65,10 +66,11 @@ class _Builder:
             self._report(rule, "error", f"rule {rule.name} has neither an event pattern nor a schedule")
             return
         name = make_name(rule.name, self.routes)
-        path = ("routes", name)
+        path: Path = ("routes", name)
         route: dict[str, Any] = {"pattern": rule.pattern, "to": self._add_handlers(rule)}
         self.origins[path] = rule.path
-        self.origins[*path, "pattern"] = origin = rule.paths.get("pattern", rule.path)
+        origin = rule.paths.get("pattern", rule.path)
+        self.origins["routes", name, "pattern"] = origin
         pattern_source = _find_pattern_source(self.source.document.value, origin)
         if pattern_source:
             self.pattern_sources[name] = pattern_source
@@ -77,12 +79,12 @@ class _Builder:
             return
         if rule.bus is not None:
             route["event-bus"] = rule.bus
-            self.origins[*path, "event-bus"] = rule.paths.get("bus", rule.path)
+            self.origins["routes", name, "event-bus"] = rule.paths.get("bus", rule.path)
         if rule.description:
             route["description"] = rule.description
         if rule.state != "enabled":
             route["state"] = rule.state
-            self.origins[*path, "state"] = rule.paths.get("state", rule.path)
+            self.origins["routes", name, "state"] = rule.paths.get("state", rule.path)
         self._add_settings(rule, name, route)
         self.routes[name] = route
 
@@ -90,7 +92,8 @@ class _Builder:
         """Adds to a route what all targets of its rule have in common."""
         for key in ("retry", "input"):
             values = [getattr(target, key) for target in rule.targets]
-            if values and values[0] and all(item == values[0] for item in values):  # a route has one for all
+            # A route has one input and one retry for all of its handlers.
+            if values and values[0] and values.count(values[0]) == len(values):
                 route[key] = values[0]
                 self.origins["routes", name, key] = rule.targets[0].input_path
             elif any(values):
@@ -99,7 +102,8 @@ class _Builder:
                 self._report(rule._replace(name=name), "note", message)
 
     def _add_handlers(self, rule: Rule) -> list[str]:
-        return list(dict.fromkeys(self._add_handler(target) for target in rule.targets))
+        # Two targets of a rule may be the same resource with two Ids.
+        return list(dict.fromkeys(map(self._add_handler, rule.targets)))
 
     def _add_handler(self, target: Target) -> str:
         if target.address not in self._handler_of:
@@ -154,7 +158,8 @@ def _find_pattern_source(document: Any, path: Path) -> PatternSource | None:
     try:
         parse_json(value.encode(errors="surrogatepass"))
     except JsonProblem:
-        return None  # an expression that makes the pattern, or a variable outside of strings
+        # It is an expression that makes the pattern, or it has a variable outside of strings.
+        return None
     return PatternSource(value, tuple(steps))
 
 

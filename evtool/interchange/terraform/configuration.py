@@ -5,15 +5,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from evtool.errors import EvtoolError
-from evtool.interchange.base import Form, Rule, Source, as_mapping
+from evtool.interchange.base import Form, Path, Rule, Source, as_mapping, get_block
 from evtool.interchange.terraform.named_values import find_named_values
 from evtool.interchange.terraform.rules import BUS, RULE, TARGET, Resource, join_rules
 from evtool.interchange.texts.hcl import parse_expression
 from evtool.interchange.texts.substitution import Substitution
 
-BLOCKS = {"resource", "module", "provider", "variable", "terraform", "data", "locals", "output"} | {
-    *("moved", "import", "removed", "check", "ephemeral")
-}
+BLOCKS = {"resource", "module", "provider", "variable", "terraform", "data", "locals", "output"}
+BLOCKS |= {"moved", "import", "removed", "check", "ephemeral"}
 
 RELEVANT_TYPES = (RULE, TARGET, BUS)
 _NOT_FOLLOWED = "is not followed: if it has rules, they are in the output of `terraform show -json`"
@@ -41,12 +40,15 @@ def list_resources(value: Any, named_values: Substitution, module: str = "") -> 
     """The resources of a file, with the named values of its module. `module` is the address of the module."""
     for kind, resources in as_mapping(as_mapping(value).get("resource")).items():
         for label, body in as_mapping(resources).items():
-            is_list = isinstance(body, list)  # as some programs write JSON
-            attributes = as_mapping(body[0] if is_list and body else body)
+            attributes = get_block(body)
             if kind in RELEVANT_TYPES:
                 attributes = named_values.substitute(_parse_pattern(attributes))
-            path = ("resource", kind, label)
-            yield Resource(str(kind), str(label), attributes, path, path + (0,) if is_list else path, module)
+            path: Path = ("resource", kind, label)
+            # Some programs write JSON with each body in a list.
+            attributes_path = path
+            if isinstance(body, list):
+                attributes_path = path + (0,)
+            yield Resource(str(kind), str(label), attributes, path, attributes_path, module)
 
 
 def _parse_pattern(attributes: Mapping[str, Any]) -> Mapping[str, Any]:

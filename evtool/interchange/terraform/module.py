@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evtool.interchange.base import Rule, Source, as_list, as_mapping
+from evtool.interchange.base import Rule, Source, as_list, as_mapping, get_block
 from evtool.interchange.terraform.configuration import list_resources, note_module
 from evtool.interchange.terraform.expressions import EXPRESSION
 from evtool.interchange.terraform.named_values import find_named_values
@@ -20,9 +20,11 @@ from evtool.interchange.texts.located_json import load_json
 from evtool.interchange.texts.substitution import Substitution
 from evtool.interchange.translation import translate
 from evtool.paths import display_path, is_folder
-from evtool.routes.project_file import Project, read_file, unify_line_ends
+from evtool.routes.project_file import LocatedDocument, Project, read_file, unify_line_ends
 
-MAX_DEPTH = 8  # of modules that call modules
+# The depth of modules that call modules. A module may call itself through others.
+MAX_DEPTH = 8
+# Terraform itself reads these arguments. The module does not get them.
 _META_ARGUMENTS = ("source", "version", "providers", "count", "for_each", "depends_on")
 
 
@@ -57,8 +59,7 @@ def _read_module(call: _Call) -> Iterator[tuple[Path, Project]]:
         called: list[_Call] = []
         notes: list[Rule] = []
         for label, body in as_mapping(as_mapping(source.document.value).get("module")).items():
-            arguments = as_mapping(body[0] if isinstance(body, list) and body else body)
-            inner = _find_call(call, label, arguments, values)
+            inner = _find_call(call, label, get_block(body), values)
             if inner:
                 called.append(inner)
             else:
@@ -70,9 +71,13 @@ def _read_module(call: _Call) -> Iterator[tuple[Path, Project]]:
 
 
 def _read_sources(folder: Path) -> Iterator[tuple[Path, Source]]:
-    for file in sorted([*folder.glob("*.tf"), *folder.glob("*.tf.json")]):
+    for file in sorted(chain(folder.glob("*.tf"), folder.glob("*.tf.json"))):
         name, text = display_path(file), unify_line_ends(read_file(file))
-        yield file, Source(name, text, load_json(text, name) if file.suffix == ".json" else load_hcl(text, name))
+        if file.suffix == ".json":
+            document: LocatedDocument = load_json(text, name)
+        else:
+            document = load_hcl(text, name)
+        yield file, Source(name, text, document)
 
 
 def _find_call(caller: _Call, label: str, arguments: Mapping[str, Any], values: Substitution) -> _Call | None:
@@ -83,8 +88,15 @@ def _find_call(caller: _Call, label: str, arguments: Mapping[str, Any], values: 
     folder = Path(os.path.normpath(caller.folder / source))
     if not is_folder(folder):
         return None
-    known = {name: values.substitute(value) for name, value in arguments.items() if name not in _META_ARGUMENTS}
-    variables = {name: value if _is_literal(value) else f"${{var.{name}}}" for name, value in known.items()}
+    variables: dict[str, Any] = {}
+    for name, argument in arguments.items():
+        if name in _META_ARGUMENTS:
+            continue
+        value = values.substitute(argument)
+        # A variable that is not known leads to itself, so that messages name it.
+        if not _is_literal(value):
+            value = f"${{var.{name}}}"
+        variables[name] = value
     if caller.address:
         address = f"{caller.address}.module.{label}"
     else:
@@ -99,7 +111,7 @@ def _list_defaults(documents: list[Any], call: _Call) -> dict[str, Any]:
     defaults: dict[str, Any] = {}
     for document in documents:
         for name, body in as_mapping(as_mapping(document).get("variable")).items():
-            default = as_mapping((as_list(body) or [body])[0]).get("default")
+            default = get_block(body).get("default")
             if default is not None and _is_literal(default):
                 defaults[name] = default
     return defaults
@@ -108,5 +120,6 @@ def _list_defaults(documents: list[Any], call: _Call) -> dict[str, Any]:
 def _is_literal(value: Any) -> bool:
     if isinstance(value, str):
         return not EXPRESSION.search(value)
-    items = value.values() if isinstance(value, Mapping) else as_list(value)
-    return all(map(_is_literal, items))
+    if isinstance(value, Mapping):
+        return all(map(_is_literal, value.values()))
+    return all(map(_is_literal, as_list(value)))

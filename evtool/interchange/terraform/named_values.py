@@ -22,4 +22,5 @@ def find_named_values(documents: Iterable[Any], variables: Mapping[str, Any]) ->
 
 
 def _read_steps(match: re.Match[str]) -> Steps:
-    return Steps([match[1], *("".join(step) for step in _STEP.findall(match[2]))])
+    # Each step has three groups, two of which are empty.
+    return Steps([match[1]] + list(map("".join, _STEP.findall(match[2]))))

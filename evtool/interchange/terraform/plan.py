@@ -22,11 +22,10 @@ def read_rules(source: Source) -> Iterator[Rule]:
     if "planned_values" in value:
         top = "planned_values"
     root = as_mapping(as_mapping(value.get(top)).get("root_module"))
-    unknown = {
-        change.get("address"): as_mapping(as_mapping(change.get("change")).get("after_unknown"))
-        for change in as_list(value.get("resource_changes"))
-        if isinstance(change, Mapping)
-    }
+    unknown: dict[Any, Mapping[str, Any]] = {}
+    for item in as_list(value.get("resource_changes")):
+        change = as_mapping(item)
+        unknown[change.get("address")] = as_mapping(as_mapping(change.get("change")).get("after_unknown"))
     configuration = as_mapping(as_mapping(value.get("configuration")).get("root_module"))
     return join_rules(_list_module(root, (top, "root_module"), unknown, configuration))
 
@@ -85,8 +84,11 @@ def _list_state_file(value: Mapping[str, Any]) -> Iterator[Resource]:
         entry = as_mapping(resource)
         for position, instance in enumerate(as_list(entry.get("instances"))):
             path: Path = ("resources", number, "instances", position)
+            kind = "data"
+            if entry.get("mode") == "managed":
+                kind = str(entry.get("type"))
             yield Resource(
-                str(entry.get("type")) if entry.get("mode") == "managed" else "data",
+                kind,
                 str(entry.get("name")),
                 as_mapping(as_mapping(instance).get("attributes")),
                 path,

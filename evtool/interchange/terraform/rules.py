@@ -4,7 +4,17 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from evtool.interchange.base import Path, Rule, Target, as_list, as_mapping, build_constant, read_retry, read_state
+from evtool.interchange.base import (
+    Path,
+    Rule,
+    Target,
+    as_list,
+    build_constant,
+    get_block,
+    read_retry,
+    read_state,
+    read_transformer,
+)
 from evtool.interchange.names import bus_of_arn, make_label, name_of_arn
 from evtool.interchange.terraform.expressions import (
     EXPRESSION,
@@ -41,18 +51,28 @@ class Resource(NamedTuple):
     @property
     def name(self) -> str:
         """The label with the module before it and the instance behind it."""
+        name = self.label
+        if self.instance is not None:
+            name = f"{name}-{self.instance}"
         module = self.module.removeprefix("module.").replace(".module.", ".")
-        return f"{module}." * bool(module) + self.label + ("" if self.instance is None else f"-{self.instance}")
+        if module:
+            return f"{module}.{name}"
+        return name
 
 
 def join_rules(resources: Iterable[Resource], own: Iterable[Resource] | None = None) -> Iterator[Rule]:
     """The rules among some resources, each with its targets. With `own` only the rules of these."""
     everything = list(resources)
-    targets = [resource for resource in everything if resource.type == TARGET]
-    for rule in everything if own is None else own:
-        if rule.type == RULE:
-            rule_targets = [_read_target(target) for target in targets if _is_target_of(target, rule)]
-            yield _build_rule(rule, rule_targets, everything)
+    if own is None:
+        own = everything
+    for rule in own:
+        if rule.type != RULE:
+            continue
+        targets: list[Target] = []
+        for resource in everything:
+            if resource.type == TARGET and _is_target_of(resource, rule):
+                targets.append(_read_target(resource))
+        yield _build_rule(rule, targets, everything)
 
 
 def _is_target_of(target: Resource, rule: Resource) -> bool:
@@ -61,7 +81,7 @@ def _is_target_of(target: Resource, rule: Resource) -> bool:
     name = target.attributes.get("rule")
     if isinstance(name, str) and not EXPRESSION.search(name):
         return name in (rule.attributes.get("name"), rule.attributes.get("id"))
-    reference = find_reference([name, *target.references.get("rule", ())])
+    reference = find_reference([name] + list(target.references.get("rule", ())))
     is_same_instance = rule.instance is None or target.instance is None or rule.instance == target.instance
     return reference == Reference(RULE, rule.label) and is_same_instance
 
@@ -69,26 +89,42 @@ def _is_target_of(target: Resource, rule: Resource) -> bool:
 def _build_rule(rule: Resource, targets: list[Target], resources: Sequence[Resource]) -> Rule:
     attributes = rule.attributes
     pattern, schedule = attributes.get("event_pattern"), attributes.get("schedule_expression")
-    description = attributes.get("description")
-    is_schedule = pattern in (None, "") and schedule not in (None, "")
-    name = attributes.get("name")
-    # an exported rule: its label has what the name may have and a label may not
-    is_exported = isinstance(name, str) and name != make_label(name) == rule.name
+    # A plan has "" for what the configuration leaves out.
+    if pattern == "":
+        pattern = None
+    schedule_note = None
+    if pattern is None and schedule not in (None, ""):
+        schedule_note = f"runs on a schedule, not for events: {format_expression(str(schedule))}"
     return Rule(
-        str(name) if is_exported else rule.name,
+        _find_name(rule),
         rule.path,
-        None if pattern == "" else resolve_pattern(pattern),
+        resolve_pattern(pattern),
         targets,
         _read_bus(rule, resources),
-        unescape(description) if isinstance(description, str) and not EXPRESSION.search(description) else "",
+        _read_literal(attributes.get("description")) or "",
         read_state(resolve(attributes.get("state", attributes.get("is_enabled")))),
-        f"runs on a schedule, not for events: {format_expression(str(schedule))}" if is_schedule else None,
+        schedule_note,
         {
             "pattern": rule.attributes_path + ("event_pattern",),
             "bus": rule.attributes_path + ("event_bus_name",),
             "state": rule.attributes_path + ("state",),
         },
     )
+
+
+def _find_name(rule: Resource) -> str:
+    # The name of an exported rule may have characters that a label cannot have.
+    name = rule.attributes.get("name")
+    if isinstance(name, str) and name != make_label(name) == rule.name:
+        return name
+    return rule.name
+
+
+def _read_literal(value: Any) -> str | None:
+    """The text of a string without expressions; None for anything else."""
+    if isinstance(value, str) and not EXPRESSION.search(value):
+        return unescape(value)
+    return None
 
 
 def _read_bus(rule: Resource, resources: Sequence[Resource]) -> str | Unknown:
@@ -98,17 +134,16 @@ def _read_bus(rule: Resource, resources: Sequence[Resource]) -> str | Unknown:
     if isinstance(value, Unknown):
         return value
     reference = find_reference([value])
-    buses = [
-        item
-        for item in resources
-        if item.type == BUS and item.module == rule.module and reference == Reference(BUS, item.label)
-    ]
-    name = resolve(buses[0].attributes.get("name") if buses else value)
+    for bus in resources:
+        if bus.type == BUS and bus.module == rule.module and reference == Reference(BUS, bus.label):
+            value = bus.attributes.get("name")
+            break
+    name = resolve(value)
     if isinstance(name, str):
         return bus_of_arn(name)
     if isinstance(name, Unknown):
         return name
-    return Unknown(str(value))
+    return Unknown(str(rule.attributes["event_bus_name"]))
 
 
 def _read_target(target: Resource) -> Target:
@@ -120,11 +155,12 @@ def _read_target(target: Resource) -> Target:
     if isinstance(arn, str) and not EXPRESSION.search(arn):
         name = name_of_arn(arn, known_id)
         return Target(name, arn, target.path, _read_input(target), target.path, retry=_read_retry(target))
-    texts = [arn, *target.references.get("arn", ())]
+    texts = [arn] + list(target.references.get("arn", ()))
     reference = find_reference(texts)
-    address = next((format_expression(text) for text in texts if isinstance(text, str)), f"{TARGET}.{target.label}")
+    address = _find_address(texts) or f"{TARGET}.{target.label}"
     if target.module:
-        address = f"{target.module}.{address}"  # the same expression is another resource in another module
+        # The same expression is another resource in another module.
+        address = f"{target.module}.{address}"
     if reference:
         name = reference.name
     elif known_id:
@@ -134,8 +170,16 @@ def _read_target(target: Resource) -> Target:
     return Target(name, address, target.path, _read_input(target), target.path, retry=_read_retry(target))
 
 
+def _find_address(texts: Sequence[Any]) -> str | None:
+    """The first expression among the ARN and what the configuration has for it."""
+    for text in texts:
+        if isinstance(text, str):
+            return format_expression(text)
+    return None
+
+
 def _read_retry(target: Resource) -> dict[str, Any] | None:
-    policy = as_mapping((as_list(target.attributes.get("retry_policy")) or [None])[0])
+    policy = get_block(as_list(target.attributes.get("retry_policy")))
     return read_retry(policy.get("maximum_retry_attempts"), policy.get("maximum_event_age_in_seconds"))
 
 
@@ -151,8 +195,6 @@ def _read_input(target: Resource) -> dict[str, Any] | None:
         return build_constant(json.dumps(known, ensure_ascii=False))
     if isinstance(path, str) and path and not EXPRESSION.search(path):
         return {"path": unescape(path)}
-    transformer = as_mapping((as_list(target.attributes.get("input_transformer")) or [None])[0])
-    template, paths = resolve(transformer.get("input_template")), resolve(transformer.get("input_paths") or {})
-    if isinstance(template, str) and isinstance(paths, dict) and all(isinstance(item, str) for item in paths.values()):
-        return {"paths": paths, "template": template}
-    return None
+    transformer = get_block(as_list(target.attributes.get("input_transformer")))
+    paths, template = resolve(transformer.get("input_paths") or {}), resolve(transformer.get("input_template"))
+    return read_transformer(paths, template)

@@ -18,6 +18,7 @@ _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
 _HEREDOC = re.compile(r"<<(-?)([^\n]*)\n(.*?)\n?[ \t]*\2\s*$", re.DOTALL)
 _HEREDOC_START = re.compile(r"<<-?([A-Za-z_][\w-]*)[ \t]*$", re.MULTILINE)
 _INSTALL = "reading .tf files needs python-hcl2: `pip install 'evtool-workbench[terraform]'`, or `terraform show -json`"
+_LITERALS = ("string", "heredoc_template", "heredoc_template_trim", "int_lit", "float_lit", "literal_value")
 
 
 class _Mark(NamedTuple):
@@ -102,10 +103,13 @@ class _Reader:
         return mapping
 
     def _add_block(self, mapping: _Mapping, block: Any) -> None:
-        names = [
-            self._get_label(child) for child in block.children if _kind(child) in ("identifier", "string", "keyword")
-        ]
-        content = next((self.read_body(child) for child in block.children if _kind(child) == "body"), _Mapping())
+        names: list[str] = []
+        content = _Mapping()
+        for child in block.children:
+            if _kind(child) in ("identifier", "string", "keyword"):
+                names.append(self._get_label(child))
+            elif _kind(child) == "body":
+                content = self.read_body(child)
         name, labels, position = names[0], names[1:], _position(block)
         if not labels:
             blocks = mapping.value.setdefault(name, [])
@@ -116,7 +120,7 @@ class _Reader:
                 blocks.append(content.value)
                 mapping.parts[3 * index + 2] += [position, position, content.parts]
             return
-        for label in [name, *labels[:-1]]:
+        for label in names[:-1]:
             inner = _Mapping()
             mapping.add(label, position, inner.value, position, inner.parts)
             inner.value = mapping.value[label]
@@ -130,23 +134,36 @@ class _Reader:
         children = [child for child in getattr(node, "children", []) if _kind(child) != "new_line_or_comment"]
         if kind == "expr_term" and len(children) == 1:
             return self.read_expression(children[0])
-        if kind == "string":
-            return self._read_string(node), None
-        if kind in ("heredoc_template", "heredoc_template_trim"):
-            return self._read_heredoc(node), None
-        if kind in ("int_lit", "float_lit"):
-            return _parse_number(self._get_source(node)), None
-        if kind == "literal_value":
-            return {"true": True, "false": False, "null": None}.get(self._get_source(node)), None
+        if kind in _LITERALS:
+            return self._read_literal(kind, node), None
         if kind == "tuple":
             return self._read_tuple(children)
-        if kind == "object" and (result := self._read_object(children)) is not None:
-            return result
+        if kind == "object":
+            result = self._read_object(children)
+            if result is not None:
+                return result
         if kind == "function_call" and self._get_source(children[0]) == "jsonencode":
-            arguments = [child for child in children if _kind(child) == "arguments"]
-            return self.read_expression(_list_terms(arguments[0])[0]) if arguments else (None, None)
+            return self._read_argument(children)
         number = _parse_number(self._get_source(node))
-        return (f"${{{self._get_source(node)}}}", None) if number is None else (number, None)
+        if number is not None:
+            return number, None
+        return f"${{{self._get_source(node)}}}", None
+
+    def _read_literal(self, kind: str, node: Any) -> Any:
+        if kind == "string":
+            return self._read_string(node)
+        if kind == "literal_value":
+            return {"true": True, "false": False, "null": None}.get(self._get_source(node))
+        if kind in ("int_lit", "float_lit"):
+            return _parse_number(self._get_source(node))
+        return self._read_heredoc(node)
+
+    def _read_argument(self, children: list[Any]) -> tuple[Any, Any]:
+        """The first argument of a function call."""
+        for child in children:
+            if _kind(child) == "arguments":
+                return self.read_expression(_list_terms(child)[0])
+        return None, None
 
     def _read_tuple(self, children: list[Any]) -> tuple[list[Any], list[Any]]:
         values, parts = [], list[Any]()
@@ -184,12 +201,16 @@ class _Reader:
 
     def _read_string(self, node: Any) -> str:
         """The text of a string; what it interpolates stays as written."""
-        return "".join(
-            _unescape(str(child)) if getattr(child, "type", None) == "STRING_CHARS" else self._get_source(part)
-            for part in node.children
-            if _kind(part) == "string_part"
-            for child in part.children
-        )
+        text = ""
+        for part in node.children:
+            if _kind(part) != "string_part":
+                continue
+            for child in part.children:
+                if getattr(child, "type", None) == "STRING_CHARS":
+                    text += _unescape(str(child))
+                else:
+                    text += self._get_source(part)
+        return text
 
     def _read_heredoc(self, node: Any) -> str:
         match = _HEREDOC.match(self._get_source(node) + "\n")
@@ -220,7 +241,7 @@ def _parse_number(text: str) -> int | float | None:
     if not re.fullmatch(r"-?\d+(\.\d+)?([eE][-+]?\d{1,3})?", text):
         return None
     number = float(text)
-    # as jsonencode writes it
+    # jsonencode writes 1.0 as 1.
     if number.is_integer():
         return int(number)
     return number

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import pairwise
 from json import JSONDecoder
 from typing import Any
 
@@ -17,7 +18,8 @@ class JsonDocument:
 
     def __init__(self, value: Any, texts: Sequence[bytes]):
         self.value = value
-        self._texts = texts  # several, if the value is the list of the documents in sequence
+        # There are several if the value is the list of the documents in sequence.
+        self._texts = texts
 
     def source_path(self, path: Sequence[str | int]) -> tuple[str | int, ...]:
         """The path itself: the value has the shape of the text."""
@@ -29,9 +31,9 @@ class JsonDocument:
         A path that does not exist leads as far as it does exist.
         """
         steps = list(path)
-        while (pointer := pointer_of(steps)) not in self._spans:
+        while pointer_of(steps) not in self._spans:
             steps.pop()
-        span = self._spans[pointer]
+        span = self._spans[pointer_of(steps)]
         if key and span.key_line:
             return (span.key_line, span.key_column)
         return (span.line, span.column)
@@ -40,12 +42,12 @@ class JsonDocument:
     def _spans(self) -> dict[str, Span]:
         if len(self._texts) == 1:
             return find_spans(self._texts[0])
-        spans = {
-            f"/{number}{pointer}": span
-            for number, text in enumerate(self._texts)
-            for pointer, span in find_spans(text).items()
-        }
-        return {"": spans["/0"], **spans}
+        spans: dict[str, Span] = {}
+        for number, text in enumerate(self._texts):
+            for pointer, span in find_spans(text).items():
+                spans[f"/{number}{pointer}"] = span
+        spans[""] = spans["/0"]
+        return spans
 
 
 def load_json(raw: bytes, file: str) -> JsonDocument:
@@ -60,7 +62,9 @@ def load_json(raw: bytes, file: str) -> JsonDocument:
         raise ConfigError(
             f"{file} cannot be used", [problem_to_finding(SourceText(file, 1, 1, raw), problem)]
         ) from None
-    return JsonDocument(values[0] if len(values) == 1 else values, texts)
+    if len(values) == 1:
+        return JsonDocument(values[0], texts)
+    return JsonDocument(values, texts)
 
 
 def _split_documents(raw: bytes) -> list[bytes]:
@@ -68,7 +72,8 @@ def _split_documents(raw: bytes) -> list[bytes]:
     try:
         text = raw.decode()
     except UnicodeDecodeError:
-        return [raw]  # parse_json says what is wrong
+        # parse_json describes what is wrong.
+        return [raw]
     starts: list[int] = []
     index, decoder = len(text) - len(text.lstrip(" \t\r\n\ufeff")), JSONDecoder()
     try:
@@ -77,11 +82,12 @@ def _split_documents(raw: bytes) -> list[bytes]:
             _, index = decoder.raw_decode(text, index)
             index += len(text[index:]) - len(text[index:].lstrip(" \t\r\n"))
     except (ValueError, RecursionError):
-        pass  # parse_json says what is wrong with the last one
+        # parse_json describes what is wrong with the last one.
+        pass
     if len(starts) < 2:
         return [raw]
-    ends = [*starts[1:], len(text)]
-    return [
-        (re.sub(r"[^\n]", " ", text[:start]) + text[start:end]).encode()
-        for start, end in zip(starts, ends, strict=True)
-    ]
+    documents: list[bytes] = []
+    for start, end in pairwise(starts + [len(text)]):
+        blanks = re.sub(r"[^\n]", " ", text[:start])
+        documents.append((blanks + text[start:end]).encode())
+    return documents

@@ -65,13 +65,13 @@ class Substitution:
 
     def _find(self, match: re.Match[str]) -> Any:
         if match[0] not in self._values:
-            self._values[match[0]] = _OPEN  # for a value that refers to itself
+            # A value that refers to itself finds this.
+            self._values[match[0]] = _OPEN
             steps = self._read_steps(match)
-            if steps is None:
-                value = _OPEN
-            else:
+            if steps is not None:
                 value = self._follow(steps)
-            self._values[match[0]] = value if _count_parts(value) <= MAX_SIZE else _OPEN
+                if _count_parts(value) <= MAX_SIZE:
+                    self._values[match[0]] = value
         return self._values[match[0]]
 
     def _follow(self, steps: Steps) -> Any:

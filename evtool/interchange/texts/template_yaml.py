@@ -1,20 +1,23 @@
 """Reads YAML as templates have it: with short tags such as `!Ref`, anchors, aliases, merge keys and numbers as keys."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from yaml import AliasEvent, MappingEndEvent, ScalarEvent
 
 from evtool.readers.yaml_text import YamlReader, encode_position
 
-MAX_VALUES = 1_000_000  # with those that aliases repeat
+# Values of a document, with those that aliases repeat: a short text can describe any number.
+MAX_VALUES = 1_000_000
 _STANDARD = "tag:yaml.org,2002:"
-_BOOLEANS = {form: True for word in ("yes", "on") for form in (word, word.title(), word.upper())} | {
-    form: False for word in ("no", "off") for form in (word, word.title(), word.upper())
-}
+# The words of YAML 1.1 that YAML 1.2 reads as strings.
+_BOOLEANS = dict.fromkeys(("yes", "Yes", "YES", "on", "On", "ON"), True)
+_BOOLEANS |= dict.fromkeys(("no", "No", "NO", "off", "Off", "OFF"), False)
 _LEADING_ZERO = re.compile(r"([-+]?)0([0-9]{1,100})")
 _OCTAL = re.compile(r"[0-7]+")
-_UNPREFIXED = ("Ref", "Condition")  # functions whose long form has no "Fn::"
+# The long form of these functions has no "Fn::".
+_UNPREFIXED = ("Ref", "Condition")
 
 
 class TemplateReader(YamlReader):
@@ -63,7 +66,7 @@ class TemplateReader(YamlReader):
         entries: dict[Any, Any] = {}
         parts: list[Any] = []
         merged: list[tuple[Any, list[Any] | None]] = []
-        while not isinstance(event := self.next_event(), MappingEndEvent):
+        for event in self._list_events():
             if isinstance(event, ScalarEvent) and event.value == "<<" and not event.style:
                 merge_event = self.next_event()
                 value, value_parts = self.read_value(merge_event, depth + 1)
@@ -79,6 +82,13 @@ class TemplateReader(YamlReader):
                     entries[key] = item
                     parts += value_parts[3 * number : 3 * number + 3]
         return entries, parts
+
+    def _list_events(self) -> Iterator[Any]:
+        """The events that begin the keys of a mapping, up to its end."""
+        event = self.next_event()
+        while not isinstance(event, MappingEndEvent):
+            yield event
+            event = self.next_event()
 
     def read_key(self, event: Any, depth: int, entries: dict[Any, Any], parts: list[Any]) -> Any:
         """The key that an event begins; a number, such as an account in `Mappings`, is a string."""
@@ -113,8 +123,13 @@ def _list_merged(value: Any, parts: list[Any] | None) -> list[tuple[Any, list[An
     """The mappings that `<<` merges: one, or several in a list."""
     if isinstance(value, dict):
         return [(value, parts)]
-    items = enumerate(value) if isinstance(value, list) and parts is not None else ()
-    return [(item, parts[3 * number + 2]) for number, item in items if isinstance(item, dict)] if parts else []
+    merged: list[tuple[Any, list[Any] | None]] = []
+    if isinstance(value, list) and parts:
+        for number, item in enumerate(value):
+            if isinstance(item, dict):
+                # Each item has three parts: the positions of its key and value, and the parts of its value.
+                merged.append((item, parts[3 * number + 2]))
+    return merged
 
 
 def _expand(name: str, value: Any, parts: list[Any] | None, position: int) -> tuple[dict[str, Any], list[Any]]:
