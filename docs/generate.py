@@ -35,13 +35,13 @@ The events are of type `order.created`, whose detail has this schema:
 """
 CONFORMANCE = """# Conformance
 
-How the matcher answers what AWS has answered: recordings of the service, and of AWS event-ruler
-2.1.0 for each rule alone (`tests/vectors`). `make docs` writes this page, and a test holds it to the truth.
+This page compares the matcher with AWS: with recordings of the service, and with AWS event-ruler 2.1.0
+for each rule alone (`tests/vectors`). `make docs` writes this page, and a test checks that it is up to date.
 
-The other engines were asked on {dates} with `make conformance`, each rule alone: event-ruler is AWS's own
-library, LocalStack and moto emulate AWS. A pattern that has to be refused is a case like any other. The one case that
-event-ruler answers otherwise than the service is a limit of the service, on how complex wildcards may be. Where evtool
-differs on purpose is told [with the pattern language](patterns.md#where-evtool-differs).
+`make conformance` asked the other engines on {dates}, each rule alone. Event-ruler is AWS's own library; LocalStack and moto
+emulate AWS. A pattern that an engine has to refuse is a case like any other. In one case event-ruler differs from the
+service, because the service limits the complexity of wildcards. [Where evtool differs](patterns.md#where-evtool-differs)
+lists the differences that evtool has on purpose.
 """
 MODULES = """# Modules
 

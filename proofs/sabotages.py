@@ -174,7 +174,7 @@ SABOTAGES = {
         "offline",
         (
             Edit(
-                "schemas/references.py",
+                "schemas/documents/references.py",
                 "        return self._targets.get(uri)\n",
                 "        with suppress(OSError):\n"
                 "            __import__('urllib.request').request.urlopen(uri, timeout=1)\n"

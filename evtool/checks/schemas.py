@@ -12,9 +12,9 @@ from evtool.errors import ConfigError
 from evtool.findings.finding import Finding
 from evtool.readers.locations import pointer_of
 from evtool.regex.backtracking import find_exponential_text
-from evtool.schemas.documents import draft_of, resolve_pointer
-from evtool.schemas.foreign import find_foreign
-from evtool.schemas.references import DATA_KEYWORDS, NAME_KEYWORDS, SchemaDocument, Target
+from evtool.schemas.documents.declarations import draft_of, resolve_pointer
+from evtool.schemas.documents.document import DATA_KEYWORDS, NAME_KEYWORDS, SchemaDocument, Target
+from evtool.schemas.documents.foreign import find_foreign
 from evtool.schemas.validator import CompiledSchema, Schemas
 
 # Keywords below which a schema need not be satisfiable.

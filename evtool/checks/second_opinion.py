@@ -17,7 +17,7 @@ from evtool.findings.finding import Finding
 from evtool.findings.phrases import shorten
 from evtool.readers.locations import location_of, pointer_of
 from evtool.regex.backtracking import find_exponential_text, is_plain
-from evtool.schemas.documents import DRAFT_2020, draft_of, resolve_pointer
+from evtool.schemas.documents.declarations import DRAFT_2020, draft_of, resolve_pointer
 from evtool.schemas.validator import CompiledSchema, fill_in
 
 

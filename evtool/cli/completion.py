@@ -43,7 +43,7 @@ def _list_names(section: str, project: Project) -> list[str]:
 def _list_types(project: Project) -> list[str]:
     # Every command imports this module, but few calls complete a type.
     from evtool.schemas.catalog import Catalog  # noqa: PLC0415
-    from evtool.schemas.references import Library  # noqa: PLC0415
+    from evtool.schemas.documents.references import Library  # noqa: PLC0415
 
     folders = [folder for folder in project.schemas if folder.is_dir()]
     return Catalog(folders, project.named_schemas, Library(folders)).list_types()

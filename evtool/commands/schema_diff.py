@@ -28,7 +28,7 @@ from evtool.reports.base import Record, Subject
 from evtool.routes.comparison.base import extract_project, rename_findings
 from evtool.routes.comparison.broken_routes import find_broken_routes
 from evtool.routes.project import Project
-from evtool.schemas.diff.diff import Change
+from evtool.schemas.diff.changes import Change
 from evtool.schemas.diff.versions import PairDiff, Version, diff_versions, open_file, open_folders
 from evtool.schemas.validation import ValidationResult
 from evtool.terminal.screen import Screen, Segment, format_count

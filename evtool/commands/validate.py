@@ -33,7 +33,7 @@ from evtool.reports.base import Subject
 from evtool.reports.formats.registry import ONLY_FINDINGS
 from evtool.reports.formats.text import FindingsReport
 from evtool.routes.project import Project
-from evtool.schemas.documents import NamedSchema
+from evtool.schemas.documents.declarations import NamedSchema
 from evtool.schemas.fast_path import FastPath
 from evtool.schemas.validation import Rules, validate_events
 from evtool.schemas.validator import Schemas

@@ -46,7 +46,7 @@ class Containment(NamedTuple):
 
 
 def compare_expressions(inner: Sequence[str], outer: str) -> Containment:
-    """Compares: does `outer` match every text that all of `inner` match?"""
+    """Decides whether `outer` matches every text that all of `inner` match."""
     try:
         trees = [parse(expression) for expression in [*inner, outer]]
         automata = [build_automaton(tree, trees) for tree in trees]

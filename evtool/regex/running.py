@@ -43,7 +43,7 @@ def read(automaton: Automaton, state: State, letter: int) -> State:
 
 
 def _list_follows(automaton: Automaton, state: frozenset[int]) -> Iterator[Follow]:
-    """What can come next in a state: the continuations of matches that began earlier, and a match that begins here."""
+    """The continuations of a state: those of matches that began earlier, and those of a match that begins here."""
     if state == START:
         yield automaton.first
         return

@@ -14,7 +14,7 @@ from evtool.paths import display_path, is_file, is_folder
 from evtool.readers.files import EVENT_SUFFIXES, SourceText
 from evtool.readers.locations import locate, pointer_of
 from evtool.readers.yaml_text import load_yaml
-from evtool.schemas.documents import NamedSchema
+from evtool.schemas.documents.declarations import NamedSchema
 
 ROUTES_FILE = "routes.yaml"
 STORE_FILE = ".evtool/store.db"

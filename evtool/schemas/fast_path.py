@@ -1,19 +1,23 @@
 """Proves that many events at once are valid, at a fraction of the time that one takes by itself.
 
-A proof says "valid" or nothing. What is not proven is read and validated as usual, so messages and locations come from
-one place only. Proven are events in an EventBridge or CloudEvents envelope without optional surprises, in text without
-escapes, whose type has a schema for the payload that another event has already used. The rules of the slow path, and
-what proves that they hold for a block of lines, or of elements of an array:
+A proof says "valid" or nothing. An event without a proof is read and validated as usual, so messages and locations come
+from the slow path only. Proven are events in an EventBridge or CloudEvents envelope without unusual members, in text
+without escapes, whose type has a schema for the payload that an earlier event has already used. The rules of the slow
+path, and the proof of each for a block of lines, or of elements of an array:
 
 - strict JSON, UTF-8, finite numbers: msgspec decodes the block.
 - the members of the envelope: their types are those of a msgspec struct.
-- one event in each line: the decoder takes any whitespace between events. There are as many events as lines, and each
+- one event in each line: the decoder accepts any whitespace between events. There are as many events as lines, and each
   line break is between "}" and "{", as it never is inside an event.
 - no key twice: a decoder keeps the last one, so the events, encoded again, have fewer quotes than the block. This also
   finds members that the struct does not have. Without a backslash in the block, each string has two quotes in both.
 - the depth of nesting: a line has at most as many levels as opening brackets.
-- the time: a regular expression that accepts most, and only, RFC 3339 times that exist.
+- the time: a regular expression that accepts only RFC 3339 times that exist, and most of them.
 - the schema: the validator that the slow path uses.
+
+Example: the line `{"id":"1","detail-type":"t","source":"s","detail":{"a":1,"a":2}}` decodes to one event. The line has
+18 quotes. The event, encoded again with the detail {"a":2}, has 16, so the line is not proven. The slow path reports
+the duplicate key.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,18 +33,21 @@ from evtool.readers.files import SourceText
 from evtool.readers.json_text import MAX_DEPTH, UNDECODABLE, refuses_long_integers
 from evtool.readers.locations import SourceMap
 
-Check = Callable[[Any], bool]  # whether a payload fits its schema
+# Decides whether a payload fits its schema.
+Check = Callable[[Any], bool]
 
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
 _Optional = str | UnsetType | None
 _NOT_OPENING = bytes(byte for byte in range(256) if byte not in b"[{\n")
 
 
+# The payload is decoded as a plain dict, which is faster than dict[str, Any]. Without `gc`, the garbage collector does
+# not look at the events, of which a block has thousands.
 class _EventBridge(msgspec.Struct, rename={"type": "detail-type", "payload": "detail"}, omit_defaults=True, gc=False):
     id: _Text
     type: _Text
     source: _Text
-    payload: dict  # type: ignore[type-arg]  # of anything: faster than dict[str, Any]
+    payload: dict  # type: ignore[type-arg]
     version: _Optional = UNSET
     account: _Optional = UNSET
     time: _Optional = UNSET
@@ -66,26 +73,30 @@ class _Envelope(NamedTuple):
     payload_key: str
 
 
-_ENVELOPES = [
-    _Envelope(msgspec.json.Decoder(struct).decode_lines, msgspec.json.Decoder(list[struct]).decode, key)  # type: ignore[valid-type]
-    for struct, key in ((_EventBridge, "detail"), (_CloudEvent, "data"))
-]
+def _make_envelope(struct: Any, payload_key: str) -> _Envelope:
+    decode_lines = msgspec.json.Decoder(struct).decode_lines
+    return _Envelope(decode_lines, msgspec.json.Decoder(list[struct]).decode, payload_key)
+
+
+_ENVELOPES = [_make_envelope(_EventBridge, "detail"), _make_envelope(_CloudEvent, "data")]
 _encode_lines = msgspec.json.Encoder().encode_lines
 
 
-class FastPath:
-    """Proves events valid. `find_check` gives the check of a type, source and payload key, None if it is not known yet.
+def _ignore(number: int) -> None:
+    pass
 
-    `proven` counts the events that were proven; `on_proven` gets the number of each block of them.
+
+class FastPath:
+    """Proves that events are valid.
+
+    `find_check` returns the check of a type, source and payload key, None if it is not known yet. `proven` counts the
+    events that were proven; `on_proven` is called with the number of each block.
     """
 
+    # It works in the calling thread, so a second block cannot begin before the first one ends.
     most_begun = 1
 
-    def __init__(
-        self,
-        find_check: Callable[[str, str, str], Check | None],
-        on_proven: Callable[[int], None] = lambda number: None,  # noqa: ARG005
-    ):
+    def __init__(self, find_check: Callable[[str, str, str], Check | None], on_proven: Callable[[int], None] = _ignore):
         self._find_check, self._on_proven = find_check, on_proven
         self.proven = 0
 
@@ -93,11 +104,11 @@ class FastPath:
         """Does nothing: nothing is open."""
 
     def begin_lines(self, block: bytes) -> Callable[[], list[bool]]:
-        """The answer of `prove_lines`, which is not begun before it is asked for."""
+        """Returns a function that returns the result of `prove_lines`. The work starts with its call."""
         return partial(self.prove_lines, block)
 
     def prove_lines(self, block: bytes) -> list[bool]:
-        """For each line of a block, whether it is proven to be a valid event."""
+        """Proves the lines of a block: for each line, whether it is proven to be a valid event."""
         proven = [event is not None for event in self._prove_each(block, block.removesuffix(b"\n").split(b"\n"))]
         self._count(sum(proven))
         return proven
@@ -108,8 +119,8 @@ class FastPath:
         return [event and _build_event(event, text) for event, text in zip(events, texts, strict=True)]
 
     def decode_events(self, texts: Sequence[bytes]) -> list[Any]:
-        """The same with events as they are decoded: `id`, `type` and `source`, `time` or something false, `payload`."""
-        # each on one line: wherever JSON allows a line break, it allows the other one, and nowhere else
+        """Like `read_events`, with decoded events: `id`, `type`, `source`, `payload`, and `time` or UNSET."""
+        # Each text has to be on one line. JSON allows a carriage return exactly where it allows a line feed.
         lines = [text.replace(b"\n", b"\r") for text in texts]
         return self._prove_each(b"\n".join(lines), lines)
 
@@ -140,10 +151,12 @@ class FastPath:
                 events = envelope.decode_array(b"[" + elements + b"]")
             except UNDECODABLE:
                 continue
-            has_form = len(events) in numbers and _has_form(elements, events)
-            is_proven = has_form and None not in self._check_payloads(events, envelope.payload_key)
-            self._count(len(events) if is_proven else 0)
-            return is_proven
+            if len(events) not in numbers or not _has_form(elements, events):
+                return False
+            if None in self._check_payloads(events, envelope.payload_key):
+                return False
+            self._count(len(events))
+            return True
         return False
 
     def _count(self, number: int) -> None:
@@ -152,18 +165,21 @@ class FastPath:
 
     def _prove_each(self, block: bytes, lines: list[bytes]) -> list[Any]:
         """The events of the lines of a block; None for each that is not proven."""
-        if refuses_long_integers():
-            proven = self._prove(block, lines)
-        else:
-            proven = [None] * len(lines)
-        if proven is None and len(lines) > 1:
-            return [event for line in lines for event in self._prove(line, [line]) or [None]]
-        if proven is None:
+        if not refuses_long_integers():
+            return [None] * len(lines)
+        proven = self._prove(block, lines)
+        if proven is not None:
+            return proven
+        if len(lines) <= 1:
             return [None]
-        return proven
+        # One bad line spoils the proof of the whole block, so each line is proven by itself.
+        events: list[Any] = []
+        for line in lines:
+            events += self._prove(line, [line]) or [None]
+        return events
 
     def _prove(self, block: bytes, lines: list[bytes]) -> list[Any] | None:
-        """The events that fit their schemas, None for the others, if all lines are events; else None."""
+        """The events of the lines, None for each that does not fit its schema; None unless all lines are events."""
         decoded = _decode_lines(block, lines)
         if decoded is None:
             return None
@@ -177,15 +193,17 @@ class FastPath:
             if key not in checks:
                 checks[key] = self._find_check(*key, payload_key)
             check = checks[key]
-            is_proven = _has_plain_time(event) and check is not None and check(event.payload)
-            results.append(event if is_proven else None)
+            if check is not None and _has_plain_time(event) and check(event.payload):
+                results.append(event)
+            else:
+                results.append(None)
         return results
 
 
 def decode_proven(texts: Sequence[bytes]) -> list[Event] | None:
     """The events in texts of one event each, as the slow path reads them; None if that is not proven for all.
 
-    They are proven to be events with an id; their schemas are not looked at.
+    They are proven to be events with an id, not to fit their schemas.
     """
     block = b"\n".join(texts)
     if not refuses_long_integers() or block.count(b"\n") != len(texts) - 1:
@@ -194,8 +212,8 @@ def decode_proven(texts: Sequence[bytes]) -> list[Event] | None:
     if decoded is None or not all(map(_has_plain_time, decoded[0])):
         return None
     events, payload_key = decoded
+    # A time that is UNSET is false.
     return [
-        # a time that is UNSET is false
         Event(event.id, event.type, event.source, event.time or None, text, LazyDocument(text), payload_key)
         for event, text in zip(events, texts, strict=True)
     ]
@@ -210,15 +228,14 @@ def _decode_lines(block: bytes, lines: Sequence[bytes]) -> tuple[list[Any], str]
             events = envelope.decode_lines(block)
         except UNDECODABLE:
             continue
-        is_proven = len(events) == len(lines) and _has_form(block, events)
-        if is_proven:
-            return (events, envelope.payload_key)
+        if len(events) == len(lines) and _has_form(block, events):
+            return events, envelope.payload_key
         return None
     return None
 
 
 def _has_form(text: bytes, events: list[Any]) -> bool:
-    """Whether nothing of a text was lost when it was decoded, and nothing is nested too deeply."""
+    """Whether decoding a text lost nothing of it, and nothing is nested too deeply."""
     encoded = _encode_lines(events)
     return text.count(b'"') == encoded.count(b'"') and not _is_deep(encoded)
 
@@ -230,7 +247,7 @@ def _has_plain_time(event: Any) -> bool:
 
 def _build_event(event: _EventBridge | _CloudEvent, text: SourceText) -> Event:
     payload_key = "data"
-    if type(event) is _EventBridge:
+    if isinstance(event, _EventBridge):
         payload_key = "detail"
     time = None
     if event.time is not UNSET:

@@ -1,7 +1,12 @@
-"""Infers a JSON Schema from values: it accepts all of them, and nothing in it is a coincidence of the examples.
+"""Infers a JSON Schema from values: it accepts all of them, and avoids what may be a coincidence of the examples.
 
 Bounds, lengths and patterns are not inferred. A format is used only if every string fits, `enum` only for few values
-that repeat often, and an object with many names that rarely occur becomes a map.
+that repeat often, and an object with many names that rarely occur becomes a map. Example: from the values
+
+    {"id": 1, "state": "open"}    {"id": 2.5}
+
+follows `{"type": "object", "required": ["id"], "properties": {"id": {"type": "number"}, "state": {"type": "string"}}}`.
+`state` is not required because one value lacks it, and it has no `enum` because one string is not a pattern.
 """
 
 from collections import Counter
@@ -11,28 +16,38 @@ from typing import Any
 
 from jsonschema_rs import Draft202012Validator
 
-from evtool.schemas.documents import DRAFT_2020
+from evtool.schemas.documents.declarations import DRAFT_2020
 
-TYPES = ("object", "array", "string", "integer", "number", "boolean", "null")  # in this order in a schema
-FORMATS = ("uuid", "date-time", "date", "email", "uri")  # the first one that all strings fit is used
-ENUM_LENGTHS = range(2, 9)  # distinct strings; a single one may well be a coincidence
-ENUM_LEAST, ENUM_REPEATS = 20, 3  # strings in all, and of each value
-MAX_ENUM_TEXT = 40  # characters of a string in an enum
-MAP_NAMES, MAP_SHARE = 30, 0.5  # more names, each in at most this share of the objects, make a map
-MAX_DEPTH = 200  # of nested values; below it everything is accepted
+# A schema lists its types in this order.
+TYPES = ("object", "array", "string", "integer", "number", "boolean", "null")
+# The first format that all strings fit is used.
+FORMATS = ("uuid", "date-time", "date", "email", "uri")
+# Distinct strings of an enum. A single one may well be a coincidence.
+ENUM_LENGTHS = range(2, 9)
+# Strings that an enum needs in total, and repetitions that each of its values needs.
+ENUM_LEAST, ENUM_REPEATS = 20, 3
+# Characters of a string in an enum.
+MAX_ENUM_TEXT = 40
+# An object is a map if it has more names than this, each in at most this share of the values.
+MAP_NAMES, MAP_SHARE = 30, 0.5
+# Levels of nested values. Below them everything is accepted.
+MAX_DEPTH = 200
 
 
 class Shape:
-    """What the values at one place have in common."""
+    """The common properties of the values at one place."""
 
     def __init__(self) -> None:
         self._types: Counter[str] = Counter()
-        self._texts: Counter[str] | None = Counter()  # None if they are too many for an enum
+        # None once the strings are too many for an enum.
+        self._texts: Counter[str] | None = Counter()
         self._formats: Sequence[str] = FORMATS
         self._properties: dict[str, Shape] = {}
-        self._presence: Counter[str] = Counter()  # objects that have a property
+        # The number of objects that have each property.
+        self._presence: Counter[str] = Counter()
         self._items: Shape | None = None
-        self._is_open = False  # something too deep was left out
+        # Values that are nested too deeply were left out.
+        self._is_open = False
 
     def add(self, value: Any, depth: int = 0) -> None:
         """Takes a value into account."""
@@ -56,13 +71,21 @@ class Shape:
         """The schema of the values."""
         if self._is_open or not self._types:
             return {}
-        names = [name for name in TYPES if self._types[name] and not (name == "integer" and self._types["number"])]
-        schema: dict[str, Any] = {"type": names[0] if len(names) == 1 else names}
+        names = [name for name in TYPES if self._types[name]]
+        # Integers are numbers, too.
+        if "number" in names and "integer" in names:
+            names.remove("integer")
+        schema: dict[str, Any] = {"type": names}
+        if len(names) == 1:
+            schema["type"] = names[0]
         if self._types["string"]:
             schema.update(self._build_text(is_only=len(names) == 1))
         if self._types["object"]:
             schema.update(self._build_object())
-        if self._items is not None and (items := self._items.build()):
+        items = {}
+        if self._items is not None:
+            items = self._items.build()
+        if items:
             schema["items"] = items
         return schema
 
@@ -91,12 +114,16 @@ class Shape:
             for shape in self._properties.values():
                 merged.merge(shape)
             return {"additionalProperties": merged.build()}
+        schema: dict[str, Any] = {}
         required = [name for name in self._properties if self._presence[name] == count]
-        properties = {name: shape.build() for name, shape in self._properties.items()}
-        return {**({"required": required} if required else {}), **({"properties": properties} if properties else {})}
+        if required:
+            schema["required"] = required
+        if self._properties:
+            schema["properties"] = {name: shape.build() for name, shape in self._properties.items()}
+        return schema
 
     def merge(self, other: "Shape") -> None:
-        """Takes the values of another place into account, too."""
+        """Takes the values of another place into account, too. Their strings are not a list of choices any more."""
         self._types += other._types
         self._formats = [name for name in self._formats if name in other._formats]
         self._texts = None
@@ -111,11 +138,12 @@ class Shape:
 
 def build_schema(event_type: str, shape: Shape) -> dict[str, Any]:
     """The schema document of an event type."""
-    return {"$schema": DRAFT_2020, "title": event_type, **shape.build()}
+    return {"$schema": DRAFT_2020, "title": event_type} | shape.build()
 
 
 def _name_type(value: Any) -> str:
     match value:
+        # In Python, True is an int.
         case bool():
             return "boolean"
         case None:
@@ -132,7 +160,8 @@ def _name_type(value: Any) -> str:
 
 
 def _has_format(name: str, text: str) -> bool:
-    if name == "uri" and "://" not in text:  # every text with a colon is a URI
+    # Every string with a colon, such as "urn:x" or "a:b", is a URI.
+    if name == "uri" and "://" not in text:
         return False
     return bool(_build_format_validator(name).is_valid(text))
 

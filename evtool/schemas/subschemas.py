@@ -1,4 +1,14 @@
-"""Finds which parts of a schema apply to a value: in place, by reference, and on the way to a nested value."""
+"""Finds which parts of a schema apply to a value: in place, by reference, and on the way to a nested value.
+
+A part of a schema is named by its URI, such as `file:///schemas/order.json#/properties/total`. Example:
+
+    {"allOf": [{"$ref": "#/$defs/base"}], "properties": {"total": {"type": "number"}},
+     "$defs": {"base": {"properties": {"total": {"minimum": 0}}}}}
+
+`expand("#")` yields the schema itself, `#/allOf/0` and `#/$defs/base`: each of them always applies where the whole
+applies. The parts that apply to the property `total` are therefore `#/properties/total` and
+`#/$defs/base/properties/total`.
+"""
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -8,15 +18,18 @@ from urllib.parse import quote
 from jsonschema_rs import ValidationError
 
 from evtool.readers.locations import pointer_of
-from evtool.schemas.references import Library
+from evtool.schemas.documents.references import Library
 
 Path = tuple[str | int, ...]
 
 _IN_PLACE = ("if", "then", "else")
 _LISTS = ("anyOf", "oneOf")
-_ALL = ("additionalProperties", "unevaluatedProperties")  # apply to every other property
-_SOMETIMES = ("/contains", "/unevaluatedItems", "/unevaluatedProperties")  # apply to some elements and properties
-_CACHE_SIZE = 1000  # places in an event; neighbours ask for the same
+# Keywords that apply to the properties that no other keyword describes.
+_ALL = ("additionalProperties", "unevaluatedProperties")
+# Keywords that apply to some elements and properties only, which depends on the value.
+_SOMETIMES = ("/contains", "/unevaluatedItems", "/unevaluatedProperties")
+# Places in an event. Neighbours ask for the same parts.
+_CACHE_SIZE = 1000
 
 
 def child(uri: str, *steps: str | int) -> str:
@@ -34,17 +47,17 @@ class Subschemas:
     def __init__(self, library: Library, root: str, draft: str | None, build: Callable[[Any], Any]):
         self.library = library
         self.root = root
+        self.draft: dict[str, str] = {}
         if draft:
             self.draft = {"$schema": draft}
-        else:
-            self.draft = {}
-        self._build = lru_cache(maxsize=_CACHE_SIZE)(lambda uri: build({**self.draft, "$ref": uri}))
-        self._build_pattern = lru_cache(maxsize=_CACHE_SIZE)(lambda pattern: build({"pattern": pattern}))
+        self._build = build
+        self._build_part = lru_cache(maxsize=_CACHE_SIZE)(self._make_part_validator)
+        self._build_pattern = lru_cache(maxsize=_CACHE_SIZE)(self._make_pattern_validator)
         self._find_cached = lru_cache(maxsize=_CACHE_SIZE)(self._find)
         self.known_names = lru_cache(maxsize=_CACHE_SIZE)(self._list_known_names)
 
     def get(self, uri: str) -> dict[str, Any]:
-        """The schema object with a URI; empty for `true`, `false` and what does not exist."""
+        """The schema object with a URI; empty for `true`, `false` and a URI that leads nowhere."""
         schema = self.library.resolve(uri)
         if isinstance(schema, dict):
             return schema
@@ -56,10 +69,11 @@ class Subschemas:
 
     def find_errors(self, uri: str, value: Any) -> list[ValidationError]:
         """The errors of a value against one part of the schema."""
-        validator = self._build(uri)
+        validator = self._build_part(uri)
         if validator.is_valid(value):
             return []
-        from evtool.schemas.explain.engine_errors import list_errors  # noqa: PLC0415  (most events are valid)
+        # Most events are valid and do not need this module.
+        from evtool.schemas.explain.engine_errors import list_errors  # noqa: PLC0415
 
         return list_errors(validator, value)
 
@@ -71,102 +85,134 @@ class Subschemas:
         pending, seen = [uri], set()
         while pending:
             current = pending.pop()
+            # References may lead in a circle.
             if current in seen:
                 continue
             seen.add(current)
             schema = self.get(current)
             yield current, schema
             pending += self.follow(current, schema)
-            pending += [child(current, "allOf", index) for index in range(_count(schema, "allOf"))]
+            pending += _list_elements(current, schema, "allOf")
             if all_forms:
-                pending += [child(current, key, index) for key in _LISTS for index in range(_count(schema, key))]
+                for key in _LISTS:
+                    pending += _list_elements(current, schema, key)
                 pending += [child(current, key) for key in _IN_PLACE if key in schema]
-                pending += [child(current, "dependentSchemas", key) for key in _keys(schema, "dependentSchemas")]
+                pending += [child(current, "dependentSchemas", key) for key in list_keys(schema, "dependentSchemas")]
 
     def matches(self, pattern: str, name: str) -> bool:
         """Whether a regular expression of the schema matches a property's name."""
         return bool(self._build_pattern(pattern).is_valid(name))
 
     def allows_string(self, path: Path) -> bool:
-        """Whether the schema says that a place of the value may be a string, or says nothing about the place."""
+        """Whether the schema says that a place of the value may be a string, or does not describe the place."""
         parts = self._find_cached(path)
-        schemas = (schema for uri in parts for _, schema in self.expand(uri, all_forms=True))
-        return not parts or any("string" in (schema.get("type") or ()) for schema in schemas)
+        for uri in parts:
+            for _, schema in self.expand(uri, all_forms=True):
+                if "string" in (schema.get("type") or ()):
+                    return True
+        return not parts
 
     def is_forbidden(self, path: Path, value: Any) -> bool:
-        """Whether the schema allows a value in no case at a place, whatever else there is."""
+        """Whether the schema never allows a value at a place, whatever the rest of the event is."""
         return any(self.find_errors(part, value) for part in self._find_always(path))
 
     def _find_always(self, path: Path) -> list[str]:
         """The parts of the schema that apply at a place of every value."""
         if not path:
             return [self.root]
-        return [
-            part
-            for uri in self._find_always(path[:-1])
-            for current, schema in self.expand(uri)
-            for part in self.find_children(current, schema, path[-1])
-            if not part.endswith(_SOMETIMES)
-        ]
+        parts = []
+        for uri in self._find_always(path[:-1]):
+            for current, schema in self.expand(uri):
+                for part in self.find_children(current, schema, path[-1]):
+                    if not part.endswith(_SOMETIMES):
+                        parts.append(part)
+        return parts
 
     def _list_known_names(self, path: Path) -> frozenset[str]:
         """The names of all properties that the schema describes at a place of the value."""
-        schemas = (schema for uri in self._find_cached(path) for _, schema in self.expand(uri, all_forms=True))
-        return frozenset(name for schema in schemas for name in _keys(schema, "properties"))
+        names: set[str] = set()
+        for uri in self._find_cached(path):
+            for _, schema in self.expand(uri, all_forms=True):
+                names.update(list_keys(schema, "properties"))
+        return frozenset(names)
 
     def _find(self, path: Path) -> tuple[str, ...]:
-        """The parts of the schema that may apply at a place of the value."""
+        """The parts of the schema that may apply at a place of the value, each once."""
         if not path:
             return (self.root,)
-        parts = {
-            part: None
-            for uri in self._find_cached(path[:-1])
-            for current, schema in self.expand(uri, all_forms=True)
-            for part in self.find_children(current, schema, path[-1])
-        }
+        parts: dict[str, None] = {}
+        for uri in self._find_cached(path[:-1]):
+            for current, schema in self.expand(uri, all_forms=True):
+                parts |= dict.fromkeys(self.find_children(current, schema, path[-1]))
         return tuple(parts)
 
     def find_children(self, uri: str, schema: dict[str, Any], step: str | int) -> Iterator[str]:
         """The parts of a schema object that apply to a property or element of a value."""
         if isinstance(step, int):
-            key = "items"
-            if "prefixItems" in schema:
-                key = "prefixItems"
-            if step < _count(schema, key):
-                yield child(uri, key, step)
-            else:
-                rest = "items"
-                if isinstance(schema.get("items"), list):
-                    rest = "additionalItems"
-                yield from (child(uri, k) for k in (rest, "contains", "unevaluatedItems") if k in schema)
-            return
-        if step in _keys(schema, "properties"):
-            parts = [child(uri, "properties", step)]
+            yield from self._find_of_element(uri, schema, step)
         else:
-            parts = []
-        parts += [
-            child(uri, "patternProperties", pattern)
-            for pattern in _keys(schema, "patternProperties")
-            if self.matches(pattern, step)
-        ]
-        yield from parts or (child(uri, key) for key in _ALL if key in schema)
+            yield from self._find_of_property(uri, schema, step)
+
+    def _find_of_element(self, uri: str, schema: dict[str, Any], index: int) -> Iterator[str]:
+        # Up to draft 2019-09, `items` may be a list: it has the meaning of `prefixItems`, and `additionalItems` that of
+        # `items`.
+        key = "items"
+        if "prefixItems" in schema:
+            key = "prefixItems"
+        if index < count_parts(schema, key):
+            yield child(uri, key, index)
+            return
+        rest = "items"
+        if isinstance(schema.get("items"), list):
+            rest = "additionalItems"
+        for keyword in (rest, "contains", "unevaluatedItems"):
+            if keyword in schema:
+                yield child(uri, keyword)
+
+    def _find_of_property(self, uri: str, schema: dict[str, Any], name: str) -> Iterator[str]:
+        is_described = False
+        if name in list_keys(schema, "properties"):
+            yield child(uri, "properties", name)
+            is_described = True
+        for pattern in list_keys(schema, "patternProperties"):
+            if self.matches(pattern, name):
+                yield child(uri, "patternProperties", pattern)
+                is_described = True
+        if is_described:
+            return
+        for keyword in _ALL:
+            if keyword in schema:
+                yield child(uri, keyword)
 
     def follow(self, uri: str, schema: dict[str, Any]) -> Iterator[str]:
         """The URIs that the references of a schema object name."""
         for key in ("$ref", "$dynamicRef", "$recursiveRef"):
-            if isinstance(reference := schema.get(key), str):
+            reference = schema.get(key)
+            if isinstance(reference, str):
                 yield self.library.join(uri, reference)
 
+    def _make_part_validator(self, uri: str) -> Any:
+        return self._build({**self.draft, "$ref": uri})
 
-def _keys(schema: dict[str, Any], keyword: str) -> list[str]:
+    def _make_pattern_validator(self, pattern: str) -> Any:
+        return self._build({"pattern": pattern})
+
+
+def list_keys(schema: dict[str, Any], keyword: str) -> list[str]:
+    """The keys in the value of a keyword; empty if the value is not an object."""
     value = schema.get(keyword)
     if isinstance(value, dict):
         return list(value)
     return []
 
 
-def _count(schema: dict[str, Any], keyword: str) -> int:
+def count_parts(schema: dict[str, Any], keyword: str) -> int:
+    """The number of elements in the value of a keyword; 0 if the value is not an array."""
     value = schema.get(keyword)
     if isinstance(value, list):
         return len(value)
     return 0
+
+
+def _list_elements(uri: str, schema: dict[str, Any], keyword: str) -> list[str]:
+    return [child(uri, keyword, index) for index in range(count_parts(schema, keyword))]

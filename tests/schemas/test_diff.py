@@ -8,18 +8,20 @@ from typing import Any
 import pytest
 from jsonschema import Draft4Validator, Draft202012Validator
 
-from evtool.schemas.diff.containment import iter_samples, write_loops
-from evtool.schemas.diff.diff import SchemaDiff, diff_schemas
+from evtool.schemas.diff.changes import SchemaDiff
+from evtool.schemas.diff.containment import write_loops
+from evtool.schemas.diff.diff import diff_schemas
 from evtool.schemas.diff.inlining import InlinedSchema, inline
-from evtool.schemas.documents import draft_of
-from evtool.schemas.references import Library
+from evtool.schemas.diff.samples import iter_samples
+from evtool.schemas.documents.declarations import draft_of
+from evtool.schemas.documents.references import Library
 from tests.conftest import ROOT
 
 PAIRS = json.loads((ROOT / "tests/cases/schema_diff/pairs.json").read_text())
 NAMES = [pair["name"] for pair in PAIRS]
 
 
-def opened(folder: Path, name: str, schema: Any) -> InlinedSchema:
+def open_schema(folder: Path, name: str, schema: Any) -> InlinedSchema:
     """A schema in a file, as the comparison reads it."""
     file = folder / f"{name}.json"
     file.write_text(json.dumps(schema))
@@ -27,36 +29,36 @@ def opened(folder: Path, name: str, schema: Any) -> InlinedSchema:
     return inline(library, f"{library.open(file).uri}#", draft_of(schema))
 
 
-def diff(folder: Path, old: Any, new: Any, *, relaxed: bool = False) -> SchemaDiff:
-    """The difference of two schemas."""
-    return diff_schemas(opened(folder, "old", old), opened(folder, "new", new), relaxed=relaxed)
+def compare(folder: Path, old: Any, new: Any, *, relaxed: bool = False) -> SchemaDiff:
+    """Compares two schemas."""
+    return diff_schemas(open_schema(folder, "old", old), open_schema(folder, "new", new), relaxed=relaxed)
 
 
 @pytest.mark.parametrize("mode", ["strict", "relaxed"])
 @pytest.mark.parametrize("pair", PAIRS, ids=NAMES)
 def test_pairs_are_compatible_as_expected(pair: dict[str, Any], mode: str, tmp_path: Path) -> None:
     """Both directions are decided as the corpus says, and the reversed pair the other way round."""
-    found = diff(tmp_path, pair["old"], pair["new"], relaxed=mode == "relaxed")
-    reverse = diff(tmp_path, pair["new"], pair["old"], relaxed=mode == "relaxed")
+    result = compare(tmp_path, pair["old"], pair["new"], relaxed=mode == "relaxed")
+    reverse = compare(tmp_path, pair["new"], pair["old"], relaxed=mode == "relaxed")
     expected = pair[mode]
 
-    assert {"backward": found.backward, "forward": found.forward} == expected
+    assert {"backward": result.backward, "forward": result.forward} == expected
     assert {"backward": reverse.forward, "forward": reverse.backward} == expected
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=NAMES)
 def test_breaks_are_explained(pair: dict[str, Any], tmp_path: Path) -> None:
-    """A direction that is not compatible has a change that breaks it, with a file and a line; others have none."""
-    found = diff(tmp_path, pair["old"], pair["new"])
-    for direction, verdict in (("backward", found.backward), ("forward", found.forward)):
-        breaking = [change for change in found.changes if direction in change.breaks]
+    """Exactly the incompatible directions have a change that breaks them, with a file and a line."""
+    result = compare(tmp_path, pair["old"], pair["new"])
+    for direction, verdict in (("backward", result.backward), ("forward", result.forward)):
+        breaking = [change for change in result.changes if direction in change.breaks]
 
         assert bool(breaking) == (verdict is False)
         assert all(change.line and change.file for change in breaking)
 
 
-def validator(schema: Any) -> Any:
-    """An independent validator."""
+def build_validator(schema: Any) -> Any:
+    """The validator of another implementation."""
     kind = Draft4Validator if "draft-04" in str(draft_of(schema)) else Draft202012Validator
     if isinstance(schema, dict) and "dependencies" in schema:
         schema = {"dependentRequired": schema["dependencies"]}
@@ -65,14 +67,14 @@ def validator(schema: Any) -> Any:
 
 @pytest.mark.parametrize("pair", PAIRS, ids=NAMES)
 def test_no_example_contradicts_a_verdict(pair: dict[str, Any], tmp_path: Path) -> None:
-    """Of many values, what the old schema accepts is accepted by a compatible new one, as another engine sees it."""
+    """In another implementation, a compatible schema accepts all sample values that the other schema accepts."""
     for first, second, verdict in (
         ("old", "new", pair["strict"]["backward"]),
         ("new", "old", pair["strict"]["forward"]),
     ):
-        schema = opened(tmp_path, "x", pair[first])
+        schema = open_schema(tmp_path, "x", pair[first])
         root = write_loops(schema.value, schema.loops)
-        accepts, other = validator(pair[first]), validator(pair[second])
+        accepts, other = build_validator(pair[first]), build_validator(pair[second])
         values = [value for value in islice(iter_samples(root, root), 500) if accepts.is_valid(value)]
         refused = [value for value in values if not other.is_valid(value)]
 
@@ -161,29 +163,36 @@ CASH = {"type": "object", "required": ["kind"], "properties": {"kind": {"const":
         ),
     ],
 )
-def test_changes_of_parts_are_named_where_they_are(
+def test_changes_of_forms_and_elements_are_located(
     old: Any, new: Any, pointer: str, message: str, tmp_path: Path
 ) -> None:
-    """The form, the expression, the element or the part of `allOf` that changed, not the keyword around them."""
-    breaking = [change for change in diff(tmp_path, old, new).changes if "backward" in change.breaks]
+    """The location is the changed form, expression, element or part of `allOf`, not the keyword around it."""
+    breaking = [change for change in compare(tmp_path, old, new).changes if "backward" in change.breaks]
 
     assert (pointer, message) in [(change.pointer, change.message) for change in breaking]
     assert all(change.line for change in breaking)
 
 
-def test_a_change_that_another_one_makes_up_for_breaks_nothing(tmp_path: Path) -> None:
-    """A type that is left out because the enum implies it is not a break."""
-    found = diff(tmp_path, {"type": "string", "enum": ["a"]}, {"enum": ["a", "b"]})
+def test_a_change_that_another_one_compensates_for_breaks_nothing(tmp_path: Path) -> None:
+    """The type is removed, and the `enum` still implies it."""
+    result = compare(tmp_path, {"type": "string", "enum": ["a"]}, {"enum": ["a", "b"]})
 
-    assert found.backward is True
-    assert [change.kind for change in found.changes] == ["enum-widened"]
+    assert result.backward is True
+    assert [change.kind for change in result.changes] == ["enum-widened"]
 
 
-def test_a_schema_that_grows_without_bound_is_refused(tmp_path: Path) -> None:
-    """References that multiply do not use up the memory."""
+def test_null_in_an_enum_is_null_in_the_message(tmp_path: Path) -> None:
+    """It is not `none`, which means that a keyword is missing."""
+    [change] = compare(tmp_path, {}, {"enum": [None, "a"]}).changes
+
+    assert change.message == 'the value is limited to null, "a"'
+
+
+def test_a_schema_that_is_too_large_without_references_is_refused(tmp_path: Path) -> None:
+    """References that double the schema at each level do not use up the memory."""
     levels = {
         f"L{n}": {"properties": {"a": {"$ref": f"#/$defs/L{n + 1}"}, "b": {"$ref": f"#/$defs/L{n + 1}"}}}
         for n in range(30)
     }
     with pytest.raises(ValueError, match="parts after its references are resolved"):
-        opened(tmp_path, "x", {"$defs": {**levels, "L30": {"type": "string"}}, "$ref": "#/$defs/L0"})
+        open_schema(tmp_path, "x", {"$defs": {**levels, "L30": {"type": "string"}}, "$ref": "#/$defs/L0"})

@@ -1,4 +1,4 @@
-"""The fast path proves only events valid that the slow path finds valid, too."""
+"""The fast path proves only those events to be valid that are valid in the slow path, too."""
 
 import gzip
 import json
@@ -61,7 +61,7 @@ def is_valid(line: bytes, rules: Rules) -> bool:
 
 
 def check(lines: list[bytes], rules: Rules) -> int:
-    """Asserts that no invalid line is proven, together or alone; how many are proven."""
+    """Asserts that no invalid line is proven, together or alone. Returns the number of proven lines."""
     assert rules.schemas is not None
     fast_path = FastPath(rules.schemas.find_check)
     proven = fast_path.prove_lines(b"".join(line + b"\n" for line in lines))
@@ -79,8 +79,8 @@ def check(lines: list[bytes], rules: Rules) -> int:
 def mutate(line: bytes, chance: random.Random) -> bytes:
     """The line with one to three small changes."""
     for _ in range(chance.randrange(1, 4)):
-        at, size = chance.randrange(len(line)), chance.choice([0, 0, 1, 5])
-        line = line[:at] + chance.choice([b"", *TOKENS]) + line[at + size :]
+        start, size = chance.randrange(len(line)), chance.choice([0, 0, 1, 5])
+        line = line[:start] + chance.choice([b"", *TOKENS]) + line[start + size :]
     return line.replace(b"\n", b"")
 
 
@@ -101,7 +101,7 @@ def test_ordinary_events_are_proven(rules: Rules) -> None:
             assert check([line + b"\r"] * 20, rules) == 20
 
 
-def test_corpora_of_json(rules: Rules) -> None:
+def test_invalid_json_of_the_corpora_is_not_proven(rules: Rules) -> None:
     """Each text as the payload, as a value in it, and as the whole line."""
     head = json.dumps(ANY).encode()[:-1]
     lines = [
@@ -113,7 +113,7 @@ def test_corpora_of_json(rules: Rules) -> None:
 
 
 def test_events_are_those_of_the_slow_path(rules: Rules) -> None:
-    """What is proven has the same fields, over however many lines it is written."""
+    """A proven event has the same fields, also if it is written over several lines."""
     head = json.dumps(ANY).encode()[:-1]
     texts = [head + b', "detail": {"a": ' + text + b"}}" for text in list_documents()]
     broken, whole = (b'{"text": "a' + space + b'"}' for space in (b"\n", b" "))
@@ -144,8 +144,8 @@ def describe(result: ValidationResult) -> object:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_mutants(seed: int, rules: Rules) -> None:
-    """Good events with small changes, among good ones."""
+def test_invalid_mutants_are_not_proven(seed: int, rules: Rules) -> None:
+    """Mutants are good events with small changes, among good events."""
     chance = random.Random(seed)
     good = [json.dumps(event).encode() for event in (ORDER, CLOUD_EVENT, {**ANY, "detail": {"a": [1, {"b": None}]}})]
     for _ in range(40):
@@ -179,14 +179,14 @@ def test_invalid_events_are_not_proven(line: bytes, rules: Rules) -> None:
 
 
 def test_events_across_lines_are_not_proven(rules: Rules) -> None:
-    """Two events on one line, and one on two lines, are as many as lines."""
+    """Two events on one line and one event on two lines are three events on three lines."""
     event = json.dumps({**ANY, "detail": {}}).encode()
     assert check([event + event, event[:-1], b"}"], rules) == 0
 
 
 @pytest.mark.parametrize("form", ["lines", "packed lines", "stdin", "compact array", "indented array", "packed array"])
-def test_the_command_finds_the_same_in_every_form(form: str, shop: Path, evtool: Evtool) -> None:
-    """All events are counted, proven or not, over several blocks; what is wrong has its own line and column."""
+def test_validate_reports_the_same_in_every_form(form: str, shop: Path, evtool: Evtool) -> None:
+    """All events of several blocks are counted, proven or not. Each finding has its line and column."""
     wrong = {**ORDER, "detail": {**ORDER["detail"], "orderTotal": "1"}}
     events = [wrong if number in (1, 2, 150, 400) else ORDER for number in range(1, 401)]
     if "array" in form:
@@ -208,12 +208,12 @@ def test_the_command_finds_the_same_in_every_form(form: str, shop: Path, evtool:
 
 
 def find_all(text: str, part: str) -> list[int]:
-    """Where a part begins in a text, each time."""
+    """The positions of a part in a text."""
     return [match.start() for match in re.finditer(re.escape(part), text)]
 
 
-def test_elements_of_arrays(rules: Rules) -> None:
-    """All elements are valid events, or nothing is proven; what is around them does not matter."""
+def test_array_is_proven_if_all_elements_are_valid(rules: Rules) -> None:
+    """The whitespace around the elements does not matter."""
     assert rules.schemas is not None
     event = json.dumps({**ANY, "detail": {}}).encode()
     for elements, is_proven in [

@@ -1,9 +1,8 @@
-"""Schemas: what is found wrong with an event and how it is said, which schemas are refused, and that none is fetched.
+"""Schemas: the findings of events, the schemas that are refused, and that nothing is fetched.
 
-The corpora are in tests/cases/schemas: a folder of `described` has schemas, and events with what is found in them; a
-folder of `refused` has a schema `t.json` and what is said of it;
-`wording.jsonl` has what is said of events; `pairs.jsonl` has schemas and values that are judged by another
-implementation as well.
+The corpora are in tests/cases/schemas. A folder of `described` has schemas, and events with their findings; a folder of
+`refused` has a schema `t.json` and its findings; `wording.jsonl` has schemas and events with the words of their
+findings; `pairs.jsonl` has schemas and values that another implementation validates as well.
 """
 
 import http.server
@@ -24,7 +23,7 @@ from evtool.events.envelopes import parse_event, read_events
 from evtool.events.event import Event, EventDefaults
 from evtool.findings.finding import Finding
 from evtool.readers.files import SourceText
-from evtool.schemas.documents import NamedSchema
+from evtool.schemas.documents.declarations import NamedSchema
 from evtool.schemas.validator import Schemas
 from tests.conftest import ROOT, Evtool
 
@@ -40,7 +39,8 @@ DRAFTS = [
     "https://json-schema.org/draft/2019-09/schema",
     "https://json-schema.org/draft/2020-12/schema",
 ]
-FORMATS = [  # format, what has it, what does not
+# A format, a string that has it, and one that does not.
+FORMATS = [
     ("date-time", "2026-03-01T20:41:00Z", "2026-03-01 at 20:41"),
     ("date", "2026-02-28", "2026-02-30"),
     ("time", "20:41:00Z", "25:00:00Z"),
@@ -62,27 +62,29 @@ LOOPS_IN_PLACE = [
 ]
 
 
-def event(detail: Any, name: str = "t") -> Event:
-    """An event of a type with a payload."""
+def make_event(detail: Any, name: str = "t") -> Event:
+    """Makes an event of a type with a payload."""
     return parse_event(json.dumps({"id": "1", "source": "s", "detail-type": name, "detail": detail}).encode())
 
 
-def schemas(folder: Path, **files: Any) -> Schemas:
-    """A folder of schemas; `t` is the schema of the events here."""
+def write_schemas(folder: Path, **files: Any) -> Schemas:
+    """Writes schemas to a folder. `t` is the schema of the events here."""
     for name, schema in files.items():
         (folder / f"{name}.json").write_text(json.dumps(schema), encoding="utf-8")
     return Schemas([folder])
 
 
-def said(finding: Finding) -> str:
+def format_finding(finding: Finding) -> str:
     """A finding as the corpus has it."""
-    return f"{finding.code} {finding.message}" + (f" ({finding.suggestion})" if finding.suggestion else "")
+    if finding.suggestion:
+        return f"{finding.code} {finding.message} ({finding.suggestion})"
+    return f"{finding.code} {finding.message}"
 
 
-def refusal(folder: Path) -> ConfigError:
-    """What is said of a schema that is refused."""
+def read_refusal(folder: Path) -> ConfigError:
+    """The error of a schema that is refused."""
     with pytest.raises(ConfigError) as caught:
-        Schemas([folder]).check(event({}))
+        Schemas([folder]).check(make_event({}))
     return caught.value
 
 
@@ -90,44 +92,48 @@ def refusal(folder: Path) -> ConfigError:
 
 
 @pytest.mark.parametrize("case", WORDING, ids=lambda case: str(case["findings"][0]))
-def test_everything_wrong_is_said_in_words(tmp_path: Path, case: dict[str, Any]) -> None:
-    """Each rule that does not hold is one finding, in a sentence, with what may have been meant."""
-    found = schemas(tmp_path, t=case["schema"]).check(event(case["detail"]))
+def test_each_violation_is_one_finding_with_a_hint(tmp_path: Path, case: dict[str, Any]) -> None:
+    """The message is a sentence. The hint says what the author probably meant."""
+    findings = write_schemas(tmp_path, t=case["schema"]).check(make_event(case["detail"]))
 
-    assert sorted(said(finding) for finding in found) == sorted(case["findings"])
+    assert sorted(map(format_finding, findings)) == sorted(case["findings"])
 
 
 @pytest.mark.parametrize("draft", DRAFTS)
 @pytest.mark.parametrize(("name", "good", "bad"), FORMATS, ids=lambda value: value)
 def test_formats_are_asserted(tmp_path: Path, draft: str, name: str, good: str, bad: str) -> None:
-    """What a format means is checked in every draft; uuid since the draft that brought it, 2019-09."""
+    """Every draft checks formats; `uuid` exists since draft 2019-09."""
     known = name != "uuid" or draft in DRAFTS[3:]
-    judge = schemas(tmp_path, t={"$schema": draft, "properties": {"a": {"format": name}}})
+    schemas = write_schemas(tmp_path, t={"$schema": draft, "properties": {"a": {"format": name}}})
 
-    assert judge.check(event({"a": good})) == []
-    assert [finding.code for finding in judge.check(event({"a": bad}))] == ["EV107"] * known
+    assert schemas.check(make_event({"a": good})) == []
+    assert [finding.code for finding in schemas.check(make_event({"a": bad}))] == ["EV107"] * known
 
 
 @pytest.mark.parametrize("case", PAIRS, ids=lambda case: json.dumps(case["schema"])[:60])
 def test_another_implementation_agrees(tmp_path: Path, case: dict[str, Any]) -> None:
-    """What is valid in each draft is what the package `jsonschema` takes for valid."""
+    """The package `jsonschema` accepts the same values in each draft."""
     for draft in case["drafts"] or [None]:
         schema = {"$schema": draft, **case["schema"]} if draft else case["schema"]
         validator = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
         validator.check_schema(schema)
         inside = {"properties": {"a": {"$ref": "v.json"}}, **({"$schema": draft} if draft else {})}
-        judge = schemas(tmp_path, t=inside, v=schema)
+        schemas = write_schemas(tmp_path, t=inside, v=schema)
         other = validator(schema, registry=referencing.jsonschema.EMPTY_REGISTRY)
         for value in case["instances"]:
-            assert (judge.check(event({"a": value})) == []) is other.is_valid(value), (draft, value)
+            assert (schemas.check(make_event({"a": value})) == []) is other.is_valid(value), (draft, value)
 
 
 def test_references_are_followed_in_the_folder(tmp_path: Path) -> None:
     """Relative to the file, by `$id`, by anchor, by pointer, into subfolders and back, and to a part with a name."""
     (tmp_path / "shared").mkdir()
-    schemas(tmp_path / "shared", money={"$defs": {"amount": {"type": "number", "$ref": "limits.json#positive"}}})
-    schemas(tmp_path / "shared", limits={"$id": "limits.json", "$defs": {"p": {"$anchor": "positive", "minimum": 0}}})
-    schemas(tmp_path / "shared", known={"$id": "urn:shop:known", "$defs": {"x": {"$ref": "#/$defs/y"}, "y": False}})
+    write_schemas(tmp_path / "shared", money={"$defs": {"amount": {"type": "number", "$ref": "limits.json#positive"}}})
+    write_schemas(
+        tmp_path / "shared", limits={"$id": "limits.json", "$defs": {"p": {"$anchor": "positive", "minimum": 0}}}
+    )
+    write_schemas(
+        tmp_path / "shared", known={"$id": "urn:shop:known", "$defs": {"x": {"$ref": "#/$defs/y"}, "y": False}}
+    )
     properties = {
         "relative": {"$ref": "shared/money.json#/$defs/amount"},
         "id": {"$ref": "urn:shop:known#/$defs/x"},
@@ -135,11 +141,11 @@ def test_references_are_followed_in_the_folder(tmp_path: Path) -> None:
         "part": {"$ref": "https://shop.example/part"},
     }
     parts = {"p": {"$id": "https://shop.example/part", "enum": ["a"]}}
-    judge = schemas(tmp_path, t={"properties": properties, "$defs": parts}, u={"type": "string"})
+    schemas = write_schemas(tmp_path, t={"properties": properties, "$defs": parts}, u={"type": "string"})
 
-    assert judge.check(event({"relative": 1, "up": "", "part": "a"})) == []
-    found = judge.check(event({"relative": -1, "id": 1, "up": 1, "part": "b"}))
-    assert {(finding.code, finding.pointer) for finding in found} == {
+    assert schemas.check(make_event({"relative": 1, "up": "", "part": "a"})) == []
+    findings = schemas.check(make_event({"relative": -1, "id": 1, "up": 1, "part": "b"}))
+    assert {(finding.code, finding.pointer) for finding in findings} == {
         ("EV106", "/detail/relative"),
         ("EV103", "/detail/id"),
         ("EV104", "/detail/up"),
@@ -148,16 +154,16 @@ def test_references_are_followed_in_the_folder(tmp_path: Path) -> None:
 
 
 def test_hints_know_the_properties_behind_references(tmp_path: Path) -> None:
-    """A misspelled property is recognised in a part of the schema that another file holds."""
+    """A misspelled property is recognized in a part of the schema that is in another file."""
     shared = {"$defs": {"a": {"properties": {"zipCode": {}}, "additionalProperties": False}}}
-    judge = schemas(tmp_path, t={"properties": {"a": {"$ref": "shared.json#/$defs/a"}}}, shared=shared)
+    schemas = write_schemas(tmp_path, t={"properties": {"a": {"$ref": "shared.json#/$defs/a"}}}, shared=shared)
 
-    [finding] = judge.check(event({"a": {"zipcode": 1}}))
+    [finding] = schemas.check(make_event({"a": {"zipcode": 1}}))
     assert finding.suggestion == 'did you mean "zipCode"?'
 
 
-def cloudevent(**members: Any) -> Event:
-    """A CloudEvent of the type that has a schema here."""
+def make_cloudevent(**members: Any) -> Event:
+    """Makes a CloudEvent of the type that has a schema here."""
     return parse_event(json.dumps({"specversion": "1.0", "id": "1", "source": "s", "type": "t", **members}).encode())
 
 
@@ -179,7 +185,7 @@ def test_data_that_is_not_json_does_not_pass_a_schema(
     tmp_path: Path, schema: dict[str, Any], members: dict[str, Any], codes: list[str]
 ) -> None:
     """Most keywords would hold for a string. JSON in Base64 is decoded; a schema of a string describes text."""
-    findings = schemas(tmp_path, t=schema).check(cloudevent(**members))
+    findings = write_schemas(tmp_path, t=schema).check(make_cloudevent(**members))
 
     assert [finding.code for finding in findings] == codes
 
@@ -196,8 +202,8 @@ def test_data_that_is_not_json_does_not_pass_a_schema(
         (["a", "zipCode", "deeper"], set()),
     ],
 )
-def test_the_properties_at_a_path_are_listed(tmp_path: Path, path: list[str | int], names: set[str]) -> None:
-    """Through references, alternatives, elements and maps; a schema that refers to itself ends."""
+def test_list_properties_follows_references_and_forms(tmp_path: Path, path: list[str | int], names: set[str]) -> None:
+    """Also elements and maps. A schema that refers to itself ends."""
     shared = {"$defs": {"a": {"properties": {"zipCode": {}}}, "loop": {"allOf": [{"$ref": "#/$defs/loop"}]}}}
     schema = {
         "properties": {
@@ -208,54 +214,54 @@ def test_the_properties_at_a_path_are_listed(tmp_path: Path, path: list[str | in
         "anyOf": [{"properties": {"b": {"oneOf": [{"properties": {"x": {}}}, {"properties": {"y": {}}}]}}}],
         "allOf": [{"$ref": "shared.json#/$defs/loop"}],
     }
-    judge = schemas(tmp_path, t=schema, shared=shared)
+    schemas = write_schemas(tmp_path, t=schema, shared=shared)
 
-    assert judge.list_properties(event({}), path) == names
-    assert judge.list_properties(event({}, "unknown"), path) == set()
+    assert schemas.list_properties(make_event({}), path) == names
+    assert schemas.list_properties(make_event({}, "unknown"), path) == set()
 
 
 def test_the_schema_of_the_source_comes_first(tmp_path: Path) -> None:
     """`SOURCE@TYPE.json` describes the events of that source, `TYPE.json` the others."""
-    judge = schemas(tmp_path, **{"t": True, "s@t": False})
+    schemas = write_schemas(tmp_path, **{"t": True, "s@t": False})
 
-    assert [finding.code for finding in judge.check(event({}))] == ["EV103"]
-    assert judge.check(event({})._replace(source="other")) == []
-    assert judge.list_types() == ["t"]
+    assert [finding.code for finding in schemas.check(make_event({}))] == ["EV103"]
+    assert schemas.check(make_event({})._replace(source="other")) == []
+    assert schemas.list_types() == ["t"]
 
 
 @pytest.mark.parametrize("pattern", NESTED_REPETITIONS)
-def test_no_regular_expression_hangs(tmp_path: Path, pattern: str) -> None:
-    """A pattern that needs exponential time elsewhere is decided or given up at once."""
-    judge = schemas(tmp_path, t={"properties": {"a": {"pattern": pattern}}})
+def test_exponential_expressions_end(tmp_path: Path, pattern: str) -> None:
+    """Evtool decides or gives up at once on a pattern that needs exponential time in other engines."""
+    schemas = write_schemas(tmp_path, t={"properties": {"a": {"pattern": pattern}}})
     begun = time.process_time()
-    found = judge.check(event({"a": "a" * 5000 + "!"}))
+    findings = schemas.check(make_event({"a": "a" * 5000 + "!"}))
 
-    assert [finding.code for finding in found] == ["EV107"]
+    assert [finding.code for finding in findings] == ["EV107"]
     assert time.process_time() - begun < 2
 
 
-def test_recursion_in_schema_and_event_is_followed_to_the_end(tmp_path: Path) -> None:
-    """An event as deep as events may be is held against a schema that is recursive."""
-    judge = schemas(tmp_path, t={"properties": {"next": {"$ref": "#"}, "value": {"type": "integer"}}})
+def test_recursive_schema_checks_every_level_of_an_event(tmp_path: Path) -> None:
+    """The event is nested as deeply as events may be."""
+    schemas = write_schemas(tmp_path, t={"properties": {"next": {"$ref": "#"}, "value": {"type": "integer"}}})
     good: dict[str, Any] = {"value": 1}
     bad: dict[str, Any] = {"value": "x"}
     for _ in range(195):
         good, bad = {"next": good}, {"next": bad}
 
-    assert judge.check(event(good)) == []
-    assert [finding.pointer for finding in judge.check(event(bad))] == ["/detail" + "/next" * 195 + "/value"]
+    assert schemas.check(make_event(good)) == []
+    assert [finding.pointer for finding in schemas.check(make_event(bad))] == ["/detail" + "/next" * 195 + "/value"]
 
 
 @pytest.mark.parametrize("schema", LOOPS_IN_PLACE, ids=json.dumps)
 def test_a_schema_that_contains_itself_in_place_ends(tmp_path: Path, schema: dict[str, Any]) -> None:
-    """Whatever such a schema means, it neither hangs nor exhausts the stack."""
-    schemas(tmp_path, t=schema).check(event({"a": {"b": [1]}}))
+    """It neither hangs nor exhausts the stack, whether it is accepted or refused."""
+    write_schemas(tmp_path, t=schema).check(make_event({"a": {"b": [1]}}))
 
 
 @pytest.mark.slow
-def test_thousands_of_findings_take_no_time_for_each(tmp_path: Path, evtool: Evtool) -> None:
-    """An event with 20,000 faults is told within seconds: what is needed for all is not done for each."""
-    schemas(tmp_path, s={"properties": {"a": {"items": {"type": "string"}}}, "additionalProperties": False})
+def test_thousands_of_findings_take_seconds(tmp_path: Path, evtool: Evtool) -> None:
+    """An event with 20,000 violations is reported within seconds: work that serves all findings is done once."""
+    write_schemas(tmp_path, s={"properties": {"a": {"items": {"type": "string"}}}, "additionalProperties": False})
     detail = {"a": list(range(10_000)), **{f"key{n}": n for n in range(10_000)}}
     (tmp_path / "e.json").write_text(json.dumps(detail), encoding="utf-8")
     begun = time.monotonic()
@@ -267,37 +273,39 @@ def test_thousands_of_findings_take_no_time_for_each(tmp_path: Path, evtool: Evt
 
 @pytest.mark.parametrize("case", DESCRIBED, ids=lambda case: case.name)
 def test_events_are_compared_with_the_schema_that_describes_them(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A document that names its types comes first, then routes.yaml, then the name of the file."""
+    """A document that declares its types comes first, then routes.yaml, then the name of the file."""
     monkeypatch.chdir(case)
     named = json.loads((case / "named.json").read_text()) if (case / "named.json").exists() else {}
     parts = {name: target.partition("#") for name, target in named.items()}
-    judge = Schemas([Path("schemas")], named={name: NamedSchema(Path(f), part) for name, (f, _, part) in parts.items()})
+    schemas = Schemas(
+        [Path("schemas")], named={name: NamedSchema(Path(f), part) for name, (f, _, part) in parts.items()}
+    )
     defaults = EventDefaults(lambda: "1", lambda: "2026-03-01T20:41:00Z")
     for line in (case / "events.jsonl").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
         [read] = read_events(SourceText("events", 1, 1, json.dumps(row["event"]).encode()), defaults)
         assert isinstance(read, Event)
-        assert sorted(said(finding) for finding in judge.check(read)) == sorted(row["findings"])
+        assert sorted(format_finding(finding) for finding in schemas.check(read)) == sorted(row["findings"])
 
 
 # --- schemas that are refused ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.name)
-def test_a_schema_that_cannot_be_used_says_where_and_why(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything that is wrong is told at its place, in the file that is wrong."""
+def test_refused_schema_has_located_findings(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each problem is one finding with its location, in the file that has the problem."""
     monkeypatch.chdir(case)
-    found = refusal(case).findings
+    findings = read_refusal(case).findings
     expected = (case / "expected.txt").read_text(encoding="utf-8").splitlines()
 
-    assert len(found) == len(expected)
-    for finding, line in zip(found, expected, strict=True):
+    assert len(findings) == len(expected)
+    for finding, line in zip(findings, expected, strict=True):
         assert f"{finding.file}:{finding.line}:{finding.column} {finding.code} {finding.message}".startswith(line)
 
 
 @pytest.mark.parametrize("case", ["unknown-type-in-another-file", "missing-file", "not-json", "loop-of-two"])
 def test_a_refused_schema_ends_with_exit_code_2(evtool: Evtool, tmp_path: Path, case: str) -> None:
-    """The command tells the findings of the schema and no traceback."""
+    """The command prints the findings of the schema, and no traceback."""
     (tmp_path / "e.jsonl").write_text('{"detail-type": "t", "source": "s", "detail": {}}\n' * 2, encoding="utf-8")
     (tmp_path / "routes.yaml").write_text(f"version: 1\nschemas: {CASES / 'refused' / case}\n", encoding="utf-8")
     ran = evtool("validate", "e.jsonl")
@@ -309,48 +317,48 @@ def test_a_refused_schema_ends_with_exit_code_2(evtool: Evtool, tmp_path: Path, 
 
 
 def test_links_out_of_the_folder_are_not_followed(tmp_path: Path) -> None:
-    """A reference to a link is a reference to what it points at."""
+    """A reference to a link counts as a reference to its target, which is outside."""
     inside = tmp_path / "schemas"
     inside.mkdir()
-    schemas(tmp_path, outside={"canary": True})
+    write_schemas(tmp_path, outside={"canary": True})
     (inside / "link.json").symlink_to(tmp_path / "outside.json")
     (inside / "up").symlink_to(tmp_path)
     for reference in ("link.json", "up/outside.json"):
-        schemas(inside, t={"$ref": reference})
-        [finding] = refusal(inside).findings
+        write_schemas(inside, t={"$ref": reference})
+        [finding] = read_refusal(inside).findings
         assert (finding.code, "canary" in str(finding)) == ("EV603", False)
 
 
-def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
-    """A pipe would never end; a folder and a link to itself have nothing to read."""
+def test_only_regular_files_are_read(tmp_path: Path) -> None:
+    """A pipe would never end; a folder and a link to itself cannot be read."""
     os.mkfifo(tmp_path / "pipe.json")
     (tmp_path / "folder.json").mkdir()
     (tmp_path / "loop.json").symlink_to("loop.json")
-    judge = Schemas([tmp_path])
+    schemas = Schemas([tmp_path])
     for name in ("pipe", "folder", "loop"):
         with pytest.raises(ConfigError) as caught:
-            judge.check(event({}, name))
+            schemas.check(make_event({}, name))
         assert [finding.code for finding in caught.value.findings] == ["EV601"]
-    schemas(tmp_path, t={"$ref": "urn:x"})
-    assert [finding.code for finding in refusal(tmp_path).findings] == ["EV603"]
+    write_schemas(tmp_path, t={"$ref": "urn:x"})
+    assert [finding.code for finding in read_refusal(tmp_path).findings] == ["EV603"]
 
 
-def test_a_broken_neighbour_does_no_harm(tmp_path: Path) -> None:
-    """Looking for an `$id` passes over files that are no schemas."""
+def test_search_for_an_id_ignores_broken_files(tmp_path: Path) -> None:
+    """A file that is not a schema is reported only if something refers to it."""
     (tmp_path / "broken.json").write_text("nonsense", encoding="utf-8")
-    judge = schemas(tmp_path, t={"$ref": "urn:x"}, x={"$id": "urn:x", "type": "string"})
+    schemas = write_schemas(tmp_path, t={"$ref": "urn:x"}, x={"$id": "urn:x", "type": "string"})
 
-    assert [finding.code for finding in judge.check(event({}))] == ["EV104"]
+    assert [finding.code for finding in schemas.check(make_event({}))] == ["EV104"]
 
 
 @pytest.fixture
 def requests() -> Iterator[tuple[str, list[str]]]:
-    """A web server on this machine, and the paths that were asked of it."""
-    asked: list[str] = []
+    """A web server on this machine, and the paths of the requests that it gets."""
+    requested_paths: list[str] = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.path)
+            requested_paths.append(self.path)
             self.send_error(404)
 
         def log_message(self, *_: object) -> None:
@@ -359,7 +367,7 @@ def requests() -> Iterator[tuple[str, list[str]]]:
     with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}", asked
+        yield f"http://127.0.0.1:{server.server_port}", requested_paths
         server.shutdown()
         thread.join()
 
@@ -380,8 +388,8 @@ def requests() -> Iterator[tuple[str, list[str]]]:
     ],
 )
 def test_nothing_is_fetched(evtool: Evtool, tmp_path: Path, requests: tuple[str, list[str]], schema: str) -> None:
-    """No schema makes evtool ask a server or open a file outside: it is refused, and no request arrives."""
-    web, asked = requests
+    """A schema that refers to a server or to a file outside is refused, and no request arrives."""
+    web, requested_paths = requests
     (tmp_path / "canary.json").write_text('{"canary": 1, "$defs": {"a": {"$anchor": "a"}}}', encoding="utf-8")
     (tmp_path / "schemas").mkdir()
     text = schema.replace("WEB", web).replace("FILE", (tmp_path / "canary.json").as_uri())
@@ -389,12 +397,12 @@ def test_nothing_is_fetched(evtool: Evtool, tmp_path: Path, requests: tuple[str,
     (tmp_path / "routes.yaml").write_text("version: 1\nschemas: schemas\n", encoding="utf-8")
     ran = evtool("validate", "-", stdin=b'{"detail-type": "t", "source": "s", "detail": {}}')
 
-    assert asked == []
+    assert requested_paths == []
     assert (ran.code, "EV60" in ran.err, "Traceback" in ran.err) == (2, True, False)
 
 
-def test_a_reference_is_followed_in_a_folder_whose_name_is_no_text(evtool: Evtool, tmp_path: Path) -> None:
-    """Bytes that are not UTF-8, and what means something in a URI, in the names of folders and files."""
+def test_references_work_in_a_folder_with_an_unusual_name(evtool: Evtool, tmp_path: Path) -> None:
+    """The name has bytes that are not UTF-8, and characters with a meaning in URIs."""
     folder = Path(os.fsdecode(bytes(tmp_path) + b"/a \xff%41#"))
     folder.mkdir()
     (folder / "s.json").write_text('{"$ref": "other.json"}')

@@ -1,8 +1,16 @@
-"""Describes the values that a condition of a pattern takes as a JSON Schema, from above or from below.
+"""Describes the values for which a condition of a pattern holds as a JSON Schema, from above or from below.
 
-From above, the schema accepts all values that the condition takes, and perhaps more: if no event fits it, none matches.
-From below, it accepts only such values: if every event fits it, every event matches. Most schemas are both. Numbers
-that a double cannot keep are passed over: the engine compares them by their text.
+A schema cannot describe every condition exactly, but two approximations prove what is needed:
+
+- From above, the schema accepts all values for which the condition holds, and perhaps more. If no event fits it, the
+  pattern matches no event.
+- From below, it accepts only such values, and perhaps not all. If every event fits it, the pattern matches every event.
+
+Most conditions have one schema for both. Example of one that does not, {"cidr": "10.0.0.0/8"}: from above it is
+{"type": "string", "pattern": "^[0-9A-Fa-f:.]+$"}, since every address is written with these characters; from below it
+is {"not": {}}, which accepts nothing.
+
+Numbers that a double cannot represent are left out: the engine compares them as text.
 """
 
 import re
@@ -21,32 +29,40 @@ _BOUNDS = {">": "exclusiveMinimum", ">=": "minimum", "<": "exclusiveMaximum", "<
 
 
 def describe_values(condition: Condition, *, from_above: bool) -> dict[str, Any]:
-    """The schema of the scalars for which a condition holds; those of `exists: false` are none."""
+    """The schema of the scalars for which a condition holds. `exists: false` holds for no scalar."""
     expected = condition.expected
     if condition.unknown is not None:
-        return SCALAR if from_above else NOTHING
+        return _only_from_above(SCALAR, from_above=from_above)
     match condition.operator:
         case "equals":
-            if isinstance(expected, str) and not is_text(condition):
-                return {"type": "number"} if from_above else NOTHING
-            return _describe_equal(expected, from_above=from_above)
+            return _describe_equal(condition, from_above=from_above)
         case "exactly":
             return {"enum": [expected]}
         case "exists":
-            return SCALAR if expected else NOTHING
+            if expected:
+                return SCALAR
+            return NOTHING
         case "numeric":
             return _describe_range(expected)
         case "cidr":
-            return {"anyOf": [_ADDRESS, {"type": "number"}]} if from_above else NOTHING
+            return _only_from_above({"anyOf": [_ADDRESS, {"type": "number"}]}, from_above=from_above)
         case "anything-but":
             return _describe_others(expected, from_above=from_above)
         case "prefix" | "suffix" | "wildcard" | "equals-ignore-case":
             return _describe_strings(condition.operator, expected, from_above=from_above)
-    return SCALAR if from_above else NOTHING  # an operator that is new
+    # An operator that was added later.
+    return _only_from_above(SCALAR, from_above=from_above)
+
+
+def _only_from_above(schema: dict[str, Any], *, from_above: bool) -> dict[str, Any]:
+    """A schema that accepts too much: it may be used from above. From below, only nothing is certain."""
+    if from_above:
+        return schema
+    return NOTHING
 
 
 def list_types(condition: Condition) -> list[str]:
-    """The JSON types of the values that a condition may take."""
+    """The JSON types of the values for which a condition may hold."""
     match condition.operator:
         case "equals":
             value = condition.expected
@@ -67,15 +83,18 @@ def list_types(condition: Condition) -> list[str]:
 
 
 def is_text(condition: Condition) -> bool:
-    """Whether a plain value is a string; a number that a double cannot keep is a text, too, but takes none."""
+    """Whether a plain value is a string. A number that a double cannot represent is a str, too, but equals none."""
     return isinstance(condition.expected, str) and condition.test(str(condition.expected))
 
 
-def _describe_equal(value: Any, *, from_above: bool) -> dict[str, Any]:
-    if isinstance(value, str) and parse_address(value) is not None:
-        if from_above:
-            return _ADDRESS
-        return {"enum": [value]}
+def _describe_equal(condition: Condition, *, from_above: bool) -> dict[str, Any]:
+    value = condition.expected
+    # A number that a double cannot represent.
+    if isinstance(value, str) and not is_text(condition):
+        return _only_from_above({"type": "number"}, from_above=from_above)
+    # EventBridge compares IP addresses by their value: "::1" matches "0:0:0:0:0:0:0:1" as well.
+    if from_above and isinstance(value, str) and parse_address(value) is not None:
+        return _ADDRESS
     return {"enum": [value]}
 
 
@@ -89,67 +108,72 @@ def _describe_range(terms: list[Any]) -> dict[str, Any]:
 
 
 def _describe_others(expected: Any, *, from_above: bool) -> dict[str, Any]:
-    """All scalars but those that `anything-but` excludes."""
+    """All scalars except those that `anything-but` excludes."""
     if isinstance(expected, dict):
-        name, value = next(iter(expected.items()))
-        if isinstance(value, list):
-            texts = value
-        else:
-            texts = [value]
-        excluded = [_describe_strings(name, text, from_above=not from_above) for text in texts]
-        return {**SCALAR, "not": {"anyOf": excluded}}
-    if isinstance(expected, list):
-        values = expected
-    else:
-        values = [expected]
-    return {**SCALAR, "not": {"enum": values}}
+        operator, argument = next(iter(expected.items()))
+        # A schema that excludes less accepts more, so the direction turns around.
+        excluded = [_describe_strings(operator, text, from_above=not from_above) for text in _to_list(argument)]
+        return SCALAR | {"not": {"anyOf": excluded}}
+    return SCALAR | {"not": {"enum": _to_list(expected)}}
+
+
+def _to_list(value: Any) -> list[Any]:
+    if isinstance(value, list):
+        return value
+    return [value]
 
 
 def _describe_strings(operator: str, argument: Any, *, from_above: bool) -> dict[str, Any]:
-    """The strings that an operator on strings takes."""
+    """The strings for which an operator on strings holds."""
+    if operator == "wildcard":
+        return _describe_wildcard(argument, from_above=from_above)
     is_caseless = operator == EQUALS_IGNORE_CASE or isinstance(argument, dict)
+    text = argument
     if isinstance(argument, dict):
         text = argument[EQUALS_IGNORE_CASE]
-    else:
-        text = argument
-    if operator == "wildcard":
-        parts = split_literals(text)
-        if len(parts) == 1:
-            return {"enum": parts}
-        return _match("^" + r"[\s\S]*".join(map(_escape, parts)) + "$", sum(map(len, parts)) if from_above else 0)
+    # The engine's case folding is not that of a regular expression for letters such as "ß".
     if is_caseless and not text.isascii():
-        if from_above:
-            return _ANY_STRING
-        return NOTHING
+        return _only_from_above(_ANY_STRING, from_above=from_above)
     if is_caseless:
         body = "".join(map(_escape_caseless, text))
     else:
         body = _escape(text)
     if operator == EQUALS_IGNORE_CASE:
-        return _match(f"^{body}$", len(text) if from_above else 0)
-    if '"' in text:  # the engine compares strings with the quotes around them
-        if from_above:
-            return _ANY_STRING
-        return NOTHING
-    return _match(f"^{body}" if operator == "prefix" else f"{body}$", len(text) if from_above else 0)
+        return _match(f"^{body}$", len(text), from_above=from_above)
+    # The engine compares strings with the quotes around them, so a quote in the text may match the one at the end.
+    if '"' in text:
+        return _only_from_above(_ANY_STRING, from_above=from_above)
+    if operator == "prefix":
+        return _match(f"^{body}", len(text), from_above=from_above)
+    return _match(f"{body}$", len(text), from_above=from_above)
 
 
-def _match(pattern: str, length: int) -> dict[str, Any]:
-    """The strings that fit a regular expression; the algebra does not see by itself how long they are at least."""
-    if length:
-        shortest = {"minLength": length}
-    else:
-        shortest = {}
-    if pattern not in ("^", "$"):
-        return {"type": "string", "pattern": pattern, **shortest}
-    return _ANY_STRING
+def _describe_wildcard(text: str, *, from_above: bool) -> dict[str, Any]:
+    parts = split_literals(text)
+    if len(parts) == 1:
+        return {"enum": parts}
+    pattern = r"[\s\S]*".join(map(_escape, parts))
+    return _match(f"^{pattern}$", len("".join(parts)), from_above=from_above)
+
+
+def _match(pattern: str, length: int, *, from_above: bool) -> dict[str, Any]:
+    """The strings that match a regular expression, which are at least `length` characters long."""
+    if pattern in ("^", "$"):
+        return _ANY_STRING
+    schema: dict[str, Any] = {"type": "string", "pattern": pattern}
+    # The algebra does not see by itself how long the matching strings are. From below it does not need to.
+    if from_above and length:
+        schema["minLength"] = length
+    return schema
 
 
 def _escape(text: str) -> str:
-    return "".join(f"\\{char}" if char in "\\^$.|?*+()[]{}" else _escape_control(char) for char in text)
+    return "".join(map(_escape_char, text))
 
 
-def _escape_control(char: str) -> str:
+def _escape_char(char: str) -> str:
+    if char in "\\^$.|?*+()[]{}":
+        return f"\\{char}"
     if ord(char) < 0x20:
         return f"\\u{ord(char):04x}"
     return char
@@ -158,4 +182,4 @@ def _escape_control(char: str) -> str:
 def _escape_caseless(char: str) -> str:
     if re.fullmatch("[A-Za-z]", char):
         return f"[{char.lower()}{char.upper()}]"
-    return _escape(char)
+    return _escape_char(char)

@@ -1,4 +1,9 @@
-"""Changes an event that a pattern matches so that it just misses: one field, at the boundary of its condition."""
+"""Changes an event that a pattern matches so that the pattern just misses it.
+
+One field gets a value at the boundary of its condition; all other fields still hold. Example: for the pattern
+{"detail": {"total": [{"numeric": [">=", 100]}]}} the values 100, 99.99, 100.01, 99 and 101 are tried in this order. The
+first one that does not match is 99.99.
+"""
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,7 +17,8 @@ from evtool.patterns.flatten import flatten_event
 from evtool.patterns.operators.strings import EQUALS_IGNORE_CASE
 from evtool.schemas.algebra.conditions import Steps, split_path
 
-_MISSING = object()  # in the place of a value: the field is removed
+# Takes the place of a value if the field is removed.
+_MISSING = object()
 _CENT = Decimal("0.01")
 
 
@@ -24,8 +30,8 @@ def iter_near_misses(
     `allowed` are values that the schema lists for the field.
     """
     others = [other for other in branch if other is not field]
-    near = (value for condition in field.conditions for value in _iter_values(condition))
-    for value in chain(near, allowed, ["another value", _MISSING]):
+    near_values = chain.from_iterable(map(_iter_values, field.conditions))
+    for value in chain(near_values, allowed, ["another value", _MISSING]):
         changed = copy.deepcopy(dict(event))
         _replace(changed, split_path(field.path), value)
         leaves = flatten_event(changed)
@@ -36,37 +42,46 @@ def iter_near_misses(
 
 
 def _iter_values(condition: Condition) -> Iterator[Any]:
-    """Values next to those that a condition takes, the nearest first."""
+    """Values next to those for which a condition holds, the nearest first."""
     expected = condition.expected
     match condition.operator:
         case "numeric":
-            for bound in (Decimal(str(bound)) for bound in expected[1::2]):
-                for change in (0, -_CENT, _CENT, -1, 1):
-                    number = bound + change
-                    if number == int(number):
-                        yield int(number)
-                    else:
-                        yield float(number)
+            # The list alternates between comparisons and bounds: [">=", 0, "<", 100].
+            for bound in expected[1::2]:
+                yield from _iter_numbers(bound)
         case "exists":
             if expected:
                 yield _MISSING
             else:
                 yield "a value"
         case "anything-but":
+            excluded = expected
             if isinstance(expected, dict):
                 excluded = next(iter(expected.values()))
+            if isinstance(excluded, list):
+                yield from excluded
             else:
-                excluded = expected
-            yield from excluded if isinstance(excluded, list) else [excluded]
+                yield excluded
         case "cidr":
+            # Addresses for documentation (RFC 5737), which no network has.
             yield "198.51.100.1"
             yield "203.0.113.1"
         case _:
             yield from _iter_unequal(expected)
 
 
+def _iter_numbers(bound: float) -> Iterator[int | float]:
+    """A bound, and the numbers around it. Decimals, since 99.99 + 0.01 is not 100 in binary."""
+    for change in (0, -_CENT, _CENT, -1, 1):
+        number = Decimal(str(bound)) + change
+        if number == int(number):
+            yield int(number)
+        else:
+            yield float(number)
+
+
 def _iter_unequal(expected: Any) -> Iterator[Any]:
-    """Values that nearly equal what a condition names."""
+    """Values that nearly equal the one that a condition names."""
     if isinstance(expected, dict):
         expected = expected.get(EQUALS_IGNORE_CASE, "")
     if isinstance(expected, bool):
@@ -82,15 +97,19 @@ def _iter_unequal(expected: Any) -> Iterator[Any]:
 
 
 def _replace(value: Any, steps: Steps, new: Any) -> None:
-    """Puts a value in the place of all that some steps lead to."""
+    """Replaces all values that some steps lead to, in every element of the arrays on the way."""
     if isinstance(value, list):
         for element in value:
             _replace(element, steps, new)
     elif isinstance(value, dict):
-        name, *rest = steps
-        if rest:
-            _replace(value.setdefault(name, {}) if new is not _MISSING else value.get(name), tuple(rest), new)
+        name, rest = steps[0], steps[1:]
+        if rest and new is _MISSING:
+            _replace(value.get(name), rest, new)
+        elif rest:
+            _replace(value.setdefault(name, {}), rest, new)
         elif new is _MISSING:
             value.pop(name, None)
+        elif isinstance(value.get(name), list):
+            value[name] = [new]
         else:
-            value[name] = [new] if isinstance(value.get(name), list) else new
+            value[name] = new

@@ -1,8 +1,13 @@
-"""Generates strings for the formats, regular expressions and lengths of a schema."""
+"""Generates strings for the formats, regular expressions and lengths of a schema.
+
+The rules are easy to follow one by one and hard to follow together, so this module proposes candidates and its caller
+checks each against the schema. Example, for the pattern "^[A-Z]+$" and at least 10 characters: a random match such as
+"QX" is too short, so the next candidates repeat `[A-Z]` up to 10 times.
+"""
 
 import re
 import string
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
 from uuid import UUID
@@ -11,13 +16,50 @@ import rstr
 
 from evtool.regex.containment import find_common_text
 
-MAX_TRIES = 20  # strings that are tried for one place
-_MORE = 8  # repeats of `*` and `+` beyond the first
+# Rounds of candidates for one place.
+MAX_TRIES = 20
+# Repetitions of `*` and `+` beyond the first.
+_MORE = 8
 _MOST_REPEATS = 10_000
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 _DAY = 24 * 3600
 WORDS = ("alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india", "juliet", "kilo", "lima")
+# The characters that `.` becomes.
 _ALPHABETS = {"printable": string.ascii_letters + string.digits + "-_. "}
+
+_TIME_FORMATS = {"date-time": "%Y-%m-%dT%H:%M:%SZ", "date": "%Y-%m-%d", "time": "%H:%M:%SZ"}
+_WORD_FORMATS = {
+    "email": "{}@example.com",
+    "idn-email": "{}@example.com",
+    "hostname": "{}.example.com",
+    "idn-hostname": "{}.example.com",
+    "uri": "https://example.com/{}",
+    "uri-reference": "/{}",
+    "iri": "https://example.com/{}",
+    "iri-reference": "/{}",
+    "uri-template": "https://example.com/{}/{{id}}",
+    "json-pointer": "/{}",
+    "regex": "^{}$",
+}
+# Each with the lowest and the highest number.
+_NUMBER_FORMATS = {
+    "duration": ("PT{}M", 1, 59),
+    "ipv4": ("192.0.2.{}", 1, 254),
+    "ipv6": ("2001:db8::{:x}", 1, 0xFFFF),
+    "relative-json-pointer": ("{}", 0, 3),
+}
+FORMATS = frozenset(_TIME_FORMATS) | frozenset(_WORD_FORMATS) | frozenset(_NUMBER_FORMATS) | {"uuid"}
+
+# The shortest strings of some formats, and templates for long ones, for schemas that limit the length as well.
+SHORT = {"email": "a@b.co", "idn-email": "a@b.co", "hostname": "a.co", "uri": "a:b", "iri": "a:b", "ipv6": "::1"}
+LONG = {
+    "email": "{}@example.com",
+    "idn-email": "{}@example.com",
+    "uri": "https://example.com/{}",
+    "iri": "https://example.com/{}",
+    "uri-reference": "/{}",
+}
+UNICODE_CLASSES = {"L": "A-Za-z", "Letter": "A-Za-z", "Lu": "A-Z", "Ll": "a-z", "N": "0-9", "Nd": "0-9", "P": ".,"}
 
 
 def generate_id(rng: Random) -> str:
@@ -27,49 +69,24 @@ def generate_id(rng: Random) -> str:
 
 def generate_time(rng: Random) -> str:
     """A time in the first four weeks of 2026, in RFC 3339."""
-    return _pick_time(rng).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _generate_format("date-time", rng)
 
 
-def _pick_time(rng: Random) -> datetime:
-    return _START + timedelta(seconds=rng.randrange(28 * _DAY))
+def _generate_format(name: str, rng: Random) -> str:
+    """A string of a format in FORMATS."""
+    if name in _TIME_FORMATS:
+        time = _START + timedelta(seconds=rng.randrange(28 * _DAY))
+        return time.strftime(_TIME_FORMATS[name])
+    if name in _WORD_FORMATS:
+        return _WORD_FORMATS[name].format(_word(rng))
+    if name in _NUMBER_FORMATS:
+        template, lowest, highest = _NUMBER_FORMATS[name]
+        return template.format(rng.randint(lowest, highest))
+    return generate_id(rng)
 
 
 def _word(rng: Random) -> str:
     return rng.choice(WORDS)
-
-
-FORMATS: dict[str, Callable[[Random], str]] = {
-    "date-time": generate_time,
-    "date": lambda rng: f"{_pick_time(rng):%Y-%m-%d}",
-    "time": lambda rng: f"{_pick_time(rng):%H:%M:%SZ}",
-    "duration": lambda rng: f"PT{rng.randint(1, 59)}M",
-    "email": lambda rng: f"{_word(rng)}@example.com",
-    "idn-email": lambda rng: f"{_word(rng)}@example.com",
-    "hostname": lambda rng: f"{_word(rng)}.example.com",
-    "idn-hostname": lambda rng: f"{_word(rng)}.example.com",
-    "ipv4": lambda rng: f"192.0.2.{rng.randint(1, 254)}",
-    "ipv6": lambda rng: f"2001:db8::{rng.randint(1, 0xFFFF):x}",
-    "uri": lambda rng: f"https://example.com/{_word(rng)}",
-    "uri-reference": lambda rng: f"/{_word(rng)}",
-    "iri": lambda rng: f"https://example.com/{_word(rng)}",
-    "iri-reference": lambda rng: f"/{_word(rng)}",
-    "uri-template": lambda rng: f"https://example.com/{_word(rng)}/{{id}}",
-    "uuid": generate_id,
-    "json-pointer": lambda rng: f"/{_word(rng)}",
-    "relative-json-pointer": lambda rng: f"{rng.randint(0, 3)}",
-    "regex": lambda rng: f"^{_word(rng)}$",
-}
-
-
-SHORT = {"email": "a@b.co", "idn-email": "a@b.co", "hostname": "a.co", "uri": "a:b", "iri": "a:b", "ipv6": "::1"}
-LONG: dict[str, Callable[[str], str]] = {
-    "email": lambda text: f"{text}@example.com",
-    "idn-email": lambda text: f"{text}@example.com",
-    "uri": lambda text: f"https://example.com/{text}",
-    "iri": lambda text: f"https://example.com/{text}",
-    "uri-reference": lambda text: f"/{text}",
-}
-UNICODE_CLASSES = {"L": "A-Za-z", "Letter": "A-Za-z", "Lu": "A-Z", "Ll": "a-z", "N": "0-9", "Nd": "0-9", "P": ".,"}
 
 
 class _Strings(rstr.Rstr):
@@ -85,36 +102,69 @@ class _Strings(rstr.Rstr):
 def iter_strings(
     rng: Random, formats: list[str], patterns: list[str], min_length: int, max_length: int | None
 ) -> Iterator[str]:
-    """Candidates for a string: what fits the formats and expressions best comes first. They have to be checked."""
+    """Yields candidates for a string, those that probably fit first. The caller has to check them."""
     known = [name for name in formats if name in FORMATS]
     repeats = _list_repeats(min_length, max_length)
-    for number in range(MAX_TRIES * (1 if len(repeats) == 1 else 3)):
+    tries = MAX_TRIES
+    if len(repeats) > 1:
+        tries *= 3
+    for number in range(tries):
         for name in known:
-            yield FORMATS[name](rng)
-        found = (_match(rng, pattern, repeats[number % len(repeats)]) for pattern in patterns)
-        texts = [text for text in found if text is not None]
-        yield from texts
-        if len(patterns) > 1 and (common := find_common_text(patterns, min_length, max_length, rng)) is not None:
-            yield common
+            yield _generate_format(name, rng)
+        yield from _match_all(rng, patterns, repeats[number % len(repeats)])
+        # A match of one pattern rarely matches the others, too.
+        if len(patterns) > 1:
+            yield from _iter_common(patterns, min_length, max_length, rng)
         if not patterns and not known:
             yield _fit_length(_word(rng), min_length, max_length)
-    if patterns and (common := find_common_text(patterns, min_length, max_length, rng)) is not None:
-        yield common
-    for text in filter(None, (_match(rng, pattern, 0) for pattern in patterns)):
-        padding = _fit_length("", max(0, min_length - len(text)), None)
-        yield from (padding + text, text + padding)  # an expression that is open at one end
-    yield from (SHORT[name] for name in known if name in SHORT)
-    yield from (LONG[name](_fit_length("", min_length, max_length)) for name in known if name in LONG)
-    yield _fit_length("", min_length, max_length)
+    if patterns:
+        yield from _iter_common(patterns, min_length, max_length, rng)
+    yield from _iter_padded(rng, patterns, min_length)
+    longest = _fit_length("", min_length, max_length)
+    yield from _list_extremes(known, longest)
+    yield longest
+
+
+def _match_all(rng: Random, patterns: Sequence[str], most_repeats: int) -> list[str]:
+    """A string for each pattern whose form Python knows."""
+    texts = []
+    for pattern in patterns:
+        text = _match(rng, pattern, most_repeats)
+        if text is not None:
+            texts.append(text)
+    return texts
+
+
+def _list_extremes(formats: Sequence[str], text: str) -> list[str]:
+    """The shortest string of each format, and long ones that contain a text."""
+    shortest = [SHORT[name] for name in formats if name in SHORT]
+    return shortest + [LONG[name].format(text) for name in formats if name in LONG]
+
+
+def _iter_common(patterns: list[str], min_length: int, max_length: int | None, rng: Random) -> Iterator[str]:
+    text = find_common_text(patterns, min_length, max_length, rng)
+    if text is not None:
+        yield text
+
+
+def _iter_padded(rng: Random, patterns: Sequence[str], min_length: int) -> Iterator[str]:
+    """Short matches with text before or after them, for expressions that are open at one end."""
+    for pattern in patterns:
+        text = _match(rng, pattern, 0)
+        if text:
+            padding = _fit_length("", max(0, min_length - len(text)), None)
+            yield padding + text
+            yield text + padding
 
 
 def _list_repeats(min_length: int, max_length: int | None) -> list[int]:
-    """How often a part is repeated at most beyond the least: several numbers, if the length of the text is limited."""
+    """The highest numbers of repetitions to try for a part. They are several if the length of the text is limited."""
+    repeats = [_MORE]
     if min_length:
-        longer = [min(min_length, _MOST_REPEATS)]
-    else:
-        longer = []
-    return [_MORE, *longer, *([0, 1, 2, min(max_length, _MOST_REPEATS)] if max_length is not None else [])]
+        repeats.append(min(min_length, _MOST_REPEATS))
+    if max_length is not None:
+        repeats += [0, 1, 2, min(max_length, _MOST_REPEATS)]
+    return repeats
 
 
 def _match(rng: Random, pattern: str, most_repeats: int) -> str | None:
@@ -131,7 +181,7 @@ def _match(rng: Random, pattern: str, most_repeats: int) -> str | None:
 
 
 def _write_classes(pattern: str) -> str:
-    """The expression with some ASCII characters in place of classes of Unicode, which Python does not know."""
+    """The expression with some ASCII characters in place of Unicode classes, which Python does not know."""
     if "\\p{" not in pattern:
         return pattern
     texts, is_inside = [], False
@@ -139,11 +189,23 @@ def _write_classes(pattern: str) -> str:
         characters = None
         if part.startswith("\\p{"):
             characters = UNICODE_CLASSES.get(part[3:-1])
-        texts.append(part if characters is None else characters if is_inside else f"[{characters}]")
-        is_inside = (is_inside or part == "[") and part != "]"
+        if characters is None:
+            texts.append(part)
+        elif is_inside:
+            texts.append(characters)
+        else:
+            texts.append(f"[{characters}]")
+        if part == "[":
+            is_inside = True
+        elif part == "]":
+            is_inside = False
     return "".join(texts)
 
 
 def _fit_length(text: str, min_length: int, max_length: int | None) -> str:
-    longer = text + "".join(WORDS[index % len(WORDS)] for index in range(max(0, min_length - len(text))))
-    return (text if len(text) >= min_length else longer[:min_length])[:max_length]
+    """A text of words with a length between the limits."""
+    if len(text) < min_length:
+        # A word has at least one character, so this many are enough.
+        words = [WORDS[index % len(WORDS)] for index in range(min_length - len(text))]
+        text = (text + "".join(words))[:min_length]
+    return text[:max_length]

@@ -1,8 +1,17 @@
-"""Generates JSON values that fit a schema in the canonical form of jsonschema-rs."""
+"""Generates JSON values that fit a schema in the canonical form of jsonschema-rs.
+
+The canonical form has a view for each kind of schema: constants, lists of values, types with their limits, and
+combinations. The generator chooses a value by the view. It does not follow every rule (`oneOf` with overlapping forms,
+several patterns), so callers check the value and try again.
+
+Example: {"type": "object", "required": ["id"], "properties": {"id": {"type": "integer"}, "note": {"type": "string"}}}
+has an object view. The generator always adds `id`, an integer from 1 to 101, and adds `note`, a word, in three of four
+values.
+"""
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from random import Random
 from typing import Any, NamedTuple
@@ -12,24 +21,29 @@ from jsonschema_rs import CanonicalSchema, FancyRegexOptions, canonical, validat
 from evtool.errors import EXIT_FINDINGS, EvtoolError
 from evtool.schemas.algebra.strings import MAX_TRIES, WORDS, iter_strings
 
-MAX_DEPTH = 6  # beyond it only what is required is generated
-MAX_LISTED = 1000  # integers that are tried where elements have to differ
-_OPTIONAL = 0.75  # how often a property that is not required is there
-_TYPES = ("string", "integer", "number", "boolean", "object", "array", "null")  # the preferred ones first
+# Levels of nested values. Beyond them only required parts are generated, so that recursive schemas end.
+MAX_DEPTH = 6
+# Integers that are tried where elements have to differ.
+MAX_LISTED = 1000
+# The probability of a property that is not required.
+_OPTIONAL = 0.75
+# The preferred types first.
+_TYPES = ("string", "integer", "number", "boolean", "object", "array", "null")
 _ELEMENT = "[]"
 
-Path = tuple[str, ...]  # names of properties, and `[]` for the elements of an array
+# Names of properties, and `[]` for the elements of an array.
+Path = tuple[str, ...]
 Examples = Mapping[Path, Sequence[Any]]
 
 
 class CannotGenerate(EvtoolError):  # noqa: N818  (it says what happened)
-    """No value was found; the text says where and why."""
+    """No value was found. The message gives the place and the reason."""
 
     exit_code = EXIT_FINDINGS
 
 
 def generate_value(schema: CanonicalSchema, rng: Random, examples: Examples) -> Any:
-    """A value that probably fits a schema: the caller checks it. Raises CannotGenerate.
+    """Generates a value that probably fits a schema: the caller checks it. Raises CannotGenerate.
 
     `examples` are values that the author of the schema gave for a path.
     """
@@ -41,7 +55,7 @@ class _Place(NamedTuple):
     depth: int = 0
 
     def step(self, name: str) -> "_Place":
-        return _Place((*self.path, name), self.depth + 1)
+        return _Place(self.path + (name,), self.depth + 1)
 
     def __str__(self) -> str:
         return ".".join(self.path).replace(".[]", "[]") or "the value"
@@ -79,7 +93,7 @@ class _Generator:
             case canonical.TrueView():
                 return self._rng.choice(WORDS)
             case canonical.MultiTypeView(types):
-                return self._generate_type(next(name for name in _TYPES if name in types))
+                return self._generate_type(types)
             case canonical.TypedGroupView(_, body):
                 return self._generate(body, place)
             case canonical.StringView():
@@ -99,23 +113,29 @@ class _Generator:
                 return self._generate(target, place._replace(depth=place.depth + 1))
             case canonical.FalseView():
                 raise CannotGenerate(f"the schema allows no value for {place}")
-        return self._first_fitting(schema, place, iter((*WORDS, 1, True, None, {}, [], 0.5, "")))
+        # A form without a view here, such as `not`.
+        return self._first_fitting(schema, place, list(WORDS) + [1, True, None, {}, [], 0.5, ""])
 
-    def _first_fitting(self, schema: CanonicalSchema, place: _Place, candidates: Iterator[Any]) -> Any:
+    def _first_fitting(self, schema: CanonicalSchema, place: _Place, candidates: Iterable[Any]) -> Any:
         for value in candidates:
             if fits(schema, value):
                 return value
         raise CannotGenerate(f"no value was found that fits the schema of {place}")
 
-    def _generate_type(self, name: str) -> Any:
+    def _generate_type(self, types: Collection[str]) -> Any:
+        """A value of the preferred type among some."""
         values: dict[str, Any] = {"null": None, "object": {}, "array": [], "string": self._rng.choice(WORDS)}
         values |= {"integer": self._rng.randint(1, 100), "boolean": self._rng.random() < 0.5}
         values["number"] = round(self._rng.uniform(1, 100), 2)
-        return values[name]
+        for name in _TYPES:
+            if name in types:
+                return values[name]
+        raise ValueError(f"a type that JSON does not have: {types}")
 
     def _generate_branch(self, schema: CanonicalSchema, branches: Sequence[CanonicalSchema], place: _Place) -> Any:
-        """A value of one branch that fits the whole; arrays and null only if there is nothing else."""
-        shuffled = sorted(branches, key=lambda branch: (_rank(branch), self._rng.random()))
+        """A value of one branch that fits the whole. Arrays and null come last."""
+        ranks = [(_rank(branch), self._rng.random()) for branch in branches]
+        shuffled = [branches[index] for index in sorted(range(len(branches)), key=ranks.__getitem__)]
         problem = CannotGenerate(f"no value was found that fits the schema of {place}")
         for branch in shuffled * 3:
             try:
@@ -138,28 +158,12 @@ class _Generator:
 
     def _generate_number(self, schema: CanonicalSchema, place: _Place) -> int | float:
         view: Any = schema.view()
-        is_integer = isinstance(view, canonical.IntegerView)
-        low = None
-        if view.minimum is not None:
-            low = float(view.minimum)
-        high = None
-        if view.maximum is not None:
-            high = float(view.maximum)
-        if low is None:
-            if high is not None and high < 100:
-                low = high - 100
-            elif high is None or high > 1:
-                low = 1.0
-            else:
-                low = min(0.0, high)
-        if high is None:
-            high = low + 100
+        low, high = _find_range(view.minimum, view.maximum)
+        step: float | None = None
         if view.multiple_of:
             step = float(view.multiple_of[0])
-        elif is_integer:
+        elif isinstance(view, canonical.IntegerView):
             step = 1
-        else:
-            step = None
         number: int | float = self._first_fitting(schema, place, self._iter_numbers(low, high, step))
         return number
 
@@ -168,9 +172,11 @@ class _Generator:
             high = min(high, low + 1000)
         for _ in range(MAX_TRIES):
             number = self._rng.uniform(low, high)
-            for digits in (0, 2) if step is None else ():
-                yield _plain(round(number, digits))
-            if step is not None:
+            if step is None:
+                yield _plain(round(number))
+                yield _plain(round(number, 2))
+            else:
+                # 10 digits remove the error of a step such as 0.1.
                 yield _plain(round(math.floor(number / step) * step, 10))
         yield from map(_plain, (low, high, (low + high) / 2))
         if step is not None:
@@ -181,45 +187,43 @@ class _Generator:
     def _generate_array(self, schema: CanonicalSchema, place: _Place) -> list[Any]:
         view: Any = schema.view()
         child = place.step(_ELEMENT)
-        wanted = [c.schema for c in view.contains for _ in range(1 if c.min_contains is None else c.min_contains)]
+        wanted = _list_contained(view)
         fewest = max(view.min_items or 0, len(wanted))
-        most = fewest + (2 if place.depth < MAX_DEPTH else 0)
+        most = fewest
+        if place.depth < MAX_DEPTH:
+            most += 2
         length = self._rng.randint(fewest or min(1, most), max(most, 1))
         if view.max_items is not None:
             length = min(length, view.max_items)
         elements: list[Any] = []
         for index in range(length):
+            schemas = []
             if index < len(view.prefix_items):
-                declared = view.prefix_items[index]
-            else:
-                declared = view.items
+                schemas.append(view.prefix_items[index])
+            elif view.items:
+                schemas.append(view.items)
+            if index < len(wanted):
+                schemas.append(wanted[index])
             try:
-                elements.append(self._generate_element(view, declared, wanted, index, elements, child))
+                elements.append(self._generate_element(view, schemas, elements, child))
             except CannotGenerate:
                 if len(elements) < fewest:
                     raise
                 break
         return elements
 
-    def _generate_element(
-        self,
-        view: Any,
-        declared: CanonicalSchema | None,
-        wanted: list[Any],
-        index: int,
-        before: list[Any],
-        place: _Place,
-    ) -> Any:
-        schemas = [schema for schema in (declared, wanted[index] if index < len(wanted) else None) if schema]
+    def _generate_element(self, view: Any, schemas: Sequence[CanonicalSchema], before: list[Any], place: _Place) -> Any:
+        """A value that fits all schemas and differs from the elements before it if it has to."""
         is_distinct = view.distinctness == canonical.Distinctness.ALL_DISTINCT
         for _ in range(MAX_TRIES):
             value = self._generate_all(schemas, place)
             if not is_distinct or value not in before:
                 return value
-        rest = [value for schema in schemas[:1] for value in _list_all(schema) if value not in before]
-        fitting = [value for value in rest if all(fits(schema, value) for schema in schemas)]
-        if fitting:
-            return self._rng.choice(fitting)
+        if schemas:
+            rest = [value for value in _list_all(schemas[0]) if value not in before]
+            fitting = [value for value in rest if all(fits(schema, value) for schema in schemas)]
+            if fitting:
+                return self._rng.choice(fitting)
         raise CannotGenerate(f"the elements of {place} have to differ, and too few values are known")
 
     def _generate_all(self, schemas: Sequence[CanonicalSchema], place: _Place) -> Any:
@@ -238,9 +242,8 @@ class _Generator:
         view: Any = schema.view()
         declared, required = view.properties, view.required
         is_small = place.depth >= MAX_DEPTH
-        names = list(dict.fromkeys((*self._in_order(declared, place), *required)))
         result: dict[str, Any] = {}
-        for name in names:
+        for name in dict.fromkeys(self._in_order(declared, place) + list(required)):
             is_required = name in required
             is_wanted = is_required or (not is_small and self._rng.random() < _OPTIONAL)
             if not is_wanted or (view.max_properties and not is_required and len(result) >= view.max_properties):
@@ -255,19 +258,27 @@ class _Generator:
 
     def _in_order(self, declared: Mapping[str, Any], place: _Place) -> list[str]:
         """The declared names in the order of the schema, which the canonical form does not keep."""
-        ordered = [path[-1] for path in self._examples if len(path) > len(place.path) and path[:-1] == place.path]
-        return [*(name for name in ordered if name in declared), *declared]
+        # Every path of the schema is a key of the examples, in the order of the text.
+        names = []
+        for path in self._examples:
+            if path and path[:-1] == place.path and path[-1] in declared:
+                names.append(path[-1])
+        return names + list(declared)
 
     def _schemas_of(self, view: Any, name: str) -> list[CanonicalSchema]:
+        """The schemas of a property."""
+        schemas = []
         if name in view.properties:
-            schemas = [view.properties[name]]
-        else:
-            schemas = []
-        schemas += [part for pattern, part in view.pattern_properties.items() if _matches(pattern, name)]
-        return schemas or ([view.additional_properties] if view.additional_properties is not None else [])
+            schemas.append(view.properties[name])
+        for pattern, schema in view.pattern_properties.items():
+            if _matches(pattern, name):
+                schemas.append(schema)
+        if not schemas and view.additional_properties is not None:
+            schemas.append(view.additional_properties)
+        return schemas
 
     def _add_properties(self, view: Any, result: dict[str, Any], place: _Place) -> None:
-        """Properties that nobody named, if there have to be so many."""
+        """Adds properties that the schema does not name, until the object has as many as it needs."""
         for number in range(1, 10 * (view.min_properties or 0)):
             if len(result) >= view.min_properties:
                 return
@@ -276,6 +287,32 @@ class _Generator:
                 name = str(self._generate(view.property_names, place))
             if name not in result:
                 result[name] = self._generate_all(self._schemas_of(view, name), place.step(name))
+
+
+def _find_range(minimum: Any, maximum: Any) -> tuple[float, float]:
+    """The lowest and the highest number to try. Without a limit it is a small positive number, as in most events."""
+    if maximum is None:
+        low = 1.0
+        if minimum is not None:
+            low = float(minimum)
+        return low, low + 100
+    high = float(maximum)
+    if minimum is not None:
+        return float(minimum), high
+    if high < 100:
+        return high - 100, high
+    return 1.0, high
+
+
+def _list_contained(view: Any) -> list[Any]:
+    """The schemas of the elements that an array has to contain."""
+    schemas = []
+    for part in view.contains:
+        count = 1
+        if part.min_contains is not None:
+            count = part.min_contains
+        schemas += [part.schema] * count
+    return schemas
 
 
 def _list_all(schema: CanonicalSchema) -> Sequence[Any]:
@@ -289,7 +326,7 @@ def _list_all(schema: CanonicalSchema) -> Sequence[Any]:
 
 
 def _rank(schema: CanonicalSchema) -> int:
-    """Which branches come first: values and objects, then arrays, then null."""
+    """The rank of a branch: values and objects come first, then arrays, then null."""
     view = schema.view()
     if isinstance(view, canonical.ConstView) and view.value is None:
         return 2
@@ -306,6 +343,7 @@ def _matches(pattern: str, name: str) -> bool:
 
 
 def _plain(number: float) -> int | float:
+    """A number as people write it: 1 rather than 1.0."""
     if number == int(number):
         return int(number)
     return number

@@ -1,13 +1,20 @@
-"""Compares the keywords of two schemas one by one: which direction a change breaks, and the change in words."""
+"""Compares the keywords of two schemas one by one: the directions that a change breaks, and the change in words.
+
+A change that accepts fewer values narrows the schema: it breaks backward compatibility, since the new schema refuses
+values that the old one accepts. A change that accepts more values widens it and breaks forward compatibility. Example:
+from {"minLength": 1} to {"minLength": 5, "maxLength": 9} both limits are narrowed, so two changes break "backward".
+"""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from evtool.findings.phrases import list_some, shorten
 from evtool.schemas.diff.inlining import LISTS, MAPS, PLAIN, SINGLE
+from evtool.schemas.documents.declarations import list_fixed_values
 
 ALL_TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
+# Values that a message lists.
 MAX_LISTED = 5
 BACKWARD, FORWARD = "backward", "forward"
 
@@ -24,25 +31,31 @@ class KeywordChange(NamedTuple):
 
 
 def compare_keywords(old: Keywords, new: Keywords, name: str) -> Iterator[KeywordChange]:
-    """The changes of the keywords that do not contain schemas. `name` is the field for messages."""
+    """Yields the changes of the keywords that do not contain schemas. `name` is the field in messages."""
     for compare in (_compare_types, _compare_values, _compare_limits, _compare_required, _compare_others):
         yield from compare(old, new, name)
 
 
 def list_types(schema: Keywords) -> frozenset[str]:
-    """The types that a value may have, with `integer` where it may be a number; those of its `enum` if it has one."""
-    declared = schema.get("type", sorted(ALL_TYPES))
-    types = frozenset([declared] if isinstance(declared, str) else declared)
+    """The types that a value may have; those of its `enum` if it has one. With "number" goes "integer"."""
+    declared = schema.get("type", ALL_TYPES)
+    if isinstance(declared, str):
+        declared = [declared]
+    types = frozenset(declared)
     if "number" in types:
         types = types | {"integer"}
     values = _list_values(schema)
     if values is None:
         return types
-    return types & {name for value in values.values() for name in _name_types(value)}
+    value_types: set[str] = set()
+    for value in values.values():
+        value_types.update(_name_types(value))
+    return types & value_types
 
 
 def _name_types(value: Any) -> tuple[str, ...]:
     match value:
+        # In Python, True is an int.
         case bool():
             return ("boolean",)
         case None:
@@ -53,11 +66,18 @@ def _name_types(value: Any) -> tuple[str, ...]:
             if value == int(value):
                 return ("integer", "number")
             return ("number",)
-    return ("array" if isinstance(value, list) else "object",)
+        case list():
+            return ("array",)
+    return ("object",)
 
 
 def _breaks(*, narrowed: bool, widened: bool) -> tuple[str, ...]:
-    return (BACKWARD,) * narrowed + (FORWARD,) * widened
+    breaks: tuple[str, ...] = ()
+    if narrowed:
+        breaks += (BACKWARD,)
+    if widened:
+        breaks += (FORWARD,)
+    return breaks
 
 
 def _kind(subject: str, breaks: tuple[str, ...]) -> str:
@@ -73,8 +93,9 @@ def _kind(subject: str, breaks: tuple[str, ...]) -> str:
 def _compare_types(old: Keywords, new: Keywords, name: str) -> Iterator[KeywordChange]:
     before, after = list_types(old), list_types(new)
     has_values = _list_values(old) is not None and _list_values(new) is not None
+    # Between two lists of values, their change says more than the types.
     if before == after or has_values or ("type" not in old and "type" not in new):
-        return  # the change of the values says more
+        return
     breaks = _breaks(narrowed=not before <= after, widened=not after <= before)
     message = f"{name}: the type was {_list_names(before)}, now {_list_names(after)}"
     yield KeywordChange("type", _kind("type", breaks), breaks, message)
@@ -83,55 +104,68 @@ def _compare_types(old: Keywords, new: Keywords, name: str) -> Iterator[KeywordC
 def _list_names(types: frozenset[str]) -> str:
     if types >= ALL_TYPES:
         return "any"
-    return " or ".join(sorted(types - {"integer"} if "number" in types else types)) or "none"
+    if "number" in types:
+        types = types - {"integer"}
+    return " or ".join(sorted(types)) or "none"
 
 
 def _compare_values(old: Keywords, new: Keywords, name: str) -> Iterator[KeywordChange]:
-    """`enum` and `const`, which are a list of one value."""
+    """The changes of `enum` and `const`, which is like an `enum` of one value."""
     before, after = _list_values(old), _list_values(new)
     if before == after or (before is not None and after is not None and before.keys() == after.keys()):
         return
     keyword = "const"
     if "enum" in new or ("const" not in new and "enum" in old):
         keyword = "enum"
-    if before is None or after is None:
-        values, breaks = after if before is None else before, _breaks(narrowed=before is None, widened=after is None)
-        verb = "is no longer limited to"
-        if before is None:
-            verb = "is limited to"
-        message = f"{name} {verb} {_list_some(values or {})}"
-        yield KeywordChange(keyword, _kind("enum", breaks), breaks, message)
-        return
-    removed = {key: value for key, value in before.items() if key not in after}
-    added = {key: value for key, value in after.items() if key not in before}
-    breaks = _breaks(narrowed=bool(removed), widened=bool(added))
-    parts = [f"{_list_some(removed)} removed"] * bool(removed) + [f"{_list_some(added)} added"] * bool(added)
-    yield KeywordChange(keyword, _kind("enum", breaks), breaks, f"{name}: values {', '.join(parts)}")
+    breaks = _breaks(narrowed=before is None, widened=after is None)
+    if before is None:
+        message = f"{name} is limited to {_list_some(after or {})}"
+    elif after is None:
+        message = f"{name} is no longer limited to {_list_some(before)}"
+    else:
+        removed = {key: value for key, value in before.items() if key not in after}
+        added = {key: value for key, value in after.items() if key not in before}
+        breaks = _breaks(narrowed=bool(removed), widened=bool(added))
+        message = f"{name}: values {_describe_values(removed, added)}"
+    yield KeywordChange(keyword, _kind("enum", breaks), breaks, message)
+
+
+def _describe_values(removed: Mapping[str, Any], added: Mapping[str, Any]) -> str:
+    parts = []
+    if removed:
+        parts.append(f"{_list_some(removed)} removed")
+    if added:
+        parts.append(f"{_list_some(added)} added")
+    return ", ".join(parts)
 
 
 def _list_values(schema: Keywords) -> dict[str, Any] | None:
-    if "const" in schema:
-        return {_key(schema["const"]): schema["const"]}
-    values = schema.get("enum")
-    if isinstance(values, list):
-        return {_key(value): value for value in values}
-    return None
+    """The values that a schema lists, by a key that is equal for equal values; None if it does not list them."""
+    values = list_fixed_values(schema)
+    if values is None:
+        return None
+    return {_key(value): value for value in values}
 
 
 def _key(value: Any) -> str:
-    """Equal for values that JSON Schema takes as equal: 1 and 1.0, but not 1 and true."""
+    """A string that is equal for values that JSON Schema treats as equal: 1 and 1.0, but not 1 and true."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return json.dumps(value, sort_keys=True)
 
 
 def _list_some(values: Mapping[str, Any]) -> str:
-    return list_some([shorten(json.dumps(value, ensure_ascii=False)) for value in values.values()], MAX_LISTED)
+    return list_some(list(map(_to_json, values.values())), MAX_LISTED)
+
+
+def _to_json(value: Any) -> str:
+    return shorten(json.dumps(value, ensure_ascii=False))
 
 
 # --- limits ----------------------------------------------------------------------------------------------------------
 
-LIMITS = (  # lower, upper
+# The lower and the upper limit, and the word for the limited number.
+LIMITS = (
     ("minLength", "maxLength", "length"),
     ("minItems", "maxItems", "number of items"),
     ("minProperties", "maxProperties", "number of properties"),
@@ -163,36 +197,45 @@ def _compare_bound(
         keyword = exclusive
     else:
         keyword = plain
-    texts = [
-        None
-        if bound is None
-        else f"{'more' if sign > 0 else 'less'} than {sign * bound[0]:g}"
-        if bound[1]
-        else f"{sign * bound[0]:g}"
-        for bound in (before, after)
-    ]
-    yield _limit_change(keyword, f"{name}: the {plain}", *texts, narrowed=narrowed)
+    old_text, new_text = _describe_bound(before, sign), _describe_bound(after, sign)
+    yield _limit_change(keyword, f"{name}: the {plain}", old_text, new_text, narrowed=narrowed)
 
 
 def _find_bound(schema: Keywords, keywords: tuple[str, str], sign: int) -> tuple[float, bool] | None:
-    """A bound and whether it is exclusive, with the sign with which a larger bound accepts less."""
-    plain, exclusive = (schema.get(keyword) for keyword in keywords)
+    """A bound and whether it is exclusive. `sign` turns upper bounds around, so that a larger bound accepts less."""
+    plain, exclusive = schema.get(keywords[0]), schema.get(keywords[1])
+    bounds = []
     if plain is not None:
-        bounds = [(sign * plain, False)]
-    else:
-        bounds = []
+        bounds.append((sign * plain, False))
     if exclusive is not None:
-        bounds += [(sign * exclusive, True)]
+        bounds.append((sign * exclusive, True))
     return max(bounds, default=None)
+
+
+def _describe_bound(bound: tuple[float, bool] | None, sign: int) -> str | None:
+    if bound is None:
+        return None
+    number, is_exclusive = bound
+    text = f"{sign * number:g}"
+    if not is_exclusive:
+        return text
+    if sign > 0:
+        return f"more than {text}"
+    return f"less than {text}"
 
 
 def _limit_change(keyword: str, subject: str, before: Any, after: Any, *, narrowed: bool) -> KeywordChange:
     breaks = _breaks(narrowed=narrowed, widened=not narrowed)
-    texts = ["none" if value is None else value for value in (before, after)]
-    return KeywordChange(keyword, _kind("limit", breaks), breaks, f"{subject} was {texts[0]}, now {texts[1]}")
+    if before is None:
+        before = "none"
+    if after is None:
+        after = "none"
+    return KeywordChange(keyword, _kind("limit", breaks), breaks, f"{subject} was {before}, now {after}")
 
 
 # --- the rest --------------------------------------------------------------------------------------------------------
+
+OTHERS = ("format", "multipleOf", "pattern", "uniqueItems", "dependentRequired", "minContains", "maxContains")
 
 
 def _compare_required(old: Keywords, new: Keywords, name: str) -> Iterator[KeywordChange]:
@@ -207,43 +250,36 @@ def _compare_required(old: Keywords, new: Keywords, name: str) -> Iterator[Keywo
 
 
 def _compare_others(old: Keywords, new: Keywords, name: str) -> Iterator[KeywordChange]:
-    """Keywords whose values either are there or not; two different values are left to the algebra."""
-    for keyword in (
-        "format",
-        "multipleOf",
-        "pattern",
-        "uniqueItems",
-        "dependentRequired",
-        "minContains",
-        "maxContains",
-    ):
-        before, after = (schema.get(keyword) or None for schema in (old, new))
+    """The changes of keywords that a schema either has or not. Two different values are left to the algebra."""
+    for keyword in OTHERS:
+        before, after = old.get(keyword) or None, new.get(keyword) or None
         if before == after:
             continue
         message = f"{name}: {keyword} was {_show(before)}, now {_show(after)}"
         if keyword.endswith("Contains") or (before is not None and after is not None):
             yield KeywordChange(keyword, f"{keyword}-changed", None, message)
             continue
+        state = "removed"
+        if before is None:
+            state = "added"
         breaks = _breaks(narrowed=after is not None, widened=before is not None)
-        yield KeywordChange(keyword, f"{keyword}-{'added' if before is None else 'removed'}", breaks, message)
+        yield KeywordChange(keyword, f"{keyword}-{state}", breaks, message)
 
 
 def _show(value: Any) -> str:
     if value is None:
         return "none"
-    return shorten(json.dumps(value, ensure_ascii=False))
+    return _to_json(value)
 
 
 def list_companions(keyword: str) -> tuple[str, ...]:
-    """The keywords whose meaning depends on one another."""
+    """A keyword with those that its meaning depends on."""
     for group in (("if", "then", "else"), ("contains", "minContains", "maxContains"), ("prefixItems", "items")):
         if keyword in group:
             return group
+    # Every keyword can evaluate properties or elements.
     if keyword.startswith("unevaluated"):
-        return (*PLAIN, *SINGLE, *LISTS, *MAPS)
+        return PLAIN + SINGLE + LISTS + MAPS
     if keyword == "patternProperties":
         return "patternProperties", "properties", "additionalProperties"
     return (keyword,)
-
-
-Compare = Callable[[Keywords, Keywords, str], Iterator[KeywordChange]]

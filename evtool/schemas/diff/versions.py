@@ -1,6 +1,10 @@
-"""Pairs the schemas of two versions: of two files, or of all files in two folders by their paths."""
+"""Pairs the schemas of two versions: of two files, or of all files in two folders by their paths.
 
-import os
+Example: the folder `before` has order.created.json and money.json, the folder `after` has order.created.json and
+refund.created.json. `order.created.json` is in both, so its versions are compared; `refund.created.json` was added.
+money.json describes no type if it has only definitions: it is compared where other schemas refer to it.
+"""
+
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -12,11 +16,12 @@ from jsonschema_rs import ValidationError, meta
 from evtool.errors import ConfigError, UsageError
 from evtool.findings.finding import Finding
 from evtool.readers.locations import pointer_of
-from evtool.schemas.catalog import list_names
-from evtool.schemas.diff.diff import Change, SchemaDiff, diff_schemas
+from evtool.schemas.catalog import list_names, walk_schemas
+from evtool.schemas.diff.changes import Change, SchemaDiff
+from evtool.schemas.diff.diff import diff_schemas
 from evtool.schemas.diff.inlining import InlinedSchema, inline
 from evtool.schemas.diff.keywords import BACKWARD
-from evtool.schemas.documents import (
+from evtool.schemas.documents.declarations import (
     DRAFT_2020,
     Declaration,
     NamedSchema,
@@ -26,9 +31,10 @@ from evtool.schemas.documents import (
     is_container,
     resolve_pointer,
 )
+from evtool.schemas.documents.document import SUFFIXES, SchemaDocument, Target
+from evtool.schemas.documents.foreign import find_foreign
+from evtool.schemas.documents.references import Library
 from evtool.schemas.explain.violations import make_invalid_schema_finding
-from evtool.schemas.foreign import find_foreign
-from evtool.schemas.references import SUFFIXES, Library, SchemaDocument, Target
 
 
 class SchemaFile(NamedTuple):
@@ -65,33 +71,34 @@ class PairDiff(NamedTuple):
 
 
 def open_file(file: Path, folders: Sequence[Path], types: Sequence[str] = ()) -> Version:
-    """The version that one file is. Its references lead into the folders that contain it, or to files beside it."""
+    """A version with one file. Its references lead into the folders that contain it, or into the folder of the file."""
     around = [folder for folder in folders if file.resolve().is_relative_to(folder.resolve())]
     return Version({"": SchemaFile(file, (file.name,), "", tuple(types))}, Library(around, beside=[file]))
 
 
 def open_folders(folders: Sequence[Path], named: Mapping[str, NamedSchema] = MappingProxyType({})) -> Version:
-    """The version that all schemas of some folders are, and those that routes.yaml names, by TYPE."""
+    """A version with all schemas of some folders, and those that routes.yaml names, by TYPE."""
     named_files = [schema.file for schema in named.values()]
-    files = {
-        "/".join(steps): SchemaFile(file, steps)
-        for folder in reversed(folders)
-        for file, steps in _list_files(folder)
-        if file not in named_files
-    }
-    for name, (file, fragment, _) in named.items():
-        files[name] = SchemaFile(file, (file.name,), fragment, (name.rpartition("@")[2],))
+    files = {}
+    # The first folder has priority, so it comes last.
+    for folder in reversed(folders):
+        for file, steps in _list_files(folder):
+            if file not in named_files:
+                files["/".join(steps)] = SchemaFile(file, steps)
+    for name, schema in named.items():
+        event_type = name.rpartition("@")[2]
+        files[name] = SchemaFile(schema.file, (schema.file.name,), schema.fragment, (event_type,))
     return Version(dict(sorted(files.items())), Library(folders, beside=named_files))
 
 
 def diff_versions(old: Version, new: Version, *, relaxed: bool = False) -> Iterator[PairDiff]:
-    """The differences of all schemas. Raises ConfigError for a file that is not a schema."""
-    old_entries, new_entries = (dict(_list_entries(version)) for version in (old, new))
+    """Yields the differences of all schemas. Raises ConfigError for a file that is not a schema."""
+    old_entries, new_entries = dict(_list_entries(old)), dict(_list_entries(new))
     if not old_entries and not new_entries:
         raise UsageError(
             "no file describes an event type: a schema is named TYPE.json, or says which type it describes"
         )
-    for name in [*new_entries, *(name for name in old_entries if name not in new_entries)]:
+    for name in new_entries | old_entries:
         before, after = old_entries.get(name), new_entries.get(name)
         if before is not None and after is not None:
             diff = diff_schemas(before.schema, after.schema, relaxed=relaxed)
@@ -101,36 +108,40 @@ def diff_versions(old: Version, new: Version, *, relaxed: bool = False) -> Itera
 
 
 def _diff_missing(before: SchemaEntry | None, after: SchemaEntry | None) -> SchemaDiff:
-    """An event of a type without a schema is refused, so a removed schema breaks the events of its type."""
+    """The difference of a schema that one version lacks."""
     entry = before or after
     assert entry is not None
+    verb = "added"
+    breaks: tuple[str, ...] = ()
+    # An event of a type without a schema is refused, so a removed schema breaks the events of its type.
+    if before is not None:
+        verb = "removed"
+        breaks = (BACKWARD,)
     location = entry.schema.locate(entry.schema.value)
-    kind, breaks = ("schema-removed", (BACKWARD,)) if before else ("schema-added", ())
-    place = (location.get("file"), location.get("line"), location.get("column"))
-    message = f"the schema of {' and '.join(entry.types) or 'this file'} was {'removed' if before else 'added'}"
-    change = Change("", kind, breaks, message, (), (), *place)
+    message = f"the schema of {' and '.join(entry.types) or 'this file'} was {verb}"
+    change = Change("", f"schema-{verb}", breaks, message)
+    change = change._replace(file=location.get("file"), line=location.get("line"), column=location.get("column"))
     return SchemaDiff((change,), backward=before is None, forward=True)
 
 
 def _list_files(folder: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
-    for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if name != "node_modules" and name[:1] != ".")
-        steps = Path(parent).relative_to(folder).parts
-        for name in sorted(names):
+    for parent, steps, names, _ in walk_schemas(folder):
+        for name in names:
             if name.endswith(SUFFIXES):
-                yield Path(parent, name), (*steps, name)
+                yield parent / name, steps + (name,)
 
 
 def _list_entries(version: Version) -> Iterator[tuple[str, SchemaEntry]]:
     """The schemas of a version by name: that of a file, or each one that a document such as OpenAPI contains.
 
-    Files that describe no type are parts, which are compared where they are referred to.
+    Files that describe no type are left out: they are compared where other schemas refer to them.
     """
     for name, (file, steps, fragment, given_types) in version.files.items():
-        own_types = given_types or tuple(entry.rpartition("@")[2] for entry in list_names(steps)[:1])
+        own_types = given_types or _list_named_types(steps)
         try:
             document = version.library.open(file)
         except ConfigError:
+            # A file without a type may well be something else.
             if own_types:
                 raise
             continue
@@ -151,8 +162,16 @@ def _list_entries(version: Version) -> Iterator[tuple[str, SchemaEntry]]:
             yield name, SchemaEntry(types, find_envelope(document.value, ""), schema)
 
 
+def _list_named_types(steps: tuple[str, ...]) -> tuple[str, ...]:
+    """The type that a file is named after, without the source."""
+    names = list_names(steps)
+    if not names:
+        return ()
+    return (names[0].rpartition("@")[2],)
+
+
 def _has_other_purpose(document: SchemaDocument) -> bool:
-    """Whether a file of a folder is no schema of a type, such as one that has only definitions."""
+    """Whether a file of a folder is not the schema of a type, such as one that has only definitions."""
     foreign = None
     if isinstance(document.value, dict):
         foreign = find_foreign(document.value)
@@ -182,7 +201,7 @@ def _list_contained(
 
 
 def _check_part(library: Library, root: Target) -> None:
-    """Raises ConfigError for what is not a JSON Schema, and for references that lead nowhere."""
+    """Raises ConfigError for a part that is not a JSON Schema, and for references that lead nowhere."""
     document, name = root.document, root.document.text.file
     foreign = None
     if isinstance(document.value, dict) and not root.pointer:
@@ -197,8 +216,11 @@ def _check_part(library: Library, root: Target) -> None:
     for part in parts:
         value = resolve_pointer(part.document.value, part.pointer)
         draft = draft_of(part.document.value)
+        if is_container(value):
+            continue
+        if draft and isinstance(value, dict):
+            value = {"$schema": draft} | value
         try:
-            if not is_container(value):
-                meta.validate({"$schema": draft, **value} if draft and isinstance(value, dict) else value)
+            meta.validate(value)
         except ValidationError as error:
             raise ConfigError(f"the schema {name} cannot be used", [make_invalid_schema_finding(part, error)]) from None

@@ -1,6 +1,12 @@
-"""Lists the errors of the engine in a value with their full paths, of which the engine loses names.
+"""Lists the errors of the engine with their full paths.
 
-It leaves out empty names (`{"": 1}`), and gives names of digits (`{"0": 1}`) as indices.
+The engine's paths are wrong for some names: it leaves out empty names (`{"": 1}`) and gives names of digits
+(`{"0": 1}`) as indices. Its message has the full path, so the lost names are read from there. Example, for the schema
+`{"additionalProperties": {"items": {"type": "string"}}}` and the value `{"": [1]}`:
+
+    path of the engine:    [0]
+    end of its message:    On instance[""][0]:
+    restored path:         ["", 0]
 """
 
 import re
@@ -12,13 +18,16 @@ from jsonschema_rs import ValidationErrorKind as Kind
 
 from evtool.readers.locations import pointer_of
 
-_EMPTY = '[""]'  # an empty name in the engine's message
-_DIGITS = re.compile(r"\+?[0-9]+", re.ASCII)  # names that the engine takes for indices
+# An empty name in the engine's message.
+_EMPTY = '[""]'
+# Names that the engine parses as indices. Rust's number parser accepts a plus sign.
+_DIGITS = re.compile(r"\+?[0-9]+", re.ASCII)
 
 
 def list_errors(validator: Any, value: Any) -> list[ValidationError]:
     """All errors of a value."""
     errors: list[ValidationError] = list(validator.iter_errors(value))
+    # The message of an error repeats its value, so it is read only if a name was lost.
     if errors and _has_lost_name(value):
         restore_paths(errors, value)
     return errors
@@ -38,7 +47,7 @@ def _has_lost_name(value: Any) -> bool:
 
 
 def restore_paths(errors: Sequence[ValidationError], value: Any) -> None:
-    """Put the names that the engine loses back into the paths of the errors of a value, and of their branches."""
+    """Puts the names that the engine loses back into the paths of the errors of a value, and of their branches."""
     for error in errors:
         error.instance_path = _find_full_path(error, value)
         if isinstance(error.kind, Kind.AnyOf | Kind.OneOfNotValid | Kind.OneOfMultipleValid):
@@ -47,17 +56,20 @@ def restore_paths(errors: Sequence[ValidationError], value: Any) -> None:
 
 
 def _find_full_path(error: ValidationError, value: Any) -> list[str | int]:
-    """The path of an error with the names that only the engine's message has: `On instance["a"][""][0]:`."""
+    """The path of an error with the names that only the engine's message has."""
     text = error.verbose_message.rpartition("\n\nOn instance")[2]
     position = 0
     path: list[str | int] = []
     for step in error.instance_path:
-        while (match := _match_step(text, position, step)) is None:
+        match = _match_step(text, position, step)
+        while match is None:
+            # A later version of the engine may word its messages differently.
             if not text.startswith(_EMPTY, position):
-                return list(error.instance_path)  # a message of another form
+                return list(error.instance_path)
             path.append("")
             value = _get(value, "")
             position += len(_EMPTY)
+            match = _match_step(text, position, step)
         if isinstance(value, Mapping) and isinstance(step, int):
             name = match[1]
         else:
@@ -72,11 +84,12 @@ def _find_full_path(error: ValidationError, value: Any) -> list[str | int]:
 
 
 def _match_step(text: str, position: int, step: str | int) -> re.Match[str] | None:
-    """A step of a path as the message shows it; the first group is the name, of digits."""
+    """Matches a step of a path as the message shows it. The first group is its name."""
+    # The engine gives the name "007" as the index 7.
     if isinstance(step, int):
         return re.compile(rf'\["?(\+?0*{step})"?\]').match(text, position)
-    shown = re.escape(pointer_of([step])[1:])
-    return re.compile(rf'\["?({shown})"?\]').match(text, position)
+    escaped_name = re.escape(pointer_of([step])[1:])
+    return re.compile(rf'\["?({escaped_name})"?\]').match(text, position)
 
 
 def _get(value: Any, step: str | int) -> Any:

@@ -1,4 +1,4 @@
-"""Explaining errors: what holds for every schema and value, tried with random ones."""
+"""Explanations of errors: rules that hold for every schema and value, tested with random ones."""
 
 import json
 import random
@@ -54,25 +54,26 @@ def make_schema(choice: random.Random, depth: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_an_event_has_findings_if_and_only_if_it_is_invalid(tmp_path: Path, seed: int) -> None:
-    """Whatever is left out because another error covers it, one error remains; each leads into the event."""
+    """An invalid event keeps at least one finding, and each pointer leads into the payload."""
     choice = random.Random(seed)
     for _ in range(25):
         schema = {**make_schema(choice, 4), "$defs": {name: make_schema(choice, 2) for name in "AB"}}
         (tmp_path / "t.json").write_text(json.dumps(schema), encoding="utf-8")
-        judge = Schemas([tmp_path])
+        schemas = Schemas([tmp_path])
         for _ in range(5):
             detail = {name: make_value(choice, 3) for name in choice.sample(NAMES, 2)}
             document = {"id": "1", "source": "s", "detail-type": "t", "detail": detail}
             try:
-                found = judge.check(parse_event(json.dumps(document).encode()))
+                findings = schemas.check(parse_event(json.dumps(document).encode()))
             except ConfigError:
-                break  # a reference in a circle
-            assert (found == []) is jsonschema_rs.is_valid(schema, detail), (schema, detail)
-            assert all((finding.pointer or "").startswith("/detail") for finding in found)
+                # A reference leads in a circle.
+                break
+            assert (findings == []) is jsonschema_rs.is_valid(schema, detail), (schema, detail)
+            assert all((finding.pointer or "").startswith("/detail") for finding in findings)
 
 
 def test_an_unknown_property_is_reported_beside_an_unrelated_error(tmp_path: Path) -> None:
-    """Only what the error makes unevaluated is left out, not what the schema does not know."""
+    """Only properties that are unevaluated because of the error are left out."""
     card = {"properties": {"kind": {"const": "card"}, "number": {"type": "string"}}, "required": ["kind"]}
     bank = {"properties": {"kind": {"const": "bank"}, "iban": {"type": "string"}}, "required": ["kind"]}
     schema = {"properties": {"id": {}}, "oneOf": [card, bank], "unevaluatedProperties": False}
@@ -80,8 +81,8 @@ def test_an_unknown_property_is_reported_beside_an_unrelated_error(tmp_path: Pat
     detail = {"kind": "card", "id": 1, "number": 5, "iban": "x", "other": 1}
     document = {"id": "1", "source": "s", "detail-type": "t", "detail": detail}
 
-    found = Schemas([tmp_path]).check(parse_event(json.dumps(document).encode()))
-    assert {(finding.code, finding.pointer) for finding in found} == {
+    findings = Schemas([tmp_path]).check(parse_event(json.dumps(document).encode()))
+    assert {(finding.code, finding.pointer) for finding in findings} == {
         ("EV104", "/detail/number"),
         ("EV103", "/detail/iban"),
         ("EV103", "/detail/other"),

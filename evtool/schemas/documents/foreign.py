@@ -1,4 +1,8 @@
-"""Recognizes documents that are not JSON Schemas, and keywords that are misspelled."""
+"""Recognizes documents that are not JSON Schemas, and keywords that are misspelled.
+
+Every JSON object is a valid JSON Schema: keywords that a validator does not know have no effect. An Avro schema, or a
+schema with `propertes`, would therefore accept every event. These mistakes are found by the keys of the document.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -15,14 +19,18 @@ _OTHERS = "$ref $dynamicRef $recursiveRef const contentEncoding contentMediaType
 _OTHERS += "exclusiveMaximum exclusiveMinimum format maxContains maxItems maxLength maxProperties maximum minContains "
 _OTHERS += "minItems minLength minProperties minimum multipleOf pattern required type uniqueItems nullable"
 
-_SCHEMA, _SCHEMA_LISTS, _SCHEMA_MAPS = (set(words.split()) for words in (_ONE, _LISTS, _MAPS))
+# Keywords whose value is a schema, a list of schemas, or schemas by name.
+_SCHEMA = set(_ONE.split())
+_SCHEMA_LISTS = set(_LISTS.split())
+_SCHEMA_MAPS = set(_MAPS.split())
 _DEFINITIONS = {"$defs", "definitions"}
+# Keywords that restrict values.
 _RULES = (_SCHEMA | _SCHEMA_LISTS | _SCHEMA_MAPS | set(_OTHERS.split())) - _DEFINITIONS
 KEYWORDS = _RULES | set(_ANNOTATIONS.split())
 
 
 class Foreign(NamedTuple):
-    """What a document is instead of a JSON Schema, the key that shows it, and what to do."""
+    """The kind of a document that is not a JSON Schema, the key that shows it, and a hint."""
 
     name: str
     key: str = ""
@@ -35,7 +43,7 @@ class Foreign(NamedTuple):
 
 
 def find_foreign(value: Mapping[str, Any]) -> Foreign | None:
-    """What a document is that is used as a schema and is none; None if it may be a schema."""
+    """Recognizes a document that is used as a schema but is not one; None if it may be a schema."""
     if "asyncapi" in value:
         return Foreign("an AsyncAPI document without a message whose payload is a JSON Schema", "asyncapi")
     if "openapi" in value:
@@ -56,54 +64,63 @@ def _find_other_schema(value: Mapping[str, Any]) -> Foreign | None:
         return Foreign("an Avro schema", "type", "convert it to JSON Schema")
     if "SchemaName" in value and "Content" in value:
         return Foreign("the answer of describe-schema", "Content", "save the text in Content as the schema")
-    if ("detail-type" in value and "detail" in value) or ("specversion" in value and "source" in value):
-        return Foreign("an event", "detail-type" if "detail-type" in value else "specversion")
+    for key, other in (("detail-type", "detail"), ("specversion", "source")):
+        if key in value and other in value:
+            return Foreign("an event", key)
     return None
 
 
 def _find_empty(value: Mapping[str, Any]) -> Foreign | None:
-    """A document without any rule, which would accept every event."""
+    """Recognizes a document without any rule, which would accept every event."""
     keys = set(value) - {"$schema", "$id", "id", "$comment", "title", "description"}
     if keys and keys <= _DEFINITIONS:
         key = min(keys)
         hint = f"name one of them in `schemas:` of routes.yaml, as FILE#/{key}/NAME"
         return Foreign("a document that has only definitions", key, hint)
+    if not value.keys().isdisjoint(_RULES | {"$schema", "$id"}):
+        return None
     unknown = [key for key in value if key not in KEYWORDS and not key.startswith("x-") and key != "id"]
-    if unknown and not {"$schema", "$id", *_RULES} & set(value) and not any(map(find_near_keyword, unknown)):
+    # A document with a misspelled keyword is a schema. The keyword is reported instead.
+    if unknown and not any(map(find_near_keyword, unknown)):
         return Foreign(f'a document without a rule of JSON Schema; it has "{unknown[0][:40]}"', unknown[0])
     return None
 
 
 def find_near_keyword(key: str) -> str | None:
-    """The keyword that a key is one letter or the case away from, if it is none itself."""
+    """The keyword that differs from a key in one letter or in case; None if the key is itself a keyword."""
     if key in KEYWORDS or key.startswith("x-"):
         return None
     lower = key.lower()
-    return next((word for word in sorted(KEYWORDS) if word.lower() == lower or _is_one_off(key, word)), None)
+    for keyword in sorted(KEYWORDS):
+        if keyword.lower() == lower or _is_one_letter_apart(key, keyword):
+            return keyword
+    return None
 
 
 def find_misspelled(value: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
-    """Every key in a schema that is nearly a keyword: its pointer, and the keyword."""
+    """Yields every key in a schema that is nearly a keyword: its pointer, and the keyword."""
     stack = [(pointer, value)]
     while stack:
         current, schema = stack.pop()
         if not isinstance(schema, Mapping):
             continue
         for key, item in schema.items():
-            place = current + pointer_of([key])
+            key_pointer = current + pointer_of([key])
             keyword = find_near_keyword(key)
             if keyword:
-                yield place, keyword
+                yield key_pointer, keyword
+            # Only schemas are searched: the names of properties and the data of `enum` are not keywords.
             if key in _SCHEMA:
-                stack.append((place, item))
+                stack.append((key_pointer, item))
             if key in _SCHEMA_LISTS and isinstance(item, list):
-                stack += [(f"{place}/{index}", part) for index, part in enumerate(item)]
+                stack += [(f"{key_pointer}/{index}", part) for index, part in enumerate(item)]
             if key in _SCHEMA_MAPS and isinstance(item, Mapping):
-                stack += [(place + pointer_of([name]), part) for name, part in item.items()]
+                stack += [(key_pointer + pointer_of([name]), part) for name, part in item.items()]
 
 
-def _is_one_off(word: str, other: str) -> bool:
-    """Whether one letter is added, left out or changed, or two neighbours are swapped. Short words do not count."""
+def _is_one_letter_apart(word: str, other: str) -> bool:
+    """Whether one letter is added, left out or changed, or two neighbours are swapped."""
+    # Short keywords such as `not` and `if` are one letter away from too many words.
     if len(other) < 4 or abs(len(word) - len(other)) > 1 or word == other:
         return False
     start = 0
