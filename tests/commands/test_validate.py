@@ -435,7 +435,9 @@ def test_a_missing_file_of_the_schema_mapping_is_located_in_routes_yaml(evtool: 
         ran = evtool(*arguments)
         assert (ran.code, ran.out) == (2, "")
         assert "routes.yaml:4:8: EV601 the schema of u cannot be read: the file none.json does not exist" in ran.err
-        assert "routes.yaml:5:8: EV601 the schema of v cannot be read: the file gone/none.yaml does not exist" in ran.err
+        assert (
+            "routes.yaml:5:8: EV601 the schema of v cannot be read: the file gone/none.yaml does not exist" in ran.err
+        )
     routes.write_text("version: 1\nschemas:\n  t: schemas/t.json#/$defs/none\n")
     ran = evtool("validate", "e.json")
     assert ran.code == 2
