@@ -38,10 +38,10 @@ CONFORMANCE = """# Conformance
 This page compares the matcher with AWS: with recordings of the service, and with AWS event-ruler 2.1.0
 for each rule alone (`tests/vectors`). `make docs` writes this page, and a test checks that it is up to date.
 
-`make conformance` asked the other engines on {dates}, each rule alone. Event-ruler is AWS's own library; LocalStack and moto
-emulate AWS. A pattern that an engine has to refuse is a case like any other. In one case event-ruler differs from the
-service, because the service limits the complexity of wildcards. [Where evtool differs](patterns.md#where-evtool-differs)
-lists the differences that evtool has on purpose.
+`make conformance` asked the other engines on {dates}, each rule alone. Event-ruler is AWS's own library;
+LocalStack and moto emulate AWS. A pattern that an engine has to refuse is a case like any other. In one case
+event-ruler differs from the service, because the service limits the complexity of wildcards.
+[Where evtool differs](patterns.md#where-evtool-differs) lists the differences that evtool has on purpose.
 """
 MODULES = """# Modules
 
