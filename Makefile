@@ -71,6 +71,7 @@ bench: $(VENV)/developing
 	$(BIN)/python bench/functions.py
 	$(BIN)/python bench/waits.py
 	$(BIN)/python bench/buses.py
+	$(BIN)/python bench/bus_delivery.py
 	$(BIN)/python bench/million.py
 	$(BIN)/python bench/serve.py
 	$(BIN)/python bench/engines/compare.py
