@@ -16,9 +16,11 @@ class Message(NamedTuple):
     topic: str
     partition: int
     offset: int
-    timestamp: int | None  # when it was written, in milliseconds since 1970
+    # When the message was written, in milliseconds since 1970.
+    timestamp: int | None
     key: bytes | None
-    value: bytes | None  # None: a tombstone, which deletes its key
+    # None for a tombstone, which deletes its key.
+    value: bytes | None
     headers: Sequence[Header] = ()
 
     @property
@@ -31,7 +33,8 @@ class TimeRange(NamedTuple):
     """The times of the messages to read, in milliseconds since 1970; None means no bound."""
 
     since: int | None = None
-    until: int | None = None  # exclusive
+    # The end is not in the range.
+    until: int | None = None
 
     def includes(self, time: int | None) -> bool:
         """Whether a time lies in the range. A message without a time is only in a range without bounds."""
@@ -48,7 +51,8 @@ class SendReport(NamedTuple):
 
     event: Event
     error: str | None = None
-    note: str | None = None  # what the bus has that the event has not, or the reverse; the same for many events
+    # A difference between the event and what the bus has. It is the same for many events.
+    note: str | None = None
 
 
 class Failure(str):

@@ -62,7 +62,8 @@ def build_structured(
     attributes = read_attributes(headers)
     attributes.setdefault("id", default_id)
     if content_type is None:
-        attributes.pop("datacontenttype", None)  # in binary mode it is the content type, and nothing else
+        # In binary mode the content type of the message is this attribute, and nothing else.
+        attributes.pop("datacontenttype", None)
     else:
         attributes["datacontenttype"] = content_type
     envelope = json.dumps(attributes, ensure_ascii=False).encode()

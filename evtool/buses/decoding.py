@@ -18,8 +18,10 @@ from evtool.readers.json_text import JsonProblem, find_spans, parse_json
 from evtool.readers.locations import problem_to_finding
 from evtool.schemas.fast_path import decode_proven
 
-CHUNK = 100  # values that are decoded at once; what more would make does not fit into the caches of a processor
-EVENT_BUS_HEADER = "evtool-event-bus"  # the event bus of an event that names one
+# The number of values that are decoded at once. The objects of more would not fit into the caches of a processor.
+CHUNK = 100
+# The header with the event bus of an event that names one.
+EVENT_BUS_HEADER = "evtool-event-bus"
 
 
 def decode_message(message: Message) -> Iterator[Event | Finding]:

@@ -20,9 +20,11 @@ from evtool.schemas.validation import ValidationResult
 
 # AWS says "less than 1 MB" of all entries of a request, not whether a megabyte has 1,000,000 or 1,048,576 bytes
 MAX_BATCH_BYTES = 1_000_000
-RETRYABLE = ("InternalFailure", "ThrottlingException")  # all other codes stay whatever is tried
+# Other codes are answers that a retry would not change.
+RETRYABLE = ("InternalFailure", "ThrottlingException")
 MAX_RETRIES = 5
-FIRST_PAUSE, MAX_PAUSE = 0.2, 5.0  # seconds before a retry; it doubles
+# Seconds before a retry. The pause doubles.
+FIRST_PAUSE, MAX_PAUSE = 0.2, 5.0
 PARAMETERS = {
     "region": "the region of the bus",
     "endpoint": "a URL instead of AWS's, such as http://127.0.0.1:4010",
@@ -107,7 +109,8 @@ class EventBridgeBus:
             if code == "ResourceNotFoundException":
                 where = f"there is no event bus {self._bus} in {client.meta.region_name}"
                 raise UsageError(f"{self.name}: {where}; AWS would accept the events, and drop them") from None
-            if code not in ("UnknownOperationException", "NotImplemented", "501"):  # of a local endpoint
+            # A local endpoint may not have this operation.
+            if code not in ("UnknownOperationException", "NotImplemented", "501"):
                 raise UsageError(f"{self.name}: cannot check that the bus exists: {describe(error)}") from None
 
     def _send_batch(self, client: Any, batch: Sequence[_Item]) -> Iterator[SendReport]:
@@ -189,13 +192,15 @@ def _read_detail(event: Event) -> str | None:
     if event.has_json_payload:
         payload = event.detail
     if event.payload_key == "data" and payload is None:
-        return "{}"  # the data of a CloudEvent is optional
+        # The data of a CloudEvent is optional.
+        return "{}"
     if not isinstance(payload, Mapping):
         return None
     values = msgspec.json.decode(event.raw, type=dict[str, msgspec.Raw])
     if event.payload_key in values:
         return bytes(values[event.payload_key]).decode()
-    return msgspec.json.encode(payload).decode()  # of data_base64
+    # The payload comes from data_base64.
+    return msgspec.json.encode(payload).decode()
 
 
 def open_bus(settings: BusSettings) -> EventBridgeBus:

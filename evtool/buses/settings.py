@@ -10,16 +10,19 @@ from evtool.handlers.processes.programs import UnsetVariableError, expand_variab
 from evtool.routes.models import parse_tiers
 from evtool.routes.project import Project
 
-Tiers = tuple[float, ...]  # seconds until a failed delivery is tried again, the shortest first
+# Seconds until a failed delivery is tried again, the shortest first.
+Tiers = tuple[float, ...]
 
 
 class BusSettings(NamedTuple):
     """A bus as it is configured. `password` is never printed or stored."""
 
     url: BusUrl
-    name: str | None = None  # in routes.yaml
+    # The name in routes.yaml.
+    name: str | None = None
     password: str | None = None
-    retry: Tiers | None = None  # None: not configured; (): no retry topics
+    # None: not configured. (): no retry topics.
+    retry: Tiers | None = None
 
     @property
     def display_name(self) -> str:

@@ -7,7 +7,8 @@ from urllib.parse import parse_qsl, quote, unquote
 from evtool.errors import UsageError
 from evtool.findings.spelling import did_you_mean
 
-CLIENT_PREFIX = "client."  # of parameters that are settings of the client library
+# The prefix of parameters that are settings of the client library.
+CLIENT_PREFIX = "client."
 
 
 class BusUrl(NamedTuple):
@@ -17,7 +18,8 @@ class BusUrl(NamedTuple):
     host: str
     path: str
     parameters: Mapping[str, str]
-    client: Mapping[str, str]  # settings of the client library, by name
+    # Settings of the client library, by name.
+    client: Mapping[str, str]
 
     def check_parameters(self, known: Mapping[str, str]) -> None:
         """Raises UsageError for a parameter that is none of those known: names and what they are for."""
@@ -57,7 +59,8 @@ def parse_bus_url(text: str) -> BusUrl:
     if not separator:
         raise UsageError(f"{text} is not the URL of a bus")
     scheme = scheme.lower()
-    if scheme == "file":  # a path may contain any character
+    # A path may contain any character.
+    if scheme == "file":
         return BusUrl(scheme, "", unquote(rest.removeprefix("//")), {}, {})
     rest, _, query = rest.removeprefix("//").partition("?")
     host, _, path = rest.partition("/")

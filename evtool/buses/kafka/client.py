@@ -15,12 +15,18 @@ if TYPE_CHECKING:
     import confluent_kafka
 
 INSTALL = "install it with: pip install 'evtool-workbench[kafka]'"
-CONNECT_TIMEOUT = 10.0  # seconds until a cluster that does not answer counts as unusable
-REFUSAL_TIMEOUT = 3.0  # if every server refuses connections, or has an unknown name
-BATCH_OVERHEAD = 200  # bytes that a batch has besides its messages
-MAX_CLIENT_MESSAGE = 1_000_000_000  # bytes; the library's own limit
-_STEP = 0.25  # seconds of a single request for metadata
-_LOG_NOTHING = logging.getLogger("evtool.kafka")  # the library would write to standard error
+# Seconds until a cluster that does not answer counts as unusable.
+CONNECT_TIMEOUT = 10.0
+# Seconds, if every server refuses connections or has an unknown name.
+REFUSAL_TIMEOUT = 3.0
+# Bytes that a batch has in addition to its messages.
+BATCH_OVERHEAD = 200
+# Bytes. This is the library's own limit.
+MAX_CLIENT_MESSAGE = 1_000_000_000
+# Seconds for a single request for metadata.
+_STEP = 0.25
+# Without a logger, the library writes to standard error.
+_LOG_NOTHING = logging.getLogger("evtool.kafka")
 _LOG_NOTHING.addHandler(logging.NullHandler())
 _LOG_NOTHING.propagate = False
 
@@ -45,8 +51,10 @@ class ClientErrors:
     def __init__(self, connection: KafkaConnection):
         self._connection = connection
         self.last: confluent_kafka.KafkaError | None = None
-        self.reason = ""  # of the last error that says more than that no server is left
-        self.is_cut_off = False  # no server can be reached
+        # The last error that says more than that no server is left.
+        self.reason = ""
+        # No server can be reached.
+        self.is_cut_off = False
 
     def add(self, error: "confluent_kafka.KafkaError") -> None:
         """Takes an error: the `error_cb` of a client."""
@@ -89,7 +97,8 @@ def clean_reason(error: "confluent_kafka.KafkaError") -> str:
 def open_consumer(connection: KafkaConnection, errors: ClientErrors, **settings: Any) -> "confluent_kafka.Consumer":
     """A consumer that neither joins a group nor commits, unless `settings` (with `_` for `.`) say otherwise."""
     own: Settings = {
-        "group.id": f"evtool-{uuid.uuid4().hex}",  # the library demands one; it is never joined
+        # The library requires a group. It is never joined.
+        "group.id": f"evtool-{uuid.uuid4().hex}",
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
         "auto.offset.reset": "earliest",
@@ -129,7 +138,8 @@ def read_message_limit(connection: KafkaConnection, topic: str) -> int | None:
         entries = admin.describe_configs([resource], request_timeout=CONNECT_TIMEOUT)[resource].result(CONNECT_TIMEOUT)
         return int(entries["max.message.bytes"].value)
     except (library.KafkaException, TimeoutError, KeyError, ValueError, TypeError):
-        return None  # no permission, or Event Hubs
+        # The user may not ask for it, or Event Hubs does not answer it.
+        return None
 
 
 def open_admin(connection: KafkaConnection, errors: ClientErrors) -> Any:
@@ -188,7 +198,8 @@ def request_metadata(connection: KafkaConnection, errors: ClientErrors, client: 
             return client.list_topics(topic, timeout=_STEP)
         except library.KafkaException as error:
             problem = error.args[0]
-        client.poll(0)  # serves the error callback
+        # The library calls the error callback in `poll`.
+        client.poll(0)
         errors.check()
         seconds = time.monotonic() - start
         if seconds > CONNECT_TIMEOUT or (errors.is_cut_off and seconds > REFUSAL_TIMEOUT):

@@ -16,7 +16,8 @@ SCHEMES = ("kafka", "kafkas", "eventhubs")
 PASSWORD_VARIABLE = "KAFKA_PASSWORD"  # noqa: S105  (its name)
 DEFAULT_GROUP = "evtool"
 DEFAULT_TIERS: Tiers = (5.0, 60.0, 600.0, 3600.0)
-MAX_TOPIC = 249  # characters
+# Characters.
+MAX_TOPIC = 249
 PARAMETERS = {
     "group": "the consumer group of `deliver`",
     "key": "the path to the key of an event, such as $.detail.orderId",
@@ -45,14 +46,18 @@ FIXED_SETTINGS = frozenset(
 class KafkaConnection(NamedTuple):
     """A cluster and what is used of it. `settings` contain the password, so they are never printed."""
 
-    name: str  # of the bus, in messages
-    topics: tuple[str, ...]  # the first one gets what is sent
-    settings: Mapping[str, str]  # of the client library: how to connect, and what `client.NAME` of the URL sets
+    # The name of the bus in messages.
+    name: str
+    # Events are sent to the first one.
+    topics: tuple[str, ...]
+    # Settings of the client library: how to connect, and `client.NAME` of the URL.
+    settings: Mapping[str, str]
     group: str = DEFAULT_GROUP
     key_path: Steps | None = None
     tiers: Tiers = DEFAULT_TIERS
     skips_tombstones: bool = False
-    is_event_hubs: bool = False  # which creates no topics, and has limits of its own
+    # Event Hubs creates no topics and has its own limits.
+    is_event_hubs: bool = False
 
     @property
     def topic(self) -> str:
@@ -168,7 +173,8 @@ def _build_sasl(settings: BusSettings, mechanism: str) -> dict[str, str]:
     user = settings.url.parameters.get("user")
     password = settings.password or os.environ.get(PASSWORD_VARIABLE)
     client = {"sasl.mechanism": MECHANISMS[mechanism]}
-    if mechanism == "oauthbearer":  # its secret is that of a client, for method=oidc; other methods need none
+    # With method=oidc the secret is that of a client. Other methods need no secret.
+    if mechanism == "oauthbearer":
         credentials = {"sasl.oauthbearer.client.id": user, "sasl.oauthbearer.client.secret": password}
         return client | {name: value for name, value in credentials.items() if value}
     if not user:

@@ -36,7 +36,8 @@ from evtool.buses.worker.tiers import GroupTopics
 from evtool.errors import UsageError
 from evtool.events.event import Event
 
-BATCH = 200  # dead letters that are changed together
+# The number of dead letters that are changed together.
+BATCH = 200
 
 
 class DeadLetter(NamedTuple):

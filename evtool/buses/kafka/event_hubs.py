@@ -9,7 +9,8 @@ from evtool.errors import UsageError
 
 CONNECTION_STRING = "EVENTHUBS_CONNECTION_STRING"
 DEFAULT_PORT = 9093
-MAX_MESSAGE = 1_000_000  # bytes; a request of more than 1,046,528 is cut off by closing the connection
+# Bytes. Azure closes the connection for a request of more than 1,046,528 bytes.
+MAX_MESSAGE = 1_000_000
 COMPRESSIONS = ("none", "gzip")
 _FORM = "Endpoint=sb://NAME.servicebus.windows.net/;SharedAccessKeyName=NAME;SharedAccessKey=KEY"
 
@@ -38,14 +39,16 @@ class ConnectionString(NamedTuple):
 
     host: str
     port: int
-    hub: str | None  # EntityPath, if the string is for one hub only
+    # EntityPath, if the string is for one hub only.
+    hub: str | None
 
 
 def parse_connection_string(text: str) -> ConnectionString:
     """The parts of a connection string. Raises UsageError, which never repeats the string: it contains a key."""
     parts: dict[str, str] = {}
     for part in text.strip().rstrip(";").split(";"):
-        name, separator, value = part.partition("=")  # a key may end with =
+        # A key may end with "=", so that only the first one separates.
+        name, separator, value = part.partition("=")
         if not separator or not value:
             raise UsageError(f"{CONNECTION_STRING} is not a connection string of Event Hubs: {_FORM}")
         parts[name.strip().lower()] = value.strip()

@@ -17,9 +17,12 @@ from evtool.buses.worker.handover import Outgoing
 from evtool.buses.worker.outbox import Listener
 from evtool.buses.worker.window import PartitionKey
 
-DELIVERY_TIMEOUT = 30.0  # seconds until a message counts as not confirmed, and is sent again
-REQUEST_TIMEOUT = 10.0  # seconds
-OTHERS_INTERVAL = 1.0  # seconds between two questions how far the others are
+# Seconds until a message counts as not confirmed and is sent again.
+DELIVERY_TIMEOUT = 30.0
+# Seconds.
+REQUEST_TIMEOUT = 10.0
+# Seconds between two requests for the offsets of the other workers.
+OTHERS_INTERVAL = 1.0
 
 
 class KafkaWorkerBus:
@@ -34,7 +37,8 @@ class KafkaWorkerBus:
         self._connection, self._ends, self._note = connection, ends, note
         self._library = import_library()
         self._producer = Producer(connection, delivery_timeout=DELIVERY_TIMEOUT)
-        self._members: dict[str, GroupMember] = {}  # by topic
+        # By topic.
+        self._members: dict[str, GroupMember] = {}
         self._next_question = 0.0
 
     def subscribe(self, topics: Iterable[str], retry_topics: Iterable[str], worker: Partitions) -> None:

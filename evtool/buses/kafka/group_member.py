@@ -17,9 +17,12 @@ from evtool.buses.kafka.messages import convert_message
 from evtool.buses.worker.window import PartitionKey
 from evtool.errors import UsageError
 
-SESSION_TIMEOUT = "8000"  # ms until the partitions of a worker that was killed go to others
-COMMIT_RETRY = 0.3  # seconds after a commit that failed
-STOP_TIMEOUT = 10.0  # seconds for a commit under way at the end
+# Milliseconds until the partitions of a killed worker go to other workers.
+SESSION_TIMEOUT = "8000"
+# Seconds after a commit that failed.
+COMMIT_RETRY = 0.3
+# Seconds for a commit under way at the end.
+STOP_TIMEOUT = 10.0
 _REFUSALS = ("TOPIC_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FAILED", "INVALID_GROUP_ID")
 
 
@@ -58,13 +61,15 @@ class GroupMember:
             group_id=connection.group,
             group_protocol="classic",
             partition_assignment_strategy="cooperative-sticky",
-            enable_auto_commit=True,  # at a rebalance and at the end: what is stored then
+            # The client commits the stored offsets at a rebalance and at the end.
+            enable_auto_commit=True,
             auto_commit_interval_ms=1000,
             enable_partition_eof=reports_ends,
         )
         self._committer = _Committer(self.consumer, self._library.KafkaException)
         self._is_paused = False
-        self._held: dict[PartitionKey, int] = {}  # the offset at which a partition goes on
+        # The offset at which a partition continues.
+        self._held: dict[PartitionKey, int] = {}
         self.assigned: set[PartitionKey] | None = None
 
     def subscribe(self, topics: Iterable[str]) -> None:
@@ -80,7 +85,8 @@ class GroupMember:
     def take(self, most: int, seconds: float) -> list[Message]:
         """Messages, at once if there are some, else the first ones within so many seconds."""
         records = self.consumer.consume(most, 0)
-        if not records and seconds:  # `consume` would wait until it has as many as it may take
+        # `consume` would wait until it has as many messages as it may take.
+        if not records and seconds:
             records = self.consumer.consume(1, seconds)
             if records and most > 1:
                 records += self.consumer.consume(most - 1, 0)
@@ -144,7 +150,8 @@ class GroupMember:
         for key, offset in watermarks.items():
             try:
                 self.consumer.store_offsets(offsets=[self._library.TopicPartition(*key, offset)])
-            except self._library.KafkaException:  # it is no longer a partition of this worker
+            # The partition is no longer one of this worker.
+            except self._library.KafkaException:
                 self._worker.lose([key])
 
     def _on_assign(self, consumer: Any, partitions: list[Any]) -> None:
@@ -214,7 +221,8 @@ class _Committer:
         while self._requests.get():
             try:
                 committed = self._consumer.commit(asynchronous=False) or []
-            except self._error:  # the coordinator moves, or the group is in a rebalance: nothing is lost
+            # The coordinator moves, or the group is in a rebalance. Nothing is lost.
+            except self._error:
                 time.sleep(COMMIT_RETRY)
                 self._results.put({})
                 continue

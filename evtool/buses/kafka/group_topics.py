@@ -19,10 +19,13 @@ from evtool.buses.worker.tiers import GroupTopics
 from evtool.buses.worker.window import PartitionKey
 from evtool.errors import UsageError
 
-HEADER_ROOM = 65_536  # bytes that messages of a retry or dead topic may be longer, for their headers
-MIN_RETENTION = 7 * 86_400_000  # ms
+# Bytes for the headers of messages in a retry or dead topic.
+HEADER_ROOM = 65_536
+# Milliseconds.
+MIN_RETENTION = 7 * 86_400_000
 _SIZE = "max.message.bytes"
-_REQUEST_TIMEOUT = 15.0  # seconds
+# Seconds.
+_REQUEST_TIMEOUT = 15.0
 
 
 def ensure_topics(connection: KafkaConnection, topics: GroupTopics, max_age: float) -> None:

@@ -5,8 +5,10 @@ from typing import Any
 from evtool.buses.base import Header, Message
 from evtool.buses.encoding import Content
 
-TIME_HEADER = "evtool-kafka-time"  # when a message was written first, in milliseconds since 1970, if it is sent again
-_NO_TIME = 0  # of the library: TIMESTAMP_NOT_AVAILABLE
+# When a message was written first, in milliseconds since 1970, if it is sent again.
+TIME_HEADER = "evtool-kafka-time"
+# The library's TIMESTAMP_NOT_AVAILABLE.
+_NO_TIME = 0
 
 
 def convert_message(message: Any) -> Message:

@@ -12,8 +12,10 @@ from evtool.buses.kafka.connection import KafkaConnection
 if TYPE_CHECKING:
     import confluent_kafka
 
-DELIVERY_TIMEOUT = 120.0  # seconds until a message that cannot be written is reported as failed
-_FULL_WAIT = 0.1  # seconds to wait for room in the client's queue
+# Seconds until a message that cannot be written is reported as failed.
+DELIVERY_TIMEOUT = 120.0
+# Seconds to wait for room in the client's queue.
+_FULL_WAIT = 0.1
 # of messages that are refused each time: all others may be taken the next time
 _FINAL_FAILURES = (
     "MSG_SIZE_TOO_LARGE",
@@ -42,7 +44,8 @@ class Producer:
         self._library = import_library()
         self.errors = ClientErrors(connection)
         self._client = open_producer(connection, self.errors, delivery_timeout, message_limit)
-        self.pending = 0  # messages without a report
+        # The number of messages without a report.
+        self.pending = 0
 
     def __enter__(self) -> Self:
         return self
@@ -61,7 +64,8 @@ class Producer:
         while True:
             try:
                 self._client.produce(topic, content.value, content.key, headers=headers, on_delivery=on_delivery)
-            except BufferError:  # the queue of the client is full
+            # The queue of the client is full.
+            except BufferError:
                 self._client.poll(_FULL_WAIT)
                 self.errors.check()
                 continue

@@ -10,10 +10,14 @@ from evtool.buses.kafka.connection import KafkaConnection
 from evtool.buses.kafka.messages import convert_message
 from evtool.errors import UsageError
 
-BATCH = 500  # messages; reading them one by one takes two to three times as long
-WAIT = 0.5  # seconds for a batch; the longest time until a signal is seen
-STALL = 60.0  # seconds without an answer until reading gives up
-REQUEST_TIMEOUT = 30.0  # seconds
+# Messages. Reading them one by one takes two to three times as long.
+BATCH = 500
+# Seconds for a batch. A signal is noticed after this time at the latest.
+WAIT = 0.5
+# Seconds without an answer until reading ends with an error.
+STALL = 60.0
+# Seconds.
+REQUEST_TIMEOUT = 30.0
 _REFUSALS = ("TOPIC_AUTHORIZATION_FAILED", "UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION")
 
 Partition = tuple[str, int]
@@ -53,7 +57,8 @@ class _Reading:
         """Assigns the partitions to the consumer, at the first message of the range of times."""
         self._library = import_library()
         self._connection, self._consumer, self._times = connection, consumer, times
-        self._ends: dict[Partition, int] = {}  # the offset after the last message that is read
+        # The offset after the last message that is read.
+        self._ends: dict[Partition, int] = {}
         try:
             starts = self._find_starts(partitions)
         except self._library.KafkaException as error:
@@ -97,7 +102,8 @@ class _Reading:
         if self._times.since is None or not starts:
             return starts
         for start in starts:
-            start.offset = self._times.since  # this request has the time in place of the offset
+            # This request has the time in place of the offset.
+            start.offset = self._times.since
         found: list[Any] = self._consumer.offsets_for_times(starts, timeout=REQUEST_TIMEOUT)
         return [start for start in found if start.offset >= 0]  # else no message is as late as that
 

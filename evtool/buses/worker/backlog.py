@@ -11,7 +11,8 @@ from typing import NamedTuple
 from evtool.buses.base import Message
 from evtool.buses.worker.window import PartitionKey, partition_of
 
-DueTime = Callable[[Message], int | None]  # when a message may be opened, in milliseconds; None: at once
+# Returns when a message may be opened, in milliseconds since 1970, or None for at once.
+DueTime = Callable[[Message], int | None]
 
 
 class Hold(NamedTuple):
@@ -30,11 +31,14 @@ class Backlog:
 
     def __init__(self, due_time: DueTime, ends: Mapping[PartitionKey, int] | None = None):
         self._due_time, self._ends = due_time, ends
-        self._queues: dict[PartitionKey, deque[Message]] = {}  # the partition whose turn it is comes first
+        # Partitions take turns: the next one comes first.
+        self._queues: dict[PartitionKey, deque[Message]] = {}
         self._holds: dict[PartitionKey, Hold] = {}
         self._new_holds: dict[PartitionKey, Hold] = {}
-        self._reached: set[PartitionKey] = set()  # partitions that have been read to their end
-        self._next_offsets: dict[PartitionKey, int] = {}  # after the last message that was taken
+        # Partitions that have been read to their end.
+        self._reached: set[PartitionKey] = set()
+        # The offset after the last message that was taken.
+        self._next_offsets: dict[PartitionKey, int] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._queues.values()))
@@ -73,7 +77,8 @@ class Backlog:
                 continue
             message = queue.popleft()
             if queue:
-                self._queues[key] = queue  # now the last one
+                # The partition has had its turn, so it goes to the end.
+                self._queues[key] = queue
             return message
         return None
 

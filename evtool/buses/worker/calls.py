@@ -13,7 +13,8 @@ from evtool.delivery.pool_thread import Batch, PoolThread
 from evtool.handlers.base import Answer, Call
 from evtool.routes.routes import Routes
 
-MAX_BATCH = 40  # calls; two batches of a fast handler fit into the window
+# Calls. Two batches of a fast handler fit into the window.
+MAX_BATCH = 40
 
 
 class ReadyCalls:
@@ -21,7 +22,8 @@ class ReadyCalls:
 
     def __init__(self, handlers: HandlerPool, routes: Routes, workers: int):
         self._handlers, self._routes, self._workers = handlers, routes, workers
-        self._queues: dict[str, deque[Work]] = {}  # the handler whose turn it is comes first
+        # Handlers take turns: the next one comes first.
+        self._queues: dict[str, deque[Work]] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._queues.values()))
@@ -59,7 +61,8 @@ class ReadyCalls:
                 size = MAX_BATCH
             works = [queue.popleft() for _ in range(min(size, len(queue)))]
             if queue:
-                self._queues[name] = queue  # now the last one
+                # The handler has had its turn, so it goes to the end.
+                self._queues[name] = queue
             steps = [(work, prepare_call(work.claim, self._routes)) for work in works]
             calls = [(work.claim, step) for work, step in steps if isinstance(step, Call)]
             if thread and calls:

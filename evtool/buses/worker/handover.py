@@ -14,27 +14,39 @@ from evtool.store.rows import Attempt
 from evtool.terminal.sanitize import sanitize
 
 GROUP = "evtool-group"
-ORIGIN = "evtool-origin"  # TOPIC-PARTITION-OFFSET of the original message
-ORIGIN_TIME = "evtool-origin-time"  # its timestamp
+# TOPIC-PARTITION-OFFSET of the original message.
+ORIGIN = "evtool-origin"
+# The timestamp of the original message.
+ORIGIN_TIME = "evtool-origin-time"
 ROUTE = "evtool-route"
 HANDLER = "evtool-handler"
-ENTRY = "evtool-entry"  # the number of the event in a message with several, from 0
-ATTEMPT = "evtool-attempt"  # how many attempts were made
-FIRST = "evtool-first"  # when the first attempt was made; all times are milliseconds since 1970
+# The number of the event in a message with several events, from 0.
+ENTRY = "evtool-entry"
+# The number of attempts that were made.
+ATTEMPT = "evtool-attempt"
+# The time of the first attempt. All times are in milliseconds since 1970.
+FIRST = "evtool-first"
 DUE = "evtool-due"
 REASON = "evtool-reason"
-CONDITION = "evtool-condition"  # which limit was exhausted, as the store names it
+# The limit that was reached, with the name that the store uses.
+CONDITION = "evtool-condition"
 DIED = "evtool-died"
-HISTORY = "evtool-history"  # the last attempts, as JSON
-VALUE = "evtool-value"  # says that the value is left out
-REDRIVEN = "evtool-redriven"  # markers of the dead topic: PARTITION-OFFSET of the dead letter
+# The last attempts, as JSON.
+HISTORY = "evtool-history"
+# Says that the value is left out.
+VALUE = "evtool-value"
+# Markers of the dead topic have PARTITION-OFFSET of the dead letter in these headers.
+REDRIVEN = "evtool-redriven"
 PURGED = "evtool-purged"
 OWN_HEADERS = frozenset(
     (GROUP, ORIGIN, ORIGIN_TIME, ROUTE, HANDLER, ENTRY, ATTEMPT, FIRST, DUE, REASON, CONDITION, DIED, HISTORY, VALUE)
 )
-MAX_REASON = 500  # characters
-MAX_HISTORY = 20  # attempts
-MAX_HISTORY_ERROR = 200  # characters
+# Characters.
+MAX_REASON = 500
+# Attempts.
+MAX_HISTORY = 20
+# Characters.
+MAX_HISTORY_ERROR = 200
 
 
 class Origin(NamedTuple):
@@ -55,7 +67,8 @@ class Handover(NamedTuple):
     """The delivery that a handover message carries. `attempts` were made, the first one at `first`."""
 
     origin: Origin
-    route: str = ""  # and no handler: the message could not be read
+    # A message that could not be read has neither a route nor a handler.
+    route: str = ""
     handler: str = ""
     entry: int = 0
     attempts: int = 0

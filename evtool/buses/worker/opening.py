@@ -30,8 +30,10 @@ from evtool.routes.routes import Routes
 from evtool.store.queue import Claim
 from evtool.store.rows import Delivery, StoredEvent
 
-DEPTH = "evtool-depth"  # headers of events that handlers emitted: how many events their chain has before them
-CAUSE = "evtool-cause"  # and the id of the event that the handler got
+# The headers of events that handlers emit: the number of events before it in its chain.
+DEPTH = "evtool-depth"
+# The id of the event that the handler got.
+CAUSE = "evtool-cause"
 NO_EVENT = "the message has no event number {} any more"
 
 
@@ -49,7 +51,8 @@ class Opening(NamedTuple):
 
     works: tuple[Work, ...] = ()
     findings: tuple[Finding, ...] = ()
-    is_skipped: bool = False  # a tombstone that is not wanted
+    # The message is a tombstone, and the URL says tombstones=skip.
+    is_skipped: bool = False
 
 
 class Opener:
@@ -88,7 +91,8 @@ class Opener:
             group = find_header(message.headers, GROUP)
         if message.topic in self._retry_topics or group == self._topics.group:
             return self._open_handover(message)
-        if group is not None:  # a dead letter of another group, sent to the topic again
+        # It is a dead letter of another group, which `redrive` has sent to the topic again.
+        if group is not None:
             return Opening()
         if is_tombstone(message) and self._skip_tombstones:
             return Opening(is_skipped=True)
@@ -138,7 +142,8 @@ class Opener:
         except NotHandoverError as error:
             return Opening(findings=(Finding("EV009", str(error), file=message.position, line=1, column=1),))
         now = self._now()
-        if not handover.first:  # it is redriven
+        # A redriven delivery starts with new attempts.
+        if not handover.first:
             handover = handover._replace(first=now)
         items = list(decode_message(restore_origin(message, handover.origin)))
         if handover.entry >= len(items):

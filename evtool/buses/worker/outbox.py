@@ -9,7 +9,8 @@ from evtool.buses.base import Failure
 from evtool.buses.worker.handover import VALUE, Outgoing, leave_value_out
 from evtool.errors import UsageError
 
-RESEND_DELAY = 0.5  # seconds until a message is sent again that the bus has not confirmed
+# Seconds until a message that the bus has not confirmed is sent again.
+RESEND_DELAY = 0.5
 
 Listener = Callable[[Failure | None], None]
 Send = Callable[[Outgoing, Listener], None]

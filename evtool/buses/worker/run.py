@@ -21,6 +21,7 @@ def deliver_messages(worker: Worker, grace: float = STOP_GRACE) -> Generator[Wor
             yield from worker.run_rounds(stop_signals)
             yield from worker.stop(grace)
         except BaseException:
-            with suppress(Exception):  # the first error is the one to report
+            # The first error is the one to report.
+            with suppress(Exception):
                 deque(worker.stop(0), maxlen=0)
             raise

@@ -26,7 +26,8 @@ from evtool.routes.routes import Routes
 from evtool.store.queue import DeliveryUpdate
 from evtool.store.rows import Delivery
 
-UNREADABLE = "Unreadable"  # the condition of a dead letter without a delivery
+# The condition of a dead letter without a delivery.
+UNREADABLE = "Unreadable"
 
 
 class Settlement(NamedTuple):

@@ -6,7 +6,8 @@ from typing import NamedTuple
 from evtool.errors import UsageError
 from evtool.units import SECONDS
 
-MAX_TOPIC_NAME = 249  # characters, by Kafka
+# Characters. Kafka has this limit.
+MAX_TOPIC_NAME = 249
 
 
 def choose_tier(tiers: Sequence[float], delay: float) -> float:

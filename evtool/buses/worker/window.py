@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from evtool.buses.base import Message
 
-LIMIT = 100  # messages
+# Messages.
+LIMIT = 100
 
 
 class PartitionKey(NamedTuple):
@@ -38,7 +39,8 @@ class OpenMessage:
 
     def __init__(self, message: Message, partition: "_Partition", parts: int):
         self.message, self.partition, self.total = message, partition, parts
-        self.parts = parts  # the deliveries that are not over
+        # The number of deliveries that are not over.
+        self.parts = parts
         self.is_abandoned = False
 
 
@@ -46,8 +48,10 @@ class _Partition:
     """The messages of one partition that are not committed."""
 
     def __init__(self) -> None:
-        self.under_way: deque[OpenMessage] = deque()  # in the order of their offsets; the first one is unfinished
-        self.finished: deque[OpenMessage] = deque()  # those below the watermark
+        # In the order of their offsets. The first one is unfinished.
+        self.under_way: deque[OpenMessage] = deque()
+        # The messages below the watermark.
+        self.finished: deque[OpenMessage] = deque()
         self.watermark: int | None = None
 
     def advance(self) -> None:
@@ -63,7 +67,8 @@ class Window:
     def __init__(self, limit: int = LIMIT):
         self._limit = limit
         self._partitions: dict[PartitionKey, _Partition] = {}
-        self._done_before: dict[PartitionKey, dict[int, Message]] = {}  # finished when their partition was given away
+        # Messages that were finished when their partition was given away.
+        self._done_before: dict[PartitionKey, dict[int, Message]] = {}
 
     @property
     def room(self) -> int:

@@ -29,11 +29,16 @@ from evtool.handlers.base import Answer
 from evtool.readers.field_paths import Steps
 from evtool.routes.routes import Routes
 
-TAKEN_AT_ONCE = 500  # messages
-POLL_INTERVAL = 1.0  # seconds between two polls while no message is wanted: it keeps the worker in its group
-COMMIT_AT = LIMIT // 4  # finished messages that are committed at once
-COMMIT_INTERVAL = 0.2  # seconds after which fewer are committed
-REVOKE_GRACE = 5.0  # seconds for deliveries under way when their partition goes to another worker
+# Messages.
+TAKEN_AT_ONCE = 500
+# Seconds between two polls while the worker needs no message. Without polls the group would give its partitions away.
+POLL_INTERVAL = 1.0
+# The number of finished messages that are committed at once.
+COMMIT_AT = LIMIT // 4
+# Seconds until fewer messages are committed.
+COMMIT_INTERVAL = 0.2
+# Seconds for deliveries under way when the group gives their partition to another worker.
+REVOKE_GRACE = 5.0
 
 
 class Worker:
@@ -61,14 +66,17 @@ class Worker:
             lambda message: find_number(message.headers, DUE) if message.topic in retry_topics else None, ends
         )
         self._window = Window()
-        self._works: dict[int, tuple[Work, OpenMessage]] = {}  # by the number of the delivery
-        self._waiting: list[tuple[int, int]] = []  # without retry topics: when deliveries are due, and their numbers
+        # By the number of the delivery.
+        self._works: dict[int, tuple[Work, OpenMessage]] = {}
+        # Without retry topics, deliveries wait here: when they are due, and their numbers.
+        self._waiting: list[tuple[int, int]] = []
         self._outbox = Outbox(bus.send)
         self._results: deque[WorkerResult] = deque()
         self._has_ends = ends is not None
         self._is_paused = False
         self._last_take = self._last_commit = time.monotonic()
-        self.skipped = 0  # tombstones
+        # The number of tombstones that were skipped.
+        self.skipped = 0
 
     def run_rounds(self, stop_signals: Sequence[object]) -> Iterator[WorkerResult]:
         """Rounds until the partitions have been read to their ends, or a signal has come."""
