@@ -25,10 +25,15 @@ class Content(NamedTuple):
 
 def encode_event(event: Event, key_path: Steps | None) -> Content:
     """The content of the message of an event. The time of the message is not the event's, but that of sending it."""
-    headers: list[Header] = [_CLOUDEVENT if "specversion" in event.document else _JSON]
+    headers: list[Header] = [_JSON]
+    if "specversion" in event.document:
+        headers = [_CLOUDEVENT]
     if event.bus and event.bus != DEFAULT_BUS:
         headers.append((EVENT_BUS_HEADER, event.bus.encode()))
-    return Content(None if key_path is None else read_key(event.document, key_path), event.raw, headers)
+    key = None
+    if key_path is not None:
+        key = read_key(event.document, key_path)
+    return Content(key, event.raw, headers)
 
 
 def read_key(document: Any, path: Steps) -> bytes | None:
@@ -41,4 +46,6 @@ def read_key(document: Any, path: Steps) -> bytes | None:
             return None
     if value is None:
         return None
-    return (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))).encode()
+    if isinstance(value, str):
+        return value.encode()
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

@@ -160,7 +160,10 @@ class EventBridgeBus:
             if code or message:
                 yield item, code, ": ".join(filter(None, (code, message)))
             else:
-                yield item, "", None if result.get("EventId") else "the response has neither an id nor an error"
+                problem = None
+                if not result.get("EventId"):
+                    problem = "the response has neither an id nor an error"
+                yield item, "", problem
 
 
 def build_entry(event: Event, bus: str) -> dict[str, Any] | str:
@@ -179,7 +182,9 @@ def build_entry(event: Event, bus: str) -> dict[str, Any] | str:
             time_of_event = datetime.fromisoformat(event.time)
         except ValueError:
             return f"its time {event.time[:40]} is not a timestamp that can be sent"
-        entry["Time"] = time_of_event if time_of_event.tzinfo else time_of_event.replace(tzinfo=UTC)
+        if time_of_event.tzinfo is None:
+            time_of_event = time_of_event.replace(tzinfo=UTC)
+        entry["Time"] = time_of_event
     resources = event.document.get("resources")
     if event.payload_key != "data" and isinstance(resources, list) and resources:
         entry["Resources"] = [str(item) for item in resources]

@@ -68,9 +68,7 @@ def _read_entry(name: str, entry: object) -> BusSettings:
         raise UsageError(f"buses.{name} needs a url such as kafka://localhost:9092/orders")
     try:
         url = parse_bus_url(expand_variables(text))
-        if password is None:
-            password = None
-        else:
+        if password is not None:
             password = expand_variables(password)
         retry = None
         if "retry" in fields:
@@ -82,7 +80,9 @@ def _read_entry(name: str, entry: object) -> BusSettings:
     except UsageError as error:
         raise UsageError(f"buses.{name}: {error}") from None
     url_tiers = _read_url_tiers(url)
-    return BusSettings(url, name, password, retry if url_tiers is None else url_tiers)
+    if url_tiers is not None:
+        retry = url_tiers
+    return BusSettings(url, name, password, retry)
 
 
 def _read_url_tiers(url: BusUrl) -> Tiers | None:
@@ -91,6 +91,8 @@ def _read_url_tiers(url: BusUrl) -> Tiers | None:
         retry = url.parameters.get("retry")
         if retry is None:
             return None
-        return parse_tiers(retry if retry == "none" else retry.split(","))
+        if retry == "none":
+            return parse_tiers(retry)
+        return parse_tiers(retry.split(","))
     except ValueError as error:
         raise UsageError(f"retry in the URL of the bus: {error}") from None

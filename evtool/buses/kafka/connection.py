@@ -103,13 +103,16 @@ def build_connection(settings: BusSettings) -> KafkaConnection:
     tombstones = url.parameters.get("tombstones")
     if tombstones not in (None, "skip"):
         raise UsageError(f"{settings.display_name}: tombstones={tombstones} means nothing; tombstones=skip skips them")
+    tiers = settings.retry
+    if tiers is None:
+        tiers = DEFAULT_TIERS
     return KafkaConnection(
         name=settings.display_name,
         topics=topics,
         settings={**client, **url.client},
         group=url.parameters.get("group") or DEFAULT_GROUP,
         key_path=_read_key_path(url),
-        tiers=DEFAULT_TIERS if settings.retry is None else settings.retry,
+        tiers=tiers,
         skips_tombstones=tombstones is not None,
         is_event_hubs=url.scheme == "eventhubs",
     )
@@ -133,7 +136,7 @@ def _read_topics(url: BusUrl) -> tuple[str, ...]:
     topics = tuple(url.path.split(","))
     if not url.path:
         raise UsageError(f"{url} names no topic: {url.scheme}://{url.host}/TOPIC")
-    if len({*topics}) < len(topics):
+    if len(set(topics)) < len(topics):
         raise UsageError(f"{url} names a topic twice")
     return topics
 
@@ -156,7 +159,11 @@ def _build_settings(settings: BusSettings) -> dict[str, str]:
         raise UsageError(f"{settings.display_name}: sasl is one of {', '.join(MECHANISMS)}, not {mechanism}")
     if "ca" in parameters and not has_tls:
         raise UsageError(f"{settings.display_name}: ca is for TLS; write kafkas:// instead of kafka://")
-    protocol = ("SASL_" if mechanism else "") + ("SSL" if has_tls else "PLAINTEXT")
+    protocol = "PLAINTEXT"
+    if has_tls:
+        protocol = "SSL"
+    if mechanism:
+        protocol = f"SASL_{protocol}"
     client = {"bootstrap.servers": url.host, "security.protocol": protocol}
     if "ca" in parameters:
         if not Path(parameters["ca"]).is_file():

@@ -85,7 +85,7 @@ def redrive(
     def build(letter: DeadLetter) -> Outgoing:
         topic, original = letter.handover.origin.topic, letter.original
         if not letter.handover.handler:
-            return Outgoing(topic, original.key, original.value, [*original.headers])
+            return Outgoing(topic, original.key, original.value, list(original.headers))
         if topics.tiers:
             target = topics.retry_topic(topic, topics.tiers[0])
         else:
@@ -132,7 +132,10 @@ def _parse(message: Message) -> DeadLetter | None:
     item = None
     if handover.entry < len(items):
         item = items[handover.entry]
-    return DeadLetter(message, handover, death, item if isinstance(item, Event) else None)
+    event = None
+    if isinstance(item, Event):
+        event = item
+    return DeadLetter(message, handover, death, event)
 
 
 def _change(

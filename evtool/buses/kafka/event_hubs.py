@@ -62,7 +62,7 @@ def parse_connection_string(text: str) -> ConnectionString:
     host, colon, port = address.partition("/")[0].partition(":")
     if scheme.lower() != "sb" or not separator or not host or (colon and not port.isdigit()):
         raise UsageError(f"the Endpoint in {CONNECTION_STRING} is not sb://NAME.servicebus.windows.net/")
-    return ConnectionString(host, int(port) if port else DEFAULT_PORT, parts.get("entitypath"))
+    return ConnectionString(host, int(port or DEFAULT_PORT), parts.get("entitypath"))
 
 
 def build_settings(settings: BusSettings) -> tuple[tuple[str, ...], dict[str, str]]:

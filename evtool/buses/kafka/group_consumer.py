@@ -43,7 +43,7 @@ class KafkaWorkerBus:
 
     def subscribe(self, topics: Iterable[str], retry_topics: Iterable[str], worker: Partitions) -> None:
         """Joins the group."""
-        for names in ([*topics], [*retry_topics]):
+        for names in (list(topics), list(retry_topics)):
             if names:
                 has_ends = self._ends is not None
                 member = GroupMember(self._connection, worker, self._note, reports_ends=has_ends)
@@ -70,9 +70,13 @@ class KafkaWorkerBus:
 
     def take(self, most: int, seconds: float) -> list[Message]:
         """Messages, at once if there are some, else the first ones within so many seconds."""
-        *others, last = self._list_members()
-        messages = [message for member in others for message in member.take(most, 0)]
-        return messages + last.take(most, 0 if messages else seconds)
+        members = self._list_members()
+        messages: list[Message] = []
+        for member in members[:-1]:
+            messages += member.take(most, 0)
+        if messages:
+            seconds = 0
+        return messages + members[-1].take(most, seconds)
 
     def pause(self) -> None:
         """Takes no more messages of any partition until `resume`."""
@@ -120,7 +124,9 @@ class KafkaWorkerBus:
         """The partitions that were committed since the last time."""
         committed: dict[PartitionKey, int] = {}
         for member in self._list_members():
-            committed |= member.take_committed(0 if committed else seconds)
+            committed |= member.take_committed(seconds)
+            if committed:
+                seconds = 0
         return committed
 
     def is_done_by_others(self) -> bool:
@@ -141,4 +147,4 @@ class KafkaWorkerBus:
 
     def _list_members(self) -> list[GroupMember]:
         """The members; that of the topics with events is the last one, for which `take` waits."""
-        return [*dict.fromkeys(reversed(self._members.values()))]
+        return list(dict.fromkeys(reversed(self._members.values())))

@@ -75,7 +75,7 @@ class GroupMember:
     def subscribe(self, topics: Iterable[str]) -> None:
         """Joins the group."""
         callbacks = {"on_assign": self._on_assign, "on_revoke": self._on_revoke, "on_lost": self._on_lost}
-        self.consumer.subscribe([*topics], **callbacks)
+        self.consumer.subscribe(list(topics), **callbacks)
 
     def close(self) -> None:
         """Leaves the group; the client commits what is stored."""
@@ -107,8 +107,11 @@ class GroupMember:
     def resume(self) -> None:
         """Ends `pause`; partitions on hold stay so."""
         self._is_paused = False
-        held = {*self._held}
-        self.consumer.resume([tp for tp in self.consumer.assignment() if (tp.topic, tp.partition) not in held])
+        released = []
+        for partition in self.consumer.assignment():
+            if (partition.topic, partition.partition) not in self._held:
+                released.append(partition)
+        self.consumer.resume(released)
 
     def _handle_error(self, record: Any) -> None:
         error = record.error()
@@ -163,7 +166,8 @@ class GroupMember:
             return
         if self._is_paused:
             consumer.pause(partitions)
-        else:  # the client remembers that a partition was paused when it was lost
+        else:
+            # The client remembers that a partition was paused when it was lost.
             consumer.resume(partitions)
 
     def _on_revoke(self, _consumer: Any, partitions: list[Any]) -> None:
@@ -226,13 +230,11 @@ class _Committer:
                 time.sleep(COMMIT_RETRY)
                 self._results.put({})
                 continue
-            self._results.put(
-                {
-                    PartitionKey(entry.topic, entry.partition): entry.offset
-                    for entry in committed
-                    if entry.error is None and entry.offset >= 0
-                }
-            )
+            offsets = {}
+            for entry in committed:
+                if entry.error is None and entry.offset >= 0:
+                    offsets[PartitionKey(entry.topic, entry.partition)] = entry.offset
+            self._results.put(offsets)
 
 
 def _keys_of(partitions: Iterable[Any]) -> set[PartitionKey]:

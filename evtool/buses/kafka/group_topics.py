@@ -21,6 +21,8 @@ from evtool.errors import UsageError
 
 # Bytes for the headers of messages in a retry or dead topic.
 HEADER_ROOM = 65_536
+# Kafka's value for messages that are never deleted.
+FOREVER = -1
 # Milliseconds.
 MIN_RETENTION = 7 * 86_400_000
 _SIZE = "max.message.bytes"
@@ -60,7 +62,9 @@ def find_ends(connection: KafkaConnection, topics: Iterable[str]) -> dict[Partit
         for topic, count in read_partitions(consumer, connection, errors, topics).items():
             for number in range(count):
                 low, high = _read_range(consumer, library.TopicPartition(topic, number))
-                ends[PartitionKey(topic, number)] = high if low < high else 0
+                if low >= high:
+                    high = 0
+                ends[PartitionKey(topic, number)] = high
         return ends
     except library.KafkaException as error:
         reason = clean_reason(error.args[0])
@@ -104,19 +108,18 @@ def _create(
     sizes = _read_size_limits(admin, topics.topics)
     new_topics = []
     for topic in topics.topics:
-        for name in (*(topics.retry_topic(topic, tier) for tier in topics.tiers), topics.dead_topic(topic)):
-            if name not in missing:
-                continue
-            is_dead = name == topics.dead_topic(topic)
-            retention = -1
-            if not is_dead:
-                retention = max(MIN_RETENTION, round(2000 * max_age))
-            config = {"retention.ms": str(retention), "cleanup.policy": "delete"}
+        partitions = originals[topic].partitions
+        copies = max((len(partition.replicas) for partition in partitions.values()), default=1)
+        # A message may wait for as long as `max_age`, and its retry topic must not delete it before.
+        retention = max(MIN_RETENTION, round(2000 * max_age))
+        settings = [(topics.retry_topic(topic, tier), len(partitions), retention) for tier in topics.tiers]
+        settings.append((topics.dead_topic(topic), 1, FOREVER))
+        for name, count, kept in settings:
+            config = {"retention.ms": str(kept), "cleanup.policy": "delete"}
             if topic in sizes:
                 config[_SIZE] = str(sizes[topic] + HEADER_ROOM)
-            partitions = originals[topic].partitions
-            copies = max((len(partition.replicas) for partition in partitions.values()), default=1)
-            new_topics.append(import_admin().NewTopic(name, 1 if is_dead else len(partitions), copies, config=config))
+            if name in missing:
+                new_topics.append(import_admin().NewTopic(name, count, copies, config=config))
     failures = {}
     for name, future in admin.create_topics(new_topics, request_timeout=_REQUEST_TIMEOUT).items():
         try:
@@ -125,7 +128,7 @@ def _create(
             if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
                 failures[name] = clean_reason(error.args[0])
     if failures:
-        raise UsageError(_describe_missing(connection, [*failures], next(iter(failures.values()))))
+        raise UsageError(_describe_missing(connection, list(failures), next(iter(failures.values()))))
 
 
 def _read_size_limits(admin: Any, topics: Iterable[str]) -> dict[str, int]:
@@ -146,7 +149,10 @@ def _await_topics(connection: KafkaConnection, errors: ClientErrors, consumer: A
     deadline = time.monotonic() + CONNECT_TIMEOUT
     while True:
         known = request_metadata(connection, errors, consumer).topics
-        waiting = [name for name in names if name not in known or known[name].error or not known[name].partitions]
+        waiting = []
+        for name in names:
+            if name not in known or known[name].error or not known[name].partitions:
+                waiting.append(name)
         if not waiting:
             return
         if time.monotonic() > deadline:

@@ -13,12 +13,14 @@ _NO_TIME = 0
 
 def convert_message(message: Any) -> Message:
     """A `confluent_kafka.Message` that was read, as a value."""
-    kind, milliseconds = message.timestamp()
+    kind, timestamp = message.timestamp()
+    if kind == _NO_TIME:
+        timestamp = None
     return Message(
         message.topic(),
         message.partition(),
         message.offset(),
-        None if kind == _NO_TIME else milliseconds,
+        timestamp,
         message.key(),
         message.value(),
         message.headers() or (),
@@ -35,4 +37,4 @@ def copy_content(message: Message, extra: list[Header]) -> Content:
     has_time = any(name == TIME_HEADER for name, _ in headers)
     if not has_time and message.timestamp is not None:
         headers.append((TIME_HEADER, str(message.timestamp).encode()))
-    return Content(message.key, message.value, [*headers, *extra])
+    return Content(message.key, message.value, headers + extra)

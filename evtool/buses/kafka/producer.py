@@ -58,9 +58,12 @@ class Producer:
 
         def on_delivery(error: "confluent_kafka.KafkaError | None", _message: Any) -> None:
             self.pending -= 1
-            report(None if error is None else describe_failure(error))
+            failure = None
+            if error is not None:
+                failure = describe_failure(error)
+            report(failure)
 
-        headers: Any = [*content.headers]
+        headers: Any = list(content.headers)
         while True:
             try:
                 self._client.produce(topic, content.value, content.key, headers=headers, on_delivery=on_delivery)

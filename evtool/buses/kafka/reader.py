@@ -105,7 +105,8 @@ class _Reading:
             # This request has the time in place of the offset.
             start.offset = self._times.since
         found: list[Any] = self._consumer.offsets_for_times(starts, timeout=REQUEST_TIMEOUT)
-        return [start for start in found if start.offset >= 0]  # else no message is as late as that
+        # Without such an offset, no message is as late as that.
+        return [start for start in found if start.offset >= 0]
 
     def _handle_error(self, record: Any) -> None:
         error = record.error()

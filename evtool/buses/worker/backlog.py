@@ -69,7 +69,7 @@ class Backlog:
 
     def take_next(self, now: int) -> Message | None:
         """The next message that is due; partitions take turns."""
-        for key in [*self._queues]:
+        for key in list(self._queues):
             queue = self._queues.pop(key)
             due = self._due_time(queue[0])
             if due is not None and due > now:
@@ -97,7 +97,7 @@ class Backlog:
     def take_new_holds(self) -> list[Hold]:
         """The partitions that were put on hold since the last time."""
         new, self._new_holds = self._new_holds, {}
-        return [*new.values()]
+        return list(new.values())
 
     def release(self, now: int) -> list[PartitionKey]:
         """The partitions whose hold is over at a time."""

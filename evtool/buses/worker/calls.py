@@ -42,9 +42,13 @@ class ReadyCalls:
     def keep_only(self, is_wanted: Callable[[Work], bool]) -> list[Work]:
         """Drops the deliveries that are not wanted; returns them."""
         dropped = []
-        for handler, queue in [*self._queues.items()]:
-            dropped += [work for work in queue if not is_wanted(work)]
-            kept = deque(work for work in queue if is_wanted(work))
+        for handler, queue in list(self._queues.items()):
+            kept: deque[Work] = deque()
+            for work in queue:
+                if is_wanted(work):
+                    kept.append(work)
+                else:
+                    dropped.append(work)
             self._queues[handler] = kept
             if not kept:
                 del self._queues[handler]
@@ -81,7 +85,10 @@ class ReadyCalls:
         busy_names = {thread.name for thread in busy}
         if any(name not in busy_names for name in self._queues):
             return None
-        return next((name for name in self._queues if handlers.find_fast_thread(name)), None)
+        for name in self._queues:
+            if handlers.find_fast_thread(name):
+                return name
+        return None
 
     def _choose_thread(self, name: str) -> PoolThread | None:
         handlers = self._handlers

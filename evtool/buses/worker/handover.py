@@ -109,7 +109,10 @@ def strip_headers(headers: Sequence[Header]) -> list[Header]:
 
 def find_header(headers: Sequence[Header], name: str) -> str | None:
     """The text of the last header of a name; None without one."""
-    return next((value.decode(errors="replace") for key, value in reversed(headers) if key == name and value), None)
+    for key, value in reversed(headers):
+        if key == name and value:
+            return value.decode(errors="replace")
+    return None
 
 
 def find_number(headers: Sequence[Header], name: str) -> int | None:
@@ -122,14 +125,15 @@ def find_number(headers: Sequence[Header], name: str) -> int | None:
 
 def build_retry(topic: str, message: Message, handover: Handover, group: str, *, due: int, reason: str) -> Outgoing:
     """The message of a retry topic for a delivery that is to be tried again at `due`."""
-    headers = [*_describe(handover, group), (DUE, _encode(due)), (REASON, _shorten(reason))]
+    headers = _describe(handover, group)
+    headers += [(DUE, _encode(due)), (REASON, _shorten(reason))]
     return Outgoing(topic, message.key, message.value, strip_headers(message.headers) + headers)
 
 
 def build_dead(topic: str, message: Message, handover: Handover, group: str, death: Death) -> Outgoing:
     """The message of the dead topic for a delivery that is given up, or for a message that cannot be read."""
-    headers = [
-        *_describe(handover, group),
+    headers = _describe(handover, group)
+    headers += [
         (REASON, _shorten(death.reason)),
         (CONDITION, _encode(death.condition)),
         (DIED, _encode(death.died)),
@@ -142,7 +146,7 @@ def leave_value_out(outgoing: Outgoing) -> Outgoing:
     length = len(outgoing.value or b"")
     headers = [header for header in outgoing.headers if header[0] in OWN_HEADERS - {HISTORY}]
     note = f"left out: its {length} bytes are too long for this bus; the original message may still be in its topic"
-    return outgoing._replace(value=None, headers=[*headers, (VALUE, note.encode())])
+    return outgoing._replace(value=None, headers=headers + [(VALUE, note.encode())])
 
 
 def parse_handover(message: Message) -> Handover:
@@ -227,4 +231,6 @@ def _encode(value: object) -> bytes:
 
 def _shorten(reason: str) -> bytes:
     text = sanitize(reason)
-    return _encode(text if len(text) <= MAX_REASON else text[: MAX_REASON - 1] + "…")
+    if len(text) > MAX_REASON:
+        text = text[: MAX_REASON - 1] + "…"
+    return _encode(text)

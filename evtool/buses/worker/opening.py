@@ -74,8 +74,9 @@ class Opener:
 
     def open_many(self, messages: Sequence[Message]) -> Iterator[Opening]:
         """The deliveries of each message. Those that are plain events are decoded together, which is faster."""
-        plain: dict[int, list[Event | Finding]] = {id(message): [] for message in messages if self._is_plain(message)}
-        for message, item in decode_messages([message for message in messages if id(message) in plain]):
+        plain_messages = [message for message in messages if self._is_plain(message)]
+        plain: dict[int, list[Event | Finding]] = {id(message): [] for message in plain_messages}
+        for message, item in decode_messages(plain_messages):
             plain[id(message)].append(item)
         for message in messages:
             items = plain.get(id(message))
@@ -173,13 +174,15 @@ class Opener:
             condition=None,
         )
         stored_at = handover.origin.timestamp
+        if stored_at is None:
+            stored_at = now
         stored = StoredEvent(
             seq=seq,
             id=event.id,
             type=event.type,
             source=event.source,
             time=None,
-            stored_at=now if stored_at is None else stored_at,
+            stored_at=stored_at,
             sha256="",
             raw=event.raw,
             root=seq,

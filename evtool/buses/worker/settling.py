@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from evtool.buses.base import Message
+from evtool.buses.base import Header, Message
 from evtool.buses.encoding import encode_event
 from evtool.buses.worker.handover import (
     Death,
@@ -116,15 +116,20 @@ class Settler:
 
     def _continue(self, work: Work, update: DeliveryUpdate) -> Handover:
         """What the next message says of the delivery: this attempt is part of its history."""
-        history = work.handover.history + ((update.attempt,) if update.attempt else ())
+        history = work.handover.history
+        if update.attempt:
+            history += (update.attempt,)
         return work.handover._replace(attempts=update.result.attempts, history=history)
 
     def _encode_emitted(self, event: Event, work: Work) -> Outgoing:
         """An emitted event as a message of the first topic."""
         key, value, headers = encode_event(event, self._key_path)
         caused = work.claim.event
-        headers = [*headers, (CAUSE, caused.id.encode(errors="replace")), (DEPTH, str(caused.depth + 1).encode())]
-        return Outgoing(self._topics.topics[0], key, value, headers)
+        own_headers: list[Header] = [
+            (CAUSE, caused.id.encode(errors="replace")),
+            (DEPTH, str(caused.depth + 1).encode()),
+        ]
+        return Outgoing(self._topics.topics[0], key, value, list(headers) + own_headers)
 
     def _topic_of(self, handover: Handover) -> str:
         """The topic of this worker that a delivery comes from."""

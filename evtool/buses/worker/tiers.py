@@ -12,15 +12,22 @@ MAX_TOPIC_NAME = 249
 
 def choose_tier(tiers: Sequence[float], delay: float) -> float:
     """The tier of a pause in seconds: the pause rounded up to a tier, or the last tier if the pause is longer."""
-    return next((tier for tier in tiers if tier >= delay), tiers[-1])
+    for tier in tiers:
+        if tier >= delay:
+            return tier
+    return tiers[-1]
 
 
 def format_tier(seconds: float) -> str:
     """A tier in the largest unit that gives a whole number: 600.0 -> `10m`."""
     milliseconds = round(seconds * 1000)
-    sizes = {name: round(size * 1000) for name, size in SECONDS.items()}  # the largest is last
-    name, size = [(name, size) for name, size in sizes.items() if milliseconds % size == 0][-1]
-    return f"{milliseconds // size}{name}"
+    text = ""
+    # The largest unit is last.
+    for name, seconds_of_unit in SECONDS.items():
+        size = round(seconds_of_unit * 1000)
+        if milliseconds % size == 0:
+            text = f"{milliseconds // size}{name}"
+    return text
 
 
 class GroupTopics(NamedTuple):
@@ -51,7 +58,7 @@ class GroupTopics(NamedTuple):
     @property
     def own_topics(self) -> list[str]:
         """The topics that the group needs besides those with events."""
-        return [*self.retry_topics, *self.dead_topics]
+        return list(self.retry_topics) + self.dead_topics
 
     def check_names(self) -> None:
         """Raises UsageError if the name of a topic is longer than Kafka allows."""

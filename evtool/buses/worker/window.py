@@ -12,6 +12,7 @@ of messages that can be repeated when a worker is killed.
 
 from collections import deque
 from collections.abc import Mapping
+from itertools import chain
 from typing import NamedTuple
 
 from evtool.buses.base import Message
@@ -146,7 +147,11 @@ class Window:
             partition = self._partitions.pop(key, None)
             if partition is None:
                 continue
-            finished = [opened.message for opened in (*partition.finished, *partition.under_way) if not opened.parts]
-            self._done_before[key] = {message.offset: message._replace(value=None) for message in finished}
+            done: dict[int, Message] = {}
+            for opened in chain(partition.finished, partition.under_way):
+                if not opened.parts:
+                    # Without the value, which may be large: the key and the timestamp recognize it.
+                    done[opened.message.offset] = opened.message._replace(value=None)
+            self._done_before[key] = done
             for opened in partition.under_way:
                 opened.is_abandoned = True

@@ -62,9 +62,13 @@ class Worker:
         self._settler = Settler(routes, topics, environment, key_path)
         self._calls = ReadyCalls(handlers, routes, workers)
         retry_topics = topics.retry_topics
-        self._backlog = Backlog(
-            lambda message: find_number(message.headers, DUE) if message.topic in retry_topics else None, ends
-        )
+
+        def find_due_time(message: Message) -> int | None:
+            if message.topic in retry_topics:
+                return find_number(message.headers, DUE)
+            return None
+
+        self._backlog = Backlog(find_due_time, ends)
         self._window = Window()
         # By the number of the delivery.
         self._works: dict[int, tuple[Work, OpenMessage]] = {}
@@ -90,7 +94,7 @@ class Worker:
     def stop(self, grace: float) -> Iterator[WorkerResult]:
         """Ends what is under way within so many seconds, and commits what is finished."""
         self._drop_calls()
-        self._backlog.drop({*(self._bus.assigned or ())})
+        self._backlog.drop(set(self._bus.assigned or ()))
         deadline = time.monotonic() + grace
         while self._is_under_way() and time.monotonic() < deadline:
             self._settle_round()
@@ -126,7 +130,10 @@ class Worker:
     def _wait(self) -> None:
         """Waits for what comes next: an answer, a report, a commit or a message."""
         if self._handlers.busy_threads:
-            self._handlers.wait(0.01 if self._outbox.unconfirmed or self._bus.is_committing else 0.05)
+            seconds = 0.05
+            if self._outbox.unconfirmed or self._bus.is_committing:
+                seconds = 0.01
+            self._handlers.wait(seconds)
         elif self._outbox.unconfirmed:
             self._bus.poll_sent(0.02)
         elif self._window.room <= 0:
