@@ -37,7 +37,7 @@ class TimeRange(NamedTuple):
     until: int | None = None
 
     def includes(self, time: int | None) -> bool:
-        """Whether a time lies in the range. A message without a time is only in a range without bounds."""
+        """Returns whether a time lies in the range. A message without a time is only in a range without bounds."""
         if time is None:
             return self == ALWAYS
         return (self.since is None or time >= self.since) and (self.until is None or time < self.until)
@@ -75,7 +75,7 @@ class Bus(Protocol):
         """The bus as messages name it: never with secrets."""
 
     def read(self, times: TimeRange = ALWAYS) -> Iterator[ValidationResult]:
-        """The events on the bus when reading starts, and a finding for each message that is not an event.
+        """Returns the events on the bus when reading starts, and a finding for each message that is not an event.
 
         Reading changes nothing on the bus. The same message always gives the same event. Raises UsageError if the bus
         cannot be used.

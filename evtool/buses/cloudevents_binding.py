@@ -33,7 +33,7 @@ class BindingProblem(ValueError):  # noqa: N818  (also carried about as a value)
 
 
 def find_content_type(headers: Iterable[Header]) -> str | None:
-    """The content type of a message: the first header of that name, in any case, that has a value."""
+    """Returns the content type of a message: the first header of that name, in any case, that has a value."""
     for name, value in headers:
         if value is not None and name.lower() == CONTENT_TYPE:
             return value.decode("utf-8", "replace")
@@ -41,7 +41,7 @@ def find_content_type(headers: Iterable[Header]) -> str | None:
 
 
 def find_mode(headers: Iterable[Header], content_type: str | None) -> Mode:
-    """The content mode. The content type decides; only without that of CloudEvents the headers of attributes count."""
+    """Returns the content mode. The content type decides. Without one of CloudEvents, the headers decide."""
     media_type = (content_type or "").partition(";")[0].strip().lower()
     if media_type.startswith("application/cloudevents-batch"):
         return "batch"
@@ -55,7 +55,7 @@ def find_mode(headers: Iterable[Header], content_type: str | None) -> Mode:
 def build_structured(
     headers: Iterable[Header], value: bytes | None, content_type: str | None, default_id: str
 ) -> bytes:
-    """The structured JSON of a message in binary mode, with its data byte for byte if it is JSON.
+    """Returns the structured JSON of a message in binary mode, with its data byte for byte if it is JSON.
 
     `default_id` is the id of a message without one. Raises BindingProblem.
     """
@@ -74,7 +74,7 @@ def build_structured(
 
 
 def read_attributes(headers: Iterable[Header]) -> dict[str, str]:
-    """The attributes in the headers of a message in binary mode. Null is an attribute that is not set.
+    """Returns the attributes in the headers of a message in binary mode. Null is an attribute that is not set.
 
     Raises BindingProblem for an attribute that is there twice with different values, or is not UTF-8.
     """
@@ -95,7 +95,7 @@ def read_attributes(headers: Iterable[Header]) -> dict[str, str]:
 
 
 def _build_data_member(value: bytes | None, content_type: str | None, attributes: Mapping[str, str]) -> bytes:
-    """The member `data` or `data_base64` of an event; nothing for a message without a value, or with an empty one."""
+    """Returns the member `data` or `data_base64` of an event, or nothing for a message without a value."""
     if not value:
         return b""
     if declares_json(attributes):

@@ -25,7 +25,7 @@ EVENT_BUS_HEADER = "evtool-event-bus"
 
 
 def decode_message(message: Message) -> Iterator[Event | Finding]:
-    """The event, or the events of a batch or a PutEvents request, in a message; or what is wrong with it.
+    """Yields the event, or the events of a batch or a PutEvents request, in a message; or the findings about it.
 
     The file of a finding is the position of the message. Headers that mean nothing to evtool are ignored.
     """
@@ -46,7 +46,7 @@ def decode_message(message: Message) -> Iterator[Event | Finding]:
 
 
 def decode_messages(messages: Sequence[Message]) -> Iterator[tuple[Message, Event | Finding]]:
-    """The same for many messages, in their order and in a third of the time: most are plain events."""
+    """Does the same for many messages, in their order and in a third of the time: most are plain events."""
     simple = [message for message in messages if _is_simple(message)]
     events = iter(_decode_simple([message.value or b"" for message in simple]))
     remaining = iter(simple)
@@ -63,7 +63,7 @@ def decode_messages(messages: Sequence[Message]) -> Iterator[tuple[Message, Even
 
 
 def _is_simple(message: Message) -> bool:
-    """Whether a message may be one plain event without escapes that names no event bus, for `_decode_simple`."""
+    """Returns whether `_decode_simple` may read a message: one event without escapes, and no event bus."""
     value, headers = message.value, message.headers
     if value is None or value[-1:] != b"}" or b"\\" in value or b"\n" in value:
         return False
@@ -71,7 +71,7 @@ def _is_simple(message: Message) -> bool:
 
 
 def _decode_simple(values: Sequence[bytes]) -> list[Event | None]:
-    """The events in the values of simple messages; None for each that only `decode_message` can read."""
+    """Returns the events in the values of simple messages; None for each that only `decode_message` can read."""
     events: list[Event | None] = []
     for start in range(0, len(values), CHUNK):
         events += _decode_chunk(values[start : start + CHUNK])
@@ -88,7 +88,7 @@ def _decode_chunk(values: Sequence[bytes]) -> Sequence[Event | None]:
 
 
 def is_tombstone(message: Message) -> bool:
-    """Whether a message has no value and is not a CloudEvent without data: it deletes its key."""
+    """Returns whether a message has no value and is not a CloudEvent without data: it deletes its key."""
     if message.value is not None:
         return False
     return not message.headers or find_mode(message.headers, find_content_type(message.headers)) != "binary"
@@ -101,7 +101,7 @@ def _has_plain_headers(headers: tuple[Header, ...]) -> bool:
 
 
 def _read_texts(message: Message) -> Iterator[SourceText | Finding]:
-    """The JSON texts of the events of a message."""
+    """Yields the JSON texts of the events of a message."""
     value, headers = message.value, message.headers
     content_type = None
     if headers:
@@ -126,7 +126,7 @@ def _read_texts(message: Message) -> Iterator[SourceText | Finding]:
 
 
 def _split_batch(text: SourceText) -> Iterator[SourceText | Finding]:
-    """The elements of a JSON array of CloudEvents."""
+    """Yields the elements of a JSON array of CloudEvents."""
     try:
         elements = parse_json(text.raw)
     except JsonProblem as problem:
@@ -142,7 +142,7 @@ def _split_batch(text: SourceText) -> Iterator[SourceText | Finding]:
 
 
 def _generate_ids(position: str) -> Iterator[str]:
-    """The id of the first event of a message that has none, then those of the others."""
+    """Yields the id of the first event of a message that has none, then those of the others."""
     yield position
     number = 1
     while True:

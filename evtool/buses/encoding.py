@@ -24,7 +24,7 @@ class Content(NamedTuple):
 
 
 def encode_event(event: Event, key_path: Steps | None) -> Content:
-    """The content of the message of an event. The time of the message is not the event's, but that of sending it."""
+    """Returns the content of the message of an event. The client adds the time at which it sends the message."""
     headers: list[Header] = [_JSON]
     if "specversion" in event.document:
         headers = [_CLOUDEVENT]
@@ -37,7 +37,7 @@ def encode_event(event: Event, key_path: Steps | None) -> Content:
 
 
 def read_key(document: Any, path: Steps) -> bytes | None:
-    """The value at a path as a key: a string as it is, other values as JSON; None without a value."""
+    """Returns the value at a path as a key: a string as it is, other values as JSON; None without a value."""
     value = document
     for step in path:
         try:

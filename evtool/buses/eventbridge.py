@@ -167,7 +167,7 @@ class EventBridgeBus:
 
 
 def build_entry(event: Event, bus: str) -> dict[str, Any] | str:
-    """The entry of PutEvents for an event, or the reason why there is none. The payload is copied byte for byte."""
+    """Returns the entry of PutEvents for an event, or why it cannot be sent. Copies the payload byte for byte."""
     detail = _read_detail(event)
     if detail is None:
         return f"its {event.payload_key} is not a JSON object, which EventBridge requires"
@@ -192,7 +192,7 @@ def build_entry(event: Event, bus: str) -> dict[str, Any] | str:
 
 
 def _read_detail(event: Event) -> str | None:
-    """The JSON text of the payload; None if it is not an object."""
+    """Returns the JSON text of the payload; None if it is not an object."""
     payload = ""
     if event.has_json_payload:
         payload = event.detail
@@ -209,7 +209,7 @@ def _read_detail(event: Event) -> str | None:
 
 
 def open_bus(settings: BusSettings) -> EventBridgeBus:
-    """The bus with some settings. Raises UsageError."""
+    """Returns the bus with some settings. Raises UsageError."""
     url = settings.url
     url.check_parameters(PARAMETERS)
     if url.path:

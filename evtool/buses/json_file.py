@@ -31,7 +31,7 @@ class FileBus:
         return self._name
 
     def read(self, times: TimeRange = ALWAYS) -> Iterator[ValidationResult]:
-        """The events of the file; `times` are their own. One without an id gets the file's name and its line as id."""
+        """Yields the events of the file; `times` are their own. The default id is the name of the file and the line."""
         if not self.file.exists():
             raise UsageError(f"{self.name}: there is no file {self.file}")
         for text in read_texts([str(self.file)], stdin=BytesIO()):
@@ -72,12 +72,12 @@ class FileBus:
 
 
 def format_line(raw: bytes) -> bytes:
-    """The JSON text of an event on one line: line breaks are only between its values."""
+    """Returns the JSON text of an event on one line: line breaks are only between its values."""
     return raw.replace(b"\r", b" ").replace(b"\n", b" ") + b"\n"
 
 
 def open_bus(settings: BusSettings) -> FileBus:
-    """The bus with some settings. Raises UsageError."""
+    """Returns the bus with some settings. Raises UsageError."""
     path = settings.url.path
     if not path.endswith(SUFFIX):
         raise UsageError(f"{settings.display_name}: a file as a bus has a name that ends with {SUFFIX}")

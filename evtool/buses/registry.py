@@ -9,7 +9,7 @@ from evtool.routes.project import Project
 
 
 def on_demand(module: str, form: str, *, is_readable: bool = True) -> Kind:
-    """A kind of bus whose module, a path below `evtool.buses`, has the function `open_bus`."""
+    """Returns a kind of bus whose module, a path below `evtool.buses`, has the function `open_bus`."""
 
     def open_bus(settings: BusSettings) -> Bus:
         opened: Bus = import_module(f"evtool.buses.{module}").open_bus(settings)
@@ -28,29 +28,29 @@ KINDS: dict[str, Kind] = {
 
 
 def describe_bus(*, must_be_readable: bool = False) -> str:
-    """The help of an option or argument that names a bus: the form of each kind of URL."""
+    """Returns the help of an option or argument that names a bus: the form of each kind of URL."""
     forms = [kind.form for kind in KINDS.values() if kind.is_readable or not must_be_readable]
     return f"a bus: {', '.join(forms)}, or its name in routes.yaml"
 
 
 def open_bus(settings: BusSettings) -> Bus:
-    """The bus with some settings. Nothing is connected yet. Raises UsageError for settings that cannot be right."""
+    """Returns the bus with some settings. Connects to nothing. Raises UsageError for settings that are wrong."""
     return find_kind(settings).open(settings)
 
 
 def open_named_bus(bus: str, project: Project | None) -> Bus:
-    """The bus that a command line names by URL, or by its name in routes.yaml. Raises UsageError."""
+    """Returns the bus that a command line names by URL, or by its name in routes.yaml. Raises UsageError."""
     return open_bus(read_settings(bus, project))
 
 
 def is_bus(text: str, project: Project) -> bool:
-    """Whether a text is the URL of a bus, or the name of one in routes.yaml."""
+    """Returns whether a text is the URL of a bus, or the name of one in routes.yaml."""
     scheme, separator, _ = text.partition(":")
     return (bool(separator) and scheme.lower() in KINDS) or text in list_buses(project)
 
 
 def find_kind(settings: BusSettings) -> Kind:
-    """The kind of a bus. Raises UsageError."""
+    """Returns the kind of a bus. Raises UsageError."""
     scheme = settings.url.scheme
     if scheme not in KINDS:
         forms = ", ".join(kind.form for kind in KINDS.values())

@@ -31,7 +31,7 @@ class BusSettings(NamedTuple):
 
 
 def read_settings(bus: str, project: Project | None) -> BusSettings:
-    """The settings of a bus that the command line names by URL, or by its name in routes.yaml. Raises UsageError."""
+    """Returns the settings of a bus with a URL, or with a name in routes.yaml. Raises UsageError."""
     if ":" in bus:
         url = parse_bus_url(bus)
         return BusSettings(url, retry=_read_url_tiers(url))
@@ -48,7 +48,7 @@ def read_settings(bus: str, project: Project | None) -> BusSettings:
 
 
 def list_buses(project: Project | None) -> Mapping[str, Any]:
-    """The entries of `buses` in routes.yaml, by name."""
+    """Returns the entries of `buses` in routes.yaml, by name."""
     value = None
     if project:
         value = project.document.value.get("buses")
@@ -58,7 +58,7 @@ def list_buses(project: Project | None) -> Mapping[str, Any]:
 
 
 def _read_entry(name: str, entry: object) -> BusSettings:
-    """The settings of an entry of `buses`."""
+    """Returns the settings of an entry of `buses`."""
     if isinstance(entry, Mapping):
         fields: Mapping[str, Any] = entry
     else:
@@ -86,7 +86,7 @@ def _read_entry(name: str, entry: object) -> BusSettings:
 
 
 def _read_url_tiers(url: BusUrl) -> Tiers | None:
-    """The tiers of `?retry=` in the URL, which count more than those of routes.yaml."""
+    """Returns the tiers of `?retry=` in the URL, which count more than those of routes.yaml."""
     try:
         retry = url.parameters.get("retry")
         if retry is None:

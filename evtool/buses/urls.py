@@ -54,7 +54,7 @@ def _advise_on_secrets(scheme: str) -> str:
 
 
 def parse_bus_url(text: str) -> BusUrl:
-    """The parts of a URL. Raises UsageError, which does not repeat a URL that may contain a password."""
+    """Returns the parts of a URL. Raises UsageError, which does not repeat a URL that may contain a password."""
     scheme, separator, rest = text.partition(":")
     if not separator:
         raise UsageError(f"{text} is not the URL of a bus")

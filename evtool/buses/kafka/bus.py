@@ -29,7 +29,7 @@ class KafkaBus:
         return self.connection.name
 
     def read(self, times: TimeRange = ALWAYS) -> Iterator[ValidationResult]:
-        """The events in the topics; `times` are those at which the messages were written."""
+        """Yields the events in the topics; `times` are those at which the messages were written."""
         for messages in self.read_messages(times):
             for message, item in decode_messages(messages):
                 if isinstance(item, Finding):
@@ -38,7 +38,7 @@ class KafkaBus:
                     yield ValidationResult(message.position, 1, item)
 
     def read_messages(self, times: TimeRange = ALWAYS) -> Iterator[list[Message]]:
-        """The messages in the topics, in batches; without tombstones if the URL says so."""
+        """Yields the messages in the topics, in batches; without tombstones if the URL says so."""
         with closing(read_messages(self.connection, times)) as batches:
             for messages in batches:
                 if self.connection.skips_tombstones:
@@ -68,7 +68,7 @@ class KafkaBus:
 
 
 def open_bus(settings: BusSettings) -> KafkaBus:
-    """The bus with some settings. Raises UsageError."""
+    """Returns the bus with some settings. Raises UsageError."""
     return KafkaBus(build_connection(settings))
 
 

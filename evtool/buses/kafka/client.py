@@ -34,7 +34,7 @@ Settings = dict[str, Any]
 
 
 def import_library() -> Any:
-    """The module `confluent_kafka`. Raises UsageError with the install line."""
+    """Returns the module `confluent_kafka`. Raises UsageError with the install line."""
     try:
         import confluent_kafka  # noqa: PLC0415  (an extra, and it takes long to import)
     except ImportError:
@@ -43,7 +43,7 @@ def import_library() -> Any:
 
 
 class ClientErrors:
-    """The errors that a client reports beside its calls: lost connections, wrong credentials.
+    """The errors that a client reports by a callback: lost connections, wrong credentials.
 
     The client itself goes on trying, so only some of them end a command.
     """
@@ -73,7 +73,7 @@ class ClientErrors:
             raise UsageError(f"{self._connection.name}: {clean_reason(self.last)}")
 
     def describe(self) -> str:
-        """The last reason why nothing can be reached."""
+        """Returns the last reason why nothing can be reached."""
         return self.reason or "no answer"
 
 
@@ -87,7 +87,7 @@ _FINAL = {
 
 
 def clean_reason(error: "confluent_kafka.KafkaError") -> str:
-    """The text of an error without the client's name for its connection, on one line."""
+    """Returns the text of an error without the client's name for its connection, on one line."""
     text = " ".join(error.str().split())
     if text.startswith(("sasl_", "ssl://")) or "/bootstrap: " in text:
         text = text.partition(": ")[2] or text
@@ -95,7 +95,7 @@ def clean_reason(error: "confluent_kafka.KafkaError") -> str:
 
 
 def open_consumer(connection: KafkaConnection, errors: ClientErrors, **settings: Any) -> "confluent_kafka.Consumer":
-    """A consumer that neither joins a group nor commits, unless `settings` (with `_` for `.`) say otherwise."""
+    """Returns a consumer that neither joins a group nor commits, unless `settings` (with `_` for `.`) say otherwise."""
     own: Settings = {
         # The library requires a group. It is never joined.
         "group.id": f"evtool-{uuid.uuid4().hex}",
@@ -113,7 +113,7 @@ def open_consumer(connection: KafkaConnection, errors: ClientErrors, **settings:
 def open_producer(
     connection: KafkaConnection, errors: ClientErrors, delivery_timeout: float, message_limit: int | None
 ) -> "confluent_kafka.Producer":
-    """A producer that confirms a message when all replicas have it, and writes it once.
+    """Returns a producer that confirms a message when all replicas have it, and writes it once.
 
     `delivery_timeout`: seconds until a message that is not confirmed is reported as failed. `message_limit`: the most
     bytes that the topic takes, if known.
@@ -129,7 +129,7 @@ def open_producer(
 
 
 def read_message_limit(connection: KafkaConnection, topic: str) -> int | None:
-    """The most bytes that a topic takes in one request; None if the cluster does not say."""
+    """Returns the most bytes that a topic takes in one request; None if the cluster does not say."""
     library = import_library()
     admin_library: Any = import_module("confluent_kafka.admin")
     admin = open_admin(connection, ClientErrors(connection))
@@ -143,7 +143,7 @@ def read_message_limit(connection: KafkaConnection, topic: str) -> int | None:
 
 
 def open_admin(connection: KafkaConnection, errors: ClientErrors) -> Any:
-    """An admin client. Keep it in a variable until its futures are done."""
+    """Returns an admin client. Keep it in a variable until its futures are done."""
     import_library()
     from confluent_kafka.admin import AdminClient  # noqa: PLC0415
 
@@ -151,7 +151,7 @@ def open_admin(connection: KafkaConnection, errors: ClientErrors) -> Any:
 
 
 def check_topics(connection: KafkaConnection, topics: Iterable[str] | None = None) -> dict[str, int]:
-    """The numbers of partitions of topics: by default those of the connection. Nothing is created.
+    """Returns the numbers of partitions of topics: by default those of the connection. Nothing is created.
 
     Raises UsageError within seconds if the cluster cannot be reached, refuses the credentials or lacks a topic.
     """
@@ -188,7 +188,7 @@ def read_partitions(
 
 
 def request_metadata(connection: KafkaConnection, errors: ClientErrors, client: Any, topic: str | None = None) -> Any:
-    """The metadata of a topic, or of all. Raises UsageError within seconds if there is no answer."""
+    """Returns the metadata of a topic, or of all. Raises UsageError within seconds if there is no answer."""
     library = import_library()
     start = time.monotonic()
     while True:
@@ -228,7 +228,7 @@ def _dotted(settings: Mapping[str, Any]) -> Settings:
 
 
 def _describe_missing(connection: KafkaConnection, client: Any, missing: list[str]) -> str:
-    """What to do about topics that are not there."""
+    """Returns a message about missing topics, and what to do."""
     library = import_library()
     try:
         known = [name for name in client.list_topics(timeout=2).topics if not name.startswith("__")]

@@ -80,7 +80,7 @@ class KafkaConnection(NamedTuple):
 
 
 def open_kafka(bus: str, project: Project | None, reason: str) -> KafkaConnection:
-    """The connection of a bus that the command line names. Raises UsageError with `reason` for other kinds."""
+    """Returns the connection of a bus that the command line names. Raises UsageError with `reason` for other kinds."""
     settings = read_settings(bus, project)
     if settings.url.scheme not in SCHEMES:
         raise UsageError(f"{settings.display_name}: {reason}")
@@ -88,7 +88,7 @@ def open_kafka(bus: str, project: Project | None, reason: str) -> KafkaConnectio
 
 
 def build_connection(settings: BusSettings) -> KafkaConnection:
-    """The connection that the settings of a bus describe. Raises UsageError for what cannot be right."""
+    """Returns the connection that the settings of a bus describe. Raises UsageError for what cannot be right."""
     url = settings.url
     url.check_parameters(PARAMETERS)
     for name in url.client:
@@ -152,7 +152,7 @@ def _read_key_path(url: BusUrl) -> Steps | None:
 
 
 def _build_settings(settings: BusSettings) -> dict[str, str]:
-    """The client settings of a kafka or kafkas URL: the servers, TLS and SASL."""
+    """Returns the client settings of a kafka or kafkas URL: the servers, TLS and SASL."""
     url, parameters = settings.url, settings.url.parameters
     has_tls, mechanism = url.scheme == "kafkas", parameters.get("sasl", "").lower()
     if mechanism and mechanism not in MECHANISMS:

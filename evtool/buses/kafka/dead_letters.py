@@ -60,7 +60,7 @@ class DeadLetter(NamedTuple):
 
 
 def list_dead_letters(connection: KafkaConnection, topics: GroupTopics) -> Iterator[DeadLetter]:
-    """The dead letters of a group, without those that were redriven or purged. Joins no group and writes nothing.
+    """Yields the dead letters of a group that were neither redriven nor purged. Joins no group, writes nothing.
 
     The topics are read twice: markers come after what they mark. Raises UsageError if a topic cannot be read.
     """
@@ -109,7 +109,7 @@ def _read(connection: KafkaConnection, topics: GroupTopics) -> Iterator[Message]
 
 
 def _find_marks(message: Message) -> Iterator[tuple[str, str]]:
-    """The dead letter that a marker marks: its topic, and its partition and offset."""
+    """Yields the dead letter that a marker marks: its topic, and its partition and offset."""
     for name in (REDRIVEN, PURGED):
         mark = find_header(message.headers, name)
         if mark:
@@ -117,7 +117,7 @@ def _find_marks(message: Message) -> Iterator[tuple[str, str]]:
 
 
 def _parse(message: Message) -> DeadLetter | None:
-    """The dead letter in a message; None if another program wrote it."""
+    """Returns the dead letter in a message; None if another program wrote it."""
     try:
         handover = parse_handover(message)
     except NotHandoverError:

@@ -44,7 +44,7 @@ class ConnectionString(NamedTuple):
 
 
 def parse_connection_string(text: str) -> ConnectionString:
-    """The parts of a connection string. Raises UsageError, which never repeats the string: it contains a key."""
+    """Returns the parts of a connection string. Raises UsageError, without the string: it contains a key."""
     parts: dict[str, str] = {}
     for part in text.strip().rstrip(";").split(";"):
         # A key may end with "=", so that only the first one separates.
@@ -66,7 +66,7 @@ def parse_connection_string(text: str) -> ConnectionString:
 
 
 def build_settings(settings: BusSettings) -> tuple[tuple[str, ...], dict[str, str]]:
-    """The hubs and the client settings of an eventhubs URL. Raises UsageError for what Event Hubs would not take."""
+    """Returns the hubs and the client settings of an eventhubs URL. Raises UsageError if Azure would refuse them."""
     name, url = settings.display_name, settings.url
     for parameter in ("sasl", "user"):
         if parameter in url.parameters:

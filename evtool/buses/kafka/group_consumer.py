@@ -69,7 +69,7 @@ class KafkaWorkerBus:
     # --- messages in -------------------------------------------------------------------------------------------------
 
     def take(self, most: int, seconds: float) -> list[Message]:
-        """Messages, at once if there are some, else the first ones within so many seconds."""
+        """Messages, at once if there are some, else the first ones within some seconds."""
         members = self._list_members()
         messages: list[Message] = []
         for member in members[:-1]:
@@ -121,7 +121,7 @@ class KafkaWorkerBus:
         return any(member.is_committing for member in self._list_members())
 
     def take_committed(self, seconds: float = 0) -> Mapping[PartitionKey, int]:
-        """The partitions that were committed since the last time."""
+        """Returns the partitions that were committed since the last time."""
         committed: dict[PartitionKey, int] = {}
         for member in self._list_members():
             committed |= member.take_committed(seconds)
@@ -130,7 +130,7 @@ class KafkaWorkerBus:
         return committed
 
     def is_done_by_others(self) -> bool:
-        """Whether the group has committed all partitions up to their ends; asked once in a while."""
+        """Returns whether the group has committed all partitions up to their ends; asked once in a while."""
         if self._ends is None or time.monotonic() < self._next_question:
             return False
         self._next_question = time.monotonic() + OTHERS_INTERVAL
@@ -146,5 +146,5 @@ class KafkaWorkerBus:
         return all(entry.offset >= self._ends[PartitionKey(entry.topic, entry.partition)] for entry in committed)
 
     def _list_members(self) -> list[GroupMember]:
-        """The members; that of the topics with events is the last one, for which `take` waits."""
+        """Returns the members; that of the topics with events is the last one, for which `take` waits."""
         return list(dict.fromkeys(reversed(self._members.values())))

@@ -27,7 +27,7 @@ _REFUSALS = ("TOPIC_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FAILED", "INVALI
 
 
 class Partitions(Protocol):
-    """What is told when partitions are given or taken, and when the last message of one was read."""
+    """The callbacks for partitions that a worker gets or loses, or has read to the end."""
 
     def assign(self, keys: Iterable[PartitionKey]) -> None:
         """Partitions are given to this worker."""
@@ -39,7 +39,7 @@ class Partitions(Protocol):
         """Partitions have gone to others."""
 
     def reach_end(self, key: PartitionKey) -> None:
-        """A partition has no more messages now."""
+        """Notes that a partition has no more messages now."""
 
 
 class GroupMember:
@@ -83,7 +83,7 @@ class GroupMember:
         self.consumer.close()
 
     def take(self, most: int, seconds: float) -> list[Message]:
-        """Messages, at once if there are some, else the first ones within so many seconds."""
+        """Messages, at once if there are some, else the first ones within some seconds."""
         records = self.consumer.consume(most, 0)
         # `consume` would wait until it has as many messages as it may take.
         if not records and seconds:
@@ -146,7 +146,7 @@ class GroupMember:
         return self._committer.is_busy
 
     def take_committed(self, seconds: float = 0) -> Mapping[PartitionKey, int]:
-        """The partitions that were committed since the last time."""
+        """Returns the partitions that were committed since the last time."""
         return self._committer.take(seconds)
 
     def _store(self, watermarks: Mapping[PartitionKey, int]) -> None:
@@ -203,7 +203,7 @@ class _Committer:
         self._requests.put("commit")
 
     def take(self, seconds: float) -> dict[PartitionKey, int]:
-        """What was committed, if a commit has ended, or ends within so many seconds."""
+        """Returns the committed offsets if a commit has ended, or ends within some seconds."""
         if not self.is_busy:
             return {}
         try:

@@ -53,7 +53,7 @@ def ensure_topics(connection: KafkaConnection, topics: GroupTopics, max_age: flo
 
 
 def find_ends(connection: KafkaConnection, topics: Iterable[str]) -> dict[PartitionKey, int]:
-    """The offset after the last message of each partition; 0 for a partition without messages."""
+    """Returns the offset after the last message of each partition; 0 for a partition without messages."""
     library = import_library()
     errors = ClientErrors(connection)
     consumer = open_consumer(connection, errors)
@@ -74,7 +74,7 @@ def find_ends(connection: KafkaConnection, topics: Iterable[str]) -> dict[Partit
 
 
 def _read_range(consumer: Any, partition: Any) -> tuple[int, int]:
-    """The first offset of a partition and the one after its last message. The leader of a new one may be unknown."""
+    """Returns the first offset of a partition and the one after the last message. Waits for the leader of a new one."""
     deadline = time.monotonic() + CONNECT_TIMEOUT
     while True:
         try:
@@ -88,7 +88,7 @@ def _read_range(consumer: Any, partition: Any) -> tuple[int, int]:
 
 
 def import_admin() -> Any:
-    """The module `confluent_kafka.admin`."""
+    """Returns the module `confluent_kafka.admin`."""
     import_library()
     import confluent_kafka.admin  # noqa: PLC0415  (an extra)
 
@@ -132,7 +132,7 @@ def _create(
 
 
 def _read_size_limits(admin: Any, topics: Iterable[str]) -> dict[str, int]:
-    """The longest message of each topic in bytes, as far as the user may read it."""
+    """Returns the longest message of each topic in bytes, as far as the user may read it."""
     library, admin_library = import_library(), import_admin()
     resources = [admin_library.ConfigResource(admin_library.ResourceType.TOPIC, topic) for topic in topics]
     limits = {}
@@ -161,7 +161,7 @@ def _await_topics(connection: KafkaConnection, errors: ClientErrors, consumer: A
 
 
 def _describe_missing(connection: KafkaConnection, missing: list[str], reason: str) -> str:
-    """What is missing, and what to do."""
+    """Returns a message about missing topics, and what to do."""
     hint = ""
     if any(".retry." in name for name in missing):
         hint = " (with ?retry=none, only the dead ones)"

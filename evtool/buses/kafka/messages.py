@@ -12,7 +12,7 @@ _NO_TIME = 0
 
 
 def convert_message(message: Any) -> Message:
-    """A `confluent_kafka.Message` that was read, as a value."""
+    """Returns a `confluent_kafka.Message` that was read, as a value."""
     kind, timestamp = message.timestamp()
     if kind == _NO_TIME:
         timestamp = None
@@ -28,7 +28,7 @@ def convert_message(message: Any) -> Message:
 
 
 def copy_content(message: Message, extra: list[Header]) -> Content:
-    """The content of a message that is sent again: its bytes and headers, when it was written first, and more headers.
+    """Returns the content of a message that is sent again: its bytes, its headers, its first time and more headers.
 
     Headers of evtool with the same names are replaced.
     """

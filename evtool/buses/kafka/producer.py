@@ -30,7 +30,7 @@ Report = Callable[[Failure | None], None]
 class Producer:
     """A producer whose messages are each reported once: with None if all replicas have it, else with the reason.
 
-    A message that was reported as failed may have been written all the same. Close it, or use it in `with`.
+    A message that was reported as failed may have been written nevertheless. Close it, or use it in `with`.
     """
 
     def __init__(
@@ -79,12 +79,12 @@ class Producer:
             return
 
     def poll(self, seconds: float = 0.0) -> None:
-        """Calls the reports that have come in; waits for the first up to so many seconds. Raises UsageError."""
+        """Calls the reports that have come in; waits for the first one up to some seconds. Raises UsageError."""
         self._client.poll(seconds)
         self.errors.check()
 
     def flush(self, seconds: float | None = None) -> int:
-        """Waits until every message has its report, or for so many seconds. Returns how many are without one."""
+        """Waits until every message has its report, or for some seconds. Returns how many are without one."""
         end = None
         if seconds is not None:
             end = time.monotonic() + seconds
@@ -100,7 +100,7 @@ class Producer:
 
 
 def describe_failure(error: "confluent_kafka.KafkaError") -> Failure:
-    """Why a message was not written, and what to do."""
+    """Returns why a message was not written, and what to do."""
     reason = clean_reason(error)
     if error.name() == "MSG_SIZE_TOO_LARGE":
         reason = "the message is too large for the topic (max.message.bytes)"

@@ -26,7 +26,7 @@ Partition = tuple[str, int]
 def read_messages(
     connection: KafkaConnection, times: TimeRange = ALWAYS, topics: tuple[str, ...] | None = None
 ) -> Generator[list[Message]]:
-    """The messages of topics in batches, in order within a partition: those written before the start of reading.
+    """Yields the messages of topics in batches, in order within a partition: those written before the start of reading.
 
     Raises UsageError if the cluster or a topic cannot be used, or if it stops answering.
     """
@@ -73,7 +73,7 @@ class _Reading:
         return bool(self._open)
 
     def take(self, batch: list[Any]) -> list[Message]:
-        """The messages of a batch that are in the range and before the end."""
+        """Returns the messages of a batch that are in the range and before the end."""
         messages = []
         is_always = self._times == ALWAYS
         for record in batch:

@@ -57,18 +57,18 @@ class Backlog:
                 self._next_offsets[key] = message.offset + 1
 
     def reach_end(self, key: PartitionKey) -> None:
-        """A partition has no more messages now."""
+        """Notes that a partition has no more messages now."""
         self._reached.add(key)
 
     def is_reached(self, key: PartitionKey) -> bool:
-        """Whether a partition with an end has nothing more to give before it."""
+        """Returns whether a partition with an end has nothing more to give before it."""
         if self._ends is None:
             return False
         is_empty = not self._queues.get(key)
         return is_empty and (key in self._reached or self._ends.get(key, 0) == 0 or key in self._holds)
 
     def take_next(self, now: int) -> Message | None:
-        """The next message that is due; partitions take turns."""
+        """Returns the next message that is due; partitions take turns."""
         for key in list(self._queues):
             queue = self._queues.pop(key)
             due = self._due_time(queue[0])
@@ -95,12 +95,12 @@ class Backlog:
             self._holds[key] = self._new_holds[key] = Hold(key, offset, until)
 
     def take_new_holds(self) -> list[Hold]:
-        """The partitions that were put on hold since the last time."""
+        """Returns the partitions that were put on hold since the last time."""
         new, self._new_holds = self._new_holds, {}
         return list(new.values())
 
     def release(self, now: int) -> list[PartitionKey]:
-        """The partitions whose hold is over at a time."""
+        """Returns the partitions whose hold is over at a time."""
         over = [hold.key for hold in self._holds.values() if hold.until <= now]
         for key in over:
             del self._holds[key]

@@ -12,14 +12,14 @@ from evtool.findings.finding import Finding
 
 
 class WorkerBus(Protocol):
-    """What a worker needs of a bus. Partitions that are given, revoked or lost are told to the worker by `take`."""
+    """The bus of a worker. `take` calls the worker when it gets or loses partitions."""
 
     @property
     def assigned(self) -> set[PartitionKey] | None:
         """The partitions of this worker; None while the group has not given it any."""
 
     def take(self, most: int, seconds: float) -> list[Message]:
-        """Messages of the assigned partitions, at least one of them within so many seconds."""
+        """Messages of the assigned partitions, at least one of them within some seconds."""
 
     def pause(self) -> None:
         """Takes no more messages of any partition until `resume`."""
@@ -37,7 +37,7 @@ class WorkerBus(Protocol):
         """Sends a message; `poll_sent` calls the listener with None when it is confirmed, or with the failure."""
 
     def poll_sent(self, seconds: float = 0) -> None:
-        """Calls the listeners of messages whose reports have come; waits so many seconds for the first."""
+        """Calls the listeners of messages whose reports have come; waits some seconds for the first."""
 
     def commit(self, watermarks: Mapping[PartitionKey, int]) -> None:
         """Begins to commit partitions up to their watermarks."""
@@ -47,10 +47,10 @@ class WorkerBus(Protocol):
         """Whether a commit is under way."""
 
     def take_committed(self, seconds: float = 0) -> Mapping[PartitionKey, int]:
-        """The partitions that were committed since the last time. Waits so many seconds for a commit to end."""
+        """Returns the partitions that were committed since the last time. Waits some seconds for a commit to end."""
 
     def is_done_by_others(self) -> bool:
-        """Whether the other workers of the group have committed all partitions up to their ends."""
+        """Returns whether the other workers of the group have committed all partitions up to their ends."""
 
 
 class UnreadableMessage(NamedTuple):

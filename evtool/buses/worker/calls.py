@@ -76,7 +76,7 @@ class ReadyCalls:
             yield from [(work, step) for work, step in steps if isinstance(step, Answer)]
 
     def _choose_handler(self) -> str | None:
-        """The handler whose turn it is, of those that are free. If none waits, one that is fast gets its next calls."""
+        """Returns the next handler that is free. If none waits, a fast one gets its next calls early."""
         handlers, busy = self._handlers, self._handlers.busy_threads
         if len(busy) < self._workers:
             for name in self._queues:

@@ -98,17 +98,17 @@ class NotHandoverError(ValueError):
 
 
 def origin_of(message: Message) -> Origin:
-    """The origin of a message that was not handed over yet."""
+    """Returns the origin of a message that was not handed over yet."""
     return Origin(message.topic, message.partition, message.offset, message.timestamp)
 
 
 def strip_headers(headers: Sequence[Header]) -> list[Header]:
-    """The headers of the original message."""
+    """Returns the headers of the original message."""
     return [header for header in headers if header[0] not in OWN_HEADERS]
 
 
 def find_header(headers: Sequence[Header], name: str) -> str | None:
-    """The text of the last header of a name; None without one."""
+    """Returns the text of the last header of a name; None without one."""
     for key, value in reversed(headers):
         if key == name and value:
             return value.decode(errors="replace")
@@ -116,7 +116,7 @@ def find_header(headers: Sequence[Header], name: str) -> str | None:
 
 
 def find_number(headers: Sequence[Header], name: str) -> int | None:
-    """The number in a header; None if there is none."""
+    """Returns the number in a header, or None."""
     text = find_header(headers, name)
     if text and text.isascii() and text.isdigit() and len(text) < 20:
         return int(text)
@@ -124,14 +124,14 @@ def find_number(headers: Sequence[Header], name: str) -> int | None:
 
 
 def build_retry(topic: str, message: Message, handover: Handover, group: str, *, due: int, reason: str) -> Outgoing:
-    """The message of a retry topic for a delivery that is to be tried again at `due`."""
+    """Returns the message of a retry topic for a delivery that is to be tried again at `due`."""
     headers = _describe(handover, group)
     headers += [(DUE, _encode(due)), (REASON, _shorten(reason))]
     return Outgoing(topic, message.key, message.value, strip_headers(message.headers) + headers)
 
 
 def build_dead(topic: str, message: Message, handover: Handover, group: str, death: Death) -> Outgoing:
-    """The message of the dead topic for a delivery that is given up, or for a message that cannot be read."""
+    """Returns the message of the dead topic for a delivery that is given up, or for a message that cannot be read."""
     headers = _describe(handover, group)
     headers += [
         (REASON, _shorten(death.reason)),
@@ -142,7 +142,7 @@ def build_dead(topic: str, message: Message, handover: Handover, group: str, dea
 
 
 def leave_value_out(outgoing: Outgoing) -> Outgoing:
-    """A dead letter without its value, for a bus that takes no message as long as that."""
+    """Returns a dead letter without its value, for a bus that takes no message as long as that."""
     length = len(outgoing.value or b"")
     headers = [header for header in outgoing.headers if header[0] in OWN_HEADERS - {HISTORY}]
     note = f"left out: its {length} bytes are too long for this bus; the original message may still be in its topic"
@@ -150,7 +150,7 @@ def leave_value_out(outgoing: Outgoing) -> Outgoing:
 
 
 def parse_handover(message: Message) -> Handover:
-    """The delivery of a handover message. Raises NotHandoverError."""
+    """Returns the delivery of a handover message. Raises NotHandoverError."""
     headers = message.headers
     origin = parse_origin(find_header(headers, ORIGIN) or "")
     if origin is None:
@@ -175,7 +175,7 @@ def parse_origin(text: str) -> Origin | None:
 
 
 def restore_origin(message: Message, origin: Origin) -> Message:
-    """The message as it was read first, which decides what its event has as default id and time."""
+    """Returns the message as it was read first, which decides what its event has as default id and time."""
     key = PartitionKey(origin.topic, origin.partition)
     return message._replace(
         topic=key.topic,
@@ -207,7 +207,7 @@ def _describe(handover: Handover, group: str) -> list[Header]:
 
 
 def _format_history(history: Sequence[Attempt]) -> bytes:
-    """The last attempts without what they printed."""
+    """Returns the last attempts without what they printed."""
     rows = [
         attempt._replace(error=attempt.error and sanitize(attempt.error)[:MAX_HISTORY_ERROR], output=None)
         for attempt in history[-MAX_HISTORY:]

@@ -73,7 +73,7 @@ class Opener:
         self._numbers = count(1)
 
     def open_many(self, messages: Sequence[Message]) -> Iterator[Opening]:
-        """The deliveries of each message. Those that are plain events are decoded together, which is faster."""
+        """Yields the deliveries of each message. Those that are plain events are decoded together, which is faster."""
         plain_messages = [message for message in messages if self._is_plain(message)]
         plain: dict[int, list[Event | Finding]] = {id(message): [] for message in plain_messages}
         for message, item in decode_messages(plain_messages):
@@ -86,7 +86,7 @@ class Opener:
                 yield self._make_opening(message, items)
 
     def open(self, message: Message) -> Opening:
-        """The deliveries of a message."""
+        """Returns the deliveries of a message."""
         group = None
         if message.headers:
             group = find_header(message.headers, GROUP)
@@ -107,7 +107,7 @@ class Opener:
         return self._make_opening(message, decode_message(original))
 
     def _is_plain(self, message: Message) -> bool:
-        """Whether a message was not handed over, and has a value and no header of a handover."""
+        """Returns whether a message was not handed over, and has a value and no header of a handover."""
         if message.value is None or message.topic in self._retry_topics:
             return False
         return not message.headers or OWN_HEADERS.isdisjoint([name for name, _ in message.headers])
@@ -123,7 +123,7 @@ class Opener:
         return Opening(tuple(works), tuple(findings))
 
     def _make_works(self, message: Message, event: Event, entry: int) -> Iterator[Work]:
-        """A delivery for each handler whose route matches the event; too deep in a chain, they are given up."""
+        """Yields a delivery for each handler whose route matches the event; too deep in a chain, they are given up."""
         depth = 0
         if message.headers:
             depth = find_number(message.headers, DEPTH) or 0
@@ -137,7 +137,7 @@ class Opener:
                 yield Work(self._claim(event, handover, depth, now), message, handover, death)
 
     def _open_handover(self, message: Message) -> Opening:
-        """The one delivery of a message that was handed over."""
+        """Returns the one delivery of a message that was handed over."""
         try:
             handover = parse_handover(message)
         except NotHandoverError as error:

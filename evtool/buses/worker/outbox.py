@@ -60,7 +60,7 @@ class Outbox:
             self._send(message, partial(self._take_report, message, group))
 
     def send_again(self) -> None:
-        """Sends what was not confirmed, after a pause. It may be on the bus all the same: then it is there twice."""
+        """Sends what was not confirmed, after a pause. The bus may have it nevertheless, and then has it twice."""
         now = self._monotonic()
         while self._again and self._again[0][0] <= now:
             _, message, group = self._again.popleft()

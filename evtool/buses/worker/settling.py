@@ -51,7 +51,7 @@ class Settler:
         self._routes, self._topics, self._environment, self._key_path = routes, topics, environment, key_path
 
     def settle(self, work: Work, answer: Answer) -> Settlement:
-        """What an answer makes of a delivery."""
+        """Returns the new state of a delivery after an answer, and the messages that it needs."""
         policy = policy_of(work.claim.delivery.route, self._routes)
         if answer.outcome is None and is_exhausted(work.claim.delivery, policy):
             result = AttemptResult(given_up(work.claim, work.handover.history))
@@ -68,17 +68,17 @@ class Settler:
         return self._try_again(work, update)
 
     def refuse_emitted(self, work: Work, reason: str) -> Settlement:
-        """The settlement of a delivery whose emitted events the bus refuses: repeating the work would not help."""
+        """Settles a delivery whose emitted events the bus refuses: to repeat the call would not help."""
         return self.settle(
             work, Answer(Failed(f"emitted an event that the bus refuses: {reason}", "bad-result", final=True))
         )
 
     def bury(self, work: Work, error: str, condition: str) -> Settlement:
-        """The settlement of a delivery that is given up without an attempt."""
+        """Returns the settlement of a delivery that is given up without an attempt."""
         return self._bury(work, DeliveryUpdate(work.claim.delivery, "dead", None, error, condition))
 
     def bury_unreadable(self, message: Message, finding: Finding) -> Outgoing:
-        """The dead letter of a message that cannot be read."""
+        """Returns the dead letter of a message that cannot be read."""
         try:
             handover = parse_handover(message)
         except NotHandoverError:
@@ -108,21 +108,21 @@ class Settler:
         return Settlement(update.result._replace(due=due), (outgoing,))
 
     def _repeat(self, work: Work, update: DeliveryUpdate) -> Work:
-        """The next attempt of a delivery that waits without a message."""
+        """Returns the next attempt of a delivery that waits without a message."""
         delivery = update.result._replace(
             state="leased", attempts=update.result.attempts + 1, owner=self._environment.owner
         )
         return work._replace(claim=work.claim._replace(delivery=delivery), handover=self._continue(work, update))
 
     def _continue(self, work: Work, update: DeliveryUpdate) -> Handover:
-        """What the next message says of the delivery: this attempt is part of its history."""
+        """Returns the delivery as the next message describes it, with this attempt in its history."""
         history = work.handover.history
         if update.attempt:
             history += (update.attempt,)
         return work.handover._replace(attempts=update.result.attempts, history=history)
 
     def _encode_emitted(self, event: Event, work: Work) -> Outgoing:
-        """An emitted event as a message of the first topic."""
+        """Returns an emitted event as a message of the first topic."""
         key, value, headers = encode_event(event, self._key_path)
         caused = work.claim.event
         own_headers: list[Header] = [
@@ -132,7 +132,7 @@ class Settler:
         return Outgoing(self._topics.topics[0], key, value, list(headers) + own_headers)
 
     def _topic_of(self, handover: Handover) -> str:
-        """The topic of this worker that a delivery comes from."""
+        """Returns the topic of this worker that a delivery comes from."""
         topics = self._topics.topics
         if handover.origin.topic in topics:
             return handover.origin.topic

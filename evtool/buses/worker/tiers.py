@@ -11,7 +11,7 @@ MAX_TOPIC_NAME = 249
 
 
 def choose_tier(tiers: Sequence[float], delay: float) -> float:
-    """The tier of a pause in seconds: the pause rounded up to a tier, or the last tier if the pause is longer."""
+    """Returns the shortest tier that is not below a pause in seconds, or the last tier if the pause is longer."""
     for tier in tiers:
         if tier >= delay:
             return tier
@@ -19,7 +19,7 @@ def choose_tier(tiers: Sequence[float], delay: float) -> float:
 
 
 def format_tier(seconds: float) -> str:
-    """A tier in the largest unit that gives a whole number: 600.0 -> `10m`."""
+    """Returns a tier in the largest unit that gives a whole number: 600.0 -> `10m`."""
     milliseconds = round(seconds * 1000)
     text = ""
     # The largest unit is last.
@@ -38,11 +38,11 @@ class GroupTopics(NamedTuple):
     tiers: tuple[float, ...]
 
     def retry_topic(self, topic: str, tier: float) -> str:
-        """Where deliveries of a topic wait for a tier."""
+        """Returns the topic where deliveries of a topic wait for a tier."""
         return f"{topic}.{self.group}.retry.{format_tier(tier)}"
 
     def dead_topic(self, topic: str) -> str:
-        """Where the dead letters of a topic are."""
+        """Returns the topic with the dead letters of a topic."""
         return f"{topic}.{self.group}.dead"
 
     @property
@@ -57,7 +57,7 @@ class GroupTopics(NamedTuple):
 
     @property
     def own_topics(self) -> list[str]:
-        """The topics that the group needs besides those with events."""
+        """The topics that the group needs in addition to those with events."""
         return list(self.retry_topics) + self.dead_topics
 
     def check_names(self) -> None:
@@ -70,5 +70,5 @@ class GroupTopics(NamedTuple):
             )
 
     def find_missing(self, existing: Collection[str]) -> list[str]:
-        """The topics of the group that do not exist."""
+        """Returns the topics of the group that do not exist."""
         return [topic for topic in self.own_topics if topic not in existing]

@@ -29,7 +29,7 @@ class PartitionKey(NamedTuple):
 
 
 def partition_of(message: Message) -> PartitionKey:
-    """The partition that a message is in."""
+    """Returns the partition that a message is in."""
     return PartitionKey(message.topic, message.partition)
 
 
@@ -82,13 +82,13 @@ class Window:
         return sum(len(partition.finished) for partition in self._partitions.values())
 
     def count_under_way(self, keys: set[PartitionKey] | None = None) -> int:
-        """How many messages are open, in all partitions or in some."""
+        """Returns how many messages are open, in all partitions or in some."""
         return sum(
             len(partition.under_way) for key, partition in self._partitions.items() if keys is None or key in keys
         )
 
     def is_done(self, message: Message) -> bool:
-        """Whether this worker has finished a message before its partition was given away, and now gets it again."""
+        """Returns whether this worker gets a message again that it had finished when it lost the partition."""
         if not self._done_before:
             return False
         done = self._done_before.get(partition_of(message))
@@ -98,7 +98,7 @@ class Window:
         return previous is not None and (previous.timestamp, previous.key) == (message.timestamp, message.key)
 
     def open(self, message: Message, parts: int) -> OpenMessage:
-        """Opens a message with so many deliveries. Those of a partition are opened in the order of their offsets."""
+        """Opens a message with a number of deliveries, in the order of the offsets of its partition."""
         key = partition_of(message)
         partition = self._partitions.get(key)
         if partition is None:
@@ -116,7 +116,7 @@ class Window:
             opened.partition.advance()
 
     def find_last_begun(self, waiting: Mapping[OpenMessage, int]) -> dict[PartitionKey, int]:
-        """The offset of the last message in each partition with a delivery that is begun or over.
+        """Returns the offset of the last message in each partition with a delivery that is begun or over.
 
         `waiting`: how many deliveries of a message are not begun.
         """
@@ -128,7 +128,7 @@ class Window:
         return last
 
     def watermarks(self) -> dict[PartitionKey, int]:
-        """The watermarks of the partitions with finished messages that are not committed."""
+        """Returns the watermarks of the partitions with finished messages that are not committed."""
         return {
             key: partition.watermark
             for key, partition in self._partitions.items()
@@ -136,7 +136,7 @@ class Window:
         }
 
     def commit(self, key: PartitionKey, offset: int) -> None:
-        """A partition is committed up to an offset: what is below it cannot be repeated any more."""
+        """Notes that a partition is committed up to an offset: the messages below it cannot be repeated any more."""
         partition = self._partitions.get(key)
         while partition and partition.finished and partition.finished[0].message.offset < offset:
             partition.finished.popleft()

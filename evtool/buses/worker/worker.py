@@ -92,7 +92,7 @@ class Worker:
             self._wait()
 
     def stop(self, grace: float) -> Iterator[WorkerResult]:
-        """Ends what is under way within so many seconds, and commits what is finished."""
+        """Ends what is under way within some seconds, and commits what is finished."""
         self._drop_calls()
         self._backlog.drop(set(self._bus.assigned or ()))
         deadline = time.monotonic() + grace
@@ -272,11 +272,11 @@ class Worker:
             self._window.commit(key, offset)
 
     def assign(self, keys: Iterable[PartitionKey]) -> None:
-        """The group has given partitions to this worker: nothing is known of what was done in them."""
+        """Starts with partitions that the group has given to this worker."""
         self._abandon(set(keys))
 
     def revoke(self, keys: Iterable[PartitionKey]) -> dict[PartitionKey, int]:
-        """The group gives partitions to other workers: ends what is under way there. Returns their watermarks."""
+        """Ends what is under way in partitions that go to other workers. Returns their watermarks."""
         revoked = set(keys)
         self._backlog.drop(revoked)
         self._drop_calls(revoked)
@@ -289,11 +289,11 @@ class Worker:
         return watermarks
 
     def lose(self, keys: Iterable[PartitionKey]) -> None:
-        """The group has given partitions to other workers already."""
+        """Drops partitions that the group has already given to other workers."""
         self._abandon(set(keys))
 
     def reach_end(self, key: PartitionKey) -> None:
-        """A partition has no more messages now."""
+        """Notes that a partition has no more messages now."""
         self._backlog.reach_end(key)
 
     def _drop_calls(self, keys: set[PartitionKey] | None = None) -> None:
