@@ -146,10 +146,10 @@ class HandlerOptions(BaseModel):
     description: str = ""
     emits: Annotated[list[str], Field(default_factory=list, description="event types that it may emit")]
     timeout: TimeLimit = duration_field("30s", "time limit of one attempt")
-    emit_limit: Annotated[int, Field(ge=0, le=10_000, description="how many events one attempt may emit")] = 100
-    emit_bytes: Size = size_field("16MiB", "how long they may be together")
+    emit_limit: Annotated[int, Field(ge=0, le=10_000, description="the most events that one attempt may emit")] = 100
+    emit_bytes: Size = size_field("16MiB", "the most bytes of these events together")
     concurrency: Annotated[
-        int, Field(ge=1, le=64, description="how many events it may handle at a time, by each evtool")
+        int, Field(ge=1, le=64, description="the most events that one evtool lets it handle at a time")
     ] = 1
     on_replay: Annotated[Literal["run", "skip"], Field(description="whether a delivering replay calls it")] = "run"
 
@@ -167,11 +167,11 @@ class HandlerOptions(BaseModel):
 class ProcessOptions(HandlerOptions):
     """The options of all handlers that run as a process."""
 
-    memory: Size = size_field("2GiB", "how much memory each of its processes may take (Linux)")
-    output: Size = size_field("4KiB", "how much is kept of what one attempt prints, the last of it")
+    memory: Size = size_field("2GiB", "the memory limit of each of its processes (Linux)")
+    output: Size = size_field("4KiB", "how much of the end of its output an attempt keeps")
     aws: Annotated[
         Literal["local", "inherit"],
-        Field(description="local: what it sends to EventBridge with an SDK of AWS is emitted; inherit: it is sent"),
+        Field(description="local: events that an SDK sends to EventBridge are emitted; inherit: they reach AWS"),
     ] = "local"
 
 

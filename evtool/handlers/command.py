@@ -45,7 +45,7 @@ class CommandOptions(ProcessOptions):
 
     command: Annotated[
         list[Annotated[str, Field(pattern=r"^[^\x00]*$")]],
-        Field(min_length=1, description="the program and its arguments; there is no shell"),
+        Field(min_length=1, description="the program and its arguments, without a shell"),
     ]
 
 

@@ -22,7 +22,7 @@ class ExternalOptions(HandlerOptions):
     external: Annotated[
         str,
         BeforeValidator(_read_target),
-        Field(min_length=1, description="what is called in production, such as an ARN; evtool never calls it"),
+        Field(min_length=1, description="the target in production, such as an ARN; evtool never calls it"),
     ]
     on_replay: Annotated[Literal["skip"], Field(description="a delivering replay does not call it")] = "skip"
 

@@ -53,7 +53,7 @@ class PythonOptions(ProcessOptions):
     python: Function
     isolation: Annotated[
         Literal["process", "none"],
-        Field(description="none runs it inside evtool, for a debugger, without a time limit"),
+        Field(description="none: inside evtool, without a time limit, so that a debugger can follow it"),
     ] = "process"
     interpreter: Annotated[
         str | None,
@@ -63,7 +63,7 @@ class PythonOptions(ProcessOptions):
     @model_validator(mode="after")
     def _check_interpreter(self) -> Self:
         if self.is_in_process and self.interpreter:
-            raise ValueError("isolation: none runs the function inside evtool, without an interpreter of its own")
+            raise ValueError("isolation: none runs the function inside evtool: remove `interpreter`")
         return self
 
     @property

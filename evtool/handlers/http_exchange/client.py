@@ -110,7 +110,7 @@ class Client:
         try:
             context.load_verify_locations(file)
         except ssl.SSLError:
-            raise SetupError(f"`ca`: there is no certificate in PEM form in {shown_file}") from None
+            raise SetupError(f"`ca`: {shown_file} contains no certificate in PEM form") from None
         except OSError as error:
             raise SetupError(f"`ca`: {shown_file} cannot be read: {error.strerror}") from None
         return context

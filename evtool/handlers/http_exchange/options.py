@@ -67,7 +67,7 @@ class HttpOptions(HandlerOptions):
         Field(description="the event as it is, or as a CloudEvent in structured or binary mode"),
     ] = "event"
     ca: Annotated[
-        str | None, Field(min_length=1, description="a PEM file of authorities to trust besides those of the system")
+        str | None, Field(min_length=1, description="a PEM file of authorities to trust, in addition to the system's")
     ] = None
     proxy: Annotated[
         Literal["environment"] | None, Field(description="use the proxy that HTTPS_PROXY or HTTP_PROXY names")

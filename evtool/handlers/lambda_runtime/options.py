@@ -52,7 +52,7 @@ class LambdaOptions(ProcessOptions):
     memory_size: Annotated[
         int, Field(ge=128, le=10_240, description="memory in MB that the function's context shows")
     ] = 128
-    emit_limit: Annotated[int, Field(ge=0, le=10_000, description="how many events one attempt may emit")] = 1000
+    emit_limit: Annotated[int, Field(ge=0, le=10_000, description="the most events that one attempt may emit")] = 1000
 
     @model_validator(mode="after")
     def _require_handler(self) -> Self:

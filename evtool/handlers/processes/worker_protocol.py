@@ -32,7 +32,7 @@ class GarbledError(Exception):
     """The pipe for answers contains bytes that the worker did not write."""
 
     def __init__(self) -> None:
-        super().__init__("something wrote to the pipe that belongs to evtool, so what came of the call is not known")
+        super().__init__("something wrote to the pipe that belongs to evtool, so the outcome of the call is not known")
 
 
 def encode_request(number: int, call: Call, latest: float) -> bytes:

@@ -95,7 +95,7 @@ def test_unreadable_ca_file_cannot_be_loaded(send, tmp_path):
         f"`ca`: {tmp_path}/missing.pem cannot be read: No such file or directory", "EV501"
     )
     assert send(url, ca="empty.pem") == Unavailable(
-        f"`ca`: there is no certificate in PEM form in {tmp_path}/empty.pem", "EV501"
+        f"`ca`: {tmp_path}/empty.pem contains no certificate in PEM form", "EV501"
     )
 
 
