@@ -1,4 +1,4 @@
-"""Regular expressions: exponential ones are found, with a text that shows it; usual ones never are."""
+"""Tests of the search for regular expressions that take exponential time."""
 
 from pathlib import Path
 
@@ -14,19 +14,18 @@ HARMLESS = (CASES / "harmless-expressions.txt").read_text(encoding="utf-8").spli
 
 
 @pytest.mark.parametrize("expression", EXPONENTIAL)
-def test_exponential(expression: str) -> None:
-    """A repetition that can be split in several ways, with something behind it that may fail, is found."""
+def test_exponential_expressions_are_found(expression: str) -> None:
+    """They have a repetition that can be split in several ways, and a part behind it that may fail."""
     assert find_exponential_text(expression)
 
 
 @pytest.mark.parametrize("expression", HARMLESS)
-def test_harmless(expression: str) -> None:
-    """Expressions that take linear or polynomial time, or whose meaning is not plain, give no finding."""
+def test_harmless_expressions_are_not_reported(expression: str) -> None:
+    """They take linear or polynomial time, or have features that the search does not support."""
     assert find_exponential_text(expression) is None
 
 
-def test_example() -> None:
-    """The example is text that can be tried."""
+def test_the_example_can_be_tried() -> None:
     assert find_exponential_text("^(a+)+$") == "'aa' and 30 times 'aa', then '0'"
 
 
@@ -34,7 +33,7 @@ def test_example() -> None:
     "expression",
     ["(", "a)", "[a", "a{2,1", "*a", "a**", "(?=a)b", r"\1", r"\bword", "[b-a]", "a{5000}", "(?i)a", r"\p{L}"],
 )
-def test_not_plain(expression: str) -> None:
-    """What is not well-formed, or not plain, is left alone."""
+def test_unsupported_expressions_are_not_reported(expression: str) -> None:
+    """They are not well-formed, or have features that automata cannot express."""
     with pytest.raises(NotPlainError):
         build_automaton(parse(expression))

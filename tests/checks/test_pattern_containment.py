@@ -1,4 +1,4 @@
-"""Containment of patterns: what is proven holds for every event, tried with many random patterns and events."""
+"""Tests of containment of patterns, also with random patterns and events."""
 
 import json
 import random
@@ -45,7 +45,7 @@ PATHS = (("source",), ("detail", "x"), ("detail", "items", "k"), ("detail", "ite
 
 
 def make_pattern(rng: random.Random) -> dict[str, Any]:
-    """A pattern of a few fields with a few conditions each."""
+    """Makes a pattern of a few fields with a few conditions each."""
     pattern: dict[str, Any] = {}
     for path in rng.sample(PATHS, rng.randint(1, 3)):
         target = pattern
@@ -58,7 +58,7 @@ def make_pattern(rng: random.Random) -> dict[str, Any]:
 
 
 def make_event(rng: random.Random) -> dict[str, Any]:
-    """An event with values, arrays of values and arrays of objects; every event has a source that is a string."""
+    """Makes an event with values, arrays of values and arrays of objects. Its source is a string."""
 
     def value() -> Any:
         kind = rng.random()
@@ -75,8 +75,7 @@ def make_event(rng: random.Random) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_proofs_hold() -> None:
-    """If a pattern covers another one, no random event matches the inner pattern only."""
+def test_an_outer_pattern_matches_all_random_events_of_an_inner_one() -> None:
     rng = random.Random(7)
     events = [json.dumps(make_event(rng)) for _ in range(150)]
     proven = 0
@@ -104,8 +103,7 @@ def test_proofs_hold() -> None:
         ({"detail": {"a": [{"exists": False}]}}, {"detail": {"a": [{"exists": False}]}, "source": ["x"]}),
     ],
 )
-def test_proven(outer: dict[str, Any], inner: dict[str, Any]) -> None:
-    """Ordinary cases are proven."""
+def test_ordinary_containment_is_proven(outer: dict[str, Any], inner: dict[str, Any]) -> None:
     assert covers(Pattern(outer), Pattern(inner))
 
 
@@ -123,6 +121,5 @@ def test_proven(outer: dict[str, Any], inner: dict[str, Any]) -> None:
         ({"detail": {"a": [{"wildcard": 'a"*'}]}}, {"detail": {"a": [{"prefix": 'a"'}]}}),
     ],
 )
-def test_not_proven(outer: dict[str, Any], inner: dict[str, Any]) -> None:
-    """What does not hold for every event is never proven."""
+def test_containment_that_does_not_hold_is_not_proven(outer: dict[str, Any], inner: dict[str, Any]) -> None:
     assert not covers(Pattern(outer), Pattern(inner))

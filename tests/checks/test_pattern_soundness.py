@@ -1,4 +1,4 @@
-"""What the checks of patterns claim holds for every event: random schemas and patterns against all small events."""
+"""Tests that findings about patterns hold for every event: random schemas and patterns against all small events."""
 
 import json
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ DRAFTS = ["http://json-schema.org/draft-04/schema#", "http://json-schema.org/dra
 
 
 def pick_leaf(rng: Random) -> Any:
-    """A schema of a value."""
+    """Makes a schema of a value."""
     return rng.choice(
         [
             {"type": "string"}, {"type": "number"}, {"type": ["string", "null"]}, {"enum": ["x", 0, None]}, {},
@@ -56,7 +56,7 @@ def pick_leaf(rng: Random) -> Any:
 
 
 def pick_schema(rng: Random, depth: int = 0) -> Any:
-    """A schema of an object, or below the top also of a value or an array of objects."""
+    """Makes a schema of an object, or below the top also of a value or an array of objects."""
     kind = rng.random()
     if depth > 2 or (depth and kind < 0.4):
         return pick_leaf(rng)
@@ -97,7 +97,7 @@ def pick_condition(rng: Random) -> Any:
 
 
 def pick_detail(rng: Random, depth: int = 0) -> dict[str, Any]:
-    """The pattern of a payload."""
+    """Makes the pattern of a payload."""
     names = ["a", "b", "e", "A"] if depth == 0 else ["c", "d"]
     detail: dict[str, Any] = {}
     for name in rng.sample(names, rng.choice([1, 2])):
@@ -111,7 +111,7 @@ def pick_detail(rng: Random, depth: int = 0) -> dict[str, Any]:
 
 
 def cut(value: Any, keys: tuple[str | int, ...]) -> Any:
-    """The part of a pattern that keys lead to, with all that is around it on the way."""
+    """Returns the part of a pattern that keys lead to, with the objects and lists around it."""
     if not keys:
         return value
     key, *rest = keys
@@ -149,7 +149,7 @@ def load(folder: Path, schema: Any, name: str) -> TypeSchema | None:
 
 
 def check_claim(problem: PatternProblem, pattern: dict[str, Any], events: list[dict[str, Any]], context: Any) -> None:
-    """A claim holds for all valid events."""
+    """Asserts that a finding holds for all valid events."""
     if problem.code in ("EV301", "EV306"):
         path = ".".join(key for key in problem.keys if isinstance(key, str) and key != "$or")
         found = [name for event in events for name in flatten_event(event) if f"{name}.".startswith(f"{path}.")]
@@ -167,8 +167,8 @@ def check_claim(problem: PatternProblem, pattern: dict[str, Any], events: list[d
 
 @pytest.mark.slow
 @pytest.mark.parametrize("start", range(0, 3000, 500))
-def test_claims_hold_for_all_small_events(tmp_path: Path, start: int) -> None:
-    """An impossible condition matches no valid event, and one that is always true matches all."""
+def test_findings_hold_for_all_small_events(tmp_path: Path, start: int) -> None:
+    """An impossible condition matches no valid event, and a certain one matches all."""
     claims = 0
     for seed, rng in iter_cases(500, start):
         schema = pick_schema(rng)
@@ -205,7 +205,7 @@ def test_claims_hold_for_all_small_events(tmp_path: Path, start: int) -> None:
 def check_has_no_effect(
     compiled: Pattern, pattern: dict[str, Any], keys: tuple[str | int, ...], events: list[Any], context: Any
 ) -> None:
-    """Without a condition that is always true the pattern matches the same events, also in arrays of objects."""
+    """Asserts that a pattern matches the same events without a certain condition, also in arrays of objects."""
     path = [key for key in keys if isinstance(key, str)]
     rest = json.loads(json.dumps(pattern))
     parent = rest

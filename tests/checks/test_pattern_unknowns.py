@@ -1,4 +1,4 @@
-"""Unknown values in patterns, as templates have them, are never the reason of a finding."""
+"""Tests that unknown values in patterns, as templates have them, are never the reason of a finding."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ UNKNOWN = Unknown("!Ref Something")
 
 
 def find_codes(folder: Path, pattern: Any, file: str = "made.json") -> list[str]:
-    """The codes of what is found wrong with a pattern."""
+    """Returns the codes of the findings about a pattern."""
     for old in folder.iterdir():
         old.unlink()
     (folder / file).write_text(json.dumps(SCHEMA))
@@ -55,13 +55,12 @@ def find_codes(folder: Path, pattern: Any, file: str = "made.json") -> list[str]
     ],
     ids=repr,
 )
-def test_unknown_is_no_reason(tmp_path: Path, pattern: Any) -> None:
-    """Where something is left open, nothing is claimed."""
+def test_a_pattern_with_an_unknown_value_has_no_finding(tmp_path: Path, pattern: Any) -> None:
     assert find_codes(tmp_path, pattern) == []
 
 
 def test_known_values_beside_unknown_ones_are_checked(tmp_path: Path) -> None:
-    """A known value is wrong also beside one that is left open."""
+    """One value of a list may be wrong although another one is unknown."""
     pattern = {"source": [UNKNOWN, "shop"], "detail-type": ["made"], "detail": {"kind": [UNKNOWN, "c"]}}
 
     assert find_codes(tmp_path, {**pattern, "source": ["shop"]}) == ["EV303"]

@@ -1,4 +1,4 @@
-"""Annotations and JUnit reports of deliveries and findings: publish, deliver, replay and doctor."""
+"""Tests of the reports for CI systems: annotations and JUnit, of publish, deliver, replay and doctor."""
 
 import io
 import json
@@ -35,7 +35,7 @@ EVENTS = [
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project whose second event is not valid, and whose handlers succeed, die and fail."""
+    """Writes a project with an invalid event, and with deliveries that are done, dead and tried again."""
     (tmp_path / "schemas").mkdir()
     (tmp_path / "schemas/t.json").write_text('{"additionalProperties": false}')
     (tmp_path / "routes.yaml").write_text(ROUTES)
@@ -44,14 +44,14 @@ def project(tmp_path: Path) -> Path:
 
 
 def read_annotations(output: str) -> list[tuple[str, str]]:
-    """Level and title of each annotation; every line is one."""
+    """Returns level and title of each annotation. Asserts that every line is one."""
     commands = [obeyed(line) for line in lines(output)]
     assert None not in commands
     return sorted((command.name, command.properties["title"]) for command in commands if command)
 
 
 def read_cases(file: Path) -> dict[str, list[str]]:
-    """The states of the test cases, by the name of what was called."""
+    """Returns the states of the test cases by their name, without the event. Asserts the counts of the suite."""
     suite = ElementTree.fromstring(file.read_text())
     cases: dict[str, list[str]] = {}
     for case in suite.iter("testcase"):
@@ -104,8 +104,8 @@ def test_deliver_reports_the_last_state_of_each_delivery(evtool: Evtool, project
     }
 
 
-def test_a_delivery_that_succeeds_at_last_is_no_failure() -> None:
-    """Attempts that failed before are not reported."""
+def test_a_delivery_that_is_done_after_a_retry_passes() -> None:
+    """The reports do not have the attempts that failed before."""
     delivery = {"event": "1", "type": "t", "route": "r", "handler": "h", "replay": None, "condition": None}
     for kind, expected in (("github", 0), ("junit", 1)):
         file = io.StringIO()
@@ -118,7 +118,7 @@ def test_a_delivery_that_succeeds_at_last_is_no_failure() -> None:
 
 
 def test_doctor_reports_findings(evtool: Evtool, project: Path) -> None:
-    """A healthy store is one test that passes, a warning does not fail it."""
+    """A store without damage is one test that passes, also with a warning."""
     evtool("publish", "e.jsonl", "--no-deliver")
     ran = evtool("doctor", "-o", "github", "-o", "junit=r.xml")
     assert (ran.code, list(read_cases(project / "r.xml").values())[-1]) == (0, ["passed"])
@@ -154,8 +154,8 @@ def test_hostile_deliveries_are_harmless(text: str) -> None:
             assert tags == ["testsuites", "testsuite", "testcase", "failure"]
 
 
-def test_a_duplicate_is_named_as_such(evtool: Evtool, tmp_path: Path) -> None:
-    """An event that is stored already has no deliveries, but not because no route matches it."""
+def test_a_duplicate_is_a_case_that_passes(evtool: Evtool, tmp_path: Path) -> None:
+    """Its name tells it from an event without a matching route."""
     (tmp_path / "routes.yaml").write_text(
         "version: 1\nhandlers: {h: {command: [cat]}}\nroutes: {r: {pattern: {source: [s]}, to: [h]}}\n"
     )

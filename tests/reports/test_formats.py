@@ -1,4 +1,4 @@
-"""The forms in which results are told, read back by what reads them, with event text that wants something else."""
+"""Tests of the report formats: their readers must read back hostile text of events as text."""
 
 import io
 import json
@@ -36,14 +36,14 @@ FINDING_KEYS = [  # of a finding, and of nothing else
 
 
 def finding(text: str, **more: Any) -> Finding:
-    """A finding that has a text wherever an event or a file name can bring one in."""
+    """Builds a finding with a text in all fields that come from an event or a file name."""
     place: dict[str, Any] = {"line": 3, "column": 5, "excerpt": f"    {text}", "width": len(text)}
     about = {"file": text or "e.json", "event_id": text, "event_type": text, "suggestion": text, "pointer": f"/{text}"}
     return Finding("EV104", text, **{**place, **about, **more})
 
 
 def told(kind: str, findings: list[Finding], color: str = "never") -> str:
-    """What a report prints of findings."""
+    """Returns the output of a report of findings."""
     file = io.StringIO()
     report = KINDS[kind](Subject("validate", "findings", FindingsReport), file, color)
     for each in findings:
@@ -53,8 +53,8 @@ def told(kind: str, findings: list[Finding], color: str = "never") -> str:
 
 
 @pytest.mark.parametrize("text", NAUGHTY, ids=lambda text: ascii(text)[:40])
-def test_json_gives_the_text_back_and_commands_nobody(text: str) -> None:
-    """-o json and -o jsonl are ASCII, parse to exactly the text, and hold nothing that a CI runner obeys."""
+def test_json_has_the_exact_text_and_no_command_of_a_runner(text: str) -> None:
+    """The output of json and jsonl is ASCII."""
     document, rows = told("json", [finding(text)]), told("jsonl", [finding(text)])
 
     assert json.loads(document)["findings"] == [json.loads(rows.split("\n")[0])]
@@ -68,8 +68,8 @@ def test_json_gives_the_text_back_and_commands_nobody(text: str) -> None:
 
 @pytest.mark.parametrize("text", [*NAUGHTY, *LONE], ids=lambda text: ascii(text)[:40])
 @pytest.mark.parametrize("color", ["never", "always"])
-def test_text_is_harmless(text: str, color: str) -> None:
-    """What people read drives neither a terminal nor a CI runner; with colours there is nothing besides the colours."""
+def test_text_controls_neither_a_terminal_nor_a_runner(text: str, color: str) -> None:
+    """With colours, the only escape sequences are those of the colours."""
     output = told("text", [finding(text)], color)
     output = re.sub(r"\x1b\[[0-9;]*m", "", output) if color == "always" else output
 
@@ -80,8 +80,8 @@ def test_text_is_harmless(text: str, color: str) -> None:
 
 
 @pytest.mark.parametrize("text", [*NAUGHTY, *LONE], ids=lambda text: ascii(text)[:40])
-def test_github_takes_one_annotation_for_each_finding(text: str) -> None:
-    """The runner reads the level, the place and the message of a finding, and no command besides."""
+def test_github_reads_one_annotation_for_each_finding(text: str) -> None:
+    """The runner reads the level, the location and the message of a finding, and no other command."""
     output = told("github", [finding(text), finding(text, severity="warning"), finding(text, severity="note")])
     commands = [command for line in lines(output) if (command := obeyed(line))]
 
@@ -99,7 +99,7 @@ def test_github_takes_one_annotation_for_each_finding(text: str) -> None:
 
 @pytest.mark.parametrize("text", [*NAUGHTY, *LONE], ids=lambda text: ascii(text)[:40])
 def test_junit_is_xml_with_one_case_for_each_event(text: str) -> None:
-    """A parser reads the counts, the place and the message; no text becomes an element or a command."""
+    """A parser reads the counts, the location and the message; no text becomes an element or a command."""
     output = told("junit", [finding(text), finding("plain", line=None, column=None, excerpt=None)])
     suites = ElementTree.fromstring(output)
 
@@ -119,8 +119,8 @@ def test_junit_is_xml_with_one_case_for_each_event(text: str) -> None:
     assert not any(map(obeyed, lines(output)))
 
 
-def test_junit_counts_good_events_too(tmp_path: Path) -> None:
-    """A case per event, failed or not; warnings fail none."""
+def test_junit_has_a_case_for_each_valid_event(tmp_path: Path) -> None:
+    """A warning does not fail the case."""
     file = io.StringIO()
     report = KINDS["junit"](Subject("validate", "findings", FindingsReport), file, "never")
     report.add(ValidationResult("e.json", 1, None, ()))
@@ -143,7 +143,7 @@ def test_junit_counts_good_events_too(tmp_path: Path) -> None:
 
 @pytest.fixture
 def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file whose events bring hostile text into everything that a report tells: keys, values, types and ids."""
+    """Writes a file of events with hostile text in keys, values, types and ids."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "schemas").mkdir()
     schema = {"properties": {"a": {"enum": ["b"]}}, "additionalProperties": False}
@@ -163,8 +163,8 @@ def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_hostile_events_come_out_harmless(hostile: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every report of events that try everything can be read back, and has none of it in it."""
+def test_hostile_events_cannot_break_a_report(hostile: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every format can be parsed, and controls neither a terminal nor a runner."""
     code = run_command(lambda: validate(Session(output=(kind,)), ["e.jsonl"]))
     out, err = capsys.readouterr()
 
@@ -187,7 +187,7 @@ def test_hostile_events_come_out_harmless(hostile: Path, kind: str, capsys: pyte
 
 
 def test_json_has_the_documented_keys_and_no_others(hostile: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Machines rely on the shape: each key is there, with null where it has no value."""
+    """Keys without a value are null."""
     run_command(lambda: validate(Session(output=("json",)), ["e.jsonl", "none.json"]))
     document = json.loads(capsys.readouterr().out)
 

@@ -1,4 +1,4 @@
-"""The Markdown for comments and job summaries, rendered by a Markdown library and read back."""
+"""Tests of the Markdown report, rendered by a Markdown library and read back."""
 
 import html
 import re
@@ -16,21 +16,20 @@ TAGS = {"h3", "p", "table", "thead", "tbody", "tr", "th", "td", "code", "strong"
 
 
 def render(text: str) -> str:
-    """The HTML of a report, in which raw HTML is kept as GitHub keeps it."""
+    """Renders a report as HTML. Raw HTML stays, as on GitHub."""
     rendered: str = MarkdownIt("commonmark", {"html": True}).enable("table").render(text)
     assert set(re.findall(r"</?([a-zA-Z0-9]+)", rendered)) <= TAGS
     return rendered
 
 
 def read_rows(text: str) -> list[list[str]]:
-    """The cells of the rows, as a reader sees them, without the heads."""
+    """Returns the cells of the rows without the heads, as a reader sees them."""
     rows = re.findall(r"<tr>(.*?)</tr>", render(text), re.DOTALL)
     cells = [re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL) for row in rows]
     return [[html.unescape(re.sub(r"<[^>]+>", "", cell)).replace("\u200b", "") for cell in row] for row in cells if row]
 
 
-def test_validate_shows_counts_and_a_row_per_finding(evtool: Evtool, shop: Path) -> None:
-    """A reviewer sees how many events are invalid, and each finding with its place."""
+def test_validate_shows_counts_and_a_row_for_each_finding(evtool: Evtool, shop: Path) -> None:
     ran = evtool("validate", "samples/invalid/order-three-faults.json", "-o", "markdown", cwd=shop)
 
     assert ran.code == 1
@@ -43,20 +42,20 @@ def test_validate_shows_counts_and_a_row_per_finding(evtool: Evtool, shop: Path)
     ]
 
 
-def test_a_run_without_problems_says_so(evtool: Evtool, shop: Path) -> None:
-    """A comment appears for a good run, too."""
+def test_a_run_without_problems_is_reported(evtool: Evtool, shop: Path) -> None:
+    """The comment of an earlier run with problems has to be replaced."""
     assert evtool("validate", "-o", "markdown", cwd=shop).out.startswith("### evtool validate: no problems\n")
 
 
 def test_replay_shows_which_handlers_it_calls(evtool: Evtool, shop: Path) -> None:
-    """A plan has no problems, but a table of handlers."""
+    """A plan has a table of handlers."""
     evtool("publish", "order-created", cwd=shop)
 
     assert ["charge-card", "1"] in read_rows(evtool("replay", "-o", "markdown", cwd=shop).out)
 
 
 def test_scenarios_coverage_and_changes_are_shown() -> None:
-    """A failed scenario shows expected and actual; lost deliveries of one cause are a row with their reason."""
+    """A failed scenario has the expected and the actual result; lost deliveries of one cause share a row."""
     coverage = {"routes": {"covered": 1, "all": 2, "missed": []}}
     changes = [CHANGE, {**CHANGE, "event": "2"}]
     text = write_report("markdown", "test", [SCENARIO], changes=changes, coverage=coverage)
@@ -78,7 +77,7 @@ def test_scenarios_coverage_and_changes_are_shown() -> None:
 
 @pytest.mark.parametrize("text", [*NAUGHTY, *LONE], ids=lambda text: ascii(text)[:40])
 def test_hostile_text_is_shown_as_it_is(text: str) -> None:
-    """No text becomes HTML, a link, a cell, a mention, a command of a runner."""
+    """No text becomes HTML, a link, a cell, a mention or a command of a runner."""
     output = write_report("markdown", "publish", [build_result(text, file=text or "e.json"), build_delivery(text)])
     rows = read_rows(output)
 
@@ -97,21 +96,21 @@ def test_hostile_text_is_shown_as_it_is(text: str) -> None:
     ],
 )  # fmt: skip
 def test_markup_is_shown_as_it_is(text: str) -> None:
-    """What Markdown would read as markup is shown."""
+    """Text with the syntax of Markdown appears with this syntax."""
     [row] = read_rows(write_report("markdown", "validate", [build_result(text)]))
 
     assert row == ["error", "e.json:3:5", f"EV104 {text}"]
 
 
-def test_nobody_is_mentioned_and_no_issue_is_linked() -> None:
-    """GitHub notifies a person whose name stands behind an @, also in a comment of a bot."""
+def test_users_are_not_mentioned_and_issues_not_linked() -> None:
+    """GitHub notifies a user whose name follows an @, also in a comment of a bot."""
     output = write_report("markdown", "validate", [build_result("@octocat #12 a@b.example")])
 
     assert not re.search(r"[@#]\w", html.unescape(output))
 
 
 def test_a_long_table_is_cut_at_a_row() -> None:
-    """A comment holds 65,536 characters: errors come first, and the rest is counted."""
+    """A comment holds 65,536 characters. Errors come first, and the last line counts the other problems."""
     warnings = [build_result("x" * 300, severity="warning")] * 1000
     output = write_report("markdown", "check", [*warnings, build_result("the error")])
     rows = read_rows(output)
@@ -122,7 +121,7 @@ def test_a_long_table_is_cut_at_a_row() -> None:
     assert output.endswith(f"\n{1001 - len(rows):,} more of 1,001 are not shown.\n\n")
 
 
-def test_the_job_summary_is_appended_to(evtool: Evtool, shop: Path) -> None:
+def test_the_report_is_appended_to_the_job_summary(evtool: Evtool, shop: Path) -> None:
     """All commands of a step write to one file, which GitHub shows as a whole."""
     summary = shop / "summary.md"
     summary.write_text("# before\n")

@@ -1,4 +1,4 @@
-"""SARIF as its readers take it: the official schema, and what code scanning asks for besides."""
+"""Tests of the SARIF report, with the official schema and the further requirements of code scanning."""
 
 import json
 import urllib.parse
@@ -20,7 +20,7 @@ VALIDATOR = jsonschema_rs.validator_for(SCHEMA)
 
 
 def read_run(text: str) -> dict[str, Any]:
-    """The run of a document that fits the schema and what code scanning asks for beyond it."""
+    """Returns the run of a document. Asserts that it satisfies the schema and the requirements of code scanning."""
     document = json.loads(text)
     assert [str(error) for error in VALIDATOR.iter_errors(document)] == []
     [run] = document["runs"]
@@ -40,12 +40,12 @@ def read_run(text: str) -> dict[str, Any]:
 
 
 def list_uris(run: dict[str, Any]) -> list[str]:
-    """The files of the results, in order."""
+    """Returns the files of the results, in order."""
     return [result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for result in run["results"]]
 
 
-def test_validate_writes_sarif_for_every_finding(evtool: Evtool, shop: Path) -> None:
-    """Each finding is a result with its code, level, message, place and fingerprint; each code is a rule."""
+def test_each_finding_of_validate_is_a_result(evtool: Evtool, shop: Path) -> None:
+    """A result has the code, level, message, location and fingerprint of its finding; each code is a rule."""
     ran = evtool("validate", "samples/invalid", "-o", "json", "-o", "sarif=out.sarif", cwd=shop)
     findings = ran.json["findings"]
     run = read_run((shop / "out.sarif").read_text())
@@ -63,7 +63,7 @@ def test_validate_writes_sarif_for_every_finding(evtool: Evtool, shop: Path) -> 
 
 
 def test_a_run_without_problems_has_no_results(evtool: Evtool, shop: Path) -> None:
-    """Code scanning needs the list of results, empty or not, to close what was found before."""
+    """Code scanning needs the empty list to close the results of earlier runs."""
     run = read_run(evtool("validate", "-o", "sarif", cwd=shop).out)
 
     assert (run["results"], run["tool"]["driver"]["rules"]) == ([], [])
@@ -81,7 +81,7 @@ def test_paths_count_from_the_root_of_the_repository(evtool: Evtool, tmp_path: P
 
 
 def test_a_file_outside_of_the_repository_has_an_absolute_uri(evtool: Evtool, tmp_path: Path) -> None:
-    """It has no path in the repository; an upward path would be refused."""
+    """Code scanning refuses a path that begins with `..`."""
     (tmp_path / "repository/.git").mkdir(parents=True)
     (tmp_path / "e.json").write_text("{")
     cwd = tmp_path / "repository"
@@ -91,8 +91,8 @@ def test_a_file_outside_of_the_repository_has_an_absolute_uri(evtool: Evtool, tm
 
 
 @pytest.mark.parametrize("text", [*NAUGHTY, *LONE], ids=lambda text: ascii(text)[:40])
-def test_hostile_text_stays_text(text: str) -> None:
-    """No text breaks the document, is a command of a runner, or becomes a placeholder or a link of a message."""
+def test_hostile_text_cannot_break_the_document(text: str) -> None:
+    """No text is a command of a runner, or becomes a placeholder or a link of a message."""
     records = [build_result(text, file=text or "e.json", suggestion=text), build_delivery(text)]
     output = write_report("sarif", "publish", records)
     run = read_run(output)
@@ -122,8 +122,7 @@ def test_results_beyond_the_limit_are_counted(monkeypatch: pytest.MonkeyPatch) -
     assert notification["message"]["text"].startswith("2 more results were left out")
 
 
-def test_every_code_makes_a_rule() -> None:
-    """The description of each code fits the schema."""
+def test_every_code_has_a_valid_rule() -> None:
     records = [build_result("x")._replace(findings=(build_result("x").findings[0]._replace(code=c),)) for c in CODES]
 
     assert {rule["id"] for rule in read_run(write_report("sarif", "check", records))["tool"]["driver"]["rules"]} == {
@@ -132,7 +131,7 @@ def test_every_code_makes_a_rule() -> None:
 
 
 def test_deliveries_scenarios_and_changes_are_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A delivery has no place of its own and is shown at routes.yaml; scenarios and changes have theirs."""
+    """A delivery has no location, so it is shown at routes.yaml; scenarios and changes have their own."""
     monkeypatch.chdir(tmp_path)
     run = read_run(write_report("sarif", "test", [build_delivery("h"), SCENARIO, CHANGE]))
 
@@ -149,15 +148,14 @@ def test_deliveries_scenarios_and_changes_are_results(tmp_path: Path, monkeypatc
         ("x = 2\r\nx = 1\rprint(x)\nx = 3\nprint(x)\nx = 4\nprint(x)\n", ["e54938cc54b302f1:1", "bb609acbe9138d60:1"]),
     ],
 )
-def test_fingerprints_are_those_of_the_upload_action(text: str, fingerprints: list[str]) -> None:
+def test_fingerprints_equal_those_of_the_upload_action(text: str, fingerprints: list[str]) -> None:
     """The action warns where a file has other fingerprints than those that it computes."""
     blocks = list_line_blocks(text)
 
     assert [format_fingerprint(*block) for block in blocks][: len(fingerprints)] == fingerprints
 
 
-def test_equal_lines_are_numbered() -> None:
-    """Lines with the same text behind them are told apart by their order."""
+def test_fingerprints_of_equal_lines_are_numbered() -> None:
     fingerprints = [format_fingerprint(*block) for block in list_line_blocks("Lorem ipsum dolor sit amet.\n" * 10)]
 
     assert fingerprints[:3] == ["a7f2ff13bc495cf2:1", "a7f2ff13bc495cf2:2", "a7f2ff13bc495cf2:3"]

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tests.conftest import ROOT, Evtool
+from tests.support.projects import copy_scenario_project
 
 CASES = ROOT / "tests/cases/scenarios"
 FILES = sorted((CASES / "expectations").glob("*.yaml"))
@@ -16,10 +17,7 @@ FILES = sorted((CASES / "expectations").glob("*.yaml"))
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """Copies the project that the cases are made for."""
-    folder = tmp_path / "project"
-    shutil.copytree(CASES / "project", folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "scenarios").mkdir()
-    return folder
+    return copy_scenario_project(tmp_path)
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from evtool.readers.yaml_text import load_yaml
 from evtool.routes.project import require_project
 from evtool.scenarios.loading import find_scenario_problems
 from tests.conftest import ROOT, Evtool
+from tests.support.projects import copy_scenario_project
 
 CASES = ROOT / "tests/cases/scenarios"
 REFUSED = sorted((CASES / "refused").glob("*.yaml"))
@@ -30,9 +31,7 @@ NOT_IN_SCHEMA = (
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """Copies the project that the cases are made for."""
-    shutil.copytree(CASES / "project", tmp_path / "project", ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "project/scenarios").mkdir()
-    return tmp_path / "project"
+    return copy_scenario_project(tmp_path)
 
 
 @pytest.mark.parametrize("file", REFUSED, ids=lambda file: file.stem)

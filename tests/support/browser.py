@@ -1,4 +1,4 @@
-"""Chromium without a window for tests: opens pages, presses keys, evaluates expressions (by the DevTools protocol)."""
+"""A headless Chromium for tests: opens pages, presses keys, evaluates expressions, by the DevTools protocol."""
 
 import json
 import os
@@ -26,7 +26,7 @@ OPTIONS = (
 
 
 class Browser:
-    """A browser with one page. `problems` are what its console has: errors of scripts, and what the CSP has blocked."""
+    """A browser with one page. `problems` has the errors of its console: of scripts, and of the CSP."""
 
     def __init__(self, commands: int, messages: int):
         self._commands, self._messages = commands, messages
@@ -102,7 +102,7 @@ class Browser:
 
 @contextmanager
 def open_browser(folder: Path) -> Iterator[Browser]:
-    """A browser whose profile is in a folder."""
+    """Starts a browser whose profile is in a folder."""
     program = next(filter(None, map(shutil.which, NAMES)), None)
     if program is None:
         report_missing("needs Chromium: apt-get install --no-install-recommends chromium")

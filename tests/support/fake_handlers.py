@@ -1,4 +1,4 @@
-"""Handlers that a test answers for, in place of those that routes.yaml names."""
+"""Fake handlers, whose outcomes a test decides."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +12,7 @@ Answers = Callable[[Call], Outcome]
 
 
 class FakeHandler:
-    """An open handler that takes one call at a time. `closed` gets the name of the thread that closes it."""
+    """An open handler for one call at a time. The name of the thread that closes it is added to `closed`."""
 
     def __init__(self, answer: Answers, closed: list[str] | None = None):
         self.answer, self.closed = answer, closed
@@ -21,21 +21,21 @@ class FakeHandler:
         return self.answer(call)
 
     def close(self) -> None:
-        """Notes the closing thread, if the test wants to know it."""
+        """Adds the name of the closing thread to `closed`."""
         if self.closed is not None:
             self.closed.append(threading.current_thread().name)
 
 
 class FakeBatchHandler(FakeHandler):
-    """An open handler that takes many calls at once."""
+    """An open handler for many calls at once."""
 
     def call_many(self, calls: Sequence[Call], _latest: float, _call_log: object) -> Iterator[Answer]:
-        """An answer for each call."""
+        """Yields an answer for each call."""
         return (Answer(self.answer(call)) for call in calls)
 
 
 class InProcessOptions(HandlerOptions):
-    """Options of a handler that is called in the thread that gives it a batch."""
+    """The options of a handler that is called in the thread of the pool."""
 
     @property
     def is_in_process(self) -> bool:
@@ -43,17 +43,17 @@ class InProcessOptions(HandlerOptions):
 
 
 class FakeEntry(HandlerEntry):
-    """A handler of routes.yaml that opens as the test says."""
+    """A handler of routes.yaml that `opener` opens."""
 
     opener: Callable[[], Any]
 
     def open(self) -> Any:
-        """The handler."""
+        """Opens the handler."""
         return self.opener()
 
 
 def fake_entry(name: str, options: HandlerOptions, opener: Callable[[], Any]) -> FakeEntry:
-    """The entry of a handler that `opener` opens."""
+    """Builds the entry of a handler that `opener` opens."""
     entry = FakeEntry(name, "python", options, Path())
     entry.opener = opener
     return entry

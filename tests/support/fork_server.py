@@ -1,4 +1,4 @@
-"""evtool as processes that start quickly: forked from one that has imported all of evtool and has no threads.
+"""Starts evtool as processes quickly: they are forked from one that has imported all of evtool and has no threads.
 
 Each is a process of its own that runs evtool's `main` and ends as every Python process ends. Only the start of Python
 and the imports are saved, which take most of the time of a short command.
@@ -33,7 +33,7 @@ SITE = "EVTOOL_TEST_SITE"  # a variable with a folder of packages that the new p
 
 
 class ForkServer:
-    """A server that runs until it is closed."""
+    """A server of processes. It runs until it is closed."""
 
     def __init__(self, root: Path):
         self._channel, theirs = socket.socketpair()
@@ -123,7 +123,7 @@ def _serve(channel: socket.socket) -> None:
 
 
 def _answer(connection: socket.socket, pid: int, streams: Sequence[int]) -> NoReturn:
-    """Waits for an evtool and sends its exit code. Kills one that hangs."""
+    """Waits for an evtool process and sends its exit code. Kills a process that hangs."""
     for descriptor in streams:
         os.close(descriptor)
     hangs = []

@@ -1,4 +1,4 @@
-"""Texts that want something of a terminal, a CI runner or a parser, and who would obey them."""
+"""Hostile texts for terminals, CI runners and parsers, and functions that find out which of them would obey."""
 
 import re
 from typing import NamedTuple
@@ -57,7 +57,7 @@ RUNNER_COMMANDS = {  # what GitHub's runner obeys (actions/runner, ActionCommand
 
 
 class Command(NamedTuple):
-    """A command as GitHub's runner reads it from a line."""
+    """A command that GitHub's runner reads from a line."""
 
     name: str
     properties: dict[str, str]
@@ -65,7 +65,7 @@ class Command(NamedTuple):
 
 
 def obeyed(line: str) -> Command | None:
-    """The command in a line by the runner's rules: `::name k=v,k=v::data` at its start after blanks, else
+    """Returns the command in a line by the runner's rules: `::name k=v,k=v::data` at its start after blanks, else
     `##[name k=v;k=v]data` anywhere."""
     trimmed = line.lstrip()
     if trimmed.startswith("::") and "::" in trimmed[2:]:
@@ -87,10 +87,10 @@ def _plain(text: str) -> str:
 
 
 def lines(text: str) -> list[str]:
-    """The lines of an output as a runner or a terminal has them, by every line end that Unicode knows."""
+    """Splits an output at every line end of Unicode, as a runner or a terminal may do."""
     return text.splitlines()
 
 
 def harmless_to_a_terminal(text: str) -> bool:
-    """Whether nothing but plain characters and the ends of lines is in a text."""
+    """Whether a text has only printable characters and line ends."""
     return all(char.isprintable() or char == "\n" for char in text)

@@ -1,4 +1,4 @@
-"""HTTP servers on loopback that answer as a test says, however wrong that is."""
+"""HTTP servers on loopback whose responses a test decides, also wrong ones."""
 
 import socket
 import ssl
@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import NamedTuple, Self
 
-LIMIT = 120.0  # seconds that a server waits at most: only a test that fails takes as long
+# Seconds that a server waits at most. Only a test that fails takes this time.
+LIMIT = 120.0
 
 
 class Received(NamedTuple):
-    """A request as it came: its first line, its headers with names in lower case, and its body."""
+    """A request: its first line, its headers with names in lower case, and its body."""
 
     line: str
     headers: Mapping[str, str]
@@ -43,7 +44,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Its URL, with the address and not a name."""
+        """The URL, with the address and not a name."""
         return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}/hook"
 
     def __enter__(self) -> Self:
@@ -68,7 +69,8 @@ class Server:
 
     def _serve(self, connection: socket.socket) -> None:
         connection.settimeout(LIMIT)
-        with suppress(OSError):  # the client is gone, or does not like the certificate
+        # The client may be gone, or refuse the certificate.
+        with suppress(OSError):
             try:
                 if self._tls:
                     connection = self._tls.wrap_socket(connection, server_side=True)
@@ -93,7 +95,7 @@ def read_request(connection: socket.socket) -> Received:
 
 
 def receive(connection: socket.socket) -> bytes:
-    """Some bytes. Raises ConnectionError at the end."""
+    """Receives some bytes. Raises ConnectionError at the end."""
     data = connection.recv(65536)
     if not data:
         raise ConnectionError
@@ -101,7 +103,7 @@ def receive(connection: socket.socket) -> bytes:
 
 
 def sends(*parts: bytes | Callable[[Received], bytes]) -> Callable[[Server, socket.socket], None]:
-    """Answers with these bytes, some made of the request, and closes the connection."""
+    """Returns an answer that sends these bytes, some made of the request, and closes the connection."""
 
     def answer(server: Server, connection: socket.socket) -> None:
         for part in parts:
@@ -111,7 +113,7 @@ def sends(*parts: bytes | Callable[[Received], bytes]) -> Callable[[Server, sock
 
 
 def responds(status: int, body: bytes = b"", **headers: str) -> Callable[[Server, socket.socket], None]:
-    """Answers with a well-formed response; `content_type` becomes `content-type`."""
+    """Returns an answer with a well-formed response; `content_type` becomes `content-type`."""
     lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
     head = f"HTTP/1.1 {status} Reason\r\ncontent-length: {len(body)}\r\n{lines}\r\n"
     return sends(head.encode(), body)

@@ -1,4 +1,4 @@
-"""Real Kafka clusters for tests, started by tests/buses/broker, and what tests do with them beside evtool."""
+"""Real Kafka clusters for tests, started by tests/buses/broker, and an own client for them."""
 
 import json
 import os
@@ -23,7 +23,7 @@ Messages = Sequence[tuple[bytes | None, bytes | None, list[tuple[str, bytes | No
 
 
 class Cluster:
-    """Brokers on 127.0.0.1 that run until they are stopped."""
+    """A cluster of brokers on 127.0.0.1 that runs until it is stopped."""
 
     def __init__(self, folder: Path, *, brokers: int = 1, sasl: bool = False):
         """Starts the brokers. With `sasl` they also listen with TLS and credentials."""
@@ -98,7 +98,7 @@ class Cluster:
 
 
 def require_kafka() -> None:
-    """Skips the test if brokers cannot be started here; in CI it fails."""
+    """Skips the test if brokers cannot be started here; fails it in CI."""
     missing = [program for program in ("java", "mvn") if which(program) is None]
     if not missing:
         return

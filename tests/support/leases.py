@@ -1,4 +1,4 @@
-"""Claims and their ends by hand, for tests that need deliveries in every state without calling handlers."""
+"""Claims and settles deliveries, for tests that need deliveries in every state without calling handlers."""
 
 from evtool.store.queue import Chains, DeliveryUpdate, claim, find_lanes, settle
 from evtool.store.rows import Attempt, Delivery
@@ -18,13 +18,13 @@ def claimed(
     most: int = 1,
     last: int = 185,
 ) -> list[Delivery]:
-    """What is due in the first lane that has something due, up to `most` deliveries; it is leased now."""
+    """Leases up to `most` deliveries of the first lane with a due delivery, and returns them."""
     begun, chains = now if begun is None else begun, Chains([root]) if root else None
     with store.transaction():
         for lane in find_lanes(store, chains, run_start=begun):
             if lane.due <= now:
                 options = {"now": now, "run_start": begun, "lease_ms": lease, "limit": most, "max_attempts": last}
-                return [found.delivery for found in claim(store, lane, owner=owner, **options)]
+                return [candidate.delivery for candidate in claim(store, lane, owner=owner, **options)]
     return []
 
 
@@ -37,7 +37,7 @@ def ended(
     error: str | None = None,
     condition: str | None = None,
 ) -> bool:
-    """Ends a lease; False if it was lost. A delivery that waits takes its attempt back."""
+    """Settles a delivery. Returns False if its lease was lost. A delivery that waits has no attempt."""
     made = state in OUTCOMES
     if state == "dead":
         error, condition = error or "broken", condition or "MaximumRetryAttempts"

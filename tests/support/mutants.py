@@ -1,4 +1,4 @@
-"""Texts that nobody meant to write, and for each kind of text a judge that knows every way in which it may be taken.
+"""Mutated texts, and for each kind of text a judge that knows the permitted results of reading it.
 
 A judge raises whatever comes out that is not documented, or AssertionError; what it returns says whether the text is
 well-formed.
@@ -76,7 +76,7 @@ YAML = (
 
 
 class Case(NamedTuple):
-    """A parsing case of JSONTestSuite, and what it is to evtool: `taken`, or the code of the finding."""
+    """A parsing case of JSONTestSuite, and the result of evtool: `taken`, or the code of the finding."""
 
     name: str
     raw: bytes
@@ -84,7 +84,7 @@ class Case(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """A kind of text: well-meant ones to begin with, what is put into them, and who judges what comes of it."""
+    """A kind of text: correct texts to begin with, the parts that are put into them, and the judge of the result."""
 
     texts: Sequence[bytes]
     tokens: Sequence[bytes]
@@ -93,7 +93,7 @@ class Kind(NamedTuple):
 
 @cache
 def suite() -> tuple[Case, ...]:
-    """The parsing cases of JSONTestSuite."""
+    """Lists the parsing cases of JSONTestSuite."""
     lines = (CASES / "jsontestsuite" / "parsing.jsonl").read_text(encoding="utf-8").splitlines()
     return tuple(_case(json.loads(line)) for line in lines)
 
@@ -104,7 +104,7 @@ def _case(row: Mapping[str, str]) -> Case:
 
 
 def mutants(kind: Kind, chance: Random) -> Iterator[bytes]:
-    """Texts with some of their parts put elsewhere, doubled, cut and changed; the same ones for the same seed."""
+    """Yields texts with some of their parts moved, doubled, cut and changed; the same ones for the same seed."""
     while True:
         text = chance.choice(kind.texts)
         for _ in range(chance.choice((1, 1, 2, 4))):
@@ -121,15 +121,15 @@ def mutants(kind: Kind, chance: Random) -> Iterator[bytes]:
 
 
 def _outcome(read: Callable[[bytes], Any], raw: bytes) -> tuple[Any, tuple[Any, ...]]:
-    """What reading a text gives, and what is wrong with the text."""
+    """Reads a text. Returns its value, or the arguments of its problem."""
     try:
         return read(raw), ()
     except JsonProblem as error:
         return None, error.args
 
 
-def _told(findings: Sequence[Finding]) -> None:
-    """Every finding has a known code and a place, and can be written down."""
+def _assert_reportable(findings: Sequence[Finding]) -> None:
+    """Asserts that every finding has a known code and a location, and can be written as JSON."""
     for finding in findings:
         assert finding.code in CODES
         assert finding.line is not None
@@ -138,7 +138,7 @@ def _told(findings: Sequence[Finding]) -> None:
 
 
 def _json(raw: bytes, _: Path) -> bool:
-    """The value that the standard parser gives, too, or one problem, which the scanner that knows places sees, too."""
+    """Asserts the value of the standard parser, or one problem, which the scanner of locations has, too."""
     value, refusal = _outcome(parse_json, raw)
     if refusal:
         assert refusal[0] in CODES
@@ -156,17 +156,17 @@ def _rules() -> Rules:
 def _verdicts(pieces: Sequence[SourceText | Finding]) -> bool:
     verdicts = list(validate_events(pieces, _rules(), STAMP, identity=PayloadIdentity(type="order.created")))
     for verdict in verdicts:
-        _told(verdict.findings)
+        _assert_reportable(verdict.findings)
     return bool(verdicts) and all(verdict.is_valid for verdict in verdicts)
 
 
 def _events(raw: bytes, _: Path) -> bool:
-    """Events, or findings, from a stream that may hold a value, an array or lines."""
+    """Asserts that a stream with a value, an array or lines is read as events or findings."""
     return _verdicts(list(read_texts(["-"], stdin=BytesIO(raw))))
 
 
 def _lines(raw: bytes, folder: Path) -> bool:
-    """Every line that is not blank is there as it stands, whatever the others are."""
+    """Asserts that every line that is not blank is read unchanged, whatever the other lines are."""
     file = folder / "mutant.jsonl"
     file.write_bytes(raw)
     pieces = list(read_texts([str(file)], stdin=BytesIO()))
@@ -183,7 +183,7 @@ def _lines(raw: bytes, folder: Path) -> bool:
 
 
 def _configured(read: Callable[[], object]) -> bool:
-    """What is read is taken, or ConfigError says with findings why not."""
+    """Asserts that a file is accepted, or refused by a ConfigError with findings."""
     try:
         read()
     except ConfigError as error:
@@ -191,7 +191,7 @@ def _configured(read: Callable[[], object]) -> bool:
     else:
         return True
     assert findings
-    _told(findings)
+    _assert_reportable(findings)
     return False
 
 

@@ -1,4 +1,4 @@
-"""Packages with kinds of handlers, installed for a test in a folder of their own."""
+"""Installs packages with kinds of handlers in a folder of a test."""
 
 import sys
 import tomllib
@@ -38,7 +38,7 @@ def write_package(
 
 
 def write_metadata(site: Path, name: str, version: str, kinds: Mapping[str, str]) -> None:
-    """Writes what an installer writes of a package with these entry points."""
+    """Writes the metadata that an installer writes for a package with these entry points."""
     info = site / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
@@ -62,7 +62,7 @@ def install_package(folder: Path, site: Path) -> None:
 
 @contextmanager
 def plugins_in(site: Path) -> Iterator[None]:
-    """Has this process see the packages in a folder, and no other plugin that an earlier test has loaded."""
+    """Adds the packages in a folder to this process, without the plugins of earlier tests."""
     modules = set(sys.modules)
     sys.path.insert(0, str(site))
     _forget()

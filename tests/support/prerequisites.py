@@ -1,4 +1,4 @@
-"""Tests that need a program or package which may be absent are skipped on a laptop, and fail in CI."""
+"""Skips tests whose program or package is missing on a laptop, and fails them in CI."""
 
 import os
 from typing import NoReturn
@@ -7,7 +7,7 @@ import pytest
 
 
 def report_missing(reason: str) -> NoReturn:
-    """Skip the running test, or fail it if the variable CI is `true`. The reason has the line that installs it."""
+    """Skips the running test, or fails it if the variable CI is `true`. The reason has the install command."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)

@@ -1,8 +1,11 @@
-"""Projects in one text file: a description, lines of what is expected, and the files, each below `-- NAME --`."""
+"""Reads projects from one text file: a description, the expected findings, and the files, each below `-- NAME --`."""
 
 import re
+import shutil
 from pathlib import Path
 from typing import NamedTuple
+
+from tests.conftest import ROOT
 
 
 class ProjectCase(NamedTuple):
@@ -20,7 +23,17 @@ class ProjectCase(NamedTuple):
 
 
 def read_case(text: str) -> ProjectCase:
-    """The project in a text."""
-    head, *parts = re.split(r"^-- (.+) --\n", text, flags=re.MULTILINE)
+    """Reads the project in a text."""
+    parts = re.split(r"^-- (.+) --\n", text, flags=re.MULTILINE)
+    head, names, contents = parts[0], parts[1::2], parts[2::2]
     expected = [line for line in head.splitlines() if re.match(r"EV\d{3} ", line)]
-    return ProjectCase(expected, dict(zip(parts[::2], parts[1::2], strict=True)))
+    return ProjectCase(expected, dict(zip(names, contents, strict=True)))
+
+
+def copy_scenario_project(folder: Path) -> Path:
+    """Copies the project that the cases of scenarios are made for. Returns the copy, which has no scenarios."""
+    project = folder / "project"
+    source = ROOT / "tests/cases/scenarios/project"
+    shutil.copytree(source, project, ignore=shutil.ignore_patterns("__pycache__"))
+    (project / "scenarios").mkdir()
+    return project

@@ -1,4 +1,4 @@
-"""Findings and deliveries as reports get them, and what a report writes of them."""
+"""Builds records of findings and deliveries, and runs reports on them."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -12,23 +12,23 @@ from evtool.schemas.validation import ValidationResult
 
 
 def write_report(kind: str, command: str, records: Sequence[Record], **tail: Any) -> str:
-    """What a report of a command writes."""
+    """Returns the output of a report of a command."""
     file = io.StringIO()
     report = KINDS[kind](Subject(command, "records", FindingsReport), file, "never")
     for record in records:
         report.add(record)
-    report.end({"summary": {}, **tail})
+    report.end({"summary": {}} | tail)
     return file.getvalue()
 
 
 def build_result(message: str, **fields: Any) -> ValidationResult:
-    """An event with one finding."""
+    """Builds the validation result of an event with one finding."""
     finding = Finding("EV104", message, **{"file": "e.json", "line": 3, "column": 5, **fields})
     return ValidationResult(finding.file or "", finding.line or 1, None, (finding,))
 
 
 def build_delivery(text: str, **fields: Any) -> Mapping[str, Any]:
-    """The record of `publish` for an event with a dead delivery."""
+    """Builds the record of `publish` for an event with a dead delivery."""
     delivery = {"route": text, "handler": text, "state": "dead", "error": text, "condition": None, **fields}
     return {"id": text, "type": text, "deliveries": [delivery]}
 

@@ -1,4 +1,4 @@
-"""A server of `evtool serve` in the process of a test, and requests to it."""
+"""Runs servers of `evtool serve`, in the process of a test or in an own one, and sends requests to them."""
 
 import http.client
 import json
@@ -59,7 +59,7 @@ class Reply(NamedTuple):
 
 
 class RunningServer(NamedTuple):
-    """A server on 127.0.0.1, its store, and what it has logged."""
+    """A server on 127.0.0.1, its store, and its log."""
 
     port: int
     store_file: Path
@@ -107,7 +107,7 @@ class RunningServer(NamedTuple):
 
 
 def make_project(folder: Path) -> Path:
-    """A folder with two routes, an intake, and schemas."""
+    """Writes a project with two routes, an intake, and schemas."""
     folder.mkdir(exist_ok=True)
     (folder / "routes.yaml").write_text(ROUTES)
     (folder / "schemas").mkdir(exist_ok=True)
@@ -117,7 +117,7 @@ def make_project(folder: Path) -> Path:
 
 
 class ServeProcess(NamedTuple):
-    """`evtool serve` as a process, and its address."""
+    """A process of `evtool serve`, and its address."""
 
     process: "subprocess.Popen[str]"
     port: int
@@ -160,7 +160,7 @@ def _wait_for_port(process: "subprocess.Popen[str]", errors: TextIO) -> int:
 
 @contextmanager
 def run_server(folder: Path, settings: Settings = Settings()) -> Iterator[RunningServer]:  # noqa: B008  (a constant)
-    """A server with the project in a folder."""
+    """Runs a server of the project in a folder."""
     project = require_project(str(folder / "routes.yaml"))
     messages: list[str] = []
     sockets = open_sockets("127.0.0.1", 0)

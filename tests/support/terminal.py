@@ -1,4 +1,4 @@
-"""Runs evtool on a terminal of a certain width, and reads what it shows there."""
+"""Runs evtool on a terminal of a certain width, and returns its output."""
 
 import fcntl
 import os
@@ -19,7 +19,7 @@ STYLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class Shown(NamedTuple):
-    """What a run printed: `raw` on the terminal with styles, `out` in the pipe that was standard output, if any."""
+    """The output of a run: `raw` of the terminal, with styles, and `out` of the pipe, if standard output was one."""
 
     code: int
     raw: str
@@ -59,7 +59,8 @@ def run_on_terminal(
         while True:
             try:
                 data = terminal.read(4096)
-            except OSError:  # the other side has hung up
+            except OSError:
+                # The process has closed the other side.
                 break
             if not data:
                 break
