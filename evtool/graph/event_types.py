@@ -5,10 +5,10 @@ type `order.created`, of which samples come from `shop.checkout`:
 
     {"detail-type": ["order.created"]}                                True
     {"detail-type": ["payment.declined"]}                             False
-    {"detail-type": ["order.created"], "source": ["shop.mobile"]}     None: an event from shop.mobile may come, too
+    {"detail-type": ["order.created"], "source": [{"prefix": "eu."}]} None: an event from such a source may come, too
 
 The last pattern names the type, so its author expects such events. A pattern without a type, such as
-`{"source": ["shop.mobile"]}`, gets False for the same sources: otherwise every type would have an arrow to its route.
+`{"source": [{"prefix": "eu."}]}`, gets False for the same sources: otherwise its route had arrows from all types.
 """
 
 from collections.abc import Iterable, Mapping

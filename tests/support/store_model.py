@@ -1,8 +1,8 @@
-"""A model of the store and its delivery in plain Python, and a machine that holds the real ones against it.
+"""A model of the store and its delivery in plain Python, and a machine that compares the real ones with it.
 
-Workers run the real `deliver`, each in a thread with a connection of its own, and move only when the machine lets them:
-from one call of a handler to the next. So every order of claims, outcomes, crashes and lost leases can be had. After
-every step the tables, as docs/store.md describes them, must say what the model says.
+Workers run the real `deliver`, each in a thread with an own connection. They run only when the machine lets them: from
+one call of a handler to the next. So every order of claims, outcomes, crashes and lost leases is possible. After every
+step the tables, as docs/store.md describes them, must agree with the model.
 """
 
 import json
@@ -47,19 +47,24 @@ from evtool.store.queue import Chains
 from evtool.store.store import Store
 from tests.support.fake_handlers import FakeHandler, InProcessOptions, fake_entry
 
-START = 1_800_000_000_000  # ms
+# Times are in milliseconds.
+START = 1_800_000_000_000
 DAY = 24 * 3_600_000
-PAUSE = 15 * 60_000  # between two attempts, at most
-TIMEOUT = 10.0  # seconds, of every handler
-DEEPEST = 10  # how far a chain of events may reach from its root
+# The longest pause between two attempts.
+PAUSE = 15 * 60_000
+# The time limit of every handler in seconds.
+TIMEOUT = 10.0
+# The longest chain of events, counted from its root.
+DEEPEST = 10
 WORKERS = 3
 JUMPS = (1, 700, 3_000, 75_000, 3_600_000, DAY + 1, -1, -5_000, -75_000, -7_200_000)
 
-Published = tuple[str, str, int]  # source, type, and the `n` of its detail
+# Source, type, and the `n` of the detail.
+Published = tuple[str, str, int]
 
 
 class Crash(BaseException):
-    """The process is gone, in the middle of whatever it did."""
+    """Ends a process between two statements."""
 
 
 # --- the project -----------------------------------------------------------------------------------------------------
@@ -80,19 +85,22 @@ TAKES: dict[str, Callable[[Published], bool]] = {
     "big": lambda event: event[2] > 1,
     "odd": lambda event: event[1] == "odd",
 }
-CONFIGURATIONS = (("all", "big", "odd"), ("all", "odd"), ("big",), ())  # the names of the routes that there are
+# The names of the routes in each configuration.
+CONFIGURATIONS = (("all", "big", "odd"), ("all", "odd"), ("big",), ())
 
 events = st.tuples(st.sampled_from(["shop", "else"]), st.sampled_from(["even", "odd"]), st.integers(0, 2))
 unavailable, failed = Unavailable("away"), Failed("broken")
 outcomes = st.one_of(
     st.sampled_from([failed, failed, unavailable, unavailable, Failed("hopeless", "timeout", final=True), Done()]),
-    st.builds(Done, st.lists(events, min_size=1, max_size=2).map(tuple)),  # made real events when they are answered
-    st.just(Done((Emitted("", b"{}"),))),  # an event that is none
+    # `real` turns these into emitted events when the handler answers.
+    st.builds(Done, st.lists(events, min_size=1, max_size=2).map(tuple)),
+    # An emitted event that is not valid.
+    st.just(Done((Emitted("", b"{}"),))),
 )
 
 
 def routes_of(names: tuple[str, ...], ask: Callable[[str, Call], Outcome]) -> Routes:
-    """A configuration, with handlers that ask."""
+    """Builds the routes of a configuration, with handlers that ask for their outcome."""
     routes = [Route(name, PATTERNS[name], TO[name], POLICIES[name]) for name in names]
     entries = {}
     for handler in sorted({handler for name in names for handler in TO[name]}):
@@ -102,7 +110,7 @@ def routes_of(names: tuple[str, ...], ask: Callable[[str, Call], Outcome]) -> Ro
 
 
 def real(outcome: Outcome, call: int) -> Outcome:
-    """An outcome whose emitted events say which call told them."""
+    """Returns an outcome whose emitted events have the number of the call that emitted them."""
     if not isinstance(outcome, Done):
         return outcome
     emitted = [
@@ -113,7 +121,7 @@ def real(outcome: Outcome, call: int) -> Outcome:
 
 
 def opened(file: Path) -> Store:
-    """The store, not waiting for the disk: what is on it after a power cut is the matter of another proof."""
+    """Opens a store that does not wait for the disk: another proof tests power cuts."""
     store = Store(file)
     store.execute("PRAGMA synchronous = OFF")
     return store
@@ -123,7 +131,7 @@ def opened(file: Path) -> Store:
 
 
 class Report(NamedTuple):
-    """What a worker did: `call` of a handler, `settled` a delivery, or the `end` of its run, by an error perhaps."""
+    """A step of a worker: it calls a handler, it has `settled` a delivery, or its run ends, perhaps with an error."""
 
     kind: str
     handler: str = ""
@@ -133,7 +141,7 @@ class Report(NamedTuple):
 
 
 class Worker:
-    """A process of evtool that runs until its handler is called, or nothing is due."""
+    """A process of evtool that runs until it calls its handler, or no delivery is due."""
 
     def __init__(self, file: Path, clock: Callable[[], int]):
         self._file, self._clock = file, clock
@@ -145,22 +153,22 @@ class Worker:
         Thread(target=self._live, daemon=True).start()
 
     def run(self, configuration: int, owner: str, root: int | None, seed: int) -> Iterator[Report]:
-        """Delivers, up to the first call."""
+        """Starts a run. Yields the reports up to the first call."""
         self._fuse = -1
         self._orders.put((configuration, owner, root, seed))
-        return self._told()
+        return self._iter_reports()
 
     def answer(self, outcome: Outcome | BaseException, *, fuse: int = -1) -> Iterator[Report]:
-        """Goes on with the answer of the handler, up to the next call or so many looks at the clock."""
+        """Continues with the outcome of the handler to the next call. The worker dies after `fuse` clock readings."""
         self._fuse = fuse
         self._orders.put(outcome)
-        return self._told()
+        return self._iter_reports()
 
     def close(self) -> None:
         """Ends the thread."""
         self._orders.put(None)
 
-    def _told(self) -> Iterator[Report]:
+    def _iter_reports(self) -> Iterator[Report]:
         while True:
             report = self._reports.get()
             yield report
@@ -176,7 +184,8 @@ class Worker:
 
     def _now(self) -> int:
         if self._fuse == 0:
-            raise Crash  # and again, whenever what is already dead looks at the clock
+            # The fuse stays at 0, so that the dead process cannot do anything later.
+            raise Crash
         self._fuse -= 1
         return self._clock()
 
@@ -209,7 +218,7 @@ class Worker:
 
 
 class Kept(NamedTuple):
-    """An event that must be in the store."""
+    """An event of the model."""
 
     seq: int
     raw: bytes
@@ -219,12 +228,12 @@ class Kept(NamedTuple):
     event: Published
 
     def row(self) -> tuple[Any, ...]:
-        """What its row says after its key."""
+        """The values of its row after its key."""
         return self.raw, self.depth, self.cause
 
 
 class Sent:
-    """A delivery as it must be in the store."""
+    """A delivery of the model."""
 
     def __init__(self, kept: Kept, route: str, handler: str, now: int):
         self.kept, self.route, self.handler = kept, route, handler
@@ -233,22 +242,24 @@ class Sent:
         self.due = None if loop else now
         self.created = now
         self.attempts = self.forgiven = 0
-        self.holder = ""  # whose lease it is, by run and attempt
-        self.history: dict[int, str | None] = {}  # the outcome of every attempt
+        # The run and attempt that hold the lease.
+        self.holder = ""
+        # The outcome of every attempt.
+        self.history: dict[int, str | None] = {}
 
     def row(self) -> tuple[Any, ...]:
-        """What its row says."""
+        """The values of its row."""
         fixed = (self.kept.seq, self.route, self.handler, self.created)
         return *fixed, self.state, self.attempts, self.forgiven, self.due, self.condition
 
     def settle(self, state: str, outcome: str, due: int | None = None, condition: str | None = None) -> None:
-        """An attempt came to its end."""
+        """Records the outcome of an attempt."""
         self.state, self.due, self.condition, self.holder = state, due, condition, ""
         self.history[self.attempts] = outcome
 
 
 class Turn:
-    """A run of a worker: what it may take, and the call that it waits for."""
+    """A run of a worker: the deliveries that it may claim, and the call that it waits for."""
 
     def __init__(self, worker: Worker, names: tuple[str, ...], owner: str, root: int | None, begun: int):
         self.worker, self.names, self.owner, self.root, self.begun = worker, names, owner, root, begun
@@ -256,22 +267,22 @@ class Turn:
         self.token = ""  # of the lease that the call has
 
     def policy(self, sent: Sent) -> Retry:
-        """The retry policy that counts: that of the routes which the run has."""
+        """Returns the retry policy of a delivery, by the routes of this run."""
         return POLICIES[sent.route] if sent.route in self.names else Retry()
 
     def last(self, sent: Sent) -> int:
-        """The last attempt that is made: one that never ended may have done so before the call."""
+        """Returns the last attempt that is made: attempts that never ended may have ended before the call."""
         return max(self.policy(sent).max_attempts, MIN_ATTEMPTS)
 
 
 def same(real: Mapping[int, Any], wanted: Mapping[int, Any]) -> None:
-    """Whether a table says what the model says; else the rows that differ."""
+    """Asserts that a table agrees with the model, and shows the rows that differ."""
     different = {seq for seq in {*real, *wanted} if real.get(seq) != wanted.get(seq)}
     assert not different, "".join(f"\n{seq}: is {real.get(seq)}, not {wanted.get(seq)}" for seq in sorted(different))
 
 
 class StoreMachine(RuleBasedStateMachine):
-    """Everything that can happen to a store, in any order."""
+    """All steps that can happen to a store, in any order."""
 
     file: Path  # set by `machine_on`
     workers: list[Worker]
@@ -285,7 +296,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @initialize()
     def empty(self) -> None:
-        """A store without events."""
+        """Empties the store."""
         if not self.whole.pop():  # an example that failed left its workers anywhere
             self.workers[:] = [Worker(self.file, self.now) for _ in range(WORKERS)]
         self.whole.append(False)
@@ -302,7 +313,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.last: Outcome | None = None
 
     def teardown(self) -> None:
-        """Whatever has happened: when all is well again, one run brings every delivery to its end."""
+        """When all handlers work again, one run finishes every delivery."""
         if sys.exc_info()[0]:
             return
         for number in list(self.turns):
@@ -318,7 +329,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(event=events, twin=st.booleans())
     def publish(self, event: Published, twin: bool) -> None:
-        """A new event; a twin has the id of another one from another source."""
+        """Publishes a new event; a twin has the id of another event, from another source."""
         taken = {name for source, name in self.kept if source == event[0]}
         others = sorted(name for source, name in self.kept if source in ("shop", "else") and name not in taken)
         made = self.made(others[0] if twin and others else f"e{len(self.kept)}", event)
@@ -329,7 +340,7 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.kept)
     @rule(which=st.integers(0, 99), changed=st.booleans())
     def publish_again(self, which: int, changed: bool) -> None:
-        """An event that is there: the same bytes are a duplicate, others a conflict, and neither changes anything."""
+        """Publishes a stored event: equal bytes are a duplicate, others a conflict, and neither changes the store."""
         (source, name), there = sorted(self.kept.items())[which % len(self.kept)]
         made = self.made(name, (source, "changed", 0)) if changed else parse_event(there.raw)
         kept = accept(made, store=self.publisher, routes=self.routes(), now=self.now)
@@ -338,7 +349,7 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(lambda self: len(self.turns) < WORKERS)
     @rule(number=st.integers(0, WORKERS - 1), chain=st.none() | st.integers(0, 99))
     def begin(self, number: int, chain: int | None) -> None:
-        """A worker begins a run, limited to one chain of events perhaps."""
+        """A worker begins a run, which may be limited to one chain of events."""
         while number in self.turns:
             number = (number + 1) % WORKERS
         roots = sorted({kept.root for kept in self.kept.values()})
@@ -348,14 +359,14 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.turns)
     @rule(which=st.integers(0, WORKERS - 1), outcome=outcomes)
     def answer(self, which: int, outcome: Outcome) -> None:
-        """A handler comes to its end, long after its lease was lost perhaps."""
+        """A handler ends, perhaps long after its lease was lost."""
         number = self.busy(which)
         self.move(number, self.turns[number].worker.answer(self.real(outcome)), real_outcome=self.last)
 
     @precondition(lambda self: self.turns)
     @rule(which=st.integers(0, WORKERS - 1), outcome=outcomes, fuse=st.integers(0, 4))
     def crash(self, which: int, outcome: Outcome, fuse: int) -> None:
-        """A worker dies: in its handler, or between two looks at the clock: inside of a transaction, too."""
+        """A worker dies: in its handler, or between two readings of the clock, also inside a transaction."""
         number = self.busy(which)
         answer = Crash() if fuse == 0 else self.real(outcome)
         self.move(number, self.turns[number].worker.answer(answer, fuse=fuse), real_outcome=self.last)
@@ -376,13 +387,13 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(jump=st.sampled_from(JUMPS))
     def tick(self, jump: int) -> None:
-        """Time goes on, or the clock is set."""
+        """Time passes, or the clock is set."""
         self.time[0] += jump
 
     @precondition(lambda self: any(sent.due for sent in self.sent.values()))
     @rule(which=st.integers(0, 9), old=st.booleans(), off=st.integers(-1, 1))
     def reach(self, which: int, old: bool, off: int) -> None:
-        """The very moment at which something is due, a lease ends, or a delivery is too old."""
+        """The clock is set to the moment at which a delivery is due, a lease ends, or a delivery is too old."""
         unsettled = [sent for _, sent in sorted(self.sent.items()) if sent.due is not None]
         sent = unsettled[which % len(unsettled)]
         assert sent.due is not None
@@ -392,7 +403,7 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(lambda self: 0 < len(self.turns) < WORKERS)
     @rule(which=st.integers(0, WORKERS - 1), outcome=st.none() | outcomes)
     def overtake(self, which: int, outcome: Outcome | None) -> None:
-        """A lease ends while the handler runs, and another worker begins; the first one tells its end too late."""
+        """A lease ends while the handler runs, and another worker begins; the result of the first one is too late."""
         number = self.busy(which)
         called = self.turns[number].called
         assert called
@@ -413,7 +424,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(handler=st.sampled_from([None, "a", "b", "c"]))
     def redrive(self, handler: str | None) -> None:
-        """Dead letters are made ready again; what is not dead is left alone."""
+        """Redrives dead letters; other deliveries do not change."""
         letters = self.letters(handler)
         redriven = redrive(self.publisher, DeadLetterFilter(handler=handler), attrgetter("seq"), now=self.now())
         assert list(redriven) == letters
@@ -423,7 +434,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(handler=st.sampled_from([None, "a", "b", "c"]))
     def purge(self, handler: str | None) -> None:
-        """Dead letters are deleted, while an attempt of one that lost its lease is under way perhaps."""
+        """Deletes dead letters, perhaps while an attempt that lost its lease is still running."""
         letters = self.letters(handler)
         assert list(purge(self.publisher, DeadLetterFilter(handler=handler), attrgetter("seq"))) == letters
         for seq in letters:
@@ -431,7 +442,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(failed=st.booleans())
     def hurry(self, failed: bool) -> None:
-        """What waits is made due, and with `failed` what is to be tried again."""
+        """Makes waiting deliveries due, and with `failed` also those that are to be tried again."""
         make_due_now(self.publisher, now=self.now(), include_failed=failed)
         for sent in self.sent.values():
             if sent.state in (("waiting", "ready") if failed else ("waiting",)) and sent.due is not None:
@@ -439,14 +450,14 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(configuration=st.integers(0, len(CONFIGURATIONS) - 1))
     def configure(self, configuration: int) -> None:
-        """Routes and their handlers are put in and taken out; runs that have begun keep theirs."""
+        """Changes the routes and handlers; runs that have begun keep theirs."""
         self.configuration = configuration
 
     # --- what must be true after every step ---
 
     @invariant()
     def agrees(self) -> None:
-        """The tables say what the model says: nothing is lost, nothing is there twice, and all sums add up."""
+        """The tables agree with the model: no row is lost or stored twice, and all sums are right."""
         StoreMachine.steps += 1
         stored = {row[0]: row for row in self.eye.execute("SELECT seq, source, id, raw, depth, cause FROM event")}
         same(stored, {kept.seq: (kept.seq, *key, *kept.row()) for key, kept in self.kept.items()})
@@ -466,29 +477,29 @@ class StoreMachine(RuleBasedStateMachine):
     # --- how the model moves ---
 
     def now(self) -> int:
-        """The time."""
+        """Returns the time."""
         return self.time[0]
 
     def letters(self, handler: str | None) -> list[int]:
-        """The dead letters of a handler."""
+        """Selects the dead letters of a handler."""
         return sorted(seq for seq, s in self.sent.items() if s.state == "dead" and handler in (None, s.handler))
 
     def names(self) -> tuple[str, ...]:
-        """The routes that there are now."""
+        """The names of the routes in the present configuration."""
         return CONFIGURATIONS[self.configuration]
 
     def routes(self) -> Routes:
-        """The same for real, as the publisher has them; it calls no handler."""
+        """The real routes of the present configuration, for publishing; they call no handler."""
         return self.workers[0]._routes[self.configuration]
 
     def made(self, name: str, event: Published) -> Event:
-        """A real event."""
+        """Builds a real event."""
         source, kind, n = event
         detail = json.dumps({"n": n}).encode()
         return parse_event(build_envelope(detail, type=kind, source=source, id=name, time="2026-11-23T10:00:00Z"))
 
     def keep(self, raw: bytes, names: tuple[str, ...], *, now: int, by: Sent | None = None) -> None:
-        """An event is in the store now, with its deliveries."""
+        """Adds an event with its deliveries to the model."""
         document = json.loads(raw)
         key = (document["source"], document["id"])
         event = (document["source"], document["detail-type"], document["detail"]["n"])
@@ -505,17 +516,17 @@ class StoreMachine(RuleBasedStateMachine):
                 self.sent[number] = Sent(kept, route, handler, now)
 
     def real(self, outcome: Outcome) -> Outcome:
-        """An outcome whose emitted events say which call told them."""
+        """Returns an outcome whose emitted events have the number of the call that emitted them."""
         self.calls += 1
         self.last = real(outcome, self.calls)
         return self.last
 
     def busy(self, which: int) -> int:
-        """A worker whose handler runs."""
+        """Chooses a worker whose handler runs."""
         return sorted(self.turns)[which % len(self.turns)]
 
     def start(self, number: int, root: int | None) -> None:
-        """A run begins. Of all deliveries, it makes due first what the clock has put off that was set back."""
+        """Begins a run. It first repairs the due times of all deliveries, for a clock that was set back."""
         now = self.now()
         for sent in self.sent.values() if root is None else ():
             late = 0 if sent.due is None else sent.due - now
@@ -528,13 +539,13 @@ class StoreMachine(RuleBasedStateMachine):
         self.move(number, worker.run(self.configuration, owner, root, self.calls))
 
     def run_through(self, number: int, outcome: Outcome, *, limit: int) -> None:
-        """A run whose handlers all do the same, up to so many calls."""
+        """Makes a run whose handlers all have the same outcome, up to a number of calls."""
         self.start(number, None)
         while number in self.turns and (limit := limit - 1):
             self.move(number, self.turns[number].worker.answer(self.real(outcome)), real_outcome=self.last)
 
     def move(self, number: int, reports: Iterator[Report], *, real_outcome: Outcome | None = None) -> None:
-        """A worker went on: what it did must be allowed, and is taken over into the model."""
+        """Asserts that the steps of a worker were allowed, and applies them to the model."""
         turn = self.turns[number]
         for report in reports:
             if report.kind != "settled" and turn.called and turn.called not in self.sent.values():
@@ -553,7 +564,7 @@ class StoreMachine(RuleBasedStateMachine):
                 self.given_up(turn, self.sent[report.seq])
 
     def take(self, turn: Turn, sent: Sent) -> None:
-        """A delivery was claimed: it must have been due, and the attempt counts."""
+        """Claims a delivery in the model: it must have been due, and the attempt counts."""
         assert self.is_due(turn, sent), "nobody may take this now"
         sent.attempts += 1
         sent.history[sent.attempts] = None
@@ -561,13 +572,13 @@ class StoreMachine(RuleBasedStateMachine):
         turn.token = sent.holder
 
     def is_due(self, turn: Turn, sent: Sent) -> bool:
-        """Whether a run may, and must, take a delivery."""
+        """Whether a run may, and must, claim a delivery."""
         if sent.due is None or sent.due > self.now() or turn.root not in (None, sent.kept.root):
             return False
         return sent.state != "waiting" or sent.due <= turn.begun
 
     def claimed(self, turn: Turn, handler: str, call: Call) -> None:
-        """A handler is called."""
+        """Applies a call of a handler."""
         document = json.loads(call.raw)
         kept = self.kept[document["source"], document["id"]]
         assert call.raw == kept.raw
@@ -582,7 +593,7 @@ class StoreMachine(RuleBasedStateMachine):
         turn.called = sent
 
     def given_up(self, turn: Turn, sent: Sent) -> None:
-        """Settled without a call: the handler is not there, or all attempts ended in crashes."""
+        """Settles a delivery without a call: its handler does not exist, or all attempts ended in crashes."""
         self.take(turn, sent)
         if sent.attempts - sent.forgiven > turn.last(sent):
             del sent.history[sent.attempts]
@@ -593,7 +604,7 @@ class StoreMachine(RuleBasedStateMachine):
             self.settled(turn, sent, Unavailable("not in routes.yaml"))
 
     def settled(self, turn: Turn, sent: Sent, outcome: Outcome) -> None:
-        """A handler came to its end, and its outcome counts if the lease was not lost."""
+        """Applies the outcome of a handler, which counts if the lease was not lost."""
         if sent.holder != turn.token:
             return
         if isinstance(outcome, Unavailable):
@@ -607,7 +618,7 @@ class StoreMachine(RuleBasedStateMachine):
             self.emitted(turn, sent, outcome)
 
     def failed(self, turn: Turn, sent: Sent, outcome: str, *, final: bool) -> None:
-        """A failure is tried again within the policy's window, or given up for the reason that holds."""
+        """Asserts that a failure is tried again within the limits of the policy, or given up for the right reason."""
         policy, now = turn.policy(sent), self.now()
         used, age = sent.attempts - sent.forgiven, (now - sent.created) / 1000
         longest = min(policy.max_delay, policy.first_delay * 2 ** (used - 1))
@@ -626,7 +637,7 @@ class StoreMachine(RuleBasedStateMachine):
             sent.settle("ready", outcome, due=due)
 
     def unavailable(self, turn: Turn, sent: Sent) -> None:
-        """A handler that is not there costs no attempt, until the delivery is too old."""
+        """Asserts that an unavailable handler uses no attempt, until the delivery is too old."""
         policy, now = turn.policy(sent), self.now()
         age = (now - sent.created) / 1000
         if age >= policy.max_age:
@@ -638,7 +649,7 @@ class StoreMachine(RuleBasedStateMachine):
         sent.state, sent.due, sent.holder = "waiting", now + round(pause * 1000), ""
 
     def emitted(self, turn: Turn, sent: Sent, outcome: Done) -> None:
-        """What a handler emitted is in the store with its deliveries, from the attempt that counts and no other."""
+        """Adds the emitted events of the attempt that counts to the model, with their deliveries."""
         seq = next(seq for seq, other in self.sent.items() if other is sent)
         found = self.eye.execute("SELECT raw FROM event WHERE cause = ? ORDER BY seq", (seq,)).fetchall()
         told = [(document["detail-type"], document["detail"]) for document in (json.loads(raw) for (raw,) in found)]
@@ -647,7 +658,7 @@ class StoreMachine(RuleBasedStateMachine):
             self.keep(raw, turn.names, now=self.now(), by=sent)
 
     def ended(self, turn: Turn, error: BaseException | None, outcome: Outcome | None) -> None:
-        """A run is over: nothing that it could take is left, unless it was ended."""
+        """Asserts that a finished run has left no delivery that it could claim, unless it was ended."""
         if error is None:
             assert turn.called is None
             left = [sent.row() for sent in self.sent.values() if self.is_due(turn, sent)]
@@ -664,7 +675,7 @@ class StoreMachine(RuleBasedStateMachine):
             self.claimed_in_vain(turn)
 
     def claimed_in_vain(self, turn: Turn) -> None:
-        """What a run had claimed when it died, before it could call the handler."""
+        """Applies the claims of a run that died before it could call the handler."""
         query = "SELECT seq, attempts, due FROM delivery WHERE owner = ?"
         for seq, attempts, due in self.eye.execute(query, (turn.owner,)).fetchall():
             if attempts > self.sent[seq].attempts:
@@ -672,19 +683,19 @@ class StoreMachine(RuleBasedStateMachine):
                 self.sent[seq].due = due
 
     def due(self, seq: int) -> int | None:
-        """When a delivery is due, in the store."""
+        """Reads from the store when a delivery is due."""
         [(due,)] = self.eye.execute("SELECT due FROM delivery WHERE seq = ?", (seq,)).fetchall()
         return int(due) if due is not None else None
 
     def is_leased(self, sent: Sent) -> bool:
-        """Whether a delivery is leased, in the store."""
+        """Reads from the store whether a delivery is leased."""
         seq = next(seq for seq, other in self.sent.items() if other is sent)
         return bool(self.eye.execute("SELECT 1 FROM delivery WHERE seq = ? AND state = 'leased'", (seq,)).fetchall())
 
 
 @contextmanager
 def machine_on(folder: Path) -> Iterator[type[StoreMachine]]:
-    """The machine, with a store in a folder that all its examples use one after the other."""
+    """Returns the machine, with a store in a folder that all its examples use one after the other."""
     time = [START]
     file = folder / "machine.db"
     with opened(file) as publisher:
@@ -703,7 +714,7 @@ def machine_on(folder: Path) -> Iterator[type[StoreMachine]]:
 
 
 def tried(machine: type[StoreMachine], *, examples: int, seed: int, steps: int = 25, shrink: bool = True) -> None:
-    """Runs a machine; raises AssertionError with the shortest way there when the store does not as the model does."""
+    """Runs a machine. Raises AssertionError with the shortest example if the store differs from the model."""
     run_state_machine_as_test(
         hypothesis.seed(seed)(machine),
         settings=hypothesis.settings(
