@@ -1,12 +1,14 @@
 """Reads what an account of AWS has of EventBridge: buses, rules with their targets, archives and schemas."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from evtool.aws.client import AwsSettings, explain_errors, open_client
 from evtool.errors import UsageError
 
-AWS_REGISTRY = "aws.events"  # the schemas of AWS's own events: more than a thousand
+# The registry of AWS's own events has more than a thousand schemas.
+AWS_REGISTRY = "aws.events"
 _FORMATS = ("OpenApi3", "JSONSchemaDraft4")
 
 OpenClient = Callable[[str], Any]
@@ -36,7 +38,8 @@ class Account(NamedTuple):
 
 def read_account(settings: AwsSettings, open_service: OpenClient | None = None) -> Account:
     """All rules of all buses, and what else there is. Raises UsageError if the rules cannot be read."""
-    open_service = open_service or (lambda service: open_client(service, settings))
+    if open_service is None:
+        open_service = partial(open_client, settings=settings)
     events = open_service("events")
     notes: list[str] = []
     with _explain("events:ListEventBuses"):
@@ -45,35 +48,32 @@ def read_account(settings: AwsSettings, open_service: OpenClient | None = None) 
     for bus in buses:
         with _explain("events:ListRules, events:ListTargetsByRule"):
             rules += list(_list_rules(events, str(bus["Name"])))
-    archives = _try("archives", notes, lambda: list(_list_pages(events.list_archives, "Archives")))
-    schemas = _try("schemas", notes, lambda: list(_list_schemas(open_service("schemas"))))
+    archives = _try("archives", notes, partial(_list_pages, events.list_archives, "Archives"))
+    schemas = _try("schemas", notes, partial(_list_schemas, open_service))
     return Account(str(events.meta.region_name), buses, rules, archives, schemas, notes)
 
 
 def _list_rules(client: Any, bus: str) -> Iterator[Mapping[str, Any]]:
     for page in client.get_paginator("list_rules").paginate(EventBusName=bus):
         for rule in page["Rules"]:
-            pages = client.get_paginator("list_targets_by_rule").paginate(Rule=rule["Name"], EventBusName=bus)
-            yield {
-                **rule,
-                "EventBusName": bus,
-                "Targets": [target for targets in pages for target in targets["Targets"]],
-            }
+            targets: list[Mapping[str, Any]] = []
+            for part in client.get_paginator("list_targets_by_rule").paginate(Rule=rule["Name"], EventBusName=bus):
+                targets += part["Targets"]
+            yield {**rule, "EventBusName": bus, "Targets": targets}
 
 
 def _list_pages(operation: Callable[..., Mapping[str, Any]], key: str) -> Iterator[Mapping[str, Any]]:
     """The items of an operation that boto3 has no paginator for."""
-    token: str | None = None
-    while True:
-        page = operation(**({"NextToken": token} if token else {}))
+    page = operation()
+    yield from page.get(key, ())
+    while page.get("NextToken"):
+        page = operation(NextToken=page["NextToken"])
         yield from page.get(key, ())
-        token = page.get("NextToken")
-        if not token:
-            return
 
 
-def _list_schemas(client: Any) -> Iterator[Schema]:
+def _list_schemas(open_service: OpenClient) -> Iterator[Schema]:
     """The schemas of all registries but that of AWS's own events."""
+    client = open_service("schemas")
     for page in client.get_paginator("list_registries").paginate():
         for registry in page["Registries"]:
             if registry["RegistryName"] != AWS_REGISTRY:
@@ -92,13 +92,13 @@ def _explain(action: str) -> Any:
     return explain_errors(f"AWS ({action})")
 
 
-def _try(name: str, notes: list[str], read: Callable[[], list[Any]]) -> list[Any]:
+def _try(name: str, notes: list[str], read: Callable[[], Iterator[Any]]) -> list[Any]:
     """What an account can do without: a policy may not allow it, and an endpoint may not have it."""
     from botocore.exceptions import ClientError  # noqa: PLC0415  (an extra, and slow to import)
 
     try:
         with explain_errors(f"AWS ({name})"):
-            return read()
+            return list(read())
     except (ClientError, UsageError) as error:
         notes.append(f"{name} are not imported: {' '.join(str(error).split())}")
         return []

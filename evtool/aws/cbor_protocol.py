@@ -12,10 +12,12 @@ from evtool.aws.json_protocol import AwsError
 
 SERVICE = "AWSEventsV2"
 PROTOCOL = "rpc-v2-cbor"
-MAX_DEPTH = 20  # of arrays and maps in each other: a request has four
+# The depth of arrays and maps. A request of EventBridge V2 has four.
+MAX_DEPTH = 20
 _PATH = re.compile(r".*/service/([^/]+)/operation/([^/]+)")
 _TIME_TAG = 1
-_OTHER_TAGS = (0, 2, 3, 4, 5, 25, 28, 29, 30, 35, 36, 37, 100, 256, 258, 260, 261, 1004, 43000, 55799)  # cbor2's own
+# The tags that cbor2 decodes by itself. AWS's protocol has none of them.
+_OTHER_TAGS = (0, 2, 3, 4, 5, 25, 28, 29, 30, 35, 36, 37, 100, 256, 258, 260, 261, 1004, 43000, 55799)
 
 Operation = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 

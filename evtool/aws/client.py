@@ -7,14 +7,15 @@ from typing import Any, NamedTuple
 from evtool.errors import UsageError
 
 INSTALL = "pip install 'evtool-workbench[aws]'"
-LOCAL_REGION = "us-east-1"  # for an endpoint of its own, which has no region
-ATTEMPTS = 5  # that botocore makes of a request that had no response or was throttled
+# An endpoint that is not AWS has no region, but botocore needs one.
+LOCAL_REGION = "us-east-1"
+# The number of requests that botocore makes if there is no response, or a throttling code.
+ATTEMPTS = 5
 CONNECT_TIMEOUT, READ_TIMEOUT = 10, 60  # seconds
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
-_REFUSED = {"UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException"} | {
-    *("SignatureDoesNotMatch", "MissingAuthenticationToken", "MissingAuthenticationTokenException"),
-    *("IncompleteSignature", "AuthFailure", "InvalidAccessKeyId"),
-}
+_REFUSED = {"UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId", "AuthFailure"}
+_REFUSED |= {"InvalidSignatureException", "SignatureDoesNotMatch", "IncompleteSignature"}
+_REFUSED |= {"MissingAuthenticationToken", "MissingAuthenticationTokenException"}
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 _CREDENTIALS_ADVICE = (
     "run `aws sso login` or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; "
@@ -40,12 +41,19 @@ def open_client(service: str, settings: AwsSettings) -> Any:
         raise UsageError(f"AWS needs the package boto3: {INSTALL}") from None
     with explain_errors(service):
         session = boto3.session.Session(profile_name=settings.profile)
-        region = settings.region or session.region_name or (LOCAL_REGION if settings.endpoint else None)
+        region = settings.region or session.region_name
+        if not region and settings.endpoint:
+            region = LOCAL_REGION
         options: dict[str, Any] = {
             "connect_timeout": CONNECT_TIMEOUT,
             "read_timeout": READ_TIMEOUT,
             "retries": {"mode": "standard", "total_max_attempts": ATTEMPTS},
-        } | {name: int(text) if text.isdecimal() else text for name, text in settings.client.items()}
+        }
+        for name, text in settings.client.items():
+            options[name] = text
+            # botocore wants numbers as numbers, and a URL has texts only.
+            if text.isdecimal():
+                options[name] = int(text)
         try:
             return session.client(service, region_name=region, endpoint_url=settings.endpoint, config=Config(**options))
         except (TypeError, ValueError) as error:

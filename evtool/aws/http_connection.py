@@ -7,8 +7,10 @@ import httptools
 
 from evtool.aws.http_messages import MAX_BODY_BYTES, Request, Response
 
-MAX_HEADER_BYTES = 2 << 20  # bytes of all headers: a Lambda runtime reports an error in one line of up to 1 MiB
-MAX_READ_BYTES = 256 << 20  # bytes of a body that are read at all, so that the client gets to read the response
+# The limit in bytes for all headers. A Lambda runtime reports an error in one line of up to 1 MiB.
+MAX_HEADER_BYTES = 2 << 20
+# The limit in bytes for a body that is received. A client that is cut off earlier does not read the response.
+MAX_READ_BYTES = 256 << 20
 PHRASES = {200: "OK", 202: "Accepted"}
 
 
@@ -24,7 +26,8 @@ class _Message:
     """Collects a request from the calls of the parser."""
 
     def __init__(self) -> None:
-        self.requests: deque[tuple[Request, bool]] = deque()  # the complete ones, and whether another one may follow
+        # The complete requests, each with whether another one may follow on the connection.
+        self.requests: deque[tuple[Request, bool]] = deque()
         self.parser = httptools.HttpRequestParser(self)
         self.is_in_headers = True
         self.waits_for_continue = False
@@ -98,7 +101,8 @@ class HttpConnection:
     def _parse(self, data: bytes) -> None:
         try:
             self._message.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:  # that the client offers; it is answered in HTTP/1.1
+        except httptools.HttpParserUpgrade as upgrade:
+            # The client offers another protocol, and has to take an answer in HTTP/1.1.
             requests, self._message = self._message.requests, _Message()
             self._message.requests = requests
             self._parse(data[upgrade.args[0] :])

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-MAX_BODY_BYTES = (6 << 20) + 100  # bytes of a body that are kept: the longest response of a Lambda function
+# The limit in bytes for a body that is kept: the longest response of a Lambda function.
+MAX_BODY_BYTES = (6 << 20) + 100
 
 
 class Request(NamedTuple):

@@ -8,7 +8,8 @@ from typing import Any
 
 from evtool.aws.http_messages import Request, Response
 
-_SURROGATE = re.compile(rb"\\u[dD]|[^\x00-\x7f]")  # in an escape, or in bytes that may not be UTF-8
+# Half of a surrogate pair can be in an escape, or in bytes that are not UTF-8.
+_SURROGATE = re.compile(rb"\\u[dD]|[^\x00-\x7f]")
 TARGET_PREFIX = "AWSEvents."
 CONTENT_TYPE = "application/x-amz-json-1.1"
 
@@ -61,7 +62,8 @@ def _parse_body(request: Request) -> Mapping[str, Any]:
     try:
         value = _decode(request.body.decode())
         if _SURROGATE.search(request.body):
-            json.dumps(value, ensure_ascii=False).encode()  # raises for half of a surrogate pair
+            # This raises for half of a surrogate pair, which could not be stored.
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise AwsError("SerializationException", "the body of the request is not well-formed JSON") from None
     if not isinstance(value, dict):
@@ -83,11 +85,14 @@ def _is_cbor(request: Request) -> bool:
 
 def _encode_cbor_text(text: str) -> bytes:
     data = text.encode()
-    return b"\x79" + len(data).to_bytes(2) + data  # major type 3, with a length of two bytes
+    # A string is major type 3. This one has a length of two bytes.
+    return b"\x79" + len(data).to_bytes(2) + data
 
 
 def _build_cbor_error(error: AwsError) -> Response:
-    members = [("__type", error.code), ("message", str(error))]
-    body = b"\xa2" + b"".join(_encode_cbor_text(text) for member in members for text in member)  # a map of two
+    # The first byte begins a map of two.
+    body = b"\xa2"
+    for text in ("__type", error.code, "message", str(error)):
+        body += _encode_cbor_text(text)
     headers = (("Content-Type", "application/cbor"), ("smithy-protocol", "rpc-v2-cbor"))
     return Response(error.status, body, headers)

@@ -10,8 +10,10 @@ from evtool.events.timestamps import YEAR_10000, is_timestamp
 from evtool.readers.json_text import JsonProblem, parse_json
 
 MAX_ENTRIES = 10
-MAX_REQUEST_BYTES = 1 << 20  # bytes of all entries of a request, as AWS counts them
-TIME_BYTES = 14  # bytes that AWS counts for a Time
+# The limit in bytes for all entries of a request, as AWS counts them.
+MAX_REQUEST_BYTES = 1 << 20
+# AWS counts this many bytes for a Time, whatever its form.
+TIME_BYTES = 14
 MAX_LENGTHS = {"Source": 256, "DetailType": 128}  # characters
 MAX_RESOURCE_LENGTH = 2048  # characters
 
@@ -91,7 +93,7 @@ def _check_types(number: int, entry: Any) -> None:
         if not isinstance(entry.get(key), str | None):
             raise AwsError("SerializationException", f"Entries[{number}].{key} is not a string")
     resources = entry.get("Resources")
-    if not (resources is None or (isinstance(resources, list) and all(isinstance(name, str) for name in resources))):
+    if resources is not None and not _is_list_of_strings(resources):
         raise AwsError("SerializationException", f"Entries[{number}].Resources is not a list of strings")
     time = entry.get("Time")
     is_number = isinstance(time, int | float) and not isinstance(time, bool) and 0 <= time < YEAR_10000
@@ -99,10 +101,20 @@ def _check_types(number: int, entry: Any) -> None:
         raise AwsError("SerializationException", f"Entries[{number}].Time is neither a number nor a timestamp")
 
 
+def _is_list_of_strings(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
 def measure_entry(entry: Mapping[str, Any]) -> int:
     """The size of an entry in bytes, as AWS counts it."""
-    texts = [*(entry.get(key) or "" for key in ("Source", "DetailType", "Detail")), *(entry.get("Resources") or [])]
-    return sum(len(text.encode()) for text in texts) + (TIME_BYTES if entry.get("Time") is not None else 0)
+    size = 0
+    if entry.get("Time") is not None:
+        size = TIME_BYTES
+    for key in ("Source", "DetailType", "Detail"):
+        size += len((entry.get(key) or "").encode())
+    for resource in entry.get("Resources") or ():
+        size += len(resource.encode())
+    return size
 
 
 def _check_entry(entry: Mapping[str, Any]) -> Entry | Rejection:

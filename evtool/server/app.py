@@ -113,7 +113,8 @@ def build_failure_response(error: Exception, log: Log) -> Response:
     if isinstance(error, HttpError):
         return build_error_response(error)
     if isinstance(error, ClientDisconnect):
-        return Response(status_code=400)  # nobody gets it
+        # The client has gone. The toolkit needs a response.
+        return Response(status_code=400)
     if isinstance(error, StoreError):
         log.add(f"events were refused, since they could not be stored: {error}")
         return build_error_response(HttpError(503, "the events could not be stored; send them again later"))

@@ -5,11 +5,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-SMALL_BYTES = 32 << 10  # of a body that is handled at once: it takes about as long as handing it to another thread
+# Bytes of a body that is parsed in the event loop. This takes about as long as a hand-over to another thread.
+SMALL_BYTES = 32 << 10
 
 T = TypeVar("T")
 
-_executor = ThreadPoolExecutor(4, "evtool-parser")  # so that one request that takes seconds delays no other
+# Several threads, so that one request that takes seconds does not delay the others.
+_executor = ThreadPoolExecutor(4, "evtool-parser")
 
 
 async def run_beside(size: int, work: Callable[[], T]) -> T:

@@ -113,7 +113,8 @@ def _decode_value(name: str, value: bytes) -> str:
 
 
 def _unquote_string(text: str) -> str:
-    parts = text.split("\\\\")  # an escaped backslash escapes nothing
+    # A backslash that is escaped does not escape the next character.
+    parts = text.split("\\\\")
     return "\\".join(part.replace("\\", "") for part in parts)
 
 

@@ -19,7 +19,8 @@ class Settings(NamedTuple):
     validates: bool = False  # whether PutEvents refuses entries that do not fit their schemas
     delivers: bool = False  # whether this process calls handlers
     logs_requests: bool = False
-    host_names: frozenset[str] = frozenset()  # by which it may be addressed, besides those of this computer
+    # Names in `Host` that are allowed besides the names of this computer.
+    host_names: frozenset[str] = frozenset()
 
 
 class Context(NamedTuple):
@@ -37,4 +38,5 @@ class Context(NamedTuple):
     writer: Writer
     log: Log
     settings: Settings = Settings()
-    note_undecided: Callable[[Event], None] = lambda _event: None  # gets each event that is stored
+    # This function gets each event that is stored.
+    note_undecided: Callable[[Event], None] = lambda _event: None

@@ -5,7 +5,8 @@ import threading
 from collections.abc import Callable
 from typing import Self
 
-MAX_WAITING = 1000  # messages; further ones are counted, not kept
+# The number of messages that wait. Further messages are counted, not kept.
+MAX_WAITING = 1000
 
 
 class Log:

@@ -23,9 +23,11 @@ from evtool.server.http.errors import HttpError
 from evtool.server.intake import RoutedEvent, route_event, store_events
 from evtool.server.query import read_query
 
-MAX_EVENTS = 10_000  # of one request, which are stored in one commit
+# Events of one request, which are stored in one commit.
+MAX_EVENTS = 10_000
 MAX_FINDINGS = 100  # in one response
-MAX_INVALID = 20  # events of one request that are examined
+# Invalid events of one request. Nothing is stored after the first one, but users want to see several.
+MAX_INVALID = 20
 _GZIP_MAGIC = b"\x1f\x8b"
 _EXPECTED = (
     "a request here is PutEvents or TestEventPattern of an AWS SDK (AWS JSON 1.1 with X-Amz-Target), or a CloudEvent;"
@@ -111,7 +113,8 @@ def _check(
             message = f"the request has more than {MAX_EVENTS:,} events; send them in several requests"
             raise HttpError(413, message)
         if problems >= MAX_INVALID:
-            break  # nothing is stored in any case
+            # Nothing is stored in any case.
+            break
     if not results and mode != "batch":
         raise HttpError(400, "no event was found in the body of the request", code="SerializationException")
     findings = [finding for result in results for finding in result.findings]

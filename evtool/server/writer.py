@@ -9,7 +9,8 @@ from typing import Any, NamedTuple, Self, TypeVar
 from evtool.errors import StoreError
 from evtool.store.store import Store
 
-MAX_BATCH = 500  # jobs of one transaction
+# Jobs of one transaction. A longer transaction would delay the first of its requests.
+MAX_BATCH = 500
 
 T = TypeVar("T")
 
@@ -36,7 +37,8 @@ class Writer:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="evtool-writer", daemon=True)
         self._opened: queue.SimpleQueue[StoreError | None] = queue.SimpleQueue()
-        self.problem: str | None = None  # why the last transaction failed
+        # The reason why the last transaction failed. `GET /healthz` shows it.
+        self.problem: str | None = None
 
     def __enter__(self) -> Self:
         """Waits until the store is open. Raises StoreError if it cannot be opened."""
@@ -86,7 +88,8 @@ class Writer:
                 break
         else:
             if jobs:
-                self._jobs.put(None)  # again, for the next call
+                # The next call has to see the end, too.
+                self._jobs.put(None)
         return jobs
 
     def _do_jobs(self, store: Store, jobs: list[_Job]) -> None:
@@ -136,7 +139,8 @@ def _finish(results: list[_Result]) -> None:
 
 def _set_results(results: list[_Result]) -> None:
     for job, result, error in results:
-        if job.future.done():  # the client has gone
+        # The client has closed the connection.
+        if job.future.done():
             continue
         if error is None:
             job.future.set_result(result)

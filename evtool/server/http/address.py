@@ -8,7 +8,8 @@ from typing import NamedTuple
 from evtool.errors import UsageError
 
 MIN_TOKEN_LENGTH = 16
-_FORM = re.compile(r"[A-Za-z0-9._~+=-]+")  # what an Authorization header and an access key id can have
+# An Authorization header and an access key id can have these characters.
+_FORM = re.compile(r"[A-Za-z0-9._~+=-]+")
 _GENERATOR = "python3 -c 'import secrets; print(secrets.token_hex(20))'"
 
 

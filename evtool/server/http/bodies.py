@@ -7,8 +7,11 @@ from starlette.types import Receive, Scope
 from evtool.server.http.errors import HttpError
 
 MAX_BODY_BYTES = 6 << 20  # bytes of one body
-MAX_DISCARDED_BYTES = 64 << 20  # bytes of a longer body that are read, so that its sender gets to read the response
-MAX_BUFFERED_BYTES = 128 << 20  # bytes of all bodies that are in memory at a time
+# The limit in bytes for a longer body that is received and dropped. A client that is cut off earlier does not read the
+# response.
+MAX_DISCARDED_BYTES = 64 << 20
+# The limit in bytes for all bodies in memory at a time.
+MAX_BUFFERED_BYTES = 128 << 20
 READABLE_CODINGS = ("identity", "", "gzip", "x-gzip")
 TOO_LARGE = f"the body of the request has more than {MAX_BODY_BYTES:,} bytes; send the events in several requests"
 

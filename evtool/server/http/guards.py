@@ -13,10 +13,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from evtool.server.context import Settings
 from evtool.server.http.errors import HttpError, build_error_response, prefers_html
 
-MAX_HEADER_BYTES = 64 << 10  # bytes of the names and values of all headers, and of the path
-OPEN_PATHS = ("/healthz", "/login")  # for which no token is needed
-OPEN_FOLDER = "/assets/"  # files of the page that are the same for everybody
-COOKIE = "evtool-session"  # that the page sets when the token was typed in
+# The limit in bytes for the names and values of all headers, and the path.
+MAX_HEADER_BYTES = 64 << 10
+# These paths need no token.
+OPEN_PATHS = ("/healthz", "/login")
+# The files of the page contain nothing of the project.
+OPEN_FOLDER = "/assets/"
+# The page sets this cookie when a user has typed in the token.
+COOKIE = "evtool-session"
 LOCAL_NAMES = {"localhost", "host.docker.internal"}
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 

@@ -11,9 +11,12 @@ from evtool.server.http.guards import MAX_HEADER_BYTES
 
 _UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 MAX_CONNECTIONS = 1000
-IDLE_SECONDS = 20.0  # without a byte of a request that has begun, or that is expected as the first one
-REQUEST_SECONDS = 60.0  # from the first byte of a request to its last
-WRITE_SECONDS = 30.0  # for a client to take what was sent
+# Seconds without a byte, in a request or before the first request.
+IDLE_SECONDS = 20.0
+# Seconds from the first byte of a request to its last byte.
+REQUEST_SECONDS = 60.0
+# Seconds in which a client must take what was sent.
+WRITE_SECONDS = 30.0
 
 
 def _ignore_upgrade(data: bytes) -> bytes:
@@ -32,7 +35,8 @@ class LimitedProtocol(HttpToolsProtocol):
         """Refuses a connection too many."""
         super().connection_made(transport)
         self._is_in_request = False
-        self._framing_bytes = 0  # of the current request: bytes that are not its body
+        # The bytes of the current request that are not its body.
+        self._framing_bytes = 0
         self._last_read = self._request_start = self.loop.time()
         self._unwritten_since: float | None = None
         if len(self.connections) > MAX_CONNECTIONS:

@@ -14,9 +14,13 @@ from starlette.types import ASGIApp
 from evtool.errors import UsageError
 from evtool.server.http.protocol import LimitedProtocol
 
-BACKLOG = 512  # connections that wait to be accepted
-KEEP_ALIVE_SECONDS = 75  # for the next request on a connection: longer than the SDKs keep one in their pools
-STOP_SECONDS = 5  # for requests that are under way when the server is to end
+# The number of connections that wait to be accepted.
+BACKLOG = 512
+# Seconds until the next request on a connection. The SDKs keep a connection in their pools for a shorter time, so they
+# never send on one that is being closed.
+KEEP_ALIVE_SECONDS = 75
+# Seconds for the requests that are under way when the server ends.
+STOP_SECONDS = 5
 
 
 def open_sockets(host: str, port: int) -> list[socket.socket]:
@@ -87,7 +91,8 @@ class ServerThread:
         self._run_server = partial(self._server.run, list(sockets))
         self._thread = threading.Thread(target=self._run, name="evtool-server", daemon=True)
         self._error: BaseException | None = None
-        self._ended = threading.Event()  # Python 3.11 takes a thread for ended once a signal interrupts join()
+        # In Python 3.11 a thread counts as ended once a signal has interrupted join().
+        self._ended = threading.Event()
 
     def __enter__(self) -> Self:
         self._thread.start()

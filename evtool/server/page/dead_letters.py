@@ -14,7 +14,8 @@ from evtool.store.rows import Delivery
 from evtool.store.store import Store
 
 PAGE = 50  # dead letters
-MAX_REDRIVEN = 200  # dead letters of one transaction
+# Dead letters of one transaction: it must not keep the handlers from the store for long.
+MAX_REDRIVEN = 200
 
 
 def show_dead_letters(view: View) -> Response:

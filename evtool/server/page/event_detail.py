@@ -14,7 +14,8 @@ from evtool.server.page.why_not import explain_routes
 from evtool.store.rows import Delivery, StoredEvent
 from evtool.store.store import Store
 
-MAX_DOCUMENT_BYTES = 128 << 10  # that are laid out; of a longer event the beginning is shown
+# Bytes of an event that are laid out. The page shows the beginning of a longer event.
+MAX_DOCUMENT_BYTES = 128 << 10
 MAX_BEGINNING = 16 << 10  # bytes
 MAX_CHAIN = 200  # events of the tree
 MAX_DELIVERIES = 100  # with their attempts

@@ -28,7 +28,8 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-MAX_LINE = 2000  # characters of a line that are shown
+# Characters of a line that are shown. A browser lays out longer lines slowly.
+MAX_LINE = 2000
 _MEMBER = re.compile(r'(\s*)("(?:[^"\\]|\\.)*")(: )(.*)', re.DOTALL)
 _AGES = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))  # seconds of a unit
 

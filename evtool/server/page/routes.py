@@ -31,7 +31,8 @@ PAGES = {
     "/replay": show_replay_plan,
     "/routes": show_routes,
 }
-_KEPT = {"Cache-Control": "public, max-age=31536000, immutable"}  # the address of a file changes with its content
+# The address of a file has a digest of its content, so a browser may keep the file for ever.
+_KEPT = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 
 def build_routes(context: Context, bodies: BodyReader) -> list[BaseRoute]:

@@ -17,10 +17,14 @@ from evtool.server.context import Context
 from evtool.server.page.rendering import shorten
 from evtool.store.rows import StoredEvent
 
-MAX_BYTES = 256 << 10  # of an event that is explained: with a thousand routes it takes a second
-MAX_SHOWN = 10  # routes that did not match, the nearest first
-MAX_CHANGED = 20  # routes for which a change is looked for, which takes longer than everything else
-ORDER = (False, None, True)  # of conditions: what fails comes first
+# Bytes of an event that is explained. With a thousand routes this takes a second.
+MAX_BYTES = 256 << 10
+# The number of routes that did not match, the nearest first.
+MAX_SHOWN = 10
+# The number of routes for which a change is computed. This takes longer than everything else.
+MAX_CHANGED = 20
+# The order of conditions by their results: the conditions that fail come first.
+ORDER = (False, None, True)
 
 
 class RoutesExplanation(NamedTuple):
