@@ -7,7 +7,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from evtool.errors import StoreError
@@ -97,13 +97,13 @@ def build_starlette(context: Context, bodies: BodyReader) -> ASGIApp:
         return build_failure_response(error, context.log)
 
     failures = (HttpError, StoreError, ClientDisconnect, Exception)
+    routes: list[BaseRoute] = [
+        Route("/", receive, methods=["POST"]),
+        Route("/events", receive, methods=["POST"]),
+        Route("/healthz", get_health),
+    ]
     return Starlette(
-        routes=[
-            Route("/", receive, methods=["POST"]),
-            Route("/events", receive, methods=["POST"]),
-            Route("/healthz", get_health),
-            *build_routes(context, bodies),
-        ],
+        routes=routes + build_routes(context, bodies),
         exception_handlers={**dict.fromkeys(failures, answer_failure), HTTPException: answer_unknown},
     )
 

@@ -21,6 +21,7 @@ from evtool.server.http.errors import HttpError
 
 NAME = "<request>"  # of the body, in findings
 PREFIX = "ce-"
+_REQUIRED_ATTRIBUTES = ("specversion", "id", "source", "type")
 # One of these headers shows binary mode.
 _REQUIRED_HEADERS = ("ce-specversion", "ce-id", "ce-source", "ce-type")
 
@@ -97,8 +98,9 @@ def _read_attributes(headers: Headers) -> dict[str, str]:
         if attribute in attributes:
             raise HttpError(400, f"the header {name} is there twice")
         attributes[attribute] = _decode_value(name, value)
-    first = ("specversion", "id", "source", "type")
-    return dict(sorted(attributes.items(), key=lambda item: (item[0] not in first, item[0])))
+    # The required attributes come first and the others by name, whatever the order of the headers.
+    required = {name: attributes.pop(name) for name in sorted(_REQUIRED_ATTRIBUTES) if name in attributes}
+    return required | dict(sorted(attributes.items()))
 
 
 def _decode_value(name: str, value: bytes) -> str:

@@ -44,11 +44,14 @@ class EventBridgeEndpoint:
     async def _answer(self, request: Request) -> Response:
         accepted: list[RoutedEvent] = []
 
+        def accept(entry: Entry) -> str | Rejection:
+            return self._accept(entry, accepted)
+
         def put(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-            return put_events(parameters, lambda entry: self._accept(entry, accepted))
+            return put_events(parameters, accept)
 
         def put_v2(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-            return put_events_v2(parameters, lambda entry: self._accept(entry, accepted))
+            return put_events_v2(parameters, accept)
 
         def answer() -> Response:
             if "smithy-protocol" in request.headers:
@@ -98,4 +101,7 @@ async def _send_response(response: Response, send: Send) -> None:
 
 
 def _describe(finding: Finding) -> str:
-    return f"{finding.code} {finding.message}" + (f" ({finding.suggestion})" if finding.suggestion else "")
+    text = f"{finding.code} {finding.message}"
+    if finding.suggestion:
+        return f"{text} ({finding.suggestion})"
+    return text

@@ -49,7 +49,7 @@ class Log:
         self._messages.join()
 
     def _run(self) -> None:
-        while (message := self._messages.get()) is not None:
+        for message in iter(self._messages.get, None):
             self._show(message)
             self._messages.task_done()
             if self._left_out and self._messages.empty():

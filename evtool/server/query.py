@@ -35,10 +35,11 @@ def read_query(parameters: QueryParams, project: Project) -> Query:
             raise HttpError(400, f"there is no parameter {name[:100]!r}; {hint}")
     for pointer_name in ("type-at", "id-at"):
         if pointer_name in parameters and not re.fullmatch(POINTER_PATTERN, parameters[pointer_name]):
+            message = f"{pointer_name} is a JSON Pointer such as /id"
             suggestion = suggest_pointer(parameters[pointer_name])
-            raise HttpError(
-                400, f"{pointer_name} is a JSON Pointer such as /id" + (f"; {suggestion}" if suggestion else "")
-            )
+            if suggestion:
+                message += f"; {suggestion}"
+            raise HttpError(400, message)
     if "type" in parameters and "type-at" in parameters:
         raise HttpError(400, "give type or type-at, not both")
     unwrap = parameters.get("unwrap", "false")
@@ -56,10 +57,14 @@ def _read_identity(parameters: QueryParams, project: Project) -> PayloadIdentity
             hint = did_you_mean(name, intakes) or f"there are {', '.join(intakes) or 'none'}"
             raise HttpError(400, f"routes.yaml has no intake {name[:100]!r}; {hint}")
         named = intakes[name]
+    type_at = parameters.get("type-at")
+    # A type that the request names replaces the place where the intake finds it.
+    if not type_at and "type" not in parameters:
+        type_at = named.get("type-at")
     identity = PayloadIdentity(
         parameters.get("type"),
         parameters.get("source") or named.get("source"),
-        parameters.get("type-at") or (None if "type" in parameters else named.get("type-at")),
+        type_at or None,
         parameters.get("id-at") or named.get("id-at"),
     )
     if identity.id_at is not None and not identity.has_type:

@@ -121,7 +121,7 @@ def _check(
     events = [result.event for result in results if result.event]
     others = [_describe_other_event(event) for event in events if mode != "plain" and event.payload_key != "data"]
     if others or len(events) < len(results):
-        raise _build_refusal(400, results, [*others, *findings])
+        raise _build_refusal(400, results, others + findings)
     if not all(result.is_valid for result in results):
         raise _build_refusal(422, results, findings)
     return _Reception([route_event(context, event) for event in events], findings)
@@ -147,12 +147,12 @@ def _build_refusal(status: int, results: Sequence[ValidationResult], findings: S
 
 def _build_response(reception: _Reception, statuses: Sequence[str]) -> Response:
     """202 if something was stored, 200 if all of it was stored before."""
-    content: dict[str, object] = {
-        "events": [
-            {"id": event.id, "type": event.type, "source": event.source, "status": status}
-            for (event, _), status in zip(reception.events, statuses, strict=True)
-        ]
-    }
+    entries: list[dict[str, str]] = []
+    for (event, _), status in zip(reception.events, statuses, strict=True):
+        entries.append({"id": event.id, "type": event.type, "source": event.source, "status": status})
+    content: dict[str, object] = {"events": entries}
     if reception.findings:
         content["findings"] = [finding.as_dict() for finding in reception.findings[:MAX_FINDINGS]]
-    return JSONResponse(content, 202 if "stored" in statuses else 200)
+    if "stored" in statuses:
+        return JSONResponse(content, 202)
+    return JSONResponse(content)

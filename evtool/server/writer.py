@@ -71,7 +71,7 @@ class Writer:
             return
         self._opened.put(None)
         with store:
-            while jobs := self._take_jobs():
+            for jobs in iter(self._take_jobs, []):
                 self._do_jobs(store, jobs)
 
     def _take_jobs(self) -> list[_Job]:

@@ -120,9 +120,12 @@ def check_token(headers: Headers, scope: Scope, settings: Settings) -> HttpError
     code = "UnrecognizedClientException"
     if given is None:
         code = "MissingAuthenticationTokenException"
+    problem = "another token was sent"
+    if given is None:
+        problem = "no token was sent"
     message = (
-        f"{'no' if given is None else 'another'} token was sent: evtool serve was started with --token-file; send"
-        " `Authorization: Bearer TOKEN`, or with an SDK of AWS the token as access key id"
+        f"{problem}: evtool serve was started with --token-file; send `Authorization: Bearer TOKEN`, or with an SDK of"
+        " AWS the token as access key id"
     )
     return HttpError(401, message, code=code, headers={"WWW-Authenticate": "Bearer"})
 

@@ -110,14 +110,13 @@ class LimitedProtocol(HttpToolsProtocol):
             self.flow.pause_reading()
             return
         body = json.dumps(build_error_body(status, message)).encode()
-        lines = [
-            STATUS_LINE[status],
-            *(name + b": " + value + b"\r\n" for name, value in self.server_state.default_headers),
-            b"content-type: application/json\r\n",
-            b"content-length: %d\r\n" % len(body),
-            b"connection: close\r\n\r\n",
-        ]
-        self.transport.write(b"".join([*lines, body]))
+        head: bytes = STATUS_LINE[status]
+        for name, value in self.server_state.default_headers:
+            head += name + b": " + value + b"\r\n"
+        head += b"content-type: application/json\r\n"
+        head += b"content-length: %d\r\n" % len(body)
+        head += b"connection: close\r\n\r\n"
+        self.transport.write(head + body)
         self.transport.close()
 
     def _has_unanswered_request(self) -> bool:

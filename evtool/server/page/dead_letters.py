@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from itertools import islice
+from operator import attrgetter
 from typing import Any
 
 from starlette.responses import RedirectResponse, Response
@@ -35,17 +36,19 @@ def show_dead_letters(view: View) -> Response:
         return {"delivery": delivery, "event": view.store.get_event(delivery.event), "died_at": died_at}
 
     rows = list(islice(list_dead_letters(view.store, selection, load_row, after=after), PAGE + 1))
-    next_page = None
+    first_page = next_page = None
+    if after:
+        first_page = view.build_link("/dead-letters", after=None)
     if len(rows) > PAGE:
         next_page = view.build_link("/dead-letters", after=rows[PAGE - 1]["delivery"].seq)
     return view.render(
         "dead_letters.html",
         rows=rows[:PAGE],
-        chosen={name: view.get(name) or "" for name in ("type", "route", "handler")},
+        chosen=view.get_all(("type", "route", "handler")),
         routes=list(view.context.routes.routes),
         handlers=list(view.context.routes.handlers),
         next=next_page,
-        first=view.build_link("/dead-letters", after=None) if after else None,
+        first=first_page,
         redriven=view.get("redriven"),
     )
 
@@ -84,7 +87,7 @@ def _redrive_some(context: Context, selection: DeadLetterFilter) -> Callable[[St
     """Redrives the first dead letters of a selection; the numbers of their events."""
 
     def work(store: Store) -> list[int]:
-        redriven = dead_letters.redrive(store, selection, lambda delivery: delivery.event, now=context.now())
+        redriven = dead_letters.redrive(store, selection, attrgetter("event"), now=context.now())
         return list(islice(redriven, MAX_REDRIVEN))
 
     return work

@@ -11,7 +11,7 @@ from evtool.server.page.event_list import load_cause
 from evtool.server.page.rendering import HEADERS, format_document, shorten
 from evtool.server.page.view import PageError, View
 from evtool.server.page.why_not import explain_routes
-from evtool.store.rows import Delivery, StoredEvent
+from evtool.store.rows import Attempt, Delivery, StoredEvent
 from evtool.store.store import Store
 
 # Bytes of an event that are laid out. The page shows the beginning of a longer event.
@@ -78,14 +78,10 @@ def load_tree(store: Store, root: StoredEvent) -> tuple[dict[str, Any], bool]:
         emitted[event.cause].append(event)
 
     def build_node(event: StoredEvent) -> dict[str, Any]:
-        deliveries = store.list_deliveries(event.seq)
-        return {
-            "event": event,
-            "deliveries": [
-                {"delivery": delivery, "emitted": [build_node(effect) for effect in emitted[delivery.seq]]}
-                for delivery in deliveries[:MAX_DELIVERIES]
-            ],
-        }
+        branches: list[dict[str, Any]] = []
+        for delivery in store.list_deliveries(event.seq)[:MAX_DELIVERIES]:
+            branches.append({"delivery": delivery, "emitted": list(map(build_node, emitted[delivery.seq]))})
+        return {"event": event, "deliveries": branches}
 
     return build_node(root), len(chain) > MAX_CHAIN
 
@@ -93,11 +89,8 @@ def load_tree(store: Store, root: StoredEvent) -> tuple[dict[str, Any], bool]:
 def load_attempts(store: Store, delivery: Delivery) -> dict[str, Any]:
     """A delivery with its last attempts, the newest first, each with the lines that its handler printed."""
     attempts = store.list_attempts(delivery.seq)
-    return {
-        "delivery": delivery,
-        "attempts": [
-            (attempt, [shorten(line.expandtabs()) for line in (attempt.output or "").splitlines()])
-            for attempt in reversed(attempts[-MAX_ATTEMPTS:])
-        ],
-        "hidden": max(0, len(attempts) - MAX_ATTEMPTS),
-    }
+    shown: list[tuple[Attempt, list[str]]] = []
+    for attempt in reversed(attempts[-MAX_ATTEMPTS:]):
+        lines = (attempt.output or "").splitlines()
+        shown.append((attempt, [shorten(line.expandtabs()) for line in lines]))
+    return {"delivery": delivery, "attempts": shown, "hidden": max(0, len(attempts) - MAX_ATTEMPTS)}

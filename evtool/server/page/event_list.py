@@ -17,28 +17,31 @@ MAX_RECENT = 1000  # events whose types are proposed
 def show_events(view: View) -> Response:
     """The events that the parameters select."""
     try:
-        event_filter, problem = build_filter(view), None
+        event_filter, problem, status = build_filter(view), None, 200
     except PageError as error:
-        event_filter, problem = None, str(error)
+        event_filter, problem, status = None, str(error), 400
+    rows: list[dict[str, Any]] = []
+    refresh = 0
     if event_filter:
         rows = _load_rows(view.store, event_filter)
-    else:
-        rows = []
-    older = None
+        refresh = view.get_number("refresh", 0, 3600)
+    older = newest = None
+    if view.get("before"):
+        newest = view.build_link("/", before=None)
     if len(rows) > PAGE:
         older = view.build_link("/", before=rows[PAGE - 1]["seq"])
     return view.render(
         "events.html",
-        200 if problem is None else 400,
+        status,
         rows=rows[:PAGE],
         problem=problem,
-        chosen={name: view.get(name) or "" for name in ("type", "source", "route", "state", "since", "until", "id")},
+        chosen=view.get_all(("type", "source", "route", "state", "since", "until", "id")),
         types=list_recent_types(view.store, MAX_RECENT),
         routes=list(view.context.routes.routes),
         states=STATES,
         older=older,
-        newest=view.build_link("/", before=None) if view.get("before") else None,
-        refresh=view.get_number("refresh", 0, 3600) if problem is None else 0,
+        newest=newest,
+        refresh=refresh,
         refresh_link=view.build_link("/", refresh=5),
         stop_link=view.build_link("/", refresh=None),
     )
@@ -66,6 +69,9 @@ def build_filter(view: View) -> Filter:
     since, until = view.get_time("since"), view.get_time("until")
     if since is not None and until is not None and since >= until:
         raise PageError(400, "Not a time", "the first time is not before the second: no event can lie between them")
+    ids: tuple[str, ...] = ()
+    if event_id:
+        ids = (event_id,)
     return Filter(
         since=since,
         until=until,
@@ -74,7 +80,7 @@ def build_filter(view: View) -> Filter:
         source=view.get("source"),
         route=view.get("route"),
         state=state,
-        ids=(event_id,) if event_id else (),
+        ids=ids,
     )
 
 

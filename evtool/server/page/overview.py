@@ -1,5 +1,8 @@
 """The page with the routes and handlers, and how many deliveries each has."""
 
+from itertools import islice
+from typing import Any
+
 from starlette.responses import Response
 
 from evtool.reports.explanations import list_candidates
@@ -17,21 +20,23 @@ def show_routes(view: View) -> Response:
     states = {(entry.route, entry.handler): entry.states for entry in totals.handlers}
     project = view.context.project
     candidates = {str(candidate.route): candidate for candidate in list_candidates(routes, project)}
-    rows = [
-        {
-            "route": route,
-            "file": project.source_of(route.name).display_name,
-            "line": candidates[route.name].locate()["line"],
-            "handlers": [
-                {"entry": routes.handlers[name], "states": states.pop((route.name, name), {})} for name in route.to
-            ],
-        }
-        for route in list(routes.routes.values())[:MAX_ROUTES]
-    ]
+    rows: list[dict[str, Any]] = []
+    for route in islice(routes.routes.values(), MAX_ROUTES):
+        handlers: list[dict[str, Any]] = []
+        for name in route.to:
+            handlers.append({"entry": routes.handlers[name], "states": states.pop((route.name, name), {})})
+        file = project.source_of(route.name).display_name
+        rows.append(
+            {"route": route, "file": file, "line": candidates[route.name].locate()["line"], "handlers": handlers}
+        )
+    # The counts that are left belong to former routes, unless some of the current routes are not shown.
+    former = sorted(states.items())
+    if len(routes.routes) > MAX_ROUTES:
+        former = []
     return view.render(
         "routes.html",
         rows=rows,
         total=len(routes.routes),
-        former=[] if len(routes.routes) > MAX_ROUTES else sorted(states.items()),
+        former=former,
         state_names=STATES,
     )

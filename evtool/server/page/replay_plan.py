@@ -30,16 +30,17 @@ class Plan(NamedTuple):
 def show_replay_plan(view: View) -> Response:
     """The plan for the newest events that the parameters select."""
     plan = problem = None
+    status = 200
     try:
         plan = make_plan(view)
     except (PageError, UsageError, PatternError, ValueError) as error:
-        problem = str(error)
+        problem, status = str(error), 400
     return view.render(
         "replay_plan.html",
-        200 if problem is None else 400,
+        status,
         plan=plan,
         problem=problem,
-        chosen={name: view.get(name) or "" for name in FIELDS},
+        chosen=view.get_all(FIELDS),
         routes=list(view.context.routes.routes),
         default_newest=DEFAULT_NEWEST,
         max_newest=MAX_NEWEST,
@@ -51,15 +52,21 @@ def make_plan(view: View) -> Plan:
     store, routes, route, pattern = view.store, view.context.routes, view.get("route"), view.get("pattern")
     newest = view.get_number("newest", DEFAULT_NEWEST, MAX_NEWEST)
     event_filter = build_filter(view)._replace(published=True, route=None, state=None)
-    plan_selected = make_planner(routes if route is None else routes.restrict_to(route), "plan")
-    selection = Selection(event_filter, Pattern(pattern) if pattern else None, plan_selected if route else None, store)
+    plan_selected = make_planner(routes, "plan")
+    plan_route = parsed_pattern = None
+    if route is not None:
+        plan_selected = plan_route = make_planner(routes.restrict_to(route), "plan")
+    if pattern is not None:
+        parsed_pattern = Pattern(pattern)
+    selection = Selection(event_filter, parsed_pattern, plan_route, store)
     plan = ReplayPlan(store, plan_selected, make_planner(routes, "plan"), selection.includes)
     sums, changed = ReplaySums(), list[dict[str, Any]]()
     for selected in selection.choose(read_selected_events(store, event_filter, newest=newest), plan):
         events = plan.plan_event(selected.raw, selected.bus, selected.fired, selected.stored)
         for event in mark_selected(events, sums):
             sums.add(event)
-            if len(changed) < MAX_CHANGED and (change := _find_change(event)):
+            change = _find_change(event)
+            if change and len(changed) < MAX_CHANGED:
                 changed.append(change)
     sums.update()
     return Plan(sums, _build_rows(sums), changed)
@@ -78,13 +85,14 @@ def _find_change(event: ReplayedEvent) -> dict[str, Any] | None:
 
 
 def _build_rows(sums: ReplaySums) -> list[dict[str, Any]]:
-    return [
-        {
+    rows: list[dict[str, Any]] = []
+    for handler in sorted(sums.published.keys() | sums.current.keys()):
+        row = {
             "handler": handler,
             "fired": sums.published[handler],
             "would_fire": sums.current[handler]["would fire"],
             "is_skipped": handler in sums.skipping,
             "is_external": handler in sums.external,
         }
-        for handler in sorted({*sums.published, *sums.current})
-    ]
+        rows.append(row)
+    return rows

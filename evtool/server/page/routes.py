@@ -37,12 +37,12 @@ _KEPT = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 def build_routes(context: Context, bodies: BodyReader) -> list[BaseRoute]:
     """The routes of the page, which come after those of the endpoint: `GET /` is free, and so is what is below it."""
-    return [
-        *(Route(path, build_endpoint(context, show)) for path, show in PAGES.items()),
-        Route("/changes", _build_changes(context)),
-        Route("/assets/{name}", send_asset),
-        *_build_forms(context, bodies),
-    ]
+    routes: list[BaseRoute] = []
+    for path, show in PAGES.items():
+        routes.append(Route(path, build_endpoint(context, show)))
+    routes.append(Route("/changes", _build_changes(context)))
+    routes.append(Route("/assets/{name}", send_asset))
+    return routes + _build_forms(context, bodies)
 
 
 async def build_error_page(context: Context, request: Request, status: int) -> Response:

@@ -1,7 +1,7 @@
 """A view: what a page is made from, namely the store at one moment and a request, and how its errors are shown."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -59,6 +59,10 @@ class View(NamedTuple):
         """A parameter; None if it is not there or empty, as an unused field of a form is."""
         return self.query.get(name, "").strip() or None
 
+    def get_all(self, names: Iterable[str]) -> dict[str, str]:
+        """Several parameters, as the fields of a form show them: a parameter that is missing is empty."""
+        return {name: self.get(name) or "" for name in names}
+
     def get_number(self, name: str, default: int, most: int = MAX_NUMBER) -> int:
         """A parameter that is a positive number. Raises PageError for anything else."""
         text = self.get(name)
@@ -80,8 +84,10 @@ class View(NamedTuple):
 
     def build_link(self, path: str, **changes: object) -> str:
         """A link to a path with the parameters of this request, some of them changed; None removes one."""
-        values = {name: value for name, value in self.query.items() if value} | changes
-        query = urlencode({name: value for name, value in values.items() if value is not None}, errors="replace")
+        values = dict(self.query) | changes
+        # Fields of a form that are not used are empty.
+        used = {name: value for name, value in values.items() if value not in (None, "")}
+        query = urlencode(used, errors="replace")
         if query:
             return f"{path}?{query}"
         return path

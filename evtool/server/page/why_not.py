@@ -1,5 +1,6 @@
 """Explains on the page of an event which routes match it, and why the others do not."""
 
+from itertools import starmap
 from typing import Any, NamedTuple
 
 from evtool.delivery.intake import parse_stored
@@ -44,19 +45,23 @@ def explain_routes(context: Context, event: StoredEvent) -> RoutesExplanation:
         return RoutesExplanation([], [], 0, len(candidates), is_too_large=True)
     check = build_schema_check(context.rules._replace(no_schema="ignore"), parse_stored(event))
     pairs = explain_candidates(event.raw, event.bus, candidates, check, MAX_CHANGED)
-    matching, others = list[tuple[Candidate, Explanation]](), list[tuple[Candidate, Explanation]]()
+    matching: list[Route] = []
+    others: list[tuple[Candidate, Explanation]] = []
     for candidate, explanation in pairs:
-        is_taken = candidate.enabled and explanation.matches
-        (matching if is_taken else others).append((candidate, explanation))
-    taken = [context.routes.routes[str(candidate.route)] for candidate, _ in matching]
-    records = [_build_record(*pair) for pair in others[:MAX_SHOWN]]
-    return RoutesExplanation(taken, records, len(others[MAX_SHOWN:]), len(pairs))
+        if candidate.enabled and explanation.matches:
+            matching.append(context.routes.routes[str(candidate.route)])
+        else:
+            others.append((candidate, explanation))
+    records = list(starmap(_build_record, others[:MAX_SHOWN]))
+    return RoutesExplanation(matching, records, len(others[MAX_SHOWN:]), len(pairs))
 
 
 def _build_record(candidate: Candidate, explanation: Explanation) -> dict[str, Any]:
     record = build_explanation_record(candidate, explanation)
-    record["conditions"] = [
-        {**condition, "values": shorten(format_values(condition["actual"]))}
-        for condition in sorted(record["conditions"], key=lambda condition: ORDER.index(condition["ok"]))
-    ]
+    conditions: list[dict[str, Any]] = []
+    for result in ORDER:
+        for condition in record["conditions"]:
+            if condition["ok"] is result:
+                conditions.append({**condition, "values": shorten(format_values(condition["actual"]))})
+    record["conditions"] = conditions
     return record
