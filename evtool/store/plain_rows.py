@@ -7,8 +7,7 @@ from typing import Any
 from evtool.events.timestamps import to_milliseconds
 from evtool.schemas.fast_path import FastPath
 from evtool.schemas.validation import Rules
-from evtool.store.rows import VALID_TIMES, StoredEvent, compute_event_key
-from evtool.store.store import BUS
+from evtool.store.rows import VALID_TIMES, compute_event_key
 
 # conditions in SQL that hold only for deliveries and attempts with which nothing is wrong
 _TIMES = f"BETWEEN {VALID_TIMES.start} AND {VALID_TIMES.stop - 1}"
@@ -32,8 +31,15 @@ PLAIN_ATTEMPT = (
 LISTED_KEY = (  # of an event, if its key leads to it
     "(SELECT key FROM event_key WHERE merged IN (0, 1) AND event_key.key = event.key AND event = event.seq)"
 )
-PLAIN_EVENTS = (
-    f"SELECT {LISTED_KEY}, sha256, raw, id, type, source, time, seq, stored_at, root, depth, cause, replay, {BUS}"
+# what can be said of the columns of an event without its bytes; the bytes decide about the others
+_PLAIN_COLUMNS = (
+    "typeof(raw) || typeof(stored_at) || typeof(depth) = 'blobintegerinteger'"
+    f" AND stored_at {_TIMES} AND (time IS NULL OR typeof(time) = 'integer' AND time {_TIMES})"
+    " AND typeof(root) IN ('integer', 'null') AND typeof(cause) IN ('integer', 'null')"
+    " AND typeof(replay) IN ('text', 'null') AND typeof(bus) IN ('text', 'null')"
+)
+PLAIN_EVENTS = (  # replay and bus are read to find out whether they are UTF-8
+    f"SELECT {_PLAIN_COLUMNS}, {LISTED_KEY}, sha256, raw, id, type, source, time, replay, bus"
     " FROM event WHERE seq > ? AND seq <= ?"
 )
 _ANY_EVENT = FastPath(Rules(None).find_check)
@@ -44,20 +50,15 @@ def are_plain_events(rows: Sequence[Sequence[Any]]) -> bool:
 
     False if that is not proven.
     """
-    if not all(type(row[2]) is bytes for row in rows):
+    if not all(row[0] == 1 for row in rows):
         return False
-    events = _ANY_EVENT.decode_events([row[2] for row in rows])
-    return all(
-        event is not None
-        and sha256(raw).digest() == digest
-        and (event.id, event.type, event.source) == (id_, type_, source)
-        and key == compute_event_key(id_, source)
-        and time == (to_milliseconds(event.time) if event.time else None)
-        and StoredEvent(
-            seq, id_, type_, source, time, stored_at, "", raw, seq if root is None else root, *rest
-        ).column_damage()
-        is None
-        for event, (key, digest, raw, id_, type_, source, time, seq, stored_at, root, *rest) in zip(
-            events, rows, strict=True
-        )
-    )
+    events = _ANY_EVENT.decode_events([row[3] for row in rows])
+    for event, (_, key, digest, raw, id_, type_, source, time, _, _) in zip(events, rows, strict=True):
+        if event is None or (event.id, event.type, event.source) != (id_, type_, source):
+            return False
+        if sha256(raw).digest() != digest or compute_event_key(id_, source) != key:
+            return False
+        event_time = to_milliseconds(event.time) if event.time else None
+        if event_time != time:
+            return False
+    return True
