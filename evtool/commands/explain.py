@@ -235,8 +235,13 @@ def _explain_event(
         return record
     record["event"] = {"id": event.id, "type": event.type, "source": event.source}
     schema_check = build_schema_check(rules, event)
+    is_brief = not session.output and not session.verbose
     for candidate, explanation in explain_candidates(event.raw, event.bus or DEFAULT_BUS, candidates, schema_check):
-        record["routes"].append(build_explanation_record(candidate, explanation))
+        if is_brief and len(record["routes"]) >= MAX_SHOWN and not explanation.matches:
+            # The text report only counts it.
+            record["routes"].append({"matches": explanation.matches})
+        else:
+            record["routes"].append(build_explanation_record(candidate, explanation))
     return record
 
 

@@ -1,6 +1,7 @@
 """Compiles the JSON of an event pattern into branches, with the limits and messages of AWS."""
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from evtool.errors import EvtoolError
@@ -120,7 +121,17 @@ def _find_complex_fields(branches: Sequence[_Branch]) -> Iterator[Problem]:
 
 
 def _compile_field(values: Sequence[Any], path: str, keys: tuple[str | int, ...], problems: list[Problem]) -> Field:
-    conditions = []
+    # many routes ask for the same source, type or status, and share the field
+    if all(type(value) is str for value in values):
+        field, field_problems = _compile_strings(tuple(values), path, keys)
+    else:
+        field, field_problems = _compile_values(values, path, keys)
+    problems += field_problems
+    return field
+
+
+def _compile_values(values: Sequence[Any], path: str, keys: tuple[str | int, ...]) -> tuple[Field, list[Problem]]:
+    conditions, problems = list[Condition](), list[Problem]()
     for index, item in enumerate(values):
         try:
             conditions.append(_compile_condition(item, path))
@@ -130,7 +141,10 @@ def _compile_field(values: Sequence[Any], path: str, keys: tuple[str | int, ...]
         problems.append(Problem("EV201", keys, "Empty arrays are not allowed"))
     problems += find_warnings(conditions, keys)
     can_be_absent = any(condition.operator == "exists" and condition.expected is False for condition in conditions)
-    return Field(path, tuple(conditions), combine_conditions(conditions), can_be_absent, keys)
+    return Field(path, tuple(conditions), combine_conditions(conditions), can_be_absent, keys), problems
+
+
+_compile_strings = lru_cache(maxsize=10_000)(_compile_values)
 
 
 def _read_object(document: Any, position: _Position, branches: list[_Branch], problems: list[Problem]) -> list[_Branch]:

@@ -42,9 +42,12 @@ class Pattern:
         self.unknowns = tuple(
             dict.fromkeys(field.unknown for branch in self.branches for field in branch if field.unknown)
         )
-        self.certain = self.possible = build_branch_set(
-            [branch for branch in self.branches if all(field.known_conditions for field in branch)]
-        )
+        certain_branches = self.branches
+        if self.unknowns:
+            certain_branches = tuple(
+                branch for branch in self.branches if all(field.known_conditions for field in branch)
+            )
+        self.certain = self.possible = build_branch_set(certain_branches)
         if self.unknowns:
             self.possible = build_branch_set([find_possible_branch(branch) for branch in self.branches])
         deciding_branches = (*self.certain.branches, *self.possible.branches)

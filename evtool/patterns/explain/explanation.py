@@ -126,9 +126,9 @@ def _evaluate_branches(pattern: Pattern, structure: EventStructure) -> list[_Bra
 
 def _evaluate_branch(branch: Branch, field_matches: Sequence[FieldMatch]) -> _BranchResult:
     consistent_fields = _find_consistent_fields(field_matches)
-    open_fields = _find_open_fields(branch, field_matches)
-    if len(consistent_fields) == len(branch) or not open_fields:
+    if len(consistent_fields) == len(branch) or not any(field.unknown for field in branch):
         return _BranchResult(branch, field_matches, consistent_fields, {})
+    open_fields = _find_open_fields(branch, field_matches)
     nothing = FieldMatch((), ())
     decided = [nothing if index in open_fields else match for index, match in enumerate(field_matches)]
     consistent = set(_find_consistent_fields(decided))
@@ -240,7 +240,7 @@ def _build_condition_result(
     return ConditionResult(
         path=field.path,
         operator=ONE_OF if others else first.operator,
-        expected=alternatives if others else to_known(first.expected),
+        expected=alternatives if others else _get_known(first),
         description=list_some([describe_condition(condition) for condition in field.conditions], MAX_LISTED),
         actual=[to_python(leaf.value) for leaf in structure.leaves.get(field.path, ())],
         ok=None if index in result.undecided else mismatch is None,
@@ -250,9 +250,16 @@ def _build_condition_result(
     )
 
 
+def _get_known(condition: Condition) -> Any:
+    """What a condition expects, with None for what is unknown."""
+    if condition.unknown is None:
+        return condition.expected
+    return to_known(condition.expected)
+
+
 def _build_alternative(condition: Condition) -> Any:
     """A condition as the pattern has it, with None for what is unknown."""
-    expected = to_known(condition.expected)
+    expected = _get_known(condition)
     if condition.operator in (EQUALS, UNKNOWN):
         return expected
     return {condition.operator: expected}
