@@ -113,9 +113,13 @@ class Router:
         """The same for JSON text that is known to be well-formed and to have no key twice."""
         return self._find_checked(self._index, event)
 
+    def match_key(self, key: Key) -> Sequence[int] | None:
+        """The patterns that match every event with this type and source; None if other fields decide."""
+        return self._envelope_matcher.find_matches(key)
+
     def match_keyed(self, key: Key, raw: bytes) -> Sequence[int]:
         """The same for such text whose type and source are known: often they decide."""
-        matching = self._envelope_matcher.find_matches(key)
+        matching = self.match_key(key)
         if matching is None:
             return self._find_checked(self._index, raw)
         return matching

@@ -17,7 +17,7 @@ from evtool.routes import project as project_file
 from evtool.routes.models import Retry
 from evtool.routes.problems import read_model
 from evtool.routes.project import Project, without_gc
-from evtool.routes.router import Router
+from evtool.routes.router import Key, Router
 
 # --- the values that the rest of evtool works with -------------------------------------------------------------------
 
@@ -89,6 +89,13 @@ class Routes:
     def match_checked(self, event: bytes | str, bus: str = DEFAULT_BUS) -> list[Route]:
         """The same for text that is known to be well-formed and to have no key twice, and many times as fast."""
         return self._select_bus(self._router.match_checked(event), bus)
+
+    def match_key(self, key: Key, bus: str) -> list[Route] | None:
+        """The enabled routes that take every event of a bus with this type and source; None if other fields decide."""
+        numbers = self._router.match_key(key)
+        if numbers is None:
+            return None
+        return self._select_bus(numbers, bus)
 
     def match_event(self, event: Event, bus: str = DEFAULT_BUS) -> list[Route]:
         """The same for an event that was read from such text; faster where its type and source decide."""

@@ -166,25 +166,9 @@ def parse_fired_deliveries(text: str) -> tuple[FiredDelivery, ...]:
     return tuple(FiredDelivery(*fields) for fields in json.loads(text))
 
 
-class PublishedEvent(NamedTuple):
-    """An event of the log, and the deliveries that it caused when it was published.
-
-    `digest` is the SHA-256 of `raw` as it was stored. `has_chain` says whether a delivery emitted the event, or whether
-    its deliveries emitted events.
-    """
-
-    seq: int
-    raw: bytes
-    digest: bytes
-    bus: str
-    has_chain: bool
-    deliveries: tuple[FiredDelivery, ...]
-
-    def damage(self) -> str | None:
-        """Returns what is wrong with it; None if it is as evtool writes it."""
-        if isinstance(self.raw, bytes) and sha256(self.raw).digest() == self.digest:
-            return None
-        return f"event number {self.seq}: its bytes are not those that were stored"
+# of an event of the log: its number, bytes and bus, whether it has a cause or effects, and as JSON the deliveries that
+# it caused when it was published
+PublishedRow = tuple[int, bytes, str, bool, str]
 
 
 class Delivery(NamedTuple):

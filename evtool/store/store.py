@@ -23,13 +23,12 @@ from evtool.store.rows import (
     Filter,
     NewDelivery,
     NewEvent,
-    PublishedEvent,
+    PublishedRow,
     Row,
     StoredEvent,
     StoreResult,
     compute_event_key,
     parse_event_time,
-    parse_fired_deliveries,
 )
 from evtool.store.sqlite.database import Database
 from evtool.store.sqlite.errors import damage_error
@@ -55,7 +54,6 @@ FIRED = (  # of an event: what it fired when it was published
     "(SELECT json_group_array(json_array(route, handler, state) ORDER BY delivery.seq) FROM delivery"
     " WHERE event = event.seq AND delivery.replay = coalesce(event.replay, ''))"
 )
-HAS_CHAIN = "root IS NOT NULL OR EXISTS (SELECT 1 FROM event AS other WHERE other.root = event.seq)"
 DELIVERY = (  # the columns of Delivery
     "seq, event, route, handler, replay, state, attempts, forgiven, created, due, owner, duration_ms, error, condition"
 )
@@ -192,19 +190,26 @@ class Store(Database):
         query = f"SELECT {EVENT} FROM event WHERE {where} ORDER BY seq DESC LIMIT ?"
         return self.decode(StoredEvent, self.execute(query, *values, limit))
 
-    def read_published_events(self, event_filter: Filter, *, newest: int | None = None) -> Iterator[PublishedEvent]:
-        """The same events with what each fired when it was published: for those who go through many."""
+    def read_published_events(self, event_filter: Filter, *, newest: int | None = None) -> Iterator[list[PublishedRow]]:
+        """The same events in pages, with what each fired when it was published: for those who go through many."""
 
-        def decode_page(page: list[Any]) -> list[PublishedEvent]:
-            return self.decode(
-                PublishedEvent,
-                (
-                    (seq, raw, digest, bus, bool(chain), parse_fired_deliveries(fired))
-                    for seq, raw, digest, bus, chain, fired in page
-                ),
-            )
+        def check_page(page: list[Any]) -> list[list[PublishedRow]]:
+            roots = self._find_roots(page)
+            rows = []
+            for seq, raw, digest, bus, root, fired in page:
+                if not isinstance(raw, bytes) or hashlib.sha256(raw).digest() != digest:
+                    raise damage_error(self.file, f"event number {seq}: its bytes are not those that were stored")
+                rows.append((seq, raw, bus, root is not None or seq in roots, fired))
+            return [rows]
 
-        return self._map_pages(f"seq, raw, sha256, {BUS}, {HAS_CHAIN}, {FIRED}", event_filter, decode_page, newest)
+        return self._map_pages(f"seq, raw, sha256, {BUS}, root, {FIRED}", event_filter, check_page, newest)
+
+    def _find_roots(self, page: Sequence[Any]) -> frozenset[int]:
+        """The events from the first to the last of a page that have effects."""
+        if not page:
+            return frozenset()
+        rows = self.execute("SELECT DISTINCT root FROM event WHERE root BETWEEN ? AND ?", page[0][0], page[-1][0])
+        return frozenset(root for (root,) in rows)
 
     def _map_pages(
         self, columns: str, event_filter: Filter, convert: Callable[[list[Any]], list[T]], newest: int | None

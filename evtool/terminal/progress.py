@@ -81,8 +81,10 @@ class Progress:
             self._is_drawn = False
 
     def _update(self) -> None:
+        if not self._is_shown:
+            return
         now = self._clock()
-        if self._is_shown and now >= self._next:
+        if now >= self._next:
             self._next = now + INTERVAL
             screen.erase_progress = self.erase
             self._stream.write(ERASE + self._format(now)[: Screen(self._stream).width - 1])

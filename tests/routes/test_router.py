@@ -6,6 +6,7 @@ from itertools import product
 import pytest
 
 from evtool.events.envelopes import parse_event
+from evtool.events.header import read_key
 from evtool.patterns.pattern import Pattern
 from evtool.routes.router import MAX_KEYS, MAX_PATTERNS, EnvelopeMatcher
 from evtool.routes.routes import Route, Routes
@@ -70,3 +71,11 @@ def test_memory_is_bounded(patterns: int, keys: int) -> None:
     for number in range(MAX_KEYS + 100):
         matches = matcher.find_matches(("detail", f"type {number}", "shop"))
         assert (matches is not None) == (number < keys)
+
+
+def test_the_key_of_stored_bytes_is_that_of_the_event() -> None:
+    for raw in build_events():
+        event = parse_event(raw)
+        assert read_key(raw) == (event.payload_key, event.type, event.source)
+    assert read_key(b'{"source": ["shop"], "detail-type": "order", "detail": {}}') is None
+    assert read_key(b'{"source": "shop", "detail": {}}') is None

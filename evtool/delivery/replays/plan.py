@@ -11,7 +11,8 @@ from evtool.delivery.intake import MAX_DEPTH
 from evtool.delivery.replays.effects import FirstCalls, get_cause
 from evtool.events.envelopes import mark_replayed
 from evtool.events.event import Event
-from evtool.events.header import decode_header
+from evtool.events.header import decode_header, read_key
+from evtool.routes.router import Key
 from evtool.routes.routes import Routes
 from evtool.store.rows import FiredDelivery, StoredEvent
 from evtool.store.store import Store
@@ -64,14 +65,22 @@ def make_planner(routes: Routes, name: str) -> Planner:
     def list_fires(*names: str) -> tuple[Fire, ...]:
         return tuple([fire for name in names for fire in fires[name]])
 
-    def plan(raw: bytes, bus: str, event: Event | None = None) -> tuple[Fire, ...]:
-        if has_replay_field:
-            matching = routes.match_checked(mark_replayed(raw, decode_header(raw), name), bus)
-        elif event is not None:
-            matching = routes.match_event(event, bus)
-        else:
-            matching = routes.match_checked(raw, bus)
+    @lru_cache(maxsize=1000)  # most events have one of a few types
+    def plan_key(key: Key, bus: str) -> tuple[Fire, ...] | None:
+        matching = routes.match_key(key, bus)
+        if matching is None:
+            return None
         return list_fires(*[route.name for route in matching])
+
+    def plan(raw: bytes, bus: str, event: Event | None = None) -> tuple[Fire, ...]:
+        key = read_key(raw) if event is None else (event.payload_key, event.type, event.source)
+        planned = plan_key(key, bus) if key is not None else None
+        if planned is not None:
+            return planned
+        marked = raw
+        if has_replay_field:
+            marked = mark_replayed(raw, decode_header(raw), name)
+        return list_fires(*[route.name for route in routes.match_checked(marked, bus)])
 
     return plan
 

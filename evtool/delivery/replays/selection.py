@@ -6,7 +6,7 @@ from typing import NamedTuple
 from evtool.delivery.replays.plan import Planner, ReplayPlan
 from evtool.events.event import Event
 from evtool.patterns.pattern import Pattern
-from evtool.store.rows import Filter, FiredDelivery, StoredEvent
+from evtool.store.rows import Filter, FiredDelivery, StoredEvent, parse_fired_deliveries
 from evtool.store.store import Store
 
 
@@ -56,5 +56,9 @@ class Selection:
 
 def read_selected_events(store: Store, event_filter: Filter, *, newest: int | None = None) -> Iterator[SelectedEvent]:
     """The stored events that a filter lets through; with `newest` only that many of the last ones."""
-    for seq, raw, _, bus, has_chain, fired in store.read_published_events(event_filter, newest=newest):
-        yield SelectedEvent(raw, bus, fired, store.get_event(seq) if has_chain else None)
+    for page in store.read_published_events(event_filter, newest=newest):
+        for seq, raw, bus, has_chain, fired in page:
+            stored = None
+            if has_chain:
+                stored = store.get_event(seq)
+            yield SelectedEvent(raw, bus, parse_fired_deliveries(fired), stored)
