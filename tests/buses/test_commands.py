@@ -37,7 +37,7 @@ def test_publish_sends_valid_events_to_a_bus(evtool: Evtool, tmp_path: Path) -> 
     assert not (tmp_path / ".evtool").exists()
 
 
-def test_publish_to_a_bus_for_machines(evtool: Evtool) -> None:
+def test_publish_to_a_bus_has_a_json_report(evtool: Evtool) -> None:
     ran = evtool("publish", "events.jsonl", "--bus", "log", "-o", "json")
 
     assert [(event["id"], event["status"], event["error"]) for event in ran.json["events"]] == [
@@ -68,7 +68,7 @@ def test_pull_gives_events_without_an_id_the_same_one_each_time(evtool: Evtool, 
     assert [event["id"] for event in evtool("events", "-o", "json").json["events"]] == ["log.jsonl-1"]
 
 
-def test_pull_reports_what_is_not_an_event_and_stores_the_others(evtool: Evtool, tmp_path: Path) -> None:
+def test_pull_reports_unreadable_lines_and_stores_the_others(evtool: Evtool, tmp_path: Path) -> None:
     evtool("publish", "good.jsonl", "--no-deliver")
     other = json.dumps({**ORDER, "id": "0", "detail": {"n": 2}})
     (tmp_path / "log.jsonl").write_text(other + "\n" + (tmp_path / "events.jsonl").read_text())
@@ -81,7 +81,7 @@ def test_pull_reports_what_is_not_an_event_and_stores_the_others(evtool: Evtool,
     assert all(finding["file"] for finding in ran.json["findings"])
 
 
-def test_pull_to_a_file(evtool: Evtool, tmp_path: Path) -> None:
+def test_pull_writes_events_to_a_file(evtool: Evtool, tmp_path: Path) -> None:
     (tmp_path / "log.jsonl").write_text((tmp_path / "good.jsonl").read_text())
 
     ran = evtool("pull", "log", "--to", "copy.jsonl", "--limit", "2")
@@ -92,7 +92,7 @@ def test_pull_to_a_file(evtool: Evtool, tmp_path: Path) -> None:
     assert evtool("pull", "log", "--to", "-").code == 2
 
 
-def test_push_sends_what_is_selected(evtool: Evtool, tmp_path: Path) -> None:
+def test_push_sends_the_selected_events(evtool: Evtool, tmp_path: Path) -> None:
     evtool("publish", "good.jsonl", "--no-deliver")
 
     def pushed(*arguments: str) -> list[str]:
@@ -124,7 +124,7 @@ def test_push_sends_what_is_selected(evtool: Evtool, tmp_path: Path) -> None:
         (["pull", "log", "--since", "2021", "--until", "2020"], '"2021" is not a time'),
     ],
 )
-def test_what_cannot_be_done(arguments: list[str], message: str, evtool: Evtool) -> None:
+def test_impossible_requests_are_explained(arguments: list[str], message: str, evtool: Evtool) -> None:
     evtool("publish", "good.jsonl", "--no-deliver", "-q")
 
     ran = evtool(*arguments)
@@ -168,7 +168,7 @@ def test_without_the_library_the_message_says_how_to_install_it(evtool: Evtool, 
         ("{a: kafka}", "buses.a: should be a mapping"),
     ],
 )
-def test_mistakes_in_routes_yaml(buses: str, message: str, evtool: Evtool, tmp_path: Path) -> None:
+def test_mistakes_in_buses_of_routes_yaml_are_found(buses: str, message: str, evtool: Evtool, tmp_path: Path) -> None:
     (tmp_path / "routes.yaml").write_text(f"version: 1\nbuses: {buses}\n")
 
     ran = evtool("validate", "good.jsonl")

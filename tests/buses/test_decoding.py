@@ -80,18 +80,18 @@ def test_binary_mode_keeps_the_bytes_of_the_data() -> None:
     assert event.time is None
 
 
-def test_binary_mode_without_an_id() -> None:
+def test_binary_message_without_an_id_gets_that_of_its_position() -> None:
     assert decode({}, [header for header in BINARY if header[0] != "ce_id"]).id == "orders-2-7"
 
 
 @pytest.mark.parametrize("missing", ["ce_specversion", "ce_type", "ce_source"])
-def test_binary_mode_without_a_required_attribute(missing: str) -> None:
+def test_binary_message_without_a_required_attribute_is_a_finding(missing: str) -> None:
     finding = problem({}, [header for header in BINARY if header[0] != missing])
 
     assert finding.code in ("EV108", "EV009")
 
 
-def test_binary_data_that_is_not_json() -> None:
+def test_binary_data_becomes_a_string_or_base64_unless_it_is_json() -> None:
     text = decode(b"hello", [*BINARY, ("content-type", b"text/plain")])
     image = decode(b"\x89PNG", [*BINARY, ("content-type", b"image/png")])
     unknown = decode(b"\x89PNG", BINARY)
@@ -101,7 +101,7 @@ def test_binary_data_that_is_not_json() -> None:
     assert problem(b"hello", [*BINARY, JSON]).code == "EV002"
 
 
-def test_binary_mode_without_data() -> None:
+def test_binary_message_without_data_has_no_data_member() -> None:
     for value in (None, b""):
         assert "data" not in decode(value, [*BINARY, JSON]).document
 
@@ -112,7 +112,7 @@ def test_the_content_type_decides_not_a_stray_header() -> None:
     assert event.document["datacontenttype"] == "application/json"
 
 
-def test_a_batch() -> None:
+def test_a_batch_has_an_event_or_a_finding_for_each_element() -> None:
     headers = [("content-type", b"application/cloudevents-batch+json")]
     items = list(decode_message(message([CLOUDEVENT, {**CLOUDEVENT, "id": "2"}, 3], headers)))
 
@@ -131,11 +131,11 @@ def test_a_batch() -> None:
         ([*BINARY, ("ce_time", b"yesterday")], "EV108"),
     ],
 )
-def test_headers_that_are_not_those_of_a_cloudevent(headers: Any, code: str) -> None:
+def test_invalid_attribute_headers_are_findings(headers: Any, code: str) -> None:
     assert problem({}, headers).code == code
 
 
-def test_odd_headers_of_others_do_no_harm() -> None:
+def test_odd_headers_of_other_programs_are_ignored() -> None:
     odd = [("", b"x"), ("a", None), ("a", b"\xff"), ("a", b"1"), ("content-type", None)]
 
     assert decode(ENVELOPE, odd).id == "1"
@@ -143,7 +143,7 @@ def test_odd_headers_of_others_do_no_harm() -> None:
 
 
 @pytest.mark.parametrize("value", [b"", b"{", b"\xff\xfe", b"[]", b"42", b'{"a": 1, "a": 2}', {"some": "object"}])
-def test_what_is_not_an_event_is_a_finding(value: Any) -> None:
+def test_a_value_that_is_not_an_event_is_a_finding(value: Any) -> None:
     assert problem(value).code.startswith("EV0")
 
 

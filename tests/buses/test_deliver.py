@@ -204,7 +204,7 @@ def test_event_without_an_id_has_that_of_its_position(place: Place) -> None:
     assert event_id in {f"{place.topic}-0-0", f"{place.topic}-1-0"}
 
 
-def test_text_report(place: Place) -> None:
+def test_text_report_has_a_line_for_each_delivery(place: Place) -> None:
     """People see a line for each delivery."""
     place.send(encode("order"))
     ran = place.evtool("deliver", "--bus", place.bus)
@@ -350,7 +350,7 @@ def test_dead_letter_is_shown_and_redriven_to_its_handler(place: Place) -> None:
     assert place.dlq("list").json["deliveries"] == []
 
 
-def test_redrive_without_retry_topics(place: Place) -> None:
+def test_redrive_without_retry_topics_uses_the_topic_itself(place: Place) -> None:
     """The message goes to its topic again, where other groups and other handlers leave it alone."""
     place.retry = "none"
     place.send(encode("both"))
@@ -415,21 +415,21 @@ def refused(ran: Ran, *parts: str) -> None:
         assert part in ran.err
 
 
-def test_topic_that_does_not_exist(place: Place) -> None:
+def test_missing_topic_is_an_error_and_is_not_created(place: Place) -> None:
     """A typo creates no topic."""
     place.topic = "nowhere"
     refused(place.deliver(), "there is no topic nowhere")
     refused(place.dlq("list"), "there is no topic nowhere.g.dead")
 
 
-def test_options_that_do_not_fit(place: Place) -> None:
+def test_options_without_a_meaning_for_a_bus_are_refused(place: Place) -> None:
     """What `deliver` cannot do with a bus is refused before it connects."""
     refused(place.deliver("--now"), "--now is for the store")
     refused(place.evtool("deliver", "--bus", "file:x.jsonl"), "`deliver` consumes from Kafka and Event Hubs only")
     refused(place.evtool("dlq", "list", "--bus", "file:x.jsonl"), "dead letters are in topics")
 
 
-def test_hubs_must_exist(cluster: Cluster, evtool: Evtool, tmp_path: Path) -> None:
+def test_missing_hubs_are_listed(cluster: Cluster, evtool: Evtool, tmp_path: Path) -> None:
     """Event Hubs lets no client create hubs: the message lists those to create, and then it works."""
     hub = cluster.create_topic(1)
     port = cluster.info["sasl_bootstrap"].split(":")[1]

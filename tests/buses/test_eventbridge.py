@@ -96,7 +96,7 @@ def test_only_failed_entries_are_retried(stub: Stubber) -> None:
     assert len(pauses) == 2
 
 
-def test_retries_end(stub: Stubber) -> None:
+def test_retries_end_after_the_last_attempt(stub: Stubber) -> None:
     """After five retries the entry has failed."""
     for _ in range(6):
         respond(stub, "InternalFailure")

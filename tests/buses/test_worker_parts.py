@@ -77,7 +77,7 @@ def test_window_counts_until_the_commit() -> None:
     assert (window.room, window.uncommitted) == (2, 1)
 
 
-def test_offsets_with_gaps() -> None:
+def test_watermark_passes_gaps_between_offsets() -> None:
     """Offsets of a compacted topic, or one with transactions, have gaps."""
     window = Window()
     for offset in (3, 9, 27):
@@ -100,7 +100,7 @@ def test_abandoned_messages_change_nothing() -> None:
     assert window.watermarks() == {KEY: 6}
 
 
-def test_finished_message_that_comes_again() -> None:
+def test_finished_message_that_comes_again_is_not_repeated() -> None:
     """A worker that loses a partition and gets it back does not repeat what it has finished."""
     window = Window()
     window.finish_part(window.open(message(5), 1))
@@ -159,7 +159,7 @@ def test_messages_after_the_end_are_ignored() -> None:
     assert backlog.is_reached(KEY)
 
 
-def test_end_that_is_never_read() -> None:
+def test_end_without_a_message_is_reached_when_the_bus_says_so() -> None:
     """The last offsets of a partition may be no messages: the bus says that there is nothing more."""
     backlog = Backlog(never, {KEY: 10})
     backlog.add([message(3)])
@@ -219,7 +219,7 @@ def test_tiers_are_named_as_people_write_them(text: str) -> None:
     assert format_tier(parse_duration(text)) == text
 
 
-def test_topics_of_a_group() -> None:
+def test_each_topic_has_its_own_retry_and_dead_topics() -> None:
     """Each topic has its own retry topics and dead topic."""
     topics = GroupTopics(("a", "b"), "g", (5.0, 60.0))
     own = ["a.g.retry.5s", "a.g.retry.1m", "b.g.retry.5s", "b.g.retry.1m", "a.g.dead", "b.g.dead"]
@@ -266,7 +266,7 @@ def test_dead_message_says_why() -> None:
     assert find_header(dead.headers, "evtool-died") == "77"
 
 
-def test_dead_message_without_its_value() -> None:
+def test_dead_message_without_its_value_says_so() -> None:
     """A dead letter that is too long for the bus keeps what identifies it."""
     dead = build_dead("d", message(1), HANDOVER, "g", Death("no", "NotRetriable", 77))
     short = leave_value_out(dead)
@@ -277,7 +277,7 @@ def test_dead_message_without_its_value() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "a", "a-1", "-1-2", "a-x-2", "a-1-²"])
-def test_strange_origins(text: str) -> None:
+def test_strange_origins_are_not_parsed(text: str) -> None:
     """A message that another program wrote is recognized."""
     assert parse_origin(text) is None
     with pytest.raises(NotHandoverError):
@@ -370,6 +370,6 @@ def test_refused_dead_letter_is_sent_without_its_value() -> None:
     assert calls == ["confirmed"]
 
 
-def test_open_message_is_small() -> None:
+def test_open_message_has_no_dict() -> None:
     """One is made for every message."""
     assert not hasattr(Window().open(message(1), 1), "__dict__")
