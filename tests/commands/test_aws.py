@@ -156,7 +156,7 @@ def test_missing_permissions_for_archives_and_schemas_are_notes() -> None:
 
 @pytest.fixture
 def samples(tmp_path: Path) -> Path:
-    """A project with two samples, of which one is a CloudEvent."""
+    """A project with two samples, one of them a CloudEvent."""
     make_project(tmp_path)
     with (tmp_path / "routes.yaml").open("a") as file:
         file.write("samples: samples\n")

@@ -1,4 +1,4 @@
-"""Upkeep of the store as a user does it: copies, what is old deleted, sums."""
+"""Maintenance of the store as a user does it: copies, deletion of old events, totals."""
 
 import json
 import os
@@ -29,13 +29,13 @@ DAY = 86_400_000
 
 
 def event(name: str, kind: str = "t", size: int = 0) -> Event:
-    """An event with a name for an id."""
+    """An event whose id is the name."""
     detail = json.dumps({"x": "y" * size}).encode()
     return parse_event(build_envelope(detail, type=kind, source="s", id=name, time="2026-01-01T00:00:00Z"))
 
 
 def settle(store: Store, root: int, how: str, now: int) -> int:
-    """Brings the delivery of a root event into a state; the number of the delivery."""
+    """Gives the delivery of a root event a state, and returns its number."""
     if how == "ready":
         return 0
     [delivery] = claimed(store, now=now, lease=DAY * 1000, root=root)
@@ -66,7 +66,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def ids(file: Path) -> list[str]:
-    """Which events are there."""
+    """Returns the ids of the stored events."""
     with Store(file) as store:
         assert list(check_store(store)) == []
         return [each.id for each in store.read_events()]

@@ -1,4 +1,4 @@
-"""Event buses: which routes take an event of which bus, in every command that routes events."""
+"""Event buses: which routes match an event of a bus, in every command that routes events."""
 
 import json
 from pathlib import Path
@@ -45,7 +45,7 @@ def entry(bus: Any) -> bytes:
 
 
 def routes_of(events: list[Any], type: str, key: str) -> list[set[str]]:  # noqa: A002
-    """The routes that took each event of a type."""
+    """Returns the routes that match each event of a type."""
     return [{taken["route"] for taken in event[key]} for event in events if event["type"] == type]
 
 

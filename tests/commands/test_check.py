@@ -1,4 +1,4 @@
-"""`evtool check` as a user calls it: what it reports, selects and ignores, its baseline and its changes of files."""
+"""`evtool check` as a user calls it: its findings, --select and --ignore, its baseline and its changes of files."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def list_codes(evtool: Evtool, *arguments: str) -> list[str]:
-    """The codes that a run of `evtool check` reports."""
+    """Returns the codes that a run of `evtool check` reports."""
     return [finding["code"] for finding in evtool("check", "-o", "json", *arguments).json["findings"]]
 
 
@@ -165,7 +165,7 @@ def test_a_missing_schema_folder_does_not_stop_the_other_checks(evtool: Evtool, 
 
 
 def test_an_unreadable_sample_is_reported_with_the_other_findings(evtool: Evtool, project: Path) -> None:
-    """A sample that cannot be read is reported beside all others."""
+    """The findings about the other samples are reported, too."""
     project.write_text(ROUTES.replace("handlers:", "samples: samples\nhandlers:", 1))
     folder = project.parent / "samples"
     folder.mkdir()
@@ -218,7 +218,7 @@ def test_settings_ignore_codes_and_change_severities(evtool: Evtool, project: Pa
 
 
 def test_a_finding_ignored_for_one_route_is_reported_for_another(evtool: Evtool, project: Path) -> None:
-    """What is ignored for one route is reported for another."""
+    """An ignored finding of one route is still reported for other routes."""
     project.write_text(ROUTES + "check: {ignore: [EV401:orders]}\n")
 
     assert list_codes(evtool) == ["EV404", "EV401"]

@@ -1,4 +1,4 @@
-"""A damaged store through every command: what is damaged is said so, and nothing is made of it."""
+"""A damaged store in every command: the damage is reported, and the damaged data is not used."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def file(evtool: Evtool, tmp_path: Path) -> Path:
 
 
 def changed(file: Path, *statements: str) -> None:
-    """Does to a store what evtool would never do."""
+    """Changes a store in a way in which evtool never changes it."""
     connection = apsw.Connection(str(file))
     connection.execute("PRAGMA ignore_check_constraints = ON")
     for statement in statements:
@@ -46,7 +46,7 @@ def changed(file: Path, *statements: str) -> None:
 
 
 def flip(file: Path, name: str) -> None:
-    """Flips a bit in an event's bytes that leaves it an event."""
+    """Flips a bit so that the bytes are still an event."""
     changed(file, f"UPDATE event SET raw = CAST(replace(raw, ':100', ':101') AS BLOB) WHERE id = '{name}'")
 
 

@@ -1,4 +1,4 @@
-"""Dead letters as a user meets them: what each keeps, which are chosen, what becomes of them."""
+"""Dead letters as a user sees them: their contents, how they are selected, redriven and purged."""
 
 import json
 import time
@@ -111,7 +111,7 @@ CHOICES = [
 
 
 def deliveries(ran: Ran) -> int:
-    """How many letters a command told, which is what its summary says."""
+    """Returns the number of reported dead letters, which must be that of the summary."""
     assert (ran.code, len(ran.json["deliveries"])) == (0, ran.json["summary"]["deliveries"]), ran.err
     return len(ran.json["deliveries"])
 

@@ -1,4 +1,4 @@
-"""evtool doctor: whatever is wrong with a store is found and named, and looking changes nothing."""
+"""evtool doctor: it finds and names every problem of a store, and changes nothing."""
 
 import random
 from collections.abc import Callable
@@ -23,7 +23,7 @@ BODY = b'{"note": "' + b"x" * 300 + b'"}'
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """A store with 40 events, one of which was caused by another, deliveries in every state, and no -wal beside it."""
+    """A store with 40 events, one of which was caused by another, deliveries in every state, and no -wal file."""
     with Store(tmp_path / "store.db") as store:
         for number in range(40):
             raw = build_envelope(BODY, type="t", source="s", id=f"id-{number}", time="2026-11-23T10:00:00Z")
@@ -42,7 +42,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def changed(file: Path, *statements: str) -> None:
-    """Does to a store what evtool would never do."""
+    """Changes a store in a way in which evtool never changes it."""
     connection = apsw.Connection(str(file))
     for statement in statements:
         connection.execute(statement)
@@ -50,7 +50,7 @@ def changed(file: Path, *statements: str) -> None:
 
 
 def codes(file: Path) -> list[str]:
-    """The codes of what is found."""
+    """Returns the codes of the findings."""
     with Store(file, writing=False) as store:
         return [finding.code for finding in check_store(store)]
 

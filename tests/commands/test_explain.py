@@ -1,4 +1,4 @@
-"""evtool explain: that it never disagrees with the matcher, names the real reason, and proposes what really helps."""
+"""evtool explain: it agrees with the matcher, names the actual reason, and suggests changes that work."""
 
 import json
 import random
@@ -31,7 +31,7 @@ def explained(pattern: Any, event: Any) -> Explanation:
 
 
 def check(told: Explanation, matches: bool) -> None:
-    """What holds of every explanation."""
+    """Checks the rules for every explanation."""
     assert told.matches is matches
     assert all(tried.ok for tried in told.conditions) is matches
     assert told.conditions
@@ -252,7 +252,7 @@ def test_large_events_are_explained_in_seconds_with_short_sentences() -> None:
 
 
 def routes_of(ran: Ran) -> list[str]:
-    """The routes in the order in which they are told."""
+    """Returns the routes in the order of the output."""
     return [route["route"] for route in ran.json["routes"]]
 
 
@@ -362,7 +362,7 @@ def test_a_payload_without_an_envelope_gets_type_and_source_from_options(evtool:
 
 
 def test_malformed_input_is_exit_code_1_and_unreadable_input_2(evtool: Evtool, shop: Path) -> None:
-    """What is not well-formed is a finding and exit code 1, what cannot be read is exit code 2."""
+    """Malformed JSON is a finding and exit code 1; a file that cannot be read is exit code 2."""
     broken = evtool("explain", "-", "-o", "json", stdin=b'{"id": ', cwd=shop)
 
     assert (broken.code, broken.json["event"], broken.json["routes"]) == (1, None, [])
@@ -457,7 +457,7 @@ def test_escape_sequences_of_events_do_not_reach_the_terminal(evtool: Evtool, tm
 
 
 def test_an_invalid_pattern_is_refused() -> None:
-    """There is no explanation of what is no pattern."""
+    """The finding of the pattern takes the place of an explanation."""
     with pytest.raises(PatternError):
         explained({"a": []}, {"a": 1})
 
@@ -555,7 +555,7 @@ def orders(tmp_path: Path) -> Path:
 
 
 def route_of(evtool: Evtool, orders: Path, pattern: dict[str, Any], *options: str) -> dict[str, Any]:
-    """What is said of a pattern and the sample."""
+    """Returns the explanation of a pattern and the sample."""
     ran = evtool("explain", "order", "--pattern", json.dumps(pattern), "-o", "json", *options, cwd=orders)
     assert ran.code == 1
     (route,) = ran.json["routes"]

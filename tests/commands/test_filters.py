@@ -1,4 +1,4 @@
-"""Options that select events and deliveries: a name that does not exist is reported with those that do."""
+"""Options that select events and deliveries: an unknown name is reported with the existing names."""
 
 import json
 from pathlib import Path

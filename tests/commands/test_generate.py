@@ -319,7 +319,7 @@ def test_a_route_that_matches_no_valid_event_gets_an_invalid_one(evtool: Evtool,
 def test_usage_errors_of_generate_say_what_to_do(
     evtool: Evtool, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
-    """What cannot be generated is said with what to do."""
+    """The message says what to do."""
     write_project(tmp_path, ORDER)
 
     ran = evtool("generate", *arguments)

@@ -1,4 +1,4 @@
-"""`evtool import` writes the rules of a rule source into a routes.yaml that the other commands take."""
+"""`evtool import` writes the rules of a rule source into a routes.yaml that other commands can use."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`evtool init`: a project that works at once, and nothing overwritten."""
+"""`evtool init`: it creates a working project, and overwrites nothing."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What all commands that read events have in common: no event is a mistake, several forms, and wrappers."""
+"""Input of all commands that read events: an input without events is an error; forms and records."""
 
 import json
 from pathlib import Path
@@ -75,7 +75,7 @@ def test_allow_empty_accepts_an_input_without_events(evtool: Evtool, project: Pa
 
 
 def test_an_empty_file_next_to_others_is_accepted_and_counted(evtool: Evtool, project: Path) -> None:
-    """An empty file beside others is a file that was read."""
+    """The summary counts it as a file."""
     (project / "one.json").write_text(json.dumps(EVENT))
     ran = evtool("validate", "one.json", "empty.jsonl", "files", "folder", "--no-schema", "ignore", "-o", "json")
 

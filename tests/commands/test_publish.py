@@ -288,7 +288,7 @@ def test_with_no_deliver_the_event_waits_for_deliver(evtool: Evtool, shop: Path)
 
 
 def test_the_exact_bytes_are_stored_and_only_the_owner_can_read_them(evtool: Evtool, shop: Path) -> None:
-    """The log keeps what came, and nobody else on the machine may read it."""
+    """The log keeps the bytes of the input, and other users of the machine cannot read it."""
     ran = evtool("publish", "samples/events/order-created.cloudevents.json", "--no-deliver", "-o", "json", cwd=shop)
     told = evtool("events", ran.json["events"][0]["id"], "-o", "json", cwd=shop).json
     file = shop / "samples/events/order-created.cloudevents.json"
@@ -346,7 +346,7 @@ def test_a_usage_error_is_one_line_with_advice(
 
 
 def test_without_a_project_publish_says_what_is_missing(evtool: Evtool) -> None:
-    """There is nothing to publish to without a routes.yaml."""
+    """Publishing needs a routes.yaml."""
     ran = evtool("publish", "x.json")
 
     assert (ran.code, "no routes.yaml here" in ran.err) == (2, True)
@@ -514,7 +514,7 @@ def work(event, context):
 
 
 def telling(folder: Path, *arguments: str) -> "subprocess.Popen[bytes]":
-    """An evtool that goes on, whose handlers say when they have begun, and are done when they are let go."""
+    """Starts an evtool whose handlers signal their start, and end only when the test lets them."""
     project(folder, EMITTING, ONE)
     os.mkfifo(folder / "begun")
     os.mkfifo(folder / "free")

@@ -25,7 +25,7 @@ FAILING = (3, 28)
 
 @pytest.fixture
 def events(tmp_path: Path) -> Path:
-    """A project, and 30 events: two fail, and one is taken by no route."""
+    """A project, and 30 events: two fail, and one matches no route."""
     (tmp_path / "routes.yaml").write_text(ROUTES)
     rows = [
         {
@@ -41,7 +41,7 @@ def events(tmp_path: Path) -> Path:
 
 
 def list_trees(out: str) -> list[int]:
-    """The numbers of the events that have a tree."""
+    """Returns the numbers of the events that have a tree."""
     return [int(line.split("  e-")[1].split()[0]) for line in out.splitlines() if "  e-" in line]
 
 
@@ -134,7 +134,7 @@ routes:
 
 
 def write_waiting(folder: Path, *types: str) -> None:
-    """A project whose handler `reader` waits for somebody who writes to a pipe, and events of these types."""
+    """A project whose handler `reader` waits until another handler writes to a pipe, and events of these types."""
     (folder / "routes.yaml").write_text(WAITING)
     os.mkfifo(folder / "pipe")
     rows = [{"id": f"e-{n}", "source": "s", "detail-type": name, "detail": {}} for n, name in enumerate(types)]

@@ -1,4 +1,4 @@
-"""-q: nothing is printed when all is well, and failures are."""
+"""-q prints failures, and nothing else."""
 
 import json
 from pathlib import Path

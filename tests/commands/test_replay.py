@@ -14,7 +14,7 @@ def published(evtool: Evtool, shop: Path) -> Ran:
 
 
 def named(ran: Ran) -> set[str]:
-    """The handlers that a command's result names."""
+    """Returns the handlers in the result of a command."""
     key = "deliveries" if "deliveries" in ran.json["events"][0] else "fires"
     return {entry["handler"] for event in ran.json["events"] for entry in event[key]}
 
@@ -84,7 +84,7 @@ def test_events_emitted_in_a_replay_have_its_name(evtool: Evtool, tmp_path: Path
 
 
 def test_a_replay_with_the_same_name_continues_and_repeats_nothing(evtool: Evtool, shop: Path, published: Ran) -> None:
-    """A replay that was cut off is taken up again by its name."""
+    """So an interrupted replay can be continued."""
     evtool("replay", "--deliver", "--name", "again", cwd=shop)
     identity = published.json["events"][1]["id"]
     before = evtool("events", identity, "-o", "json", cwd=shop).json
@@ -181,7 +181,7 @@ def test_events_emitted_in_a_replay_of_one_route_take_all_routes(evtool: Evtool,
 def test_an_invalid_filter_is_a_usage_error(
     evtool: Evtool, shop: Path, published: Ran, options: list[str], said: str
 ) -> None:
-    """What cannot select anything is told, with exit code 2."""
+    """A filter that can select nothing is refused, with exit code 2."""
     ran = evtool("replay", *options, cwd=shop)
 
     assert (ran.code, said in ran.err, "Traceback" in ran.err) == (2, True, False)

@@ -67,7 +67,7 @@ class Project:
 
 
 def count_fires(ran: Ran, actions: set[str]) -> Counter[str]:
-    """How often each handler is named with one of these actions."""
+    """Counts how often each handler has one of these actions."""
     return Counter(
         fire["handler"] for event in ran.json["events"] for fire in event["fires"] if fire["action"] in actions
     )

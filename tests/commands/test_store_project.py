@@ -1,4 +1,4 @@
-"""The project of a store: what was published for one project is not delivered by the routes of another."""
+"""The project of a store: events of one project are not delivered by the routes of another one."""
 
 import subprocess
 from pathlib import Path
@@ -26,7 +26,7 @@ def one(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def two(tmp_path: Path) -> Path:
-    """The folder of another one, with the same names."""
+    """The folder of another project, with the same names."""
     return project(tmp_path / "two")
 
 

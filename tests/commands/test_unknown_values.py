@@ -1,4 +1,4 @@
-"""Unknown values in routes: no command takes what is undecided for false, and none delivers by it."""
+"""Unknown values in routes: undecided is not false, and no command delivers by an undecided route."""
 
 import json
 import re
@@ -37,7 +37,7 @@ routes:
 
 
 def open_values(value):
-    """The same with an Unknown for each text in angle brackets."""
+    """Replaces each string in angle brackets by an Unknown."""
     if isinstance(value, dict):
         return {key: open_values(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -47,7 +47,7 @@ def open_values(value):
 
 @pytest.fixture
 def run(tmp_path, monkeypatch, capfd):
-    """Runs a command on a project with unknown values; gives the exit code, the JSON or text, and the notes."""
+    """Runs a command on a project with unknown values. Returns the exit code, the JSON or text, and the notes."""
     (tmp_path / "routes.yaml").write_text(ROUTES)
     (tmp_path / "event.json").write_text(json.dumps(EVENT))
     monkeypatch.chdir(tmp_path)

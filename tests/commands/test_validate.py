@@ -1,4 +1,4 @@
-"""evtool validate, as a user calls it: what it finds, in what it is given, and how it ends."""
+"""evtool validate, as a user calls it: its findings, its input, and its exit codes."""
 
 import gzip
 import json
@@ -24,7 +24,7 @@ SCHEMA = {
 
 
 def planted() -> list[tuple[str, int | None, int | None, str]]:
-    """The table of samples/invalid/README.md: file, line and column where they are sure, code."""
+    """Reads the table of samples/invalid/README.md: file, code, and line and column if they are certain."""
     rows = re.findall(
         r"^\| (\S+) \| (\d*):?(\d*) \| (EV\d+) \|", (SAMPLES / "invalid/README.md").read_text("utf-8"), re.MULTILINE
     )
@@ -48,7 +48,7 @@ def envelope(detail: Any, **more: Any) -> dict[str, Any]:
 
 
 def found(ran: Any) -> list[tuple[str, int, int, str]]:
-    """The findings of a run, as file, line, column and code."""
+    """Returns the findings of a run, as file, line, column and code."""
     return [(f["file"], f["line"], f["column"], f["code"]) for f in ran.json["findings"]]
 
 
@@ -477,7 +477,7 @@ def test_jobs_report_the_same_findings_in_the_same_order(evtool: Evtool, shop: P
 def test_the_work_of_a_killed_process_is_done_without_it(
     evtool: Evtool, shop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a process was to prove is proven without it."""
+    """The main process proves the blocks of the killed process."""
     order = (shop / "samples/events/order-created.json").read_bytes()
     line = json.dumps(json.loads(order)).encode() + b"\n"
     (shop / "many.jsonl").write_bytes(line * 200)
