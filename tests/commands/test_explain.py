@@ -457,7 +457,7 @@ def test_escape_sequences_of_events_do_not_reach_the_terminal(evtool: Evtool, tm
 
 
 def test_an_invalid_pattern_is_refused() -> None:
-    """The finding of the pattern takes the place of an explanation."""
+    """The error of the pattern is raised."""
     with pytest.raises(PatternError):
         explained({"a": []}, {"a": 1})
 

@@ -92,7 +92,7 @@ def test_explain_and_replay_read_webhooks(evtool: Evtool, project: Path) -> None
     ("arguments", "said"),
     [
         (("publish", "hook.json", "--intake", "strip"), 'no intake of this name; did you mean "stripe"?'),
-        (("publish", "hook.json", "--intake", "x"), "there are stripe, shopify"),
+        (("publish", "hook.json", "--intake", "x"), "its intakes are stripe, shopify"),
         (
             ("validate", "hook.json", "--type-at", "type"),
             'it is a JSON Pointer such as /id; did you mean "/type"?',
