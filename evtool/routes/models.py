@@ -48,7 +48,7 @@ class Retry(BaseModel):
 
 
 def _tag_kind(value: Any) -> str | None:
-    """The tag of a handler's kind: the one key that names a kind."""
+    """Returns the tag of a handler's kind, which one of its keys names."""
     kind = find_kind(value)
     if kind in KINDS:
         return f"kind {kind}"
@@ -59,41 +59,64 @@ class _HandlerByKind:
     """Lets pydantic choose a handler's model by the key that names its kind."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        choices = {f"kind {name}": handler.generate_schema(kind.options) for name, kind in KINDS.items()}
-        plugin = core_schema.no_info_wrap_validator_function(
+        choices: dict[Any, CoreSchema] = {}
+        for name, kind in KINDS.items():
+            choices[f"kind {name}"] = handler.generate_schema(kind.options)
+        choices["plugin"] = core_schema.no_info_wrap_validator_function(
             read_plugin_options, handler.generate_schema(PluginOptions)
         )
-        return core_schema.tagged_union_schema({**choices, "plugin": plugin}, discriminator=_tag_kind)
+        return core_schema.tagged_union_schema(choices, discriminator=_tag_kind)
 
 
-Name = Annotated[str, Field(pattern=r"^[.\-_A-Za-z0-9]{1,64}$")]  # as EventBridge names rules
+# Unions have explicit tags, so that pydantic reports only the errors of the alternative that the user meant.
+def _tag_list(value: Any) -> str:
+    if isinstance(value, list):
+        return "several"
+    return "one"
+
+
+def _tag_schema_entry(value: Any) -> str:
+    if isinstance(value, dict):
+        return "files"
+    return "folder"
+
+
+def _tag_pattern(value: Any) -> str:
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, Unknown):
+        return "unknown"
+    return "mapping"
+
+
+# EventBridge has the same rule for the names of rules.
+Name = Annotated[str, Field(pattern=r"^[.\-_A-Za-z0-9]{1,64}$")]
 Paths = Annotated[
     Annotated[str, Tag("one")] | Annotated[list[str], Field(min_length=1), Tag("several")],
-    Discriminator(lambda value: "several" if isinstance(value, list) else "one"),
+    Discriminator(_tag_list),
 ]
 SchemaFiles = Annotated[dict[str, str], Field(min_length=1, description="TYPE or SOURCE@TYPE: FILE or FILE#/POINTER")]
 SchemaEntry = Annotated[
     Annotated[str, Tag("folder")] | Annotated[SchemaFiles, Tag("files")],
-    Discriminator(lambda value: "files" if isinstance(value, dict) else "folder"),
+    Discriminator(_tag_schema_entry),
 ]
 SchemaPlaces = Annotated[
     Annotated[SchemaEntry, Tag("one")] | Annotated[list[SchemaEntry], Field(min_length=1), Tag("several")],
-    Discriminator(lambda value: "several" if isinstance(value, list) else "one"),
+    Discriminator(_tag_list),
 ]
 Pointer = Annotated[str, Field(pattern=POINTER_PATTERN, description="a JSON Pointer such as /id")]
 PatternSource = Annotated[
     Annotated[dict[str, Any], Tag("mapping")]
     | Annotated[str, Tag("text")]
     | Annotated[SkipJsonSchema[InstanceOf[Unknown]], Tag("unknown")],
-    Discriminator(
-        lambda value: "text" if isinstance(value, str) else "unknown" if isinstance(value, Unknown) else "mapping"
-    ),
+    Discriminator(_tag_pattern),
 ]
-BUS_URL = r"^(\$\{|[A-Za-z][A-Za-z0-9+.\-]*:)"  # a URL, or a variable that contains one
+# A URL, or a variable that contains one.
+BUS_URL = r"^(\$\{|[A-Za-z][A-Za-z0-9+.\-]*:)"
 
 
 def parse_tiers(value: object) -> tuple[float, ...]:
-    """The pauses of retry topics in seconds, from a list of durations or from `none`. Raises ValueError."""
+    """Parses the pauses of retry topics, a list of durations or `none`, to seconds. Raises ValueError."""
     if value == "none":
         return ()
     if not isinstance(value, list) or not value:
@@ -118,8 +141,10 @@ _TIERS_SCHEMA = {
 }
 BusUrl = Annotated[str, AfterValidator(_check_bus_url), WithJsonSchema({"type": "string", "pattern": BUS_URL})]
 RetryTiers = Annotated[tuple[float, ...], BeforeValidator(parse_tiers), WithJsonSchema(_TIERS_SCHEMA)]
-BUS_NAME = r"^[/.\-_A-Za-z0-9]{1,256}$"  # as EventBridge names event buses
-NAMES_ONLY = {"additionalProperties": False}  # else the exported JSON Schema lets other names through
+# EventBridge has the same rule for the names of event buses.
+BUS_NAME = r"^[/.\-_A-Za-z0-9]{1,256}$"
+# Without this the exported JSON Schema would allow names that do not match the pattern.
+NAMES_ONLY = {"additionalProperties": False}
 
 
 class RouteModel(BaseModel):
@@ -132,7 +157,7 @@ class RouteModel(BaseModel):
     event_bus: Annotated[
         str, Field(alias="event-bus", pattern=BUS_NAME, description="it takes only events of this event bus")
     ] = ""
-    # a rule of a template may have no target, which problems.py decides
+    # A rule of a template may have no target. So problems.py checks that the list is not empty.
     to: Annotated[list[str], Field(json_schema_extra={"minItems": 1}, description="names of handlers")]
     retry: Retry = Retry()
     input: Annotated[Input | None, Field(description="what the handlers get instead of the event")] = None
@@ -141,14 +166,14 @@ class RouteModel(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _take_defaults_for_unknown_values(cls, route: Any) -> Any:
-        """The route without what is unknown in it, but for its pattern: it takes events of every bus, for example."""
+        """Removes the keys with unknown values, except the pattern. A route without a bus takes events of every bus."""
         if not isinstance(route, Mapping):
             return route
         return {key: value for key, value in route.items() if key == "pattern" or find_unknown(value) is None}
 
 
 class IntakeModel(BaseModel):
-    """Payloads without an envelope, such as webhooks: who sends them, and where they have their type and id."""
+    """Payloads without an envelope, such as webhooks: their source, and where they have their type and id."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, title="Intake")
 
@@ -158,7 +183,7 @@ class IntakeModel(BaseModel):
 
 
 class BusModel(BaseModel):
-    """A bus by name, for `--bus NAME`, `pull` and `push`. Nothing uses a bus that is not named on the command line."""
+    """A bus by name, for `--bus NAME`, `pull` and `push`. A bus is used only if the command line names it."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, title="Bus")
 
@@ -174,7 +199,7 @@ Severity = Literal["error", "warning", "note"]
 
 
 class CheckModel(BaseModel):
-    """What `evtool check` reports."""
+    """The findings that `evtool check` reports."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, title="Check")
 

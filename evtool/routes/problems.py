@@ -1,8 +1,8 @@
-"""Validates routes.yaml and reports everything wrong with it as findings with locations."""
+"""Validates routes.yaml, and reports all problems as findings with locations."""
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -22,7 +22,7 @@ from evtool.routes.models import BusModel, CheckModel, IntakeModel, Retry, Route
 from evtool.routes.pattern_text import PatternText, describe_changed_number, find_changed_numbers, locate_in_pattern
 from evtool.routes.project import Project
 
-# pydantic's error type -> our message; all other types keep pydantic's message
+# Messages by pydantic's type of error. All other types keep pydantic's message.
 MESSAGES = {
     "dict_type": "should be a mapping",
     "greater_than_equal": "should be at least {ge}",
@@ -41,7 +41,7 @@ MESSAGES = {
 }
 
 
-# keys of a route -> what holds if their values are unknown; without a bus it takes events of every bus, as is usual
+# The effect of an unknown value, by key of a route. A route without a bus takes events of every bus, which is usual.
 DEFAULTS = {
     "state": "the route counts as enabled",
     "input": "its handlers get the whole event",
@@ -50,9 +50,9 @@ DEFAULTS = {
 
 
 def read_model(project: Project) -> tuple[RoutesModel | None, dict[str, Pattern], list[Finding]]:
-    """The model of a routes.yaml, its patterns by route, and everything that is wrong with them, in file order.
+    """Returns the model of a routes.yaml, its patterns by route, and all problems in the order of the file.
 
-    The model is None if the shape of the file is wrong.
+    The model is None if the file does not have the shape of routes.yaml.
     """
     raw = project.document.value
     model: RoutesModel | None = None
@@ -67,14 +67,15 @@ def read_model(project: Project) -> tuple[RoutesModel | None, dict[str, Pattern]
         findings += _check_handlers(project, name, route)
         findings += _check_settings(project, name, _as_mapping(route))
         findings += _check_template(project, name, _as_mapping(_as_mapping(route).get("input")))
-    for name, route_model in model.routes.items() if model else ():
-        findings += _check_delays(project, name, route_model.retry)
+    if model:
+        for name, route_model in model.routes.items():
+            findings += _check_delays(project, name, route_model.retry)
     findings.sort(key=lambda finding: (finding.line or 0, finding.column or 0))
     return model, patterns, findings
 
 
 def describe_load_failure(project: Project, handler: str, failure: Unavailable, **more: Any) -> Finding:
-    """The finding for a handler that cannot be loaded, at its place in routes.yaml."""
+    """Returns the finding for a handler that cannot be loaded, with its location in routes.yaml."""
     code, reason = str(failure.code), failure.reason
     verb = "wait"
     if failure.is_failure:
@@ -85,33 +86,39 @@ def describe_load_failure(project: Project, handler: str, failure: Unavailable, 
 
 
 def _find_cause(project: Project, handler: str, code: str, reason: str) -> tuple[tuple[str | int, ...], bool]:
-    """The path to what prevents loading a handler, and whether its key is to be shown."""
+    """Returns the path to the cause of a load failure, and whether the finding points to the key or to the value.
+
+    The cause is a missing variable (EV503), the interpreter of a `python` handler (EV502), else the handler itself.
+    """
     options, interpreter = project.document.value["handlers"][handler], project.document.value.get("interpreter")
     kind = list_kinds(options)[0]
-    variable = None
-    if code == "EV503":
-        variable = re.search(r"\$\{\w+\}", reason)
-    if variable:
+    text = None
+    variable = re.search(r"\$\{\w+\}", reason)
+    if code == "EV503" and variable:
         text = variable[0]
-    else:
+    elif (code, kind) == ("EV502", "python"):
         text = options.get("interpreter") or interpreter
-    values = {"handlers": {handler: options}, "interpreter": interpreter}
-    is_elsewhere = isinstance(text, str) and (variable or (code, kind) == ("EV502", "python"))
-    path = None
-    if is_elsewhere:
-        path = _find_text(values, text)
-    if path:
-        return (path, False)
-    return (("handlers", handler, kind), True)
+    if isinstance(text, str):
+        path = _find_text({"handlers": {handler: options}, "interpreter": interpreter}, text)
+        if path:
+            return path, False
+    return ("handlers", handler, kind), True
 
 
 def _find_text(value: Any, text: str) -> tuple[str | int, ...] | None:
-    """The steps to the first string in a value that contains a text."""
-    if isinstance(value, str):
-        return () if text in value else None
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    found = ((key, _find_text(item, text)) for key, item in items)
-    return next(((key, *steps) for key, steps in found if steps is not None), None)
+    """Returns the path of the first string that contains a text; None if no string does."""
+    if isinstance(value, str) and text in value:
+        return ()
+    items: Iterable[tuple[str | int, Any]] = ()
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, list):
+        items = enumerate(value)
+    for key, item in items:
+        path = _find_text(item, text)
+        if path is not None:
+            return (key,) + path
+    return None
 
 
 def _as_mapping(value: Any) -> Mapping[str, Any]:
@@ -127,7 +134,7 @@ def _build_finding(
 
 
 def _path_of(detail: ErrorDetails) -> list[str | int]:
-    """Where in routes.yaml pydantic found something: without the tags of alternatives, and the `[key]` of a name."""
+    """Returns the path of an error in routes.yaml: pydantic's location without the tags of alternatives and `[key]`."""
     match detail["loc"]:
         case ("schemas", "several", index, _, *rest):
             return ["schemas", index, *rest]
@@ -185,7 +192,7 @@ def _convert_model_error(project: Project, detail: ErrorDetails) -> Finding:
 
 
 def _suggest_value(detail: ErrorDetails) -> str | None:
-    """What may have been meant by a value."""
+    """Suggests a valid value for an invalid one."""
     if detail["type"] == "path":
         return str(detail["ctx"]["hint"])
     if detail["type"] == "literal_error":
@@ -199,7 +206,7 @@ def _suggest_value(detail: ErrorDetails) -> str | None:
 
 
 def _split_command(text: str, key: str) -> str:
-    """The entries of a list for a string: the words of a command, of which a shell makes more."""
+    """Returns the entries of a list for a string: the words of a command, or the call of a shell if it needs one."""
     if key == "command" and re.search(r"""[|&;<>$`"'*()]""", text):
         return f"sh, -c, {json.dumps(text, ensure_ascii=False)}"
     if key == "command":
@@ -208,20 +215,24 @@ def _split_command(text: str, key: str) -> str:
 
 
 def _explain_missing_kind(name: str, value: Any) -> tuple[str, str | None]:
-    """What is wrong with a handler without one kind, and what may help."""
+    """Returns the message for a handler that does not have exactly one kind, and a suggestion."""
     named_kinds = list_kinds(value)
     if named_kinds:
         return f"handler {name} has several kinds: {', '.join(named_kinds)}; choose one", None
-    kinds = [*KINDS, *list_plugin_kinds()]
+    kinds = list(KINDS) + list(list_plugin_kinds())
     message = f"handler {name} has no known kind; it needs one of the keys {', '.join(kinds)}"
     options = [key for key in _as_mapping(value) if key not in HandlerOptions.model_fields]
-    guess = next((guess for key in options if (guess := did_you_mean(key, kinds))), None)
-    install = "if it is of another package, install that beside evtool, in the same environment"
-    return message, guess or (install if options else None)
+    for key in options:
+        guess = did_you_mean(key, kinds)
+        if guess:
+            return message, guess
+    if options:
+        return message, "if the kind is of a plugin, install its package in the same environment as evtool"
+    return message, None
 
 
 def _list_known_keys(path: Sequence[str | int], raw: Mapping[str, Any]) -> list[str]:
-    """The keys that may stand at a place in routes.yaml."""
+    """Returns the keys that are valid at a path in routes.yaml."""
     match list(path):
         case []:
             return list(RoutesModel.model_fields)
@@ -247,11 +258,14 @@ def _list_known_keys(path: Sequence[str | int], raw: Mapping[str, Any]) -> list[
 
 def _check_pattern(project: Project, name: str, route: Any, patterns: dict[str, Pattern]) -> Iterator[Finding]:
     source = _as_mapping(route).get("pattern")
+    # The model has reported a pattern of another type.
     if not isinstance(source, dict | str | Unknown):
-        return  # its shape is wrong, which the model says
-    if isinstance(source, str) and (json_finding := PatternText(project, name, source).find_problem()):
-        yield json_finding
         return
+    if isinstance(source, str):
+        json_finding = PatternText(project, name, source).find_problem()
+        if json_finding:
+            yield json_finding
+            return
     try:
         patterns[name] = Pattern(source)
         problems = patterns[name].warnings
@@ -260,21 +274,20 @@ def _check_pattern(project: Project, name: str, route: Any, patterns: dict[str, 
     for problem in problems:
         if _is_escaped(project, name, problem.code):
             continue
+        severity = "error"
+        if problem.is_warning:
+            severity = "warning"
+        # In these findings the key is wrong, since it names the operator.
+        is_about_key = problem.code in ("EV202", "EV206")
+        location = locate_in_pattern(project, name, problem.path, key=is_about_key)
         message = f"route {name}: {problem.message}"
-        at_key = problem.code in ("EV202", "EV206")  # the key names the operator
-        more: dict[str, Any] = {
-            "suggestion": problem.hint,
-            "route": name,
-            "severity": "warning" if problem.is_warning else "error",
-        }
-        location = locate_in_pattern(project, name, problem.path, key=at_key)
-        yield Finding(problem.code, message, **location, **more)
+        yield Finding(problem.code, message, suggestion=problem.hint, route=name, severity=severity, **location)
     if isinstance(source, dict):
         yield from _check_changed_numbers(project, name, source)
 
 
 def _is_escaped(project: Project, name: str, code: str) -> bool:
-    """Whether a finding is about a `${...}` that is meant so: Terraform writes it as `$${...}`, and resolves others."""
+    """Whether a finding is about `${...}` in a Terraform file: there `$${...}` means these characters themselves."""
     return code == "EV022" and project.source_of(name).form.startswith("terraform")
 
 
@@ -297,14 +310,16 @@ def _check_settings(project: Project, name: str, route: Mapping[str, Any]) -> It
 
 def _check_template(project: Project, name: str, input_model: Mapping[str, Any]) -> Iterator[Finding]:
     template, paths = input_model.get("template"), _as_mapping(input_model.get("paths"))
-    if isinstance(template, str) and template:  # else its shape is wrong, which the model says
+    # The model has reported a template of another type.
+    if isinstance(template, str) and template:
         for message, hint in find_problems(paths, template):
             path = ("routes", name, "input", "template")
             yield _build_finding(project, "EV022", f"route {name}: {message}", path, suggestion=hint, route=name)
 
 
 def _check_delays(project: Project, name: str, retry: Retry) -> Iterator[Finding]:
-    if retry.first_delay > retry.max_delay > 0 and "first_delay" in retry.model_fields_set:  # 0s: no pause at all
+    # A max_delay of 0s means no pause, whatever first_delay is.
+    if retry.first_delay > retry.max_delay > 0 and "first_delay" in retry.model_fields_set:
         message = f"route {name}: first_delay is longer than max_delay, so every pause would be max_delay"
         path = ("routes", name, "retry", "first_delay")
         yield _build_finding(project, "EV022", message, path, suggestion="make max_delay at least as long", route=name)
@@ -326,7 +341,7 @@ def _check_handlers(project: Project, name: str, route: Any) -> Iterator[Finding
             yield _build_finding(project, "EV022", message, path, suggestion=advice, route=name)
             continue
         if isinstance(handler, str) and handler not in handlers:
-            message = f'route {name} goes to the handler "{handler}", which is not there'
+            message = f'route {name} goes to the handler "{handler}", which does not exist'
             hint = did_you_mean(handler, handlers)
             path = ("routes", name, "to", index)
             yield _build_finding(project, "EV403", message, path, suggestion=hint, route=name)

@@ -25,22 +25,29 @@ __all__ = [
     "without_gc",
 ]
 
-# at the top of routes.yaml; a file with other keys may be a rule source
-ROUTES_KEYS = frozenset(("version", "schemas", "samples", "store", "interpreter", "handlers", "intake", "routes")) | {
-    *("rules", "scenarios", "buses", "check")
-}
-
-COMMON_NAMES = (
-    "template.yaml",
-    "template.yml",
-    "template.json",
-    "serverless.yml",
-    "serverless.yaml",
-)  # of rule sources
+# The top-level keys of routes.yaml. A file with other keys may be a rule source.
+ROUTES_KEYS = frozenset(
+    (
+        "version",
+        "schemas",
+        "samples",
+        "scenarios",
+        "store",
+        "interpreter",
+        "handlers",
+        "intake",
+        "buses",
+        "check",
+        "routes",
+        "rules",
+    )
+)
+# Usual names of rule sources.
+COMMON_NAMES = ("template.yaml", "template.yml", "template.json", "serverless.yml", "serverless.yaml")
 
 
 def find_routes_file(name: str | None) -> Path | None:
-    """The routes.yaml to use: the named one, that of EVTOOL_ROUTES, or the nearest going up from here."""
+    """Returns the routes.yaml to use: the named one, that of EVTOOL_ROUTES, or the nearest one from here upwards."""
     is_given = bool(name)
     name = name or os.environ.get("EVTOOL_ROUTES")
     if name:
@@ -55,19 +62,19 @@ def find_routes_file(name: str | None) -> Path | None:
                 origin = ""
             raise UsageError(f"there is no file {name}{origin}")
         return file
-    current_folder = Path.cwd()
-    return next(
-        (folder / ROUTES_FILE for folder in (current_folder, *current_folder.parents) if is_file(folder / ROUTES_FILE)),
-        None,
-    )
+    file = Path.cwd() / ROUTES_FILE
+    for folder in file.parents:
+        if is_file(folder / ROUTES_FILE):
+            return folder / ROUTES_FILE
+    return None
 
 
 @without_gc()
 def read_project(name: str | None = None, *, form: str | None = None, schemas: Sequence[str] = ()) -> Project | None:
-    """The project of the current folder, or of the named file; None when there is none.
+    """Reads the project of the current folder, or of the named file. Returns None if there is no routes.yaml.
 
-    `form` is that of the file, if its content does not show it; `schemas` are schema folders, instead of those of the
-    file. Raises ConfigError with everything that prevents reading the file, UsageError when it cannot be opened.
+    `form` is the form of the file, for content that does not show it. `schemas` are schema folders that replace those
+    of the file. Raises ConfigError with all problems that prevent reading the file, UsageError if it cannot be opened.
     """
     file = find_routes_file(name)
     if file is None and not schemas:
@@ -82,7 +89,7 @@ def read_project(name: str | None = None, *, form: str | None = None, schemas: S
 
 
 def require_project(name: str | None = None, *, form: str | None = None, schemas: Sequence[str] = ()) -> Project:
-    """The project; raises UsageError when there is none."""
+    """Reads the project as `read_project` does. Raises UsageError if there is no routes.yaml."""
     project = read_project(name, form=form, schemas=schemas)
     if project is None:
         raise UsageError(f"no {ROUTES_FILE} here or in a folder above; {_suggest_rule_source()}")
@@ -102,8 +109,11 @@ def _name_file(folder: Path) -> str:
 
 
 def _find_common_name(folder: Path) -> str | None:
-    """The name of a file in a folder that probably has rules."""
-    return next((name for name in COMMON_NAMES if is_file(folder / name)), None)
+    """Returns the name of a file in a folder that is probably a rule source."""
+    for name in COMMON_NAMES:
+        if is_file(folder / name):
+            return name
+    return None
 
 
 def _suggest_rule_source() -> str:
@@ -116,18 +126,20 @@ def _suggest_rule_source() -> str:
 
 
 def load_routes_schema() -> dict[str, Any]:
-    """The JSON Schema of routes.yaml, as exported from the models of routes.py."""
+    """Returns the JSON Schema of routes.yaml, which is generated from models.py."""
     text = (Path(__file__).parent.parent / "routes.schema.json").read_text(encoding="utf-8")
     schema: dict[str, Any] = json.loads(text)
     return schema
 
 
 def _read_file(file: Path, form: str | None) -> Project:
-    if form not in (None, "routes") or is_folder(file):
-        return _read_rule_source(file, b"" if is_folder(file) else read_file(file), form)
+    if is_folder(file):
+        return _read_rule_source(file, b"", form)
     raw = read_file(file)
-    if form is None and raw.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):  # JSON, of any length
-        return _read_rule_source(file, raw, None)
+    # A JSON file is a rule source. It may be longer than strict YAML allows.
+    is_json = raw.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
+    if form not in (None, "routes") or (form is None and is_json):
+        return _read_rule_source(file, raw, form)
     try:
         project = parse_project(file, raw)
     except ConfigError:
@@ -140,7 +152,7 @@ def _read_file(file: Path, form: str | None) -> Project:
 
 
 def _read_rule_source(file: Path, raw: bytes, form: str | None) -> Project:
-    """The project of a rule source, or of a routes.yaml that has unknown keys or is not well-formed."""
+    """Reads a rule source, or a routes.yaml that has unknown keys or is not well-formed."""
     from evtool.interchange.detection import read_rule_source  # noqa: PLC0415  (most projects are a routes.yaml)
 
     project = read_rule_source(file, raw, form)
@@ -148,23 +160,22 @@ def _read_rule_source(file: Path, raw: bytes, form: str | None) -> Project:
 
 
 def add_rule_sources(project: Project) -> Project:
-    """The project with the rules of the files that `rules` names. Raises ConfigError with all that is wrong."""
-    value = project.document.value
+    """Returns the project with the rules of the files that `rules` names. Raises ConfigError with all problems."""
     entries = None
     if not project.is_rule_source:
-        entries = value.get("rules")
-    if isinstance(entries, str):
-        names = [entries]
-    elif isinstance(entries, list):
-        names = entries
-    else:
-        names = []
-    if not names or not all(isinstance(entry, str) for entry in names):
-        return project  # what is wrong with the entries is for problems.py to say
+        entries = project.document.value.get("rules")
+    paths: dict[tuple[str | int, ...], Any] = {}
+    if isinstance(entries, list):
+        paths = {("rules", index): entry for index, entry in enumerate(entries)}
+    elif isinstance(entries, str):
+        paths = {("rules",): entries}
+    # Entries of another type are reported by problems.py.
+    if not paths or not all(isinstance(entry, str) for entry in paths.values()):
+        return project
     findings: list[Finding] = []
     sources: list[Project] = []
-    for index, entry in enumerate(names):
-        location = project.locate(("rules", index) if isinstance(entries, list) else ("rules",))
+    for path, entry in paths.items():
+        location = project.locate(path)
         try:
             sources.append(_read_entry(project, entry))
         except ConfigError as error:
@@ -179,8 +190,10 @@ def add_rule_sources(project: Project) -> Project:
 def _read_entry(project: Project, entry: str) -> Project:
     from evtool.interchange.detection import read_rule_source  # noqa: PLC0415  (few projects have rule sources)
 
-    file = project.folder / entry
-    source = read_rule_source(file, b"" if is_folder(file) else read_file(file), None)
+    file, raw = project.folder / entry, b""
+    if not is_folder(file):
+        raw = read_file(file)
+    source = read_rule_source(file, raw, None)
     if source is None:
         raise UsageError(f"{entry} is a routes.yaml; `rules` names templates and the like")
     return source

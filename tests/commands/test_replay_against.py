@@ -144,7 +144,7 @@ def test_a_renamed_route_changes_nothing(evtool: Evtool, project: Path) -> None:
 @pytest.mark.parametrize(
     ("replacements", "change", "reason", "place"),
     [
-        ([(ALL, "")], "lost", "route all is gone", "old.yaml:19:3"),
+        ([(ALL, "")], "lost", "route all was removed", "old.yaml:19:3"),
         ([(AUDIT, "to: [audit, ship]")], "gained", "handler ship was added to `to` of route all", "routes.yaml:21:17"),
         ([(AUDIT, "to: [mail]")], "lost", "route all no longer goes to audit", "routes.yaml:21:9"),
         ([(AUDIT, "to: [audit]\n    state: disabled")], "lost", "route all is disabled", "routes.yaml:22:12"),
@@ -267,7 +267,7 @@ def test_generated_events_find_a_moved_bound(evtool: Evtool, project: Path) -> N
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--against", "nowhere.yaml"], "there is no file nowhere.yaml; a revision of git is git:REV"),
+        (["--against", "nowhere.yaml"], "the file nowhere.yaml does not exist; a git revision is written git:REV"),
         (["--against", "old.yaml", "--deliver"], "leave out --deliver"),
         (
             ["--against", "old.yaml", "--from", "orders.jsonl", "--route", "larg"],

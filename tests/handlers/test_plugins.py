@@ -161,7 +161,7 @@ def test_a_kind_that_is_not_installed_has_advice(project: Path) -> None:
 
     [finding] = caught.value.findings
     assert (finding.code, finding.line) == ("EV022", 4)
-    assert finding.suggestion == "if it is of another package, install that beside evtool, in the same environment"
+    assert finding.suggestion == "if the kind is of a plugin, install its package in the same environment as evtool"
 
 
 def test_a_new_plugin_does_not_take_over_an_option(site: Path, project: Path) -> None:

@@ -1,4 +1,4 @@
-"""Loads the routes that a comparison begins from: those of another file, or of a git revision."""
+"""Loads the base of a comparison: the routes of another file, or of a git revision."""
 
 import os
 import tempfile
@@ -18,26 +18,30 @@ from evtool.routes.routes import Routes, load_routes
 
 
 class RouteTable(NamedTuple):
-    """One of the two versions of the routes: compiled, and as the file that locations are found in."""
+    """One of the two versions of the routes: the compiled routes, and the project file, which has their locations.
+
+    `rename` turns the path of a file into its name for messages.
+    """
 
     routes: Routes
     project: Project
-    rename: Callable[[str], str] = str  # the name of a file for messages, from its path
+    rename: Callable[[str], str] = str
 
     def list_open_routes(self, other: "RouteTable") -> set[str]:
-        """The routes whose bus or state is unknown, unless it is the same unknown value in another version."""
-        return {
-            name
-            for name in self.routes.routes
-            for key in ("event-bus", "state")
-            if find_unknown(self._get(name, key)) and self._get(name, key) != other._get(name, key)
-        }
+        """Returns the routes whose bus or state is unknown, unless the other version has the same unknown value."""
+        names = set()
+        for name in self.routes.routes:
+            for key in ("event-bus", "state"):
+                value = self._get(name, key)
+                if find_unknown(value) and value != other._get(name, key):
+                    names.add(name)
+        return names
 
     def _get(self, route: str, key: str) -> Any:
         return ((self.project.document.value.get("routes") or {}).get(route) or {}).get(key)
 
     def locate(self, *path: str | int, key: bool = False) -> dict[str, Any]:
-        """File, line and column of what some keys lead to, or of its key."""
+        """Returns file, line and column of the value at a path of keys, or of its key."""
         if path[:1] == ("routes",) and path[2:3] == ("pattern",):
             location = locate_in_pattern(self.project, str(path[1]), path[3:], key=key)
         else:
@@ -51,7 +55,7 @@ class RouteTable(NamedTuple):
 
 @contextmanager
 def open_base(text: str, project: Project) -> Iterator[RouteTable]:
-    """The routes of a file or of `git:REV`. Raises UsageError if there are none, ConfigError if they are invalid."""
+    """Opens the routes of a file or of `git:REV`. Raises UsageError if they do not exist, ConfigError if invalid."""
     if not text.startswith(PREFIX):
         yield _load_file(text)
         return
@@ -65,15 +69,14 @@ def open_base(text: str, project: Project) -> Iterator[RouteTable]:
 
 @contextmanager
 def extract_project(revision: Revision, project: Project) -> Iterator[tuple[Project, Callable[[str], str]]]:
-    """The project as it was in a revision, in a temporary folder, and the names of its files for messages.
+    """Extracts the project of a revision into a temporary folder. Yields it with a function that renames its files.
 
-    Its routes file, rule sources and schemas are there, nothing else. Raises UsageError if the revision has none.
+    Only its routes file, rule sources and schemas are extracted. Raises UsageError if the revision does not have it.
     """
-    path = revision.locate(project.folder if project.source_folder else project.file)
+    kind, path = "file", revision.locate(project.file)
+    if project.source_folder:
+        kind, path = "folder", revision.locate(project.folder)
     if not revision.has(path):
-        kind = "file"
-        if project.source_folder:
-            kind = "folder"
         raise UsageError(f"{PREFIX}{revision.name}: the revision has no {kind} {path}")
     with tempfile.TemporaryDirectory(prefix="evtool-") as name:
         folder = Path(os.path.realpath(name))
@@ -85,9 +88,12 @@ def extract_project(revision: Revision, project: Project) -> Iterator[tuple[Proj
                 return f"{revision.name}:{full_path.relative_to(folder).as_posix()}"
             return file
 
-        revision.extract([revision.locate(project.source_folder) if project.source_folder else path], folder)
         try:
-            if not project.source_folder:
+            if project.source_folder:
+                revision.extract([revision.locate(project.source_folder)], folder)
+            else:
+                # The routes file names its other parts, so it is extracted first.
+                revision.extract([path], folder)
                 revision.extract(_list_parts(folder / path, folder, revision), folder)
             yield require_project(str(folder / path)), rename
         except ConfigError as error:
@@ -95,39 +101,43 @@ def extract_project(revision: Revision, project: Project) -> Iterator[tuple[Proj
 
 
 def _list_parts(file: Path, folder: Path, revision: Revision) -> list[str]:
-    """The rule sources and schemas that a project names, as far as the revision has them, and its own file."""
-    own = file.relative_to(folder).as_posix()
+    """Returns the project file, and the rule sources and schemas that it names and the revision has."""
+    parts = [file.relative_to(folder).as_posix()]
     try:
         project = parse_project(file, read_file(file))
-    except ConfigError:  # a rule source has no other parts
-        return [own]
+    except ConfigError:
+        # A rule source has no other parts.
+        return parts
     rules = project.document.value.get("rules")
-    if isinstance(rules, list):
-        names = rules
-    else:
-        names = [rules]
-    sources = [project.folder / name for name in names if isinstance(name, str)]
-    named = [schema.file for schema in project.named_schemas.values()]
-    paths = [Path(os.path.normpath(part)) for part in (*sources, *project.schemas, *named)]
-    inside = [path.relative_to(folder).as_posix() for path in paths if path.is_relative_to(folder)]
-    return [own, *(path for path in dict.fromkeys(inside) if revision.has(path))]
+    if not isinstance(rules, list):
+        rules = [rules]
+    files = [project.folder / name for name in rules if isinstance(name, str)]
+    files += project.schemas
+    files += [schema.file for schema in project.named_schemas.values()]
+    for named_file in files:
+        path = Path(os.path.normpath(named_file))
+        if not path.is_relative_to(folder):
+            continue
+        name = path.relative_to(folder).as_posix()
+        if name not in parts and revision.has(name):
+            parts.append(name)
+    return parts
 
 
 def _load_file(text: str) -> RouteTable:
     if not is_file(text) and not is_folder(Path(text)):
-        raise UsageError(f"--against: there is no file {text}; a revision of git is {PREFIX}REV, such as {PREFIX}main")
+        hint = f"a git revision is written {PREFIX}REV, such as {PREFIX}main"
+        raise UsageError(f"--against: the file {text} does not exist; {hint}")
     project = require_project(text)
     return RouteTable(load_routes(project), project)
 
 
 def rename_findings(error: ConfigError, rename: Callable[[str], str]) -> ConfigError:
-    """The same error with other names of files: those of a revision in place of those in a temporary folder."""
+    """Returns the error with other file names: those of a revision instead of those in a temporary folder."""
     findings = [finding._replace(file=rename(finding.file or "")) for finding in error.findings]
     message = str(error)
     for finding in error.findings:
-        name = None
         if finding.file:
             name = display_path(Path(finding.file))
-        if name:
             message = message.replace(name, rename(name))
     return ConfigError(message, findings)

@@ -5,7 +5,7 @@ it names a field that only the old schema declares.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from jsonschema_rs import canonicalize
@@ -19,50 +19,54 @@ from evtool.schemas.diff.containment import DRAFT, write_loops
 from evtool.schemas.diff.inlining import InlinedSchema
 from evtool.schemas.diff.versions import PairDiff, SchemaEntry
 
-TYPE_FIELDS = {"detail-type": "detail", "type": "data"}  # the field of the type, and the field of the payload
+# The field of the type, and the field of the payload.
+TYPE_FIELDS = {"detail-type": "detail", "type": "data"}
 NUMERIC_KEYWORDS = {"=": "const", ">": "exclusiveMinimum", ">=": "minimum", "<": "exclusiveMaximum", "<=": "maximum"}
-MAX_DEPTH = 20  # of names in a path
+# Levels of a schema that are searched for a field.
+MAX_DEPTH = 20
 Names = Sequence[str]
 
 
 class _Place(NamedTuple):
-    """What a schema says of a field: the schemas that its values may have, and whether it declares the field."""
+    """A field in a schema: the schemas of its possible values, and whether the schema declares the field."""
 
     schemas: list[Any]
     is_declared: bool
 
 
 def find_broken_routes(routes: Routes, diffs: Sequence[PairDiff]) -> list[str]:
-    """The names of the enabled routes that the changes break, in file order."""
+    """Returns the names of the enabled routes that the changes break, in file order."""
     pairs = [(pair.old, pair.new) for pair in diffs if pair.old and pair.new and pair.diff.changes]
-    return [
-        route.name
-        for route in routes.routes.values()
-        if route.enabled and any(_is_broken(route, old, new) for old, new in pairs)
-    ]
+    names = []
+    for route in routes.routes.values():
+        if route.enabled and any(_is_broken(route, old, new) for old, new in pairs):
+            names.append(route.name)
+    return names
 
 
 def _is_broken(route: Route, old: SchemaEntry, new: SchemaEntry) -> bool:
-    branches = [
-        branch
-        for branch in route.pattern.branches
-        if any(_takes_type(branch, name) for name in (*new.types, *old.types))
-    ]
-    possible = [branch for branch in branches if _is_possible(branch, old)]
+    types = set(old.types) | set(new.types)
+    possible = []
+    for branch in route.pattern.branches:
+        if _takes_type(branch, types) and _is_possible(branch, old):
+            possible.append(branch)
     if not possible:
         return False
-    return not any(_is_possible(branch, new) for branch in possible) or any(
-        _names_removed_field(branch, old, new) for branch in possible
-    )
+    if not any(_is_possible(branch, new) for branch in possible):
+        return True
+    return any(_names_removed_field(branch, old, new) for branch in possible)
 
 
-def _takes_type(branch: Branch, event_type: str) -> bool:
-    """Whether a branch asks for a type by name: without that nothing is known about its events."""
-    return any(field.path in TYPE_FIELDS and field.test(event_type) for field in branch)
+def _takes_type(branch: Branch, types: Collection[str]) -> bool:
+    """Whether a branch names one of the types. If it names none, nothing is known about its events."""
+    for field in branch:
+        if field.path in TYPE_FIELDS and any(field.test(event_type) for event_type in types):
+            return True
+    return False
 
 
 def _list_payload_fields(branch: Branch, entry: SchemaEntry) -> Iterator[tuple[Field, Names]]:
-    """The fields of a branch that the schema describes, each with the names that lead to it in the schema."""
+    """Yields the fields of a branch that the schema describes, each with its path of names in the schema."""
     for field in branch:
         names = field.path.split(".")
         if entry.envelope:
@@ -89,37 +93,43 @@ def _names_removed_field(branch: Branch, old: SchemaEntry, new: SchemaEntry) -> 
     return False
 
 
-# --- what a schema says of a field -----------------------------------------------------------------------------------
+# --- the field in a schema -------------------------------------------------------------------------------------------
 
 
 def _find_place(schema: InlinedSchema, part: Any, names: Names, depth: int = 0) -> _Place | None:
-    """What a schema says of the field that some names lead to; None if it cannot be said."""
+    """Returns the field with a path of names in a schema; None if the schema is too complex to decide."""
     part = schema.resolve(part)
     if depth > MAX_DEPTH or (isinstance(part, dict) and _has_forms(part)):
         return None
-    if isinstance(part, bool):
-        return _Place([True] if part else [], is_declared=False)
+    if part is True:
+        return _Place([True], is_declared=False)
+    if part is False:
+        return _Place([], is_declared=False)
     if not names:
+        schemas = [part]
+        # A pattern matches the elements of an array as well.
         if "items" in part:
-            items = [part["items"]]
-        else:
-            items = []
-        return _Place([part, *items], is_declared=True)
+            schemas.append(part["items"])
+        return _Place(schemas, is_declared=True)
+    schemas, is_declared = [], False
     places = []
     if _may_be(part, "array") and "items" in part:
         places.append(_find_place(schema, part["items"], names, depth + 1))
     if _may_be(part, "object"):
         places.append(_find_in_object(schema, part, names, depth))
-    if any(place is None for place in places):
-        return None
-    found = [place for place in places if place is not None]
-    return _Place([s for place in found for s in place.schemas], any(place.is_declared for place in found))
+    for place in places:
+        if place is None:
+            return None
+        schemas += place.schemas
+        is_declared = is_declared or place.is_declared
+    return _Place(schemas, is_declared)
 
 
 def _find_in_object(schema: InlinedSchema, part: dict[str, Any], names: Names, depth: int) -> _Place | None:
     name, rest = names[0], names[1:]
+    # With a dot in the name of a property, the path may mean several fields.
     if any(f"{name}." in key for key in part.get("properties", {})):
-        return None  # a name with a dot: the path may mean several fields
+        return None
     if name in part.get("properties", {}):
         return _find_place(schema, part["properties"][name], rest, depth + 1)
     if "patternProperties" in part:
@@ -139,18 +149,21 @@ def _has_forms(part: dict[str, Any]) -> bool:
 
 def _may_be(part: dict[str, Any], name: str) -> bool:
     types = part.get("type", name)
-    return name in ([types] if isinstance(types, str) else types)
+    return name == types or (isinstance(types, list) and name in types)
 
 
 # --- whether a condition can hold ------------------------------------------------------------------------------------
 
 
 def _allows_any(schema: InlinedSchema, place: _Place, field: Field) -> bool:
-    return any(_allows(schema, part, condition) for condition in field.conditions for part in place.schemas)
+    for condition in field.conditions:
+        if any(_allows(schema, part, condition) for part in place.schemas):
+            return True
+    return False
 
 
 def _allows(schema: InlinedSchema, part: Any, condition: Condition) -> bool:
-    """Whether a value that fits a schema may satisfy a condition: only a proof says no."""
+    """Whether a value that is valid against a schema may satisfy a condition. False only if the opposite is proven."""
     values = _describe(condition)
     if values is None:
         return True
@@ -163,12 +176,14 @@ def _allows(schema: InlinedSchema, part: Any, condition: Condition) -> bool:
 
 
 def _describe(condition: Condition) -> dict[str, Any] | None:
-    """The values that satisfy a condition, as a JSON Schema; None for those that no schema describes here."""
+    """Returns a JSON Schema of the values that satisfy a condition; None for operators without such a schema."""
     expected = condition.expected
     match condition.operator:
         case "numeric":
-            terms = [(NUMERIC_KEYWORDS[name], float(str(bound))) for name, bound in split_terms(expected)]
-            return {"type": "number", **dict(terms)}
+            values: dict[str, Any] = {"type": "number"}
+            for name, bound in split_terms(expected):
+                values[NUMERIC_KEYWORDS[name]] = float(str(bound))
+            return values
         case "prefix" if isinstance(expected, str):
             return {"type": "string", "pattern": f"^{re.escape(expected)}"}
         case "suffix" if isinstance(expected, str):

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 from evtool.findings.phrases import list_some
@@ -16,14 +17,16 @@ from evtool.routes.comparison.comparison import Delivery
 from evtool.routes.routes import Route
 from evtool.terminal.screen import format_count
 
-MAX_EXPLAINED = 1_000  # changes of a route and handler whose reason repeats values of the event
-MAX_LISTED = 5  # alternatives that a sentence lists
+# Changes of one route and handler that are explained with the values of their events.
+MAX_EXPLAINED = 1_000
+# Alternatives that a sentence lists.
+MAX_LISTED = 5
 
 Direction = Literal["lost", "gained"]
 
 
 class Cause(NamedTuple):
-    """Why a delivery is lost or gained. `text` is the same for all events of the cause, `reason` may name values."""
+    """The cause of a lost or gained delivery. `text` is the same for all its events, `reason` may contain values."""
 
     text: str
     reason: str
@@ -33,25 +36,28 @@ class Cause(NamedTuple):
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What changes with the same cause have in common."""
+        """A value that is equal for changes with the same cause."""
         return self.text, self.file, self.line, self.column
 
 
 class CauseFinder:
-    """Finds causes. The first ones of a route and handler are explained with the values of their event.
+    """Finds causes of changes.
 
-    Of later ones it is only determined which fields fail; the cause is that of an earlier event in which the same fail.
+    The first changes of a route and handler are explained with the values of their events, which is slow. For later
+    ones only the failing fields are determined. They get the cause of an earlier event in which the same fields fail.
     """
 
     def __init__(self, current: RouteTable, base: RouteTable):
         self._current, self._base = current, base
         self._explained: Counter[tuple[str, ...]] = Counter()
-        self._known: dict[tuple[object, ...], Cause] = {}  # without values of an event
-        self._route_causes: dict[tuple[str, ...], Cause | None] = {}  # None if the cause is in the pattern
+        # Causes without values of an event, by the fields that fail.
+        self._known: dict[tuple[object, ...], Cause] = {}
+        # Causes outside the pattern; None if the cause is in the pattern.
+        self._route_causes: dict[tuple[str, ...], Cause | None] = {}
         self._counterparts: dict[tuple[str, str], Route | None] = {}
 
     def find(self, direction: Direction, delivery: Delivery, raw: bytes, bus: str) -> Cause:
-        """The cause of one change."""
+        """Returns the cause of one change."""
         route, handler = delivery
         if (direction, route.name) not in self._counterparts:
             self._counterparts[direction, route.name] = self._find_counterpart(direction, route)
@@ -72,7 +78,7 @@ class CauseFinder:
         return cause
 
     def _find_counterpart(self, direction: Direction, route: Route) -> Route | None:
-        """The same route in the other version: of the same name, or the only new name with the same handlers."""
+        """Returns the route in the other version: that of the same name, or the only new one with the same handlers."""
         if direction == "lost":
             own, other = (self._base, self._current)
         else:
@@ -92,12 +98,12 @@ class CauseFinder:
     def _find_route_cause(
         self, direction: Direction, delivery: Delivery, other: Route | None, bus: str
     ) -> Cause | None:
-        """The cause if it is not in the pattern: the route, its handlers, its state or its bus."""
+        """Returns the cause if it is the route itself, its handlers, state or bus; None if it is the pattern."""
         route, handler = delivery
         is_lost = direction == "lost"
         if other is None:
             if is_lost:
-                table, text = (self._base, "is gone")
+                table, text = (self._base, "was removed")
             else:
                 table, text = (self._current, "is new")
             return _build_cause(f"route {route.name} {text}", table.locate("routes", route.name, key=True))
@@ -109,10 +115,8 @@ class CauseFinder:
             return _build_cause(text, self._locate_current(route, "to", route.to.index(handler)))
         if not other.enabled:
             if is_lost:
-                text = f"route {other.name} is disabled"
-            else:
-                text = f"route {route.name} was disabled before"
-            return _build_cause(text, self._locate_current(other if is_lost else route, "state"))
+                return _build_cause(f"route {other.name} is disabled", self._locate_current(other, "state"))
+            return _build_cause(f"route {route.name} was disabled before", self._locate_current(route, "state"))
         if other.event_bus not in (None, bus):
             if is_lost:
                 current, verb, time = (other, "matches", "now")
@@ -124,7 +128,7 @@ class CauseFinder:
         return None
 
     def _locate_current(self, route: Route, *path: str | int) -> dict[str, Any]:
-        """The location of a part of a current route; of its name if it does not have the part."""
+        """Returns the location of a part of a current route, or of its name if it does not have the part."""
         value = (self._current.project.document.value.get("routes") or {}).get(route.name) or {}
         if path[0] not in value:
             return self._current.locate("routes", route.name, key=True)
@@ -133,20 +137,18 @@ class CauseFinder:
     # --- causes in the pattern ---------------------------------------------------------------------------------------
 
     def _find_condition_cause(self, direction: Direction, route: Route, other: Route, raw: bytes) -> Cause:
-        """The changed condition of a pattern that matches in one version only."""
+        """Returns the changed condition of a pattern that matches in one version only."""
         structure = read_structure(raw)
         pair = find_nearest_branches(route.pattern.branches, other.pattern.branches, structure.leaves)
         own_branch, other_branch = route.pattern.branches[pair[0]], other.pattern.branches[pair[1]]
         failed = explain(other.pattern, structure, branch=pair[1], with_changes=False).failures
         if not failed:
-            location = self._locate_current(other if direction == "lost" else route, "pattern")
+            current = route
+            if direction == "lost":
+                current = other
+            location = self._locate_current(current, "pattern")
             return _build_cause(f"the pattern of route {route.name} has changed", location)
-        changed = [
-            result
-            for result in failed
-            if describe_fields(own_branch, result.path) != describe_fields(other_branch, result.path)
-        ]
-        result = (changed or failed)[0]
+        result = _choose_changed(failed, own_branch, other_branch)
         own, expected = _describe_both(own_branch, other_branch, result.path)
         if direction == "lost":
             now, before = (expected, own)
@@ -159,12 +161,15 @@ class CauseFinder:
     def _locate_condition(
         self, direction: Direction, own: tuple[Route, Branch], other: Route, result: ConditionResult
     ) -> dict[str, Any]:
-        """The location of a condition in the current routes; of what contained it if it was removed."""
+        """Returns the location of a condition in the current routes; if it was removed, that of its parent."""
         route, branch = own
         if direction == "lost":
             return self._current.locate("routes", other.name, "pattern", *result.keys)
-        keys: Sequence[str | int] = next((field.keys for field in branch if field.path == result.path), result.keys)
-        steps = list(keys)
+        steps = list(result.keys)
+        for field in branch:
+            if field.path == result.path:
+                steps = list(field.keys)
+                break
         while steps:
             location = self._try_locate(route, steps)
             if location is not None:
@@ -173,12 +178,20 @@ class CauseFinder:
         return self._current.locate("routes", route.name, "pattern", key=True)
 
     def _try_locate(self, route: Route, keys: Sequence[str | int]) -> dict[str, Any] | None:
-        branches = [field.keys for branch in route.pattern.branches for field in branch]
-        is_there = any(tuple(keys) == field_keys[: len(keys)] for field_keys in branches)
-        is_field = any(tuple(keys) == field_keys for field_keys in branches)
-        if not is_there:
+        """Returns the location of a path of keys if a field of the route lies at the path or below it."""
+        all_keys = [field.keys for field in chain.from_iterable(route.pattern.branches)]
+        if not any(tuple(keys) == field_keys[: len(keys)] for field_keys in all_keys):
             return None
+        is_field = tuple(keys) in all_keys
         return self._current.locate("routes", route.name, "pattern", *keys, key=not is_field)
+
+
+def _choose_changed(failed: Sequence[ConditionResult], own: Branch, other: Branch) -> ConditionResult:
+    """Returns the first failed condition that differs between two branches, else the first failed one."""
+    for result in failed:
+        if describe_fields(own, result.path) != describe_fields(other, result.path):
+            return result
+    return failed[0]
 
 
 def _build_cause(text: str, location: dict[str, Any], reason: str | None = None) -> Cause:
@@ -186,7 +199,7 @@ def _build_cause(text: str, location: dict[str, Any], reason: str | None = None)
 
 
 def _describe_change(direction: Direction, result: ConditionResult, now: str | None, before: str | None) -> str:
-    """What changed about a condition, with the values of the event."""
+    """Describes the change of a condition, with the values of the event."""
     if direction == "lost":
         origin = "a new condition"
         if before:
@@ -199,7 +212,7 @@ def _describe_change(direction: Direction, result: ConditionResult, now: str | N
 
 
 def _describe_both(branch: Branch, other: Branch, path: str) -> tuple[str | None, str | None]:
-    """The conditions of two versions of a branch on a field in words; of long lists what only one version has."""
+    """Describes the conditions of two versions of a branch for a path; of long lists only those of one version."""
     own, others = _describe_conditions(branch, path), _describe_conditions(other, path)
     if max(len(own), len(others)) <= MAX_LISTED:
         return ", ".join(own) or None, ", ".join(others) or None
@@ -220,12 +233,18 @@ def _shorten_list(texts: Sequence[str], others: Sequence[str]) -> str | None:
 
 
 def _describe_conditions(branch: Branch, path: str) -> list[str]:
-    conditions = [condition for field in branch if field.path == path for condition in field.conditions]
-    return list(dict.fromkeys(describe_condition(condition) for condition in conditions))
+    texts: list[str] = []
+    for field in branch:
+        if field.path == path:
+            texts += map(describe_condition, field.conditions)
+    return list(dict.fromkeys(texts))
 
 
 def _list_failing(route: Route, other: Route, raw: bytes) -> tuple[bool, ...]:
-    """Whether each field of two versions of a pattern fails in an event, in all of their branches."""
-    versions = (route, other) if len(route.pattern.branches) > 1 else (other,)  # the only branch of `route` matches
-    leaves = flatten_event(raw, frozenset[str]().union(*(version.pattern.paths for version in versions)))
-    return tuple(fails(field, leaves) for v in versions for branch in v.pattern.branches for field in branch)
+    """Returns for each field of all branches of two versions of a pattern whether it fails in an event."""
+    branches, paths = other.pattern.branches, other.pattern.paths
+    # If `route` has only one branch, this branch matches, and none of its fields fails.
+    if len(route.pattern.branches) > 1:
+        branches, paths = route.pattern.branches + branches, route.pattern.paths | paths
+    leaves = flatten_event(raw, paths)
+    return tuple(fails(field, leaves) for field in chain.from_iterable(branches))

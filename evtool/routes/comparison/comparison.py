@@ -1,7 +1,13 @@
 """Compares two versions of the routes: which deliveries of an event one version makes and the other does not.
 
-A delivery is (event, handler), so a renamed route changes nothing. Both versions are matched in one pass: equal
-patterns are matched once, and what follows from the patterns that match is computed once for each combination.
+A delivery is identified by event and handler, so renaming a route changes nothing. Both versions are matched in one
+pass: each different pattern is matched once, and the result is computed once for each combination of matching patterns.
+Example: the routes changed from A: {type: a} -> mail to A: {type: a} -> mail, log and B: {type: b} -> log.
+
+    event   matching patterns      base    current     difference
+    type a  {type: a}              mail    mail, log   gained: log (by A); same: mail
+    type b  {type: b}                      log         gained: log (by B)
+    type a  {type: a}                                  known from the first event
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -12,31 +18,39 @@ from evtool.routes.comparison.branches import describe_conditions, describe_fiel
 from evtool.routes.router import Router
 from evtool.routes.routes import Route, Routes
 
-MAX_COMBINATIONS = 10_000  # of matching patterns that are remembered
+# Combinations of matching patterns whose results are kept.
+MAX_COMBINATIONS = 10_000
 
 
 class Delivery(NamedTuple):
-    """What a version of the routes does with an event: a handler, and the first route that goes to it."""
+    """A handler that gets an event in one version of the routes, and the first route that leads to it."""
 
     route: Route
     handler: str
 
 
 class Difference(NamedTuple):
-    """The deliveries of an event: those that only the base makes, only the current routes make, and both make."""
+    """The deliveries of an event that only the base makes, that only the current routes make, and that both make.
+
+    `same` has the routes of the current version.
+    """
 
     lost: tuple[Delivery, ...]
     gained: tuple[Delivery, ...]
-    same: tuple[Delivery, ...]  # as the current routes make them
+    same: tuple[Delivery, ...]
 
 
 class RouteComparison:
-    """Two versions of the routes, matched together. What unknown values decide is neither lost nor gained."""
+    """Two versions of the routes, matched together.
+
+    A delivery that depends on an unknown value of a template is neither lost nor gained.
+    """
 
     def __init__(self, current: Routes, base: Routes, open_routes: tuple[Collection[str], Collection[str]] = ((), ())):
-        """`open_routes` are the routes of both versions of which something besides the pattern is unknown."""
+        """`open_routes` are the routes of both versions whose bus or state is unknown."""
         self._open_routes = open_routes
-        self._routes_of_pattern: list[tuple[list[Route], list[Route]]] = []  # by number: current, base
+        # The routes of each pattern, by the number of the pattern: those of the current version, those of the base.
+        self._routes_of_pattern: list[tuple[list[Route], list[Route]]] = []
         patterns: list[Pattern] = []
         numbers: dict[object, int] = {}
         for side, routes in enumerate((current, base)):
@@ -48,20 +62,15 @@ class RouteComparison:
                     patterns.append(route.pattern)
                     self._routes_of_pattern.append(([], []))
                 self._routes_of_pattern[number][side].append(route)
-        self._positions = [
-            {name: position for position, name in enumerate(routes.routes)} for routes in (current, base)
-        ]
+        self._positions = [_number_routes(current), _number_routes(base)]
         self._router = Router(patterns)
         self._differences: dict[tuple[object, ...], Difference] = {}
 
     def compare(self, raw: bytes, bus: str) -> Difference:
-        """The deliveries of an event that is well-formed JSON without duplicate keys."""
+        """Returns the difference for an event, which must be well-formed JSON without duplicate keys."""
         numbers = self._router.match_checked(raw)
         undecided = self._router.find_undecided_checked(raw)
-        if undecided:
-            key = (bus, *numbers, None, *undecided)
-        else:
-            key = (bus, *numbers)
+        key = (bus, tuple(numbers), tuple(undecided))
         difference = self._differences.get(key)
         if difference is None:
             if len(self._differences) >= MAX_COMBINATIONS:
@@ -70,16 +79,22 @@ class RouteComparison:
         return difference
 
     def _build_difference(self, numbers: Sequence[int], undecided: Sequence[int], bus: str) -> Difference:
-        current, base = (self._list_deliveries(numbers, bus, side) for side in (0, 1))
-        possible, possible_before = (self._list_possible(numbers, undecided, bus, side) for side in (0, 1))
-        return Difference(
-            tuple(delivery for handler, delivery in base.items() if handler not in {*current, *possible}),
-            tuple(delivery for handler, delivery in current.items() if handler not in {*base, *possible_before}),
-            tuple(delivery for handler, delivery in current.items() if handler in base),
-        )
+        current, base = self._list_deliveries(numbers, bus, 0), self._list_deliveries(numbers, bus, 1)
+        possible_now = self._list_possible(numbers, undecided, bus, 0)
+        possible_before = self._list_possible(numbers, undecided, bus, 1)
+        lost, gained, same = [], [], []
+        for handler, delivery in base.items():
+            if handler not in current and handler not in possible_now:
+                lost.append(delivery)
+        for handler, delivery in current.items():
+            if handler in base:
+                same.append(delivery)
+            elif handler not in possible_before:
+                gained.append(delivery)
+        return Difference(tuple(lost), tuple(gained), tuple(same))
 
     def _list_deliveries(self, numbers: Iterable[int], bus: str, side: int) -> dict[str, Delivery]:
-        """The deliveries of one version by handler, without those that unknown values decide."""
+        """Returns the deliveries of one version by handler, without those that depend on unknown values."""
         deliveries: dict[str, Delivery] = {}
         for route in self._list_routes(numbers, bus, side):
             if route.name not in self._open_routes[side]:
@@ -88,28 +103,41 @@ class RouteComparison:
         return deliveries
 
     def _list_possible(self, numbers: Iterable[int], undecided: Iterable[int], bus: str, side: int) -> set[str]:
-        """The handlers of one version that get the event or not, as unknown values decide."""
-        routes = self._list_routes(undecided, bus, side)
-        routes += [route for route in self._list_routes(numbers, bus, side) if route.name in self._open_routes[side]]
-        return {handler for route in routes for handler in route.to}
+        """Returns the handlers of one version that get the event for some of the unknown values only."""
+        handlers: set[str] = set()
+        for route in self._list_routes(undecided, bus, side):
+            handlers.update(route.to)
+        for route in self._list_routes(numbers, bus, side):
+            if route.name in self._open_routes[side]:
+                handlers.update(route.to)
+        return handlers
 
     def _list_routes(self, numbers: Iterable[int], bus: str, side: int) -> list[Route]:
+        """Returns the routes of one version with these patterns, in the order of the file."""
         positions = self._positions[side]
-        routes = [route for number in numbers for route in self._routes_of_pattern[number][side]]
-        matching = [route for route in routes if route.event_bus in (None, bus)]
-        return sorted(matching, key=lambda route: positions[route.name])
+        routes = {}
+        for number in numbers:
+            for route in self._routes_of_pattern[number][side]:
+                if route.event_bus in (None, bus):
+                    routes[positions[route.name]] = route
+        return [routes[position] for position in sorted(routes)]
+
+
+def _number_routes(routes: Routes) -> dict[str, int]:
+    return {name: position for position, name in enumerate(routes.routes)}
 
 
 def pattern_key(pattern: Pattern) -> object:
-    """A value that is equal for patterns with the same conditions."""
-    return repr(
-        [
-            [(field.path, field.can_be_absent, describe_conditions(field)) for field in branch]
-            for branch in pattern.branches
-        ]
-    )
+    """Returns a value that is equal for patterns with the same conditions."""
+    key = []
+    for branch in pattern.branches:
+        key.append([(field.path, field.can_be_absent, describe_conditions(field)) for field in branch])
+    return repr(key)
 
 
 def list_conditions(route: Route, path: str) -> list[tuple[str, str]]:
-    """The operators and operands of a route on a field, as values that can be compared."""
-    return [entry for branch in route.pattern.branches for entry in describe_fields(branch, path)]
+    """Returns the operators and operands of a route for a path, as values that can be compared."""
+    conditions = []
+    for branch in route.pattern.branches:
+        conditions += describe_fields(branch, path)
+    return conditions
