@@ -19,7 +19,9 @@ from pydantic import ValidationError
 
 from evtool.handlers import python
 from evtool.handlers.base import Call, Done, Emitted, Failed, Unavailable
+from evtool.handlers.processes import worker
 from evtool.handlers.processes.worker import Context, Settings
+from evtool.handlers.processes.worker_protocol import REQUEST_HEADER
 from evtool.handlers.registry import KINDS
 from tests.conftest import ROOT
 
@@ -535,8 +537,27 @@ def test_a_worker_does_not_outlive_evtool(wait, tmp_path):
     with subprocess.Popen([sys.executable, "-c", program, tmp_path]) as evtool, fifo.open("rb", buffering=0) as pipe:
         assert pipe.read(1) == b"!"
         evtool.kill()
-        assert select.select([pipe], [], [], 20)[0], "somebody still holds the pipe"
+        assert select.select([pipe], [], [], 20)[0], "a process still holds the pipe"
         assert pipe.read(1) == b""
+
+
+def test_half_a_request_is_not_a_call(tmp_path):
+    """A killed evtool leaves half a request in the pipe: the handler is not called, and the call log has no answer."""
+    (tmp_path / "shop.py").write_text("def play(event, context):\n    open('called', 'w')\n")
+    settings = json.dumps(["shop", "shop:play", str(tmp_path), 1.0, 100, 1000])
+    with (tmp_path / "answers").open("wb") as answers, (tmp_path / "log").open("wb") as log:
+        files = (answers.fileno(), log.fileno())
+        subprocess.run(
+            [sys.executable, worker.__file__, settings, "mark", *map(str, files)],
+            input=REQUEST_HEADER.pack(100, 1, 1 << 62, 12) + b'{"id": "e1"',
+            pass_fds=files,
+            cwd=tmp_path,
+            start_new_session=True,
+            timeout=30,
+        )
+    assert b'{"emitted": []}' in (tmp_path / "answers").read_bytes()
+    assert (tmp_path / "log").read_bytes() == b""
+    assert not (tmp_path / "called").exists()
 
 
 # --- python: without isolation ---------------------------------------------------------------------------------------
