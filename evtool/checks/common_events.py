@@ -213,7 +213,7 @@ class CommonEvents:
                 if not allowed:
                     return None
                 chosen[choice.steps] = allowed[0]
-        # Only values that a pattern asks for are described, and the type, which tells readers where to look.
+        # Only values that a pattern asks for are described, and the type, by which readers find the schema.
         described = {choice.steps for choice in choices}
         if schema:
             described.add((form.type_key,))

@@ -1,7 +1,7 @@
 """Lists the event types of a project with their sources, and decides which routes can match them.
 
-A type is matched by what is known without an event: its name and its sources. The answer has three values. With the
-type `order.created`, of which samples come from `shop.checkout`:
+Without an event, only the name and the sources of a type are known. The answer has three values. With the type
+`order.created`, of which samples come from `shop.checkout`:
 
     {"detail-type": ["order.created"]}                                True
     {"detail-type": ["payment.declined"]}                             False

@@ -4,7 +4,8 @@ The method is that of Sugiyama. For the arrows a -> b, b -> c, a -> c and c -> a
 
     1. Arrows that close a cycle are set aside: c -> a. They run back below everything else.
     2. A node gets the column behind the last node that leads to it: a | b | c.
-    3. An arrow across several columns gets an invisible point in each: a -> c becomes a -> p -> c with p beside b.
+    3. An arrow across several columns gets an invisible point in each: a -> c becomes a -> p -> c, with p in the
+       column of b.
     4. The order in a column follows the neighbours in the column before it, then in the column behind it, and so on;
        the order with the fewest crossings is kept: b, p.
     5. Heights follow the neighbours as far as the order and the gaps allow: p is level with a and c, so a -> c is
@@ -22,7 +23,7 @@ from evtool.graph.model import Arrow
 
 # Sweeps through the columns, by turns to the right and to the left.
 SWEEPS = 24
-# The part of the usual gap that two arrows need which pass a column beside each other.
+# The part of the usual gap that is between two arrows which pass a column next to each other.
 BUNDLE = 0.25
 # The first column that a kind may have.
 LEVEL = {"type": 0, "route": 1, "handler": 2}
@@ -224,7 +225,7 @@ def _list_pulling(cell: Cell, neighbours: Sequence[Cell]) -> Sequence[Cell]:
 
 
 def _find_gap(above: Cell, below: Cell, gap: float) -> float:
-    # Arrows that pass a column beside each other are close together and read as one bundle.
+    # Arrows that pass a column next to each other are close together and read as one bundle.
     if isinstance(above, Point) and isinstance(below, Point):
         return gap * BUNDLE
     return gap

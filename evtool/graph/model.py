@@ -24,7 +24,7 @@ Arrow = tuple[str, str]
 
 
 class Node(NamedTuple):
-    """An event type, a route or a handler. `note` has what is special about it, in a few words."""
+    """An event type, a route or a handler. `note` has its kind or state in a few words."""
 
     # One of KINDS.
     kind: str

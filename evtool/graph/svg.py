@@ -179,7 +179,8 @@ def _list_heights(graph: Graph) -> dict[str, float]:
 
 
 def _find_track(number: int) -> float:
-    """How far beside a node the arrow with this number runs up or down; a gap has room for a few such arrows."""
+    """The distance from a node at which the arrow with this number runs up or down."""
+    # A gap has room for a few such tracks, so further arrows share the last one.
     return 5.0 * min(number, 8)
 
 
@@ -281,7 +282,7 @@ def _is_free(spot: Spot, labels: Sequence[LabelBox]) -> bool:
 
 def _route_back(start: Box, end: Box, drawing: Drawing, number: int) -> tuple[str, Spot]:
     """Returns a path below everything else, with round corners, to the left side of a node in an earlier column."""
-    # Each arrow has a channel and a track of its own, so that no two lie on each other.
+    # Each arrow has its own channel, and the first ones have their own tracks, so that they do not lie on each other.
     channel = drawing.bottom + CHANNEL * (number + 1)
     right, left = start.right + 16 + _find_track(number), end.left - 16 - _find_track(number)
     path = (

@@ -22,7 +22,7 @@ class Report(Protocol):
         """Writes one record."""
 
     def end(self, tail: Mapping[str, Any]) -> None:
-        """Writes what is known at the end: the summary, and the other values beside the records."""
+        """Writes what is known at the end: the summary, and the other values next to the records."""
 
 
 class Subject(NamedTuple):

@@ -123,7 +123,7 @@ def explain_candidates(
     The nearest `max_changed` have changes. These keep to the schema, if the event itself is valid.
     """
     structure = read_structure(raw)
-    # No small change would make an event valid that is not: then the schema would forbid every change.
+    # A change for a pattern does not repair an invalid event, so the schema would forbid every change.
     if schema is not None and schema.find_violations(structure.document):
         schema = None
 

@@ -91,7 +91,7 @@ class ChangeSums:
         self.groups[key].count += 1
 
     def build_tail(self) -> dict[str, Any]:
-        """Builds the values that `-o json` has beside the changes."""
+        """Builds the values that `-o json` has next to the changes."""
         self._add_pending()
         summary = {
             "events": self.events,

@@ -103,7 +103,7 @@ class ReplaySums:
         self._pending.clear()
 
     def build_tail(self, name: str | None, findings: Sequence[Finding]) -> dict[str, Any]:
-        """Builds the values that `-o json` has beside the events; `name` is that of a replay that delivers."""
+        """Builds the values that `-o json` has next to the events; `name` is that of a replay that delivers."""
         self.update()
         handlers: dict[str, int] = {}
         for handler, actions in sorted(self.current.items()):

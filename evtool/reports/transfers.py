@@ -58,7 +58,7 @@ class PullReport:
 
 
 def _format_problems(summary: Mapping[str, int]) -> list[Segment]:
-    """The events that failed, and those that are invalid, if there are any."""
+    """Formats the numbers of failed and of invalid events. Returns nothing for a number of 0."""
     parts: list[Segment] = []
     for key in (FAILED, "invalid"):
         if summary[key]:

@@ -155,7 +155,7 @@ def _list_or_keys(field: Field) -> Iterator[Keys]:
             yield field.keys[: number + 2]
 
 
-# --- what there is to cover -----------------------------------------------------------------------------------------
+# --- what can be covered --------------------------------------------------------------------------------------------
 
 
 def measure(covered: Covered, routes: Routes, rules: Rules, project: Project) -> dict[str, Section]:

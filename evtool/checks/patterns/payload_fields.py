@@ -72,7 +72,7 @@ def find_field_problems(field: Field, types: Sequence[TypeSchema]) -> list[Patte
             if problems:
                 return problems
     except TooLong:
-        # A condition with thousands of values would take minutes, so it remains unchecked.
+        # The description grows with each name of the path, so a condition on a very long path is not checked.
         return []
     return []
 

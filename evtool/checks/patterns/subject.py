@@ -1,4 +1,4 @@
-"""A field of a pattern with the schemas of the types that its branch matches, and the problems that are found in it.
+"""A field of a pattern with the schemas of the types that its branch matches, and the problems of the field.
 
 The checks ask questions about sets of events. For the condition `{"detail": {"total": ["5"]}}` and the type
 `order.created`, whose schema has `total: {type: number}`:

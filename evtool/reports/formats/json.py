@@ -7,7 +7,7 @@ from evtool.reports.base import FORMAT_VERSION, Record, Subject, dump_json, to_r
 
 
 class Json:
-    """One document: the records in a list, the tail beside it."""
+    """One document: a list with the records, and the values of the tail."""
 
     def __init__(self, subject: Subject, file: TextIO, color: str):  # noqa: ARG002  (the contract of all kinds)
         self._file = file

@@ -127,7 +127,7 @@ class Sarif:
 
 
 def _build_rule(rule: str, problem: Problem) -> dict[str, Any]:
-    """Builds a rule, which code scanning shows beside its results: the meaning of its code, and examples."""
+    """Builds a rule, which code scanning shows with its results: the meaning of its code, and examples."""
     title = CODES.get(rule, problem.title)
     if rule in CODES:
         text = f"{rule}: {title}. `evtool explain {rule}` shows more."
