@@ -6,9 +6,9 @@ A schema cannot describe every condition exactly, but two approximations prove w
   pattern matches no event.
 - From below, it accepts only such values, and perhaps not all. If every event fits it, the pattern matches every event.
 
-Most conditions have one schema for both. Example of one that does not, {"cidr": "10.0.0.0/8"}: from above it is
-{"type": "string", "pattern": "^[0-9A-Fa-f:.]+$"}, since every address is written with these characters; from below it
-is {"not": {}}, which accepts nothing.
+Most conditions have one schema for both. {"cidr": "10.0.0.0/8"} does not. From above it is any number (which may match
+by its digits), or {"type": "string", "pattern": "^[0-9A-Fa-f:.]+$"}, since every address has only these characters.
+From below it is {"not": {}}, which accepts nothing.
 
 Numbers that a double cannot represent are left out: the engine compares them as text.
 """

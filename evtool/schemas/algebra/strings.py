@@ -1,8 +1,8 @@
 """Generates strings for the formats, regular expressions and lengths of a schema.
 
 The rules are easy to follow one by one and hard to follow together, so this module proposes candidates and its caller
-checks each against the schema. Example, for the pattern "^[A-Z]+$" and at least 10 characters: a random match such as
-"QX" is too short, so the next candidates repeat `[A-Z]` up to 10 times.
+checks each against the schema. Example, for the pattern "^[A-Z]+$" and at least 10 characters: a random match repeats
+`[A-Z]` at most 9 times and is too short, so the next candidates repeat it more often.
 """
 
 import re

@@ -1,8 +1,9 @@
 """The schema of an event type as a set of values, which can be intersected with and compared to other sets.
 
 The algebra of jsonschema-rs works with schemas in a canonical form. Example: the schema S of a type is
-{"properties": {"total": {"minimum": 0}}}, and a pattern asks for totals below zero, so for the values of
-P = {"required": ["total"], "properties": {"total": {"exclusiveMaximum": 0}}} (conditions.py writes such schemas):
+{"type": "object", "properties": {"total": {"type": "number", "minimum": 0}}}. A pattern asks for totals below zero, so
+for the values of P = {"required": ["total"], "properties": {"total": {"type": "number", "exclusiveMaximum": 0}}}
+(conditions.py writes such schemas). Then:
 
     restrict(S, [P])         the values of both: objects whose total is at least 0 and below 0
     is_impossible(S, [P])    True: no value is in both, so no event of the type matches

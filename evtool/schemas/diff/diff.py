@@ -1,14 +1,14 @@
 """Compares two versions of a schema: every change with its location, and whether old and new events are accepted.
 
 Backward compatible: the new schema accepts all values that the old one accepts. Forward compatible: the reverse. Three
-steps decide, here for the change of {"type": "string", "enum": ["a"]} to {"enum": ["a", "b"]}:
+steps decide, here for the change of {"type": "integer", "minimum": 1, "maximum": 9} to
+{"type": "integer", "exclusiveMinimum": 0, "maximum": 8}:
 
-1. The walk through both schemas finds the differences, and what each would break by itself (keywords.py): the type was
-   string, now any, which breaks forward compatibility; the value "b" was added, which breaks it as well.
-2. The algebra compares the parts as a whole, at each level (containment.py): the new schema accepts the value "a", so
-   backward compatibility is proven. A change that another change compensates for breaks nothing: all new values are
-   strings, so the first change is dropped.
-3. The algebra compares the schemas as a whole, which gives the verdict: backward compatible, not forward compatible. If
+1. The walk through both schemas finds the differences, and what each would break by itself (keywords.py): the lower
+   bound accepts more, which breaks forward compatibility; the upper bound accepts less, which breaks backward.
+2. The algebra compares the parts as a whole, at each level (containment.py). All integers from 1 to 8 are from 1 to 9,
+   so forward compatibility is proven. The first change loses its break: an integer above 0 is at least 1.
+3. The algebra compares the schemas as a whole, which gives the verdict: forward compatible, not backward compatible. If
    it cannot decide, the remaining changes do. Without a proof the verdict is None, undecided.
 """
 

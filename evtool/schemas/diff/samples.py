@@ -1,7 +1,7 @@
 """Generates values near the limits of a schema, where two versions of it probably differ.
 
 Example: for {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer", "maximum": 9}}} the values
-have n = 9, 10, 8, 0, 1 and so on, each alone and with an undeclared field. Not all of them are valid: the caller checks
+have n = 9, 10, 8, 0, 1 and so on, and one value has an undeclared field. Not all of them are valid: the caller checks
 them against both schemas.
 """
 

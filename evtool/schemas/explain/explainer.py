@@ -5,9 +5,9 @@ the value was meant to have (unions.py). An error of `unevaluatedProperties` is 
 
     {"allOf": [{"properties": {"id": {"type": "string"}}}], "unevaluatedProperties": false}
 
-For `{"id": 5, "x": 1}` the engine reports three errors: `id` should be a string; `id` is not allowed; `x` is not
-allowed. The second one follows from the first: for the engine, a part of the schema that failed describes nothing. So
-the explanation asks which properties the schema describes, be they valid or not, and reports only `x` as not allowed.
+For `{"id": 5, "x": 1}` the engine reports two errors: `id` should be a string; `id` and `x` are not allowed. That `id`
+is not allowed follows from the first error: for the engine, a part of the schema that failed describes nothing. So the
+explanation asks which properties the schema describes, be they valid or not, and reports only `x` as not allowed.
 """
 
 from collections.abc import Iterator, Sequence
