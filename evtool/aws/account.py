@@ -23,9 +23,9 @@ class Schema(NamedTuple):
 
 
 class Account(NamedTuple):
-    """What an account has in a region, in the form of EventBridge's API. Each rule has its targets under `Targets`.
+    """The content of an account in a region, in the form of EventBridge's API.
 
-    `notes` say what could not be read.
+    Each rule has its targets under `Targets`. `notes` say what could not be read.
     """
 
     region: str
@@ -37,7 +37,7 @@ class Account(NamedTuple):
 
 
 def read_account(settings: AwsSettings, open_service: OpenClient | None = None) -> Account:
-    """All rules of all buses, and what else there is. Raises UsageError if the rules cannot be read."""
+    """Reads the rules of all buses, the archives and the schemas. Raises UsageError if the rules cannot be read."""
     if open_service is None:
         open_service = partial(open_client, settings=settings)
     events = open_service("events")
@@ -63,7 +63,7 @@ def _list_rules(client: Any, bus: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _list_pages(operation: Callable[..., Mapping[str, Any]], key: str) -> Iterator[Mapping[str, Any]]:
-    """The items of an operation that boto3 has no paginator for."""
+    """Yields the items of an operation that boto3 has no paginator for."""
     page = operation()
     yield from page.get(key, ())
     while page.get("NextToken"):
@@ -72,7 +72,7 @@ def _list_pages(operation: Callable[..., Mapping[str, Any]], key: str) -> Iterat
 
 
 def _list_schemas(open_service: OpenClient) -> Iterator[Schema]:
-    """The schemas of all registries but that of AWS's own events."""
+    """Yields the schemas of all registries but that of AWS's own events."""
     client = open_service("schemas")
     for page in client.get_paginator("list_registries").paginate():
         for registry in page["Registries"]:
@@ -93,7 +93,7 @@ def _explain(action: str) -> Any:
 
 
 def _try(name: str, notes: list[str], read: Callable[[], Iterator[Any]]) -> list[Any]:
-    """What an account can do without: a policy may not allow it, and an endpoint may not have it."""
+    """Reads an optional part of an account: a policy may not allow it, and an endpoint may not have it."""
     from botocore.exceptions import ClientError  # noqa: PLC0415  (an extra, and slow to import)
 
     try:

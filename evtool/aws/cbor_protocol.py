@@ -23,7 +23,7 @@ Operation = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
 def answer(request: Request, operations: Mapping[str, Operation]) -> Response:
-    """The response to a request; `operations` are the supported ones by their name in AWS's API."""
+    """Returns the response to a request; `operations` are the supported ones by their name in AWS's API."""
     try:
         operation = operations[_find_operation(request, operations)]
         return _build_response(200, operation(_parse_body(request.body)))
@@ -32,7 +32,7 @@ def answer(request: Request, operations: Mapping[str, Operation]) -> Response:
 
 
 def _find_operation(request: Request, operations: Mapping[str, Operation]) -> str:
-    """The name of the operation. Raises AwsError if it is not supported."""
+    """Returns the name of the operation. Raises AwsError if it is not supported."""
     match = _PATH.fullmatch(request.path)
     is_supported = match and match[1] == SERVICE and match[2] in operations
     if match and is_supported and request.method == "POST" and request.headers.get("smithy-protocol") == PROTOCOL:
@@ -47,7 +47,10 @@ def _find_operation(request: Request, operations: Mapping[str, Operation]) -> st
 
 
 def _parse_body(body: bytes) -> Mapping[str, Any]:
-    """The parameters of the operation, times in seconds since 1970. Raises AwsError if the body is not a CBOR map."""
+    """Returns the parameters of the operation, times in seconds since 1970.
+
+    Raises AwsError if the body is not a CBOR map.
+    """
     try:
         value = cbor2.loads(
             body,

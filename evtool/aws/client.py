@@ -24,7 +24,7 @@ _CREDENTIALS_ADVICE = (
 
 
 class AwsSettings(NamedTuple):
-    """Where requests go, and as whom; None is what the environment and the configuration of AWS say."""
+    """The destination and the identity of requests; None means the environment and AWS's configuration decide."""
 
     region: str | None = None
     endpoint: str | None = None
@@ -33,7 +33,7 @@ class AwsSettings(NamedTuple):
 
 
 def open_client(service: str, settings: AwsSettings) -> Any:
-    """The client of a service. Connects to nothing. Raises UsageError."""
+    """Returns the client of a service. Connects to nothing. Raises UsageError."""
     try:
         import boto3  # noqa: PLC0415  (an extra, and slow to import)
         from botocore.config import Config  # noqa: PLC0415
@@ -84,12 +84,12 @@ def explain_errors(name: str) -> Iterator[None]:
 
 
 def get_code(error: Any) -> str:
-    """The code of an error response, such as `ResourceNotFoundException`."""
+    """Returns the code of an error response, such as `ResourceNotFoundException`."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def describe(error: Any) -> str:
-    """An error response in one line: the code and the message."""
+    """Returns an error response in one line: the code and the message."""
     message = str(error.response.get("Error", {}).get("Message", "")).strip()
     if message:
         return " ".join(f"{get_code(error)}: {message}".split())
@@ -107,7 +107,7 @@ def _find_advice(code: str) -> str | None:
 
 
 def _advise_on(error: Exception) -> str:
-    """What to do, for an error about credentials."""
+    """Returns advice for an error about credentials."""
     name = type(error).__name__
     is_about_credentials = any(word in name for word in ("Credential", "Token", "Profile", "SSO", "Login"))
     if is_about_credentials:

@@ -15,7 +15,7 @@ PHRASES = {200: "OK", 202: "Accepted"}
 
 
 class HttpError(Exception):
-    """What came is not HTTP, or too much of it. `response` are the bytes to send before the connection is closed."""
+    """The received bytes are not HTTP, or too many. `response` is what to send before the connection is closed."""
 
     def __init__(self, status: int):
         super().__init__("not an HTTP/1.1 request")
@@ -79,7 +79,7 @@ class HttpConnection:
         self._is_last = False
 
     def receive(self, data: bytes) -> Iterator[Request]:
-        """The requests that are complete with these bytes, which are empty at the end. Raises HttpError."""
+        """Yields the requests that are complete with these bytes, which are empty at the end. Raises HttpError."""
         self._parse(data)
         message = self._message
         if message.waits_for_continue:

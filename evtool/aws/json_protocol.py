@@ -25,7 +25,7 @@ class AwsError(Exception):
 
 
 def answer(request: Request, operations: Mapping[str, Operation]) -> Response:
-    """The response to a request; `operations` are the supported ones by their name in AWS's API."""
+    """Returns the response to a request; `operations` are the supported ones by their name in AWS's API."""
     try:
         operation = operations[_find_operation(request, operations)]
         return _build_response(200, operation(_parse_body(request)))
@@ -36,7 +36,7 @@ def answer(request: Request, operations: Mapping[str, Operation]) -> Response:
 
 
 def _find_operation(request: Request, operations: Mapping[str, Operation]) -> str:
-    """The name of the operation. Raises AwsError if it is not supported."""
+    """Returns the name of the operation. Raises AwsError if it is not supported."""
     target = request.headers.get("x-amz-target", "")
     name = target.removeprefix(TARGET_PREFIX)
     if request.method == "POST" and target.startswith(TARGET_PREFIX) and name in operations:
@@ -56,7 +56,7 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def _parse_body(request: Request) -> Mapping[str, Any]:
-    """The parameters of the operation. Raises AwsError if the body is not a JSON object."""
+    """Returns the parameters of the operation. Raises AwsError if the body is not a JSON object."""
     if request.is_too_large:
         raise AwsError("RequestEntityTooLargeException", "the request is too large", 413)
     try:

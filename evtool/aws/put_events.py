@@ -41,7 +41,7 @@ class Rejection(NamedTuple):
 def put_events(
     parameters: Mapping[str, Any], accept: Callable[[Entry], str | Rejection], *, max_entries: int = MAX_ENTRIES
 ) -> dict[str, Any]:
-    """The response of PutEvents. `accept` takes the valid entries one by one, and returns the id of each event.
+    """Returns the response of PutEvents. `accept` takes the valid entries one by one, and returns the id of each event.
 
     Raises AwsError if AWS refuses the whole request.
     """
@@ -61,7 +61,7 @@ def _put_entry(entry: Mapping[str, Any], accept: Callable[[Entry], str | Rejecti
 
 
 def _read_entries(parameters: Mapping[str, Any], max_entries: int) -> Sequence[Mapping[str, Any]]:
-    """The entries, with members of the right types. Raises AwsError for what AWS refuses as a whole."""
+    """Returns the entries, with members of the right types. Raises AwsError for what AWS refuses as a whole."""
     entries = parameters.get("Entries")
     if entries is None:
         raise _constraint_error("null", "Member must not be null")
@@ -106,7 +106,7 @@ def _is_list_of_strings(value: Any) -> bool:
 
 
 def measure_entry(entry: Mapping[str, Any]) -> int:
-    """The size of an entry in bytes, as AWS counts it."""
+    """Returns the size of an entry in bytes, as AWS counts it."""
     size = 0
     if entry.get("Time") is not None:
         size = TIME_BYTES
@@ -118,7 +118,7 @@ def measure_entry(entry: Mapping[str, Any]) -> int:
 
 
 def _check_entry(entry: Mapping[str, Any]) -> Entry | Rejection:
-    """The entry, or why EventBridge does not accept it."""
+    """Returns the entry, or why EventBridge does not accept it."""
     for key in ("Source", "DetailType", "Detail"):
         if not entry.get(key):
             return _reject_argument(key, f"{key} is a required argument.")

@@ -13,7 +13,7 @@ _MEMBERS = ("Source", "DetailType", "Detail", "Resources", "Time")
 
 
 def put_events_v2(parameters: Mapping[str, Any], accept: Callable[[Entry], str | Rejection]) -> dict[str, Any]:
-    """The response of PutEvents. `accept` takes the valid entries one by one, and returns the id of each event.
+    """Returns the response of PutEvents. `accept` takes the valid entries one by one, and returns the id of each event.
 
     Raises AwsError if AWS refuses the whole request. EventGroupId and deduplication are not used.
     """
@@ -43,7 +43,7 @@ def put_events_v2(parameters: Mapping[str, Any], accept: Callable[[Entry], str |
 
 
 def _convert_entry(entry: Any, bus: str) -> Any:
-    """The entry in the form of the classic service, which refuses entries that are not a map."""
+    """Returns the entry in the form of the classic service, which refuses entries that are not a map."""
     if not isinstance(entry, dict):
         return entry
     members = {name: entry[name] for name in _MEMBERS if entry.get(name) is not None}

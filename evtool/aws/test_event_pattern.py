@@ -14,7 +14,7 @@ _INVALID_EVENT = "Parameter Event is not valid."
 
 
 def test_event_pattern(parameters: Mapping[str, Any]) -> dict[str, bool]:
-    """The response of TestEventPattern. Raises AwsError for what AWS refuses."""
+    """Returns the response of TestEventPattern. Raises AwsError for what AWS refuses."""
     pattern, event = _read_text(parameters, "EventPattern"), _read_text(parameters, "Event")
     if len(pattern) > MAX_PATTERN_LENGTH:
         raise _constraint_error(

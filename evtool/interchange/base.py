@@ -25,7 +25,7 @@ class Function(NamedTuple):
     """A Lambda function whose code may be in a folder: the options of a `lambda` handler in the form of routes.yaml.
 
     The folder counts from the source. `name` is the logical id, `notes` say what of the function is not known here.
-    `problem` says why the function cannot run on this machine, if it cannot; then there are no options.
+    `problem` says why the function cannot run on this machine, if it cannot; it has no options then.
     """
 
     name: str
@@ -90,7 +90,7 @@ class Form(NamedTuple):
 
 
 def read_state(value: Any) -> Any:
-    """The state of a route, from `ENABLED`, `DISABLED`, True, False, None or an Unknown."""
+    """Returns the state of a route, from `ENABLED`, `DISABLED`, True, False, None or an Unknown."""
     if isinstance(value, Unknown):
         return value
     if value in ("DISABLED", False):
@@ -99,7 +99,7 @@ def read_state(value: Any) -> Any:
 
 
 def read_retry(attempts: Any, age: Any) -> dict[str, Any] | None:
-    """The retry policy of a target in the form of routes.yaml, from its retries and its age in seconds.
+    """Returns the retry policy of a target in the form of routes.yaml, from its retries and its age in seconds.
 
     None if it has the defaults, which are the same in routes.yaml, or if it is not known.
     """
@@ -112,7 +112,7 @@ def read_retry(attempts: Any, age: Any) -> dict[str, Any] | None:
 
 
 def build_constant(text: str) -> dict[str, Any] | None:
-    """The input that is always this JSON text, in the form of routes.yaml; None if that form cannot have it."""
+    """Returns the input that is always this JSON text, in the form of routes.yaml; None if that form cannot have it."""
     try:
         json.loads(text)
     except (ValueError, RecursionError):
@@ -123,21 +123,24 @@ def build_constant(text: str) -> dict[str, Any] | None:
 
 
 def as_mapping(value: Any) -> Mapping[str, Any]:
-    """The value, if it is a mapping, else an empty one."""
+    """Returns the value, if it is a mapping, else an empty one."""
     if isinstance(value, Mapping):
         return value
     return {}
 
 
 def as_text(value: Any) -> str | None:
-    """The value, if it is a string."""
+    """Returns the value, if it is a string."""
     if isinstance(value, str):
         return value
     return None
 
 
 def read_transformer(paths: Any, template: Any) -> dict[str, Any] | None:
-    """The input that an input transformer makes, in the form of routes.yaml; None if a part of it is not known."""
+    """Returns the input that an input transformer makes, in the form of routes.yaml.
+
+    None if a part of it is not known.
+    """
     if not isinstance(template, str) or not isinstance(paths, Mapping):
         return None
     if all(isinstance(path, str) for path in paths.values()):
@@ -146,21 +149,21 @@ def read_transformer(paths: Any, template: Any) -> dict[str, Any] | None:
 
 
 def as_list(value: Any) -> list[Any]:
-    """The value, if it is a list, else an empty one."""
+    """Returns the value, if it is a list, else an empty one."""
     if isinstance(value, list):
         return value
     return []
 
 
 def get_block(value: Any) -> Mapping[str, Any]:
-    """The first block of a value: Terraform has one block as a mapping, or as a list of one mapping."""
+    """Returns the first block of a value: Terraform has one block as a mapping, or as a list of one mapping."""
     if isinstance(value, list) and value:
         return as_mapping(value[0])
     return as_mapping(value)
 
 
 def as_item(value: Any, step: str | int) -> Any:
-    """The item of a mapping or list; None if it has none."""
+    """Returns the item of a mapping or list; None if it has none."""
     if isinstance(value, Mapping):
         return value.get(step)
     if isinstance(value, list) and isinstance(step, int) and step < len(value):

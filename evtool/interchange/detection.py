@@ -29,7 +29,7 @@ _HCL_BLOCK = re.compile(rb"^(" + "|".join(sorted(BLOCKS)).encode() + rb")\b[^=:\
 
 
 def read_rule_source(file: Path, raw: bytes, form: str | None) -> Project | None:
-    """The project of a rule source; None if the file is a routes.yaml, well-formed or not.
+    """Returns the project of a rule source; None if the file is a routes.yaml, well-formed or not.
 
     Raises ConfigError if the file is not well-formed, has none of the forms, or has a rule that cannot be a route;
     UsageError if the package that reads it is missing.
@@ -56,7 +56,7 @@ def read_rule_source(file: Path, raw: bytes, form: str | None) -> Project | None
 
 
 def _read_folder(folder: Path) -> Project:
-    """The project of all Terraform files of a folder: a target may be in another file than its rule."""
+    """Returns the project of all Terraform files of a folder: a target may be in another file than its rule."""
     files = read_modules(folder)
     if not files:
         raise UsageError(f"{display_path(folder)} has no {ROUTES_FILE} and no Terraform files (*.tf, *.tf.json)")
@@ -66,7 +66,7 @@ def _read_folder(folder: Path) -> Project:
 
 
 def _add_note(project: Project) -> Project:
-    """The project, with a note if it has no routes."""
+    """Returns the project, with a note if it has no routes."""
     if project.document.value["routes"]:
         return project
     name, title = project.display_name, FORMS[project.form].title
@@ -75,7 +75,7 @@ def _add_note(project: Project) -> Project:
 
 
 def _parse(text: bytes, name: str) -> tuple[LocatedDocument, str]:
-    """The content of a file, and the name of its language."""
+    """Returns the content of a file, and the name of its language."""
     if name.endswith(TERRAFORM_SUFFIX) or (_HCL_BLOCK.search(text) and not text.lstrip().startswith((b"{", b"["))):
         return load_hcl(text, name), "Terraform's language"
     if text.lstrip(b"\xef\xbb\xbf \t\n")[:1] in (b"{", b"["):
@@ -98,7 +98,7 @@ def _describe_unknown(name: str, value: Any, language: str) -> str:
 
 
 def _list_findings(name: str, value: Any) -> list[Finding]:
-    """The finding for a routes.yaml that is not a mapping."""
+    """Returns the finding for a routes.yaml that is not a mapping."""
     if isinstance(value, Mapping) or Path(name).name != ROUTES_FILE:
         return []
     return [Finding("EV022", "routes.yaml is a mapping: version, handlers, routes", file=name, line=1, column=1)]

@@ -28,7 +28,7 @@ Entry = tuple[Mapping[str, Any], Path]  # a rule or a target, and where the sour
 
 
 def recognizes(value: Any) -> bool:
-    """Whether a document, or the first of several, is such output."""
+    """Returns whether a document, or the first of several, is such output."""
     if isinstance(value, list):
         return bool(value) and recognizes(value[0])
     if not isinstance(value, Mapping):
@@ -38,7 +38,7 @@ def recognizes(value: Any) -> bool:
 
 
 def read_rules(source: Source) -> Iterator[Rule]:
-    """The rules of all documents of a file. Raises ConfigError if it is not clear which rule has which targets.
+    """Yields the rules of all documents of a file. Raises ConfigError if it is not clear which rule has which targets.
 
     `list-targets-by-rule` does not name its rule. Targets belong to the rule that a key `Rule` beside them names, to
     the `describe-rule` before them, or to the rules in their order, if there is one output for each.
@@ -67,7 +67,7 @@ def read_rules(source: Source) -> Iterator[Rule]:
 
 
 def _list_targets(document: Mapping[str, Any], path: Path) -> list[Entry]:
-    """The targets beside or in a rule."""
+    """Lists the targets of a document, which may be a rule."""
     targets: list[Entry] = []
     for number, item in enumerate(as_list(document.get("Targets"))):
         targets.append((as_mapping(item), path + ("Targets", number)))
@@ -82,7 +82,7 @@ def _list_documents(value: Any, path: Path) -> Iterator[Entry]:
 
 
 def _list_rules(document: Mapping[str, Any], path: Path) -> Iterator[Entry]:
-    """The rules of a document: a list of rules, or one rule."""
+    """Yields the rules of a document: a list of rules, or one rule."""
     if isinstance(document.get("Name"), str):
         yield document, path
     for index, entry in enumerate(as_list(document.get("Rules"))):
@@ -92,7 +92,7 @@ def _list_rules(document: Mapping[str, Any], path: Path) -> Iterator[Entry]:
 def _assign_targets(
     source: Source, rules: list[Entry], outputs: list[tuple[list[Entry], Path, Any]]
 ) -> dict[int, list[Entry]]:
-    """The targets of rules, by the number of the rule, from outputs that may name their rule."""
+    """Returns the targets of rules, by the number of the rule, from outputs that may name their rule."""
     numbers = {str(entry.get("Name")): number for number, (entry, _) in enumerate(rules)}
     named = {numbers[str(name)]: targets for targets, _, name in outputs if str(name) in numbers}
     unnamed = [(targets, path) for targets, path, name in outputs if name is None]
@@ -134,7 +134,7 @@ def _build_rule(entry: Mapping[str, Any], path: Path, targets: list[Entry]) -> R
 
 
 def read_target(target: Mapping[str, Any], path: Path) -> Target:
-    """A target in the form of EventBridge's API, which a source has at a path."""
+    """Returns a target in the form of EventBridge's API, which a source has at a path."""
     arn, target_id, input_path = str(target.get("Arn")), target.get("Id"), target.get("InputPath")
     constant = target.get("Input")
     transformer = as_mapping(target.get("InputTransformer"))

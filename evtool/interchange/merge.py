@@ -17,7 +17,7 @@ class _MergedDocument:
         self._own = own
 
     def source_path(self, path: Sequence[str | int]) -> tuple[str | int, ...]:
-        """The path itself: the value has the shape of the text."""
+        """Returns the path itself: the value has the shape of the text."""
         return tuple(path)
 
     def position_of(self, path: Sequence[str | int], *, key: bool = False) -> tuple[int, int]:
@@ -26,7 +26,7 @@ class _MergedDocument:
 
 
 def merge(project: Project, sources: Sequence[Project]) -> Project:
-    """The routes of several files as one project.
+    """Returns the routes of several files as one project.
 
     A target with the name of a handler of routes.yaml is delivered to that handler. Raises ConfigError if two routes
     have the same name.
@@ -80,7 +80,7 @@ def _name_project(project: Project) -> str:
 
 
 def _name_handler(name: str, options: Any, own: Mapping[str, Any], taken: Mapping[str, Any]) -> str:
-    """The name of a target among the handlers of all sources: the same target has the same name."""
+    """Returns the name of a target among the handlers of all sources: the same target has the same name."""
     if name in own or taken.get(name, options) == options:
         return name
     return make_name(name, taken)

@@ -8,14 +8,14 @@ MAX_LENGTH = 64  # of the name of a route or handler
 
 
 def bus_of_arn(text: str) -> str:
-    """The name of an event bus, given as a name or as an ARN."""
+    """Returns the name of an event bus, given as a name or as an ARN."""
     if text.startswith("arn:"):
         return text.rpartition("/")[2]
     return text
 
 
 def name_of_arn(address: str, target_id: str | None) -> str:
-    """The name of a target: that of a Lambda function, else the Id of the target, else the last part of its ARN.
+    """Returns the name of a target: that of a Lambda function, else its Id, else the last part of its ARN.
 
     An Id that a program has generated does not count.
     """
@@ -30,7 +30,7 @@ def name_of_arn(address: str, target_id: str | None) -> str:
 
 
 def make_name(text: str, taken: Container[str]) -> str:
-    """A name that routes.yaml allows, as near as possible to a text, and not one of those that are taken."""
+    """Returns a name that routes.yaml allows, as near as possible to a text, and not one of those that are taken."""
     name = re.sub(r"[^.\-_A-Za-z0-9]+", "-", text).strip("-")[:MAX_LENGTH] or "rule"
     number, candidate = 1, name
     while candidate in taken:
@@ -40,7 +40,7 @@ def make_name(text: str, taken: Container[str]) -> str:
 
 
 def make_label(name: str) -> str:
-    """The label of a resource of Terraform, which has letters, digits, `-` and `_`, as near as possible to a name."""
+    """Makes a label for a resource of Terraform, which has letters, digits, `-` and `_`, from a name."""
     label = re.sub(r"[^A-Za-z0-9_-]+", "-", name)
     if re.match(r"[A-Za-z_]", label):
         return label

@@ -32,12 +32,12 @@ PATTERN_KEYS = {"eventBridge": "pattern", "cloudwatchEvent": "event"}
 
 
 def recognizes(value: Any) -> bool:
-    """Whether a document is a serverless.yml."""
+    """Returns whether a document is a serverless.yml."""
     return isinstance(value, Mapping) and len(value.keys() & {"service", "provider", "functions"}) > 1
 
 
 def read_rules(source: Source) -> Iterator[Rule]:
-    """The rules of the functions, then those of the resources."""
+    """Yields the rules of the functions, then those of the resources."""
     value = _resolve_references(source.document.value)
     templates = list(_list_templates(value.get("resources"), ("resources",)))
     resources: dict[str, Any] = {}
@@ -55,7 +55,7 @@ def read_rules(source: Source) -> Iterator[Rule]:
 
 
 def _resolve_references(value: Any) -> Mapping[str, Any]:
-    """The document with the values that `${self:custom.bus}` and the like lead to."""
+    """Returns the document with the values that `${self:custom.bus}` and the like lead to."""
 
     def read_steps(match: re.Match[str]) -> Steps | None:
         path = match[1]
@@ -73,13 +73,13 @@ def _resolve_references(value: Any) -> Mapping[str, Any]:
 
 
 def _name_resource(function: str) -> str:
-    """The logical id of a function in the template that the Serverless Framework makes."""
+    """Returns the logical id of a function in the template that the Serverless Framework makes."""
     name = function.replace("-", "Dash").replace("_", "Underscore")
     return f"{name[:1].upper()}{name[1:]}LambdaFunction"
 
 
 def _find_function(target: Target, logical_ids: Mapping[str, tuple[str, Path]]) -> Target:
-    """The target as the function of this file that its ARN refers to, if it does."""
+    """Returns the target as the function of this file that its ARN refers to, if it does."""
     if target.address not in logical_ids:
         return target
     name, path = logical_ids[target.address]
@@ -87,7 +87,7 @@ def _find_function(target: Target, logical_ids: Mapping[str, tuple[str, Path]]) 
 
 
 def _note_files(paths: Sequence[Path]) -> Iterator[Rule]:
-    """A note on what is in other files."""
+    """Yields a note on what is in other files."""
     if paths:
         names = list_some(list(map(_format_path, paths)), MAX_NAMES)
         text = "are in other files, which are not read"
@@ -101,7 +101,7 @@ def _format_path(path: Path) -> str:
 
 
 def _list_functions(value: Any, path: Path) -> Iterator[tuple[str, Any, Path]]:
-    """The functions by name; they may be a list of mappings, too. What is in another file is a string."""
+    """Yields the functions by name; they may be a list of mappings, too. What is in another file is a string."""
     if isinstance(value, str):
         yield "", value, path
     for index, entry in enumerate(as_list(value)):
@@ -111,7 +111,7 @@ def _list_functions(value: Any, path: Path) -> Iterator[tuple[str, Any, Path]]:
 
 
 def _list_files(functions: Iterable[tuple[str, Any, Path]], resources: Any) -> Iterator[Path]:
-    """Where functions, their events or resources are in other files: `${file(functions.yml)}`."""
+    """Yields the paths of functions, events and resources that are in other files: `${file(functions.yml)}`."""
     for _, function, path in functions:
         yield from _list_texts([function], [path])
         events = as_mapping(function).get("events")
@@ -130,14 +130,14 @@ def _list_files(functions: Iterable[tuple[str, Any, Path]], resources: Any) -> I
 
 
 def _list_texts(values: Iterable[Any], paths: Iterable[Path]) -> Iterator[Path]:
-    """The paths of the values that are strings: these are references to files."""
+    """Yields the paths of the values that are strings: these are references to files."""
     for value, path in zip(values, paths, strict=True):
         if isinstance(value, str):
             yield path
 
 
 def _list_templates(value: Any, path: Path) -> Iterator[tuple[Mapping[str, Any], Path]]:
-    """The CloudFormation templates under `resources`: one or a list."""
+    """Yields the CloudFormation templates under `resources`: one or a list."""
     for index, entry in enumerate(as_list(value)):
         yield from _list_templates(entry, path + (index,))
     if isinstance(value, Mapping):
@@ -182,7 +182,7 @@ def _read_event(template: Template, name: str, function: str, properties: Mappin
 
 
 def _read_input(template: Template, properties: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The input of a function in the form of routes.yaml; None if it is the event itself, or not known."""
+    """Returns the input of a function in the form of routes.yaml; None if it is the event itself, or not known."""
     match template.resolver.resolve({key: properties.get(key) for key in ("inputPath", "inputTransformer")}):
         case {"inputPath": str(path)}:
             return {"path": path}

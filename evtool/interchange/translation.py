@@ -28,7 +28,7 @@ class TranslatedDocument:
         self._origins = origins
 
     def source_path(self, path: Sequence[str | int]) -> Path:
-        """The keys and indices that lead in the source to what a path into the value leads to."""
+        """Returns the keys and indices that lead in the source to what a path into the value leads to."""
         steps = tuple(path)
         for length in range(len(steps), -1, -1):
             if steps[:length] in self._origins:
@@ -114,7 +114,7 @@ class _Builder:
         return self._handler_of[target.address]
 
     def _read_function(self, handler: str, target: Target) -> dict[str, Any] | None:
-        """The options of a handler that runs a function whose code is here; None if there is none."""
+        """Returns the options of a handler that runs a function whose code is here; None if there is none."""
         if target.function is None:
             return None
         if target.function.problem:
@@ -143,7 +143,7 @@ class _Builder:
 
 
 def _find_pattern_source(document: Any, path: Path) -> PatternSource | None:
-    """The JSON text at a path of a document, also as the argument of `Fn::Sub`; None if there is none."""
+    """Returns the JSON text at a path of a document, also as the argument of `Fn::Sub`; None if there is none."""
     value = document
     for step in path:
         value = as_item(value, step)
@@ -164,7 +164,10 @@ def _find_pattern_source(document: Any, path: Path) -> PatternSource | None:
 
 
 def translate(source: Source, rules: Iterator[Rule], file: FilePath, form: str) -> Project:
-    """The project that the rules of a source make. Raises ConfigError with every rule that cannot be a route."""
+    """Returns the project that the rules of a source make.
+
+    Raises ConfigError with every rule that cannot be a route.
+    """
     builder = _Builder(source, file)
     for rule in rules:
         builder.add(rule)

@@ -64,7 +64,7 @@ class Dispatcher:
 
 
 def build_app(context: Context) -> ASGIApp:
-    """The application."""
+    """Returns the application."""
     app: ASGIApp = Guards(Dispatcher(context), context.settings)
     if context.settings.logs_requests:
         app = RequestLog(app, context.log)
@@ -72,7 +72,7 @@ def build_app(context: Context) -> ASGIApp:
 
 
 def build_starlette(context: Context, bodies: BodyReader) -> ASGIApp:
-    """The page, and the endpoints of events that do not come from AWS's SDKs."""
+    """Returns the page, and the endpoints of events that do not come from AWS's SDKs."""
     receive = build_receiver(context, bodies)
 
     async def get_health(_request: Request) -> Response:
@@ -109,7 +109,7 @@ def build_starlette(context: Context, bodies: BodyReader) -> ASGIApp:
 
 
 def build_failure_response(error: Exception, log: Log) -> Response:
-    """The response to a request while which an exception was raised."""
+    """Returns the response to a request whose handling raised an exception."""
     if isinstance(error, HttpError):
         return build_error_response(error)
     if isinstance(error, ClientDisconnect):

@@ -15,7 +15,7 @@ _executor = ThreadPoolExecutor(4, "evtool-parser")
 
 
 async def run_beside(size: int, work: Callable[[], T]) -> T:
-    """The result of some work on so many bytes."""
+    """Runs some work on `size` bytes, and returns its result."""
     if size <= SMALL_BYTES:
         return work()
     return await asyncio.get_running_loop().run_in_executor(_executor, work)

@@ -30,7 +30,7 @@ Headers = Iterable[tuple[bytes, bytes]]  # names in lower case
 
 
 def find_mode(headers: Headers, content_type: str) -> Mode:
-    """The content mode of a request. Raises HttpError for a format of CloudEvents that is not JSON."""
+    """Returns the content mode of a request. Raises HttpError for a format of CloudEvents that is not JSON."""
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type.startswith("application/cloudevents"):
         name, _, form = media_type.partition("+")
@@ -54,7 +54,7 @@ def find_mode(headers: Headers, content_type: str) -> Mode:
 def read_cloudevents(
     mode: Mode, headers: Headers, content_type: str | None, body: bytes
 ) -> Iterator[SourceText | Finding]:
-    """The structured JSON of the events of a request, and what cannot be read. Raises HttpError."""
+    """Yields the structured JSON of the events of a request, and what cannot be read. Raises HttpError."""
     if mode == "binary":
         yield SourceText(NAME, 1, 1, _build_structured(headers, content_type, body))
     elif mode == "structured":
@@ -74,7 +74,7 @@ def _read_batch(body: bytes) -> Iterator[SourceText | Finding]:
 
 
 def _build_structured(headers: Headers, content_type: str | None, body: bytes) -> bytes:
-    """The structured JSON of an event in binary mode, with its data byte for byte if it is JSON."""
+    """Returns the structured JSON of an event in binary mode, with its data byte for byte if it is JSON."""
     attributes = _read_attributes(headers)
     if content_type is not None:
         attributes["datacontenttype"] = content_type
@@ -86,7 +86,7 @@ def _build_structured(headers: Headers, content_type: str | None, body: bytes) -
 
 
 def _read_attributes(headers: Headers) -> dict[str, str]:
-    """The attributes in the headers, the required ones first, so that the same event gives the same bytes again."""
+    """Returns the attributes in the headers, in an order that gives the same bytes for the same event."""
     attributes: dict[str, str] = {}
     for header, value in headers:
         name = header.decode("latin-1")
@@ -104,7 +104,7 @@ def _read_attributes(headers: Headers) -> dict[str, str]:
 
 
 def _decode_value(name: str, value: bytes) -> str:
-    """The value of a header: a quoted string without its quotes, then with one round of percent-decoding."""
+    """Returns the value of a header: a quoted string without its quotes, then with one round of percent-decoding."""
     try:
         text = value.decode().strip()
         if len(text) > 1 and text[0] == text[-1] == '"':
@@ -121,7 +121,7 @@ def _unquote_string(text: str) -> str:
 
 
 def _build_data_member(body: bytes, content_type: str | None) -> bytes:
-    """The member `data` or `data_base64`; nothing without a body."""
+    """Returns the member `data` or `data_base64`; nothing without a body."""
     if not body:
         return b""
     if has_json_data({"data": "", "datacontenttype": content_type}):

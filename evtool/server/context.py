@@ -1,4 +1,4 @@
-"""What the parts of the server share: the project, its routes and rules, the writer, and the settings."""
+"""The values that the parts of the server share: the project, its routes and rules, the writer, and the settings."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +24,7 @@ class Settings(NamedTuple):
 
 
 class Context(NamedTuple):
-    """What the parts of the server get. All of it may be used in several threads at a time.
+    """The values that the parts of the server share. All of them may be used in several threads at a time.
 
     A connection to the store may not: `writer` has one, and who reads opens one in the thread that reads.
     """

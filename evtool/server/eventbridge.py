@@ -24,7 +24,7 @@ _CALL_HEADERS = (b"x-amz-target", b"smithy-protocol")
 
 
 def is_aws_call(scope: Scope) -> bool:
-    """Whether an SDK of AWS has made this request, at whatever path: it is that of the endpoint URL of the SDK."""
+    """Returns whether an SDK of AWS has made this request. The path is that of the endpoint URL of the SDK."""
     return any(name in _CALL_HEADERS for name, _ in scope["headers"])
 
 
@@ -64,7 +64,7 @@ class EventBridgeEndpoint:
         return response
 
     def _accept(self, entry: Entry, accepted: list[RoutedEvent]) -> str | Rejection:
-        """The id of the event that an entry becomes."""
+        """Returns the id of the event that an entry becomes."""
         event = self._build_event(entry)
         findings = self._context.rules.check(event)
         errors = [finding for finding in findings if finding.severity == "error"]

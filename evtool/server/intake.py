@@ -1,4 +1,4 @@
-"""Stores what requests bring: several events at once, whole or not at all."""
+"""Stores the events of requests: all events of a request, or none."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -22,7 +22,7 @@ class RoutedEvent(NamedTuple):
 
 
 def route_event(context: Context, event: Event) -> RoutedEvent:
-    """An event with the deliveries that the routes make of it."""
+    """Returns an event with the deliveries that the routes make of it."""
     targets = match_handlers(event, context.routes)
     return RoutedEvent(
         event, [NewDelivery(route.name, handler) for route, handler, is_external in targets if not is_external]

@@ -1,4 +1,4 @@
-"""Prints the messages of the server in a thread of its own: a terminal or pipe that is slow delays no request."""
+"""Prints the messages of the server in its own thread: a slow terminal or pipe does not delay requests."""
 
 import queue
 import threading

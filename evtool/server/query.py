@@ -26,7 +26,7 @@ NO_QUERY = Query()
 
 
 def read_query(parameters: QueryParams, project: Project) -> Query:
-    """The parameters of a request. Raises HttpError for one that cannot be used."""
+    """Returns the parameters of a request. Raises HttpError for one that cannot be used."""
     if not parameters:
         return NO_QUERY
     for name in parameters:

@@ -36,14 +36,14 @@ _EXPECTED = (
 
 
 class _Reception(NamedTuple):
-    """The valid events of a request, and what there is to say about them."""
+    """The valid events of a request, and the findings about them."""
 
     events: Sequence[RoutedEvent]
     findings: Sequence[Finding]
 
 
 def build_receiver(context: Context, bodies: BodyReader) -> Callable[[Request], Awaitable[Response]]:
-    """The endpoint for `POST /` and `POST /events`."""
+    """Returns the endpoint for `POST /` and `POST /events`."""
 
     async def receive(request: Request) -> Response:
         content_type = request.headers.get("content-type")
@@ -70,7 +70,7 @@ def build_receiver(context: Context, bodies: BodyReader) -> Callable[[Request], 
 
 
 def read_plain(body: bytes) -> Iterator[SourceText | Finding]:
-    """The texts of events in any form that `evtool publish` reads."""
+    """Yields the texts of events in any form that `evtool publish` reads."""
     if body.startswith(_GZIP_MAGIC):
         _check_unpacked_size(body)
     for item in read_texts([STDIN], max_bytes=MAX_BODY_BYTES, stdin=BytesIO(body)):
@@ -98,7 +98,7 @@ def _check(
     identity: PayloadIdentity,
     bus: str | None,
 ) -> _Reception:
-    """The events of a request with their deliveries. Raises HttpError if one of them cannot be stored."""
+    """Returns the events of a request with their deliveries. Raises HttpError if one of them cannot be stored."""
 
     def change(event: Event) -> Event:
         return name_bus(event, bus)

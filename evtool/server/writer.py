@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class _Job(NamedTuple):
-    """What a request wants done in a transaction, and who waits for the result."""
+    """The work of a request in a transaction, and the future that gets the result."""
 
     work: Callable[[Store], Any]
     future: "asyncio.Future[Any]"
@@ -54,7 +54,7 @@ class Writer:
         self._thread.join()
 
     async def run(self, work: Callable[[Store], T]) -> T:
-        """The result of some work in a transaction that is committed.
+        """Returns the result of some work in a transaction that is committed.
 
         Raises StoreError if it cannot be committed, and what the work raises: then nothing of it is stored, and the
         work of others is.
@@ -75,7 +75,7 @@ class Writer:
                 self._do_jobs(store, jobs)
 
     def _take_jobs(self) -> list[_Job]:
-        """The jobs that wait, at least one; none at the end."""
+        """Returns the jobs that wait, at least one; none at the end."""
         jobs = []
         job = self._jobs.get()
         while job is not None:

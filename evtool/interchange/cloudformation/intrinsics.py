@@ -13,7 +13,7 @@ DYNAMIC_REFERENCE = re.compile(r"\{\{resolve:")  # to a parameter or secret, in 
 
 
 def is_function(value: Any) -> bool:
-    """Whether a value is a function in its long form: `{"Ref": "Bus"}`, `{"Fn::Sub": "..."}`."""
+    """Returns whether a value is a function in its long form: `{"Ref": "Bus"}`, `{"Fn::Sub": "..."}`."""
     if not isinstance(value, Mapping) or len(value) != 1:
         return False
     [(name, argument)] = value.items()
@@ -21,7 +21,7 @@ def is_function(value: Any) -> bool:
 
 
 def format_function(value: Any) -> str:
-    """A function as people write it in a template: `!Ref Bus`, `!GetAtt Charge.Arn`, `!Join ["-", ["a", "b"]]`."""
+    """Formats a function as people write it in a template: `!Ref Bus`, `!GetAtt Charge.Arn`, `!Join ["-", ["a"]]`."""
     [(name, argument)] = value.items()
     if name == "Fn::GetAtt" and isinstance(argument, list):
         argument = ".".join(map(str, argument))
@@ -39,7 +39,7 @@ class Resolver:
         self._mappings, self._variable = mappings, variable
 
     def resolve(self, value: Any) -> Any:
-        """The value with every function in it resolved, or in its place an Unknown."""
+        """Returns the value with every function in it resolved, or in its place an Unknown."""
         if is_function(value):
             [(name, argument)] = value.items()
             resolve_function: Callable[[Any], Any] | None = {
@@ -88,7 +88,7 @@ class Resolver:
         return text.replace("${!", "${")
 
     def insert_variables(self, argument: Any) -> str | None:
-        """The text of a `Fn::Sub`, with the variables that the mapping beside it gives and that are known."""
+        """Returns the text of a `Fn::Sub`, with the variables that the mapping beside it gives and that are known."""
         text = _get_text(argument)
         mapping = None
         if isinstance(argument, list) and len(argument) == 2:
@@ -149,7 +149,7 @@ class Resolver:
 
 
 def _get_text(argument: Any) -> str | None:
-    """The text of a `Fn::Sub`, which may have a mapping of variables beside it."""
+    """Returns the text of a `Fn::Sub`, which may have a mapping of variables beside it."""
     if isinstance(argument, list) and argument:
         text = argument[0]
     else:

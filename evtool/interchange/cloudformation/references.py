@@ -8,7 +8,9 @@ _PSEUDO_PARAMETER = re.compile(r"\$\{AWS::[A-Za-z]+\}")
 
 
 def find_reference(value: Any) -> str | None:
-    """The logical id in `!Ref X`, `!GetAtt X.Arn`, `!Sub "${X.Arn}"`; None if a value refers to none, or to several.
+    """Returns the logical id in `!Ref X`, `!GetAtt X.Arn`, `!Sub "${X.Arn}"`.
+
+    None if a value refers to none, or to several.
 
     Pseudo parameters such as `${AWS::Region}` do not count.
     """

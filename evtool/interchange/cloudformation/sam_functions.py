@@ -23,7 +23,7 @@ MEMORY_SIZES = range(128, 10_241)
 def read_sam_function(
     name: str, properties: Mapping[str, Any], defaults: Mapping[str, Any], resolver: Resolver
 ) -> Function:
-    """The function with these properties; `defaults` are those of `Globals`."""
+    """Returns the function with these properties; `defaults` are those of `Globals`."""
     values = _resolve_values(dict(defaults) | dict(properties), resolver)
     runtime, handler, folder = values.get("Runtime"), values.get("Handler"), values.get("CodeUri", ".")
     problem = _find_problem(values)
@@ -55,7 +55,7 @@ def _get_variables(properties: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _find_problem(values: Mapping[str, Any]) -> str:
-    """Why a function with these properties cannot run from a folder; empty if it can."""
+    """Returns why a function with these properties cannot run from a folder; empty if it can."""
     runtime, handler, folder = values.get("Runtime"), values.get("Handler"), values.get("CodeUri", ".")
     if values.get("PackageType") == "Image":
         return "its code is a container image"
@@ -81,7 +81,10 @@ def _read_seconds(values: Mapping[str, Any]) -> int | float:
 
 
 def _list_known(variables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The variables whose values are known, as strings. `${NAME}` would be read from the environment of evtool."""
+    """Yields the variables whose values are known, as strings.
+
+    `${NAME}` would be read from the environment of evtool.
+    """
     for key, value in variables.items():
         if isinstance(value, bool):
             yield key, str(value).lower()
@@ -90,7 +93,7 @@ def _list_known(variables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def find_code(template: Path, function: Function) -> Path | None:
-    """The folder of a function's code, if there is one: the built one, else that of the template."""
+    """Returns the folder of a function's code, if there is one: the built one, else that of the template."""
     folder = template.parent
     for root, code in ((folder / BUILD, _find_built(template, function)), (folder, function.options["lambda"])):
         if code is not None and (root / code).is_dir():
@@ -99,7 +102,7 @@ def find_code(template: Path, function: Function) -> Path | None:
 
 
 def _find_built(template: Path, function: Function) -> str | None:
-    """The folder that the template written by `sam build` names for a function."""
+    """Returns the folder that the template written by `sam build` names for a function."""
     file = template.parent / BUILD / "template.yaml"
     try:
         value = load_yaml(file.read_bytes(), str(file), TemplateReader).value

@@ -46,20 +46,20 @@ class Template(NamedTuple):
     function_defaults: Mapping[str, Any] = {}
 
     def properties_of(self, name: str) -> Mapping[str, Any]:
-        """The properties of a resource."""
+        """Returns the properties of a resource."""
         return as_mapping(as_mapping(self.resources.get(name)).get("Properties"))
 
     def metadata_of(self, name: str) -> Mapping[str, Any]:
-        """The metadata of a resource."""
+        """Returns the metadata of a resource."""
         return as_mapping(as_mapping(self.resources.get(name)).get("Metadata"))
 
     def type_of(self, name: str) -> str:
-        """The type of a resource, such as `AWS::Events::Rule`."""
+        """Returns the type of a resource, such as `AWS::Events::Rule`."""
         return str(as_mapping(self.resources.get(name)).get("Type"))
 
 
 def recognizes(value: Any) -> bool:
-    """Whether a document is a template."""
+    """Returns whether a document is a template."""
     if not isinstance(value, Mapping):
         return False
     resources = value.get("Resources")
@@ -72,14 +72,14 @@ def _has_types(resources: Any) -> bool:
 
 
 def read_rules(source: Source) -> Iterator[Rule]:
-    """The rules of a template, in the order of its resources."""
+    """Returns the rules of a template, in the order of its resources."""
     return read_template_rules(source.document.value)
 
 
 def read_template_rules(
     value: Mapping[str, Any], path: Path = (), variable: re.Pattern[str] = DYNAMIC_REFERENCE
 ) -> Iterator[Rule]:
-    """The rules of a template that the source has at a path. Strings with a `variable` are unknown."""
+    """Yields the rules of a template that the source has at a path. Strings with a `variable` are unknown."""
     mappings = value.get("Mappings")
     resources = as_mapping(value.get("Resources"))
     defaults = as_mapping(as_mapping(value.get("Globals")).get("Function"))
@@ -88,7 +88,7 @@ def read_template_rules(
 
 
 def _read_resources(template: Template, mappings: Any) -> Iterator[Rule]:
-    """The rules among resources. What a loop (`Fn::ForEach::Name`) makes several of is one rule."""
+    """Yields the rules among resources. What a loop (`Fn::ForEach::Name`) makes several of is one rule."""
     for name, resource in template.resources.items():
         resource_type = template.type_of(name)
         if name.startswith("Fn::ForEach::") and isinstance(resource, list) and len(resource) == 3:
@@ -114,7 +114,7 @@ def _read_rule(template: Template, name: str) -> Rule:
 
 
 def _list_targets(value: Any, path: Path) -> Iterator[tuple[Mapping[str, Any], Path]]:
-    """The targets in a list, also those that a condition chooses: `!If [IsProd, {Arn: ...}, !Ref AWS::NoValue]`."""
+    """Yields the targets in a list, with those of a condition: `!If [IsProd, {Arn: ...}, !Ref AWS::NoValue]`."""
     match value:
         case [*targets]:
             for index, target in enumerate(targets):
@@ -127,7 +127,10 @@ def _list_targets(value: Any, path: Path) -> Iterator[tuple[Mapping[str, Any], P
 
 
 def _read_sam_events(template: Template, name: str) -> Iterator[Rule]:
-    """The rules of a function or state machine; their logical ids are that of the resource and the event's name."""
+    """Yields the rules of a function or state machine.
+
+    Their logical ids are that of the resource and the event's name.
+    """
     path = template.path + (name, "Properties", "Events")
     routes = as_mapping(template.metadata_of(name).get(EVENT_ROUTES_METADATA))
     for event_name, event in as_mapping(template.properties_of(name).get("Events")).items():
@@ -172,7 +175,7 @@ def build_rule(
     *,
     pattern_key: str,
 ) -> Rule:
-    """The rule that the properties of a resource or of an event describe."""
+    """Returns the rule that the properties of a resource or of an event describe."""
     pattern = properties.get(pattern_key)
     schedule_note = None
     if pattern is None and "ScheduleExpression" in properties:
@@ -195,7 +198,7 @@ def build_rule(
 
 
 def read_bus(template: Template, value: Any) -> str | Unknown:
-    """The name of the bus that a template gives, as a name, as an ARN, or as one of its resources."""
+    """Returns the name of the bus that a template gives, as a name, as an ARN, or as one of its resources."""
     if value is None:
         return "default"
     reference = find_reference(value)
@@ -214,7 +217,7 @@ def read_bus(template: Template, value: Any) -> str | Unknown:
 
 
 def _find_last_part(value: Any) -> str | None:
-    """The name at the end of an ARN whose region and account are variables; None if it has a variable, too."""
+    """Returns the name at the end of an ARN whose region and account are variables; None if it has a variable, too."""
     match value:
         case {"Fn::Sub": str(text)} if text.startswith("arn:"):
             name = text.rpartition("event-bus/")[2]
@@ -232,7 +235,7 @@ def _find_last_part(value: Any) -> str | None:
 
 
 def read_target(template: Template, target: Mapping[str, Any], path: Path) -> Target:
-    """A target of a rule. Its name is that of the resource that its ARN refers to, else its Id."""
+    """Returns a target of a rule. Its name is that of the resource that its ARN refers to, else its Id."""
     arn, target_id = target.get("Arn"), target.get("Id")
     reference = _find_function(template, find_reference(arn))
     resolved = template.resolver.resolve(arn)
@@ -253,14 +256,14 @@ def read_target(template: Template, target: Mapping[str, Any], path: Path) -> Ta
 
 
 def _read_function(template: Template, name: str) -> Function | None:
-    """The function of a SAM template with this logical id."""
+    """Returns the function of a SAM template with this logical id."""
     if template.type_of(name) != SAM_FUNCTION:
         return None
     return read_sam_function(name, template.properties_of(name), template.function_defaults, template.resolver)
 
 
 def _find_function(template: Template, reference: str | None) -> str | None:
-    """The function that an alias or a version refers to, if it is in the template; else the reference itself."""
+    """Returns the function of the template that an alias or a version refers to, else the reference itself."""
     if reference is not None and template.type_of(reference) in LAMBDA_QUALIFIERS:
         function = find_reference(template.properties_of(reference).get("FunctionName"))
         if function in template.resources:
@@ -270,7 +273,7 @@ def _find_function(template: Template, reference: str | None) -> str | None:
 
 
 def _read_input(template: Template, target: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The input of a target in the form of routes.yaml; None if it is the event itself, or not known."""
+    """Returns the input of a target in the form of routes.yaml; None if it is the event itself, or not known."""
     match template.resolver.resolve({key: target.get(key) for key in ("Input", "InputPath", "InputTransformer")}):
         case {"Input": str(text)}:
             return build_constant(text)
@@ -287,7 +290,7 @@ def _read_retry(template: Template, target: Mapping[str, Any]) -> dict[str, Any]
 
 
 def describe_schedule(expression: Any) -> str:
-    """The note on a rule with a schedule."""
+    """Returns the note on a rule with a schedule."""
     note = "runs on a schedule, not for events"
     if is_function(expression):
         return f"{note}: {format_function(expression)}"

@@ -19,12 +19,12 @@ _NOT_FOLLOWED = "is not followed: if it has rules, they are in the output of `te
 
 
 def recognizes(value: Any) -> bool:
-    """Whether a document is a configuration."""
+    """Returns whether a document is a configuration."""
     return isinstance(value, Mapping) and bool(value) and value.keys() <= BLOCKS | {"//"}
 
 
 def read_rules(source: Source) -> Iterator[Rule]:
-    """The rules of a file."""
+    """Yields the rules of a file."""
     value = source.document.value
     yield from join_rules(list_resources(value, find_named_values([value], {})))
     for label, body in as_mapping(as_mapping(value).get("module")).items():
@@ -32,12 +32,12 @@ def read_rules(source: Source) -> Iterator[Rule]:
 
 
 def note_module(label: str, body: Any) -> Rule:
-    """A note on a module that is called and not read."""
+    """Returns a note on a module that is called and not read."""
     return Rule(f"module {label}", ("module", label), note=_NOT_FOLLOWED, is_gap="event_pattern" in str(body))
 
 
 def list_resources(value: Any, named_values: Substitution, module: str = "") -> Iterator[Resource]:
-    """The resources of a file, with the named values of its module. `module` is the address of the module."""
+    """Yields the resources of a file, with the named values of its module. `module` is the address of the module."""
     for kind, resources in as_mapping(as_mapping(value).get("resource")).items():
         for label, body in as_mapping(resources).items():
             attributes = get_block(body)
@@ -52,7 +52,7 @@ def list_resources(value: Any, named_values: Substitution, module: str = "") -> 
 
 
 def _parse_pattern(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The attributes; JSON files have `jsonencode` in a string: `"${jsonencode({source = [\"shop\"]})}"`."""
+    """Returns the attributes; JSON files have `jsonencode` in a string: `"${jsonencode({source = [\"shop\"]})}"`."""
     pattern = attributes.get("event_pattern")
     if not isinstance(pattern, str) or not re.fullmatch(r"\$\{jsonencode\(.*\)\}", pattern, re.DOTALL):
         return attributes

@@ -21,7 +21,7 @@ class Reference(NamedTuple):
 
 
 def resolve(value: Any) -> Any:
-    """The value with an Unknown for each string that has an expression."""
+    """Returns the value with an Unknown for each string that has an expression."""
     if isinstance(value, str):
         if EXPRESSION.search(value):
             return make_unknown(value)
@@ -34,7 +34,7 @@ def resolve(value: Any) -> Any:
 
 
 def resolve_pattern(value: Any) -> Any:
-    """An event pattern: JSON text, or the value that `jsonencode` gets."""
+    """Returns an event pattern: JSON text, or the value that `jsonencode` gets."""
     if not isinstance(value, str):
         return resolve(value)
     pattern = parse_open_json(value, EXPRESSION)
@@ -44,12 +44,12 @@ def resolve_pattern(value: Any) -> Any:
 
 
 def unescape(text: str) -> str:
-    """The text of a string without expressions."""
+    """Returns the text of a string without expressions."""
     return text.replace("$${", "${").replace("%%{", "%{")
 
 
 def format_expression(value: str) -> str:
-    """An expression as `.tf` files have it: without `${}` around it."""
+    """Returns an expression as `.tf` files have it: without `${}` around it."""
     match = _WHOLE.fullmatch(value)
     if match and "${" not in match[1]:
         return match[1]
@@ -57,7 +57,7 @@ def format_expression(value: str) -> str:
 
 
 def find_reference(texts: Sequence[Any]) -> Reference | None:
-    """The first resource or module that expressions refer to."""
+    """Returns the first resource or module that expressions refer to."""
     for text in texts:
         match = None
         if isinstance(text, str):

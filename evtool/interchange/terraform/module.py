@@ -38,7 +38,7 @@ class _Call(NamedTuple):
 
 
 def read_modules(folder: Path) -> list[tuple[Path, Project]]:
-    """The files of a folder and of the modules that it calls, each with its project.
+    """Returns the files of a folder and of the modules that it calls, each with its project.
 
     Raises ConfigError for files that are not well-formed, UsageError if the package that parses them is missing.
     """
@@ -46,7 +46,7 @@ def read_modules(folder: Path) -> list[tuple[Path, Project]]:
 
 
 def find_common_folder(files: list[tuple[Path, Project]]) -> Path:
-    """The folder that has all files."""
+    """Returns the folder that has all files."""
     return Path(os.path.commonpath([file.parent for file, _ in files]))
 
 
@@ -81,7 +81,7 @@ def _read_sources(folder: Path) -> Iterator[tuple[Path, Source]]:
 
 
 def _find_call(caller: _Call, label: str, arguments: Mapping[str, Any], values: Substitution) -> _Call | None:
-    """The module of a call, if its source is a folder of this machine."""
+    """Returns the module of a call, if its source is a folder of this machine."""
     source = arguments.get("source")
     if not isinstance(source, str) or not source.startswith(("./", "../")) or caller.depth == MAX_DEPTH:
         return None
@@ -105,7 +105,7 @@ def _find_call(caller: _Call, label: str, arguments: Mapping[str, Any], values: 
 
 
 def _list_defaults(documents: list[Any], call: _Call) -> dict[str, Any]:
-    """The defaults of variables, which count if no one outside of the configuration can give others."""
+    """Returns the defaults of variables, which count if no one outside of the configuration can give others."""
     if not call.depth:
         return {}
     defaults: dict[str, Any] = {}

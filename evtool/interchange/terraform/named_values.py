@@ -12,7 +12,7 @@ _STEP = re.compile(r"\.([A-Za-z_][\w-]*)|\[(\d+)\]|\[\"([^\"]*)\"\]")
 
 
 def find_named_values(documents: Iterable[Any], variables: Mapping[str, Any]) -> Substitution:
-    """The local values in the files of a module, and its variables, as far as they are known."""
+    """Returns the local values in the files of a module, and its variables, as far as they are known."""
     expressions: dict[str, Any] = {}
     for document in documents:
         blocks = as_mapping(document).get("locals")

@@ -9,12 +9,12 @@ from evtool.interchange.terraform.rules import KNOWN_AFTER_APPLY, Resource, join
 
 
 def recognizes(value: Any) -> bool:
-    """Whether a document is a plan or a state."""
+    """Returns whether a document is a plan or a state."""
     return isinstance(value, Mapping) and "terraform_version" in value
 
 
 def read_rules(source: Source) -> Iterator[Rule]:
-    """The rules of a plan or state, with those of its modules."""
+    """Returns the rules of a plan or state, with those of its modules."""
     value = source.document.value
     if "resources" in value:
         return join_rules(_list_state_file(value))
@@ -33,7 +33,7 @@ def read_rules(source: Source) -> Iterator[Rule]:
 def _list_module(
     module: Mapping[str, Any], path: Path, unknown: Mapping[Any, Mapping[str, Any]], configuration: Mapping[str, Any]
 ) -> Iterator[Resource]:
-    """The resources of a module and of the modules in it."""
+    """Yields the resources of a module and of the modules in it."""
     for number, resource in enumerate(as_list(module.get("resources"))):
         if as_mapping(resource).get("mode") == "managed":
             yield _read_resource(
@@ -70,7 +70,7 @@ def _read_resource(
 
 
 def _find_references(configuration: Mapping[str, Any], resource: Mapping[str, Any]) -> dict[str, Sequence[str]]:
-    """The expressions of a resource in the configuration of its module, by attribute."""
+    """Returns the expressions of a resource in the configuration of its module, by attribute."""
     for entry in as_list(configuration.get("resources")):
         if (entry.get("type"), entry.get("name")) == (resource.get("type"), resource.get("name")):
             expressions = as_mapping(entry.get("expressions"))
@@ -79,7 +79,7 @@ def _find_references(configuration: Mapping[str, Any], resource: Mapping[str, An
 
 
 def _list_state_file(value: Mapping[str, Any]) -> Iterator[Resource]:
-    """The resources of a state file, as a backend stores it."""
+    """Yields the resources of a state file, as a backend stores it."""
     for number, resource in enumerate(as_list(value.get("resources"))):
         entry = as_mapping(resource)
         for position, instance in enumerate(as_list(entry.get("instances"))):

@@ -61,7 +61,7 @@ class Resource(NamedTuple):
 
 
 def join_rules(resources: Iterable[Resource], own: Iterable[Resource] | None = None) -> Iterator[Rule]:
-    """The rules among some resources, each with its targets. With `own` only the rules of these."""
+    """Yields the rules among some resources, each with its targets. With `own` only the rules of these."""
     everything = list(resources)
     if own is None:
         own = everything
@@ -121,7 +121,7 @@ def _find_name(rule: Resource) -> str:
 
 
 def _read_literal(value: Any) -> str | None:
-    """The text of a string without expressions; None for anything else."""
+    """Returns the text of a string without expressions; None for anything else."""
     if isinstance(value, str) and not EXPRESSION.search(value):
         return unescape(value)
     return None
@@ -147,7 +147,10 @@ def _read_bus(rule: Resource, resources: Sequence[Resource]) -> str | Unknown:
 
 
 def _read_target(target: Resource) -> Target:
-    """A target; its name is that of the resource or module that its ARN refers to, else its id, else its label."""
+    """Returns a target.
+
+    Its name is that of the resource or module that its ARN refers to, else its id, else its label.
+    """
     arn, target_id = target.attributes.get("arn"), target.attributes.get("target_id")
     known_id = None
     if isinstance(target_id, str) and not EXPRESSION.search(target_id):
@@ -171,7 +174,7 @@ def _read_target(target: Resource) -> Target:
 
 
 def _find_address(texts: Sequence[Any]) -> str | None:
-    """The first expression among the ARN and what the configuration has for it."""
+    """Returns the first expression among the ARN and what the configuration has for it."""
     for text in texts:
         if isinstance(text, str):
             return format_expression(text)
@@ -184,7 +187,7 @@ def _read_retry(target: Resource) -> dict[str, Any] | None:
 
 
 def _read_input(target: Resource) -> dict[str, Any] | None:
-    """The input of a target in the form of routes.yaml; None if it is the event itself, or not known."""
+    """Returns the input of a target in the form of routes.yaml; None if it is the event itself, or not known."""
     constant, path = target.attributes.get("input"), target.attributes.get("input_path")
     if isinstance(constant, str) and constant and not EXPRESSION.search(constant):
         return build_constant(unescape(constant))

@@ -41,7 +41,7 @@ class _Mapping:
 
 
 def load_hcl(raw: bytes, file: str) -> Document:
-    """A text in Terraform's language. `file` names it in findings.
+    """Reads a text in Terraform's language. `file` names it in findings.
 
     Raises ConfigError for what is not well-formed, UsageError if the package that parses it is not installed.
     """
@@ -71,12 +71,12 @@ def load_hcl(raw: bytes, file: str) -> Document:
 
 
 def parse_expression(text: str) -> Any:
-    """The value of an expression. Raises ConfigError and UsageError as `load_hcl` does."""
+    """Returns the value of an expression. Raises ConfigError and UsageError as `load_hcl` does."""
     return load_hcl(f"value = {text}".encode(), "expression").value.get("value")
 
 
 def _trim_heredoc_ends(text: str) -> str:
-    """The text without blanks behind the words that end heredocs, which Terraform allows and python-hcl2 does not."""
+    """Removes blanks behind the words that end heredocs: Terraform allows them, and python-hcl2 does not."""
     for marker in set(_HEREDOC_START.findall(text)):
         text = re.sub(rf"^([ \t]*{re.escape(marker)})[ \t]+$", r"\1", text, flags=re.MULTILINE)
     return text
@@ -89,7 +89,7 @@ class _Reader:
         self._text = text
 
     def read_body(self, body: Any) -> _Mapping:
-        """The attributes and blocks of a body. A block without labels may be repeated: it is a list."""
+        """Returns the attributes and blocks of a body. A block without labels may be repeated: it is a list."""
         mapping = _Mapping()
         for node in body.children:
             kind = getattr(node, "data", None)
@@ -129,7 +129,7 @@ class _Reader:
         mapping.add(labels[-1], position, content.value, position, content.parts)
 
     def read_expression(self, node: Any) -> tuple[Any, Any]:
-        """The value of an expression, and the positions of its parts."""
+        """Returns the value of an expression, and the positions of its parts."""
         kind = _kind(node)
         children = [child for child in getattr(node, "children", []) if _kind(child) != "new_line_or_comment"]
         if kind == "expr_term" and len(children) == 1:
@@ -159,7 +159,7 @@ class _Reader:
         return self._read_heredoc(node)
 
     def _read_argument(self, children: list[Any]) -> tuple[Any, Any]:
-        """The first argument of a function call."""
+        """Returns the first argument of a function call."""
         for child in children:
             if _kind(child) == "arguments":
                 return self.read_expression(_list_terms(child)[0])
@@ -175,7 +175,7 @@ class _Reader:
         return values, parts
 
     def _read_object(self, children: list[Any]) -> tuple[dict[str, Any], list[Any]] | None:
-        """An object; None if one of its keys is an expression."""
+        """Returns an object; None if one of its keys is an expression."""
         mapping = _Mapping()
         for element in children:
             if _kind(element) != "object_elem":
@@ -200,7 +200,7 @@ class _Reader:
         return source
 
     def _read_string(self, node: Any) -> str:
-        """The text of a string; what it interpolates stays as written."""
+        """Returns the text of a string; what it interpolates stays as written."""
         text = ""
         for part in node.children:
             if _kind(part) != "string_part":

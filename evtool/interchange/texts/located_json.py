@@ -22,7 +22,7 @@ class JsonDocument:
         self._texts = texts
 
     def source_path(self, path: Sequence[str | int]) -> tuple[str | int, ...]:
-        """The path itself: the value has the shape of the text."""
+        """Returns the path itself: the value has the shape of the text."""
         return tuple(path)
 
     def position_of(self, path: Sequence[str | int], *, key: bool = False) -> tuple[int, int]:
@@ -51,7 +51,7 @@ class JsonDocument:
 
 
 def load_json(raw: bytes, file: str) -> JsonDocument:
-    """A JSON text with one document, or with several in sequence, which are a list then.
+    """Reads a JSON text with one document, or with several in sequence, which are a list then.
 
     Raises ConfigError with the first thing that is wrong. `file` names it there.
     """
@@ -68,7 +68,7 @@ def load_json(raw: bytes, file: str) -> JsonDocument:
 
 
 def _split_documents(raw: bytes) -> list[bytes]:
-    """The documents of a text, each with blanks in the place of those before it: so lines and columns are the same."""
+    """Splits a text into its documents. Blanks replace the earlier ones, so that lines and columns stay the same."""
     try:
         text = raw.decode()
     except UnicodeDecodeError:

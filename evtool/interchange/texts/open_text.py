@@ -9,12 +9,12 @@ from evtool.readers.json_text import JsonProblem, parse_json
 
 
 def make_unknown(text: str) -> Unknown:
-    """The unknown value that a source writes with this text, on one line and not too long for a message."""
+    """Returns the unknown value that a source writes with this text, on one line and not too long for a message."""
     return Unknown(shorten(" ".join(text.split())))
 
 
 def parse_open_json(text: str, variable: re.Pattern[str]) -> Any:
-    """The value of a JSON text, with an Unknown for each string that has a variable.
+    """Returns the value of a JSON text, with an Unknown for each string that has a variable.
 
     The whole is an Unknown if a variable is elsewhere: in the name of a field, or outside of strings. A text that is
     not valid JSON for another reason is returned as it is.
@@ -32,7 +32,7 @@ def parse_open_json(text: str, variable: re.Pattern[str]) -> Any:
 
 
 def _open_strings(value: Any, variable: re.Pattern[str]) -> Any:
-    """The value with Unknowns; None if a key has a variable."""
+    """Returns the value with Unknowns; None if a key has a variable."""
     if isinstance(value, str):
         if variable.search(value):
             return make_unknown(value)

@@ -30,7 +30,7 @@ class Substitution:
         self._values: dict[str, Any] = {}  # of the references so far
 
     def substitute(self, value: Any) -> Any:
-        """The value with other values in the place of its references."""
+        """Returns the value with other values in the place of its references."""
         if isinstance(value, str):
             if "${" in value:
                 return self._substitute_text(value)

@@ -32,7 +32,7 @@ class TemplateReader(YamlReader):
         """Refuse nothing."""
 
     def read_value(self, event: Any, depth: int) -> tuple[Any, list[Any] | None]:
-        """The value that begins with an event, and the places of its parts."""
+        """Returns the value that begins with an event, and the places of its parts."""
         if isinstance(event, AliasEvent):
             return self._read_alias(event)
         values_before = self._values
@@ -62,7 +62,7 @@ class TemplateReader(YamlReader):
             raise self.make_error()
 
     def read_mapping(self, depth: int) -> tuple[dict[Any, Any], list[Any]]:
-        """A mapping; the entries that `<<` merges come after its own."""
+        """Returns a mapping; the entries that `<<` merges come after its own."""
         entries: dict[Any, Any] = {}
         parts: list[Any] = []
         merged: list[tuple[Any, list[Any] | None]] = []
@@ -84,14 +84,14 @@ class TemplateReader(YamlReader):
         return entries, parts
 
     def _list_events(self) -> Iterator[Any]:
-        """The events that begin the keys of a mapping, up to its end."""
+        """Yields the events that begin the keys of a mapping, up to its end."""
         event = self.next_event()
         while not isinstance(event, MappingEndEvent):
             yield event
             event = self.next_event()
 
     def read_key(self, event: Any, depth: int, entries: dict[Any, Any], parts: list[Any]) -> Any:
-        """The key that an event begins; a number, such as an account in `Mappings`, is a string."""
+        """Returns the key that an event begins; a number, such as an account in `Mappings`, is a string."""
         if isinstance(event, ScalarEvent) and not event.tag and event.value not in entries:
             if event.anchor:
                 self._anchors[event.anchor] = event.value, None, 1
@@ -106,7 +106,7 @@ class CloudFormationReader(TemplateReader):
     """
 
     def read_scalar(self, event: Any) -> Any:
-        """The value of a scalar."""
+        """Returns the value of a scalar."""
         if event.style or event.tag:
             return super().read_scalar(event)
         if event.value in _BOOLEANS:
@@ -120,7 +120,7 @@ class CloudFormationReader(TemplateReader):
 
 
 def _list_merged(value: Any, parts: list[Any] | None) -> list[tuple[Any, list[Any] | None]]:
-    """The mappings that `<<` merges: one, or several in a list."""
+    """Returns the mappings that `<<` merges: one, or several in a list."""
     if isinstance(value, dict):
         return [(value, parts)]
     merged: list[tuple[Any, list[Any] | None]] = []
@@ -133,7 +133,7 @@ def _list_merged(value: Any, parts: list[Any] | None) -> list[tuple[Any, list[An
 
 
 def _expand(name: str, value: Any, parts: list[Any] | None, position: int) -> tuple[dict[str, Any], list[Any]]:
-    """The long form of a function, and the places of its parts."""
+    """Returns the long form of a function, and the places of its parts."""
     if name == "GetAtt" and isinstance(value, str):
         value = value.split(".", 1)
         parts = [position, position, None] * len(value)

@@ -58,7 +58,7 @@ class Writer(NamedTuple):
 
 
 def build_rules(project: Project) -> tuple[list[ExportedRule], list[Finding]]:
-    """The routes of a project that can be exported, and a finding for each part that EventBridge does not have."""
+    """Returns the routes that can be exported, and a finding for each part that EventBridge does not have."""
     value = project.document.value
     handlers = value.get("handlers") or {}
     rules: list[ExportedRule] = []
@@ -92,7 +92,7 @@ def _report(project: Project, route: str, message: str, code: str = "EV026", *, 
 
 
 def _read_pattern(pattern: Any) -> Any:
-    """The pattern as a value; routes.yaml may have it as JSON text."""
+    """Returns the pattern as a value; routes.yaml may have it as JSON text."""
     if not isinstance(pattern, str):
         return pattern
     try:
@@ -110,14 +110,17 @@ def _build_targets(names: Sequence[str], handlers: Mapping[str, Mapping[str, Any
 
 
 def _read_arn(address: Any) -> str | None:
-    """The address, if it is an ARN without variables; others, such as a URL or an expression, are not known on AWS."""
+    """Returns the address, if it is an ARN without variables.
+
+    Others, such as a URL or an expression, are not known on AWS.
+    """
     if isinstance(address, str) and re.fullmatch(r"arn:[^\s${}<>]+", address):
         return address
     return None
 
 
 def _build_input(options: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The fields of a target that replace the event."""
+    """Returns the fields of a target that replace the event."""
     if not options:
         return {}
     if "path" in options:
@@ -130,7 +133,10 @@ def _build_input(options: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _build_retry(retry: Mapping[str, Any]) -> dict[str, Any]:
-    """The retry policy of a target, within EventBridge's limits; without one, EventBridge's is evtool's, too."""
+    """Returns the retry policy of a target, within EventBridge's limits.
+
+    Without one, EventBridge's is evtool's, too.
+    """
     policy: dict[str, int] = {}
     if "max_attempts" in retry and retry["max_attempts"] != DEFAULT_ATTEMPTS:
         policy["MaximumRetryAttempts"] = min(retry["max_attempts"] - 1, MAX_RETRIES)
@@ -143,7 +149,7 @@ def _build_retry(retry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _list_inexact(name: str, route: Mapping[str, Any], *, has_buses: bool) -> Iterator[str]:
-    """What of a route differs on EventBridge."""
+    """Yields a message for each part of a route that differs on EventBridge."""
     if has_buses and not route.get("event-bus"):
         yield f'the route {name} takes events of every bus; the exported rule is on the bus "{DEFAULT_BUS}"'
     retry = route.get("retry") or {}

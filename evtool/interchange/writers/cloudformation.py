@@ -33,7 +33,7 @@ class _Template(NamedTuple):
 
 
 def write_cloudformation(rules: Sequence[ExportedRule]) -> str:
-    """The rules as a CloudFormation template; ARNs that are not known are parameters."""
+    """Returns the rules as a CloudFormation template; ARNs that are not known are parameters."""
     return dump_yaml({"AWSTemplateFormatVersion": VERSION, **_build(rules, has_functions=False)})
 
 
@@ -62,7 +62,7 @@ def _is_function(template: _Template, target: ExportedTarget) -> bool:
 
 
 def _is_event(template: _Template, rule: ExportedRule) -> bool:
-    """Whether a rule can be an event of a function. Such an event has no description."""
+    """Returns whether a rule can be an event of a function. Such an event has no description."""
     if len(rule.targets) != 1 or rule.description:
         return False
     return _is_function(template, rule.targets[0]) and rule.target_fields.keys() <= _EVENT_FIELDS
@@ -114,7 +114,7 @@ def _add_rule(template: _Template, rule: ExportedRule) -> None:
 
 
 def _build_permission(rule: str, function: Any) -> dict[str, Any]:
-    """What allows a rule to call a function."""
+    """Builds the permission of a rule to call a function."""
     properties = {
         "Action": "lambda:InvokeFunction",
         "FunctionName": function,
@@ -125,7 +125,7 @@ def _build_permission(rule: str, function: Any) -> dict[str, Any]:
 
 
 def _find_arn(template: _Template, target: ExportedTarget) -> Any:
-    """The ARN of a target: a literal, that of a function of the template, or a parameter."""
+    """Returns the ARN of a target: a literal, that of a function of the template, or a parameter."""
     if target.arn is not None:
         return target.arn
     if target.name not in template.arns:
@@ -167,7 +167,7 @@ def _name_runtime(runtime: str | None) -> str:
 
 
 def _make_logical_id(name: str, taken: Container[str]) -> str:
-    """A logical id, which has letters and digits only: `pay-for-order` becomes `PayForOrder`."""
+    """Returns a logical id, which has letters and digits only: `pay-for-order` becomes `PayForOrder`."""
     words = re.split(r"[^A-Za-z0-9]+", name)
     first = candidate = "".join(word[:1].upper() + word[1:] for word in words)[:MAX_LOGICAL_ID] or "Rule"
     number = 1

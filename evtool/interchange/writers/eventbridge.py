@@ -10,7 +10,7 @@ REGION, ACCOUNT = "us-east-1", "123456789012"  # in the ARN of a target that is 
 
 
 def write(rules: Sequence[ExportedRule]) -> str:
-    """The rules as one JSON document."""
+    """Returns the rules as one JSON document."""
     return json.dumps({"Rules": [_build_rule(rule) for rule in rules]}, indent=4, ensure_ascii=False) + "\n"
 
 
@@ -27,7 +27,7 @@ def _build_rule(rule: ExportedRule) -> dict[str, Any]:
 
 
 def _name_arn(target: ExportedTarget) -> str:
-    """The ARN of a target, or one to replace: that of a function with the name of the handler."""
+    """Returns the ARN of a target, or one to replace: that of a function with the name of the handler."""
     return target.arn or f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{target.name}"
 
 

@@ -14,12 +14,12 @@ _TOP_KEY = re.compile(r"[^\s#]")
 
 
 def format_routes_file(content: Mapping[str, Any]) -> str:
-    """The text of a routes.yaml, with a blank line before each section."""
+    """Returns the text of a routes.yaml, with a blank line before each section."""
     return "\n".join(dump_yaml({key: value}) for key, value in content.items())
 
 
 def add_to_routes_file(text: str, added: Mapping[str, Mapping[str, Any]], file: str) -> str:
-    """The text of a routes.yaml with more entries in its sections; `file` is its name in messages.
+    """Returns the text of a routes.yaml with more entries in its sections; `file` is its name in messages.
 
     Raises UsageError if a section is not written in a form that can be added to.
     """
@@ -63,7 +63,7 @@ def _add_entries(text: str, section: str, entries: Mapping[str, Any]) -> str:
 
 
 def _find_line(lines: list[str], pattern: re.Pattern[str], start: int) -> int:
-    """The number of the first line from `start` that matches; the number of lines if none does."""
+    """Returns the number of the first line from `start` that matches; the number of lines if none does."""
     for number in range(start, len(lines)):
         if pattern.match(lines[number]):
             return number
@@ -71,7 +71,7 @@ def _find_line(lines: list[str], pattern: re.Pattern[str], start: int) -> int:
 
 
 def _find_indent(lines: list[str]) -> str:
-    """The indentation of the entries in a section; two blanks if the section has no entry."""
+    """Returns the indentation of the entries in a section; two blanks if the section has no entry."""
     for line in lines:
         entry = line.lstrip()
         if entry and not entry.startswith("#"):

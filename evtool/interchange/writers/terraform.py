@@ -13,7 +13,7 @@ _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def write(rules: Sequence[ExportedRule]) -> str:
-    """The rules in the syntax of `.tf` files; ARNs that are not known are variables."""
+    """Returns the rules in the syntax of `.tf` files; ARNs that are not known are variables."""
     # The names of variables by the names of handlers: a handler with several routes has one.
     variables: dict[str, str] = {}
     labels: set[str] = set()
@@ -54,7 +54,7 @@ def _list_rule(rule: ExportedRule) -> Iterator[str]:
 
 
 def _list_fields(fields: Mapping[str, Any]) -> Iterator[str]:
-    """What a target has besides its id and its ARN."""
+    """Yields the arguments of a target besides its id and its ARN."""
     if "InputPath" in fields:
         yield f"input_path = {_format(fields['InputPath'])}"
     transformer = fields.get("InputTransformer")
@@ -81,7 +81,7 @@ def _format_block(head: str, lines: Sequence[str]) -> str:
 
 
 def _format(value: Any, depth: int = 0) -> str:
-    """A JSON value in Terraform's language."""
+    """Returns a JSON value in Terraform's language."""
     if isinstance(value, str):
         # In a string, ${ and %{ begin an expression.
         return json.dumps(value, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")

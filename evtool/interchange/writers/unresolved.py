@@ -11,7 +11,7 @@ OR = "$or"
 
 
 def resolve_route(route: Mapping[str, Any]) -> tuple[dict[str, Any], list[Unknown]]:
-    """The route without unknown values, and those that it had.
+    """Returns the route without unknown values, and those that it had.
 
     A route whose pattern has some is disabled. What else is unknown is left out.
     """
@@ -45,7 +45,7 @@ def _resolve_pattern(pattern: Any) -> Any:
 
 
 def _resolve(value: Any) -> Any:
-    """A part of a pattern; a condition that has something unknown becomes a string that no event has."""
+    """Returns a part of a pattern; a condition that has something unknown becomes a string that no event has."""
     if isinstance(value, Unknown):
         return [value.source]
     if isinstance(value, Mapping):

@@ -32,7 +32,10 @@ def _represent_string(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether the text without quotes is this string in YAML 1.2; numbers such as 1e3 are strings in YAML 1.1 only."""
+    """Returns whether the text without quotes is this string in YAML 1.2.
+
+    Numbers such as 1e3 are strings in YAML 1.1 only.
+    """
     try:
         return parse_plain_scalar(text) is text
     except ValueError:
@@ -40,7 +43,7 @@ def _is_plain(text: str) -> bool:
 
 
 def _represent_list(dumper: yaml.SafeDumper, items: list[Any]) -> yaml.SequenceNode:
-    """A list of plain values stays on one line."""
+    """Writes a list of plain values on one line."""
     is_short = all(isinstance(item, str | int | float | None) for item in items) and len(str(items)) <= 80
     return dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=is_short)
 
@@ -50,6 +53,6 @@ _Dumper.add_representer(list, _represent_list)
 
 
 def dump_yaml(value: Any) -> str:
-    """The YAML of a JSON value, with keys in their order."""
+    """Returns the YAML of a JSON value, with keys in their order."""
     text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
     return text

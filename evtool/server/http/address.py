@@ -20,14 +20,14 @@ class Address(NamedTuple):
     port: int
 
     def format(self) -> str:
-        """The address as in a URL."""
+        """Returns the address as in a URL."""
         if ":" in self.host:
             return f"[{self.host}]:{self.port}"
         return f"{self.host}:{self.port}"
 
 
 def parse_address(text: str) -> Address:
-    """The address in `HOST:PORT`, `[IPv6]:PORT` or `PORT`. Raises UsageError."""
+    """Returns the address in `HOST:PORT`, `[IPv6]:PORT` or `PORT`. Raises UsageError."""
     host, separator, port = text.rpartition(":")
     if not separator:
         host = "127.0.0.1"
@@ -41,12 +41,12 @@ def parse_address(text: str) -> Address:
 
 
 def is_loopback(address: str) -> bool:
-    """Whether an IP address is reached from this computer only."""
+    """Returns whether an IP address is reached from this computer only."""
     return ipaddress.ip_address(address.partition("%")[0]).is_loopback
 
 
 def read_token(path: str) -> str:
-    """The token in a file: its only line. Raises UsageError, which does not show what is in the file."""
+    """Returns the token in a file: its only line. Raises UsageError, which does not show what is in the file."""
     try:
         token = Path(path).read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
@@ -58,7 +58,7 @@ def read_token(path: str) -> str:
 
 
 def describe_token() -> str:
-    """What a token is, and how one is made."""
+    """Describes a token, and a command that makes one."""
     return (
         f"a token is one line of at least {MIN_TOKEN_LENGTH} letters, digits and . _ ~ + = -;"
         f" `{_GENERATOR} >FILE` makes one"

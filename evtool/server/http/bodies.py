@@ -23,7 +23,7 @@ class BodyReader:
         self.buffered = 0
 
     def read(self, scope: Scope, receive: Receive) -> "Body":
-        """The body of a request, to be used with `async with`."""
+        """Returns the body of a request, to be used with `async with`."""
         return Body(self, Headers(scope=scope), receive)
 
 

@@ -43,19 +43,19 @@ class HttpError(Exception):
 
 
 def prefers_html(headers: Headers) -> bool:
-    """Whether a browser shows the response: it names HTML before JSON, and other clients do not name HTML."""
+    """Returns whether a browser shows the response: it names HTML before JSON, and other clients do not name HTML."""
     accepted = headers.get("accept", "")
     html, json = accepted.find("text/html"), accepted.find("application/json")
     return html >= 0 and (json < 0 or html < json)
 
 
 def build_error_body(status: int, message: str, code: str | None = None) -> dict[str, Any]:
-    """The JSON of an error response."""
+    """Returns the JSON of an error response."""
     return {"__type": code or CODES.get(status, "InternalFailure"), "message": message}
 
 
 def build_error_response(error: HttpError) -> JSONResponse:
-    """The response for a request that is refused."""
+    """Returns the response for a request that is refused."""
     body = build_error_body(error.status, str(error), error.code)
     if error.findings:
         body["findings"] = [finding.as_dict() for finding in error.findings]

@@ -45,12 +45,12 @@ class Guards:
 
 
 def compute_session(token: str) -> str:
-    """The value of the cookie of somebody who knows the token. The token cannot be computed from it."""
+    """Computes the value of the cookie of a user who knows the token. The token cannot be computed from it."""
     return hmac.new(token.encode(), b"evtool serve", hashlib.sha256).hexdigest()
 
 
 def check_header_size(scope: Scope) -> HttpError | None:
-    """The error if the headers are too long."""
+    """Returns the error if the headers are too long."""
     size = sum(len(name) + len(value) for name, value in scope["headers"])
     if size + len(scope["raw_path"]) + len(scope["query_string"]) > MAX_HEADER_BYTES:
         message = f"the headers have more than {MAX_HEADER_BYTES:,} bytes"
@@ -59,7 +59,7 @@ def check_header_size(scope: Scope) -> HttpError | None:
 
 
 def check_host(headers: Headers, settings: Settings) -> HttpError | None:
-    """The error if a browser was led here by the name of another computer.
+    """Returns the error if a browser was led here by the name of another computer.
 
     Addresses and names of this computer cannot belong to an attacker. With a token any name may be used, since a
     browser that is led here has no cookie for that name.
@@ -76,7 +76,7 @@ def check_host(headers: Headers, settings: Settings) -> HttpError | None:
 
 @lru_cache(maxsize=100)
 def split_host(host: str) -> str:
-    """The name or address in a Host header, without the port; empty if it is not one."""
+    """Returns the name or address in a Host header, without the port; empty if it is not one."""
     try:
         return (urlsplit(f"//{host}").hostname or "").rstrip(".")
     except ValueError:
@@ -85,7 +85,7 @@ def split_host(host: str) -> str:
 
 @lru_cache(maxsize=100)
 def is_local_name(name: str) -> bool:
-    """Whether a name in a URL always means this computer, or is an address."""
+    """Returns whether a name in a URL always means this computer, or is an address."""
     if name in LOCAL_NAMES or name.endswith(".localhost"):
         return True
     try:
@@ -96,7 +96,7 @@ def is_local_name(name: str) -> bool:
 
 
 def check_origin(headers: Headers, scope: Scope) -> HttpError | None:
-    """The error if a page of another site has the browser make this request."""
+    """Returns the error if a page of another site has the browser make this request."""
     origin = headers.get("origin")
     is_foreign = origin is not None and origin.partition("://")[2] != headers.get("host")
     if scope["method"] not in SAFE_METHODS:
@@ -107,7 +107,7 @@ def check_origin(headers: Headers, scope: Scope) -> HttpError | None:
 
 
 def check_token(headers: Headers, scope: Scope, settings: Settings) -> HttpError | None:
-    """The error if the token of the server is not in the request: as Bearer, access key id, or cookie."""
+    """Returns the error if the token of the server is not in the request: as Bearer, access key id, or cookie."""
     token, path = settings.token, scope["path"]
     if token is None or path in OPEN_PATHS or path.startswith(OPEN_FOLDER):
         return None
@@ -131,7 +131,7 @@ def check_token(headers: Headers, scope: Scope, settings: Settings) -> HttpError
 
 
 def find_token(authorization: str) -> str | None:
-    """The token in an Authorization header: that of Bearer, or the access key id of a signature of AWS."""
+    """Returns the token in an Authorization header: that of Bearer, or the access key id of a signature of AWS."""
     scheme, _, value = authorization.strip().partition(" ")
     if scheme.lower() == "bearer":
         return value.strip()
@@ -142,7 +142,7 @@ def find_token(authorization: str) -> str | None:
 
 
 def find_cookie(cookies: str) -> str | None:
-    """The value of the page's cookie."""
+    """Returns the value of the page's cookie."""
     for part in cookies.split(";"):
         name, _, value = part.strip().partition("=")
         if name == COOKIE:

@@ -20,7 +20,7 @@ WRITE_SECONDS = 30.0
 
 
 def _ignore_upgrade(data: bytes) -> bytes:
-    """The beginning of a request without the offer to change the protocol: the parser would leave out the body then.
+    """Removes the offer to change the protocol from the beginning of a request: with it, the parser drops the body.
 
     Java's HttpClient offers HTTP/2 with its first request.
     """
@@ -71,7 +71,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """The client sends no more; it may still wait for responses."""
+        """Keeps the connection until its response is sent, if the client has closed its side."""
         if self.cycle is None or self._is_in_request or self.cycle.response_complete:
             return False
         self.cycle.keep_alive = False
@@ -104,7 +104,7 @@ class LimitedProtocol(HttpToolsProtocol):
         return now - self._unwritten_since > WRITE_SECONDS
 
     def _refuse(self, status: int, message: str) -> None:
-        """Answers with an error and closes. Complete requests that came before are answered first."""
+        """Answers with an error and closes. Complete earlier requests are answered first."""
         if self._has_unanswered_request():
             self.cycle.keep_alive = False
             self.flow.pause_reading()
@@ -120,5 +120,5 @@ class LimitedProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def _has_unanswered_request(self) -> bool:
-        """Whether a complete request waits for its response."""
+        """Returns whether a complete request waits for its response."""
         return self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body

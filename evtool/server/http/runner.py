@@ -100,7 +100,7 @@ class ServerThread:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Takes no more requests, and waits until those that came are answered."""
+        """Takes no more requests, and waits until the received ones are answered."""
         self._server.should_exit = True
         self._ended.wait()
 

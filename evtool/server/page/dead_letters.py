@@ -20,7 +20,7 @@ MAX_REDRIVEN = 200
 
 
 def show_dead_letters(view: View) -> Response:
-    """The dead letters that the parameters select, the oldest first."""
+    """Returns the dead letters that the parameters select, the oldest first."""
     selection = DeadLetterFilter(type=view.get("type"), route=view.get("route"), handler=view.get("handler"))
     after = view.get_number("after", 0)
 
@@ -72,7 +72,7 @@ async def redrive(context: Context, form: Mapping[str, str]) -> Response:
 
 
 async def _redrive_all(context: Context, selection: DeadLetterFilter) -> int:
-    """Redrives in several transactions, so that events do not wait for all of it. What dies meanwhile stays dead."""
+    """Redrives in several transactions, so that events do not wait long. A delivery that dies later stays dead."""
     selection = selection._replace(before=context.now())
     total = count = 0
     while total == 0 or count == MAX_REDRIVEN:

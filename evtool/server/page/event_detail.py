@@ -23,7 +23,7 @@ MAX_ATTEMPTS = 20  # of a delivery: the last ones
 
 
 def show_event(view: View) -> Response:
-    """The event whose number is in the path."""
+    """Returns the event whose number is in the path."""
     event = _get_event(view)
     deliveries = view.store.list_deliveries(event.seq)
     if event.root != event.seq:
@@ -49,7 +49,7 @@ def show_event(view: View) -> Response:
 
 
 def send_raw(view: View) -> Response:
-    """The bytes of an event, to be saved and never shown by the browser."""
+    """Returns the bytes of an event, to be saved and never shown by the browser."""
     event = _get_event(view)
     headers = {**HEADERS, "Content-Disposition": f'attachment; filename="event-{event.seq}.json"'}
     return Response(event.raw, media_type="application/json", headers=headers)
@@ -63,7 +63,7 @@ def _get_event(view: View) -> StoredEvent:
 
 
 def format_lines(raw: bytes) -> Iterable[tuple[str, str, str, str]]:
-    """An event laid out, or the beginning of a long one as it is."""
+    """Returns an event laid out, or the beginning of a long one as it is."""
     if len(raw) <= MAX_DOCUMENT_BYTES:
         return format_document(parse_event(raw).document)
     text = raw[:MAX_BEGINNING].decode("utf-8", "replace")
@@ -71,7 +71,10 @@ def format_lines(raw: bytes) -> Iterable[tuple[str, str, str, str]]:
 
 
 def load_tree(store: Store, root: StoredEvent) -> tuple[dict[str, Any], bool]:
-    """An event with its deliveries and, below each, the events that it emitted; and whether some are left out."""
+    """Returns an event with its deliveries and, below each, the events that it emitted.
+
+    And whether some are left out.
+    """
     chain = store.list_chain(root.seq, MAX_CHAIN + 1)
     emitted = defaultdict[int | None, list[StoredEvent]](list)
     for event in chain[:MAX_CHAIN]:
@@ -87,7 +90,7 @@ def load_tree(store: Store, root: StoredEvent) -> tuple[dict[str, Any], bool]:
 
 
 def load_attempts(store: Store, delivery: Delivery) -> dict[str, Any]:
-    """A delivery with its last attempts, the newest first, each with the lines that its handler printed."""
+    """Returns a delivery with its last attempts, the newest first, each with the lines that its handler printed."""
     attempts = store.list_attempts(delivery.seq)
     shown: list[tuple[Attempt, list[str]]] = []
     for attempt in reversed(attempts[-MAX_ATTEMPTS:]):

@@ -15,7 +15,7 @@ MAX_RECENT = 1000  # events whose types are proposed
 
 
 def show_events(view: View) -> Response:
-    """The events that the parameters select."""
+    """Returns the events that the parameters select."""
     try:
         event_filter, problem, status = build_filter(view), None, 200
     except PageError as error:
@@ -48,7 +48,7 @@ def show_events(view: View) -> Response:
 
 
 def find_event(view: View) -> Response:
-    """Leads to the event with an id, or to a list if there are several or none."""
+    """Redirects to the event with an id, or to a list if several events or none have it."""
     event_id = view.get("id")
     if event_id:
         events = view.store.list_newest_events(Filter(ids=(event_id,)), 2)
@@ -62,7 +62,7 @@ def find_event(view: View) -> Response:
 
 
 def build_filter(view: View) -> Filter:
-    """The filter that the parameters describe. Raises PageError."""
+    """Returns the filter that the parameters describe. Raises PageError."""
     state, event_id = view.get("state"), view.get("id")
     if state is not None and state not in STATES:
         raise PageError(400, "Unknown state", f"the states are {', '.join(STATES)}")
@@ -85,7 +85,7 @@ def build_filter(view: View) -> Filter:
 
 
 def _load_rows(store: Store, event_filter: Filter) -> list[dict[str, Any]]:
-    """The newest events, and one more if there are more."""
+    """Returns the newest events, and one more if there are more."""
 
     def load_row(event: StoredEvent) -> dict[str, Any]:
         return {
@@ -104,7 +104,7 @@ def _load_rows(store: Store, event_filter: Filter) -> list[dict[str, Any]]:
 
 
 def load_cause(store: Store, event: StoredEvent) -> dict[str, Any] | None:
-    """The number and type of the event that caused one, and the handler that emitted it."""
+    """Returns the number and type of the event that caused one, and the handler that emitted it."""
     if event.cause is None:
         return None
     delivery = store.get_delivery(event.cause)

@@ -11,7 +11,7 @@ from evtool.server.page.rendering import HEADERS, render
 
 
 def show_login(context: Context) -> Response:
-    """The form; without a token there is nothing to ask for."""
+    """Returns the form; without a token there is nothing to ask for."""
     if context.settings.token:
         return render("login.html", problem=None)
     return RedirectResponse("/", 303, HEADERS)

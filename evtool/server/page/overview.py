@@ -14,7 +14,7 @@ MAX_ROUTES = 500  # that are shown
 
 
 def show_routes(view: View) -> Response:
-    """All routes with their handlers."""
+    """Returns all routes with their handlers."""
     routes = view.context.routes
     totals = count_totals(view.store)
     states = {(entry.route, entry.handler): entry.states for entry in totals.handlers}

@@ -35,13 +35,13 @@ _AGES = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))  # seconds of a unit
 
 
 def render(template: str, status: int = 200, **values: Any) -> HTMLResponse:
-    """A page made from a template and values."""
+    """Returns a page made from a template and values."""
     return HTMLResponse(open_templates().get_template(template).render(values), status, HEADERS)
 
 
 @cache
 def open_templates() -> Environment:
-    """The templates. Every value is escaped, and its invisible characters are spelled out."""
+    """Returns the templates. Every value is escaped, and its invisible characters are spelled out."""
     environment = Environment(
         loader=FileSystemLoader(FOLDER / "templates"),
         autoescape=True,
@@ -57,12 +57,12 @@ def open_templates() -> Environment:
 
 @cache
 def read_assets() -> dict[str, bytes]:
-    """The files of the page that are the same for everybody, by name."""
+    """Returns the files of the page that are the same for everybody, by name."""
     return {file.name: file.read_bytes() for file in sorted((FOLDER / "assets").iterdir())}
 
 
 def compute_assets_version() -> str:
-    """A text that changes with these files, so that a browser may keep them."""
+    """Returns a text that changes with these files, so that a browser may keep them."""
     return sha256(b"".join(read_assets().values())).hexdigest()[:12]
 
 
@@ -77,7 +77,7 @@ def format_time(ms: int) -> str:
 
 
 def format_age(ms: int, now: int) -> str:
-    """How long ago a time was, or how far ahead it is, in its largest unit."""
+    """Returns how long ago a time was, or how far ahead it is, in its largest unit."""
     seconds = abs(now - ms) / 1000
     for size, unit in _AGES:
         if seconds >= size:
@@ -91,7 +91,10 @@ def format_age(ms: int, now: int) -> str:
 
 
 def format_document(document: Any) -> Iterator[tuple[str, str, str, str]]:
-    """The lines of a JSON document: indentation, name of a member, colon, and the rest. The name may be empty."""
+    """Yields the lines of a JSON document: indentation, name of a member, colon, and the rest.
+
+    The name may be empty.
+    """
     for line in json.dumps(document, indent=2, ensure_ascii=False).split("\n"):
         member = _MEMBER.fullmatch(line)
         if member:
@@ -102,7 +105,7 @@ def format_document(document: Any) -> Iterator[tuple[str, str, str, str]]:
 
 
 def shorten(line: str) -> str:
-    """A line of a length that a browser lays out fast."""
+    """Returns a line of a length that a browser lays out fast."""
     hidden = len(line) - MAX_LINE
     if hidden <= 0:
         return line

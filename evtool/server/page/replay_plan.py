@@ -28,7 +28,7 @@ class Plan(NamedTuple):
 
 
 def show_replay_plan(view: View) -> Response:
-    """The plan for the newest events that the parameters select."""
+    """Returns the plan for the newest events that the parameters select."""
     plan = problem = None
     status = 200
     try:
@@ -48,7 +48,7 @@ def show_replay_plan(view: View) -> Response:
 
 
 def make_plan(view: View) -> Plan:
-    """The plan. Raises PageError, UsageError and PatternError for parameters that cannot be used."""
+    """Returns the plan. Raises PageError, UsageError and PatternError for parameters that cannot be used."""
     store, routes, route, pattern = view.store, view.context.routes, view.get("route"), view.get("pattern")
     newest = view.get_number("newest", DEFAULT_NEWEST, MAX_NEWEST)
     event_filter = build_filter(view)._replace(published=True, route=None, state=None)
@@ -73,7 +73,7 @@ def make_plan(view: View) -> Plan:
 
 
 def _find_change(event: ReplayedEvent) -> dict[str, Any] | None:
-    """An event that would fire other handlers than when it was published, with the difference."""
+    """Returns an event that would fire other handlers than when it was published, with the difference."""
     if event.fired is None:
         return None
     before = {fired.handler for fired in event.fired}

@@ -36,7 +36,7 @@ _KEPT = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 
 def build_routes(context: Context, bodies: BodyReader) -> list[BaseRoute]:
-    """The routes of the page, which come after those of the endpoint: `GET /` is free, and so is what is below it."""
+    """Returns the routes of the page. They come after those of the endpoint, which leave `GET /` free."""
     routes: list[BaseRoute] = []
     for path, show in PAGES.items():
         routes.append(Route(path, build_endpoint(context, show)))
@@ -46,7 +46,7 @@ def build_routes(context: Context, bodies: BodyReader) -> list[BaseRoute]:
 
 
 async def build_error_page(context: Context, request: Request, status: int) -> Response:
-    """The page for a path that a browser asks for and that the server does not have."""
+    """Returns the page for a path that a browser asks for and that the server does not have."""
 
     def show_problem(_view: View) -> Response:
         raise PageError(status, "No such page", f"evtool serve has no page at {request.url.path[:200]}.")
@@ -55,7 +55,7 @@ async def build_error_page(context: Context, request: Request, status: int) -> R
 
 
 async def send_asset(request: Request) -> Response:
-    """A file of the page that is the same for everybody."""
+    """Returns a file of the page that is the same for everybody."""
     name = request.path_params["name"]
     content = read_assets().get(name)
     if content is None:
@@ -65,7 +65,10 @@ async def send_asset(request: Request) -> Response:
 
 
 def _build_changes(context: Context) -> Callable[[Request], Awaitable[Response]]:
-    """The endpoint that answers with a text that changes when the store does; the script of the page asks for it."""
+    """Returns the endpoint that answers with a text that changes when the store does.
+
+    The script of the page asks for it.
+    """
     files = (context.store_file, context.store_file.with_name(context.store_file.name + WAL))
 
     async def get_changes(_request: Request) -> Response:
@@ -76,7 +79,7 @@ def _build_changes(context: Context) -> Callable[[Request], Awaitable[Response]]
 
 
 def _build_forms(context: Context, bodies: BodyReader) -> list[BaseRoute]:
-    """The endpoints of the forms that change something."""
+    """Returns the endpoints of the forms that change something."""
 
     async def read_form(request: Request) -> dict[str, str]:
         async with bodies.read(request.scope, request.receive) as body:

@@ -42,7 +42,7 @@ class View(NamedTuple):
     now: int  # milliseconds since 1970
 
     def render(self, template: str, status: int = 200, **values: Any) -> Response:
-        """The page with the values that every page has."""
+        """Returns the page with the values that every page has."""
         return render(
             template,
             status,
@@ -56,7 +56,7 @@ class View(NamedTuple):
         )
 
     def get(self, name: str) -> str | None:
-        """A parameter; None if it is not there or empty, as an unused field of a form is."""
+        """Returns a parameter; None if it is not there or empty, as an unused field of a form is."""
         return self.query.get(name, "").strip() or None
 
     def get_all(self, names: Iterable[str]) -> dict[str, str]:
@@ -64,7 +64,7 @@ class View(NamedTuple):
         return {name: self.get(name) or "" for name in names}
 
     def get_number(self, name: str, default: int, most: int = MAX_NUMBER) -> int:
-        """A parameter that is a positive number. Raises PageError for anything else."""
+        """Returns a parameter that is a positive number. Raises PageError for anything else."""
         text = self.get(name)
         if text is None:
             return default
@@ -73,7 +73,7 @@ class View(NamedTuple):
         return int(text)
 
     def get_time(self, name: str) -> int | None:
-        """A parameter that is a time, in milliseconds since 1970. Raises PageError."""
+        """Returns a parameter that is a time, in milliseconds since 1970. Raises PageError."""
         text = self.get(name)
         try:
             if text is None:
@@ -83,7 +83,7 @@ class View(NamedTuple):
             raise PageError(400, "Not a time", str(error)) from None
 
     def build_link(self, path: str, **changes: object) -> str:
-        """A link to a path with the parameters of this request, some of them changed; None removes one."""
+        """Returns a link to a path with the parameters of this request, some of them changed; None removes one."""
         values = dict(self.query) | changes
         # Fields of a form that are not used are empty.
         used = {name: value for name, value in values.items() if value not in (None, "")}
@@ -94,7 +94,7 @@ class View(NamedTuple):
 
 
 def build_endpoint(context: Context, show: Callable[[View], Response]) -> Callable[[Request], Awaitable[Response]]:
-    """The endpoint of a page."""
+    """Returns the endpoint of a page."""
 
     def open_view(request: Request) -> Response:
         try:

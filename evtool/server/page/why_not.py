@@ -39,7 +39,7 @@ class RoutesExplanation(NamedTuple):
 
 
 def explain_routes(context: Context, event: StoredEvent) -> RoutesExplanation:
-    """Why each of the current routes matches an event or does not."""
+    """Returns why each of the current routes matches an event or does not."""
     candidates = list_candidates(context.routes, context.project)
     if len(event.raw) > MAX_BYTES:
         return RoutesExplanation([], [], 0, len(candidates), is_too_large=True)
