@@ -83,9 +83,11 @@ def findings() -> str:
 def _example(code: str) -> str:
     of, bad, good = EXAMPLES[code]
     if of == "words":
-        return f"**{code}**, {CODES[code]}: {bad}. Instead: {good}.\n"
-    shown = "\n\ninstead of which\n\n".join(f"```text\n{text.strip()}\n```" for text in (bad, good))
-    return f"**{code}**, {CODES[code]}: this {of}\n\n{shown}\n"
+        return f"**{code}**, {CODES[code]}. Cause: {bad}. Correct: {good}.\n"
+    return (
+        f"**{code}**, {CODES[code]}. This input ({of}) causes it:\n\n```text\n{bad.strip()}\n```\n\n"
+        f"This input is correct:\n\n```text\n{good.strip()}\n```\n"
+    )
 
 
 def conformance() -> str:

@@ -1,6 +1,11 @@
 """The baseline: a file with the findings that a project accepts for now, so that `check` reports only new ones.
 
-An entry does not depend on lines: moving what is found keeps it, and a second finding of the same kind is a new one.
+The fingerprint of an entry does not contain the line, so that an accepted finding may move within its file. Each entry
+accepts one finding:
+
+    baseline     EV305 of route a, EV305 of route a
+    findings     EV305 of route a on line 7, on line 12 and on line 20
+    result       two accepted, one new
 """
 
 import hashlib
@@ -21,7 +26,7 @@ class BaselineError(ValueError):
 
 
 class Comparison(NamedTuple):
-    """The findings that a baseline does not accept, how many it accepts, and how many of its entries were not found."""
+    """The findings that are new, the number of accepted findings, and the number of entries without a finding."""
 
     new: list[Finding]
     accepted: int
@@ -29,9 +34,10 @@ class Comparison(NamedTuple):
 
 
 def compare(findings: Iterable[Finding], file: Path) -> Comparison:
-    """Compares findings with the baseline in a file. Raises BaselineError, and OSError if it cannot be read."""
+    """Compares findings with a baseline file. Raises BaselineError, and OSError if the file cannot be read."""
     entries = Counter(_read_fingerprints(file))
-    new, accepted = [], 0
+    new: list[Finding] = []
+    accepted = 0
     for finding in findings:
         key = _fingerprint(finding, file.parent)
         if entries[key]:
@@ -43,18 +49,10 @@ def compare(findings: Iterable[Finding], file: Path) -> Comparison:
 
 
 def write(findings: Iterable[Finding], file: Path) -> None:
-    """Writes a baseline that accepts these findings. The file is replaced when it is complete."""
-    rows = [
-        {
-            "fingerprint": _fingerprint(finding, file.parent),
-            "code": finding.code,
-            "file": _relative_to(finding.file, file.parent),
-            "route": finding.route,
-            "message": finding.message,
-        }
-        for finding in findings
-    ]
-    rows.sort(key=lambda row: (row["file"] or "", row["code"], row["message"] or ""))
+    """Writes a baseline that accepts these findings. Replaces an existing file only when the new one is complete."""
+    rows = [_build_row(finding, file.parent) for finding in findings]
+    # In a stable order, so that the file has small diffs in version control.
+    rows.sort(key=_row_order)
     partial = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         partial.write_text(
@@ -65,6 +63,21 @@ def write(findings: Iterable[Finding], file: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
+def _build_row(finding: Finding, folder: Path) -> dict[str, str | None]:
+    # Only the fingerprint is compared. The other members are for people who review the file.
+    return {
+        "fingerprint": _fingerprint(finding, folder),
+        "code": finding.code,
+        "file": _relative_to(finding.file, folder),
+        "route": finding.route,
+        "message": finding.message,
+    }
+
+
+def _row_order(row: dict[str, str | None]) -> tuple[str, str, str]:
+    return row["file"] or "", row["code"] or "", row["message"] or ""
+
+
 def _read_fingerprints(file: Path) -> list[str]:
     try:
         value: Any = json.loads(file.read_bytes())
@@ -73,11 +86,13 @@ def _read_fingerprints(file: Path) -> list[str]:
     if not isinstance(value, dict) or value.get("evtool-baseline") != VERSION:
         raise BaselineError("it is not a file that --write-baseline wrote")
     rows = value.get("findings")
-    return [row["fingerprint"] for row in (rows if isinstance(rows, list) else []) if _is_row(row)]
-
-
-def _is_row(row: Any) -> bool:
-    return isinstance(row, dict) and isinstance(row.get("fingerprint"), str)
+    if not isinstance(rows, list):
+        return []
+    fingerprints = []
+    for row in rows:
+        if isinstance(row, dict) and isinstance(row.get("fingerprint"), str):
+            fingerprints.append(row["fingerprint"])
+    return fingerprints
 
 
 def _fingerprint(finding: Finding, folder: Path) -> str:
@@ -86,7 +101,7 @@ def _fingerprint(finding: Finding, folder: Path) -> str:
 
 
 def _relative_to(file: str | None, folder: Path) -> str | None:
-    """A file as seen from the folder of the baseline, so that it does not matter where evtool is started."""
+    """Returns a path relative to the folder of the baseline, so that the current folder of evtool does not matter."""
     if file is None:
         return None
     return Path(os.path.relpath(file, folder)).as_posix()

@@ -1,8 +1,8 @@
-"""What an example of a finding is, and the events and schema that several examples share."""
+"""The type of an example of a finding, and the event and schema that several examples share."""
 
 from typing import NamedTuple
 
-# the schema of the detail in the examples of type order.created
+# The schema of the detail of all events of type order.created in the examples. docs/findings.md prints it once.
 SCHEMA = """{
   "type": "object",
   "additionalProperties": false,
@@ -17,11 +17,14 @@ SCHEMA = """{
 
 
 class Example(NamedTuple):
-    """What gives a finding, and what does not.
+    """An input that causes a finding, and a similar input that does not.
 
-    `of` says what both are: an `event`, two `events` that are published one after the other, a `pattern`, a
-    `routes.yaml`, a `schema`; a `project` for `evtool check`, which is a routes.yaml or several files, each
-    below a line `-- NAME --`; or `words` where an example would be too long or is no text.
+    `of` is the kind of both inputs:
+
+    - `event`, or `events` for two events that are published one after the other
+    - `pattern`, `routes.yaml` or `schema`
+    - `project` for `evtool check`: a routes.yaml, or several files, each after a line `-- NAME --`
+    - `words`: a description, where the input is too long to print or is not text
     """
 
     of: str
@@ -30,9 +33,12 @@ class Example(NamedTuple):
 
 
 def build_order(detail: str, **envelope: str) -> str:
-    """An event of type order.created."""
-    fields = {"detail-type": "order.created", "source": "shop", **envelope}
-    return "{" + "".join(f'"{name}": "{value}", ' for name, value in fields.items()) + f'"detail": {detail}}}'
+    """Returns the JSON text of an event of type order.created."""
+    # The text is built by hand: some examples need a detail that is not well-formed JSON.
+    fields = {"detail-type": "order.created", "source": "shop"} | envelope
+    members = [f'"{name}": "{value}"' for name, value in fields.items()]
+    members.append(f'"detail": {detail}')
+    return "{" + ", ".join(members) + "}"
 
 
 VALID_ORDER = build_order('{"id": "o-1"}')

@@ -1,8 +1,9 @@
-"""A bad and a good example for the code of each finding."""
+"""Examples of findings: for each code an input that causes it, and a similar input that does not."""
 
 from evtool.findings.example import VALID_ORDER, Example, build_order
 from evtool.findings.project_examples import PROJECT_EXAMPLES
 
+# A test runs all examples except those in words. So each of these files is complete and has no other problem.
 HANDLER = "handlers: {mail: {command: [sh, mail.sh]}}"
 
 
@@ -17,9 +18,9 @@ EXAMPLES = {
     "EV004": Example("words", "a file that was saved as ISO 8859-1", "the same file, saved as UTF-8"),
     "EV005": Example("event", build_order('{"id": "o-1", "total": 1e999}'), build_order('{"id": "o-1", "total": 1e9}')),
     "EV006": Example("event", build_order('{"id": "o-\\ud83d"}'), build_order('{"id": "o-\\ud83d\\ude00"}')),
-    "EV007": Example("words", "201 arrays in each other", "200 arrays in each other"),
+    "EV007": Example("words", "201 nested arrays", "200 nested arrays"),
     "EV008": Example(
-        "words", "an event of more bytes than --max-bytes allows", "a link to the large part instead of it"
+        "words", "an event with more bytes than --max-bytes allows", "an event with a link to the large part"
     ),
     "EV009": Example("event", '{"id": "o-1"}', VALID_ORDER),
     "EV010": Example(
@@ -39,26 +40,26 @@ EXAMPLES = {
         _build_routes("all: {pattern: {source: [shop]}, to: [mail]}"),
     ),
     "EV023": Example(
-        "words", "an `AWS::Events::Rule` with a `ScheduleExpression` (a note)", "one with an `EventPattern`"
+        "words", "an `AWS::Events::Rule` with a `ScheduleExpression` (a note)", "a rule with an `EventPattern`"
     ),
     "EV024": Example(
         "words",
         "a rule of a template with `State: !Ref RuleState` (a note)",
-        "one with `State: ENABLED`",
+        "a rule with `State: ENABLED`",
     ),
-    "EV025": Example("words", 'a `.tf` file with `name = "orders`', 'the same with `name = "orders"`'),
+    "EV025": Example("words", 'a `.tf` file with `name = "orders`', 'the same file with `name = "orders"`'),
     "EV026": Example(
         "words",
-        "`evtool export` of a route without `event-bus`, which takes events of every bus",
+        "`evtool export` of a route without `event-bus`, which matches events of every bus",
         "a route with `event-bus: orders`",
     ),
-    "EV030": Example("words", "a store of which a page was overwritten", "a copy made by `evtool backup`"),
-    "EV031": Example("words", "an event that was changed with another program", "a new event that corrects the first"),
+    "EV030": Example("words", "a store file with an overwritten page", "a copy that `evtool backup` made"),
+    "EV031": Example("words", "an event that another program changed", "a new event that corrects the first one"),
     "EV032": Example(
-        "words", "a type that was changed in the table, not in the event", "a new event of the right type"
+        "words", "a type that another program changed in the table only", "a new event with the correct type"
     ),
-    "EV033": Example("words", "an event that was deleted with another program", "`evtool events prune`"),
-    "EV034": Example("words", "a delivery that was deleted with another program", "`evtool dlq purge`"),
+    "EV033": Example("words", "an event that another program deleted", "an event that `evtool events prune` deleted"),
+    "EV034": Example("words", "a delivery that another program deleted", "a delivery that `evtool dlq purge` deleted"),
     "EV035": Example("words", "a store with permissions 0644", "a store with permissions 0600"),
     "EV036": Example("words", "a store on a network share", "a store on a disk of this machine"),
     "EV101": Example("event", VALID_ORDER.replace("created", "payed"), VALID_ORDER),
@@ -96,13 +97,13 @@ EXAMPLES = {
         _build_routes("all: {pattern: {source: [shop]}, to: [mail]}"),
     ),
     "EV501": Example(
-        "words", "`python: handlers.py:chrage`, though the function is called `charge`", "`python: handlers.py:charge`"
+        "words", "`python: handlers.py:chrage`, if the name of the function is `charge`", "`python: handlers.py:charge`"
     ),
     "EV502": Example(
-        "words", "`command: [./pick.rb]`, whose first line names a Ruby that is not installed", "that Ruby installed"
+        "words", "`command: [./pick.rb]`, if Ruby is not installed", "the same handler after Ruby is installed"
     ),
     "EV503": Example(
-        "words", "`interpreter: ${VENV}/bin/python` without a variable `VENV`", "`VENV=.venv evtool publish ...`"
+        "words", "`interpreter: ${VENV}/bin/python`, if `VENV` is not set", "`VENV=.venv evtool publish ...`"
     ),
     "EV505": Example(
         "words",
@@ -110,15 +111,15 @@ EXAMPLES = {
         "`emits: [payment.authorized, payment.declined]`",
     ),
     "EV506": Example(
-        "words", "a package whose entry point has the name `command`, a kind of evtool", "the name `remote-command`"
+        "words", "an entry point with the name of a built-in kind: `command`", "an entry point `remote-command`"
     ),
     "EV601": Example("schema", '{"type": "object"', '{"type": "object"}'),
     "EV602": Example("schema", '{"type": "objekt"}', '{"type": "object"}'),
     "EV603": Example("schema", '{"$ref": "nowhere.json"}', '{"$ref": "#/$defs/order", "$defs": {"order": {}}}'),
     "EV604": Example("schema", '{"type": "object", "proprties": {}}', '{"type": "object", "properties": {}}'),
-    "EV608": Example("words", "`t.json` and `t.schema.json` in one schema folder", "one of them"),
+    "EV608": Example("words", "`t.json` and `t.schema.json` in one schema folder", "only one of the two files"),
     "EV701": Example(
-        "words", "`sample: order-craeted` in a scenario, for the sample `order-created`", "`sample: order-created`"
+        "words", "`sample: order-craeted` in a scenario, if the sample is `order-created`", "`sample: order-created`"
     ),
     "EV702": Example(
         "words",

@@ -1,20 +1,21 @@
-"""The Finding value: one problem with its code, location and hint. All reports consist of findings."""
+"""The Finding value: one problem with its code, location and hint. Reports print findings."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
 
 
 class Finding(NamedTuple):
-    """One thing found wrong.
+    """One problem.
 
-    `line` and `column` count from 1, columns in characters. `pointer` is a JSON Pointer (RFC 6901)
-    into the document. `excerpt` is the source line, or the part of it that begins in the column
-    `excerpt_start`, and `width` how much of it to underline; they serve the text form only.
+    `line` and `column` count from 1, columns in characters. `pointer` is a JSON Pointer (RFC 6901) into the document.
+    `excerpt` is the source line, or the part of it that begins in column `excerpt_start`. `width` is the number of
+    characters to underline. Only reports in text form use these three.
     """
 
     code: str
     message: str
-    severity: str = "error"  # error | warning | note
+    # One of "error", "warning" and "note".
+    severity: str = "error"
     file: str | None = None
     line: int | None = None
     column: int | None = None
@@ -28,7 +29,7 @@ class Finding(NamedTuple):
     excerpt_start: int = 1
 
     def as_dict(self) -> dict[str, str | int | None]:
-        """The finding as machines read it: every key always there, `None` where it has no value."""
+        """Returns the finding as a record for JSON output. Every key is present; a missing value is None."""
         return {
             "code": self.code,
             "severity": self.severity,

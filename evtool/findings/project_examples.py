@@ -1,4 +1,4 @@
-"""Examples for the findings of `evtool check` that are about a whole project."""
+"""Examples of the findings of `evtool check` that concern a whole project."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -11,13 +11,19 @@ ORDERS = "  orders: {pattern: {detail-type: [order.created]}, to: [mail]}"
 def _build_project(
     routes: str, handlers: str = "{mail: {command: [cat]}}", files: Mapping[str, str] = MappingProxyType({})
 ) -> str:
-    """A project of a routes.yaml and, if there are any, other files."""
-    settings = "".join(f"{name}: {name}\n" for name in ("schemas", "samples") if any(name in file for file in files))
+    """Returns a project: a routes.yaml alone, or with other files after lines `-- NAME --`."""
+    settings = ""
+    for folder in ("schemas", "samples"):
+        # A folder that is named but does not exist would be another finding.
+        if any(file.startswith(folder) for file in files):
+            settings += f"{folder}: {folder}\n"
     text = f"version: 1\n{settings}handlers: {handlers}\nroutes:\n{routes}\n"
     if not files:
         return text
-    parts = {"routes.yaml": text, **{file: content + "\n" for file, content in files.items()}}
-    return "".join(f"-- {name} --\n{content}" for name, content in parts.items())
+    project = f"-- routes.yaml --\n{text}"
+    for file, content in files.items():
+        project += f"-- {file} --\n{content}\n"
+    return project
 
 
 def _build_schema_project(schema: str) -> str:
@@ -25,7 +31,7 @@ def _build_schema_project(schema: str) -> str:
 
 
 def _build_pattern_project(pattern: str) -> str:
-    """A project whose route has a pattern; the schema of order.created is SCHEMA."""
+    """Returns a project with one route. The schema of order.created is SCHEMA."""
     return _build_project(
         f"  orders: {{pattern: {{{pattern}}}, to: [mail]}}", files={"schemas/order.created.json": SCHEMA}
     )
@@ -109,7 +115,11 @@ PROJECT_EXAMPLES = {
             ORDERS.replace("{detail", "{source: [shop], detail"), "{mail: {command: [cat], emits: [order.created]}}"
         ),
     ),
-    "EV504": Example("words", "`http: https://example.com/hook` alone", "with `secret: ${HOOK_SECRET}`"),
+    "EV504": Example(
+        "words",
+        "a handler with `http: https://example.com/hook` only",
+        "a handler that also has `secret: ${HOOK_SECRET}`",
+    ),
     "EV605": Example(
         "project",
         _build_schema_project('{"properties": {"name": {"pattern": "^([a-z]+ ?)*$"}}}'),

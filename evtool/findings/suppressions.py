@@ -1,4 +1,4 @@
-"""Ignore comments: `# evtool: ignore[EV305] reason` on the line of a finding, or on a line of its own above it."""
+"""Ignore comments: `# evtool: ignore[EV305] reason` at the end of the line of a finding, or on the line above it."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,7 +8,8 @@ from evtool.findings.codes import CODES
 from evtool.findings.finding import Finding
 from evtool.findings.spelling import did_you_mean
 
-SUFFIXES = (".yaml", ".yml", ".tf", ".template")  # of files that have comments with `#`
+# The names of files in which `#` begins a comment.
+SUFFIXES = (".yaml", ".yml", ".tf", ".template")
 _COMMENT = re.compile(r"(?:^|(?<=\s))#\s*evtool:\s*ignore\b(?P<codes>\[[^\]]*\]?)?[ \t]*(?P<reason>.*)$", re.MULTILINE)
 TERRAFORM = ".tf"
 _HEREDOC = re.compile(r"<<-?(\w+)\r?\n.*?^[ \t]*\1\b", re.DOTALL | re.MULTILINE)
@@ -16,36 +17,36 @@ _CODE = re.compile(r"[^\s,\[\]]+")
 
 
 class IgnoreComment(NamedTuple):
-    """A comment, where it is, and the line whose findings it ignores."""
+    """An ignore comment, its location, and the line whose findings it ignores. `codes` may be prefixes of codes."""
 
     file: str
     line: int
     column: int
-    codes: tuple[str, ...]  # or prefixes of codes
+    codes: tuple[str, ...]
     reason: str
     target_line: int
     source_line: str
 
     def ignores(self, finding: Finding) -> bool:
-        """Whether a finding is on the line that the comment is for, and has one of its codes."""
-        is_there = (finding.file, finding.line) == (self.file, self.target_line)
-        return is_there and any(finding.code.startswith(code) for code in self.codes)
+        """Returns whether a finding is on the target line and has one of the codes."""
+        if finding.file != self.file or finding.line != self.target_line:
+            return False
+        return finding.code.startswith(self.codes)
 
 
 def has_comments(file: str) -> bool:
-    """Whether a file has comments with `#`, by its name."""
+    """Returns whether `#` begins a comment in a file of this name."""
     return file.endswith(SUFFIXES)
 
 
 def find_ignore_comments(file: str, text: str) -> list[IgnoreComment]:
-    """The ignore comments in the text of a file. What only looks like one inside a YAML string is left out."""
+    """Returns the ignore comments in the text of a file. Text like a comment inside a YAML string is not a comment."""
     if "evtool:" not in text:
         return []
     matches = list(_COMMENT.finditer(text))
-    if matches:
-        strings = _find_strings(file, text)
-    else:
-        strings = []
+    if not matches:
+        return []
+    strings = _find_strings(file, text)
     lines = text.split("\n")
     comments = []
     for match in matches:
@@ -54,6 +55,7 @@ def find_ignore_comments(file: str, text: str) -> list[IgnoreComment]:
         line = text.count("\n", 0, match.start()) + 1
         column = match.start() - (text.rfind("\n", 0, match.start()) + 1) + 1
         codes = tuple(_CODE.findall(match["codes"] or ""))
+        # A comment on a line without anything else is for the next line with content.
         if lines[line - 1][: column - 1].strip():
             target = line
         else:
@@ -63,51 +65,57 @@ def find_ignore_comments(file: str, text: str) -> list[IgnoreComment]:
 
 
 def _find_next_line(lines: Sequence[str], line: int) -> int:
-    """The next line that is neither blank nor a comment."""
+    """Returns the number of the next line that is neither blank nor a comment."""
     for number in range(line + 1, len(lines) + 1):
-        if lines[number - 1].strip() and not lines[number - 1].lstrip().startswith("#"):
+        content = lines[number - 1].strip()
+        if content and not content.startswith("#"):
             return number
     return line
 
 
 def _find_strings(file: str, text: str) -> list[tuple[int, int]]:
-    """Where the scalars of a YAML text are, or the heredocs of Terraform; none if it is not well-formed."""
+    """Returns the ranges of the YAML scalars or Terraform heredocs in a text; none if it is not well-formed YAML."""
     if file.endswith(TERRAFORM):
         return [match.span() for match in _HEREDOC.finditer(text)]
-    import yaml  # noqa: PLC0415  (only for files that have such comments)
+    # Imported late: few files have ignore comments.
+    import yaml  # noqa: PLC0415
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    ranges = []
     try:
-        tokens = [token for token in yaml.scan(text, Loader=loader) if isinstance(token, yaml.ScalarToken)]
+        for token in yaml.scan(text, Loader=loader):
+            if isinstance(token, yaml.ScalarToken):
+                ranges.append((token.start_mark.index, token.end_mark.index))
     except yaml.YAMLError:
         return []
-    return [(token.start_mark.index, token.end_mark.index) for token in tokens]
+    return ranges
 
 
 def apply_comments(
     findings: Iterable[Finding], comments: Sequence[IgnoreComment]
 ) -> tuple[list[Finding], list[Finding], set[tuple[int, str]]]:
-    """The findings that stay, those that are ignored, and which code of which comment (by its number) ignored one."""
+    """Returns the remaining findings, the ignored ones, and the (comment number, code) pairs that ignored one."""
     kept: list[Finding] = []
     ignored: list[Finding] = []
     used: set[tuple[int, str]] = set()
     for finding in findings:
-        hits = [
-            (number, code)
-            for number, comment in enumerate(comments)
-            if comment.ignores(finding)
-            for code in comment.codes
-            if finding.code.startswith(code)
-        ]
-        used.update(hits)
-        (ignored if hits else kept).append(finding)
+        is_ignored = False
+        # All comments that apply count as used, so that none of them becomes EV901.
+        for number, comment in enumerate(comments):
+            if comment.ignores(finding):
+                is_ignored = True
+                used.update((number, code) for code in comment.codes if finding.code.startswith(code))
+        if is_ignored:
+            ignored.append(finding)
+        else:
+            kept.append(finding)
     return kept, ignored, used
 
 
 def check_comments(
     comments: Sequence[IgnoreComment], used: set[tuple[int, str]], examined: Sequence[str]
 ) -> list[Finding]:
-    """EV901 and EV902. `examined` are the codes, or prefixes of codes, that the run could find."""
+    """Returns EV901 and EV902 for comments. `examined` are the codes, or prefixes, that the run was able to report."""
     findings: list[Finding] = []
     for number, comment in enumerate(comments):
         location = _locate(comment)
@@ -117,16 +125,21 @@ def check_comments(
             continue
         for code in comment.codes:
             is_known = any(known.startswith(code) for known in CODES)
+            # A run with --select does not report all codes, and cannot judge comments with the other ones.
             was_examined = any(code.startswith(prefix) or prefix.startswith(code) for prefix in examined)
             if (number, code) in used or (is_known and not was_examined):
                 continue
-            what = "the comment ignores nothing" if len(comment.codes) == 1 else f"{code} ignores nothing"
-            message = f"{what} on line {comment.target_line}"
-            advice = "remove it" if is_known else did_you_mean(code, CODES)
+            subject = code
+            if len(comment.codes) == 1:
+                subject = "the comment"
+            message = f"{subject} ignores nothing on line {comment.target_line}"
+            advice: str | None = "remove it"
+            if not is_known:
+                advice = did_you_mean(code, CODES)
             findings.append(Finding("EV901", message, "warning", suggestion=advice, **location))
         if not comment.reason:
             message = "the ignore comment gives no reason"
-            hint = "say behind the bracket why this is intended"
+            hint = "write after the bracket why this is intended"
             findings.append(Finding("EV902", message, "warning", suggestion=hint, **location))
     return findings
 
@@ -142,27 +155,30 @@ def _locate(comment: IgnoreComment) -> dict[str, Any]:
 
 
 def add_comments(file: str, text: str, codes_by_line: Mapping[int, Iterable[str]], reason: str) -> str:
-    """A text with an ignore comment above each of these lines; none where it would become part of a string."""
+    """Inserts an ignore comment above each of these lines, except where it would become part of a string."""
     tokens = _list_tokens(file, text)
+    # From the last line to the first, so that the numbers of the remaining lines stay valid.
     for line in sorted(codes_by_line, reverse=True):
         lines = text.split("\n")
-        indent = re.match(r"[ \t]*", lines[line - 1])
+        target = lines[line - 1]
+        indent = target[: len(target) - len(target.lstrip(" \t"))]
         codes = ", ".join(sorted(set(codes_by_line[line])))
         end = ""
-        if lines[line - 1].endswith("\r"):
+        if target.endswith("\r"):
             end = "\r"
-        lines.insert(line - 1, f"{indent[0] if indent else ''}# evtool: ignore[{codes}] {reason}{end}")
+        lines.insert(line - 1, f"{indent}# evtool: ignore[{codes}] {reason}{end}")
         changed = "\n".join(lines)
+        # A comment changes no token. In the middle of a block string it would.
         if _list_tokens(file, changed) == tokens:
             text = changed
     return text
 
 
 def _list_tokens(file: str, text: str) -> list[tuple[str, object]] | None:
-    """The tokens of a YAML text without their places, or the heredocs of Terraform; None if it is not well-formed."""
+    """Returns the YAML tokens without locations, or the Terraform heredocs; None if the YAML is not well-formed."""
     if file.endswith(TERRAFORM):
         return [("heredoc", match[0]) for match in _HEREDOC.finditer(text)]
-    import yaml  # noqa: PLC0415  (only to add comments)
+    import yaml  # noqa: PLC0415
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:

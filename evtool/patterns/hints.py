@@ -81,7 +81,7 @@ def suggest_list(name: str, value: Any) -> str | None:
     text = text if len(text) <= MAX_HINT_LENGTH else "..."
     if name in OPERATORS:
         return f'an operator stands in a list: [{{"{name}": {text}}}]'
-    hint = f"values stand in a list: [{text}]"
+    hint = f"write the values as a list: [{text}]"
     if other := _suggest_other(name):
         return f"{hint}; if {name} is an operator: {other}"
     return hint

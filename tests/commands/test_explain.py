@@ -349,7 +349,7 @@ def test_a_pattern_needs_no_project(evtool: Evtool, tmp_path: Path) -> None:
         True,
     )
     assert (other.code, '27.64 is a number, "27.64" is a string' in other.out) == (1, True)
-    assert (broken.code, 'values stand in a list: ["shop"]' in broken.err) == (2, True)
+    assert (broken.code, 'write the values as a list: ["shop"]' in broken.err) == (2, True)
     assert (missing.code, missing.out) == (2, "")
 
 

@@ -115,5 +115,5 @@ def test_or_as_a_field():
 
 def test_operator_without_a_list():
     """The hint for a value without a list also says what an operator of another language is on AWS."""
-    with pytest.raises(PatternError, match=r"stand in a list: \[5\]; if gt is an operator: .*numeric"):
+    with pytest.raises(PatternError, match=r"as a list: \[5\]; if gt is an operator: .*numeric"):
         Pattern({"detail": {"total": {"gt": 5}}})

@@ -145,7 +145,7 @@ def test_everything_wrong_is_said():
         "$or": [{"prefix": ["a"]}, 5],
     }
     assert problems_of(pattern) == (
-        Problem("EV201", ("source",), '"source" must be an object or an array', 'values stand in a list: ["shop"]'),
+        Problem("EV201", ("source",), '"source" must be an object or an array', 'write the values as a list: ["shop"]'),
         Problem(
             "EV202", ("detail", "total", 0, "numerik"), "Unrecognized match type numerik", 'did you mean "numeric"?'
         ),
