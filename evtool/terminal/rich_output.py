@@ -1,4 +1,4 @@
-"""Builds coloured lines, tables and trees with rich. Imported only when such output is printed."""
+"""Builds colored lines, tables and trees with rich. Imported only when such output is printed."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -12,28 +12,33 @@ from rich.tree import Tree
 
 from evtool.terminal.sanitize import sanitize
 
-Segment = str | tuple[str, str]  # a text, or a text and its style in rich's words
-Cell = Segment | list[Segment]
-INDENT = 4  # columns of a continued line
-GUIDE = 4  # columns that the lines of a tree take for each of its levels
-# a line of a tree, the branches below it, and further lines of its own
+# A text, or a text and its style as rich names it.
+Segment = str | tuple[str, str]
+# Columns by which the continuation of a wrapped line is indented.
+INDENT = 4
+# Columns that rich uses for the guide lines of each level of a tree.
+GUIDE = 4
+# A line of a tree, the branches below it, and additional lines under the first one.
 Branch = tuple[Sequence[Segment], Sequence["Branch"], Sequence[Sequence[Segment]]]
 
 
 class _PipeConsole(Console):
-    """A console that leaves a closed pipe to whoever called: rich would end the process with exit code 1."""
+    """A console that raises BrokenPipeError for a closed pipe. rich's own method ends the process with exit code 1."""
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
 
 
 def create_console(file: TextIO, *, width: int, color: bool) -> Console:
-    """A console that interprets nothing: text is text, styles come from us alone."""
+    """Returns a console that prints text literally: only evtool adds styles."""
+    color_system = None
+    if color:
+        color_system = "auto"
     return _PipeConsole(
         file=file,
         width=width,
         force_terminal=color,
-        color_system="auto" if color else None,
+        color_system=color_system,  # type: ignore[arg-type]
         no_color=not color,
         highlight=False,
         markup=False,
@@ -43,13 +48,20 @@ def create_console(file: TextIO, *, width: int, color: bool) -> Console:
 
 
 def style_text(segments: Iterable[Segment], *, color: bool) -> Text:
-    """Segments as rich's text, sanitized."""
-    parts = ((s, "") if isinstance(s, str) else s for s in segments)
-    return Text.assemble(*((sanitize(text), style if color else "") for text, style in parts))
+    """Returns segments as a text of rich, sanitized, and without styles unless `color` is set."""
+    line = Text()
+    for segment in segments:
+        text, style = segment, ""
+        if isinstance(segment, tuple):
+            text, style = segment
+        if not color:
+            style = ""
+        line.append(sanitize(str(text)), style)
+    return line
 
 
 def wrap_line(line: Text, width: int) -> list[Text]:
-    """Breaks a line between words and indents what follows. A word that is longer than a line stays whole."""
+    """Wraps a line between words, and indents the continuation. A word that is longer than a line is not broken."""
     indent = min(len(line.plain) - len(line.plain.lstrip()) + INDENT, width // 2)
     breaks, column = [], 0
     for word in re.finditer(r"\s*\S+", line.plain):
@@ -58,55 +70,71 @@ def wrap_line(line: Text, width: int) -> list[Text]:
             breaks.append(word.start())
             column, columns = indent, cell_len(word.group().lstrip())
         column += columns
-    first, *others = line.divide(breaks)
-    return [first, *(Text(" " * indent) + part[len(part.plain) - len(part.plain.lstrip()) :] for part in others)]
+    parts = list(line.divide(breaks))
+    lines = parts[:1]
+    for part in parts[1:]:
+        # The blanks between two words are dropped where the line is broken.
+        blanks = len(part.plain) - len(part.plain.lstrip())
+        lines.append(Text(" " * indent) + part[blanks:])
+    return lines
 
 
 def build_table(
-    header: Sequence[str],
-    rows: Iterable[Sequence[Cell]],
+    table: Sequence[Sequence[Sequence[Segment]]],
     *,
     right_aligned: Sequence[int],
     color: bool,
     width: int,
     gaps: Sequence[int],
 ) -> Table | None:
-    """A table without lines, or None if a word is too long for its column; `right_aligned` are columns of numbers.
+    """Returns a table without lines, or None if a word is too long for its column.
 
-    `gaps` are the columns between two columns, of which the first that leave enough room are taken.
+    The first row is the header. `right_aligned` are the columns with numbers. `gaps` are the possible distances between
+    two columns; the first that leaves enough space is used.
     """
-    cells = [
-        [style_text(cell if isinstance(cell, list) else [cell], color=color) for cell in row]
-        for row in ([*header], *rows)
-    ]
-    columns = list(zip(*cells, strict=True))
-    gap = next((gap for gap in gaps if _fit_columns(columns, width, gap)), gaps[-1])
-    widths = _fit_columns(columns, width, gap)
+    rows = [[style_text(cell, color=color) for cell in row] for row in table]
+    columns = list(zip(*rows, strict=True))
+    gap, widths = _choose_gap(columns, width, gaps)
     if widths is None:
         return None
-    # the gaps are columns of their own: whether a fixed width includes the padding depends on the version of rich
-    rich_table = Table(box=None, pad_edge=False, padding=0, header_style="bold" if color else "")
-    for index, name in enumerate(cells[0]):
+    header_style = ""
+    if color:
+        header_style = "bold"
+    rich_table = Table(box=None, pad_edge=False, padding=0, header_style=header_style)
+    # Each gap is a column: versions of rich differ in whether the fixed width of a column includes its padding.
+    for index, name in enumerate(rows[0]):
         if index:
             rich_table.add_column("", width=gap)
         justify: JustifyMethod = "left"
         if index in right_aligned:
             justify = "right"
         rich_table.add_column(name, justify=justify, width=widths[index])
-    for first, *others in cells[1:]:
-        rich_table.add_row(first, *(part for cell in others for part in ("", cell)))
+    for row in rows[1:]:
+        cells: list[Text | str] = []
+        for cell in row:
+            cells += [cell, ""]
+        rich_table.add_row(*cells[:-1])
     return rich_table
 
 
+def _choose_gap(columns: Sequence[Sequence[Text]], width: int, gaps: Sequence[int]) -> tuple[int, list[int] | None]:
+    """Returns the first gap that leaves enough space, and the widths of the columns; None as widths if no gap does."""
+    for gap in gaps:
+        widths = _fit_columns(columns, width, gap)
+        if widths:
+            return gap, widths
+    return gaps[-1], None
+
+
 def _fit_columns(columns: Sequence[Sequence[Text]], width: int, gap: int) -> list[int] | None:
-    """The widths of columns so that no word is broken, or None if there is not enough room."""
+    """Returns widths of columns with which no word is broken, or None if there is not enough space."""
     widths = [max(text.cell_len for text in column) for column in columns]
-    longest_words = [
-        max(cell_len(word) for text in column for word in (text.plain.split() or [""])) for column in columns
-    ]
+    # By this much each column can become narrower.
+    slack = [widths[index] - _longest_word(column) for index, column in enumerate(columns)]
     excess = sum(widths) + gap * (len(columns) - 1) - width
-    for index in sorted(range(len(columns)), key=lambda index: longest_words[index] - widths[index]):
-        cut = max(0, min(excess, widths[index] - longest_words[index]))
+    # The columns with the most slack become narrower first.
+    for index in sorted(range(len(columns)), key=slack.__getitem__, reverse=True):
+        cut = max(0, min(excess, slack[index]))
         widths[index] -= cut
         excess -= cut
     if excess <= 0:
@@ -114,14 +142,31 @@ def _fit_columns(columns: Sequence[Sequence[Text]], width: int, gap: int) -> lis
     return None
 
 
+def _longest_word(column: Sequence[Text]) -> int:
+    """Returns the width of the longest word in a column."""
+    longest = 0
+    for text in column:
+        for word in text.plain.split():
+            longest = max(longest, cell_len(word))
+    return longest
+
+
 def build_tree(node: Branch, *, color: bool, width: int | None) -> Tree:
-    """A tree with guide lines, for a console that wraps nothing. A word that is longer than a line stays whole."""
+    """Returns a tree with guide lines, wrapped at `width`. A word that is longer than a line is not broken."""
     segments, children, details = node
-    lines = [style_text(line, color=color) for line in (segments, *details)]
-    parts = [part for line in lines for part in (wrap_line(line, width) if width is not None else [line])]
-    rich_tree = Tree(Text("\n").join(parts), guide_style="dim" if color else "")
+    lines: list[Text] = []
+    for part in (segments, *details):
+        line = style_text(part, color=color)
+        if width is None:
+            lines.append(line)
+        else:
+            lines += wrap_line(line, width)
     child_width = None
     if width is not None:
         child_width = max(width - GUIDE, 1)
+    guide_style = ""
+    if color:
+        guide_style = "dim"
+    rich_tree = Tree(Text("\n").join(lines), guide_style=guide_style)
     rich_tree.children = [build_tree(child, color=color, width=child_width) for child in children]
     return rich_tree

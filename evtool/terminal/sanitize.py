@@ -1,15 +1,23 @@
-"""Escapes control characters and CI commands in all texts that are shown to people."""
+"""Escapes control characters and CI commands in all text for people.
+
+Events come from outside. Their text must not control the terminal or the CI system that shows it:
+
+    in an event      ESC[2J ##[error] failed
+    printed          \\x1b[2J \\x23#[error] failed
+"""
 
 import re
 
-# What a CI runner would take for a command: `##[` anywhere in a line (GitHub, Azure), `::` at its start (GitHub).
+# Commands for a CI runner begin with `##[` anywhere in a line (GitHub, Azure) or with `::` at its start (GitHub).
 COMMAND_ANYWHERE = re.compile(r"##(?=\w*\[)")
 COMMAND_AT_START = re.compile(r"^(\s*)::")
 
 
 def sanitize(text: str) -> str:
-    """A text with everything spelled out that is not plainly visible: control characters, escape sequences, direction
-    overrides, line breaks, lone surrogates; and what a CI runner would obey."""
+    """Escapes all characters that are not visible, and the beginnings of CI commands.
+
+    Not visible are control characters, escape sequences, direction overrides, line breaks and lone surrogates.
+    """
     text = escape_unprintable(text)
     if "##" not in text and "::" not in text:
         return text
@@ -17,7 +25,13 @@ def sanitize(text: str) -> str:
 
 
 def escape_unprintable(text: str) -> str:
-    """A text with everything spelled out that is not plainly visible, for other places than a terminal or a log."""
+    """Escapes all characters that are not visible, for text that goes neither to a terminal nor to a log."""
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    return "".join(map(_escape_character, text))
+
+
+def _escape_character(char: str) -> str:
+    if char.isprintable():
+        return char
+    return char.encode("unicode_escape").decode("ascii")

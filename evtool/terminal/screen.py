@@ -1,4 +1,11 @@
-"""Prints lines, tables and trees for people, and decides whether to use colour and how wide lines may be."""
+"""Prints lines, tables and trees for people, and decides whether to use color and how wide lines may be.
+
+A line consists of segments: texts with an optional style. The kind of the stream decides how they appear:
+
+    segments       ("done", "green"), " in 5 ms"
+    pipe           done in 5 ms
+    terminal       \\x1b[32mdone\\x1b[0m in 5 ms, wrapped at the width of the terminal
+"""
 
 import os
 import sys
@@ -8,27 +15,40 @@ from typing import Any, NamedTuple, TextIO
 
 from evtool.terminal.sanitize import sanitize
 
-Segment = str | tuple[str, str]  # a text, or a text and its style in rich's words
-Cell = Segment | list[Segment]  # of a table
-DEFAULT_WIDTH = 80  # columns of a terminal that does not tell
-PIPE_WIDTH = 500  # columns of a source line in a pipe
-# removes the progress line from the terminal before something is printed; set by progress.py
-erase_progress: Callable[[], None] = lambda: None  # noqa: E731
-GAPS = (2, 1)  # columns between two columns of a table; the first that leaves enough room is taken
-UNLIMITED = 1_000_000_000  # columns: lines of a pipe or a file are never wrapped
+# A text, or a text and its style as rich names it.
+Segment = str | tuple[str, str]
+# The content of one cell of a table.
+Cell = Segment | list[Segment]
+# Columns of a terminal that does not report its width.
+DEFAULT_WIDTH = 80
+# Columns of a source line in a pipe. Lines without a limit would fill logs: a JSON Lines file may have lines of 1 MiB.
+PIPE_WIDTH = 500
+# Columns between two columns of a table. The first gap that leaves enough space is used.
+GAPS = (2, 1)
+# Columns that are enough for every line. Lines in a pipe or a file are not wrapped, so that grep finds whole messages.
+UNLIMITED = 1_000_000_000
+
+
+def _erase_nothing() -> None:
+    pass
+
+
+# Removes the progress line from the terminal before other output. A variable that progress.py sets, since most commands
+# run without that module.
+erase_progress: Callable[[], None] = _erase_nothing
 
 
 def format_count(number: int, noun: str) -> str:
-    """`1 event`, `1,204 events`, `2 deliveries`."""
+    """Returns a number with its noun: `1 event`, `1,204 events`, `2 deliveries`."""
+    if number == 1:
+        return f"1 {noun}"
     if noun.endswith("y"):
-        plural = noun[:-1] + "ies"
-    else:
-        plural = noun + "s"
-    return f"{number:,} {noun if number == 1 else plural}"
+        return f"{number:,} {noun[:-1]}ies"
+    return f"{number:,} {noun}s"
 
 
 class TreeNode(NamedTuple):
-    """A line of a tree, the nodes below it, and further lines of its own."""
+    """A line of a tree, the nodes below it, and additional lines under the first one."""
 
     segments: Sequence[Segment]
     children: Sequence["TreeNode"] = ()
@@ -39,14 +59,15 @@ class Screen:
     """A terminal, a pipe or a file that people read."""
 
     def __init__(self, file: TextIO, *, color: str = "auto"):
-        """`color` is auto, always or never; auto heeds NO_COLOR, FORCE_COLOR, TERM=dumb and what the file is."""
+        """`color` is auto, always or never. auto respects NO_COLOR, FORCE_COLOR, TERM=dumb and the kind of the file."""
         self.file = file
         self.is_terminal = file.isatty()
         self.color = _uses_color(color, terminal=self.is_terminal)
 
     @property
     def width(self) -> int:
-        """Columns that a line may take."""
+        """The number of columns of a line."""
+        # Asked each time: the user may resize the terminal while a command runs.
         columns = os.environ.get("COLUMNS", "")
         if columns.isdecimal() and int(columns) > 0:
             return int(columns)
@@ -58,16 +79,20 @@ class Screen:
             return DEFAULT_WIDTH
 
     def print_line(self, *segments: Segment, wrap: bool = True) -> None:
-        """One line, made of texts and styled texts. On a terminal a long line is continued between two words."""
-        text = "".join(sanitize(s if isinstance(s, str) else s[0]) for s in segments)
+        """Prints one line. On a terminal, a long line is wrapped between words."""
+        text = _to_text(segments)
         wrap = wrap and self.is_terminal and not (text.isascii() and len(text) <= self.width)
         self._begin_output()
+        # Most lines are printed without rich, since it takes long to import.
         if not self.color and not wrap:
             self._write(text)
             return
         rich_output, console = _import_rich_output(), self._create_console()
         line = rich_output.style_text(segments, color=self.color)
-        for part in rich_output.wrap_line(line, self.width) if wrap else [line]:
+        lines = [line]
+        if wrap:
+            lines = rich_output.wrap_line(line, self.width)
+        for part in lines:
             if self.color:
                 console.print(part, soft_wrap=True)
             else:
@@ -76,42 +101,61 @@ class Screen:
     def print_table(
         self, header: Sequence[str], rows: Iterable[Sequence[Cell]], *, right_aligned: Sequence[int] = ()
     ) -> None:
-        """A table; `right_aligned` are the columns with numbers. If it is too wide, each row becomes a line."""
+        """Prints a table, or a line for each row if the table is too wide. `right_aligned` are columns of numbers."""
         self._begin_output()
-        rows = list(rows)
-        if not self.color and (lines := self._format_table([header, *rows], right_aligned)):
-            self.file.write(lines)
-            return
+        table = [[_to_segments(cell) for cell in header]]
+        for row in rows:
+            table.append([_to_segments(cell) for cell in row])
+        if not self.color:
+            text = self._format_table(table, right_aligned)
+            if text:
+                self.file.write(text)
+                return
         console = self._create_console()
-        table = _import_rich_output().build_table(
-            header, rows, right_aligned=right_aligned, color=self.color, width=console.width, gaps=GAPS
+        rich_table = _import_rich_output().build_table(
+            table, right_aligned=right_aligned, color=self.color, width=console.width, gaps=GAPS
         )
-        if table is not None:
-            console.print(table)
+        if rich_table is not None:
+            console.print(rich_table)
             return
-        for row in (header, *rows):
-            cells = (cell if isinstance(cell, list) else [cell] for cell in row)
-            self.print_line(*(segment for cell in cells for segment in (*cell, "  ")))
+        for cells in table:
+            line: list[Segment] = []
+            for cell in cells:
+                line += cell
+                line.append("  ")
+            self.print_line(*line)
 
-    def _format_table(self, rows: Sequence[Sequence[Cell]], right_aligned: Sequence[int]) -> str:
-        """A table as rich prints it, which takes a second for 1,000 rows; "" if it is too wide, or not ASCII."""
-        texts = [[_to_text(cell) for cell in row] for row in rows]
-        columns = [*zip(*texts, strict=True)]
+    def _format_table(self, table: Sequence[Sequence[list[Segment]]], right_aligned: Sequence[int]) -> str:
+        """Returns a table as rich prints it, or "" if it is too wide or not ASCII.
+
+        rich takes a second for 1,000 rows. It is needed only for color, for wrapping, and to measure wide characters.
+        """
+        texts = [[_to_text(cell) for cell in cells] for cells in table]
+        columns = list(zip(*texts, strict=True))
         widths = [max(map(len, column)) for column in columns]
         is_wide = self.is_terminal and sum(widths) + GAPS[0] * (len(widths) - 1) > self.width
-        if is_wide or not all(map(str.isascii, chain(*columns))):
+        if is_wide or not all(map(str.isascii, chain.from_iterable(columns))):
             return ""
-        aligned = [
-            [text.rstrip().rjust(width) if index in right_aligned else text.ljust(width) for text in column]
-            for index, (column, width) in enumerate(zip(columns, widths, strict=True))
-        ]
-        return "".join((" " * GAPS[0]).join(row) + "\n" for row in zip(*aligned, strict=True))
+        lines = []
+        for row in texts:
+            cells = []
+            for index, text in enumerate(row):
+                if index in right_aligned:
+                    cells.append(text.rstrip().rjust(widths[index]))
+                else:
+                    cells.append(text.ljust(widths[index]))
+            lines.append((" " * GAPS[0]).join(cells) + "\n")
+        return "".join(lines)
 
     def print_tree(self, node: TreeNode) -> None:
-        """A tree, drawn with lines. On a terminal a long text is continued between two words."""
+        """Prints a tree with lines between its nodes. On a terminal, a long text is wrapped between words."""
         self._begin_output()
         rich_output = _import_rich_output()
-        tree = rich_output.build_tree(node, color=self.color, width=self.width if self.is_terminal else None)
+        width = None
+        if self.is_terminal:
+            width = self.width
+        tree = rich_output.build_tree(node, color=self.color, width=width)
+        # The lines of the tree are wrapped already. The console must not wrap them again, in the middle of words.
         rich_output.create_console(self.file, width=UNLIMITED, color=self.color).print(tree)
 
     def _begin_output(self) -> None:
@@ -119,27 +163,37 @@ class Screen:
             erase_progress()
 
     def _write(self, line: str) -> None:
+        # An ASCII terminal shows other characters as escapes. They must not end the command with UnicodeEncodeError.
         encoding = self.file.encoding or "utf-8"
         self.file.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
     def _create_console(self) -> Any:
+        width = UNLIMITED
         if self.is_terminal:
             width = self.width
-        else:
-            width = UNLIMITED
         return _import_rich_output().create_console(self.file, width=width, color=self.color)
 
 
-def _to_text(cell: Cell) -> str:
+def _to_segments(cell: Cell) -> list[Segment]:
     if isinstance(cell, list):
-        segments = cell
-    else:
-        segments = [cell]
-    return "".join(sanitize(segment if isinstance(segment, str) else segment[0]) for segment in segments)
+        return cell
+    return [cell]
+
+
+def _to_text(segments: Iterable[Segment]) -> str:
+    """Returns the sanitized text of segments, without styles."""
+    texts = []
+    for segment in segments:
+        text = segment
+        if isinstance(segment, tuple):
+            text = segment[0]
+        texts.append(sanitize(str(text)))
+    return "".join(texts)
 
 
 def _import_rich_output() -> Any:
-    from evtool.terminal import rich_output  # noqa: PLC0415  (rich takes four times as long to import as Python to start)
+    # Importing rich takes four times as long as starting Python.
+    from evtool.terminal import rich_output  # noqa: PLC0415
 
     return rich_output
 
@@ -147,6 +201,7 @@ def _import_rich_output() -> Any:
 def _uses_color(choice: str, *, terminal: bool) -> bool:
     if choice != "auto":
         return choice == "always"
+    # The conventions of https://no-color.org and https://force-color.org.
     if os.environ.get("NO_COLOR"):
         return False
     if os.environ.get("FORCE_COLOR"):
@@ -155,5 +210,8 @@ def _uses_color(choice: str, *, terminal: bool) -> bool:
 
 
 def open_stderr() -> TextIO:
-    """Standard error, or nowhere when it is closed."""
-    return sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123  (lives as long as the process)
+    """Returns standard error, or a stream that discards everything if standard error is closed."""
+    if sys.stderr:
+        return sys.stderr
+    # Never closed: it is used until the process ends.
+    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123

@@ -1,8 +1,8 @@
-"""The styles of all coloured terminal output."""
+"""The styles of all colored terminal output, as rich names them."""
 
 SEVERITY_STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
 
-# of a delivery
+# By state of a delivery.
 STATE_STYLES = {
     "done": "green",
     "ready": "yellow",
@@ -12,13 +12,13 @@ STATE_STYLES = {
     "external": "cyan",
 }
 
-# of a handler
+# By status of a handler.
 HANDLER_STYLES = {"ready": "green", "missing": "bold red", "unreachable": "yellow", "external": "cyan"}
 
-# of a single call; all others are failures
+# By outcome of a call. All other outcomes are failures.
 OUTCOME_STYLES = {"done": "green", "unavailable": "yellow"}
 
-# of what a replay would do or did
+# By action of a replay, planned or done.
 ACTION_STYLES = {
     "would fire": "green",
     "done": "green",
