@@ -1,4 +1,12 @@
-"""Compiles the JSON of an event pattern into branches, with the limits and messages of AWS."""
+"""Compiles the JSON of an event pattern into branches, with the limits and messages of AWS.
+
+Each `$or` multiplies the branches. The fields next to it belong to all of them:
+
+    pattern     {"source": ["shop"], "$or": [{"detail": {"total": [5]}}, {"detail": {"vip": [true]}}]}
+    start       [{}]                                              one branch without fields
+    "source"    [{source}]
+    "$or"       [{source, detail.total}, {source, detail.vip}]    a copy of each branch for each alternative
+"""
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -15,18 +23,20 @@ from evtool.patterns.operators.warnings import Problem, find_warnings, warn_of_r
 from evtool.patterns.operators.wildcard import is_too_complex
 from evtool.patterns.unknown import Unknown, find_unknown
 
-EQUALS = "equals"  # the operator of a plain value
-UNKNOWN = "unknown"  # the operator of an unknown value
+# The operator of a plain value, and that of an unknown value.
+EQUALS = "equals"
+UNKNOWN = "unknown"
 OR = "$or"
-MAX_LENGTH = 4096  # characters of a pattern's text
+# Characters of the text of a pattern, a limit of AWS's API.
+MAX_LENGTH = 4096
+# Limits of AWS's engine: combinations of all `$or`s, and fields of one combination.
 MAX_BRANCHES = 1000
-MAX_FIELDS = 256  # of a branch
-# names that AWS keeps for operators: no field inside `$or` may have one
-RESERVED_NAMES = frozenset(OPERATORS) | {
-    *("=", "<", "<=", ">", ">=", "regex", "not-wildcard", "not-equals-ignore-case"),
-    *("date-after", "date-on-or-after", "date-before", "date-on-or-before", "in-date-range"),
-    *("ip-address-in-range", "ip-address-not-in-range"),
-}
+MAX_FIELDS = 256
+# Names that AWS reserves for operators, also future ones. No field inside `$or` may have one.
+RESERVED_NAMES = frozenset(OPERATORS)
+RESERVED_NAMES |= {"=", "<", "<=", ">", ">=", "regex", "not-wildcard", "not-equals-ignore-case"}
+RESERVED_NAMES |= {"date-after", "date-on-or-after", "date-before", "date-on-or-before", "in-date-range"}
+RESERVED_NAMES |= {"ip-address-in-range", "ip-address-not-in-range"}
 TOO_COMPLEX = (
     "Rule is too complex - try using fewer wildcard characters or fewer repeating character sequences "
     "after a wildcard character"
@@ -34,20 +44,22 @@ TOO_COMPLEX = (
 
 
 class PatternError(EvtoolError):
-    """A pattern cannot be used. `problems` says everything that is wrong with it, and where."""
+    """A pattern cannot be used. `problems` are all its problems, each with its location in the pattern."""
 
     def __init__(self, problems: Sequence[Problem]):
         self.problems = tuple(problems)
-        lines = [
-            f"{'.'.join(map(str, problem.path)) or 'pattern'}: {problem.message}"
-            + (f" ({problem.hint})" if problem.hint else "")
-            for problem in problems
-        ]
-        super().__init__("Event pattern is not valid. " + "; ".join(lines))
+        super().__init__("Event pattern is not valid. " + "; ".join(map(_format_problem, problems)))
+
+
+def _format_problem(problem: Problem) -> str:
+    path = ".".join(map(str, problem.path)) or "pattern"
+    if problem.hint:
+        return f"{path}: {problem.message} ({problem.hint})"
+    return f"{path}: {problem.message}"
 
 
 class _Position(NamedTuple):
-    """Where the compiler is: the names that make a field's path, the keys into the pattern, and whether in a `$or`."""
+    """The position of the compiler: the names of the field path, the keys into the pattern, and whether in a `$or`."""
 
     names: tuple[str, ...] = ()
     keys: tuple[str | int, ...] = ()
@@ -60,7 +72,8 @@ class _Position(NamedTuple):
         return name
 
 
-# by path; what is unknown by its keys in the pattern: a later condition for the path takes the place of no part of it
+# The fields by path. An unknown value in place of a list or an object is stored by its keys in the pattern, so that a
+# later condition for the same path does not replace it.
 _Branch = dict[Hashable, Field]
 
 
@@ -73,47 +86,61 @@ def _compile_condition(item: Any, path: str) -> Condition:
     if kind != OBJECT:
         hint = None
         if kind == ARRAY:
-            hint = "all values stand side by side in one list"
+            hint = "write all values in one list"
         raise ArgumentError("Match value must be String, number, true, false, or null", hint=hint, code="EV201")
     name, argument = require_first_key(item, "Match expression name not found")
     if name not in OPERATORS:
         hint = suggest_operator(name, path.rpartition(".")[2])
         raise ArgumentError(f"Unrecognized match type {name}", name, hint=hint, code="EV202")
+    message = ONE_KEY
+    if name in ("anything-but", "numeric"):
+        message = TOO_MANY
     unknown = find_unknown(argument)
     if unknown:
-        require_single_key(item, TOO_MANY if name in ("anything-but", "numeric") else ONE_KEY)
+        require_single_key(item, message)
         return _leave_undecided(path, name, to_python(argument), unknown)
     try:
         test = OPERATORS[name](argument)
     except ArgumentError as error:
-        raise ArgumentError(error.message, name, *error.path, hint=error.hint, code=error.code) from None
-    require_single_key(item, TOO_MANY if name in ("anything-but", "numeric") else ONE_KEY)
+        raise error.below(name) from None
+    # After the argument, since AWS reports a wrong argument first.
+    require_single_key(item, message)
     return Condition(path, name, to_python(argument), test)
 
 
 def _leave_undecided(path: str, operator: str, expected: Any, unknown: Unknown) -> Condition:
-    return Condition(path, operator, expected, lambda _: False, unknown)
+    return Condition(path, operator, expected, _hold_never, unknown)
+
+
+def _hold_never(_: object) -> bool:
+    return False
 
 
 def _find_wildcards(conditions: Sequence[Condition]) -> list[frozenset[str]]:
-    """The wildcards of a field, in a group for each condition; a condition that stands there twice counts once."""
+    """Returns the wildcards of a field, in a group for each condition. A condition that occurs twice counts once."""
     groups = set()
-    for operator, expected in ((condition.operator, condition.expected) for condition in conditions):
-        is_nested = isinstance(expected, dict) and "wildcard" in expected
-        if is_nested:
-            texts = expected["wildcard"]
-        elif operator == "wildcard":
-            texts = expected
-        else:
-            texts = []
-        if texts != []:
-            groups.add((operator, frozenset([texts] if isinstance(texts, str) else texts)))
-    return [texts for _, texts in groups]
+    for condition in conditions:
+        wildcards: Any = []
+        if isinstance(condition.expected, dict) and "wildcard" in condition.expected:
+            wildcards = condition.expected["wildcard"]
+        elif condition.operator == "wildcard":
+            wildcards = condition.expected
+        if isinstance(wildcards, str):
+            wildcards = [wildcards]
+        if wildcards:
+            groups.add((condition.operator, frozenset(wildcards)))
+    return [wildcards for _, wildcards in groups]
 
 
 def _find_complex_fields(branches: Sequence[_Branch]) -> Iterator[Problem]:
-    """A problem for each field whose wildcards are too complex; one that a later field replaces does not count."""
-    fields = {id(field): field for branch in branches for field in branch.values()}
+    """Yields a problem for each field whose wildcards are too complex.
+
+    Checked after all fields are compiled: a field that a later one replaces does not count.
+    """
+    # Branches share fields, and each one is checked once.
+    fields: dict[int, Field] = {}
+    for branch in branches:
+        fields.update((id(field), field) for field in branch.values())
     for field in fields.values():
         wildcards = _find_wildcards([condition for condition in field.conditions if condition.unknown is None])
         if wildcards and is_too_complex(wildcards):
@@ -136,7 +163,7 @@ def _compile_values(values: Sequence[Any], path: str, keys: tuple[str | int, ...
         try:
             conditions.append(_compile_condition(item, path))
         except ArgumentError as error:
-            problems.append(Problem(error.code, (*keys, index, *error.path), error.message, error.hint))
+            problems.append(Problem(error.code, keys + (index,) + error.path, error.message, error.hint))
     if not values:
         problems.append(Problem("EV201", keys, "Empty arrays are not allowed"))
     problems += find_warnings(conditions, keys)
@@ -148,12 +175,12 @@ _compile_strings = lru_cache(maxsize=10_000)(_compile_values)
 
 
 def _read_object(document: Any, position: _Position, branches: list[_Branch], problems: list[Problem]) -> list[_Branch]:
-    """The branches with the fields of an object; of conditions for the same path the last one counts, as on AWS."""
+    """Adds the fields of an object to the branches. Of conditions for the same path the last one counts, as on AWS."""
     pairs = [(str(name), value) for name, value in members_of(document)]
     if not pairs:
         problems.append(Problem("EV201", position.keys, "Empty objects are not allowed"))
     for name, value in pairs:
-        keys = (*position.keys, name)
+        keys = position.keys + (name,)
         kind = kind_of(value)
         if name == OR:
             branches = _read_or(value, position._replace(keys=keys, in_or=True), branches, problems)
@@ -162,15 +189,12 @@ def _read_object(document: Any, position: _Position, branches: list[_Branch], pr
             problems.append(Problem("EV201", keys, message))
         elif kind == OBJECT:
             _warn_of_operator(position, name, value, problems)
-            child = position._replace(names=(*position.names, name), keys=keys)
+            child = position._replace(names=position.names + (name,), keys=keys)
             branches = _read_object(value, child, branches, problems)
         elif kind == ARRAY:
             _warn_of_operator(position, name, value, problems)
             field = _compile_field(value, position.path_of(name), keys, problems)
-            replaced = {old.keys: old for branch in branches if (old := branch.get(field.path))}
-            problems += [warn_of_replacement(old.path, old.keys) for old in replaced.values() if _differ(old, field)]
-            for branch in branches:
-                branch[field.path] = field
+            problems += _add_field(field, branches)
         elif isinstance(value, Unknown):
             _warn_of_operator(position, name, value, problems)
             _leave_open(value, position.path_of(name), keys, branches)
@@ -180,20 +204,31 @@ def _read_object(document: Any, position: _Position, branches: list[_Branch], pr
     return branches
 
 
-def _differ(first: Field, second: Field) -> bool:
-    """Whether two fields have different conditions."""
-    return [c[1:3] for c in first.conditions] != [c[1:3] for c in second.conditions]
+def _add_field(field: Field, branches: list[_Branch]) -> list[Problem]:
+    """Adds a field to all branches. Returns a warning for each field with other conditions that it replaces."""
+    warnings: dict[tuple[str | int, ...], Problem] = {}
+    for branch in branches:
+        replaced = branch.get(field.path)
+        if replaced and _list_alternatives(replaced) != _list_alternatives(field):
+            # By keys: the same field of the pattern may be in many branches.
+            warnings[replaced.keys] = warn_of_replacement(replaced.path, replaced.keys)
+        branch[field.path] = field
+    return list(warnings.values())
+
+
+def _list_alternatives(field: Field) -> list[tuple[str, Any]]:
+    return [(condition.operator, condition.expected) for condition in field.conditions]
 
 
 def _warn_of_operator(position: _Position, name: str, value: Any, problems: list[Problem]) -> None:
-    found = find_misplaced_operator(position.names, name, value)
-    if found:
-        message, hint = found
-        problems.append(Problem("EV206", (*position.keys, name), message, hint, is_warning=True))
+    warning = find_misplaced_operator(position.names, name, value)
+    if warning:
+        message, hint = warning
+        problems.append(Problem("EV206", position.keys + (name,), message, hint, is_warning=True))
 
 
 def _read_or(value: Any, position: _Position, branches: list[_Branch], problems: list[Problem]) -> list[_Branch]:
-    """The branches that each of the alternatives makes of the branches before."""
+    """Returns the branches that the alternatives make of the previous branches."""
     if isinstance(value, Unknown):
         _leave_open(value, ".".join(position.names), position.keys, branches)
         return branches
@@ -202,22 +237,19 @@ def _read_or(value: Any, position: _Position, branches: list[_Branch], problems:
         return branches
     combinations: list[_Branch] = []
     for index, item in enumerate(value):
-        child = position._replace(keys=(*position.keys, index))
-        # enough to find what else is wrong
+        child = position._replace(keys=position.keys + (index,))
+        copies: list[_Branch] = []
+        # Nested `$or`s could make millions of branches. Without branches, the rest is still checked for problems.
         if len(combinations) <= MAX_BRANCHES:
-            base_branches = branches
-        else:
-            base_branches = []
+            copies = [dict(branch) for branch in branches]
         if isinstance(item, Unknown):
-            copies = [dict(branch) for branch in base_branches]
             _leave_open(item, ".".join(position.names), child.keys, copies)
             combinations += copies
-            continue
-        if kind_of(item) != OBJECT:
+        elif kind_of(item) == OBJECT:
+            combinations += _read_object(item, child, copies, problems)
+        else:
             message = f"Only JSON object is allowed in array of {OR} relationship."
             problems.append(Problem("EV201", child.keys, message))
-            continue
-        combinations += _read_object(item, child, [dict(branch) for branch in base_branches], problems)
     if len(value) < 2:
         message = f"There must have at least 2 Objects in {OR} relationship."
         problems.append(Problem("EV201", position.keys, message))
@@ -228,13 +260,14 @@ def _read_or(value: Any, position: _Position, branches: list[_Branch], problems:
 
 
 def _leave_open(unknown: Unknown, path: str, keys: tuple[str | int, ...], branches: list[_Branch]) -> None:
-    """Adds to the branches what is unknown at a path: a list, or an object with any fields.
+    """Adds an unknown value at a path to the branches. It may become a list, or an object with any fields.
 
-    It may have conditions for all that was read before, at the path and below it, and these would count.
+    It removes the earlier fields at the path and below it: the unknown value may have conditions for them, which would
+    replace the earlier ones.
     """
     condition = _leave_undecided(path, UNKNOWN, unknown, unknown)
     for branch in branches:
-        for key, field in [*branch.items()]:
+        for key, field in list(branch.items()):
             if not path or f"{field.path}.".startswith(f"{path}."):
                 del branch[key]
         branch[keys] = Field(path, (condition,), condition.test, can_be_absent=False, keys=keys)
@@ -243,10 +276,7 @@ def _leave_open(unknown: Unknown, path: str, keys: tuple[str | int, ...], branch
 def compile_pattern(
     source: Mapping[str, Any] | str | bytes | Unknown,
 ) -> tuple[list[list[Field]], tuple[Problem, ...]]:
-    """The fields of each branch of a pattern, and the warnings about it.
-
-    Raises PatternError with everything that is wrong.
-    """
+    """Returns the fields of each branch of a pattern, and the warnings. Raises PatternError with all problems."""
     problems: list[Problem] = []
     branches = _read_pattern(source, problems)
     problems += _find_complex_fields(branches)
@@ -255,7 +285,19 @@ def compile_pattern(
     errors = [problem for problem in problems if not problem.is_warning]
     if errors:
         raise PatternError(errors)
-    return [[*branch.values()] for branch in branches], tuple(problems)
+    return [list(branch.values()) for branch in branches], tuple(problems)
+
+
+def _parse_text(source: str | bytes, problems: list[Problem]) -> Any:
+    text = source
+    if isinstance(text, bytes):
+        text = text.decode(errors="replace")
+    if len(text) > MAX_LENGTH:
+        problems.append(Problem("EV204", (), f"Member must have length less than or equal to {MAX_LENGTH}"))
+    # For a blank text AWS reports that it is not an object, not that its JSON is malformed.
+    if not text.strip():
+        return text
+    return parse_lossless(source)
 
 
 def _read_pattern(source: Mapping[str, Any] | str | bytes | Unknown, problems: list[Problem]) -> list[_Branch]:
@@ -263,12 +305,10 @@ def _read_pattern(source: Mapping[str, Any] | str | bytes | Unknown, problems: l
         branch: _Branch = {}
         _leave_open(source, "", (), [branch])
         return [branch]
-    text = source.decode(errors="replace") if isinstance(source, bytes) else source
-    if isinstance(text, str) and len(text) > MAX_LENGTH:
-        problems.append(Problem("EV204", (), f"Member must have length less than or equal to {MAX_LENGTH}"))
+    document: Any = source
     try:
-        is_blank = isinstance(text, str) and not text.strip()
-        document = parse_lossless(source) if isinstance(source, (str, bytes)) and not is_blank else source
+        if isinstance(source, (str, bytes)):
+            document = _parse_text(source, problems)
         if kind_of(document) == OBJECT:
             return _read_object(document, _Position(), [{}], problems)
         problems.append(Problem("EV201", (), "Filter is not an object"))

@@ -1,18 +1,24 @@
-"""A compiled pattern as data: branches, fields and conditions."""
+"""A compiled pattern as data: branches, fields and conditions.
+
+pattern      {"source": ["shop"], "detail": {"total": [{"numeric": [">", 5]}, null]}}
+branch       (Field "detail.total", Field "source"), in the order in which AWS takes the fields
+conditions   of "detail.total": numeric [">", 5], and equals null; one of them has to hold
+"""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from evtool.patterns.array_consistency import FieldMatch
 from evtool.patterns.flatten import Leaves
+from evtool.patterns.json_values import Scalar
 from evtool.patterns.operators.arguments import Test
 from evtool.patterns.unknown import Unknown
 
 
 class Condition(NamedTuple):
-    """One alternative for a field: its dotted path, the operator, the operator's value, and the test it makes of it.
+    """One alternative for a field: the dotted path, the operator with its argument, and the test for a value.
 
-    With an `unknown` value it is undecided, for every value and for none. Its test holds for nothing then.
+    A condition with an `unknown` value is undecided for every event. Its test returns False for all values.
     """
 
     path: str
@@ -22,15 +28,16 @@ class Condition(NamedTuple):
     unknown: Unknown | None = None
 
 
-# of a field that an event does not have
-NO_MATCH, ABSENCE_MATCH = FieldMatch((), ()), FieldMatch((), (), can_be_absent=True)
+# The matches of a field that has no value in an event.
+NO_MATCH = FieldMatch((), ())
+ABSENCE_MATCH = FieldMatch((), (), can_be_absent=True)
 
 
 class Field(NamedTuple):
-    """What is asked of a field: that one of the conditions holds, which is what `test` tells of a value.
+    """A field of a pattern with its conditions. It holds for a value if one condition does, which `test` returns.
 
-    `can_be_absent` tells that it may have no value instead. `keys` lead to the conditions in the pattern.
-    `is_free_in_arrays` tells that it cannot be decided in arrays, since something unknown may choose the element.
+    `can_be_absent`: it also holds if it has no value. `keys` lead to the conditions in the pattern.
+    `is_free_in_arrays`: it cannot be decided in arrays, because an unknown field may choose the element.
     """
 
     path: str
@@ -42,16 +49,19 @@ class Field(NamedTuple):
 
     @property
     def unknown(self) -> Unknown | None:
-        """The first unknown value in its conditions."""
-        return next((condition.unknown for condition in self.conditions if condition.unknown), None)
+        """The first unknown value in the conditions, or None."""
+        for condition in self.conditions:
+            if condition.unknown:
+                return condition.unknown
+        return None
 
     @property
     def known_conditions(self) -> tuple[Condition, ...]:
-        """The conditions without an unknown value. Without any the field holds for no event with certainty."""
+        """The conditions without an unknown value. If there are none, the field certainly holds for no event."""
         return tuple(condition for condition in self.conditions if condition.unknown is None)
 
     def find_match(self, leaves: Leaves) -> FieldMatch:
-        """Where in an event the field holds."""
+        """Returns where in an event the field holds."""
         field_leaves = leaves.get(self.path)
         if not field_leaves:
             if self.can_be_absent:
@@ -59,17 +69,20 @@ class Field(NamedTuple):
             return NO_MATCH
         test = self.test
         hits = [trail for value, trail in field_leaves if test(value)]
-        return FieldMatch(hits, [leaf.trail for leaf in field_leaves] if self.can_be_absent else (), self.can_be_absent)
+        if self.can_be_absent:
+            return FieldMatch(hits, [leaf.trail for leaf in field_leaves], can_be_absent=True)
+        return FieldMatch(hits, ())
 
 
-Branch = tuple[Field, ...]  # in the order in which AWS takes the fields
+# In the order in which AWS takes the fields.
+Branch = tuple[Field, ...]
 
 
 def find_possible_branch(branch: Branch) -> Branch:
-    """The conditions that an event must meet to match a branch, whatever its unknown values are.
+    """Returns the fields that must hold for an event to match, whatever the unknown values of the branch are.
 
-    AWS looks for absent fields in the array elements that the fields before have chosen. An unknown field may choose
-    any element of the arrays that it shares, which are those below the same top-level field.
+    For absent fields, AWS looks only at the array elements that earlier fields have chosen. An unknown field may choose
+    any element of the arrays that it shares. These are the arrays below the same top-level field.
     """
     possible: list[Field] = []
     open_names: set[str] = set()
@@ -77,7 +90,10 @@ def find_possible_branch(branch: Branch) -> Branch:
         name = field.path.partition(".")[0]
         if field.unknown:
             open_names.add(name)
-        elif field.can_be_absent and not open_names.isdisjoint(("", name)):
+            continue
+        # An unknown value in place of the whole pattern has the path "".
+        is_open = "" in open_names or name in open_names
+        if field.can_be_absent and is_open:
             possible.append(field._replace(is_free_in_arrays=True))
         else:
             possible.append(field)
@@ -85,8 +101,12 @@ def find_possible_branch(branch: Branch) -> Branch:
 
 
 def combine_conditions(conditions: Sequence[Condition]) -> Test:
-    """The test that one of the conditions holds."""
+    """Returns the test that holds if one of the conditions holds."""
     if len(conditions) == 1:
         return conditions[0].test
     tests = [condition.test for condition in conditions]
-    return lambda value: any(test(value) for test in tests)
+
+    def holds(value: Scalar) -> bool:
+        return any(test(value) for test in tests)
+
+    return holds

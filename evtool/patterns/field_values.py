@@ -1,4 +1,14 @@
-"""Reads the values of single fields from an event, on demand, in whatever form the event was decoded.
+"""Reads the values of single fields from an event on demand, in any decoded form of the event.
+
+A pattern asks for few fields, and most patterns are decided by the first. So a value is read only when a branch needs
+it, and its trails only when several fields are in arrays:
+
+    pattern       {"source": ["shop"], "detail": {"items": {"sku": ["A"]}}}
+
+    "source"      its getter returns "cart": the branch does not match, and no other getter is called
+    "detail.items.sku"
+                  its getter returns ArrayValues(["A", "B"], trails); `trails` is a function that is not called here,
+                  since no other field of the pattern is in an array
 
 A getter returns MISSING, a scalar, `ArrayValues`, or a value that `normalize_value` turns into one of these.
 """
@@ -22,37 +32,46 @@ from evtool.patterns.json_values import (
     to_scalars,
 )
 
-MISSING = msgspec.UNSET  # what a decoder leaves where a field is not there
+# The value that a decoder of msgspec gives to an absent field.
+MISSING = msgspec.UNSET
 SCALAR_TYPES = frozenset((str, NumberText, int, float, bool, NoneType))
 
-Getter = Callable[[Any], Any]  # takes an event, in whatever form it was read, and gives the value at one path
-Getters = Mapping[str, Getter]  # by path
+# Takes an event in some decoded form, and returns the value at one path.
+Getter = Callable[[Any], Any]
+# By path.
+Getters = Mapping[str, Getter]
 
 
 class ArrayValues(NamedTuple):
-    """The values that one path has in an event where it leads through arrays, at least one; and, when asked, their
-    trails, in the same order."""
+    """The values of a path that leads through arrays, at least one. `trails` returns their trails, in this order."""
 
     values: Sequence[Scalar]
     trails: Callable[[], Sequence[Trail]]
 
 
 class LeafGetters(dict[str, Getter]):
-    """Getters for an event all of whose leaves were read before."""
+    """Getters for an event that is given as its leaves."""
 
     def __missing__(self, path: str) -> Getter:
         def get(leaves: Leaves) -> Any:
             field_leaves = leaves.get(path)
-            if field_leaves:
-                return ArrayValues([leaf.value for leaf in field_leaves], lambda: [leaf.trail for leaf in field_leaves])
-            return MISSING
+            if not field_leaves:
+                return MISSING
+
+            def list_trails() -> Sequence[Trail]:
+                return [leaf.trail for leaf in field_leaves]
+
+            return ArrayValues([leaf.value for leaf in field_leaves], list_trails)
 
         self[path] = get
         return get
 
 
 def normalize_value(value: Any) -> Any:
-    """A value as it is compared: MISSING, a Scalar or ArrayValues. Raises EventError for what is not JSON."""
+    """Returns a value in the form in which it is compared: MISSING, a Scalar or ArrayValues.
+
+    Raises EventError for a value that JSON does not have.
+    """
     kind = value.__class__
     if kind is NumberText:
         return parse_number(value)
@@ -62,13 +81,7 @@ def normalize_value(value: Any) -> Any:
         return to_scalar(value)
     kind = kind_of(value)
     if kind == ARRAY:
-        if len(value) == 1 and value[0].__class__ in SCALAR_TYPES:  # which is the same as if it were in no array
-            return to_scalar(value[0])
-        is_flat = SCALAR_TYPES.issuperset(map(type, value))
-        values = to_scalars(value if is_flat else [element for element, _ in _iter_elements(value, ())])
-        if values:
-            return ArrayValues(values, lambda: [trail for _, trail in _iter_elements(value, ())])
-        return MISSING
+        return _normalize_array(value)
     if kind == OBJECT:
         return MISSING
     if kind == SCALAR:
@@ -76,13 +89,34 @@ def normalize_value(value: Any) -> Any:
     return _refuse(value)
 
 
-def _iter_elements(values: Sequence[Any], trail: Trail) -> Iterator[tuple[Any, Trail]]:
-    for index, value in enumerate(values):
-        kind = SCALAR if value.__class__ in SCALAR_TYPES else kind_of(value)
+def _normalize_array(array: Any) -> Any:
+    # An array with one scalar is equivalent to the scalar, and cheaper.
+    if len(array) == 1 and array[0].__class__ in SCALAR_TYPES:
+        return to_scalar(array[0])
+    if SCALAR_TYPES.issuperset(map(type, array)):
+        values = to_scalars(array)
+    else:
+        values = to_scalars([element for element, _ in _iter_elements(array, ())])
+    if not values:
+        return MISSING
+
+    def list_trails() -> Sequence[Trail]:
+        return [trail for _, trail in _iter_elements(array, ())]
+
+    return ArrayValues(values, list_trails)
+
+
+def _iter_elements(array: Sequence[Any], trail: Trail) -> Iterator[tuple[Any, Trail]]:
+    """Yields the scalars in an array, with trails below it. The number of an array is its id() here."""
+    for index, value in enumerate(array):
+        if value.__class__ in SCALAR_TYPES:
+            yield value, trail
+            continue
+        kind = kind_of(value)
         if kind == SCALAR:
             yield value, trail
         elif kind == ARRAY:
-            yield from _iter_elements(value, (*trail, (id(values), index)))
+            yield from _iter_elements(value, trail + ((id(array), index),))
         elif kind is None:
             _refuse(value)
 

@@ -1,6 +1,6 @@
-"""Builds from the branches of a compiled pattern the functions that match events against it.
+"""Builds the functions that match events against the branches of a compiled pattern.
 
-They are closures, since this is where the time goes.
+They are closures: they run for each pattern and each event, and a closure has no attributes to look up.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,23 +12,31 @@ from evtool.patterns.field_values import MISSING, ArrayValues, Getters, normaliz
 
 
 class BranchSet(NamedTuple):
-    """Branches, of which one must hold, and whether one does for an event, in whatever form the getters read it."""
+    """Branches, and the function that returns whether one of them holds for an event.
+
+    The function takes the event in any decoded form, and the getters that read values from this form.
+    """
 
     branches: Sequence[Branch]
     matcher: Callable[[Any, Getters], bool]
 
 
 def build_branch_set(branches: Sequence[Branch]) -> BranchSet:
-    """The branches with the function that matches events against them."""
+    """Returns the branches with the function that matches events against them."""
     return BranchSet(branches, build_matcher(branches))
 
 
 def build_matcher(branches: Sequence[Branch]) -> Callable[[Any, Getters], bool]:
-    """Whether an event matches, in whatever form the getters read it."""
+    """Returns the function that matches events, in any decoded form, against branches."""
     matchers = [_build_branch_matcher(branch) for branch in branches]
+    # A pattern without `$or` has one branch, and needs no loop.
     if len(matchers) == 1:
-        (matcher,) = matchers
-        return lambda event, getters: matcher(event, getters, {})
+        matcher = matchers[0]
+
+        def matches_one(event: Any, getters: Getters) -> bool:
+            return matcher(event, getters, {})
+
+        return matches_one
 
     def matches_any(event: Any, getters: Getters) -> bool:
         results: dict[int, bool] = {}
@@ -38,13 +46,17 @@ def build_matcher(branches: Sequence[Branch]) -> Callable[[Any, Getters], bool]:
 
 
 def _build_branch_matcher(branch: Branch) -> Callable[[Any, Getters, dict[int, bool]], bool]:
-    """Whether all fields of a branch hold. `results` are those of fields with several values, which branches share."""
+    """Returns the function that decides whether all fields of a branch hold.
+
+    Branches share fields. `results` holds the results of fields with several values, so that each is tested once.
+    """
     fields = [(field.path, field.test, field) for field in branch]
 
     def matches(event: Any, getters: Getters, results: dict[int, bool]) -> bool:
         array_fields: list[tuple[Field, ArrayValues, bool]] = []
         for path, test, field in fields:
             value = getters[path](event)
+            # Most values are strings, which are compared as they are.
             if value.__class__ is not str:
                 value = normalize_value(value)
                 if value is MISSING:
@@ -67,17 +79,19 @@ def _build_branch_matcher(branch: Branch) -> Callable[[Any, Getters, dict[int, b
 
 
 def _has_common_elements(array_fields: Sequence[tuple[Field, ArrayValues, bool]]) -> bool:
-    """Whether fields hold in the same elements of arrays."""
+    """Returns whether fields hold in the same elements of arrays."""
+    # A field that an unknown value may decide is left out, if all its values are in arrays.
     array_fields = [entry for entry in array_fields if not (entry[0].is_free_in_arrays and all(entry[1].trails()))]
     if not array_fields:
         return True
     if len(array_fields) == 1:
         return array_fields[0][2]
     field_matches = []
-    for field, (values, trails), _ in array_fields:
-        leaves = list(zip(values, trails(), strict=True))
-        hits = [trail for value, trail in leaves if field.test(value)]
-        field_matches.append(
-            FieldMatch(hits, [trail for _, trail in leaves] if field.can_be_absent else (), field.can_be_absent)
-        )
+    for field, (values, get_trails), _ in array_fields:
+        trails = get_trails()
+        hits = [trail for value, trail in zip(values, trails, strict=True) if field.test(value)]
+        present: Sequence[Any] = ()
+        if field.can_be_absent:
+            present = trails
+        field_matches.append(FieldMatch(hits, present, field.can_be_absent))
     return is_consistent(field_matches)

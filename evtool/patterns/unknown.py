@@ -1,14 +1,14 @@
-"""The value that a pattern has where its source leaves something open: `!Ref Bus`, a variable of Terraform."""
+"""Unknown values: parts of a pattern that its source leaves open, such as `!Ref Bus` or a variable of Terraform."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
 class Unknown:
-    """A value that is not known before deployment. It may stand anywhere in a pattern, also for the whole of it.
+    """A value that is unknown until deployment. It may replace any part of a pattern, or the whole pattern.
 
-    `source` is how the source writes it, for messages: `!Ref OrderBus`, `${var.source}`.
+    `source` is its text in the rule source, for messages: `!Ref OrderBus`, `${var.source}`.
     """
 
     __slots__ = ("source",)
@@ -27,15 +27,23 @@ class Unknown:
 
 
 def find_unknown(value: Any) -> Unknown | None:
-    """The first unknown in a value that Python code has made, such as the argument of an operator."""
+    """Returns the first unknown value in a value of Python code, such as the argument of an operator; or None."""
     if isinstance(value, Unknown):
         return value
-    items = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
-    return next(filter(None, map(find_unknown, items)), None)
+    items: Iterable[Any] = ()
+    if isinstance(value, Mapping):
+        items = value.values()
+    elif isinstance(value, list | tuple):
+        items = value
+    for item in items:
+        unknown = find_unknown(item)
+        if unknown:
+            return unknown
+    return None
 
 
 def to_known(value: Any) -> Any:
-    """The value with None for everything in it that is unknown, as JSON has it."""
+    """Returns a copy of the value for JSON output, with None in place of unknown values."""
     if isinstance(value, Unknown):
         return None
     if isinstance(value, Mapping):
@@ -46,12 +54,13 @@ def to_known(value: Any) -> Any:
 
 
 def format_open_value(value: Any) -> str:
-    """A value as JSON, with what is unknown in it as its source writes it."""
+    """Formats a value as JSON, with the source texts of unknown values: `[">", !Ref Limit]`."""
     match value:
         case Unknown():
             return value.source
         case dict():
-            return f"{{{', '.join(f'{json.dumps(key)}: {format_open_value(item)}' for key, item in value.items())}}}"
+            members = [f"{json.dumps(key)}: {format_open_value(item)}" for key, item in value.items()]
+            return "{" + ", ".join(members) + "}"
         case list():
             return f"[{', '.join(map(format_open_value, value))}]"
     return json.dumps(value, ensure_ascii=False)

@@ -477,7 +477,7 @@ def test_a_warning_of_a_pattern_is_shown_once(evtool: Evtool, tmp_path: Path, co
     assert ran.code == 0
     assert ran.err.count("EV206") == 1
     assert "routes.yaml:4:28: EV206 warning: route odd:" in ran.err
-    assert 'an operator stands in a list: "source": [{"anything-but": [...]}]' in ran.err
+    assert 'write the operator in a list: "source": [{"anything-but": [...]}]' in ran.err
     assert (quiet.code, quiet.err) == (0, "")
 
 

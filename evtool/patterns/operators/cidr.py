@@ -1,4 +1,10 @@
-"""`cidr`, and IP addresses as AWS compares them: as 8 or 32 hexadecimal digits."""
+"""`cidr`, and IP addresses as AWS compares them: as 8 or 32 hexadecimal digits.
+
+10.0.0.0/8      the block from "0A000000" to "0AFFFFFF"
+10.1.2.3        "0A010203", in the block
+::ffff:a01:203  "0A010203", the same address as an IPv6 address
+2001:db8::1     "20010DB8000000000000000000000001"
+"""
 
 import re
 from typing import Any, NamedTuple
@@ -6,26 +12,30 @@ from typing import Any, NamedTuple
 from evtool.patterns.json_values import NumberText, Scalar, format_number
 from evtool.patterns.operators.arguments import ArgumentError, Test, require_string
 
+# Characters of 255.255.255.255. AWS does not accept more leading zeros than fit.
 MAX_IPV4_LENGTH = 15
-WIDE_BITS = 4  # a block of fewer bits takes numbers by their first digit
+# A block with fewer bits contains numbers by their first digit.
+WIDE_BITS = 4
+# AWS reads the bits of a mask as a Java int.
 MAX_INT = 2**31 - 1
 _IPV4 = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+")
 _IPV6 = re.compile(r"[0-9a-fA-F:]*:[0-9a-fA-F:]*")
 _DIGITS = re.compile("[0-9A-F]*")
-_MAPPED_IPV4 = "0" * 20 + "FFFF"  # ::ffff:a.b.c.d is the IPv4 address a.b.c.d
+# The digits before an IPv4 address that is written as an IPv6 address: ::ffff:a01:203 is 10.1.2.3.
+_MAPPED_IPV4 = "0" * 20 + "FFFF"
 
 
 class AddressBlock(NamedTuple):
-    """A range of addresses: the digits of the first and the last."""
+    """A range of addresses: the digits of the first and the last one."""
 
     first: str
     last: str
 
     def contains(self, digits: str) -> bool:
-        """Whether an address is in the range.
+        """Returns whether an address is in the range.
 
-        Families are not told apart, as in AWS' engine: the leading digits decide, so 0.0.0.0/0 holds ::1 as well.
-        A shorter address is in the range when its digits lie between those of both ends, not on them.
+        Like AWS's engine, it does not distinguish IPv4 from IPv6: the leading digits decide, so 0.0.0.0/0 contains
+        ::1. Digits that are shorter than those of the range must be between the digits of both ends, not equal to them.
         """
         leading = digits[: len(self.first)]
         if len(leading) == len(self.first):
@@ -34,45 +44,55 @@ class AddressBlock(NamedTuple):
 
 
 def _parse_ipv4(text: str) -> str | None:
-    if len(text) <= MAX_IPV4_LENGTH:
-        octets = [int(octet) for octet in text.split(".")]
-    else:
-        octets = [256]
-    if max(octets) < 256:
-        return bytes(octets).hex().upper()
-    return None
+    if len(text) > MAX_IPV4_LENGTH:
+        return None
+    octets = [int(octet) for octet in text.split(".")]
+    if max(octets) > 255:
+        return None
+    return bytes(octets).hex().upper()
 
 
-def _split_groups(text: str) -> list[str]:
-    if text:
-        return text.split(":")
-    return []
+def _split_groups(text: str) -> list[str] | None:
+    """Returns the groups of a part of an IPv6 address, each with 4 digits; None if one is not a group."""
+    if not text:
+        return []
+    groups = []
+    for group in text.split(":"):
+        digits = group.lstrip("0")
+        # AWS accepts any number of leading zeros, but not an empty group.
+        if not group or len(digits) > 4:
+            return None
+        groups.append(digits.zfill(4))
+    return groups
 
 
 def _parse_ipv6(text: str) -> str | None:
     head, gap, tail = text.partition("::")
     front, back = _split_groups(head), _split_groups(tail)
-    groups = [group.lstrip("0") or "0" if group else "" for group in front + back]
-    if any(not 1 <= len(group) <= 4 for group in groups):
+    if front is None or back is None:
         return None
-    if len(groups) > 7 if gap else len(groups) != 8:
+    count = len(front) + len(back)
+    # "::" replaces at least one group.
+    is_complete = count == 8
+    if gap:
+        is_complete = count < 8
+    if not is_complete:
         return None
-    zeros = ["0"] * (8 - len(groups))
-    digits = "".join(group.zfill(4) for group in groups[: len(front)] + zeros + groups[len(front) :]).upper()
+    digits = "".join(front + ["0000"] * (8 - count) + back).upper()
     if digits.startswith(_MAPPED_IPV4):
         return digits.removeprefix(_MAPPED_IPV4)
     return digits
 
 
 def is_address_like(text: str) -> bool:
-    """Whether a text has the characters of an IPv4 or IPv6 address; 300.1.1.1 and 12:30 have them, too."""
+    """Returns whether a text has the characters of an IPv4 or IPv6 address. 300.1.1.1 and 12:30 have them, too."""
     return bool(_IPV4.fullmatch(text) or _IPV6.fullmatch(text))
 
 
 def parse_address(text: str) -> str | None:
-    """The 8 or 32 hexadecimal digits of an IPv4 or IPv6 address, or None when the text is none.
+    """Returns the 8 or 32 hexadecimal digits of an IPv4 or IPv6 address, or None if the text is not an address.
 
-    Leading zeros and either case are allowed; an IPv4 address in an IPv6 one is the former.
+    Leading zeros, and letters of either case, are allowed. An IPv6 address that contains an IPv4 address is that one.
     """
     if _IPV4.fullmatch(text):
         return _parse_ipv4(text)
@@ -82,7 +102,7 @@ def parse_address(text: str) -> str | None:
 
 
 def find_digits(value: Scalar) -> str | None:
-    """The digits that `cidr` compares: those of an address, and as in the engine those that begin a number."""
+    """Returns the digits that `cidr` compares: those of an address or, like AWS, the leading digits of a number."""
     if type(value) is str:
         return parse_address(value)
     match = None
@@ -94,9 +114,9 @@ def find_digits(value: Scalar) -> str | None:
 
 
 def parse_cidr(text: str) -> AddressBlock:
-    """The addresses of a CIDR text such as 10.0.0.0/8; bits of the host are masked.
+    """Returns the addresses of a CIDR text such as 10.0.0.0/8. Bits of the host are ignored.
 
-    Raises ValueError with AWS' words for what is wrong.
+    Raises ValueError with the message of AWS.
     """
     parts = text.rstrip("/").split("/")
     if len(parts) != 2:
@@ -115,25 +135,34 @@ def parse_cidr(text: str) -> AddressBlock:
         raise ValueError(f"{kind} IP address: {address}")
     width = len(digits) * 4
     if mask >= width:
-        raise ValueError(f"{'IPv4' if width == 32 else 'IPv6'} mask bits must be < {width}")
+        family = "IPv6"
+        if width == 32:
+            family = "IPv4"
+        raise ValueError(f"{family} mask bits must be < {width}")
     host = (1 << (width - mask)) - 1
     first = int(digits, 16) & ~host
     return AddressBlock(f"{first:0{len(digits)}X}", f"{first | host:0{len(digits)}X}")
 
 
 def count_bits(text: str) -> int:
-    """The bits of the mask of a valid CIDR text."""
+    """Returns the number of bits of the mask of a valid CIDR text."""
     return int(text.rstrip("/").partition("/")[2])
 
 
 def cidr(argument: Any) -> Test:
     """`{"cidr": "10.0.0.0/8"}`."""
-    text = require_string(argument, "prefix match pattern must be a string")  # AWS says prefix here, too
+    # AWS's message names the operator "prefix" here.
+    text = require_string(argument, "prefix match pattern must be a string")
     try:
         block = parse_cidr(text)
     except ValueError as error:
         hint = None
         if "must be <" in str(error):
-            hint = "for one address write the address itself"
+            hint = "for one address, write the address without a mask"
         raise ArgumentError(str(error), hint=hint) from None
-    return lambda value: (digits := find_digits(value)) is not None and block.contains(digits)
+
+    def holds(value: Scalar) -> bool:
+        digits = find_digits(value)
+        return digits is not None and block.contains(digits)
+
+    return holds

@@ -2,13 +2,21 @@
 
 from typing import Any
 
+from evtool.patterns.json_values import Scalar
 from evtool.patterns.operators.arguments import ArgumentError, Test, is_string
 
 
 def exists(argument: Any) -> Test:
-    """`{"exists": true}` holds for every value, `{"exists": false}` for none: it is for fields that have no value."""
+    """`{"exists": true}` holds for every value, `{"exists": false}` for no value.
+
+    The second one matches fields without a value, which never reach a test: see `Field.can_be_absent`.
+    """
     if isinstance(argument, bool):
-        return lambda _: argument
+
+        def holds(_: Scalar) -> bool:
+            return argument
+
+        return holds
     hint = None
     if is_string(argument):
         hint = "write true or false without quotes"

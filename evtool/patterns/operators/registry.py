@@ -1,8 +1,8 @@
-"""The operators of event patterns by name: each checks its argument and returns a test.
+"""The operators of event patterns by name. Each is a function that checks its argument and returns a test.
 
-The meanings, and the words for what is wrong, are those of Amazon EventBridge and of its rule engine, event-ruler:
+The meanings and the error messages are those of Amazon EventBridge and of its rule engine, event-ruler:
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
-Operators on strings never take a number, a boolean or null; `anything-but` takes all that it does not name.
+Operators on strings hold for no number, boolean or null. `anything-but` holds for every value that it does not exclude.
 """
 
 from collections.abc import Callable

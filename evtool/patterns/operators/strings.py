@@ -1,4 +1,8 @@
-"""`prefix`, `suffix` and `equals-ignore-case`: compare strings, case-sensitively or not."""
+"""`prefix`, `suffix` and `equals-ignore-case`: compare strings, with or without case.
+
+AWS compares the JSON text of a string, with its quotes, so that a quote in a pattern can match the one that ends the
+string: `abc"` is a prefix of `abc`, and `"abc` a suffix.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,52 +25,95 @@ NOT_A_STRING = "equals-ignore-case match pattern must be a string"
 
 
 def _list_case_forms(text: str) -> list[tuple[str, str]]:
-    """What each character of a pattern may be in an event; it is not symmetric, see `ß` and `SS`.
+    """Returns the lower-case and upper-case form of each character of a pattern.
 
-    AWS takes the pattern apart into UTF-16 units, and a half of a pair becomes a question mark.
+    An event may have either form. This is not symmetric: `ß` of a pattern matches `SS`, but `SS` does not match `ß`.
     """
-    return [(char.lower(), char.upper()) if char <= "\uffff" else ("??", "??") for char in text]
+    forms = []
+    for char in text:
+        if char <= "\uffff":
+            forms.append((char.lower(), char.upper()))
+        else:
+            # AWS splits a pattern into UTF-16 units. Half of a surrogate pair becomes a question mark.
+            forms.append(("??", "??"))
+    return forms
 
 
 def starts_with(text: str) -> StringTest:
-    """Begins with the text. AWS compares strings with the quotes around them: `abc"` is a prefix of `abc`."""
-    return lambda value: f'{value}"'.startswith(text)
+    """Returns the test whether a string begins with a text."""
+
+    def holds(value: str) -> bool:
+        return f'{value}"'.startswith(text)
+
+    return holds
 
 
 def ends_with(text: str) -> StringTest:
-    """Ends with the text, or is the rest of it after a quote."""
-    return lambda value: f'"{value}'.endswith(text)
+    """Returns the test whether a string ends with a text."""
+
+    def holds(value: str) -> bool:
+        return f'"{value}'.endswith(text)
+
+    return holds
 
 
 def starts_with_in_any_case(text: str) -> StringTest:
-    """Begins with the text, in upper or lower case."""
+    """Returns the test whether a string begins with a text in upper or lower case."""
     if text.isascii():
         lower, length = text.lower(), len(text)
-        return lambda value: (start := f'{value}"'[:length]).lower() == lower and start.isascii()
+
+        def begins(value: str) -> bool:
+            start = f'{value}"'[:length]
+            # The lower case of some other characters is ASCII: of the Kelvin sign, it is "k".
+            return start.lower() == lower and start.isascii()
+
+        return begins
     forms = _list_case_forms(text)
-    return lambda value: _find_end(f'{value}"', forms) is not None
+
+    def begins_with_forms(value: str) -> bool:
+        return _find_end(f'{value}"', forms) is not None
+
+    return begins_with_forms
 
 
 def ends_with_in_any_case(text: str) -> StringTest:
-    """Ends with the text, in upper or lower case."""
+    """Returns the test whether a string ends with a text in upper or lower case."""
     if text.isascii() and text:
         lower, length = text.lower(), len(text)
-        return lambda value: (end := f'"{value}'[-length:]).lower() == lower and end.isascii()
+
+        def ends(value: str) -> bool:
+            end = f'"{value}'[-length:]
+            return end.lower() == lower and end.isascii()
+
+        return ends
+    # Both are compared from the end.
     forms = [(lower[::-1], upper[::-1]) for lower, upper in reversed(_list_case_forms(text))]
-    return lambda value: _find_end(f'"{value}'[::-1], forms) is not None
+
+    def ends_with_forms(value: str) -> bool:
+        return _find_end(f'"{value}'[::-1], forms) is not None
+
+    return ends_with_forms
 
 
 def equals_in_any_case(text: str) -> StringTest:
-    """Is the text, in upper or lower case."""
+    """Returns the test whether a string is a text in upper or lower case."""
     if text.isascii():
         lower = text.lower()
-        return lambda value: value.lower() == lower and value.isascii()
+
+        def is_equal(value: str) -> bool:
+            return value.lower() == lower and value.isascii()
+
+        return is_equal
     forms = _list_case_forms(text)
-    return lambda value: _find_end(value, forms) == len(value)
+
+    def has_forms(value: str) -> bool:
+        return _find_end(value, forms) == len(value)
+
+    return has_forms
 
 
 def _find_end(value: str, forms: list[tuple[str, str]]) -> int | None:
-    """Where the forms end that a value begins with, or None when it does not begin with them."""
+    """Returns the index after the forms at the beginning of a value, or None if it does not begin with them."""
     position = 0
     for lower, upper in forms:
         if value.startswith(lower, position):

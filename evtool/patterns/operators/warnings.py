@@ -1,4 +1,4 @@
-"""Finds conditions that compile but do what nobody intends, and describes what is wrong with a pattern as a value."""
+"""The Problem value for patterns, and warnings about conditions that compile but have an unexpected effect."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -9,10 +9,10 @@ from evtool.patterns.operators.cidr import WIDE_BITS, count_bits
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong with a pattern.
+    """One problem of a pattern.
 
-    `code` is one of evtool.findings.finding.CODES, `path` the keys that lead to it, `message` the text that AWS uses,
-    and `hint` our addition. With a warning the pattern can be used; `message` is ours then.
+    `code` is one of evtool.findings.codes.CODES. `path` are the keys that lead to the problem. `message` is the message
+    of AWS, `hint` an addition of evtool. A pattern with warnings can be used; AWS has no message for them.
     """
 
     code: str
@@ -23,34 +23,35 @@ class Problem(NamedTuple):
 
 
 def find_warnings(conditions: Sequence[Condition], keys: tuple[str | int, ...]) -> Iterator[Problem]:
-    """What is odd about the conditions of a field. `keys` lead to the field."""
+    """Yields the warnings about the conditions of a field. `keys` lead to the field."""
     for index, condition in enumerate(conditions):
         placeholder = find_placeholder(condition.expected)
         if placeholder:
-            message = f"{placeholder} is not resolved in a pattern: it matches only this text"
-            yield Problem("EV022", (*keys, index), message, "write the value", is_warning=True)
+            message = f"{placeholder} is not resolved in a pattern: it matches only this string"
+            yield Problem("EV022", keys + (index,), message, "write the value", is_warning=True)
         if condition.operator == "cidr" and not condition.unknown and count_bits(condition.expected) < WIDE_BITS:
-            message = f"{condition.expected} also takes addresses of the other family, and numbers by their digits"
+            effect = "also matches addresses of the other IP version, and numbers by their digits"
+            message = f"{condition.expected} {effect}"
             hint = 'use a narrower block, or {"exists": true} for any value'
-            yield Problem("EV205", (*keys, index), message, hint, is_warning=True)
+            yield Problem("EV205", keys + (index,), message, hint, is_warning=True)
     excluded = [_list_excluded(condition) for condition in conditions if condition.operator == "anything-but"]
     if len(excluded) > 1 and all(excluded) and not set.intersection(*excluded):
+        # Each alternative accepts the values that the other one excludes.
         message = "one alternative is enough, so that these anything-but together exclude nothing"
         yield Problem("EV205", keys, message, 'write one: {"anything-but": [...]} with all values', is_warning=True)
 
 
 def warn_of_replacement(path: str, keys: tuple[str | int, ...]) -> Problem:
-    """The warning about a condition that a later one for the same field replaces."""
-    message = f"a later condition on {path} replaces this one: they are not both tested"
+    """Returns the warning about a condition that a later one for the same field replaces."""
+    message = f"a later condition on {path} replaces this one: only the later one is tested"
     return Problem("EV205", keys, message, "keep one condition for each field", is_warning=True)
 
 
 def _list_excluded(condition: Condition) -> set[Any]:
-    """The plain values that an anything-but excludes; none if it has an operator or an unknown value."""
-    if isinstance(condition.expected, list):
-        values = condition.expected
-    else:
-        values = [condition.expected]
+    """Returns the plain values that an anything-but excludes; none if it has an operator or an unknown value."""
+    values = condition.expected
+    if not isinstance(values, list):
+        values = [values]
     is_plain = condition.unknown is None and all(isinstance(value, str | int | float) for value in values)
     if is_plain:
         return set(values)
