@@ -23,8 +23,8 @@ from evtool.errors import ConfigError
 from evtool.events.event import Event
 from evtool.events.members import CLOUDEVENTS_MEMBERS, EVENTBRIDGE_MEMBERS
 from evtool.patterns.conditions import Branch, Field
+from evtool.patterns.explain.descriptions import quote
 from evtool.patterns.explain.matching_values import iter_matching_values
-from evtool.patterns.explain.mismatches import quote
 from evtool.patterns.json_values import to_scalar
 from evtool.routes.routes import Route
 from evtool.schemas.algebra.events import generate_event

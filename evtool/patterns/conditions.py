@@ -1,8 +1,10 @@
 """A compiled pattern as data: branches, fields and conditions.
 
-pattern      {"source": ["shop"], "detail": {"total": [{"numeric": [">", 5]}, null]}}
-branch       (Field "detail.total", Field "source"), in the order in which AWS takes the fields
-conditions   of "detail.total": numeric [">", 5], and equals null; one of them has to hold
+A pattern has branches, a branch has fields, and a field has conditions:
+
+    pattern      {"source": ["shop"], "detail": {"total": [{"numeric": [">", 5]}, null]}}
+    branch       (Field "detail.total", Field "source"), in the order in which AWS takes the fields
+    conditions   of "detail.total": numeric [">", 5], and equals null; one of them has to hold
 """
 
 from collections.abc import Sequence

@@ -16,9 +16,9 @@ from evtool.errors import ConfigError
 from evtool.events.event import Event
 from evtool.findings.finding import Finding
 from evtool.patterns.compiler import EQUALS
+from evtool.patterns.explain.descriptions import quote
 from evtool.patterns.explain.event_structure import read_structure
 from evtool.patterns.explain.explanation import ConditionResult, Explanation, explain
-from evtool.patterns.explain.mismatches import quote
 from evtool.patterns.explain.suggestions import SchemaCheck
 from evtool.patterns.json_values import to_python
 from evtool.patterns.pattern import Pattern

@@ -1,6 +1,8 @@
 """Shows the progress of long work on standard error, if that is a terminal: a label, a bar, a count and a rate.
 
-publishing  [##########..........]  50%  4,000 events  2,500/s
+For example:
+
+    publishing  [##########..........]  50%  4,000 events  2,500/s
 """
 
 import os

@@ -1,8 +1,10 @@
 """Prints a finding for people: location and message, the source line with a caret, and the hint.
 
-order.json:2:11: EV104 total should be number, got the string "12"
-    2 | {"total": "12"}
-      |           ^^^^ remove the quotes
+For example:
+
+    order.json:2:11: EV104 total should be number, got the string "12"
+        2 | {"total": "12"}
+          |           ^^^^ remove the quotes
 """
 
 import re

@@ -153,7 +153,7 @@ NEAR_MISSES: list[tuple[dict[str, Any], str, str | None]] = [
     ),
     ({"state": ["Draft"]}, 'differs from "Draft" in upper and lower case only', 'detail.state = "Draft"'),
     ({"state": ["draft "]}, "in blanks only", 'detail.state = "draft "'),
-    ({"state": ["dra*"]}, "only in a wildcard a star stands for other characters", 'detail.state = "dra*"'),
+    ({"state": ["dra*"]}, "a star matches other characters only in a wildcard", 'detail.state = "dra*"'),
     ({"state": [{"anything-but": ["draft", "void"]}]}, "anything-but excludes", "another value for detail.state"),
     ({"state": [{"exists": False}]}, 'the field is there, with the value "draft"', "remove detail.state"),
     ({"state": ["paid", "sent"]}, '"draft" fits none of "paid", "sent"', 'detail.state = "paid"'),

@@ -1,4 +1,4 @@
-"""The objects and arrays of an event and its values by path, to explain missing fields."""
+"""The objects, arrays and values of an event by path, and the explanation of missing fields."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,23 +6,30 @@ from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from evtool.patterns.conditions import Field
-from evtool.patterns.explain.mismatches import Mismatch, quote
+from evtool.patterns.explain.descriptions import quote
+from evtool.patterns.explain.mismatches import Mismatch
 from evtool.patterns.flatten import Container, EventError, Leaves, Trail, flatten_event
 from evtool.patterns.hints import suggest_operator_list
 from evtool.patterns.json_values import members_of, parse_lossless
 from evtool.patterns.pattern import Pattern
 
-Steps = tuple[str | int, ...]  # keys and indices that lead to a value
+# Keys and indices that lead to a value.
+Steps = tuple[str | int, ...]
 
-MAX_LISTED = 4  # names that a sentence lists
-SIMILAR_NAME_CLOSENESS = 0.6  # the closeness of a field that is missing when one of a like name is there
-SIMILARITY_CUTOFF = 0.6  # how alike names must be, as everywhere in evtool
-# the names of the same field in the two envelopes
+# Names in a sentence.
+MAX_LISTED = 4
+# The closeness of a missing field if the event has a field with a similar name: nearer than a wrong value.
+SIMILAR_NAME_CLOSENESS = 0.6
+# The similarity of names, as in `did_you_mean`.
+SIMILARITY_CUTOFF = 0.6
+# The closeness of an object in place of a value, or the reverse.
+_OTHER_KIND = 0.3
+# The names of the same field in the other envelope.
 COUNTERPARTS = {"detail-type": "type", "type": "detail-type", "detail": "data", "data": "detail"}
 
 
 class EventStructure(NamedTuple):
-    """An event laid open. `containers` are its objects and arrays by path, `arrays` the arrays by their number."""
+    """An event by its parts. `containers` are its objects and arrays by path, `arrays` the arrays by number."""
 
     document: Any
     leaves: Leaves
@@ -30,111 +37,137 @@ class EventStructure(NamedTuple):
     arrays: Mapping[int, Container]
 
     def objects_at(self, names: Sequence[str]) -> list[Container]:
-        """The objects that some names lead to; no name leads to the event itself, the name "" to a field of it."""
+        """Returns the objects at a path of names. No name is the path of the event, the name "" that of a field."""
         if not names:
             return [Container("", self.document, (), None)]
         containers = self.containers.get(".".join(names), ())
         return [container for container in containers if container.array_number is None]
 
     def steps_to(self, names: Sequence[str], trail: Trail) -> Steps:
-        """The keys and indices that lead to the value at some names, in the array elements of a trail."""
-        indices_by_depth = defaultdict(list)
+        """Returns the keys and indices that lead to a value, from its names and its trail.
+
+        A trail has the elements of each array. An array belongs after the name at the depth of its path:
+
+            names    ("detail", "items", "sku")
+            trail    ((0, 2),), where array 0 has the path "detail.items" of depth 2
+            steps    ("detail", "items", 2, "sku")
+        """
+        indices_by_depth: dict[int, list[int]] = defaultdict(list)
         for array, index in trail:
             indices_by_depth[len(self.arrays[array].path.split("."))].append(index)
         steps: list[str | int] = []
         for depth, name in enumerate(names, start=1):
-            steps += [name, *indices_by_depth[depth]]
+            steps.append(name)
+            # Several indices, if an array contains arrays.
+            steps += indices_by_depth[depth]
         return tuple(steps)
 
     def has(self, path: str) -> bool:
-        """Whether anything stands at a path."""
+        """Returns whether the event has a value, an object or an array at a path."""
         return path in self.leaves or path in self.containers
 
 
 def read_structure(event: Mapping[str, Any] | str | bytes) -> EventStructure:
-    """Lays an event open. Raises EventError when it is not a JSON object."""
-    try:
-        if isinstance(event, (str, bytes)):
+    """Returns the parts of an event. Raises EventError if it is not a JSON object."""
+    document: Any = event
+    if isinstance(event, (str, bytes)):
+        try:
             document = parse_lossless(event)
-        else:
-            document = event
-    except ValueError as error:
-        raise EventError(f"the event is {error}") from None
+        except ValueError as error:
+            raise EventError(f"the event is {error}") from None
     containers: list[Container] = []
     leaves = flatten_event(document, containers=containers)
     by_path: dict[str, list[Container]] = defaultdict(list)
+    arrays: dict[int, Container] = {}
     for container in containers:
         by_path[container.path].append(container)
-    return EventStructure(
-        document,
-        leaves,
-        dict(by_path),
-        {container.array_number: container for container in containers if container.array_number is not None},
-    )
+        if container.array_number is not None:
+            arrays[container.array_number] = container
+    return EventStructure(document, leaves, dict(by_path), arrays)
 
 
-# --- what is not there -----------------------------------------------------------------------------------------------
+# --- missing fields -------------------------------------------------------------------------------------------------
 
 
 def _list_names(objects: Iterable[Container]) -> list[str]:
-    return list(dict.fromkeys(name for container in objects for name, _ in members_of(container.value)))
+    """Returns the names of the fields of objects, each once."""
+    names: dict[str, None] = {}
+    for container in objects:
+        names.update((name, None) for name, _ in members_of(container.value))
+    return list(names)
 
 
 def _join_names(names: Sequence[str]) -> str:
-    return ", ".join(name or '""' for name in names[:MAX_LISTED]) + (" ..." if len(names) > MAX_LISTED else "")
+    text = ", ".join(name or '""' for name in names[:MAX_LISTED])
+    if len(names) > MAX_LISTED:
+        return f"{text} ..."
+    return text
 
 
 def _explain_container(containers: Sequence[Container]) -> Mismatch:
-    """A container stands where a value should."""
+    """Explains an object or array in place of a value."""
+    is_array = containers[0].array_number is not None
     names = _list_names(container for container in containers if container.array_number is None)
-    container_kind = "an object"
-    if containers[0].array_number is not None:
-        container_kind = "an array of objects"
     if names:
-        return Mismatch(
-            0.3, f"the field is {container_kind} with {_join_names(names)}: conditions are on a value in it"
-        )
-    empty_kind = "an empty object"
-    if containers[0].array_number is not None:
-        empty_kind = "an array without a value"
-    if containers[0].array_number is not None and not containers[0].value:
-        empty_kind = "an empty array"
-    return Mismatch(0.3, f"the field is {empty_kind}: there is nothing to compare")
+        kind = "an object"
+        if is_array:
+            kind = "an array of objects"
+        reason = f"the field is {kind} with {_join_names(names)}: conditions are on a value in it"
+        return Mismatch(_OTHER_KIND, reason)
+    kind = "an empty object"
+    if is_array:
+        kind = "an empty array"
+        if containers[0].value:
+            kind = "an array without a value"
+    return Mismatch(_OTHER_KIND, f"the field is {kind}: there is nothing to compare")
 
 
 def _suggest_path(structure: EventStructure, names: Sequence[str], depth: int) -> str | None:
-    """The path that was likely meant by one whose first `depth` names are there."""
+    """Returns the path that was probably meant, for a path of which the event has the first `depth` names; or None."""
     missing_name = names[depth]
     known_names = _list_names(structure.objects_at(names[:depth]))
     names_by_lower = {name.lower(): name for name in known_names if name != missing_name}
     close_names = get_close_matches(missing_name.lower(), names_by_lower, n=1, cutoff=SIMILARITY_CUTOFF)
-    suggested_name = (
-        names_by_lower[close_names[0]] if close_names else COUNTERPARTS.get(missing_name) if depth == 0 else None
-    )
+    suggested_name = None
+    if close_names:
+        suggested_name = names_by_lower[close_names[0]]
+    elif depth == 0:
+        suggested_name = COUNTERPARTS.get(missing_name)
     if suggested_name is not None and suggested_name in names_by_lower.values():
-        path = ".".join([*names[:depth], suggested_name])
-        full_path = ".".join([path, *names[depth + 1 :]])
-        return full_path if structure.has(full_path) else path
+        path = ".".join(list(names[:depth]) + [suggested_name])
+        full_path = ".".join([path] + list(names[depth + 1 :]))
+        if structure.has(full_path):
+            return full_path
+        return path
+    # The name may exist in another object, most likely near the top.
     similar_paths = [path for path in structure.leaves if path.endswith(f".{names[-1]}") and path != ".".join(names)]
     return min(similar_paths, key=len, default=None)
 
 
+def _count_existing_names(structure: EventStructure, names: Sequence[str]) -> int:
+    """Returns how many names at the beginning of a path lead to something in the event, not counting the last one."""
+    depth = len(names) - 1
+    while depth and not structure.has(".".join(names[:depth])):
+        depth -= 1
+    return depth
+
+
 def explain_missing(structure: EventStructure, path: str) -> Mismatch:
-    """Why there is no value at a path, and which path may have been meant."""
+    """Explains why there is no value at a path, and suggests the path that may have been meant."""
     containers = structure.containers.get(path)
     if containers:
         return _explain_container(containers)
     names = path.split(".")
-    depth = next(end for end in range(len(names) - 1, -1, -1) if end == 0 or structure.has(".".join(names[:end])))
+    depth = _count_existing_names(structure, names)
     parent = ".".join(names[:depth])
     if depth and parent in structure.leaves and not structure.objects_at(names[:depth]):
         value = structure.leaves[parent][0].value
         json_note = ""
         if isinstance(value, str) and value.lstrip().startswith("{"):
             json_note = ": its JSON is in a string"
-        return Mismatch(0.3, f"the field is missing: {parent} is {quote(value)} and has no fields{json_note}")
+        return Mismatch(_OTHER_KIND, f"the field is missing: {parent} is {quote(value)} and has no fields{json_note}")
     if depth and not structure.objects_at(names[:depth]):
-        return Mismatch(0.3, f"the field is missing: {parent} is an array without objects")
+        return Mismatch(_OTHER_KIND, f"the field is missing: {parent} is an array without objects")
     location = ""
     if depth < len(names) - 1:
         location = f": {parent or 'the event'} has no {quote(names[depth])}"
@@ -145,16 +178,16 @@ def explain_missing(structure: EventStructure, path: str) -> Mismatch:
 
 
 def explain_warnings(pattern: Pattern, field: Field, structure: EventStructure) -> str:
-    """What is hardly meant in a field of a pattern, for the end of a reason.
+    """Returns the warnings about a field of a pattern, as an addition to a reason; or "".
 
-    A field with the name of an operator may be meant, unless the event has a value where the field would be.
+    A field with the name of an operator may be intended, unless the event has a value in place of its object.
     """
     warnings = [warning for warning in pattern.warnings if field.keys == warning.path[: len(field.keys)]]
     warnings += [warning for warning in pattern.warnings if warning.path == field.keys[: len(warning.path)]]
-    if (
-        not warnings
-        and field.path.rpartition(".")[0] in structure.leaves
-        and (hint := suggest_operator_list(field.path))
-    ):
-        return f"; {hint}"
+    parent = field.path.rpartition(".")[0]
+    if not warnings and parent in structure.leaves:
+        hint = suggest_operator_list(field.path)
+        if hint:
+            return f"; {hint}"
+    # A warning about the whole field is in both lists.
     return "".join(f"; {warning.message} ({warning.hint})" for warning in dict.fromkeys(warnings))

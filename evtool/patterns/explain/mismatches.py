@@ -1,66 +1,64 @@
-"""Explains in words why a value does not satisfy a condition, and rates how close it is."""
+"""Explains why a condition does not hold for a value, and rates how close the value is, from 0 to 1.
+
+The closeness decides which condition, branch and route an explanation shows first:
+
+    condition               value     closeness    reason
+    equals 300              "300"     0.95         "300" is a string, 300 is a number
+    numeric [">=", 20]      12        0.57         12 is 8 below 20
+    equals "USD"            "EUR"     0.3          "EUR" is not "USD"
+"""
 
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from difflib import SequenceMatcher
 from functools import lru_cache
 from os.path import commonprefix
 from typing import Any, NamedTuple
 
-from evtool.findings.phrases import shorten
-from evtool.patterns.compiler import EQUALS, UNKNOWN
+from evtool.patterns.compiler import EQUALS
 from evtool.patterns.conditions import Condition
+from evtool.patterns.explain.descriptions import (
+    describe_condition,
+    describe_type,
+    get_expected,
+    name_type,
+    quote,
+    split_terms,
+    to_text,
+)
 from evtool.patterns.json_values import NumberText, Scalar, format_number, to_scalar
 from evtool.patterns.operators.arguments import ArgumentError
 from evtool.patterns.operators.cidr import parse_address
 from evtool.patterns.operators.numeric import COMPARISONS
 from evtool.patterns.operators.registry import OPERATORS
 from evtool.patterns.operators.wildcard import split_literals
-from evtool.patterns.unknown import format_open_value
 
-MAX_COMPARED = 200  # characters of a text that are looked at for likeness
-FAR = 0.1  # the closeness of what has nothing in common
-NEAR = 0.8  # from here on a miss is told, whatever else does not hold
-ALMOST = 0.95  # the closeness of what differs in form only: type, case, blanks
+# Characters of a string that are compared for similarity. The time grows with the square of the length.
+MAX_COMPARED = 200
+# The closeness of values that have nothing in common.
+FAR = 0.1
+# From this closeness, a mismatch is described even if the field has other alternatives.
+NEAR = 0.8
+# The closeness of a value that differs only in form: type, case or blanks.
+ALMOST = 0.95
 
 
 class Mismatch(NamedTuple):
-    """Why something does not hold, and how near it comes: from 0 to 1, where 1 would hold."""
+    """The reason why a condition does not hold, and its closeness from 0 to 1, where 1 would hold."""
 
     closeness: float
     reason: str
 
 
-# --- words -----------------------------------------------------------------------------------------------------------
-
-
-def _to_text(value: Scalar) -> str:
-    """A value as its JSON has it, a text without its quotes."""
-    if type(value) is float:
-        return format_number(value)
-    if isinstance(value, str):
-        return value
-    return json.dumps(value)
-
-
-def _name_type(value: Scalar) -> str:
-    if isinstance(value, float | NumberText):
-        return "number"
-    if value is None:
-        return "null"
-    if isinstance(value, str):
-        return "string"
-    return "boolean"
-
-
-def _describe_type(value: Scalar, expected_type: str = "") -> str:
-    """`300 is a number`, `"300" is a string`, `null is not a string`."""
-    if value is None:
-        return f"null is not a {expected_type}"
-    return f"{quote(value)} is a {_name_type(value)}"
+def _is_match(operator: str, expected: Any, value: Scalar) -> bool:
+    """Returns whether another condition would hold."""
+    try:
+        return OPERATORS[operator](expected)(value)
+    except ArgumentError:
+        return False
 
 
 def _format_decimal(number: Decimal) -> str:
@@ -70,60 +68,15 @@ def _format_decimal(number: Decimal) -> str:
     return f"{number:e}"
 
 
-def quote(value: Any) -> str:
-    """A value as JSON, cut where it is long."""
-    if isinstance(value, float | NumberText):
-        text = format_number(value)
-    else:
-        text = json.dumps(value, ensure_ascii=False)
-    return shorten(text)
-
-
-def describe_condition(condition: Condition) -> str:
-    """What a condition asks for: `"USD"`, `numeric > 0 and <= 5`, `prefix "shop."`."""
-    if condition.operator == EQUALS:
-        return quote(get_expected(condition))
-    if condition.unknown:
-        text = shorten(format_open_value(condition.expected))
-        if condition.operator == UNKNOWN:
-            return text
-        return f"{condition.operator} {text}"
-    if condition.operator == "numeric":
-        return "numeric " + " and ".join(f"{name} {bound}" for name, bound in split_terms(condition.expected))
-    return f"{condition.operator} {quote(condition.expected)}"
-
-
-# --- what a condition expects ----------------------------------------------------------------------------------------
-
-
-def get_expected(condition: Condition) -> Scalar:
-    """The value that a plain condition compares with; of a number that a double cannot keep only the text is left."""
-    value = to_scalar(condition.expected)
-    if isinstance(value, str) and not condition.test(value):
-        return NumberText(value)
-    return value
-
-
-def split_terms(expected: list[Any]) -> Iterator[tuple[str, Any]]:
-    """The comparisons of `numeric`, each with its bound."""
-    return zip(expected[::2], expected[1::2], strict=True)
-
-
-def _is_match(operator: str, expected: Any, value: Scalar) -> bool:
-    """Whether another condition would hold."""
-    try:
-        return OPERATORS[operator](expected)(value)
-    except ArgumentError:
-        return False
-
-
 # --- numbers ---------------------------------------------------------------------------------------------------------
 
 
 def _explain_gap(value: float, bound: Any) -> Mismatch:
-    """By how much a number misses a bound."""
+    """Describes by how much a number misses a bound."""
     limit = Decimal(str(bound))
+    # Decimal, since 0.3 - 0.1 is 0.19999999999999998 as a double.
     gap = Decimal(repr(value)) - limit
+    # Relative to the bound: 1 is much for a bound of 2, and little for 1,000.
     closeness = float(1 / (1 + abs(gap) / (abs(limit) or 1)))
     side = "above"
     if gap < 0:
@@ -131,12 +84,20 @@ def _explain_gap(value: float, bound: Any) -> Mismatch:
     return Mismatch(max(FAR, NEAR * closeness), f"{format_number(value)} is {_format_decimal(abs(gap))} {side} {bound}")
 
 
+def _find_failed_term(condition: Condition, value: float) -> tuple[str, Any]:
+    """Returns the first comparison of `numeric` that does not hold for a number, and its bound."""
+    for name, bound in split_terms(condition.expected):
+        if not COMPARISONS[name](value, bound):
+            return name, bound
+    raise AssertionError("explain_mismatch is called for conditions that do not hold")
+
+
 def _explain_numeric(condition: Condition, value: Scalar) -> Mismatch:
     if not isinstance(value, float | NumberText):
         return _explain_non_number(condition, value)
     if isinstance(value, NumberText):
         return Mismatch(FAR, f"{quote(value)} has more digits than numeric can compare")
-    name, bound = next(term for term in split_terms(condition.expected) if not COMPARISONS[term[0]](value, term[1]))
+    name, bound = _find_failed_term(condition, value)
     if value == bound:
         side = "below"
         if name == ">":
@@ -146,16 +107,20 @@ def _explain_numeric(condition: Condition, value: Scalar) -> Mismatch:
 
 
 def _explain_non_number(condition: Condition, value: Scalar) -> Mismatch:
-    message = f"{_describe_type(value, 'number')}, and numeric takes numbers only"
-    try:
-        number = None
-        if isinstance(value, str):
-            number = to_scalar(json.loads(value))
-    except (ValueError, TypeError, RecursionError):
-        number = None
-    if isinstance(number, float) and condition.test(number):
-        return Mismatch(ALMOST, f"{message}: without quotes it would hold")
+    message = f"{describe_type(value, 'number')}, and numeric takes numbers only"
+    if isinstance(value, str):
+        number = _read_json(value)
+        if isinstance(number, float) and condition.test(number):
+            return Mismatch(ALMOST, f"{message}: without quotes it would hold")
     return Mismatch(FAR, message)
+
+
+def _read_json(text: str) -> Scalar:
+    """Returns the JSON scalar that is written in a string; None if it is something else."""
+    try:
+        return to_scalar(json.loads(text))
+    except (ValueError, TypeError, RecursionError):
+        return None
 
 
 # --- plain values ----------------------------------------------------------------------------------------------------
@@ -169,23 +134,21 @@ def _explain_equals(condition: Condition, value: Scalar) -> Mismatch:
     if isinstance(expected, float | NumberText) and isinstance(value, float | NumberText):
         if isinstance(value, float) and isinstance(expected, float):
             return _explain_gap(value, condition.expected)
-        return Mismatch(FAR, f"{message}: numbers as long as this are compared digit by digit")
-    if _name_type(expected) == _name_type(value) or expected is None or value is None:
+        return Mismatch(FAR, f"{message}: numbers of this length are compared digit by digit")
+    if name_type(expected) == name_type(value) or expected is None or value is None:
         return Mismatch(FAR, message)
-    is_same = _is_spelling_of(value, expected) or _is_spelling_of(expected, value)
-    return Mismatch(ALMOST if is_same else FAR, f"{_describe_type(value)}, {_describe_type(expected)}")
+    reason = f"{describe_type(value)}, {describe_type(expected)}"
+    if _is_quoted(value, expected) or _is_quoted(expected, value):
+        return Mismatch(ALMOST, reason)
+    return Mismatch(FAR, reason)
 
 
-def _is_spelling_of(text: Scalar, value: Scalar) -> bool:
-    """Whether a text spells another value: `"300"` is 300, `"true"` is true."""
-    try:
-        if type(text) is str:
-            spelled = to_scalar(json.loads(text))
-        else:
-            spelled = text
-    except (ValueError, TypeError, RecursionError):
+def _is_quoted(text: Scalar, value: Scalar) -> bool:
+    """Returns whether a string has the JSON of another value: `"300"` that of 300, `"true"` that of true."""
+    if type(text) is not str:
         return False
-    return type(text) is str and spelled == value and type(spelled) is type(value)
+    unquoted = _read_json(text)
+    return unquoted == value and type(unquoted) is type(value)
 
 
 def _explain_string(expected: str, value: str) -> Mismatch:
@@ -197,19 +160,20 @@ def _explain_string(expected: str, value: str) -> Mismatch:
     if unicodedata.normalize("NFKC", value) == unicodedata.normalize("NFKC", expected):
         return Mismatch(ALMOST, f"{actual} looks like {target}, but is made of other characters")
     if "*" in expected and _is_match("wildcard", expected, value):
-        return Mismatch(0.9, f"{actual} is not {target}: only in a wildcard a star stands for other characters")
+        return Mismatch(0.9, f"{actual} is not {target}: a star matches other characters only in a wildcard")
     closeness = _measure_similarity(expected, value)
     if closeness >= NEAR:
         return Mismatch(closeness, f"{actual} is near {target}, but not equal")
     return Mismatch(closeness, f"{actual} is not {target}")
 
 
-@lru_cache(maxsize=1000)  # many patterns ask for the same values
+# Cached: many patterns name the same values.
+@lru_cache(maxsize=1000)
 def _measure_similarity(first: str, second: str) -> float:
     return max(FAR, 0.9 * SequenceMatcher(None, first[:MAX_COMPARED], second[:MAX_COMPARED], autojunk=False).ratio())
 
 
-# --- operators on texts ----------------------------------------------------------------------------------------------
+# --- operators on strings --------------------------------------------------------------------------------------------
 
 
 def _explain_exactly(condition: Condition, value: str) -> Mismatch:
@@ -226,31 +190,30 @@ def _explain_ignore_case(condition: Condition, value: str) -> Mismatch:
 
 
 def _explain_prefix(condition: Condition, value: str) -> Mismatch:
-    return _explain_affix(condition, value, ("begin", "at the beginning"), lambda text: text)
+    return _explain_affix(condition, value, "begin", "at the beginning", step=1)
 
 
 def _explain_suffix(condition: Condition, value: str) -> Mismatch:
-    return _explain_affix(condition, value, ("end", "at the end"), lambda text: text[::-1])
+    return _explain_affix(condition, value, "end", "at the end", step=-1)
 
 
-def _explain_affix(condition: Condition, value: str, words: tuple[str, str], orient: Callable[[str], str]) -> Mismatch:
-    """Of a suffix the same is told as of a prefix, with all texts turned round."""
-    verb, location = words
-    any_case = isinstance(condition.expected, dict)
+def _explain_affix(condition: Condition, value: str, verb: str, location: str, *, step: int) -> Mismatch:
+    """Explains a prefix; or a suffix as the prefix of the reversed strings, with a step of -1."""
+    text = condition.expected
+    any_case = isinstance(text, dict)
     if any_case:
-        text = next(iter(condition.expected.values()))
-    else:
-        text = condition.expected
-    actual, target, turned = quote(value), quote(text), orient(value)
-    if turned.lower().startswith(orient(text).lower()) and not any_case:
+        text = next(iter(text.values()))
+    actual, target = quote(value), quote(text)
+    if value[::step].lower().startswith(text[::step].lower()) and not any_case:
         return Mismatch(ALMOST, f"{actual} {verb}s with {target} in other upper and lower case only")
     if text in value:
         return Mismatch(NEAR, f"{actual} has {target} in it, but not {location}")
-    common = commonprefix([turned, orient(text)])  # noqa: RUF071  (of characters)
+    # The rule of ruff is about paths, for which commonprefix() is a trap. These are characters.
+    common = commonprefix([value[::step], text[::step]])  # noqa: RUF071
     closeness = NEAR * len(common) / len(text)
     if 2 * len(common) < len(text):
         return Mismatch(max(FAR, closeness), f"{actual} does not {verb} with {target}")
-    return Mismatch(closeness, f"{actual} {verb}s with {quote(orient(common))}, but not with {target}")
+    return Mismatch(closeness, f"{actual} {verb}s with {quote(common[::step])}, but not with {target}")
 
 
 def _explain_wildcard(condition: Condition, value: str) -> Mismatch:
@@ -262,6 +225,7 @@ def _explain_wildcard(condition: Condition, value: str) -> Mismatch:
         return _explain_string(parts[0], value)
     if not value.startswith(parts[0]):
         return Mismatch(FAR, f"{actual} does not begin with {quote(parts[0])}, as {target} asks")
+    # The more parts are found, the closer is the value.
     position = len(parts[0])
     for number, part in enumerate(parts[1:-1], start=1):
         start = value.find(part, position)
@@ -297,8 +261,8 @@ STRING_EXPLAINERS: dict[str, Callable[[Condition, str], Mismatch]] = {
 
 
 def _explain_non_string(condition: Condition, value: Scalar) -> Mismatch:
-    message = f"{_describe_type(value, 'string')}, and {condition.operator} takes strings only"
-    if value is not None and condition.test(_to_text(value)):
+    message = f"{describe_type(value, 'string')}, and {condition.operator} takes strings only"
+    if value is not None and condition.test(to_text(value)):
         return Mismatch(ALMOST, f"{message}: in quotes it would hold")
     return Mismatch(FAR, message)
 
@@ -311,16 +275,22 @@ def _explain_excluded(condition: Condition, value: Scalar) -> Mismatch:
             description = "one of the values"
         return Mismatch(0.5, f"{quote(value)} is {description} that anything-but excludes")
     inner, argument = next(iter(expected.items()))
+    excluding = argument
     if isinstance(argument, list):
-        texts = argument
-    else:
-        texts = [argument]
-    excluding = next((text for text in texts if not _is_match("anything-but", {inner: text}, value)), argument)
+        excluding = _find_excluding(inner, argument, value)
     return Mismatch(0.5, f"{quote(value)} is excluded by anything-but {inner} {quote(excluding)}")
 
 
+def _find_excluding(inner: str, texts: list[str], value: Scalar) -> str | list[str]:
+    """Returns the text of an anything-but list that excludes a value."""
+    for text in texts:
+        if not _is_match("anything-but", {inner: text}, value):
+            return text
+    return texts
+
+
 def explain_mismatch(condition: Condition, value: Scalar) -> Mismatch:
-    """Why a condition does not hold for a value, for which its test says no."""
+    """Explains why a condition does not hold for a value. Call it only if the test of the condition returned False."""
     if condition.operator == EQUALS:
         return _explain_equals(condition, value)
     if condition.operator == "numeric":

@@ -1,8 +1,10 @@
 """`anything-but`: matches values of any type, except the listed ones.
 
-{"anything-but": ["a", "b"]}             every value except the strings "a" and "b"
-{"anything-but": [5]}                    every value except the number 5
-{"anything-but": {"prefix": "test."}}    every value except strings that begin with "test."
+The argument is a list, a single value or another operator:
+
+    {"anything-but": ["a", "b"]}             every value except the strings "a" and "b"
+    {"anything-but": [5]}                    every value except the number 5
+    {"anything-but": {"prefix": "test."}}    every value except strings that begin with "test."
 """
 
 from collections.abc import Callable, Collection, Sequence

@@ -1,9 +1,11 @@
 """`cidr`, and IP addresses as AWS compares them: as 8 or 32 hexadecimal digits.
 
-10.0.0.0/8      the block from "0A000000" to "0AFFFFFF"
-10.1.2.3        "0A010203", in the block
-::ffff:a01:203  "0A010203", the same address as an IPv6 address
-2001:db8::1     "20010DB8000000000000000000000001"
+The digits of an address decide:
+
+    10.0.0.0/8      the block from "0A000000" to "0AFFFFFF"
+    10.1.2.3        "0A010203", in the block
+    ::ffff:a01:203  "0A010203", the same address as an IPv6 address
+    2001:db8::1     "20010DB8000000000000000000000001"
 """
 
 import re

@@ -16,8 +16,8 @@ from evtool.events.buses import DEFAULT_BUS
 from evtool.events.envelopes import ACCOUNT, REGION
 from evtool.patterns.compiler import EQUALS
 from evtool.patterns.conditions import Branch, Condition, Field
+from evtool.patterns.explain.descriptions import split_terms
 from evtool.patterns.explain.matching_values import iter_matching_values
-from evtool.patterns.explain.mismatches import split_terms
 from evtool.patterns.json_values import to_python
 from evtool.routes.comparison.comparison import list_conditions, pattern_key
 from evtool.routes.routes import Route, Routes

@@ -12,7 +12,7 @@ from jsonschema_rs import canonicalize
 
 from evtool.patterns.compiler import EQUALS
 from evtool.patterns.conditions import Branch, Condition, Field
-from evtool.patterns.explain.mismatches import split_terms
+from evtool.patterns.explain.descriptions import split_terms
 from evtool.patterns.json_values import NumberText, to_python
 from evtool.routes.routes import Route, Routes
 from evtool.schemas.diff.containment import DRAFT, write_loops

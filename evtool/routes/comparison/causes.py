@@ -7,9 +7,9 @@ from typing import Any, Literal, NamedTuple
 
 from evtool.findings.phrases import list_some
 from evtool.patterns.conditions import Branch
+from evtool.patterns.explain.descriptions import describe_condition
 from evtool.patterns.explain.event_structure import read_structure
 from evtool.patterns.explain.explanation import ConditionResult, explain
-from evtool.patterns.explain.mismatches import describe_condition
 from evtool.patterns.flatten import flatten_event
 from evtool.routes.comparison.base import RouteTable
 from evtool.routes.comparison.branches import describe_fields, fails, find_nearest_branches
