@@ -1,26 +1,28 @@
-"""The event bus of an event: its name in the entry of a PutEvents request, or the default."""
+"""The event bus of an event: its name in the entry of a PutEvents request, or the default bus."""
 
 from evtool.events.event import Event
 
-DEFAULT_BUS = "default"  # as EventBridge names it
+# The name of the bus that every account of EventBridge has.
+DEFAULT_BUS = "default"
 
 
 def parse_bus_name(value: object) -> str | None:
-    """The name of a bus in `EventBusName`, which may be the ARN of the bus; None if the entry names none.
+    """Returns the name of the bus in `EventBusName`, which may be an ARN; None if the entry has no bus.
 
-    Raises ValueError if it is not a string.
+    Raises ValueError if the value is not a string.
     """
     if value is None or value == "":
         return None
     if not isinstance(value, str):
         raise ValueError("EventBusName is not a string")
     if value.startswith("arn:"):
+        # arn:aws:events:eu-central-1:123456789012:event-bus/orders
         return value.split(":", 5)[-1].removeprefix("event-bus/")
     return value
 
 
 def name_bus(event: Event, bus: str | None) -> Event:
-    """The event with a bus, if it names none."""
+    """Returns the event with a bus, unless the event already has one."""
     if event.bus or bus is None:
         return event
     return event._replace(bus=bus)

@@ -1,4 +1,4 @@
-"""What CloudEvents 1.0 say about attributes and data: names, types, and data in Base64."""
+"""The rules of CloudEvents 1.0 for attributes and data: names, types, and data in Base64."""
 
 import re
 from binascii import a2b_base64
@@ -17,25 +17,25 @@ _JSON_TYPE = re.compile(r"\s*[^/;\s]+/([^;\s]+\+)?json\s*(;.*)?", re.IGNORECASE 
 
 
 def explain_name(name: str) -> tuple[str, str | None] | None:
-    """What is wrong with the name of an attribute, and a hint; None for a good name."""
+    """Returns the problem of the name of an attribute, and a hint; None for a valid name."""
     if _NAME.fullmatch(name):
         return None
-    known = find_respelled(name, (*STRING_ATTRIBUTES, *DATA_MEMBERS)) or re.sub("[^a-z0-9]", "", name.lower())
+    known = find_respelled(name, STRING_ATTRIBUTES + DATA_MEMBERS) or re.sub("[^a-z0-9]", "", name.lower())
     hint = None
     if known:
         hint = f'did you mean "{known}"?'
-    return f'"{name}" is not the name of a CloudEvents attribute: it has lower-case letters and digits only', hint
+    return f'"{name}" is not the name of a CloudEvents attribute: names have lower-case letters and digits only', hint
 
 
 def has_json_data(document: Mapping[str, Any]) -> bool:
-    """Whether the data of a CloudEvent is JSON. It is, unless `datacontenttype` names another type for a string."""
+    """Returns whether the data is JSON. Only a string is not, if `datacontenttype` names another type."""
     if _is_binary(document):
         return decode_data(document) is not None
     return not isinstance(document.get("data"), str) or declares_json(document)
 
 
 def decode_data(document: Mapping[str, Any]) -> Any:
-    """The data of a CloudEvent; JSON in `data_base64` is decoded. None for other data in Base64."""
+    """Returns the data of a CloudEvent. JSON in `data_base64` is decoded; other data in Base64 gives None."""
     if not _is_binary(document):
         return document.get("data")
     try:
@@ -47,7 +47,7 @@ def decode_data(document: Mapping[str, Any]) -> Any:
 
 
 def explain_data(document: Mapping[str, Any]) -> str | None:
-    """What is wrong with `data_base64`, or None."""
+    """Returns the problem of `data_base64`, or None."""
     if document.get("data_base64") is None:
         return None
     if document.get("data") is not None:
@@ -56,8 +56,9 @@ def explain_data(document: Mapping[str, Any]) -> str | None:
         content = decode_base64(document["data_base64"])
     except (ValueError, TypeError, AttributeError):
         return "data_base64 must be a string in Base64"
+    # Without a type, the data may be JSON or not.
     if document.get("datacontenttype") is None or not declares_json(document):
-        return None  # without a type it may be JSON or not
+        return None
     try:
         parse_json(content)
     except JsonProblem as error:
@@ -73,12 +74,13 @@ def _is_binary(document: Mapping[str, Any]) -> bool:
 
 
 def decode_base64(text: str) -> bytes:
-    """Decodes a text in Base64; some writers leave out the padding. Raises ValueError."""
+    """Decodes Base64, with or without padding. Raises ValueError."""
+    # Some SDKs do not write the padding, which Python requires.
     content = text.rstrip("=")
     return a2b_base64(content + "=" * (-len(content) % 4), strict_mode=True)
 
 
 def declares_json(document: Mapping[str, Any]) -> bool:
-    """Whether a CloudEvent says that its data is JSON. Without `datacontenttype` it does."""
+    """Returns whether a CloudEvent declares its data as JSON. Without `datacontenttype`, JSON is the default."""
     content_type = document.get("datacontenttype")
     return content_type is None or bool(_JSON_TYPE.fullmatch(str(content_type)))

@@ -1,4 +1,14 @@
-"""Converts the four input forms of events to Event values."""
+"""Converts the four input forms of events to Event values.
+
+    form                      recognized by                        text of the event
+    EventBridge envelope      detail-type or detail                the input
+    CloudEvent                specversion                          the input
+    PutEvents entry           DetailType or Detail                 a new envelope around Detail
+    payload                   --type, or a pointer to the type     a new envelope around the input
+
+Findings have the location in the input. For a new envelope, the source map leads from `/detail/total` of the event to
+`/total` of the payload, or to `/Entries/0/Detail` of the request.
+"""
 
 import json
 from codecs import BOM_UTF8
@@ -7,21 +17,30 @@ from functools import lru_cache
 from typing import Any
 
 from evtool.events.buses import parse_bus_name
+from evtool.events.envelope_findings import REQUIRED_ATTRIBUTES, describe_other_document, make_member_finding
 from evtool.events.event import Event, EventDefaults
-from evtool.events.members import CLOUDEVENTS_MEMBERS, EVENTBRIDGE_MEMBERS, describe_type, find_member_problem
+from evtool.events.members import describe_type, find_member_problem
 from evtool.events.payload_identity import IdentityProblem, PayloadIdentity, read_id, read_type
 from evtool.events.timestamps import is_timestamp, normalize_time
 from evtool.findings.finding import Finding
-from evtool.findings.spelling import find_respelled
 from evtool.readers.files import SourceText
 from evtool.readers.json_text import JsonProblem, parse_json
 from evtool.readers.locations import NOWHERE, SourceMap, location_of, problem_to_finding
 
-ACCOUNT = "000000000000"  # for events that come without an envelope of their own
+# The account and region in new envelopes.
+ACCOUNT = "000000000000"
 REGION = "us-east-1"
-BARE_SOURCE = "evtool"  # the source of a bare payload when none is named
-_REQUIRED_ATTRIBUTES = {"specversion", "type", "source", "id"}
-NOT_AN_EVENT = "this is not an event: it has no envelope (detail-type, or CloudEvents' specversion and type)"
+# The source of a payload if the caller names no source.
+BARE_SOURCE = "evtool"
+# The keys of a PutEvents entry, by the member of the envelope.
+_ENTRY_KEYS = {
+    "detail-type": "DetailType",
+    "source": "Source",
+    "time": "Time",
+    "resources": "Resources",
+    "detail": "Detail",
+}
+NO_IDENTITY = PayloadIdentity()
 
 
 def build_envelope(
@@ -34,7 +53,7 @@ def build_envelope(
     resources: Sequence[str] = (),
     replay: str | None = None,
 ) -> bytes:
-    """An EventBridge envelope around the JSON text of a payload."""
+    """Returns an EventBridge envelope around the JSON text of a payload."""
     header: dict[str, Any] = {
         "version": "0",
         "id": id,
@@ -47,21 +66,22 @@ def build_envelope(
     }
     if replay is not None:
         header["replay-name"] = replay
+    # The payload is inserted as text: a parsed number such as 1.10 would lose its form.
     return json.dumps(header, ensure_ascii=False).encode()[:-1] + b', "detail": ' + detail + b"}"
 
 
 def prepend_member(raw: bytes, key: str, value: object) -> bytes:
-    """The text of a JSON object with one member put first; the rest stays as it is written."""
+    """Inserts a member at the beginning of the text of a JSON object. The rest of the text is unchanged."""
     return _insert_first(raw, _format_member(key, value))
 
 
 def mark_replayed(raw: bytes, document: Mapping[str, Any], name: str) -> bytes:
-    """The event as a replay delivers it: marked with the replay's name, as EventBridge does with `replay-name`.
+    """Adds the name of a replay to the text of an event, as EventBridge does with `replay-name`.
 
-    Of the document only the envelope matters.
+    `document` may be the envelope without the payload.
     """
-    # CloudEvents allows letters and digits only
     key = "replay-name"
+    # The names of CloudEvents attributes have letters and digits only.
     if "specversion" in document:
         key = "replayname"
     if key in document:
@@ -73,15 +93,16 @@ def read_events(
     text: SourceText,
     defaults: EventDefaults,
     *,
-    identity: PayloadIdentity = PayloadIdentity(),  # noqa: B008  (a constant)
+    identity: PayloadIdentity = NO_IDENTITY,
     max_depth: int = 200,
 ) -> Iterator[Event | Finding]:
-    """The event, or the events of a PutEvents request, that a text holds; or what is wrong with it.
+    """Yields the event in a text, the events of a PutEvents request, or a finding with the problem.
 
-    A bare payload gets its type, source and id by `identity`; an envelope keeps its own. With such an identity only
-    what has all required members is an envelope: a payload may use some of their names.
+    `identity` gives a payload its type, source and id; an envelope keeps its own. With an identity, a document is only
+    an envelope if it has all required members: a payload may have some of their names.
     """
-    text = text._replace(raw=text.raw.removeprefix(BOM_UTF8))  # it must not end up in the middle of an envelope
+    # A byte order mark must not get into the middle of a new envelope.
+    text = text._replace(raw=text.raw.removeprefix(BOM_UTF8))
     try:
         document = parse_json(text.raw, max_depth=max_depth)
     except JsonProblem as error:
@@ -105,22 +126,11 @@ def read_events(
     elif identity.has_type:
         yield _read_payload(text, document, identity, defaults, max_depth)
     else:
-        yield _describe_other_document(text, document)
-
-
-def _describe_other_document(text: SourceText, document: Mapping[str, Any]) -> Finding:
-    """The finding for a JSON object that is not an event."""
-    from evtool.events.wrappers import UNWRAP_HINT, find_wrapper  # noqa: PLC0415  (most inputs are events)
-
-    message, hint = NOT_AN_EVENT, _suggest_envelope(document)
-    wrapper = find_wrapper(document)
-    if wrapper:
-        message, hint = f"this is not an event: it is {wrapper.description}", UNWRAP_HINT
-    return Finding("EV009", message, suggestion=hint, **location_of(SourceMap(text), ""))
+        yield describe_other_document(text, document)
 
 
 def parse_event(raw: bytes) -> Event:
-    """The event that a text holds which evtool made or stored. Raises ValueError when it is none."""
+    """Returns the event in a text that evtool made or stored. Raises ValueError if the text is not an event."""
     event = _build_event(raw, parse_json(raw, max_depth=1000), None)
     if isinstance(event, Finding):
         raise ValueError(event.message)
@@ -131,57 +141,48 @@ def _format_member(key: str, value: object) -> bytes:
     return (json.dumps(key) + ": " + json.dumps(value, ensure_ascii=False)).encode()
 
 
-_format_mark = lru_cache(maxsize=2)(_format_member)  # a replay marks all events with the same
+# A replay marks all events with the same name. The cache holds the member for both kinds of envelopes.
+_format_mark = lru_cache(maxsize=2)(_format_member)
 
 
 def _insert_first(raw: bytes, member: bytes) -> bytes:
     rest = raw.lstrip()[1:].lstrip()
-    return b"{" + member + (b"" if rest.startswith(b"}") else b", ") + rest
+    if rest.startswith(b"}"):
+        return b"{" + member + rest
+    return b"{" + member + b", " + rest
 
 
 def _is_envelope(document: dict[str, Any], *, is_partial_allowed: bool) -> bool:
     if is_partial_allowed:
         return not document.keys().isdisjoint(("specversion", "detail-type", "detail"))
-    return document.keys() >= {"detail-type", "source", "detail"} or document.keys() >= _REQUIRED_ATTRIBUTES
+    return document.keys() >= {"detail-type", "source", "detail"} or document.keys() >= REQUIRED_ATTRIBUTES
 
 
 def _is_entry(entry: Any, *, is_partial_allowed: bool) -> bool:
     if not isinstance(entry, dict):
         return False
-    required = {"Source", "DetailType", "Detail"}
     if is_partial_allowed:
         return "DetailType" in entry or "Detail" in entry
-    return entry.keys() >= required
+    return entry.keys() >= {"Source", "DetailType", "Detail"}
 
 
 def _is_request(document: dict[str, Any], *, is_partial_allowed: bool) -> bool:
     entries = document.get("Entries")
     if not isinstance(entries, list):
         return False
-    return is_partial_allowed or (bool(entries) and all(_is_entry(e, is_partial_allowed=False) for e in entries))
-
-
-def _suggest_envelope(document: Mapping[str, Any]) -> str:
-    for member in ("detail-type", "specversion"):
-        key = next((key for key in document if find_respelled(member, [key])), None)
-        if key:
-            return f'"{member}" is written "{key}" here'
-    if document.keys() >= _REQUIRED_ATTRIBUTES - {"specversion"}:
-        return 'a CloudEvent has "specversion": "1.0"; for another payload, name its type with --type'
-    if isinstance(document.get("type"), str):
-        return "name its type with --type, or where its type is with --type-at /type"
-    return "name its type with --type"
+    if is_partial_allowed:
+        return True
+    return bool(entries) and all(_is_entry(entry, is_partial_allowed=False) for entry in entries)
 
 
 def _read_payload(
     text: SourceText, document: dict[str, Any], identity: PayloadIdentity, defaults: EventDefaults, max_depth: int
 ) -> Event | Finding:
-    """The event of a payload without an envelope. If it has an id inside, it may come again: see `has_own_time`."""
+    """Returns the event of a payload without an envelope, or a finding."""
     type_at, id_at = identity.type_at, identity.id_at
     try:
-        if type_at is None:
-            event_type = identity.type
-        else:
+        event_type = identity.type
+        if type_at is not None:
             event_type = read_type(document, type_at)
         if id_at is None:
             event_id = defaults.new_id()
@@ -193,11 +194,12 @@ def _read_payload(
     assert event_type is not None
     source = identity.source or BARE_SOURCE
     raw = build_envelope(text.raw, type=event_type, source=source, id=event_id, time=defaults.now())
-    # the members of the envelope that are not in the text are placed at its beginning
+    # The location of a member that is not in the text is the beginning of the text.
     prefixes = (("/id", id_at or NOWHERE), ("/detail-type", type_at or NOWHERE), ("/detail", ""), ("", NOWHERE))
     event = _build_event(
         raw, parse_json(raw, max_depth=max_depth + 1), SourceMap(text, prefixes), has_own_id=id_at is not None
     )
+    # A webhook may be sent again. Its time is then another one, although the event is the same.
     if isinstance(event, Event):
         return event._replace(has_own_time=False)
     return event
@@ -213,7 +215,7 @@ def _read_envelope(text: SourceText, document: dict[str, Any], defaults: EventDe
 
 
 def _check_members(event: Event | Finding) -> Event | Finding:
-    """The event, unless a member of its envelope is wrong that only what comes in from outside can have wrong."""
+    """Returns the event, or a finding about an optional member. Only input from outside can have such problems."""
     if isinstance(event, Finding):
         return event
     problem = find_member_problem(event.document)
@@ -229,62 +231,77 @@ def _check_members(event: Event | Finding) -> Event | Finding:
 
 
 def _read_entry(text: SourceText, entry: Any, base: str, defaults: EventDefaults) -> Event | Finding:
-    """An entry of a PutEvents request: its Detail is JSON text in a string (an object is taken, too)."""
-    names = {"/detail-type": "DetailType", "/source": "Source", "/time": "Time", "/resources": "Resources"}
-    prefixes = (*((k, f"{base}/{v}") for k, v in names.items()), ("/detail", f"{base}/Detail"), ("", base))
-    source_map = SourceMap(text, tuple(prefixes))
-    if not isinstance(entry, dict):
-        return Finding(
-            "EV009", f"an entry is a JSON object, this is {describe_type(entry)}", **location_of(SourceMap(text), base)
-        )
-    for key in ("Source", "DetailType"):
-        if not isinstance(entry.get(key), str):
-            return _make_member_finding(SourceMap(text), entry, base, key)
-    resources, time, detail = entry.get("Resources") or [], entry.get("Time"), entry.get("Detail", {})
-    if not isinstance(resources, list) or not all(isinstance(resource, str) for resource in resources):
-        return _make_member_finding(SourceMap(text), entry, base, "Resources", expected="a list of strings")
+    """Returns the event of an entry of a PutEvents request, or a finding."""
+    finding = _check_entry(text, entry, base)
+    if finding:
+        return finding
+    prefixes = [(f"/{name}", f"{base}/{key}") for name, key in _ENTRY_KEYS.items()]
+    source_map = SourceMap(text, tuple(prefixes) + (("", base),))
+    detail, time = entry.get("Detail", {}), entry.get("Time")
+    # AWS requires a string. An object is accepted, since it is easier to write by hand.
+    if not isinstance(detail, str):
+        detail = json.dumps(detail, ensure_ascii=False)
     try:
-        bus = parse_bus_name(entry.get("EventBusName"))
-    except ValueError:
-        return _make_member_finding(SourceMap(text), entry, base, "EventBusName", expected="a string")
-    try:
-        payload = (detail if isinstance(detail, str) else json.dumps(detail, ensure_ascii=False)).encode()
-        payload = payload.removeprefix(BOM_UTF8)
+        payload = detail.encode().removeprefix(BOM_UTF8)
         parse_json(payload)
     except JsonProblem as error:
         message = f"Detail is not well-formed JSON: {error.message} (line {error.line}, column {error.column} of it)"
         return Finding(error.code, message, suggestion=error.hint, **location_of(source_map, "/detail"))
+    event_id = defaults.new_id()
+    if time is None:
+        time = defaults.now()
+    else:
+        time = normalize_time(time)
     raw = build_envelope(
         payload,
         type=entry["DetailType"],
         source=entry["Source"],
-        id=defaults.new_id(),
-        time=defaults.now() if time is None else normalize_time(time),
-        resources=resources,
+        id=event_id,
+        time=time,
+        resources=entry.get("Resources") or [],
     )
     event = _build_event(raw, parse_json(raw, max_depth=1000), source_map, has_own_id=False)
     if isinstance(event, Event):
-        return event._replace(bus=bus)
+        return event._replace(bus=parse_bus_name(entry.get("EventBusName")))
     return event
+
+
+def _check_entry(text: SourceText, entry: Any, base: str) -> Finding | None:
+    """Returns the first problem of an entry of a PutEvents request, except those of its Detail."""
+    source_map = SourceMap(text)
+    if not isinstance(entry, dict):
+        message = f"an entry is a JSON object, this is {describe_type(entry)}"
+        return Finding("EV009", message, **location_of(source_map, base))
+    for key in ("Source", "DetailType"):
+        if not isinstance(entry.get(key), str):
+            return make_member_finding(source_map, entry, base, key)
+    resources = entry.get("Resources") or []
+    if not isinstance(resources, list) or not all(isinstance(resource, str) for resource in resources):
+        return make_member_finding(source_map, entry, base, "Resources", expected="a list of strings")
+    try:
+        parse_bus_name(entry.get("EventBusName"))
+    except ValueError:
+        return make_member_finding(source_map, entry, base, "EventBusName", expected="a string")
+    return None
 
 
 def _build_event(
     raw: bytes, document: dict[str, Any], source_map: SourceMap | None, *, has_own_id: bool = True
 ) -> Event | Finding:
     is_cloudevent = "specversion" in document
+    type_key, payload_key = "detail-type", "detail"
     if is_cloudevent:
-        type_key, payload_key = ("type", "data")
-    else:
-        type_key, payload_key = ("detail-type", "detail")
+        type_key, payload_key = "type", "data"
     for key in ("id", "source", type_key):
         value = document.get(key)
+        # SQLite ends a text at a NUL character.
         if not isinstance(value, str) or not value or "\0" in value:
-            return _make_member_finding(source_map, document, "", key)
+            return make_member_finding(source_map, document, "", key)
     if is_cloudevent and document["specversion"] != "1.0":
-        message = f'CloudEvents {json.dumps(document["specversion"])} is not understood, only "1.0"'
+        message = f'CloudEvents {json.dumps(document["specversion"])} is not supported, only "1.0"'
         return Finding("EV108", message, **location_of(source_map, "/specversion"))
     if not is_cloudevent and not isinstance(document.get("detail"), dict):
-        return _make_member_finding(source_map, document, "", "detail", expected="a JSON object")
+        return make_member_finding(source_map, document, "", "detail", expected="a JSON object")
     if source_map is not None and document.get("data") is None and "data_base64" in document:
         source_map = source_map._replace(prefixes=(("/data", "/data_base64"), *source_map.prefixes))
     time = document.get("time")
@@ -294,27 +311,3 @@ def _build_event(
     return Event(
         document["id"], document[type_key], document["source"], time, raw, document, payload_key, source_map, has_own_id
     )
-
-
-def _make_member_finding(
-    source_map: SourceMap | None,
-    document: Mapping[str, Any],
-    base: str,
-    key: str,
-    expected: str = "a string that is not empty",
-) -> Finding:
-    if key in document:
-        value = document[key]
-        kind = "one with a NUL character" if isinstance(value, str) and "\0" in value else describe_type(value)
-        message = f"the envelope's {key} must be {expected}, not {kind}"
-        is_json = key == "detail" and isinstance(value, str) and value.lstrip().startswith("{")
-        hint = "its JSON is in a string: write it without the quotes and backslashes" if is_json else None
-        return Finding("EV108", message, suggestion=hint, **location_of(source_map, f"{base}/{key}"))
-    known = () if key[0].isupper() else CLOUDEVENTS_MEMBERS if "specversion" in document else EVENTBRIDGE_MEMBERS
-    respelled = next((k for k in document if k not in known and find_respelled(key, [k])), None)
-    hint = None
-    where = base
-    if respelled is not None:
-        hint, where = f'did you mean "{key}"?', f"{base}/{respelled}"
-    location = location_of(source_map, where, key=respelled is not None)
-    return Finding("EV108", f"the envelope has no {key}", suggestion=hint, **location)

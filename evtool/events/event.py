@@ -1,8 +1,11 @@
-"""The Event value, and the defaults for events that have no id or time.
+"""The Event value, and the defaults for events without an id or time.
 
-Four forms are read: the EventBridge envelope, CloudEvents 1.0 structured JSON, the entries of a PutEvents request, and
-a bare payload whose type the caller names. The first two are kept byte for byte; the others get an EventBridge envelope
-around the exact text of their payload: number forms survive.
+Events have four input forms: the EventBridge envelope, CloudEvents 1.0 structured JSON, the entries of a PutEvents
+request, and a payload whose type the caller names. The first two are kept byte for byte. The others get an EventBridge
+envelope around the exact text of their payload, so that numbers keep their form:
+
+    payload    {"total": 1.10}
+    event      {"version": "0", "id": "...", "detail-type": "order.created", ..., "detail": {"total": 1.10}}
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +16,7 @@ from evtool.readers.locations import SourceMap
 
 
 class Event(NamedTuple):
-    """One event. `document` is the whole envelope as routes see it, `raw` its exact bytes."""
+    """One event. `document` is the whole parsed document, which routes match; `raw` is its text."""
 
     id: str
     type: str
@@ -21,38 +24,43 @@ class Event(NamedTuple):
     time: str | None
     raw: bytes
     document: Mapping[str, Any]
-    payload_key: str  # the key of the payload in the envelope: "detail" or "data"
+    # The key of the payload in the envelope: "detail" or "data".
+    payload_key: str
     source_map: SourceMap | None = None
-    has_own_id: bool = True  # False when the id was made here, because the input had none
-    has_own_time: bool = True  # False when the time is that of its arrival: it says nothing about its content
-    bus: str | None = None  # the event bus that it names; None means that of its cause, or the default one
+    # False if evtool made the id, because the input has none.
+    has_own_id: bool = True
+    # False if the time is that of the arrival. Then the time of a repeated event may differ.
+    has_own_time: bool = True
+    # The event bus in the input. None means the bus of its cause, or the default bus.
+    bus: str | None = None
 
     @property
     def detail(self) -> Any:
-        """The payload: what a schema describes. JSON in `data_base64` is decoded."""
+        """The payload, which schemas describe. JSON in `data_base64` is decoded."""
         if self.payload_key != "data":
             return self.document.get(self.payload_key)
-        from evtool.events.cloudevents import decode_data  # noqa: PLC0415  (many projects have no CloudEvents)
+        # Imported late: many projects have no CloudEvents.
+        from evtool.events.cloudevents import decode_data  # noqa: PLC0415
 
         return decode_data(self.document)
 
     @property
     def has_json_payload(self) -> bool:
-        """Whether the payload is JSON: the data of a CloudEvent may also be text or bytes."""
+        """Whether the payload is JSON. The data of a CloudEvent may also be text or bytes."""
         if self.payload_key != "data":
             return True
-        from evtool.events.cloudevents import has_json_data  # noqa: PLC0415  (many projects have no CloudEvents)
+        from evtool.events.cloudevents import has_json_data  # noqa: PLC0415
 
         return has_json_data(self.document)
 
 
 class LazyDocument(Mapping[str, Any]):
-    """The document of an event that is parsed when something in it is asked for: most are only stored."""
+    """The document of an event, parsed on first use. Most events of `serve` are only stored."""
 
     __slots__ = ("_document", "_raw")
 
     def __init__(self, raw: bytes):
-        """`raw` is known to be strict JSON, and an object."""
+        """`raw` must be a JSON object that was checked before."""
         self._raw = raw
         self._document: dict[str, Any] | None = None
 
@@ -73,7 +81,7 @@ class LazyDocument(Mapping[str, Any]):
 
 
 class EventDefaults(NamedTuple):
-    """What an event without an envelope needs: where ids come from, and what time it is (RFC 3339)."""
+    """The functions that return a new id and the current time (RFC 3339) for an event without them."""
 
     new_id: Callable[[], str]
     now: Callable[[], str]

@@ -1,10 +1,10 @@
-"""Decodes the header of a stored event without its payload, much faster than the whole event."""
+"""Decodes the envelope of a stored event without its payload, which is much faster than the whole event."""
 
 from typing import Any, TypedDict
 
 import msgspec
 
-# The members that messages show, and those that decide how a replay marks the event. Other members are skipped.
+# The members for messages, and those that decide how a replay marks the event. The decoder skips all others.
 EventHeader = TypedDict(
     "EventHeader",
     {

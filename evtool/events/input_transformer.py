@@ -1,6 +1,11 @@
 """Transforms an event into the input of a handler, as EventBridge's InputPath and InputTransformer do.
 
-Values are put in as the text that stands in the event, so that numbers keep the form in which they were written.
+    event       {"detail": {"id": "o-1", "total": 1.10, "items": [{"sku": "A"}]}}
+    paths       {order: $.detail.id, total: $.detail.total, items: $.detail.items}
+    template    {"text": "order <order>", "total": <total>, "items": <items>}
+    result      {"text": "order o-1", "total": 1.10, "items": [{"sku": "A"}]}
+
+A value is inserted as its text in the event, so that a number keeps its form. In quotes, a string loses its own quotes.
 The rules are those of https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html.
 """
 
@@ -41,11 +46,12 @@ _QUOTED_OR_SPACE = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"|\s+', re.DOTALL)
 def _check_path(text: str) -> str:
     if re.fullmatch(JSONPATH[1:-1], text):
         return text
-    candidates = [f"$.{text.removeprefix('$')}", text.replace('"', "'")]
-    suggestion = next((path for path in candidates if re.fullmatch(JSONPATH[1:-1], path)), None)
     hint = "a path is $, with .name, [0] or ['name'] after it, and nothing else"
-    if suggestion:
-        hint = f'did you mean "{suggestion}"?'
+    # The $ may be missing, or the quotes may be of the wrong kind.
+    for candidate in (f"$.{text.removeprefix('$')}", text.replace('"', "'")):
+        if re.fullmatch(JSONPATH[1:-1], candidate):
+            hint = f'did you mean "{candidate}"?'
+            break
     raise PydanticCustomError("path", "{said}", {"said": "this is not a path into the event", "hint": hint})
 
 
@@ -68,7 +74,7 @@ PathName = Annotated[str, AfterValidator(_check_name), WithJsonSchema({"type": "
 
 
 class Input(BaseModel):
-    """What the handlers of a route get instead of the event: the part at a path, or a template that is filled in."""
+    """The input of the handlers of a route in place of the event: the part at a path, or a template with values."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, json_schema_extra=EXACTLY_ONE_FORM)
 
@@ -87,13 +93,15 @@ class Input(BaseModel):
         keys = self.model_fields_set
         if "path" in keys and len(keys) > 1:
             raise ValueError("only one of path (InputPath) and template (InputTransformer) must be provided")
+        if not keys:
+            raise ValueError("path or template is missing")
         if not {"path", "template"} & keys:
-            raise ValueError("template is missing" if keys else "path or template is missing")
+            raise ValueError("template is missing")
         return self
 
 
 class Placeholder(NamedTuple):
-    """A placeholder of a template, and whether it stands inside quotes."""
+    """A placeholder of a template, and whether it is inside quotes."""
 
     name: str
     is_quoted: bool
@@ -104,7 +112,7 @@ Steps = tuple[str | int, ...]
 
 
 class CompiledInput(NamedTuple):
-    """An Input, compiled: the steps of its path or paths, and the lines of its template, which is JSON or text."""
+    """A compiled Input: the steps of its path or paths, and the lines of its template, which is JSON or text."""
 
     path: str
     steps: Mapping[str, Steps]
@@ -121,20 +129,33 @@ def _split_template(text: str) -> list[str | Placeholder]:
         elif match[1] is not None:
             parts += text[position : match.start()], Placeholder(match[1], in_quotes)
             position = match.end()
-    return [*parts, text[position:]]
+    parts.append(text[position:])
+    return parts
 
 
 def _fill(parts: Parts, value_of: Callable[[Placeholder], str]) -> str:
-    return "".join(part if isinstance(part, str) else value_of(part) for part in parts)
+    texts = []
+    for part in parts:
+        if isinstance(part, str):
+            texts.append(part)
+        else:
+            texts.append(value_of(part))
+    return "".join(texts)
+
+
+def _sample_value(placeholder: Placeholder) -> str:
+    # An array is valid in place of a value and inside quotes. With the length of the placeholder, the columns of a
+    # problem are those of the template.
+    return f"[{' ' * len(placeholder.name)}]"
 
 
 def _parse_sample(parts: Parts) -> Any:
-    """The value of a template with an array in every placeholder, as long as the placeholder. Raises JsonProblem."""
-    return parse_json(_fill(parts, lambda placeholder: f"[{' ' * len(placeholder.name)}]").encode())
+    """Returns the value of a template with sample values. Raises JsonProblem."""
+    return parse_json(_fill(parts, _sample_value).encode())
 
 
 def _parse_template(template: str) -> tuple[bool, Sequence[Parts]]:
-    """Whether a template is text or JSON, and its lines. Raises JsonProblem for what is neither."""
+    """Returns whether a template is text, not JSON, and its lines. Raises JsonProblem if it is neither."""
     lines = [_split_template(line) for line in template.split("\n") if line.strip()]
     with suppress(JsonProblem):
         if lines and all(isinstance(_parse_sample(line), str) for line in lines):
@@ -144,13 +165,14 @@ def _parse_template(template: str) -> tuple[bool, Sequence[Parts]]:
     return False, [parts]
 
 
-@lru_cache(maxsize=1)  # the placeholders of a template ask for the places of the same event
+# Cached: all placeholders of a template need the positions of values in the same event.
+@lru_cache(maxsize=1)
 def _find_spans(raw: bytes) -> dict[str, Span]:
     return find_spans(raw)
 
 
 def _extract(event: Event, steps: Steps) -> str | None:
-    """The JSON text of the value that a path leads to, or None where there is none."""
+    """Returns the JSON text of the value at a path, or None if the event has no value there."""
     value: Any = event.document
     for step in steps:
         is_element = isinstance(value, list) and isinstance(step, int) and step < len(value)
@@ -164,59 +186,98 @@ def _extract(event: Event, steps: Steps) -> str | None:
 
 
 def _format_envelope(event: Event) -> str:
-    """The event without its payload, under the names that AWS gives it."""
-    names = {key: "detailType" if key == "detail-type" else key for key in event.document if key != event.payload_key}
-    return "{" + ", ".join(f"{json.dumps(name)}: {_extract(event, (key,))}" for key, name in names.items()) + "}"
+    """Returns the event without its payload, with the names of members that AWS uses here."""
+    members = []
+    for key in event.document:
+        name = key
+        if key == "detail-type":
+            name = "detailType"
+        if key != event.payload_key:
+            members.append(f"{json.dumps(name)}: {_extract(event, (key,))}")
+    return "{" + ", ".join(members) + "}"
 
 
 def _remove_quotes(text: str) -> str:
-    """An object or array as it is printed into a text."""
-    compact = _QUOTED_OR_SPACE.sub(lambda match: match[1] or "", text)
-    return re.sub(r'(\\[^"])|\\"', lambda match: match[1] or "", compact)
+    """Returns an object or array in the form in which AWS inserts it into a string: without blanks and quotes."""
+    compact = _QUOTED_OR_SPACE.sub(_keep_group, text)
+    return re.sub(r'(\\[^"])|\\"', _keep_group, compact)
+
+
+def _keep_group(match: re.Match[str]) -> str:
+    return match[1] or ""
 
 
 def _format_value(placeholder: Placeholder, text: str | None, *, is_text: bool) -> str:
-    """What stands in the place of a placeholder whose value has a JSON text, or is not in the event."""
+    """Returns the text in place of a placeholder. `text` is the JSON text of its value, or None without a value."""
     if text is None:
         if placeholder.is_quoted:
             return ""
         return '""'
     if not placeholder.is_quoted:
         return text
+    if text[0] == '"':
+        return str(json.loads(text))
     if text[0] not in "{[":
-        if text[0] == '"':
-            return str(json.loads(text))
         return text
     if not is_text:
         kind = "an array"
         if text[0] == "{":
             kind = "an object"
-        raise ValueError(f"<{placeholder.name}> is {kind}, and stands in quotes in a JSON template")
+        raise ValueError(f"<{placeholder.name}> is {kind}, but it is in quotes in a JSON template")
     return _remove_quotes(text)
 
 
-PREDEFINED: dict[str, Callable[[Event, str, int], str]] = {  # each of the event, its route, and when it came
-    "aws.events.rule-arn": lambda _, route, __: json.dumps(f"arn:aws:events:{REGION}:{ACCOUNT}:rule/{route}"),
-    "aws.events.rule-name": lambda _, route, __: json.dumps(route),
-    "aws.events.event.ingestion-time": lambda _, __, received: json.dumps(f"{format_timestamp(received)[:19]}Z"),
-    EVENT: lambda event, _, __: _format_envelope(event),
-    EVENT_JSON: lambda event, _, __: event.raw.decode().strip(),
+class _Context(NamedTuple):
+    """The values that predefined placeholders depend on. `received` is in milliseconds since 1970."""
+
+    event: Event
+    route: str
+    received: int
+
+
+def _rule_arn(context: _Context) -> str:
+    return json.dumps(f"arn:aws:events:{REGION}:{ACCOUNT}:rule/{context.route}")
+
+
+def _rule_name(context: _Context) -> str:
+    return json.dumps(context.route)
+
+
+def _ingestion_time(context: _Context) -> str:
+    # In seconds, as on AWS.
+    return json.dumps(f"{format_timestamp(context.received)[:19]}Z")
+
+
+def _event(context: _Context) -> str:
+    return _format_envelope(context.event)
+
+
+def _event_json(context: _Context) -> str:
+    return context.event.raw.decode().strip()
+
+
+# The placeholders that AWS defines. Each function returns a JSON text.
+PREDEFINED: dict[str, Callable[[_Context], str]] = {
+    "aws.events.rule-arn": _rule_arn,
+    "aws.events.rule-name": _rule_name,
+    "aws.events.event.ingestion-time": _ingestion_time,
+    EVENT: _event,
+    EVENT_JSON: _event_json,
 }
 
 
 def find_problems(names: Iterable[str], template: str) -> Iterator[tuple[str, str | None]]:
-    """What is wrong with a template beside its shape: a sentence each, in AWS's words where it has some, and a hint."""
-    known = [*names, *PREDEFINED]
-    placeholders = [part for part in _split_template(template) if isinstance(part, Placeholder)]
-    for name in dict.fromkeys(placeholder.name for placeholder in placeholders if placeholder.name not in known):
-        hint = did_you_mean(name, known) or f"known here: {', '.join(known)}"
-        yield f"InputTemplate contains invalid placeholder {name[:80]}", hint
-    for name in dict.fromkeys(
-        placeholder.name
-        for placeholder in placeholders
-        if placeholder.is_quoted and placeholder.name in (EVENT, EVENT_JSON)
-    ):
-        yield f"<{name}> can only be a whole JSON value, not part of a string", f'as in {{"event": <{name}>}}'
+    """Yields the problems of a template, with the message of AWS if it has one, and a hint."""
+    known = list(names) + list(PREDEFINED)
+    # Each placeholder once.
+    placeholders = dict.fromkeys(part for part in _split_template(template) if isinstance(part, Placeholder))
+    for name in dict.fromkeys(placeholder.name for placeholder in placeholders):
+        if name not in known:
+            hint = did_you_mean(name, known) or f"known here: {', '.join(known)}"
+            yield f"InputTemplate contains invalid placeholder {name[:80]}", hint
+    for name, is_quoted in placeholders:
+        if is_quoted and name in (EVENT, EVENT_JSON):
+            yield f"<{name}> can only be a whole JSON value, not part of a string", f'as in {{"event": <{name}>}}'
     try:
         is_text, _ = _parse_template(template)
     except JsonProblem as problem:
@@ -228,44 +289,56 @@ def find_problems(names: Iterable[str], template: str) -> Iterator[tuple[str, st
 
 
 def compile_input(settings: Input | None) -> CompiledInput | None:
-    """What routes.yaml says of an input, compiled. Raises JsonProblem for a template that has `problems`."""
+    """Compiles an input of routes.yaml. Raises JsonProblem for a template with problems."""
     if settings is None:
         return None
     if settings.path:
-        paths = {"": settings.path}
-    else:
-        paths = settings.paths
-    steps = {
-        name: tuple(int(index) if index else key or quoted for key, index, quoted in _STEP.findall(path))
-        for name, path in paths.items()
-    }
-    return CompiledInput(settings.path, steps, *(_parse_template(settings.template) if settings.template else ()))
+        return CompiledInput(settings.path, {"": _parse_steps(settings.path)})
+    steps = {name: _parse_steps(path) for name, path in settings.paths.items()}
+    is_text, lines = _parse_template(settings.template)
+    return CompiledInput("", steps, is_text, lines)
+
+
+def _parse_steps(path: str) -> Steps:
+    steps: list[str | int] = []
+    for key, index, quoted_key in _STEP.findall(path):
+        if index:
+            steps.append(int(index))
+        else:
+            steps.append(key or quoted_key)
+    return tuple(steps)
 
 
 def transform_event(transform: CompiledInput, event: Event, *, route: str, received: int) -> bytes:
-    """The JSON text that a handler gets instead of the event; `received` is when evtool got it, in milliseconds.
+    """Returns the JSON text that a handler receives in place of the event.
 
-    Raises ValueError with the reason where EventBridge delivers nothing.
+    `received` is the time at which evtool received the event, in milliseconds since 1970. Raises ValueError with the
+    reason if EventBridge would deliver nothing.
     """
     if not transform.lines:
         text = _extract(event, transform.steps[""])
         if text is None:
-            raise ValueError(f"there is no {transform.path} in the event")
+            raise ValueError(f"the event has no {transform.path}")
         return text.encode()
+
+    context = _Context(event, route, received)
 
     def value_of(placeholder: Placeholder) -> str:
         steps = transform.steps.get(placeholder.name)
-        text = PREDEFINED[placeholder.name](event, route, received) if steps is None else _extract(event, steps)
+        if steps is None:
+            text: str | None = PREDEFINED[placeholder.name](context)
+        else:
+            text = _extract(event, steps)
         return _format_value(placeholder, text, is_text=transform.is_text)
 
     filled = [_fill(line, value_of).strip() for line in transform.lines]
     try:
         values = [parse_json(line.encode(), max_depth=1000) for line in filled]
     except JsonProblem as problem:
-        reason = "values are put into quotes as they are, without escapes"
-        raise ValueError(
-            f"filled in, the template is not JSON: {problem} (column {problem.column}); {reason}"
-        ) from None
+        # On AWS, too: a string with a line break or a quote cannot be inserted in quotes.
+        reason = "values are inserted in quotes unchanged, without escapes"
+        message = f"with its values, the template is not JSON: {problem} (column {problem.column}); {reason}"
+        raise ValueError(message) from None
     if transform.is_text:
         return json.dumps("\n".join(values), ensure_ascii=False).encode()
     return filled[0].encode()

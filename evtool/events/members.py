@@ -1,4 +1,4 @@
-"""Checks the members of an envelope: their names and types, as EventBridge and CloudEvents define them."""
+"""Checks the names and types of the members of an envelope, as EventBridge and CloudEvents define them."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -17,14 +17,15 @@ EVENTBRIDGE_MEMBERS = (
     "detail",
     "replay-name",
 )
-CLOUDEVENTS_MEMBERS = (*cloudevents.STRING_ATTRIBUTES, *cloudevents.DATA_MEMBERS)
-STRING_MEMBERS = (*EVENTBRIDGE_MEMBERS[:7], "replay-name", *cloudevents.STRING_ATTRIBUTES)
+CLOUDEVENTS_MEMBERS = cloudevents.STRING_ATTRIBUTES + cloudevents.DATA_MEMBERS
+# All but `resources` and `detail` of EventBridge, and `data` of CloudEvents.
+STRING_MEMBERS = EVENTBRIDGE_MEMBERS[:7] + ("replay-name",) + cloudevents.STRING_ATTRIBUTES
 
 _OPTIONAL_STRINGS = ("version", "account", "region")
 
 
 class MemberProblem(NamedTuple):
-    """What is wrong with a member of an envelope; `pointer` leads to it, and with `at_key` its key is to be shown."""
+    """A problem of a member of an envelope. `pointer` leads to the member, with `at_key` to its key."""
 
     pointer: str
     message: str
@@ -33,15 +34,15 @@ class MemberProblem(NamedTuple):
 
 
 def is_cloudevent(document: Mapping[str, Any]) -> bool:
-    """Whether a document with an envelope is a CloudEvent."""
+    """Returns whether a document with an envelope is a CloudEvent."""
     return "specversion" in document
 
 
 def find_member_problem(document: Mapping[str, Any]) -> MemberProblem | None:
-    """The first member that EventBridge or CloudEvents do not allow, or None. Other members are allowed.
+    """Returns the first problem of a member that EventBridge or CloudEvents define, or None. Others may be anything.
 
-    The required members are checked when the envelope is read. An optional one may be null: many programs write null
-    for what they do not set.
+    `envelopes` checks the required members. An optional member may be null: many programs write null for a member that
+    they do not set.
     """
     if "specversion" in document:
         return _find_attribute_problem(document)
@@ -58,7 +59,7 @@ def find_member_problem(document: Mapping[str, Any]) -> MemberProblem | None:
 
 
 def describe_type(value: object) -> str:
-    """The JSON type of a value, in words."""
+    """Returns the JSON type of a value in words."""
     names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
     if value == "":
         return "an empty string"
@@ -69,14 +70,15 @@ def _find_attribute_problem(document: Mapping[str, Any]) -> MemberProblem | None
     for key, value in document.items():
         problem = cloudevents.explain_name(key)
         if problem:
-            return MemberProblem(_pointer(key), *problem, at_key=True)
+            message, hint = problem
+            return MemberProblem(_pointer(key), message, hint, at_key=True)
         if key in cloudevents.STRING_ATTRIBUTES and not isinstance(value, str | None):
             return _describe_type_problem(key, value, "a string")
         if key not in cloudevents.DATA_MEMBERS and isinstance(value, dict | list):
             return _describe_type_problem(key, value, "a string, a number or a boolean")
-    message = cloudevents.explain_data(document)
-    if message:
-        return MemberProblem("/data_base64", message)
+    data_message = cloudevents.explain_data(document)
+    if data_message:
+        return MemberProblem("/data_base64", data_message)
     return None
 
 
@@ -85,6 +87,7 @@ def _describe_type_problem(path: str, value: object, expected: str) -> MemberPro
     hint = None
     if expected == "a string" and is_number:
         hint = f'put it in quotes: "{value}"'
+    # resources/1 becomes resources[1].
     name = path.replace("/", "[") + "]" * path.count("/")
     return MemberProblem(f"/{path}", f"the envelope's {name} must be {expected}, not {describe_type(value)}", hint)
 

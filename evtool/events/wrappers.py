@@ -1,41 +1,52 @@
-"""Takes events out of what carries them: records of SQS, SNS, Kinesis, Firehose, Kafka and CloudWatch Logs.
+"""Extracts events from records of SQS, SNS, Kinesis, Firehose, Kafka and CloudWatch Logs.
 
-A wrapper may be inside another one, such as a notification of SNS in a message of SQS.
+A wrapper may contain another one, such as a message of SQS that contains a notification of SNS:
+
+    {"Records": [{"body": "{\\"Type\\": \\"Notification\\", \\"Message\\": \\"{...}\\"}"}]}
+
+    Records.*.body    a batch of SQS: its payload is the text of a JSON object
+    Message           that object is a notification of SNS: its payload is the text of the event
 """
 
 import zlib
 from binascii import a2b_base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from evtool.findings.finding import Finding
 from evtool.readers.files import SourceText
-from evtool.readers.json_text import JsonProblem, find_spans, parse_json
+from evtool.readers.json_text import JsonProblem, Span, find_spans, parse_json
 from evtool.readers.locations import SourceMap, locate, location_of, pointer_of
 
 UNWRAP_HINT = "--unwrap takes the events out of it"
 
-_MAX_NESTING = 5  # wrappers in each other
-_MAX_UNPACKED = 1 << 26  # bytes of one packed payload
-_EACH = "*"  # any key or index
+# Levels of nested wrappers.
+_MAX_NESTING = 5
+# Bytes of one decompressed payload, so that a small record cannot fill the memory.
+_MAX_UNPACKED = 1 << 26
+# Stands for any key or index in a path.
+_EACH = "*"
 
 
 class Wrapper(NamedTuple):
-    """A kind of wrapper: where its payloads are, and which members a document of this kind has besides."""
+    """A kind of wrapper: the path of its payloads, and the other members that it is recognized by.
+
+    The value of a member is the one that the document must have, or None for any value.
+    """
 
     name: str
     path: tuple[str, ...]
     is_base64: bool = False
-    members: Mapping[str, Any] = {}  # with the value that it must have, or None for any
+    members: Mapping[str, Any] = {}
 
     @property
     def description(self) -> str:
-        """The name, and where the events are."""
+        """The name, and the path of the events."""
         path = ".".join(self.path).replace(f".{_EACH}", "[]")
         return f"{self.name}, with its events in {path}"
 
 
-# the first that fits decides
+# The first kind that fits is used. More specific ones come before those whose members they also have.
 _WRAPPERS = (
     Wrapper("a batch of SQS", ("Records", _EACH, "body")),
     Wrapper("a batch of SNS", ("Records", _EACH, "Sns", "Message")),
@@ -48,7 +59,7 @@ _WRAPPERS = (
     Wrapper("a list of Firehose records", ("records", _EACH, "data"), is_base64=True),
     Wrapper("a list of Kafka records", ("records", _EACH, _EACH, "value"), is_base64=True),
     Wrapper("a list of Kafka records", ("records", _EACH, "value"), is_base64=True),
-    # single ones, as in JSON Lines and in the batches of EventBridge Pipes
+    # Single records, as in JSON Lines and in the batches of EventBridge Pipes.
     Wrapper("a notification of SNS", ("Message",), members={"Type": "Notification"}),
     Wrapper("a record of SNS", ("Sns", "Message")),
     Wrapper("a record of SQS", ("body",), members={"messageId": None}),
@@ -64,14 +75,17 @@ _ENVELOPE_MEMBERS = ("detail-type", "specversion", "DetailType", "Entries")
 
 
 def find_wrapper(document: Any) -> Wrapper | None:
-    """The kind of wrapper that a JSON value is; None for an event, and for anything else."""
-    if not isinstance(document, dict) or any(member in document for member in _ENVELOPE_MEMBERS):
+    """Returns the kind of wrapper that a JSON value is; None for an event or another value."""
+    if not _may_be_wrapper(document):
         return None
-    return next((wrapper for wrapper in _WRAPPERS if _is_wrapper(document, wrapper)), None)
+    for wrapper in _WRAPPERS:
+        if _is_wrapper(document, wrapper):
+            return wrapper
+    return None
 
 
 def unwrap_texts(texts: Iterator[SourceText | Finding]) -> Iterator[SourceText | Finding]:
-    """The texts of the events inside the wrappers; other texts as they are, and a Finding for a payload without one."""
+    """Yields the texts of events in wrappers, other texts unchanged, and a Finding for any other payload."""
     for text in texts:
         if isinstance(text, Finding):
             yield text
@@ -79,57 +93,63 @@ def unwrap_texts(texts: Iterator[SourceText | Finding]) -> Iterator[SourceText |
             yield from _unwrap(text, _MAX_NESTING)
 
 
+def _may_be_wrapper(document: Any) -> bool:
+    return isinstance(document, dict) and document.keys().isdisjoint(_ENVELOPE_MEMBERS)
+
+
 def _is_wrapper(document: dict[str, Any], wrapper: Wrapper) -> bool:
-    if any(key not in document or value not in (None, document[key]) for key, value in wrapper.members.items()):
-        return False
+    for key, value in wrapper.members.items():
+        if key not in document or value not in (None, document[key]):
+            return False
     return next(_list_payloads(document, wrapper.path), None) is not None
 
 
 def _list_payloads(value: Any, path: tuple[str, ...], pointer: tuple[str | int, ...] = ()) -> Iterator[tuple[str, Any]]:
-    """The payloads at a path, each with its JSON Pointer; a record without one is not among them."""
+    """Yields the payloads at a path, each with its JSON Pointer. A record without a payload is skipped."""
     if not path:
         yield pointer_of(pointer), value
         return
-    step, *rest = path
-    members: list[tuple[str | int, Any]] = []
+    step, rest = path[0], path[1:]
+    members: Iterable[tuple[str | int, Any]] = ()
     if step != _EACH:
         if isinstance(value, dict) and step in value:
             members = [(step, value[step])]
-        else:
-            members = []
     elif isinstance(value, list):
-        members = [*enumerate(value)]
+        members = enumerate(value)
     elif isinstance(value, dict) and rest:
+        # The records of Kafka are in lists by topic and partition.
         members = [(key, member) for key, member in value.items() if isinstance(member, list)]
     for key, member in members:
-        yield from _list_payloads(member, tuple(rest), (*pointer, key))
+        yield from _list_payloads(member, rest, pointer + (key,))
 
 
 def _unwrap(text: SourceText, nesting: int) -> Iterator[SourceText | Finding]:
     try:
         document = parse_json(text.raw)
     except JsonProblem:
-        yield text  # its parser says what is wrong
+        # The reader of events reports the problem.
+        yield text
         return
+    wrapper = find_wrapper(document)
+    # The payload of a wrapper may be an array of events. An array of the input is read one element at a time before.
     if isinstance(document, list) and nesting < _MAX_NESTING:
         wrapper = Wrapper("an array", (_EACH,))
-    elif (found := find_wrapper(document)) and nesting:
-        wrapper = found
-    else:
+    if wrapper is None or (nesting == 0 and not isinstance(document, list)):
         if not _is_empty_batch(document):
             yield text
         return
+    yield from _unwrap_payloads(text, document, wrapper, nesting)
+
+
+def _unwrap_payloads(text: SourceText, document: Any, wrapper: Wrapper, nesting: int) -> Iterator[SourceText | Finding]:
     spans = find_spans(text.raw)
     for pointer, payload in _list_payloads(document, wrapper.path):
+        # A record of Kafka without a value deletes its key.
         if payload is None:
-            continue  # a record of Kafka that deletes its key
+            continue
         span = spans[pointer]
         if not isinstance(payload, str):
-            part = text._replace(raw=text.raw[span.start : span.end])
-            if text.record is None:
-                column = span.column + (text.column - 1 if span.line == 1 else 0)
-                part = part._replace(line=text.line + span.line - 1, column=column)
-            yield from _unwrap(part, nesting - 1)
+            yield from _unwrap(_cut_text(text, span), nesting - 1)
             continue
         record = locate(text, span.line, span.column, span.width)
         raw = _decode(payload, is_base64=wrapper.is_base64)
@@ -141,21 +161,35 @@ def _unwrap(text: SourceText, nesting: int) -> Iterator[SourceText | Finding]:
         yield from _unwrap(inner, nesting - 1)
 
 
+def _cut_text(text: SourceText, span: Span) -> SourceText:
+    """Returns the part of a text with a value, and the location of this part in the file."""
+    part = text._replace(raw=text.raw[span.start : span.end])
+    # The location in a record is that of the record.
+    if text.record is not None:
+        return part
+    column = span.column
+    if span.line == 1:
+        column += text.column - 1
+    return part._replace(line=text.line + span.line - 1, column=column)
+
+
 def _is_empty_batch(document: Any) -> bool:
-    """Whether a batch of records has none, as a poll without a message gives it."""
-    if not isinstance(document, dict) or any(member in document for member in _ENVELOPE_MEMBERS):
+    """Returns whether a batch has no records, like the result of a poll that receives no message."""
+    if not _may_be_wrapper(document):
         return False
-    return any(document.get(wrapper.path[0]) in ([], {}) for wrapper in _WRAPPERS if wrapper.path[1:2] == (_EACH,))
+    batch_names = {wrapper.path[0] for wrapper in _WRAPPERS if wrapper.path[1:2] == (_EACH,)}
+    return any(document.get(name) in ([], {}) for name in batch_names)
 
 
 def _decode(payload: str, *, is_base64: bool) -> bytes:
-    """The bytes of a payload. Some producers leave out base64; some pack what it holds with gzip."""
+    """Returns the bytes of a payload. Some producers use no Base64; some compress with gzip before they encode."""
     raw = payload.encode()
     if not is_base64 or raw.lstrip().startswith((b"{", b"[")):
         return raw
     try:
         raw = a2b_base64(raw, strict_mode=True)
         if raw.startswith(b"\x1f\x8b"):
+            # 31 makes zlib expect the header and the trailer of gzip.
             raw = zlib.decompressobj(31).decompress(raw, _MAX_UNPACKED)
     except (ValueError, zlib.error):
         pass

@@ -129,8 +129,8 @@ def test_a_cloudevent_can_be_put_in_without_its_data() -> None:
 @pytest.mark.parametrize(
     ("template", "reason"),
     [
-        ('{"x": "<payload>"}', "<payload> is an object, and stands in quotes"),
-        ('{"x": "all <list>"}', "<list> is an array, and stands in quotes"),
+        ('{"x": "<payload>"}', "<payload> is an object, but it is in quotes"),
+        ('{"x": "all <list>"}', "<list> is an array, but it is in quotes"),
         ('{"x": "<said>"}', "not JSON"),
         ('{"x": "<line>"}', "not JSON"),
         ('"he says <said>"', "not JSON"),
@@ -211,7 +211,7 @@ def test_handlers_get_what_the_input_makes(evtool: Evtool, tmp_path: Path) -> No
     assert (tmp_path / "kept.json").read_text() == '"Order by Joe for 5"'
     [dead] = [d for d in told if d["state"] == "dead"]
     assert (dead["route"], dead["attempts"], dead["condition"]) == ("quoted", 1, "NotRetriable")
-    assert dead["error"].startswith("the input cannot be built: <payload> is an object, and stands in quotes")
+    assert dead["error"].startswith("the input cannot be built: <payload> is an object, but it is in quotes")
 
 
 def test_a_replay_is_transformed_too(evtool: Evtool, tmp_path: Path) -> None:

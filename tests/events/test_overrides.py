@@ -153,8 +153,8 @@ def test_an_unknown_path_names_the_nearest(event: dict[str, Any], assignment: st
         ("detail.orderTotal.z=1", "detail.orderTotal is a number: there is no z in it"),
         ("detail.items[2]=1", "detail.items is an array of 1 and has no 2"),
         ("detail[0]=1", "detail is an object: there is no 0 in it"),
-        ("detail=5", "--set leaves no event: the envelope's detail must be a JSON object, not a number"),
-        ("resources=x", "--set leaves no event: the envelope's resources must be a list of strings, not a string"),
+        ("detail=5", "the result of --set is not an event: the envelope's detail must be a JSON object, not a number"),
+        ("resources=x", "the result of --set is not an event: the envelope's resources must be a list of strings, not a string"),
         ("detail", "it is PATH=VALUE"),
         ("/detail", "it is PATH=VALUE"),
         ("=5", "it is PATH=VALUE"),
@@ -173,7 +173,7 @@ def test_broken_json_is_not_taken_for_a_string(value: str) -> None:
     said = refusal(BRIDGE, f"detail.orderTotal={value}")
 
     assert "--set detail.orderTotal: the value is not well-formed JSON: " in said
-    assert f"a string that looks like JSON is quoted: {json.dumps(value)}" in said
+    assert f"put a string that looks like JSON in quotes: {json.dumps(value)}" in said
     assert change(BRIDGE, f"detail.orderTotal={json.dumps(value)}")["detail"]["orderTotal"] == value
 
 

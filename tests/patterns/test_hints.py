@@ -84,7 +84,7 @@ def test_wide_block():
     ("condition", "hint"),
     [
         ({"or": ["a"]}, '"$or"'),
-        ({"and": ["a"]}, "side by side"),
+        ({"and": ["a"]}, "all fields of an object must hold"),
         ({"not": "a"}, '"anything-but"'),
         ({"regex": "a.*"}, '"wildcard"'),
         ({"gt": 5}, '{"numeric": [">", 5]}'),

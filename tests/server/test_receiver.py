@@ -51,7 +51,7 @@ def test_structured_event_is_stored_as_it_is(server: RunningServer, path: str) -
         (b"{", STRUCTURED, 400, "EV002"),
         (b"[]", STRUCTURED, 400, "EV009 an event is a JSON object, this is an array"),
         (b"\xff", STRUCTURED, 400, "EV004"),
-        (cloudevent(specversion="0.3"), STRUCTURED, 400, 'EV108 CloudEvents "0.3" is not understood'),
+        (cloudevent(specversion="0.3"), STRUCTURED, 400, 'EV108 CloudEvents "0.3" is not supported'),
         ({**cloudevent(), "id": ""}, STRUCTURED, 400, "EV108"),
         (cloudevent(time="now"), STRUCTURED, 400, "EV108"),
         (cloudevent(data_base64="eA=="), STRUCTURED, 400, "EV108"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from evtool.terminal.screen import Screen
-from tests.conftest import Evtool
+from tests.conftest import ROOT, Evtool
 from tests.support.terminal import run_on_terminal
 
 TYPE = "a.type.with.a.name.that.is.rather.long"
@@ -40,6 +40,9 @@ COMMANDS = [
 def project(tmp_path: Path, evtool: Evtool) -> Path:
     """A project with long names, two stored events and a dead letter."""
     (tmp_path / "schemas").mkdir()
+    # No progress line, which would be among the lines if the machine is busy.
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site/sitecustomize.py").write_text("import evtool.terminal.progress as p\np.DELAY = 1e9\n")
     (tmp_path / f"schemas/{TYPE}.json").write_text(json.dumps(SCHEMA))
     (tmp_path / "routes.yaml").write_text(ROUTES)
     wrong = {"id": "9", "source": "s", "detail-type": TYPE, "detail": {"the_state_of_the_order": "state 1"}}
@@ -54,7 +57,7 @@ def project(tmp_path: Path, evtool: Evtool) -> Path:
 def test_words_stay_whole_on_a_terminal(evtool: Evtool, project: Path, command: tuple[str, ...], columns: int) -> None:
     """A line is continued between words; a word that is longer than a line has a line of its own."""
     piped = evtool(*command, cwd=project)
-    shown = run_on_terminal(*command, cwd=project, columns=columns)
+    shown = run_on_terminal(*command, cwd=project, columns=columns, env={"PYTHONPATH": f"{project / 'site'}:{ROOT}"})
     source_lines = [line for line in piped.out.splitlines() if " | " in line[:9] and ":" in line]
     words = {word for line in piped.out.splitlines() if line not in source_lines for word in line.split()}
 
