@@ -1,10 +1,17 @@
-"""Reads the texts of events from files, folders and standard input. A bad text does not stop the others."""
+"""Reads the texts of events from files, folders and standard input. A broken text does not stop the others.
+
+events/a.json       {"id": "1"} {"id": "2"}      two texts, at 1:1 and 1:13
+events/b.jsonl      {"id": "3"}\\n{"id": "4"}\\n   two texts, at 1:1 and 2:1
+events/c.json       [{"id": "5"}]                one text, at 1:2
+events/d.json       a broken link                the finding EV001
+"""
 
 import io
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from typing import Any, BinaryIO, NamedTuple
 
 from evtool.findings.finding import Finding
@@ -12,35 +19,42 @@ from evtool.readers.json_lines import Prover, read_lines
 from evtool.readers.json_text import JsonProblem, parse_json
 from evtool.readers.streams import BOM, CHUNK, WHITESPACE, ChunkStream, FileStream
 
-MAX_BYTES = 1024 * 1024  # of one event, unless the caller says otherwise
-_UPPER_LIMIT = 1 << 60  # of one event whatever the caller says: no file is longer, and readline() takes it
+# Bytes of one event, the default of --max-bytes.
+MAX_BYTES = 1024 * 1024
+# Bytes of one event, the largest possible limit. No file is longer, and readline() accepts the number.
+_UPPER_LIMIT = 1 << 60
 STDIN = "-"
-STDIN_NAME = "<stdin>"  # in messages
+# The name of standard input in messages.
+STDIN_NAME = "<stdin>"
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _JSON_SUFFIXES = (".json", ".json.gz")
 _JSONL_SUFFIXES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
-_OPEN_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe would block
-EVENT_SUFFIXES = _JSON_SUFFIXES + _JSONL_SUFFIXES  # of the files that are read in a folder
+# Without O_NONBLOCK, opening a named pipe would wait for a writer.
+_OPEN_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+# The names of the files that are read in a folder.
+EVENT_SUFFIXES = _JSON_SUFFIXES + _JSONL_SUFFIXES
 _NOT_A_FILE = "it is a pipe, a socket or a device, not a file"
 
 
 class SourceText(NamedTuple):
-    """The bytes of one JSON value, without blanks around it, and where in a file it begins (from 1, in characters)."""
+    """The bytes of one JSON value without blanks around it, and its location (from 1, columns in characters)."""
 
     file: str
     line: int
     column: int
     raw: bytes
-    is_next_buffered: bool = False  # of a stream: the next one is here already, it need not be waited for
-    record: Mapping[str, Any] | None = None  # the location of the record that the text is taken out of, if it is
+    # In a stream: the next text is in memory, so that reading it does not wait.
+    is_next_buffered: bool = False
+    # The location of the record of a queue or topic that contains the text.
+    record: Mapping[str, Any] | None = None
 
 
-# --- which files -----------------------------------------------------------------------------------------------------
+# --- files -----------------------------------------------------------------------------------------------------------
 
 
 def _format_path(path: str) -> str:
-    """A path as messages have it: bytes that are not UTF-8 as backslash escapes, nothing said of the current folder."""
+    """Formats a path for messages: with escapes for bytes that are not UTF-8, and without the current folder."""
     try:
         text = path.encode(errors="surrogateescape").decode(errors="backslashreplace")
     except UnicodeEncodeError:
@@ -55,13 +69,16 @@ def _make_unreadable_finding(path: str, reason: str, hint: str | None = None) ->
 def _describe_error(error: Exception) -> str:
     if isinstance(error, ValueError):
         return "no file can have this name"
-    return (isinstance(error, OSError) and error.strerror) or str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link to itself
+    except OSError:
+        # A link to itself.
         return False
 
 
@@ -73,20 +90,19 @@ def _is_plain_file(entry: os.DirEntry[str]) -> bool:
 
 
 def _list_entries(folder: str) -> list[tuple[str, bool]]:
-    """The folders and event files in a folder, and whether they are known to be files, in the order of their names.
-
-    Hidden ones are left out.
-    """
+    """Returns the folders and event files in a folder by name, and whether each is a plain file. Skips hidden ones."""
+    paths = []
     with os.scandir(folder) as entries:
-        return sorted(
-            (entry.path, _is_plain_file(entry))
-            for entry in entries
-            if entry.name[0] != "." and (entry.name.lower().endswith(EVENT_SUFFIXES) or _is_folder(entry))
-        )
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.name.lower().endswith(EVENT_SUFFIXES) or _is_folder(entry):
+                paths.append((entry.path, _is_plain_file(entry)))
+    return sorted(paths)
 
 
 def _find_files(root: str) -> Iterator[str | Finding]:
-    """The files that a path names. A folder that is inside of itself is told and not followed."""
+    """Yields the files of a path. A folder that contains itself by a link is a finding."""
     pending: list[tuple[str, bool, tuple[tuple[int, int], ...]]] = [(root, False, ())]
     while pending:
         path, is_file, ancestors = pending.pop()
@@ -95,7 +111,8 @@ def _find_files(root: str) -> Iterator[str | Finding]:
             continue
         entries = []
         try:
-            status = os.stat(path)  # noqa: PTH116  (Path("") is the current folder)
+            # Not Path(path).stat(): Path("") is the current folder.
+            status = os.stat(path)  # noqa: PTH116
             if stat.S_ISDIR(status.st_mode):
                 entries = _list_entries(path)
         except (OSError, ValueError) as error:
@@ -105,14 +122,16 @@ def _find_files(root: str) -> Iterator[str | Finding]:
         if identity in ancestors:
             yield _make_unreadable_finding(path, "it is a link to a folder that it is in")
         elif stat.S_ISDIR(status.st_mode):
-            pending += [(*entry, (*ancestors, identity)) for entry in reversed(entries)]
+            # Reversed, since the last one is taken next.
+            for entry_path, is_plain_file in reversed(entries):
+                pending.append((entry_path, is_plain_file, ancestors + (identity,)))
         elif stat.S_ISREG(status.st_mode):
             yield path
         else:
             yield _make_unreadable_finding(path, _NOT_A_FILE, 'pipe it in and name "-"')
 
 
-# --- the texts in a file ---------------------------------------------------------------------------------------------
+# --- texts -----------------------------------------------------------------------------------------------------------
 
 
 def _to_finding(problem: JsonProblem, file: str) -> Finding:
@@ -123,19 +142,20 @@ def _to_finding(problem: JsonProblem, file: str) -> Finding:
 def _read_lines(
     stream: io.BufferedReader, file: str, max_bytes: int, prover: Prover | None
 ) -> Iterator[SourceText | Finding]:
-    """JSON Lines: a text for every line that is not blank, and that `prover` does not prove to be a valid event."""
+    """Yields a text for each line of JSON Lines that is not blank, and that `prover` does not prove to be valid."""
     for item in read_lines(stream, max_bytes=max_bytes, prover=prover):
         if isinstance(item, JsonProblem):
             yield _to_finding(item, file)
         else:
-            yield SourceText(file, *item[1:3], item.raw)
+            yield SourceText(file, item.line, item.column, item.raw)
 
 
 def _read_documents(
     stream: io.BufferedIOBase, file: str, max_bytes: int, prover: Prover | None
 ) -> Iterator[SourceText | Finding]:
-    """A text for every document of any other file; those of the elements for an array."""
-    from evtool.readers.json_documents import read_documents  # noqa: PLC0415  (JSON Lines do not need it)
+    """Yields a text for each document of another file, and for each element of an array."""
+    # Imported late: JSON Lines do not need it.
+    from evtool.readers.json_documents import read_documents  # noqa: PLC0415
 
     for item in read_documents(stream, max_bytes=max_bytes, prover=prover):
         if isinstance(item, JsonProblem):
@@ -145,7 +165,7 @@ def _read_documents(
 
 
 def _peek_object(stream: io.BufferedReader) -> bytes | None:
-    """The bytes of a small file that is one well-formed JSON object, as most are; else None."""
+    """Returns the bytes of a small file that is one well-formed JSON object, as most files are; else None."""
     head = stream.peek(CHUNK)
     if not head.startswith(b"{") or len(head) != os.fstat(stream.fileno()).st_size:
         return None
@@ -157,24 +177,25 @@ def _peek_object(stream: io.BufferedReader) -> bytes | None:
 
 
 def _has_one_line_documents(stream: io.BufferedReader) -> bool:
-    """Whether a file with the name of JSON Lines is what its name says, and not a document over several lines."""
+    """Returns whether a file with the name of JSON Lines has JSON Lines, not a document of several lines."""
     first_line = stream.peek(CHUNK).removeprefix(BOM).lstrip(WHITESPACE).partition(b"\n")
     return not (first_line[1] and first_line[0].strip(WHITESPACE) in (b"{", b"["))
 
 
 def _unpack(stream: "io.BufferedReader[Any]", *, is_packed: bool = False) -> io.BufferedReader:
-    """The stream, unpacked if it begins as gzip does."""
+    """Returns the stream, decompressed if it begins like gzip."""
     head = stream.peek(len(_GZIP_MAGIC))[: len(_GZIP_MAGIC)]
     if not is_packed and not (head and _GZIP_MAGIC.startswith(head)):
         return stream
-    from evtool.readers.gzip_stream import GzipStream  # noqa: PLC0415  (few files are compressed)
+    # Imported late: few files are compressed.
+    from evtool.readers.gzip_stream import GzipStream  # noqa: PLC0415
 
     return io.BufferedReader(GzipStream(stream), CHUNK)
 
 
 @contextmanager
 def _open_file(path: str, on_bytes: Callable[[int], None] | None) -> Iterator[io.BufferedReader]:
-    """A file to read, unpacked if need be. `on_bytes` gets the numbers of bytes of the file itself."""
+    """Opens a file, and decompresses gzip. `on_bytes` gets the numbers of bytes in the file, not of the text."""
     with FileStream(os.open(path, _OPEN_FLAGS), on_bytes) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(0, _NOT_A_FILE)
@@ -183,7 +204,7 @@ def _open_file(path: str, on_bytes: Callable[[int], None] | None) -> Iterator[io
 
 
 def _prove_file(path: str, max_bytes: int, prover: Prover) -> int:
-    """How many bytes a small file has that is proven to be one valid event; 0 for others, which are read as usual."""
+    """Returns the size of a small file that is proven to be one valid event; 0 for others, which are then read."""
     try:
         descriptor = os.open(path, _OPEN_FLAGS)
     except (OSError, ValueError):
@@ -209,13 +230,28 @@ def _read_file(
     with _open_file(path, on_bytes) as stream:
         if name.endswith(_JSONL_SUFFIXES) and _has_one_line_documents(stream):
             yield from _read_lines(stream, file, max_bytes, prover)
-        elif not isinstance(stream.raw, FileStream) or (raw := _peek_object(stream)) is None or len(raw) > max_bytes:
-            texts = _read_documents(stream, file, max_bytes, prover)
-            yield from texts if name.endswith(_JSON_SUFFIXES) else _drop_empty(texts)
         else:
+            yield from _read_other(stream, path, max_bytes, prover)
+        # Raises the error of a compressed file that is damaged after its last text.
+        stream.read(1)
+
+
+def _read_other(
+    stream: io.BufferedReader, path: str, max_bytes: int, prover: Prover | None
+) -> Iterator[SourceText | Finding]:
+    """Yields the texts of a file that is not JSON Lines."""
+    file = _format_path(path)
+    if isinstance(stream.raw, FileStream):
+        raw = _peek_object(stream)
+        if raw is not None and len(raw) <= max_bytes:
             yield SourceText(file, 1, 1, raw)
             stream.read(CHUNK)
-        stream.read(1)  # raises what is wrong behind the end
+            return
+    texts = _read_documents(stream, file, max_bytes, prover)
+    # An empty .json file is an error. Another empty file may be a log without an entry.
+    if not path.lower().endswith(_JSON_SUFFIXES):
+        texts = _drop_empty(texts)
+    yield from texts
 
 
 def _read_stdin(
@@ -230,7 +266,7 @@ def _drop_empty(texts: Iterator[SourceText | Finding]) -> Iterator[SourceText | 
 
 
 def _catch_errors(path: str, texts: Iterator[SourceText | Finding]) -> Iterator[SourceText | Finding]:
-    """The texts, and what stops them as a finding."""
+    """Yields the texts. An OSError becomes a finding and ends them."""
     try:
         yield from texts
     except OSError as error:
@@ -246,14 +282,15 @@ def read_texts(
     on_file: Callable[[str, str], None] | None = None,
     prover: Prover | None = None,
 ) -> Iterator[SourceText | Finding]:
-    """The event texts that paths name, each as it is written in its file, and a Finding for what cannot be read.
+    """Yields the texts of events in files, exactly as written, and a Finding for each text that cannot be read.
 
-    A path is a JSON file (documents one after the other, or an array of them), a JSON Lines file (.jsonl, .ndjson), a
-    folder (its event files and those of the folders in it, in the order of their names), or "-" for `stdin`. All may be
-    packed with gzip. Standard input and files with another ending are read as JSON files are. What cannot be read at
-    all is EV001, a text of more than `max_bytes` EV008, a broken array EV002; the texts themselves are not parsed.
-    `on_bytes` gets the number of bytes of each read of a file, `on_file` each file, with the path that names it.
-    Events that `prover` proves to be valid may be left out.
+    A path is a JSON file (several documents, or an array of them), a JSON Lines file (.jsonl, .ndjson), a folder (its
+    event files and those of its subfolders, by name), or "-" for `stdin`. All may be compressed with gzip. Standard
+    input and files with other names are read like JSON files.
+
+    A file that cannot be read is EV001, a text with more than `max_bytes` EV008, a broken array EV002. It does not parse
+    the texts. `on_bytes` gets the number of bytes of each read of a file, `on_file` the path of the caller and the file.
+    Events that `prover` proves to be valid may be missing.
     """
     max_bytes = min(max_bytes, _UPPER_LIMIT)
     for path in paths:
@@ -268,8 +305,11 @@ def read_texts(
                 continue
             if on_file:
                 on_file(path, _format_path(file))
-            is_json = file.lower().endswith(".json")  # what ends in another way may have to be read in another way
-            if prover and is_json and (size := _prove_file(file, max_bytes, prover)):
+            size = 0
+            # Files with other names may be compressed or have JSON Lines.
+            if prover and file.lower().endswith(".json"):
+                size = _prove_file(file, max_bytes, prover)
+            if size:
                 if on_bytes:
                     on_bytes(size)
                 continue
@@ -277,11 +317,14 @@ def read_texts(
 
 
 def count_bytes(paths: Sequence[str]) -> int | None:
-    """How many bytes the files that paths name have, or None where standard input is one of them."""
+    """Returns the number of bytes in the files of paths, or None if standard input is one of them."""
     if STDIN in paths:
         return None
     size = 0
-    for file in (file for path in paths for file in _find_files(path) if not isinstance(file, Finding)):
-        with suppress(OSError):  # it is gone
+    for file in chain.from_iterable(map(_find_files, paths)):
+        if isinstance(file, Finding):
+            continue
+        # A file may be deleted in between. The size is only for the progress line.
+        with suppress(OSError):
             size += os.stat(file).st_size  # noqa: PTH116
     return size

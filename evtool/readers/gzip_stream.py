@@ -1,4 +1,4 @@
-"""Decompresses gzip files. All data before a damaged part is returned before the error is raised."""
+"""Decompresses gzip files. Returns all data before a damaged part, then raises the error."""
 
 import io
 import zlib
@@ -7,14 +7,17 @@ from contextlib import suppress
 from typing import Any
 
 _CHUNK = 1 << 16
-_GZIP_WBITS = 31  # for zlib: there are gzip's header and trailer (RFC 1952), and the trailer's sum is checked
-_MAGIC_BYTE = 0x1F  # every member begins with it
+# Makes zlib expect the header and the trailer of gzip (RFC 1952), and check the sum in the trailer.
+_GZIP_WBITS = 31
+# The first byte of every member.
+_MAGIC_BYTE = 0x1F
 
 
 class GzipStream(io.RawIOBase):
-    """The text of a gzip file, of one member after the other; zeros behind the last are padding.
+    """The text of a gzip file. The file may have several members, and zeros as padding after the last one.
 
-    Everything before damage is read before OSError is raised. (gzip.GzipFile drops what it has unpacked but not given.)
+    Returns everything before a damaged part, then raises OSError. Python's gzip.GzipFile would drop the data that it
+    has decompressed but not returned yet.
     """
 
     def __init__(self, compressed: io.BufferedIOBase):
@@ -22,11 +25,11 @@ class GzipStream(io.RawIOBase):
         self._chunk = memoryview(b"")
 
     def readable(self) -> bool:
-        """It can be read."""
+        """Returns True: the stream can be read."""
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Reads what is unpacked already, or the next part, into a buffer; how many bytes that is."""
+        """Copies decompressed data into a buffer. Returns the number of bytes."""
         chunk = self._chunk or memoryview(next(self._chunks, b""))
         size = min(len(buffer), len(chunk))
         buffer[:size], self._chunk = chunk[:size], chunk[size:]
@@ -34,11 +37,12 @@ class GzipStream(io.RawIOBase):
 
 
 def _decompress(compressed: io.BufferedIOBase) -> Iterator[bytes]:
-    """The text, in parts of up to _CHUNK bytes; an empty one where it ends before something that is not gzip."""
+    """Yields the text in parts of at most _CHUNK bytes. An empty part ends it before data that is not gzip."""
     pending = compressed.read1(_CHUNK)
     while pending:
         member = zlib.decompressobj(_GZIP_WBITS)
         while not member.eof:
+            # zlib discards its output when it finds damage. From the copy, the part before the damage can be repeated.
             checkpoint = member.copy()
             try:
                 if pending:
@@ -54,17 +58,28 @@ def _decompress(compressed: io.BufferedIOBase) -> Iterator[bytes]:
                 yield chunk
             if not pending:
                 raise OSError(0, "its compressed text is cut off")
-            pending = member.unconsumed_tail or (b"" if member.eof else compressed.read1(_CHUNK))
-        pending = member.unused_data.lstrip(b"\0")
-        while not pending and (next_bytes := compressed.read1(_CHUNK)):
-            pending = next_bytes.lstrip(b"\0")
+            pending = member.unconsumed_tail
+            if not pending and not member.eof:
+                pending = compressed.read1(_CHUNK)
+        pending = _skip_padding(member.unused_data, compressed)
         if pending and pending[0] != _MAGIC_BYTE:
             yield b""
             raise OSError(0, "there is something else after the end of its compressed text")
 
 
+def _skip_padding(data: bytes, compressed: io.BufferedIOBase) -> bytes:
+    """Returns the data after zeros, which tapes and some tools add at the end; b"" at the end of the file."""
+    rest = data.lstrip(b"\0")
+    while not rest:
+        data = compressed.read1(_CHUNK)
+        if not data:
+            return b""
+        rest = data.lstrip(b"\0")
+    return rest
+
+
 def _decompress_until_damage(member: Any, data: bytes) -> bytes:
-    """What can be unpacked before the damage: zlib gives nothing of what it meets the damage in."""
+    """Returns the text before damage in `data`, found byte by byte."""
     output = bytearray()
     with suppress(zlib.error):
         for index in range(len(data)):

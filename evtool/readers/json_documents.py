@@ -1,13 +1,16 @@
 """Reads the JSON documents that follow one another in a stream, in little memory.
 
-Documents may take several lines, share a line, or be JSON Lines; an array counts as its elements. A document ends where
-its brackets are closed. Where one is broken, they may never be: then the next document is searched at a place that no
-well-formed document has, "}" before "{", or a line that begins with "{" although the text before it does not end with
-",", ":" or "[":
+A document may have several lines, several documents may share a line, and an array counts as its elements. A document
+ends where its brackets are closed. In a broken document they may never be closed. So the reader also ends it at a place
+that no well-formed document has: a line that begins with "{" although the text before it does not end with ",", ":" or
+"[":
 
     {"id": 1, "detail": {"total":       broken: cut off
-    {"id": 2, "detail": {}}             found: the text before "{" ends with ":", so this line may still belong to it
-    {"id": 3, "detail": {}}             but "}" before "{" cannot: the first document ended at the first such line
+    {"id": 2, "detail": {}}             the text before "{" ends with ":", so this line may belong to the document
+    {"id": 3, "detail": {}}             the text before "{" ends with "}", so another document begins here
+
+Then the text so far is split at all places where "}" or a line break is followed by "{". So the three lines are three
+documents, and only the first one is broken.
 """
 
 import re
@@ -22,17 +25,21 @@ from evtool.readers.json_text import TOO_LONG_HINT, JsonProblem, parse_json
 from evtool.readers.streams import WHITESPACE, StreamWindow, match_end
 
 _STRING = rb'"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+"'
-# up to a bracket, to a string that is not complete, or to a line break that "{", or nothing yet, follows
+# Matches up to a bracket, to a string that is not complete in memory, or to a line break before "{" or at the end.
 _TO_STOP = re.compile(rb'(?:[^"\[\]{}\n]++|' + _STRING + rb"|\n(?=[^{]))*+")
 _TO_QUOTE = re.compile(rb'[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+')
-_BOUNDARY = re.compile(rb"(?:\}[ \t]*|\n\x1e?)(?=\{)")  # what only stands before a new document
+# The text before a new document. Inside a document, it may only occur after a line break.
+_BOUNDARY = re.compile(rb"(?:\}[ \t]*|\n\x1e?)(?=\{)")
 _BLANKS = re.compile(rb"[ \t]*+")
-_CONTINUING = b",:["  # after one of these, an object may begin on the next line
-_RECORD_SEPARATOR = b"\x1e"  # begins each document of a JSON text sequence (RFC 7464)
+# After one of these, an object of the same document may begin on the next line.
+_CONTINUING = b",:["
+_DEPTH_CHANGES = {b"{": 1, b"[": 1, b"}": -1, b"]": -1}
+# Begins each document of a JSON text sequence (RFC 7464).
+_RECORD_SEPARATOR = b"\x1e"
 
 
 class Document(NamedTuple):
-    """The bytes of a document, its line and column from 1, and whether the next one can be read without waiting."""
+    """The bytes of a document, its line and column from 1, and whether the next one is already in memory."""
 
     raw: bytes
     line: int
@@ -41,16 +48,20 @@ class Document(NamedTuple):
 
 
 class _End(Enum):
-    """Why the scan of a document stops."""
+    """The reason why the scan of a document stops."""
 
-    MISSING = auto()  # the end is not in memory yet
-    CLOSED = auto()  # all brackets are closed
-    BROKEN_STRING = auto()  # a string is not closed on its line
-    OTHER_DOCUMENT = auto()  # another document begins before the brackets are closed
+    # The end is not in memory yet.
+    MISSING = auto()
+    # All brackets are closed.
+    CLOSED = auto()
+    # A string is not closed on its line.
+    BROKEN_STRING = auto()
+    # Another document begins before the brackets are closed.
+    OTHER_DOCUMENT = auto()
 
 
 class _Text:
-    """The text of a document while it is read. No more than `max_bytes` of it are kept."""
+    """The text of a document while it is read. Keeps at most `max_bytes` in memory."""
 
     def __init__(self, line: int, column: int, max_bytes: int):
         self._line, self._column, self._max_bytes = line, column, max_bytes
@@ -65,7 +76,7 @@ class _Text:
             self._parts.clear()
 
     def read(self) -> Document | JsonProblem:
-        """The whole text as one document."""
+        """Returns the whole text as one document, or a problem if it is too long."""
         raw = b"".join(self._parts).rstrip(WHITESPACE)
         if len(raw) > self._max_bytes or (self._size and not raw):
             message = f"an event of more than {self._max_bytes} bytes is too long"
@@ -73,28 +84,31 @@ class _Text:
         return Document(raw, self._line, self._column)
 
     def split(self) -> Iterator[Document | JsonProblem]:
-        """The broken document, and those that begin inside it."""
+        """Yields the broken document, and the documents that begin inside it."""
         whole = self.read()
         if isinstance(whole, JsonProblem):
             yield whole
             return
         window = StreamWindow(BytesIO(whole.raw))
         window.data, window.line, window.column = whole.raw, whole.line, whole.column
-        for end in [*(match.end() for match in _BOUNDARY.finditer(whole.raw)), len(whole.raw)]:
+        ends = [match.end() for match in _BOUNDARY.finditer(whole.raw)]
+        ends.append(len(whole.raw))
+        for end in ends:
             line, column = window.line, window.column
             yield Document(window.consume(end).rstrip(WHITESPACE), line, column)
 
 
 class _BracketScan:
-    """Finds the end of a document, which may come in several parts."""
+    """Finds the end of a document that arrives in several parts."""
 
     def __init__(self) -> None:
         self._depth = 0
         self._in_string = False
-        self._last = b""  # the last byte of the previous part that is not whitespace
+        # The last byte of the previous part that is not whitespace.
+        self._last = b""
 
     def find_end(self, data: bytes, start: int) -> tuple[int, _End]:
-        """Continues at an index into `data`: where the scan stops, and why."""
+        """Continues at an index into `data`. Returns the index where the scan stops, and the reason."""
         position = start
         while True:
             if self._in_string:
@@ -116,7 +130,7 @@ class _BracketScan:
                 if data.startswith(b"{", position) and self._find_last(data, start, position) not in _CONTINUING:
                     return position, _End.OTHER_DOCUMENT
             else:
-                self._depth += 1 if stop_byte in b"{[" else -1
+                self._depth += _DEPTH_CHANGES[stop_byte]
                 if not self._depth:
                     return position, _End.CLOSED
 
@@ -125,7 +139,7 @@ class _BracketScan:
         return position, _End.MISSING
 
     def _find_last(self, data: bytes, start: int, position: int) -> bytes:
-        """The last byte before a position that is not whitespace."""
+        """Returns the last byte before a position that is not whitespace."""
         while position > start and data[position - 1] in WHITESPACE:
             position -= 1
         if position > start:
@@ -139,11 +153,14 @@ class _DocumentReader:
     def __init__(self, window: StreamWindow, max_bytes: int, prover: Prover | None):
         self._window = window
         self._max_bytes = max_bytes
-        self._skipper = LineSkipper(prover, max_bytes) if prover else None
-        self._line_end = -1  # of the document that comes next, if that is known
+        self._skipper: LineSkipper | None = None
+        if prover:
+            self._skipper = LineSkipper(prover, max_bytes)
+        # The end of the next document if it is a whole line, or -1. Kept from `_mark`, which needs it, too.
+        self._line_end = -1
 
     def read_next(self) -> Iterator[Document | JsonProblem]:
-        """The document that begins at the next byte; several, if that one is broken."""
+        """Yields the document that begins at the next byte. If it is broken, yields also those that begin inside it."""
         window = self._window
         if self._skipper and self._skipper.skip(window):
             self._line_end = -1
@@ -152,9 +169,8 @@ class _DocumentReader:
         has_brackets = window.data[window.position] in b"{["
         if not has_brackets:
             self._buffer_line()
-        if self._line_end >= 0:
-            line_end = self._line_end
-        else:
+        line_end = self._line_end
+        if line_end < 0:
             line_end = self._find_line_end(window.position)
         if line_end >= 0:
             text.add(window.consume(line_end))
@@ -166,7 +182,7 @@ class _DocumentReader:
             yield self._mark(text.read())
 
     def _buffer_line(self) -> None:
-        """Reads until the line is complete, or too long for a document."""
+        """Reads until the line is complete in memory, or too long for a document."""
         window = self._window
         while window.data.find(b"\n", window.position) < 0 and len(window.data) - window.position <= self._max_bytes:
             if not window.read_more():
@@ -193,26 +209,32 @@ class _DocumentReader:
         yield from text.split()
 
     def _is_line_finished(self) -> bool:
-        """Whether nothing but another document follows on the line, as far as it is in memory."""
+        """Returns whether only another document follows on the line, as far as the line is in memory."""
         position = match_end(_BLANKS, self._window.data, self._window.position)
         following = self._window.data[position : position + 2]
         return following[:1] in (b"", b"\n", b"{", b"[", _RECORD_SEPARATOR) or following in (b"\r", b"\r\n")
 
     def _read_to_document(self, text: _Text) -> None:
-        """Reads what is not JSON, up to where another document begins."""
+        """Reads text that is not JSON, up to the beginning of another document."""
         window = self._window
-        while not (boundary := _BOUNDARY.search(window.data, window.position)):
+        boundary = _BOUNDARY.search(window.data, window.position)
+        while not boundary:
             end = len(window.data)
-            text.add(window.consume(max(window.position, end - 1 if window.data[-1:] in (b"}", b"\n") else end)))
+            # These bytes may be the beginning of a boundary whose "{" is not in memory yet.
+            if window.data[-1:] in (b"}", b"\n"):
+                end -= 1
+            text.add(window.consume(max(window.position, end)))
             if not window.read_more():
                 text.add(window.consume(len(window.data)))
                 return
+            boundary = _BOUNDARY.search(window.data, window.position)
         text.add(window.consume(boundary.end()))
 
     def _find_line_end(self, start: int) -> int:
-        """The end of the line where a document begins, if the document is all of it; else -1.
+        """Returns the end of the line on which a document begins, if the document is the whole line; else -1.
 
-        Bytes are counted, which is much faster than to scan the document.
+        It only counts brackets, also those in strings, which is much faster than a scan of the document. If strings
+        have brackets, the numbers may differ, and the document is scanned.
         """
         data = self._window.data
         end = data.find(b"\n", start)
@@ -231,19 +253,18 @@ class _DocumentReader:
         return -1
 
     def _mark(self, document: Document | JsonProblem) -> Document | JsonProblem:
-        """Says in a document whether the next one is in memory."""
+        """Sets in a document whether the next one is in memory."""
         window = self._window
         start = window.find_next()
+        self._line_end = -1
         if start < len(window.data):
             self._line_end = self._find_line_end(start)
-        else:
-            self._line_end = -1
         if isinstance(document, JsonProblem):
             return document
-        # a document of several lines usually ends with a line "}"
-        is_next_buffered = self._line_end >= 0 or (
-            window.data.startswith(b"{", start) and window.data.find(b"\n}\n", start) >= 0
-        )
+        is_next_buffered = self._line_end >= 0
+        # A document of several lines usually ends with a line "}".
+        if not is_next_buffered and window.data.startswith(b"{", start):
+            is_next_buffered = window.data.find(b"\n}\n", start) >= 0
         return document._replace(is_next_buffered=is_next_buffered)
 
 
@@ -258,14 +279,15 @@ def _is_json(raw: bytes) -> bool:
 def read_documents(
     stream: BufferedIOBase, *, max_bytes: int, prover: Prover | None = None
 ) -> Iterator[Document | JsonProblem]:
-    """The documents of a stream, not parsed: a broken one is as it is written, up to the next that can be found.
+    """Yields the documents of a stream as texts. A broken document ends where the next one is found.
 
-    A document of more than `max_bytes` is a problem (EV008); arrays at the beginning may have any length. A stream
-    without a document gives an empty one. What `prover` proves to be valid events may be left out.
+    A document with more than `max_bytes` is a problem (EV008). Arrays at the beginning of the stream may have any
+    length. A stream without a document gives an empty one. Events that `prover` proves to be valid may be missing.
     """
     window = StreamWindow(stream)
     if not detect_encoding(window.data).startswith("utf-8"):
-        yield Document(window.data[:max_bytes], 1, 1)  # its parser names the encoding
+        # The parser of the text reports its encoding.
+        yield Document(window.data[:max_bytes], 1, 1)
         return
     if not window.peek():
         yield Document(b"", window.line, window.column)
@@ -277,7 +299,7 @@ def read_documents(
             yield problem
             return
     reader = _DocumentReader(window, max_bytes, prover)
-    while first_byte := window.peek():
+    for first_byte in iter(window.peek, b""):
         if first_byte == _RECORD_SEPARATOR:
             window.consume(window.position + 1)
             continue
@@ -289,23 +311,27 @@ def read_documents(
 
 
 def _read_long_arrays(window: StreamWindow, max_bytes: int, prover: Prover | None) -> Iterator[Document | JsonProblem]:
-    """The elements of the arrays that begin a stream. Raises what is wrong with an array itself."""
-    from evtool.readers.json_array import read_array  # noqa: PLC0415  (its patterns take longer to compile than an event to read)
+    """Yields the elements of the arrays at the beginning of a stream. Raises JsonProblem for a broken array."""
+    # Imported late: to compile its patterns takes longer than to read an event.
+    from evtool.readers.json_array import read_array  # noqa: PLC0415
 
     while window.peek() == b"[":
         for element in read_array(window, max_bytes, prover):
             if isinstance(element, JsonProblem):
                 yield element
             else:
-                yield Document(*element[:3])
+                yield Document(element.raw, element.line, element.column)
 
 
 def _read_elements(array: Document, max_bytes: int) -> Iterator[Document | JsonProblem]:
-    """The elements of an array that is in memory."""
-    from evtool.readers.json_array import read_elements  # noqa: PLC0415  (see above)
+    """Yields the elements of an array that is in memory."""
+    from evtool.readers.json_array import read_elements  # noqa: PLC0415
 
     for item in read_elements(BytesIO(array.raw), max_bytes=max_bytes):
-        line, column = array.line + item.line - 1, item.column + (array.column - 1 if item.line == 1 else 0)
+        line, column = array.line + item.line - 1, item.column
+        # Only the first line of the array may begin in the middle of a line of the stream.
+        if item.line == 1:
+            column += array.column - 1
         if isinstance(item, JsonProblem):
             yield JsonProblem(item.code, item.message, line, column, item.offset, item.hint)
         else:

@@ -1,6 +1,16 @@
-"""Scans a JSON text by its grammar, and describes the first error in it.
+"""Scans a JSON text by its grammar, and describes the first error.
 
-Slower than the standard scanner, which knows neither places nor duplicate keys: it runs when a place is wanted.
+It is slower than Python's scanner, which reports neither the positions of values nor duplicate keys. So it runs only if
+a position is needed. A text consists of tokens, and the state of the scanner is what it expects next:
+
+    {"a": [1, 2]}    token    expected before        expected after
+                     {        a value                a key or "}"
+                     "a"      a key or "}"           ":"
+                     :        ":"                    a value
+                     [        a value                a value or "]"
+                     1        a value or "]"         "," or "]"
+
+A token that is not expected is the first error. Its message depends on both: `{"a" 1}` gives '":" is expected here'.
 """
 
 import json
@@ -10,8 +20,10 @@ from typing import NamedTuple
 
 from evtool.findings.phrases import shorten
 
-MAX_SHOWN = 40  # characters of a text that a message repeats
-MAX_DIGITS = 4300  # of an integer: Python's own default, kept where that is switched off
+# Characters of a text that a message repeats.
+MAX_SHOWN = 40
+# Digits of an integer. It is Python's default limit, and applies even if that limit is switched off.
+MAX_DIGITS = 4300
 INFINITIES = (float("inf"), float("-inf"))
 BOM = "\ufeff"
 
@@ -27,7 +39,7 @@ _TOKEN = re.compile(
 _STRING_CONTENT_PATTERN = re.compile(_STRING_CONTENT)
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)")
 
-# what the scanner can be waiting for, in the words of its messages
+# The expectations of the scanner, as its messages name them.
 _VALUE, _FIRST_VALUE, _NEXT_VALUE = "a value", 'a value or "]"', '"," or "]"'
 _KEY, _FIRST_KEY, _NEXT_KEY = "a key", 'a key or "}"', '"," or "}"'
 _COLON, _END = '":"', "the end"
@@ -38,46 +50,61 @@ _OPENING = {"[": ("]", _FIRST_VALUE), "{": ("}", _FIRST_KEY)}
 _CLOSING = {"]": (_FIRST_VALUE, _NEXT_VALUE), "}": (_FIRST_KEY, _NEXT_KEY)}
 _SEPARATORS = {(_COLON, ":"): _VALUE, (_NEXT_VALUE, ","): _VALUE, (_NEXT_KEY, ","): _KEY}
 
-_COMMON_MISTAKES = (  # what people write where JSON wants a value: code, message, hint
-    (re.compile(r"'[^'\n]*'?"), "EV002", "single quotes are not allowed", "strings stand in double quotes"),
-    (re.compile(r"-?(?:NaN|Infinity)\b"), "EV005", "{} is not a number in JSON", "null says that there is no number"),
+_QUOTE_HINT = "write strings in double quotes"
+# Common mistakes in place of a value: pattern, code, message and hint. The first pattern that matches is used.
+_COMMON_MISTAKES = (
+    (re.compile(r"'[^'\n]*'?"), "EV002", "single quotes are not allowed", _QUOTE_HINT),
+    (re.compile(r"-?(?:NaN|Infinity)\b"), "EV005", "{} is not a number in JSON", "use null for a missing number"),
     (re.compile(r"-?0[0-9][\w.+-]*"), "EV002", "{} is not a number: it has a leading zero", None),
     (re.compile(r"[-+.0-9][\w.+-]*"), "EV002", "{} is not a number", None),
-    (re.compile(r"(?i:true|false|null)\b"), "EV002", "{} is not a value", "true, false and null are in small letters"),
+    (
+        re.compile(r"(?i:true|false|null)\b"),
+        "EV002",
+        "{} is not a value",
+        "true, false and null have small letters",
+    ),
     (re.compile(r"(?:None|undefined|nil)\b"), "EV002", "{} is not a value", "did you mean null?"),
-    (re.compile(r"[^\W\d][\w.-]*"), "EV002", "{} is not a value", "strings stand in double quotes"),
+    (re.compile(r"[^\W\d][\w.-]*"), "EV002", "{} is not a value", _QUOTE_HINT),
 )
 
 
-class Fault(Exception):  # noqa: N818  (what JsonProblem is made of)
-    """What is wrong at a place of a text.
+# Not named Error: json_text converts it to a JsonProblem.
+class Fault(Exception):  # noqa: N818
+    """A problem at an index of a text.
 
-    In `args`: code, message, index, hint, how many characters to underline, another index that the message ends with.
+    `width` is the number of characters to underline. The message ends with the position of `related`, another index.
     """
 
     def __init__(
         self, code: str, message: str, index: int, hint: str | None = None, width: int = 1, related: int | None = None
     ):
-        super().__init__(code, message, index, hint, width, related)
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.index = index
+        self.hint = hint
+        self.width = width
+        self.related = related
 
 
-_JSON_LINES_HINT = "one event a line belongs into a .jsonl file"
-_CARRIAGE_RETURN_HINT = "a line ends with a carriage return alone: save the file with line feeds"
+_JSON_LINES_HINT = "write one event per line into a .jsonl file"
+_CARRIAGE_RETURN_HINT = "a line ends with a carriage return only: save the file with line feeds"
 
 
 class _OpenContainer(NamedTuple):
-    """An array or object that is not closed yet."""
+    """An array or object that is not closed yet. `keys` are the indices of its keys, by name."""
 
     closer: str
     start: int
-    keys: dict[str, int]  # name -> where it stands
+    keys: dict[str, int]
 
 
 def _check_string(text: str, start: int, end: int) -> None:
-    """Raise for half of a surrogate pair in a string that is well-formed otherwise."""
+    """Raises Fault for half of a surrogate pair in a string that is otherwise well-formed."""
     if "\\u" not in text[start:end]:
         return
-    high = None  # half of a pair that waits for its other half
+    # The first half of a pair, until its second half follows.
+    high = None
     for escape in _ESCAPE.finditer(text, start, end):
         unit = int(escape[1] or "0", 16)
         is_low = 0xDC00 <= unit <= 0xDFFF
@@ -93,7 +120,7 @@ def _check_string(text: str, start: int, end: int) -> None:
 
 
 def _check_number(text: str, start: int, end: int) -> None:
-    """Raise for a number that cannot be kept as it is; it is well-formed."""
+    """Raises Fault for a well-formed number that is out of range."""
     number = text[start:end]
     digits = number.removeprefix("-")
     if not digits.isdigit():
@@ -104,42 +131,44 @@ def _check_number(text: str, start: int, end: int) -> None:
         raise Fault("EV005", message, start, width=len(number))
 
 
+def _check_word(_text: str, _start: int, _end: int) -> None:
+    # The token pattern matches only true, false and null.
+    pass
+
+
 _CHECKS: dict[str, Callable[[str, int, int], None]] = {
     "string": _check_string,
     "number": _check_number,
-    "word": lambda *_: None,
+    "word": _check_word,
 }
 
 
 def _add_key(text: str, start: int, end: int, keys: dict[str, int]) -> str:
-    """What a key spells. Raises when it spells the same as an earlier key of the object."""
-    content = text[start + 1 : end - 1]
-    if "\\" in content:
+    """Returns the name of a key, with escapes resolved. Raises Fault if the object already has this name."""
+    name = text[start + 1 : end - 1]
+    if "\\" in name:
         name = str(json.loads(text[start:end]))
-    else:
-        name = content
     if name in keys:
-        message = f'the key "{shorten(name, MAX_SHOWN)}" stands twice in this object, first at'
+        message = f'the key "{shorten(name, MAX_SHOWN)}" occurs twice in this object, first at'
         raise Fault("EV003", message, start, width=end - start, related=keys[name])
     keys[name] = start
     return name
 
 
 def _describe_broken_string(text: str, start: int) -> Fault:
+    end = start
     match = _STRING_CONTENT_PATTERN.match(text, start + 1)
     if match:
         end = match.end()
-    else:
-        end = start
     stop_char = text[end : end + 1]
     if text[end:] in ("", "\\"):
         return Fault("EV002", "the string that begins here is not closed", start, "is the text cut off?")
     if text.startswith("\\u", end):
-        return Fault("EV002", r"\u wants four hexadecimal digits", end, width=2)
+        return Fault("EV002", r"\u needs four hexadecimal digits", end, width=2)
     if stop_char == "\\":
         return Fault("EV002", f"{text[end : end + 2]} is not an escape in JSON", end, width=2)
     if stop_char in "\r\n":
-        return Fault("EV002", "the string is not closed on its line", start, r"a line break in a string is written \n")
+        return Fault("EV002", "the string is not closed on its line", start, r"write a line break in a string as \n")
     return Fault(
         "EV002", "a control character in a string must be escaped", end, rf"write it as \u{ord(stop_char):04x}"
     )
@@ -159,18 +188,10 @@ def _describe_truncation(text: str, stack: list[_OpenContainer]) -> Fault:
 
 
 def _describe_unexpected(text: str, index: int, expected: str, stack: list[_OpenContainer]) -> Fault:
-    """What to tell about the first thing that does not belong where it stands."""
+    """Describes the first token that is not expected."""
     char = text[index : index + 1]
     if expected == _END:
-        whitespace = text[len(text[:index].rstrip(_WHITESPACE)) : index]
-        hint = (
-            _CARRIAGE_RETURN_HINT
-            if "\r" in whitespace and "\n" not in whitespace
-            else _JSON_LINES_HINT
-            if char in ("{", "[")
-            else None
-        )
-        return Fault("EV002", "there is more text after the end of the value", index, hint)
+        return _describe_second_value(text, index)
     if char == "":
         return _describe_truncation(text, stack)
     if char == '"' and expected in _VALUES + _KEYS:
@@ -180,11 +201,25 @@ def _describe_unexpected(text: str, index: int, expected: str, stack: list[_Open
     preceding = text[:index].rstrip(_WHITESPACE)
     if char in "]}" and preceding.endswith(","):
         return Fault("EV002", f'a comma before "{char}" is not allowed', len(preceding) - 1)
-    for pattern, code, message, hint in _COMMON_MISTAKES if expected in _VALUES else ():
-        if match := pattern.match(text, index):
-            return Fault(code, message.format(shorten(match[0], MAX_SHOWN)), index, hint, len(match[0]))
-    hint = "keys stand in double quotes" if expected in _KEYS else None
+    if expected in _VALUES:
+        for pattern, code, message, hint in _COMMON_MISTAKES:
+            match = pattern.match(text, index)
+            if match:
+                return Fault(code, message.format(shorten(match[0], MAX_SHOWN)), index, hint, len(match[0]))
+    hint = None
+    if expected in _KEYS:
+        hint = "write keys in double quotes"
     return Fault("EV002", f"{expected} is expected here, not {char!r}", index, hint)
+
+
+def _describe_second_value(text: str, index: int) -> Fault:
+    whitespace = text[len(text[:index].rstrip(_WHITESPACE)) : index]
+    hint = None
+    if "\r" in whitespace and "\n" not in whitespace:
+        hint = _CARRIAGE_RETURN_HINT
+    elif text[index] in "{[":
+        hint = _JSON_LINES_HINT
+    return Fault("EV002", "there is more text after the end of the value", index, hint)
 
 
 def _expect_next(stack: list[_OpenContainer]) -> str:
@@ -196,24 +231,35 @@ def _expect_next(stack: list[_OpenContainer]) -> str:
 
 
 def line_and_column_of(text: str, index: int) -> tuple[int, int]:
-    """Line and column, in characters from 1, of an index into a text. A byte order mark takes no column."""
+    """Returns line and column, in characters from 1, of an index. A byte order mark does not count as a character."""
     line_start = text.rfind("\n", 0, index) + 1
     has_bom = line_start == 0 and text.startswith(BOM)
     return text.count("\n", 0, index) + 1, index - line_start + 1 - has_bom
 
 
-def scan(text: str, max_depth: int) -> Iterator[tuple[str, int, int, str]]:
-    """Yield (kind, start, end, what a key spells) of every part in order; raise the first Fault.
+def _iter_tokens(text: str) -> Iterator[tuple[str, int, int]]:
+    """Yields (kind, start, end) of each token; the kind of a bracket, comma or colon is the character. Never ends."""
+    position = 0
+    if text.startswith(BOM):
+        position = len(BOM)
+    while True:
+        token = _TOKEN.match(text, position)
+        assert token is not None, "the pattern matches any character, and the end"
+        kind = token.lastgroup or ""
+        start, position = token.span(kind)
+        if kind == "mark":
+            kind = text[start]
+        yield kind, start, position
 
-    Kinds are `key`, `scalar` and the four brackets. `max_depth` is how many brackets may be open at once.
+
+def scan(text: str, max_depth: int) -> Iterator[tuple[str, int, int, str]]:
+    """Yields (kind, start, end, name of a key) of every part in order. Raises the first Fault.
+
+    Kinds are `key`, `scalar` and the four brackets. `max_depth` is the number of brackets that may be open.
     """
     stack: list[_OpenContainer] = []
     expected = _VALUE
-    position = len(BOM) if text.startswith(BOM) else 0
-    while token := _TOKEN.match(text, position):
-        group = token.lastgroup or ""
-        start, position = token.span(group)
-        kind = text[start] if group == "mark" else group
+    for kind, start, position in _iter_tokens(text):
         if expected in _VALUES and kind in _CHECKS:
             _CHECKS[kind](text, start, position)
             yield "scalar", start, position, ""

@@ -1,4 +1,17 @@
-"""Parses JSON strictly, reports the first error, and finds the positions of values."""
+"""Parses JSON strictly, reports the first error, and finds the positions of values.
+
+Parsing tries the fastest way first. Only a text with an error is scanned by the grammar in `json_errors`:
+
+    1  msgspec, if the text has no backslash          most texts
+    2  Python's scanner with checks in its hooks      texts with escapes, or that msgspec refuses
+    3  json_errors                                    texts with an error, for its message and position
+
+`find_spans` also uses the grammar. For `{"a": [5]}` it returns, by JSON Pointer:
+
+    ""      line 1, column 1, bytes 0 to 10
+    /a      line 1, column 7, bytes 6 to 9; its key is at column 2
+    /a/0    line 1, column 8, bytes 7 to 8; an element has no key
+"""
 
 import re
 import sys
@@ -10,18 +23,21 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-MAX_DEPTH = 200  # of arrays and objects in each other: every version of Python parses that much
-MAX_DIGITS = 4300  # of an integer: Python's own default, kept where that is switched off
+# Levels of nested arrays and objects. Every version of Python can parse this depth.
+MAX_DEPTH = 200
+# Digits of an integer. It is Python's default limit, and applies even if that limit is switched off.
+MAX_DIGITS = 4300
 
 _BOM = "\ufeff"
 _INFINITIES = (float("inf"), float("-inf"))
 _NO_KEY = (0, 0, 0)
 _UTF8_HINT = "save the file as UTF-8"
-# a surrogate escape that is half of no pair, or may be: the scanner decides
+# A surrogate escape that may be half of a pair without the other half. The grammar decides.
 _MAYBE_LONE_SURROGATE = re.compile(
     rb"(?i:\\\\ud[89a-f]|\\ud[89ab]..(?!\\ud[c-f])|(?<!\\ud[89ab]..)\\ud[c-f])", re.DOTALL
 )
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)  # one that is not closed goes to the end
+# A string. One that is not closed extends to the end of the text.
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _DEPTH_CHANGE = [(byte in b"[{") - (byte in b"]}") for byte in range(256)]
 _NON_BRACKETS = bytes(byte for byte in range(256) if not _DEPTH_CHANGE[byte])
 
@@ -29,11 +45,12 @@ _NON_BRACKETS = bytes(byte for byte in range(256) if not _DEPTH_CHANGE[byte])
 TOO_LONG_HINT = "--max-bytes N allows longer events"
 
 
-class JsonProblem(ValueError):  # noqa: N818  (also carried about as a value)
-    """The first thing that is wrong with a JSON text.
+# Not named Error: readers also yield it as a value.
+class JsonProblem(ValueError):  # noqa: N818
+    """The first problem of a JSON text.
 
-    `code` is one of `evtool.findings.codes.CODES`. `line` and `column` count from 1, columns in characters, with a
-    replacement character for what is not UTF-8; `offset` counts bytes from 0. `width` is how many characters to
+    `code` is one of `evtool.findings.codes.CODES`. `line` and `column` count from 1, columns in characters; bytes that
+    are not UTF-8 count as a replacement character. `offset` counts bytes from 0. `width` is the number of characters to
     underline. `message` is the `summary`, followed by the `related` line and column, if there is one.
     """
 
@@ -52,9 +69,8 @@ class JsonProblem(ValueError):  # noqa: N818  (also carried about as a value)
         self.code = code
         self.summary = summary
         self.related = related
-        if related is None:
-            self.message = summary
-        else:
+        self.message = summary
+        if related is not None:
             self.message = f"{summary} {related[0]}:{related[1]}"
         self.line = line
         self.column = column
@@ -67,10 +83,10 @@ class JsonProblem(ValueError):  # noqa: N818  (also carried about as a value)
 
 
 class Span(NamedTuple):
-    """Where a value and its key stand in a JSON text.
+    """The position of a value and its key in a JSON text.
 
-    Lines and columns count from 1, columns and widths in characters; `start` and `end` are byte offsets of the value.
-    A width is cut at the end of the first line. The root and the elements of arrays have no key: zeros.
+    Lines and columns count from 1, columns and widths in characters. `start` and `end` are byte offsets of the value. A
+    width ends at the end of the first line. The root and the elements of arrays have no key, which is zeros.
     """
 
     key_line: int
@@ -84,25 +100,32 @@ class Span(NamedTuple):
 
 
 class _OpenContainer(NamedTuple):
-    """An array or object whose end is not reached yet; `next_indices` are those of an array's elements to come."""
+    """An array or object whose end is not reached yet.
+
+    `start` counts characters. `next_indices` yields the indices of the next elements; it is None for an object.
+    """
 
     pointer: str
     key: tuple[int, int, int]
-    start: int  # in characters
+    start: int
     start_byte: int
     next_indices: Iterator[int] | None
 
 
 class _LineIndex:
-    """The lines of a text, to find the places of indices into it."""
+    """The lines of a text, to convert indices into it to lines and columns."""
 
     def __init__(self, text: str):
-        line_breaks = [match.span() for match in re.finditer("\r?\n", text)]
-        self.starts = [len(_BOM) * text.startswith(_BOM), *(end for _, end in line_breaks)]
-        self.ends = [*(start for start, _ in line_breaks), len(text)]
+        # A byte order mark is not part of the first line.
+        self.starts = [len(_BOM) * text.startswith(_BOM)]
+        self.ends = []
+        for match in re.finditer("\r?\n", text):
+            self.ends.append(match.start())
+            self.starts.append(match.end())
+        self.ends.append(len(text))
 
     def span(self, start: int, end: int) -> tuple[int, int, int]:
-        """Line and column of what stands between two indices, and how much of it is on that line."""
+        """Returns line and column of the text between two indices, and its width on that line."""
         line = bisect_right(self.starts, start)
         return line, start - self.starts[line - 1] + 1, min(end, self.ends[line - 1]) - start
 
@@ -136,7 +159,7 @@ _DECODER = JSONDecoder(
 )
 _decode_fast = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
-# the errors of msgspec are ValueErrors in some of its versions only
+# The errors of msgspec are ValueErrors only in some versions.
 UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
 
 
@@ -148,7 +171,7 @@ def _is_deeper(raw: bytes, limit: int) -> bool:
 
 
 def _decode(raw: bytes) -> str:
-    """The characters of a JSON text, a byte order mark included."""
+    """Decodes a JSON text, with its byte order mark. Raises JsonProblem if it is not UTF-8."""
     encoding = detect_encoding(raw)
     if not encoding.startswith("utf-8"):
         raise JsonProblem("EV004", f"this is {encoding[:6].upper()}, not UTF-8", 1, 1, 0, _UTF8_HINT)
@@ -162,18 +185,19 @@ def _decode(raw: bytes) -> str:
 
 
 def _scan(text: str, max_depth: int) -> Iterator[tuple[str, int, int, str]]:
-    """The parts of a text as `json_errors.scan` yields them; raises JsonProblem for the first thing that is wrong."""
-    from evtool.readers import json_errors  # noqa: PLC0415  (its grammar takes longer to compile than most events to parse)
+    """Yields the parts of a text as `json_errors.scan` does. Raises JsonProblem for the first problem."""
+    # Imported late: to compile its grammar takes longer than to parse most events.
+    from evtool.readers import json_errors  # noqa: PLC0415
 
     try:
         yield from json_errors.scan(text, max_depth)
     except json_errors.Fault as fault:
-        code, summary, index, hint, width, related_index = fault.args
-        line, column = json_errors.line_and_column_of(text, index)
+        line, column = json_errors.line_and_column_of(text, fault.index)
+        offset = len(text[: fault.index].encode())
         related = None
-        if related_index is not None:
-            related = json_errors.line_and_column_of(text, related_index)
-        raise JsonProblem(code, summary, line, column, len(text[:index].encode()), hint, width, related) from None
+        if fault.related is not None:
+            related = json_errors.line_and_column_of(text, fault.related)
+        raise JsonProblem(fault.code, fault.message, line, column, offset, fault.hint, fault.width, related) from None
 
 
 def _find_problem(raw: bytes, max_depth: int) -> JsonProblem | None:
@@ -186,15 +210,15 @@ def _find_problem(raw: bytes, max_depth: int) -> JsonProblem | None:
 
 
 def refuses_long_integers() -> bool:
-    """Whether this Python, and with it msgspec, refuses integers of more than MAX_DIGITS digits."""
+    """Returns whether this Python, and with it msgspec, refuses integers of more than MAX_DIGITS digits."""
     return 0 < sys.get_int_max_str_digits() <= MAX_DIGITS
 
 
 def _parse_fast(raw: bytes) -> Any:
-    """The value of a JSON text in half of the time. Raises one of UNDECODABLE for texts that others have to look at.
+    """Parses a JSON text in half of the time. Raises one of UNDECODABLE if the slower parser has to decide.
 
-    msgspec keeps the last of two members with the same key, so that the value, encoded again, has fewer quotes. Without
-    a backslash, each string has two.
+    msgspec keeps only the last of two members with the same key. So the value, encoded again, has fewer quotes than the
+    text. Without a backslash, each string has exactly two quotes.
     """
     if b"\\" in raw or not refuses_long_integers():
         raise ValueError("not decided")
@@ -205,14 +229,16 @@ def _parse_fast(raw: bytes) -> Any:
 
 
 def parse_json(raw: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
-    """The value of a JSON text (RFC 8259) in UTF-8, with or without a byte order mark. Integers stay exact.
+    """Returns the value of a JSON text (RFC 8259) in UTF-8, with or without a byte order mark. Integers are exact.
 
-    Raises JsonProblem for the first thing that is wrong. Wrong is also what other readers would take in another way or
-    not at all: a key twice in an object, NaN and Infinity, numbers too large for a float, half of a surrogate pair.
+    Raises JsonProblem for the first problem. Texts that other readers refuse, or read differently, are problems, too:
+    duplicate keys, NaN and Infinity, numbers too large for a float, half of a surrogate pair.
     """
     is_doubtful = _is_deeper(raw, max_depth) or (b"\\u" in raw and _MAYBE_LONE_SURROGATE.search(raw))
-    if is_doubtful and (problem := _find_problem(raw, max_depth)):
-        raise problem
+    if is_doubtful:
+        problem = _find_problem(raw, max_depth)
+        if problem:
+            raise problem
     try:
         return _parse_fast(raw)
     except UNDECODABLE:
@@ -227,7 +253,7 @@ def parse_json(raw: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
 
 
 def find_spans(raw: bytes) -> dict[str, Span]:
-    """Where each value of a JSON text that parses stands, by its JSON Pointer (RFC 6901); "" is the whole text's."""
+    """Returns the position of each value of a well-formed JSON text, by its JSON Pointer (RFC 6901)."""
     text = _decode(raw)
     line_index = _LineIndex(text)
     spans: dict[str, Span] = {}
@@ -243,14 +269,21 @@ def find_spans(raw: bytes) -> dict[str, Span]:
             continue
         if kind in ("]", "}"):
             container = stack.pop()
-            spans[container.pointer] = Span(
-                *container.key, *line_index.span(container.start, end), container.start_byte, end_byte
-            )
+            position = line_index.span(container.start, end)
+            spans[container.pointer] = _build_span(container.key, position, container.start_byte, end_byte)
             continue
         if stack and stack[-1].next_indices:
             pointer, key = f"{stack[-1].pointer}/{next(stack[-1].next_indices)}", _NO_KEY
         if kind == "scalar":
-            spans[pointer] = Span(*key, *line_index.span(start, end), start_byte, end_byte)
+            spans[pointer] = _build_span(key, line_index.span(start, end), start_byte, end_byte)
+        elif kind == "[":
+            stack.append(_OpenContainer(pointer, key, start, start_byte, count()))
         else:
-            stack.append(_OpenContainer(pointer, key, start, start_byte, count() if kind == "[" else None))
+            stack.append(_OpenContainer(pointer, key, start, start_byte, None))
     return spans
+
+
+def _build_span(key: tuple[int, int, int], value: tuple[int, int, int], start: int, end: int) -> Span:
+    key_line, key_column, key_width = key
+    line, column, width = value
+    return Span(key_line, key_column, key_width, line, column, width, start, end)

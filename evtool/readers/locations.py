@@ -8,18 +8,24 @@ from evtool.findings.finding import Finding
 from evtool.readers.files import SourceText
 from evtool.readers.json_text import JsonProblem, Span, find_spans
 
-NOWHERE = "/~"  # what no pointer to a value is: a name's ~ is written ~0
-MARGIN = 200  # characters of a line that are kept on either side of what is wrong in it
+# A pointer that leads to no value: in a pointer, a ~ is followed by 0 or 1.
+NOWHERE = "/~"
+# Characters of a line before and after a problem that are kept for the excerpt. A line may be as long as the event.
+MARGIN = 200
 
 
 class SourceMap(NamedTuple):
-    """Where a document's text came from, and how pointers into the document become pointers into that text."""
+    """The text of a document, and the conversion of pointers into the document to pointers into the text.
+
+    `prefixes` are pairs (prefix in the document, prefix in the text), the longest first.
+    """
 
     text: SourceText
-    prefixes: tuple[tuple[str, str], ...] = (("", ""),)  # (prefix in the document, prefix in the text), longest first
+    prefixes: tuple[tuple[str, str], ...] = (("", ""),)
 
 
-@lru_cache(maxsize=1)  # the findings of an event ask for the places of the same text
+# Cached: several findings of an event need the positions in the same text.
+@lru_cache(maxsize=1)
 def _find_spans(raw: bytes) -> dict[str, Span]:
     return find_spans(raw)
 
@@ -37,21 +43,23 @@ def _map_pointer(source_map: SourceMap, pointer: str) -> str:
 
 
 def pointer_of(path: Iterable[str | int]) -> str:
-    """A path of keys and indices as a JSON Pointer (RFC 6901)."""
+    """Converts keys and indices to a JSON Pointer (RFC 6901)."""
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
 
 
 def locate(text: SourceText, line: int, column: int, width: int) -> dict[str, Any]:
-    """A line and column inside a text as a location in its file, with what stands around it.
+    """Converts a line and column in a text to a location in its file, with the source line around it.
 
-    What is inside a record has the location of the record.
+    A text from a record has the location of the record.
     """
     if text.record is not None:
         return dict(text.record)
+    # Only the first line of the text begins in the middle of a line of the file.
     column_offset = 0
     if line == 1:
         column_offset = text.column - 1
     start = max(0, column - 1 - MARGIN)
+    # The part of the line before the text is not in memory. Blanks keep the caret under its column.
     indent = 0
     if not start:
         indent = min(column_offset, MARGIN)
@@ -66,15 +74,14 @@ def locate(text: SourceText, line: int, column: int, width: int) -> dict[str, An
 
 
 def location_of(source_map: SourceMap | None, pointer: str, *, key: bool = False) -> dict[str, Any]:
-    """Where a pointer into the document stands in the file; with `key`, where the key of that value does.
+    """Returns the location in the file of a value of the document; with `key`, that of its key.
 
-    Something that is not there (a missing property, a value inside a PutEvents string) is placed at the nearest thing
-    around it that is.
+    A missing property, or a value inside a string of PutEvents, has the location of the nearest value that contains it.
     """
     if source_map is None:
         return {"pointer": pointer}
     if source_map.text.record is not None:
-        return {"pointer": pointer, **source_map.text.record}
+        return {"pointer": pointer} | dict(source_map.text.record)
     text_pointer = _map_pointer(source_map, pointer)
     spans = _find_spans(source_map.text.raw)
     at_key = key and text_pointer in spans
@@ -82,14 +89,14 @@ def location_of(source_map: SourceMap | None, pointer: str, *, key: bool = False
         text_pointer = text_pointer.rpartition("/")[0]
     span = spans[text_pointer]
     if at_key and span.key_line:
-        position = span[:3]
+        location = locate(source_map.text, span.key_line, span.key_column, span.key_width)
     else:
-        position = (span.line, span.column, span.width)
-    return {"pointer": pointer, **locate(source_map.text, *position)}
+        location = locate(source_map.text, span.line, span.column, span.width)
+    return {"pointer": pointer} | location
 
 
 def problem_to_finding(text: SourceText, error: JsonProblem) -> Finding:
-    """A JSON problem in a text as a finding in its file."""
+    """Converts a JSON problem in a text to a finding in its file."""
     location = locate(text, error.line, error.column, error.width)
     message = error.summary
     if text.record is not None:
@@ -97,6 +104,7 @@ def problem_to_finding(text: SourceText, error: JsonProblem) -> Finding:
             f"the record is not well-formed JSON: {error.message} (line {error.line}, column {error.column} of it)"
         )
     elif error.related is not None:
-        related = locate(text, *error.related, 1)
+        line, column = error.related
+        related = locate(text, line, column, 1)
         message += f" {related['line']}:{related['column']}"
     return Finding(error.code, message, suggestion=error.hint, **location)

@@ -1,4 +1,4 @@
-"""Raw streams that report how many bytes were read, and the part of a stream that is in memory."""
+"""Raw streams that report how many bytes were read, and a window of a stream in memory."""
 
 import io
 import re
@@ -8,11 +8,13 @@ from typing import NamedTuple
 
 from evtool.readers.json_text import JsonProblem
 
+# Bytes of one read.
 CHUNK = 1 << 16
 WHITESPACE = b" \t\n\r"
 
 BOM = b"\xef\xbb\xbf"
-_CONTINUATION_BYTES = bytes(range(0x80, 0xC0))  # bytes of UTF-8 that begin no character
+# The bytes of UTF-8 that do not begin a character. Without them, the number of bytes is that of the characters.
+_CONTINUATION_BYTES = bytes(range(0x80, 0xC0))
 _WHITESPACE_PATTERN = re.compile(rb"[ \t\n\r]*+")
 
 
@@ -20,9 +22,9 @@ _NO_DATA = "it has nothing to read now, and may never have"
 
 
 class FileStream(io.FileIO):
-    """A file on the disk; `on_bytes` is called with the number of bytes of each read. It takes over the descriptor.
+    """A file on the disk. Calls `on_bytes` with the number of bytes of each read. Closes the descriptor at the end.
 
-    Some that look like files have nothing to read at the moment (those of /proc): OSError is raised, they do not end.
+    Raises OSError if the file has no data at the moment, like some files of /proc. They would never end.
     """
 
     def __init__(self, descriptor: int, on_bytes: Callable[[int], None] | None = None):
@@ -30,7 +32,7 @@ class FileStream(io.FileIO):
         self._on_bytes = on_bytes
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Reads what is to be had at once, into a buffer; how many bytes that is."""
+        """Reads available data into a buffer. Returns the number of bytes."""
         size: int | None = super().readinto(buffer)
         if size is None:
             raise BlockingIOError(EAGAIN, _NO_DATA)
@@ -40,18 +42,18 @@ class FileStream(io.FileIO):
 
 
 class ChunkStream(io.RawIOBase):
-    """The bytes that `read_chunk` returns; `on_bytes` is called with the number of bytes of each chunk."""
+    """The bytes that `read_chunk` returns. Calls `on_bytes` with the number of bytes of each chunk."""
 
     def __init__(self, read_chunk: Callable[[int], bytes], on_bytes: Callable[[int], None] | None = None):
         self._read_chunk = read_chunk
         self._on_bytes = on_bytes
 
     def readable(self) -> bool:
-        """It can be read."""
+        """Returns True: the stream can be read."""
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Reads what is to be had at once, into a buffer; how many bytes that is."""
+        """Reads available data into a buffer. Returns the number of bytes."""
         data = self._read_chunk(len(buffer))
         buffer[: len(data)] = data
         if self._on_bytes:
@@ -60,7 +62,7 @@ class ChunkStream(io.RawIOBase):
 
 
 class Element(NamedTuple):
-    """One element: its bytes, and where in the stream it begins (line and column from 1, bytes from 0)."""
+    """An element: its bytes, and its position in the stream (line and column from 1, offset in bytes from 0)."""
 
     raw: bytes
     line: int
@@ -69,61 +71,67 @@ class Element(NamedTuple):
 
 
 class StreamWindow:
-    """The part of a stream that is in memory; `data[position:]` is not consumed yet.
+    """The part of a stream that is in memory. `data[position:]` is not consumed yet.
 
-    `line`, `column` and `offset` are those of the next byte. A byte order mark is skipped. No more is read than is
-    needed: the stream may be a pipe whose writer waits.
+    `line`, `column` and `offset` are those of the next byte. A byte order mark is skipped. It reads no more than
+    necessary: the stream may be a pipe whose writer waits for an answer.
+
+        stream     {"id": 1}\\n{"id": 2}\\n...
+        data       {"id": 1}\\n{"id": 2}
+        consume    up to index 10: returns {"id": 1}\\n, and the next byte is at line 2, column 1
     """
 
     def __init__(self, stream: io.BufferedIOBase):
         self.stream = stream
         self.data = b""
         self.position = 0
+        # A pipe may deliver the byte order mark one byte at a time.
         while len(self.data) < len(BOM) and BOM.startswith(self.data) and self.read_more():
             pass
-        self.position = self.offset = len(BOM) if self.data.startswith(BOM) else 0
+        if self.data.startswith(BOM):
+            self.position = len(BOM)
+        self.offset = self.position
         self.line = self.column = 1
 
     def make_problem(self, message: str, hint: str | None = None) -> JsonProblem:
-        """A problem at the next byte."""
+        """Returns a problem with the position of the next byte."""
         return JsonProblem("EV002", message, self.line, self.column, self.offset, hint)
 
     def read_more(self) -> bool:
-        """Reads what is available, after the bytes that are not consumed yet. False at the end of the stream."""
-        chunk = self.stream.read1(CHUNK)  # everything before an error is returned first
+        """Reads available data, and drops the consumed bytes. Returns False at the end of the stream."""
+        # read1() returns the data before an error first, and raises the error in the next call.
+        chunk = self.stream.read1(CHUNK)
         self.data = self.data[self.position :] + chunk
         self.position = 0
         return bool(chunk)
 
     def has_bytes(self, size: int) -> bool:
-        """Whether as many bytes are in memory; reads more of a file, but never waits for a pipe."""
+        """Returns whether this many bytes are in memory. Reads more of a file, but never waits for a pipe."""
         if len(self.data) - self.position >= size:
             return True
         is_file = isinstance(getattr(self.stream, "raw", None), FileStream)
         return is_file and self.read_more() and len(self.data) >= size
 
     def consume(self, end: int) -> bytes:
-        """The bytes up to an index into `data`."""
+        """Returns the bytes up to an index into `data`, and moves the position behind them."""
         consumed = self.data[self.position : end]
         line_breaks = consumed.count(b"\n")
+        last_line = consumed
         if line_breaks:
             self.line += line_breaks
             self.column = 1
-        if line_breaks:
             last_line = consumed[consumed.rfind(b"\n") + 1 :]
-        else:
-            last_line = consumed
         self.column += len(last_line.translate(None, _CONTINUATION_BYTES))
         self.offset += len(consumed)
         self.position = end
         return consumed
 
     def find_next(self) -> int:
-        """The index of the next byte in memory that is not whitespace; the length of `data` if there is none."""
+        """Returns the index of the next byte in memory that is not whitespace, or the length of `data`."""
         return match_end(_WHITESPACE_PATTERN, self.data, self.position)
 
     def peek(self) -> bytes:
-        """The next byte that is not whitespace, b"" at the end; whitespace before it is consumed."""
+        """Consumes whitespace, and returns the next byte without consuming it; b"" at the end of the stream."""
         while True:
             self.consume(self.find_next())
             if self.position < len(self.data):
@@ -133,7 +141,7 @@ class StreamWindow:
 
 
 def match_end(pattern: re.Pattern[bytes], data: bytes, position: int) -> int:
-    """Where a match that begins at a position ends; the position itself where there is none."""
+    """Returns the end of a match that begins at a position, or the position if nothing matches."""
     match = pattern.match(data, position)
     if match:
         return match.end()

@@ -404,7 +404,7 @@ def test_a_second_location_in_a_message_counts_lines_of_the_file(evtool: Evtool,
     (tmp_path / "any.json").write_text("{}")
     ran = evtool("validate", "lines.jsonl", "--schema", "any.json")
 
-    assert 'lines.jsonl:2:26: EV003 the key "x" stands twice in this object, first at 2:20' in ran.out
+    assert 'lines.jsonl:2:26: EV003 the key "x" occurs twice in this object, first at 2:20' in ran.out
     assert "lines.jsonl:3:27: EV002 the text ends inside the array that begins at 3:24" in ran.out
 
 

@@ -63,7 +63,7 @@ MISSING = ["$.detail.gone", "$.resources[2]", "$.detail[0]", "$.resources.0", "$
 @pytest.mark.parametrize("path", MISSING)
 def test_a_path_that_is_not_in_the_event_sends_nothing(path: str) -> None:
     """There is nothing that could be sent, and the reason names the path."""
-    with pytest.raises(ValueError, match="there is no ") as caught:
+    with pytest.raises(ValueError, match="the event has no ") as caught:
         made({"path": path})
 
     assert path in str(caught.value)

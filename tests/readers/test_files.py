@@ -479,7 +479,7 @@ def test_lines_that_end_with_a_carriage_return_are_told(evtool: Evtool, tmp_path
     [found] = evtool("validate", name, "--schema", "schema.json", "-o", "json").json["findings"]
 
     assert (found["code"], found["line"], found["column"]) == ("EV002", 1, len(line) + 1)
-    assert found["suggestion"] == "a line ends with a carriage return alone: save the file with line feeds"
+    assert found["suggestion"] == "a line ends with a carriage return only: save the file with line feeds"
 
 
 def test_a_stream_that_does_not_block_is_waited_for(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_says_where_an_array_is_broken(raw: bytes, outcome: list[str], size: int
         (b"[1,]", 'a comma before "]" is not allowed (None)'),
         (b"[,]", 'a value is expected here, not "," (None)'),
         (b"[{} {}]", '"," or "]" is expected here, not "{" (None)'),
-        (b'["a\nb"]', r"a string is not closed on its line (a line break in a string is written \n)"),
+        (b'["a\nb"]', r"a string is not closed on its line (write a line break in a string as \n)"),
         (b"[1] 2", "there is more text after the end of the array (None)"),
         (b"{}", "an array is expected here (None)"),
     ],

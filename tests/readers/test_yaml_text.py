@@ -102,14 +102,14 @@ f: [1
 @pytest.mark.parametrize(
     ("raw", "said"),
     [
-        (b"a: 1\nb: 2\na: 3\n", 'the key "a" stands twice, first at 1:1'),
+        (b"a: 1\nb: 2\na: 3\n", 'the key "a" occurs twice, first at 1:1'),
         (b"404: x\n", 'quote this key: "404"'),
         (b"a:\n\tb: 1\n", "not tabs"),
         (b"a: @x\n", "begins with @ in quotes"),
-        (b"a: b: c\n", "stands in quotes"),
+        (b"a: b: c\n", "put a value with"),
         (b"a: [1,\n2}\n", "that begins at 1:4"),
         (b"a: 'x\n", "is a quote not closed?"),
-        (b"", "there is no content"),
+        (b"", "the file is empty"),
         (b"a: \xff", "save the file as UTF-8"),
         (b"a: \0", "U+0000"),
         (b"a: 1\n---\n", "a second document"),
