@@ -288,9 +288,9 @@ def read_texts(
     event files and those of its subfolders, by name), or "-" for `stdin`. All may be compressed with gzip. Standard
     input and files with other names are read like JSON files.
 
-    A file that cannot be read is EV001, a text with more than `max_bytes` EV008, a broken array EV002. It does not parse
-    the texts. `on_bytes` gets the number of bytes of each read of a file, `on_file` the path of the caller and the file.
-    Events that `prover` proves to be valid may be missing.
+    A file that cannot be read is EV001, a text with more than `max_bytes` EV008, a broken array EV002. The texts are
+    not parsed. `on_bytes` gets the number of bytes of each read, `on_file` the path of the caller and the file. Events
+    that `prover` proves to be valid may be missing.
     """
     max_bytes = min(max_bytes, _UPPER_LIMIT)
     for path in paths:

@@ -1,6 +1,6 @@
-"""Envelopes: which members are accepted and which are not, and what a hint proposes.
+"""Envelopes: which members are accepted, which are refused, and the hints.
 
-The corpus is tests/cases/envelopes: y_*.json is an event, n_CODE_LINE-COLUMN_*.json has one finding, that code there.
+The corpus is tests/cases/envelopes: y_*.json is an event, n_CODE_LINE-COLUMN_*.json has one finding, this code there.
 """
 
 import json
@@ -24,20 +24,20 @@ DEFAULTS = EventDefaults(lambda: "new", lambda: "2026-11-23T10:00:00Z")
 
 
 def read(text: str | bytes, identity: PayloadIdentity = PayloadIdentity()) -> Sequence[Event | Finding]:  # noqa: B008
-    """What a text holds."""
+    """Returns the events and findings of a text."""
     raw = text.encode() if isinstance(text, str) else text
     return list(read_events(SourceText("e.json", 1, 1, raw), DEFAULTS, identity=identity))
 
 
 def read_finding(text: str, identity: PayloadIdentity = PayloadIdentity()) -> Finding:  # noqa: B008
-    """The one finding of a text."""
+    """Returns the only finding of a text."""
     [finding] = read(text, identity)
     assert isinstance(finding, Finding)
     return finding
 
 
 def read_event(text: str, identity: PayloadIdentity = PayloadIdentity()) -> Event:  # noqa: B008
-    """The one event of a text."""
+    """Returns the only event of a text."""
     [event] = read(text, identity)
     assert isinstance(event, Event)
     return event
@@ -45,7 +45,7 @@ def read_event(text: str, identity: PayloadIdentity = PayloadIdentity()) -> Even
 
 @pytest.mark.parametrize("case", GOOD, ids=lambda case: case.stem)
 def test_an_accepted_envelope_keeps_its_bytes(case: Path) -> None:
-    """An envelope with an id is the event, byte for byte."""
+    """The event is the envelope with its id, byte for byte."""
     raw = case.read_bytes().strip()
     [event] = read(raw)
 
@@ -54,7 +54,7 @@ def test_an_accepted_envelope_keeps_its_bytes(case: Path) -> None:
 
 
 @pytest.mark.parametrize("case", BAD, ids=lambda case: case.stem)
-def test_a_refused_envelope_is_a_finding_at_its_place(case: Path) -> None:
+def test_a_refused_envelope_is_a_finding_with_its_location(case: Path) -> None:
     """The file name has the code, the line and the column."""
     _, code, place, _ = case.stem.split("_")
     finding = read_finding(case.read_text("utf-8").strip())
@@ -63,7 +63,7 @@ def test_a_refused_envelope_is_a_finding_at_its_place(case: Path) -> None:
 
 
 def test_a_stored_event_with_a_wrong_member_can_still_be_read() -> None:
-    """The checks are for what comes in: an event that an earlier version stored is not lost."""
+    """Only input is checked, so that events of earlier versions are not lost."""
     assert parse_event(b'{"id": "1", "source": "s", "detail-type": "t", "account": 5, "detail": {}}').id == "1"
 
 
@@ -84,14 +84,14 @@ def test_a_stored_event_with_a_wrong_member_can_still_be_read() -> None:
     ],
 )
 def test_a_hint_names_the_member_that_was_meant(text: str, hint: str | None) -> None:
-    """Only a near spelling is taken for a member: a valid member of the form is none of another."""
+    """Only for a similar name that is not another member of the envelope."""
     suggestion = read_finding(text).suggestion
 
     assert suggestion == hint if hint is None else (suggestion or "").startswith(hint)
 
 
 def test_json_in_base64_is_the_payload() -> None:
-    """Its findings are placed at the text that was decoded."""
+    """Findings have the location of the Base64 text."""
     event = read_event('{"specversion": "1.0", "id": "1", "source": "s", "type": "t", "data_base64": "eyJhIjogMX0="}')
 
     assert (event.detail, event.has_json_payload) == ({"a": 1}, True)
@@ -110,14 +110,14 @@ def test_json_in_base64_is_the_payload() -> None:
     ],
 )
 def test_data_may_be_text_or_bytes(members: str, is_json: bool) -> None:
-    """datacontenttype decides what a string is."""
+    """For a string, datacontenttype decides."""
     text = f'{{"specversion": "1.0", "id": "1", "source": "s", "type": "t", {members}}}'
 
     assert read_event(text).has_json_payload == is_json
 
 
-def test_a_leap_second_is_the_second_after() -> None:
-    """It counts as POSIX time counts it, with its fraction and its offset."""
+def test_a_leap_second_becomes_the_next_second() -> None:
+    """As in POSIX time, with its fraction and its offset."""
     assert to_milliseconds("2016-12-31T23:59:60.25Z") == to_milliseconds("2017-01-01T00:00:00.25Z")
     assert to_milliseconds("2016-12-31t15:59:60-08:00") == to_milliseconds("2017-01-01T00:00:00Z")
 
@@ -127,7 +127,7 @@ def test_a_leap_second_is_the_second_after() -> None:
 WEBHOOK = '{"id": "evt_1", "type": "charge.succeeded", "data": {"object": {"n": 820982911946154508, "x": 1.50}}}'
 
 
-def test_a_payload_has_its_type_and_id_inside() -> None:
+def test_a_payload_may_contain_its_type_and_id() -> None:
     """The whole payload is the detail."""
     event = read_event(WEBHOOK, PayloadIdentity(source="stripe.com", type_at="/type", id_at="/id"))
 
@@ -139,8 +139,8 @@ def test_a_payload_has_its_type_and_id_inside() -> None:
 @pytest.mark.parametrize(
     ("pointer", "expected"), [("/data/object/n", "820982911946154508"), ("/data/object/x", "1.50")]
 )
-def test_a_number_is_an_id_as_its_decimal_text(pointer: str, expected: str) -> None:
-    """Exactly as it is written, however long it is."""
+def test_a_number_as_id_becomes_its_decimal_text(pointer: str, expected: str) -> None:
+    """Exactly as it is written, of any length."""
     assert read_event(WEBHOOK, PayloadIdentity(type="t", id_at=pointer)).id == expected
 
 
@@ -155,10 +155,8 @@ def test_a_number_is_an_id_as_its_decimal_text(pointer: str, expected: str) -> N
         ("/type", "/id/0", '"evt_1"', "the payload has no /id/0, where its id should be", ""),
     ],
 )
-def test_an_identity_that_is_not_there_is_a_finding(
-    type_at: str, id_at: str, marked: str, message: str, hint: str
-) -> None:
-    """It is placed at what is there instead, or around it."""
+def test_a_missing_identity_is_a_finding(type_at: str, id_at: str, marked: str, message: str, hint: str) -> None:
+    """Its location is that of the value in its place, or of the object around it."""
     finding = read_finding(WEBHOOK, PayloadIdentity(type_at=type_at, id_at=id_at))
 
     assert (finding.code, finding.message) == ("EV108", message)
@@ -179,7 +177,7 @@ def test_an_identity_that_is_not_there_is_a_finding(
     ],
 )
 def test_with_a_type_only_a_complete_envelope_is_one(text: str) -> None:
-    """A payload may use names of an envelope."""
+    """A payload may have some names of an envelope."""
     event = read_event(text, PayloadIdentity(type="t", source="s"))
 
     assert (event.type, event.source, event.detail) == ("t", "s", json.loads(text))
@@ -195,5 +193,5 @@ def test_with_a_type_only_a_complete_envelope_is_one(text: str) -> None:
     ],
 )
 def test_a_complete_envelope_keeps_its_type(text: str) -> None:
-    """In every form, also when the options name a type."""
+    """In every form, also if an option names a type."""
     assert read_event(text, PayloadIdentity(type="t")).type == "own"

@@ -1,4 +1,4 @@
-"""The input of a route: what a handler gets instead of the event, as EventBridge has it."""
+"""The input of a route: what a handler receives in place of the event, as on EventBridge."""
 
 import json
 from collections.abc import Callable
@@ -29,8 +29,8 @@ PATHS = {
 PATHS |= {"list": "$.detail.levels", "first": "$.resources[0]", "gone": "$.detail.gone", "big": "$.detail.big"}
 
 
-def made(given: dict[str, Any], event: bytes = EVENT) -> str:
-    """What an input makes of an event."""
+def transform(given: dict[str, Any], event: bytes = EVENT) -> str:
+    """Returns the result of an input for an event."""
     transform = compile_input(Input.model_validate(given))
     assert transform
     return transform_event(transform, parse_event(event), route="confirm", received=RECEIVED).decode()
@@ -52,19 +52,19 @@ def made(given: dict[str, Any], event: bytes = EVENT) -> str:
         ("$", EVENT.decode()),
     ],
 )
-def test_a_path_sends_that_part_as_it_is_written(path: str, part: str) -> None:
-    """The JSON text of the part, a scalar too, with numbers and escapes in the form that they have in the event."""
-    assert made({"path": path}) == part
+def test_a_path_sends_the_text_of_its_value(path: str, part: str) -> None:
+    """Also of a scalar, with the number forms and escapes of the event."""
+    assert transform({"path": path}) == part
 
 
 MISSING = ["$.detail.gone", "$.resources[2]", "$.detail[0]", "$.resources.0", "$.id.x", "$.id[0]"]
 
 
 @pytest.mark.parametrize("path", MISSING)
-def test_a_path_that_is_not_in_the_event_sends_nothing(path: str) -> None:
-    """There is nothing that could be sent, and the reason names the path."""
+def test_a_missing_path_is_an_error(path: str) -> None:
+    """The message names the path."""
     with pytest.raises(ValueError, match="the event has no ") as caught:
-        made({"path": path})
+        transform({"path": path})
 
     assert path in str(caught.value)
 
@@ -98,19 +98,19 @@ def test_a_path_that_is_not_in_the_event_sends_nothing(path: str) -> None:
         ('{"path": "users/<customer>/<total>", "x": "<paid><gone>"}', {"path": "users/Joë/1.50", "x": "true"}),
     ],
 )
-def test_a_template_is_filled_in(template: str, payload: object) -> None:
-    """The rules of EventBridge for text and JSON templates, for each kind of value, and for what is not there."""
-    assert json.loads(made({"paths": PATHS, "template": template})) == payload
+def test_a_template_is_filled_as_on_eventbridge(template: str, payload: object) -> None:
+    """Text and JSON templates, all kinds of values, and missing values."""
+    assert json.loads(transform({"paths": PATHS, "template": template})) == payload
 
 
 def test_numbers_keep_their_form_in_a_template() -> None:
-    """A number of more digits than a double has, and the zero at its end, come through."""
-    assert made({"paths": PATHS, "template": '{"big": <big>}'}) == '{"big": 12345678901234567890.10}'
+    """Also with more digits than a double holds, and with trailing zeros."""
+    assert transform({"paths": PATHS, "template": '{"big": <big>}'}) == '{"big": 12345678901234567890.10}'
 
 
-def test_the_event_can_be_put_in_whole_or_without_its_detail() -> None:
-    """Without its detail it has AWS's name for the type; a template of these needs no paths."""
-    both = json.loads(made({"template": '{"head": <aws.events.event>, "all": <aws.events.event.json>}'}))
+def test_a_template_may_contain_the_event_with_or_without_detail() -> None:
+    """Without its detail, the type has AWS's other name. Such a template needs no paths."""
+    both = json.loads(transform({"template": '{"head": <aws.events.event>, "all": <aws.events.event.json>}'}))
     head = json.loads(EVENT)
     del head["detail"]
     head["detailType"] = head.pop("detail-type")
@@ -118,12 +118,11 @@ def test_the_event_can_be_put_in_whole_or_without_its_detail() -> None:
     assert both == {"head": head, "all": json.loads(EVENT)}
 
 
-def test_a_cloudevent_can_be_put_in_without_its_data() -> None:
-    """Its payload is called data, its type stays what it is."""
+def test_a_template_may_contain_a_cloudevent_without_data() -> None:
     event = b'{"specversion": "1.0", "id": "1", "source": "s", "type": "t", "data": 5}'
 
-    assert json.loads(made({"template": "<aws.events.event>"}, event)) == json.loads(event.replace(b', "data": 5', b""))
-    assert made({"path": "$.data"}, event) == "5"
+    assert json.loads(transform({"template": "<aws.events.event>"}, event)) == json.loads(event.replace(b', "data": 5', b""))
+    assert transform({"path": "$.data"}, event) == "5"
 
 
 @pytest.mark.parametrize(
@@ -137,14 +136,14 @@ def test_a_cloudevent_can_be_put_in_without_its_data() -> None:
         ('"fine"\n"<line>"', "not JSON"),
     ],
 )
-def test_what_eventbridge_does_not_deliver_has_a_reason(template: str, reason: str) -> None:
-    """An object or array in quotes, and a value that breaks the quotes that it is put into without escapes."""
+def test_a_result_that_eventbridge_does_not_deliver_is_an_error(template: str, reason: str) -> None:
+    """An object or array in quotes, and a string that breaks the quotes around it."""
     with pytest.raises(ValueError, match=reason):
-        made({"paths": PATHS, "template": template})
+        transform({"paths": PATHS, "template": template})
 
 
 def said(tmp_path: Path, given: object) -> list[str]:
-    """What is said of a routes.yaml with this input."""
+    """Returns the output for a routes.yaml with this input."""
     file = tmp_path / "routes.yaml"
     routes = {"r": {"pattern": {"source": ["s"]}, "to": ["h"], "input": given}}
     file.write_text(json.dumps({"version": 1, "handlers": {"h": {"command": ["true"]}}, "routes": routes}))
@@ -168,10 +167,10 @@ def said(tmp_path: Path, given: object) -> list[str]:
         (256, lambda n: {"paths": {"n" * n: "$"}, "template": "[]"}, "at most 256"),
     ],
 )
-def test_limits_are_eventbridges(
+def test_limits_are_those_of_eventbridge(
     tmp_path: Path, limit: int, given: Callable[[int], dict[str, Any]], message: str
 ) -> None:
-    """What has the allowed length is taken, and what is one longer is refused. The rest is in tests/cases/routes."""
+    """The allowed length is accepted, one more is refused. Other cases are in tests/cases/routes."""
     assert said(tmp_path, given(limit)) == []
     [told] = said(tmp_path, given(limit + 1))
     assert told.startswith(("EV022 routes.r.input.path", "EV022 routes.r.input.template"))
@@ -196,8 +195,8 @@ routes:
 """
 
 
-def test_handlers_get_what_the_input_makes(evtool: Evtool, tmp_path: Path) -> None:
-    """A Python handler gets the value, a command its JSON text; what cannot be made is a dead letter with a reason."""
+def test_handlers_receive_the_result(evtool: Evtool, tmp_path: Path) -> None:
+    """A Python handler receives the value, a command the JSON text. An error makes a dead letter with a reason."""
     (tmp_path / "routes.yaml").write_text(ROUTES)
     (tmp_path / "work.py").write_text("def tell(event, context):\n    print(repr(event))\n")
     event = {"id": "1", "source": "shop", "detail-type": "t", "detail": {"customer": "Joe", "total": 5}}
@@ -214,8 +213,8 @@ def test_handlers_get_what_the_input_makes(evtool: Evtool, tmp_path: Path) -> No
     assert dead["error"].startswith("the input cannot be built: <payload> is an object, but it is in quotes")
 
 
-def test_a_replay_is_transformed_too(evtool: Evtool, tmp_path: Path) -> None:
-    """What is replayed goes through the same input, with the replay's name in the event."""
+def test_a_replayed_event_is_transformed(evtool: Evtool, tmp_path: Path) -> None:
+    """With the name of the replay in the event."""
     (tmp_path / "routes.yaml").write_text(
         "version: 1\nhandlers: {kept: {command: [sh, -c, 'cat > kept.json']}}\nroutes:\n  all:\n"
         "    pattern: {source: [shop]}\n    to: [kept]\n"

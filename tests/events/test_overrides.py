@@ -1,4 +1,4 @@
-"""`--set` and `--set-new`: which paths are accepted, how they are written, and what is said of the others."""
+"""`--set` and `--set-new`: which paths are accepted, their notations, and the messages for the others."""
 
 import json
 from collections.abc import Collection, Sequence
@@ -31,19 +31,19 @@ SCHEMA_NAMES: dict[tuple[str | int, ...], list[str]] = {
 
 
 def list_properties(event: Event, path: Sequence[str | int]) -> Collection[str]:
-    """The names of a schema."""
+    """Returns the names of a schema."""
     return SCHEMA_NAMES.get(tuple(path), ())
 
 
 def change(event: dict[str, Any], *assignments: str, new: Sequence[str] = ()) -> Any:
-    """The document of an event with fields set."""
+    """Returns the document of an event with assignments."""
     original = parse_event(json.dumps(event).encode())
     changed = apply_overrides(original, assignments, DEFAULTS, new=new, list_properties=list_properties)
     return json.loads(changed.raw)
 
 
 def refusal(event: dict[str, Any], *assignments: str, new: Sequence[str] = ()) -> str:
-    """What is said of a path or a value that is not accepted."""
+    """Returns the message for a path or value that is refused."""
     with pytest.raises(UsageError) as caught:
         change(event, *assignments, new=new)
     return str(caught.value)
@@ -61,7 +61,7 @@ def refusal(event: dict[str, Any], *assignments: str, new: Sequence[str] = ()) -
     ],
 )
 def test_a_path_may_be_written_in_every_notation(path: str) -> None:
-    """As in messages, as a JSON Pointer, and as JSONPath has it."""
+    """As in messages, as a JSON Pointer, and as JSONPath."""
     assert change(BRIDGE, f"{path}=6")["detail"] == {**DETAIL, "orderTotal": 6}
 
 
@@ -101,8 +101,8 @@ def test_a_key_may_have_any_character(assignment: str, key: str) -> None:
         ("resources[0]=arn:x", ("resources",), ["arn:x"]),
     ],
 )
-def test_what_is_known_or_new_in_the_detail_is_set(assignment: str, pointer: Sequence[str], value: Any) -> None:
-    """What the event, its schema or its envelope has; and a name in the detail that is like no other."""
+def test_known_names_and_new_names_in_the_detail_are_set(assignment: str, pointer: Sequence[str], value: Any) -> None:
+    """Names of the event, its schema or its envelope; and a name in the detail that is not similar to another."""
     found = change(BRIDGE, assignment)
     for step in pointer:
         found = found[step]
@@ -137,8 +137,7 @@ def test_what_is_known_or_new_in_the_detail_is_set(assignment: str, pointer: Seq
         (CLOUD, "Type=x", "type"),
     ],
 )
-def test_an_unknown_path_names_the_nearest(event: dict[str, Any], assignment: str, nearest: str) -> None:
-    """Nothing is set: the event would be another than the one that was meant."""
+def test_an_unknown_path_is_refused_with_the_nearest(event: dict[str, Any], assignment: str, nearest: str) -> None:
     said = refusal(event, assignment)
 
     assert said.startswith(f"--set {assignment.partition('=')[0]}: ")
@@ -154,7 +153,10 @@ def test_an_unknown_path_names_the_nearest(event: dict[str, Any], assignment: st
         ("detail.items[2]=1", "detail.items is an array of 1 and has no 2"),
         ("detail[0]=1", "detail is an object: there is no 0 in it"),
         ("detail=5", "the result of --set is not an event: the envelope's detail must be a JSON object, not a number"),
-        ("resources=x", "the result of --set is not an event: the envelope's resources must be a list of strings, not a string"),
+        (
+            "resources=x",
+            "the result of --set is not an event: the envelope's resources must be a list of strings, not a string",
+        ),
         ("detail", "it is PATH=VALUE"),
         ("/detail", "it is PATH=VALUE"),
         ("=5", "it is PATH=VALUE"),
@@ -162,14 +164,13 @@ def test_an_unknown_path_names_the_nearest(event: dict[str, Any], assignment: st
         ("detail.items[*].price=5", "it is PATH=VALUE"),
     ],
 )
-def test_a_path_that_leads_nowhere_says_why(assignment: str, reason: str) -> None:
-    """And what there is instead."""
+def test_a_path_through_a_scalar_is_refused_with_a_reason(assignment: str, reason: str) -> None:
     assert reason in refusal(BRIDGE, assignment)
 
 
 @pytest.mark.parametrize("value", ['{"b":', "[1,", '"open', '{"b": 1, "b": 2}', "{'b': 1}", "1e999"])
-def test_broken_json_is_not_taken_for_a_string(value: str) -> None:
-    """What begins as JSON was meant as JSON; the message says how a string is written."""
+def test_broken_json_is_not_used_as_a_string(value: str) -> None:
+    """A value that begins like JSON is meant as JSON. The message says how to write a string."""
     said = refusal(BRIDGE, f"detail.orderTotal={value}")
 
     assert "--set detail.orderTotal: the value is not well-formed JSON: " in said
@@ -186,17 +187,16 @@ def test_broken_json_is_not_taken_for_a_string(value: str) -> None:
     ],
 )
 def test_set_new_accepts_any_path(assignment: str, expected: dict[str, Any]) -> None:
-    """It makes the objects and arrays that lead there."""
+    """It creates the objects and arrays on the way."""
     assert change(BRIDGE, new=[assignment]) == {**BRIDGE, "id": "new", **expected}
 
 
 def test_set_new_comes_before_set() -> None:
-    """So that a new object can be filled."""
+    """So `--set` can use a new object."""
     assert change(BRIDGE, "detail.gift.note=x", new=["detail.gift={}"])["detail"]["gift"] == {"note": "x"}
 
 
-def test_data_in_base64_is_decoded_to_be_changed() -> None:
-    """The event then has its data as JSON."""
+def test_data_in_base64_becomes_json_when_it_is_changed() -> None:
     event = {**CLOUD, "data_base64": "eyJhIjogMX0="}
     del event["data"]
 

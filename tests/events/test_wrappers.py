@@ -1,4 +1,4 @@
-"""Events that arrive in records of queues, topics and logs: taken out with --unwrap, named without it."""
+"""Events in records of queues, topics and logs: extracted with --unwrap, recognized without it."""
 
 import base64
 import gzip
@@ -21,7 +21,7 @@ NOTIFICATION = {"Type": "Notification", "TopicArn": "arn", "Message": TEXT}
 
 
 def packed(text: str) -> str:
-    """A text in base64."""
+    """Returns a text in Base64."""
     return base64.b64encode(text.encode()).decode()
 
 
@@ -49,7 +49,7 @@ WRAPPED: dict[str, Any] = {
 
 
 def read(document: Any, *, unwrap: bool = True) -> list[Event | Finding]:
-    """What is read of a document."""
+    """Returns the events and findings of a document."""
     raw = document if isinstance(document, str) else json.dumps(document, indent=1)
     texts = read_texts(["-"], stdin=io.BytesIO(raw.encode()))
     items: list[Event | Finding] = []
@@ -60,7 +60,7 @@ def read(document: Any, *, unwrap: bool = True) -> list[Event | Finding]:
 
 @pytest.mark.parametrize("place", WRAPPED)
 def test_the_event_in_a_wrapper_is_read(place: str) -> None:
-    """Alone, in a message of SQS, and several in an array."""
+    """In a single record, in a message of SQS, and several in an array."""
     queued = {"Records": [{"body": json.dumps(WRAPPED[place])}]}
     for document, count in ((WRAPPED[place], 1), (queued, 1), ([WRAPPED[place], EVENT], 2)):
         events = read(document)
@@ -70,7 +70,7 @@ def test_the_event_in_a_wrapper_is_read(place: str) -> None:
 
 @pytest.mark.parametrize("place", WRAPPED)
 def test_without_the_option_the_wrapper_is_named(place: str) -> None:
-    """With the place of its events, and the option that takes them out."""
+    """With the path of its events, and the option that extracts them."""
     [finding] = read(WRAPPED[place], unwrap=False)
 
     assert isinstance(finding, Finding)
@@ -79,7 +79,7 @@ def test_without_the_option_the_wrapper_is_named(place: str) -> None:
 
 
 def test_findings_have_the_location_of_the_record() -> None:
-    """Also of what is not JSON, of a wrapper inside a record, and of a value that is not a string."""
+    """Also for text that is not JSON, for nested wrappers, and for a value that is not a string."""
     bad = json.dumps({**EVENT, "source": 5})
     nested = json.dumps({**NOTIFICATION, "Message": bad})
     lines = [
@@ -103,7 +103,7 @@ def test_findings_have_the_location_of_the_record() -> None:
     assert len(findings) == 5
 
 
-def test_what_is_not_a_wrapper_stays_as_it_is() -> None:
+def test_other_documents_are_unchanged() -> None:
     """Events, also with members of such names, and PutEvents requests."""
     entry = {"Source": "s", "DetailType": "t", "Detail": "{}"}
     named = {**EVENT, "Records": [{"body": "{}"}], "message": "{}"}

@@ -1,4 +1,4 @@
-"""The examples of findings: that the bad ones give their finding, and the good ones none."""
+"""The examples of findings: each bad one has its finding, each good one has none."""
 
 from pathlib import Path
 
@@ -15,8 +15,8 @@ from tests.support.projects import read_case
 PROJECT = "version: 1\nschemas: schemas\n"
 
 
-def given(evtool: Evtool, folder: Path, of: str, text: str) -> Ran:
-    """What evtool says of an example, in a project of its own."""
+def run_example(evtool: Evtool, folder: Path, of: str, text: str) -> Ran:
+    """Returns the output of evtool for an example in a new project."""
     if of == "project":
         folder.mkdir(parents=True)
         read_case(text if text.startswith("-- ") else f"-- routes.yaml --\n{text}").write(folder)
@@ -35,14 +35,13 @@ def given(evtool: Evtool, folder: Path, of: str, text: str) -> Ran:
 
 
 def test_every_code_has_examples() -> None:
-    """For each code of a finding there is what gives it and what does not, and for no other."""
     assert set(EXAMPLES) == set(CODES), "evtool/examples.py"
     assert all(example.bad and example.good and example.bad != example.good for example in EXAMPLES.values())
 
 
 @pytest.mark.parametrize("code", [code for code, example in EXAMPLES.items() if example.of == "pattern"])
-def test_examples_of_patterns(code: str) -> None:
-    """A bad pattern is refused with its code, or gives a warning; a good one is taken."""
+def test_a_bad_pattern_has_its_finding(code: str) -> None:
+    """A bad pattern is refused with its code, or has a warning. A good one has neither."""
     assert not Pattern(EXAMPLES[code].good).warnings
     if code in ("EV205", "EV206"):
         assert {warning.code for warning in Pattern(EXAMPLES[code].bad).warnings} == {code}
@@ -54,20 +53,20 @@ def test_examples_of_patterns(code: str) -> None:
 
 
 @pytest.mark.parametrize("code", [c for c, example in EXAMPLES.items() if example.of not in ("pattern", "words")])
-def test_examples_of_files(evtool: Evtool, tmp_path: Path, code: str) -> None:
-    """A bad file gives its finding and no other, a good one none."""
+def test_a_bad_file_has_its_finding(evtool: Evtool, tmp_path: Path, code: str) -> None:
+    """And no other finding. A good file has none."""
     of, bad, good = EXAMPLES[code]
-    told = given(evtool, tmp_path / "bad", of, bad)
+    told = run_example(evtool, tmp_path / "bad", of, bad)
     found = {word.strip(":") for word in (told.out + told.err).split() if word.strip(":") in CODES}
 
     if of != "project":
         assert told.code in ((0,) if code == "EV604" else (1, 2))  # a warning
     assert found == {code}, told.out + told.err
-    assert not {word.strip(":") for word in given(evtool, tmp_path / "good", of, good).out.split()} & CODES.keys()
+    assert not {word.strip(":") for word in run_example(evtool, tmp_path / "good", of, good).out.split()} & CODES.keys()
 
 
-def test_examples_in_words(evtool: Evtool, tmp_path: Path) -> None:
-    """What is only told in words is so: a file that is not there, that is not UTF-8, too deep, or too long."""
+def test_examples_in_words_have_their_finding(evtool: Evtool, tmp_path: Path) -> None:
+    """A missing file, a file that is not UTF-8, a nested one and a long one."""
     (tmp_path / "latin.json").write_bytes('{"detail-type": "é"}'.encode("latin-1"))
     (tmp_path / "deep.json").write_text(
         '{"detail-type": "a", "source": "b", "detail": {"a": ' + "[" * 201 + "]" * 201 + "}}"

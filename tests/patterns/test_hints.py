@@ -1,4 +1,4 @@
-"""Hints and warnings: operators in the wrong place, operators of other languages."""
+"""Hints and warnings of patterns: misplaced operators, operators of other languages."""
 
 import pytest
 
@@ -24,8 +24,8 @@ def warnings_of(pattern):
         ({"detail": {"equals-ignore-case": ["a"]}}, "detail.equals-ignore-case"),
     ],
 )
-def test_operator_in_the_place_of_a_field(pattern, path):
-    """The pattern is accepted, with a warning at the operator; explain repeats it."""
+def test_a_misplaced_operator_is_a_warning(pattern, path):
+    """The pattern is accepted with a warning at the operator. `explain` repeats the warning."""
     assert ("EV206", path) in warnings_of(pattern)
     explanation = explain(Pattern(pattern), read_structure({"source": "b", "detail-type": "t", "detail": {"x": 1}}))
     reasons = [condition.reason for condition in explanation.conditions if condition.path.startswith(path)]
@@ -47,13 +47,12 @@ def test_operator_in_the_place_of_a_field(pattern, path):
         {"detail": {"code": {"numeric": [5, 6]}}},
     ],
 )
-def test_field_with_the_name_of_an_operator(pattern):
-    """A field that may be meant gives no warning."""
+def test_a_field_may_have_the_name_of_an_operator(pattern):
     assert warnings_of(pattern) == []
 
 
-def test_explain_names_the_operator_where_the_event_has_a_value():
-    """There is no warning, but if the event has a value where the field would be, an operator was probably meant."""
+def test_explain_suggests_an_operator_if_the_event_has_a_value():
+    """The pattern has no warning. But a value in place of the object shows that an operator was meant."""
     pattern = Pattern({"detail": {"state": {"prefix": ["a"]}}})
     event = {"source": "s", "detail-type": "t", "detail": {"state": "abc"}}
     [condition] = explain(pattern, read_structure(event)).conditions
@@ -65,15 +64,15 @@ def test_explain_names_the_operator_where_the_event_has_a_value():
 
 
 def test_a_replaced_condition_is_not_too_complex():
-    """Of a key twice in a pattern the last value counts, as on AWS; with the complex one last it is refused."""
+    """Of duplicate keys in a pattern the last value counts, as on AWS."""
     complex_list = '[{"anything-but": {"wildcard": ["*x*", "*a*a", "b*aaa*a"]}}]'
     assert Pattern(f'{{"b": {complex_list}, "b": ["x"]}}').matches({"b": "x"})
     with pytest.raises(PatternError, match="too complex"):
         Pattern(f'{{"b": ["x"], "b": {complex_list}}}')
 
 
-def test_wide_block():
-    """A block that takes numbers gives a warning, a narrower one none."""
+def test_a_wide_block_of_addresses_is_a_warning():
+    """It contains numbers; a narrower block does not."""
     assert warnings_of({"a": [{"cidr": "0.0.0.0/0"}, {"cidr": "10.0.0.0/8"}, {"cidr": "::/3"}]}) == [
         ("EV205", "a.0"),
         ("EV205", "a.2"),
@@ -98,8 +97,7 @@ def test_wide_block():
         ({"Prefix": "a"}, 'did you mean "prefix"?'),
     ],
 )
-def test_operators_of_other_languages(condition, hint):
-    """The hint names what AWS has instead, in a list and where a list is missing."""
+def test_the_hint_for_an_operator_of_another_language_names_that_of_aws(condition, hint):
     with pytest.raises(PatternError) as caught:
         Pattern({"detail": {"a": [condition]}})
     (problem,) = caught.value.problems
@@ -107,13 +105,11 @@ def test_operators_of_other_languages(condition, hint):
     assert hint in problem.hint
 
 
-def test_or_as_a_field():
-    """The hint for `or` among fields names `$or`."""
+def test_the_hint_for_or_as_a_field_names_dollar_or():
     with pytest.raises(PatternError, match=r'"\$or"'):
         Pattern({"or": [{"source": ["a"]}, {"source": ["b"]}]})
 
 
-def test_operator_without_a_list():
-    """The hint for a value without a list also says what an operator of another language is on AWS."""
+def test_the_hint_for_a_missing_list_names_the_operator_of_aws():
     with pytest.raises(PatternError, match=r"as a list: \[5\]; if gt is an operator: .*numeric"):
         Pattern({"detail": {"total": {"gt": 5}}})

@@ -1,4 +1,4 @@
-"""Event patterns: that they mean what they mean on AWS, that all that is wrong is said, and that no event is slow."""
+"""Event patterns: the meaning that they have on AWS, all problems at once, and no event that is slow to match."""
 
 import json
 import subprocess
@@ -36,8 +36,7 @@ def problems_of(pattern):
 
 
 @pytest.mark.parametrize(("name", "count"), [("aws", 157), ("curated", 458)])
-def test_vectors(name, count):
-    """Every recorded answer of AWS is ours, too."""
+def test_the_recorded_answers_of_aws_are_matched(name, count):
     rows = vectors(name)
     assert len(rows) == count
     answers = [(row["id"], answer(row["pattern_text"], row["event_text"])) for row in rows]
@@ -45,15 +44,14 @@ def test_vectors(name, count):
 
 
 @pytest.mark.parametrize(("name", "count"), [("aws", 157), ("curated", 458)])
-def test_vectors_as_bytes(name, count):
-    """Bytes mean what the text they encode means."""
+def test_bytes_have_the_meaning_of_their_text(name, count):
     for row in vectors(name):
         got = answer(row["pattern_text"].encode(), row["event_text"].encode())
         assert (row["id"], got) == (row["id"], row["expected"])
 
 
-def test_many_rules():
-    """An event that is read once is judged by each rule as if it were alone."""
+def test_each_rule_matches_as_if_it_were_alone():
+    """The event is read once for all rules."""
     rows = vectors("multirule")
     assert len(rows) == 76
     for row in rows:
@@ -62,8 +60,8 @@ def test_many_rules():
         assert (row["id"], sorted(got)) == (row["id"], sorted(row["expected"]))
 
 
-def test_words_of_aws():
-    """A pattern that AWS refuses is refused in AWS' words; only for broken JSON are the words our own."""
+def test_problems_have_the_messages_of_aws():
+    """Only malformed JSON has a message of evtool."""
     rows = [row for row in vectors("curated") if row["expected"] == "invalid"]
     syntax = ("Unexpected character", "Illegal unquoted", "Invalid numeric value")
     checked = [row for row in rows if not row["error"].startswith(syntax)]
@@ -72,8 +70,8 @@ def test_words_of_aws():
         assert problems_of(row["pattern_text"])[0].message == row["error"], row["id"]
 
 
-def test_dict_and_text_agree():
-    """A pattern and an event given as dicts mean the same as their JSON text, when a dict can hold them."""
+def test_dicts_and_json_texts_have_the_same_meaning():
+    """If a dict can hold the text."""
     for row in vectors("aws"):
         pattern, event = json.loads(row["pattern_text"]), json.loads(row["event_text"])
         assert answer(pattern, event) == row["expected"], row["id"]
@@ -122,13 +120,12 @@ MEANINGS = [
 
 
 @pytest.mark.parametrize(("pattern", "event", "expected"), MEANINGS)
-def test_meaning(pattern, event, expected):
-    """A rule of the language that is easily got wrong holds."""
+def test_a_detail_of_the_language_holds(pattern, event, expected):
     assert Pattern(pattern).matches(event) is expected
 
 
-def test_python_numbers():
-    """Numbers of a dict compare by value as those of a text do, whatever their Python type; a bool is no number."""
+def test_python_numbers_compare_by_value():
+    """Whatever their type; but a bool is not a number."""
     pattern = Pattern({"a": [300]})
     assert all(pattern.matches({"a": value}) for value in (300, 300.0, Decimal("3e2")))
     assert not any(pattern.matches({"a": value}) for value in ("300", True, float("nan"), 10**5000))
@@ -137,8 +134,8 @@ def test_python_numbers():
     assert Pattern({"a": [10**5000]}).matches({"a": 10**5000})
 
 
-def test_everything_wrong_is_said():
-    """All problems come at once, each with a code, a place and, where we can, the likely fix."""
+def test_all_problems_are_reported_at_once():
+    """Each with a code, a path and, if possible, a hint."""
     pattern = {
         "source": "shop",
         "detail": {"total": [{"numerik": [">", 1]}, {"numeric": [">", "1"]}], "none": []},
@@ -163,8 +160,7 @@ def test_everything_wrong_is_said():
     )
 
 
-def test_error_reads_as_a_sentence():
-    """The error itself names the place, AWS' words and the hint."""
+def test_the_error_has_path_message_and_hint():
     with pytest.raises(EvtoolError, match=r"detail\.state\.0\.Prefix: Unrecognized match type Prefix \(did you mean"):
         Pattern({"detail": {"state": [{"Prefix": "x"}]}})
 
@@ -189,15 +185,13 @@ def test_error_reads_as_a_sentence():
         (object(), (), "Match value must be String, number, true, false, or null"),
     ],
 )
-def test_place_of_a_problem(condition, path, message):
-    """A problem inside an operator is placed where it is, and in AWS' words."""
+def test_a_problem_inside_an_operator_has_its_path(condition, path, message):
     (problem,) = problems_of({"a": ["fine", condition]})
     assert problem.path == ("a", 1, *path)
     assert problem.message.startswith(message)
 
 
-def test_limits():
-    """What goes beyond a limit of AWS is refused as such; what reaches it is not."""
+def test_only_patterns_beyond_a_limit_are_refused():
     fields = {f"f{number}": [1] for number in range(MAX_FIELDS)}
     ors = {"$or": [{f"a{n}": [1]} for n in range(100)], "detail": {"$or": [{f"b{n}": [1]} for n in range(10)]}}
     assert len(Pattern(ors).branches) == MAX_BRANCHES
@@ -228,8 +222,7 @@ def test_limits():
         ("/Users/*/dir/dir/dir/dir/dir/doc.txt", False),
     ],
 )
-def test_wildcard_complexity(wildcard, refused):
-    """A wildcard is refused when more than ten of its beginnings can match at once."""
+def test_wildcards_are_refused_if_more_than_ten_beginnings_match(wildcard, refused):
     assert (answer({"a": [{"wildcard": wildcard}]}, {}) == "invalid") is refused
 
 
@@ -283,8 +276,7 @@ ENDINGS = [
         (exclude_all("*:*:*") + exclude_all("*:*:*", "a") + [{"wildcard": "*:*"}], True),
     ],
 )
-def test_complexity_of_several_wildcards(conditions, refused):
-    """Wildcards of one anything-but share a beginning, those of other conditions do not."""
+def test_wildcards_share_beginnings_within_a_condition_only(conditions, refused):
     assert (answer({"a": conditions}, {}) == "invalid") is refused
 
 
@@ -300,8 +292,8 @@ def test_complexity_of_several_wildcards(conditions, refused):
         ("18.52.86.120/31", ["12345678", "123456781"], ["12345670", "123456"]),
     ],
 )
-def test_block_of_addresses_and_numbers(block, taken, not_taken):
-    """A block takes the numbers that AWS's engine takes, alone and beside other routes."""
+def test_a_block_of_addresses_matches_the_numbers_of_aws(block, taken, not_taken):
+    """Alone and together with other routes."""
     pattern = Pattern({"a": [{"cidr": block}]})
     routes = Routes([Route("block", pattern, ("h",)), Route("other", Pattern({"a": [{"prefix": "x"}]}), ("h",))])
     for number in [*taken, *not_taken]:
@@ -313,15 +305,15 @@ def test_block_of_addresses_and_numbers(block, taken, not_taken):
     "event",
     ["[1]", "null", "", " ", '{"a":}', '{"a":NaN}', b'{"a":"\xff"}', [], None, {"a": object()}, "[" * 100_000],
 )
-def test_no_event(event):
-    """What is not a JSON object is refused with an error that a caller of either family catches."""
+def test_other_values_than_json_objects_are_refused(event):
+    """With an error that is an EvtoolError and a ValueError."""
     with pytest.raises(EvtoolError, match="the event is ") as caught:
         Pattern({"a": [1]}).matches(event)
     assert isinstance(caught.value, ValueError)
 
 
-def test_hostile_patterns():
-    """A pattern that nests without end or is no JSON is a PatternError, not a crash."""
+def test_a_hostile_pattern_is_a_pattern_error():
+    """Deep nesting and malformed JSON do not crash."""
     deep = pattern = {}
     for _ in range(5000):
         deep["a"] = deep = {}
@@ -330,8 +322,8 @@ def test_hostile_patterns():
         assert answer(source, {}) == "invalid"
 
 
-def test_paths_suffice():
-    """Reading only the paths that a pattern names gives the answer that reading the whole event gives."""
+def test_the_paths_of_a_pattern_decide():
+    """Reading only these fields gives the same answer as reading the whole event."""
     for row in vectors("curated"):
         if row["expected"] != "invalid":
             pattern = Pattern(row["pattern_text"])
@@ -340,8 +332,8 @@ def test_paths_suffice():
     assert list(leaves) == ["a.b"]
 
 
-def test_compiled_form():
-    """The compiled pattern is data: who explains a match reads paths, operators and values, and runs the same tests."""
+def test_a_compiled_pattern_is_data():
+    """It has the paths, operators and values, and the tests for the values."""
     pattern = Pattern('{"d":{"n":[3.0,{"numeric":[">",5]}]},"a":[{"exists":false}]}')
     (branch,) = pattern.branches
     assert [(field.path, field.can_be_absent) for field in branch] == [("a", True), ("d.n", False)]
@@ -393,24 +385,22 @@ LARGE_EVENTS = [
 
 
 @pytest.mark.parametrize(("pattern", "event", "expected"), LARGE_EVENTS)
-def test_large_events(pattern, event, expected):
-    """No event makes matching slow: ten thousand elements take well under a second."""
+def test_matching_large_events_takes_under_a_second(pattern, event, expected):
     compiled = Pattern(pattern)
     started = time.process_time()
     assert compiled.matches(event) is expected
     assert time.process_time() - started < 2
 
 
-def test_imports_little():
-    """Starting up with patterns loads no library beyond Python's own."""
+def test_patterns_load_no_other_packages():
     slow = ("pydantic", "dataclasses", "ipaddress")
     code = f"import sys, evtool.patterns.pattern; print(*(m for m in {slow} if m in sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == ""
 
 
-def test_wildcards_that_stand_twice():
-    """The same wildcard twice in the list of a field is no more complex than once, as in AWS's engine."""
+def test_a_repeated_wildcard_is_not_more_complex():
+    """As in AWS's engine."""
     wildcards = [{"wildcard": "*:*:*"}, {"wildcard": "*:*:*"}, {"wildcard": "*:*:*b"}]
     assert Pattern({"a": wildcards}).matches({"a": "1:2:3"})
     with pytest.raises(PatternError, match="too complex"):

@@ -1,4 +1,4 @@
-"""Unknown values in patterns: what they leave undecided, and that no answer is wrong whatever their values are."""
+"""Unknown values in patterns: what they leave undecided, and that no answer is wrong for any of their values."""
 
 import json
 import random
@@ -54,13 +54,12 @@ ORDER = {
         ({"detail": {"buyer": {"a": [X], "id": [{"exists": False}]}}}, False),
     ],
 )
-def test_answers(pattern, expected):
-    """An event matches if it does whatever is not known, does not if it cannot, and is undecided otherwise."""
+def test_an_event_is_undecided_if_unknown_values_decide(pattern, expected):
     assert Pattern(pattern).matches(ORDER) is expected
 
 
-def test_unknowns_of_pattern():
-    """A pattern names the unknown values in it once each, and says where each condition has one."""
+def test_a_pattern_lists_its_unknown_values_once():
+    """Each condition also has its unknown value."""
     pattern = Pattern({"source": ["a", X], "detail": {"b": [{"prefix": Unknown("${var.b}")}], "c": [X], "d": [1]}})
 
     assert [unknown.source for unknown in pattern.unknowns] == ["${var.b}", "!Ref X"]
@@ -74,8 +73,7 @@ def test_unknowns_of_pattern():
     assert pattern.branches[0][0].keys == ("detail", "b")
 
 
-def test_known_patterns_stay_as_they_are():
-    """A pattern without unknown values has one set of branches."""
+def test_a_pattern_without_unknown_values_has_one_set_of_branches():
     pattern = Pattern({"source": ["a"]})
 
     assert pattern.possible is pattern.certain
@@ -92,8 +90,7 @@ def test_known_patterns_stay_as_they_are():
         ({"$or": [X]}, "$or: There must have at least 2 Objects in $or relationship."),
     ],
 )
-def test_errors_beside_unknown_values(pattern, message):
-    """What is certainly wrong is said, whatever is not known."""
+def test_problems_are_reported_despite_unknown_values(pattern, message):
     with pytest.raises(PatternError) as caught:
         Pattern(pattern)
 
@@ -121,7 +118,7 @@ ARGUMENTS = {
 
 
 class Made:
-    """A random pattern with unknown values, and what each of them may be."""
+    """A random pattern with unknown values, and the possible values of each."""
 
     def __init__(self, rng, *, unknown_elements_only=False):
         self._rng, self._elements_only = rng, unknown_elements_only
@@ -173,7 +170,7 @@ class Made:
         return rng.choice(CONDITIONS)
 
     def substitute(self):
-        """The pattern with a random value for each unknown one."""
+        """Returns the pattern with a random value in place of each unknown one."""
         return self._replace(self.pattern)
 
     def _replace(self, value):
@@ -185,14 +182,14 @@ class Made:
 
 
 def build_known(rng, kind):
-    """A random list of conditions or object without unknown values."""
+    """Returns a random list of conditions, or an object, without unknown values."""
     if kind == "value" and rng.random() < 0.5:
         return [rng.choice(CONDITIONS) for _ in range(rng.choice([1, 2]))]
     return {name: build_known(rng, "value") for name in rng.sample(NAMES, rng.choice([1, 1, 2]))}
 
 
 def build_event(rng, depth=3, *, arrays=True):
-    """A random event, small enough to meet the patterns often."""
+    """Returns a random event, so small that many patterns match it."""
 
     def build_value(depth):
         kind = rng.random()
@@ -206,8 +203,8 @@ def build_event(rng, depth=3, *, arrays=True):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_no_value_contradicts_an_answer(seed):
-    """Whatever the unknown values of a pattern are, what matches does so, and what does not, does not."""
+def test_no_value_of_an_unknown_contradicts_an_answer(seed):
+    """An event that matches does so for all values, and one that does not match for none."""
     rng, counts = random.Random(seed), {True: 0, False: 0, None: 0}
     for _ in range(300):
         made = Made(rng)
@@ -232,7 +229,7 @@ def test_no_value_contradicts_an_answer(seed):
 
 @pytest.mark.parametrize("seed", range(2))
 def test_explanations_agree_with_answers(seed):
-    """A pattern that is undecided has undecided conditions and none that fails; one that does not match has one."""
+    """An undecided pattern has undecided conditions and none that fails. One that does not match has a failed one."""
     rng = random.Random(seed)
     for _ in range(300):
         try:
@@ -252,8 +249,8 @@ def test_explanations_agree_with_answers(seed):
             assert explanation.changes is None or explanation.matches is False
 
 
-def test_undecided_events_may_go_either_way():
-    """An event is undecided only if some values make it match and others do not: where they are whole conditions."""
+def test_an_undecided_event_matches_for_some_values_only():
+    """If the unknown values are whole conditions."""
     rng, undecided = random.Random(7), 0
     for _ in range(300):
         made = Made(rng, unknown_elements_only=True)
@@ -274,8 +271,7 @@ def test_undecided_events_may_go_either_way():
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_many_patterns_answer_as_one(seed):
-    """Among many routes, each takes, leaves open or leaves an event as its pattern says alone."""
+def test_a_pattern_among_many_routes_answers_as_if_alone(seed):
     rng = random.Random(100 + seed)
     patterns = []
     while len(patterns) < 150:
@@ -294,8 +290,7 @@ def test_many_patterns_answer_as_one(seed):
         assert [list(router.match_checked(text)), list(router.find_undecided_checked(text))] == expected
 
 
-def test_routes_of_a_bus():
-    """The undecided routes of an event are those of its bus that are enabled."""
+def test_only_enabled_routes_of_the_bus_are_undecided():
     undecided = Pattern({"source": [X]})
     routes = Routes(
         [

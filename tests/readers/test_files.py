@@ -1,4 +1,4 @@
-"""Event texts out of files, folders and streams: each with its place, and nothing that is bad ends the others."""
+"""Event texts from files, folders and streams: each has its location, and a bad one does not stop the others."""
 
 import gzip
 import io
@@ -24,8 +24,8 @@ from tests.conftest import ROOT, Evtool
 MIB = 1 << 20
 
 
-def told(*paths: str | Path, stdin: bytes = b"", max_bytes: int = 100) -> list[str]:
-    """Each piece as "file:line:column text", each finding as "file:line:column code"."""
+def read_items(*paths: str | Path, stdin: bytes = b"", max_bytes: int = 100) -> list[str]:
+    """Returns each text as "file:line:column text", each finding as "file:line:column code"."""
     return [
         f"{Path(found.file or '').name}:{found.line}:{found.column} "
         + (found.raw.decode(errors="replace") if isinstance(found, SourceText) else found.code)
@@ -34,7 +34,7 @@ def told(*paths: str | Path, stdin: bytes = b"", max_bytes: int = 100) -> list[s
 
 
 def finding(path: str | Path, *, stdin: bytes = b"") -> Finding:
-    """The one thing that reading a path tells."""
+    """Returns the only finding of a path."""
     (found,) = read_texts([str(path)], stdin=io.BytesIO(stdin), max_bytes=100)
     assert isinstance(found, Finding)
     return found
@@ -67,11 +67,11 @@ LINE_PIECES = ['1:1 {"a": 1}', '4:3 {"b": "\u2028\x0b\ufffd"}', "5:1 {bad", '6:1
 def test_reads_files_by_their_endings(
     tmp_path: Path, name: str, raw: bytes, pieces: list[str], pack: Callable[[bytes], bytes]
 ) -> None:
-    """A JSON file gives its value or the elements of its array, JSON Lines a piece a line, packed or not."""
+    """JSON has a value or the elements of an array, JSON Lines a text per line, compressed or not."""
     file = tmp_path / (name if pack(b"") == b"" else f"{name}.gz")
     file.write_bytes(pack(raw))
 
-    assert told(file) == [f"{file.name}:{piece}" for piece in pieces]
+    assert read_items(file) == [f"{file.name}:{piece}" for piece in pieces]
 
 
 @pytest.mark.parametrize(
@@ -97,17 +97,17 @@ def test_reads_files_by_their_endings(
         (b"\xff\xfe{\0}\0", ["1:1 \ufffd\ufffd{\0}\0"]),
     ],
 )
-def test_takes_streams_by_what_they_hold(tmp_path: Path, raw: bytes, pieces: list[str]) -> None:
-    """Standard input, and a file with another ending, is one value, an array or JSON Lines, as it looks."""
+def test_the_content_of_a_stream_decides(tmp_path: Path, raw: bytes, pieces: list[str]) -> None:
+    """Standard input, and a file with another name, has one value, an array or JSON Lines."""
     other = tmp_path / "events.txt"
     other.write_bytes(raw)
 
-    assert told("-", stdin=raw) == [f"<stdin>:{piece}" for piece in pieces]
-    assert told(other) == [f"events.txt:{piece}" for piece in pieces]
+    assert read_items("-", stdin=raw) == [f"<stdin>:{piece}" for piece in pieces]
+    assert read_items(other) == [f"events.txt:{piece}" for piece in pieces]
 
 
-def test_lines_come_as_soon_as_they_are_written() -> None:
-    """A line of a stream that goes on is given before the next one is there."""
+def test_a_line_of_a_stream_is_returned_at_once() -> None:
+    """Before the next line is written."""
     out, into = os.pipe()
     with open(out, "rb") as stdin, open(into, "wb", buffering=0) as writer:  # noqa: PTH123
         pieces = read_texts(["-"], stdin=stdin)
@@ -118,8 +118,8 @@ def test_lines_come_as_soon_as_they_are_written() -> None:
             assert piece.raw == b'{"n": %d}' % number
 
 
-def test_a_piece_says_whether_the_next_one_is_here() -> None:
-    """Of lines that came together, all but the last; blank and unfinished lines are nothing that is here."""
+def test_a_text_knows_whether_the_next_one_is_in_memory() -> None:
+    """Blank and unfinished lines are not a next text."""
     out, into = os.pipe()
     with open(out, "rb") as stdin, open(into, "wb", buffering=0) as writer:  # noqa: PTH123
         pieces = read_texts(["-"], stdin=stdin)
@@ -141,7 +141,7 @@ def test_a_piece_says_whether_the_next_one_is_here() -> None:
 
 
 def test_reads_folders_in_order(tmp_path: Path) -> None:
-    """A folder gives its event files and those in its folders, by name; others and hidden ones are left out."""
+    """The event files of a folder and its subfolders, by name, without other and hidden files."""
     for name in ("b.json", "a/z.jsonl", "a/b/c.ndjson", "C.JSON", "d.json.gz", ".hidden.json", ".git/x.json", "e.yaml"):
         file = tmp_path / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -158,16 +158,15 @@ def test_reads_folders_in_order(tmp_path: Path) -> None:
     ]
 
 
-def test_names_files_of_this_folder_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files below the current folder are named as a person would name them."""
+def test_files_of_the_current_folder_have_relative_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "x.json").write_bytes(b"1")
     monkeypatch.chdir(tmp_path)
 
     assert [piece.file for piece in read_texts([".", "x.json"], stdin=io.BytesIO())] == ["x.json", "x.json"]
 
 
-def test_what_cannot_be_read_does_not_end_the_others(tmp_path: Path) -> None:
-    """Each bad file is one finding, and all good ones around it are read."""
+def test_a_file_that_cannot_be_read_does_not_stop_the_others(tmp_path: Path) -> None:
+    """Each bad file is one finding, and all other files are read."""
     good = tmp_path / "good.json"
     good.write_bytes(b"1")
     os.mkfifo(tmp_path / "pipe.json")
@@ -183,7 +182,7 @@ def test_what_cannot_be_read_does_not_end_the_others(tmp_path: Path) -> None:
     packed[40] ^= 1
     (tmp_path / "damaged.json.gz").write_bytes(packed)
 
-    assert told(tmp_path, "missing.json", "/dev/null", "a\0b", "", good) == [
+    assert read_items(tmp_path, "missing.json", "/dev/null", "a\0b", "", good) == [
         'cut.json.gz:1:1 {"a": 1}',
         "cut.json.gz:None:None EV001",
         "damaged.json.gz:None:None EV001",
@@ -203,8 +202,7 @@ def test_what_cannot_be_read_does_not_end_the_others(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
-def test_a_file_without_permission_is_told(tmp_path: Path) -> None:
-    """A file that may not be read says so."""
+def test_a_file_without_permission_is_a_finding(tmp_path: Path) -> None:
     file = tmp_path / "x.json"
     file.write_bytes(b"1")
     file.chmod(0)
@@ -213,18 +211,17 @@ def test_a_file_without_permission_is_told(tmp_path: Path) -> None:
 
 
 def test_names_that_are_not_utf8_are_shown_with_escapes(tmp_path: Path) -> None:
-    """Any file name is read and can be printed."""
     (tmp_path / os.fsdecode(b"n\xff.json")).write_bytes(b"1")
 
-    assert told(tmp_path) == ["n\\xff.json:1:1 1"]
+    assert read_items(tmp_path) == ["n\\xff.json:1:1 1"]
 
 
-def test_what_was_read_of_a_cut_off_file_is_kept(tmp_path: Path) -> None:
-    """The lines before the place where a compressed file is cut off are given."""
+def test_lines_before_a_truncation_are_returned(tmp_path: Path) -> None:
+    """Of a compressed file that is cut off."""
     raw = b"".join(b'{"n": %d}\n' % random.Random(n).getrandbits(64) for n in range(20_000))
     (tmp_path / "x.jsonl.gz").write_bytes(gzip.compress(raw)[:-20_000])
 
-    found = told(tmp_path / "x.jsonl.gz")
+    found = read_items(tmp_path / "x.jsonl.gz")
 
     assert len(found) > 10_000
     assert found[-1] == "x.jsonl.gz:None:None EV001"
@@ -249,8 +246,8 @@ PACKED_LINES = b"".join(b'{"n": %d}\n' % n for n in range(2000))
     ],
     ids=["junk", "junk after half a line", "cut off", "bad member", "wrong sum", "not gzip"],
 )
-def test_every_line_before_damage_is_given(tmp_path: Path, packed: bytes, lines: int, reason: str) -> None:
-    """Of a damaged file all that was unpacked rightly is given, then why there is no more, and after which line."""
+def test_every_line_before_damage_is_returned(tmp_path: Path, packed: bytes, lines: int, reason: str) -> None:
+    """Then the finding with the last line before the damage."""
     file = tmp_path / "x.jsonl.gz"
     file.write_bytes(packed)
 
@@ -261,8 +258,8 @@ def test_every_line_before_damage_is_given(tmp_path: Path, packed: bytes, lines:
     assert last.message.startswith(f"cannot be read: {reason}")
 
 
-def test_damage_in_the_middle_takes_only_what_follows_it(tmp_path: Path) -> None:
-    """Where the packed text makes no sense any more, all lines that begin before are given, also those just before."""
+def test_damage_loses_only_the_lines_after_it(tmp_path: Path) -> None:
+    """All lines that begin before the damage are returned, also those just before it."""
     raw = b"".join(b'{"n": %d}\n' % random.Random(n).getrandbits(64) for n in range(3000))
     packer = zlib.compressobj(wbits=31)
     good = packer.compress(raw) + packer.flush(zlib.Z_FULL_FLUSH)
@@ -271,7 +268,7 @@ def test_damage_in_the_middle_takes_only_what_follows_it(tmp_path: Path) -> None
     array = packer.compress(b"[" + raw.replace(b"\n", b",\n")) + packer.flush(zlib.Z_FULL_FLUSH)
     (tmp_path / "y.json.gz").write_bytes(array + b"\x07" * 100)
 
-    found = told(tmp_path)
+    found = read_items(tmp_path)
 
     assert [line.split(" ", 1)[1].encode() for line in found[:3000]] == raw.splitlines()
     assert found[3000] == "x.jsonl.gz:None:None EV001"
@@ -279,26 +276,26 @@ def test_damage_in_the_middle_takes_only_what_follows_it(tmp_path: Path) -> None
     assert found[-1] == "y.json.gz:None:None EV001"
 
 
-def test_a_packed_file_may_have_several_parts(tmp_path: Path) -> None:
-    """Files that were packed one by one and joined are read to their end."""
+def test_a_compressed_file_may_have_several_members(tmp_path: Path) -> None:
+    """Files that were compressed one by one and joined."""
     (tmp_path / "x.jsonl.gz").write_bytes(gzip.compress(b"1\n") + gzip.compress(b"2\n") + bytes(100_000))
 
-    assert told(tmp_path) == ["x.jsonl.gz:1:1 1", "x.jsonl.gz:2:1 2"]
+    assert read_items(tmp_path) == ["x.jsonl.gz:1:1 1", "x.jsonl.gz:2:1 2"]
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b""], ids=["lf", "crlf", "none"])
 @pytest.mark.parametrize("size", [98, 99, 100, 101, 102, 103, 5000])
-def test_lines_that_are_too_long_are_passed_over(tmp_path: Path, size: int, end: bytes) -> None:
-    """A line of the limit is taken, a longer one told once, and the next is read."""
+def test_a_line_that_is_too_long_is_a_finding(tmp_path: Path, size: int, end: bytes) -> None:
+    """A line of the limit is accepted, a longer one is one finding, and the next line is read."""
     file = tmp_path / "x.jsonl"
     file.write_bytes(b"1\n" + b"x" * size + end + (b"2" if end else b""))
 
     middle = "x.jsonl:2:1 " + ("x" * size if size <= 100 else "EV008")
-    assert told(file) == ["x.jsonl:1:1 1", middle, *(["x.jsonl:3:1 2"] if end else [])]
+    assert read_items(file) == ["x.jsonl:1:1 1", middle, *(["x.jsonl:3:1 2"] if end else [])]
 
 
-def test_values_that_are_too_long_are_told(tmp_path: Path) -> None:
-    """A JSON file of more than the limit is told, as an element of an array is, without what is around the value."""
+def test_a_value_that_is_too_long_is_a_finding(tmp_path: Path) -> None:
+    """A file or an element of an array. Blanks around the value do not count."""
     file = tmp_path / "x.json"
     for raw, outcome in [
         (b'"' + b"x" * 98 + b'"', "1:1 " + '"' + "x" * 98 + '"'),
@@ -307,26 +304,25 @@ def test_values_that_are_too_long_are_told(tmp_path: Path) -> None:
         (b"[" + b"1" * 101 + b"]", "1:2 EV008"),
     ]:
         file.write_bytes(raw)
-        assert told(file) == [f"x.json:{outcome}"]
+        assert read_items(file) == [f"x.json:{outcome}"]
 
 
 def test_values_of_any_size_up_to_the_limit_are_read_whole(tmp_path: Path) -> None:
-    """A value is one piece however many reads it takes."""
+    """A value is one text for any number of reads."""
     file = tmp_path / "x.json"
     for size in (65_535, 65_536, 65_537, 300_000):
         file.write_bytes(b" " + b"1" * size + b"\n")
-        assert told(file, max_bytes=300_000) == ["x.json:1:2 " + "1" * size]
+        assert read_items(file, max_bytes=300_000) == ["x.json:1:2 " + "1" * size]
 
 
 @pytest.mark.parametrize("most", [10**11, 10**30])
-def test_memory_is_that_of_the_file_whatever_is_allowed(tmp_path: Path, most: int) -> None:
-    """A limit far beyond what the machine has costs nothing."""
+def test_a_large_limit_takes_no_memory(tmp_path: Path, most: int) -> None:
     value = b'{"a":\n{"b": "' + b"x" * 200_000 + b'"}}'
     for name in ("x.json", "x.txt", "x.jsonl"):
         (tmp_path / name).write_bytes(value.replace(b"\n", b"") if name == "x.jsonl" else value)
     tracemalloc.start()
     try:
-        found = told(*(tmp_path / name for name in ("x.json", "x.txt", "x.jsonl")), max_bytes=most)
+        found = read_items(*(tmp_path / name for name in ("x.json", "x.txt", "x.jsonl")), max_bytes=most)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -336,12 +332,12 @@ def test_memory_is_that_of_the_file_whatever_is_allowed(tmp_path: Path, most: in
 
 
 def test_blanks_around_a_value_may_be_of_any_length(tmp_path: Path) -> None:
-    """They count for nothing; a file of nothing else is as an empty one."""
+    """A file of blanks is like an empty one."""
     file = tmp_path / "x.json"
     blanks = b" \n" * 100_000 + b"  "
     for raw, outcome in [(blanks + b"1" + blanks, "100001:3 1"), (blanks, "100001:3 "), (b" " * 200_000, "1:200001 ")]:
         file.write_bytes(raw)
-        assert told(file) == [f"x.json:{outcome}"]
+        assert read_items(file) == [f"x.json:{outcome}"]
 
 
 DOCUMENTS = [  # texts that follow one another, and what is read
@@ -388,7 +384,7 @@ DOCUMENTS = [  # texts that follow one another, and what is read
 
 
 class Parts(io.BytesIO):
-    """A stream that gives so many bytes at a time."""
+    """A stream that returns a fixed number of bytes at a time."""
 
     def __init__(self, raw: bytes, size: int):
         super().__init__(raw)
@@ -402,7 +398,7 @@ class Parts(io.BytesIO):
 @pytest.mark.parametrize("size", [1, 7, 1 << 16])
 @pytest.mark.parametrize(("raw", "pieces"), DOCUMENTS)
 def test_documents_may_follow_one_another(raw: bytes, pieces: list[str], size: int) -> None:
-    """Over several lines or on one, packed or not, however they arrive: each has its place, and none loses others."""
+    """On several lines or one, compressed or not, in any parts: each has its location."""
 
     for stdin in (raw, gzip.compress(raw)):
         found = list(read_texts(["-"], stdin=Parts(stdin, size), max_bytes=100))
@@ -414,7 +410,7 @@ def test_documents_may_follow_one_another(raw: bytes, pieces: list[str], size: i
 
 @pytest.mark.parametrize("seed", range(5))
 def test_random_documents_are_found(seed: int) -> None:
-    """Whatever is in their strings, however they are written, joined and cut into parts."""
+    """With any strings, in any notation, joined and split in any way."""
     chance = random.Random(seed)
 
     def value(depth: int) -> Any:
@@ -449,21 +445,21 @@ def test_random_documents_are_found(seed: int) -> None:
     ],
 )
 def test_a_line_with_more_than_documents_is_broken(raw: bytes, pieces: list[str]) -> None:
-    """What follows a document on its line, and is not another one, belongs to it."""
-    assert told("-", stdin=raw) == [f"<stdin>:{piece}" for piece in pieces]
+    """Text after a document on its line that is not another document belongs to it."""
+    assert read_items("-", stdin=raw) == [f"<stdin>:{piece}" for piece in pieces]
 
 
-def test_a_json_file_may_hold_documents(tmp_path: Path) -> None:
-    """Under any name, and packed under any name."""
+def test_a_json_file_may_have_several_documents(tmp_path: Path) -> None:
+    """Under any name, and compressed under any name."""
     documents = b'{\n"a": 1\n}\n{"b": 2}'
     for name in ("x.json", "y.jsonl", "z.txt"):
         for raw in (documents, gzip.compress(documents)):
             (tmp_path / name).write_bytes(raw)
-            assert told(tmp_path / name) == [f'{name}:1:1 {{\n"a": 1\n}}', f'{name}:4:1 {{"b": 2}}']
+            assert read_items(tmp_path / name) == [f'{name}:1:1 {{\n"a": 1\n}}', f'{name}:4:1 {{"b": 2}}']
 
 
-def test_broken_documents_cost_no_time() -> None:
-    """Each line may or may not begin a document: they are looked at once."""
+def test_broken_documents_take_linear_time() -> None:
+    """Each line may begin a document, and is examined once."""
     for raw in (b'{"a": [\n' * 100_000, b'{"a": "x}' * 100_000, b'{"a": 1,\n{"b": 2}\n' * 50_000):
         started = time.process_time()
         assert list(read_texts(["-"], stdin=io.BytesIO(raw)))
@@ -471,8 +467,8 @@ def test_broken_documents_cost_no_time() -> None:
 
 
 @pytest.mark.parametrize("name", ["x.json", "x.jsonl", "x.txt"])
-def test_lines_that_end_with_a_carriage_return_are_told(evtool: Evtool, tmp_path: Path, name: str) -> None:
-    """As some editors and spreadsheets write them: it is said what to do."""
+def test_the_hint_for_carriage_returns_says_what_to_do(evtool: Evtool, tmp_path: Path, name: str) -> None:
+    """Some editors and spreadsheets write them as line ends."""
     line = b'{"id": "1", "source": "s", "detail-type": "t", "detail": {}}\r'
     (tmp_path / name).write_bytes(line * 2)
     (tmp_path / "schema.json").write_text("true")
@@ -482,8 +478,8 @@ def test_lines_that_end_with_a_carriage_return_are_told(evtool: Evtool, tmp_path
     assert found["suggestion"] == "a line ends with a carriage return only: save the file with line feeds"
 
 
-def test_a_stream_that_does_not_block_is_waited_for(tmp_path: Path) -> None:
-    """What a shell or another program may have set on standard input: where nothing comes yet is not the end."""
+def test_a_stream_that_does_not_block_is_read_to_its_end(tmp_path: Path) -> None:
+    """A shell may set this on standard input. A read without data is not the end."""
     here, there = os.pipe()
     os.set_blocking(here, False)
     (tmp_path / "schema.json").write_text("true")
@@ -500,16 +496,16 @@ def test_a_stream_that_does_not_block_is_waited_for(tmp_path: Path) -> None:
         assert json.loads(process.communicate(timeout=30)[0].splitlines()[-1])["summary"]["events"] == 3
 
 
-def test_a_file_in_utf16_is_told_once(tmp_path: Path) -> None:
-    """Text in another encoding is one piece, which will say so, not one for each of its lines."""
+def test_a_file_in_utf16_is_one_finding(tmp_path: Path) -> None:
+    """Not one for each of its lines."""
     for name in ("x.jsonl", "y.json"):
         for encoding in ("utf-16", "utf-16-le", "utf-32-be"):
             (tmp_path / name).write_bytes('[{"a": 1},\n{"b": 2}]\n'.encode(encoding))
-            assert len(told(tmp_path / name, max_bytes=1000)) == 1
+            assert len(read_items(tmp_path / name, max_bytes=1000)) == 1
 
 
 class Endless(io.BytesIO):
-    """A stream that gives the same bytes again and again."""
+    """A stream that repeats the same bytes."""
 
     def __init__(self, again: bytes, times: int):
         super().__init__()
@@ -530,8 +526,8 @@ class Endless(io.BytesIO):
     ],
     ids=["lines", "blank lines", "one line", "blanks"],
 )
-def test_memory_stays_flat(again: bytes, count: int) -> None:
-    """Twelve megabytes go through in the size of a few events."""
+def test_large_files_take_little_memory(again: bytes, count: int) -> None:
+    """Twelve megabytes are read in the memory of a few events."""
     tracemalloc.start()
     try:
         found = sum(1 for _ in read_texts(["-"], stdin=Endless(again, 200), max_bytes=MIB // 4))
@@ -544,14 +540,14 @@ def test_memory_stays_flat(again: bytes, count: int) -> None:
 
 
 @pytest.mark.slow
-def test_a_bomb_does_not_go_off(tmp_path: Path) -> None:
-    """A small file that unpacks to a lot takes no more memory than an event may."""
+def test_a_gzip_bomb_takes_little_memory(tmp_path: Path) -> None:
+    """No more than an event may take."""
     (tmp_path / "x.json.gz").write_bytes(gzip.compress(b"[" + b'"' + b"x" * 50 * MIB))
     (tmp_path / "y.json.gz").write_bytes(gzip.compress(b'"' + b"x" * 50 * MIB))
     (tmp_path / "z.jsonl.gz").write_bytes(gzip.compress(b" " * 50 * MIB + b"1"))
     tracemalloc.start()
     try:
-        found = told(tmp_path, max_bytes=MIB)
+        found = read_items(tmp_path, max_bytes=MIB)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -560,8 +556,8 @@ def test_a_bomb_does_not_go_off(tmp_path: Path) -> None:
     assert peak < 6 * MIB
 
 
-def test_progress_adds_up(tmp_path: Path) -> None:
-    """What is told while reading sums up to what was announced: the bytes of the files as they are stored."""
+def test_the_reported_bytes_add_up_to_the_total(tmp_path: Path) -> None:
+    """The bytes of the files, not of the decompressed text."""
     (tmp_path / "a.json").write_bytes(b"[1, 2]" + b" " * 100_000)
     (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(random.Random(7).randbytes(200_000).hex().encode()))
     (tmp_path / "c").mkdir()
@@ -581,7 +577,7 @@ def test_progress_adds_up(tmp_path: Path) -> None:
 
 
 class Failing(io.BytesIO):
-    """A stream that gives one line and then fails."""
+    """A stream that returns one line and then fails."""
 
     def read1(self, size: int | None = -1, /) -> bytes:
         """The line, then an error of the system."""
@@ -590,8 +586,8 @@ class Failing(io.BytesIO):
         raise OSError(5, "Input/output error")
 
 
-def test_a_stream_that_fails_is_told() -> None:
-    """What came before a stream failed is given, then the reason."""
+def test_a_stream_that_fails_is_a_finding() -> None:
+    """After the texts before the failure."""
     first, second = read_texts(["-"], stdin=Failing(b'{"a": 1}\n'))
 
     assert isinstance(first, SourceText)
@@ -600,8 +596,8 @@ def test_a_stream_that_fails_is_told() -> None:
     assert "Input/output error" in second.message
 
 
-def test_a_file_that_has_nothing_to_read_now_is_told() -> None:
-    """What could be a file, but has nothing at the moment and is not at its end, is an error, not an empty file."""
+def test_a_file_without_data_at_the_moment_is_a_finding() -> None:
+    """It is not an empty file."""
     out, into = os.pipe2(os.O_NONBLOCK)
     with open(into, "wb", buffering=0) as writer, io.BufferedReader(FileStream(out)) as stream:  # noqa: PTH123
         writer.write(b"1\n")

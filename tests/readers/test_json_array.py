@@ -1,4 +1,4 @@
-"""Arrays in pieces: the elements and places that reading the whole would give, in little memory."""
+"""Arrays in parts: the same elements and positions as for the whole text, in little memory."""
 
 import io
 import json
@@ -15,7 +15,7 @@ KIB = 1024
 
 
 class Trickle(io.BytesIO):
-    """A stream that gives a few bytes at a time."""
+    """A stream that returns a few bytes at a time."""
 
     def __init__(self, raw: bytes, size: int):
         super().__init__(raw)
@@ -27,12 +27,12 @@ class Trickle(io.BytesIO):
 
 
 def pieces(raw: bytes, size: int = 1 << 16, max_bytes: int = KIB) -> list[Element | JsonProblem]:
-    """What an array holds when it comes in chunks of `size`."""
+    """Returns the elements of an array that arrives in chunks of `size`."""
     return list(read_elements(Trickle(raw, size), max_bytes=max_bytes))
 
 
-def told(raw: bytes, size: int = 1 << 16, max_bytes: int = KIB) -> list[str]:
-    """The elements, and the code and place of what is wrong, as a reader of this file sees them."""
+def read_items(raw: bytes, size: int = 1 << 16, max_bytes: int = KIB) -> list[str]:
+    """Returns the elements, and the code and location of the problem."""
     return [
         found.raw.decode(errors="replace")
         if isinstance(found, Element)
@@ -42,7 +42,7 @@ def told(raw: bytes, size: int = 1 << 16, max_bytes: int = KIB) -> list[str]:
 
 
 def arrays(seed: int, number: int) -> list[bytes]:
-    """Arrays of all sorts of values, written in all sorts of ways."""
+    """Builds arrays of all kinds of values in all notations."""
     chance = random.Random(seed)
 
     def value(depth: int) -> Any:
@@ -63,8 +63,8 @@ def arrays(seed: int, number: int) -> list[bytes]:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 1 << 16])
-def test_elements_stand_where_they_stand_in_the_whole(size: int) -> None:
-    """Each element has the bytes and the place that the whole text gives it, however the bytes arrive."""
+def test_elements_have_the_positions_of_the_whole_text(size: int) -> None:
+    """And its bytes, for any sizes of the chunks."""
     for raw in arrays(seed=3, number=200):
         spans = find_spans(raw)
         count = len(json.loads(raw))
@@ -103,9 +103,9 @@ def test_elements_stand_where_they_stand_in_the_whole(size: int) -> None:
         (b"[1][2]", ["1", "EV002 1:4 @3"]),
     ],
 )
-def test_says_where_an_array_is_broken(raw: bytes, outcome: list[str], size: int) -> None:
-    """What comes before the break is given, then one problem with its line, column and offset, and nothing more."""
-    assert told(raw, size) == outcome
+def test_a_broken_array_has_a_position(raw: bytes, outcome: list[str], size: int) -> None:
+    """The elements before it, then one problem with line, column and offset."""
+    assert read_items(raw, size) == outcome
 
 
 @pytest.mark.parametrize(
@@ -122,8 +122,7 @@ def test_says_where_an_array_is_broken(raw: bytes, outcome: list[str], size: int
         (b"{}", "an array is expected here (None)"),
     ],
 )
-def test_says_what_helps(raw: bytes, said: str) -> None:
-    """The message says what is wrong with the array, the hint what may help."""
+def test_the_problem_of_an_array_has_a_hint(raw: bytes, said: str) -> None:
     found = pieces(raw)[-1]
 
     assert isinstance(found, JsonProblem)
@@ -131,19 +130,19 @@ def test_says_what_helps(raw: bytes, said: str) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 100, 1 << 16])
-def test_passes_over_elements_that_are_too_long(size: int) -> None:
-    """A long element is told with its place and length, and those after it are read."""
+def test_an_element_that_is_too_long_is_a_problem(size: int) -> None:
+    """With its position and length. The elements after it are read."""
     long = json.dumps({"text": 'x"[{,\\' * 400, "more": [[]] * 100}).encode()
     raw = b'[1,\n  "' + b"y" * (KIB - 2) + b'",\n ' + long + b", 3]"
 
-    found = told(raw, size)
+    found = read_items(raw, size)
 
     assert [text[:12] for text in found] == ["1", '"' + "y" * 11, "EV008 3:2 @1", "3"]
     assert f"{len(long)} bytes" in str(pieces(raw, size)[2])
 
 
 class Endless(io.BytesIO):
-    """A stream of the same bytes again and again between a begin and an end."""
+    """A stream of the same bytes, between a beginning and an end."""
 
     def __init__(self, begin: bytes, again: bytes, times: int, end: bytes):
         super().__init__()
@@ -165,8 +164,8 @@ class Endless(io.BytesIO):
     ],
     ids=["many elements", "blanks", "one long string", "brackets that are never closed", "blanks after an element"],
 )
-def test_memory_stays_flat(begin: bytes, again: bytes, end: bytes, count: int) -> None:
-    """Five megabytes go through in less than a half."""
+def test_large_arrays_take_little_memory(begin: bytes, again: bytes, end: bytes, count: int) -> None:
+    """Five megabytes in less than half a megabyte."""
     tracemalloc.start()
     try:
         found = sum(1 for _ in read_elements(Endless(begin, again, 80, end), max_bytes=100 * KIB))

@@ -1,6 +1,6 @@
-"""JSON text: what is taken, what is refused and where, and where the parts of a text stand.
+"""JSON text: what is accepted, what is refused and where, and the positions of values.
 
-The corpus is tests/cases/json: y_*.json is well-formed, n_CODE_LINE-COLUMN_*.json is refused with that code there.
+The corpus is tests/cases/json: y_*.json is well-formed, n_CODE_LINE-COLUMN_*.json is refused with this code there.
 """
 
 import json
@@ -25,14 +25,14 @@ BAD = [case for case in CASES if case.name.startswith("n_")]
 
 
 def problem(raw: bytes, **options: int) -> JsonProblem:
-    """The problem that a text has."""
+    """Returns the problem of a text."""
     with pytest.raises(JsonProblem) as caught:
         parse_json(raw, **options)
     return caught.value
 
 
 def outcome(read: Callable[[bytes], Any], raw: bytes) -> tuple[Any, tuple[Any, ...]]:
-    """What reading a text gives, and what is wrong with the text."""
+    """Returns the value of a text, or its problem."""
     try:
         return read(raw), ()
     except JsonProblem as error:
@@ -40,7 +40,7 @@ def outcome(read: Callable[[bytes], Any], raw: bytes) -> tuple[Any, tuple[Any, .
 
 
 def resolved(value: Any, pointer: str) -> Any:
-    """What a JSON Pointer leads to."""
+    """Returns the value at a JSON Pointer."""
     for step in pointer.split("/")[1:]:
         name = step.replace("~1", "/").replace("~0", "~")
         value = value[int(name)] if isinstance(value, list) else value[name]
@@ -48,16 +48,16 @@ def resolved(value: Any, pointer: str) -> Any:
 
 
 @pytest.mark.parametrize("case", GOOD, ids=lambda case: case.stem)
-def test_takes_well_formed_text(case: Path) -> None:
-    """Well-formed text gives the value that it says, integers exact and floats as floats."""
+def test_well_formed_text_has_its_value(case: Path) -> None:
+    """Integers are exact, other numbers are floats."""
     raw = case.read_bytes()
 
     assert repr(parse_json(raw)) == repr(json.loads(raw.decode("utf-8-sig")))
 
 
 @pytest.mark.parametrize("case", BAD, ids=lambda case: case.stem)
-def test_refuses_with_code_and_place(case: Path) -> None:
-    """A text that is refused says why, as a known code and a sentence, and where: line, column and byte offset."""
+def test_refused_text_has_code_and_position(case: Path) -> None:
+    """And a message, the line, the column and the byte offset."""
     _, code, place, _ = case.stem.split("_")
     raw = case.read_bytes()
 
@@ -71,8 +71,8 @@ def test_refuses_with_code_and_place(case: Path) -> None:
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if "EV007" not in case.name], ids=lambda case: case.stem)
-def test_places_are_told_of_the_same_texts(case: Path) -> None:
-    """The scanner that knows places and the one that is fast refuse the same texts, for the same reason."""
+def test_both_scanners_refuse_the_same_texts(case: Path) -> None:
+    """The one with positions and the fast one, for the same reason."""
     raw = case.read_bytes()
 
     value, refusal = outcome(parse_json, raw)
@@ -82,8 +82,8 @@ def test_places_are_told_of_the_same_texts(case: Path) -> None:
     assert refusal or parse_json(raw[spans[""].start : spans[""].end]) == value
 
 
-def test_the_fast_parser_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The fast parser takes only what the strict one takes, with the same value: all cases, and mutants of them."""
+def test_the_fast_parser_agrees_with_the_strict_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It accepts only texts that the strict one accepts, with the same value: all cases, and mutants of them."""
     chance = random.Random(3)
     files = [*CASES, *(ROOT / "tests/cases/jsontestsuite").iterdir(), *(ROOT / "samples/events").iterdir()]
     texts = [file.read_bytes() for file in files if file.stat().st_size < 10_000]
@@ -103,7 +103,7 @@ def test_the_fast_parser_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def is_fast(text: bytes) -> bool:
-    """Whether the fast parser takes a text."""
+    """Returns whether the fast parser accepts a text."""
     try:
         json_text._parse_fast(text)
     except json_text.UNDECODABLE:
@@ -112,12 +112,12 @@ def is_fast(text: bytes) -> bool:
 
 
 def refuse(_: bytes) -> None:
-    """A fast parser that takes nothing."""
+    """A fast parser that accepts nothing."""
     raise ValueError
 
 
-def test_what_json_tools_write_is_taken() -> None:
-    """Text written by the standard library is read back as it was, escaped or not."""
+def test_json_of_the_standard_library_is_read_back() -> None:
+    """With and without escapes."""
     chance = random.Random(2)
     letters = 'a"\\/\n\u0000é\u2028😀\ud7ff'
 
@@ -168,23 +168,21 @@ def test_what_json_tools_write_is_taken() -> None:
         (b'"a\tb"', r"\u0009"),
     ],
 )
-def test_says_what_helps(raw: bytes, said: str) -> None:
-    """The message or the hint names the thing and what to do about it."""
+def test_a_problem_has_a_message_or_hint_that_helps(raw: bytes, said: str) -> None:
     found = problem(raw)
 
     assert said in f"{found.message} ({found.hint})"
 
 
 @pytest.mark.parametrize(("raw", "underlined"), [(b'{"ab": 1, "ab": 2}', '"ab"'), (b"[-Infinity]", "-Infinity")])
-def test_underlines_the_word(raw: bytes, underlined: str) -> None:
-    """The width covers what is wrong."""
+def test_the_width_of_a_problem_is_that_of_the_word(raw: bytes, underlined: str) -> None:
     found = problem(raw)
 
     assert raw.decode()[found.column - 1 :][: found.width] == underlined
 
 
-def test_the_limit_of_depth_can_be_chosen() -> None:
-    """A text may be as deep as asked for and no deeper; brackets in strings and side by side do not count."""
+def test_the_limit_of_depth_is_an_argument() -> None:
+    """Brackets in strings, and brackets that are not nested, do not count."""
     raw = b'{"a": [[], [], "[[[[", {"b": "\\"{{{"}]}'
 
     assert parse_json(raw, max_depth=3)["a"][3]["b"] == '"{{{'
@@ -204,13 +202,13 @@ def test_the_limit_of_depth_can_be_chosen() -> None:
     ],
     ids=["quotes in a string", "quotes", "surrogates", "digits", "objects", "backslashes"],
 )
-def test_hostile_text_is_refused_in_time(raw: bytes) -> None:
-    """A megabyte of anything is judged in time that grows with its length only: this would run for hours else."""
+def test_hostile_text_is_refused_in_linear_time(raw: bytes) -> None:
+    """A megabyte would take hours otherwise."""
     assert problem(raw).message
 
 
-def test_positions_of_keys_and_values() -> None:
-    """Each value is found by its pointer: lines and columns in characters, offsets in bytes, widths within the line."""
+def test_keys_and_values_have_positions() -> None:
+    """Lines and columns in characters, offsets in bytes, widths within the line."""
     raw = '{"é": [10, {\r\n  "a/b": "x😀"}],\n "~": {}}'.encode()
 
     found = find_spans(raw)
@@ -227,21 +225,21 @@ def test_positions_of_keys_and_values() -> None:
 
 
 def test_a_byte_order_mark_takes_no_column() -> None:
-    """Columns are those that an editor shows; offsets count the mark."""
+    """Columns are those of an editor. Offsets count the mark."""
     raw = b'\xef\xbb\xbf{"a": 1}'
 
     assert find_spans(raw)["/a"] == Span(1, 2, 3, 1, 7, 1, 9, 10)
 
 
-def test_a_problem_can_cross_processes() -> None:
-    """A problem is the same after it was sent to another process."""
+def test_a_problem_can_be_pickled() -> None:
+    """Worker processes return it."""
     found = problem(b"[1,]")
 
     assert vars(pickle.loads(pickle.dumps(found))) == vars(found)
 
 
-def test_is_quick_to_import() -> None:
-    """Reading JSON that is well-formed loads neither the scanner for problems nor anything else that takes time."""
+def test_well_formed_json_loads_no_other_modules() -> None:
+    """Neither the scanner for problems nor other slow modules."""
     slow = ["dataclasses", "logging", "pathlib", "yaml", "pydantic", "evtool.readers.json_errors"]
     code = "import sys; from evtool.readers.json_text import parse_json; parse_json(b'[1]'); "
     code += f"print(set({slow}) & sys.modules.keys())"

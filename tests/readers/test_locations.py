@@ -1,4 +1,4 @@
-"""Locations: where the value that a JSON Pointer leads to is in its file, empty names included."""
+"""Locations of values in the file, by JSON Pointer, also with empty names."""
 
 import pytest
 
@@ -28,7 +28,7 @@ TEXT = b"""{"a": {"": {"": 1,
     ],
 )
 def test_empty_names_are_steps(steps: tuple[str | int, ...], pointer: str, line: int, column: int) -> None:
-    """The pointer of an empty name ends with a slash; what is missing is placed at what is around it."""
+    """The pointer of an empty name ends with a slash. A missing value has the location of the value around it."""
     location = location_of(SourceMap(SourceText("e.json", 1, 1, TEXT)), pointer)
 
     assert pointer_of(steps) == pointer
@@ -39,7 +39,7 @@ def test_empty_names_are_steps(steps: tuple[str | int, ...], pointer: str, line:
         assert split_assignment(f"{pointer}=5") == (split_pointer(pointer), "5")
 
 
-def test_what_is_nowhere_in_the_text_is_at_its_beginning() -> None:
+def test_a_value_outside_the_text_is_at_its_beginning() -> None:
     """Also if the text has an empty name."""
     source_map = SourceMap(SourceText("e.json", 1, 1, TEXT), (("/detail", ""), ("", NOWHERE)))
 

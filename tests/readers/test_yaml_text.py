@@ -1,6 +1,6 @@
-"""YAML text: what it means, what is refused and where.
+"""YAML text: its meaning, what is refused, and where.
 
-The corpus is tests/cases/yaml: y_*.yaml means what y_*.json says, n_CODE_LINE-COLUMN_*.yaml is refused with that there.
+The corpus is tests/cases/yaml: y_*.yaml means the same as y_*.json, n_CODE_LINE-COLUMN_*.yaml is refused there.
 """
 
 import json
@@ -24,14 +24,14 @@ BAD = [case for case in CASES if case.name.startswith("n_")]
 
 
 def findings(raw: bytes) -> tuple[Finding, ...]:
-    """Everything that is wrong with a text."""
+    """Returns the findings of a text."""
     with pytest.raises(ConfigError) as caught:
         load_yaml(raw, "routes.yaml")
     return caught.value.findings
 
 
 def outcome(raw: bytes) -> tuple[Finding, ...]:
-    """What is wrong with a text, if anything is."""
+    """Returns the findings of a text, or None."""
     try:
         load_yaml(raw, "f")
     except ConfigError as error:
@@ -41,23 +41,23 @@ def outcome(raw: bytes) -> tuple[Finding, ...]:
 
 @pytest.fixture(params=["CSafeLoader", "SafeLoader"])
 def loader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Each parser: the one of libyaml, and the one of PyYAML for where there is no libyaml."""
+    """Both parsers: that of libyaml, and that of PyYAML, which is used without libyaml."""
     monkeypatch.setattr(yaml_text, "_Loader", getattr(yaml, request.param))
     return str(request.param)
 
 
 @pytest.mark.usefixtures("loader")
 @pytest.mark.parametrize("case", GOOD, ids=lambda case: case.stem)
-def test_means_what_yaml_1_2_says(case: Path) -> None:
-    """Well-formed YAML gives plain Python values, resolved as the core schema of YAML 1.2 has it."""
+def test_scalars_have_the_meaning_of_yaml_1_2(case: Path) -> None:
+    """Of its core schema."""
     wanted = json.loads(case.with_suffix(".json").read_text(encoding="utf-8"))
 
     assert repr(load_yaml(case.read_bytes(), case.name).value) == repr(wanted)
 
 
 @pytest.mark.parametrize("case", BAD, ids=lambda case: case.stem)
-def test_refuses_with_code_and_place(case: Path, loader: str) -> None:
-    """What is refused says why and where, with the line it is in."""
+def test_refused_text_has_code_and_position(case: Path, loader: str) -> None:
+    """And the source line."""
     _, code, place, _ = case.stem.split("_")
     raw = case.read_bytes()
 
@@ -73,8 +73,8 @@ def test_refuses_with_code_and_place(case: Path, loader: str) -> None:
     assert 1 <= found.width <= max(1, len(found.excerpt))
 
 
-def test_tells_everything_at_once() -> None:
-    """All that can be told is told, in the order of the file, up to where the syntax breaks."""
+def test_all_problems_are_reported_at_once() -> None:
+    """In the order of the file, up to a syntax error."""
     raw = b"""\
 a: &x 1
 b: *x
@@ -116,8 +116,7 @@ f: [1
         (b"a: " + b"x" * 5 * 1024 * 1024, "longer than 5242880 bytes"),
     ],
 )
-def test_says_what_helps(raw: bytes, said: str) -> None:
-    """The message or the hint names the thing and what to do about it."""
+def test_a_problem_has_a_message_or_hint_that_helps(raw: bytes, said: str) -> None:
     (found,) = findings(raw)
 
     assert said in f"{found.message} ({found.suggestion})"
@@ -158,14 +157,14 @@ routes:
         (["version", "x"], False, (1, 10)),
     ],
 )
-def test_place_of_a_path(path: list[str | int], key: bool, place: tuple[int, int]) -> None:
-    """A path leads to its key or value; where it does not exist, to the last thing on it that does."""
+def test_a_path_has_the_position_of_its_key_or_value(path: list[str | int], key: bool, place: tuple[int, int]) -> None:
+    """For a path that does not exist, that of its last existing part."""
     assert load_yaml(PLACES, "routes.yaml").position_of(path, key=key) == place
 
 
 @pytest.mark.usefixtures("loader")
-def test_bombs_do_not_go_off() -> None:
-    """Aliases and merges are refused where they stand, before they are followed."""
+def test_aliases_are_refused_before_they_are_expanded() -> None:
+    """So a file cannot grow in memory."""
     layers = "".join(f"b{n}: &b{n} [{', '.join([f'*b{n - 1}'] * 9)}]\n" for n in range(1, 9))
     merges = "".join(f"m{n}: &m{n}\n  <<: [{', '.join([f'*m{n - 1}'] * 9)}]\n" for n in range(1, 20))
 
@@ -175,13 +174,11 @@ def test_bombs_do_not_go_off() -> None:
         assert len(found) <= yaml_text.MAX_FINDINGS
 
 
-def test_a_file_that_is_all_wrong_is_told_in_part() -> None:
-    """There are never more findings than a person can use."""
+def test_the_number_of_findings_is_limited() -> None:
     assert len(findings(b"- *x\n" * 100_000)) == yaml_text.MAX_FINDINGS
 
 
-def test_what_json_tools_write_is_taken() -> None:
-    """A JSON text is a YAML text of the same value."""
+def test_a_json_text_has_the_same_value_as_yaml() -> None:
     chance = random.Random(4)
     letters = "aN01:#-'\"\\ \n\té日"
 

@@ -1,4 +1,4 @@
-"""The progress line: what it says, when it is drawn, and that nothing of it is left."""
+"""The progress line: its content, when it is drawn, and that it is removed."""
 
 import io
 import json
@@ -31,7 +31,7 @@ class Terminal(io.StringIO):
 
 
 class Clock:
-    """Seconds that a test sets."""
+    """A clock whose seconds a test sets."""
 
     now = 0.0
 
@@ -40,7 +40,7 @@ class Clock:
 
 
 def test_the_line_has_a_bar_a_count_and_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is drawn after a while, not too often, and erased at the end."""
+    """It is drawn after a delay, not too often, and erased at the end."""
     monkeypatch.setenv("COLUMNS", "80")
     stream, clock = Terminal(), Clock()
     progress = Progress("publishing", "event", total=lambda: 200, stream=stream, clock=clock)
@@ -57,8 +57,8 @@ def test_the_line_has_a_bar_a_count_and_a_rate(monkeypatch: pytest.MonkeyPatch) 
     assert stream.getvalue().count(ERASE + ERASE) == 0
 
 
-def test_without_a_total_there_is_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The count and the rate are shown, and never more than the terminal is wide."""
+def test_without_a_total_the_line_has_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has the count and the rate, and is not wider than the terminal."""
     monkeypatch.setenv("COLUMNS", "40")
     stream, clock = Terminal(), Clock()
     clock_items = Progress("delivering", "delivery", stream=stream, clock=clock).track(range(2))
@@ -73,8 +73,8 @@ def test_without_a_total_there_is_no_bar(monkeypatch: pytest.MonkeyPatch) -> Non
     assert narrow.getvalue() == ERASE + "delivering  1 deliv"
 
 
-def test_items_that_take_long_advance_when_they_are_done() -> None:
-    """The share is that of the items that were used, not of what was read of the file."""
+def test_an_item_counts_after_it_was_used() -> None:
+    """Not when it is read from the file."""
     stream, clock = Terminal(), Clock()
     progress = Progress("publishing", "event", total=lambda: 4, stream=stream, clock=clock)
     for _ in progress.track(range(4), lambda _: 1):
@@ -85,7 +85,7 @@ def test_items_that_take_long_advance_when_they_are_done() -> None:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project with three events in a file, where progress is shown at once."""
+    """A project with three events in a file, in which progress is shown at once."""
     (tmp_path / "site").mkdir()
     (tmp_path / "site/sitecustomize.py").write_text(AT_ONCE)
     (tmp_path / "routes.yaml").write_text(ROUTES)
@@ -96,7 +96,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def test_long_work_shows_progress_on_a_terminal_and_none_in_a_pipe(evtool: Evtool, project: Path) -> None:
-    """Each command has its label; what is printed meanwhile starts at the beginning of an empty line."""
+    """Each command has its label. Other output begins on an empty line."""
     env = {"PYTHONPATH": f"{project / 'site'}:{ROOT}"}
     for words, label, count in COMMANDS:
         shown = run_on_terminal(*words, cwd=project, env=env)

@@ -1,4 +1,4 @@
-"""What event text may not do to a terminal or a CI log."""
+"""Escapes in event text: it must not control a terminal or a CI log."""
 
 import pytest
 
@@ -23,12 +23,11 @@ from evtool.terminal.sanitize import sanitize
         ("##vso[task.setvariable]x", r"\x23#vso[task.setvariable]x"),
     ],
 )
-def test_hostile_text_is_spelled_out(hostile: str, shown: str) -> None:
-    """Nothing that a terminal or a CI runner would obey is left in what is printed."""
+def test_hostile_text_is_escaped(hostile: str, shown: str) -> None:
+    """No control character and no CI command is left."""
     assert sanitize(hostile) == shown
 
 
 @pytest.mark.parametrize("text", ["", "plain", "Grüße, 世界", "a :: b", "# heading ## [link]", 'quotes " and \\ too'])
-def test_plain_text_stays_as_it_is(text: str) -> None:
-    """What is plainly visible is shown as it is."""
+def test_visible_text_is_unchanged(text: str) -> None:
     assert sanitize(text) == text

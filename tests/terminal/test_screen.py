@@ -1,4 +1,4 @@
-"""What is shown on a terminal of 80 columns, and in a pipe: lines, tables and findings."""
+"""Lines, tables and findings on a terminal of 80 columns, and in a pipe."""
 
 import json
 from io import StringIO
@@ -55,7 +55,7 @@ def project(tmp_path: Path, evtool: Evtool) -> Path:
 @pytest.mark.parametrize("columns", [80, 50])
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_words_stay_whole_on_a_terminal(evtool: Evtool, project: Path, command: tuple[str, ...], columns: int) -> None:
-    """A line is continued between words; a word that is longer than a line has a line of its own."""
+    """A line is wrapped between words. A word that is longer than a line is not broken."""
     piped = evtool(*command, cwd=project)
     shown = run_on_terminal(*command, cwd=project, columns=columns, env={"PYTHONPATH": f"{project / 'site'}:{ROOT}"})
     source_lines = [line for line in piped.out.splitlines() if " | " in line[:9] and ":" in line]
@@ -73,7 +73,7 @@ def words_of(lines: list[str]) -> set[str]:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_lines_in_a_pipe_are_not_wrapped(evtool: Evtool, project: Path, command: tuple[str, ...]) -> None:
-    """Neither between words nor within a long word, whatever COLUMNS says."""
+    """Neither between words nor within a long word, for any COLUMNS."""
     narrow = evtool(*command, cwd=project, env={"COLUMNS": "40"})
     wide = evtool(*command, cwd=project)
 
@@ -90,8 +90,8 @@ def test_a_tree_in_a_pipe_keeps_long_words(evtool: Evtool, project: Path) -> Non
     assert f"there is no stock of {LONG} in the warehouse" in ran.out
 
 
-def test_the_log_is_a_table_with_coloured_states(project: Path) -> None:
-    """Header and columns on a terminal; done is green, dead is red."""
+def test_the_list_of_events_is_a_table_with_colored_states(project: Path) -> None:
+    """It has a header and columns on a terminal. done is green, dead is red."""
     shown = run_on_terminal("events", cwd=project, columns=160)
 
     assert shown.lines[0].split() == ["stored", "(UTC)", "id", "type", "states"]
@@ -105,7 +105,7 @@ def test_the_log_is_a_table_with_coloured_states(project: Path) -> None:
 
 
 def test_a_table_in_a_pipe_looks_like_one_of_rich() -> None:
-    """Tables without colour are laid out here, which is faster, unless a text is not ASCII."""
+    """rich is only used for color and for text that is not ASCII."""
     rows = [["r1", ("ready", "bold"), "3"], ["a longer route", [("dead ", "red"), "letter"], "1,204"], ["", "", ""]]
     tables = []
     for first in ("route e", "route \u00e9"):
