@@ -17,9 +17,14 @@ from functools import lru_cache
 from typing import Any
 
 from evtool.events.buses import parse_bus_name
-from evtool.events.envelope_findings import REQUIRED_ATTRIBUTES, describe_other_document, make_member_finding
 from evtool.events.event import Event, EventDefaults
-from evtool.events.members import describe_type, find_member_problem
+from evtool.events.members import (
+    REQUIRED_ATTRIBUTES,
+    describe_other_document,
+    describe_type,
+    find_member_problem,
+    make_member_finding,
+)
 from evtool.events.payload_identity import IdentityProblem, PayloadIdentity, read_id, read_type
 from evtool.events.timestamps import is_timestamp, normalize_time
 from evtool.findings.finding import Finding
