@@ -148,7 +148,7 @@ def _find_complex_fields(branches: Sequence[_Branch]) -> Iterator[Problem]:
 
 
 def _compile_field(values: Sequence[Any], path: str, keys: tuple[str | int, ...], problems: list[Problem]) -> Field:
-    # many routes ask for the same source, type or status, and share the field
+    # Shared: many routes have the same source, type or status.
     if all(type(value) is str for value in values):
         field, field_problems = _compile_strings(tuple(values), path, keys)
     else:
@@ -158,7 +158,8 @@ def _compile_field(values: Sequence[Any], path: str, keys: tuple[str | int, ...]
 
 
 def _compile_values(values: Sequence[Any], path: str, keys: tuple[str | int, ...]) -> tuple[Field, list[Problem]]:
-    conditions, problems = list[Condition](), list[Problem]()
+    conditions: list[Condition] = []
+    problems: list[Problem] = []
     for index, item in enumerate(values):
         try:
             conditions.append(_compile_condition(item, path))
@@ -171,6 +172,7 @@ def _compile_values(values: Sequence[Any], path: str, keys: tuple[str | int, ...
     return Field(path, tuple(conditions), combine_conditions(conditions), can_be_absent, keys), problems
 
 
+# Strings are hashable, and no other part of a pattern changes the field.
 _compile_strings = lru_cache(maxsize=10_000)(_compile_values)
 
 

@@ -110,9 +110,6 @@ class _BranchResult(NamedTuple):
         return len(self.branch) - len(self.consistent_fields) - len(self.undecided)
 
 
-# --- which fields hold together --------------------------------------------------------------------------------------
-
-
 def _find_consistent_fields(field_matches: Sequence[FieldMatch]) -> frozenset[int]:
     """Returns the numbers of fields that hold together: all, or all but one, or as many as possible from the first."""
     possible = []
@@ -179,9 +176,6 @@ def _find_open_fields(branch: Branch, field_matches: Sequence[FieldMatch]) -> di
         elif field.path in free_paths and all(field_match.present):
             open_fields[index] = tuple(unknowns)
     return open_fields
-
-
-# --- why a field does not hold --------------------------------------------------------------------------------------
 
 
 def _explain_nearest(field: Field, structure: EventStructure) -> Mismatch:
@@ -257,9 +251,6 @@ def _explain_field(index: int, result: _BranchResult, structure: EventStructure)
     if result.field_matches[index].hits:
         return _explain_inconsistency(index, result, structure)
     return _explain_nearest(result.branch[index], structure)
-
-
-# --- the explanation ------------------------------------------------------------------------------------------------
 
 
 def _build_condition_result(
