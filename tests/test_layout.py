@@ -55,7 +55,7 @@ DENSE = (
     ast.Starred,
     ast.NamedExpr,
 )
-MOST_DENSE = 42
+MOST_DENSE = 40
 LONGER = {"handlers.processes.worker": 880}  # the program in a worker process has to be one file
 
 
