@@ -1,4 +1,15 @@
-"""Translates the rules of a source into a project: the shape of routes.yaml with the locations of the source."""
+"""Translates the rules of a source into a project: the shape of routes.yaml with the locations of the source.
+
+All checks work on the shape of routes.yaml, and their findings have to name a place in the source. So each translated
+part keeps its path in the source. A template with the rule `Paid` gives
+
+    value      {"routes": {"Paid": {"pattern": {"source": ["shop"]}, "to": ["queue"]}}, ...}
+    origins    ("routes", "Paid")             -> ("Resources", "Paid")
+               ("routes", "Paid", "pattern")  -> ("Resources", "Paid", "Properties", "EventPattern")
+
+A finding at ("routes", "Paid", "pattern", "source", 0) belongs to the longest origin that is its beginning, followed
+by the rest: ("Resources", "Paid", "Properties", "EventPattern", "source", 0).
+"""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path as FilePath

@@ -1,4 +1,16 @@
-"""Writes to the store in one thread: what several requests wait for is stored in one commit."""
+"""Writes to the store in one thread, which commits the jobs of several requests together.
+
+A commit waits for the disk, so a commit for each request would be slow. Jobs that come during a commit wait for the
+next one, which has all of them:
+
+    time     requests     writer thread
+    0 ms     A            begins a transaction with A
+    1 ms     B, C, D      A's transaction is being synced; B, C and D wait in the queue
+    3 ms                  A is committed: its future gets the result. Begins a transaction with B, C and D
+    6 ms                  one sync, one call of the event loop: B, C and D get their results
+
+If C raises, the transaction is rolled back and done again with a savepoint for each job: B and D are stored, C is not.
+"""
 
 import asyncio
 import queue
@@ -26,11 +38,7 @@ _Result = tuple[_Job, Any, Exception | None]  # what the work returned, or what 
 
 
 class Writer:
-    """The thread that writes. `open_store` opens its own connection to the store.
-
-    While one transaction is committed the jobs of other requests gather, and all of them make the next one: the more
-    requests there are at a time, the fewer commits does each cost.
-    """
+    """The thread that writes. `open_store` opens its own connection to the store."""
 
     def __init__(self, open_store: Callable[[], Store]):
         self._open_store = open_store
