@@ -1,13 +1,25 @@
-"""Index over many patterns: a decision tree by field values, so that few patterns are tested for an event.
+"""Index over many patterns: a decision tree by field values, so that few patterns are tested for each event.
 
-Every branch of a pattern is filed under that of its fields which it shares with the fewest others. Where many still
-come together, they are told apart by their next fields, and so on: a tree, of which a part is built when an event
-first gets there. A branch none of whose fields needs a value is met by every event. The pattern itself decides in the
-end; where it asks for one field only it decides once for a text, and the answer is remembered.
+Every branch of a pattern is filed under the field that it shares with the fewest other branches. Branches that are
+filed together are split by their next field, and so on. A node of the tree is split when an event first reaches it.
+Example with four patterns:
+
+    0: source shop, detail-type order.created       1: source shop, detail-type order.paid
+    2: source shop, detail-type order.created,      3: source [prefix partner.]
+       detail.total above 100
+
+    root, by detail-type   order.created -> node A (0, 2)      order.paid -> 1
+          by source        prefix partner. -> 3
+    node A, by detail.total  above 100 -> 2;  0 has no other field and is a candidate
+
+An event is looked up at the root by its detail-type and its source, then in each node that it reaches. The patterns
+that it ends at are candidates, and the pattern itself decides whether it matches. If the last field decides alone, its
+test is made once for each string, and the result is kept.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 from evtool.patterns.field_values import MISSING, ArrayValues, Getters, normalize_value
@@ -16,19 +28,25 @@ from evtool.patterns.matcher import BranchSet
 from evtool.patterns.operators.arguments import Test
 from evtool.routes.lookups import BROAD, EXACT, LOOKUPS, PRESENT, Key, Lookup, keys_of
 
-MAX_UNSPLIT = 1  # branches that are tried sooner than told apart
-MAX_DECIDED = 10  # branches that are tried sooner than told apart, when the value at hand decides
-MAX_PLACES = 100  # a branch that is filed in more places is told apart no further: fields with several values multiply
-MAX_CACHED_STRINGS = 1_000  # texts at one place of the tree
-MAX_CACHED_LENGTH = 200  # characters of a text that is remembered
+# A node with this many branches is not split.
+MAX_UNSPLIT = 1
+# The same for branches that the value at hand decides.
+MAX_DECIDED = 10
+# A branch that is filed in more places is not split further, since fields with several values multiply the places.
+MAX_PLACES = 100
+# Strings whose targets a path lookup keeps.
+MAX_CACHED_STRINGS = 1_000
+# Characters of a string that is kept.
+MAX_CACHED_LENGTH = 200
 
-_FieldKeys = Sequence[Sequence[Key]]  # for each condition, of which one must hold, the keys to choose from
+# For each condition of a field the keys that it can be filed under. One of the conditions must hold.
+_FieldKeys = Sequence[Sequence[Key]]
 
 
 class _FiledBranch(NamedTuple):
-    """A branch to be filed: its pattern's number, the fields left to file it under, and in how many places it is.
+    """A branch to file: the number of its pattern, the remaining fields, and the number of places where it is filed.
 
-    A branch of one field holds where `test` does.
+    A branch of only one field has the test of this field.
     """
 
     pattern: int
@@ -37,15 +55,15 @@ class _FiledBranch(NamedTuple):
     places: int = 1
 
 
-# where a value leads: the patterns that match whatever else is there, and the nodes to look on at
+# The targets of a value: the patterns that match whatever the other fields are, and the nodes to continue at.
 _Targets = tuple[Sequence[int], Sequence["_Node"]]
 NO_TARGETS: _Targets = ((), ())
 
 
 class _PathLookup(NamedTuple):
-    """Where to look for the value at a path.
+    """The lookups for the value at a path.
 
-    `cache` has the targets of strings. `default` is for other strings: no targets, or None to look them up.
+    `cache` has the targets of strings. `default` applies to all other strings: no targets, or None to look them up.
     """
 
     path: str
@@ -54,7 +72,7 @@ class _PathLookup(NamedTuple):
     lookups: Sequence[Lookup["_Node"]]
 
     def find_targets(self, value: Scalar) -> _Targets:
-        """Where a value leads."""
+        """Returns the targets of a value."""
         matching, nodes = [], []
         for lookup in self.lookups:
             for node in lookup(value):
@@ -66,7 +84,7 @@ class _PathLookup(NamedTuple):
         return matching, nodes
 
     def find_targets_of_raw_value(self, value: Any) -> _Targets:
-        """Where a value leads that is no plain text: another scalar, or several."""
+        """Returns the targets of a value that is not a string: of another scalar, or of several values."""
         if value.__class__ is not ArrayValues:
             value = normalize_value(value)
         if value.__class__ is not ArrayValues:
@@ -88,7 +106,7 @@ class _PathLookup(NamedTuple):
         return list(matching), list(nodes)
 
     def find_and_cache(self, text: str) -> _Targets:
-        """The same for a text that is not known yet."""
+        """Returns the targets of a string that is not in the cache, and adds it."""
         targets = self.find_targets(text)
         if len(text) <= MAX_CACHED_LENGTH:
             if len(self.cache) >= MAX_CACHED_STRINGS:
@@ -98,9 +116,9 @@ class _PathLookup(NamedTuple):
 
 
 class _Node:
-    """Where branches come together: a list of them until an event gets there, then what tells them apart.
+    """A node of the tree: a list of branches until an event first reaches it, then the lookups that split them.
 
-    `decided` are the patterns for which the value that leads here decides, `candidates` those to try in any case.
+    `decided` has the patterns that the value leading here decides. `candidates` are tested for every event that comes.
     """
 
     __slots__ = ("candidates", "decided", "entries", "has_branches", "path_lookups")
@@ -123,7 +141,8 @@ class _Node:
 
 
 def _build_entries(number: int, pattern: BranchSet) -> Iterator[_FiledBranch]:
-    keys_by_field: dict[int, _FieldKeys] = {}  # by field: branches share theirs
+    # By identity of the field, since the branches of a pattern share their fields.
+    keys_by_field: dict[int, _FieldKeys] = {}
     for branch in pattern.branches:
         fields = [field for field in branch if not field.can_be_absent]
         for field in fields:
@@ -136,7 +155,7 @@ def _build_entries(number: int, pattern: BranchSet) -> Iterator[_FiledBranch]:
 
 
 def _count_key(key: Key) -> tuple[Any, ...]:
-    """What a key is counted as: one that any value may meet, with all of its lookup table."""
+    """Returns the value by which keys are counted. Keys that any value may reach count together."""
     if key.kind in BROAD:
         return key[:2]
     return key
@@ -145,32 +164,39 @@ def _count_key(key: Key) -> tuple[Any, ...]:
 def _choose_keys(
     entry: _FiledBranch, counts: Mapping[tuple[Any, ...], int], total: int
 ) -> tuple[list[Key], _FiledBranch]:
-    """The keys to file a branch under, one for each condition of its rarest field, and what is left of it."""
+    """Returns the keys to file a branch under, one for each condition of its rarest field, and the remaining branch."""
 
     def measure_crowd(key: Key) -> tuple[int, bool]:
-        return counts[_count_key(key)], type(key.value) is not str  # texts are looked up the fastest
+        # Among equally rare keys, strings are the fastest to look up.
+        return counts[_count_key(key)], type(key.value) is not str
 
-    chosen = [[min(keys, key=measure_crowd) for keys in conditions] for conditions in entry.fields]
-    rarest = min(range(len(chosen)), key=lambda number: max(map(measure_crowd, chosen[number])))
-    keys, conditions = chosen[rarest], entry.fields[rarest]
+    keys: list[Key] = []
+    rarest, rarest_crowd = 0, (total + 1, False)
+    for number, conditions in enumerate(entry.fields):
+        field_keys = [min(condition_keys, key=measure_crowd) for condition_keys in conditions]
+        crowd = max(map(measure_crowd, field_keys))
+        if not keys or crowd < rarest_crowd:
+            keys, rarest, rarest_crowd = field_keys, number, crowd
     place_count = entry.places * len(keys)
+    remaining: list[_FieldKeys] = []
     if place_count <= MAX_PLACES:
-        remaining = [*entry.fields[:rarest], *entry.fields[rarest + 1 :]]
-    else:
-        remaining = []
+        remaining += entry.fields[:rarest]
+        remaining += entry.fields[rarest + 1 :]
+    # A wildcard has several keys. The others can still split a node, unless all its branches share them.
+    conditions = entry.fields[rarest]
     other_keys = [key for key in conditions[0] if key not in keys and key.kind != PRESENT]
     if len(conditions) == 1 and other_keys and measure_crowd(keys[0])[0] < total:
-        remaining.append([other_keys])  # further parts of a wildcard, unless all have the same
+        remaining.append([other_keys])
     return keys, entry._replace(fields=remaining, places=place_count)
 
 
 def _split_node(node: _Node) -> Sequence[_PathLookup]:
-    """What tells the branches of a node apart, found out when an event first gets there."""
+    """Builds the lookups that split the branches of a node."""
     entries, node.entries = node.entries, []
     is_small = len(entries) <= MAX_UNSPLIT and not any(entry.test for entry in entries)
     candidates = {entry.pattern for entry in entries if is_small or not entry.fields}
     remaining = [entry for entry in entries if entry.pattern not in candidates]
-    counts = Counter(_count_key(key) for entry in remaining for field in entry.fields for keys in field for key in keys)
+    counts = _count_keys(remaining)
     entries_by_path: dict[str, dict[int, dict[Any, list[_FiledBranch]]]] = {}
     for entry in remaining:
         keys, filed_entry = _choose_keys(entry, counts, len(remaining))
@@ -181,32 +207,46 @@ def _split_node(node: _Node) -> Sequence[_PathLookup]:
     return node.path_lookups
 
 
+def _count_keys(entries: Sequence[_FiledBranch]) -> Counter[tuple[Any, ...]]:
+    counts: Counter[tuple[Any, ...]] = Counter()
+    for entry in entries:
+        for conditions in entry.fields:
+            counts.update(map(_count_key, chain.from_iterable(conditions)))
+    return counts
+
+
 def _build_path_lookup(path: str, kinds: Mapping[int, Mapping[Any, Sequence[_FiledBranch]]]) -> _PathLookup:
-    nodes = {
-        kind: {value: _Node(entries) for value, entries in entries_by_value.items()}
-        for kind, entries_by_value in kinds.items()
-    }
-    path_lookup = _PathLookup(path, {}, None, [LOOKUPS[kind](nodes_by_value) for kind, nodes_by_value in nodes.items()])
-    if nodes.keys() != {EXACT}:
+    lookups = []
+    for kind, entries_by_value in kinds.items():
+        nodes = {value: _Node(entries) for value, entries in entries_by_value.items()}
+        lookups.append(LOOKUPS[kind](nodes))
+    path_lookup = _PathLookup(path, {}, None, lookups)
+    if kinds.keys() != {EXACT}:
         return path_lookup
-    path_lookup.cache.update({text: path_lookup.find_targets(text) for text in nodes[EXACT] if type(text) is str})
+    # With exact values only, all strings with targets are known now.
+    for text in kinds[EXACT]:
+        if type(text) is str:
+            path_lookup.cache[text] = path_lookup.find_targets(text)
     return path_lookup._replace(default=NO_TARGETS)
 
 
 class Index:
-    """Patterns, filed by their certain branches, or by their possible ones."""
+    """The decision tree over patterns, each as a set of branches: the certain ones or the possible ones."""
 
     def __init__(self, patterns: Sequence[BranchSet]):
-        entries = [entry for number, pattern in enumerate(patterns) for entry in _build_entries(number, pattern)]
+        entries: list[_FiledBranch] = []
+        for number, pattern in enumerate(patterns):
+            entries += _build_entries(number, pattern)
         self._root = _Node(entries, has_value=False)
         self.matchers = [pattern.matcher for pattern in patterns]
 
     def find_matches(self, event: Any, getters: Getters) -> Sequence[int]:
-        """The numbers of the patterns that match an event, in whatever form the getters read it."""
+        """Returns the numbers of the patterns that match an event. The getters read the fields of its form."""
         matching: list[int] = []
         candidates: list[int] = []
         nodes = [self._root]
-        for node in nodes:  # which grows on the way
+        # The loop appends the nodes that the event reaches.
+        for node in nodes:
             path_lookups = node.path_lookups
             if path_lookups is None:
                 path_lookups = _split_node(node)

@@ -1,10 +1,13 @@
-"""Lookup tables of the index, one kind per operator: the conditions that may hold for a value.
+"""Lookup tables of the index, one kind for each kind of operator: they find the conditions that may hold for a value.
 
-A lookup must return every condition that may hold for a value; it may also return conditions that do not hold.
+A lookup must return every condition that holds for a value. It may also return conditions that do not hold, since the
+pattern itself decides later. Example: `{"wildcard": "order-*-paid*"}` can be filed under the prefix `ORDER-`, or under
+one of the parts `-pa`, `pai`, `aid`: each value for which the wildcard holds has all of them.
 """
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from math import inf
 from typing import Any, NamedTuple, TypeVar
 
@@ -14,25 +17,30 @@ from evtool.patterns.operators.cidr import find_digits, parse_address, parse_cid
 from evtool.patterns.operators.wildcard import split_literals
 
 EXACT, IN_ANY_CASE, PREFIX, SUFFIX, PART, NUMBERS, ADDRESSES, PRESENT = range(8)
-BROAD = frozenset((NUMBERS, ADDRESSES, PRESENT))  # where one value may meet all
+# Kinds in which one value may reach all keys.
+BROAD = frozenset((NUMBERS, ADDRESSES, PRESENT))
 
-MAX_LISTED_RANGES = 10  # ranges that are looked through one by one
-GRAM_LENGTH = 3  # characters of a part of a wildcard that are looked up
-ADDRESS_DIGITS = 8  # digits of an address that are looked up: those of IPv4, or the first of IPv6
+# Up to this number, ranges are searched one by one.
+MAX_LISTED_RANGES = 10
+# Characters of a part of a wildcard that are looked up.
+GRAM_LENGTH = 3
+# Hexadecimal digits of an address that are looked up: all of IPv4, or the first of IPv6.
+ADDRESS_DIGITS = 8
 
 Target = TypeVar("Target")
-Lookup = Callable[[Scalar], Iterable[Target]]  # what is filed under something that a value may meet
+# Returns the targets of the keys that a value reaches.
+Lookup = Callable[[Scalar], Iterable[Target]]
 
 
 class Key(NamedTuple):
-    """What a condition is filed under: its field, the kind of lookup, and there the value, or the range as two ends."""
+    """A key to file a condition under: the path of its field, the kind of lookup, and a value or a range as a pair."""
 
     path: str
     kind: int
     value: Any
 
 
-# --- what a condition is filed under ---------------------------------------------------------------------------------
+# --- the keys of a condition -----------------------------------------------------------------------------------------
 
 
 def _to_number(digits: str) -> int:
@@ -40,16 +48,18 @@ def _to_number(digits: str) -> int:
 
 
 def _iter_wildcard_keys(text: str) -> Iterator[tuple[int, Any]]:
-    first, *rest = split_literals(text)
-    if not rest:
+    literals = split_literals(text)
+    first, last = literals[0], literals[-1]
+    if len(literals) == 1:
         yield EXACT, first
         return
     if first:
         yield PREFIX, first.upper()
-    if rest[-1]:
-        yield SUFFIX, rest[-1].upper()
-    for part in rest[:-1]:
-        yield from ((PART, part[start : start + GRAM_LENGTH]) for start in range(len(part) - GRAM_LENGTH + 1))
+    if last:
+        yield SUFFIX, last.upper()
+    for part in literals[1:-1]:
+        for start in range(len(part) - GRAM_LENGTH + 1):
+            yield PART, part[start : start + GRAM_LENGTH]
 
 
 def _iter_keys(operator: str, expected: Any) -> Iterator[tuple[int, Any]]:
@@ -58,7 +68,8 @@ def _iter_keys(operator: str, expected: Any) -> Iterator[tuple[int, Any]]:
             yield ADDRESSES, (_to_number(digits), _to_number(digits))
         case ("equals" | "exactly", value) | ("numeric", ["=", value]):
             yield EXACT, value
-        case "equals-ignore-case", text if text.isascii():  # in other scripts case is not symmetric, see `strings`
+        # Outside ASCII, upper and lower case do not always correspond (see operators/strings.py).
+        case "equals-ignore-case", text if text.isascii():
             yield IN_ANY_CASE, text.upper()
         case ("prefix", str(text)):
             yield PREFIX, text.upper()
@@ -70,8 +81,10 @@ def _iter_keys(operator: str, expected: Any) -> Iterator[tuple[int, Any]]:
             yield SUFFIX, text.upper()
         case "wildcard", text:
             yield from _iter_wildcard_keys(text)
-        case "numeric", [(">" | ">="), lower, *rest]:
-            yield NUMBERS, (lower, rest[1] if rest else inf)
+        case "numeric", [(">" | ">="), lower]:
+            yield NUMBERS, (lower, inf)
+        case "numeric", [(">" | ">="), lower, _, upper]:
+            yield NUMBERS, (lower, upper)
         case "numeric", [("<" | "<="), upper]:
             yield NUMBERS, (-inf, upper)
         case "cidr", text:
@@ -80,19 +93,25 @@ def _iter_keys(operator: str, expected: Any) -> Iterator[tuple[int, Any]]:
 
 
 def keys_of(condition: Condition) -> list[Key]:
-    """The keys of which any one will do to file a condition: a value for which it holds meets each of them.
+    """Returns the keys of a condition. Any one of them is enough to file it: each value for which it holds reaches all.
 
-    The last one is the presence of any value, which is all there is for `anything-but` and `exists`.
+    The last key is the presence of any value, which is the only one for `anything-but` and `exists`.
     """
-    kinds = [*_iter_keys(condition.operator, condition.expected), (PRESENT, None)]
-    return [Key(condition.path, kind, value) for kind, value in kinds]
+    keys = [Key(condition.path, kind, value) for kind, value in _iter_keys(condition.operator, condition.expected)]
+    keys.append(Key(condition.path, PRESENT, None))
+    return keys
 
 
 # --- lookups ---------------------------------------------------------------------------------------------------------
 
 
 def _build_exact(targets: Mapping[Any, Target]) -> Lookup[Target]:
-    return lambda value: (targets[value],) if value in targets else ()
+    def look_up(value: Scalar) -> Iterable[Target]:
+        if value in targets:
+            return (targets[value],)
+        return ()
+
+    return look_up
 
 
 def _build_in_any_case(targets: Mapping[str, Target]) -> Lookup[Target]:
@@ -108,8 +127,8 @@ def _build_in_any_case(targets: Mapping[str, Target]) -> Lookup[Target]:
 
 
 def _build_prefix(targets: Mapping[str, Target]) -> Lookup[Target]:
-    lengths = sorted({len(text) for text in targets})
-    # see `strings.starts_with`
+    lengths = sorted(set(map(len, targets)))
+    # The engine compares the quoted JSON string, so a prefix may end with the closing quote (operators/strings.py).
     quote = ""
     if any(text.endswith('"') for text in targets):
         quote = '"'
@@ -129,7 +148,7 @@ def _build_prefix(targets: Mapping[str, Target]) -> Lookup[Target]:
 
 
 def _build_suffix(targets: Mapping[str, Target]) -> Lookup[Target]:
-    lengths = sorted({len(text) for text in targets})
+    lengths = sorted(set(map(len, targets)))
     quote = ""
     if any(text.startswith('"') for text in targets):
         quote = '"'
@@ -140,7 +159,7 @@ def _build_suffix(targets: Mapping[str, Target]) -> Lookup[Target]:
         text = (quote + value).upper()
         results = []
         for length in lengths:
-            target = targets.get(text[-length:] if length else "")
+            target = targets.get(text[max(len(text) - length, 0) :])
             if target is not None:
                 results.append(target)
         return results
@@ -154,32 +173,37 @@ def _build_part(targets: Mapping[str, Target]) -> Lookup[Target]:
             return ()
         if len(value) > len(targets):
             return [target for part, target in targets.items() if part in value]
-        return [
-            targets[part]
-            for part in {value[start : start + GRAM_LENGTH] for start in range(len(value))}
-            if part in targets
-        ]
+        parts = {value[start : start + GRAM_LENGTH] for start in range(len(value))}
+        return [targets[part] for part in parts if part in targets]
 
     return look_up
 
 
 class _IntervalTree:
-    """An interval tree: the ranges around a middle, sorted by either end, and trees of those below and above it."""
+    """An interval tree: the ranges that contain a middle, sorted by each end, and trees of those below and above it."""
 
     def __init__(self, targets: Mapping[tuple[float, float], Any]):
-        ends = sorted(end for ends in targets for end in ends)
-        middle = ends[len(ends) // 2]
-        below = {ends: target for ends, target in targets.items() if ends[1] < middle}
-        above = {ends: target for ends, target in targets.items() if ends[0] > middle}
-        around = [(*ends, target) for ends, target in targets.items() if ends[0] <= middle <= ends[1]]
-        self.middle = middle
+        ends = sorted(chain.from_iterable(targets))
+        self.middle = ends[len(ends) // 2]
+        self.below: _IntervalTree | None = None
+        self.above: _IntervalTree | None = None
+        below, above, around = {}, {}, []
+        for (lower, upper), target in targets.items():
+            if upper < self.middle:
+                below[lower, upper] = target
+            elif lower > self.middle:
+                above[lower, upper] = target
+            else:
+                around.append((lower, upper, target))
         self.by_lower = sorted(around, key=_get_lower)
         self.by_upper = sorted(around, key=_get_upper)
-        self.below = _IntervalTree(below) if below else None
-        self.above = _IntervalTree(above) if above else None
+        if below:
+            self.below = _IntervalTree(below)
+        if above:
+            self.above = _IntervalTree(above)
 
     def find(self, value: float) -> list[Any]:
-        """What is filed under the ranges that a value is in, or at an end of."""
+        """Returns the targets of the ranges that contain a value, their ends included."""
         results = []
         tree: _IntervalTree | None = self
         while tree:
@@ -201,15 +225,17 @@ def _get_upper(entry: tuple[float, float, Any]) -> float:
 
 
 def _build_numbers(targets: Mapping[tuple[float, float], Target]) -> Lookup[Target]:
+    listed = [(lower, upper, target) for (lower, upper), target in targets.items()]
+    tree: _IntervalTree | None = None
     if len(targets) > MAX_LISTED_RANGES:
-        ranges = _IntervalTree(targets)
-        return lambda value: ranges.find(value) if type(value) is float else ()
-    listed = [(*ends, target) for ends, target in targets.items()]
+        tree = _IntervalTree(targets)
 
     def look_up(value: Scalar) -> Iterable[Target]:
-        if type(value) is float:
-            return [target for low, high, target in listed if low <= value <= high]
-        return ()
+        if type(value) is not float:
+            return ()
+        if tree:
+            return tree.find(value)
+        return [target for lower, upper, target in listed if lower <= value <= upper]
 
     return look_up
 
@@ -227,7 +253,10 @@ def _build_addresses(targets: Mapping[tuple[float, float], Target]) -> Lookup[Ta
 
 
 def _build_present(targets: Mapping[None, Target]) -> Lookup[Target]:
-    return lambda _: targets.values()
+    def look_up(_: Scalar) -> Iterable[Target]:
+        return targets.values()
+
+    return look_up
 
 
 LOOKUPS: Mapping[int, Callable[[Mapping[Any, Any]], Lookup[Any]]] = {

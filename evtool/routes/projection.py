@@ -1,7 +1,13 @@
-"""Decodes only those fields of an event that patterns use, with a decoder made for their paths.
+"""Decodes only those fields of an event that patterns use, with a decoder that is made for their paths.
 
-The paths become a type, with a field for each name on them, and msgspec reads an event into it: what has no field is
-passed over as bytes. An event that does not fit the type is not projected; it takes the long way of `flatten_event`.
+The paths become a type with an attribute for each name, and msgspec decodes an event into it. Members without an
+attribute are skipped as bytes. Example for the paths `source` and `detail.total`:
+
+    class Projected:  f0 = source (any value),  f1 = detail (an object with f0 = total, or arrays of such objects)
+    {"source": "shop", "id": "1", "detail": {"total": 5, "items": [...]}}  ->  f0 "shop", f1.f0 5
+    the getter of detail.total reads attrgetter("f1.f0")
+
+An event that does not fit the type, such as one with a name `detail.total`, is read by `flatten_event` instead.
 """
 
 import re
@@ -16,34 +22,39 @@ from evtool.patterns.field_values import MISSING, SCALAR_TYPES, ArrayValues, Get
 from evtool.patterns.flatten import Trail
 from evtool.patterns.json_values import NumberText, to_scalars
 
-MAX_ARRAY_DEPTH = 3  # arrays directly in arrays that fit the type
-MAX_PATH_NAMES = 20  # names on the way to a field
-MAX_PROJECTED_FIELDS = 1000  # fields, plain and dotted: msgspec looks for the field of a name from one to the next
+# Arrays directly inside arrays that the type allows.
+MAX_ARRAY_DEPTH = 3
+# Names in a path.
+MAX_PATH_NAMES = 20
+# Plain and dotted names together: msgspec compares the name of a member with one attribute after the other.
+MAX_PROJECTED_FIELDS = 1000
 SCALAR_UNION = str | int | float | bool | None
-_NOT_IN_NAMES = re.compile('["\\\\\x00-\x1f\ud800-\udfff]')  # msgspec refuses fields with these characters
+# msgspec refuses names with these characters.
+_NOT_IN_NAMES = re.compile('["\\\\\x00-\x1f\ud800-\udfff]')
 
 
-class Misfit(Exception):  # noqa: N818  (it is no error: the event takes the long way)
-    """An event that is not projected."""
+# Not named an error, since the event is then read by `flatten_event`.
+class Misfit(Exception):  # noqa: N818
+    """An event that cannot be projected."""
 
 
-# the exceptions for an event that does not fit; UnicodeError: a string with half of a surrogate pair
+# The exceptions for an event that does not fit. UnicodeError: it has a string with a lone surrogate.
 MISFITS = (Misfit, msgspec.MsgspecError, RecursionError, UnicodeError)
 
 
 class _DottedName:
-    """A name with dots that spells several names on the way to a field: no event that has one fits the type."""
+    """The type of a member whose name contains dots, such as `detail.total`: no event with such a member fits."""
 
 
 class _Step(NamedTuple):
-    """A name on the way to a field, and the attribute that keeps what is there."""
+    """One name of a path, and the attribute with its value."""
 
     name: str
     attribute: str
 
 
 class _NameNode:
-    """What stands below one name: further names, and whether it is a field itself."""
+    """The names below one name of a path, and whether a path ends here."""
 
     __slots__ = ("children", "is_field")
 
@@ -52,11 +63,12 @@ class _NameNode:
         self.is_field = False
 
     def iter_dotted_names(self) -> Iterator[str]:
-        """The names below that are reached in several steps, as one dotted name."""
+        """Yields the dotted names that would be mistaken for a path: two or more names below, joined."""
         for name, names in self.children.items():
             for child in names.children:
                 yield f"{name}.{child}"
-            yield from (f"{name}.{dotted_name}" for dotted_name in names.iter_dotted_names())
+            for dotted_name in names.iter_dotted_names():
+                yield f"{name}.{dotted_name}"
 
 
 def _is_projectable(path: str) -> bool:
@@ -75,22 +87,26 @@ def _build_tree(paths: Iterable[str]) -> _NameNode:
 
 
 def _build_type(names: _NameNode) -> type[msgspec.Struct]:
-    """A type with an attribute for each name: `f0`, `f1` and so on."""
+    """Builds a type with an attribute for each name: `f0`, `f1` and so on."""
     fields: list[tuple[str, Any, Any]] = []
-    for number, child in enumerate(names.children.values()):
+    json_names: dict[str, str] = {}
+    for name, child in names.children.items():
+        attribute = f"f{len(fields)}"
+        json_names[attribute] = name
         if child.is_field or not child.children:
-            fields.append((f"f{number}", Any, MISSING))
+            fields.append((attribute, Any, MISSING))
         else:
             child_type = _build_type(child)
-            fields.append((f"f{number}", _build_nested_type(child_type), child_type()))
-    dotted_names = list(names.iter_dotted_names())
-    fields += [(f"f{number}", _DottedName, MISSING) for number in range(len(fields), len(fields) + len(dotted_names))]
-    json_names = {f"f{number}": name for number, name in enumerate([*names.children, *dotted_names])}
+            fields.append((attribute, _build_nested_type(child_type), child_type()))
+    for name in names.iter_dotted_names():
+        attribute = f"f{len(fields)}"
+        json_names[attribute] = name
+        fields.append((attribute, _DottedName, MISSING))
     return msgspec.defstruct("Projected", fields, rename=json_names, frozen=True, gc=False)
 
 
 def _build_nested_type(object_type: type[msgspec.Struct]) -> Any:
-    """An object, objects in arrays, or something without fields."""
+    """Builds the type of a value that should be an object: it may also be an array of objects, or a scalar."""
     element: Any = object_type | SCALAR_UNION
     for _ in range(MAX_ARRAY_DEPTH):
         element = object_type | list[element] | SCALAR_UNION
@@ -98,12 +114,13 @@ def _build_nested_type(object_type: type[msgspec.Struct]) -> Any:
 
 
 def _iter_steps(names: _NameNode) -> Iterator[tuple[_Step, ...]]:
-    """The ways to all fields."""
+    """Yields the steps to each field."""
     for number, (name, child) in enumerate(names.children.items()):
         step = _Step(name, f"f{number}")
         if child.is_field:
             yield (step,)
-        yield from ((step, *child_steps) for child_steps in _iter_steps(child))
+        for child_steps in _iter_steps(child):
+            yield (step,) + child_steps
 
 
 def _refuse(*_: Any) -> Any:
@@ -111,7 +128,7 @@ def _refuse(*_: Any) -> Any:
 
 
 def _find_values(value: Any, steps: Sequence[_Step], trail: Trail) -> Iterator[tuple[Any, Trail]]:
-    """The scalars at the end of some steps, through whatever arrays there are, and the array elements they stand in."""
+    """Yields the scalars at the end of some steps, also inside arrays, each with its array elements."""
     kind = value.__class__
     if kind in SCALAR_TYPES:
         if not steps:
@@ -125,7 +142,7 @@ def _find_values(value: Any, steps: Sequence[_Step], trail: Trail) -> Iterator[t
             if element.__class__ in SCALAR_TYPES:
                 element_trail = trail
             else:
-                element_trail = (*trail, (id(value), index))
+                element_trail = trail + ((id(value), index),)
             yield from _find_values(element, steps, element_trail)
     elif kind is dict:
         yield from _find_values_in_dict(value, steps, trail)
@@ -134,15 +151,18 @@ def _find_values(value: Any, steps: Sequence[_Step], trail: Trail) -> Iterator[t
 
 
 def _find_values_in_dict(value: dict[str, Any], steps: Sequence[_Step], trail: Trail) -> Iterator[tuple[Any, Trail]]:
-    """The same where a field is asked for, and fields below it."""
-    remaining_path = ".".join([*(step.name for step in steps), ""])
+    """Does the same inside a value that is decoded whole, because one path ends at it and others go further."""
+    remaining_path = "".join(f"{step.name}." for step in steps)
     for key, child in value.items():
         if remaining_path.startswith(f"{key}."):
             yield from _find_values(child, steps[f"{key}".count(".") + 1 :], trail)
 
 
 def _read_one_array(event: Any, getters: Sequence[tuple[Getter, Getter]]) -> Sequence[Any]:
-    """What stands in the objects of one array, found much faster. Raises AttributeError when the way is another."""
+    """Reads the values in the objects of one array, much faster than `_find_values`.
+
+    Raises AttributeError if there are other arrays on the path.
+    """
     for get_array, get_value in getters:
         value = get_array(event)
         if value.__class__ is list:
@@ -153,12 +173,13 @@ def _read_one_array(event: Any, getters: Sequence[tuple[Getter, Getter]]) -> Seq
 
 
 def _build_array_getter(steps: Sequence[_Step]) -> Getter:
+    """Builds a getter for a path with arrays. It splits the path at each name, where the array may be."""
     attributes = [step.attribute for step in steps]
-    getters = [
-        (attrgetter(".".join(attributes[:end])), attrgetter(".".join(attributes[end:])))
-        for end in range(1, len(attributes))
-    ]
-    last: tuple[Any, Any] = (None, None)  # several patterns ask for the same
+    getters = []
+    for end in range(1, len(attributes)):
+        getters.append((attrgetter(".".join(attributes[:end])), attrgetter(".".join(attributes[end:]))))
+    # The last event and its result, since several patterns read the same field of an event.
+    last: tuple[Any, Any] = (None, None)
 
     def get(event: Any) -> Any:
         nonlocal last
@@ -182,14 +203,16 @@ def _build_array_getter(steps: Sequence[_Step]) -> Getter:
 
 
 class Projection:
-    """A way to read the given fields of events."""
+    """Reads the given fields of events."""
 
     def __init__(self, fields: Iterable[str]):
-        """Projects as many of the fields as can be; when one of the others is asked for, the event is a misfit."""
+        """Prepares the projection. Reading a field that cannot be projected raises Misfit."""
         paths = list(fields)
         projectable = [path for path in paths if _is_projectable(path)]
-        is_small = sum(path.count(".") ** 2 + 1 for path in projectable) <= MAX_PROJECTED_FIELDS
-        root = _build_tree(projectable if is_small else ())
+        # A path of n names adds up to n * n plain and dotted names.
+        if sum(path.count(".") ** 2 + 1 for path in projectable) > MAX_PROJECTED_FIELDS:
+            projectable = []
+        root = _build_tree(projectable)
         event_type = _build_type(root)
         self._steps_by_path = {".".join(step.name for step in steps): steps for steps in _iter_steps(root)}
         self.project_text = msgspec.json.Decoder(event_type, float_hook=NumberText, dec_hook=_refuse).decode
@@ -199,14 +222,11 @@ class Projection:
             self.getters[path] = attrgetter(".".join(step.attribute for step in steps))
 
     def project_document(self, event: dict[str, Any]) -> Any:
-        """The fields of an event, for the getters. Raises MsgspecError or Misfit when it does not fit."""
+        """Returns the projected event for the getters. Raises MsgspecError or Misfit if it does not fit."""
         return self._convert(event)
 
     def learn(self, projected: Any) -> None:
-        """Takes the way through arrays from now on, for the fields where this event has some.
-
-        It is told so by the AttributeError of a getter.
-        """
+        """Replaces the getters of the fields that are inside arrays in this event: they raise AttributeError."""
         for path, steps in self._steps_by_path.items():
             try:
                 self.getters[path](projected)

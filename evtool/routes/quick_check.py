@@ -1,6 +1,6 @@
-"""Decides whether a routes.yaml is valid without pydantic, which takes longer to import than `evtool validate` to run.
+"""Decides whether a routes.yaml is valid without pydantic, whose import takes longer than `evtool validate` itself.
 
-It only says yes or no. What is wrong is found and described by problems.py, with pydantic.
+It only decides. problems.py finds and describes problems with pydantic.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,16 +11,19 @@ from jsonschema_rs import validator_for
 from evtool.handlers.http_exchange.urls import has_problem
 from evtool.routes.project import Project, load_routes_schema, without_gc
 
-MAX_PLAIN_FIELDS = 10  # of an object; far below the limits of AWS
-OPERATORS = ("prefix", "suffix", "wildcard", "numeric", "exists", "cidr", "exactly")  # that could be names of fields
-STRING_FIELDS = frozenset(("account", "region", "source", "id", "detail-type", "type"))  # strings in every event
+# Fields of an object in a plain pattern: far below the limits of AWS.
+MAX_PLAIN_FIELDS = 10
+# Operators that could also be names of fields.
+OPERATORS = ("prefix", "suffix", "wildcard", "numeric", "exists", "cidr", "exactly")
+# Fields that are strings in every event.
+STRING_FIELDS = frozenset(("account", "region", "source", "id", "detail-type", "type"))
 
 
 @without_gc()
 def is_certainly_valid(project: Project) -> bool:
-    """Whether the file has the exported shape, valid patterns without a warning, and valid names of handlers.
+    """Whether the file fits the JSON Schema, and its patterns and names of handlers are valid and without a warning.
 
-    False where only the models can decide, as for rule sources, patterns as JSON text and numbers in patterns.
+    Returns False if only the models can decide: for rule sources, patterns as JSON text, and numbers in patterns.
     """
     document = project.document.value
     if project.has_rule_sources:
@@ -28,27 +31,32 @@ def is_certainly_valid(project: Project) -> bool:
     try:
         schema = load_routes_schema()
         has_shape = validator_for(schema).is_valid(document)
-    except ValueError:  # it has unknown values, which are no JSON
+    except ValueError:
+        # An unknown value of a template is not JSON.
         return False
     if not has_shape:
         return False
-    handlers = document.get("handlers", {})
-    if any(not options.keys() & _list_kinds(schema) for options in handlers.values()):
-        return False  # a plugin knows which options it has
-    if any(str(options.get("python", "")).endswith(")") for options in handlers.values()):
-        return False
-    if any("http" in options and has_problem(options) for options in handlers.values()):
-        return False
+    handlers, kinds = document.get("handlers", {}), _list_kinds(schema)
+    for options in handlers.values():
+        # Only the plugin itself knows its options.
+        if options.keys().isdisjoint(kinds):
+            return False
+        if str(options.get("python", "")).endswith(")") or ("http" in options and has_problem(options)):
+            return False
+    # JSON Schema cannot express that each pause is longer than the one before.
     if any("retry" in bus for bus in document.get("buses", {}).values()):
-        return False  # no JSON Schema says that the pauses grow
-    if _has_float({**document, "routes": None}):
+        return False
+    if _has_float(document | {"routes": None}):
         return False
     return all(_is_route(route, handlers) for route in document.get("routes", {}).values())
 
 
 def _list_kinds(schema: Mapping[str, Any]) -> set[str]:
-    """The kinds of handlers that evtool has itself."""
-    return {key for form in schema["$defs"]["PluginOptions"]["not"]["anyOf"] for key in form.get("required", ())}
+    """Returns the kinds of handlers that are part of evtool."""
+    kinds: set[str] = set()
+    for form in schema["$defs"]["PluginOptions"]["not"]["anyOf"]:
+        kinds.update(form.get("required", ()))
+    return kinds
 
 
 def _is_route(route: Mapping[str, Any], handlers: Mapping[str, Any]) -> bool:
@@ -57,16 +65,17 @@ def _is_route(route: Mapping[str, Any], handlers: Mapping[str, Any]) -> bool:
         isinstance(pattern, Mapping)
         and "template" not in route.get("input", {})
         and not retry.keys() >= {"first_delay", "max_delay"}
-        and len({*to}) == len(to)
-        and handlers.keys() >= {*to}
-        and not _has_float({**route, "pattern": None})
+        and len(set(to)) == len(to)
+        and handlers.keys() >= set(to)
+        and not _has_float(dict(route) | {"pattern": None})
         and _is_pattern(pattern)
     )
 
 
 def _is_pattern(pattern: Mapping[str, Any]) -> bool:
-    if any(_has_number(pattern.get(field)) for field in (*STRING_FIELDS, "$or")):
-        return False  # YAML may have changed it, which only the text of the file can tell
+    # YAML may have changed a number, which only the text of the file shows.
+    if any(_has_number(pattern.get(field)) for field in STRING_FIELDS | {"$or"}):
+        return False
     if _is_plain(pattern, can_nest=False):
         return True
     from evtool.patterns.compiler import PatternError, compile_pattern  # noqa: PLC0415  (few patterns are not plain)
@@ -79,20 +88,21 @@ def _is_pattern(pattern: Mapping[str, Any]) -> bool:
 
 
 def _is_plain(pattern: Mapping[str, Any], *, can_nest: bool = True) -> bool:
-    """Whether a pattern has plain names, values and operators only, of which nothing can be wrong.
+    """Whether a pattern has only plain names, values and operators, which are always valid.
 
-    At the top, only the payload has fields of its own.
+    Without `can_nest`, as at the top, only the payload may be an object.
     """
-    return 0 < len(pattern) <= MAX_PLAIN_FIELDS and all(
-        (name in ("detail-type", "replay-name") or (name.isidentifier() and name not in OPERATORS))
-        and (
-            _is_plain(value)
-            if isinstance(value, Mapping)
-            else isinstance(value, list) and len(value) > 0 and all(map(_is_plain_condition, value))
-        )
-        and (can_nest or name in ("detail", "data") or not isinstance(value, Mapping))
-        for name, value in pattern.items()
-    )
+    if not 0 < len(pattern) <= MAX_PLAIN_FIELDS:
+        return False
+    for name, value in pattern.items():
+        if name not in ("detail-type", "replay-name") and (not name.isidentifier() or name in OPERATORS):
+            return False
+        if isinstance(value, Mapping):
+            if not (can_nest or name in ("detail", "data")) or not _is_plain(value):
+                return False
+        elif not isinstance(value, list) or not value or not all(map(_is_plain_condition, value)):
+            return False
+    return True
 
 
 def _is_plain_condition(condition: Any) -> bool:
@@ -113,7 +123,7 @@ def _has_number(value: Any) -> bool:
 
 
 def _has_float(value: Any) -> bool:
-    """Whether there is a float in it: a JSON Schema takes `1.0` for an integer, the models do not."""
+    """Whether a value contains a float. For JSON Schema `1.0` is an integer, for the models it is not."""
     return any(isinstance(scalar, float) for scalar in _iter_scalars(value))
 
 

@@ -1,8 +1,9 @@
-"""Finds which of many patterns match an event, in whatever form it comes."""
+"""Finds which of many patterns match an event, given as JSON text or as a dict."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 from evtool.patterns.conditions import Branch
@@ -13,16 +14,19 @@ from evtool.patterns.pattern import Pattern
 from evtool.routes.index import Index
 from evtool.routes.projection import MISFITS, Projection
 
-MAX_PATTERNS = 1000  # patterns that are tried for each new type and source
-MAX_KEYS = 500  # types with their sources that are remembered
+# With more patterns than this, testing all of them for each new type and source would take too long.
+MAX_PATTERNS = 1000
+# Pairs of type and source whose result is kept.
+MAX_KEYS = 500
 
-Key = tuple[str, str, str]  # the payload key, the type and the source of an event
+# The payload key, the type and the source of an event.
+Key = tuple[str, str, str]
 
 
 class EnvelopeMatcher:
-    """Finds the patterns that match an event by its type and source alone, where no other field matters.
+    """Finds the patterns that match an event by its type and source alone, if no other field matters.
 
-    Many patterns ask for a type and a source only, and a stream has few types. The patterns of each are found once.
+    Many patterns have only a type and a source, and a stream has few types. So each pair is matched once.
 
         pattern 0: source shop, detail-type order.created     an order.created of the shop: [0]
         pattern 1: source shop, detail-type order.paid,       an order.paid of the shop: None, other fields decide
@@ -37,7 +41,7 @@ class EnvelopeMatcher:
             self._limit = 0
 
     def find_matches(self, key: Key) -> Sequence[int] | None:
-        """The patterns that match every event with a key, in their order; None if other fields decide."""
+        """Returns the patterns that match every event with a key, in order; None if other fields decide."""
         try:
             return self._known[key]
         except KeyError:
@@ -63,7 +67,7 @@ class EnvelopeMatcher:
 
 
 def _decide_branch(branch: Branch, values: Mapping[str, str]) -> bool | None:
-    """Whether a branch holds for all events with some values, for none (False), or for some (None)."""
+    """Whether a branch matches all events with these values (True), none of them (False), or some (None)."""
     known_fields = [field for field in branch if field.path in values]
     if not all(field.test(values[field.path]) for field in known_fields):
         return False
@@ -73,7 +77,7 @@ def _decide_branch(branch: Branch, values: Mapping[str, str]) -> bool | None:
 
 
 class Router:
-    """Many patterns, known by their numbers."""
+    """Finds the matching ones of many patterns, by number. Its parts are built when they are first needed."""
 
     def __init__(self, patterns: Sequence[Pattern]):
         self._patterns = patterns
@@ -94,44 +98,44 @@ class Router:
 
     @cached_property
     def _possible_index(self) -> Index:
-        """The patterns with unknown values, as they may match."""
+        """The patterns with unknown values, with each unknown value matching everything."""
         return Index([self._patterns[number].possible for number in self._open_numbers])
 
     @cached_property
     def _projection(self) -> Projection:
-        return Projection({path for pattern in self._patterns for path in pattern.field_paths})
+        return Projection(set(chain.from_iterable(pattern.field_paths for pattern in self._patterns)))
 
     @cached_property
     def _paths(self) -> frozenset[str]:
-        return frozenset(path for pattern in self._patterns for path in pattern.paths)
+        return frozenset(chain.from_iterable(pattern.paths for pattern in self._patterns))
 
     def match(self, event: Mapping[str, Any] | str | bytes) -> Sequence[int]:
-        """The patterns that match an event, in their order. Raises EventError when it is not a JSON object."""
+        """Returns the patterns that match an event, in order. Raises EventError if it is not a JSON object."""
         return self._find(self._index, event)
 
     def match_checked(self, event: bytes | str) -> Sequence[int]:
-        """The same for JSON text that is known to be well-formed and to have no key twice."""
+        """Does the same as `match`, faster, for JSON text that is known to be valid and without duplicate keys."""
         return self._find_checked(self._index, event)
 
     def match_key(self, key: Key) -> Sequence[int] | None:
-        """The patterns that match every event with this type and source; None if other fields decide."""
+        """Returns the patterns that match every event with this type and source; None if other fields decide."""
         return self._envelope_matcher.find_matches(key)
 
     def match_keyed(self, key: Key, raw: bytes) -> Sequence[int]:
-        """The same for such text whose type and source are known: often they decide."""
+        """Does the same as `match_checked` for an event whose type and source are known. Often they decide."""
         matching = self.match_key(key)
         if matching is None:
             return self._find_checked(self._index, raw)
         return matching
 
     def find_undecided(self, event: Mapping[str, Any] | str | bytes) -> Sequence[int]:
-        """The patterns whose unknown values decide whether they match an event, in their order. Raises as `match`."""
+        """Returns the patterns that match an event only for some of their unknown values. Raises as `match` does."""
         if not self._open_numbers:
             return ()
         return self._select_undecided(self._find(self._possible_index, event), self.match(event))
 
     def find_undecided_checked(self, event: bytes | str) -> Sequence[int]:
-        """The same for JSON text that is known to be well-formed and to have no key twice."""
+        """Does the same as `find_undecided`, faster, for JSON text that is known to be valid."""
         if not self._open_numbers:
             return ()
         return self._select_undecided(self._find_checked(self._possible_index, event), self.match_checked(event))
@@ -155,6 +159,7 @@ class Router:
         projection = self._projection
         try:
             return index.find_matches(event, projection.getters)
-        except AttributeError:  # something on the way to a field is no object
+        except AttributeError:
+            # A value on the path to a field is an array. From now on the getters of this path read arrays.
             projection.learn(event)
             return index.find_matches(event, projection.getters)

@@ -19,11 +19,9 @@ from evtool.routes.problems import read_model
 from evtool.routes.project import Project, without_gc
 from evtool.routes.router import Key, Router
 
-# --- the values that the rest of evtool works with -------------------------------------------------------------------
-
 
 class Route(NamedTuple):
-    """A route, compiled."""
+    """A compiled route. With an `event_bus` it takes only the events of that bus, else those of every bus."""
 
     name: str
     pattern: Pattern
@@ -32,11 +30,11 @@ class Route(NamedTuple):
     enabled: bool = True
     description: str = ""
     input: CompiledInput | None = None
-    event_bus: str | None = None  # takes only events of this bus; None for events of every bus
+    event_bus: str | None = None
 
 
 class HandlerEntry(NamedTuple):
-    """A handler of routes.yaml: its kind, its options, and the folder that its paths count from."""
+    """A handler of routes.yaml: its kind, its options, and the folder that its paths refer to."""
 
     name: str
     kind: str
@@ -45,11 +43,11 @@ class HandlerEntry(NamedTuple):
 
     @property
     def is_external(self) -> bool:
-        """Whether it runs elsewhere, so that no delivery is made for it."""
+        """Whether it runs elsewhere, so that evtool makes no delivery to it."""
         return self.kind == "external"
 
     def open(self) -> Handler:
-        """The handler, ready to be called; the caller closes it."""
+        """Opens the handler. The caller closes it."""
         return open_handler(self.kind, self.name, self.options, self.folder)
 
 
@@ -74,7 +72,7 @@ class Routes:
 
     @classmethod
     def load(cls, file: str | Path = project_file.ROUTES_FILE) -> "Routes":
-        """The routes of a file. Raises RoutesError, whose findings say everything that is wrong and where."""
+        """Loads the routes of a file. Raises RoutesError, whose findings have all problems with their locations."""
         try:
             return load_routes(project_file.require_project(str(file)))
         except ConfigError as error:
@@ -83,31 +81,34 @@ class Routes:
             raise RoutesError(f"{file} cannot be read", [Finding("EV001", str(error), file=str(file))]) from None
 
     def match(self, event: Mapping[str, Any] | str | bytes, bus: str = DEFAULT_BUS) -> list[Route]:
-        """The enabled routes that take an event of a bus, in file order. JSON text keeps what a dict loses."""
+        """Returns the enabled routes that take an event of a bus, in the order of the file.
+
+        JSON text is matched more exactly than a dict, which has lost the precision and spelling of numbers.
+        """
         return self._select_bus(self._router.match(event), bus)
 
     def match_checked(self, event: bytes | str, bus: str = DEFAULT_BUS) -> list[Route]:
-        """The same for text that is known to be well-formed and to have no key twice, and many times as fast."""
+        """Does the same as `match`, many times as fast, for valid text that is known to have no duplicate keys."""
         return self._select_bus(self._router.match_checked(event), bus)
 
     def match_key(self, key: Key, bus: str) -> list[Route] | None:
-        """The enabled routes that take every event of a bus with this type and source; None if other fields decide."""
+        """Returns the routes that take every event of a bus with this type and source; None if other fields decide."""
         numbers = self._router.match_key(key)
         if numbers is None:
             return None
         return self._select_bus(numbers, bus)
 
     def match_event(self, event: Event, bus: str = DEFAULT_BUS) -> list[Route]:
-        """The same for an event that was read from such text; faster where its type and source decide."""
+        """Does the same as `match_checked` for an event that was read; faster if its type and source decide."""
         key = (event.payload_key, event.type, event.source)
         return self._select_bus(self._router.match_keyed(key, event.raw), bus)
 
     def find_undecided(self, event: Mapping[str, Any] | str | bytes, bus: str = DEFAULT_BUS) -> list[Route]:
-        """The enabled routes for which unknown values decide whether they take an event, in file order."""
+        """Returns the enabled routes that take an event for some of their unknown values only, in file order."""
         return self._select_bus(self._router.find_undecided(event), bus)
 
     def find_undecided_checked(self, event: bytes | str, bus: str = DEFAULT_BUS) -> list[Route]:
-        """The same for text that is known to be well-formed and to have no key twice, and many times as fast."""
+        """Does the same as `find_undecided`, many times as fast, for text that is known to be valid."""
         return self._select_bus(self._router.find_undecided_checked(event), bus)
 
     def _select_bus(self, numbers: Sequence[int], bus: str) -> list[Route]:
@@ -117,7 +118,7 @@ class Routes:
         return routes
 
     def restrict_to(self, name: str) -> "Routes":
-        """The same handlers with one route. Raises UsageError when there is no such route."""
+        """Returns the same handlers with one route only. Raises UsageError if the route does not exist."""
         if name not in self.routes:
             hint = did_you_mean(name, self.routes) or f"the routes are {', '.join(self.routes) or 'none'}"
             raise UsageError(f"there is no route {name}; {hint}")
@@ -125,7 +126,7 @@ class Routes:
 
 
 def _add_interpreter(options: HandlerOptions, interpreter: str | None) -> HandlerOptions:
-    """The options with the project's interpreter, if their kind has one and they name none."""
+    """Returns the options with the project's interpreter, if their kind has this option and it is not set."""
     needs_interpreter = interpreter and getattr(options, "interpreter", interpreter) is None
     if needs_interpreter:
         return options.model_copy(update={"interpreter": interpreter})
@@ -134,13 +135,14 @@ def _add_interpreter(options: HandlerOptions, interpreter: str | None) -> Handle
 
 @without_gc()
 def load_routes(project: Project) -> Routes:
-    """The routes of a project. Raises ConfigError, whose findings say everything that is wrong and where."""
+    """Compiles the routes of a project. Raises ConfigError, whose findings have all problems with their locations."""
     raw = project.document.value
     model, patterns, findings = read_model(project)
     if model is None or any(finding.severity == "error" for finding in findings):
         raise ConfigError(f"{project.display_name} cannot be used", findings)
-    return Routes(
-        [
+    routes: list[Route] = []
+    for name, route in model.routes.items():
+        routes.append(
             Route(
                 name,
                 patterns[name],
@@ -151,16 +153,9 @@ def load_routes(project: Project) -> Routes:
                 compile_input(route.input),
                 route.event_bus or None,
             )
-            for name, route in model.routes.items()
-        ],
-        {
-            name: HandlerEntry(
-                name,
-                str(find_kind(raw["handlers"][name])),
-                _add_interpreter(options, model.interpreter),
-                project.folder,
-            )
-            for name, options in model.handlers.items()
-        },
-        findings,
-    )
+        )
+    handlers: dict[str, HandlerEntry] = {}
+    for name, options in model.handlers.items():
+        kind = str(find_kind(raw["handlers"][name]))
+        handlers[name] = HandlerEntry(name, kind, _add_interpreter(options, model.interpreter), project.folder)
+    return Routes(routes, handlers, findings)
