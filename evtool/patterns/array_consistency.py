@@ -76,11 +76,13 @@ def _find_compatible(root: _Node, chosen: Trail) -> Iterator[Trail]:
 def _extend_choices(field: FieldMatch, choices: Collection[Trail]) -> Iterator[Trail]:
     """Yields the choices of array elements in which one more field holds."""
     hits = _build_tree(field.hits)
-    present = _build_tree(field.present)
+    present = None
+    if field.can_be_absent:
+        present = _build_tree(field.present)
     for choice in choices:
         for trail in _find_compatible(hits, choice):
             yield tuple(sorted(set(choice).union(trail)))
-        if field.can_be_absent and next(_find_compatible(present, choice), None) is None:
+        if present is not None and next(_find_compatible(present, choice), None) is None:
             yield choice
 
 
@@ -124,11 +126,13 @@ def is_consistent(fields: Sequence[FieldMatch]) -> bool:
     choices: set[Trail] = {()}
     for position, field in enumerate(fields):
         hits = _restrict(field.hits, shared)
-        present = _restrict(field.present, shared)
+        present: Collection[Trail] = ()
+        if field.can_be_absent:
+            present = _restrict(field.present, shared)
         limit = MAX_TRIES + len(choices) + sum(len(trail) + 1 for trail in hits)
         candidates = islice(_extend_choices(FieldMatch(hits, present, field.can_be_absent), choices), limit)
-        later_arrays = {array for array, last_position in shared.items() if last_position > position}
-        choices = _restrict(candidates, later_arrays)
+        # Without the arrays that no later field shares.
+        choices = {tuple(pair for pair in choice if shared[pair[0]] > position) for choice in candidates}
         if not choices:
             return False
     return True
