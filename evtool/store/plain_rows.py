@@ -1,4 +1,4 @@
-"""Recognizes rows with which nothing is wrong, as most are: `doctor` looks at the others one by one."""
+"""Recognizes undamaged rows quickly, for `doctor`: it checks one by one only the rows that are not recognized."""
 
 from collections.abc import Sequence
 from hashlib import sha256
@@ -9,9 +9,10 @@ from evtool.schemas.fast_path import FastPath
 from evtool.schemas.validation import Rules
 from evtool.store.rows import VALID_TIMES, compute_event_key
 
-# conditions in SQL that hold only for deliveries and attempts with which nothing is wrong
+# The conditions below hold only for undamaged deliveries and attempts.
 _TIMES = f"BETWEEN {VALID_TIMES.start} AND {VALID_TIMES.stop - 1}"
-_ARE_ASCII = " AND ".join(  # so that they are UTF-8, too; GLOB sees nothing behind a NUL
+# ASCII is also valid UTF-8. GLOB stops at a NUL, so the lengths are compared, too.
+_ARE_ASCII = " AND ".join(
     f"{column} NOT GLOB '*[^ -~]*' AND length({column}) = octet_length({column})"
     for column in ("route", "handler", "replay")
 )
@@ -28,17 +29,17 @@ PLAIN_ATTEMPT = (
     " AND typeof(duration_ms) IN ('integer', 'null') AND error IS NULL AND output IS NULL AND code IS NULL"
 )
 
-LISTED_KEY = (  # of an event, if its key leads to it
-    "(SELECT key FROM event_key WHERE merged IN (0, 1) AND event_key.key = event.key AND event = event.seq)"
-)
-# what can be said of the columns of an event without its bytes; the bytes decide about the others
+# The key of an event if the table of keys has it for this event.
+LISTED_KEY = "(SELECT key FROM event_key WHERE merged IN (0, 1) AND event_key.key = event.key AND event = event.seq)"
+# The columns of an event that can be checked without its bytes. The others are compared with the bytes.
 _PLAIN_COLUMNS = (
     "typeof(raw) || typeof(stored_at) || typeof(depth) = 'blobintegerinteger'"
     f" AND stored_at {_TIMES} AND (time IS NULL OR typeof(time) = 'integer' AND time {_TIMES})"
     " AND typeof(root) IN ('integer', 'null') AND typeof(cause) IN ('integer', 'null')"
     " AND typeof(replay) IN ('text', 'null') AND typeof(bus) IN ('text', 'null')"
 )
-PLAIN_EVENTS = (  # replay and bus are read to find out whether they are UTF-8
+# It selects replay and bus, since reading them raises an error if they are not UTF-8.
+PLAIN_EVENTS = (
     f"SELECT {_PLAIN_COLUMNS}, {LISTED_KEY}, sha256, raw, id, type, source, time, replay, bus"
     " FROM event WHERE seq > ? AND seq <= ?"
 )
@@ -46,9 +47,9 @@ _ANY_EVENT = FastPath(Rules(None).find_check)
 
 
 def are_plain_events(rows: Sequence[Sequence[Any]]) -> bool:
-    """Whether nothing is wrong with the events of PLAIN_EVENTS: their hashes, their columns, and what their bytes say.
+    """Whether the events of PLAIN_EVENTS are undamaged: their hashes, their columns, and the members in their bytes.
 
-    False if that is not proven.
+    Returns False if that is not proven.
     """
     if not all(row[0] == 1 for row in rows):
         return False
@@ -58,7 +59,9 @@ def are_plain_events(rows: Sequence[Sequence[Any]]) -> bool:
             return False
         if sha256(raw).digest() != digest or compute_event_key(id_, source) != key:
             return False
-        event_time = to_milliseconds(event.time) if event.time else None
+        event_time = None
+        if event.time:
+            event_time = to_milliseconds(event.time)
         if event_time != time:
             return False
     return True

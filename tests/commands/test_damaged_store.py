@@ -80,8 +80,8 @@ def test_a_dead_letter_whose_event_has_changed_is_not_shown(evtool: Evtool, file
 @pytest.mark.parametrize(
     ("statement", "words", "said"),
     [
-        ("UPDATE event SET cause = 99 WHERE id = 'second'", ["events"], "delivery number 99 is not there"),
-        ("DELETE FROM event WHERE id = 'first'", ["dlq", "list"], "event number 1 is not there"),
+        ("UPDATE event SET cause = 99 WHERE id = 'second'", ["events"], "delivery number 99 does not exist"),
+        ("DELETE FROM event WHERE id = 'first'", ["dlq", "list"], "event number 1 does not exist"),
         ("UPDATE event SET stored_at = 1 << 60", ["events"], "event number 1: its time "),
         ("UPDATE delivery SET created = 1 << 60", ["dlq", "list"], "is outside the years 1 to 9999"),
         ("UPDATE delivery SET state = 'odd', due = NULL", ["events", "first"], "its state is 'odd'"),

@@ -83,26 +83,30 @@ def test_doctor_reports_a_sound_store_and_does_not_change_it(evtool: Evtool, fil
             "too damaged to check its histories",
         ),
         ("UPDATE attempt SET output = CAST(x'eb41' AS TEXT)", "EV030", "too damaged to check its histories"),
-        ("UPDATE event SET seq = 1000000000000000 WHERE id = 'id-39'", "EV033", "rows of delivery that name"),
+        ("UPDATE event SET seq = 1000000000000000 WHERE id = 'id-39'", "EV033", "rows of delivery that refer"),
         ("UPDATE event SET type = 'other' WHERE id = 'id-9'", "EV032", "the column type is 'other'"),
         ("UPDATE event SET time = time + 1 WHERE id = 'id-9'", "EV032", "the column time"),
-        ("UPDATE event SET root = 3 WHERE id = 'effect'", "EV032", "what caused what: 1"),
-        ("UPDATE event SET depth = 2 WHERE id = 'id-0'", "EV032", "events in a wrong place"),
+        ("UPDATE event SET root = 3 WHERE id = 'effect'", "EV032", "in their chain of causes: 1"),
+        ("UPDATE event SET depth = 2 WHERE id = 'id-0'", "EV032", "events at a wrong place"),
         ("DELETE FROM event_key WHERE event = 9", "EV032", "it is not found by its id and source"),
         ("UPDATE event_key SET merged = 2 WHERE event = 9", "EV032", "it is not found by its id and source"),
-        ("INSERT INTO event_key VALUES (0, 5, 1)", "EV034", "keys that lead to no event, or to another: 1"),
-        ("INSERT INTO event_key VALUES (1, 5, 1000)", "EV034", "keys that lead to no event, or to another: 1"),
-        ("DROP TRIGGER event_stored", "EV030", "the trigger event_stored is not as evtool makes it"),
-        ("DELETE FROM delivery WHERE seq = 1", "EV033", "rows of attempt that name a row of delivery"),
+        ("INSERT INTO event_key VALUES (0, 5, 1)", "EV034", "keys of a missing event, or of another event: 1"),
+        ("INSERT INTO event_key VALUES (1, 5, 1000)", "EV034", "keys of a missing event, or of another event: 1"),
+        ("DROP TRIGGER event_stored", "EV030", "the trigger event_stored is not as evtool creates it"),
+        ("DELETE FROM delivery WHERE seq = 1", "EV033", "rows of attempt that refer to a missing row of delivery"),
         (
             "DELETE FROM event WHERE id = 'id-30'",
             "EV033",
-            "rows of delivery that name a row of event which is not there: 2",
+            "rows of delivery that refer to a missing row of event: 2",
         ),
-        ("UPDATE delivery SET attempts = 5 WHERE seq = 20", "EV034", "deliveries that count other attempts"),
-        ("INSERT INTO attempt (delivery, number, started) VALUES (30, 1, 0)", "EV034", "deliveries that count"),
-        ("UPDATE delivery SET state = 'done', due = NULL WHERE seq = 30", "EV034", "or the other way round: 1"),
-        ("UPDATE delivery SET state = 'ready', due = 1 WHERE seq = 1", "EV034", "or the other way round: 1"),
+        ("UPDATE delivery SET attempts = 5 WHERE seq = 20", "EV034", "deliveries whose number of attempts differs"),
+        (
+            "INSERT INTO attempt (delivery, number, started) VALUES (30, 1, 0)",
+            "EV034",
+            "deliveries whose number of attempts",
+        ),
+        ("UPDATE delivery SET state = 'done', due = NULL WHERE seq = 30", "EV034", "or not done in spite of one: 1"),
+        ("UPDATE delivery SET state = 'ready', due = 1 WHERE seq = 1", "EV034", "or not done in spite of one: 1"),
         ("UPDATE delivery SET state = 'dead' WHERE seq = 1", "EV034", "events emitted by a delivery that is not done"),
         (
             "PRAGMA ignore_check_constraints = ON; UPDATE delivery SET state = 'odd', due = 1 WHERE seq = 30",
@@ -112,7 +116,7 @@ def test_doctor_reports_a_sound_store_and_does_not_change_it(evtool: Evtool, fil
         (
             "DROP INDEX event_by_root; CREATE INDEX event_by_root ON event (root) WHERE seq > 5",
             "EV030",
-            "the index event_by_root is not as evtool makes it",
+            "the index event_by_root is not as evtool creates it",
         ),
         (
             f"{UNCHECKED}; UPDATE delivery SET due = NULL WHERE state = 'waiting'",
@@ -128,29 +132,29 @@ def test_doctor_reports_a_sound_store_and_does_not_change_it(evtool: Evtool, fil
         ("UPDATE delivery SET created = 1 << 60 WHERE seq = 9", "EV030", "delivery number 9: its created "),
         ("UPDATE event SET stored_at = -(1 << 60) WHERE id = 'id-9'", "EV030", "event id-9: its time "),
         ("UPDATE attempt SET started = 1 << 60", "EV030", "delivery number 1, attempt 1: its number or its start 115"),
-        ("UPDATE attempt SET number = number + 1", "EV034", "deliveries that count other attempts than"),
+        ("UPDATE attempt SET number = number + 1", "EV034", "deliveries whose number of attempts differs"),
         ("UPDATE attempt SET outcome = 'odd'", "EV030", "delivery number 1, attempt 1: its outcome is 'odd'"),
-        ("UPDATE attempt SET outcome = NULL", "EV034", "deliveries that came to their end in an attempt that did not"),
+        ("UPDATE attempt SET outcome = NULL", "EV034", "deliveries that ended in an unfinished attempt"),
         (
             "INSERT INTO event_key SELECT 1, key, event FROM event_key WHERE event = 9",
             "EV034",
-            "that are there twice: 1",
+            "keys that occur twice: 1",
         ),
-        ("UPDATE event SET seq = 0 WHERE seq = 9", "EV034", "numbers that were never given: 1"),
-        ("UPDATE event SET seq = 9223372036854775807 WHERE seq = 9", "EV034", "numbers that were never given: 1"),
+        ("UPDATE event SET seq = 0 WHERE seq = 9", "EV034", "with impossible numbers: 1"),
+        ("UPDATE event SET seq = 9223372036854775807 WHERE seq = 9", "EV034", "with impossible numbers: 1"),
         ("UPDATE event SET replay = 'r' WHERE seq = 9", "EV032", "events of another replay than the delivery"),
         ("UPDATE sqlite_sequence SET seq = 9223372036854775807", "EV034", "counters of deliveries that"),
-        ("UPDATE sqlite_sequence SET seq = 1", "EV034", "counters of deliveries that would give numbers again"),
-        ("DELETE FROM sqlite_sequence", "EV034", "counters of deliveries that would give numbers again"),
+        ("UPDATE sqlite_sequence SET seq = 1", "EV034", "counters of deliveries that would repeat a number"),
+        ("DELETE FROM sqlite_sequence", "EV034", "counters of deliveries that would repeat a number"),
         (
             "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, ' ''dead'')', ' ''deaf'')')"
             " WHERE name = 'delivery'",
             "EV030",
-            "the table delivery is not as evtool makes it",
+            "the table delivery is not as evtool creates it",
         ),
-        ("DROP INDEX event_by_root", "EV030", "the index event_by_root is not as evtool makes it"),
+        ("DROP INDEX event_by_root", "EV030", "the index event_by_root is not as evtool creates it"),
         ("ALTER TABLE delivery RENAME COLUMN attempts TO tries", "EV030", "the table delivery is not as evtool"),
-        ("CREATE VIEW told AS SELECT id FROM event", "EV030", "the view told is not as evtool makes it"),
+        ("CREATE VIEW told AS SELECT id FROM event", "EV030", "the view told is not as evtool creates it"),
     ],
 )
 def test_doctor_finds_changes_by_other_programs(
@@ -263,7 +267,7 @@ def test_doctor_reports_a_store_that_others_can_read(evtool: Evtool, file: Path)
     ran = evtool("doctor", "--store", file)
 
     assert ran.code == 1
-    assert "EV035 others may read the store: its mode is 0644\n    chmod 600 " in ran.out
+    assert "EV035 other users may read the store: its mode is 0644\n    chmod 600 " in ran.out
 
 
 def test_doctor_does_not_disturb_a_writer(evtool: Evtool, file: Path) -> None:
