@@ -1,10 +1,11 @@
-"""Finds the stored events that a handler emitted when it was called for an event the first time.
+"""Finds the stored events that a handler emitted when it was first called for an event.
 
-A plan assumes that a handler emits the same again. A replay uses these events in place of what a skipped handler would
-emit: in the chain `order -> charge-card (on_replay: skip) -> payment -> warehouse`, the stored payment is delivered to
-the warehouse again although no card is charged.
+A plan assumes that a handler emits the same events again. A replay delivers these events again if it skips the handler.
+Example: in the chain `order -> charge-card (on_replay: skip) -> payment -> warehouse`, the stored payment is delivered
+to the warehouse again, although no card is charged.
 """
 
+from collections import deque
 from collections.abc import Collection, Sequence
 
 from evtool.store.rows import Delivery, FiredDelivery, StoredEvent
@@ -19,23 +20,24 @@ class FirstCalls:
     """
 
     def __init__(self, store: Store, event: StoredEvent):
-        deliveries = store.list_deliveries(event.seq)
-        self.fired = tuple(
-            FiredDelivery(delivery.route, delivery.handler, delivery.state)
-            for delivery in deliveries
-            if delivery.replay == (event.replay or "")
-        )
-        done = [delivery for delivery in deliveries if delivery.state == "done"]
-        first_replays = {delivery.handler: delivery.replay for delivery in reversed(done)}
-        self._calls = [delivery for delivery in done if delivery.replay == first_replays[delivery.handler]]
+        self.fired: tuple[FiredDelivery, ...] = ()
+        self._calls: list[Delivery] = []
+        self._effects: list[StoredEvent] = []
+        # The replay of the first successful call, by handler.
+        first_replays: dict[str, str] = {}
+        for delivery in store.list_deliveries(event.seq):
+            if delivery.replay == (event.replay or ""):
+                self.fired += (FiredDelivery(delivery.route, delivery.handler, delivery.state),)
+            if delivery.state != "done":
+                continue
+            if first_replays.setdefault(delivery.handler, delivery.replay) == delivery.replay:
+                self._calls.append(delivery)
         if self._calls:
-            effects = store.list_effects(event.seq)
-        else:
-            effects = []
-        self._effects = [effect for effect in effects if effect.seq > event.seq]  # else the store is damaged
+            # In a damaged store an effect may have a smaller number than its cause, which would be an endless loop.
+            self._effects = [effect for effect in store.list_effects(event.seq) if effect.seq > event.seq]
 
     def list_emitted(self, handler: str, route: str | None = None) -> list[StoredEvent]:
-        """The events that a handler emitted; with `route` those of one call, by that route if it was called by it."""
+        """Returns the events that a handler emitted; with `route` those of one call, that of the route if it exists."""
         calls = [call for call in self._calls if call.handler == handler]
         if route is not None:
             calls = [call for call in calls if call.route == route] or calls[:1]
@@ -44,28 +46,33 @@ class FirstCalls:
 
 
 def list_substitutes(store: Store, event: StoredEvent, skipped: Collection[str]) -> list[tuple[str, StoredEvent]]:
-    """The stored events that take the place of what skipped handlers would emit for an event, each with its handler."""
+    """Returns the stored events that skipped handlers emitted for an event, each with its handler."""
     if not skipped:
         return []
     calls = FirstCalls(store, event)
-    return [(handler, effect) for handler in dict.fromkeys(skipped) for effect in calls.list_emitted(handler)]
+    substitutes = []
+    for handler in dict.fromkeys(skipped):
+        substitutes += [(handler, effect) for effect in calls.list_emitted(handler)]
+    return substitutes
 
 
 def pair_events(emitted: Sequence[StoredEvent], originals: Sequence[StoredEvent]) -> list[StoredEvent | None]:
-    """The original of each event that a repeated call emitted: of the same type and source, in the same order."""
-    remaining = {key: iter(group) for key, group in _group_by_kind(originals).items()}
-    return [next(remaining.get((event.type, event.source), iter(())), None) for event in emitted]
-
-
-def _group_by_kind(events: Sequence[StoredEvent]) -> dict[tuple[str, str], list[StoredEvent]]:
-    groups: dict[tuple[str, str], list[StoredEvent]] = {}
-    for event in events:
-        groups.setdefault((event.type, event.source), []).append(event)
-    return groups
+    """Returns the original of each event that a repeated call emitted: with the same type and source, in order."""
+    remaining: dict[tuple[str, str], deque[StoredEvent]] = {}
+    for original in originals:
+        remaining.setdefault((original.type, original.source), deque()).append(original)
+    paired: list[StoredEvent | None] = []
+    for event in emitted:
+        candidates = remaining.get((event.type, event.source))
+        if candidates:
+            paired.append(candidates.popleft())
+        else:
+            paired.append(None)
+    return paired
 
 
 def get_cause(store: Store, event: StoredEvent) -> tuple[Delivery, StoredEvent]:
-    """The delivery that emitted an event, and the event of that delivery."""
+    """Returns the delivery that emitted an event, and the event of that delivery. Raises DamageError for a loop."""
     assert event.cause is not None
     delivery = store.get_delivery(event.cause)
     if delivery.event >= event.seq:
@@ -74,9 +81,9 @@ def get_cause(store: Store, event: StoredEvent) -> tuple[Delivery, StoredEvent]:
 
 
 def find_original(store: Store, event: StoredEvent, replay: str) -> StoredEvent | None:
-    """The event that was emitted the first time where a replay has emitted `event`; None if there is none.
+    """Returns the event that the first call emitted in the place of `event`, which a replay has emitted.
 
-    An event that this replay has not emitted is its own original.
+    Returns None if the first call emitted no such event. An event that this replay has not emitted is its own original.
     """
     if event.replay != replay or event.cause is None:
         return event
@@ -86,4 +93,5 @@ def find_original(store: Store, event: StoredEvent, replay: str) -> StoredEvent 
         return None
     emitted = store.list_emitted_events(delivery.seq)
     originals = pair_events(emitted, FirstCalls(store, parent_original).list_emitted(delivery.handler, delivery.route))
-    return next(original for repeated, original in zip(emitted, originals, strict=True) if repeated.seq == event.seq)
+    position = [repeated.seq for repeated in emitted].index(event.seq)
+    return originals[position]

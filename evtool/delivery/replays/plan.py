@@ -1,10 +1,13 @@
-"""Plans a replay: which handlers the current routes call for stored events, and for what these handlers emit.
+"""Plans a replay: which handlers the current routes call for stored events, and for the events that these emit.
 
-A stored event is not taken itself if the same replay repeats the delivery that emitted it: the handler emits it anew.
+A stored event is left out if the same replay repeats the delivery that emitted it: the handler emits the event again.
+Example: `order (1) -> charge-card -> payment (2) -> warehouse` is stored. A replay of the events 1 and 2 calls
+charge-card for 1. It does not take 2 itself, since charge-card emits a payment again, and calls warehouse for that.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import NamedTuple, Protocol
 
 from evtool.delivery.intake import MAX_DEPTH
@@ -13,80 +16,101 @@ from evtool.events.envelopes import mark_replayed
 from evtool.events.event import Event
 from evtool.events.header import decode_header, read_key
 from evtool.routes.router import Key
-from evtool.routes.routes import Routes
+from evtool.routes.routes import Route, Routes
 from evtool.store.rows import FiredDelivery, StoredEvent
 from evtool.store.store import Store
 
-MAX_REACHED = 10_000  # numbers of events that are remembered
+# Numbers of events that a plan keeps.
+MAX_REACHED = 10_000
 
 
 class Fire(NamedTuple):
-    """A delivery that a replay plans or has made."""
+    """A delivery that a replay plans or has made.
+
+    `action` is would fire, done, failed, waiting, leased or skipped; `on_replay` is run or skip. An external handler is
+    never called.
+    """
 
     route: str
     handler: str
-    action: str  # would fire | done | failed | waiting | leased | skipped
-    on_replay: str = "run"  # run | skip
-    is_external: bool = False  # whether the handler is never called
+    action: str
+    on_replay: str = "run"
+    is_external: bool = False
 
 
 class ReplayedEvent(NamedTuple):
-    """An event of a replay: one that was selected, or one that its handlers emit."""
+    """An event of a replay: one that was selected, or one that its handlers emit.
+
+    `fired` has the deliveries of its publication; None for an event that is not in the store. `cause` is the id of the
+    event and the name of the handler that emits it in this replay. `is_selected` says whether the options of the replay
+    select it.
+    """
 
     raw: bytes
     bus: str
     fires: tuple[Fire, ...]
-    fired: tuple[FiredDelivery, ...] | None  # when it was published; None if it was not
-    cause: tuple[str, str] | None = None  # id of the event and name of the handler that emits it, in this replay
-    is_selected: bool = True  # by the options of the replay, be it emitted or not
+    fired: tuple[FiredDelivery, ...] | None
+    cause: tuple[str, str] | None = None
+    is_selected: bool = True
 
 
 class Planner(Protocol):
     """Returns the deliveries of an event by its bytes and its bus; faster if the event is given, too."""
 
     def __call__(self, raw: bytes, bus: str, event: Event | None = None) -> tuple[Fire, ...]:
-        """Calls nothing."""
+        """Calls no handler."""
 
 
 def make_planner(routes: Routes, name: str) -> Planner:
-    """A function that returns the deliveries of an event by these routes in a replay of this name. Calls nothing."""
-    fires = {
-        route.name: [
-            Fire(route.name, handler.name, "would fire", handler.options.on_replay, handler.is_external)
-            for handler in map(routes.handlers.__getitem__, dict.fromkeys(route.to))
-        ]
-        for route in routes.routes.values()
-    }
-    fields = {field for route in routes.routes.values() for field in route.pattern.field_paths}
-    # if no pattern uses the name of the replay, the routes match the same with and without it
-    has_replay_field = any(field.startswith(("replay-name", "replayname")) for field in fields)
+    """Returns a function that plans the deliveries of an event by these routes, in a replay with this name."""
+    fires = {route.name: _list_planned_fires(route, routes) for route in routes.routes.values()}
+    # If no pattern uses the name of the replay, the routes match the same events with and without it.
+    has_replay_field = any(map(_has_replay_field, routes.routes.values()))
 
-    @lru_cache(maxsize=1000)  # most events fire what many others fire
-    def list_fires(*names: str) -> tuple[Fire, ...]:
-        return tuple([fire for name in names for fire in fires[name]])
+    # Most events have the same deliveries as many others.
+    @lru_cache(maxsize=1000)
+    def list_fires(names: tuple[str, ...]) -> tuple[Fire, ...]:
+        return tuple(chain.from_iterable(fires[name] for name in names))
 
-    @lru_cache(maxsize=1000)  # most events have one of a few types
+    # Most events have one of a few types.
+    @lru_cache(maxsize=1000)
     def plan_key(key: Key, bus: str) -> tuple[Fire, ...] | None:
         matching = routes.match_key(key, bus)
         if matching is None:
             return None
-        return list_fires(*[route.name for route in matching])
+        return list_fires(tuple([route.name for route in matching]))
 
     def plan(raw: bytes, bus: str, event: Event | None = None) -> tuple[Fire, ...]:
-        key = read_key(raw) if event is None else (event.payload_key, event.type, event.source)
-        planned = plan_key(key, bus) if key is not None else None
-        if planned is not None:
-            return planned
+        if event is None:
+            key = read_key(raw)
+        else:
+            key = (event.payload_key, event.type, event.source)
+        if key is not None:
+            planned = plan_key(key, bus)
+            if planned is not None:
+                return planned
         marked = raw
         if has_replay_field:
             marked = mark_replayed(raw, decode_header(raw), name)
-        return list_fires(*[route.name for route in routes.match_checked(marked, bus)])
+        return list_fires(tuple([route.name for route in routes.match_checked(marked, bus)]))
 
     return plan
 
 
+def _list_planned_fires(route: Route, routes: Routes) -> tuple[Fire, ...]:
+    fires = []
+    for name in dict.fromkeys(route.to):
+        handler = routes.handlers[name]
+        fires.append(Fire(route.name, name, "would fire", handler.options.on_replay, handler.is_external))
+    return tuple(fires)
+
+
+def _has_replay_field(route: Route) -> bool:
+    return any(path.startswith(("replay-name", "replayname")) for path in route.pattern.field_paths)
+
+
 class ReplayPlan:
-    """The plan of one replay: which selected events it takes from the store, and which events come of them."""
+    """The plan of one replay: which of the selected events it takes from the store, and which events follow them."""
 
     def __init__(
         self,
@@ -95,10 +119,14 @@ class ReplayPlan:
         plan_effect: Planner,
         is_selected: Callable[[StoredEvent], bool],
     ):
-        """Without a store no event has effects. `--route` restricts only the routes of the selected events."""
+        """Creates an empty plan.
+
+        Without a store no event has effects. `plan_selected` uses only the route of `--route`, `plan_effect` uses all.
+        """
         self._plan_selected, self._plan_effect = plan_selected, plan_effect
         self._maybe_store, self._is_selected = store, is_selected
-        self._reached: set[int] = set()  # effects in the plan so far: most come soon after their cause
+        # The effects in the plan so far. Most effects are stored soon after their cause.
+        self._reached: set[int] = set()
 
     @property
     def _store(self) -> Store:
@@ -106,7 +134,7 @@ class ReplayPlan:
         return self._maybe_store
 
     def is_effect(self, event: StoredEvent) -> bool:
-        """Whether the replay makes or repeats the delivery that emitted an event, so that it is not taken itself."""
+        """Whether the replay repeats the delivery that emitted an event, so that it does not take the event itself."""
         if event.cause is None:
             return False
         if event.seq in self._reached:
@@ -126,16 +154,19 @@ class ReplayPlan:
     def plan_event(
         self, raw: bytes, bus: str, fired: tuple[FiredDelivery, ...] | None, stored: StoredEvent | None
     ) -> list[ReplayedEvent]:
-        """A selected event, and what came of it the first time if it is in the store and had effects."""
+        """Plans a selected event, and the events of its first chain that the replay emits again."""
         fires = self._plan_selected(raw, bus)
-        effects = self._plan_emitted(stored, FirstCalls(self._store, stored), fires) if stored and fires else ()
-        return [ReplayedEvent(raw, bus, fires, fired), *effects]
+        events = [ReplayedEvent(raw, bus, fires, fired)]
+        if stored and fires:
+            events += self._plan_emitted(stored, FirstCalls(self._store, stored), fires)
+        return events
 
     def _plan_emitted(self, event: StoredEvent, calls: FirstCalls, fires: Sequence[Fire]) -> Iterator[ReplayedEvent]:
         for handler, effect, is_substitute in _list_effects(calls, fires):
             self._remember(effect)
             effect_fires = self._plan_effect(effect.raw, effect.bus)
-            if effect.depth > MAX_DEPTH and not is_substitute:  # its deliveries will be dead letters
+            # The deliveries of an event that is emitted too deep in a chain will be dead letters.
+            if effect.depth > MAX_DEPTH and not is_substitute:
                 effect_fires = tuple(fire for fire in effect_fires if fire.on_replay == "skip")
             effect_calls = FirstCalls(self._store, effect)
             is_selected = is_substitute and self._is_selected(effect)
@@ -150,11 +181,17 @@ class ReplayPlan:
 
 
 def _list_effects(calls: FirstCalls, fires: Sequence[Fire]) -> Iterator[tuple[str, StoredEvent, bool]]:
-    """What the handlers of an event emitted: the handler, the event, and whether it replaces what a call would emit."""
+    """Yields the events that the handlers of an event emitted, each after its handler.
+
+    The third value says whether the handler is skipped, so that the stored event itself is delivered again.
+    """
+    skipped = []
     for fire in fires:
-        if fire.on_replay == "run":
-            for effect in calls.list_emitted(fire.handler, fire.route):
-                yield fire.handler, effect, False
-    for handler in dict.fromkeys(fire.handler for fire in fires if fire.on_replay == "skip"):
+        if fire.on_replay == "skip":
+            skipped.append(fire.handler)
+            continue
+        for effect in calls.list_emitted(fire.handler, fire.route):
+            yield fire.handler, effect, False
+    for handler in dict.fromkeys(skipped):
         for effect in calls.list_emitted(handler):
             yield handler, effect, True

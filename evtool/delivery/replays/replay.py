@@ -1,4 +1,4 @@
-"""Delivers stored events again in a replay, and lists the calls that came of it."""
+"""Delivers stored events again in a replay, and lists the calls that were made."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +17,7 @@ ACTIONS = {"done": "done", "dead": "failed", "ready": "failed", "leased": "lease
 
 
 class Replay:
-    """A delivering replay: its name, and the routes by which the selected events go."""
+    """A delivering replay: its name, and the routes of the selected events."""
 
     def __init__(
         self,
@@ -27,7 +27,7 @@ class Replay:
         is_selected: Callable[[StoredEvent], bool],
         on_delivered: Callable[[StoredEvent, Sequence[Delivery]], None],
     ):
-        """What handlers emit goes by all routes, as any event does.
+        """Creates a replay. Emitted events are routed by all routes of the runtime, as every event is.
 
         `on_delivered` gets each event with its deliveries of this replay.
         """
@@ -35,7 +35,7 @@ class Replay:
         self._on_delivered = on_delivered
 
     def replay_event(self, stored: StoredEvent) -> list[ReplayedEvent]:
-        """Delivers a stored event again, with all that comes of it; returns it and the events that came of it."""
+        """Delivers a stored event and its chain again, and returns the event and those that were emitted for it."""
         store, now = self._runtime.store, self._runtime.environment.now
         targets = match_handlers(parse_stored(stored), self._routes, self._name)
         add_replay_deliveries(stored, targets, store=store, routes=self._runtime.routes, now=now(), replay=self._name)
@@ -52,38 +52,41 @@ class Replay:
         *,
         is_selected: bool = False,
     ) -> Iterator[ReplayedEvent]:
-        """An event of this replay, and all that came of it. Its handlers got `original` the first time."""
+        """Yields an event of this replay, and those that follow it. `original` is the event of the first time."""
         calls = None
         if original:
             calls = FirstCalls(self._runtime.store, original)
         deliveries = self._runtime.store.list_deliveries(event.seq, replay=self._name)
         self._on_delivered(event, deliveries)
-        actions = {(delivery.route, delivery.handler): ACTIONS[delivery.state] for delivery in deliveries}
-        handlers = self._runtime.routes.handlers
-        fires = [
-            Fire(
-                route.name,
-                handler,
-                actions.get((route.name, handler), "skipped"),
-                "skip" if skipped else "run",
-                handlers[handler].is_external,
-            )
-            for route, handler, skipped in targets
-        ]
-        yield ReplayedEvent(event.raw, event.bus, tuple(fires), calls.fired if calls else None, cause, is_selected)
+        fired = None
+        if calls:
+            fired = calls.fired
+        yield ReplayedEvent(event.raw, event.bus, self._list_fires(deliveries, targets), fired, cause, is_selected)
         for delivery in deliveries:
             yield from self._list_emitted(event, delivery, calls)
         if original:
             yield from self._list_substitutes(original, [handler for _, handler, skipped in targets if skipped])
 
+    def _list_fires(self, deliveries: Sequence[Delivery], targets: Targets) -> tuple[Fire, ...]:
+        """Returns what the replay did for each target of an event."""
+        handlers = self._runtime.routes.handlers
+        actions = {(delivery.route, delivery.handler): ACTIONS[delivery.state] for delivery in deliveries}
+        fires = []
+        for route, handler, is_skipped in targets:
+            on_replay = "run"
+            if is_skipped:
+                on_replay = "skip"
+            action = actions.get((route.name, handler), "skipped")
+            fires.append(Fire(route.name, handler, action, on_replay, handlers[handler].is_external))
+        return tuple(fires)
+
     def _list_emitted(
         self, event: StoredEvent, delivery: Delivery, calls: FirstCalls | None
     ) -> Iterator[ReplayedEvent]:
         emitted = self._runtime.store.list_emitted_events(delivery.seq)
+        originals: list[StoredEvent] = []
         if calls:
             originals = calls.list_emitted(delivery.handler, delivery.route)
-        else:
-            originals = []
         for effect, original in zip(emitted, pair_events(emitted, originals), strict=True):
             yield from self._list_results(effect, original, self._match(effect), (event.id, delivery.handler))
 

@@ -11,27 +11,32 @@ from evtool.store.store import Store
 
 
 class SelectedEvent(NamedTuple):
-    """An event that the options of a replay select."""
+    """An event that the options of a replay select.
+
+    `fired` has the deliveries of its publication; None for an event that is not in the store. `stored` is given for an
+    event of the store with a cause or with effects, `event` for an event from a file.
+    """
 
     raw: bytes
     bus: str
-    fired: tuple[FiredDelivery, ...] | None  # None if it is not in the store
-    stored: StoredEvent | None  # if it is in the store and has a cause or effects
-    event: Event | None = None  # if it comes from a file
+    fired: tuple[FiredDelivery, ...] | None
+    stored: StoredEvent | None
+    event: Event | None = None
 
 
 class Selection:
-    """Which events a replay takes itself: those that the options select and that it does not emit anew."""
+    """Chooses the events that a replay takes itself: those that the options select and its handlers do not emit."""
 
     def __init__(
         self, event_filter: Filter | None, pattern: Pattern | None, plan_route: Planner | None, store: Store | None
     ):
-        """Without a filter the events come from files. `plan_route` is given if the events of a route are selected."""
+        """Without a filter the events come from files. `plan_route` is given if `--route` selects the events."""
         self._filter, self._pattern, self._plan_route, self._store = event_filter, pattern, plan_route, store
-        self._from_files: set[int] = set()  # numbers of the stored events among those of files
+        # The numbers of the events from files that are also in the store.
+        self._from_files: set[int] = set()
 
     def choose(self, events: Iterator[SelectedEvent], plan: ReplayPlan) -> Iterator[SelectedEvent]:
-        """The events that the replay takes, of those that it has read."""
+        """Yields the events that the replay takes."""
         for event in events:
             if not self._passes(event.raw, event.bus):
                 continue
@@ -49,13 +54,13 @@ class Selection:
         return self._store.is_selected(stored.seq, self._filter) and self._passes(stored.raw, stored.bus)
 
     def _passes(self, raw: bytes, bus: str) -> bool:
-        return (self._pattern is None or self._pattern.matches(raw) is True) and (
-            self._plan_route is None or bool(self._plan_route(raw, bus))
-        )
+        if self._pattern is not None and self._pattern.matches(raw) is not True:
+            return False
+        return self._plan_route is None or bool(self._plan_route(raw, bus))
 
 
 def read_selected_events(store: Store, event_filter: Filter, *, newest: int | None = None) -> Iterator[SelectedEvent]:
-    """The stored events that a filter lets through; with `newest` only that many of the last ones."""
+    """Yields the stored events that a filter selects; with `newest` only that many of the last ones."""
     for page in store.read_published_events(event_filter, newest=newest):
         for seq, raw, bus, has_chain, fired in page:
             stored = None
