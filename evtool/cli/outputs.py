@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 from evtool.errors import UsageError
-from evtool.reports.base import Record, Report, Subject
+from evtool.reports.base import Report, Subject
 from evtool.reports.formats.registry import CHECKING_COMMANDS, FOR_CI, KINDS
+from evtool.schemas.validation import ValidationResult
 
 
 @contextmanager
@@ -36,15 +37,19 @@ def open_reports(outputs: Sequence[str], subject: Subject, color: str) -> Iterat
         sys.stdout.flush()
 
 
-class _CombinedReport:
-    """Passes each record to several reports."""
+class _CombinedReport(Report):
+    """Passes each result and record to several reports."""
 
     def __init__(self, reports: list[Report]):
         self._reports = reports
 
-    def add(self, record: Record) -> None:
+    def add_result(self, result: ValidationResult) -> None:
         for report in self._reports:
-            report.add(record)
+            report.add_result(result)
+
+    def add_record(self, record: Mapping[str, Any]) -> None:
+        for report in self._reports:
+            report.add_record(record)
 
     def end(self, tail: Mapping[str, Any]) -> None:
         for report in self._reports:

@@ -9,8 +9,7 @@ from evtool.cli.options import Argument, Option
 from evtool.cli.session import Session
 from evtool.errors import EXIT_OK, UsageError
 from evtool.paths import display_path
-from evtool.reports.base import Record, Subject
-from evtool.schemas.validation import ValidationResult
+from evtool.reports.base import Report, Subject
 from evtool.store import backup as store_backup
 from evtool.store.store import Store
 from evtool.terminal.progress import Progress
@@ -40,7 +39,7 @@ def backup(
         progress.erase()
     subject = Subject("backup", "files", partial(_BackupReport, quiet=session.quiet))
     with session.open_report(subject) as report:
-        report.add({"file": display_path(target), "bytes": copy.bytes})
+        report.add_record({"file": display_path(target), "bytes": copy.bytes})
         report.end({"summary": {"events": copy.events, "deliveries": copy.deliveries, "attempts": copy.attempts}})
     return EXIT_OK
 
@@ -50,15 +49,14 @@ def _count_pages(store: Store) -> int:
     return pages
 
 
-class _BackupReport:
+class _BackupReport(Report):
     """The text report: a line with the file, its size and the number of events and deliveries in it."""
 
     def __init__(self, screen: Screen, *, quiet: bool):
         self._screen, self._quiet = screen, quiet
         self._files: list[Mapping[str, Any]] = []
 
-    def add(self, record: Record) -> None:
-        assert not isinstance(record, ValidationResult)
+    def add_record(self, record: Mapping[str, Any]) -> None:
         self._files.append(record)
 
     def end(self, tail: Mapping[str, Any]) -> None:

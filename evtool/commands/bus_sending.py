@@ -37,7 +37,7 @@ def send_events(session: Session, command: str, bus: Bus, results: Iterable[Vali
             valid_events = _take_valid(session, results, findings, counts)
             for sent in progress.track(bus.send(valid_events)):
                 counts[_name_status(sent)] += 1
-                report.add(build_sent_record(sent))
+                report.add_record(build_sent_record(sent))
                 # The same note usually concerns every event: one line is enough.
                 if sent.note and sent.note not in notes:
                     notes.append(sent.note)

@@ -17,7 +17,7 @@ from evtool.findings import baseline as baseline_file
 from evtool.findings.finding import Finding, has_errors
 from evtool.findings.phrases import list_some
 from evtool.paths import display_path
-from evtool.reports.base import Record, Subject
+from evtool.reports.base import Subject
 from evtool.reports.formats.text import FindingsReport
 from evtool.schemas.validation import ValidationResult
 from evtool.terminal.progress import Progress
@@ -86,10 +86,10 @@ def check(
     text_report = partial(_CheckReport, quiet=session.quiet, routes=result.routes)
     with session.open_report(Subject("check", "findings", text_report)) as report:
         for finding in result.findings:
-            report.add(ValidationResult(finding.file or "", finding.line or 1, None, (finding,)))
+            report.add_result(ValidationResult(finding.file or "", finding.line or 1, None, (finding,)))
         if not result.findings:
             for file in result.files:
-                report.add(ValidationResult(file, 1, None))
+                report.add_result(ValidationResult(file, 1, None))
         summary = {f"{severity}s": counts[severity] for severity in SEVERITIES}
         report.end({"summary": summary | {"ignored": result.ignored}})
     if result.is_unreadable:
@@ -197,14 +197,13 @@ class _CheckReport(FindingsReport):
         super().__init__(screen, quiet=quiet)
         self._screen, self._quiet, self._routes, self._file = screen, quiet, routes, ""
 
-    def add(self, record: Record) -> None:
+    def add_result(self, result: ValidationResult) -> None:
         """Shows a finding, with an empty line before the first one of another file."""
-        assert isinstance(record, ValidationResult)
-        if record.findings and self._file and record.file != self._file:
+        if result.findings and self._file and result.file != self._file:
             self._screen.print_line("")
-        if record.findings:
-            self._file = record.file
-        super().add(record)
+        if result.findings:
+            self._file = result.file
+        super().add_result(result)
 
     def end(self, tail: Mapping[str, Any]) -> None:
         """Shows the number of findings for each severity."""

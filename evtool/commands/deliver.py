@@ -129,7 +129,7 @@ def _add_settlement(
     # The text report prints the output below the delivery, so that it must be loaded before.
     if session.shows_details:
         outputs.update(load_outputs(runtime.store, event.id, [delivery]))
-    report.add(record)
+    report.add_record(record)
     if settlement.emitted and runtime.routes.has_unknown_values:
         emitted = runtime.store.list_emitted_events(delivery.seq)
         undecided.add((effect.raw, effect.bus) for effect in emitted)

@@ -96,5 +96,5 @@ def _add_result(results: RunResults, report: Report, result: WorkerResult) -> No
     delivery, event = result.delivery, result.event
     record = {"event": event.id, "type": event.type} | build_delivery_record(delivery, result.emitted)
     results.add_delivery((event.id, delivery.route, delivery.handler), record)
-    report.add(record)
+    report.add_record(record)
     results.add_load_findings()

@@ -183,7 +183,7 @@ def _add_records(report: Report, records: Iterable[dict[str, Any]]) -> Counter[s
         # Documents are parsed here, one at a time, since all events of a page may take too much memory.
         if "document" in record:
             record["document"] = parse_event(record["document"]).document
-        report.add(record)
+        report.add_record(record)
         counts[record["event"]] += 1
     return counts
 

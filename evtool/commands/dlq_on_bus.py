@@ -112,7 +112,7 @@ def _add_records(report: Report, letters: Iterable[DeadLetter], *, full: bool = 
         if full:
             record["document"] = _get_document(letter)
             record["history"] = [build_attempt_record(attempt) for attempt in letter.handover.history]
-        report.add(record)
+        report.add_record(record)
         counts[record["event"]] += 1
     return counts
 

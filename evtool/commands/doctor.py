@@ -36,11 +36,11 @@ def doctor(session: Session) -> int:
         progress = Progress("checking", "event", total=store.last_seq, quiet=session.quiet)
         for finding in check_store(store, on_events=progress.add):
             errors += finding.severity == "error"
-            report.add(ValidationResult(finding.file or "", 1, None, (finding,)))
+            report.add_result(ValidationResult(finding.file or "", 1, None, (finding,)))
         progress.erase()
         # A JUnit report without a test case would be an error for many CI systems.
         if not errors:
-            report.add(ValidationResult(display_path(store.file), 1, None))
+            report.add_result(ValidationResult(display_path(store.file), 1, None))
         info = {"file": display_path(store.file)} | describe_store(store)._asdict()
         report.end({"store": info, "summary": {"errors": errors} | _count_all(store)})
     if errors:

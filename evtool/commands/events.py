@@ -11,10 +11,9 @@ from evtool.errors import EXIT_OK, UsageError
 from evtool.events.buses import DEFAULT_BUS
 from evtool.events.envelopes import parse_event
 from evtool.paths import display_path
-from evtool.reports.base import Record, Subject
+from evtool.reports.base import Report, Subject
 from evtool.reports.records import load_cause_record, load_delivery_record, load_history, load_log_record
 from evtool.reports.trees import format_delivery, format_summary, print_document, print_history, style_states
-from evtool.schemas.validation import ValidationResult
 from evtool.store.counts import count_totals
 from evtool.store.rows import STATES, Filter, StoredEvent
 from evtool.store.store import Store
@@ -64,7 +63,7 @@ def events(
         subject = Subject("events", "events", partial(_EventListReport, quiet=session.quiet))
         with session.open_report(subject) as report:
             for record in store.map_events(partial(load_log_record, store), event_filter, newest=limit):
-                report.add(record)
+                report.add_record(record)
                 count += 1
             report.end({"summary": {"events": count}})
     return EXIT_OK
@@ -85,7 +84,7 @@ def _show_event(session: Session, store: Store, event_id: str, source: str | Non
         details = _build_details(store, event)
     with session.open_report(Subject("events", "deliveries", _EventReport)) as report:
         for record in deliveries:
-            report.add(record)
+            report.add_record(record)
         report.end(details)
     return EXIT_OK
 
@@ -95,7 +94,7 @@ def _show_summary(session: Session, store: Store, event_filter: Filter) -> int:
     with session.open_report(Subject("events", "handlers", _SummaryReport)) as report:
         for route, handler, states in totals.handlers:
             counts = {"deliveries": sum(states.values())} | states
-            report.add({"route": route, "handler": handler, **counts})
+            report.add_record({"route": route, "handler": handler, **counts})
         report.end({"summary": {"events": totals.events, "deliveries": totals.deliveries} | totals.states})
     return EXIT_OK
 
@@ -111,15 +110,14 @@ def _build_details(store: Store, event: StoredEvent) -> dict[str, Any]:
     }
 
 
-class _EventListReport:
+class _EventListReport(Report):
     """The text report of the log: one line per event in a pipe or file, a table on a terminal."""
 
     def __init__(self, screen: Screen, *, quiet: bool):
         self._screen, self._quiet = screen, quiet
         self._rows: list[Sequence[Cell]] = []
 
-    def add(self, record: Record) -> None:
-        assert not isinstance(record, ValidationResult)
+    def add_record(self, record: Mapping[str, Any]) -> None:
         time, event_id, event_type = record["stored_at"], record["id"], (record["type"], "bold")
         cause = ""
         if record["cause"]:
@@ -148,15 +146,14 @@ class _EventListReport:
             self._rows.clear()
 
 
-class _SummaryReport:
+class _SummaryReport(Report):
     """The text report of the counts: a row for each route and handler, and one row for all of them."""
 
     def __init__(self, screen: Screen):
         self._screen = screen
         self._rows: list[Sequence[Segment]] = []
 
-    def add(self, record: Record) -> None:
-        assert not isinstance(record, ValidationResult)
+    def add_record(self, record: Mapping[str, Any]) -> None:
         self._rows.append(_build_row(record["route"], record["handler"], record))
 
     def end(self, tail: Mapping[str, Any]) -> None:
@@ -173,15 +170,14 @@ def _build_row(route: str, handler: str, counts: Mapping[str, int]) -> list[Segm
     return row
 
 
-class _EventReport:
+class _EventReport(Report):
     """The text report of one event."""
 
     def __init__(self, screen: Screen):
         self._screen = screen
         self._deliveries: list[Mapping[str, Any]] = []
 
-    def add(self, record: Record) -> None:
-        assert not isinstance(record, ValidationResult)
+    def add_record(self, record: Mapping[str, Any]) -> None:
         self._deliveries.append(record)
 
     def end(self, tail: Mapping[str, Any]) -> None:

@@ -9,8 +9,7 @@ from evtool.cli.filters import parse_older_than
 from evtool.cli.options import Option
 from evtool.cli.session import Session
 from evtool.errors import EXIT_OK, UsageError
-from evtool.reports.base import Record, Subject
-from evtool.schemas.validation import ValidationResult
+from evtool.reports.base import Report, Subject
 from evtool.store.pruning import PruneFilter, prune, reclaim_space
 from evtool.store.store import Store
 from evtool.terminal.screen import Screen, format_count
@@ -55,7 +54,7 @@ def events_prune(
             freed_bytes = reclaim_space(store)
     with session.open_report(Subject("events prune", "types", partial(_PruneReport, quiet=session.quiet))) as report:
         for name in sorted(events):
-            report.add({"type": name, "events": events[name], "bytes": sizes[name]})
+            report.add_record({"type": name, "events": events[name], "bytes": sizes[name]})
         summary = {
             "events": events.total(),
             "deliveries": deliveries,
@@ -67,14 +66,13 @@ def events_prune(
     return EXIT_OK
 
 
-class _PruneReport:
+class _PruneReport(Report):
     """The text report: a line per type, and the totals."""
 
     def __init__(self, screen: Screen, *, quiet: bool):
         self._screen, self._quiet = screen, quiet
 
-    def add(self, record: Record) -> None:
-        assert not isinstance(record, ValidationResult)
+    def add_record(self, record: Mapping[str, Any]) -> None:
         if self._quiet:
             return
         self._screen.print_line(

@@ -37,7 +37,7 @@ from evtool.findings.examples import EXAMPLES
 from evtool.findings.finding import Finding, list_finding_records
 from evtool.paths import display_path
 from evtool.readers.files import MAX_BYTES, SourceText
-from evtool.reports.base import Record, Subject
+from evtool.reports.base import Report, Subject
 from evtool.reports.codes import CodeReport
 from evtool.reports.explanations import (
     MAX_DETAILED,
@@ -179,7 +179,7 @@ def _report_explanations(
 
     with session.open_report(Subject("explain", "routes", build_text_report)) as report:
         for route in record["routes"]:
-            report.add(route)
+            report.add_record(route)
         report.end({"event": record["event"], "findings": record["findings"]})
     if event is None:
         return _rate_problem(result)
@@ -203,7 +203,7 @@ def _report_several(
     with session.open_report(subject) as report:
         for result in results:
             record = _explain_event(session, result, candidates, rules)
-            report.add(record)
+            report.add_record(record)
             events += 1
             matched += _has_match(record)
             if result.event is None:
@@ -245,7 +245,7 @@ def _explain_event(
     return record
 
 
-class _ExplainReport:
+class _ExplainReport(Report):
     """The text report: the nearest routes condition by condition, then a line for each of some other routes."""
 
     def __init__(self, screen: Screen, session: Session, event: Event | None, *, show_locations: bool):
@@ -254,8 +254,7 @@ class _ExplainReport:
         self._counts = Counter[bool | None]()
         self._hidden_count = 0
 
-    def add(self, record: Record) -> None:
-        assert not isinstance(record, ValidationResult)
+    def add_record(self, record: Mapping[str, Any]) -> None:
         if not self._counts.total() and self._event is not None:
             _show_event(self._screen, self._event._asdict())
         detailed = self._counts.total() < MAX_DETAILED or self._session.verbose > 0
@@ -292,15 +291,14 @@ class _ExplainReport:
         )
 
 
-class _SeveralReport:
+class _SeveralReport(Report):
     """The text report of several events: each as if it were the only one, with a blank line between them."""
 
     def __init__(self, screen: Screen, session: Session, *, show_locations: bool):
         self._screen, self._session, self._show_locations = screen, session, show_locations
         self._count = 0
 
-    def add(self, record: Record) -> None:
-        assert not isinstance(record, ValidationResult)
+    def add_record(self, record: Mapping[str, Any]) -> None:
         if record["event"] is None:
             return
         if self._count:
@@ -309,7 +307,7 @@ class _SeveralReport:
         _show_event(self._screen, record["event"])
         report = _ExplainReport(self._screen, self._session, None, show_locations=self._show_locations)
         for route in record["routes"]:
-            report.add(route)
+            report.add_record(route)
         report.end({})
 
     def end(self, tail: Mapping[str, Any]) -> None:
@@ -335,6 +333,6 @@ def _explain_code(session: Session, code: str) -> int:
         similar = [candidate for candidate in CODES if candidate[:3] == code[:3]] or list(CODES)
         raise UsageError(f"there is no finding code {code}; similar codes are {', '.join(similar)}")
     with session.open_report(Subject("explain", "codes", CodeReport)) as report:
-        report.add({"code": code, "meaning": CODES[code]} | EXAMPLES[code]._asdict())
+        report.add_record({"code": code, "meaning": CODES[code]} | EXAMPLES[code]._asdict())
         report.end({})
     return EXIT_OK

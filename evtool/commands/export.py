@@ -1,8 +1,6 @@
 """The command `evtool export`: writes routes as a template, or as EventBridge JSON."""
 
-from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 from evtool.cli.runtime import load_routes
 from evtool.cli.session import Session
@@ -10,8 +8,7 @@ from evtool.errors import EXIT_FINDINGS, EXIT_OK, UsageError
 from evtool.findings.finding import has_errors, list_finding_records
 from evtool.interchange.writers.base import build_rules
 from evtool.interchange.writers.registry import WRITERS
-from evtool.reports.base import Record, Subject, open_document
-from evtool.terminal.screen import Screen
+from evtool.reports.base import Subject, open_document, open_nothing
 
 
 def export(session: Session) -> int:
@@ -30,24 +27,12 @@ def export(session: Session) -> int:
     load_routes(session, project)
     rules, findings = build_rules(project)
     documents = {name: open_document(partial(writer.write, rules)) for name, writer in WRITERS.items()}
-    with session.open_report(Subject("export", "rules", _NoText, documents)) as report:
+    # `export` refuses the text report: the export itself goes to standard output.
+    with session.open_report(Subject("export", "rules", open_nothing, documents)) as report:
         for rule in rules:
-            report.add({"name": rule.name, "bus": rule.bus, "targets": [target.name for target in rule.targets]})
+            report.add_record({"name": rule.name, "bus": rule.bus, "targets": [target.name for target in rule.targets]})
         report.end({"findings": list_finding_records(findings), "summary": {"rules": len(rules)}})
     session.show_warnings(findings)
     if has_errors(findings):
         return EXIT_FINDINGS
     return EXIT_OK
-
-
-class _NoText:
-    """The text report, which `export` refuses: the export itself goes to standard output."""
-
-    def __init__(self, screen: Screen):
-        """Ignores the screen."""
-
-    def add(self, record: Record) -> None:
-        """Shows nothing."""
-
-    def end(self, tail: Mapping[str, Any]) -> None:
-        """Shows nothing."""

@@ -10,7 +10,7 @@ from evtool.cli.runtime import build_rules, load_routes
 from evtool.cli.session import Session
 from evtool.errors import EXIT_OK, UsageError
 from evtool.findings.spelling import did_you_mean
-from evtool.reports.base import Record, Subject, dump_json
+from evtool.reports.base import Report, Subject, dump_json
 from evtool.routes.project import Project
 from evtool.schemas.algebra.events import generate_event, generate_matching_event, generate_near_miss
 from evtool.schemas.algebra.matched_types import EventType, list_known_types, list_sources
@@ -54,7 +54,7 @@ def generate(
     generated = 0
     with session.open_report(Subject("generate", "events", _EventLines)) as report:
         for event in events:
-            report.add(event)
+            report.add_record(event)
             generated += 1
         report.end({"summary": {"events": generated}})
     return EXIT_OK
@@ -90,14 +90,11 @@ def _generate_for_route(
     return (generate_one(pattern, schemas, known, seed=seed + number) for number in range(count))
 
 
-class _EventLines:
-    """The text report: the events as JSON Lines, so that other commands can read them."""
+class _EventLines(Report):
+    """The text report: the events as JSON Lines, so that other commands can read them. It has no summary."""
 
     def __init__(self, screen: Screen):
         self._screen = screen
 
-    def add(self, record: Record) -> None:
+    def add_record(self, record: Mapping[str, Any]) -> None:
         self._screen.print_line(dump_json(record), wrap=False)
-
-    def end(self, tail: Mapping[str, Any]) -> None:
-        """Prints nothing: only events go to standard output."""

@@ -54,7 +54,7 @@ def graph(
     subject = Subject("graph", "nodes", partial(GraphReport, quiet=session.quiet), formats)
     with session.open_report(subject) as report:
         for node in drawn.nodes:
-            report.add(_build_node_record(node))
+            report.add_record(_build_node_record(node))
         report.end(_build_tail(drawn))
     return EXIT_OK
 

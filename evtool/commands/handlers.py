@@ -12,10 +12,9 @@ from evtool.events.timestamps import format_timestamp
 from evtool.findings.finding import Finding
 from evtool.handlers.base import Unavailable
 from evtool.handlers.plugins.kinds import describe_refused_plugins, find_package
-from evtool.reports.base import Record, Subject
+from evtool.reports.base import Report, Subject
 from evtool.routes.project import Project
 from evtool.routes.routes import HandlerEntry
-from evtool.schemas.validation import ValidationResult
 from evtool.store.counts import LastCall, list_last_calls
 from evtool.store.store import Store
 from evtool.terminal.screen import Screen, format_count
@@ -47,7 +46,7 @@ def handlers(
             external_reason = project.external_reasons.get(entry.name)
             record = _build_record(entry, last_calls.get(entry.name), external_reason, connect=connect)
             counts[record["state"]] += 1
-            report.add(record)
+            report.add_record(record)
         report.end({"summary": {"handlers": len(routes.handlers), **counts}})
     return EXIT_OK
 
@@ -106,14 +105,13 @@ def _describe_call(call: LastCall) -> dict[str, Any]:
     }
 
 
-class _HandlerReport:
+class _HandlerReport(Report):
     """The text report: a line for each handler, with its reason and its last call below."""
 
     def __init__(self, screen: Screen):
         self._screen = screen
 
-    def add(self, record: Record) -> None:
-        assert not isinstance(record, ValidationResult)
+    def add_record(self, record: Mapping[str, Any]) -> None:
         emits = ""
         if record["emits"]:
             emits = f"  emits {', '.join(record['emits'])}"

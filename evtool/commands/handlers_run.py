@@ -23,7 +23,7 @@ from evtool.events.payload_identity import PayloadIdentity
 from evtool.findings.phrases import shorten
 from evtool.findings.spelling import did_you_mean
 from evtool.handlers.base import Call, Done, Outcome, Unavailable
-from evtool.reports.base import Record, Subject
+from evtool.reports.base import Report, Subject
 from evtool.routes.project import Project
 from evtool.routes.routes import HandlerEntry, Routes
 from evtool.schemas.validation import Rules, ValidationResult, validate_events
@@ -79,7 +79,7 @@ def handlers_run(
     duration = round((time.monotonic() - started) * 1000)
     with session.open_report(Subject("handlers run", "emitted", _RunReport)) as report:
         for emitted in result.events:
-            report.add(json.loads(emitted.raw))
+            report.add_record(json.loads(emitted.raw))
         fields = {"outcome": result.outcome, "error": result.error, "duration_ms": duration, "output": result.output}
         report.end({"handler": name, **fields})
     if result.outcome == "done":
@@ -135,15 +135,14 @@ def _build_result(outcome: Outcome, event: Event, entry: HandlerEntry, rules: Ru
     return _Result("done", None, outcome.output, tuple(events))
 
 
-class _RunReport:
+class _RunReport(Report):
     """The text report: the outcome, the output of the handler, and the emitted events."""
 
     def __init__(self, screen: Screen):
         self._screen = screen
         self._events: list[Mapping[str, Any]] = []
 
-    def add(self, record: Record) -> None:
-        assert not isinstance(record, ValidationResult)
+    def add_record(self, record: Mapping[str, Any]) -> None:
         self._events.append(record)
 
     def end(self, tail: Mapping[str, Any]) -> None:

@@ -16,9 +16,8 @@ from evtool.errors import EXIT_FINDINGS, EXIT_OK, UsageError
 from evtool.findings.finding import has_errors, list_finding_records
 from evtool.interchange.detection import read_rule_source
 from evtool.paths import display_path, is_folder
-from evtool.reports.base import Record, Subject
+from evtool.reports.base import Report, Subject
 from evtool.routes.project import ROUTES_FILE, Project, has_terraform, require_project
-from evtool.schemas.validation import ValidationResult
 from evtool.terminal.screen import Screen, format_count
 
 # As SOURCE it names the live account, not a file.
@@ -105,7 +104,7 @@ def _report_imported(session: Session, imported: Imported, file: str) -> None:
     states = [route.get("state", "enabled") for route in imported.routes.values()]
     with session.open_report(subject) as report:
         for (name, route), state in zip(imported.routes.items(), states, strict=True):
-            report.add({"name": name, "state": state, "to": route["to"]})
+            report.add_record({"name": name, "state": state, "to": route["to"]})
         summary = {
             "routes": len(imported.routes),
             "handlers": len(imported.handlers),
@@ -116,15 +115,14 @@ def _report_imported(session: Session, imported: Imported, file: str) -> None:
         report.end({"findings": list_finding_records(imported.findings), "summary": summary})
 
 
-class _ImportReport:
+class _ImportReport(Report):
     """The text report: the routes that were written, and the totals."""
 
     def __init__(self, screen: Screen, file: str, *, quiet: bool):
         self._screen, self._file, self._quiet = screen, file, quiet
 
-    def add(self, record: Record) -> None:
+    def add_record(self, record: Mapping[str, Any]) -> None:
         """Shows a route."""
-        assert not isinstance(record, ValidationResult)
         if not self._quiet:
             state = ""
             if record["state"] == "disabled":

@@ -15,9 +15,8 @@ from evtool.cli.session import Session
 from evtool.errors import EXIT_OK, UsageError
 from evtool.findings.phrases import list_some
 from evtool.paths import display_path, is_file
-from evtool.reports.base import Record, Subject
+from evtool.reports.base import Report, Subject
 from evtool.routes.project import ROUTES_FILE
-from evtool.schemas.validation import ValidationResult
 from evtool.terminal.screen import Screen
 
 TEMPLATES = Path(__file__).with_name("project_template")
@@ -68,7 +67,7 @@ def init(
     with session.open_report(Subject("init", "files", partial(_InitReport, root=root, session=session))) as report:
         for file, template in files.items():
             _write_file(root / file, Template((TEMPLATES / template).read_text(encoding="utf-8")).substitute(values))
-            report.add({"file": display_path((root / file).absolute())})
+            report.add_record({"file": display_path((root / file).absolute())})
         report.end({"summary": {"files": len(files)}})
     return EXIT_OK
 
@@ -102,15 +101,14 @@ def _write_file(file: Path, text: str) -> None:
         raise UsageError(f"cannot write {display_path(file.absolute())}: {error.strerror}") from None
 
 
-class _InitReport:
+class _InitReport(Report):
     """The text report: the files, and what to do next."""
 
     def __init__(self, screen: Screen, root: Path, session: Session):
         self._screen, self._root, self._session = screen, root, session
 
-    def add(self, record: Record) -> None:
+    def add_record(self, record: Mapping[str, Any]) -> None:
         """Shows a file."""
-        assert not isinstance(record, ValidationResult)
         if not self._session.quiet:
             self._screen.print_line("wrote ", record["file"])
 

@@ -261,7 +261,7 @@ class _EventReporter:
         self._outputs.update(outcome.outputs)
         for record in outcome.records:
             count_event(self.counts, record)
-            self._report.add(record)
+            self._report.add_record(record)
 
     def rate(self) -> int:
         """Returns the exit code."""

@@ -109,7 +109,7 @@ def _compare_events(
                 cause = causes.find(direction, delivery, event.raw, event.bus)
                 change = build_change(direction, delivery, event.raw, cause)
                 sums.add(change)
-                report.add(change.as_record(comparison.rate(direction)))
+                report.add_record(change.as_record(comparison.rate(direction)))
 
     for event in Progress("comparing", "event", quiet=session.quiet).track(events):
         difference = routes.compare(event.raw, event.bus)

@@ -244,7 +244,7 @@ class _EventReporter:
         for replayed in mark_selected(result, self._sums, self._request.limit):
             self._sums.add(replayed)
             if _has_records(self._session):
-                self._report.add(build_replay_record(replayed))
+                self._report.add_record(build_replay_record(replayed))
 
     def _add_findings(self, findings: list[Finding]) -> None:
         self.findings += findings

@@ -24,13 +24,12 @@ from evtool.cli.session import Session
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, ConfigError, UsageError
 from evtool.findings.phrases import format_location
 from evtool.git_revisions import PREFIX, open_revision
-from evtool.reports.base import Record, Subject
+from evtool.reports.base import Report, Subject
 from evtool.routes.comparison.base import extract_project, rename_findings
 from evtool.routes.comparison.broken_routes import find_broken_routes
 from evtool.routes.project import Project
 from evtool.schemas.diff.changes import Change
 from evtool.schemas.diff.versions import PairDiff, Version, diff_versions, open_file, open_folders
-from evtool.schemas.validation import ValidationResult
 from evtool.terminal.screen import Screen, Segment, format_count
 
 Compatibility = Literal["backward", "forward", "full"]
@@ -82,7 +81,7 @@ def schema_diff(
             count = 0
             for pair in pairs:
                 for change in pair.diff.changes:
-                    report.add(_build_record(pair, change, rename))
+                    report.add_record(_build_record(pair, change, rename))
                     count += 1
             summary = {"schemas": len(pairs), "changes": count}
             report.end({"compatible": verdicts, "routes": routes, "summary": summary})
@@ -234,15 +233,14 @@ def _build_record(pair: PairDiff, change: Change, rename: Callable[[str], str]) 
     }
 
 
-class _DiffReport:
+class _DiffReport(Report):
     """The text report: a line per change, then the verdict and the routes."""
 
     def __init__(self, screen: Screen):
         self._screen = screen
 
-    def add(self, record: Record) -> None:
+    def add_record(self, record: Mapping[str, Any]) -> None:
         """Shows a change."""
-        assert not isinstance(record, ValidationResult)
         location = format_location(record["file"], record["line"], record["column"])
         segments: list[Segment] = [(f"  breaks {name}", "bold red") for name in record["breaks"]]
         segments += [(f"  {name} undecided", "yellow") for name in record["undecided"]]

@@ -12,9 +12,9 @@ from evtool.cli.session import Session, create_event_defaults
 from evtool.errors import EXIT_OK, UsageError
 from evtool.events.payload_identity import PayloadIdentity
 from evtool.paths import display_path
-from evtool.reports.base import Record, Subject
+from evtool.reports.base import Report, Subject
 from evtool.schemas.infer import Shape, build_schema
-from evtool.schemas.validation import Rules, ValidationResult, validate_events
+from evtool.schemas.validation import Rules, validate_events
 from evtool.terminal.screen import Screen, format_count
 
 # Types or files that a message lists.
@@ -69,7 +69,7 @@ def schema_infer(
             file = None
             if name in files:
                 file = display_path(files[name])
-            report.add({"type": name, "file": file, "schema": schema})
+            report.add_record({"type": name, "file": file, "schema": schema})
         report.end({"summary": {"events": count, "schemas": len(schemas)}})
     return inputs.worst_exit_code(EXIT_OK)
 
@@ -93,15 +93,14 @@ def _write_files(schemas: Mapping[str, dict[str, Any]], folder: Path, *, force: 
     return files
 
 
-class _InferReport:
+class _InferReport(Report):
     """The text report: the schema itself, or the files that were written."""
 
     def __init__(self, screen: Screen, folder: str | None, *, quiet: bool):
         self._screen, self._folder, self._quiet = screen, folder, quiet
 
-    def add(self, record: Record) -> None:
+    def add_record(self, record: Mapping[str, Any]) -> None:
         """Prints a schema, or the name of its file."""
-        assert not isinstance(record, ValidationResult)
         if self._folder is None:
             for line in json.dumps(record["schema"], indent=2).split("\n"):
                 self._screen.print_line(line, wrap=False)

@@ -15,8 +15,8 @@ from evtool.cli.session import Session
 from evtool.errors import EXIT_FINDINGS, EXIT_OK, ConfigError, EvtoolError, UsageError
 from evtool.findings.finding import Finding, has_errors, list_finding_records
 from evtool.paths import display_path
-from evtool.reports.base import Subject
-from evtool.reports.scenarios import NoText, ScenariosReport, build_coverage_record, build_scenario_record
+from evtool.reports.base import Subject, open_nothing
+from evtool.reports.scenarios import ScenariosReport, build_coverage_record, build_scenario_record
 from evtool.routes.project import Project, find_routes_file
 from evtool.routes.routes import Routes
 from evtool.scenarios.batch import run_scenarios
@@ -152,7 +152,7 @@ def _run_and_report(
         closing(run_scenarios(scenarios, project, jobs=options.jobs)) as results,
     ):
         for result in results:
-            report.add(build_scenario_record(result))
+            report.add_record(build_scenario_record(result))
             progress.add(1)
             passed += not result.failures
             covered = covered.merge(result.covered)
@@ -185,12 +185,8 @@ def _build_tail(
 def _report_unusable(session: Session, findings: Sequence[Finding], coverage: Mapping[str, Section]) -> None:
     """Writes the reports for machines, without scenarios, since none is run. The error message informs people."""
     summary = {"scenarios": 0, "passed": 0, "failed": 0, "fail_under": None}
-    with session.open_report(Subject("test", "scenarios", _ignore_screen)) as report:
+    with session.open_report(Subject("test", "scenarios", open_nothing)) as report:
         report.end(_build_tail(findings, coverage, summary))
-
-
-def _ignore_screen(_screen: Screen) -> NoText:
-    return NoText()
 
 
 def _choose(scenarios: Sequence[Scenario], text: str | None, *, searched: str) -> list[Scenario]:

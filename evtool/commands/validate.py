@@ -88,7 +88,7 @@ def validate(
         texts = inputs.read(max_bytes=max_bytes, on_bytes=progress.advance, prover=fast_path)
         results = validate_events(texts, rules, create_event_defaults(), identity=identity)
         for result in progress.track(inputs.check(results)):
-            report.add(result)
+            report.add_result(result)
             # A file that could not be read is not an event.
             if result.is_unreadable:
                 unread += 1

@@ -15,9 +15,9 @@ from evtool.events.event import Event
 from evtool.findings.finding import Finding, list_finding_records
 from evtool.paths import display_path
 from evtool.patterns.pattern import Pattern
-from evtool.reports.base import Record, Subject
+from evtool.reports.base import Report, Subject
 from evtool.routes.project import Project
-from evtool.schemas.validation import Rules, ValidationResult, validate_events
+from evtool.schemas.validation import Rules, validate_events
 from evtool.terminal.progress import Progress
 from evtool.terminal.screen import Screen, Segment, format_count
 
@@ -89,7 +89,7 @@ def verify_aws(
                 finding = _build_finding(project, comparison)
                 findings.append(finding)
                 session.show_findings([finding])
-                report.add(_build_record(comparison))
+                report.add_record(_build_record(comparison))
         summary = {
             "routes": len(known),
             "events": len(samples),
@@ -177,15 +177,11 @@ def _build_finding(project: Project, comparison: _Comparison) -> Finding:
     )
 
 
-class _VerifyReport:
+class _VerifyReport(Report):
     """The text report: only the totals, since each disagreement is shown as a finding."""
 
     def __init__(self, screen: Screen, *, quiet: bool):
         self._screen, self._quiet = screen, quiet
-
-    def add(self, record: Record) -> None:
-        """Shows nothing: the finding has been shown."""
-        assert not isinstance(record, ValidationResult)
 
     def end(self, tail: Mapping[str, Any]) -> None:
         """Shows the totals."""

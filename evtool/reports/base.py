@@ -1,25 +1,27 @@
-"""The contract of a report: it gets the records one by one, then the tail with the summary."""
+"""The base of all reports: a report gets results and records one by one, then the tail with the summary."""
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from evtool.schemas.validation import ValidationResult
 from evtool.terminal.screen import Screen
 
-Record = ValidationResult | Mapping[str, Any]
 # The version of the shapes that machines read (docs/output.md).
 FORMAT_VERSION = 1
 
 
-class Report(Protocol):
-    """Writes the result of a command in one form.
+class Report:
+    """Writes the result of a command in one form. The methods of this class write nothing.
 
     Records are written as they arrive, so that memory does not grow with their number.
     """
 
-    def add(self, record: Record) -> None:
-        """Writes one record."""
+    def add_result(self, result: ValidationResult) -> None:
+        """Writes the findings about an event or a file."""
+
+    def add_record(self, record: Mapping[str, Any]) -> None:
+        """Writes one record of a command that reports other things than findings."""
 
     def end(self, tail: Mapping[str, Any]) -> None:
         """Writes what is known at the end: the summary, and the other values next to the records."""
@@ -42,14 +44,16 @@ Open = Callable[[Subject, TextIO, str], Report]
 _encode = json.JSONEncoder(check_circular=False).encode
 
 
-class _Document:
+def open_nothing(screen: Screen) -> Report:  # noqa: ARG001  (the contract of all)
+    """Returns a text report that writes nothing."""
+    return Report()
+
+
+class _Document(Report):
     """A report that is written as a whole: its content is known before it begins."""
 
     def __init__(self, file: TextIO, render: Callable[[], str]):
         self._file, self._render = file, render
-
-    def add(self, record: Record) -> None:
-        """Does nothing: the document has the record."""
 
     def end(self, tail: Mapping[str, Any]) -> None:  # noqa: ARG002
         """Writes the document."""
@@ -63,13 +67,6 @@ def open_document(render: Callable[[], str]) -> Open:
         return _Document(file, render)
 
     return open_report
-
-
-def to_rows(record: Record) -> list[Mapping[str, Any]]:
-    """Returns a record as machines read it. A validation result is a list of its findings."""
-    if isinstance(record, ValidationResult):
-        return [finding.as_dict() for finding in record.findings]
-    return [record]
 
 
 def dump_json(value: Any) -> str:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from evtool.findings.finding import Finding
 from evtool.findings.phrases import format_location
-from evtool.reports.base import Record
+from evtool.reports.base import Report
 from evtool.scenarios.expectations import describe_failure
 from evtool.schemas.validation import ValidationResult
 
@@ -74,11 +74,9 @@ class CheckReader:
         # The causes of lost and gained deliveries.
         self._changes: set[tuple[Any, ...]] = set()
 
-    def add(self, record: Record) -> Iterator[Check]:
+    def read_record(self, record: Mapping[str, Any]) -> Iterator[Check]:
         """Yields the checks that a record decides."""
-        if isinstance(record, ValidationResult):
-            yield from self._read_result(record)
-        elif "failures" in record:
+        if "failures" in record:
             yield _read_scenario(record)
         elif "change" in record:
             yield from self._read_change(record)
@@ -100,7 +98,7 @@ class CheckReader:
         else:
             self._unfinished[key] = check
 
-    def end(self, tail: Mapping[str, Any]) -> Iterator[Check]:
+    def read_tail(self, tail: Mapping[str, Any]) -> Iterator[Check]:
         """Yields the checks that are decided when all records are known."""
         yield from self._unfinished.values()
         for change in tail.get("changes", ()):
@@ -134,7 +132,8 @@ class CheckReader:
         )
         yield Check(change["type"], f"{change['change']}: {name}", (problem,), file=change["file"], line=change["line"])
 
-    def _read_result(self, result: ValidationResult) -> Iterator[Check]:
+    def read_result(self, result: ValidationResult) -> Iterator[Check]:
+        """Yields the check of an event, or a check for each finding about a file."""
         event = result.event
         problems = tuple(map(_read_finding_value, result.findings))
         # `check` and `doctor` report findings about files, each of which is a check.
@@ -152,6 +151,28 @@ class CheckReader:
             if event.has_own_id:
                 name += f" {event.id}"
         yield Check(result.file, f"{name} (line {result.line})", problems, file=result.file, line=result.line)
+
+
+class CheckReport(Report):
+    """The base of reports that show the checks of any command."""
+
+    def __init__(self, command: str):
+        self._reader = CheckReader(command)
+
+    def add_result(self, result: ValidationResult) -> None:
+        """Takes the checks of a validation result."""
+        self._take(self._reader.read_result(result))
+
+    def add_record(self, record: Mapping[str, Any]) -> None:
+        """Takes the checks that a record decides."""
+        self._take(self._reader.read_record(record))
+
+    def end(self, tail: Mapping[str, Any]) -> None:
+        """Takes the remaining checks."""
+        self._take(self._reader.read_tail(tail))
+
+    def _take(self, checks: Iterable[Check]) -> None:
+        raise NotImplementedError
 
 
 def list_problems(checks: Iterable[Check]) -> Iterator[Problem]:

@@ -4,20 +4,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from evtool.findings.example import SCHEMA
-from evtool.reports.base import Record
-from evtool.schemas.validation import ValidationResult
+from evtool.reports.base import Report
 from evtool.terminal.screen import Screen
 
 
-class CodeReport:
+class CodeReport(Report):
     """The text report of codes."""
 
     def __init__(self, screen: Screen):
         self._screen = screen
 
-    def add(self, record: Record) -> None:
+    def add_record(self, record: Mapping[str, Any]) -> None:
         """Shows the meaning of a code, with a bad and a good example."""
-        assert not isinstance(record, ValidationResult)
         self._screen.print_line((record["code"], "bold"), f"  {record['meaning']}")
         kind = ""
         if record["of"] != "words":
@@ -30,6 +28,3 @@ class CodeReport:
             self._screen.print_line("  ", (title, style))
             for line in text.rstrip("\n").split("\n"):
                 self._screen.print_line("    ", line)
-
-    def end(self, tail: Mapping[str, Any]) -> None:
-        """Writes nothing."""

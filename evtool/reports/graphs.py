@@ -3,23 +3,21 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evtool.reports.base import Record
-from evtool.schemas.validation import ValidationResult
+from evtool.reports.base import Report
 from evtool.terminal.screen import Screen, Segment, TreeNode, format_count
 
 Edge = Mapping[str, Any]
 
 
-class GraphReport:
+class GraphReport(Report):
     """The text report: types with their routes and handlers, nodes that nothing leads to, and the loops."""
 
     def __init__(self, screen: Screen, *, quiet: bool = False):
         self._screen, self._quiet = screen, quiet
         self._nodes: dict[str, Mapping[str, Any]] = {}
 
-    def add(self, record: Record) -> None:
+    def add_record(self, record: Mapping[str, Any]) -> None:
         """Keeps a node until the edges are known."""
-        assert not isinstance(record, ValidationResult)
         self._nodes[record["id"]] = record
 
     def end(self, tail: Mapping[str, Any]) -> None:

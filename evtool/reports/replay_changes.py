@@ -6,10 +6,9 @@ from typing import Any, NamedTuple
 
 from evtool.events.header import decode_header
 from evtool.findings.phrases import format_location
-from evtool.reports.base import Record
+from evtool.reports.base import Report
 from evtool.routes.comparison.causes import Cause, Direction
 from evtool.routes.comparison.comparison import Delivery, Difference
-from evtool.schemas.validation import ValidationResult
 from evtool.terminal.screen import Screen, Segment, format_count
 
 # Kinds of events that are counted before they are summed up.
@@ -116,16 +115,15 @@ def get_type(head: Mapping[str, Any]) -> Any:
     return head["detail-type"]
 
 
-class ChangesReport:
+class ChangesReport(Report):
     """The text report: for each route and handler the causes, with counts, locations and an example."""
 
     def __init__(self, screen: Screen, sums: ChangeSums, base: str, *, verbose: bool, quiet: bool):
         self._screen, self._sums, self._base = screen, sums, base
         self._verbose, self._quiet = verbose, quiet
 
-    def add(self, record: Record) -> None:
+    def add_record(self, record: Mapping[str, Any]) -> None:
         """Shows a change with -v."""
-        assert not isinstance(record, ValidationResult)
         if not self._verbose or self._quiet:
             return
         change = record["change"]

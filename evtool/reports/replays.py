@@ -16,12 +16,11 @@ from evtool.delivery.replays.plan import Fire, ReplayedEvent
 from evtool.events.envelopes import mark_replayed
 from evtool.events.header import decode_header
 from evtool.findings.finding import Finding
-from evtool.reports.base import Record
+from evtool.reports.base import Report
 from evtool.reports.explanations import UnmatchedRoutes
 from evtool.reports.records import EXTERNAL, OutputKey
 from evtool.reports.replay_changes import get_type
 from evtool.reports.trees import format_output
-from evtool.schemas.validation import ValidationResult
 from evtool.store.rows import FiredDelivery
 from evtool.terminal.screen import Screen, Segment, format_count
 from evtool.terminal.styles import ACTION_STYLES
@@ -175,7 +174,7 @@ def remember_events(unmatched: UnmatchedRoutes, events: Sequence[ReplayedEvent],
     unmatched.remember(remembered)
 
 
-class ReplayReport:
+class ReplayReport(Report):
     """The text report: a row for each handler. With -v also each event, and why other routes do not match it."""
 
     def __init__(
@@ -193,9 +192,8 @@ class ReplayReport:
         self._screen, self._sums, self._name, self._unmatched = screen, sums, name, unmatched
         self._outputs, self._verbose, self._quiet = outputs, verbose, quiet
 
-    def add(self, record: Record) -> None:
+    def add_record(self, record: Mapping[str, Any]) -> None:
         """Shows an event with -v."""
-        assert not isinstance(record, ValidationResult)
         if self._verbose and not self._quiet:
             self._show_event(record)
 

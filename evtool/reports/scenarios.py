@@ -7,11 +7,10 @@ from typing import Any
 from evtool.findings.finding import Finding
 from evtool.findings.phrases import format_location, shorten
 from evtool.patterns.compiler import EQUALS, OR
-from evtool.reports.base import Record
+from evtool.reports.base import Report
 from evtool.scenarios.coverage import Section
 from evtool.scenarios.expectations import format_value
 from evtool.scenarios.runner import ScenarioResult
-from evtool.schemas.validation import ValidationResult
 from evtool.terminal.screen import Screen, format_count
 from evtool.terminal.snippets import show_finding
 
@@ -56,7 +55,7 @@ def format_failure(failure: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "reason", failure["reason"]
 
 
-class ScenariosReport:
+class ScenariosReport(Report):
     """The text report: a line for each scenario, the failures with their reasons, the coverage."""
 
     def __init__(self, screen: Screen, findings: Collection[Finding], *, quiet: bool, coverage: bool):
@@ -64,9 +63,8 @@ class ScenariosReport:
         self._screen, self._findings, self._quiet, self._coverage = screen, findings, quiet, coverage
         self._file: str | None = None
 
-    def add(self, record: Record) -> None:
+    def add_record(self, record: Mapping[str, Any]) -> None:
         """Shows a scenario, below the name of its file."""
-        assert not isinstance(record, ValidationResult)
         if self._quiet and record["ok"]:
             return
         if record["file"] != self._file:
@@ -117,16 +115,6 @@ class ScenariosReport:
             else:
                 self._screen.print_line("  ", text)
         self._screen.print_line("")
-
-
-class NoText:
-    """The text report of scenarios that evtool refuses: the error on standard error has the findings."""
-
-    def add(self, record: Record) -> None:
-        """Writes nothing: no scenario runs."""
-
-    def end(self, tail: Mapping[str, Any]) -> None:
-        """Writes nothing."""
 
 
 def _iter_missed(coverage: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

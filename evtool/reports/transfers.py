@@ -3,22 +3,20 @@
 from collections.abc import Mapping
 from typing import Any
 
-from evtool.reports.base import Record
-from evtool.schemas.validation import ValidationResult
+from evtool.reports.base import Report
 from evtool.terminal.screen import Screen, Segment, format_count
 
 SENT, FAILED = "sent", "failed"
 
 
-class SendingReport:
+class SendingReport(Report):
     """The events that were sent to a bus: those that failed, with `show_all` every one, and the sums."""
 
     def __init__(self, screen: Screen, bus: str, *, quiet: bool = False, show_all: bool = False):
         self._screen, self._bus, self._quiet, self._show_all = screen, bus, quiet, show_all
 
-    def add(self, record: Record) -> None:
+    def add_record(self, record: Mapping[str, Any]) -> None:
         """Shows an event."""
-        assert not isinstance(record, ValidationResult)
         has_failed = record["status"] == FAILED
         if has_failed or self._show_all:
             state = (SENT, "green")
@@ -35,14 +33,11 @@ class SendingReport:
             )
 
 
-class PullReport:
-    """The events that were pulled from a bus: only the sums."""
+class PullReport(Report):
+    """The events that were pulled from a bus: only the sums, since findings are shown as they occur."""
 
     def __init__(self, screen: Screen, bus: str, target: str, *, quiet: bool = False):
         self._screen, self._bus, self._target, self._quiet = screen, bus, target, quiet
-
-    def add(self, record: Record) -> None:
-        """Shows nothing: findings are shown as they occur."""
 
     def end(self, tail: Mapping[str, Any]) -> None:
         """Shows the sums."""

@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from evtool.reports.base import Record
+from evtool.reports.base import Report
 from evtool.reports.records import OutputKey, has_failed
-from evtool.schemas.validation import ValidationResult
 from evtool.terminal.screen import Screen, Segment, TreeNode, format_count
 from evtool.terminal.styles import STATE_STYLES
 
@@ -36,7 +35,7 @@ def build_event_tree(records: Iterable[Mapping[str, Any]], outputs: dict[OutputK
     return _build_node(chain[0], {record["id"]: record for record in chain[1:]}, outputs)
 
 
-class ChainTrees:
+class ChainTrees(Report):
     """The text report of published events: a tree for each chain, and the sums. `show_below` adds lines below a tree.
 
     If there are many chains, only the first ones and those with a failure have a tree. A table counts all deliveries.
@@ -64,9 +63,8 @@ class ChainTrees:
         # Ids of events that handlers of the chain emitted and that were not added yet.
         self._awaited: set[str] = set()
 
-    def add(self, record: Record) -> None:
+    def add_record(self, record: Mapping[str, Any]) -> None:
         """Adds an event to its chain. Draws the chain as soon as it is complete, since a user may wait for it."""
-        assert not isinstance(record, ValidationResult)
         if record["id"] not in self._awaited:
             self._draw()
         self._chain.append(record)
@@ -158,7 +156,7 @@ def _join(parts: Sequence[Segment]) -> list[Segment]:
     return segments
 
 
-class DeliveryList:
+class DeliveryList(Report):
     """The text report of deliveries: a line for each, and the sums."""
 
     def __init__(
@@ -178,9 +176,8 @@ class DeliveryList:
         if outputs is not None:
             self._outputs = outputs
 
-    def add(self, record: Record) -> None:
+    def add_record(self, record: Mapping[str, Any]) -> None:
         """Shows a delivery."""
-        assert not isinstance(record, ValidationResult)
         self._has_records = True
         if self._quiet and not record["error"]:
             return
@@ -202,15 +199,14 @@ class DeliveryList:
             self._screen.print_line(*format_summary(tail["summary"]))
 
 
-class DeadLetterList:
+class DeadLetterList(Report):
     """The text report of dead letters: a line for each; with `full`, the event and every attempt."""
 
     def __init__(self, screen: Screen, *, full: bool = False, quiet: bool = False):
         self._screen, self._full, self._quiet = screen, full, quiet
 
-    def add(self, record: Record) -> None:
+    def add_record(self, record: Mapping[str, Any]) -> None:
         """Shows a dead letter."""
-        assert not isinstance(record, ValidationResult)
         self._screen.print_line((record["type"], "bold"), f"  {record['event']}  ", *format_delivery(record))
         if self._full:
             print_history(self._screen, record)
@@ -225,10 +221,10 @@ class DeadLetterList:
 class ChangedDeadLetters(DeadLetterList):
     """The text report of dead letters that were redriven or deleted: with -q nothing."""
 
-    def add(self, record: Record) -> None:
+    def add_record(self, record: Mapping[str, Any]) -> None:
         """Shows a changed dead letter."""
         if not self._quiet:
-            super().add(record)
+            super().add_record(record)
 
 
 def format_states(states: Mapping[str, int]) -> str:

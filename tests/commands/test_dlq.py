@@ -211,7 +211,7 @@ def test_lists_show_a_consistent_page_while_events_are_pruned(
                 b"{}", type="effect", source="s", id=f"effect-{number}", time="2026-01-01T00:00:00Z"
             )
             other.insert(parse_event(effect), [], now=0, cause=caused)
-    write = JsonLines.add
+    write = JsonLines.add_record
 
     def pruned(report: JsonLines, record: Any) -> None:
         with Store(store) as other, other.transaction():
@@ -220,7 +220,7 @@ def test_lists_show_a_consistent_page_while_events_are_pruned(
                 other.execute(f"DELETE FROM {table}")
         write(report, record)
 
-    monkeypatch.setattr(JsonLines, "add", pruned)
+    monkeypatch.setattr(JsonLines, "add_record", pruned)
     assert app.main([*words, "--store", str(store), "-o", "jsonl"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert len(lines) == told + 1

@@ -110,8 +110,8 @@ def test_a_delivery_that_is_done_after_a_retry_passes() -> None:
     for kind, expected in (("github", 0), ("junit", 1)):
         file = io.StringIO()
         report = KINDS[kind](Subject("deliver", "deliveries", FindingsReport), file, "never")
-        report.add({**delivery, "state": "ready", "error": "no stock"})
-        report.add({**delivery, "state": "done", "error": None})
+        report.add_record({**delivery, "state": "ready", "error": "no stock"})
+        report.add_record({**delivery, "state": "done", "error": None})
         report.end({"summary": {}})
         assert file.getvalue().count("<testcase") + file.getvalue().count("::error") == expected
         assert "no stock" not in file.getvalue()
@@ -140,7 +140,7 @@ def test_hostile_deliveries_are_harmless(text: str) -> None:
     for kind in ("github", "junit"):
         file = io.StringIO()
         report = KINDS[kind](Subject("publish", "events", FindingsReport), file, "never")
-        report.add({"id": text, "type": text, "deliveries": [delivery]})
+        report.add_record({"id": text, "type": text, "deliveries": [delivery]})
         report.end({"findings": [], "summary": {}})
         output = file.getvalue()
         assert harmless_to_a_terminal(output)

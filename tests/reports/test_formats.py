@@ -47,7 +47,7 @@ def told(kind: str, findings: list[Finding], color: str = "never") -> str:
     file = io.StringIO()
     report = KINDS[kind](Subject("validate", "findings", FindingsReport), file, color)
     for each in findings:
-        report.add(ValidationResult(each.file or "", 1, None, (each,)))
+        report.add_result(ValidationResult(each.file or "", 1, None, (each,)))
     report.end({"summary": {"events": len(findings), "valid": 0, "invalid": len(findings), "files": 1}})
     return file.getvalue()
 
@@ -123,9 +123,9 @@ def test_junit_has_a_case_for_each_valid_event(tmp_path: Path) -> None:
     """A warning does not fail the case."""
     file = io.StringIO()
     report = KINDS["junit"](Subject("validate", "findings", FindingsReport), file, "never")
-    report.add(ValidationResult("e.json", 1, None, ()))
-    report.add(ValidationResult("e.json", 2, None, (finding("x", severity="warning"),)))
-    report.add(ValidationResult("e.json", 3, None, (finding("x"), finding("y"))))
+    report.add_result(ValidationResult("e.json", 1, None, ()))
+    report.add_result(ValidationResult("e.json", 2, None, (finding("x", severity="warning"),)))
+    report.add_result(ValidationResult("e.json", 3, None, (finding("x"), finding("y"))))
     report.end({"summary": {}})
     suite = ElementTree.fromstring(file.getvalue())
 

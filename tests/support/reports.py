@@ -5,18 +5,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evtool.findings.finding import Finding
-from evtool.reports.base import Record, Subject
+from evtool.reports.base import Subject
 from evtool.reports.formats.registry import KINDS
 from evtool.reports.formats.text import FindingsReport
 from evtool.schemas.validation import ValidationResult
 
 
-def write_report(kind: str, command: str, records: Sequence[Record], **tail: Any) -> str:
+def write_report(kind: str, command: str, records: Sequence[ValidationResult | Mapping[str, Any]], **tail: Any) -> str:
     """Returns the output of a report of a command."""
     file = io.StringIO()
     report = KINDS[kind](Subject(command, "records", FindingsReport), file, "never")
     for record in records:
-        report.add(record)
+        if isinstance(record, ValidationResult):
+            report.add_result(record)
+        else:
+            report.add_record(record)
     report.end({"summary": {}} | tail)
     return file.getvalue()
 

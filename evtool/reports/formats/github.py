@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from evtool.findings.phrases import shorten
-from evtool.reports.base import Record, Subject
-from evtool.reports.checks import Check, CheckReader, Problem, list_problems
+from evtool.reports.base import Subject
+from evtool.reports.checks import Check, CheckReport, Problem, list_problems
 from evtool.reports.formats.repository import find_repository, to_repository_path
 from evtool.terminal.sanitize import sanitize
 from evtool.terminal.screen import format_count
@@ -21,22 +21,19 @@ MOST = 10
 MAX_MESSAGE = 4000
 
 
-class Github:
+class Github(CheckReport):
     """The first annotations of each level, errors first, and the number of the others."""
 
     def __init__(self, subject: Subject, file: TextIO, color: str):  # noqa: ARG002  (the contract of all kinds)
-        self._file, self._reader = file, CheckReader(subject.command)
+        super().__init__(subject.command)
+        self._file = file
         self._root = find_repository()
         self._problems: dict[str, list[Problem]] = {severity: [] for severity in LEVELS}
         self._omitted: Counter[str] = Counter()
 
-    def add(self, record: Record) -> None:
-        """Keeps the problems of a record, since an error of a later record comes before a warning of this one."""
-        self._collect(self._reader.add(record))
-
     def end(self, tail: Mapping[str, Any]) -> None:
         """Writes the annotations, and a line with the number of problems that have no annotation."""
-        self._collect(self._reader.end(tail))
+        super().end(tail)
         for problem in chain.from_iterable(self._problems.values()):
             self._file.write(_format_command(problem, self._root))
         if self._omitted:
@@ -44,7 +41,8 @@ class Github:
             limit = f"GitHub shows {MOST} annotations of each level for a step"
             self._file.write(f"not annotated: {', '.join(counts)}; {limit}\n")
 
-    def _collect(self, checks: Iterable[Check]) -> None:
+    def _take(self, checks: Iterable[Check]) -> None:
+        # An error of a later record comes before a warning of an earlier one, so the problems are kept until the end.
         for problem in list_problems(checks):
             problems = self._problems[problem.severity]
             if len(problems) < MOST:

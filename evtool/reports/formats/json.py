@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, TextIO
 
-from evtool.reports.base import FORMAT_VERSION, Record, Subject, dump_json, to_rows
+from evtool.reports.base import FORMAT_VERSION, Report, Subject, dump_json
+from evtool.schemas.validation import ValidationResult
 
 
-class Json:
+class Json(Report):
     """One document: a list with the records, and the values of the tail."""
 
     def __init__(self, subject: Subject, file: TextIO, color: str):  # noqa: ARG002  (the contract of all kinds)
@@ -16,11 +17,15 @@ class Json:
         # before its first record writes nothing.
         self._next = f'{{"evtool": {FORMAT_VERSION}, "command": {command}, {key}: [\n'
 
-    def add(self, record: Record) -> None:
+    def add_result(self, result: ValidationResult) -> None:
+        """Writes the findings of a result into the list."""
+        for finding in result.findings:
+            self.add_record(finding.as_dict())
+
+    def add_record(self, record: Mapping[str, Any]) -> None:
         """Writes a record into the list."""
-        for row in to_rows(record):
-            self._file.write(self._next + dump_json(row))
-            self._next = ",\n"
+        self._file.write(self._next + dump_json(record))
+        self._next = ",\n"
 
     def end(self, tail: Mapping[str, Any]) -> None:
         """Closes the list and writes the tail."""

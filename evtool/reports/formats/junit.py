@@ -4,31 +4,28 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
-from evtool.reports.base import Record, Subject
-from evtool.reports.checks import Check, CheckReader, Problem
+from evtool.reports.base import Subject
+from evtool.reports.checks import Check, CheckReport, Problem
 from evtool.terminal.sanitize import sanitize
 
 # Bytes of cases that are kept in memory before they go to a temporary file.
 SPOOL = 1024 * 1024
 
 
-class Junit:
+class Junit(CheckReport):
     """A test suite. Its first line has the counts, so the cases are kept in a temporary file until all are counted."""
 
     def __init__(self, subject: Subject, file: TextIO, color: str):  # noqa: ARG002  (the contract of all kinds)
         import tempfile  # noqa: PLC0415  (for this report only)
 
-        self._subject, self._file, self._reader = subject, file, CheckReader(subject.command)
+        super().__init__(subject.command)
+        self._subject, self._file = subject, file
         self._cases = tempfile.SpooledTemporaryFile(SPOOL, mode="w+", encoding="utf-8")  # noqa: SIM115
         self._tests = self._failures = self._skipped = self._duration_ms = 0
         # Hashes of names take less memory than names, of which a report may have millions.
         self._names: Counter[int] = Counter()
 
-    def add(self, record: Record) -> None:
-        """Writes the cases of a record."""
-        self._write(self._reader.add(record))
-
-    def _write(self, checks: Iterable[Check]) -> None:
+    def _take(self, checks: Iterable[Check]) -> None:
         for check in checks:
             self._tests += 1
             self._duration_ms += check.duration_ms
@@ -63,7 +60,7 @@ class Junit:
 
     def end(self, tail: Mapping[str, Any]) -> None:
         """Writes the suite."""
-        self._write(self._reader.end(tail))
+        super().end(tail)
         counts = f'tests="{self._tests}" failures="{self._failures}" errors="0" skipped="{self._skipped}"'
         counts += f' time="{_format_seconds(self._duration_ms)}"'
         self._file.write('<?xml version="1.0" encoding="UTF-8"?>\n')

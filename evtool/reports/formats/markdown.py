@@ -7,8 +7,8 @@ from itertools import chain, islice
 from typing import Any, TextIO
 
 from evtool.findings.phrases import shorten
-from evtool.reports.base import Record, Subject
-from evtool.reports.checks import Check, CheckReader, Problem
+from evtool.reports.base import Subject
+from evtool.reports.checks import Check, CheckReport, Problem
 from evtool.terminal.sanitize import sanitize
 from evtool.terminal.screen import format_count
 
@@ -28,30 +28,28 @@ LINK = re.compile(r"(?i)(?<=www)\.|:(?=//)")
 TABLE_HEAD = "| | where | what |\n|---|---|---|\n"
 
 
-class Markdown:
+class Markdown(CheckReport):
     """One section: errors first, as many rows as a comment holds, and the number of the other problems."""
 
     def __init__(self, subject: Subject, file: TextIO, color: str):  # noqa: ARG002  (the contract of all kinds)
-        self._subject, self._file, self._reader = subject, file, CheckReader(subject.command)
+        super().__init__(subject.command)
+        self._subject, self._file = subject, file
         self._rows: dict[str, list[str]] = {severity: [] for severity in SEVERITIES}
         # Characters that further rows of a severity may take. It bounds the memory for rows that are cut later.
         self._room = dict.fromkeys(SEVERITIES, MAX_REPORT)
         self._counts: Counter[str] = Counter()
 
-    def add(self, record: Record) -> None:
-        """Keeps the rows of a record, as long as they fit into a comment."""
-        self._collect(self._reader.add(record))
-
     def end(self, tail: Mapping[str, Any]) -> None:
         """Writes the section."""
-        self._collect(self._reader.end(tail))
+        super().end(tail)
         parts = [f"### evtool {escape_markdown(self._subject.command)}: {self._format_result()}\n\n"]
         parts.append(_format_numbers(tail))
         parts.append(_format_handlers(tail.get("handlers")))
         text = "".join(parts)
         self._file.write(text + self._format_table(MAX_REPORT - len(text)))
 
-    def _collect(self, checks: Iterable[Check]) -> None:
+    def _take(self, checks: Iterable[Check]) -> None:
+        # Rows are kept as long as they fit into a comment. The others are only counted.
         for check in checks:
             for problem in check.problems:
                 self._counts[problem.severity] += 1

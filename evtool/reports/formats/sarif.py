@@ -13,8 +13,8 @@ from evtool.errors import EvtoolError
 from evtool.findings.codes import CODES
 from evtool.findings.examples import EXAMPLES
 from evtool.findings.phrases import shorten
-from evtool.reports.base import Record, Subject, dump_json
-from evtool.reports.checks import Check, CheckReader, Problem, list_problems
+from evtool.reports.base import Subject, dump_json
+from evtool.reports.checks import Check, CheckReport, Problem, list_problems
 from evtool.reports.formats.line_hash import LineHashes
 from evtool.reports.formats.repository import find_repository, to_repository_path
 from evtool.routes.project import ROUTES_FILE, find_routes_file
@@ -41,11 +41,12 @@ MEANINGS = {
 }
 
 
-class Sarif:
+class Sarif(CheckReport):
     """One run. The results come before the rules, since only the rules that results name are written."""
 
     def __init__(self, subject: Subject, file: TextIO, color: str):  # noqa: ARG002  (the contract of all kinds)
-        self._subject, self._file, self._reader = subject, file, CheckReader(subject.command)
+        super().__init__(subject.command)
+        self._subject, self._file = subject, file
         self._root = find_repository()
         self._default_file = _find_default_file()
         self._hashes = LineHashes()
@@ -54,13 +55,9 @@ class Sarif:
         self._results = self._omitted = 0
         file.write(HEAD)
 
-    def add(self, record: Record) -> None:
-        """Writes the results of a record."""
-        self._write(self._reader.add(record))
-
     def end(self, tail: Mapping[str, Any]) -> None:
         """Writes the remaining results, the rules, and a notification if there were too many results."""
-        self._write(self._reader.end(tail))
+        super().end(tail)
         invocation: dict[str, Any] = {"executionSuccessful": True}
         if self._omitted:
             text = f"{self._omitted} more results were left out: code scanning reads {MOST_RESULTS} of a run"
@@ -82,7 +79,7 @@ class Sarif:
             self._file.write(f",\n{dump_json(name)}: {dump_json(value)}")
         self._file.write("\n}]}\n")
 
-    def _write(self, checks: Iterable[Check]) -> None:
+    def _take(self, checks: Iterable[Check]) -> None:
         for problem in list_problems(checks):
             if self._results == MOST_RESULTS:
                 self._omitted += 1

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, TextIO
 
-from evtool.reports.base import Record, Report, Subject
+from evtool.reports.base import Report, Subject
 from evtool.schemas.validation import ValidationResult
 from evtool.terminal.screen import Screen, format_count
 from evtool.terminal.snippets import show_finding
@@ -14,17 +14,16 @@ def Text(subject: Subject, file: TextIO, color: str) -> Report:  # noqa: N802  (
     return subject.text(Screen(file, color=color))
 
 
-class FindingsReport:
+class FindingsReport(Report):
     """The text report of `validate`: findings as they occur, and the number of checked events."""
 
     def __init__(self, screen: Screen, *, quiet: bool = False):
         self._screen, self._quiet = screen, quiet
 
-    def add(self, record: Record) -> None:
+    def add_result(self, result: ValidationResult) -> None:
         """Shows the findings of a validation result."""
-        if isinstance(record, ValidationResult):
-            for finding in record.findings:
-                show_finding(self._screen, finding)
+        for finding in result.findings:
+            show_finding(self._screen, finding)
 
     def end(self, tail: Mapping[str, Any]) -> None:
         """Shows the sum."""
