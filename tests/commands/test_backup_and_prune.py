@@ -22,7 +22,7 @@ from evtool.store.pruning import PruneFilter, prune, reclaim_space
 from evtool.store.rows import Cause, NewDelivery
 from evtool.store.store import Store
 from tests.conftest import ROOT, Evtool
-from tests.store.sqlite.test_errors import mortal
+from tests.store.sqlite.test_errors import drop_permission_override
 from tests.support.leases import claimed, ended
 
 DAY = 86_400_000
@@ -201,7 +201,10 @@ def test_a_copy_can_have_the_longest_file_name_with_any_umask(evtool: Evtool, fi
     for name in ("x" * 255, "ü" * 127):
         script = f"umask 0777; exec {sys.executable} -m evtool backup {name} --store {file}"
         ran = subprocess.run(
-            ["sh", "-c", script], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, preexec_fn=mortal
+            ["sh", "-c", script],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            preexec_fn=drop_permission_override,
         )
         assert ran.returncode == 0
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600

@@ -1,4 +1,4 @@
-"""What `doctor` skips is well: the conditions by which it passes over rows hold for no damaged one."""
+"""The SQL conditions by which `doctor` skips rows: none of them skips a damaged row."""
 
 import random
 from pathlib import Path
@@ -23,7 +23,7 @@ DONE = {
 def test_nothing_damaged_is_skipped(
     tmp_path: Path, kind: type[Delivery | Attempt], columns: str, condition: str
 ) -> None:
-    """Of rows with up to three random values, those that are skipped have nothing wrong."""
+    """Rows with up to three random values: the skipped rows have no damage."""
     chance = random.Random(1)
     skipped = 0
     with Store(tmp_path / "store.db") as store:
@@ -39,8 +39,8 @@ def test_nothing_damaged_is_skipped(
 
 
 @pytest.mark.parametrize("text", ["x'eb41'", "x'410041'", "x'4100ff'", "x'ff'"])
-def test_no_text_that_is_not_utf_8_is_skipped(tmp_path: Path, text: str) -> None:
-    """A text that cannot be read is not passed over, wherever in it the wrong byte stands."""
+def test_text_that_is_not_utf_8_is_not_skipped(tmp_path: Path, text: str) -> None:
+    """The invalid byte may be at any position of any text column."""
     for column in (2, 3, 4):
         values = [f"CAST({text} AS TEXT)" if n == column else value for n, value in enumerate(DONE[Delivery])]
         row = ", ".join(f"{value} AS {name}" for value, name in zip(values, DELIVERY.split(", "), strict=True))

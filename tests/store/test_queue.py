@@ -1,4 +1,4 @@
-"""The queue: who gets a delivery, for how long, and whose word counts in the end."""
+"""The queue of deliveries: claims, leases, due times, and settlement by the owner of a lease."""
 
 import tracemalloc
 from operator import attrgetter
@@ -24,20 +24,20 @@ from tests.support.leases import claimed, ended
 
 
 def event(number: int, detail: bytes = b"{}") -> Event:
-    """An event with a number for an id."""
+    """Returns an event whose id is a number."""
     return parse_event(build_envelope(detail, type="t", source="s", id=str(number), time="2026-11-23T10:00:00Z"))
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    """A store with one delivery."""
+    """Opens a store with one delivery."""
     store = Store(tmp_path / "store.db")
     store.insert(event(1), [NewDelivery("r", "h")], now=0)
     return store
 
 
 def test_a_claim_counts_the_attempt_and_hides_the_delivery(store: Store) -> None:
-    """While a lease lasts nobody else gets the delivery; when it has ended, somebody does, and it counts again."""
+    """No other owner can claim the delivery during the lease. The next claim after its end counts as attempt 2."""
     [first] = claimed(store, now=0, lease=1000)
 
     assert first.attempts == 1
@@ -46,8 +46,8 @@ def test_a_claim_counts_the_attempt_and_hides_the_delivery(store: Store) -> None
     assert [(a.number, a.outcome) for a in store.list_attempts(first.seq)] == [(1, None), (2, None)]
 
 
-def test_a_worker_that_comes_too_late_changes_nothing(store: Store) -> None:
-    """Every outcome is fenced by owner and attempt."""
+def test_a_worker_whose_lease_has_ended_changes_nothing(store: Store) -> None:
+    """Every outcome is checked against owner and attempt."""
     [late] = claimed(store, now=0, owner="late")
     [current] = claimed(store, now=5000, owner="current")
 
@@ -59,8 +59,8 @@ def test_a_worker_that_comes_too_late_changes_nothing(store: Store) -> None:
     assert not ended(store, current, "done")
 
 
-def test_who_was_killed_still_has_what_nobody_else_took(store: Store) -> None:
-    """By owner and attempt: what it was told counts for these deliveries only, with their events."""
+def test_still_leased_returns_the_claims_that_no_other_owner_has(store: Store) -> None:
+    """Both the owner and the number of the attempt must agree."""
     for number in (2, 3):
         store.insert(event(number), [NewDelivery("r", "h")], now=0)
     lost, *kept = claimed(store, now=0, owner="killed", most=3)
@@ -76,8 +76,8 @@ def test_who_was_killed_still_has_what_nobody_else_took(store: Store) -> None:
     assert [*still_leased(store, "other", {lost.seq: 2})] == [lost.seq]
 
 
-def test_of_many_deliveries_only_those_that_an_owner_has_are_read(store: Store) -> None:
-    """Whoever inherits a long call log needs no more memory for what was settled long ago."""
+def test_still_leased_reads_no_events_of_finished_deliveries(store: Store) -> None:
+    """A long call log must not need memory for deliveries that were settled long ago."""
     for number in range(2, 12):
         store.insert(event(number, b'{"x": "%s"}' % (b"x" * 1_000_000)), [NewDelivery("r", "h")], now=number)
         [delivery] = claimed(store, now=number, owner="owner")
@@ -92,8 +92,8 @@ def test_of_many_deliveries_only_those_that_an_owner_has_are_read(store: Store) 
     assert peak < 5_000_000
 
 
-def test_a_number_is_not_given_again(store: Store) -> None:
-    """A worker that holds a delivery which was purged meanwhile cannot end another one in its place."""
+def test_numbers_of_purged_deliveries_are_not_reused(store: Store) -> None:
+    """Otherwise a late worker could settle a new delivery with the number of the purged one."""
     [late] = claimed(store, now=0)
     [current] = claimed(store, now=5000, owner="other")
     assert ended(store, current, "dead")
@@ -106,8 +106,8 @@ def test_a_number_is_not_given_again(store: Store) -> None:
     assert store.get_delivery(fresh.seq).state == "leased"
 
 
-def test_of_many_that_are_settled_together_only_the_own_are_changed(store: Store) -> None:
-    """A lease that was lost does not hold up the others of the same commit."""
+def test_settle_skips_deliveries_with_a_lost_lease(store: Store) -> None:
+    """The other deliveries of the same commit are settled."""
     store.insert(event(2), [NewDelivery("r", "h")], now=0)
     both = claimed(store, now=0, most=2)
     [lost] = claimed(store, now=5000, owner="other")
@@ -126,10 +126,10 @@ def test_of_many_that_are_settled_together_only_the_own_are_changed(store: Store
         ("waiting", 9, None, False),
     ],
 )
-def test_what_is_told_of_a_delivery_is_what_the_store_has(
+def test_the_result_of_an_update_equals_the_stored_delivery(
     store: Store, state: str, due: int | None, attempt: Attempt | None, forgiven: bool
 ) -> None:
-    """Reports need not look again: a delivery stands as its ending says, and so does its history."""
+    """Reports use the result and need not read the store again."""
     claimed(store, now=0)
     [delivery] = claimed(store, now=5000, owner="other")
     ending = DeliveryUpdate(delivery, state, due, "why", "Loop" if state == "dead" else None, attempt, forgiven)
@@ -139,8 +139,8 @@ def test_what_is_told_of_a_delivery_is_what_the_store_has(
     assert store.list_attempts(delivery.seq)[1:] == ([attempt._replace(started=5000)] if attempt else [])
 
 
-def test_a_lease_beyond_all_leases_is_ended(store: Store) -> None:
-    """When the clock was set back, a delivery is not held for years by a lease of the future."""
+def test_a_lease_from_the_future_is_ended(store: Store) -> None:
+    """After the clock was set back, such a lease would hold the delivery for years."""
     claimed(store, now=9_000_000, lease=1000)
     repair_due_times(store, now=5000, max_lease=60_000, max_pause=1000)
 
@@ -148,24 +148,24 @@ def test_a_lease_beyond_all_leases_is_ended(store: Store) -> None:
 
 
 @pytest.mark.parametrize(("due", "comes"), [(6000, False), (6001, True)])
-def test_a_pause_beyond_all_pauses_is_ended(store: Store, due: int, comes: bool) -> None:
-    """When the clock was set back, what failed is not tried again years later."""
+def test_a_retry_time_from_the_future_is_repaired(store: Store, due: int, comes: bool) -> None:
+    """After the clock was set back, a failed delivery would wait for years."""
     ended(store, *claimed(store, now=0), "ready", due=due)
     repair_due_times(store, now=5000, max_lease=60_000, max_pause=1000)
 
     assert bool(claimed(store, now=5000)) is comes
 
 
-def test_what_was_stored_in_the_future_is_due(store: Store) -> None:
-    """When the clock was set back, what nobody has attempted yet does not wait until it is as late again."""
+def test_a_delivery_created_in_the_future_is_due(store: Store) -> None:
+    """After the clock was set back, a new delivery would wait for years."""
     store.execute("UPDATE delivery SET created = 9000000, due = 9000000")
     repair_due_times(store, now=5000, max_lease=60_000, max_pause=1000)
 
     assert [each.attempts for each in claimed(store, now=5000)] == [1]
 
 
-def test_what_waits_is_looked_for_once_in_a_run(store: Store) -> None:
-    """A delivery that came to wait after the run had begun is left for the next run, however soon it is due."""
+def test_a_waiting_delivery_is_not_attempted_twice_in_a_run(store: Store) -> None:
+    """A delivery that became waiting after the start of the run is left for the next run, even if it is due."""
     ended(store, *claimed(store, now=5), "waiting", due=6)
 
     assert claimed(store, now=10, begun=5) == []
@@ -173,8 +173,8 @@ def test_what_waits_is_looked_for_once_in_a_run(store: Store) -> None:
     assert len(claimed(store, now=10, begun=6)) == 1
 
 
-def test_waiting_takes_the_attempt_back(store: Store) -> None:
-    """A handler that is not available leaves no attempt behind, and `make_due_now` makes the delivery due."""
+def test_a_waiting_delivery_uses_no_attempt(store: Store) -> None:
+    """If a handler is not available, the attempt is removed. `make_due_now` makes the delivery due."""
     ended(store, *claimed(store, now=0), "waiting", due=99_000, error="away")
 
     [waiting] = store.list_deliveries(1)
@@ -185,8 +185,8 @@ def test_waiting_takes_the_attempt_back(store: Store) -> None:
     assert [each.attempts for each in claimed(store, now=10)] == [1]
 
 
-def test_what_is_to_be_tried_again_is_hurried_only_if_that_is_asked_for(store: Store) -> None:
-    """What is due already keeps its place in the queue."""
+def test_make_due_now_includes_failed_deliveries_only_on_request(store: Store) -> None:
+    """A delivery that is already due keeps its position in the queue."""
     store.insert(event(2), [NewDelivery("r", "h")], now=5)
     ended(store, *claimed(store, now=0, root=1), "ready", due=99_000)
     dues = []
@@ -197,8 +197,8 @@ def test_what_is_to_be_tried_again_is_hurried_only_if_that_is_asked_for(store: S
     assert dues == [[99_000, 5], [10, 5]]
 
 
-def test_a_redriven_letter_begins_anew_but_keeps_its_history(store: Store) -> None:
-    """Limits count from the redrive; redriving twice is redriving once."""
+def test_a_redriven_delivery_restarts_its_limits_and_keeps_its_history(store: Store) -> None:
+    """A second redrive has no effect."""
     [letter] = claimed(store, now=0)
     ended(store, letter, "dead", condition="MaximumRetryAttempts")
 
@@ -209,8 +209,8 @@ def test_a_redriven_letter_begins_anew_but_keeps_its_history(store: Store) -> No
     assert len(store.list_attempts(letter.seq)) == 2
 
 
-def test_what_is_claimed_for_the_last_time_is_claimed_alone(store: Store) -> None:
-    """A neighbour that takes evtool down cannot cost a delivery its last attempt: it is in no chunk."""
+def test_a_last_attempt_is_claimed_alone(store: Store) -> None:
+    """Otherwise another delivery of the batch could kill evtool and use up the last attempt of this one."""
     for number in range(2, 6):
         store.insert(event(number), [NewDelivery("r", "h")], now=number)
     first = claimed(store, now=9, most=2)  # the attempts of these two never end
@@ -220,8 +220,8 @@ def test_what_is_claimed_for_the_last_time_is_claimed_alone(store: Store) -> Non
     assert [[each.attempts for each in chunk] for chunk in later] == [[1, 1, 1], [2], [2], []]
 
 
-def test_the_last_attempt_is_made_alone_also_of_the_first_in_line(store: Store) -> None:
-    """Whatever is due behind it comes in the next chunk."""
+def test_the_first_delivery_of_a_batch_is_also_claimed_alone(store: Store) -> None:
+    """The deliveries after it are in the next batch."""
     claimed(store, now=0, lease=10)
     for number in (2, 3):
         store.insert(event(number), [NewDelivery("r", "h")], now=20)
@@ -230,8 +230,8 @@ def test_the_last_attempt_is_made_alone_also_of_the_first_in_line(store: Store) 
     assert [[each.attempts for each in chunk] for chunk in later] == [[2], [1, 1]]
 
 
-def test_what_has_been_due_longest_comes_first(store: Store) -> None:
-    """Whichever was stored first, and also in one chain of events."""
+def test_the_delivery_with_the_earliest_due_time_is_claimed_first(store: Store) -> None:
+    """The order of storage does not matter, also within one chain."""
     [first] = store.list_deliveries(1)
     for number, now in ((2, -5), (3, -9), (4, 3)):
         store.insert(event(number), [NewDelivery("r", "h")], now=now, cause=Cause(first.seq, 1, 1))
@@ -243,16 +243,16 @@ def test_what_has_been_due_longest_comes_first(store: Store) -> None:
             ended(store, each, "ready", due=[0, -5, -9, 3][each.event - 1])
 
 
-def test_a_chunk_is_no_longer_than_memory_is_wide(store: Store) -> None:
-    """Long events are claimed few at a time, and a single one however long it is."""
+def test_the_bytes_of_a_batch_are_limited(store: Store) -> None:
+    """Few long events are claimed together. A single event may have any length."""
     for number in range(2, 6):
         store.insert(event(number, b'{"a": "%b"}' % (b"x" * 600_000)), [NewDelivery("r", "h")], now=0)
 
     assert [len(claimed(store, now=1, most=9)) for _ in range(4)] == [2, 1, 1, 1]
 
 
-def test_every_lane_says_when_it_is_due(store: Store) -> None:
-    """A handler by a route is found by what it has first, whatever stands behind it and beside it."""
+def test_a_lane_has_the_earliest_due_time_of_its_deliveries(store: Store) -> None:
+    """A lane is one handler by one route."""
     store.insert(event(2), [NewDelivery("r", "h"), NewDelivery("q", "h"), NewDelivery("r", "g")], now=7)
     ended(store, *claimed(store, now=9, root=2), "done")
 
@@ -263,8 +263,8 @@ def test_every_lane_says_when_it_is_due(store: Store) -> None:
     assert (taken.delivery.route, taken.event.id) == ("q", "2")
 
 
-def test_a_chain_is_found_by_its_events_however_long_the_queue_is(store: Store) -> None:
-    """What one event led to is not looked for among all that is due: publishing stays fast behind a backlog."""
+def test_the_cost_of_claiming_a_chain_does_not_depend_on_the_queue(store: Store) -> None:
+    """Publishing stays fast with a backlog of 2,000 deliveries."""
 
     def steps(chains: Chains) -> int:
         done = 0

@@ -1,4 +1,4 @@
-"""The store: what it keeps, what it refuses, and what many processes may do to it at once."""
+"""The store: inserts, conflicts, filters, and several processes that write at the same time."""
 
 import json
 import os
@@ -22,18 +22,18 @@ from tests.support.leases import claimed, ended
 
 
 def event(number: int, detail: bytes = b"{}") -> Event:
-    """An event with a number for an id."""
+    """Returns an event whose id is a number."""
     return parse_event(build_envelope(detail, type="t", source="s", id=str(number), time="2026-11-23T10:00:00Z"))
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    """An empty store."""
+    """Opens an empty store."""
     return Store(tmp_path / "deep/store.db")
 
 
-def test_an_event_and_its_deliveries_are_kept_together(store: Store) -> None:
-    """If the deliveries cannot be kept, neither is the event."""
+def test_an_event_and_its_deliveries_are_stored_together(store: Store) -> None:
+    """If the deliveries cannot be stored, the event is not stored."""
     broken = [NewDelivery("r", "h"), NewDelivery("r", None)]  # type: ignore[arg-type]
     with pytest.raises(DamageError, match="NOT NULL"):
         store.insert(event(1), broken, now=0)
@@ -42,8 +42,8 @@ def test_an_event_and_its_deliveries_are_kept_together(store: Store) -> None:
     assert claimed(store, now=10) == []
 
 
-def test_the_same_key_is_kept_once(store: Store) -> None:
-    """The same bytes again are a duplicate, other bytes a conflict that changes nothing."""
+def test_an_event_with_a_known_key_is_not_stored_again(store: Store) -> None:
+    """The same bytes are a duplicate. Other bytes are a conflict, and the stored event does not change."""
     first = store.insert(event(1), [NewDelivery("r", "h")], now=0)
     again = store.insert(event(1), [NewDelivery("r", "h")], now=1)
     other = store.insert(event(1, b'{"a": 1}'), [NewDelivery("r", "h")], now=2)
@@ -53,8 +53,8 @@ def test_the_same_key_is_kept_once(store: Store) -> None:
     assert len(store.list_deliveries(first.seq)) == 1
 
 
-def test_many_events_are_stored_as_one_by_one(tmp_path: Path) -> None:
-    """New ones get the same rows as with `insert`. Those whose key is taken, also by one of them, are left to it."""
+def test_insert_many_stores_the_same_rows_as_insert(tmp_path: Path) -> None:
+    """Events whose key exists, also from the same call, are returned as duplicates or conflicts."""
     deliveries = [NewDelivery("r", "h"), NewDelivery("r", "h2", "too deep", "Loop")]
     many = [NewEvent(event(1), []), NewEvent(event(2), deliveries), NewEvent(event(2, b'{"a": 1}'), deliveries)]
     many += [NewEvent(event(3)._replace(bus="orders"), deliveries), NewEvent(event(1), [])]
@@ -71,8 +71,8 @@ def test_many_events_are_stored_as_one_by_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("other", [("1", "other"), ("2", "s"), ("2", "other")])
-def test_events_whose_keys_are_the_same_number_are_different_events(store: Store, other: tuple[str, str]) -> None:
-    """The key is a hash: what it finds is compared, so that two events that share it are both stored and found."""
+def test_events_with_the_same_key_hash_are_different_events(store: Store, other: tuple[str, str]) -> None:
+    """The key is a hash. Source and id are compared, so both events are stored and found."""
     store.insert(event(1), [], now=0)
     with store.transaction():
         store.execute("UPDATE event_key SET key = ?", compute_event_key(*other))
@@ -87,8 +87,10 @@ def test_events_whose_keys_are_the_same_number_are_different_events(store: Store
     assert store.insert(second, [], now=0).status == "duplicate"
 
 
-def test_an_event_is_found_also_when_its_key_was_put_among_the_many(store: Store) -> None:
-    """The 65,536th event merges the keys of those before it; each is found by its id, is kept once, and can go."""
+def test_merged_keys_are_found(store: Store) -> None:
+    """The 65,536th event merges the keys of the events before it. Each event is found, is stored once, and can be
+    deleted.
+    """
     for number in range(5):
         store.insert(event(number), [], now=0)
     with store.transaction():
@@ -120,8 +122,8 @@ def test_an_event_is_found_also_when_its_key_was_put_among_the_many(store: Store
     ],
     ids=lambda wanted: next(name for name, value in wanted._asdict().items() if value),
 )
-def test_no_filter_begins_anew_on_every_page(store: Store, wanted: Filter, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twice as many events are twice as much work: what was read for a page is not read for the next."""
+def test_a_filter_reads_each_row_once(store: Store, wanted: Filter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The work grows in proportion to the events: a page does not read the rows of earlier pages again."""
     monkeypatch.setattr("evtool.store.store.PAGE", 20)
     work = [0]
 
@@ -140,8 +142,7 @@ def test_no_filter_begins_anew_on_every_page(store: Store, wanted: Filter, monke
     assert work[4] < 3 * work[2]
 
 
-def test_an_event_is_found_without_looking_at_others(store: Store) -> None:
-    """Whatever the number of events, finding one of them is the same work."""
+def test_the_cost_of_finding_an_event_does_not_depend_on_the_number_of_events(store: Store) -> None:
     work = [0]
 
     def step() -> bool:
@@ -160,8 +161,8 @@ def test_an_event_is_found_without_looking_at_others(store: Store) -> None:
     assert work[4] < 1.5 * work[2]
 
 
-def test_events_come_back_in_stored_order_page_by_page(store: Store) -> None:
-    """More events than a page holds are all listed, once each, in their order."""
+def test_events_are_read_in_stored_order_across_pages(store: Store) -> None:
+    """Each event is listed once."""
     with store.transaction():
         for number in range(1203):
             store.insert(event(number), [], now=number)
@@ -172,7 +173,7 @@ def test_events_come_back_in_stored_order_page_by_page(store: Store) -> None:
 
 @pytest.fixture
 def log(store: Store) -> Store:
-    """Three events: the first has emitted the second, which is delivered in a replay, too; the third stands alone."""
+    """Stores three events: the first emitted the second, which also has a delivery of a replay. The third has no cause."""
     store.insert(event(1), [NewDelivery("r", "h"), NewDelivery("r2", "h")], now=10)
     [first, _] = store.list_deliveries(1)
     cause = Cause(first.seq, 1, 1)
@@ -208,16 +209,16 @@ AT = 1_795_428_000_000  # 2026-11-23T10:00:00Z, in milliseconds
         (Filter(ids=("1", "2"), source="s"), [1, 2]),
     ],
 )
-def test_a_filter_lets_through_what_it_names(log: Store, wanted: Filter, found: list[int]) -> None:
-    """Times are those of the events, from `since` on and before `until`; all that is named must hold."""
+def test_a_filter_selects_events_that_fulfil_all_its_conditions(log: Store, wanted: Filter, found: list[int]) -> None:
+    """`since` is inclusive and `until` exclusive. Both compare the time of the event."""
     assert [each.seq for each in log.read_events(wanted)] == found
     assert [each.seq for each in log.read_events(wanted, newest=1)] == found[-1:]
     assert [each.seq for each in log.read_events(wanted, newest=len(found))] == found
     assert [seq for page in log.read_published_events(wanted) for seq, *_ in page] == found
 
 
-def test_an_event_comes_with_what_it_fired_when_it_was_published(log: Store) -> None:
-    """That is without what a replay fired; for an event that a replay caused, it is what fired in that replay."""
+def test_events_are_read_with_the_deliveries_of_their_publication(log: Store) -> None:
+    """Deliveries of later replays are omitted. An event that a replay emitted has the deliveries of that replay."""
     log.insert(event(9), [NewDelivery("r", "h"), NewDelivery("a", "h")], now=AT, cause=Cause(1, 1, 1, "again"))
     log.add_deliveries(4, [NewDelivery("r", "h")], now=AT, replay="later")
 
@@ -231,14 +232,13 @@ def test_an_event_comes_with_what_it_fired_when_it_was_published(log: Store) -> 
 
 
 def test_a_delivery_is_found_by_its_number(log: Store) -> None:
-    """Each has its own, and is found by it."""
     numbers = [delivery.seq for each in log.read_events() for delivery in log.list_deliveries(each.seq)]
     assert len(numbers) > 2
     assert [log.get_delivery(number).seq for number in numbers] == numbers
 
 
-def test_what_an_event_led_to_is_found_from_both_ends(log: Store) -> None:
-    """By its key, its chain, its deliveries with or without those of a replay, and by what they emitted."""
+def test_the_effects_and_the_cause_of_an_event_are_found(log: Store) -> None:
+    """By its key, its chain, its deliveries with or without those of a replay, and the events that they emitted."""
     first, second = log.list_deliveries(1)
     found = log.find_event("s", "1")
 
@@ -259,7 +259,7 @@ def test_what_an_event_led_to_is_found_from_both_ends(log: Store) -> None:
 
 @pytest.mark.slow
 def test_eight_processes_store_each_line_once(evtool: Evtool, shop: Path) -> None:
-    """The same file imported by several processes at once gives one event a line, and no error."""
+    """Several processes import the same file at the same time. No process fails."""
     file = shop / "many.jsonl"
     file.write_bytes(b"\n".join(event(number).raw for number in range(300)))
     (shop / "routes.yaml").write_text("version: 1\n")
@@ -272,8 +272,8 @@ def test_eight_processes_store_each_line_once(evtool: Evtool, shop: Path) -> Non
     assert (statuses.count("stored"), statuses.count("duplicate")) == (300, 2100)
 
 
-def test_what_was_printed_survives_a_kill(shop: Path) -> None:
-    """After kill -9 in the middle of an import every event that was told is there, with its delivery."""
+def test_every_printed_event_survives_kill_9(shop: Path) -> None:
+    """The import is killed in the middle. Every event that it printed is stored with its delivery."""
     (shop / "many.jsonl").write_bytes(b"\n".join(event(number).raw for number in range(5000)))
     (shop / "routes.yaml").write_text(
         "version: 1\nhandlers: {h: {command: ['true']}}\nroutes: {r: {pattern: {source: [s]}, to: [h]}}\n"
@@ -291,20 +291,20 @@ def test_what_was_printed_survives_a_kill(shop: Path) -> None:
     assert set(map(tuple, there.values())) == {("ready",)}
 
 
-def small_files() -> None:
-    """What a full disk is like without being root: no file may grow beyond 64 KiB."""
+def limit_file_size() -> None:
+    """Limits all files to 64 KiB, which has the effect of a full disk without root."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, 65_536))
 
 
 @pytest.mark.slow
-def test_a_full_disk_loses_nothing_that_was_told(shop: Path) -> None:
-    """Exit code 4 and one line; what was told is there, and with room again the rest goes in."""
+def test_a_full_disk_loses_no_printed_event(shop: Path) -> None:
+    """Exit code 4 and one line. When there is space again, the same command stores the rest."""
     (shop / "many.jsonl").write_bytes(b"\n".join(event(number).raw for number in range(600)))
     (shop / "routes.yaml").write_text("version: 1\n")
     arguments = [sys.executable, "-m", "evtool", "publish", "many.jsonl", "-o", "jsonl"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    full = subprocess.run(arguments, cwd=shop, capture_output=True, env=environment, preexec_fn=small_files)
+    full = subprocess.run(arguments, cwd=shop, capture_output=True, env=environment, preexec_fn=limit_file_size)
 
     assert full.returncode == 4, full.stderr
     assert full.stderr.count(b"\n") == 1

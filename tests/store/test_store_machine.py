@@ -1,4 +1,4 @@
-"""The store and its delivery in every order of events, outcomes, crashes, lost leases and clocks that chance finds."""
+"""Random sequences of events, outcomes, crashes, lost leases and clock changes, compared with a model of the store."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +15,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("seed", range(1, 5))
-def test_whatever_happens_nothing_is_lost_or_done_twice(tmp_path: Path, seed: int) -> None:
-    """After every step the store says what the model says, and in the end every delivery is done or dead."""
+def test_no_delivery_is_lost_or_done_twice(tmp_path: Path, seed: int) -> None:
+    """After every step the store agrees with the model. At the end every delivery is done or dead."""
     with machine_on(tmp_path) as machine:
         tried(machine, examples=300, seed=seed)  # asserts after every step
 
@@ -42,10 +42,10 @@ def test_whatever_happens_nothing_is_lost_or_done_twice(tmp_path: Path, seed: in
         "a chain is cut off early",
     ],
 )
-def test_what_is_broken_on_purpose_is_found(
+def test_the_model_detects_broken_promises(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Any, name: str, broken: Callable[..., Any] | float
 ) -> None:
-    """The machine would notice: each broken promise is found in a part of the examples."""
+    """Each deliberate bug makes some of the examples fail."""
     monkeypatch.setattr(place, name, broken)
     with machine_on(tmp_path) as machine, pytest.raises(AssertionError):
         tried(machine, examples=500, seed=1, shrink=False)

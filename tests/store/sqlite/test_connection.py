@@ -1,4 +1,4 @@
-"""The store's file: how it is opened, kept private and durable, what is refused, and what a transaction keeps."""
+"""Connections to the store's file: permissions, durability, refused files, transactions and locks."""
 
 import os
 import shutil
@@ -27,31 +27,31 @@ INSERT = (
 
 @pytest.fixture(autouse=True)
 def local(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wherever the tests run, their disk is taken for one of this machine."""
+    """Treats the disk of the tests as a local disk, on any machine."""
     monkeypatch.setattr("evtool.store.sqlite.wal.NETWORK_DISKS", ())
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """A store's file, made and closed."""
+    """Creates the file of a store, and closes it."""
     Database(tmp_path / "deep/folder/store.db").close()
     return tmp_path / "deep/folder/store.db"
 
 
 @pytest.fixture
 def opened(file: Path) -> Iterator[Database]:
-    """The same, open for writing."""
+    """Opens the same store for writing."""
     with Database(file) as database:
         yield database
 
 
 def ids(database: Database) -> list[str]:
-    """The events that are there."""
+    """Returns the ids of the stored events."""
     return [name for (name,) in database.execute("SELECT id FROM event ORDER BY id")]
 
 
 def mode(path: Path) -> int:
-    """The permissions of a file."""
+    """Returns the permissions of a file."""
     return stat.S_IMODE(path.stat().st_mode)
 
 
@@ -74,13 +74,13 @@ def mode(path: Path) -> int:
         ((4, 0, 0), True),
     ],
 )
-def test_wal_is_used_where_its_reset_bug_is_mended(version: tuple[int, int, int], safe: bool) -> None:
-    """SQLite 3.7.0 to 3.51.2 can damage a WAL store, but for the branches that got the fix."""
+def test_wal_is_safe_in_sqlite_versions_without_the_reset_bug(version: tuple[int, int, int], safe: bool) -> None:
+    """SQLite 3.7.0 to 3.51.2 can damage a store in WAL mode, except the branches that got the fix."""
     assert is_wal_safe(version) is safe
 
 
-def test_a_disk_is_named_as_the_system_names_it() -> None:
-    """Every mounted file system, from its own folder and from one in it that may not be there; the last one counts."""
+def test_the_file_system_of_a_path_is_detected() -> None:
+    """The name is the one in /proc/self/mounts, also for a path that does not exist."""
     mounts = [line.split(" ")[1:3] for line in Path("/proc/self/mounts").read_text().splitlines()]
     wanted = {mount: kind for mount, kind in mounts if "\\" not in mount}
 
@@ -88,8 +88,8 @@ def test_a_disk_is_named_as_the_system_names_it() -> None:
     assert {mount: detect_file_system(Path(mount, "not", "there")) for mount in wanted} == wanted
 
 
-def test_a_disk_that_hides_another_is_the_one_that_counts(tmp_path: Path) -> None:
-    """Mounted one over the other, and in a folder with a space in its name."""
+def test_the_last_mounted_file_system_of_a_folder_is_detected(tmp_path: Path) -> None:
+    """The folder has a space in its name."""
     (tmp_path / "my disk").mkdir()
     mount = 'mount -t tmpfs a "my disk" && mount -t ramfs b "my disk"'
     if subprocess.run(["unshare", "-rm", "sh", "-c", mount], cwd=tmp_path, capture_output=True).returncode:
@@ -107,8 +107,8 @@ def test_a_disk_that_hides_another_is_the_one_that_counts(tmp_path: Path) -> Non
     assert (told.stdout, told.stderr) == ("ramfs\n", "")
 
 
-def test_the_file_is_private_and_every_commit_is_on_the_disk(file: Path, opened: Database) -> None:
-    """0600 in a folder 0700, with the journal beside it no less private; marked as a store of evtool."""
+def test_the_file_is_private_and_commits_are_durable(file: Path, opened: Database) -> None:
+    """The mode is 0600 in a folder with 0700, also for the WAL. The application id is that of evtool."""
     with opened.transaction():
         opened.execute(INSERT, 1, "one")
 
@@ -120,8 +120,8 @@ def test_the_file_is_private_and_every_commit_is_on_the_disk(file: Path, opened:
     assert opened.execute(strict) == [(1,)] * 3
 
 
-def test_a_file_that_is_there_keeps_its_permissions_unless_it_is_empty(file: Path, tmp_path: Path) -> None:
-    """Who shares a store on purpose may; an empty file becomes a store, and private."""
+def test_an_existing_store_keeps_its_permissions(file: Path, tmp_path: Path) -> None:
+    """Several users may share a store. An empty file becomes a private store."""
     empty = tmp_path / "empty.db"
     for path in (empty, file):
         path.touch()
@@ -131,8 +131,8 @@ def test_a_file_that_is_there_keeps_its_permissions_unless_it_is_empty(file: Pat
     assert (mode(empty), mode(file)) == (0o600, 0o640)
 
 
-def test_where_wal_is_not_safe_there_is_none(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A store that moves to a network disk or to an older SQLite gets a rollback journal, and WAL when it is back."""
+def test_an_unsafe_wal_is_replaced_by_a_rollback_journal(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The journal changes when a store moves to a network disk or to an older SQLite, and changes back later."""
     version, disk = apsw.sqlite_lib_version(), detect_file_system(file)
     usual = ("wal", f"SQLite {version} has no WAL-reset bug, the disk is local")
     for name, value, wanted in (
@@ -148,28 +148,28 @@ def test_where_wal_is_not_safe_there_is_none(file: Path, monkeypatch: pytest.Mon
         assert kept == [wanted[0], {"wal": 2, "delete": 3}[wanted[0]]]
 
 
-def test_a_file_cannot_be_made_to_run_what_somebody_wrote_into_it(opened: Database) -> None:
-    """SQLite's advice for files that may come from others (https://sqlite.org/security.html) is followed."""
+def test_code_in_the_schema_of_a_file_is_not_trusted(opened: Database) -> None:
+    """The settings are those that SQLite recommends for untrusted files (https://sqlite.org/security.html)."""
     assert [opened.connection.pragma(name) for name in ("trusted_schema", "cell_size_check")] == [0, 1]
 
 
-def test_rows_that_belong_together_stay_together(opened: Database) -> None:
-    """A delivery of an event that is not there cannot come in."""
+def test_a_delivery_without_its_event_is_refused(opened: Database) -> None:
+    """Foreign keys are enforced."""
     columns = "event, route, handler, replay, state, created, due"
     with pytest.raises(DamageError, match="FOREIGN KEY"), opened.transaction():
         opened.execute(f"INSERT INTO delivery ({columns}) VALUES (99, 'r', 'h', '', 'ready', 0, 0)")
 
 
-def test_space_can_be_given_back(opened: Database) -> None:
-    """Made so from the beginning: it could not be changed later without writing the whole file anew."""
+def test_the_file_can_shrink(opened: Database) -> None:
+    """A new store has incremental vacuum. Without it, only a rewrite of the whole file could enable it later."""
     assert opened.connection.pragma("auto_vacuum") == 2
 
 
 # --- what is refused -------------------------------------------------------------------------------------------------
 
 
-def test_what_is_no_store_is_refused(tmp_path: Path) -> None:
-    """A foreign database, a text file, a newer store, one without its tables and a folder are told apart, and left."""
+def test_a_file_that_is_not_a_store_is_refused_and_unchanged(tmp_path: Path) -> None:
+    """The message distinguishes a foreign database, a text file, a newer store, missing tables and a folder."""
     foreign, newer, emptied = (tmp_path / name for name in ("foreign.db", "newer.db", "emptied.db"))
     apsw.Connection(str(foreign)).execute("CREATE TABLE theirs (x)")
     for path, change in ((newer, f"PRAGMA user_version = {VERSION + 1}"), (emptied, "DROP TABLE attempt")):
@@ -194,8 +194,8 @@ def test_what_is_no_store_is_refused(tmp_path: Path) -> None:
         assert (path.read_bytes() if path.is_file() else b"") == before
 
 
-def test_who_only_reads_changes_nothing(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is made or written: where that would be needed, it is refused."""
+def test_a_reader_changes_nothing(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader neither creates nor migrates a store."""
     with Database(file, writing=False) as reader:
         assert ids(reader) == []
         with pytest.raises(StoreError, match="read-only"):
@@ -216,15 +216,15 @@ def test_who_only_reads_changes_nothing(file: Path, tmp_path: Path, monkeypatch:
 
 
 def broken_off(database: Database, statement: str, *values: object) -> None:
-    """A transaction that ends with an error after its statement."""
+    """Raises KeyError in a transaction after its statement."""
     with database.transaction():
         with database.transaction():
             database.execute(statement, *values)
         raise KeyError
 
 
-def test_a_transaction_is_kept_whole_or_not_at_all(opened: Database, file: Path) -> None:
-    """Others see nothing of it before its end, and nothing ever of one that was broken off; it may be nested."""
+def test_a_transaction_is_atomic(opened: Database, file: Path) -> None:
+    """Another connection sees its rows only after the commit, and never sees those of a failed transaction."""
     with Database(file) as other:
         with opened.transaction(), opened.transaction():
             opened.execute(INSERT, 1, "one")
@@ -237,8 +237,8 @@ def test_a_transaction_is_kept_whole_or_not_at_all(opened: Database, file: Path)
         assert ids(other) == ["one", "three"]
 
 
-def test_what_broke_a_transaction_off_is_what_is_told(opened: Database) -> None:
-    """Also where SQLite has rolled back by itself, as it does on a full disk."""
+def test_a_failed_transaction_raises_its_own_error(opened: Database) -> None:
+    """Also if SQLite has rolled back by itself, as on a full disk."""
     with pytest.raises(KeyError):
         broken_off(opened, "ROLLBACK")
     with opened.transaction():
@@ -247,8 +247,8 @@ def test_what_broke_a_transaction_off_is_what_is_told(opened: Database) -> None:
     assert ids(opened) == ["one"]
 
 
-def test_a_reading_transaction_sees_one_moment(opened: Database, file: Path) -> None:
-    """What others commit meanwhile is not in it, and it keeps nobody from committing."""
+def test_a_reading_transaction_sees_one_snapshot(opened: Database, file: Path) -> None:
+    """Another connection can commit during the transaction, which does not see that commit."""
     with Database(file) as other, opened.transaction("DEFERRED"):
         assert ids(opened) == []
         with other.transaction():
@@ -257,15 +257,15 @@ def test_a_reading_transaction_sees_one_moment(opened: Database, file: Path) -> 
     assert ids(opened) == ["one"]
 
 
-def test_many_values_are_written_by_one_statement(opened: Database) -> None:
-    """And what each of them returns comes back, in their order."""
+def test_execute_many_returns_the_rows_of_all_values(opened: Database) -> None:
+    """The rows are in the order of the values."""
     with opened.transaction():
         assert opened.execute_many(f"{INSERT} RETURNING id", [(1, "one"), (2, "two")]) == [("one",), ("two",)]
     assert opened.execute("SELECT id FROM event WHERE key = :key", key=2) == [("two",)]
 
 
-def test_an_error_of_sqlite_is_told_in_words(opened: Database) -> None:
-    """Wherever it shows: a table that is not there is damage."""
+def test_a_missing_table_is_reported_as_damage(opened: Database) -> None:
+    """Also by a statement that is executed for many values."""
     for broken in (
         lambda: opened.execute("SELECT 1 FROM gone"),
         lambda: opened.execute_many("DELETE FROM gone WHERE x = ?", [(1,)]),
@@ -277,8 +277,8 @@ def test_an_error_of_sqlite_is_told_in_words(opened: Database) -> None:
 # --- others that use it ----------------------------------------------------------------------------------------------
 
 
-def test_when_it_is_closed_nothing_is_left_beside_it(file: Path) -> None:
-    """The journal is gone, and the connection with it."""
+def test_closing_the_last_connection_removes_the_wal(file: Path) -> None:
+    """The connection cannot be used afterwards."""
     with Database(file) as opened:
         with opened.transaction():
             opened.execute(INSERT, 1, "one")
@@ -289,8 +289,8 @@ def test_when_it_is_closed_nothing_is_left_beside_it(file: Path) -> None:
         opened.execute("SELECT 1")
 
 
-def test_a_store_can_be_opened_and_read_while_somebody_writes(opened: Database, file: Path) -> None:
-    """Opening takes no lock; writing waits as long as was said, and then tells who is in the way."""
+def test_a_store_can_be_read_during_a_write(opened: Database, file: Path) -> None:
+    """Opening needs no lock. A second writer waits for `busy_timeout`, then the error names the lock."""
     with opened.transaction():
         opened.execute(INSERT, 1, "one")
         with Database(file, busy_timeout=0.0) as other:
@@ -299,8 +299,8 @@ def test_a_store_can_be_opened_and_read_while_somebody_writes(opened: Database, 
                 other.execute("BEGIN IMMEDIATE")
 
 
-def test_who_waits_gets_the_store_when_it_is_free(opened: Database, file: Path) -> None:
-    """A lock that is let go in time is no error."""
+def test_a_writer_waits_for_the_lock(opened: Database, file: Path) -> None:
+    """It continues when the other writer has committed."""
     waits, free = threading.Event(), threading.Event()
 
     def write() -> None:
@@ -320,7 +320,7 @@ def test_who_waits_gets_the_store_when_it_is_free(opened: Database, file: Path) 
 
 
 def test_a_signal_ends_the_wait_for_a_lock(opened: Database, file: Path) -> None:
-    """Whoever is told to end while others have the store ends, and not half a minute later."""
+    """Ctrl-C does not wait for the timeout of half a minute."""
 
     def wait(other: Database) -> None:
         threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
@@ -330,10 +330,8 @@ def test_a_signal_ends_the_wait_for_a_lock(opened: Database, file: Path) -> None
         wait(other)
 
 
-def test_who_waits_where_sqlite_does_not_gets_the_store_when_it_is_free(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It does not where the journal is to be changed: that is tried again, and given up when the time is over."""
+def test_a_change_of_the_journal_mode_waits_for_the_lock(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite itself does not wait there, so evtool tries again until the timeout."""
     holder = Database(file)
     monkeypatch.setattr("evtool.store.sqlite.wal.NETWORK_DISKS", (detect_file_system(file),))
     with pytest.raises(StoreError, match=r"has kept the store locked for 0\.05 s"):
@@ -346,7 +344,7 @@ def test_who_waits_where_sqlite_does_not_gets_the_store_when_it_is_free(
 
 
 def replaced(file: Path) -> None:
-    """Another store in the place of the one in use."""
+    """Puts another store in the place of the one in use."""
     for name in ("copy.db", "copy.db-wal", "copy.db-shm"):
         file.with_name(name).unlink(missing_ok=True)
     Database(file.with_name("copy.db")).close()
@@ -356,8 +354,8 @@ def replaced(file: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", [Path.unlink, lambda file: shutil.rmtree(file.parent), replaced])
-def test_a_store_that_is_taken_away_is_used_no_longer(file: Path, fault: Callable[[Path], None]) -> None:
-    """Nothing is acknowledged that nobody would find: who writes, or waits for what becomes due, is told so."""
+def test_a_removed_or_replaced_store_is_refused(file: Path, fault: Callable[[Path], None]) -> None:
+    """A commit to a removed file would be lost, so both reading and writing transactions fail."""
     with Database(file) as used:
         with used.transaction():
             pass

@@ -1,4 +1,4 @@
-"""What can be wrong with the store's file: one line that says what to do, exit code 4, and it works after repair."""
+"""Errors of the store's file: exit code 4, one line with the remedy, and no damage after the repair."""
 
 import ctypes
 import json
@@ -28,17 +28,21 @@ EVENT = b'{"id": "%b", "source": "s", "detail-type": "t", "detail": {}}\n'
 CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, PR_CAPBSET_DROP = 1, 2, 24  # linux/capability.h, linux/prctl.h
 
 
-def mortal() -> None:
-    """Takes from root what lets it pass over permissions: a test of them means the same for everybody."""
+def drop_permission_override() -> None:
+    """Removes the capabilities with which root ignores permissions, so that the tests mean the same for all users."""
     if os.geteuid() == 0:
         for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
             ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
 
 
 def run(
-    folder: Path, *words: str, before: Callable[[], None] = mortal, prefix: tuple[str, ...] = (), stdin: bytes = b""
+    folder: Path,
+    *words: str,
+    before: Callable[[], None] = drop_permission_override,
+    prefix: tuple[str, ...] = (),
+    stdin: bytes = b"",
 ) -> Ran:
-    """evtool in a folder, in a process that something is done to before it starts."""
+    """Runs evtool in a folder, in a process that calls `before` first."""
     done = subprocess.run(
         [*prefix, sys.executable, "-m", "evtool", *words],
         cwd=folder,
@@ -51,13 +55,18 @@ def run(
     return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-def publish(folder: Path, name: bytes, before: Callable[[], None] = mortal, store: str | Path = "kept/store.db") -> Ran:
-    """Publishes an event with this id."""
+def publish(
+    folder: Path,
+    name: bytes,
+    before: Callable[[], None] = drop_permission_override,
+    store: str | Path = "kept/store.db",
+) -> Ran:
+    """Publishes an event with an id."""
     return run(folder, "publish", "-", "--store", str(store), stdin=EVENT % name, before=before)
 
 
 def ids(folder: Path) -> list[str]:
-    """The events of the store, as evtool lists them."""
+    """Returns the ids of the events that evtool lists."""
     ran = run(folder, "events", "--store", "kept/store.db", "-o", "json")
     assert ran.code == 0, ran.err
     return [event["id"] for event in ran.json["events"]]
@@ -65,14 +74,14 @@ def ids(folder: Path) -> list[str]:
 
 @pytest.fixture
 def project(evtool: Evtool, tmp_path: Path) -> Path:
-    """A folder with a store in which is one event."""
+    """Creates a folder whose store has one event."""
     (tmp_path / "routes.yaml").write_text("version: 1\n")
     assert evtool("publish", "-", "--store", "kept/store.db", stdin=EVENT % b"first").code == 0
     return tmp_path
 
 
 def refused(ran: Ran, *said: str) -> None:
-    """Exit code 4, nothing on standard output, and one line that says this."""
+    """Asserts exit code 4, empty standard output, and one line on standard error with these parts."""
     assert (ran.code, ran.out, ran.err.count("\n")) == (4, "", 1), ran.err
     assert all(part in ran.err for part in said), ran.err
 
@@ -86,8 +95,8 @@ def refused(ran: Ran, *said: str) -> None:
         ("kept", 0o000, "read-only for you"),
     ],
 )
-def test_what_may_not_be_written_is_told(project: Path, path: str, mode: int, said: str) -> None:
-    """A file or a folder without permission: chmod is named, nothing is lost, and with permission it works again."""
+def test_a_file_or_folder_without_permission_is_reported(project: Path, path: str, mode: int, said: str) -> None:
+    """The message names chmod. With the permission the next command works, and nothing is lost."""
     usual = (project / path).stat().st_mode
     (project / path).chmod(mode)
     try:
@@ -100,15 +109,15 @@ def test_what_may_not_be_written_is_told(project: Path, path: str, mode: int, sa
 
 
 def mounting(folder: Path, script: str) -> tuple[str, ...]:
-    """What runs a command where a shell script may mount; the test is skipped where nobody may."""
+    """Returns the start of a command line that mounts file systems first. Skips the test if mounting is not allowed."""
     prefix = ("unshare", "-rm", "sh", "-c")
     if shutil.which("unshare") is None or subprocess.run([*prefix, "mount -t tmpfs t kept"], cwd=folder).returncode:
         pytest.skip("no file system can be mounted here")
     return (*prefix, script, "sh")
 
 
-def test_a_read_only_file_system_is_told(project: Path) -> None:
-    """Its name is said, and that it is to be mounted for writing; `doctor` and `events` say the same."""
+def test_a_read_only_file_system_is_reported(project: Path) -> None:
+    """Readers and writers report the remedy."""
     script = 'mount --bind kept kept && mount -o remount,ro,bind kept && exec "$0" "$@"'
     mounting = ("unshare", "-rm", "sh", "-c", script)
     if (
@@ -125,24 +134,26 @@ def test_a_read_only_file_system_is_told(project: Path) -> None:
     assert ids(project) == ["first"]
 
 
-def no_room() -> None:
-    """No file may grow: what a full disk is like, without being root."""
+def limit_file_size() -> None:
+    """Limits all files to 4,096 bytes, which has the effect of a full disk without root."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 
 
-def test_a_limit_on_files_is_told(project: Path) -> None:
-    """It looks like a broken disk to SQLite, so the limit is named; nothing that was told is lost."""
+def test_a_limit_on_file_size_is_reported(project: Path) -> None:
+    """SQLite reports it as a disk error, so the message names the limit. No stored event is lost."""
     refused(
-        publish(project, b"second", before=no_room), "no file may grow beyond 4,096 bytes here (ulimit -f)", "are safe"
+        publish(project, b"second", before=limit_file_size),
+        "no file may grow beyond 4,096 bytes here (ulimit -f)",
+        "are safe",
     )
 
     assert publish(project, b"second").code == 0
     assert ids(project) == ["first", "second"]
 
 
-def test_a_full_disk_is_told(project: Path) -> None:
-    """On a file system without room: the disk is said to be full, and with room again it works."""
+def test_a_full_disk_is_reported(project: Path) -> None:
+    """When there is space again, the same command succeeds."""
     script = (
         "mount -t tmpfs -o size=8m t kept && cp copy.db kept/store.db && cat /dev/zero 2>&- > kept/filler;"
         ' "$@"; echo $? >&2; rm kept/filler; "$@" >&2'
@@ -164,8 +175,8 @@ def test_a_full_disk_is_told(project: Path) -> None:
     assert [json.loads(line).get("id") for line in again] == [*map(str, range(200)), None]
 
 
-def test_a_full_disk_of_a_copy_is_told_as_such(project: Path) -> None:
-    """It is the copy that has no room, not the store; nothing is left of it."""
+def test_a_full_disk_of_a_backup_names_the_copy(project: Path) -> None:
+    """No partial copy is left."""
     (project / "copies").mkdir()
     script = 'mount -t tmpfs -o size=16k t copies && "$@"; echo $? >&2; ls -A copies >&2'
     mounting = ("unshare", "-rm", "sh", "-c", script, "sh")
@@ -194,7 +205,7 @@ def truncate(file: Path) -> None:
 
 
 def foreign(file: Path) -> None:
-    """Another program's database in the place of the store."""
+    """Replaces the store by the database of another program."""
     file.unlink()
     connection = apsw.Connection(str(file))
     connection.execute("CREATE TABLE theirs (x)")
@@ -202,37 +213,37 @@ def foreign(file: Path) -> None:
 
 
 def folder_instead(file: Path) -> None:
-    """A folder in the place of the store."""
+    """Replaces the store by a folder."""
     file.unlink()
     file.mkdir()
 
 
 def file_above(file: Path) -> None:
-    """A file where the store's folder should be."""
+    """Replaces the folder of the store by a file."""
     shutil.rmtree(file.parent)
     file.parent.write_text("not a folder")
 
 
 def dangling(file: Path) -> None:
-    """A symbolic link that leads nowhere."""
+    """Replaces the store by a symbolic link to a file that does not exist."""
     file.unlink()
     file.symlink_to("gone.db")
 
 
 def pipe_instead(file: Path) -> None:
-    """A named pipe in the place of the store: who opens it waits for another."""
+    """Replaces the store by a named pipe. Opening a pipe would wait for another process."""
     file.unlink()
     os.mkfifo(file)
 
 
 def device_instead(file: Path) -> None:
-    """A link to a device in the place of the store."""
+    """Replaces the store by a link to a device."""
     file.unlink()
     file.symlink_to(os.devnull)
 
 
 def labelled(file: Path) -> None:
-    """A database of another program that has no tables yet."""
+    """Replaces the store by an empty database with the application id of another program."""
     file.unlink()
     connection = apsw.Connection(str(file))
     connection.pragma("application_id", 42)
@@ -240,18 +251,18 @@ def labelled(file: Path) -> None:
 
 
 def second_name(file: Path) -> None:
-    """Another name for the same file."""
+    """Gives the file a second name."""
     os.link(file, file.with_name("other.db"))
 
 
 def cut_off(file: Path) -> None:
-    """Nothing is left of the store but its log."""
+    """Empties the store and keeps its WAL."""
     file.write_bytes(b"")
     file.with_name("store.db-wal").write_bytes(b"what was committed last")
 
 
 def lost(file: Path) -> None:
-    """The store is gone, and its log is there."""
+    """Deletes the store and keeps its WAL."""
     file.unlink()
     file.with_name("store.db-wal").write_bytes(b"what was committed last")
 
@@ -274,10 +285,10 @@ FAULTS: list[tuple[Callable[[Path], None], str]] = [
 
 
 @pytest.mark.parametrize(("fault", "said"), FAULTS)
-def test_what_is_no_store_or_damaged_is_told(
+def test_every_command_refuses_a_foreign_or_damaged_store(
     evtool: Evtool, project: Path, fault: Callable[[Path], None], said: str
 ) -> None:
-    """Every command says it in one line with exit code 4 and leaves the file alone; a copy that is put back works."""
+    """The file does not change. A restored copy works."""
     file = project / "kept/store.db"
     good = file.read_bytes()
     fault(file)
@@ -292,10 +303,10 @@ def test_what_is_no_store_or_damaged_is_told(
         ["backup", "b"],
     ):
         if command[0] in ("doctor", "backup") and "the store is damaged" in said:
-            continue  # what can be opened at all is for them to judge
+            continue  # They check a store that can be opened.
         refused(evtool(*command, "--store", "kept/store.db", stdin=EVENT % b"second"), said)
     assert (file.read_bytes() if file.is_file() else None) == before
-    if said == "the store is damaged":  # what can be opened at all is doctor's to judge
+    if said == "the store is damaged":  # doctor can open it.
         assert run(project, "doctor", "--store", "kept/store.db").code in (1, 4)
 
     if file.parent.is_file():
@@ -307,10 +318,10 @@ def test_what_is_no_store_or_damaged_is_told(
     assert ids(project) == ["first", "second"]
 
 
-def test_a_locked_store_is_told(
+def test_a_locked_store_is_reported_after_the_timeout(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Who waits in vain is told how long, and that another process has the store; when it is let go, it works."""
+    """The message has the time and names another process. Without the lock the next command succeeds."""
     file = project / "kept/store.db"
     holder = apsw.Connection(str(file))
     holder.execute("BEGIN EXCLUSIVE")
@@ -337,7 +348,7 @@ def test_a_locked_store_is_told(
 
 
 def test_a_conflict_shows_both_hashes_and_overwrites_nothing(evtool: Evtool, project: Path) -> None:
-    """The same source and id with other content is a finding with both hashes; the event stays as it came."""
+    """The same source and id with other content is EV010."""
     other = EVENT.replace(b"{}", b'{"other": 1}') % b"first"
     told = run(project, "events", "first", "--store", "kept/store.db", "-o", "json").json
     ran = evtool("publish", "-", "--store", "kept/store.db", "-o", "json", stdin=other)
@@ -349,8 +360,8 @@ def test_a_conflict_shows_both_hashes_and_overwrites_nothing(evtool: Evtool, pro
     assert run(project, "events", "first", "--store", "kept/store.db", "-o", "json").json == told
 
 
-def test_the_same_event_in_other_bytes_is_told_as_such(evtool: Evtool, project: Path) -> None:
-    """Other white space or another order is no reason for another id, with which the event would fire twice."""
+def test_the_same_event_in_other_bytes_is_not_given_a_new_id(evtool: Evtool, project: Path) -> None:
+    """Other white space or another order is still the same event: with a new id it would fire twice."""
     other = b'{"detail": {}, "source":"s", "detail-type": "t",   "id": "first"}'
     ran = evtool("publish", "-", "--store", "kept/store.db", "-o", "json", stdin=other)
 
@@ -359,8 +370,8 @@ def test_the_same_event_in_other_bytes_is_told_as_such(evtool: Evtool, project: 
     assert "this event is stored in other bytes, with the same meaning" in finding["message"]
 
 
-def test_a_watch_ends_when_its_store_is_taken_away(project: Path) -> None:
-    """A watch does not go on for ever with a file that nobody else sees."""
+def test_a_watch_ends_when_its_store_is_removed(project: Path) -> None:
+    """Otherwise it would run with a file that no other process can open."""
     watch = subprocess.Popen(
         [sys.executable, "-m", "evtool", "deliver", "--watch", "--store", "kept/store.db", "-o", "jsonl=told.jsonl"],
         cwd=project,
@@ -378,8 +389,8 @@ def test_a_watch_ends_when_its_store_is_taken_away(project: Path) -> None:
         watch.kill()
 
 
-def test_a_journal_without_its_store_is_told(project: Path) -> None:
-    """What was committed last may be in it: no new store is made beside it, which would do away with it."""
+def test_a_wal_without_its_store_is_refused(project: Path) -> None:
+    """The WAL may contain the last commits. A new store would destroy it."""
     file = project / "kept/store.db"
     with Database(file) as used:
         with used.transaction():
@@ -391,8 +402,8 @@ def test_a_journal_without_its_store_is_told(project: Path) -> None:
     assert ids(project) == ["first", "second"]
 
 
-def test_two_names_of_a_store_lose_nothing(project: Path) -> None:
-    """While one evtool uses a store, nobody can come by another name of the file; by a symbolic link everybody can."""
+def test_a_second_hard_link_of_a_store_is_refused(project: Path) -> None:
+    """A symbolic link works."""
     file, other, link = (project / "kept" / name for name in ("store.db", "other.db", "link.db"))
     with Database(file) as used:
         with used.transaction():
@@ -406,8 +417,8 @@ def test_two_names_of_a_store_lose_nothing(project: Path) -> None:
     assert ids(project) == ["first", "second", "third"]
 
 
-def test_a_log_with_nothing_in_it_is_no_loss(project: Path) -> None:
-    """Who only reads leaves an empty one behind: it keeps nobody from beginning anew."""
+def test_an_empty_wal_without_its_store_is_ignored(project: Path) -> None:
+    """A reader leaves an empty WAL, and it contains no commits."""
     assert run(project, "doctor", "--store", "kept/store.db").code == 0
     assert (project / "kept/store.db-wal").stat().st_size == 0
     (project / "kept/store.db").unlink()
@@ -416,8 +427,8 @@ def test_a_log_with_nothing_in_it_is_no_loss(project: Path) -> None:
     assert ids(project) == ["anew"]
 
 
-def test_an_empty_file_is_no_store_for_those_who_ask(project: Path) -> None:
-    """They make no tables in it; it becomes a store when an event is published."""
+def test_an_empty_file_becomes_a_store_only_when_an_event_is_published(project: Path) -> None:
+    """All other commands refuse it and do not change it."""
     file = project / "kept/store.db"
     file.write_bytes(b"")
     for words in (
@@ -434,8 +445,8 @@ def test_an_empty_file_is_no_store_for_those_who_ask(project: Path) -> None:
     assert ids(project) == ["first"]
 
 
-def test_names_that_are_no_text_are_names(tmp_path: Path) -> None:
-    """A folder, a store and a copy with bytes that are not UTF-8, and what else means something in a URI."""
+def test_file_names_may_have_any_bytes(tmp_path: Path) -> None:
+    """Names of the folder, the store and the copy that are not UTF-8 or have special characters of URIs."""
     folder = Path(os.fsdecode(bytes(tmp_path) + b"/a \xff?b=c#d%41"))
     folder.mkdir()
     (folder / "routes.yaml").write_text("version: 1\nstore: sto%20re.db\n")
@@ -447,15 +458,15 @@ def test_names_that_are_no_text_are_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["/", ".", "..", "kept", "kept/store.db/x"])
-def test_what_cannot_be_a_store_is_told(project: Path, name: str) -> None:
-    """Whatever is named, it is told in one line."""
+def test_a_path_that_cannot_be_a_store_is_refused(project: Path, name: str) -> None:
+    """The error is one line that names the path."""
     for words in (["publish", "-"], ["events"], ["doctor"]):
         ran = run(project, *words, "--store", name, stdin=EVENT % b"second")
         refused(ran, name.strip("."))
 
 
-def test_a_store_that_no_file_can_be_called_is_told(project: Path) -> None:
-    """A name with a NUL, which YAML can write."""
+def test_a_store_path_with_a_nul_is_refused(project: Path) -> None:
+    """YAML can express NUL, file names cannot."""
     (project / "routes.yaml").write_text('version: 1\nstore: "a\\0b"\n')
     for words in (["publish", "-"], ["events"], ["explain", "x"]):
         refused(run(project, *words, stdin=EVENT % b"second"), "this is not a valid file name")

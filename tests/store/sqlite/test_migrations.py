@@ -1,4 +1,4 @@
-"""Stores of other versions: each opens with all that is in it, and a migration happens whole or not at all."""
+"""Stores of other versions: each opens with all its data, and a migration is atomic."""
 
 import os
 import subprocess
@@ -35,7 +35,7 @@ def made(file: Path, text: Path) -> Path:
 
 @pytest.mark.parametrize("text", RELEASED, ids=lambda text: text.stem)
 def test_a_store_of_every_version_opens(evtool: Evtool, tmp_path: Path, text: Path) -> None:
-    """It has the tables of this version afterwards, is well, and nothing in it is lost."""
+    """Afterwards it has the tables of this version, `doctor` finds no problem, and no data is lost."""
     file = made(tmp_path / "store.db", text)
     events = evtool("events", "--store", file, "-o", "json").json["events"]
     [letter] = evtool("dlq", "show", "--store", file, "-o", "json").json["deliveries"]
@@ -63,14 +63,13 @@ def test_a_store_of_every_version_opens(evtool: Evtool, tmp_path: Path, text: Pa
     assert evtool("deliver", "--store", file).code in (0, 1)
 
 
-def test_every_version_has_a_step_and_a_store() -> None:
-    """From each version that was released there is a way to the next, and a store to try it with."""
+def test_every_released_version_has_a_migration_and_a_test_store() -> None:
     assert sorted(STEPS) == list(range(1, VERSION))
     assert [text.stem for text in RELEASED] == [f"store-{version}" for version in range(1, VERSION + 1)]
 
 
 def version(file: Path) -> tuple[object, bool]:
-    """The version of a store's tables, and whether the made-up step was taken."""
+    """Returns the version of the tables, and whether the migration of the test has run."""
     connection = apsw.Connection(str(file))
     columns = {row[1] for row in connection.execute("PRAGMA table_info(event)")}
     found = connection.pragma("user_version")
@@ -97,8 +96,8 @@ def test_a_migration_happens_whole(old: Path) -> None:
         ("UPDATE event SET source = NULL", apsw.ConstraintError),
     ],
 )
-def test_a_migration_that_fails_changes_nothing(evtool: Evtool, old: Path, last: str, error: type[Exception]) -> None:
-    """In the second of two steps or at their end: the store is as it was, and works."""
+def test_a_failed_migration_changes_nothing(evtool: Evtool, old: Path, last: str, error: type[Exception]) -> None:
+    """It fails in the second of two steps, or at their end. The store still works."""
     connection = apsw.Connection(str(old))
     with pytest.raises(error):
         upgrade(connection, 3, {1: ADD_NOTE, 2: last})
@@ -123,7 +122,7 @@ database.Database(Path(sys.argv[1])).close()
 
 
 def migrating(file: Path) -> "subprocess.Popen[bytes]":
-    """A process of an evtool whose tables have a version more, about to open the store."""
+    """Runs a process of a newer evtool that is about to open the store."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     arguments = [sys.executable, "-c", MIGRATING, str(file)]
     process = subprocess.Popen(arguments, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -132,8 +131,8 @@ def migrating(file: Path) -> "subprocess.Popen[bytes]":
     return process
 
 
-def test_processes_that_migrate_at_once_do_it_once(old: Path) -> None:
-    """Each finds the work done or does it; none fails, although the step could not be taken twice."""
+def test_concurrent_processes_migrate_once(old: Path) -> None:
+    """Each process either migrates or finds the migrated store. A second run of the step would fail."""
     processes = [migrating(old) for _ in range(4)]
     for process in processes:
         assert process.stdin

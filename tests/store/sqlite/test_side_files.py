@@ -76,7 +76,7 @@ def ids(file: Path) -> list[str]:
 
 
 def beside(file: Path, other: Path, suffix: str = "-wal") -> Path:
-    """Puts the side file of another store beside this one."""
+    """Copies a side file of another store to this store."""
     for name in ("-wal", "-shm", "-journal"):
         Path(f"{file}{name}").unlink(missing_ok=True)
     shutil.copy(f"{other}{suffix}", f"{file}{suffix}")
@@ -91,7 +91,7 @@ def copied(file: Path, name: str) -> Path:
 
 
 def is_refused(file: Path, suffix: str) -> bool:
-    """Whether the store is refused with the name of the side file, by readers and writers, and left as it is."""
+    """Returns whether readers and writers refuse the store with the name of the side file, and leave it unchanged."""
     before = {path: path.read_bytes() for path in file.parent.iterdir() if path.is_file()}
     for writing in (True, False):
         with pytest.raises(StoreError, match=f"the {file.name}{suffix} beside it belongs to another store"):
@@ -102,8 +102,8 @@ def is_refused(file: Path, suffix: str) -> bool:
 # --- refused ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_backup_beside_an_old_wal_is_refused_by_every_command(evtool: Evtool, tmp_path: Path) -> None:
-    """Exit code 4, one line with what to do, and nothing is written; without the old files it works."""
+def test_a_backup_with_an_old_wal_is_refused_by_every_command(evtool: Evtool, tmp_path: Path) -> None:
+    """Exit code 4, one line with the remedy, and no change. Without the old files the backup works."""
     file = write(tmp_path / "store.db", "first")
     (tmp_path / "routes.yaml").write_text("version: 1\n")
     (tmp_path / "event.json").write_bytes(
@@ -139,7 +139,7 @@ def test_a_backup_beside_an_old_wal_is_refused_by_every_command(evtool: Evtool, 
 
 
 def test_a_wal_of_another_store_is_refused(tmp_path: Path) -> None:
-    """Whatever came before in the two stores, also the same number of events by the same commands."""
+    """Also if the two stores have the same number of events from the same commands."""
     for sessions in (1, 2):
         for other_sessions in (0, 1, 2):
             one, other = (tmp_path / f"{sessions}-{other_sessions}/{name}/store.db" for name in ("one", "other"))
@@ -160,8 +160,8 @@ def test_a_wal_that_only_changes_rows_is_refused(tmp_path: Path) -> None:
     assert is_refused(one, "-wal")
 
 
-def test_an_earlier_copy_of_a_file_is_refused_beside_a_later_wal(tmp_path: Path) -> None:
-    """A copy that was made with cp, of a time before the last checkpoint."""
+def test_an_earlier_copy_of_the_file_is_refused_with_a_later_wal(tmp_path: Path) -> None:
+    """The copy was made with cp before the last checkpoint."""
     file = write(tmp_path / "store.db", "first")
     early = shutil.copy(file, tmp_path / "early.db")
     write(file, "second")
@@ -181,7 +181,7 @@ def test_a_wal_with_other_pages_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["wal", "backup", "journal"])
 def test_a_journal_of_another_store_is_refused(tmp_path: Path, mode: str) -> None:
-    """Beside a store in WAL mode, beside a backup, and beside one that has a rollback journal itself."""
+    """With a store in WAL mode, with a backup, and with a store that has a rollback journal itself."""
     other = interrupt(tmp_path / "other.db", "a", "b", mode="journal")
     file = write(tmp_path / "store.db", "a", "b") if mode != "journal" else tmp_path / "store.db"
     if mode == "journal":
@@ -197,8 +197,10 @@ def test_a_journal_of_another_store_is_refused(tmp_path: Path, mode: str) -> Non
 
 @pytest.mark.parametrize("sessions", [0, 1, 3])
 @pytest.mark.parametrize("mode", ["wal", "journal"])
-def test_a_killed_store_opens(tmp_path: Path, sessions: int, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With all that was committed, whatever came before, in either journal mode, also killed twice."""
+def test_the_store_of_a_killed_process_opens(
+    tmp_path: Path, sessions: int, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All commits are there, in both journal modes, also if a second process was killed."""
     file = tmp_path / "store.db"
     monkeypatch.setattr("evtool.store.sqlite.wal.is_wal_safe", lambda _: mode == "wal")
     for number in range(sessions):
@@ -222,8 +224,8 @@ def test_a_store_opens_while_checkpoints_are_made(tmp_path: Path) -> None:
     assert len(ids(tmp_path / "store.db")) == 72
 
 
-def test_a_checkpoint_that_was_interrupted_is_no_reason(tmp_path: Path) -> None:
-    """Copies of the file and the -wal, taken at any time of one -wal, belong together."""
+def test_an_interrupted_checkpoint_is_accepted(tmp_path: Path) -> None:
+    """Copies of the file and the WAL from any time of one WAL belong together."""
     file = tmp_path / "store.db"
     with Store(file) as store:
         for number in range(20):
@@ -241,30 +243,30 @@ def test_a_checkpoint_that_was_interrupted_is_no_reason(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", bytes(600_000), b"what was committed last"])
-def test_a_wal_without_a_page_is_no_reason(tmp_path: Path, content: bytes) -> None:
-    """An empty one, zeros, and one whose header was not written to the end."""
+def test_a_wal_without_a_page_is_accepted(tmp_path: Path, content: bytes) -> None:
+    """An empty WAL, zeros, and an incomplete header."""
     file = write(tmp_path / "store.db", "first")
     Path(f"{file}-wal").write_bytes(content)
     assert ids(file) == ["first"]
 
 
-def test_an_empty_wal_beside_a_backup_is_no_reason(tmp_path: Path) -> None:
+def test_an_empty_wal_with_a_backup_is_accepted(tmp_path: Path) -> None:
     """Readers leave one."""
     copy = copied(write(tmp_path / "store.db", "first"), "copy.db")
     Path(f"{copy}-wal").touch()
     assert ids(copy) == ["first"]
 
 
-def test_a_shm_alone_is_no_reason(tmp_path: Path) -> None:
-    """SQLite makes it anew: beside a store, and beside a backup."""
+def test_a_shm_alone_is_accepted(tmp_path: Path) -> None:
+    """SQLite rebuilds it."""
     other = interrupt(tmp_path / "other.db", "a")
     file = write(tmp_path / "store.db", "first")
     for path in (file, copied(file, "copy.db")):
         assert ids(beside(path, other, "-shm")) == ["first"]
 
 
-def test_a_change_of_the_journal_mode_that_was_interrupted_is_no_reason(tmp_path: Path) -> None:
-    """The -journal that it leaves has page 1, beside a file of the old mode or of the new one."""
+def test_an_interrupted_change_of_the_journal_mode_is_accepted(tmp_path: Path) -> None:
+    """Its -journal has page 1, and the file may have the old mode or the new one."""
     for mode, target in (("delete", "wal"), ("wal", "delete")):
         file = write(tmp_path / f"{mode}.db", "first")
         connection = apsw.Connection(str(file))
@@ -285,7 +287,7 @@ def test_a_change_of_the_journal_mode_that_was_interrupted_is_no_reason(tmp_path
             assert ids(file) == ["first"]
 
 
-def test_looking_at_the_file_keeps_the_locks_of_this_process(tmp_path: Path) -> None:
+def test_the_check_keeps_the_locks_of_this_process(tmp_path: Path) -> None:
     """Another connection of the same process may be in a transaction."""
     file = write(tmp_path / "store.db", "first")
     with Store(file) as store, store.transaction():

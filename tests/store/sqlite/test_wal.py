@@ -1,4 +1,4 @@
-"""The write-ahead log: laid out before it is written, without harm to what others write into it."""
+"""Preallocation of the write-ahead log: it makes commits cheaper and never damages the log."""
 
 import shutil
 from pathlib import Path
@@ -12,12 +12,12 @@ from tests.store.test_store import event
 
 
 def size(file: Path) -> int:
-    """Bytes of the WAL of a store."""
+    """Returns the length of a store's WAL in bytes."""
     return file.with_name(f"{file.name}-wal").stat().st_size
 
 
-def test_commits_write_where_the_file_is_already(tmp_path: Path) -> None:
-    """From the second one on, small commits do not make the WAL longer; a copy of it is read to its last commit."""
+def test_small_commits_do_not_extend_the_wal(tmp_path: Path) -> None:
+    """From the second commit on its length is constant. A copy has all commits."""
     with Store(tmp_path / "store.db") as store:
         made = store.file.stat().st_size
         store.insert(event(0), [], now=0)
@@ -33,8 +33,8 @@ def test_commits_write_where_the_file_is_already(tmp_path: Path) -> None:
         assert [found.id for found in copy.read_events()] == list(map(str, range(10)))
 
 
-def test_there_is_always_room_for_the_next_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many there were: before the room is used up, more is laid out."""
+def test_preallocation_continues_before_the_space_is_used_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The WAL ends with free pages after each of 60 commits."""
     monkeypatch.setattr(wal, "PREALLOCATED_BYTES", 1 << 16)
     with Store(tmp_path / "store.db") as store:
         for number in range(60):
@@ -42,8 +42,8 @@ def test_there_is_always_room_for_the_next_commit(tmp_path: Path, monkeypatch: p
             assert store.file.with_name("store.db-wal").read_bytes().endswith(bytes(4 * 4096))
 
 
-def test_nothing_is_laid_out_for_large_commits(tmp_path: Path) -> None:
-    """They are few, and what they write is most of what they cost: the log ends with what was committed last."""
+def test_large_commits_get_no_preallocation(tmp_path: Path) -> None:
+    """Their own data is most of their cost, so the WAL ends with the last commit."""
     Store(tmp_path / "store.db").close()
     with Store(tmp_path / "store.db") as store:
         for start in (0, 500):
@@ -55,8 +55,8 @@ def test_nothing_is_laid_out_for_large_commits(tmp_path: Path) -> None:
     assert log.count(bytes(4096)) == 0
 
 
-def test_what_is_laid_out_is_put_behind_what_is_there(tmp_path: Path) -> None:
-    """A file that is long enough stays as it is; another gets zeros at its end; one that is not there is not made."""
+def test_preallocate_appends_zeros_to_an_existing_file(tmp_path: Path) -> None:
+    """A file that is long enough does not change. A missing file is not created."""
     log = tmp_path / "log"
     log.write_bytes(b"x" * 100)
 
@@ -70,8 +70,8 @@ def test_what_is_laid_out_is_put_behind_what_is_there(tmp_path: Path) -> None:
     assert len(list(Path("/proc/self/fd").iterdir())) == opened
 
 
-def test_the_log_stays_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once it has so many pages, they go into the file itself, and the next ones are written over them."""
+def test_a_checkpoint_limits_the_length_of_the_wal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After `CHECKPOINT_PAGES` pages the WAL is written into the store, and starts again at its beginning."""
     monkeypatch.setattr(wal, "CHECKPOINT_PAGES", 50)
     monkeypatch.setattr(wal, "PREALLOCATED_BYTES", 4096)
     with Store(tmp_path / "store.db") as store:
