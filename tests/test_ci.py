@@ -1,4 +1,4 @@
-"""What other repositories use of this one in CI: the action for GitHub and the hooks for pre-commit."""
+"""The action for GitHub and the hooks for pre-commit that other repositories use."""
 
 import os
 import re
@@ -51,8 +51,8 @@ def find_expressions(value: Any) -> Iterator[str]:
 # --- the action ------------------------------------------------------------------------------------------------------
 
 
-def test_the_action_uses_only_what_it_defines() -> None:
-    """An input, a step or an output that is misspelled would be an empty string on GitHub."""
+def test_the_action_defines_all_names_that_it_uses() -> None:
+    """GitHub replaces a misspelled input, step or output by an empty string."""
     expressions = list(find_expressions(ACTION))
 
     assert {name for e in expressions for name in re.findall(r"inputs\.([\w-]+)", e)} == set(ACTION["inputs"])
@@ -66,7 +66,9 @@ def test_the_action_uses_only_what_it_defines() -> None:
 
 @pytest.mark.parametrize("name", STEPS)
 def test_every_step_is_a_safe_shell_script(name: str) -> None:
-    """A composite step needs a shell; text of others comes by variables, not into the script; every variable is set."""
+    """Each composite step names its shell, takes inputs from variables instead of the script text, and sets each
+    variable.
+    """
     step = STEPS[name]
     given = set(step.get("env", {})) | {"RUNNER_TEMP", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"}
     used = set(re.findall(r"\$\{?([A-Z][A-Z_]+)", step["run"]))
@@ -78,7 +80,7 @@ def test_every_step_is_a_safe_shell_script(name: str) -> None:
 
 
 class Job(NamedTuple):
-    """What the steps of the action left."""
+    """The outputs and files of the action's steps."""
 
     code: int
     log: str
@@ -138,7 +140,7 @@ def _fill_in(text: str, context: Mapping[str, str]) -> str:
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """What git prints."""
+    """Runs git and returns its output."""
     done = subprocess.run(["git", *arguments], cwd=folder, env={**os.environ, **GIT}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -300,7 +302,7 @@ def test_the_manifest_is_valid(tmp_path: Path) -> None:
 
 
 def test_the_validate_hook_checks_changed_events(evtool: Evtool, shop: Path) -> None:
-    """All files come in one run; a name may begin with a dash; other files are no events."""
+    """All files are checked in one run. A name may begin with a dash. Files that are not events are ignored."""
     shutil.copy(shop / "samples/invalid/order-wrong-type.json", shop / "-dash.json")
     good = "samples/events/order-created.json"
     passed = run_hook(evtool, "evtool-validate", [good], shop)
@@ -341,10 +343,10 @@ def test_the_check_hook_runs_for_every_commit(evtool: Evtool, shop: Path) -> Non
 
 
 @pytest.mark.parametrize(("ci", "outcome"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)])
-def test_what_is_missing_fails_in_ci_only(
+def test_a_missing_program_fails_a_test_only_in_ci(
     ci: str, outcome: type[BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a laptop a test whose program is missing is skipped; in CI that would hide it for ever."""
+    """On a laptop the test is skipped. In CI a skipped test would never be noticed."""
     monkeypatch.setenv("CI", ci)
     with pytest.raises(outcome, match="make clients"):
         report_missing("the client is missing; install it: make clients")

@@ -90,13 +90,13 @@ def named(page: Path) -> str:
 
 
 def commands(session: str) -> list[tuple[str, str]]:
-    """The commands of a session, each with what it prints."""
+    """Returns the commands of a session, each with its output."""
     parts = re.split(r"^\$ ", session, flags=re.MULTILINE)[1:]
     return [(command, printed) for command, _, printed in (part.partition("\n") for part in parts)]
 
 
-def applied(text: str, diff: str) -> str:
-    """A file after a diff without line numbers: its other lines stand in the file, in the same order."""
+def apply_diff(text: str, diff: str) -> str:
+    """Applies a diff without line numbers. Its context lines must be in the file, in the same order."""
     lines = text.split("\n")
     at = 0
     for line in diff.rstrip("\n").split("\n"):
@@ -112,20 +112,20 @@ def applied(text: str, diff: str) -> str:
 
 
 def write(block: Block, file: Path) -> None:
-    """Writes an example file, or adds to one that is there."""
+    """Writes an example file, or changes an existing one."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(applied(file.read_text(), block.text) if block.language == "diff" else block.text)
+    file.write_text(apply_diff(file.read_text(), block.text) if block.language == "diff" else block.text)
 
 
 def run(session: str, folder: Path, env: dict[str, str]) -> list[str]:
-    """What each command of a session prints, on both streams, in one shell."""
+    """Runs a session in one shell. Returns the output of each command on both streams."""
     script = "".join(f"{command}\ncode=$?; echo '{END}'; (exit $code)\n" for command, _ in commands(session))
     done = subprocess.run(["sh", "-c", f"exec 2>&1\n{script}"], cwd=folder, env=env, capture_output=True, timeout=120)
     return done.stdout.decode().split(f"{END}\n")[:-1]
 
 
-def settled(text: str, varies: str) -> str:
-    """A text with all that may vary replaced by its kind."""
+def replace_varying(text: str, varies: str) -> str:
+    """Replaces all varying parts of a text by their kind."""
     for kind in filter(None, re.split(r"[, ]+", varies)):
         if kind == "order":
             text = "\n".join(sorted(text.split("\n")))
@@ -135,8 +135,8 @@ def settled(text: str, varies: str) -> str:
     return text
 
 
-def says(printed: str, expected: str) -> bool:
-    """Whether a text is the expected one, in which a line `...` stands for any lines."""
+def agrees(printed: str, expected: str) -> bool:
+    """Returns whether a text is the expected one, in which a line `...` matches any lines."""
     pattern = re.escape(expected).replace(r"\.\.\." + "\\\n", r"(?:.*\n)*?")
     return re.fullmatch(pattern, printed) is not None
 
@@ -160,8 +160,8 @@ def copy(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=named)
-def test_sessions_print_what_they_show(page: Path, copy: Path) -> None:
-    """Every session that begins with evtool, run in a copy of the project, prints what the page shows."""
+def test_sessions_print_the_output_on_the_page(page: Path, copy: Path) -> None:
+    """Every session that begins with evtool runs in a copy of the project."""
     env = {
         **os.environ,
         "PATH": f"{copy.parent / 'bin'}{os.pathsep}{os.environ['PATH']}",
@@ -179,13 +179,16 @@ def test_sessions_print_what_they_show(page: Path, copy: Path) -> None:
         if block.language == "console" and block.text.startswith("$ evtool"):
             varies = block.marks.get("varies", "")
             for (command, expected), printed in zip(commands(block.text), run(block.text, folder, env), strict=True):
-                wanted, got = settled(expected.rstrip("\n"), varies), settled(printed.rstrip("\n"), varies)
+                wanted, got = (
+                    replace_varying(expected.rstrip("\n"), varies),
+                    replace_varying(printed.rstrip("\n"), varies),
+                )
                 difference = "\n".join(difflib.ndiff(wanted.split("\n"), got.split("\n")))
-                assert says(got + "\n", wanted + "\n"), f"$ {command}\n{difference}"
+                assert agrees(got + "\n", wanted + "\n"), f"$ {command}\n{difference}"
 
 
 def test_the_session_of_the_readme_can_be_pasted() -> None:
-    """The block without prompts has the commands of the session below it."""
+    """The block without prompts has the same commands as the session."""
     found = blocks(ROOT / "README.md")
     pasted = next(block.text for block in found if block.language == "sh")
     session = next(block.text for block in found if block.text.startswith("$ evtool"))
@@ -207,7 +210,7 @@ SECTIONS = {"version", "schemas", "samples", "store", "handlers", "routes", "che
 
 
 def test_yaml_examples_of_routes_load(tmp_path: Path) -> None:
-    """What is a routes.yaml, or a part of one, loads and fits the schema; the mark `refused` says with which codes."""
+    """Each routes.yaml, or part of one, loads and fits the schema. The mark `refused` names the expected codes."""
     shape = Draft202012Validator(json.loads((ROOT / "evtool/routes.schema.json").read_text()))
     seen = 0
     for page, block in yaml_blocks():
@@ -236,7 +239,6 @@ def test_other_yaml_examples_are_well_formed() -> None:
 
 
 def test_json_examples_are_well_formed() -> None:
-    """What is marked as JSON is JSON."""
     for page in PAGES:
         for block in blocks(page):
             if block.language == "json":
@@ -248,7 +250,7 @@ VERDICT = re.compile(r"^  (matches|not|refused) +(.*)$", re.MULTILINE)
 
 @pytest.mark.parametrize("text", [b.text for b in blocks(ROOT / "docs/patterns.md") if b.language == "pattern"])
 def test_patterns_match_as_the_page_says(text: str) -> None:
-    """Every pattern example matches, does not match or is refused as it is written below it."""
+    """The result below a pattern says whether it matches, does not match or is refused."""
     source = text[: next(VERDICT.finditer(text)).start()]
     for verdict, rest in VERDICT.findall(text):
         if verdict == "refused":
@@ -260,13 +262,13 @@ def test_patterns_match_as_the_page_says(text: str) -> None:
 
 
 def test_every_operator_has_an_example() -> None:
-    """No operator of the pattern language is left out of its page."""
+    """docs/patterns.md shows each operator."""
     examples = "".join(b.text for b in blocks(ROOT / "docs/patterns.md") if b.language == "pattern")
     assert all(f'"{name}"' in examples for name in [*OPERATORS, "$or"])
 
 
 def test_python_examples_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a page shows of the use from Python runs in the project's folder, and takes the shop's order."""
+    """They run in the folder of the project, with an order of the shop."""
     monkeypatch.chdir(ROOT)
     [example] = [b.text for b in blocks(ROOT / "docs/patterns.md") if b.language == "python"]
     names: dict[str, Any] = {}
@@ -275,7 +277,7 @@ def test_python_examples_run(monkeypatch: pytest.MonkeyPatch) -> None:
     assert names["taken"] == ["pay-for-order"]
 
 
-def test_queries_of_the_store_run(evtool: Evtool, shop: Path) -> None:
+def test_queries_of_the_store_page_run_and_find_rows(evtool: Evtool, shop: Path) -> None:
     """Every query that the page of the store shows runs on a store, and finds something."""
     evtool("publish", "order-created", "--set", "id=first", cwd=shop)
     (shop / "broken.yaml").write_text(BROKEN)
@@ -396,8 +398,8 @@ def shapes(name: str) -> tuple[Draft202012Validator, Draft202012Validator]:
     )
 
 
-def test_output_is_as_its_schema_says(evtool: Evtool, shop: Path) -> None:
-    """What every command prints with -o json and -o jsonl fits the JSON Schema of its page."""
+def test_json_output_fits_its_schema(evtool: Evtool, shop: Path) -> None:
+    """Each command is run with -o json and -o jsonl."""
     (shop / "broken.yaml").write_text(BROKEN)
     (shop / "failing.yaml").write_text(FAILING)
     (shop / "rules.json").write_text(RULES)
@@ -436,7 +438,7 @@ def generator() -> Any:
 
 @pytest.mark.parametrize("name", generator().GENERATED)
 def test_generated_pages_are_up_to_date(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is generated from the code is what `make docs` would write now."""
+    """`make docs` would not change them."""
     if name.endswith(".schema.json") and tuple(map(int, pydantic.VERSION.split(".")[:2])) < (2, 11):
         pytest.skip("before pydantic 2.11 the same schema is written in other words; tests/routes compares the meaning")
     monkeypatch.setenv("COLUMNS", "100")
@@ -505,7 +507,7 @@ def anchors(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_relative_links_point_to_existing_files_and_headings(page: Path) -> None:
     """A relative link points to a file that is there, and its anchor to a heading of it."""
     for link in LINK.findall(page.read_text(encoding="utf-8")):
         if "://" in link:

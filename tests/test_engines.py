@@ -1,4 +1,4 @@
-"""What compares evtool with other engines: the data, how engines are asked, and what was found of the others."""
+"""The comparison of evtool with other engines: its data, its programs, and the recorded differences."""
 
 import importlib
 import json
@@ -22,8 +22,8 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Any:
     return importlib.import_module
 
 
-def test_what_was_found_of_other_engines_fits_the_vectors() -> None:
-    """The committed answers of other engines are to the vectors that are there: as many, and with their names."""
+def test_recorded_answers_of_other_engines_belong_to_the_vectors() -> None:
+    """The committed answers have the number and the names of the vectors."""
     ids = [row["id"] for name in ("aws", "curated", "multirule") for row in vectors(name)]
     engines = json.loads((ROOT / "docs/conformance.json").read_text(encoding="utf-8"))["engines"]
     assert set(engines) == {"event-ruler", "LocalStack", "moto"}
@@ -33,8 +33,8 @@ def test_what_was_found_of_other_engines_fits_the_vectors() -> None:
         assert found["version"] in (ROOT / "docs/conformance.md").read_text(encoding="utf-8")
 
 
-def test_our_engine_answers_as_the_others_are_asked(load: Any, tmp_path: Any) -> None:
-    """The program that stands for evtool in the benchmark loads events, takes rules and counts what each takes."""
+def test_the_program_of_evtool_answers_the_benchmark(load: Any, tmp_path: Any) -> None:
+    """The program loads events, accepts rules and counts the matches of each rule."""
     citylots = load("citylots")
     citylots.write(tmp_path / "lots.jsonl", 300)
     lots = [json.loads(line) for line in (tmp_path / "lots.jsonl").read_text().splitlines()]
@@ -63,8 +63,8 @@ def test_our_engine_answers_as_the_others_are_asked(load: Any, tmp_path: Any) ->
     assert judged["verdicts"][1].startswith("refused: ")
 
 
-def test_random_cases_are_judged(load: Any) -> None:
-    """A seed always makes the same patterns and events; all three answers occur among them, and nothing else."""
+def test_random_cases_have_all_three_answers(load: Any) -> None:
+    """A seed always generates the same patterns and events."""
     cases = load("cases")
     maker, again = cases.Cases(5), cases.Cases(5)
     made = [maker.next() for _ in range(400)]

@@ -89,8 +89,8 @@ def row(name: str) -> int:
 
 
 @pytest.mark.parametrize("name", WITH_CODE)
-def test_imports_go_down(name: str) -> None:
-    """A module imports from its own folder and from lower rows only."""
+def test_imports_follow_the_order_of_the_folders(name: str) -> None:
+    """A module imports only from its own folder and from lower ones."""
     top = name.partition(".")[0]
     upward = {
         other

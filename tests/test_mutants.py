@@ -1,4 +1,4 @@
-"""Mistaken and hostile text: each is taken or refused as documented, quickly, and nothing else ever comes out."""
+"""Invalid and hostile text: it is accepted or refused as documented, quickly, and without any other exception."""
 
 import gzip
 import re
@@ -21,8 +21,8 @@ from tests.support.mutants import KINDS, Case, Kind, mutants, suite
 SEED = 1
 
 
-def verdict(raw: bytes) -> str:
-    """What a JSON text is: `taken`, or the code of what is wrong with it."""
+def check_json(raw: bytes) -> str:
+    """Returns `taken` for a valid JSON text, else the code of its problem."""
     try:
         parse_json(raw)
     except JsonProblem as problem:
@@ -31,13 +31,13 @@ def verdict(raw: bytes) -> str:
 
 
 @pytest.mark.parametrize("case", suite(), ids=lambda case: case.name)
-def test_jsontestsuite_is_answered_as_documented(case: Case) -> None:
-    """Each of the 318 cases has the verdict that the table beside them gives."""
-    assert verdict(case.raw) == case.verdict
+def test_jsontestsuite_has_the_documented_results(case: Case) -> None:
+    """Each of the 318 cases has the result in the table of the suite."""
+    assert check_json(case.raw) == case.verdict
 
 
-def test_what_must_be_taken_is_and_what_must_be_refused_is() -> None:
-    """All `n_` are refused, all `y_` are taken but the two in which a key stands twice."""
+def test_valid_json_is_accepted_and_invalid_json_is_refused() -> None:
+    """All `n_` cases are refused. All `y_` cases are accepted except two with a duplicate key."""
     sums = {kind: [case.verdict for case in suite() if case.name.startswith(kind)] for kind in "yni"}
 
     assert {kind: len(verdicts) for kind, verdicts in sums.items()} == {"y": 95, "n": 188, "i": 35}
@@ -45,8 +45,8 @@ def test_what_must_be_taken_is_and_what_must_be_refused_is() -> None:
     assert "taken" not in sums["n"]
 
 
-def tried(kind: Kind, number: int, folder: Path) -> int:
-    """How many of so many mutants are well-formed; says which one a judge did not let through."""
+def count_accepted(kind: Kind, number: int, folder: Path) -> int:
+    """Returns how many of the mutants are accepted. An error names the mutant and the seed."""
     taken = 0
     for raw in islice(mutants(kind, Random(SEED)), number):
         begun = time.process_time()
@@ -63,16 +63,16 @@ def tried(kind: Kind, number: int, folder: Path) -> int:
     ("name", "number", "least"),
     [("json", 10_000, 500), ("events", 2000, 20), ("lines", 1000, 0), ("yaml", 2000, 400), ("routes", 500, 10)],
 )
-def test_mutants_are_taken_or_refused(tmp_path: Path, name: str, number: int, least: int) -> None:
-    """Whatever bytes come, what comes out is documented; some of them are well-formed still."""
-    assert least <= tried(KINDS[name](), number, tmp_path) < number
+def test_mutants_are_accepted_or_refused_as_documented(tmp_path: Path, name: str, number: int, least: int) -> None:
+    """Some of the mutants are still well-formed."""
+    assert least <= count_accepted(KINDS[name](), number, tmp_path) < number
 
 
-def test_the_slower_parser_of_yaml_refuses_mutants_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is no libyaml, PyYAML's own parser lets out nothing else."""
+def test_the_python_parser_of_yaml_refuses_mutants_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without libyaml, PyYAML's own parser is used."""
     monkeypatch.setattr(yaml_text, "_Loader", yaml.SafeLoader)
 
-    assert 150 < tried(KINDS["yaml"](), 1000, tmp_path) < 1000
+    assert 150 < count_accepted(KINDS["yaml"](), 1000, tmp_path) < 1000
 
 
 @pytest.mark.parametrize(
@@ -94,20 +94,20 @@ def test_the_slower_parser_of_yaml_refuses_mutants_too(tmp_path: Path, monkeypat
         "the lines after the first are lost",
     ],
 )
-def test_what_is_broken_on_purpose_is_found(
+def test_the_mutants_detect_broken_readers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Any, attribute: str, broken: Any, name: str
 ) -> None:
-    """The judges would notice."""
+    """Each deliberate bug makes a check fail."""
     monkeypatch.setattr(place, attribute, broken, raising=attribute != "RecursionError")
     if attribute == "RecursionError":  # in that module the name now means another error
         monkeypatch.setattr(json_text, "_is_deeper", lambda *_: False)
     with pytest.raises((AssertionError, RecursionError, yaml.YAMLError)):
-        tried(KINDS[name](), 2000, tmp_path)
+        count_accepted(KINDS[name](), 2000, tmp_path)
 
 
 @pytest.mark.slow
 def test_processes_end_with_a_documented_code(evtool: Evtool, tmp_path: Path) -> None:
-    """150 changed events through the command line, as every kind of file and report: 0, 1 or 2, and no traceback."""
+    """150 changed events, as every kind of file and report, give exit code 0, 1 or 2, and no traceback."""
     names = ["m.json", "m.jsonl", "m.txt", "m.json.gz", "-"]
     routes = f"version: 1\nschemas: {ROOT / 'samples/schemas'}\n"
     (tmp_path / "routes.yaml").write_text(routes, encoding="utf-8")

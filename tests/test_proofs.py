@@ -21,7 +21,7 @@ def proofs(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 @pytest.mark.parametrize("name", PROOFS)
 def test_the_promise_holds(name: str) -> None:
-    """A small number of attacks finds nothing, and the figures are told with the seed and the SQLite."""
+    """A few attacks find no violation. The report has the seed and the version of SQLite."""
     ran = proofs(name, "--quick")
 
     assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout
@@ -31,7 +31,7 @@ def test_the_promise_holds(name: str) -> None:
 
 @pytest.mark.parametrize("name", SABOTAGES)
 def test_a_sabotage_is_caught(tmp_path: Path, name: str) -> None:
-    """A proof that cannot fail proves nothing: with this bug put in, the proof that is there for it fails."""
+    """With a deliberate bug in evtool, the proof of that promise fails."""
     code, output = prove(name, tmp_path, seed=1)
 
     assert code == EXIT_BROKEN, output
@@ -39,7 +39,7 @@ def test_a_sabotage_is_caught(tmp_path: Path, name: str) -> None:
 
 
 def test_sabotages_are_reported() -> None:
-    """`python -m proofs --sabotage` says of each sabotage that it was caught."""
+    """`python -m proofs --sabotage` reports each sabotage as caught."""
     ran = proofs("--sabotage", "a RecursionError is let through")
 
     assert (ran.returncode, ran.stderr) == (0, "")

@@ -1,4 +1,4 @@
-"""The pytest plugin, in projects of their own: each runs pytest as a process, with the plugin and without others."""
+"""The pytest plugin: each test runs pytest as a process in its own project, without other plugins."""
 
 import os
 import re
@@ -79,7 +79,7 @@ def test_scenarios_are_tests(tmp_path: Path, run_pytest: Pytest) -> None:
 
 
 def test_failure_has_the_reason(tmp_path: Path, run_pytest: Pytest) -> None:
-    """A failed scenario shows expected, actual and reason with the line, and nothing of evtool's inside."""
+    """A failed scenario shows expected, actual and reason with the line, and no traceback of evtool."""
     write(tmp_path, routes_yaml=ROUTES, scenarios__shop_yaml=FAILING)
 
     ran = run_pytest("--junit-xml=out.xml")
@@ -167,7 +167,7 @@ def test_other_yaml_files_are_not_tests(tmp_path: Path, run_pytest: Pytest) -> N
 
 
 def test_does_nothing_without_routes_file(tmp_path: Path, run_pytest: Pytest) -> None:
-    """Where there is no routes.yaml nothing is collected, and of evtool only the plugin is imported."""
+    """Without a routes.yaml nothing is collected, and only the plugin of evtool is imported."""
     test = """
 import sys
 
@@ -218,8 +218,7 @@ def test_wrong_scenario(evtool):
     assert "5 passed" in ran.stdout, ran.stdout
 
 
-def test_fixture_without_project(tmp_path: Path, run_pytest: Pytest) -> None:
-    """The fixture says that there is no routes.yaml."""
+def test_the_fixture_without_a_project_names_the_missing_file(tmp_path: Path, run_pytest: Pytest) -> None:
     write(tmp_path, test_own_py="def test_own(evtool):\n    pass\n")
 
     ran = run_pytest()
@@ -247,8 +246,8 @@ def test_entry_point(tmp_path: Path, run_pytest: Pytest) -> None:
     assert "no tests collected" in run("-p", "no:evtool")
 
 
-def test_example_of_the_page(shop: Path, run_pytest: Pytest) -> None:
-    """The test that the page of scenarios shows passes in the shop."""
+def test_the_example_in_the_docs_passes(shop: Path, run_pytest: Pytest) -> None:
+    """The test of docs/scenarios.md passes in the shop."""
     [example] = re.findall(r"```python\n(.*?)```", (ROOT / "docs/scenarios.md").read_text(), re.DOTALL)
     (shop / "test_example.py").write_text(example)
 

@@ -1,4 +1,4 @@
-"""Mistaken and hostile surroundings: whatever is broken, evtool ends by itself with the right code, no traceback."""
+"""Faults of files, streams, memory and signals: evtool ends with the right exit code, and without a traceback."""
 
 import gzip
 import json
@@ -28,15 +28,15 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 def evtool_process(*arguments: str | Path, cwd: Path, **options: Any) -> "subprocess.Popen[bytes]":
-    """evtool, still running, for what the fixture cannot do."""
+    """Starts evtool and returns the running process."""
     words = [sys.executable, "-m", "evtool", *map(str, arguments)]
     return subprocess.Popen(words, cwd=cwd, env=ENVIRONMENT, **options)
 
 
 def shell(command: str, cwd: Path) -> tuple[int, str]:
-    """The exit code of a shell command in which `evtool` is evtool, and what it said on both streams.
+    """Runs a shell command in which `evtool` is evtool. Returns the exit code and the text of both streams.
 
-    In it `unread` begins a command when nobody reads its standard output any more.
+    `unread` starts a command after the reader of its standard output has closed the pipe.
     """
     functions = (
         f'evtool() {{ "{sys.executable}" -m evtool "$@"; }}',
@@ -60,7 +60,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def event(detail: Any) -> str:
-    """A line with an event."""
+    """Returns a line with an event."""
     return json.dumps({"id": "1", "source": "s", "detail-type": "t", "detail": detail}) + "\n"
 
 
@@ -68,10 +68,10 @@ def event(detail: Any) -> str:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_reader_that_goes_away_ends_it_quietly(project: Path, kind: str) -> None:
-    """`| head -1` is not an error: exit code 141, as for every program whose output is closed, and no message.
+def test_a_closed_pipe_ends_evtool_without_a_message(project: Path, kind: str) -> None:
+    """The exit code is 141, as for every program whose output is closed, for example by `| head -1`.
 
-    A report that is short may be written as a whole before its reader goes away.
+    A short report may be written completely before the pipe is closed.
     """
     code, said = shell(f"evtool validate bad.jsonl -o {kind} | head -c 1 > /dev/null", project)
 
@@ -114,20 +114,20 @@ def test_a_reader_that_goes_away_ends_it_quietly(project: Path, kind: str) -> No
     ],
 )
 def test_closed_and_full_streams(project: Path, command: str, code: int, said: str) -> None:
-    """What is closed is not written to, what is full is told, and the exit code is right even when nobody hears."""
+    """A closed stream gets nothing, a full one is reported, and the exit code is right without any open stream."""
     assert shell(command, project) == (code, said)
 
 
-def test_a_report_for_a_closed_output_goes_into_no_file(project: Path) -> None:
-    """A file that is opened while standard output is closed must not get what was meant for that."""
+def test_the_report_of_a_closed_output_does_not_reach_another_file(project: Path) -> None:
+    """With a closed standard output the next opened file has its number. It must not get the text report."""
     shell("evtool validate bad.jsonl -o json=report.json -o text >&-", project)
 
     assert len(json.loads((project / "report.json").read_text())["findings"]) == 5000
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT])
-def test_ctrl_c_ends_it_with_130(project: Path, number: signal.Signals) -> None:
-    """In the middle of reading: one line, no traceback, no half-written report."""
+def test_ctrl_c_ends_evtool_with_130(project: Path, number: signal.Signals) -> None:
+    """One line, no traceback, and no partial report."""
     process = evtool_process(
         *("validate", "-", "-o", "json=report.json"),
         cwd=project,
@@ -161,10 +161,10 @@ sys.meta_path.insert(0, Finder)
 @pytest.mark.parametrize(
     "module", ["evtool.cli.error_handler", "typer", "apsw", "pydantic_core", "decimal", "evtool.cli.runtime"]
 )
-def test_a_signal_while_modules_load_ends_it(
+def test_a_signal_while_modules_load_ends_evtool(
     evtool: Evtool, project: Path, module: str, number: signal.Signals
 ) -> None:
-    """Also where a module is no Python and imports others: with the exit code of the signal, and nothing to read."""
+    """The exit code is that of the signal, and nothing is printed, also in the import of an extension module."""
     (project / "sitecustomize.py").write_text(SIGNALLING)
     env = {"PYTHONPATH": f"{project}:{ROOT}", "SIGNAL_AT": module, "SIGNAL": str(int(number))}
     ran = evtool("publish", "good.json", cwd=project, env=env)
@@ -172,8 +172,8 @@ def test_a_signal_while_modules_load_ends_it(
     assert ran == (128 + number, "", "")
 
 
-def test_a_signal_while_what_is_wrong_is_looked_for_ends_it(evtool: Evtool, project: Path) -> None:
-    """The models of routes.yaml are then imported in the middle of the command."""
+def test_a_signal_while_routes_yaml_is_checked_ends_evtool(evtool: Evtool, project: Path) -> None:
+    """The command imports the models of routes.yaml at that time."""
     (project / "sitecustomize.py").write_text(SIGNALLING)
     env = {"PYTHONPATH": f"{project}:{ROOT}", "SIGNAL_AT": "evtool.routes.models", "SIGNAL": "15"}
     ran = evtool("validate", "--routes", "broken.yaml", cwd=project, env=env)
@@ -181,7 +181,7 @@ def test_a_signal_while_what_is_wrong_is_looked_for_ends_it(evtool: Evtool, proj
     assert ran == (143, "", "evtool: ended by SIGTERM\n")
 
 
-def test_a_terminal_gets_colours_and_harmless_text(project: Path) -> None:
+def test_a_terminal_gets_colours_and_no_escape_sequences_of_events(project: Path) -> None:
     """On a terminal, too, an event brings no escape sequence of its own."""
     (project / "e.json").write_text(event({"a": ["\x1b]0;title\x07", "\u202e"]}), encoding="utf-8")
     ours, theirs = pty.openpty()
@@ -201,8 +201,8 @@ def test_a_terminal_gets_colours_and_harmless_text(project: Path) -> None:
     assert "\u202e".encode() not in seen
 
 
-def test_plain_ascii_is_enough(evtool: Evtool, project: Path) -> None:
-    """In the C locale what cannot be written is spelled out; JSON is the same everywhere."""
+def test_the_c_locale_gets_escaped_characters(evtool: Evtool, project: Path) -> None:
+    """JSON is the same in all locales."""
     ascii_only = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     (project / "é.json").write_text('{"source": "s", "detail-type": "t", "detail": {"a": ["é😀"]}}', encoding="utf-8")
     ran = evtool("validate", ".", "-o", "text", "-o", "json=out.json", env=ascii_only)
@@ -215,8 +215,8 @@ def test_plain_ascii_is_enough(evtool: Evtool, project: Path) -> None:
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_no_event_file_is_told(evtool: Evtool, project: Path) -> None:
-    """Pipes, sockets, links to nowhere, to themselves and to the folder they are in, packed texts that are cut off."""
+def test_files_that_cannot_contain_events_are_reported(evtool: Evtool, project: Path) -> None:
+    """A pipe, links to a missing file, to themselves and to a parent folder, and damaged or incomplete gzip files."""
     box = project / "box"
     box.mkdir()
     os.mkfifo(box / "a-pipe.json")
@@ -245,8 +245,8 @@ def test_what_is_no_event_file_is_told(evtool: Evtool, project: Path) -> None:
     assert ran.json["summary"]["events"] == ran.json["summary"]["valid"] == 1
 
 
-def test_what_may_not_be_read_is_told(project: Path) -> None:
-    """A folder and a file without permission are findings; a routes.yaml without it ends with exit code 2."""
+def test_a_file_without_read_permission_is_reported(project: Path) -> None:
+    """A folder or a file is a finding. For routes.yaml the exit code is 2."""
     powerless = "setpriv --bounding-set=-dac_override,-dac_read_search" if os.geteuid() == 0 else ""
     if powerless and not shutil.which("setpriv"):
         pytest.skip("root may read everything")
@@ -272,7 +272,7 @@ def test_what_may_not_be_read_is_told(project: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_names_that_are_not_utf_8(evtool: Evtool, project: Path, kind: str) -> None:
+def test_a_file_name_that_is_not_utf_8_is_read_and_escaped(evtool: Evtool, project: Path, kind: str) -> None:
     """A file with such a name is read, and named with the byte spelled out."""
     name = os.fsdecode(b"caf\xe9.json")
     (project / name).write_text(event({"a": 1}))
@@ -285,7 +285,7 @@ def test_names_that_are_not_utf_8(evtool: Evtool, project: Path, kind: str) -> N
 
 
 def peak_megabytes(*arguments: str | Path, cwd: Path, stdin: Path | None = None) -> tuple[int, float, int]:
-    """The exit code of evtool, the most memory that it had, and how many bytes it printed."""
+    """Returns the exit code of evtool, its peak memory in MB, and the number of bytes that it printed."""
     script = (
         "import resource, subprocess, sys\n"
         "done = subprocess.run([sys.executable, '-m', 'evtool', *sys.argv[1:]], stdout=subprocess.PIPE)\n"
@@ -299,8 +299,8 @@ def peak_megabytes(*arguments: str | Path, cwd: Path, stdin: Path | None = None)
 
 
 @pytest.mark.parametrize("form", ["lines", "array in one line", "packed", "one line", "standard input"])
-def test_memory_stays_flat(project: Path, form: str) -> None:
-    """20 MB of events take no more than a few megabytes above an empty file, however they are laid out."""
+def test_memory_does_not_grow_with_the_file(project: Path, form: str) -> None:
+    """20 MB of events in each form need at most 16 MB more than a small file."""
     line = event({"a": "x" * 2000})[:-1]
     lines, one = "\n".join([line] * 9500), event({"a": "x" * 20_000_000})
     file = project / "big.jsonl"
@@ -324,8 +324,8 @@ def test_memory_stays_flat(project: Path, form: str) -> None:
     assert peak < idle + 16
 
 
-def test_findings_far_out_in_one_line_stay_cheap(project: Path) -> None:
-    """An array of thousands of invalid events in one line: each is shown with what is around it, not all before it."""
+def test_findings_in_a_very_long_line_need_little_time_and_memory(project: Path) -> None:
+    """An array has 10,000 invalid events in one line. Each finding shows only the text around it."""
     (project / "big.json").write_text("[" + ",".join([event({"a": 1})[:-1]] * 10_000) + "]")
     begun = time.monotonic()
     code, peak, printed = peak_megabytes("validate", "big.json", cwd=project)
@@ -335,8 +335,8 @@ def test_findings_far_out_in_one_line_stay_cheap(project: Path) -> None:
     assert time.monotonic() - begun < 15
 
 
-def test_a_limit_on_file_size_is_told(project: Path) -> None:
-    """A report that cannot be written whole is not there at all."""
+def test_a_report_beyond_the_limit_on_file_size_is_removed(project: Path) -> None:
+    """Exit code 4, and no partial report."""
     code, said = shell("ulimit -f 8; trap '' XFSZ; evtool validate bad.jsonl -o json=report.json", project)
 
     assert (code, said) == (4, "evtool: cannot read or write: [Errno 27] File too large\n")
@@ -344,7 +344,7 @@ def test_a_limit_on_file_size_is_told(project: Path) -> None:
 
 
 def test_few_descriptors_and_little_stack_suffice(project: Path) -> None:
-    """A folder of 200 files and an event as deep as events may be need no more than a small process has."""
+    """24 descriptors and 1 MB of stack are enough for 200 files and a deep event."""
     box = project / "box"
     box.mkdir()
     for number in range(200):
@@ -358,7 +358,7 @@ def test_few_descriptors_and_little_stack_suffice(project: Path) -> None:
     assert (code, said) == (0, "checked 201 events in 201 files: all valid\n")
 
 
-def test_a_slow_writer_is_waited_for(project: Path) -> None:
+def test_the_result_of_a_line_is_printed_before_the_pipe_is_closed(project: Path) -> None:
     """A verdict is told when its line is there, not when the pipe is closed."""
     process = evtool_process("validate", "-", "-o", "jsonl", cwd=project, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin

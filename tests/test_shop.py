@@ -1,4 +1,4 @@
-"""The shop in samples/: its events, schemas and handlers do what its story says, with nothing installed but Python."""
+"""The shop in samples/: its events, schemas and handlers agree with docs/shop.md, without any package but Python."""
 
 import json
 import re
@@ -38,7 +38,7 @@ Row = tuple[str, str | None, str | None, str]
 
 
 class Context:
-    """What a handler is given besides the event; it keeps what is emitted."""
+    """The context of a handler call. It keeps the emitted events."""
 
     def __init__(self) -> None:
         self.function_name = "handler"
@@ -55,7 +55,7 @@ class Context:
 
 @pytest.fixture(autouse=True)
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The shop keeps its things in a folder of the test, and nothing outside is called."""
+    """Puts the data of the shop into a folder of the test, and removes the addresses of real systems."""
     for name in ("DATABASE_URL", "STRIPE_API_KEY", "KLAVIYO_API_KEY", "SMTP_URL", "SHOP_PROCESSOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SHOP_DATA", str(tmp_path / "data"))
@@ -71,7 +71,7 @@ def orders() -> list[Any]:
 
 
 def faults(event_type: str, detail: Any) -> list[str]:
-    """What the schema of a type finds wrong with a detail, by an engine that is used directly."""
+    """Returns the problems of a detail under the schema of its type, found by the engine directly."""
     file = SCHEMAS / f"{event_type}.json"
     validator = jsonschema_rs.validator_for(
         json.loads(file.read_text()),
@@ -82,8 +82,8 @@ def faults(event_type: str, detail: Any) -> list[str]:
     return [error.message for error in validator.iter_errors(detail)]
 
 
-def told(document: dict[str, Any]) -> list[tuple[str, Any]]:
-    """Type and detail of the event, or of the events of a PutEvents request, that a document holds."""
+def events_of(document: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Returns type and detail of the event, or of the events of a PutEvents request, in a document."""
     if "Entries" in document:
         return [(entry["DetailType"], json.loads(entry["Detail"])) for entry in document["Entries"]]
     return [(document.get("detail-type") or document["type"], document.get("detail") or document["data"])]
@@ -98,10 +98,10 @@ def rows(data: Path, database: str, query: str) -> list[Any]:
 
 
 def test_every_sample_event_is_valid() -> None:
-    """What lies in samples/events is what the schemas allow, in every form of an event."""
+    """Each file of samples/events is valid, in every form of an event."""
     documents = [json.loads(file.read_text()) for file in EVENTS.glob("*.json")] + orders()
 
-    found = [faults(event_type, detail) for document in documents for event_type, detail in told(document)]
+    found = [faults(event_type, detail) for document in documents for event_type, detail in events_of(document)]
 
     assert len(found) == 12
     assert not any(found)
@@ -117,7 +117,7 @@ def test_sample_ids_are_unique() -> None:
 
 
 def test_totals_add_up_except_in_the_published_order() -> None:
-    """The sum, which no schema can hold, is right in the samples and wrong in the order as it was printed."""
+    """A schema cannot express the sum. It is wrong in the order of the published example only."""
 
     def adds_up(detail: Any) -> bool:
         return detail["orderTotal"] == round(sum(item["price"] * item["quantity"] for item in detail["items"]), 2)
@@ -197,14 +197,14 @@ def test_ids_of_another_form_are_invalid(change: dict[str, Any]) -> None:
 
 
 def test_invalid_samples_are_all_listed() -> None:
-    """The table of samples/invalid/README.md names every file there, and codes that exist."""
+    """The table of samples/invalid/README.md names all files there, with codes that exist."""
     assert {row[0] for row in EXPECTED} == {file.name for file in INVALID.glob("*.json*")}
     assert {row[3] for row in EXPECTED} <= CODES.keys()
 
 
 @pytest.mark.parametrize("row", EXPECTED, ids=lambda row: f"{row[0]}:{row[1]}:{row[3]}")
-def test_places_of_planted_faults(row: Row) -> None:
-    """A place in the table is in the file, and is a brace for what is missing, a key's quote for what is too much."""
+def test_listed_locations_are_in_the_invalid_samples(row: Row) -> None:
+    """A location is a brace for a missing property, and the quote of a key for an additional one."""
     name, line, column, code = row
     if line is None:
         return
@@ -217,14 +217,14 @@ def test_places_of_planted_faults(row: Row) -> None:
 
 @pytest.mark.parametrize("name", sorted({row[0] for row in EXPECTED if row[0].endswith(".json") and row[3] in FAULTS}))
 def test_invalid_samples_have_the_faults_that_are_listed(name: str) -> None:
-    """A schema finds as much wrong with an invalid sample as the table lists, and nothing else."""
-    ((event_type, detail),) = told(json.loads((INVALID / name).read_text()))
+    """The number of problems is that of the table."""
+    ((event_type, detail),) = events_of(json.loads((INVALID / name).read_text()))
 
     assert len(faults(event_type, detail)) == sum(row[0] == name for row in EXPECTED)
 
 
-def test_routes_name_what_is_there() -> None:
-    """Every route goes to a handler, every handler's code exists, every type it emits has a schema."""
+def test_routes_and_handlers_name_existing_code_and_schemas() -> None:
+    """Every route has a handler, every handler has code, and every emitted type has a schema."""
     routes = yaml.safe_load((ROOT / "routes.yaml").read_text())
     handlers = routes["handlers"]
     functions = [handler["python"].split(":") for handler in handlers.values() if "python" in handler]
@@ -236,8 +236,8 @@ def test_routes_name_what_is_there() -> None:
     assert all((SCHEMAS / f"{t}.json").is_file() for handler in handlers.values() for t in handler.get("emits", ()))
 
 
-def test_routes_of_the_real_systems_differ_only_where_they_have_to(evtool: Evtool, shop: Path) -> None:
-    """routes.systems.yaml is routes.yaml with the webhook of the warehouse and those of Stripe, and has no finding."""
+def test_routes_systems_yaml_differs_only_in_its_webhooks(evtool: Evtool, shop: Path) -> None:
+    """It has the webhooks of the warehouse and of Stripe, and no finding."""
     here = yaml.safe_load((ROOT / "routes.yaml").read_text())
     real = yaml.safe_load((ROOT / "routes.systems.yaml").read_text())
     variables = {"WAREHOUSE_URL": "https://warehouse.example/hook", "WAREHOUSE_SECRET": "whsec_c2VjcmV0"}
@@ -254,8 +254,8 @@ def test_routes_of_the_real_systems_differ_only_where_they_have_to(evtool: Evtoo
     assert checked.code == 0, checked.out
 
 
-def test_client_that_is_not_installed_makes_the_order_wait(evtool: Evtool, shop: Path) -> None:
-    """A variable without the package of its client is a mistake in the project: it is reported, and nothing is lost."""
+def test_a_missing_client_package_makes_the_order_wait(evtool: Evtool, shop: Path) -> None:
+    """The message names the variable whose package is not installed. The order is not lost."""
     (shop / "stripe.py").write_text("raise ModuleNotFoundError(\"No module named 'stripe'\")")
 
     ran = evtool("publish", "order-created", "-o", "json", cwd=shop, env={"STRIPE_API_KEY": "sk_test_1"})
@@ -270,8 +270,7 @@ def test_client_that_is_not_installed_makes_the_order_wait(evtool: Evtool, shop:
 # --- handlers --------------------------------------------------------------------------------------------------------
 
 
-def test_handlers_need_nothing_but_python() -> None:
-    """Every module of the handlers can be imported where no package is installed."""
+def test_handlers_can_be_imported_without_packages() -> None:
     modules = [f"samples.handlers.{file.stem}" for file in (ROOT / "samples/handlers").glob("[a-z]*.py")]
     code = f"import sys; sys.path.insert(0, '.'); import {', '.join(modules)}"
 
@@ -290,7 +289,7 @@ def test_order_is_kept_and_paid_for(data: Path) -> None:
 
 
 def test_same_order_event_is_charged_once(data: Path) -> None:
-    """However often the event comes, there is one charge, one order, and always the same answer."""
+    """A repeated event creates no second charge or order, and gives the same answer."""
     context = Context()
 
     for _ in range(3):
@@ -302,7 +301,7 @@ def test_same_order_event_is_charged_once(data: Path) -> None:
 
 
 def test_order_over_the_limit_is_declined(data: Path) -> None:
-    """The stand-in declines more than 1,000, and the customer can be told so."""
+    """The stand-in declines more than 1,000, and the emitted event has what the e-mail needs."""
     context = Context()
     big = next(event for event in orders() if event["detail"]["orderTotal"] > 1000)
 
@@ -313,7 +312,7 @@ def test_order_over_the_limit_is_declined(data: Path) -> None:
 
 
 def test_every_emitted_event_is_valid() -> None:
-    """What the payment handler tells is what its schemas promise."""
+    """The events of the payment handler fit their schemas."""
     context = Context()
 
     for order in orders():
@@ -322,8 +321,8 @@ def test_every_emitted_event_is_valid() -> None:
     assert [faults(event_type, detail) for event_type, detail, _ in context.emitted] == [[], [], [], [], []]
 
 
-def test_processor_that_is_down_leaves_the_order_to_be_paid_later(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the processor the handler fails, but keeps the order, and charges it when the event comes again."""
+def test_an_order_is_charged_when_the_processor_is_back(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the processor the handler fails, keeps the order, and charges it in the next attempt."""
     context = Context()
     monkeypatch.setenv("SHOP_PROCESSOR", "down")
     with pytest.raises(ConnectionRefusedError):
@@ -339,15 +338,15 @@ def test_processor_that_is_down_leaves_the_order_to_be_paid_later(data: Path, mo
 
 
 def test_idempotency_key_is_for_one_amount() -> None:
-    """A key that comes back with another amount is a mistake, not a repeat."""
+    """The same key with another amount is an error, not a repeat."""
     processor.charge("key", 100, "USD", "order", Context())
 
     with pytest.raises(ValueError, match="another amount"):
         processor.charge("key", 200, "USD", "order", Context())
 
 
-def test_confirmation_is_an_email_that_any_program_opens(data: Path) -> None:
-    """The file in the outbox has the headers and the text of a confirmation, and a repeat changes nothing."""
+def test_the_confirmation_is_a_standard_email(data: Path) -> None:
+    """The file in the outbox has the headers and the text. A repeat changes nothing."""
     paid = sample("payment-authorized")
     confirm_order(paid, Context())
     (file,) = (data / "outbox").iterdir()
@@ -367,8 +366,8 @@ def test_confirmation_is_an_email_that_any_program_opens(data: Path) -> None:
         assert "3 x 8123" in part.get_content()
 
 
-def test_confirmation_shows_names_and_never_runs_them(data: Path) -> None:
-    """A name with markup is escaped in the HTML part and left as it is in the plain part."""
+def test_the_confirmation_escapes_markup_in_names(data: Path) -> None:
+    """The HTML part escapes it, the plain part shows it unchanged."""
     paid = sample("payment-authorized")
     paid["detail"]["name"]["first"] = "<img src=x>"
     confirm_order(paid, Context())
@@ -381,7 +380,7 @@ def test_confirmation_shows_names_and_never_runs_them(data: Path) -> None:
 
 
 def test_handlers_of_one_event_write_different_messages(data: Path) -> None:
-    """A Message-ID belongs to one delivery: the same in each attempt, another for each handler, source and id."""
+    """A Message-ID belongs to one delivery: it is the same in each attempt, and differs by handler, source and id."""
     paid = sample("payment-authorized")
     deliveries = [("one", paid), ("two", paid), ("one", paid | {"id": "x"}), ("one", paid | {"source": "x"})]
 
@@ -394,8 +393,8 @@ def test_handlers_of_one_event_write_different_messages(data: Path) -> None:
     assert len({message["Message-ID"] for message in messages}) == len(messages) == 4
 
 
-def test_decline_is_told_by_email(data: Path) -> None:
-    """The customer hears of a declined payment, with the reason."""
+def test_a_declined_payment_is_reported_by_email(data: Path) -> None:
+    """The e-mail contains the reason."""
     tell_declined(sample("payment-declined"), Context())
 
     (file,) = (data / "outbox").iterdir()
@@ -406,7 +405,7 @@ def test_decline_is_told_by_email(data: Path) -> None:
 
 
 def test_event_ids_cannot_leave_the_outbox(data: Path) -> None:
-    """An id is somebody else's text: with slashes and dots in it, it still names a file in the outbox."""
+    """An id with slashes and dots still names a file in the outbox."""
     for event_id in ("../../over", "/etc/passwd", "..", "a b\nBcc: x"):
         confirm_order(sample("payment-authorized") | {"id": event_id}, Context())
 
@@ -498,8 +497,8 @@ def pick(event: str, shell: list[str]) -> subprocess.CompletedProcess[bytes]:
 
 
 @pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])
-def test_pick_list(data: Path, shell: list[str]) -> None:
-    """A paid order makes a pick list, the same one when it comes again, and leaves no draft behind."""
+def test_a_paid_order_creates_one_pick_list(data: Path, shell: list[str]) -> None:
+    """A repeat creates the same one, and no draft is left."""
     for indent in (None, 2):
         done = pick(json.dumps(sample("payment-authorized"), indent=indent), shell)
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
@@ -512,8 +511,8 @@ def test_pick_list(data: Path, shell: list[str]) -> None:
 
 @pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])
 @pytest.mark.parametrize("escaped", [True, False])
-def test_pick_list_is_true_to_the_address(data: Path, shell: list[str], *, escaped: bool) -> None:
-    """Quotes, backslashes, dollar signs and every script arrive as they are; what drives a terminal does not."""
+def test_the_pick_list_contains_the_exact_address(data: Path, shell: list[str], *, escaped: bool) -> None:
+    """Quotes, backslashes, dollar signs and all scripts are unchanged. A control character becomes a space."""
     event = sample("payment-authorized")
     address = event["detail"]["shipTo"][0]["address"]
     address["name"] = {"first": "Zoë 😀", "last": 'O"Hara \\n $(id) `id` %s'}
@@ -533,7 +532,7 @@ def test_pick_list_is_true_to_the_address(data: Path, shell: list[str], *, escap
 
 @pytest.mark.parametrize("order", ["../../over", "", "-rf", None])
 def test_order_numbers_cannot_leave_the_warehouse(data: Path, order: str | None) -> None:
-    """An order number that is none is refused before anything is written."""
+    """An invalid order number is refused before a file is written."""
     event = sample("payment-authorized")
     event["detail"]["orderId"] = order
 
@@ -543,8 +542,8 @@ def test_order_numbers_cannot_leave_the_warehouse(data: Path, order: str | None)
     assert not data.exists()
 
 
-def test_warehouse_that_is_closed_asks_for_a_later_try(data: Path) -> None:
-    """Where no pick list can be put, the warehouse is not available: exit 75."""
+def test_a_closed_warehouse_is_not_available(data: Path) -> None:
+    """The exit code of the handler is 75 if it cannot write the pick list."""
     data.write_text("a file where the folder should be")
 
     assert pick(json.dumps(sample("payment-authorized")), ["sh"]).returncode == 75
@@ -554,7 +553,7 @@ def test_warehouse_that_is_closed_asks_for_a_later_try(data: Path) -> None:
 
 
 def compare(*options: str) -> str:
-    """What compare.py prints."""
+    """Returns the output of compare.py."""
     command = [sys.executable, ROOT / "samples/polling/compare.py", *options]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
 
@@ -564,13 +563,13 @@ def cells(printed: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.split("|")[1:-1]] for line in printed.splitlines()[2:]]
 
 
-def test_comparison_in_the_docs_is_the_one_that_is_printed() -> None:
-    """The table in docs/shop.md comes out of the script, to the last figure."""
+def test_the_comparison_in_the_docs_is_up_to_date() -> None:
+    """The table of docs/shop.md equals the output of the script."""
     assert compare() in (ROOT / "docs/shop.md").read_text()
 
 
-def test_other_figures_in_the_docs_are_those_that_are_printed() -> None:
-    """What docs/shop.md says of runs with options is what these print."""
+def test_other_figures_in_the_docs_are_up_to_date() -> None:
+    """docs/shop.md has the figures of runs with options."""
     text = (ROOT / "docs/shop.md").read_text()
 
     assert cells(compare("--spike", "0"))[0][2] == "31.7 s" in text
@@ -579,8 +578,8 @@ def test_other_figures_in_the_docs_are_those_that_are_printed() -> None:
     assert "3,591 of 3,601" in text
 
 
-def test_polling_waits_or_asks_in_vain() -> None:
-    """Seldom polling makes orders wait, eager polling makes queries that find nothing; events do neither."""
+def test_polling_costs_delays_or_empty_queries() -> None:
+    """Rare polling delays orders, frequent polling makes empty queries, events do neither."""
     minute, ten, second, events = cells(compare("--spike", "0", "--seed", "7"))
     waits = [float(row[2].removesuffix(" s")) for row in (minute, ten, second, events)]
     empty = [int(row[5]) for row in (minute, ten, second, events)]
@@ -594,7 +593,7 @@ def test_polling_waits_or_asks_in_vain() -> None:
 
 
 def test_poller_handles_each_order_of_a_real_table_once(tmp_path: Path) -> None:
-    """The poller is a real one: a query takes up to a batch, the oldest first, and what is done is not found again."""
+    """A query returns up to a batch, the oldest orders first, and no finished order."""
     with closing(sqlite3.connect(tmp_path / "orders.db")) as table:
         table.executescript(poller.TABLE)
         table.executemany("INSERT INTO orders VALUES (?, ?, 'new')", [(1, 30.0), (2, 10.0), (3, 20.0)])

@@ -28,16 +28,16 @@ def check(body=BODY, values=None, secret=SECRET, now=NOW):
     return verify(body, headers() if values is None else values, secret, now=now)
 
 
-def test_signature_of_another_implementation():
-    """A request that another implementation has signed is verified, and the signature is the same."""
+def test_signatures_agree_with_another_implementation():
+    """Both directions: its requests are verified, and its signatures are equal."""
     signature = Webhook(SECRET).sign("msg_1", datetime.fromtimestamp(NOW, UTC), BODY.decode())
 
     assert check(values=headers(signature)) == "msg_1"
     assert sign(BODY, "msg_1", NOW, [SECRET]) == signature
 
 
-def test_forms_of_arguments():
-    """The body may be text, the headers pairs in any case or a message of `http.server`, and the secrets several."""
+def test_verify_accepts_all_forms_of_its_arguments():
+    """The body may be text, the headers pairs in any case or an `http.server` message, and the secrets several."""
     message = Message()
     for name, value in headers().items():
         message[name.title()] = value

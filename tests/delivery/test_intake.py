@@ -1,4 +1,4 @@
-"""The door of the store: which deliveries an event gets, and what is said of one that cannot enter."""
+"""Intake of the store: the deliveries that an event gets, and the problems of events that cannot be stored."""
 
 import hashlib
 from collections.abc import Iterator

@@ -47,13 +47,13 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 def fake_for(name: str, answers: Answers) -> FakeHandler:
-    """An open handler; one whose name begins with "many" takes many calls at once."""
+    """Returns an open handler. A handler whose name begins with "many" accepts many calls at once."""
     kind = FakeBatchHandler if name.startswith("many") else FakeHandler
     return kind(partial(answers, name))
 
 
 class Place:
-    """A store with events, and a clock that stands still."""
+    """A store with events, and a clock that does not move."""
 
     def __init__(self, file: Path):
         self.store = Store(file)
@@ -71,7 +71,7 @@ class Place:
         return Runtime(self.store, routes, HandlerPool(routes), world)
 
     def publish(self, road: Runtime, kind: str, count: int = 1) -> None:
-        """Stores so many events of a type."""
+        """Stores a number of events of a type."""
         for _ in range(count):
             self.number += 1
             raw = build_envelope(b"{}", type=kind, source="s", id=str(self.number), time="2026-11-23T10:00:00Z")
@@ -80,7 +80,7 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
-    """A store with nothing in it."""
+    """An empty store."""
     place = Place(tmp_path / "store.db")
     with place.store:
         yield place
@@ -93,7 +93,7 @@ def run(road: Runtime, **options: Any) -> list[SettledDelivery]:
 
 
 def states(settled: Sequence[SettledDelivery]) -> list[str]:
-    """How each delivery stands."""
+    """Returns the state of each delivery."""
     return [each.delivery.state for each in settled]
 
 
@@ -370,9 +370,9 @@ def test_a_call_that_finishes_while_its_worker_is_ended_counts(tmp_path: Path) -
 
 
 def test_several_processes_share_the_deliveries(evtool: Evtool, many: Path) -> None:
-    """Several processes at once: every handler is called once for every event, and nobody sees an error.
+    """Every handler is called once for every event, and no process fails.
 
-    One that comes when all is taken says that the others hold it.
+    A process that finds all deliveries leased reports that other processes hold them.
     """
     with ThreadPoolExecutor(3) as pool:
         ran = list(pool.map(lambda _: evtool("deliver", "-o", "json"), range(3)))
@@ -501,7 +501,7 @@ def test_closing_the_run_early_leaves_nothing_leased(place: Place) -> None:
 
 
 class Interrupting(deque[Claim]):
-    """Claims in whose middle somebody who has pressed Ctrl-C before presses it again."""
+    """Claims that are interrupted by a second Ctrl-C."""
 
     def popleft(self) -> Claim:
         """The first one."""
@@ -552,7 +552,7 @@ def work(event, context):
 
 @pytest.fixture
 def hanging(many: Path) -> Path:
-    """The 300 events, for a handler that says when it begins, and is done when it is let go."""
+    """The 300 events, for a handler that reports its start and ends when the test releases it."""
     (many / "work.py").write_text(HANG)
     (many / "routes.yaml").write_text((many / "routes.yaml").read_text().replace("1500ms", "60s"))
     os.mkfifo(many / "begun")

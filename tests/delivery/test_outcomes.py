@@ -1,4 +1,4 @@
-"""Outcomes: what becomes of a delivery when its handler has answered, and which events enter because of it."""
+"""Outcomes: the state of a delivery after its handler has answered, and the events that it emits."""
 
 import json
 from pathlib import Path
@@ -36,20 +36,20 @@ class Lowest(Random):
         return 0.0
 
 
-def came(answer: Answer, policy: Retry = RETRY, rules: Rules = Rules(None), **claimed: Any) -> AttemptResult:  # noqa: B008
-    """What comes of an answer, a minute after the delivery was made and in the second of its attempts that count."""
+def attempt_result(answer: Answer, policy: Retry = RETRY, rules: Rules = Rules(None), **claimed: Any) -> AttemptResult:  # noqa: B008
+    """Returns the result of an answer, a minute after the delivery was created, in the second counted attempt."""
     claim = CLAIM._replace(delivery=CLAIM.delivery._replace(**claimed))
     return result_of(claim, answer, policy, Environment(lambda: NOW, Lowest(), "me", rules))
 
 
 def emitted(rules: Rules = Rules(None), *events: Emitted, **claimed: Any) -> list[Event]:  # noqa: B008
     """The events that enter."""
-    return list(came(Answer(Done(events)), rules=rules, **claimed).events)
+    return list(attempt_result(Answer(Done(events)), rules=rules, **claimed).events)
 
 
 def refusal(*events: Emitted, rules: Rules = Rules(None)) -> str:  # noqa: B008
     """Why a delivery that emitted these is a dead letter."""
-    refused = came(Answer(Done(events, "printed"), 1.5), rules=rules)
+    refused = attempt_result(Answer(Done(events, "printed"), 1.5), rules=rules)
     left, attempt = refused.update.result, refused.update.attempt
 
     assert (left.state, left.due, left.condition, refused.events) == ("dead", None, "NotRetriable", ())
@@ -102,7 +102,7 @@ def test_an_answer_sets_the_new_state_of_a_delivery(
     answer: Answer, policy: dict[str, Any], left: tuple[object, ...], attempt: Attempt | None
 ) -> None:
     """The state, the ms until it is due, the error, why it was given up, and the attempt in its history."""
-    ending = came(answer, RETRY.model_copy(update=policy)).update
+    ending = attempt_result(answer, RETRY.model_copy(update=policy)).update
     state, due, error, condition = left
 
     assert ending.result == CLAIM.delivery._replace(
@@ -174,7 +174,7 @@ def test_a_repeated_delivery_emits_events_with_the_same_ids() -> None:
 
 
 def deep(levels: int) -> bytes:
-    """A value in so many objects."""
+    """Returns a value inside a number of objects."""
     return b'{"a": ' * levels + b"1" + b"}" * levels
 
 

@@ -1,4 +1,4 @@
-"""Slots: calls that are made in threads of their own, how many at once, and what is left of them at the end."""
+"""The pool of handlers: calls in threads, their concurrency, and the state of unfinished calls at the end."""
 
 import select
 import threading
@@ -26,7 +26,7 @@ LATER = 1e12
 
 
 class Place:
-    """Handlers, and what became of them."""
+    """Handlers, and the names of those that were closed."""
 
     def __init__(
         self,
@@ -45,8 +45,8 @@ class Place:
             entries[name] = fake_entry(name, options, lambda: kind(answer, self.closed))
         self.handlers = HandlerPool(Routes([], entries), keep)
 
-    def through(self, slot: PoolThread, *jobs: Batch) -> list[tuple[int, Answer]]:
-        """What comes of jobs: deliveries and answers."""
+    def run_batches(self, slot: PoolThread, *jobs: Batch) -> list[tuple[int, Answer]]:
+        """Runs batches in a thread of the pool. Returns deliveries and answers."""
         for each in jobs:
             slot.add_batch(each)
         slot.start_batches()
@@ -81,8 +81,8 @@ def test_each_call_of_each_batch_has_an_answer(kind: type[FakeHandler], name: st
     place = Place(answer, kind=kind)
     with place.handlers as handlers:
         slot = handlers.get_thread(name)
-        came = place.through(slot, job(3, 1), job(2))
-        came += place.through(slot, job(4))
+        came = place.run_batches(slot, job(3, 1), job(2))
+        came += place.run_batches(slot, job(4))
         assert handlers.busy_threads == []
 
     assert [(seq, answer.outcome) for seq, answer in came] == [(seq, Done((), str(seq))) for seq in (3, 1, 2, 4)]
@@ -96,14 +96,14 @@ def test_a_call_does_not_start_after_its_latest_start() -> None:
     called: list[int] = []
     place = Place(lambda call: called.append(call.delivery) or Done())
     with place.handlers as handlers:
-        came = place.through(handlers.get_thread("h"), job(1, latest=0.0), job(2))
+        came = place.run_batches(handlers.get_thread("h"), job(1, latest=0.0), job(2))
 
     assert [(seq, answer.outcome) for seq, answer in came] == [(1, None), (2, Done())]
     assert called == [2]
 
 
 class Clock:
-    """A clock that stands still unless it is told to go on."""
+    """A clock that moves only when the test moves it."""
 
     now = 1000.0
 
@@ -141,7 +141,7 @@ def test_the_batch_size_adapts_to_the_speed_of_the_handler(
         place = Place(answer, kind=kind)
         with place.handlers as handlers:
             slot = handlers.get_thread("h")
-            place.through(slot, job(*range(calls)))
+            place.run_batches(slot, job(*range(calls)))
             assert slot.size == wanted
 
 
@@ -157,14 +157,14 @@ def test_only_a_fast_thread_gets_a_second_batch_early() -> None:
         found = [handlers.find_fast_thread("h")]
         slot.add_batch(job(1))
         found.append(handlers.find_fast_thread("h"))
-        place.through(slot)
+        place.run_batches(slot)
         found.append(handlers.find_fast_thread("h"))
         for number in (9, 2):
             slot.add_batch(job(number))
             slot.start_batches()
             found += [handlers.find_fast_thread("h"), handlers.find_fast_thread("g")]
         free.set()
-        place.through(slot)
+        place.run_batches(slot)
 
     assert found == [None, None, None, slot, None, None, None]
 
@@ -210,7 +210,7 @@ def test_a_handler_has_at_most_concurrency_threads() -> None:
         assert handlers.get_thread("g") not in (first, second)
         free.set()
         for slot in (first, second):
-            place.through(slot)
+            place.run_batches(slot)
         assert handlers.get_thread("h") is first
 
     assert len(place.closed) == 3
@@ -225,7 +225,7 @@ def test_without_threads_the_main_thread_calls_the_handler(monkeypatch: pytest.M
     monkeypatch.setattr(threading.Thread, "start", start)
     place = Place(lambda _: Done())
     with place.handlers as handlers:
-        assert [answer.outcome for _, answer in place.through(handlers.get_thread("h"), job(1, 2))] == [Done()] * 2
+        assert [answer.outcome for _, answer in place.run_batches(handlers.get_thread("h"), job(1, 2))] == [Done()] * 2
 
 
 # --- the end ---------------------------------------------------------------------------------------------------------
@@ -243,7 +243,7 @@ def test_a_bug_in_evtool_is_a_failed_attempt(name: str) -> None:
     place = Place(answer)
     with place.handlers as handlers:
         slot = handlers.get_thread(name)
-        came = {seq: answer.outcome for seq, answer in place.through(slot, job(1, 2, 3), job(4))}
+        came = {seq: answer.outcome for seq, answer in place.run_batches(slot, job(1, 2, 3), job(4))}
 
     failed = came[2]
     assert isinstance(failed, Failed)
@@ -269,7 +269,7 @@ def test_an_interrupt_during_a_call_is_raised_by_collect(name: str) -> None:
     with place.handlers as handlers:
         slot = handlers.get_thread(name)
         with pytest.raises(KeyboardInterrupt):
-            place.through(slot, job(1, 2, 3), job(4))
+            place.run_batches(slot, job(1, 2, 3), job(4))
         assert list(slot.collect()) == []
         assert [(claim.delivery.seq, begun) for claim, begun in slot.abandon()] == [(2, True), (3, False), (4, False)]
 
@@ -324,8 +324,8 @@ def test_the_call_log_has_claims_starts_and_released_calls(tmp_path: Path) -> No
         slot = handlers.get_thread("h")
         slot.add_batch(job(1, 2))
         assert lines() == ["given 1:2 2:2"]
-        place.through(slot)
-        place.through(slot, job(3, latest=0.0))
+        place.run_batches(slot)
+        place.run_batches(slot, job(3, latest=0.0))
         assert lines() == ["given 1:2 2:2", "began 1", "began 2", "over 2", "given 3:2", "over 3"]
 
     assert said == {1: ["given 1:2 2:2", "began 1"], 2: ["given 1:2 2:2", "began 1", "began 2"]}
@@ -343,7 +343,7 @@ def test_a_long_call_log_restarts_when_no_other_call_is_open(tmp_path: Path, mon
     )
     with place.handlers as handlers:
         slot = handlers.get_thread("h")
-        place.through(slot, job(*range(50)))
+        place.run_batches(slot, job(*range(50)))
         [file] = tmp_path.iterdir()
         before = file.read_text()
         slot.add_batch(job(98))
@@ -354,7 +354,7 @@ def test_a_long_call_log_restarts_when_no_other_call_is_open(tmp_path: Path, mon
         slot.start_batches()
         both = file.read_text()
         free.set()
-        place.through(slot)
+        place.run_batches(slot)
 
     assert "given 0:2 1:2" in before
     assert "0:2" not in after

@@ -1,4 +1,4 @@
-"""Call logs: calls answered before evtool was killed are not made again, and those not begun are due at once."""
+"""Recovery from call logs: answered calls are not repeated, and calls that did not start are due at once."""
 
 import os
 import signal
@@ -52,7 +52,7 @@ def many(tmp_path: Path, evtool: Evtool) -> Path:
 
 
 def files(folder: Path) -> list[str]:
-    """The store and the files beside it, without the .gitignore that evtool writes for its folder."""
+    """Returns the store and its side files, without the .gitignore."""
     return sorted(file.name for file in (folder / ".evtool").iterdir() if file.name != ".gitignore")
 
 
@@ -61,8 +61,10 @@ def files(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("end", ["pass", "time.sleep(60)", "os._exit(1)"])
 def test_the_run_after_a_kill_continues_at_once(evtool: Evtool, many: Path, end: str) -> None:
-    """The next run calls what the killed one had not begun, settles what it had been told, with all that was emitted,
-    and leaves to its lease only the call that was under way, if its worker did not come to its end."""
+    """The next run calls the deliveries that had not started, and settles the logged answers with their emitted events.
+
+    A call that had started waits until its lease ends, unless its worker finished it.
+    """
     (many / "work.py").write_text(WORK % end)
     assert evtool("deliver").code == -9
     assert evtool("deliver").code == 0
@@ -97,7 +99,7 @@ def test_an_answer_without_the_events_of_an_sdk_is_not_settled(evtool: Evtool, m
 
 
 class Clock:
-    """A clock that moves only while somebody sleeps."""
+    """A clock that moves only in `sleep`."""
 
     now = 1000.0
 
@@ -254,7 +256,7 @@ def test_a_damaged_call_log_is_ignored(tmp_path: Path, text: str) -> None:
 
 
 def test_a_call_log_is_read_when_all_its_writers_have_exited(tmp_path: Path) -> None:
-    """Not while evtool lives, nor while a worker lives that shares the log."""
+    """It is not read while evtool or a worker that shares it runs."""
     store = tmp_path / "s.db"
     log = call_log.open_call_log(call_log_prefix(store), f"{os.getpid()}-1")
     assert log
@@ -269,7 +271,7 @@ def test_a_call_log_is_read_when_all_its_writers_have_exited(tmp_path: Path) -> 
 
 
 def test_a_call_log_is_found_through_a_symbolic_link(tmp_path: Path) -> None:
-    """It lies beside the store itself, not beside the link."""
+    """It is next to the store itself, not next to the link."""
     (tmp_path / "elsewhere").mkdir()
     file, link = tmp_path / "store.db", tmp_path / "elsewhere/link.db"
     link.symlink_to(file)
@@ -300,7 +302,7 @@ def test_a_long_call_log_restarts(tmp_path: Path) -> None:
 
 
 def test_a_call_log_that_cannot_be_written_is_dropped(tmp_path: Path) -> None:
-    """A log that lacks some of the calls would be worse than none."""
+    """An incomplete log would be worse than none."""
     store = tmp_path / "s.db"
     log = call_log.open_call_log(call_log_prefix(store), GONE)
     assert log
@@ -338,7 +340,7 @@ class Ready(HandlerEntry):
     """A handler that is done at once."""
 
     def open(self) -> Any:
-        """The handler, which does nothing."""
+        """Returns a handler that does nothing."""
         return Nothing()
 
 

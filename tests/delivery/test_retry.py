@@ -59,7 +59,7 @@ class Fixed(Random):
 
 @pytest.mark.parametrize(("share", "wanted"), [(0.0, 4.0), (0.25, 5.0), (1.0, 8.0)])
 def test_half_of_each_pause_is_random(share: float, wanted: float) -> None:
-    """The fourth pause of 8 seconds is half of it and more."""
+    """The fourth pause of 8 seconds lasts between 4 and 8 seconds."""
     assert delay_after_failure(Retry(), attempts=4, age=0, final=False, random=Fixed(share)) == wanted
 
 
@@ -81,7 +81,7 @@ def test_a_single_attempt_is_never_repeated() -> None:
 
 
 def test_a_final_failure_is_not_attempted_again() -> None:
-    """It gives up at once, whatever the policy allows."""
+    """The delivery is given up at once under any policy."""
     assert delay_after_failure(Retry(), attempts=1, age=0, final=True, random=Random(0)) == GiveUp("NotRetriable")
 
 

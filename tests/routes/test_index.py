@@ -1,4 +1,4 @@
-"""The index over many patterns: it leaves out none that matches, whatever is asked, and most of the others."""
+"""The index over many patterns: it finds all matching patterns, and tries few others."""
 
 import json
 import random
@@ -19,7 +19,7 @@ VECTORS = ROOT / "tests/vectors"
 
 
 def candidates_of(index, leaves):
-    """The numbers of the patterns that match, and of those that were tried."""
+    """Returns the numbers of the patterns that the index decides to match, and of those that it tries."""
     tried = set()
     matchers, numbers = index.matchers, range(len(index.matchers))
     index.matchers = [lambda *_, number=number: tried.add(number) for number in numbers]
@@ -28,14 +28,14 @@ def candidates_of(index, leaves):
     return {*decided, *tried}
 
 
-def told(patterns, leaves, index):
-    """The numbers of the patterns that match, tried one by one, and of the candidates."""
+def compare(patterns, leaves, index):
+    """Returns the numbers of the patterns that match, tried one by one, and of the candidates of the index."""
     matching = {number for number, pattern in enumerate(patterns) if pattern.matches_leaves(leaves)}
     return matching, candidates_of(index, leaves)
 
 
 def valid(texts):
-    """The patterns of those texts that are some."""
+    """Compiles the texts that are valid patterns."""
     patterns = []
     for text in texts:
         try:
@@ -46,7 +46,7 @@ def valid(texts):
 
 
 def vectors():
-    """Every pattern in the vectors that is valid, and every event."""
+    """Returns every valid pattern of the vectors, and every event."""
     patterns, events = {}, {}
     for file in VECTORS.glob("*.jsonl"):
         for line in file.read_text("utf-8").splitlines():
@@ -64,12 +64,12 @@ def vectors():
 
 
 def test_vectors_all_at_once():
-    """All patterns with recorded answers in one index: for each event those that match are candidates."""
+    """One index has all patterns with recorded answers: the matching patterns of each event are candidates."""
     patterns, events = vectors()
     assert (len(patterns), len(events)) > (350, 340)
     index = Index([pattern.certain for pattern in patterns])
     for leaves in events:
-        matching, candidates = told(patterns, leaves, index)
+        matching, candidates = compare(patterns, leaves, index)
         assert matching <= candidates
 
 
@@ -101,7 +101,7 @@ OF_TEXTS = [
 
 
 def test_every_operator_with_every_value():
-    """All operators on all texts and numbers in one index: for each value those that hold for it are candidates."""
+    """One index has all operators with all texts and numbers: the conditions that a value fulfils are candidates."""
     texts = [json.dumps(text) for text in TEXTS]
     conditions = [form.format(text) for form in OF_TEXTS for text in texts]
     conditions += [json.dumps({"wildcard": form % text}) for form in STARS for text in TEXTS]
@@ -113,35 +113,35 @@ def test_every_operator_with_every_value():
     assert len(patterns) > len(conditions) * 0.95
     index = Index([pattern.certain for pattern in patterns])
     for value in [*texts, *NUMBERS, *map(str, BOUNDS), "2.5", "3.2", "true", "false", "null", "[]", "{}"]:
-        matching, candidates = told(patterns, flatten_event(f'{{"a":{value}}}'), index)
+        matching, candidates = compare(patterns, flatten_event(f'{{"a":{value}}}'), index)
         assert matching <= candidates, value
 
 
-def test_long_lists():
-    """Rules with several long lists, which would be filed in very many places, are found all the same."""
+def test_rules_with_several_long_lists_are_found():
+    """Their combinations would need too many places in the index."""
     dice = random.Random(1)
     values = range(20)
     patterns = [Pattern({name: dice.sample(values, 12) for name in "abc"}) for _ in range(300)]
     index = Index([pattern.certain for pattern in patterns])
     for _ in range(50):
-        matching, candidates = told(patterns, flatten_event({name: dice.choice(values) for name in "abc"}), index)
+        matching, candidates = compare(patterns, flatten_event({name: dice.choice(values) for name in "abc"}), index)
         assert matching <= candidates
         assert len(candidates) < 200
 
 
-def test_ranges():
+def test_only_ranges_that_contain_a_number_are_candidates():
     """Of many ranges that overlap those that hold a number are candidates, and no others."""
     dice = random.Random(1)
     ranges = [sorted((dice.random(), dice.random())) for _ in range(300)]
     patterns = [Pattern({"a": [{"numeric": [">=", low, "<=", high]}]}) for low, high in ranges]
     index = Index([pattern.certain for pattern in patterns])
     for value in [*(dice.random() for _ in range(100)), *(low for low, _ in ranges), *(high for _, high in ranges)]:
-        matching, candidates = told(patterns, flatten_event({"a": value}), index)
+        matching, candidates = compare(patterns, flatten_event({"a": value}), index)
         assert matching == candidates
 
 
 class Dice:
-    """Random patterns and events as JSON text, so that duplicate keys and the forms of numbers are in them."""
+    """Generates random patterns and events as JSON text, with duplicate keys and all forms of numbers."""
 
     def __init__(self, seed):
         self.random = random.Random(seed)
@@ -237,21 +237,21 @@ SETS, EVENTS = 600, 12
 
 
 def rule_set(seed):
-    """Up to sixty rules, and the leaves of events of which they take some."""
+    """Returns up to sixty rules, and events of which some match."""
     dice = Dice(seed)
     patterns = [dice.pattern() for _ in range(dice.random.randint(1, 60))]
     return patterns, [flatten_event(dice.event()) for _ in range(EVENTS)]
 
 
 @pytest.mark.slow
-def test_random_rules():
-    """Rules with all operators, events with duplicate keys and arrays of objects: none that matches is left out."""
+def test_no_matching_rule_of_a_random_set_is_lost():
+    """The rules use all operators, the events have duplicate keys and arrays of objects."""
     matches = tried = every = 0
     for seed in range(SETS):
         patterns, events = rule_set(seed)
         index = Index([pattern.certain for pattern in patterns])
         for leaves in events:
-            matching, candidates = told(patterns, leaves, index)
+            matching, candidates = compare(patterns, leaves, index)
             assert matching <= candidates, seed
             matches, tried, every = matches + len(matching), tried + len(candidates), every + len(patterns)
     assert matches > 8_000
@@ -259,14 +259,14 @@ def test_random_rules():
 
 
 @pytest.mark.parametrize("kind", lookups.LOOKUPS)
-def test_a_lost_candidate_is_noticed(kind, monkeypatch):
-    """These rules and events tell when one kind of lookup finds nothing, so what they say of the index counts."""
+def test_the_random_sets_detect_a_lookup_that_finds_nothing(kind, monkeypatch):
+    """Each kind of lookup is broken once."""
     monkeypatch.setitem(lookups.LOOKUPS, kind, lambda filed: lambda value: ())
 
     def loses(seed: int) -> bool:
         patterns, events = rule_set(seed)
         index = Index([pattern.certain for pattern in patterns])
-        return any(matching - found for matching, found in (told(patterns, leaves, index) for leaves in events))
+        return any(matching - found for matching, found in (compare(patterns, leaves, index) for leaves in events))
 
     assert any(loses(seed) for seed in range(SETS)), "nobody noticed"
 
@@ -308,16 +308,16 @@ ORDER = {
         lambda n: {"detail": {f"field-{n}": [{"exists": True}]}},
     ],
 )
-def test_few_are_tried(rule):
-    """Of two thousand rules that ask for different things only those are tried that match, and a few beside them."""
+def test_few_of_many_different_rules_are_tried(rule):
+    """Of 2,000 rules at most four are tried in addition to those that match."""
     patterns = [Pattern(rule(number)) for number in range(2_000)]
-    matching, candidates = told(patterns, flatten_event(ORDER), Index([pattern.certain for pattern in patterns]))
+    matching, candidates = compare(patterns, flatten_event(ORDER), Index([pattern.certain for pattern in patterns]))
     assert matching <= candidates
     assert len(candidates) <= len(matching) + 4
 
 
-def test_rules_that_are_alike():
-    """A thousand copies of a rule are filed as quickly as others, and all of them match."""
+def test_a_thousand_equal_rules_are_indexed_quickly():
+    """All of them match."""
     rule = {"detail": {"file": [{"wildcard": "in*700*order*"}], "tags": ["a", "c"], "id": [{"prefix": "o-"}]}}
     patterns = [Pattern(rule)] * 1_000
     started = time.process_time()
@@ -326,7 +326,7 @@ def test_rules_that_are_alike():
 
 
 @pytest.mark.parametrize("value", ["ab" * 500_000, [f"x{number}" for number in range(20_000)], list(range(20_000))])
-def test_large_events(value):
+def test_long_strings_and_arrays_do_not_slow_the_lookup(value):
     """Neither a long text nor many values make looking up slow."""
     conditions = [{"wildcard": "*abc{0}*"}, {"prefix": "{0}"}, {"suffix": "b{0}"}, {"numeric": ["<", -1]}, "{0}"]
     rules = [
@@ -339,8 +339,8 @@ def test_large_events(value):
     assert time.process_time() - started < 2
 
 
-def test_routes_in_the_order_of_the_file():
-    """The routes that take an event come in their order; disabled ones and those that do not match are left out."""
+def test_matching_routes_have_the_order_of_the_file():
+    """Disabled routes and those that do not match are omitted."""
     patterns = {
         "z": {"detail": {"total": [700]}},
         "off": {"source": ["shop-7"]},

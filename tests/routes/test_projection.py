@@ -1,4 +1,4 @@
-"""Routing in bulk: what is decoded of an event for its patterns decides as the whole event does."""
+"""Routing in bulk: the fields that are decoded for the patterns give the same routes as the whole event."""
 
 import json
 
@@ -18,17 +18,19 @@ SETS = 150
 
 
 def routes_of(patterns):
-    """Routes by the numbers of their patterns."""
+    """Returns routes whose names are the numbers of their patterns."""
     return Routes([Route(f"{number}", pattern, ("handler",)) for number, pattern in enumerate(patterns)])
 
 
 def names(routes):
-    """The numbers of routes."""
+    """Returns the numbers of routes."""
     return [int(route.name) for route in routes]
 
 
 def agree(patterns, text):
-    """Routes take an event, as text and as a dict, when their patterns match it one by one; which these are."""
+    """Asserts that routes match an event, as text and as a dict, like each pattern alone. Returns the numbers that
+    match.
+    """
     routes, document = routes_of(patterns), json.loads(text)
     one_by_one = [number for number, pattern in enumerate(patterns) if pattern.matches(text)]
     for _ in range(2):  # the second time it is known where the arrays are
@@ -42,8 +44,8 @@ def agree(patterns, text):
     return one_by_one
 
 
-def has_no_key_twice(text):
-    """Whether an event may be one that came through the door."""
+def has_unique_keys(text):
+    """Returns whether a text is a JSON object without duplicate keys, which publishing accepts."""
 
     def pairs(items):
         if len(dict(items)) < len(items):
@@ -57,9 +59,9 @@ def has_no_key_twice(text):
 
 
 def test_vectors():
-    """All patterns with recorded answers as one set of routes: each event that has no key twice is routed rightly."""
+    """All patterns with recorded answers are one set of routes. Events with duplicate keys are left out."""
     rows = [json.loads(line) for file in VECTORS.glob("*.jsonl") for line in file.read_text("utf-8").splitlines()]
-    texts = [text for text in dict.fromkeys(row["event_text"] for row in rows) if has_no_key_twice(text)]
+    texts = [text for text in dict.fromkeys(row["event_text"] for row in rows) if has_unique_keys(text)]
     patterns = valid(dict.fromkeys(row["pattern_text"] for row in rows if "pattern_text" in row))
     routes = routes_of(patterns)
     assert (len(patterns), len(texts)) > (300, 300)
@@ -72,14 +74,14 @@ def test_vectors():
 
 
 @pytest.mark.slow
-def test_random_rules():
-    """Rules with all operators, events with arrays of objects: each event is routed as by one rule after the other."""
+def test_random_rules_route_like_each_rule_alone():
+    """The rules use all operators, the events have arrays of objects."""
     taken = 0
     for seed in range(SETS):
         dice = Dice(seed)
         patterns = [dice.pattern() for _ in range(20)]
         for text in (dice.event() for _ in range(10)):
-            if has_no_key_twice(text):
+            if has_unique_keys(text):
                 taken += len(agree(patterns, text))
     assert taken > 300
 
@@ -108,8 +110,8 @@ UNUSUAL_NAMES = [
 
 
 @pytest.mark.parametrize("name", UNUSUAL_NAMES, ids=ascii)
-def test_unusual_names(name):
-    """Every field name of JSON can be used, at the top and below, beside routes with other names."""
+def test_every_field_name_of_json_can_be_used(name):
+    """At the top and in objects, together with routes with other names."""
     event = json.dumps({name: "x", "detail": {name: 1, "n": 2}})
     elements = json.dumps({name: ["y", "x"], "detail": [{name: 1}, {"n": 2}]})
     if name == "$or":
@@ -122,13 +124,13 @@ def test_unusual_names(name):
 
 
 def test_random_rules_with_unusual_names(monkeypatch):
-    """Random rules whose fields have unusual names route and explain random events as one rule after the other does."""
+    """They route and explain random events like each rule alone."""
     monkeypatch.setattr(test_index, "NAMES", [json.dumps(name)[1:-1] for name in ["a", *UNUSUAL_NAMES[:16]]])
     taken = 0
     for seed in range(SETS):
         dice = Dice(seed)
         patterns = [dice.pattern() for _ in range(10)]
-        taken += sum(len(agree(patterns, text)) for text in (dice.event() for _ in range(5)) if has_no_key_twice(text))
+        taken += sum(len(agree(patterns, text)) for text in (dice.event() for _ in range(5)) if has_unique_keys(text))
     assert taken > 100
 
 
@@ -185,23 +187,23 @@ FIELDS = [
         '{"h":{}}',
     ],
 )
-def test_forms_of_events(text):
-    """Whatever stands on the way to a field, nothing, another type, arrays, names with dots, does not mislead."""
+def test_unexpected_values_on_the_path_to_a_field_are_handled(text):
+    """Missing fields, other types, arrays, and names with dots."""
     patterns = [Pattern(field) for field in FIELDS]
     alone = [number for number, pattern in enumerate(patterns) if agree([pattern], text)]
     assert agree(patterns, text) == alone
 
 
 @pytest.mark.parametrize("value", ["2", "2.0", "2e0", "20E-1", "-0.0", "16777217", "1234567890.1234567", "0.1", "1e-7"])
-def test_numbers(value):
-    """A number is the same number in every form, alone and among others."""
+def test_equal_numbers_match_in_every_form(value):
+    """Alone and in arrays."""
     patterns = [Pattern(f'{{"a":{{"n":[{value}]}}}}'), Pattern({"a": {"n": [{"numeric": [">", -1]}]}})]
     for event in (f'{{"a":{{"n":{value}}}}}', f'{{"a":[{{"n":7}},{{"n":{value}}}]}}', f'{{"a":{{"n":["x",{value}]}}}}'):
         assert agree(patterns, event) == [0, 1]
 
 
-def test_fields_that_are_not_projected():
-    """Empty names, very long ways and very many fields are routed as all others are."""
+def test_fields_beyond_the_limits_of_the_projection_are_routed():
+    """Empty names, very long paths, and very many fields."""
     deep = ["x"]
     for _ in range(MAX_PATH_NAMES + 1):
         deep = {"a": deep}
@@ -211,8 +213,8 @@ def test_fields_that_are_not_projected():
     assert agree(many, '{"f7":7,"f1000":1000}') == [7, 1000]
 
 
-def test_dicts_of_other_types():
-    """A dict made by Python code is routed by what would be its JSON."""
+def test_a_python_dict_is_routed_like_its_json():
+    """Tuples are arrays and numbers as keys are strings. A value that JSON does not have raises EventError."""
     routes = routes_of([Pattern({"a": {"b": ["x"]}}), Pattern({"1": [2]}), Pattern({"n": [{"numeric": [">", 1]}]})])
     assert names(routes.match({"a": ({"b": "x"},)})) == [0]
     assert names(routes.match({1: 2})) == [1]
@@ -222,14 +224,14 @@ def test_dicts_of_other_types():
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"a":}', '"x"', "null"])
-def test_no_event(text):
+def test_text_that_is_not_an_event_raises_event_error(text):
     """What is no event raises an EventError, and nothing else."""
     with pytest.raises(EventError):
         routes_of([Pattern({"a": ["x"]})]).match_checked(text)
 
 
-def test_what_texts_lead_to_is_forgotten():
-    """The memory of an index has a bound: neither many texts nor long ones are kept."""
+def test_the_cache_of_the_index_is_bounded():
+    """It has at most `MAX_CACHED_STRINGS` strings, and no long ones."""
     routes = routes_of([Pattern({"a": [{"prefix": "x"}]}), Pattern({"a": [{"suffix": "7"}]})])
     for number in range(MAX_CACHED_STRINGS * 2):
         assert names(routes.match({"a": f"x{number}"})) == [0, 1] if number % 10 == 7 else [0]
@@ -240,7 +242,7 @@ def test_what_texts_lead_to_is_forgotten():
 
 
 def test_arrays_in_objects_in_arrays():
-    """A list that stands where a field is, in the objects of an array, is a list, whatever it looks like."""
+    """An array in a field stays an array, also in the objects of another array."""
     patterns = [Pattern({"a": {"n": [2]}}), Pattern({"a": {"n": [12000]}})]
     assert agree(patterns, '{"a":[{"n":[0,[1,2],3]},{"n":[0,[1,2],3]}]}') == [0]
     assert agree(patterns, '{"a":[{"n":[0,[1,2]]},{},{"n":"x"}]}') == [0]

@@ -59,7 +59,7 @@ def test_event_buses_count() -> None:
     assert [route.name for route in routes.match_event(event, "orders")] == ["a"]
 
 
-def test_other_fields_are_left_to_the_event() -> None:
+def test_patterns_with_other_fields_need_the_event() -> None:
     matcher = EnvelopeMatcher([Pattern(pattern).certain for pattern in PATTERNS[:1] + PATTERNS[10:11]])
     assert matcher.find_matches(("detail", "order", "other")) == []
     assert matcher.find_matches(("detail", "order", "shop")) is None
@@ -73,7 +73,7 @@ def test_memory_is_bounded(patterns: int, keys: int) -> None:
         assert (matches is not None) == (number < keys)
 
 
-def test_the_key_of_stored_bytes_is_that_of_the_event() -> None:
+def test_the_key_of_stored_bytes_equals_the_key_of_the_event() -> None:
     for raw in build_events():
         event = parse_event(raw)
         assert read_key(raw) == (event.payload_key, event.type, event.source)

@@ -1,7 +1,7 @@
-"""routes.yaml: everything that is wrong with it is told at once, at its place, and the exported schema agrees.
+"""routes.yaml: all its problems are reported together with their locations, and the exported schema agrees.
 
-In tests/cases/routes, a file of `refused` ends with what is said of it: `#! LINE:COLUMN CODE message | hint`, of which
-the begin is enough.
+In tests/cases/routes, a file of `refused` ends with the expected findings: `#! LINE:COLUMN CODE message | hint`, of
+which the beginning is enough.
 """
 
 import json
@@ -32,22 +32,22 @@ BEYOND_THE_SCHEMA = {
 }
 
 
-def said(case: Path) -> list[str]:
-    """What a file of the corpus says should be said of it."""
+def expected_findings(case: Path) -> list[str]:
+    """Returns the findings that a file of the corpus expects."""
     lines = case.read_text("utf-8", errors="replace").splitlines()
     return [line.removeprefix("#! ") for line in lines if line.startswith("#! ")]
 
 
 def refusal(file: Path) -> ConfigError:
-    """What is said of a file that is refused."""
+    """Returns the error of a file that is refused."""
     with pytest.raises(ConfigError) as caught:
         load_routes(project_file.require_project(str(file)))
     return caught.value
 
 
 @pytest.mark.parametrize("case", GOOD, ids=lambda case: case.stem)
-def test_a_good_file_is_taken(case: Path) -> None:
-    """Routes and handlers are there by their names, in the order of the file."""
+def test_a_valid_file_is_loaded(case: Path) -> None:
+    """Routes and handlers have the order of the file."""
     project = project_file.require_project(str(case))
     routes = load_routes(project)
 
@@ -56,10 +56,10 @@ def test_a_good_file_is_taken(case: Path) -> None:
 
 
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.stem)
-def test_everything_that_is_wrong_is_told_at_its_place(case: Path) -> None:
-    """Line, column, code, sentence and hint, in the order of the file; nothing is left out, nothing said twice."""
+def test_each_problem_is_reported_once_with_its_location(case: Path) -> None:
+    """Line, column, code, message and hint, in the order of the file."""
     found = refusal(case).findings
-    expected = said(case)
+    expected = expected_findings(case)
 
     assert found
     assert len(found) == len(expected) or not expected
@@ -79,27 +79,29 @@ def test_everything_that_is_wrong_is_told_at_its_place(case: Path) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else value.stem,
 )
-def test_commands_refuse_it_with_exit_code_2(evtool: Evtool, tmp_path: Path, command: str, case: Path) -> None:
-    """Everything goes to standard error, the last line sums up, and there is no traceback."""
+def test_commands_refuse_an_invalid_file_with_exit_code_2(
+    evtool: Evtool, tmp_path: Path, command: str, case: Path
+) -> None:
+    """The findings are on standard error, with a summary in the last line and without a traceback."""
     (tmp_path / "routes.yaml").write_bytes(case.read_bytes())
     (tmp_path / "schemas").mkdir()
     ran = evtool(command, "-", "--type", "t", stdin=b"{}")
 
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.splitlines()[-1] == "evtool: routes.yaml cannot be used"
-    assert ran.err.count("routes.yaml:") == max(1, len(said(case)))
+    assert ran.err.count("routes.yaml:") == max(1, len(expected_findings(case)))
     assert not (tmp_path / "pwned").exists()
     assert not (tmp_path / ".evtool").exists()
 
 
 def test_the_exported_schema_is_a_schema() -> None:
-    """Editors read it by its draft. That `make docs` has been run is a test of the pages."""
+    """Editors use it. tests/test_docs.py checks that it is up to date."""
     jsonschema.Draft202012Validator.check_schema(project_file.load_routes_schema())
 
 
 @pytest.mark.parametrize("case", [*GOOD, *REFUSED], ids=lambda case: f"{case.parent.stem}/{case.stem}")
 def test_the_exported_schema_agrees_with_the_models(case: Path) -> None:
-    """What is well-formed is valid for both or for neither, whichever validator judges."""
+    """A well-formed file is valid for both or for neither."""
     try:
         value = load_yaml(case.read_bytes(), case.name).value
     except ConfigError:
@@ -116,7 +118,7 @@ def test_the_exported_schema_agrees_with_the_models(case: Path) -> None:
 
 @pytest.mark.parametrize("case", [*GOOD, *REFUSED], ids=lambda case: f"{case.parent.stem}/{case.stem}")
 def test_quick_check_accepts_only_valid_files(case: Path) -> None:
-    """What `validate` accepts without loading the models is accepted by them; else they decide."""
+    """The models accept each file that the quick check accepts. They decide about the others."""
     try:
         project = project_file.require_project(str(case))
     except ConfigError:
@@ -167,7 +169,7 @@ def test_routes_yaml_is_a_mapping(text: str, tmp_path: Path) -> None:
 
 
 def test_quick_check_imports_no_models() -> None:
-    """A valid project is judged without pydantic: importing it takes longer than everything else."""
+    """A valid project is checked without pydantic, whose import takes longer than the rest."""
     code = """
 import sys
 from evtool.routes.project import require_project
@@ -179,16 +181,16 @@ assert "pydantic" not in sys.modules
 
 
 @pytest.mark.slow
-def test_many_findings_take_no_time_for_each(tmp_path: Path) -> None:
-    """A file in which every one of 2,000 routes is wrong is told in seconds."""
+def test_thousands_of_findings_are_reported_in_seconds(tmp_path: Path) -> None:
+    """Each of 2,000 routes has three problems."""
     routes = "".join(f"  r{number}: {{pattern: {{}}, to: [nobody], colour: red}}\n" for number in range(2000))
     (tmp_path / "routes.yaml").write_text(f"version: 1\nroutes:\n{routes}")
 
     assert len(refusal(tmp_path / "routes.yaml").findings) == 6000
 
 
-def test_the_project_of_a_wrong_file_still_says_where_things_are() -> None:
-    """Hints and completion ask a project whose content may be anything."""
+def test_the_project_of_an_invalid_file_has_defaults() -> None:
+    """Hints and completion use a project whose content may be invalid."""
     for value in ({}, {"routes": 5, "handlers": [], "schemas": 5, "samples": {"a": 1}, "store": 5}):
         project = Project(Path("/shop/routes.yaml"), load_yaml(json.dumps(value).encode(), "routes.yaml"))
         told: list[Any] = [project.schemas, project.samples, project.names_in("routes"), project.names_in("handlers")]
@@ -197,7 +199,7 @@ def test_the_project_of_a_wrong_file_still_says_where_things_are() -> None:
 
 
 def test_a_placeholder_in_a_pattern_gives_a_warning(tmp_path: Path) -> None:
-    """`${...}` is compared as it is written: the routes are loaded, with a warning."""
+    """`${...}` is compared literally, so the routes are loaded."""
     (tmp_path / "routes.yaml").write_text(
         "version: 1\nhandlers: {h: {command: [cat]}}\nroutes:\n"
         "  r: {pattern: {source: ['${Stage}.shop', {prefix: '$x'}], a: [{anything-but: ['${B}']}]}, to: [h]}\n"
@@ -223,7 +225,7 @@ def test_the_longest_pause_is_at_least_the_first(tmp_path: Path) -> None:
     assert [route.retry.max_delay for route in routes.values()] == [3600, 900]
 
 
-def test_errors_for_python_code(tmp_path: Path) -> None:
+def test_routes_load_raises_one_error_with_all_findings(tmp_path: Path) -> None:
     """Routes.load raises one exported error for everything that is wrong, with the findings."""
     import evtool  # noqa: PLC0415  (what is public)
 
@@ -247,8 +249,8 @@ def test_errors_for_python_code(tmp_path: Path) -> None:
     assert evtool.Routes.load(file).routes == {}
 
 
-def test_a_string_in_the_place_of_a_list_gets_the_list(tmp_path: Path) -> None:
-    """The hint is what to write; the words of a command are its entries."""
+def test_the_hint_for_a_string_is_the_list_to_write(tmp_path: Path) -> None:
+    """The words of a command are the entries of its list."""
     (tmp_path / "routes.yaml").write_text(
         "version: 1\nhandlers: {h: {command: python3 h.py}, s: {command: 'cat | wc'}}\n"
         "routes: {r: {pattern: {source: [a]}, to: h}}\n"

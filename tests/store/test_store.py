@@ -173,7 +173,7 @@ def test_events_are_read_in_stored_order_across_pages(store: Store) -> None:
 
 @pytest.fixture
 def log(store: Store) -> Store:
-    """Stores three events: the first emitted the second, which also has a delivery of a replay. The third has no cause."""
+    """Stores three events: the first emitted the second, which also has a delivery of a replay."""
     store.insert(event(1), [NewDelivery("r", "h"), NewDelivery("r2", "h")], now=10)
     [first, _] = store.list_deliveries(1)
     cause = Cause(first.seq, 1, 1)
