@@ -167,7 +167,7 @@ class CommonEvents:
             scalar = to_scalar(value)
             if value in values or not all(field.test(scalar) for field in fields):
                 continue
-            # A number is not a value for a member of the envelope, whatever a pattern asks for.
+            # A member of the envelope is never a number, even if a pattern asks for one.
             if isinstance(value, str | None) or steps[0] not in MEMBERS:
                 values.append(value)
         return _Choice(steps, values[:MAX_VALUES])
@@ -213,7 +213,7 @@ class CommonEvents:
                 if not allowed:
                     return None
                 chosen[choice.steps] = allowed[0]
-        # Only values that a pattern asks for are described, and the type, by which readers find the schema.
+        # The description has the type, which determines the schema, and the values that a pattern asks for.
         described = {choice.steps for choice in choices}
         if schema:
             described.add((form.type_key,))

@@ -56,6 +56,6 @@ def check_secrets(context: CheckContext) -> Iterator[Finding]:
     """EV504: http handlers that do not sign their requests."""
     for name, entry in context.handlers.items():
         if entry.kind == "http" and not getattr(entry.options, "secret", None):
-            message = f"handler {name} sends requests without a signature: the receiver cannot tell them from others"
+            message = f"handler {name} sends requests without a signature: the receiver cannot verify the sender"
             location = context.project.locate(("handlers", name, "http"), key=True)
             yield Finding("EV504", message, "note", suggestion="set `secret: ${NAME}`", **location)

@@ -1,6 +1,6 @@
 """Reads a project for `evtool check` as far as it can be read, and keeps the problems of the rest as findings.
 
-Other commands refuse a project with a mistake. `check` goes on, so that one mistake does not hide others:
+Other commands refuse a project with a mistake. `check` continues, so that one mistake does not hide others:
 
     routes:
       pay:   {pattern: {source: [{prefx: shop.}], detail-type: [order.created]}, to: [charge-card]}

@@ -18,7 +18,7 @@ from evtool.patterns.operators.cidr import parse_address
 from evtool.patterns.operators.wildcard import split_literals
 from evtool.patterns.pattern import Pattern
 
-# The fields that are a string in every event, whatever its envelope.
+# The fields that are a string in events of every envelope.
 ALWAYS_STRINGS = ("id", "source")
 STRING_OPERATORS = ("exactly", "prefix", "suffix", "wildcard", "equals-ignore-case")
 # A path with fewer dots leads through no array, since `detail` is an object.

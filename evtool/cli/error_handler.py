@@ -60,7 +60,7 @@ def _open_standard_streams() -> None:
 
 
 def _flush(stream: TextIO) -> None:
-    """Writes what is buffered, or discards it if that is impossible."""
+    """Writes the buffered output, or discards it if that is impossible."""
     try:
         stream.flush()
     except OSError:
@@ -98,5 +98,5 @@ def _report_bug(error: Exception, color: str) -> int:
 
 
 def _discard(stream: TextIO) -> None:
-    """Redirects a stream to nowhere, so that its buffer does not cause a second error when Python ends."""
+    """Redirects a stream to the null device, so that its buffer does not cause a second error when Python ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -62,7 +62,7 @@ GroupBus = Annotated[
         "URL|NAME",
     ),
 ]
-# Connections to AWS: what is not given comes from the same places as for the AWS CLI.
+# Connections to AWS: settings that are not given come from the same places as for the AWS CLI.
 AwsRegion = Annotated[str | None, Option("--region", "AWS region; default: that of the AWS configuration", "REGION")]
 AwsEndpoint = Annotated[str | None, Option("--endpoint", "URL of a local endpoint, in place of AWS", "URL")]
 AwsProfile = Annotated[str | None, Option("--profile", "profile of the AWS configuration", "NAME")]

@@ -88,7 +88,7 @@ class _SubcommandGroup(TyperGroup):
 
 
 class _Command(TyperCommand):
-    """Prints the names of arguments as they are declared: what typer adds to them differs between its versions."""
+    """Prints the declared names of arguments, without the additions of typer, which differ between its versions."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         return ["[OPTIONS]"] + [argument.metavar for argument in self._list_parameters(ctx, "argument")]

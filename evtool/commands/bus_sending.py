@@ -1,4 +1,4 @@
-"""Sends events to a bus and reports what was confirmed, for `evtool publish --bus` and `evtool push`."""
+"""Sends events to a bus and reports the confirmed ones, for `evtool publish --bus` and `evtool push`."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator

@@ -48,7 +48,7 @@ def events_prune(
             events[deleted.type] += deleted.events
             sizes[deleted.type] += deleted.bytes
             deliveries += deleted.deliveries
-        # SQLite keeps the pages of deleted rows in the file until it is told to return them.
+        # SQLite keeps the pages of deleted rows in the file until a command asks it to return them.
         freed_bytes = 0
         if not dry_run:
             freed_bytes = reclaim_space(store)

@@ -67,7 +67,7 @@ def write_schemas(schemas: Sequence[Schema], folder: Path) -> SchemaFiles:
         # A second import must not overwrite what the user has changed in a schema.
         if file.exists():
             if file.read_text(encoding="utf-8", errors="replace") != text:
-                message = f"{name} exists with other content; it stays as it is"
+                message = f"{name} exists with other content and was not changed"
                 findings.append(Finding("EV001", message, "warning", file=name, line=1, column=1))
             continue
         try:

@@ -150,7 +150,7 @@ def _read_targets(entry: str, file: Path) -> Any:
 
 
 def write_routes(imported: Imported, file: Path) -> Imported:
-    """Writes a new routes.yaml, or adds to a file what it does not have. Returns what was written."""
+    """Writes a new routes.yaml, or adds the missing entries to a file. Returns the written entries."""
     name = display_path(file)
     if file.exists():
         mode = file.stat().st_mode
@@ -205,7 +205,7 @@ def _without_keys(entries: Mapping[str, Any], existing: Mapping[str, Any]) -> di
 
 
 def _describe_other_route(file: str, name: str) -> Finding:
-    message = f"{file} has another route {name}; it stays as it is"
+    message = f"{file} has another route {name}, which was not changed"
     hint = "rename or remove one of them"
     return Finding("EV022", message, "error", file=file, line=1, column=1, route=name, suggestion=hint)
 

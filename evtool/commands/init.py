@@ -58,7 +58,7 @@ def init(
     files = PROJECT
     if session.routes:
         files = RULES_PROJECT
-    # A link that leads nowhere counts as existing, too: writing through it would create a file elsewhere.
+    # A broken link counts as existing, too: writing through it would create a file elsewhere.
     existing = [file for file in files if os.path.lexists(root / file)]
     if existing:
         names = list_some([display_path((root / file).absolute()) for file in existing], MOST_NAMED)
@@ -85,7 +85,7 @@ def _build_values(root: Path, rules: str | None) -> Mapping[str, str]:
     if not is_file(rules):
         raise UsageError(f"there is no file {rules} (named by --routes)")
     path = os.path.relpath(Path(rules).absolute(), root.absolute())
-    # A JSON string is a valid YAML string, whatever characters the path has.
+    # A JSON string is a valid YAML string for all characters of a path.
     if re.search(r"[^\w./-]", path):
         path = json.dumps(path)
     return values | {"rules": path}

@@ -281,7 +281,7 @@ def _measure(result: ValidationResult) -> int:
 
 def _show_unmatched(unmatched: UnmatchedRoutes, screen: Screen, record: Mapping[str, Any]) -> None:
     """Shows why the other routes do not match an event."""
-    # An event that is already stored fires nothing, whatever matches it.
+    # An event that is already stored fires nothing, even if routes match it.
     if record["status"] == "duplicate":
         return
     matched_routes = {delivery["route"] for delivery in record["deliveries"]}

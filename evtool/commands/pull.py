@@ -58,9 +58,9 @@ def pull(
     """Record the events of a bus in the store, or with --to in a file.
 
     Reads up to the end that the bus has at the start, joins no consumer group and changes nothing on the bus. An event
-    that is stored already is counted and stays as it is, so a second pull adds only what is new. No handler is called
-    and no delivery made: `replay` shows what the routes would fire. --since and --until mean the times at which the
-    messages were written. Exit code 1 if a message is not an event.
+    that is already stored is counted and not changed, so a second pull adds only new events. No handler is called and
+    no delivery is created: `replay` shows what the routes would fire. --since and --until select by the times at which
+    the messages were written. Exit code 1 if a message is not an event.
 
     Example: evtool pull kafka://localhost:9092/orders --since 1d
     """
@@ -95,7 +95,7 @@ def pull(
 
 
 def _take_batch(batch: list[ValidationResult], target: _Target, counts: Counter[str]) -> Iterator[Finding]:
-    """Keeps the events of a batch. Yields what is wrong with the others."""
+    """Keeps the events of a batch. Yields the problems of the others."""
     counts["read"] += len(batch)
     for result in batch:
         if not result.is_valid:

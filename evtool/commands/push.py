@@ -88,7 +88,7 @@ def push(
 
 
 class _Selection:
-    """Which events --pattern and --route select. What is not an event passes: it is reported."""
+    """Which events --pattern and --route select. Input that is not an event passes, so that it is reported."""
 
     def __init__(self, session: Session, project: Project | None, pattern: Pattern | None, route: str | None):
         self._pattern = pattern

@@ -92,14 +92,15 @@ class PlanCounter:
         self.types, self.sources = set[str](), set[str]()
 
     def read(self, buses: Sequence[KafkaBus]) -> Iterator[int | ValidationResult]:
-        """Reads the buses to their ends. Yields numbers of events that were read, and what is wrong with messages."""
+        """Reads the buses to their ends. Yields numbers of events that were read, and the problems of messages."""
         for bus in buses:
             for messages in bus.read_messages(self._times):
                 events, unreadable = self._count(messages)
                 yield events
                 yield from unreadable
 
-    @without_gc()  # what is decoded is much, and soon dropped
+    # Decoding allocates many objects that are soon dropped.
+    @without_gc()
     def _count(self, messages: list[Message]) -> tuple[int, list[ValidationResult]]:
         plan, counts = self._plan, self.counts
         events, unreadable = 0, []

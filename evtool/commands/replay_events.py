@@ -107,7 +107,7 @@ def _add_history(event: Event, store: Store | None) -> SelectedEvent:
 
 
 def _read_buses(buses: Sequence[Bus], selection: Filter) -> Iterator[ValidationResult]:
-    """Yields what is on the buses now; of a topic, the messages of the time range of the filter."""
+    """Yields the messages that are on the buses now; of a topic, those in the time range of the filter."""
     times = TimeRange(selection.since, selection.until)
     for bus in buses:
         yield from bus.read(times)

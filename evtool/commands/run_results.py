@@ -4,7 +4,7 @@ A delivery may be attempted several times in one run. It is counted once, by its
 
     attempt 1 fails, the delivery is ready again   it is kept as unfinished
     attempt 2 succeeds, the delivery is done       it is not unfinished any more, and counted as done
-    the run ends                                   what is still unfinished is counted as ready, and as failed
+    the run ends                                   unfinished deliveries are counted as ready, and as failed
 
 So the counts of a summary add up to the number of deliveries.
 """
@@ -38,7 +38,7 @@ class RunResults:
         if record["state"] in FINAL_STATES:
             count_delivery(self.counts, record)
         else:
-            # Thousands of deliveries may wait: only what is counted is kept.
+            # Thousands of deliveries may wait: only the counts are kept.
             self._unfinished[key] = {"state": record["state"], "error": record["error"]}
 
     def add_findings(self, findings: Iterable[Finding]) -> None:

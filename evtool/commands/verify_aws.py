@@ -125,7 +125,7 @@ def _compare(
 
     for name, pattern in patterns.items():
         pattern_text = project.document.value["routes"][name]["pattern"]
-        # Terraform and the AWS CLI have patterns as JSON text. It is sent as it is: its number forms matter.
+        # Terraform and the AWS CLI have patterns as JSON text. It is sent unchanged: its number forms matter.
         if not isinstance(pattern_text, str):
             pattern_text = json.dumps(pattern_text, ensure_ascii=False)
         for event in samples:
@@ -151,7 +151,7 @@ def complete_event(event: Event) -> str:
     missing = {name: value for name, value in ENVELOPE.items() if name not in event.document}
     if not missing:
         return text
-    # The text itself stays as it is: AWS compares numbers in the form in which they are written.
+    # The text itself does not change: AWS compares numbers in the form in which they are written.
     members = json.dumps(missing)[1:-1]
     return f"{{{members}, {text[1:]}"
 

@@ -22,7 +22,7 @@ TYPE_KEYS = ("detail-type", "type")
 
 
 class EventType(NamedTuple):
-    """What is known of the events of a type: the envelopes that they come in, and their sources in each.
+    """The known envelopes of a type's events, with their sources in each envelope.
 
     `envelopes` are keys of TYPE_KEYS. `sources` are pairs of such a key and a source. `default_sources` are the sources
     of events whose handler gives none; it may give any.
@@ -33,7 +33,7 @@ class EventType(NamedTuple):
     default_sources: frozenset[str] = frozenset()
 
     def merge(self, other: "EventType") -> "EventType":
-        """Returns what both know."""
+        """Returns the envelopes and sources of both."""
         return EventType(
             self.envelopes | other.envelopes,
             self.sources | other.sources,

@@ -50,7 +50,7 @@ class Follow(NamedTuple):
     """The positions that can come after a position.
 
     `positions` maps each position that can follow to 1 for one way, or to 2 for several ways. `ends` says that the
-    expression may end here, whatever follows in the text. `ends_at_end` says that it may end here if the text does.
+    expression may end here before any further text. `ends_at_end` says that it may end here if the text does.
     """
 
     positions: dict[int, int]

@@ -9,11 +9,11 @@ Example: does `a|b` match every text that `^a?$` matches?
     ""      matches      does not match
 
 The first combination already gives the answer: no, and the example is the empty text. Compared with `^a$` instead of
-`^a?$`, the search goes on:
+`^a?$`, the search continues:
 
     text    ^a$          a|b
     ""      not yet      not yet
-    "a"     matches      matches, whatever follows
+    "a"     matches      matches with any rest
 
 No other combination can be reached without a match of `a|b`, so the answer is yes.
 """

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from evtool.regex.automaton import Automaton, Follow
 
-# The positions that read the last character. None if the text is already matched, whatever follows.
+# The positions that read the last character. None if the text already matches with any rest.
 State = frozenset[int] | None
 # The state before the first character. -1 is not a position.
 START: State = frozenset([-1])

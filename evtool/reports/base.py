@@ -24,7 +24,7 @@ class Report:
         """Writes one record of a command that reports other things than findings."""
 
     def end(self, tail: Mapping[str, Any]) -> None:
-        """Writes what is known at the end: the summary, and the other values next to the records."""
+        """Writes the values that are known at the end: the summary, and the other values next to the records."""
 
 
 class Subject(NamedTuple):

@@ -41,7 +41,7 @@ class Problem(NamedTuple):
 
     @property
     def location(self) -> str:
-        """File, line and column as far as they are known."""
+        """File, and line and column if they are known."""
         return format_location(self.file, self.line, self.column)
 
     @property

@@ -118,7 +118,7 @@ class ScenariosReport(Report):
 
 
 def _iter_missed(coverage: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yields the location and the description of what was missed."""
+    """Yields the location and the description of each part that was missed."""
     for record in coverage["routes"]["missed"]:
         yield _locate(record), f"route {record['route']}"
     for record in coverage["alternatives"]["missed"]:

@@ -178,7 +178,7 @@ def measure(covered: Covered, routes: Routes, rules: Rules, project: Project) ->
 
 
 class _SectionBuilder:
-    """Counts what may be covered, and keeps a record of what was missed."""
+    """Counts everything that can be covered, and records the parts that were missed."""
 
     def __init__(self) -> None:
         self._all = 0

@@ -193,7 +193,7 @@ def _explain_handler(handler: str, effects: Effects, routes: Routes, explained: 
 
 
 def _describe_dead(effects: Effects) -> str:
-    """Returns the end of a reason: the dead deliveries, which may be the cause of what is missing."""
+    """Returns the end of a reason: the dead deliveries, which may be the cause of a missing event."""
     dead = dict.fromkeys(f"{d.handler} is dead: {d.error}" for d in effects.deliveries if d.state == "dead")
     if dead:
         return f"; {list_some(list(dead), MAX_LISTED)}"

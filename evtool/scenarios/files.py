@@ -96,7 +96,7 @@ def read_scenario_file(file: Path) -> ScenarioFile | list[Finding]:
 
 
 def iter_scenarios(source: ScenarioFile) -> Iterator[tuple[str, Any]]:
-    """Yields the scenarios of a file by name, as they are written. They may have any shape."""
+    """Yields the scenarios of a file by name, before validation: they may have any shape."""
     scenarios = source.document.value.get("scenarios")
     if isinstance(scenarios, dict):
         yield from scenarios.items()

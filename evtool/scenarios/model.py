@@ -32,7 +32,7 @@ def _make_error(kind: str, problem: str) -> PydanticCustomError:
 
 
 def list_keys(model: type[BaseModel]) -> list[str]:
-    """Lists the keys that a part of a scenario may have, as they are written in YAML."""
+    """Lists the keys that a part of a scenario may have, in their YAML form."""
     return [field.alias or name for name, field in model.model_fields.items()]
 
 

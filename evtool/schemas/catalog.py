@@ -83,7 +83,7 @@ class Catalog:
         for declaration in declarations:
             if declaration.type == event_type and declaration.source in (source, None):
                 return _to_choice(file, declaration)
-        # The user named the file for this type, so its only schema is meant.
+        # The user named the file for this type, so its only schema is used.
         if len(declarations) == 1:
             return _to_choice(file, declarations[0])
         # A declaration without a pointer is for the whole document, which can be used for any type.

@@ -57,7 +57,7 @@ class Subschemas:
         self.known_names = lru_cache(maxsize=_CACHE_SIZE)(self._list_known_names)
 
     def get(self, uri: str) -> dict[str, Any]:
-        """The schema object with a URI; empty for `true`, `false` and a URI that leads nowhere."""
+        """The schema object with a URI; empty for `true`, `false` and a URI without a schema."""
         schema = self.library.resolve(uri)
         if isinstance(schema, dict):
             return schema
@@ -113,7 +113,7 @@ class Subschemas:
         return not parts
 
     def is_forbidden(self, path: Path, value: Any) -> bool:
-        """Whether the schema never allows a value at a place, whatever the rest of the event is."""
+        """Whether the schema allows a value at a place in no event."""
         return any(self.find_errors(part, value) for part in self._find_always(path))
 
     def _find_always(self, path: Path) -> list[str]:

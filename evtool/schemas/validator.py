@@ -161,7 +161,7 @@ class Schemas:
         return frozenset()
 
     def is_forbidden(self, event: Event, path: Sequence[str | int], value: Any) -> bool:
-        """Whether the schema of an event never allows a value at a path of the event, whatever the rest of it is."""
+        """Whether the schema of an event allows a value at a path in no event."""
         if path[0] != event.payload_key:
             return False
         schema = self._find_of(event)

@@ -75,7 +75,7 @@ def test_entries_are_accepted() -> None:
     ],
 )
 def test_bad_request_is_refused(body: Any, code: str) -> None:
-    """Whatever comes is answered with an error in CBOR."""
+    """The error is in CBOR."""
     status, value, accepted = send(body)
 
     assert (status, value["__type"], accepted) == (400, code, [])

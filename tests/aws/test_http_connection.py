@@ -61,8 +61,8 @@ def test_an_offered_upgrade_is_declined() -> None:
     assert [request.path for request in receive(connection, b"")] == ["/next"]
 
 
-def test_a_client_that_waits_is_told_to_go_on() -> None:
-    """curl asks before it sends a long body."""
+def test_an_expect_header_is_answered_with_100_continue() -> None:
+    """curl waits for it before it sends a long body."""
     connection = HttpConnection()
     head = b"POST /r HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
     assert receive(connection, head) == []
@@ -79,7 +79,7 @@ def test_a_long_header_is_read() -> None:
 
 
 def test_a_body_that_is_too_long_is_not_kept() -> None:
-    """The request is known to be too large, and the connection goes on."""
+    """The request is reported as too large, and the connection stays usable."""
     connection = HttpConnection()
     head = b"POST /r HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (MAX_BODY_BYTES + 1)
     receive(connection, head)

@@ -112,7 +112,7 @@ def test_an_entry_is_refused_by_itself(change: dict[str, Any], code: str, messag
     ],
 )
 def test_a_request_is_refused(body: bytes, code: str, message: str) -> None:
-    """What AWS refuses as a whole is refused, in the form that each SDK reads."""
+    """Requests that AWS refuses as a whole get an error in the form that each SDK reads."""
     status, response = send(body)
     assert (status, response["__type"]) == (400, code)
     assert message in response["message"]
@@ -129,7 +129,7 @@ def test_size_is_counted_as_aws_does() -> None:
 
 @pytest.mark.parametrize("target", ["AWSEvents.ListRules", "DynamoDB_20120810.PutItem", ""])
 def test_other_operations_are_named(target: str) -> None:
-    """An operation that is not supported gets AWS's error, with what is supported."""
+    """An unsupported operation gets AWS's error, with the supported operations."""
     status, response = send(b"{}", target=target)
     assert (status, response["__type"]) == (400, "UnknownOperationException")
     assert response["message"].endswith("only AWSEvents.PutEvents")

@@ -1,4 +1,4 @@
-"""The commands that use buses, with a file as the bus; and what they refuse before they connect."""
+"""The commands that use buses, with a file as the bus, and the errors that they report before they connect."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`deliver --bus` and `dlq --bus` with a real broker: what is called, committed, tried again and given up."""
+"""`deliver --bus` and `dlq --bus` with a real broker: calls, commits, retries and dead letters."""
 
 import json
 import os
@@ -168,7 +168,7 @@ def headers_of(message: Any) -> dict[str, str]:
 # --- done ------------------------------------------------------------------------------------------------------------
 
 
-def test_deliveries_are_made_and_what_they_emit_is_sent(place: Place) -> None:
+def test_deliveries_are_made_and_emitted_events_are_sent(place: Place) -> None:
     """A run ends at the offsets that existed at its start; the next one delivers the emitted events."""
     place.send(*[encode("order", str(number)) for number in range(20)], encode("nobody"))
 
@@ -296,8 +296,8 @@ POISON: list[tuple[bytes | None, list[tuple[str, bytes | None]]]] = [
 ]
 
 
-def test_poison_goes_to_the_dead_topic_with_its_bytes(place: Place) -> None:
-    """A message that cannot be read is a dead letter as it is, and stops nothing."""
+def test_an_unreadable_message_goes_to_the_dead_topic_with_its_bytes(place: Place) -> None:
+    """The messages after it are delivered."""
     for value, headers in POISON:
         place.send(value, headers=headers)
     place.send(encode("order"))
@@ -317,7 +317,7 @@ def test_poison_goes_to_the_dead_topic_with_its_bytes(place: Place) -> None:
 
 
 def test_tombstones_can_be_skipped(place: Place) -> None:
-    """A topic that is compacted has tombstones, which nobody wants as dead letters."""
+    """A compacted topic has tombstones, which should not become dead letters."""
     place.send(None, encode("order"), None)
     ran = place.evtool("deliver", "--bus", f"{place.bus}&tombstones=skip", "-o", "json")
 
@@ -408,7 +408,7 @@ def test_signal_ends_a_worker_cleanly(place: Place) -> None:
 
 
 def refused(ran: Ran, *parts: str) -> None:
-    """A command ended with exit code 2 and a message that says why and what to do."""
+    """Asserts exit code 2 and a message with the reason and the remedy."""
     assert ran.code == 2, ran.err
     assert "Traceback" not in ran.err
     for part in parts:
@@ -423,7 +423,7 @@ def test_missing_topic_is_an_error_and_is_not_created(place: Place) -> None:
 
 
 def test_options_without_a_meaning_for_a_bus_are_refused(place: Place) -> None:
-    """What `deliver` cannot do with a bus is refused before it connects."""
+    """`deliver` reports them before it connects."""
     refused(place.deliver("--now"), "--now is for the store")
     refused(place.evtool("deliver", "--bus", "file:x.jsonl"), "`deliver` consumes from Kafka and Event Hubs only")
     refused(place.evtool("dlq", "list", "--bus", "file:x.jsonl"), "dead letters are in topics")

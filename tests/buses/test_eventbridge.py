@@ -1,4 +1,4 @@
-"""Events are sent to EventBridge in valid batches, failures are reported, and only what may pass is sent again."""
+"""Sending to EventBridge: valid batches, reported failures, and retries of temporary errors only."""
 
 import json
 from collections.abc import Iterator
@@ -80,7 +80,7 @@ def test_batches_have_a_megabyte(stub: Stubber) -> None:
 
 
 def test_only_failed_entries_are_retried(stub: Stubber) -> None:
-    """Only codes that may pass, with growing pauses; what was accepted is not sent again."""
+    """Only temporary codes are retried, with growing pauses. Accepted entries are not sent again."""
     pauses: list[float] = []
     respond(stub, "id", "ThrottlingException", "InternalFailure", "InvalidArgument")
     respond(stub, "ThrottlingException", "id")
@@ -128,7 +128,7 @@ def test_a_refused_request_fails_its_entries(stub: Stubber) -> None:
 
 
 def test_credentials_that_expire_on_the_way_fail_the_rest(stub: Stubber) -> None:
-    """What was confirmed before is reported as sent; before anything was sent it is a mistake of the settings."""
+    """Confirmed events are reported as sent. Before the first confirmation, expired credentials are a usage error."""
     respond(stub, *["id"] * 10)
     stub.add_client_error("put_events", "ExpiredTokenException", "old", 400)
     reports = list(open_bus(stub).send(map(make_event, range(11))))
@@ -195,7 +195,7 @@ def test_data_that_is_not_an_object_is_not_sent(stub: Stubber, data: Any) -> Non
 
 
 def test_push_and_publish_to_a_local_endpoint(evtool: Evtool, tmp_path: Path, loopback: None) -> None:
-    """`evtool serve` gets what was sent, on the bus of the URL, with its numbers as they were."""
+    """`evtool serve` receives the events on the bus of the URL, with unchanged numbers."""
     make_project(tmp_path)
     (tmp_path / "e.json").write_text(
         '{"id": "1", "source": "shop", "detail-type": "order.created", "detail": {"n": 1.50}}'
@@ -241,7 +241,7 @@ def test_wrong_settings_are_explained(evtool: Evtool, tmp_path: Path, url: str, 
 
 
 def test_eventbridge_cannot_be_read(evtool: Evtool) -> None:
-    """`pull` says so, and what to do instead."""
+    """The error of `pull` says what to do instead."""
     ran = evtool("pull", "eventbridge://b?region=eu-west-1", "--to", "x.jsonl", env=KEYS)
 
     assert ran.code == 2

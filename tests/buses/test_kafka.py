@@ -1,4 +1,4 @@
-"""Kafka as a bus, with a real broker: sending, reading, and what goes wrong."""
+"""Kafka as a bus, with a real broker: sending, reading and errors."""
 
 import json
 import time
@@ -43,7 +43,7 @@ def encode(number: int) -> bytes:
 
 
 def refused(ran: Ran, *parts: str) -> None:
-    """A command ended with exit code 2 and a message that says why and what to do."""
+    """Asserts exit code 2 and a message with the reason and the remedy."""
     assert ran.code == 2, ran.err
     assert "Traceback" not in ran.err
     for part in parts:

@@ -235,7 +235,7 @@ def test_the_parts_of_a_connection_string() -> None:
         (STRING, "eventhubs://orders?client.session.timeout.ms=1000", "between 6000 and 300000"),
     ],
 )
-def test_what_event_hubs_would_not_take(
+def test_a_url_that_event_hubs_would_refuse_is_refused(
     string: str | None, url: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if string is not None:

@@ -222,7 +222,7 @@ def test_unavailable_uses_no_attempt(place: Place, outcome: Outcome, attempt: by
 
 
 def test_final_failure_is_a_dead_letter(place: Place) -> None:
-    """What cannot be helped by trying again goes to the dead topic at once."""
+    """A failure that no retry can repair goes to the dead topic at once."""
     place.bus.add(event("1"))
     place.answers["a"] = lambda _call: Failed("no", final=True)
     results = place.run()
@@ -262,7 +262,7 @@ def test_retry_message_calls_only_its_handler(place: Place) -> None:
 
 
 def test_retry_message_waits_until_it_is_due(place: Place) -> None:
-    """A run that ends by itself leaves what is not due, uncommitted."""
+    """A run with an end leaves messages that are not due uncommitted."""
     place.bus.add(event("1"))
     place.answers["a"] = lambda _call: Failed("no")
     place.run()
@@ -277,8 +277,8 @@ def test_retry_message_waits_until_it_is_due(place: Place) -> None:
     assert again.bus.committed.total() == 0
 
 
-def test_without_tiers_the_message_stays_in_hand(place: Place) -> None:
-    """Nothing is sent, nothing committed, and nothing of the partition is begun meanwhile; others go on."""
+def test_without_retry_topics_the_message_waits_in_the_worker(place: Place) -> None:
+    """Nothing is sent or committed, and no further message of the partition is started. Other partitions continue."""
     place.tiers = ()
     for number in range(50):
         place.bus.add(event(f"x{number}"), 0)
@@ -303,7 +303,7 @@ def test_unreadable_message_is_buried(place: Place) -> None:
 
 
 def test_revoked_partition_is_finished_first(place: Place) -> None:
-    """What is under way in a partition is ended before another worker gets it; what is not begun is left."""
+    """Running calls of a partition end before another worker gets it. Further messages are not started."""
     for number in range(300):
         place.bus.add(event(str(number)), number % 2)
     worker, handlers = place.build(ends=False)

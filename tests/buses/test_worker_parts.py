@@ -41,7 +41,7 @@ def message(offset: int, partition: int = 0, topic: str = "t", value: bytes | No
 
 
 def test_watermark_is_the_lowest_unfinished_message() -> None:
-    """Whatever the order in which messages finish, nothing unfinished is ever committed."""
+    """Messages may finish in any order: no unfinished message is committed."""
     for seed in range(50):
         random, window = Random(seed), Window(1000)
         opened = [window.open(message(offset), 1) for offset in range(10, 40)]
@@ -66,7 +66,7 @@ def test_message_is_finished_with_its_last_delivery() -> None:
 
 
 def test_window_counts_until_the_commit() -> None:
-    """Room comes from commits, not from finished messages: that bounds what a killed worker repeats."""
+    """Commits, not finished messages, make room in the window. This bounds the repeated messages of a killed worker."""
     window = Window(3)
     opened = [window.open(message(offset), 1) for offset in range(3)]
     for each in opened:
@@ -87,7 +87,7 @@ def test_watermark_passes_gaps_between_offsets() -> None:
 
 
 def test_abandoned_messages_change_nothing() -> None:
-    """A call that ends after its partition was given away, and even came back, does not count for it."""
+    """A call that ends after its partition was revoked does not count, even if the partition came back."""
     window = Window()
     old = window.open(message(5), 1)
     window.abandon({KEY})
@@ -101,7 +101,7 @@ def test_abandoned_messages_change_nothing() -> None:
 
 
 def test_finished_message_that_comes_again_is_not_repeated() -> None:
-    """A worker that loses a partition and gets it back does not repeat what it has finished."""
+    """A worker that loses a partition and gets it back does not repeat finished messages."""
     window = Window()
     window.finish_part(window.open(message(5), 1))
     window.open(message(6), 1)
@@ -132,7 +132,7 @@ def never(_message: Message) -> None:
 
 
 def take_all(backlog: Backlog, now: int = 0) -> list[tuple[int, int]]:
-    """Partition and offset of what can be opened."""
+    """Returns partition and offset of the messages that can be opened."""
     taken = []
     while next_message := backlog.take_next(now):
         taken.append((next_message.partition, next_message.offset))
@@ -171,7 +171,7 @@ def test_end_without_a_message_is_reached_when_the_bus_says_so() -> None:
 
 
 def test_retry_message_is_given_back_until_it_is_due() -> None:
-    """A partition whose first message is not due is put on hold, with what came after it."""
+    """A partition whose first message is not due is put on hold, with all later messages."""
     backlog = Backlog(lambda each: each.offset * 100)
     backlog.add([message(1), message(2), message(3)])
     assert take_all(backlog, now=150) == [(0, 1)]
@@ -184,8 +184,8 @@ def test_retry_message_is_given_back_until_it_is_due() -> None:
     assert take_all(backlog, now=300) == [(0, 2), (0, 3)]
 
 
-def test_hold_begins_after_what_is_opened() -> None:
-    """A partition on hold goes on after the messages that were opened, whether others were taken or not."""
+def test_a_hold_begins_after_the_opened_messages() -> None:
+    """Messages that were opened before the hold are finished."""
     backlog = Backlog(never)
     backlog.add([message(1), message(2)])
     take_all(backlog)
@@ -237,8 +237,8 @@ HANDOVER = Handover(ORIGIN, "r", "h", 2, 4, 999, (Attempt(1, 5, 7, "failed", "no
 ODD_HEADERS = [("x", b"\xff\x00"), ("x", None), ("", b""), ("ce_id", b"1")]
 
 
-def sent(outgoing: Outgoing) -> Message:
-    """The message as it is read again."""
+def read_back(outgoing: Outgoing) -> Message:
+    """Returns a message as a worker reads it again."""
     return Message(outgoing.topic, 0, 0, 9, outgoing.key, outgoing.value, outgoing.headers)
 
 
@@ -246,19 +246,19 @@ def test_retry_message_keeps_everything_and_names_the_delivery() -> None:
     """Key, value and headers are those of the original; the delivery and its history are read back."""
     original = Message("orders-eu", 3, 17, 1234, b"\xffkey", b"\xfe", ODD_HEADERS)
     once = build_retry("r1", original, HANDOVER, "g", due=5000, reason="no\x1b[31m")
-    twice = build_retry("r2", sent(once), HANDOVER, "g", due=6000, reason="no")
+    twice = build_retry("r2", read_back(once), HANDOVER, "g", due=6000, reason="no")
 
     assert (twice.key, twice.value) == (b"\xffkey", b"\xfe")
     assert twice.headers[:4] == ODD_HEADERS
     assert find_header(once.headers, "evtool-reason") == "no\\x1b[31m"
     assert [name for name, _ in twice.headers].count("evtool-due") == 1
     history = (Attempt(1, 5, 7, "failed", "no", None, "E"),)
-    assert parse_handover(sent(twice)) == HANDOVER._replace(history=history)
-    assert restore_origin(sent(twice), ORIGIN) == original
+    assert parse_handover(read_back(twice)) == HANDOVER._replace(history=history)
+    assert restore_origin(read_back(twice), ORIGIN) == original
 
 
-def test_dead_message_says_why() -> None:
-    """The reason is short and harmless, whatever a handler said."""
+def test_dead_message_has_a_short_reason() -> None:
+    """The error is cut to 500 characters."""
     dead = build_dead("d", message(1), HANDOVER, "g", Death("x" * 9000 + "\n", "NotRetriable", 77))
 
     assert len(find_header(dead.headers, "evtool-reason") or "") == 500
@@ -266,13 +266,13 @@ def test_dead_message_says_why() -> None:
     assert find_header(dead.headers, "evtool-died") == "77"
 
 
-def test_dead_message_without_its_value_says_so() -> None:
-    """A dead letter that is too long for the bus keeps what identifies it."""
+def test_dead_message_that_is_too_long_has_no_value() -> None:
+    """It keeps the headers that identify it."""
     dead = build_dead("d", message(1), HANDOVER, "g", Death("no", "NotRetriable", 77))
     short = leave_value_out(dead)
 
     assert short.value is None
-    assert parse_handover(sent(short)) == HANDOVER._replace(history=())
+    assert parse_handover(read_back(short)) == HANDOVER._replace(history=())
     assert "2 bytes" in (find_header(short.headers, "evtool-value") or "")
 
 
@@ -300,12 +300,12 @@ class Wire:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.sent: list[tuple[Outgoing, Listener]] = []
-        self.outbox = Outbox(lambda outgoing, listener: self.sent.append((outgoing, listener)), lambda: self.now)
+        self.read_back: list[tuple[Outgoing, Listener]] = []
+        self.outbox = Outbox(lambda outgoing, listener: self.read_back.append((outgoing, listener)), lambda: self.now)
 
     def report(self, failure: Failure | None = None) -> Outgoing:
         """Reports the oldest message."""
-        outgoing, listener = self.sent.pop(0)
+        outgoing, listener = self.read_back.pop(0)
         listener(failure)
         return outgoing
 
@@ -332,12 +332,12 @@ def test_group_is_confirmed_with_its_last_message() -> None:
 
 
 def test_unconfirmed_message_is_sent_again() -> None:
-    """A failed report is not the end: the message is sent until it is confirmed, after a pause."""
+    """A failed report is not the end: the message is read_back until it is confirmed, after a pause."""
     wire, calls = Wire(), list[str]()
     wire.outbox.send([outgoing()], collector(calls, "confirmed"))
     wire.report(Failure("timed out", is_final=False))
     wire.outbox.send_again()
-    assert not wire.sent
+    assert not wire.read_back
     wire.now = RESEND_DELAY
     wire.outbox.send_again()
     wire.report()
@@ -362,9 +362,9 @@ def test_refused_dead_letter_is_sent_without_its_value() -> None:
     wire.outbox.send([outgoing()], collector(calls, "confirmed"))
     wire.report(Failure("too large", is_final=True))
     wire.outbox.send_again()
-    assert wire.sent[0][0].value is None
+    assert wire.read_back[0][0].value is None
     with pytest.raises(UsageError, match="takes no dead letter: no access; nothing is committed"):
-        wire.sent[0][1](Failure("no access", is_final=True))
+        wire.read_back[0][1](Failure("no access", is_final=True))
     wire.report()
 
     assert calls == ["confirmed"]

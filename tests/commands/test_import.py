@@ -150,7 +150,7 @@ def test_merge_reports_another_route_of_the_same_name(evtool: Evtool, rules: Pat
     ran = evtool("import", "rules.json", "--merge")
 
     assert ran.code == 1
-    assert "has another route paid; it stays as it is" in ran.err
+    assert "has another route paid, which was not changed" in ran.err
     assert file.read_text() == before
 
 

@@ -126,7 +126,7 @@ SUBJECTS = {
 
 
 class Service:
-    """The service of the sample of a plugin: does for each connection what its event asks for."""
+    """The service of the sample plugin: each event names its behaviour."""
 
     def __init__(self, file: Path):
         self._server = socket.socket(socket.AF_UNIX)
@@ -224,7 +224,7 @@ Open = Callable[..., Handler]
 @pytest.mark.usefixtures("service")
 class TestContract:
     def test_a_call_succeeds_and_emits_an_event(self, subject: Subject, open_handler: Open) -> None:
-        """What was emitted comes with the outcome."""
+        """The outcome has the emitted event."""
         outcome = call(open_handler(subject.options), "emit")
 
         assert isinstance(outcome, Done)
@@ -256,7 +256,7 @@ class TestContract:
         assert len(str(outcome)) < 10_000
 
     def test_an_outcome_contains_no_secret(self, subject: Subject, open_handler: Open) -> None:
-        """What a handler gets from the environment is in no outcome."""
+        """Values that a handler gets from the environment are in no outcome."""
         handler = open_handler(subject.options)
         outcomes = [call(handler, do) for do in ("emit", "fail")]
 

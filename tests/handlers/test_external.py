@@ -93,7 +93,7 @@ def test_explain_shows_a_route_to_an_external_handler(evtool, project):
 
 
 def test_stored_deliveries_of_another_kind_wait(evtool, project):
-    """Deliveries from the time when the handler was of another kind wait: they are neither lost nor failed."""
+    """The handler was of another kind when they were created. They are neither lost nor failed."""
     file = project / "routes.yaml"
     file.write_text(ROUTES.replace(f'external: "{ARN}"', "command: [cat]"))
     evtool("publish", "event.json", "--no-deliver", cwd=project)

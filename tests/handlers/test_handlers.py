@@ -88,14 +88,14 @@ def first_detail(outcome):
 @pytest.mark.parametrize("kind", THERE)
 class TestEveryKind:
     def test_a_call_succeeds(self, kind, opened, tmp_path):
-        """A handler gets the event and does its work, as often as it is called."""
+        """Each call gets the event."""
         handler = opened(THERE[kind])
         for number in range(2):
             assert handler(call("work", file=str(tmp_path / f"{number}"))) == Done()
         assert [file.read_text() for file in sorted(tmp_path.iterdir())] == ["e-1", "e-1"]
 
     def test_a_call_emits_events(self, kind, opened):
-        """What a handler emits comes back in order, with its source if it names one."""
+        """The emitted events are in order, with the source that the handler gave."""
         source = "charge" if kind == "lambda" else None  # an entry of PutEvents has one
         assert opened(THERE[kind])(call("emit")) == Done(
             (
@@ -112,7 +112,7 @@ class TestEveryKind:
         assert (outcome.outcome, outcome.final) == ("failed", False)
 
     def test_a_handler_can_be_unavailable(self, kind, opened):
-        """What is not there is not available, which is said with its name, every time."""
+        """Each call names the missing service."""
         handler = opened(ABSENT[kind])
         for _ in range(2):
             outcome = handler(call())
@@ -133,20 +133,20 @@ class TestEveryKind:
         assert [is_running(pid) for pid in pids[:limit]] == [False] * limit
 
     def test_output_is_captured(self, kind, opened, capfd):
-        """What a handler and its children print is its log, in order, and never on our own output."""
+        """The output of a handler and of its children is in its log, in order, and not in the output of evtool."""
         outcome = opened(THERE[kind])(call("say"))
         assert sorted(outcome.output.split()) == ["child", "err", "out"]
         assert capfd.readouterr() == ("", "")
 
     @pytest.mark.parametrize("do", ["flood", "print_bytes"])
     def test_output_is_cut_and_escaped(self, kind, do, opened):
-        """Of a flood the end is kept, and what is not UTF-8 is escaped."""
+        """The end of a long output is kept. Bytes that are not UTF-8 are escaped."""
         output = opened(THERE[kind])(call(do)).output
         assert output.endswith({"flood": "xxx\nthe last line\n", "print_bytes": "caf\\xe9 \\xff\0\n"}[do])
         assert len(output) <= 4096
 
     def test_the_output_option_keeps_more_output(self, kind, opened):
-        """How much of what a handler prints is kept is its own choice."""
+        """`output` of a handler sets how many bytes are kept."""
         assert len(opened(THERE[kind], output="10KB")(call("flood")).output) == 10_000
         assert opened(THERE[kind], output="0B")(call("flood")).output == ""
 
@@ -168,7 +168,7 @@ class TestEveryKind:
         assert handler(call("work", file=str(tmp_path / "done"))) == Done()
 
     def test_the_next_call_succeeds_after_each_failure(self, kind, opened, tmp_path):
-        """Whatever an attempt came to, the next one is as good as the first."""
+        """No failure affects the next call."""
         usual, short = opened(THERE[kind]), opened(THERE[kind], timeout="3s")
         for do in ("fail", "hang", "killed", "segfault", "leave", "flood", "emit", "exit_well", "print_bytes"):
             handler = short if do == "hang" else usual

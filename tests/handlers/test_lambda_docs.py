@@ -1,4 +1,4 @@
-"""The functions that docs/lambda.md shows in each language are those of the tests, and do what the page says."""
+"""The functions in docs/lambda.md equal those of the tests, in each language, and behave as the page describes."""
 
 import json
 import shutil

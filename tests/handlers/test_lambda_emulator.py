@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 
 def ask_emulator(folder: Path, command: list[str]) -> list[dict[str, Any]]:
-    """What the emulator answers to each event."""
+    """Returns the answer of the emulator to each event."""
     emulator = Path(installed("emulator"), "aws-lambda-rie")
     program = [sys.executable, str(FUNCTIONS / "emulator.py"), str(emulator), json.dumps(command)]
     events = [json.dumps({"do": do}) for do in EVENTS]

@@ -40,7 +40,7 @@ STREETS = {
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A copy of the functions, with what `make functions` or `make clients` installed."""
+    """A copy of the functions, with the packages that `make functions` or `make clients` installed."""
     skipped = shutil.ignore_patterns("node_modules", "__pycache__")
     for name in ("events", "schemas"):
         shutil.copytree(ROOT / "samples" / name, tmp_path / name)

@@ -58,7 +58,7 @@ def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def released() -> Iterator[threading.Event]:
-    """What the code of a plugin waits for by `sys.released.wait()`, until the test is over."""
+    """An event for which the code of a plugin waits by `sys.released.wait()`. It is set at the end of the test."""
     sys.released = threading.Event()  # type: ignore[attr-defined]
     yield sys.released  # type: ignore[attr-defined]
     sys.released.set()  # type: ignore[attr-defined]

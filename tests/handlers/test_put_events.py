@@ -91,7 +91,7 @@ def open_handler(tmp_path: Path) -> Iterator[Open]:
 
 
 def types_of(outcome: object) -> list[str]:
-    """The types of what a call emitted."""
+    """Returns the types of the events that a call emitted."""
     assert isinstance(outcome, Done), outcome
     return [emitted.type for emitted in outcome.emitted]
 
@@ -134,7 +134,7 @@ class TestEveryKind:
 
     @pytest.mark.parametrize("do", ["list", "v2"])
     def test_other_operations_are_refused(self, kind: str, do: str, open_handler: Open) -> None:
-        """The exception names the operation and what is supported."""
+        """The exception names the operation and the supported one."""
         outcome = open_handler(kind)(call(do))
         assert isinstance(outcome, Failed)
         assert "UnknownOperationException" in outcome.error

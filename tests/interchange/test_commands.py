@@ -1,4 +1,4 @@
-"""Commands with rule sources: what explain, publish, replay, validate and events do with rules of templates."""
+"""The commands explain, publish, replay, validate and events with rules of templates."""
 
 import json
 import shutil
@@ -80,8 +80,8 @@ def test_explain_and_publish_agree_about_every_form(
     assert (explained.code, published.code) == (0 if matching else 1, 0)
 
 
-def test_what_a_template_leaves_open_is_undecided(evtool: Evtool, template: Path) -> None:
-    """A condition with an intrinsic is null, as is its route; nothing is delivered by it."""
+def test_a_condition_with_an_intrinsic_function_is_undecided(evtool: Evtool, template: Path) -> None:
+    """In JSON it is null, like its route, which delivers nothing."""
     explained = evtool("explain", ORDER, "--routes", template, "-o", "json")
     routes = {route["route"]: route for route in explained.json["routes"]}
     source = next(entry for entry in routes["Open"]["conditions"] if entry["path"] == "source")
@@ -208,8 +208,8 @@ def test_other_files_are_refused_with_the_forms(
     assert message in result.err
 
 
-def test_the_form_of_a_file_can_be_named(evtool: Evtool, tmp_path: Path) -> None:
-    """--routes-format decides, whatever the content looks like."""
+def test_routes_format_names_the_form_of_a_file(evtool: Evtool, tmp_path: Path) -> None:
+    """The content of the file does not matter then."""
     (tmp_path / "odd.yaml").write_text(TEMPLATE.replace("Resources:", "handlers: {}\nversion: 1\nResources:"))
 
     assert evtool("explain", ORDER, "--routes", "odd.yaml", "--routes-format", "cloudformation").code == 0
@@ -230,7 +230,7 @@ def test_a_folder_of_terraform_files(evtool: Evtool, tmp_path: Path) -> None:
 
 
 def test_modules_in_folders_are_followed(evtool: Evtool, tmp_path: Path) -> None:
-    """A module gets the literals of its call and defaults; what the caller leaves open is unknown, also its targets."""
+    """A module gets the literals and defaults of its call. Other values are unknown, also as targets."""
     shutil.copytree(CASES / "terraform-modules", tmp_path / "infra")
     project = require_project(str(tmp_path / "infra/prod"))
     routes = project.document.value["routes"]
@@ -278,8 +278,8 @@ def test_files_without_rules_do_not_spoil_a_folder(evtool: Evtool, tmp_path: Pat
     assert "r  matches  rules.tf:1:1" in explained.out
 
 
-def test_what_is_not_read_is_said(evtool: Evtool, tmp_path: Path) -> None:
-    """A file without rules, and parts that may hide rules, are never passed over without a note."""
+def test_parts_that_are_not_read_have_a_note(evtool: Evtool, tmp_path: Path) -> None:
+    """Files without rules, and parts that may contain rules."""
     (tmp_path / "template.yaml").write_text("Resources:\n  Queue: {Type: AWS::SQS::Queue}\n")
     (tmp_path / "serverless.yml").write_text(
         "service: s\nprovider: {name: aws}\nfunctions:\n  a: ${file(a.yml)}\n"

@@ -59,7 +59,7 @@ routes:
 
 
 def describe(route: Route) -> dict[str, Any]:
-    """What has to be equal: a rule without a bus is on the default one."""
+    """Returns the parts that must be equal. A rule without a bus is on the default bus."""
     return {
         "branches": [
             [(field.path, [(item.operator, item.expected) for item in field.conditions]) for field in branch]
@@ -116,14 +116,14 @@ def test_exported_corpora_are_equal(form: str, tmp_path: Path) -> None:
     "text", ["1e3", "0o17", "12e03", "NO", "yes", "0b1", "-.5", "1.", "\x85", "\ufeffx", "a\n\n b\n"]
 )
 def test_yaml_keeps_strings(text: str) -> None:
-    """What is a number, a boolean or a special character to some YAML is written so that it stays a string."""
+    """A string that some YAML parser would read as a number, boolean or special character is quoted."""
     value = {text: [text, {"key": text}]}
 
     assert load_yaml(dump_yaml(value).encode(), "test").value == value
 
 
-def test_export_names_what_eventbridge_does_not_have(evtool: Evtool, tmp_path: Path) -> None:
-    """Pauses, limits and routes of every bus are reported with their place; the export is on standard output."""
+def test_export_reports_what_eventbridge_does_not_support(evtool: Evtool, tmp_path: Path) -> None:
+    """Pauses, limits and routes of every bus are reported with their location. The export is on standard output."""
     (tmp_path / "routes.yaml").write_text(
         "version: 1\nhandlers: {h: {command: [cat]}}\nroutes:\n"
         "  a: {pattern: {source: [s]}, to: [h], retry: {first_delay: 2s, max_age: 30s, max_attempts: 500}}\n"
@@ -138,8 +138,8 @@ def test_export_names_what_eventbridge_does_not_have(evtool: Evtool, tmp_path: P
     assert ran.err.count("routes.yaml:4:3: EV026 warning") == 4
 
 
-def test_export_leaves_out_what_is_unknown(evtool: Evtool) -> None:
-    """A route whose condition is not known before deployment is reported, and the exit code is 1."""
+def test_export_omits_routes_with_unknown_values(evtool: Evtool) -> None:
+    """Each is reported, and the exit code is 1."""
     ran = evtool("export", "-o", "json", "--routes", ROOT / "tests/cases/interchange/cloudformation/known-parts.yaml")
 
     assert ran.code == 1

@@ -1,7 +1,7 @@
-"""Rule sources: templates and the like become routes, with what they leave open unknown and all locations theirs.
+"""Rule sources: templates and other files become routes with their locations, and with unknown values.
 
-Each file of tests/cases/interchange has beside it a `.expected.json`: its routes, handlers and notes, and the lines of
-its routes and patterns.
+Each file of tests/cases/interchange has an `.expected.json` with its routes, handlers and notes, and the lines of its
+routes and patterns.
 """
 
 import json

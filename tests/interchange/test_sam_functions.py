@@ -1,4 +1,4 @@
-"""Functions of a SAM template whose code is in local folders run as they are."""
+"""Functions of a SAM template run without a change if their code is in local folders."""
 
 import json
 from pathlib import Path
@@ -72,8 +72,8 @@ def test_functions_run_and_the_chain_goes_on(evtool: Evtool) -> None:
 
 
 @pytest.mark.usefixtures("project")
-def test_a_function_has_what_the_template_says(evtool: Evtool) -> None:
-    """Variables and sizes of the template and its `Globals`; what is not known is left out, with a note."""
+def test_a_function_has_the_settings_of_its_template(evtool: Evtool) -> None:
+    """Variables and sizes of the template and of `Globals`. Unknown values are omitted, with a note."""
     ran = evtool("handlers", "run", "ChargeCard", "order.json", "--routes", "template.yaml", "-v", "-o", "json")
     lines = ran.json["output"].splitlines()
     assert json.loads(lines[-2]) == {

@@ -155,7 +155,7 @@ def test_hostile_deliveries_are_harmless(text: str) -> None:
 
 
 def test_a_duplicate_is_a_case_that_passes(evtool: Evtool, tmp_path: Path) -> None:
-    """Its name tells it from an event without a matching route."""
+    """Its name distinguishes it from an event without a matching route."""
     (tmp_path / "routes.yaml").write_text(
         "version: 1\nhandlers: {h: {command: [cat]}}\nroutes: {r: {pattern: {source: [s]}, to: [h]}}\n"
     )

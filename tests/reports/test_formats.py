@@ -42,7 +42,7 @@ def finding(text: str, **more: Any) -> Finding:
     return Finding("EV104", text, **{**place, **about, **more})
 
 
-def told(kind: str, findings: list[Finding], color: str = "never") -> str:
+def report_output(kind: str, findings: list[Finding], color: str = "never") -> str:
     """Returns the output of a report of findings."""
     file = io.StringIO()
     report = KINDS[kind](Subject("validate", "findings", FindingsReport), file, color)
@@ -55,7 +55,7 @@ def told(kind: str, findings: list[Finding], color: str = "never") -> str:
 @pytest.mark.parametrize("text", NAUGHTY, ids=lambda text: ascii(text)[:40])
 def test_json_has_the_exact_text_and_no_command_of_a_runner(text: str) -> None:
     """The output of json and jsonl is ASCII."""
-    document, rows = told("json", [finding(text)]), told("jsonl", [finding(text)])
+    document, rows = report_output("json", [finding(text)]), report_output("jsonl", [finding(text)])
 
     assert json.loads(document)["findings"] == [json.loads(rows.split("\n")[0])]
     assert json.loads(document)["findings"][0]["message"] == text
@@ -70,7 +70,7 @@ def test_json_has_the_exact_text_and_no_command_of_a_runner(text: str) -> None:
 @pytest.mark.parametrize("color", ["never", "always"])
 def test_text_controls_neither_a_terminal_nor_a_runner(text: str, color: str) -> None:
     """With colours, the only escape sequences are those of the colours."""
-    output = told("text", [finding(text)], color)
+    output = report_output("text", [finding(text)], color)
     output = re.sub(r"\x1b\[[0-9;]*m", "", output) if color == "always" else output
 
     assert harmless_to_a_terminal(output)
@@ -82,7 +82,7 @@ def test_text_controls_neither_a_terminal_nor_a_runner(text: str, color: str) ->
 @pytest.mark.parametrize("text", [*NAUGHTY, *LONE], ids=lambda text: ascii(text)[:40])
 def test_github_reads_one_annotation_for_each_finding(text: str) -> None:
     """The runner reads the level, the location and the message of a finding, and no other command."""
-    output = told("github", [finding(text), finding(text, severity="warning"), finding(text, severity="note")])
+    output = report_output("github", [finding(text), finding(text, severity="warning"), finding(text, severity="note")])
     commands = [command for line in lines(output) if (command := obeyed(line))]
 
     assert [command.name for command in commands] == ["error", "warning", "notice"]
@@ -100,7 +100,7 @@ def test_github_reads_one_annotation_for_each_finding(text: str) -> None:
 @pytest.mark.parametrize("text", [*NAUGHTY, *LONE], ids=lambda text: ascii(text)[:40])
 def test_junit_is_xml_with_one_case_for_each_event(text: str) -> None:
     """A parser reads the counts, the location and the message; no text becomes an element or a command."""
-    output = told("junit", [finding(text), finding("plain", line=None, column=None, excerpt=None)])
+    output = report_output("junit", [finding(text), finding("plain", line=None, column=None, excerpt=None)])
     suites = ElementTree.fromstring(output)
 
     assert [element.tag for element in suites.iter()] == [
@@ -164,7 +164,7 @@ def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_hostile_events_cannot_break_a_report(hostile: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every format can be parsed, and controls neither a terminal nor a runner."""
+    """Every format can be parsed, and no text of an event controls a terminal or a CI runner."""
     code = run_command(lambda: validate(Session(output=(kind,)), ["e.jsonl"]))
     out, err = capsys.readouterr()
 

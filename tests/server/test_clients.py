@@ -78,7 +78,7 @@ def require_client(name: str) -> Path:
 
 
 def run(server: RunningServer, *command: str | Path, cwd: Path | None = None) -> Any:
-    """What a client prints as JSON."""
+    """Runs a client and returns the JSON that it prints."""
     done = subprocess.run(
         command, input=INPUT.encode(), cwd=cwd, env=environment(server), capture_output=True, timeout=300
     )
@@ -96,7 +96,7 @@ def check_entries(server: RunningServer, answer: Mapping[str, Any]) -> None:
 
 
 def check_sdk(server: RunningServer, results: Mapping[str, Any]) -> None:
-    """What the SDKs for JavaScript and Go got."""
+    """Asserts the responses that the SDKs for JavaScript and Go received."""
     check_entries(server, results["put"])
     assert results["time"]["FailedEntryCount"] == 0
     times = [json.loads(event.raw).get("time") for event in server.read_events()]
@@ -200,7 +200,7 @@ def test_go(server: RunningServer) -> None:
 
 @pytest.mark.parametrize("mode", ["binary", "structured"])
 def test_cloudevents_for_python(server: RunningServer, mode: str) -> None:
-    """The CloudEvents SDK for Python: what was sent is what is stored."""
+    """The CloudEvents SDK for Python: the stored event equals the sent one."""
     attributes = {
         "id": f"python-{mode}",
         "source": "shop",

@@ -1,4 +1,4 @@
-"""AWS's SDKs get the responses of EventBridge, and what is acknowledged is stored."""
+"""The endpoint of EventBridge: SDKs get AWS's responses, and acknowledged events are stored."""
 
 import json
 import uuid
@@ -96,7 +96,7 @@ def test_only_entry_fails(server: RunningServer) -> None:
     ],
 )
 def test_bad_request_is_refused_as_a_whole(server: RunningServer, body: Any, code: str, message: str) -> None:
-    """What AWS refuses as a whole is 400, with the name of the error in `__type`, and nothing is stored."""
+    """A request that AWS refuses is 400, with the name of the error in `__type`, and nothing is stored."""
     reply = server.call("PutEvents", body)
 
     assert (reply.status, reply.json["__type"]) == (400, code)
@@ -163,7 +163,7 @@ def test_unknown_bus_is_accepted_and_noted_once(server: RunningServer) -> None:
 
 
 def test_findings_are_logged(server: RunningServer) -> None:
-    """EventBridge knows no schemas: an event that does not fit its schema is stored, and the log says what is wrong."""
+    """EventBridge knows no schemas: an event that does not fit its schema is stored, and the log has the finding."""
     reply = server.call("PutEvents", {"Entries": [{**GOOD, "Detail": '{"total": "1"}'}]})
 
     assert reply.json["FailedEntryCount"] == 0
@@ -242,7 +242,7 @@ def test_event_pattern_is_tested(server: RunningServer, pattern: dict[str, Any],
 def test_bad_pattern_or_event_is_refused(
     server: RunningServer, pattern: Any, event: Any, code: str, message: str
 ) -> None:
-    """TestEventPattern refuses what AWS refuses, with its codes."""
+    """TestEventPattern refuses the same input as AWS, with the same codes."""
     document = {key: value for key, value in event.items() if value is not ...} if isinstance(event, dict) else event
     reply = server.call("TestEventPattern", {"EventPattern": pattern, "Event": json.dumps(document)})
 

@@ -1,4 +1,4 @@
-"""The page: its events, explanations, dead letters and plans, and what protects it."""
+"""The page: its events, explanations, dead letters and plans, and its protection."""
 
 import json
 import re
@@ -177,8 +177,8 @@ def test_event_is_found_by_its_id(server: RunningServer) -> None:
     assert "No event is selected" in get(server, "/?id=nothing").text
 
 
-def test_event_says_what_fired_and_why_not(server: RunningServer) -> None:
-    """The page of an event has its tree, its deliveries, its document, and each route's expected and actual values."""
+def test_the_page_of_an_event_explains_each_route(server: RunningServer) -> None:
+    """It has the tree, the deliveries, the document, and the expected and actual values of each route."""
     number = store_event(server, "shown", dead(), detail={"vip": False, "note": "größer"})
     page = get(server, f"/events/{number}")
 
@@ -197,7 +197,7 @@ def test_event_says_what_fired_and_why_not(server: RunningServer) -> None:
 
 
 def test_emitted_event_is_below_its_cause(server: RunningServer) -> None:
-    """What a handler emitted is in the tree of its cause, and leads back to it."""
+    """An emitted event is in the tree of its cause, and links to it."""
     with Store(server.store_file) as store:
         from evtool.store.rows import Cause  # noqa: PLC0415
 
@@ -241,7 +241,7 @@ def test_hostile_text_is_text(server: RunningServer) -> None:
 
 
 def test_long_event_is_cut(server: RunningServer) -> None:
-    """A long event shows its beginning, and can be saved as it is."""
+    """The page shows the beginning of a long event. A link downloads the whole event."""
     number = store_event(server, "long", detail={"text": "x" * MAX_DOCUMENT_BYTES})
     page, raw = server.send("GET", f"/events/{number}"), server.send("GET", f"/events/{number}/raw")
 
@@ -308,8 +308,8 @@ def test_page_of_another_site_redrives_nothing(server: RunningServer, headers: d
     assert list_dead_handlers(server) == before
 
 
-def test_replay_plan_says_what_changes(server: RunningServer) -> None:
-    """The plan counts what fired and would fire, and lists events for which that differs."""
+def test_replay_plan_shows_changes(server: RunningServer) -> None:
+    """The plan counts the old and the new deliveries, and lists the events whose deliveries differ."""
     store_event(server, "planned", NewDelivery("orders", "former"), event_type="plan.made")
     page = get(server, "/replay?type=plan.made")
 

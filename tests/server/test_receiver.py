@@ -79,7 +79,7 @@ def test_structured_event_is_stored_as_it_is(server: RunningServer, path: str) -
 def test_bad_cloudevent_is_refused(
     server: RunningServer, body: Any, headers: dict[str, str], status: int, message: str
 ) -> None:
-    """What cannot be read is 400, what does not fit its schema 422, with what is wrong; nothing is stored."""
+    """Unreadable text is 400 and an event that does not fit its schema 422, with the problems. Nothing is stored."""
     reply = server.send("POST", "/events", body, headers)
 
     assert reply.status == status
@@ -172,8 +172,10 @@ ENTRY = {"Source": "shop", "DetailType": "order.created", "Detail": "{}", "Event
         ("/events?unwrap=true", {"Records": [{"eventSource": "aws:sqs", "body": json.dumps(EVENT)}]}, ["e1"]),
     ],
 )
-def test_events_takes_what_publish_reads(server: RunningServer, path: str, body: Any, stored: list[str] | None) -> None:
-    """Every form of an event is stored, and the response has the ids."""
+def test_events_accepts_all_forms_that_publish_reads(
+    server: RunningServer, path: str, body: Any, stored: list[str] | None
+) -> None:
+    """Each event is stored, and the response has the ids."""
     reply = server.send("POST", path, body)
 
     assert reply.status == 202
@@ -220,7 +222,7 @@ def test_bus_of_a_request(server: RunningServer) -> None:
     ],
 )
 def test_bad_events_are_refused(server: RunningServer, path: str, body: Any, status: int, message: str) -> None:
-    """A request that cannot be used is refused with what is wrong with it, as JSON with `__type`."""
+    """The response has the problems as JSON with `__type`."""
     reply = server.send("POST", path, body)
 
     assert (reply.status, message in reply.json["message"]) == (status, True), reply.body
@@ -249,7 +251,7 @@ def test_healthz(server: RunningServer) -> None:
 
 
 def test_many_invalid_events_are_refused_soon(server: RunningServer) -> None:
-    """Of many invalid events the first ones are described: the request is refused in any case."""
+    """The response describes only the first invalid events."""
     bad = [{**EVENT, "detail": {"total": "1"}}] * 5000
     reply = server.send("POST", "/events", [EVENT, *bad])
 

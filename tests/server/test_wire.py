@@ -30,7 +30,7 @@ def impatient(
 
 
 def read_all(connection: socket.socket) -> bytes:
-    """What comes until the server closes."""
+    """Reads until the server closes the connection."""
     parts = []
     while part := connection.recv(1 << 16):
         parts.append(part)
@@ -101,7 +101,7 @@ def test_responses_are_not_held_back(loopback: None) -> None:
 
 
 def test_pipelined_requests_are_answered_in_order(server: RunningServer) -> None:
-    """Requests that are sent together are answered one after the other; what is not HTTP comes last."""
+    """Several requests are sent together. The last one is not HTTP."""
     bad = GOOD.replace(b"PutEvents", b"PutRule  ")
     responses = exchange(server, GOOD + bad + GOOD + LAST)
     assert [status for status, _ in responses] == [200, 400, 200, 200]
@@ -112,7 +112,7 @@ def test_pipelined_requests_are_answered_in_order(server: RunningServer) -> None
 
 
 def test_two_hosts_are_refused(server: RunningServer) -> None:
-    """A request that names two hosts is refused: what stands before the server might look at the other one."""
+    """A proxy in front of the server could use the other one of two `Host` headers."""
     two = LAST.replace(b"Host: localhost\r\n", b"Host: localhost\r\nHost: evil.example\r\n")
     assert [status for status, _ in exchange(server, two)] == [403]
 

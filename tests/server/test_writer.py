@@ -1,4 +1,4 @@
-"""What is acknowledged is committed; requests that wait at the same time share a commit, and no failure."""
+"""The writer thread: acknowledged events are committed, and concurrent requests share a commit but no failures."""
 
 import asyncio
 import threading
@@ -91,8 +91,8 @@ def test_failed_work_is_undone_alone(tmp_path: Path) -> None:
     assert list_ids(tmp_path / "store.db") == ["a", "b"]
 
 
-def test_failed_commit_fails_all_of_it(tmp_path: Path) -> None:
-    """If the store cannot be written, nobody is told that something was stored; later work succeeds again."""
+def test_a_failed_commit_fails_all_its_requests(tmp_path: Path) -> None:
+    """No request is acknowledged. Later requests succeed again."""
 
     def break_store(_store: Store) -> None:
         raise StoreError("the disk is full")
@@ -112,7 +112,7 @@ def test_store_that_cannot_be_opened(tmp_path: Path) -> None:
         pass
 
 
-def test_all_is_written_at_the_end(tmp_path: Path) -> None:
+def test_pending_jobs_are_written_at_the_end(tmp_path: Path) -> None:
     """What was handed over when the server ends is stored."""
 
     async def run() -> None:
@@ -125,7 +125,7 @@ def test_all_is_written_at_the_end(tmp_path: Path) -> None:
 
 
 def test_store_that_fails_is_503(tmp_path: Path, loopback: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Events that cannot be stored are refused with what every SDK tries again; then the server works again."""
+    """SDKs repeat a request with this status. Then the server works again."""
     with run_server(make_project(tmp_path)) as server:
         check = Store.check_file_identity
 

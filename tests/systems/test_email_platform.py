@@ -64,7 +64,7 @@ def test_customer_is_subscribed_to_the_list(klaviyo_shop: Shop, cart: dict[str, 
 def test_repeated_event_has_the_same_unique_id(
     klaviyo_shop: Shop, cart: dict[str, Any], klaviyo: KlaviyoServer
 ) -> None:
-    """Klaviyo can tell a repeat by its unique_id, which another event does not have."""
+    """Klaviyo recognizes a repeat by its unique_id. Another event has another one."""
     klaviyo_shop.publish(cart)
     klaviyo_shop.run("handlers", "run", "email-platform", "cart-abandoned")
     klaviyo_shop.publish(cart | {"source": "shop.cart", "id": "another"})

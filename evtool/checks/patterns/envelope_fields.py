@@ -73,13 +73,13 @@ def _find_unknown(
         message = f"events have no field {name}: the condition never holds"
         yield PatternProblem("EV306", keys, message, f'did you mean "{respelled}"?', at_key=True)
     elif payload_key == "detail" and name in payload_names:
-        message = f"events have no field {name} beside detail: the condition never holds"
+        message = f"events have no field {name} next to detail: the condition never holds"
         yield PatternProblem("EV306", keys, message, f"it is a field of detail: write detail.{name}", at_key=True)
     elif similar:
         message = f"events have no field {name}: the condition never holds"
         yield PatternProblem("EV301", keys, message, f'did you mean "{similar}"?', at_key=True)
     elif payload_key == "detail":
-        message = f"EventBridge sends no field {name} beside detail"
+        message = f"EventBridge sends no field {name} next to detail"
         yield PatternProblem("EV301", keys, message, "fields of the payload are below detail", "warning", at_key=True)
 
 

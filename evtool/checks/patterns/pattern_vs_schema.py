@@ -1,6 +1,6 @@
 """Checks patterns against the schemas of the types that they match: EV301 to EV307.
 
-Only what is proven is reported. A pattern with `$or` has one branch for each combination of its alternatives, and a
+Only proven problems are reported. A pattern with `$or` has one branch for each combination of its alternatives, and a
 condition is reported if it is wrong in every branch that it is part of:
 
     {"detail": {"total": ["5"], "$or": [{"currency": ["EUR"]}, {"country": ["DE"]}]}}

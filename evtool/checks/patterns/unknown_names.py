@@ -1,4 +1,4 @@
-"""Finds names in a pattern that no schema of the matched types allows, and what was probably meant: EV301 and EV306."""
+"""Finds names in a pattern that no schema of the matched types allows, and suggests similar ones: EV301 and EV306."""
 
 from collections.abc import Iterator
 
@@ -88,7 +88,7 @@ def _find_other_place(subject: FieldOfTypes, length: int) -> str | None:
     if length == 1 and name in EVENTBRIDGE_MEMBERS + CLOUDEVENTS_MEMBERS:
         if name == payload_key:
             return "it is there twice"
-        return f"a field of the event belongs beside {payload_key}"
+        return f"a field of the event belongs next to {payload_key}"
     steps = _find_elsewhere(subject, name)
     if steps is None:
         return None

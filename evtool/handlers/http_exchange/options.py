@@ -75,7 +75,7 @@ class HttpOptions(HandlerOptions):
 
     @property
     def secrets(self) -> list[str]:
-        """The secrets as they are written, in order."""
+        """The secrets in the form in which routes.yaml has them, in order."""
         if isinstance(self.secret, str):
             return [self.secret]
         return self.secret

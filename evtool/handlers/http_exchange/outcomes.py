@@ -162,7 +162,7 @@ def _find_message(response: Response, text: str) -> str:
 
 
 def _find_message_member(value: Any) -> Any:
-    """Returns the first message in an object; any other value as it is."""
+    """Returns the first message in an object, and any other value unchanged."""
     if not isinstance(value, dict):
         return value
     for key in ("message", "detail", "error", "title"):

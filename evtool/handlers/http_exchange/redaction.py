@@ -2,7 +2,7 @@
 
 Example: the token `ab/cd ef` of a header is hidden in all of these responses:
 
-    no user for ab/cd ef            as it is
+    no user for ab/cd ef            unchanged
     no page /hooks/ab%2Fcd%20ef     quoted in a URL
     {"token": "ab\\/cd ef"}         escaped in JSON
 """

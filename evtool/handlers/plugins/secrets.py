@@ -21,7 +21,7 @@ class Secrets:
         self._names = sorted(set(VARIABLE.findall(texts)))
 
     def hide(self, outcome: Result) -> Result:
-        """Returns the outcome with `${NAME}` in place of each value. Emitted events stay as they are."""
+        """Returns the outcome with `${NAME}` in place of each value. Emitted events do not change."""
         changed: Any = {}
         for field in ("error", "reason", "output", "code"):
             text = getattr(outcome, field, None)

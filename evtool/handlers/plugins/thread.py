@@ -1,6 +1,6 @@
 """Runs the code of a plugin in a separate thread, each piece within a time limit, and keeps what it prints.
 
-Python cannot end a thread. If a piece exceeds its limit, evtool goes on without its result, and the thread is busy
+Python cannot end a thread. If a piece exceeds its limit, evtool continues without its result, and the thread is busy
 until the piece ends. Example with a limit of 5 seconds:
 
     0 s    run(call 1)   the thread starts call 1
@@ -106,7 +106,7 @@ class PluginThread:
             self._results.put((self._ended, ran._replace(output=output.read())))
 
 
-# --- what is printed -------------------------------------------------------------------------------------------------
+# --- output ----------------------------------------------------------------------------------------------------------
 
 
 class _Output:

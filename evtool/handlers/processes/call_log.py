@@ -39,7 +39,7 @@ _numbers = count(1)
 
 
 class CallLog(NamedTuple):
-    """An open call log. If it cannot be written, it is emptied, and deliveries go on without it."""
+    """An open call log. If it cannot be written, it is emptied, and deliveries continue without it."""
 
     file: Path
 

@@ -126,7 +126,7 @@ class _Client:
             self._flush()
 
     def move(self) -> bool:
-        """Sends and receives what is possible now. Returns whether it received something."""
+        """Sends and receives as much as possible without waiting. Returns whether it received something."""
         from evtool.aws.http_connection import HttpError  # noqa: PLC0415
 
         self._flush()

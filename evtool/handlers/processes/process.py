@@ -35,7 +35,7 @@ TERM_GRACE = 0.5
 # Seconds between two checks of a process on systems without pidfd, which do not report when it exits.
 EXIT_POLL = 0.005
 
-# Bytes kept of stderr alone, whatever `output` of the handler says: a stack of Java is long.
+# Bytes kept of stderr alone, independent of `output` of the handler: a stack trace of Java is long.
 ERRORS_TAIL = 1 << 16
 
 # Bytes read or written at once: the size of a pipe on Linux.

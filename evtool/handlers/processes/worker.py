@@ -59,7 +59,7 @@ from collections import namedtuple
 from collections.abc import Callable, Iterator
 from importlib.machinery import PathFinder
 
-# The functions, and not the module: a handler may replace what is in the module.
+# The functions are imported, not their module: a handler may replace the functions of the module.
 from json import dumps, loads
 
 # Stands for the constant of typing, a module that is slow to import.
@@ -431,7 +431,7 @@ def _is_spent(error: BaseException) -> bool:
     return spent
 
 
-# --- what is not available -----------------------------------------------------------------------------------------
+# --- services that are not available -------------------------------------------------------------------------------
 
 # Client libraries, by the first part of the module of their exceptions. Names, since the worker imports none of them.
 CLIENTS = frozenset(

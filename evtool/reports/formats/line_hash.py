@@ -1,4 +1,4 @@
-"""The fingerprint of a source line by which GitHub code scanning recognizes a result although its line has moved.
+"""Fingerprints of source lines. GitHub code scanning uses them to recognize a result after its line has moved.
 
 GitHub's upload action computes the same value where it is missing, and warns where a tool gives another one. The hash
 is a polynomial over the 100 characters from the start of the line on, without blanks, so an edit above does not change

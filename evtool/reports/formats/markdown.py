@@ -83,7 +83,7 @@ class Markdown(CheckReport):
 
 
 def escape_markdown(text: str) -> str:
-    """Escapes a text so that Markdown and HTML show it as it is: without markup, links, mentions and references."""
+    """Escapes a text so that Markdown and HTML show it literally: without markup, links, mentions and references."""
     text = sanitize(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = PUNCTUATION.sub(r"\\\g<0>", text)
     text = re.sub(r"[@#]", rf"\g<0>{BREAK}", text)

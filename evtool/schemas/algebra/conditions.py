@@ -10,7 +10,7 @@ the events in which the field holds are among the objects that fit
 
     {"required": ["item"], "properties": {"item": S, or an array that contains S or an array}}
 
-An array inside an array is accepted whatever it contains, which makes the schema accept more: "from above" allows that
+An array inside an array is accepted with any content, which makes the schema accept more: "from above" allows that
 (leaves.py explains the two directions). From below, every element of the outer array has to fit S, since another field
 of the pattern may choose the element.
 """

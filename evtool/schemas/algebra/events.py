@@ -254,7 +254,7 @@ def _choose_conditions(branch: Branch, rng: Random) -> list[Entry]:
 
 def _describe_some(condition: Condition) -> dict[str, Any]:
     """Values for which a condition holds: as many as can be described."""
-    # From below all described values match. Operators such as `cidr` have no such schema: single values stand in.
+    # From below all described values match. Operators such as `cidr` have no such schema, so single values replace it.
     values = describe_values(condition, from_above=False)
     if values != NOTHING:
         return values

@@ -1,6 +1,6 @@
 """Replaces the references of a schema by what they lead to, so that the algebra of jsonschema-rs can work with it.
 
-The engine's own `dereference` drops keywords beside `$ref`, and its algebra answers "unknown" for most references. A
+The engine's own `dereference` drops keywords next to `$ref`, and its algebra answers "unknown" for most references. A
 reference that leads back into itself becomes `true`. The result then accepts more than the schema, never less. To
 generate values it becomes "nothing" instead, so that the values end. Example, a tree:
 
@@ -30,7 +30,7 @@ _SCHEMAS = _SINGLE + _UNEVALUATED + _CONDITIONAL
 _IN_PLACE = ("allOf", "anyOf", "oneOf", "dependentSchemas", "dependencies") + _CONDITIONAL
 _LEFT_OUT = ("$id", "id", "$anchor", "$dynamicAnchor", "$recursiveAnchor", "$schema", "$defs", "definitions")
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
-# In these drafts, `$ref` hides the keywords beside it.
+# In these drafts, `$ref` hides the keywords next to it.
 _OLD_DRAFTS = ("draft-04", "draft-06", "draft-07")
 
 
@@ -38,7 +38,7 @@ class Inlined(NamedTuple):
     """A schema without references. If it is not exact, it accepts more than the original.
 
     With `keeps_names` it evaluates all properties and elements that the original does, so that `unevaluatedProperties`
-    and `unevaluatedItems` beside it still accept no less.
+    and `unevaluatedItems` next to it still accept no less.
     """
 
     schema: Any
@@ -154,7 +154,7 @@ def _join(rest: Inlined, targets: Sequence[Inlined]) -> Inlined:
     if not keeps_names:
         for key in _UNEVALUATED:
             keywords.pop(key, None)
-    # True beside other rules changes nothing.
+    # A schema `true` among other rules has no effect.
     others = [target.schema for target in targets if target.schema is not True]
     joined: Any = keywords
     if others and not keywords:

@@ -201,7 +201,7 @@ def _list_contained(
 
 
 def _check_part(library: Library, root: Target) -> None:
-    """Raises ConfigError for a part that is not a JSON Schema, and for references that lead nowhere."""
+    """Raises ConfigError for a part that is not a JSON Schema, and for references that cannot be resolved."""
     document, name = root.document, root.document.text.file
     foreign = None
     if isinstance(document.value, dict) and not root.pointer:

@@ -112,7 +112,7 @@ def parse_document(text: SourceText, uri: str) -> SchemaDocument:
 
 
 def join_uri(base: str, reference: str) -> str:
-    """Joins a reference with the URI that it counts from. A malformed reference leads nowhere, so it stays as it is."""
+    """Joins a reference with its base URI. Returns a malformed reference unchanged, since it cannot be resolved."""
     # urljoin() would drop an empty fragment and change URNs.
     if reference.startswith("#"):
         return base + reference

@@ -50,7 +50,7 @@ _META_HINT = "only that of the draft in $schema is known: give $schema the same 
 
 
 class NoTarget(NamedTuple):
-    """The reason why a reference leads nowhere, and a hint."""
+    """The reason why a reference cannot be resolved, and a hint."""
 
     reason: str
     hint: str | None = None
@@ -153,7 +153,7 @@ class Library:
         return pending, list(dict.fromkeys(findings)) + _find_loops(targets, documents)
 
     def _follow(self, schema: Target, uri: str, draft: str, findings: list[Finding]) -> Target | None:
-        """The part that the reference of a schema object leads to, or None. Adds a finding if it leads nowhere."""
+        """The part that the reference of a schema object leads to, or None with a finding if there is none."""
         meta_draft = _find_meta_draft(uri)
         if meta_draft:
             # The engine has the meta-schemas, so they do not become a part. It confuses those of different drafts.
@@ -172,7 +172,7 @@ class Library:
         return None
 
     def _find_target(self, uri: str) -> Target | NoTarget:
-        """The part of a document that a URI leads to, or the reason why it leads nowhere."""
+        """The part of a document that a URI leads to, or the reason why it cannot be resolved."""
         address, _, fragment = uri.partition("#")
         base = self._find_document(address)
         if base is None:

@@ -120,7 +120,7 @@ class Explainer:
             yield from self.explain(self._subschemas.find_errors(keyword, value[step]), path + (step,))
 
     def _list_undescribed(self, keyword: str, value: Any, steps: Sequence[Any]) -> list[Any]:
-        """The properties or elements that nothing beside an unevaluated keyword describes."""
+        """The properties or elements that no keyword next to an unevaluated keyword describes."""
         uri = keyword.rpartition("/")[0]
         return [step for step in steps if not self._describes(uri, value, step, {keyword})]
 

@@ -120,7 +120,7 @@ def test_commands_and_store_hide_secrets_that_a_server_returns(evtool: Evtool, p
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://canary.invalid:x", "canary://host", "http://a b"])
 def test_unusable_url_is_not_shown(evtool: Evtool, project, url):
-    """Neither a wrong URL nor one that is not reached is shown."""
+    """Messages contain neither an invalid URL nor one that cannot be reached."""
     ran = evtool("publish", "event.json", "-v", cwd=project, env={**ENVIRONMENT, "URL": url})
 
     check_hidden(ran.out + ran.err)
