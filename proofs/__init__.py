@@ -1,1 +1,1 @@
-"""The proofs: each promise of the store and of delivery, attacked until it breaks or the numbers are large enough."""
+"""Proofs: attacks on each promise of the store and of delivery, until one breaks or the numbers are large enough."""

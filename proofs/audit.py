@@ -1,4 +1,8 @@
-"""The audit: everything that must be true of a store at any moment, by statements of its own on its tables."""
+"""Audit: checks everything that must be true of a store at any moment, with separate SQL statements on its tables.
+
+The audit does not use the store's own code, so a bug in that code cannot hide itself. It compares three sources: the
+events that were sent (`Project.sent`), the records that evtool has printed (the acknowledgements), and the tables.
+"""
 
 import hashlib
 import json
@@ -12,14 +16,20 @@ import apsw
 from proofs.project import EXPECTED, Project
 from proofs.trial import Broken, hold
 
+BUSY_TIMEOUT_MS = 30_000
+DELIVERIES = """
+SELECT delivery.seq, event.id, event.type, route, handler, state, attempts
+FROM delivery JOIN event ON event.seq = delivery.event
+"""
+
 
 class Sums(NamedTuple):
-    """What is in a store."""
+    """The numbers of a store's rows. `unfinished` are attempts without an end: evtool was killed during them."""
 
     events: int
     deliveries: int
     done: int
-    unfinished: int  # attempts that never came to an end: evtool was killed in them
+    unfinished: int
 
 
 class _Row(NamedTuple):
@@ -32,11 +42,11 @@ class _Row(NamedTuple):
     attempts: int
 
 
-def rows(file: Path, query: str) -> list[Any]:
-    """The rows of a query on a store, from a connection of its own. Raises Broken if the store is damaged."""
+def read_rows(file: Path, query: str) -> list[Any]:
+    """Returns the rows of a query on a store, through a new connection. Raises Broken if the store is damaged."""
     connection = apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
-        connection.set_busy_timeout(30_000)
+        connection.set_busy_timeout(BUSY_TIMEOUT_MS)
         return connection.execute(query).fetchall()
     except apsw.CorruptError as error:
         raise Broken(f"{query}: {error}") from None
@@ -45,105 +55,113 @@ def rows(file: Path, query: str) -> list[Any]:
 
 
 def audit(project: Project, acknowledged: Iterable[Mapping[str, Any]] = (), *, file: Path | None = None) -> Sums:
-    """Raises Broken for whatever is not as promised; what is in the store. `file` is another file than the project's.
+    """Checks a store and returns its numbers. Raises Broken for every violated promise.
 
-    `acknowledged` are the records that evtool told: what they say must be there.
+    `acknowledged` are the records that evtool has printed; the store must contain what they say. `file` is a store
+    other than the project's own.
     """
-    file = file or project.store
-    hold([tuple(row) for row in rows(file, "PRAGMA integrity_check")] == [("ok",)], "integrity_check finds damage")
-    hold(not rows(file, "PRAGMA foreign_key_check"), "a row refers to one that is not there")
-    events = _events(project, file)
-    deliveries = [_Row(*row) for row in rows(file, DELIVERIES)]
-    _together(events, deliveries)
-    _emitted(file, deliveries)
-    unfinished = _attempts(file, deliveries)
-    _told(acknowledged, events, deliveries)
+    if file is None:
+        file = project.store
+    integrity = [tuple(row) for row in read_rows(file, "PRAGMA integrity_check")]
+    hold(integrity == [("ok",)], "integrity_check finds damage")
+    hold(not read_rows(file, "PRAGMA foreign_key_check"), "a row refers to a missing row")
+    events = _check_events(project, file)
+    deliveries = _read_deliveries(file)
+    _check_deliveries(events, deliveries)
+    _check_emitted(file, deliveries)
+    unfinished = _check_attempts(file, deliveries)
+    _check_acknowledged(acknowledged, events, deliveries)
     done = sum(delivery.state == "done" for delivery in deliveries)
     return Sums(len(events), len(deliveries), done, unfinished)
 
 
-DELIVERIES = """
-SELECT delivery.seq, event.id, event.type, route, handler, state, attempts
-FROM delivery JOIN event ON event.seq = delivery.event
-"""
+def _read_deliveries(file: Path) -> list[_Row]:
+    return [_Row._make(row) for row in read_rows(file, DELIVERIES)]
 
 
-def _events(project: Project, file: Path) -> dict[str, str]:
-    """The types of the events by their ids: each as it was sent, or emitted, and its bytes as their hash says."""
-    found: dict[str, str] = {}
-    for name, kind, raw, digest, cause in rows(file, "SELECT id, type, raw, sha256, cause FROM event"):
+def _check_events(project: Project, file: Path) -> dict[str, str]:
+    """Returns the types of the events by id. Each must be sent or emitted, and its bytes must have their hash."""
+    types: dict[str, str] = {}
+    for name, kind, raw, digest, cause in read_rows(file, "SELECT id, type, raw, sha256, cause FROM event"):
         document = json.loads(raw)
-        hold(name not in found, f"event {name} is stored twice")
-        hold(hashlib.sha256(raw).digest() == digest, f"event {name}: its bytes are not those of its hash")
-        hold((document["id"], document["detail-type"]) == (name, kind), f"event {name}: its columns are not its bytes'")
+        hold(name not in types, f"event {name} is stored twice")
+        hold(hashlib.sha256(raw).digest() == digest, f"event {name}: the hash does not match the bytes")
+        hold((document["id"], document["detail-type"]) == (name, kind), f"event {name}: columns and bytes differ")
         hold(cause is not None or project.sent.get(name) == kind, f"event {name} was never sent")
-        found[name] = kind
-    return found
+        types[name] = kind
+    return types
 
 
-def _together(events: Mapping[str, str], deliveries: list[_Row]) -> None:
-    """An event is there with all its deliveries, and no others."""
-    made: dict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
+def _check_deliveries(events: Mapping[str, str], deliveries: list[_Row]) -> None:
+    """An event is stored together with all its deliveries, and with no others."""
+    stored: dict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
     for delivery in deliveries:
-        made[delivery.event][delivery.route, delivery.handler] += 1
+        stored[delivery.event][delivery.route, delivery.handler] += 1
     for name, kind in events.items():
         expected = Counter(EXPECTED[kind])
-        hold(made[name] == expected, f"event {name} ({kind}) is there with the deliveries {dict(made[name])}")
+        hold(stored[name] == expected, f"event {name} ({kind}) is stored with the deliveries {dict(stored[name])}")
 
 
-def _emitted(file: Path, deliveries: list[_Row]) -> None:
-    """What a delivery emitted is there if and only if the delivery is done."""
-    emitted = Counter(cause for (cause,) in rows(file, "SELECT cause FROM event WHERE cause IS NOT NULL"))
+def _check_emitted(file: Path, deliveries: list[_Row]) -> None:
+    """The event that a delivery emits is stored if and only if the delivery is done."""
+    causes = read_rows(file, "SELECT cause FROM event WHERE cause IS NOT NULL")
+    emitted = Counter(cause for (cause,) in causes)
     for d in deliveries:
         expected = int(d.handler == "pay" and d.state == "done")
         hold(emitted[d.seq] == expected, f"{d.event} by {d.handler} is {d.state} and has emitted {emitted[d.seq]}")
 
 
-def _attempts(file: Path, deliveries: list[_Row]) -> int:
-    """Attempts are counted; exactly one of a delivery that is done ended well, none of any other. The unfinished."""
-    made, ended, unfinished = Counter[int](), Counter[int](), 0
-    for delivery, outcome in rows(file, "SELECT delivery, outcome FROM attempt"):
-        made[delivery] += 1
-        ended[delivery] += outcome == "done"
+def _check_attempts(file: Path, deliveries: list[_Row]) -> int:
+    """All attempts are counted; a finished delivery has one successful attempt, others have none.
+
+    Returns the number of attempts without an end.
+    """
+    started = Counter[int]()
+    succeeded = Counter[int]()
+    unfinished = 0
+    for delivery, outcome in read_rows(file, "SELECT delivery, outcome FROM attempt"):
+        started[delivery] += 1
+        succeeded[delivery] += outcome == "done"
         unfinished += outcome is None
     for d in deliveries:
-        hold(
-            made[d.seq] == d.attempts, f"{d.event} to {d.handler}: {d.attempts} attempts, {made[d.seq]} in its history"
-        )
-        hold(
-            ended[d.seq] == (d.state == "done"), f"{d.event} to {d.handler} is {d.state}, finished {ended[d.seq]} times"
-        )
+        name = f"{d.event} to {d.handler}"
+        hold(started[d.seq] == d.attempts, f"{name}: {d.attempts} attempts, {started[d.seq]} in its history")
+        hold(succeeded[d.seq] == (d.state == "done"), f"{name} is {d.state}, finished {succeeded[d.seq]} times")
     return unfinished
 
 
-def _told(records: Iterable[Mapping[str, Any]], events: Mapping[str, str], deliveries: list[_Row]) -> None:
-    """What evtool told is so: the event is there, and what was done is done."""
+def _check_acknowledged(
+    records: Iterable[Mapping[str, Any]], events: Mapping[str, str], deliveries: list[_Row]
+) -> None:
+    """Acknowledged events are stored, acknowledged deliveries are done, and their emitted events are stored."""
     done = {(d.event, d.route, d.handler) for d in deliveries if d.state == "done"}
     for record in records:
+        # A record of publish has an id and deliveries. A record of deliver is one delivery and names its event.
         name = record.get("id") or record["event"]
         hold(name in events, f"event {name} was acknowledged and is lost")
-        for told in record.get("deliveries", [record]):
-            if told["state"] == "done":
-                hold((name, told["route"], told["handler"]) in done, f"{name} to {told['handler']} was done and is not")
-                lost = [each for each in told["emitted"] if each not in events]
-                hold(not lost, f"{name} to {told['handler']}: what it emitted is lost")
+        for delivery in record.get("deliveries", [record]):
+            if delivery["state"] != "done":
+                continue
+            handler = delivery["handler"]
+            hold((name, delivery["route"], handler) in done, f"{name} to {handler} was done and is not")
+            hold(events.keys() >= set(delivery["emitted"]), f"{name} to {handler}: an emitted event is lost")
 
 
-def settled(project: Project, most: int) -> tuple[Sums, int]:
-    """After the last run: every delivery is done, and no more than `most` calls were cut short or made twice.
+def audit_settled(project: Project, most: int) -> tuple[Sums, int]:
+    """Checks a store after the last run: every delivery is done, and at most `most` calls were cut short or repeated.
 
-    Raises Broken; what is in the store, and how many calls were one too many.
+    Returns the store's numbers and the number of repeated calls. Raises Broken.
     """
     sums = audit(project)
     hold(sums.done == sums.deliveries, f"{sums.deliveries - sums.done} of {sums.deliveries} deliveries are stuck")
-    hold(sums.unfinished <= most, f"{sums.unfinished} attempts were cut short, not {most}")
-    calls = project.calls()
+    hold(sums.unfinished <= most, f"{sums.unfinished} attempts were cut short; {most} are allowed")
+    calls = project.count_calls()
     attempts = Counter[tuple[str, str]]()
-    for d in (_Row(*row) for row in rows(project.store, DELIVERIES)):
-        attempts[d.event, d.handler] += d.attempts
-    for key, counted in attempts.items():
-        hold(1 <= calls[key] <= counted, f"{key[0]}: {key[1]} was called {calls[key]} times in {counted} attempts")
-    hold(not calls.keys() - attempts.keys(), "a handler was called for an event that is not there")
-    twice = calls.total() - len(attempts)
-    hold(twice <= most, f"{twice} calls were made twice, not {most}")
-    return sums, twice
+    for delivery in _read_deliveries(project.store):
+        attempts[delivery.event, delivery.handler] += delivery.attempts
+    for key, count in attempts.items():
+        hold(1 <= calls[key] <= count, f"{key[0]}: {key[1]} was called {calls[key]} times in {count} attempts")
+    hold(not calls.keys() - attempts.keys(), "a handler was called for an event that is not stored")
+    repeated = calls.total() - len(attempts)
+    hold(repeated <= most, f"{repeated} calls were repeated; {most} are allowed")
+    return sums, repeated

@@ -1,48 +1,50 @@
-"""Proof: `evtool doctor` notices every bit of an event that flips, and no flip anywhere changes an event unnoticed."""
+"""Proof: `evtool doctor` notices each flipped bit of an event, and no flip in the file changes an event unnoticed."""
 
 from pathlib import Path
 
 from proofs import project as projects
-from proofs.audit import audit, rows
+from proofs.audit import audit, read_rows
 from proofs.project import Project
 from proofs.running import Ended, run
 from proofs.trial import Broken, Figures, Trial, hold
 
-SNIPPET = 16  # bytes by which a place in an event is found in the file
-FOUND = (1, 4)  # exit codes of a doctor that finds damage, or cannot use the store at all
+# Bytes of an event that are searched in the file, to find where the file contains the event.
+SNIPPET = 16
+# Exit codes of a doctor that finds damage, or that cannot use the store.
+DAMAGED = (1, 4)
+BODIES = "SELECT id, raw FROM event"
 
 
 def prove(trial: Trial) -> Figures:
     """Flips single bits of events, then of the whole file."""
-    project = _stored(trial)
-    whole = project.store.read_bytes()
-    bodies = dict(rows(project.store, "SELECT id, raw FROM event"))
+    project = _create_store(trial)
+    content = project.store.read_bytes()
+    bodies = dict(read_rows(project.store, BODIES))
     flips = trial.size(1000, 20)
     noticed = 0
-    hold(_examined(trial, project, whole).code == 0, "the doctor finds damage where there is none")
+    hold(_examine(trial, project, content).code == 0, "the doctor finds damage in an undamaged store")
     for _ in range(flips):
-        name, place = _place(trial, bodies, whole)
-        hold(_flipped(trial, project, whole, place).code in FOUND, f"a bit of event {name} is flipped, unnoticed")
+        name, offset = _pick_event_byte(trial, bodies, content)
+        code = _examine_flipped(trial, project, content, offset).code
+        hold(code in DAMAGED, f"a bit of event {name} is flipped, unnoticed")
     for _ in range(flips):
-        place = trial.random.randrange(len(whole))
-        if _flipped(trial, project, whole, place).code in FOUND:
+        offset = trial.random.randrange(len(content))
+        if _examine_flipped(trial, project, content, offset).code in DAMAGED:
             noticed += 1
-        else:
-            hold(
-                dict(rows(_image(trial), "SELECT id, raw FROM event")) == bodies,
-                f"byte {place} changes an event, unnoticed",
-            )
+            continue
+        # Unused bytes of the file may change. The events may not.
+        hold(dict(read_rows(_image(trial), BODIES)) == bodies, f"byte {offset} changes an event, unnoticed")
     return {"flips in events, all noticed": flips, "flips anywhere": flips, "of these noticed": noticed}
 
 
-def _stored(trial: Trial) -> Project:
-    """A project with events short and long, most of them delivered, all in one file."""
-    project = projects.make(trial.folder / "project", isolation="none")
+def _create_store(trial: Trial) -> Project:
+    """Returns a project with short and long events, most of them delivered, in a single file without a WAL."""
+    project = projects.create_project(trial.folder / "project", isolation="none")
     sizes = [trial.random.choice([100, 1000, 3000, 12_000]) for _ in range(trial.size(120, 30))]
-    events = [
-        event for size in sizes for event in project.events(1, trial.random, text=trial.random.randbytes(size).hex())
-    ]
-    file = projects.write(project.folder / "events.jsonl", events)
+    events: list[bytes] = []
+    for size in sizes:
+        events += project.create_events(1, trial.random, text=trial.random.randbytes(size).hex())
+    file = projects.write_events(project.folder / "events.jsonl", events)
     for words in (("publish", file), ("doctor",)):
         ended = run(project.folder, *words)
         hold((ended.code, ended.errors) == (0, ""), f"exit code {ended.code}: {ended.errors}")
@@ -50,35 +52,38 @@ def _stored(trial: Trial) -> Project:
     return project
 
 
-def _place(trial: Trial, bodies: dict[str, bytes], whole: bytes) -> tuple[str, int]:
-    """An event, and a place in the file that holds a byte of it."""
+def _pick_event_byte(trial: Trial, bodies: dict[str, bytes], content: bytes) -> tuple[str, int]:
+    """Returns the id of a random event, and the offset in the file of a random byte of it."""
     while True:
         name, raw = trial.random.choice(list(bodies.items()))
-        at = trial.random.randrange(len(raw) - SNIPPET)
-        if whole.count(raw[at : at + SNIPPET]) == 1:  # else it is cut by the end of a page, or not unique
-            return name, whole.index(raw[at : at + SNIPPET]) + trial.random.randrange(SNIPPET)
+        start = trial.random.randrange(len(raw) - SNIPPET)
+        snippet = raw[start : start + SNIPPET]
+        # A snippet that continues on another page is not in the file, and a repeated one may belong to another event.
+        if content.count(snippet) == 1:
+            return name, content.index(snippet) + trial.random.randrange(SNIPPET)
 
 
 def _image(trial: Trial) -> Path:
     return trial.folder / "image/store.db"
 
 
-def _flipped(trial: Trial, project: Project, whole: bytes, place: int) -> Ended:
-    """What the doctor says of a copy of the store in which a bit is flipped."""
-    damaged = bytearray(whole)
-    damaged[place] ^= 1 << trial.random.randrange(8)
-    ended = _examined(trial, project, bytes(damaged))
-    if ended.code not in (0, *FOUND) or "Traceback" in ended.errors:
-        raise Broken(f"byte {place} is damaged, and doctor ends with exit code {ended.code}: {ended.errors}")
+def _examine_flipped(trial: Trial, project: Project, content: bytes, offset: int) -> Ended:
+    """Runs the doctor on a copy of the store with one flipped bit in this byte."""
+    damaged = bytearray(content)
+    damaged[offset] ^= 1 << trial.random.randrange(8)
+    ended = _examine(trial, project, bytes(damaged))
+    if ended.code not in (0,) + DAMAGED or "Traceback" in ended.errors:
+        raise Broken(f"byte {offset} is damaged, and doctor ends with exit code {ended.code}: {ended.errors}")
     return ended
 
 
-def _examined(trial: Trial, project: Project, content: bytes) -> Ended:
-    """What the doctor says of a store with this content."""
+def _examine(trial: Trial, project: Project, content: bytes) -> Ended:
+    """Runs the doctor on a store with this content."""
     image = _image(trial)
     image.parent.mkdir(exist_ok=True)
     for old in image.parent.iterdir():
         old.unlink()
     image.write_bytes(content)
-    image.chmod(0o600)  # the doctor minds that, too
+    # The doctor reports a store that others can read, which is not the damage that this proof looks for.
+    image.chmod(0o600)
     return run(project.folder, "doctor", "--store", str(image))

@@ -1,8 +1,8 @@
-"""Proof: event text cannot drive a terminal or a CI runner, nor spoil what machines read, whatever a command tells.
+"""Proof: strings of events can neither control a terminal or a CI runner nor break a report that programs read.
 
-Events have hostile texts wherever they can have any; the handler prints them, emits them and fails with them. Every
-command tells of all that in every form it has. A terminal has to find nothing but plain characters, GitHub's runner no
-command but those of our own report, and each form has to parse.
+Events contain hostile strings in every field that takes strings; the handler prints them, emits them and fails with
+them. Every command then reports those events in each of its formats. The output may contain only characters that are
+harmless to a terminal and no commands for GitHub's runner but those of the report itself, and each format must parse.
 """
 
 import json
@@ -19,11 +19,14 @@ from proofs.trial import Figures, Trial, hold
 from tests.support.hostile_text import NAUGHTY, Command, harmless_to_a_terminal, obeyed
 
 ROOT = Path(__file__).parent.parent
-TOGETHER = 25  # texts in one project
-LONGEST = 300  # characters of a text; longer ones have tests of their own
+# Strings in one project.
+TOGETHER = 25
+# Characters of a string. Other tests cover longer ones.
+LONGEST = 300
 FORMS = ("text", "json", "jsonl", "junit", "github")
-OURS = re.compile(r"^::(error|warning|notice) ")
-UNAVAILABLE = 2  # exit code of a command that does not have a form
+OWN_COMMAND = re.compile(r"^::(error|warning|notice) ")
+# Exit code of a command that does not support a format.
+UNAVAILABLE = 2
 
 ROUTES = """
 version: 1
@@ -62,45 +65,50 @@ COMMANDS = (
 
 
 def prove(trial: Trial) -> Figures:
-    """Texts put together at random from those that have done harm before."""
-    texts, outputs, commands = trial.size(1000, 25), 0, COMMANDS[:: trial.size(1, 3)]
+    """Combines strings that have done harm in other programs at random, and checks the output of all commands."""
+    texts = trial.size(1000, 25)
+    commands = COMMANDS[:: trial.size(1, 3)]
+    outputs = 0
     for start in range(0, texts, TOGETHER):
         folder = trial.folder / str(start)
         folder.mkdir()
-        for command, form, said in _told(folder, list(_hostile(trial.random)), commands):
-            _is_harmless(command, form, said)
+        for command, form, output in _run_commands(folder, _create_texts(trial.random), commands):
+            _check_output(command, form, output)
             outputs += 1
     return {"hostile texts": texts, "outputs": outputs}
 
 
-def _hostile(random: Random) -> Iterator[str]:
+def _create_texts(random: Random) -> list[str]:
+    texts = []
     for _ in range(TOGETHER):
-        yield "".join(random.choice(NAUGHTY)[:LONGEST] for _ in range(random.randint(1, 3)))[:LONGEST] or "\x1b"
+        parts = [random.choice(NAUGHTY)[:LONGEST] for _ in range(random.randint(1, 3))]
+        texts.append("".join(parts)[:LONGEST] or "\x1b")
+    return texts
 
 
-def _told(folder: Path, texts: list[str], commands: Sequence[str]) -> Iterator[tuple[str, str, str]]:
-    """What the commands say in every form they have: the command, the form, and its output and errors."""
+def _run_commands(folder: Path, texts: list[str], commands: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    """Runs the commands in each of their formats. Yields the command, the format or "errors", and the output."""
     (folder / "routes.yaml").write_text(ROUTES, encoding="utf-8")
     (folder / "handlers.py").write_text(HANDLERS, encoding="utf-8")
-    events = [
-        {
-            "id": f"{number}{text}",
-            "source": text,
-            "detail-type": text,
-            "detail": {"text": text, "fails": number % 3 == 0},
-        }
-        for number, text in enumerate(texts)
-    ]
-    rows = [json.dumps(event) for event in events]
-    (folder / "hostile.jsonl").write_text("\n".join([*rows, *texts, rows[0].replace("fails", "failed")]), "utf-8")
-    name = next(str(event["id"]) for event in events if "\0" not in str(event["id"]))  # no argument can have one
+    lines: list[str] = []
+    names: list[str] = []
+    for number, text in enumerate(texts):
+        name = f"{number}{text}"
+        detail = {"text": text, "fails": number % 3 == 0}
+        lines.append(json.dumps({"id": name, "source": text, "detail-type": text, "detail": detail}))
+        # An argument of a process cannot contain a NUL.
+        if "\0" not in name:
+            names.append(name)
+    # The last line has the id of the first and another content, so evtool reports a conflict.
+    lines += texts + [lines[0].replace("fails", "failed")]
+    (folder / "hostile.jsonl").write_text("\n".join(lines), "utf-8")
     for command in commands:
         for form in FORMS:
-            words = [word.replace("{id}", name) for word in command.split(" ")]
+            words = [word.replace("{id}", names[0]) for word in command.split(" ")]
             done = subprocess.run(
                 [sys.executable, "-m", "evtool", *words, "-o", form],
                 cwd=folder,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                env=os.environ | {"PYTHONPATH": str(ROOT)},
                 capture_output=True,
                 check=False,
             )
@@ -110,20 +118,23 @@ def _told(folder: Path, texts: list[str], commands: Sequence[str]) -> Iterator[t
             yield command, "errors", done.stderr.decode()
 
 
-def _is_harmless(command: str, form: str, said: str) -> None:
-    hold(harmless_to_a_terminal(said), f"{command}: a terminal would obey -o {form}: {said!a}")
-    commands = [each for each in map(_foreign, said.split("\n")) if each]
-    hold(not commands, f"{command}: a runner would obey -o {form}: {commands}")
+def _check_output(command: str, form: str, output: str) -> None:
+    hold(harmless_to_a_terminal(output), f"{command}: a terminal would obey -o {form}: {output!a}")
+    for line in output.split("\n"):
+        foreign = _find_foreign_command(line)
+        hold(not foreign, f"{command}: a runner would obey -o {form}: {foreign}")
     match form:
         case "json":
-            json.loads(said)
+            json.loads(output)
         case "jsonl":
-            hold(all(json.loads(line) for line in said.splitlines()), f"{command}: an empty record")
+            hold(all(json.loads(line) for line in output.splitlines()), f"{command}: an empty record")
         case "junit":
-            ElementTree.fromstring(said)
+            ElementTree.fromstring(output)
 
 
-def _foreign(line: str) -> Command | None:
-    """The command in a line that is none of our own report's; ours has no second one in it."""
-    ours = OURS.match(line)
-    return obeyed(line.partition("::")[2].partition("::")[2]) if ours else obeyed(line)
+def _find_foreign_command(line: str) -> Command | None:
+    """Returns the runner command in a line that is not evtool's own annotation, or a second one within that."""
+    if OWN_COMMAND.match(line):
+        # The message follows the second "::".
+        line = line.partition("::")[2].partition("::")[2]
+    return obeyed(line)

@@ -1,9 +1,10 @@
-"""Delivery from Kafka under attack: workers and a broker are killed during the run, and every call is counted.
+"""Proof: delivery from Kafka loses nothing while workers and a broker are killed. Every call is counted.
 
-`python -m proofs.kafka [EVENTS]` starts three brokers. Three workers share a topic of orders and poison; one is killed
-and replaced, the broker that leads a partition is killed and started again, a worker ends by SIGTERM. In the end every
-order must have been paid and packed, every poisonous message must be a dead letter with its bytes, and the group must
-have committed everything. A call that was made twice is a duplicate: a kill may cause LIMIT of them for each worker.
+`python -m proofs.kafka [EVENTS]` starts three brokers. Three workers share a topic of orders and poisonous messages.
+During the run the proof kills and replaces a worker, kills and restarts the broker that leads a partition, and ends a
+worker by SIGTERM. In the end every order must be paid and packed, every poisonous message must be a dead letter with
+the same bytes, and the group must have committed everything. A repeated call is a duplicate; a kill may cause LIMIT
+duplicates for each worker.
 """
 
 import argparse
@@ -16,8 +17,9 @@ import sys
 import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -31,12 +33,18 @@ EVENTS = 50_000
 PARTITIONS = 6
 WORKERS = 3
 GROUP = "proof"
-LOOK_INTERVAL = 1.0  # seconds between two looks at the progress
-PATIENCE = 7200  # seconds without an end
-FLAKY, POISONOUS = 0.005, 0.002  # the shares of orders that fail first, and of poisonous messages
+# Seconds between two measurements of the progress.
+LOOK_INTERVAL = 1.0
+# Seconds that a run may take.
+PATIENCE = 7200
+# The share of orders whose first attempt fails, and the share of poisonous messages.
+FLAKY = 0.005
+POISONOUS = 0.002
 EXIT_TERMINATED = 143
-BUSY_TIMEOUT = 60.0  # seconds for a database that a handler writes
-CALLS_PER_ORDER = 3  # of charge-card, confirmation-email and warehouse
+# Seconds to wait for a database that a handler writes.
+BUSY_TIMEOUT = 60.0
+# The handlers charge-card, confirmation-email and warehouse.
+CALLS_PER_ORDER = 3
 CHARGES = "SELECT count(*) FROM charges WHERE declined IS NULL"
 ROUTES = """
 version: 1
@@ -86,14 +94,14 @@ POISON: Sequence[tuple[bytes | None, list[tuple[str, bytes | None]]]] = (
 
 
 class Sent(NamedTuple):
-    """What was written to the topic: the handlers that each order needs, and the poisonous messages."""
+    """The content of the topic: the calls (order, handler) that must happen, and the poisonous messages."""
 
     calls: set[tuple[str, str]]
     poison: list[tuple[bytes | None, list[tuple[str, bytes | None]]]]
 
 
 class Figures(NamedTuple):
-    """What a run came to."""
+    """The figures of a run."""
 
     events: int
     poison: int
@@ -111,9 +119,9 @@ class Workers:
         self._running: list[subprocess.Popen[bytes]] = []
 
     def start(self, count: int = 1) -> None:
-        """Starts some more."""
+        """Starts more workers."""
         command = [sys.executable, "-m", "evtool", "deliver", "--bus", self._bus, "--watch", "-q"]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
         for _ in range(count):
             with (self._folder / "workers.err").open("ab") as errors:
                 process = subprocess.Popen(
@@ -122,38 +130,41 @@ class Workers:
             self._running.append(process)
 
     def kill(self) -> None:
-        """Kills the one that was started first."""
+        """Kills the oldest worker."""
         process = self._running.pop(0)
         process.kill()
         process.wait()
 
     def end(self) -> None:
-        """Has the one that was started first end cleanly."""
+        """Ends the oldest worker by SIGTERM. Raises Broken if it ends with another exit code."""
         process = self._running.pop(0)
         process.terminate()
         code = process.wait(PATIENCE)
         if code != EXIT_TERMINATED:
-            raise Broken(f"a worker ended with {code}: {(self._folder / 'workers.err').read_text()[-2000:]}")
+            raise Broken(f"a worker ended with {code}: {self._read_errors()}")
 
     def check(self) -> None:
-        """Raises Broken if one has ended by itself."""
+        """Raises Broken if a worker has ended by itself."""
         for process in self._running:
             if process.poll() is not None:
-                raise Broken(f"a worker ended: {(self._folder / 'workers.err').read_text()[-2000:]}")
+                raise Broken(f"a worker ended: {self._read_errors()}")
 
     def kill_all(self) -> None:
-        """Kills all that are left."""
+        """Kills all workers."""
         while self._running:
             self.kill()
 
     def end_all(self) -> None:
-        """Ends all that are left."""
+        """Ends all workers by SIGTERM."""
         while self._running:
             self.end()
 
+    def _read_errors(self) -> str:
+        return (self._folder / "workers.err").read_text(encoding="utf-8")[-2000:]
+
 
 class Run(NamedTuple):
-    """A run: its folder, cluster and topic, and what must come of it."""
+    """A run: its folder, its cluster, its topic and the content of the topic."""
 
     folder: Path
     cluster: Cluster
@@ -162,39 +173,44 @@ class Run(NamedTuple):
 
     @property
     def group(self) -> str:
-        """The group of the workers."""
+        """The consumer group of the workers."""
         return f"{GROUP}-{self.topic}"
 
     @property
     def bus(self) -> str:
-        """The bus as evtool gets it."""
+        """The value of evtool's option --bus."""
         return f"kafka://{self.cluster.servers}/{self.topic}?group={self.group}&retry=1s,2s"
 
     def read_calls(self) -> Counter[tuple[str, str]]:
-        """How often each handler was called for each order."""
+        """Returns how many calls each handler has had for each order: (order, handler)."""
         file = self.folder / "calls.log"
-        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-        return Counter((line.partition(" ")[0], line.partition(" ")[2]) for line in lines)
+        calls = Counter[tuple[str, str]]()
+        if file.exists():
+            for line in file.read_text(encoding="utf-8").splitlines():
+                order, _, handler = line.partition(" ")
+                calls[order, handler] += 1
+        return calls
 
     def measure_progress(self) -> float:
-        """The share of the calls that are made."""
+        """Returns the share of the calls that have happened."""
         return len(self.read_calls().keys() & self.sent.calls) / len(self.sent.calls)
 
     def read_dead(self) -> list[Any]:
-        """The messages of the dead topic."""
+        """Returns the dead letters."""
         return self.cluster.consume(f"{self.topic}.{self.group}.dead")
 
     def find_leader(self) -> int:
-        """The broker that leads the first partition."""
-        from confluent_kafka.admin import AdminClient  # noqa: PLC0415  (an extra)
+        """Returns the number of the broker that leads the first partition."""
+        # The package is an extra, and the tests import this module without it.
+        from confluent_kafka.admin import AdminClient  # noqa: PLC0415
 
         admin = AdminClient({"bootstrap.servers": self.cluster.servers})
         leader: int = admin.list_topics(self.topic, timeout=30).topics[self.topic].partitions[0].leader
         return leader
 
     def count_uncommitted(self) -> int:
-        """How many messages of the topic the group has not committed."""
-        from confluent_kafka import Consumer, KafkaException, TopicPartition  # noqa: PLC0415  (an extra)
+        """Returns how many messages of the topic the group has not committed, or -1 if the cluster does not answer."""
+        from confluent_kafka import Consumer, KafkaException, TopicPartition  # noqa: PLC0415
 
         consumer = Consumer({"bootstrap.servers": self.cluster.servers, "group.id": self.group})
         try:
@@ -209,7 +225,7 @@ class Run(NamedTuple):
 
 
 def prove(folder: Path, cluster: Cluster, events: int = EVENTS, *, seed: int = 1) -> Figures:
-    """Attacks a run over so many events. Raises Broken if something is lost, or too much is done twice."""
+    """Attacks a run with `events` orders. Raises Broken for a lost message, and for too many duplicates."""
     started = time.monotonic()
     (folder / "routes.yaml").write_text(ROUTES, encoding="utf-8")
     (folder / "handlers.py").write_text(HANDLERS, encoding="utf-8")
@@ -226,7 +242,7 @@ def prove(folder: Path, cluster: Cluster, events: int = EVENTS, *, seed: int = 1
 
 
 class ShopRun(Run):
-    """A run of the shop: every order is charged once, and has a confirmation and a pick list in the end."""
+    """A run of the sample shop: in the end every order has one charge, one confirmation and one pick list."""
 
     def measure_progress(self) -> float:
         """Returns the share of charges, confirmations and pick lists that exist."""
@@ -234,14 +250,14 @@ class ShopRun(Run):
         return done / (3 * len(self.sent.calls))
 
     def count_charges(self) -> int:
-        """Returns how many orders were charged. The key of a charge is the event, so no order has two of them."""
+        """Returns how many orders were charged. The event is the key of a charge, so an order cannot have two."""
         file = self.folder / "samples/.data/processor.db"
         if not file.exists():
             return 0
         with closing(sqlite3.connect(file, timeout=BUSY_TIMEOUT)) as processor:
             try:
                 (charges,) = processor.execute(CHARGES).fetchone()
-            # The first handler has created the file, and not the table yet.
+            # The first handler has created the file but not yet the table.
             except sqlite3.OperationalError:
                 return 0
         return int(charges)
@@ -254,7 +270,7 @@ class ShopRun(Run):
         return [file.name for file in folder.iterdir() if not file.name.startswith(".")]
 
     def count_duplicates(self) -> int:
-        """Returns how many payments the topic has twice: a handler that is called again emits its event again."""
+        """Returns the repeated payments of the topic: a handler that is called again emits its event again."""
         payments = len(self.cluster.consume(self.topic)) - len(self.sent.calls)
         return payments - len(self.sent.calls)
 
@@ -270,8 +286,9 @@ def prove_shop(folder: Path, cluster: Cluster, orders: int) -> Figures:
     messages: list[Any] = []
     for number in range(orders):
         order = f"{number:024x}"
-        detail = {**template["detail"], "orderId": order, "cartId": order}
-        messages.append((order.encode(), json.dumps({**template, "id": order, "detail": detail}).encode(), []))
+        detail = template["detail"] | {"orderId": order, "cartId": order}
+        event = template | {"id": order, "detail": detail}
+        messages.append((order.encode(), json.dumps(event).encode(), []))
         sent.calls.add((order, "order"))
     cluster.produce(topic, messages)
     run = ShopRun(folder, cluster, topic, sent)
@@ -293,20 +310,22 @@ def prove_shop(folder: Path, cluster: Cluster, orders: int) -> Figures:
 def _check(run: Run, allowed: int) -> int:
     """Counts the duplicates. Raises Broken for a lost or changed dead letter, and for too many duplicates."""
     calls = run.read_calls()
-    if unexpected := calls.keys() - run.sent.calls:
-        raise Broken(f"calls that nobody needs: {sorted(unexpected)[:5]}")
+    unexpected = calls.keys() - run.sent.calls
+    if unexpected:
+        raise Broken(f"unexpected calls: {sorted(unexpected)[:5]}")
     duplicates = sum(calls.values()) - len(run.sent.calls)
     if duplicates > allowed:
         raise Broken(f"{duplicates} calls were made twice; {allowed} are allowed")
-    letters = Counter(_describe(message.value(), _strip(message.headers() or [])) for message in run.read_dead())
-    poison = Counter(_describe(*each) for each in run.sent.poison)
-    if letters.keys() != poison.keys():
+    # Sets, because a kill may duplicate a dead letter. The header "number" makes every poisonous message unique.
+    letters = {_describe(message.value(), _strip(message.headers() or [])) for message in run.read_dead()}
+    poison = {_describe(value, headers) for value, headers in run.sent.poison}
+    if letters != poison:
         raise Broken(f"dead letters: {len(letters)} for {len(poison)} poisonous messages")
     return duplicates
 
 
-def _describe(value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> str:
-    return repr((value, [*headers]))
+def _describe(value: bytes | None, headers: list[tuple[str, bytes | None]]) -> str:
+    return repr((value, headers))
 
 
 def _strip(headers: Iterable[tuple[str, bytes | None]]) -> list[tuple[str, bytes | None]]:
@@ -314,7 +333,7 @@ def _strip(headers: Iterable[tuple[str, bytes | None]]) -> list[tuple[str, bytes
 
 
 def _send(cluster: Cluster, topic: str, events: int, random: Random) -> Sent:
-    """Writes orders, some of which need two attempts, and poison between them."""
+    """Writes orders, some of which need two attempts, and poisonous messages between them."""
     sent = Sent(set(), [])
     messages: list[Any] = []
     for number in range(events):
@@ -322,11 +341,12 @@ def _send(cluster: Cluster, topic: str, events: int, random: Random) -> Sent:
         is_flaky = random.random() < FLAKY
         document = {"id": order, "source": "proof", "detail-type": "order", "detail": {"flaky": is_flaky}}
         messages.append((order.encode(), json.dumps(document).encode(), []))
-        handlers = ["pay", "pack", *(["flaky"] if is_flaky else [])]
-        sent.calls.update((order, handler) for handler in handlers)
+        sent.calls.update([(order, "pay"), (order, "pack")])
+        if is_flaky:
+            sent.calls.add((order, "flaky"))
         if random.random() < POISONOUS:
             value, headers = random.choice(POISON)
-            headers = [*headers, ("number", str(number).encode())]
+            headers = headers + [("number", str(number).encode())]
             messages.append((None, value, headers))
             sent.poison.append((value, headers))
     cluster.produce(topic, messages)
@@ -334,52 +354,53 @@ def _send(cluster: Cluster, topic: str, events: int, random: Random) -> Sent:
 
 
 def _attack(run: Run, workers: Workers) -> int:
-    """The run with its attacks; how many duplicates they may have caused."""
+    """Runs the workers with the attacks. Returns how many duplicates the attacks may have caused."""
     workers.start(WORKERS)
     node = run.find_leader()
-    attacks = deque(
-        [
-            (0.15, workers.kill),
-            (0.15, workers.start),
-            (0.35, lambda: run.cluster.run("kill", str(node))),
-            (0.60, lambda: run.cluster.run("up", str(node))),
-            (0.75, workers.end),
-        ]
-    )
+    # The progress at which each attack happens.
+    attacks: deque[tuple[float, Callable[[], object]]] = deque()
+    attacks.append((0.15, workers.kill))
+    attacks.append((0.15, workers.start))
+    attacks.append((0.35, partial(run.cluster.run, "kill", str(node))))
+    attacks.append((0.60, partial(run.cluster.run, "up", str(node))))
+    attacks.append((0.75, workers.end))
     deadline = time.monotonic() + PATIENCE
     while True:
         workers.check()
         done = run.measure_progress()
         while attacks and done >= attacks[0][0]:
-            attacks.popleft()[1]()
+            _, attack = attacks.popleft()
+            attack()
         if done == 1 and not attacks and run.count_uncommitted() == 0:
             workers.end_all()
             return LIMIT + LIMIT * WORKERS
         if time.monotonic() > deadline:
-            raise Broken(f"after {PATIENCE} s {done:.1%} of the calls are made, {run.count_uncommitted()} uncommitted")
+            raise Broken(
+                f"after {PATIENCE} s {done:.1%} of the calls have happened, {run.count_uncommitted()} uncommitted"
+            )
         time.sleep(LOOK_INTERVAL)
 
 
 def main() -> int:
-    """Starts a cluster and attacks a run; the exit code says whether the promise holds."""
+    """Starts a cluster and attacks a run. Returns 1 if the promise does not hold."""
     parser = argparse.ArgumentParser(prog="python -m proofs.kafka", description=__doc__)
     parser.add_argument("events", nargs="?", type=int, default=EVENTS)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--shop", action="store_true", help="the orders are those of the shop")
-    wanted = parser.parse_args()
+    parser.add_argument("--shop", action="store_true", help="run the sample shop with its orders")
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="proof-kafka-", ignore_cleanup_errors=True) as folder:
         cluster = Cluster(Path(folder) / "cluster", brokers=3)
         try:
-            if wanted.shop:
-                figures = prove_shop(Path(folder), cluster, wanted.events)
+            if arguments.shop:
+                figures = prove_shop(Path(folder), cluster, arguments.events)
             else:
-                figures = prove(Path(folder), cluster, wanted.events, seed=wanted.seed)
+                figures = prove(Path(folder), cluster, arguments.events, seed=arguments.seed)
         except Broken as broken:
             print(f"kafka BROKEN: {broken}", flush=True)
             return 1
         finally:
             cluster.run("stop", "--now")
-        # Inside the block, since it takes minutes to remove the files of the shop.
+        # The removal of the folder at the end of this block takes minutes for the shop, so the figures come first.
         print(
             f"kafka holds: {figures.events:,} events, {figures.poison} poisonous, {figures.calls:,} calls, 0 lost,"
             f" {figures.duplicates} duplicates of {figures.allowed} allowed ({figures.seconds:.0f} s)",

@@ -1,19 +1,23 @@
-"""The project under attack: orders that are paid for and packed, so that every delivery has a known end."""
+"""Project under attack: orders that are paid and packed, so that the proofs know the end of every delivery.
+
+Example: an event `order` has deliveries to `pay` and `pack`. `pay` emits an event `paid`, which has a delivery to
+`pack`. So each order leads to two events and three deliveries. A `note` matches no route.
+"""
 
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
 from proofs.running import Ended
 
-# type of an event -> the deliveries that it must have: (route, handler)
+# The deliveries (route, handler) that an event of each type must have. The handler `pay` emits `paid`.
 EXPECTED = {
     "order": {("pay-for-order", "pay"), ("pack-order", "pack")},
-    "paid": {("pack-paid", "pack")},  # emitted by pay
+    "paid": {("pack-paid", "pack")},
     "poison": {("poisoned", "poison")},
     "venom": {("bitten", "venom")},
     "note": set(),
@@ -38,23 +42,23 @@ from pathlib import Path
 
 CALLS = os.open(Path(__file__).with_name("calls.log"), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
-def told(event, handler):
+def log_call(event, handler):
     os.write(CALLS, f"{event['id']} {handler}\\n".encode())
     time.sleep(event["detail"].get("seconds", 0))
 
 def pay(event, context):
-    told(event, "pay")
+    log_call(event, "pay")
     context.emit("paid", {"order": event["id"]})
 
 def pack(event, context):
-    told(event, "pack")
+    log_call(event, "pack")
 
 def poison(event, context):
-    told(event, "poison")
+    log_call(event, "poison")
     os.kill(os.getpid(), signal.SIGKILL)
 
 def venom(event, context):
-    told(event, "venom")
+    log_call(event, "venom")
     calls = Path(__file__).with_name("calls.log").read_text().split("\\n")
     if calls.count(event["id"] + " venom") <= event["detail"]["bites"]:
         os.kill(os.getppid(), signal.SIGKILL)
@@ -63,50 +67,81 @@ def venom(event, context):
 
 
 class Project(NamedTuple):
-    """The folder of a project, and the types of the events that were sent to it, by their ids."""
+    """A project's folder, and the types of the events that were sent to it, by id."""
 
     folder: Path
     sent: dict[str, str]
 
     @property
     def store(self) -> Path:
-        """The file of its store."""
+        """The path of the store."""
         return self.folder / ".evtool/store.db"
 
-    def acknowledged(self, ended: Ended, words: Sequence[str]) -> list[Mapping[str, Any]]:
-        """The records that a run of evtool told; exit code 0 says of every event in its files that it is stored."""
-        files = [self.folder / word for word in words if word.endswith((".json", ".jsonl"))]
-        ids = [name for file in files for name in re.findall(r'"id": "(\w+)"', file.read_text(encoding="utf-8"))]
-        return [*ended.records, *({"id": name, "deliveries": []} for name in ids if ended.code == 0)]
+    def list_acknowledged(self, ended: Ended, words: Sequence[str]) -> list[Mapping[str, Any]]:
+        """Returns the records that a run of evtool acknowledges: its report, and after exit code 0 all its files."""
+        acknowledged: list[Mapping[str, Any]] = list(ended.records)
+        if ended.code != 0:
+            return acknowledged
+        for word in words:
+            if word.endswith((".json", ".jsonl")):
+                text = (self.folder / word).read_text(encoding="utf-8")
+                acknowledged += acknowledge(re.findall(r'"id": "(\w+)"', text))
+        return acknowledged
 
-    def calls(self) -> Counter[tuple[str, str]]:
-        """How often each handler began to work on each event: (id, handler)."""
+    def count_calls(self) -> Counter[tuple[str, str]]:
+        """Returns how many calls each handler has started for each event: (id, handler)."""
         log = self.folder / "calls.log"
-        lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
-        return Counter((line.partition(" ")[0], line.partition(" ")[2]) for line in lines)
+        calls = Counter[tuple[str, str]]()
+        if log.exists():
+            for line in log.read_text(encoding="utf-8").splitlines():
+                name, _, handler = line.partition(" ")
+                calls[name, handler] += 1
+        return calls
 
-    def events(self, number: int, random: Random, *, kind: str = "", longest: int = 2000, **detail: Any) -> list[bytes]:
-        """New events, some of them longer than a page of the store; most are notes that nobody takes."""
-        made = []
+    def count_expected(self) -> int:
+        """Returns how many events the store has in the end: those sent, and one emitted by each order."""
+        orders = sum(kind == "order" for kind in self.sent.values())
+        return len(self.sent) + orders
+
+    def create_events(
+        self, number: int, random: Random, *, kind: str = "", longest: int = 2000, **detail: Any
+    ) -> list[bytes]:
+        """Returns new events, some longer than a page of the store. Without `kind` two of three are notes."""
+        events = []
         for _ in range(number):
-            name, chosen = f"e{len(self.sent)}", kind or random.choice(["note", "note", "order"])
+            name = f"e{len(self.sent)}"
+            chosen = kind or random.choice(["note", "note", "order"])
             self.sent[name] = chosen
             filling = "x" * random.choice([0, 10, random.randrange(longest + 1)])
-            event = {"id": name, "source": "proof", "detail-type": chosen, "detail": {"filling": filling, **detail}}
-            made.append(json.dumps(event).encode())
-        return made
+            content = {"filling": filling} | detail
+            event = {"id": name, "source": "proof", "detail-type": chosen, "detail": content}
+            events.append(json.dumps(event).encode())
+        return events
 
 
-def make(folder: Path, *, isolation: str = "process") -> Project:
-    """A new project. Isolation `none` calls the handlers inside evtool: faster, and all its writes are in one place."""
+def acknowledge(names: Iterable[str]) -> list[Mapping[str, Any]]:
+    """Returns records that say only that these events are stored."""
+    return [{"id": name, "deliveries": []} for name in names]
+
+
+def create_project(folder: Path, *, isolation: str = "process") -> Project:
+    """Creates a project. Isolation `none` calls the handlers inside evtool, which is faster and needs one process."""
     folder.mkdir(parents=True)
     (folder / "routes.yaml").write_text(ROUTES.replace("ISOLATION", isolation), encoding="utf-8")
     (folder / "handlers.py").write_text(HANDLERS, encoding="utf-8")
     return Project(folder, {})
 
 
-def write(file: Path, events: list[bytes]) -> str:
-    """Writes events as JSON Lines, or as an array if the file's name says so; the file's name."""
-    array = file.suffix == ".json"
-    file.write_bytes(b"[" + b",".join(events) + b"]" if array else b"\n".join(events) + b"\n")
+def write_events(file: Path, events: list[bytes]) -> str:
+    """Writes events as a JSON array to a file `*.json`, else as JSON Lines. Returns the file's name."""
+    if file.suffix == ".json":
+        file.write_bytes(b"[" + b",".join(events) + b"]")
+    else:
+        file.write_bytes(b"\n".join(events) + b"\n")
     return file.name
+
+
+def write_orders(project: Project, random: Random, number: int, **detail: Any) -> str:
+    """Writes new orders to the project's file orders.jsonl. Returns the file's name."""
+    events = project.create_events(number, random, kind="order", **detail)
+    return write_events(project.folder / "orders.jsonl", events)

@@ -1,4 +1,8 @@
-"""Sabotages: bugs put into a copy of evtool on purpose, each of which a proof must catch, or it proves nothing."""
+"""Sabotages: deliberate bugs in a copy of evtool. A proof must catch each of them; else the proof is useless.
+
+Each bug is a list of edits of the source. The old text of an edit must occur exactly once in its file; otherwise the
+code has changed and the edit must be rewritten.
+"""
 
 import shutil
 import subprocess
@@ -10,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 
 
 class Edit(NamedTuple):
-    """A text in a file of evtool, and what stands there instead."""
+    """A replacement of text in a file of evtool."""
 
     file: str
     old: str
@@ -24,7 +28,8 @@ class Sabotage(NamedTuple):
     edits: tuple[Edit, ...]
 
 
-DEEP = (  # what is too deep for Python is not looked for, nor expected
+# evtool neither looks for nesting that is too deep for Python nor expects the resulting error.
+DEEP = (
     Edit("readers/json_text.py", "_is_deeper(raw, max_depth) or (", "("),
     Edit("readers/json_text.py", "except (ValueError, RecursionError) as error:", "except ValueError as error:"),
 )
@@ -64,7 +69,7 @@ SABOTAGES = {
             Edit("store/queue.py", "AND attempts = :claimed_attempts", "AND attempts + 1 = :claimed_attempts"),
         ),
     ),
-    "what began is not written down": Sabotage(
+    "a started call is not logged": Sabotage(
         "kills-of-deliver",
         (
             Edit(
@@ -72,7 +77,7 @@ SABOTAGES = {
             ),
         ),
     ),
-    "what was told is not written down": Sabotage(
+    "an answer is not logged": Sabotage(
         "kills-of-deliver",
         (Edit("handlers/processes/worker.py", "if len(answer) <= CALL_LOG_LIMIT:", "if not answer:"),),
     ),
@@ -115,13 +120,13 @@ SABOTAGES = {
             ),
         ),
     ),
-    "a broken disk is taken for a bug": Sabotage(
+    "a broken disk is reported as a bug": Sabotage(
         "faults", (Edit("store/sqlite/errors.py", "except apsw.IOError", "except apsw.NoMemError"),)
     ),
-    "a full disk is taken for a bug": Sabotage(
+    "a full disk is reported as a bug": Sabotage(
         "fulldisk", (Edit("store/sqlite/errors.py", "except apsw.IOError", "except apsw.NoMemError"),)
     ),
-    "no fence": Sabotage(
+    "a late worker changes a delivery": Sabotage(
         "workers",
         (
             Edit(
@@ -131,26 +136,26 @@ SABOTAGES = {
             ),
         ),
     ),
-    "a lock is not waited for": Sabotage(
+    "evtool does not wait for a lock": Sabotage(
         "workers", (Edit("store/sqlite/connection.py", "deadline = now + busy_timeout", "deadline = now"),)
     ),
-    "a doctor that does not look at the bytes": Sabotage(
+    "doctor does not check the bytes": Sabotage(
         "bitflips", (Edit("store/rows.py", "if digest == self.sha256:", "if digest:"),)
     ),
-    "what is read is believed": Sabotage(
+    "rows are not checked when they are read": Sabotage(
         "cells", (Edit("store/store.py", "problem = value.damage()", "problem = None"),)
     ),
-    "a doctor that does not look at each row": Sabotage(
+    "doctor does not check each row": Sabotage(
         "cells", (Edit("store/integrity.py", "problem = Delivery(*row).damage()", "problem = None"),)
     ),
     "the same key is stored again": Sabotage(
         "workers",
         (Edit("store/store.py", "WHERE seq = ? AND id = ? AND source = ?", "WHERE seq = ? AND id = ? AND 1 > ?"),),
     ),
-    "room for commits is laid out where others commit": Sabotage(
+    "preallocation overwrites the commits of others": Sabotage(
         "kills-of-publish", (Edit("store/sqlite/wal.py", "os.O_WRONLY | os.O_APPEND", "os.O_WRONLY"),)
     ),
-    "a failure too many is tried again": Sabotage(
+    "there is one attempt too many": Sabotage(
         "model", (Edit("delivery/retry.py", "if attempts >= policy.max_attempts", "if attempts > policy.max_attempts"),)
     ),
     "a chain of events is cut off early": Sabotage(
@@ -164,10 +169,10 @@ SABOTAGES = {
         "texts-through-evtool",
         (Edit("events/envelopes.py", "yield problem_to_finding(text, error)\n        return", "raise"),),
     ),
-    "what cannot be printed is printed": Sabotage(
+    "unprintable characters are printed": Sabotage(
         "hostile", (Edit("terminal/sanitize.py", "if text.isprintable():", "if True:"),)
     ),
-    "what a runner obeys is printed": Sabotage(
+    "commands for a CI runner are printed": Sabotage(
         "hostile", (Edit("terminal/sanitize.py", 'if "##" not in text and "::" not in text:', "if text:"),)
     ),
     "a schema is fetched": Sabotage(
@@ -192,7 +197,7 @@ SABOTAGES = {
             ),
         ),
     ),
-    "what waits is given up too early": Sabotage(
+    "a waiting delivery ends too early": Sabotage(
         "waiting", (Edit("delivery/retry.py", "if age >= policy.max_age:", "if age >= policy.max_age / 2:"),)
     ),
     "only the process itself is ended": Sabotage(
@@ -232,14 +237,12 @@ SABOTAGES = {
 
 
 class Unfit(Exception):
-    """The text that a sabotage replaces is not there any more: it must be told anew."""
+    """The old text of an edit does not occur exactly once."""
 
 
 def copy(folder: Path, edits: tuple[Edit, ...]) -> None:
-    """Makes a copy of evtool and of the proofs in which the edits are made. Raises Unfit.
-
-    Compiled files are copied too, which saves compiling; those with a suffix are just being written by other processes.
-    """
+    """Copies evtool and the proofs to a folder and applies the edits there. Raises Unfit."""
+    # Copying the compiled files saves compiling. Other processes are still writing those with another suffix.
     for name in ("evtool", "proofs", "tests", "samples"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("*.pyc.*", ".data"))
     shutil.copy(ROOT / "routes.yaml", folder)
@@ -247,14 +250,14 @@ def copy(folder: Path, edits: tuple[Edit, ...]) -> None:
         file = folder / "evtool" / edit.file
         text = file.read_text(encoding="utf-8")
         if text.count(edit.old) != 1:
-            raise Unfit(f"evtool/{edit.file} has this {text.count(edit.old)} times, not once: {edit.old}")
+            raise Unfit(f"evtool/{edit.file} contains this {text.count(edit.old)} times, not once: {edit.old}")
         file.write_text(text.replace(edit.old, edit.new), encoding="utf-8")
         for compiled in (file.parent / "__pycache__").glob(f"{file.stem}.*"):
             compiled.unlink()
 
 
 def prove(name: str, folder: Path, seed: int) -> tuple[int, str]:
-    """Runs the quick proof that must catch a sabotage on a copy of evtool that has it: its exit code, and its words."""
+    """Runs the quick form of the proof that must catch a sabotage, on a copy. Returns the exit code and the output."""
     sabotage = SABOTAGES[name]
     copy(folder, sabotage.edits)
     words = [sys.executable, "-m", "proofs", sabotage.proof, "--quick", "--seed", str(seed)]

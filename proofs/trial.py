@@ -1,33 +1,37 @@
-"""A trial: what every proof is given, and how it says that a promise does not hold."""
+"""Trial: the input of every proof, and the exception that reports a broken promise."""
 
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-Figures = dict[str, int]  # what was tried and what came of it, as it is printed
+# The printed figures of a proof: the description of each number, and the number.
+Figures = dict[str, int]
 
 
 class Broken(Exception):
-    """The promise does not hold: what was seen instead."""
+    """A promise does not hold. The message says what happened instead."""
 
 
 class Trial(NamedTuple):
-    """A folder to work in, the randomness of the seed, and whether a small number must do."""
+    """A folder to work in, a random generator with the seed, and whether the proof runs in its quick form."""
 
     folder: Path
     random: Random
     quick: bool
 
     def size(self, full: int, quick: int) -> int:
-        """How many, in the full form and in the quick one."""
-        return quick if self.quick else full
+        """Returns the number for this form of the proof."""
+        if self.quick:
+            return quick
+        return full
 
 
-Prove = Callable[[Trial], Figures]  # raises Broken
+# A proof raises Broken.
+Prove = Callable[[Trial], Figures]
 
 
-def hold(truth: object, what: str) -> None:
-    """Raises Broken unless it is true."""
+def hold(truth: object, problem: str) -> None:
+    """Raises Broken with this problem unless `truth` is true."""
     if not truth:
-        raise Broken(what)
+        raise Broken(problem)

@@ -1,14 +1,15 @@
-"""Proof: what a handler cannot take now waits for it, uses no attempt, and is given up for its age alone."""
+"""Proof: deliveries to an unavailable handler wait, use no attempts, and end only because of their age."""
 
 from proofs import project as projects
-from proofs.audit import audit, rows
-from proofs.kills import survived
+from proofs.audit import audit, read_rows
+from proofs.kills import hold_completed, publish_undelivered
 from proofs.project import Project
 from proofs.running import run
 from proofs.trial import Figures, Trial, hold
 
 HOUR = 3600
-PATIENT = 23 * HOUR  # seconds that the handlers are away: less than the 24 hours that a delivery may wait
+# Seconds that the handlers are unavailable. A delivery may wait for 24 hours.
+TOLERATED = 23 * HOUR
 TOO_LONG = 25 * HOUR
 REFUSING = """
 def pay(event, context):
@@ -20,39 +21,37 @@ TABLE = "SELECT state, attempts, condition, count(*) FROM delivery GROUP BY 1, 2
 
 
 def prove(trial: Trial) -> Figures:
-    """Handlers are away for 23 hours and come back; others stay away for longer than anybody waits."""
-    number, looks = trial.size(1000, 50), trial.size(46, 4)
-    project = _away(trial, "patient", number)
+    """Some handlers are unavailable for 23 hours and then return; others stay unavailable for 25 hours."""
+    number = trial.size(1000, 50)
+    looks = trial.size(46, 4)
+    project = _create_unavailable(trial, "patient", number)
     for look in range(1, looks + 1):
-        hold(survived(run(project.folder, "deliver", ahead=PATIENT * look // looks)), "killed by somebody else")
-        _all(project, number, ("waiting", 0, None))
+        hold_completed(run(project.folder, "deliver", ahead=TOLERATED * look // looks))
+        _check_all_wait(project, number)
     (project.folder / "away.py").rename(project.folder / "handlers.py")
-    hold(survived(run(project.folder, "deliver", ahead=PATIENT + 1)), "killed by somebody else")
+    hold_completed(run(project.folder, "deliver", ahead=TOLERATED + 1))
     audit(project)
-    [[tried]] = rows(project.store, "SELECT max(attempts) FROM delivery")
-    [[undone]] = rows(project.store, "SELECT count(*) FROM delivery WHERE state <> 'done'")
-    hold((tried, undone) == (1, 0), f"up to {tried} attempts were used; {undone} deliveries are not done")
+    [[attempts]] = read_rows(project.store, "SELECT max(attempts) FROM delivery")
+    [[undone]] = read_rows(project.store, "SELECT count(*) FROM delivery WHERE state <> 'done'")
+    hold((attempts, undone) == (1, 0), f"up to {attempts} attempts were used; {undone} deliveries are not done")
 
-    given_up = _away(trial, "late", number)
-    hold(run(given_up.folder, "deliver", ahead=TOO_LONG).code == 1, "what is given up is no failure")
-    [*found] = rows(given_up.store, TABLE)
-    hold(
-        {(state, condition) for state, _, condition, _ in found} == {("dead", "MaximumEventAgeInSeconds")},
-        f"after 25 hours there are {found}",
-    )
+    late = _create_unavailable(trial, "late", number)
+    hold(run(late.folder, "deliver", ahead=TOO_LONG).code == 1, "dead letters are not reported as a failure")
+    table = read_rows(late.store, TABLE)
+    ends = {(state, condition) for state, _, condition, _ in table}
+    hold(ends == {("dead", "MaximumEventAgeInSeconds")}, f"after 25 hours the deliveries are: {table}")
     return {"deliveries that waited": 2 * number, "looks for the handler": looks, "given up for their age": 2 * number}
 
 
-def _away(trial: Trial, name: str, number: int) -> Project:
-    """A project whose handlers cannot reach their service, with orders that two of them should take."""
-    project = projects.make(trial.folder / name)
+def _create_unavailable(trial: Trial, name: str, number: int) -> Project:
+    """Creates a project with unavailable handlers and `number` orders, each with two deliveries."""
+    project = projects.create_project(trial.folder / name)
     (project.folder / "handlers.py").rename(project.folder / "away.py")
     (project.folder / "handlers.py").write_text(REFUSING)
-    file = projects.write(project.folder / "orders.jsonl", project.events(number, trial.random, kind="order"))
-    hold(survived(run(project.folder, "publish", "--no-deliver", file)), "killed by somebody else")
+    publish_undelivered(project, projects.write_orders(project, trial.random, number))
     return project
 
 
-def _all(project: Project, number: int, wanted: tuple[str, int, str | None]) -> None:
-    found = [tuple(row) for row in rows(project.store, TABLE)]
-    hold(found == [(*wanted, 2 * number)], f"instead of {wanted} there are {found}")
+def _check_all_wait(project: Project, number: int) -> None:
+    table = [tuple(row) for row in read_rows(project.store, TABLE)]
+    hold(table == [("waiting", 0, None, 2 * number)], f"not all deliveries wait without an attempt: {table}")
