@@ -4,10 +4,10 @@
 
 Starts a broker (Java; Maven fetches it once). All read the same messages of 1 KB from 8 partitions:
 
-- the bare loop: `consume(500)`, the `value()` and `headers()` of each message, and a commit per batch that it does not
-  wait for. Its clock starts when its partitions are assigned; nothing is fetched before.
-- the careful loop keeps the promise of `deliver`, at most 100 messages that are not committed: `consume(100)`, and
-  a commit per batch that it waits for.
+- the bare loop calls `consume(500)`, reads the `value()` and `headers()` of each message, and commits each batch
+  without waiting for the commit. Its clock starts with the assignment of its partitions, before the first fetch.
+- the careful loop has at most 100 uncommitted messages, as `deliver` promises: it calls `consume(100)` and waits for a
+  commit of each batch.
 - `deliver` calls a warm Python worker for each message. Its clock starts with the first call.
 
 The runs alternate, so that all have the same load; the medians count. Then the curve: each handler waits for 5 ms, as
@@ -40,7 +40,7 @@ PARTITIONS = 8
 RUNS = 3
 # The number of events for each worker of the curve.
 WAITING_EVENTS = 1_500
-# Seconds until a run that does not end is given up.
+# Seconds until a run that does not end fails.
 PATIENCE = 300
 ROUTES = """
 version: 1
@@ -66,15 +66,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=EVENTS)
     parser.add_argument("--curve", action="store_true", help="only the curve")
-    wanted = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder)
         (project / "routes.yaml").write_text(ROUTES, encoding="utf-8")
         (project / "handlers.py").write_text(HANDLERS, encoding="utf-8")
         cluster = Cluster(project / "cluster")
         try:
-            if not wanted.curve:
-                compare(project, cluster, wanted.events)
+            if not arguments.curve:
+                compare(project, cluster, arguments.events)
             for workers in (1, 2, 4):
                 rate = measure_waiting(project, cluster, workers)
                 print(f"{workers} workers, handlers that wait 5 ms: {rate:,.0f}/s")
@@ -111,7 +111,7 @@ def send(cluster: Cluster, topic: str, count: int) -> None:
 def measure_loop(cluster: Cluster, topic: str, count: int, group: str, *, is_careful: bool = False) -> float:
     """Returns the messages per second of a loop that reads messages and commits them."""
     settings = {"bootstrap.servers": cluster.servers, "group.id": group, "enable.auto.commit": False}
-    consumer = Consumer({**settings, "auto.offset.reset": "earliest"})
+    consumer = Consumer(settings | {"auto.offset.reset": "earliest"})
     starts: list[float] = []
 
     def assign(consumer: Consumer, partitions: list[Any]) -> None:
@@ -136,7 +136,7 @@ def measure_loop(cluster: Cluster, topic: str, count: int, group: str, *, is_car
 
 
 def measure_deliver(project: Path, cluster: Cluster, topic: str, count: int, run: int) -> float:
-    """Deliveries a second of one worker, from its first call to its last."""
+    """Returns the deliveries per second of one worker, from its first call to its last."""
     with calls_log(project) as calls, worker(project, f"kafka://{cluster.servers}/{topic}?group=g{run}", 0):
         await_size(calls, 1)
         start = time.perf_counter()
@@ -145,7 +145,7 @@ def measure_deliver(project: Path, cluster: Cluster, topic: str, count: int, run
 
 
 def measure_waiting(project: Path, cluster: Cluster, workers: int) -> float:
-    """Deliveries a second of some workers that are in their group before the first event is sent."""
+    """Returns the deliveries per second of several workers, which join their group before the first event."""
     topic, count = cluster.create_topic(PARTITIONS), WAITING_EVENTS * workers
     bus = f"kafka://{cluster.servers}/{topic}?group=waiting-{topic}"
     with calls_log(project) as calls, ExitStack() as stack:
@@ -161,7 +161,7 @@ def measure_waiting(project: Path, cluster: Cluster, workers: int) -> float:
 
 @contextmanager
 def calls_log(project: Path) -> Iterator[Path]:
-    """The file to which handlers append a byte for each call."""
+    """Provides the file to which handlers append a byte for each call."""
     calls = project / "calls"
     calls.write_bytes(b"")
     yield calls
@@ -170,9 +170,9 @@ def calls_log(project: Path) -> Iterator[Path]:
 
 @contextmanager
 def worker(project: Path, bus: str, seconds: float) -> Iterator[None]:
-    """A worker whose handlers wait."""
+    """Runs a worker whose handlers wait."""
     command = [sys.executable, "-m", "evtool", "deliver", "--watch", "-q", "--bus", bus]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "SECONDS": str(seconds)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "SECONDS": str(seconds)}
     process = subprocess.Popen(command, cwd=project, env=environment, stdout=subprocess.DEVNULL)
     try:
         yield
@@ -182,7 +182,7 @@ def worker(project: Path, bus: str, seconds: float) -> Iterator[None]:
 
 
 def await_size(calls: Path, size: int) -> None:
-    """Waits until the handlers were called so often."""
+    """Waits until the handlers have had this number of calls."""
     deadline = time.monotonic() + PATIENCE
     while calls.stat().st_size < size:
         if time.monotonic() > deadline:
@@ -191,11 +191,12 @@ def await_size(calls: Path, size: int) -> None:
 
 
 def await_members(cluster: Cluster, group: str, count: int) -> None:
-    """Waits until a group has so many workers, each with a member for the topic and one for its retry topics."""
+    """Waits until a group has all workers, each with a member for the topic and one for its retry topics."""
     admin = AdminClient({"bootstrap.servers": cluster.servers})
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        with suppress(KafkaException):  # the coordinator of a new group may not be known yet
+        # The coordinator of a new group may not be known yet.
+        with suppress(KafkaException):
             members = admin.describe_consumer_groups([group])[group].result(30).members
             if len(members) == 2 * count and all(member.assignment.topic_partitions for member in members):
                 return

@@ -2,12 +2,13 @@
 
     python bench/buses.py [EVENTS] [RUNS]
 
-Starts a broker (Java; Maven fetches it once). The bare loop is `consume(500)`, with the `value()` and `headers()` of
-each message. Its client is new, and its clock starts when the partitions are assigned: nothing is fetched before. The
-time of a command is reduced by the time that it takes for a topic with one event. Runs alternate, so that all have the
-same load.
+Starts a broker (Java; Maven fetches it once). The bare loop calls `consume(500)` and reads `value()` and `headers()` of
+each message. Its client is new, and its clock starts with the assignment of the partitions, before the first fetch.
+From the time of a command the time of the same command on a topic with one event is subtracted. The runs alternate, so
+that all have the same load.
 """
 
+import argparse
 import json
 import statistics
 import subprocess
@@ -28,7 +29,7 @@ BATCH = 500
 
 
 def run(folder: Path, *arguments: str) -> float:
-    """The seconds that evtool takes, with a new store."""
+    """Returns the seconds of a run of evtool with a new store."""
     for file in folder.glob("store.db*"):
         file.unlink()
     command = [sys.executable, "-m", "evtool", *arguments, "--store", str(folder / "store.db")]
@@ -38,7 +39,7 @@ def run(folder: Path, *arguments: str) -> float:
 
 
 def consume(servers: str, topic: str, *, reads: bool = True) -> float:
-    """The seconds that a bare loop takes from the assignment on; unless it `reads`, it only counts the messages."""
+    """Returns the seconds of a bare loop from the assignment on. Without `reads` it only counts the messages."""
     consumer = Consumer({"bootstrap.servers": servers, "group.id": "bare", "enable.auto.commit": False})
     bounds = [consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=60) for number in range(PARTITIONS)]
     left = sum(high - low for low, high in bounds)
@@ -57,21 +58,24 @@ def consume(servers: str, topic: str, *, reads: bool = True) -> float:
 
 
 def write_events(file: Path, count: int) -> None:
-    """Orders of the shop, each with an id of its own."""
+    """Writes orders of the shop with different ids."""
     order = json.loads((ROOT / "samples/events/order-created.json").read_text())
     with file.open("w") as stream:
         for number in range(count):
-            stream.write(json.dumps({**order, "id": f"order-{number}"}) + "\n")
+            stream.write(json.dumps(order | {"id": f"order-{number}"}) + "\n")
 
 
 def main() -> None:
     """Prints a line for each run, and the medians of the ratios."""
-    count, runs = (int(argument) for argument in (*sys.argv[1:], "200000", "5")[:2])
+    parser = argparse.ArgumentParser()
+    parser.add_argument("events", nargs="?", type=int, default=200_000)
+    parser.add_argument("runs", nargs="?", type=int, default=5)
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         cluster = Cluster(folder / "kafka")
         try:
-            measure(cluster, folder, count, runs)
+            measure(cluster, folder, arguments.events, arguments.runs)
         finally:
             cluster.run("stop", "--now")
 

@@ -1,20 +1,22 @@
 """Writes events like the city lots of San Francisco: `python bench/citylots.py FILE [EVENTS]`, one a line.
 
-The set itself, on which engines of event patterns publish their figures, is not in this project. These have its layout,
-its size (900 bytes on average) and, for the rules of `citylots-rules.json`, its share of events that match.
+The original set, for which engines of event patterns publish their figures, is not part of this project. These events
+have its layout, its size (900 bytes on average) and its share of matches for the rules of `citylots-rules.json`.
 """
 
 import json
 import random
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-EVENTS = 213_068  # of the whole set; fewer are the first of these
+# The number of events in the whole set. A smaller number selects the first ones.
+EVENTS = 213_068
 SEED = 20240917
 
-# what the rules ask for, and how many events have it
+# The values that the rules match, and the number of events with each.
 STREETS = {
     "FULTON": 1910,
     "MASON": 2657,
@@ -37,8 +39,10 @@ STREETS = {
     "DUKE": 404,
 }
 LOTS = {"1430022": 1, "2607117": 101, "2607218": 35, "3745012": 655, "VACSTWIL": 1}
-BLOCK_143 = 489  # lots of one block, for a wildcard
-LONGITUDE = -122.42916360922355  # of one corner of every 977th lot
+# The number of lots of one block, which a wildcard matches.
+BLOCK_143 = 489
+# The longitude of one corner of every 977th lot.
+LONGITUDE = -122.42916360922355
 
 BEGINNINGS = (
     *("SAN", "MAR", "VAL", "CAL", "LOM", "PAC", "UNI", "GRE", "TEL", "HIL", "OAK", "PIN", "SUT", "TAY", "POW"),
@@ -50,8 +54,8 @@ dice = random.Random(SEED)
 
 
 def _streets() -> list[str]:
-    """The street of each lot: those of the rules, and made-up names, a few of them common."""
-    streets = [street for street, count in STREETS.items() for _ in range(count)]
+    """Returns the street of each lot: those of the rules, and invented names, a few of which are common."""
+    streets = list(Counter(STREETS).elements())
     names = sorted({a + b + c for a in BEGINNINGS for b in BEGINNINGS for c in ENDS if dice.random() < 0.12})
     while len(streets) < EVENTS:
         streets.append(names[min(len(names) - 1, int(dice.expovariate(1 / 400)))])
@@ -60,8 +64,8 @@ def _streets() -> list[str]:
 
 
 def _lots() -> list[str]:
-    """The number of each lot."""
-    lots = [lot for lot, count in LOTS.items() for _ in range(count)]
+    """Returns the number of each lot."""
+    lots = list(Counter(LOTS).elements())
     lots += [f"143{dice.randrange(10_000):04}" for _ in range(BLOCK_143)]
     while len(lots) < EVENTS:
         lots.append(f"{dice.randrange(9999):04}{dice.randrange(999):03}")
@@ -70,7 +74,7 @@ def _lots() -> list[str]:
 
 
 def _corners(number: int) -> list[dict[str, float]]:
-    """The corners of a lot, 5 to 120, close to each other."""
+    """Returns the corners of a lot, 5 to 120, close to each other."""
     x, y = -122.51 + 0.14 * dice.betavariate(2.6, 1.75), 37.71 + 0.12 * dice.random()
     count = max(5, min(120, int(dice.gammavariate(2.2, 2.6)) + 4))
     corners = [{"x": x + dice.uniform(-3e-4, 3e-4), "y": y + dice.uniform(-3e-4, 3e-4), "z": 0} for _ in range(count)]
@@ -95,20 +99,22 @@ def _properties(number: int, lot: str, street: str) -> dict[str, str]:
 
 
 def lots(count: int = EVENTS) -> Iterator[dict[str, Any]]:
-    """The first events of the set, always the same."""
+    """Yields the first events of the set, always the same."""
     dice.seed(SEED)
     streets, numbers = _streets(), _lots()
-    in_parts = set(dice.sample(range(EVENTS), 120))
+    multipolygons = set(dice.sample(range(EVENTS), 120))
     for number in range(min(count, EVENTS)):
         corners = _corners(number)
         properties = _properties(number, numbers[number], streets[number])
-        kind, coordinates = ("MultiPolygon", [[corners]]) if number in in_parts else ("Polygon", [corners])
-        geometry = {"type": kind, "firstCoordinates": corners[0], "coordinates": coordinates}
+        geometry: dict[str, Any] = {"type": "Polygon", "firstCoordinates": corners[0], "coordinates": [corners]}
+        if number in multipolygons:
+            geometry["type"] = "MultiPolygon"
+            geometry["coordinates"] = [[corners]]
         yield {"type": "Feature", "properties": properties, "geometry": geometry}
 
 
 def write(file: Path, count: int = EVENTS) -> None:
-    """Writes the first events of the set, one a line."""
+    """Writes the first events of the set, one per line."""
     with file.open("w", encoding="utf-8") as out:
         out.writelines(json.dumps(lot) + "\n" for lot in lots(count))
 

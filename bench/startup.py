@@ -1,6 +1,6 @@
-"""How long evtool takes to start, as a multiple of `python -c pass` in the same run; with the goals of each command.
+"""Measures the start of evtool as a multiple of `python -c pass`, with a goal for each command.
 
-Every command runs as a process of its own, in turn with the others, so that a busy machine slows all alike.
+Every command runs as a new process, in turn with the others, so that a busy machine slows all alike.
 """
 
 import os
@@ -15,7 +15,7 @@ ROUNDS = 25
 BARE = "python -c pass"
 EVENT = "samples/events/order-created.json"
 
-# command -> how many times as long as the bare interpreter it may take
+# The largest ratio of each command to the bare interpreter.
 GOALS = {
     "--version": 3.0,
     "--help": 8.0,
@@ -26,16 +26,18 @@ GOALS = {
 
 
 def seconds(arguments: list[str]) -> float:
-    """How long a process takes from start to end."""
-    begun = time.perf_counter()
+    """Returns the seconds of a process from start to end."""
+    started = time.perf_counter()
     subprocess.run(arguments, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - begun
+    return time.perf_counter() - started
 
 
 def main() -> int:
-    """Prints the table; 1 if a goal is missed."""
+    """Prints the table. Returns 1 if a command misses its goal."""
     evtool = str(Path(sys.executable).parent / "evtool")
-    commands = {BARE: [sys.executable, "-c", "pass"], **{words: [evtool, *words.split()] for words in GOALS}}
+    commands = {BARE: [sys.executable, "-c", "pass"]}
+    for words in GOALS:
+        commands[words] = [evtool] + words.split()
     os.environ["EVTOOL_STORE"] = str(Path(tempfile.mkdtemp()) / "store.db")
     taken: dict[str, list[float]] = {words: [] for words in commands}
     for _ in range(ROUNDS):
@@ -45,9 +47,13 @@ def main() -> int:
     missed = 0
     print(f"{'command':<50}{'median':>10}{'ratio':>8}{'goal':>8}")
     for words, times in taken.items():
-        ratio, goal = median(times) / bare, GOALS.get(words)
-        missed += goal is not None and ratio > goal
-        print(f"{words:<50}{median(times) * 1000:>7.1f} ms{ratio:>8.2f}{f'<= {goal:g}' if goal else '':>8}")
+        ratio = median(times) / bare
+        goal = GOALS.get(words)
+        shown_goal = ""
+        if goal is not None:
+            missed += ratio > goal
+            shown_goal = f"<= {goal:g}"
+        print(f"{words:<50}{median(times) * 1000:>7.1f} ms{ratio:>8.2f}{shown_goal:>8}")
     return int(missed > 0)
 
 

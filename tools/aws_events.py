@@ -1,8 +1,8 @@
-"""Writes the names of the events that AWS services send, which `evtool check` compares names in patterns with.
+"""Writes the names of the events of AWS services. `evtool check` compares the names in patterns with them.
 
 Usage: python tools/aws_events.py aws-cdk-aws-service-spec-VERSION.tgz
-The package is made by `npm pack @aws-cdk/aws-service-spec`. Only names are taken from it: its field types and its
-required fields contradict real events.
+`npm pack @aws-cdk/aws-service-spec` creates the package. This tool takes only names from it, since its field types and
+its required fields contradict real events.
 """
 
 import gzip
@@ -17,7 +17,7 @@ TARGET = Path(__file__).parent.parent / "evtool" / "checks" / "patterns" / "aws_
 
 
 def read_member(package: tarfile.TarFile, name: str) -> bytes:
-    """The bytes of a file in the package."""
+    """Returns the bytes of a file in the package."""
     file = package.extractfile(f"package/{name}")
     assert file is not None, name
     return file.read()

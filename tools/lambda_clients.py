@@ -1,10 +1,10 @@
 """Installs AWS's clients of the Lambda Runtime API into .clients, for the tests of functions in other languages.
 
 Python's client is among the packages for development. Run: python tools/lambda_clients.py [LANGUAGE ...]
-`--missing` prints the packages of Debian and Ubuntu that they need and that are not installed.
+`--missing` prints the missing packages of Debian and Ubuntu that the clients need.
 
-A folder of `.clients` that is complete has a file `installed`; while nothing changes, it is not installed again. What
-takes a minute to compile is kept in ~/.cache/evtool-clients; npm, Go, Cargo, Maven and pip have caches of their own.
+A complete folder of `.clients` contains a file `installed`, so a second run does nothing while the sources are the
+same. The tool keeps compiled code, which takes a minute, in ~/.cache/evtool-clients. The package managers have caches.
 """
 
 import hashlib
@@ -23,7 +23,8 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 CLIENTS = ROOT / ".clients"
 FUNCTIONS = ROOT / "tests/handlers/lambda_functions"
-LOG_LINES = 20  # of a failed installation that are shown
+# Lines of the log that a failed installation shows.
+LOG_LINES = 20
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "evtool-clients")
 
 POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
@@ -31,7 +32,7 @@ POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
   <dependencies>{}</dependencies>
 </project>
 """
-# the SDK's other HTTP clients are large and not used
+# The SDK's other HTTP clients are large, and the tests do not use them.
 DEPENDENCY = """
     <dependency>
       <groupId>{}</groupId><artifactId>{}</artifactId><version>{}</version>
@@ -44,7 +45,7 @@ DEPENDENCY = """
 
 
 class Installation(NamedTuple):
-    """Where a client is being installed, and what is written about it."""
+    """The folder of a client, and the log of its installation."""
 
     folder: Path
     log: Path
@@ -53,18 +54,21 @@ class Installation(NamedTuple):
         """Runs a command; raises CalledProcessError, or FileNotFoundError if there is no such program."""
         with self.log.open("a") as log:
             print("$", *command, file=log, flush=True)
-            environment = {**os.environ, **variables}
+            environment = os.environ | variables
             subprocess.run(
                 command, cwd=cwd or self.folder, env=environment, stdout=log, stderr=subprocess.STDOUT, check=True
             )
 
 
 class Client(NamedTuple):
-    """A client: what is installed, by its names and versions, and how."""
+    """A client: its packages with versions, the function that installs it, and the programs that this needs.
+
+    `programs` maps each program to its package in Debian and Ubuntu.
+    """
 
     packages: tuple[str, ...]
     install: Callable[[Installation, tuple[str, ...]], None]
-    programs: Mapping[str, str]  # that it needs, and the packages of Debian and Ubuntu that have them
+    programs: Mapping[str, str]
 
     @property
     def missing(self) -> dict[str, str]:
@@ -73,7 +77,7 @@ class Client(NamedTuple):
 
 
 def install_node(here: Installation, packages: tuple[str, ...]) -> None:
-    """Compiles C++ for a minute, unless this version has been compiled on this machine."""
+    """Installs the Node.js client. It compiles C++ for a minute, so the result is cached for each version."""
     node = Path(shutil.which("node") or "node").resolve()
     version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout.strip()
     key = hashlib.sha256(" ".join(packages).encode()).hexdigest()[:12]
@@ -85,9 +89,12 @@ def install_node(here: Installation, packages: tuple[str, ...]) -> None:
             folder.mkdir()
             (folder / "package.json").write_text('{"name": "function", "version": "1.0.0", "private": true}\n')
             prefix = node.parent.parent
-            headers = {"npm_config_nodedir": str(prefix)} if (prefix / "include/node/node.h").exists() else {}
+            variables = {"MAKEFLAGS": f"-j{os.cpu_count()}"}
+            # With the headers of the installed Node.js npm does not download them.
+            if (prefix / "include/node/node.h").exists():
+                variables["npm_config_nodedir"] = str(prefix)
             options = ["--no-audit", "--no-fund", "--foreground-scripts"]
-            here.run("npm", "install", *options, *packages, cwd=folder, MAKEFLAGS=f"-j{os.cpu_count()}", **headers)
+            here.run("npm", "install", *options, *packages, cwd=folder, **variables)
             if not cached.exists():
                 folder.rename(cached)
     shutil.copytree(cached, here.folder, symlinks=True, dirs_exist_ok=True)
@@ -103,7 +110,7 @@ def install_go(here: Installation, packages: tuple[str, ...]) -> None:
 
 
 def install_rust(here: Installation, packages: tuple[str, ...]) -> None:
-    """Compiles for a minute, without optimization."""
+    """Compiles the Rust client, without optimization, which takes a minute."""
     here.run("cargo", "init", "--bin", "--name", "bootstrap", "--vcs", "none")
     here.run("cargo", "add", "--quiet", *packages)
     shutil.copy(FUNCTIONS / "rust/main.rs", here.folder / "src/main.rs")
@@ -126,7 +133,7 @@ def install_java(here: Installation, packages: tuple[str, ...]) -> None:
 
 
 def install_emulator(here: Installation, packages: tuple[str, ...]) -> None:
-    """AWS's runtime interface emulator, another server of the Runtime API: a program inside a package."""
+    """Installs AWS's runtime interface emulator, another server of the Runtime API. A Python package contains it."""
     here.run(sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", "sam", *packages)
     machine = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
     shutil.copy(here.folder / f"sam/samcli/local/rapid/aws-lambda-rie-{machine}", here.folder / "aws-lambda-rie")
@@ -134,7 +141,7 @@ def install_emulator(here: Installation, packages: tuple[str, ...]) -> None:
     shutil.rmtree(here.folder / "sam")
 
 
-# programs, and the packages of Debian and Ubuntu that have them
+# The programs that build native code, with their packages in Debian and Ubuntu.
 BUILD_TOOLS = {
     "g++": "g++",
     "cmake": "cmake",
@@ -146,7 +153,7 @@ CLIENT_OF = {
     "node": Client(
         ("aws-lambda-ric@4.0.2", "@aws-sdk/client-eventbridge@3.1169.0"),
         install_node,
-        {"node": "nodejs", "npm": "npm", **BUILD_TOOLS},
+        {"node": "nodejs", "npm": "npm"} | BUILD_TOOLS,
     ),
     "rust": Client(("lambda_runtime@1.5.0", "serde_json@1", "tokio@1"), install_rust, {"cargo": "cargo", "cc": "gcc"}),
     "go": Client(
@@ -172,21 +179,27 @@ CLIENT_OF = {
 
 
 def find_key(language: str) -> str:
-    """A text that changes with whatever is installed for a language."""
-    files = sorted(file for file in (FUNCTIONS / language).rglob("*") if file.is_file())
-    parts = [" ".join(CLIENT_OF[language].packages).encode(), *(file.read_bytes() for file in files)]
-    return hashlib.sha256(b"\0".join([Path(__file__).read_bytes(), *parts])).hexdigest()
+    """Returns a hash of everything that determines the installation of a language's client."""
+    parts = [Path(__file__).read_bytes(), " ".join(CLIENT_OF[language].packages).encode()]
+    for file in sorted((FUNCTIONS / language).rglob("*")):
+        if file.is_file():
+            parts.append(file.read_bytes())
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
 def install(language: str) -> str:
-    """Installs the client of a language, unless that is done. What to tell if it failed; empty otherwise."""
-    client, folder = CLIENT_OF[language], CLIENTS / language
-    mark, key, started = folder / "installed", find_key(language), time.monotonic()
+    """Installs the client of a language, unless it is installed. Returns a message if this fails, else ""."""
+    client = CLIENT_OF[language]
+    folder = CLIENTS / language
+    mark = folder / "installed"
+    key = find_key(language)
+    started = time.monotonic()
     if mark.exists() and mark.read_text() == key:
         return ""
-    if missing := client.missing:
+    missing = client.missing
+    if missing:
         line = f"apt install {' '.join(dict.fromkeys(missing.values()))}"
-        return f"{language}: there is no {', '.join(missing)} on PATH; install it, on Debian and Ubuntu: {line}"
+        return f"{language}: not on PATH: {', '.join(missing)}; on Debian and Ubuntu run: {line}"
     print(f"{language}: installing {' '.join(client.packages)}", flush=True)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -196,24 +209,30 @@ def install(language: str) -> str:
         client.install(Installation(folder, log), client.packages)
     except subprocess.CalledProcessError as error:
         lines = log.read_text(errors="replace").splitlines()[-LOG_LINES:]
-        return "\n".join([f"{language}: {error}", *lines, f"all of it: {log}"])
+        return "\n".join([f"{language}: {error}"] + lines + [f"the whole log: {log}"])
     mark.write_text(key)
     print(f"{language}: installed in {time.monotonic() - started:.0f} s", flush=True)
     return ""
 
 
 def main(arguments: list[str]) -> int:
-    """Installs the clients of these languages, or of all, at the same time. The exit code."""
+    """Installs the clients of these languages, or of all, at the same time. Returns the exit code."""
     if arguments == ["--missing"]:
-        print(*sorted({package for client in CLIENT_OF.values() for package in client.missing.values()}))
+        missing: set[str] = set()
+        for client in CLIENT_OF.values():
+            missing.update(client.missing.values())
+        print(*sorted(missing))
         return 0
-    if unknown := [language for language in arguments if language not in CLIENT_OF]:
-        print(f"there is no client for {', '.join(unknown)}; known are {', '.join(CLIENT_OF)}", file=sys.stderr)
+    unknown = [language for language in arguments if language not in CLIENT_OF]
+    if unknown:
+        print(f"no client for {', '.join(unknown)}; the clients are: {', '.join(CLIENT_OF)}", file=sys.stderr)
         return 2
     with ThreadPoolExecutor(len(CLIENT_OF)) as pool:
-        failures = [*filter(None, pool.map(install, arguments or CLIENT_OF))]
-    print("\n".join(failures), file=sys.stderr, end="\n" if failures else "")
-    return 1 if failures else 0
+        failures = list(filter(None, pool.map(install, arguments or CLIENT_OF)))
+    if not failures:
+        return 0
+    print("\n".join(failures), file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

@@ -28,19 +28,19 @@ def run(folder: Path, *command: str | Path) -> None:
 
 
 def install_aws_cli(folder: Path) -> None:
-    """In an environment of its own: it needs another botocore than boto3."""
+    """Installs the AWS CLI into a new environment, since it needs another botocore than boto3."""
     run(folder, sys.executable, "-m", "venv", folder / "venv")
     run(folder, folder / "venv/bin/python", "-m", "pip", "install", "-q", AWS_CLI)
 
 
 def install_javascript(folder: Path) -> None:
-    """The script must be where its packages are."""
+    """Installs the packages. The tests put their script next to them, where Node looks for packages."""
     (folder / "package.json").write_text('{"name": "client", "version": "1.0.0", "private": true}\n')
     run(folder, "npm", "install", "--no-audit", "--no-fund", *NODE)
 
 
 def install_go(folder: Path) -> None:
-    """A program for each source file."""
+    """Compiles the client."""
     shutil.copy(SOURCES / "client.go", folder / "main.go")
     if not (folder / "go.mod").exists():
         run(folder, "go", "mod", "init", "client")
