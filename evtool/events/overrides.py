@@ -90,10 +90,10 @@ def apply_overrides(
     try:
         new_event = parse_event(json.dumps(document, ensure_ascii=False).encode())
     except ValueError as error:
-        raise UsageError(f"the result of --set is not an event: {error}") from None
+        raise UsageError(f"--set: the result is not an event: {error}") from None
     problem = find_member_problem(document)
     if problem:
-        raise UsageError(f"the result of --set is not an event: {problem.message}")
+        raise UsageError(f"--set: the result is not an event: {problem.message}")
     return new_event._replace(source_map=event.source_map, has_own_time=event.has_own_time, bus=event.bus)
 
 

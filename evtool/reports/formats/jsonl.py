@@ -16,15 +16,20 @@ class JsonLines(Report):
     def add_result(self, result: ValidationResult) -> None:
         """Writes a line for each finding."""
         for finding in result.findings:
-            self.add_record(finding.as_dict())
+            self._write_line(finding.as_dict())
+        # The reader may wait for the findings of each event.
+        if result.findings:
+            self._file.flush()
 
     def add_record(self, record: Mapping[str, Any]) -> None:
         """Writes a record."""
-        self._file.write(dump_json(record) + "\n")
-        # A program that reads the lines may wait for each one.
+        self._write_line(record)
         self._file.flush()
+
+    def _write_line(self, record: Mapping[str, Any]) -> None:
+        self._file.write(dump_json(record) + "\n")
 
     def end(self, tail: Mapping[str, Any]) -> None:
         """Writes the summary."""
         summary = {"evtool": FORMAT_VERSION, "command": self._subject.command}
-        self._file.write(dump_json(summary | dict(tail)) + "\n")
+        self._write_line(summary | dict(tail))
