@@ -152,10 +152,10 @@ def test_an_unknown_path_is_refused_with_the_nearest(event: dict[str, Any], assi
         ("detail.orderTotal.z=1", "detail.orderTotal is a number: there is no z in it"),
         ("detail.items[2]=1", "detail.items is an array of 1 and has no 2"),
         ("detail[0]=1", "detail is an object: there is no 0 in it"),
-        ("detail=5", "the result of --set is not an event: the envelope's detail must be a JSON object, not a number"),
+        ("detail=5", "--set: the result is not an event: the envelope's detail must be a JSON object, not a number"),
         (
             "resources=x",
-            "the result of --set is not an event: the envelope's resources must be a list of strings, not a string",
+            "--set: the result is not an event: the envelope's resources must be a list of strings, not a string",
         ),
         ("detail", "it is PATH=VALUE"),
         ("/detail", "it is PATH=VALUE"),
