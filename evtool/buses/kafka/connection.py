@@ -88,7 +88,7 @@ def open_kafka(bus: str, project: Project | None, reason: str) -> KafkaConnectio
 
 
 def build_connection(settings: BusSettings) -> KafkaConnection:
-    """Returns the connection that the settings of a bus describe. Raises UsageError for what cannot be right."""
+    """Returns the connection that the settings of a bus describe. Raises UsageError if they are invalid."""
     url = settings.url
     url.check_parameters(PARAMETERS)
     for name in url.client:
