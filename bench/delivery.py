@@ -1,6 +1,6 @@
-"""How fast events are stored and delivered to a warm Python worker, beside the least that has to be done, in one run.
+"""Measures how fast events are stored and delivered to a warm Python worker, compared with the minimal work for it.
 
-Every pair takes turns, so that a busy machine or disk slows both alike. The goals are those of the ratios.
+Both sides alternate, so that a busy machine or disk slows both alike. The goals are those of the ratios.
 """
 
 import gc
@@ -13,6 +13,8 @@ import time
 import uuid
 from collections.abc import Callable, Iterable
 from contextlib import closing
+from functools import partial
+from io import FileIO
 from pathlib import Path
 from random import Random
 
@@ -30,10 +32,14 @@ from evtool.store.rows import NewDelivery
 from evtool.store.store import Store
 
 DELIVERIES = 50_000
-WANTED = 10_000  # deliveries a second
-SINGLE = 2_000  # deliveries with a commit each, and events that are stored with one each
-PUBLISHED = 20_000  # events that go through the command, its start included
-TURN = 200  # events until the other of a pair has its turn
+# The goal, in deliveries per second.
+GOAL = 10_000
+# Deliveries with one commit each, and events that are stored with one commit each.
+SINGLE = 2_000
+# Events that the command publishes, including its start.
+PUBLISHED = 20_000
+# Events before the other side of a comparison has its turn.
+TURN = 200
 ROUTES = """
 version: 1
 handlers: {nothing: {python: "work.py:nothing"}}
@@ -42,20 +48,24 @@ routes: {all: {pattern: {source: [{prefix: ""}]}, to: [nothing]}}
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Seconds that some work takes."""
-    begun = time.perf_counter()
+    """Returns the seconds that the work takes."""
+    started = time.perf_counter()
     work()
-    return time.perf_counter() - begun
+    return time.perf_counter() - started
 
 
 def orders(count: int) -> list[Event]:
-    """Copies of the shop's order with ids of their own."""
+    """Returns copies of the shop's order with different ids."""
     order = json.loads(Path("samples/events/order-created.json").read_text(encoding="utf-8"))
-    return [parse_event(json.dumps({**order, "id": str(uuid.uuid4())}).encode()) for _ in range(count)]
+    events = []
+    for _ in range(count):
+        document = order | {"id": str(uuid.uuid4())}
+        events.append(parse_event(json.dumps(document).encode()))
+    return events
 
 
 def stored(file: Path, events: Iterable[Event]) -> Path:
-    """A new store with events that wait for their delivery."""
+    """Creates a store with events that wait for their delivery. Returns its path."""
     with Store(file) as store, store.transaction():
         for event in events:
             store.insert(event, [NewDelivery("all", "nothing")], now=1_000)
@@ -63,26 +73,31 @@ def stored(file: Path, events: Iterable[Event]) -> Path:
 
 
 def through_evtool(file: Path, folder: Path) -> None:
-    """Delivers with the command, its start included."""
+    """Delivers with the command, including its start."""
     command = [str(Path(sys.executable).parent / "evtool"), "deliver", "-o", "jsonl", "--store", str(file)]
     subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL)
 
 
+def read_clock() -> int:
+    """Returns the time in milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
 def one_by_one(file: Path, folder: Path) -> None:
-    """Delivers with a commit for each."""
+    """Delivers with one commit for each delivery."""
     pool_thread.MAX_BATCH = 1
     known = routes.load_routes(require_project(str(folder / "routes.yaml")))
-    world = Environment(lambda: time.time_ns() // 1_000_000, Random(1), "bench", Rules(None))
+    environment = Environment(read_clock, Random(1), "bench", Rules(None))
     with (
         Store(file) as store,
         HandlerPool(known) as handlers,
-        closing(deliver(Runtime(store, known, handlers, world))) as settled,
+        closing(deliver(Runtime(store, known, handlers, environment))) as settled,
     ):
         assert sum(1 for _ in settled) == SINGLE
 
 
 def without_store(events: list[Event], folder: Path) -> None:
-    """Calls the warm worker, as many calls ahead as evtool has, and nothing else."""
+    """Calls the warm worker with as many calls ahead as evtool makes, without a store."""
     known = routes.load_routes(require_project(str(folder / "routes.yaml")))
     calls = [Call(event.raw, event.id, event.type, "all", 1) for event in events]
     with closing(known.handlers["nothing"].open()) as handler:  # type: ignore[type-var]
@@ -92,36 +107,54 @@ def without_store(events: list[Event], folder: Path) -> None:
 
 
 def keeping(folder: Path) -> tuple[float, float, float]:
-    """Seconds for events with a commit each: append and fsync, `Store.insert`, and that with a delivery."""
-    events, took = orders(SINGLE * 2), [0.0, 0.0, 0.0]
-    gc.freeze()  # whoever stores events one by one does not hold thousands, which would be looked at for garbage
+    """Returns the seconds for events with one commit each: append and fsync, insert, and insert with a delivery."""
+    events = orders(SINGLE * 2)
+    appended = 0.0
+    inserted = 0.0
+    routed = 0.0
+    # A program that stores events one by one does not hold thousands, which the garbage collector would inspect.
+    gc.freeze()
     with Store(folder / "keep.db") as store, (folder / "floor.log").open("ab", buffering=0) as log:
         for start in range(0, SINGLE, TURN):
-            alone, routed = events[start : start + TURN], events[SINGLE + start : SINGLE + start + TURN]
-            took[0] += timed(lambda: [(log.write(e.raw + b"\n"), os.fsync(log.fileno())) for e in alone])  # noqa: B023
-            took[1] += timed(lambda: [store.insert(e, [], now=1) for e in alone])  # noqa: B023
-            took[2] += timed(lambda: [store.insert(e, [NewDelivery("r", "h")], now=1) for e in routed])  # noqa: B023
-    return took[0], took[1], took[2]
+            turn = events[start : start + TURN]
+            appended += timed(partial(append_each, log, turn))
+            inserted += timed(partial(insert_each, store, turn, []))
+            turn = events[SINGLE + start : SINGLE + start + TURN]
+            routed += timed(partial(insert_each, store, turn, [NewDelivery("r", "h")]))
+    return appended, inserted, routed
+
+
+def append_each(log: FileIO, events: list[Event]) -> None:
+    """Appends events to a file, with an fsync for each."""
+    for event in events:
+        log.write(event.raw + b"\n")
+        os.fsync(log.fileno())
+
+
+def insert_each(store: Store, events: list[Event], deliveries: list[NewDelivery]) -> None:
+    """Stores events, with a commit for each."""
+    for event in events:
+        store.insert(event, deliveries, now=1)
 
 
 def publishing(folder: Path, events: list[Event]) -> tuple[float, float, float]:
-    """Seconds for events, each a line: append and fsync for each; `evtool publish` of the file, and of a pipe."""
-    lines, evtool = folder / "events.jsonl", str(Path(sys.executable).parent / "evtool")
+    """Returns the seconds for lines: append and fsync for each, `evtool publish` of a file, and of a pipe."""
+    lines = folder / "events.jsonl"
+    evtool = str(Path(sys.executable).parent / "evtool")
     lines.write_bytes(b"".join(event.raw + b"\n" for event in events))
 
     def append() -> None:
         with (folder / "appended.log").open("ab", buffering=0) as log:
-            for event in events:
-                log.write(event.raw + b"\n")
-                os.fsync(log.fileno())
+            append_each(log, events)
 
-    def publish(store: str, what: str) -> None:
-        command = [evtool, "publish", "--no-deliver", what, "-o", "jsonl", "--store", store]
+    def publish(store: str, source: str) -> None:
+        command = [evtool, "publish", "--no-deliver", source, "-o", "jsonl", "--store", store]
         with lines.open("rb") as stdin:
             subprocess.run(command, check=True, cwd=folder, stdin=stdin, stdout=subprocess.DEVNULL)
 
     before = timed(append)
-    file, pipe = timed(lambda: publish("file.db", str(lines))), timed(lambda: publish("pipe.db", "-"))
+    file = timed(partial(publish, "file.db", str(lines)))
+    pipe = timed(partial(publish, "pipe.db", "-"))
     return (before + timed(append)) / 2, file, pipe
 
 
@@ -133,11 +166,13 @@ def main() -> None:
     append, kept, routed = keeping(folder)
     events = orders(DELIVERIES)
     appended, file, pipe = publishing(folder, events[:PUBLISHED])
-    many, few = stored(folder / "many.db", events), stored(folder / "few.db", events[:SINGLE])
-    bare = timed(lambda: without_store(events, folder))
-    took = timed(lambda: through_evtool(many, folder))
-    single = timed(lambda: one_by_one(few, folder)) * DELIVERIES / SINGLE
-    rows = (  # what, seconds, than what, seconds, and how many times as fast it should be
+    many = stored(folder / "many.db", events)
+    few = stored(folder / "few.db", events[:SINGLE])
+    bare = timed(partial(without_store, events, folder))
+    took = timed(partial(through_evtool, many, folder))
+    single = timed(partial(one_by_one, few, folder)) * DELIVERIES / SINGLE
+    # The measured work, its seconds, the compared work, its seconds, and the goal of the ratio.
+    rows = (
         (f"keep {SINGLE:,} events, a commit each", kept, "append and fsync for each", append, 0.7),
         (f"keep {SINGLE:,} with a delivery each", routed, "append and fsync for each", append, None),
         (f"evtool publish, {PUBLISHED:,} lines of a file", file, "append and fsync for each", appended, 0.7),
@@ -147,9 +182,11 @@ def main() -> None:
     )
     print(f"{'':<52}{'seconds':>9}{'as fast':>9}{'goal':>9}")
     for what, seconds, than, least, goal in rows:
-        wanted = f">= {goal:g}" if goal else ""
-        print(f"{what:<52}{seconds:>9.2f}{least / seconds:>8.2f}x{wanted:>9}\n{f'  as {than}':<52}{least:>9.2f}")
-    print(f"{DELIVERIES / took:,.0f} deliveries a second; the goal is {WANTED:,}")
+        shown_goal = ""
+        if goal:
+            shown_goal = f">= {goal:g}"
+        print(f"{what:<52}{seconds:>9.2f}{least / seconds:>8.2f}x{shown_goal:>9}\n{f'  as {than}':<52}{least:>9.2f}")
+    print(f"{DELIVERIES / took:,.0f} deliveries a second; the goal is {GOAL:,}")
 
 
 if __name__ == "__main__":

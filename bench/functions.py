@@ -1,6 +1,6 @@
-"""How fast a warm Lambda function is called, beside the same client driven by the barest Runtime API, in one run.
+"""Measures calls of a warm Lambda function, compared with the same client driven by a minimal Runtime API.
 
-AWS's emulator drives the client, too, if it is installed (`make clients LANGUAGES=emulator`). All take turns, so that a
+AWS's emulator drives the client, too, if it is installed (`make clients LANGUAGES=emulator`). All alternate, so that a
 busy machine slows them alike. The goals are those of the ratios.
 """
 
@@ -21,11 +21,14 @@ from typing import Any
 from evtool.handlers import aws_lambda
 from evtool.handlers.base import Call, Done, Handler
 
-CALLS = 300  # of a turn
+# Calls in a turn.
+CALLS = 300
 WARM_UP = 20
 TURNS = 8
-STARTS = 10  # of a process for each event
-IN_FLIGHT = 2  # calls at a time, one for each core
+# Calls with a new process for each event.
+STARTS = 10
+# Simultaneous calls, one for each core.
+IN_FLIGHT = 2
 EMULATOR = Path(__file__).parent.parent / ".clients/emulator/aws-lambda-rie"
 COMMAND = [sys.executable, "-m", "awslambdaric", "app.handler"]
 VARIABLES = {
@@ -40,19 +43,21 @@ RESPONSE = b'HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-
 def read_request(stream: Any) -> None:
     """Reads a request and drops it."""
     length = 0
-    while (line := stream.readline()) not in (b"\r\n", b""):
+    for line in iter(stream.readline, b"\r\n"):
+        if not line:
+            break
         if line[:15].lower() == b"content-length:":
             length = int(line[15:])
     stream.read(length)
 
 
 class BareLoop:
-    """The client of a function, driven by a loop that hands out events and drops results."""
+    """The client of a function, and a loop that gives it events and drops its results."""
 
     def __init__(self, folder: Path, event: bytes):
         listener = socket.create_server(("127.0.0.1", 0))
         address = f"127.0.0.1:{listener.getsockname()[1]}"
-        environment = {**os.environ, **VARIABLES, "AWS_LAMBDA_RUNTIME_API": address}
+        environment = os.environ | VARIABLES | {"AWS_LAMBDA_RUNTIME_API": address}
         self.process = subprocess.Popen(COMMAND, cwd=folder, env=environment)
         self._connection = listener.accept()[0]
         self._stream = self._connection.makefile("rb")
@@ -60,7 +65,7 @@ class BareLoop:
         read_request(self._stream)
 
     def call(self) -> None:
-        """One event; the client waits for the next one then."""
+        """Sends an event, and returns when the client waits for the next one."""
         headers = (
             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nLambda-Runtime-Aws-Request-Id: 1\r\n"
             f"Lambda-Runtime-Deadline-Ms: {time.time_ns() // 1_000_000 + 30_000}\r\n"
@@ -74,15 +79,16 @@ class BareLoop:
 
 
 class Emulator:
-    """The client of a function, driven by AWS's emulator."""
+    """The client of a function, and AWS's emulator that drives it."""
 
     def __init__(self, folder: Path, event: bytes):
-        api, address = (f"127.0.0.1:{find_port()}" for _ in range(2))
+        api = f"127.0.0.1:{find_port()}"
+        address = f"127.0.0.1:{find_port()}"
         addresses = ["--runtime-api-address", api, "--runtime-interface-emulator-address", address]
-        environment = {**os.environ, **VARIABLES, "LAMBDA_TASK_ROOT": str(folder)}
+        environment = os.environ | VARIABLES | {"LAMBDA_TASK_ROOT": str(folder)}
         quiet = subprocess.DEVNULL
         self.process = subprocess.Popen(
-            [EMULATOR, *addresses, *COMMAND], cwd=folder, env=environment, stdout=quiet, stderr=quiet
+            [str(EMULATOR)] + addresses + COMMAND, cwd=folder, env=environment, stdout=quiet, stderr=quiet
         )
         self._connection = HTTPConnection(address)
         self._event = event
@@ -93,44 +99,44 @@ class Emulator:
             time.sleep(0.01)
 
     def call(self) -> None:
-        """One event and its result."""
+        """Sends an event and reads the result."""
         self._connection.request("POST", "/2015-03-31/functions/function/invocations", self._event)
         assert b"orderId" in self._connection.getresponse().read()
 
 
 def find_port() -> int:
-    """A port that is free now."""
+    """Returns a free port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return server.getsockname()[1]
 
 
 def measure(work: Callable[[], object], times: int) -> float:
-    """Seconds that each of so many calls takes."""
-    begun = time.perf_counter()
+    """Returns the average seconds of a call."""
+    started = time.perf_counter()
     for _ in range(times):
         work()
-    return (time.perf_counter() - begun) / times
+    return (time.perf_counter() - started) / times
 
 
 def measure_together(works: list[Callable[[], object]], times: int) -> float:
-    """Seconds per call while each function is called so many times in a thread of its own."""
+    """Returns the seconds per call while each function is called `times` times in its thread."""
     threads = [threading.Thread(target=measure, args=(work, times)) for work in works]
-    begun = time.perf_counter()
+    started = time.perf_counter()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return (time.perf_counter() - begun) / (times * len(works))
+    return (time.perf_counter() - started) / (times * len(works))
 
 
 def open_function(folder: Path) -> Handler:
-    """A handler of kind `lambda` for the function in this folder."""
+    """Opens a handler of kind `lambda` for the function in this folder."""
     options = {"lambda": ".", "runtime": "python", "handler": "app.handler"}
     return aws_lambda.KIND.open("bench", aws_lambda.KIND.options.model_validate(options), folder)
 
 
 def main() -> None:
-    """Measures by turns, and prints a row for each figure."""
+    """Measures in turns, and prints a row for each figure."""
     event = Path("samples/events/order-created.json").read_bytes()
     call = Call(event, "1", "order.created", "all", 1)
     with tempfile.TemporaryDirectory() as name:
@@ -177,7 +183,7 @@ def main() -> None:
 
 
 def start_and_call(function: Handler, call: Call) -> None:
-    """Ends the process of a function, if there is one, and calls the function: a new process starts."""
+    """Ends the process of a function and calls the function, which starts a new process."""
     function.close()
     function(call)
 

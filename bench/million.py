@@ -1,6 +1,6 @@
-"""What 1,000,000 events cost: the last that are stored beside the first, and the plan of a replay beside reading them.
+"""Measures 1,000,000 events: storing the last ones against the first ones, and the plan of a replay against reading.
 
-Whatever is compared takes turns, so that a busy machine or disk slows all alike. `million.py 100000` takes fewer.
+The compared work alternates, so that a busy machine or disk slows all alike. `million.py 100000` uses fewer events.
 """
 
 import json
@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from random import Random
 from shutil import rmtree
@@ -22,43 +23,50 @@ from evtool.events.event import Event
 from evtool.store.rows import NewDelivery
 from evtool.store.store import Store
 
-EVENTS = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-MEASURED = EVENTS // 10  # of the first events, and of the last
+EVENTS = 1_000_000
+if len(sys.argv) > 1:
+    EVENTS = int(sys.argv[1])
+# The number of measured events at the beginning, and at the end.
+MEASURED = EVENTS // 10
 TURNS = 100
-TOGETHER = 1_000  # events in a commit, as `evtool publish --no-deliver` has it
-ALONE = 20  # events with a commit each, in every turn
-BULK = 10_000  # events in a commit where nothing is measured
+# Events in a commit, as in `evtool publish --no-deliver`.
+TOGETHER = 1_000
+# Events with one commit each, in every turn.
+ALONE = 20
+# Events in a commit that is not measured.
+BULK = 10_000
 AND_ITS_MEMORY = """
 import re, sys
 from evtool.__main__ import main
 try:
     main()
-finally:  # what wait4 tells is that of whoever started it, if that is more
+finally:  # wait4 returns the peak of the parent process if that is larger
     print(re.search("VmHWM: *(.*) kB", open("/proc/self/status").read())[1], file=sys.stderr)
 """
 FIRED = [NewDelivery("pay-for-order", "charge-card")]
 
-Row = tuple[str, float, str, float, str]  # what, seconds, than what, seconds, and the goal
+# The measured work, its seconds, the compared work, its seconds, and the goal of the ratio.
+Row = tuple[str, float, str, float, str]
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Seconds that some work takes."""
-    begun = time.perf_counter()
+    """Returns the seconds that the work takes."""
+    started = time.perf_counter()
     work()
-    return time.perf_counter() - begun
+    return time.perf_counter() - started
 
 
 def orders(count: int, random: Random) -> Iterator[Event]:
-    """Copies of the shop's order with random ids."""
+    """Yields copies of the shop's order with random ids."""
     order = json.loads(Path("samples/events/order-created.json").read_text(encoding="utf-8"))
-    like = parse_event(json.dumps({**order, "id": "@"}).encode())
+    like = parse_event(json.dumps(order | {"id": "@"}).encode())
     for _ in range(count):
         name = str(UUID(int=random.getrandbits(128), version=4))
         yield like._replace(id=name, raw=like.raw.replace(b"@", name.encode(), 1))
 
 
 def keep(store: Store, events: Sequence[Event], together: int) -> None:
-    """Stores events, so many in a commit."""
+    """Stores events with `together` events in a commit."""
     for start in range(0, len(events), together):
         with store.transaction():
             for event in events[start : start + together]:
@@ -66,27 +74,27 @@ def keep(store: Store, events: Sequence[Event], together: int) -> None:
 
 
 def append(log: int, events: Sequence[Event], together: int) -> None:
-    """The least that keeps them: append, and fsync for so many."""
+    """Does the minimal work for the same: appends events to a file, with an fsync for `together` events."""
     for start in range(0, len(events), together):
         os.write(log, b"".join(event.raw + b"\n" for event in events[start : start + together]))
         os.fsync(log)
 
 
 def growing(small: Store, big: Store, lines: Path, random: Random) -> Iterator[Row]:
-    """Fills a store, then stores as many in an empty one by turns with the last of the full one."""
+    """Fills a large store, then stores the same number of events in an empty store and in the large one, in turns."""
     with lines.open("ab") as file:
         for start in range(0, EVENTS - MEASURED, BULK):
             events = list(orders(min(BULK, EVENTS - MEASURED - start), random))
             keep(big, events, BULK)
             file.writelines(event.raw + b"\n" for event in events)
-    took = {together: [0.0, 0.0, 0.0] for together in (TOGETHER, 1)}
+    took = {TOGETHER: [0.0, 0.0, 0.0], 1: [0.0, 0.0, 0.0]}
     log = os.open(lines, os.O_WRONLY | os.O_APPEND)
     for _ in range(TURNS):
         for together, count in ((TOGETHER, MEASURED // TURNS - ALONE), (1, ALONE)):
             events = list(orders(count, random))
-            took[together][0] += timed(lambda: append(log, events, together))  # noqa: B023
-            took[together][1] += timed(lambda: keep(small, events, together))  # noqa: B023
-            took[together][2] += timed(lambda: keep(big, events, together))  # noqa: B023
+            took[together][0] += timed(partial(append, log, events, together))
+            took[together][1] += timed(partial(keep, small, events, together))
+            took[together][2] += timed(partial(keep, big, events, together))
     os.close(log)
     for together, what, goal in ((TOGETHER, f"{TOGETHER} in a commit", 1.3), (1, "a commit each", 1.3)):
         floor, first, last = took[together]
@@ -102,20 +110,21 @@ def read(lines: Path, loads: Callable[[bytes], object]) -> None:
 
 
 def replayed(store: Path) -> tuple[float, int]:
-    """Seconds and kilobytes of memory that the plan of a replay takes, its start included."""
+    """Returns the seconds and the kilobytes of memory of the plan of a replay, including the start."""
     command = [sys.executable, "-c", AND_ITS_MEMORY, "replay", "--store", str(store)]
-    begun = time.perf_counter()
+    started = time.perf_counter()
     ran = subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    return time.perf_counter() - begun, int(ran.stderr)
+    return time.perf_counter() - started, int(ran.stderr)
 
 
 def replaying(small: Path, big: Path, lines: Path) -> Iterator[Row]:
-    """The plan of a replay, between two times that the same events are read and parsed."""
-    floor, hard = timed(lambda: read(lines, json.loads)), timed(lambda: read(lines, orjson.loads))
+    """Measures the plan of a replay, between two runs that read and parse the same events."""
+    floor = timed(partial(read, lines, json.loads))
+    hard = timed(partial(read, lines, orjson.loads))
     took, memory = replayed(big)
     _, few = replayed(small)
-    floor += timed(lambda: read(lines, json.loads))
-    hard += timed(lambda: read(lines, orjson.loads))
+    floor += timed(partial(read, lines, json.loads))
+    hard += timed(partial(read, lines, orjson.loads))
     what = f"replay (a plan) of {EVENTS:,} events"
     yield what, took, "reading JSON Lines with json.loads", floor / 2, ""
     yield what, took, "reading JSON Lines with orjson.loads", hard / 2, "<= 1.5"
@@ -125,7 +134,9 @@ def replaying(small: Path, big: Path, lines: Path) -> Iterator[Row]:
 def main() -> None:
     """Prints the table."""
     folder = Path(tempfile.mkdtemp())
-    small, big, lines = folder / "small.db", folder / "big.db", folder / "events.jsonl"
+    small = folder / "small.db"
+    big = folder / "big.db"
+    lines = folder / "events.jsonl"
     with Store(small) as first, Store(big) as last:
         rows = list(growing(first, last, lines, Random(1)))
     rows += replaying(small, big, lines)

@@ -1,4 +1,4 @@
-"""How long it takes to find the routes of an event, parsed already or as JSON text, beside parsing it with orjson."""
+"""Measures how long evtool takes to find the routes of an event, parsed or as JSON text, in units of `orjson.loads`."""
 
 import random
 import time
@@ -21,7 +21,7 @@ dice = random.Random(1)
 
 
 def event(number: int, services: int) -> Rule:
-    """An order of one of ten thousand customers, by one of the services."""
+    """Returns an order of one of ten thousand customers, sent by one of the services."""
     items = [
         {"sku": f"SKU-{dice.randrange(100_000):05}", "quantity": dice.randrange(1, 9), "price": 9.95, "gift": False}
         for _ in range(3)
@@ -66,42 +66,42 @@ def event(number: int, services: int) -> Rule:
 
 
 def of_id(number: int, _services: int) -> Rule:
-    """By the id of a customer."""
+    """Returns a rule for the id of a customer."""
     return {"detail-type": ["order.1"], "detail": {"customer": {"id": [f"c-{number}"]}}}
 
 
 def prefix(number: int, _services: int) -> Rule:
-    """By the beginning of something in a list."""
+    """Returns a rule for the beginning of a value in a list."""
     return {"detail": {"items": {"sku": [{"prefix": f"SKU-{number:05}"}]}}}
 
 
 def suffix(number: int, _services: int) -> Rule:
-    """By the end of a text."""
+    """Returns a rule for the end of a string."""
     return {"detail": {"orderId": [{"suffix": f"-{number:06}"}]}}
 
 
 def any_case(number: int, _services: int) -> Rule:
-    """By a text in upper or lower case."""
+    """Returns a rule for a string in any case."""
     return {"detail": {"orderId": [{"equals-ignore-case": f"O-{number:06}"}]}}
 
 
 def numeric(number: int, _services: int) -> Rule:
-    """By a range of numbers, of which none overlap."""
+    """Returns a rule for a range of numbers. The ranges do not overlap."""
     return {"detail": {"total": [{"numeric": [">=", number * 2, "<", number * 2 + 1]}]}}
 
 
 def wildcard(number: int, _services: int) -> Rule:
-    """By a wildcard."""
+    """Returns a rule with a wildcard."""
     return {"resources": [{"wildcard": f"arn:aws:s3:::*/in/{number:05}*"}]}
 
 
 def anything_but(number: int, _services: int) -> Rule:
-    """By what a field is not, for one customer."""
+    """Returns a rule that excludes a value of a field, for one customer."""
     return {"detail": {"status": [{"anything-but": "new"}], "customer": {"id": [f"c-{number}"]}}}
 
 
 def mixed(number: int, services: int) -> Rule:
-    """As routes may be: nearly all for the events of one service, one in a hundred for all of them."""
+    """Returns a rule as in real routes: most are for one service, one in a hundred is for all services."""
     kinds: Sequence[Callable[[], Rule]] = [
         lambda: {"status": [dice.choice(STATUS)], **({"channel": [dice.choice(CHANNEL)]} if number % 2 else {})},
         lambda: {"customer": {"id": [f"c-{dice.randrange(10_000)}"]}},
@@ -118,7 +118,7 @@ def mixed(number: int, services: int) -> Rule:
 
 
 def unrelated(number: int, _services: int) -> Rule:
-    """Of services that send nothing."""
+    """Returns a rule for a service that sends no events."""
     return mixed(number, 400) | {"source": [f"other-{number % 400}"]}
 
 
@@ -126,29 +126,32 @@ FAMILIES: Sequence[Callable[[int, int], Rule]] = (of_id, prefix, suffix, any_cas
 
 
 def microseconds(work: Callable[[Any], object], events: Sequence[Any]) -> float:
-    """The time that some work takes for an event: the best of some rounds, each over a few events."""
+    """Returns the microseconds of the work for an event: the best of several rounds, each over ten events."""
     total = 0.0
     for start in range(0, len(events), 10):
-        some, best = events[start : start + 10], float("inf")
+        part = events[start : start + 10]
+        best = float("inf")
         for _ in range(ROUNDS):
-            begun = time.perf_counter()
-            for one in some:
-                work(one)
-            best = min(best, time.perf_counter() - begun)
+            started = time.perf_counter()
+            for item in part:
+                work(item)
+            best = min(best, time.perf_counter() - started)
         total += best
     return total / len(events) * 1e6
 
 
 def measured(rules: Sequence[Rule], services: int) -> tuple[float, float]:
-    """What routing costs: of a parsed event, and of its JSON text; the unit is `orjson.loads` of it. Prints a line."""
+    """Prints a line. Returns the cost of routing a parsed event and its JSON text, in units of `orjson.loads`."""
     events = [event(dice.randrange(services), services) for _ in range(EVENTS)]
-    texts = [orjson.dumps(one) for one in events]
+    texts = list(map(orjson.dumps, events))
     routes = Routes([Route(f"r{number}", Pattern(rule), ("h",)) for number, rule in enumerate(rules)])
-    begun = time.perf_counter()
-    taken = sum(len(routes.match(one)) for one in events) / len(events)
-    ready = time.perf_counter() - begun
+    # The first match builds the index.
+    started = time.perf_counter()
+    taken = sum(len(routes.match(document)) for document in events) / len(events)
+    ready = time.perf_counter() - started
     unit = microseconds(orjson.loads, texts)
-    parsed, text = microseconds(routes.match, events) / unit, microseconds(routes.match_checked, texts) / unit
+    parsed = microseconds(routes.match, events) / unit
+    text = microseconds(routes.match_checked, texts) / unit
     print(f"{len(rules):>9,}{parsed:>12.2f}{text:>12.2f}{taken:>10.2f}{ready * 1000:>10.0f} ms", end="")
     return parsed, text
 
@@ -174,7 +177,10 @@ def main() -> None:
         for size in GROWN:
             print(f"{family.__name__:<14}", end="")
             costs.append(measured([family(number, 40) for number in range(size)], 40)[0])
-            print("" if size == GROWN[0] else f"   {costs[-1] / costs[0]:.2f} x, goal 2 x")
+            if size == GROWN[0]:
+                print()
+            else:
+                print(f"   {costs[-1] / costs[0]:.2f} x, goal 2 x")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""How many events a second `evtool serve` stores durably, how long requests take, and that against a bare server.
+"""Measures the events per second that `evtool serve` stores durably and its response times, against a bare server.
 
-The client is a process that sends PutEvents over connections that stay open, on the same two cores. The floor is a
-server on the same stack (starlette, uvicorn) that appends each body to a file and calls fsync before it answers.
+The client is a process that sends PutEvents over persistent connections, on the same two cores. The bare server uses
+the same stack (starlette, uvicorn), appends each body to a file and calls fsync before it answers.
 """
 
 import argparse
@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
-PAGE_INTERVAL = 2.0  # seconds, as in live.js
+# Seconds between two requests of an open page, as in live.js.
+PAGE_INTERVAL = 2.0
 LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 ROUTES = """version: 1
 handlers: {print: {command: [cat]}}
@@ -47,7 +48,7 @@ uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="error", htt
 
 
 class Load(NamedTuple):
-    """What is sent: requests a second, None for as many as go; entries in each; connections; seconds; open pages."""
+    """A load: requests per second (None is without a limit), entries per request, connections, seconds, open pages."""
 
     rate: int | None
     entries: int
@@ -57,7 +58,7 @@ class Load(NamedTuple):
 
 
 class Result(NamedTuple):
-    """Events a second, and percentiles of the time of a request in milliseconds."""
+    """Events per second, and percentiles of the response time in milliseconds."""
 
     events: float
     median: float
@@ -66,7 +67,7 @@ class Result(NamedTuple):
 
 
 def build_request(entries: int) -> bytes:
-    """PutEvents as boto3 sends it."""
+    """Returns a PutEvents request as boto3 sends it."""
     order = json.loads((ROOT / "samples/events/order-created.json").read_text(encoding="utf-8"))
     entry = {"Source": "shop.checkout", "DetailType": "order.created", "Detail": json.dumps(order["detail"])}
     body = json.dumps({"Entries": [entry] * entries}).encode()
@@ -81,12 +82,13 @@ def build_request(entries: int) -> bytes:
 
 
 class Connection:
-    """A connection that stays open, with at most one request under way."""
+    """A persistent connection with at most one request at a time."""
 
     def __init__(self, port: int):
         self.socket = socket.create_connection(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.due = 0.0  # when the request should have been sent
+        # The time at which the request should have been sent.
+        self.due = 0.0
         self._received = b""
 
     def send(self, request: bytes, due: float) -> None:
@@ -95,7 +97,7 @@ class Connection:
         self.socket.sendall(request)
 
     def receive(self) -> bool:
-        """Takes what has come; whether the response is complete. All entries must be stored."""
+        """Reads available bytes. Returns whether the response is complete. All entries must be stored."""
         self._received += self.socket.recv(1 << 16)
         head, end, answer = self._received.partition(b"\r\n\r\n")
         length = LENGTH.search(head)
@@ -108,10 +110,10 @@ class Connection:
 
 
 def keep_page_open(port: int, seconds: float) -> None:
-    """Does what the script of the page does in a browser while the list of events changes all the time."""
+    """Sends the requests of a page that is open in a browser while the list of events changes all the time."""
     connection = http.client.HTTPConnection("127.0.0.1", port)
-    ends = time.perf_counter() + seconds
-    while time.perf_counter() < ends:
+    deadline = time.perf_counter() + seconds
+    while time.perf_counter() < deadline:
         for path in ("/changes", "/"):
             connection.request("GET", path)
             assert len(connection.getresponse().read()) > 0
@@ -120,11 +122,11 @@ def keep_page_open(port: int, seconds: float) -> None:
 
 
 def send(port: int, load: Load) -> tuple[float, list[float]]:
-    """Sends the requests; how long that took, and the seconds of each.
+    """Sends the requests. Returns the seconds of the load, and of each request.
 
-    With a rate a request counts from when it should have been sent. One thread with plain sockets: it takes about a
-    tenth of the processor time that the server needs.
+    With a rate the time of a request starts when the request should have been sent.
     """
+    # One thread with plain sockets takes about a tenth of the server's processor time.
     request = build_request(load.entries)
     selector = selectors.DefaultSelector()
     idle = [Connection(port) for _ in range(load.connections)]
@@ -154,7 +156,7 @@ def send(port: int, load: Load) -> tuple[float, list[float]]:
 
 
 def measure(port: int, load: Load) -> Result:
-    """Runs a load in a process of its own."""
+    """Runs a load in a new process."""
     command = [sys.executable, __file__, "--client", str(port), json.dumps(load)]
     pages = [threading.Thread(target=keep_page_open, args=(port, load.seconds)) for _ in range(load.pages)]
     for page in pages:
@@ -171,7 +173,7 @@ def measure(port: int, load: Load) -> Result:
 
 @contextmanager
 def run_server(command: list[str], folder: Path, port: int) -> Iterator[None]:
-    """A server while it runs."""
+    """Runs a server."""
     with (folder / "server.log").open("w") as log:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
     try:
@@ -188,7 +190,7 @@ def run_server(command: list[str], folder: Path, port: int) -> Iterator[None]:
 
 
 def find_port() -> int:
-    """A free port."""
+    """Returns a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

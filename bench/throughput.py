@@ -1,7 +1,7 @@
-"""How fast events go through evtool, as multiples of a floor or a peer in the same run.
+"""Measures the throughput of evtool as multiples of the minimal work or of another program, in the same run.
 
-The events are copies of the shop's order with ids of their own. evtool runs as a process, its start included; the
-floors are the least that has to be done: parse and judge, append and fsync.
+The events are copies of the shop's order with different ids. evtool runs as a process, and its start is included. The
+minimal work is to parse and validate each event, or to append it to a file with an fsync.
 """
 
 import json
@@ -12,6 +12,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import jsonschema
@@ -23,23 +24,26 @@ from referencing import Registry
 from evtool.commands.publish import BATCH_EVENTS
 
 EVENTS = 100_000
-STORED = 2_000  # lines for the slow floor, scaled up
-PEER = 500  # events for the slow peer, scaled up
+# Lines that are appended with an fsync each; the time is scaled up.
+STORED = 2_000
+# Events for the slow jsonschema package; the time is scaled up.
+PEER = 500
 
-Row = tuple[str, float, str, float]  # what, seconds, than what, seconds
+# The measured work, its seconds, the compared work, and its seconds.
+Row = tuple[str, float, str, float]
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Seconds that some work takes."""
-    begun = time.perf_counter()
+    """Returns the seconds that the work takes."""
+    started = time.perf_counter()
     work()
-    return time.perf_counter() - begun
+    return time.perf_counter() - started
 
 
 def evtool(*arguments: str) -> float:
-    """Seconds that a run of evtool takes."""
+    """Returns the seconds of a run of evtool."""
     command = [str(Path(sys.executable).parent / "evtool"), *arguments]
-    return timed(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))
+    return timed(partial(subprocess.run, command, check=True, stdout=subprocess.DEVNULL))
 
 
 def main() -> None:
@@ -47,18 +51,21 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp())
     os.environ["EVTOOL_STORE"] = str(folder / "store.db")
     order = json.loads(Path("samples/events/order-created.json").read_text(encoding="utf-8"))
-    lines = [json.dumps({**order, "id": str(uuid.uuid4())}).encode() + b"\n" for _ in range(EVENTS)]
+    lines = []
+    for _ in range(EVENTS):
+        event = order | {"id": str(uuid.uuid4())}
+        lines.append(json.dumps(event).encode() + b"\n")
     many = folder / "many.jsonl"
     many.write_bytes(b"".join(lines))
 
-    rows = [*validating(many, lines), *storing(many, lines, folder)]
+    rows = validating(many, lines) + storing(many, lines, folder)
     print(f"{'':<58}{'seconds':>9}{'ratio':>8}")
     for what, took, than, least in rows:
         print(f"{what:<58}{took:>9.2f}{took / least:>8.2f}\n{f'  of {than}':<58}{least:>9.2f}{1:>8}")
 
 
 def validating(file: Path, lines: list[bytes]) -> list[Row]:
-    """validate, beside a bare loop of the same parser and engine, and beside the jsonschema package."""
+    """Measures `validate` against a bare loop of the same parser and engine, and against the jsonschema package."""
     base = Path("samples/schemas").absolute()
     single, as_array = file.with_name("single.jsonl"), file.with_name("array.json")
     single.write_bytes(lines[0])
@@ -67,15 +74,15 @@ def validating(file: Path, lines: list[bytes]) -> list[Row]:
     uri = (base / "order.created.json").as_uri()
 
     def read(target: str) -> dict[str, object]:
-        found: dict[str, object] = json.loads(Path(target.removeprefix("file://")).read_text(encoding="utf-8"))
-        return found
+        document: dict[str, object] = json.loads(Path(target.removeprefix("file://")).read_text(encoding="utf-8"))
+        return document
 
     judge = jsonschema_rs.validator_for(schema, validate_formats=True, base_uri=uri, retriever=read)
     registry: Registry[object] = Registry(
         retrieve=lambda target: referencing.jsonschema.DRAFT202012.create_resource(read(target))
     )
     peer = jsonschema.Draft202012Validator(
-        {**schema, "$id": uri}, registry=registry, format_checker=jsonschema.FormatChecker()
+        schema | {"$id": uri}, registry=registry, format_checker=jsonschema.FormatChecker()
     )
     took = evtool("validate", str(file))
     start = evtool("validate", str(single))
@@ -97,7 +104,7 @@ def validating(file: Path, lines: list[bytes]) -> list[Row]:
 
 
 def storing(file: Path, lines: list[bytes], folder: Path) -> list[Row]:
-    """publish of a file without delivery, beside an append and fsync for each event, and for as many as in a commit."""
+    """Measures `publish` without delivery against an append and fsync for each event, and for each batch."""
 
     def append(lines: list[bytes], together: int) -> None:
         with (folder / "floor.log").open("ab", buffering=0) as log:
@@ -106,10 +113,11 @@ def storing(file: Path, lines: list[bytes], folder: Path) -> list[Row]:
                 os.fsync(log.fileno())
 
     took = evtool("publish", "--no-deliver", "-o", "jsonl", str(file))
-    what, single = f"publish --no-deliver {len(lines):,} events", timed(lambda: append(lines[:STORED], 1))
+    what = f"publish --no-deliver {len(lines):,} events"
+    single = timed(partial(append, lines[:STORED], 1))
     return [
         (what, took, f"append and fsync for each, from {STORED:,}", single * len(lines) / STORED),
-        (what, took, f"append and fsync for {BATCH_EVENTS}", timed(lambda: append(lines, BATCH_EVENTS))),
+        (what, took, f"append and fsync for {BATCH_EVENTS}", timed(partial(append, lines, BATCH_EVENTS))),
     ]
 
 

@@ -1,5 +1,6 @@
-"""What users wait for, beside a floor or a peer in the same run: processor time, start-up included unless it says so.
+"""Measures commands that users wait for, against minimal work or another program, in processor time.
 
+The start of a command is included unless the row says otherwise. The rows are:
 explain over many routes, doctor, events --summary, many small files, validate --jobs, publish by many routes, with
 delivery, as text.
 """
@@ -30,16 +31,17 @@ FILES = 10_000
 ROUNDS = 3
 HANDLERS = "handlers: {nothing: {python: 'work.py:nothing'}}\n"
 
-Row = tuple[str, float, str, float, str]  # what, seconds, than what, seconds, and the goal
+# The measured work, its seconds, the compared work, its seconds, and the goal of the ratio.
+Row = tuple[str, float, str, float, str]
 
 
 def processor_time(*command: str) -> float:
-    """The least processor seconds that a command takes, of some rounds."""
+    """Returns the processor seconds of a command: the smallest of several rounds."""
     return min(run(command) for _ in range(ROUNDS))
 
 
 def run(command: tuple[str, ...]) -> float:
-    """The processor seconds of a command and its children."""
+    """Returns the processor seconds of a command and its children."""
     process = os.fork()
     if process == 0:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -50,30 +52,32 @@ def run(command: tuple[str, ...]) -> float:
 
 
 def evtool(*arguments: str, once: bool = False) -> float:
-    """The same for evtool."""
-    command = (str(Path(sys.executable).parent / "evtool"), *arguments)
-    return run(command) if once else processor_time(*command)
+    """Returns the processor seconds of evtool: of one run, or the smallest of several rounds."""
+    command = (str(Path(sys.executable).parent / "evtool"),) + arguments
+    if once:
+        return run(command)
+    return processor_time(*command)
 
 
 def timed(work: Callable[[], object]) -> float:
-    """The least processor seconds that some work takes here, of some rounds."""
+    """Returns the processor seconds of work in this process: the smallest of several rounds."""
     seconds = []
     for _ in range(ROUNDS):
-        begun = time.process_time()
+        started = time.process_time()
         work()
-        seconds.append(time.process_time() - begun)
+        seconds.append(time.process_time() - started)
     return min(seconds)
 
 
 def orders(count: int) -> Iterator[bytes]:
-    """Copies of the shop's order with ids of their own, a line each."""
+    """Yields copies of the shop's order with different ids, as JSON."""
     order = json.loads(Path("samples/events/order-created.json").read_text(encoding="utf-8"))
     for number in range(count):
-        yield orjson.dumps({**order, "id": f"id-{number}"})
+        yield orjson.dumps(order | {"id": f"id-{number}"})
 
 
 def write_project(folder: Path, routes: int) -> None:
-    """Routes by total, each for one handler that does nothing. Two of them take the order."""
+    """Writes routes by total to one handler that does nothing. Two routes match the order."""
     lines = []
     for number in range(routes):
         pattern = {"source": ["shop.checkout"], "detail": {"orderTotal": [{"numeric": [">", number * 100]}]}}
@@ -85,7 +89,7 @@ def write_project(folder: Path, routes: int) -> None:
 
 
 def explaining(folder: Path) -> Iterator[Row]:
-    """explain of one event over many routes, beside loading them."""
+    """Measures `explain` of one event with many routes, against loading the routes."""
     write_project(folder, ROUTES)
     (folder / "one.json").write_bytes(next(orders(1)))
     routes = str(folder / "routes.yaml")
@@ -95,7 +99,7 @@ def explaining(folder: Path) -> Iterator[Row]:
 
 
 def checking(folder: Path) -> Iterator[Row]:
-    """doctor and events --summary, beside the checks of SQLite and SHA-256 of all events, and beside counting."""
+    """Measures `doctor` against SQLite's check with SHA-256 of all events, and `events --summary` against SQL."""
     file = folder / "store.db"
     with Store(file) as store, store.transaction():
         for number, line in enumerate(orders(STORED)):
@@ -116,7 +120,7 @@ def checking(folder: Path) -> Iterator[Row]:
 
 
 def validating(folder: Path) -> Iterator[Row]:
-    """Many small files beside cat; two processes beside one, in seconds that pass."""
+    """Measures many small files against cat, and two processes against one, in seconds of real time."""
     files = folder / "files"
     files.mkdir()
     for number, line in enumerate(orders(FILES)):
@@ -130,21 +134,21 @@ def validating(folder: Path) -> Iterator[Row]:
     passed: dict[str, list[float]] = {"1": [], "2": []}
     for _ in range(ROUNDS):
         for jobs, seconds in passed.items():
-            begun = time.perf_counter()
-            run((*command, jobs))
-            seconds.append(time.perf_counter() - begun)
+            started = time.perf_counter()
+            run(tuple(command) + (jobs,))
+            seconds.append(time.perf_counter() - started)
     yield "validate --jobs 2", min(passed["2"]), "--jobs 1", min(passed["1"]), "0.6"
 
 
 def routing(folder: Path) -> Iterator[Row]:
-    """publish --no-deliver by many routes of all kinds, without start-up, beside parsing and validating in a loop."""
+    """Measures `publish --no-deliver` with many routes, without the start, against parsing and validating in a loop."""
     schema = {"type": "object", "required": ["orderId"], "properties": {"orderId": {"pattern": "^o-[0-9]{6}$"}}}
     (folder / "schemas").mkdir()
     for number in range(5):
         (folder / "schemas" / f"order.{number}.json").write_bytes(orjson.dumps(schema))
     routes = {f"r{number}": {"pattern": mixed(number, SERVICES), "to": ["nothing"]} for number in range(MIXED_ROUTES)}
     project = {"version": 1, "schemas": "schemas", "handlers": {"nothing": {"python": "work.py:nothing"}}}
-    (folder / "routes.yaml").write_bytes(orjson.dumps({**project, "routes": routes}))
+    (folder / "routes.yaml").write_bytes(orjson.dumps(project | {"routes": routes}))
     events = [orjson.dumps(event(number, SERVICES)) for number in range(PUBLISHED)]
     (folder / "events.jsonl").write_bytes(b"\n".join(events))
     (folder / "one.jsonl").write_bytes(events[0])
@@ -162,7 +166,7 @@ def routing(folder: Path) -> Iterator[Row]:
 
 
 def publishing(folder: Path) -> Iterator[Row]:
-    """publish with delivery beside its two halves, and as text beside JSON Lines."""
+    """Measures `publish` with delivery against two separate commands, and text against JSON Lines."""
     write_project(folder, 100)
     lines = folder / "published.jsonl"
     lines.write_bytes(b"\n".join(orders(PUBLISHED)))
