@@ -4,7 +4,7 @@
 # A client doubles a dot at the beginning of a line while it sends (RFC 5321, 4.5.2). RFC 1870, section 3, says that the size of a
 # message does not include these dots. smtplib follows it: it declares 914 bytes, which `MAIL FROM` accepts with a limit of 1000.
 # aiosmtpd counts 1,214 bytes while it reads, and answers 552 "Too much mail data". A message of 974 bytes without such lines
-# passes. In a test suite this shows as e-mail that is lost for its text, such as a list or a log with dots.
+# passes. In a test suite this looks like e-mail that is lost because of its text, such as a list or a log with dots.
 #
 # Seen: "300 lines with a dot, 914 bytes: 552", "240 lines without, 974 bytes: accepted". The script fails if that changes.
 set -eu

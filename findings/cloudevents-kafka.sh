@@ -1,14 +1,14 @@
 #!/bin/sh
-# cloudevents 2.2.0 (the official SDK for Python), Kafka binding: three surprises with messages that other programs may well send.
+# cloudevents 2.2.0 (the official SDK for Python), Kafka binding: three problems with messages that other programs can send.
 #
 # - A structured message (content type application/cloudevents+json) with one more header whose name begins with "ce_", such as
 #   "ce_tenant", is refused: the SDK reads it in binary mode. The binding says that the content type decides.
-#   With all four required attributes in headers besides, the structured event becomes the data of another event.
-# - A binary message without "ce_id" is not refused, although an id is required: it gets a random one, another one at each
-#   reading. Who removes duplicates by id never finds one. "ce_time" becomes the time of the reading.
+#   If all four required attributes are also in headers, the structured event becomes the data of another event.
+# - A binary message without "ce_id" is not refused, although an id is required: it gets a random one, and a different one at
+#   each reading. A program that removes duplicates by id never finds one. "ce_time" becomes the time of the reading.
 # - The boolean attribute true is written as "True"; its canonical form is "true".
 #
-# evtool reads messages with a codec of its own (evtool/buses/cloudevents_binding.py).
+# evtool reads messages with its own codec (evtool/buses/cloudevents_binding.py).
 #
 # Seen: the four lines below. The script fails if that changes.
 set -eu

@@ -1,8 +1,8 @@
 #!/bin/sh
-# klaviyo-api 25.0.0: a field that its models do not have is left out of the request, without an error or a warning.
+# klaviyo-api 25.0.0: the request does not contain fields that its models do not have, without an error or a warning.
 #
 # Klaviyo's OpenAPI of revision 2026-07-15 has `meta` in the attributes of an event's profile: it appends to and removes properties.
-# klaviyo-api 24.0.0 sends it. In 25.0.0, for revision 2026-10-15, `meta` is beside the attributes. A program that is not changed runs as
+# klaviyo-api 24.0.0 sends it. In 25.0.0, for revision 2026-10-15, `meta` is next to the attributes. A program that is not changed runs as
 # before, gets 202, and its profiles are no longer updated. The models are generated with pydantic's default, which ignores unknown fields, so
 # a misspelled field is lost in the same way, in both versions: Klaviyo, which would refuse it, never sees it.
 #

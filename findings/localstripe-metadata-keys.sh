@@ -1,8 +1,8 @@
 #!/bin/sh
 # localstripe 1.15.10 with stripe 16.1.0: metadata whose keys are digits comes back as a list without its keys.
 #
-# Stripe takes any text of up to 40 characters without square brackets as a key of metadata. stripe sends {"7": "a", "9": "b"} as
-# metadata[7]=a&metadata[9]=b. localstripe takes every group of numbered fields for an array and returns ["a", "b"]: the keys are lost,
+# Stripe accepts any string of up to 40 characters without square brackets as a key of metadata. stripe sends {"7": "a", "9": "b"} as
+# metadata[7]=a&metadata[9]=b. localstripe reads every group of numbered fields as an array and returns ["a", "b"]: the keys are lost,
 # in the response, in later requests and in webhooks. With one key that is not a number, all are kept.
 #
 # Seen: "{'7': 'a', '9': 'b'} -> ['a', 'b']", "{'7': 'a', 'x': 'b'} -> {'7': 'a', 'x': 'b'}". The script fails if that changes.

@@ -1,4 +1,4 @@
-"""Writes to customers: the confirmation of a paid order, and the message that a payment was declined.
+"""Sends e-mail to customers: the confirmation of a paid order, and the message that a payment was declined.
 
 An e-mail goes into the outbox folder, where any mail program opens it. With SMTP_URL it is sent, too, and the copy in
 the outbox keeps a repeated event from sending it again.
@@ -19,7 +19,7 @@ if os.environ.get("SMTP_URL"):
 else:
 
     def send(message: EmailMessage, context: Any) -> None:
-        """Do nothing: without a server, the copy in the outbox is all."""
+        """Do nothing. Without a server only the copy in the outbox exists."""
 
 
 SHOP = Address("The Shop", "orders", "shop.example")
@@ -56,19 +56,20 @@ The Shop
 
 
 def confirm_order(event: dict[str, Any], context: Any) -> None:
-    """Tell the customer that the order is paid and on its way."""
+    """Inform the customer that the order is paid and will be sent."""
     paid = event["detail"]
     articles = "\n".join(f"    {item['quantity']} x {item['itemId']}" for item in paid["items"])
     rows = "\n".join(f"<li>{item['quantity']} x {item['itemId']}</li>" for item in paid["items"])
     safe = paid | {"name": {part: escape(name) for part, name in paid["name"].items()}}
     message = _message(event, f"Your order {paid['orderId']}", CONFIRMATION.format(**paid, articles=articles), context)
     message.add_alternative(CONFIRMATION_HTML.format(**safe, articles=rows), subtype="html")
-    message.set_boundary(f"part-{identity(event)[:32]}")  # otherwise at random, and each attempt another message
+    # A random boundary would make another message in each attempt.
+    message.set_boundary(f"part-{identity(event)[:32]}")
     _send_once(event, message, context)
 
 
 def tell_declined(event: dict[str, Any], context: Any) -> None:
-    """Tell the customer that the payment was declined."""
+    """Inform the customer that the payment was declined."""
     declined = event["detail"]
     subject = f"Your payment for order {declined['orderId']}"
     _send_once(event, _message(event, subject, DECLINED.format(**declined), context), context)
@@ -83,14 +84,14 @@ def _send_once(event: dict[str, Any], message: EmailMessage, context: Any) -> No
 
 
 def _message(event: dict[str, Any], subject: str, text: str, context: Any) -> EmailMessage:
-    """The e-mail of a delivery: each attempt makes the same one, its date and Message-ID included."""
+    """Return the e-mail of a delivery. Each attempt creates the same one, including its date and Message-ID."""
     customer = event["detail"]
     message = EmailMessage()
     message["From"] = SHOP
     message["To"] = Address(f"{customer['name']['first']} {customer['name']['last']}", addr_spec=customer["email"])
     message["Subject"] = subject
     message["Date"] = datetime.fromisoformat(event["time"])
-    # the same in each attempt: mail programs show a message that was sent twice once
+    # The same in each attempt, so that mail programs show a repeated message once.
     message["Message-ID"] = f"<{context.function_name}.{identity(event)[:32]}@shop.example>"
     message.set_content(text)
     return message

@@ -1,5 +1,4 @@
-"""Enrols a customer who left a cart behind in the abandoned-cart sequence: Klaviyo's when there is a key for it, else
-a list on this machine."""
+"""Enrols customers who left a cart in the abandoned-cart sequence, in Klaviyo if there is a key, else locally."""
 
 import os
 from typing import Any
@@ -10,7 +9,7 @@ ENROLMENTS = "enrolments (event TEXT PRIMARY KEY, email TEXT, cart_id TEXT, cart
 
 
 def _enrol_here(event: dict[str, Any], _context: Any) -> None:
-    """Enrol the customer once, however often the event comes."""
+    """Enrol the customer once, even if the event arrives several times."""
     cart = event["detail"]
     row = (identity(event), cart["email"], cart["cartId"], cart["cartTotal"], event["time"])
     with database("email-platform", ENROLMENTS) as platform:

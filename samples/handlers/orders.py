@@ -1,4 +1,4 @@
-"""The order database on this machine, which is used without a DATABASE_URL."""
+"""The order database on this machine, which the shop uses without a DATABASE_URL."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ ORDERS = "orders (order_id TEXT PRIMARY KEY, event TEXT, placed_at TEXT, status 
 
 
 def place(event: dict[str, Any]) -> None:
-    """Store an order once, however often its event comes."""
+    """Store an order once, even if its event arrives several times."""
     order = event["detail"]
     row = (order["orderId"], identity(event), event["time"], "placed", json.dumps(order))
     with database("orders", ORDERS) as orders:
@@ -17,13 +17,13 @@ def place(event: dict[str, Any]) -> None:
 
 
 def set_status(order_id: str, status: str) -> None:
-    """Note how far an order is: placed, paid or declined."""
+    """Set the state of an order: placed, paid or declined."""
     with database("orders", ORDERS) as orders:
         orders.execute("UPDATE orders SET status = ? WHERE order_id = ?", (status, order_id))
 
 
 def find(order_id: str) -> dict[str, Any] | None:
-    """The order as it was placed."""
+    """Return the order as the customer placed it."""
     with database("orders", ORDERS) as orders:
         row = orders.execute("SELECT detail FROM orders WHERE order_id = ?", (order_id,)).fetchone()
     return None if row is None else json.loads(row[0])

@@ -1,4 +1,4 @@
-"""Takes payment for an order that was placed, and emits how that went: payment.authorized or payment.declined."""
+"""Charges the payment for a placed order, and emits the result: payment.authorized or payment.declined."""
 
 import os
 from typing import Any
@@ -18,7 +18,7 @@ SOURCE = "shop.payments"
 
 
 def authorize(event: dict[str, Any], context: Any) -> None:
-    """Store the order, charge it, and emit the answer. The same event again charges nobody twice."""
+    """Store the order, charge it, and emit the result. A repeated event does not charge the customer twice."""
     order = event["detail"]
     orders.place(event)
     answer = charge(
@@ -36,11 +36,12 @@ def authorize(event: dict[str, Any], context: Any) -> None:
 
 
 def confirm(event: dict[str, Any], context: Any) -> None:
-    """Emit that an order is paid, since Stripe's webhook `payment_intent.succeeded` says so."""
+    """Emit that an order is paid, after Stripe's webhook `payment_intent.succeeded`."""
     intent = event["detail"]["data"]["object"]
     order_id = intent["metadata"].get("order")
     if order_id is None:
-        return  # a payment that another program took through the same account
+        # Another program has charged this payment through the same account.
+        return
     order = orders.find(order_id)
     if order is None:
         raise LookupError(f"a payment for order {order_id}, which is not in the order database")

@@ -1,4 +1,4 @@
-"""The payment processor on this machine, which is used without a STRIPE_API_KEY.
+"""The payment processor on this machine, which the shop uses without a STRIPE_API_KEY.
 
 A charge carries an idempotency key: however often it is asked for, the customer pays once and the answer is the same.
 """
@@ -8,16 +8,19 @@ from typing import Any, NamedTuple
 
 from samples.handlers.storage import database
 
-LIMIT = 1_000_00  # more than this is declined, in cents
+# In cents. The processor declines larger amounts.
+LIMIT = 1_000_00
 CHARGES = "charges (idempotency_key TEXT PRIMARY KEY, id TEXT, amount INTEGER, currency TEXT, declined TEXT)"
 
 
 class Charge(NamedTuple):
-    """What the processor answered. The payment is authorized if it is neither declined nor pending."""
+    """The answer of the processor. The payment is authorized if it is neither declined nor pending."""
 
     id: str
-    declined: str | None = None  # the reason
-    is_pending: bool = False  # a webhook of the processor will say how it ends
+    # The reason why the payment is declined.
+    declined: str | None = None
+    # The processor will send the result to a webhook.
+    is_pending: bool = False
 
 
 def charge(key: str, amount: int, currency: str, order_id: str, context: Any) -> Charge:  # noqa: ARG001  (as Stripe's)

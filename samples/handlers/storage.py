@@ -1,4 +1,4 @@
-"""Where the shop keeps its things: one folder, small SQLite databases in it, and files that are written whole."""
+"""Storage of the shop: a folder with small SQLite databases, and files that are written atomically."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def folder(name: str = "") -> Path:
-    """A folder of the shop's data, made if it is not there. Handlers run in the folder that routes.yaml is in."""
+    """Return a folder of the shop's data, and create it if necessary. Handlers run in the folder of routes.yaml."""
     path = Path(os.environ.get("SHOP_DATA") or "samples/.data") / name
     path.mkdir(parents=True, exist_ok=True)
     return path
@@ -19,19 +19,19 @@ def folder(name: str = "") -> Path:
 
 @contextmanager
 def database(name: str, table: str) -> Iterator[sqlite3.Connection]:
-    """One transaction on a database of the shop, which has `table`; committed at the end, rolled back on an error."""
+    """Run a transaction on a database that has `table`. Commit at the end, roll back after an error."""
     with closing(sqlite3.connect(folder() / f"{name}.db", timeout=10)) as connection, connection:
         connection.execute(f"CREATE TABLE IF NOT EXISTS {table}")
         yield connection
 
 
 def identity(event: dict[str, Any]) -> str:
-    """64 hexadecimal digits that name an event: the same for the same source and id, whatever these contain."""
+    """Return 64 hexadecimal digits that identify an event. They depend only on its source and id."""
     return sha256(json.dumps([event["source"], event["id"]]).encode()).hexdigest()
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that others see all of it or nothing."""
+    """Write a file so that other programs see the whole content or no file."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_bytes(data)
     draft.replace(path)

@@ -21,11 +21,12 @@ from evtool.plugins import (
     expand_variables,
 )
 
-ANSWER_LIMIT = 1 << 20  # bytes
+# Bytes.
+ANSWER_LIMIT = 1 << 20
 
 
 class SocketOptions(HandlerOptions):
-    """The options in routes.yaml, besides those that all kinds have."""
+    """The options in routes.yaml, in addition to those of all kinds."""
 
     socket: Annotated[str, Field(min_length=1, description="the file of the socket")]
     token: Annotated[str | None, Field(description="sent with each event; `${NAME}` is read from the environment")] = (
@@ -34,12 +35,12 @@ class SocketOptions(HandlerOptions):
 
 
 class SocketHandler:
-    """Makes a connection for each event, so that nothing has to be kept or closed."""
+    """Opens a connection for each event, so there is nothing to close later."""
 
     def __init__(self, options: SocketOptions, folder: Path):
         self._options = options
         self._file = folder / options.socket
-        # an unset variable is an error of the project: evtool reports it as EV503
+        # An unset variable is an error of the project. evtool reports it as EV503.
         self._token = expand_variables(options.token) if options.token else None
 
     def __call__(self, call: Call) -> Outcome:
@@ -49,7 +50,8 @@ class SocketHandler:
             try:
                 connection.settimeout(self._options.timeout)
                 connection.connect(str(self._file))
-            except OSError as error:  # nothing was sent, so that the delivery can wait
+            # Nothing was sent, so the delivery can wait.
+            except OSError as error:
                 return Unavailable(f"{self._options.socket}: {error.strerror or error}")
             try:
                 connection.sendall(request)
@@ -60,17 +62,17 @@ class SocketHandler:
                 return Failed(f"the connection broke: {error.strerror or error}", "crashed")
 
     def check(self) -> Unavailable | None:
-        """Says whether the socket is there, without a connection."""
+        """Checks that the socket exists, without a connection."""
         if self._file.exists() and not self._file.is_socket():
             return Unavailable(f"{self._options.socket} is not a socket", "EV501")
         return None
 
     def close(self) -> None:
-        """Does nothing: no connection is kept."""
+        """Does nothing, since no connection stays open."""
 
 
 def _receive_line(connection: socket.socket, deadline: float) -> bytes:
-    """One line, or what came before the end. Raises TimeoutError, OSError."""
+    """Reads a line, or the bytes before the end of the stream. Raises TimeoutError, OSError."""
     line = b""
     while not line.endswith(b"\n") and len(line) < ANSWER_LIMIT:
         connection.settimeout(max(deadline - time.monotonic(), 0.001))
@@ -100,7 +102,7 @@ def _read_event(event: dict[str, Any]) -> Emitted:
 
 
 def open_handler(_name: str, options: SocketOptions, folder: Path) -> Handler:
-    """Creates the handler of an entry in routes.yaml. Nothing is connected yet."""
+    """Creates the handler of an entry in routes.yaml, without a connection."""
     return SocketHandler(options, folder)
 
 

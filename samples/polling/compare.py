@@ -1,4 +1,4 @@
-"""Measures what polling costs: the same orders, once found by a poller and once handled as they arrive.
+"""Measures the cost of polling: a poller finds the orders, or a handler is called as they arrive.
 
     python samples/polling/compare.py
 
@@ -16,19 +16,20 @@ from typing import NamedTuple
 from poller import TABLE, poll
 
 HOUR = 3600.0
-SPIKE = (1800.0, 1860.0)  # the newsletter is out: one minute in the middle of the hour
+# The minute after a newsletter, in the middle of the hour.
+SPIKE = (1800.0, 1860.0)
 INTERVALS = (60, 10, 1)
 
 
 class Day(NamedTuple):
-    """What happens: when orders are placed, in seconds, and how long one takes to handle."""
+    """A scenario: the times of the orders and the time to handle an order, in seconds."""
 
     arrivals: Sequence[float]
     service: float
 
 
 class Measured(NamedTuple):
-    """How one system did: how long each order waited until its handler began, and what each query found."""
+    """The result of a system: the seconds that each order waited for its handler, and the orders of each query."""
 
     system: str
     waits: Sequence[float]
@@ -36,7 +37,7 @@ class Measured(NamedTuple):
 
 
 class SimulatedClock:
-    """Time that passes only when somebody sleeps. While it passes, customers put their orders into the table."""
+    """A simulated clock. Time passes only in `sleep`, and meanwhile customers insert their orders."""
 
     def __init__(self, orders: sqlite3.Connection, arrivals: Sequence[float]):
         self._orders = orders
@@ -44,11 +45,11 @@ class SimulatedClock:
         self._now = 0.0
 
     def monotonic(self) -> float:
-        """Seconds since the hour began."""
+        """Returns the seconds since the start of the hour."""
         return self._now
 
     def sleep(self, seconds: float) -> None:
-        """Let that much time pass."""
+        """Lets this time pass."""
         self._now += seconds
         while self._coming and self._coming[-1][1] <= self._now:
             with self._orders:
@@ -56,13 +57,13 @@ class SimulatedClock:
 
 
 def arrivals(seed: int, usual: int, spike: int) -> list[float]:
-    """When orders are placed: `usual` ones anywhere in the hour, and `spike` more within one minute."""
+    """Returns the times of the orders: `usual` ones in the whole hour, and `spike` more within one minute."""
     chance = random.Random(seed)
     return sorted([chance.uniform(0, HOUR) for _ in range(usual)] + [chance.uniform(*SPIKE) for _ in range(spike)])
 
 
 def polling(day: Day, interval: float, batch: int) -> Measured:
-    """The hour with a poller."""
+    """Simulates the hour with a poller."""
     orders = sqlite3.connect(":memory:")
     orders.executescript(TABLE)
     clock = SimulatedClock(orders, day.arrivals)
@@ -82,7 +83,7 @@ def polling(day: Day, interval: float, batch: int) -> Measured:
 
 
 def event_driven(day: Day) -> Measured:
-    """The hour with a handler that is called as each order arrives; orders queue only while it is busy."""
+    """Simulates the hour with a handler that is called for each order. Orders wait only while it is busy."""
     waits = []
     free_at = 0.0
     for arrival in day.arrivals:
@@ -93,7 +94,7 @@ def event_driven(day: Day) -> Measured:
 
 
 def table(measured: Sequence[Measured]) -> str:
-    """The results, in Markdown."""
+    """Returns the results as Markdown."""
     lines = [
         "| system | orders | median wait | worst wait | queries | found nothing |",
         "|---|--:|--:|--:|--:|--:|",

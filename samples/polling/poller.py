@@ -1,4 +1,4 @@
-"""The polling system: a script that asks the order table for new orders, again and again.
+"""The polling system: a script that queries the order table for new orders at regular intervals.
 
     python samples/polling/poller.py ORDERS.db --interval 10
 
@@ -21,19 +21,19 @@ MARK_DONE = "UPDATE orders SET status = 'done' WHERE id = ?"
 
 
 class Clock(Protocol):
-    """What tells the time and lets it pass: the `time` module, or a stand-in where a day must not take a day."""
+    """A clock: the `time` module, or a simulation of it."""
 
     def monotonic(self) -> float:
-        """Seconds since some moment."""
+        """Returns seconds since an arbitrary moment."""
 
     def sleep(self, seconds: float, /) -> None:
-        """Let that much time pass."""
+        """Waits for this time."""
 
 
 def poll(
     orders: sqlite3.Connection, handle: Callable[[int], None], clock: Clock, interval: float, batch: int
 ) -> Iterator[int]:
-    """Every `interval` seconds, take up to `batch` new orders and handle them. Yields how many each query found."""
+    """Handle up to `batch` new orders every `interval` seconds. Yields the number of orders of each query."""
     due = clock.monotonic()
     while True:
         found = orders.execute(FIND_WORK, (batch,)).fetchall()
@@ -43,7 +43,8 @@ def poll(
                 orders.execute(MARK_DONE, (order,))
         yield len(found)
         now = clock.monotonic()
-        due = max(due + interval, now)  # a batch that took longer is followed by the next at once
+        # After a batch that took longer than the interval, the next one starts immediately.
+        due = max(due + interval, now)
         clock.sleep(due - now)
 
 

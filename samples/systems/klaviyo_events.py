@@ -14,13 +14,14 @@ from samples.handlers.storage import identity
 from samples.systems.settings import read_key
 
 METRIC = "Started Checkout"
-TIMEOUT = 4  # seconds for each of two requests; the handler itself has 10
+# Seconds for each of two requests. The handler itself has 10.
+TIMEOUT = 4
 NOT_NOW = (429, 503)
 
 
 def enrol(event: dict[str, Any], context: Any) -> None:
     """Send the event, and subscribe the profile. While Klaviyo asks for a pause, the customer waits."""
-    # evtool repeats, and for longer
+    # evtool repeats the call, and for a longer time.
     platform = KlaviyoAPI(read_key("KLAVIYO_API_KEY"), max_retries=0, test_host=os.environ.get("KLAVIYO_API_BASE", ""))
     try:
         platform.Events.create_event(_started_checkout(event), _request_timeout=TIMEOUT)

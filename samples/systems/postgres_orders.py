@@ -1,4 +1,4 @@
-"""The order database in PostgreSQL, at DATABASE_URL. The table is created when it is first needed."""
+"""The order database in PostgreSQL, at DATABASE_URL. The first access creates the table."""
 
 import os
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from psycopg.types.json import Json
 from samples.handlers.storage import identity
 from samples.systems.settings import read_url
 
-# `json` and not `jsonb`: it keeps the order as it was written, even a string that contains U+0000
+# `json` stores the order unchanged, even a string that contains U+0000. `jsonb` does not.
 TABLE = """CREATE TABLE IF NOT EXISTS shop_orders (
     order_id text PRIMARY KEY,
     event text NOT NULL,
@@ -21,12 +21,12 @@ TABLE = """CREATE TABLE IF NOT EXISTS shop_orders (
     status text NOT NULL DEFAULT 'placed',
     detail json NOT NULL
 )"""
-# any number that is the same in all processes: two that create a table at the same time can both fail
+# A lock with the same number in all processes: without it, two that create the table at the same time can both fail.
 CREATING = 20110
 
 
 def place(event: dict[str, Any]) -> None:
-    """Store an order once, however often its event comes."""
+    """Store an order once, even if its event arrives several times."""
     order = event["detail"]
     row = (order["orderId"], identity(event), event["time"], Json(order))
     with _connect() as connection:
@@ -38,13 +38,13 @@ def place(event: dict[str, Any]) -> None:
 
 
 def set_status(order_id: str, status: str) -> None:
-    """Note how far an order is: placed, paid or declined."""
+    """Set the state of an order: placed, paid or declined."""
     with _connect() as connection:
         connection.execute("UPDATE shop_orders SET status = %s WHERE order_id = %s", (status, order_id))
 
 
 def find(order_id: str) -> dict[str, Any] | None:
-    """The order as it was placed."""
+    """Return the order as the customer placed it."""
     with _connect() as connection:
         row = connection.execute("SELECT detail FROM shop_orders WHERE order_id = %s", (order_id,)).fetchone()
     return None if row is None else row[0]
@@ -52,13 +52,14 @@ def find(order_id: str) -> dict[str, Any] | None:
 
 @contextmanager
 def _connect() -> Iterator[psycopg.Connection[Any]]:
-    """One transaction, committed at the end."""
+    """Run a transaction, and commit it at the end."""
     _create_table()
     with psycopg.connect(_url(), connect_timeout=5) as connection:
         yield connection
 
 
-@cache  # once in each process
+# Once in each process.
+@cache
 def _create_table() -> None:
     with psycopg.connect(_url(), connect_timeout=5) as connection:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (CREATING,))
@@ -71,6 +72,6 @@ def _url() -> str:
     try:
         conninfo_to_dict(url)
     except psycopg.ProgrammingError:
-        # its message would repeat a part of the URL, which may be the password
+        # The message of the library repeats a part of the URL, which may be the password.
         raise ValueError("DATABASE_URL has a parameter or an escape (%) that PostgreSQL does not know") from None
     return url

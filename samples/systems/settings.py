@@ -1,4 +1,4 @@
-"""Reads the variables that name real systems. Their values may hold secrets, so no message shows one."""
+"""Reads the variables of real systems. Their values may contain secrets, so messages do not show them."""
 
 import os
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from urllib.parse import unquote, urlsplit
 
 
 class Address(NamedTuple):
-    """The parts of a URL that names a server."""
+    """The parts of a server's URL."""
 
     scheme: str
     host: str
@@ -16,7 +16,7 @@ class Address(NamedTuple):
 
 
 def read_key(variable: str) -> str:
-    """The key in an environment variable. Raises ValueError, which never repeats the value.
+    """Return the key in an environment variable. Raises ValueError, without the value.
 
     A line end, which a file with a key often has, is cut off: as part of a header it would be refused with a message
     that contains the key.
@@ -28,7 +28,7 @@ def read_key(variable: str) -> str:
 
 
 def read_url(variable: str, *schemes: str) -> Address:
-    """The server that an environment variable names. Raises ValueError, which never repeats the value."""
+    """Return the server in an environment variable. Raises ValueError, without the value."""
     form = f"{schemes[0]}://USER:PASSWORD@HOST:PORT"
     try:
         url = urlsplit(os.environ[variable])
@@ -36,7 +36,7 @@ def read_url(variable: str, *schemes: str) -> Address:
             url.scheme, url.hostname or "", url.port, unquote(url.username or ""), unquote(url.password or "")
         )
     except ValueError:
-        # its message would repeat a part of the URL, which may be the password
+        # The message of the library repeats a part of the URL, which may be the password.
         hint = "write @ : / in a password as %40 %3A %2F"
         raise ValueError(f"{variable} is not a URL of the form {form}; {hint}") from None
     if address.scheme not in schemes or not address.host:

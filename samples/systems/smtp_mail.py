@@ -8,8 +8,10 @@ from typing import Any
 
 from samples.systems.settings import Address, read_url
 
-TIMEOUT = 8  # seconds for each step; the handler itself has 10
-NOT_NOW = 421  # the server closes: come back later
+# Seconds for each step. The handler itself has 10.
+TIMEOUT = 8
+# The server is closing the connection; the client may try again later.
+NOT_NOW = 421
 
 
 def send(message: EmailMessage, context: Any) -> None:

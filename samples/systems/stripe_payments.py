@@ -12,7 +12,8 @@ import stripe
 from samples.handlers.processor import Charge
 from samples.systems.settings import read_key
 
-TIMEOUT = 8  # seconds; the handler itself has 10
+# Seconds. The handler itself has 10.
+TIMEOUT = 8
 TEST_KEYS = ("sk_test_", "rk_test_")
 
 
@@ -50,7 +51,8 @@ def _client() -> stripe.StripeClient:
     return stripe.StripeClient(
         key,
         base_addresses={"api": base} if base else {},
-        max_network_retries=0,  # evtool repeats, and for longer
+        # evtool repeats the call, and for a longer time.
+        max_network_retries=0,
         http_client=stripe.RequestsClient(timeout=TIMEOUT),
     )
 

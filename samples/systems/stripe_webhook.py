@@ -16,14 +16,16 @@ from typing import Any
 import stripe
 
 ROUTES = Path(__file__).parents[2] / "routes.systems.yaml"
-LIMIT = 1 << 20  # bytes of a body; Stripe's events are much smaller
-TIMEOUT = 20  # seconds; Stripe waits as long for a response
+# Bytes of a body. Stripe's events are much smaller.
+LIMIT = 1 << 20
+# Seconds. Stripe waits for a response for the same time.
+TIMEOUT = 20
 SUCCEEDED = "payment_intent.succeeded"
 FIELDS = ("id", "amount", "currency", "metadata")
 
 
 def receive(body: bytes, signature: str, secret: str) -> int:
-    """Verify a webhook, store what it says, and give the status of the response.
+    """Verify a webhook, publish its event, and return the status of the response.
 
     200 is returned only after evtool has stored the event. Stripe repeats a webhook that gets 500; an event that comes
     again is in the store already, which is a success, too.
@@ -34,7 +36,8 @@ def receive(body: bytes, signature: str, secret: str) -> int:
         return 400
     event = json.loads(body)
     if event["type"] != SUCCEEDED:
-        return 200  # nobody waits for it
+        # The shop does not use this type of event.
+        return 200
     command = [sys.executable, "-m", "evtool", "publish", "-", "--intake", "stripe", "--no-deliver", "--quiet"]
     environment = {"EVTOOL_ROUTES": str(ROUTES), **os.environ}
     done = subprocess.run(command, input=json.dumps(select_fields(event)).encode(), env=environment, check=False)
@@ -42,7 +45,7 @@ def receive(body: bytes, signature: str, secret: str) -> int:
 
 
 def select_fields(event: dict[str, Any]) -> dict[str, Any]:
-    """What the shop needs of an event.
+    """The parts of an event that the shop uses.
 
     The rest is left out: `client_secret` gives access to the payment and must not be stored, and `pending_webhooks`
     differs each time that the same event is sent.
