@@ -43,7 +43,7 @@ Targets = Sequence[tuple[str, str, bool]]
 
 
 class PublishResult(NamedTuple):
-    """What became of an event.
+    """The result of an event.
 
     `records` and `events` (bytes and buses) are those of the event and of the events that it led to. A finding says
     why the event was refused, or which handler cannot be loaded.

@@ -10,7 +10,7 @@ MAX_WAITING = 1000
 
 
 class Log:
-    """Takes messages from any thread. The thread that prints ends with the program, whatever is left."""
+    """Takes messages from any thread. The thread that prints them ends with the program, also with messages left."""
 
     def __init__(self, show: Callable[[str], None]):
         self._show = show

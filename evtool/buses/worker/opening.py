@@ -47,7 +47,7 @@ class Work(NamedTuple):
 
 
 class Opening(NamedTuple):
-    """What a message holds: the deliveries of its events, and what is wrong with it. Both may be empty."""
+    """The content of a message: the deliveries of its events, and its problems. Both may be empty."""
 
     works: tuple[Work, ...] = ()
     findings: tuple[Finding, ...] = ()

@@ -29,7 +29,7 @@ _META_ARGUMENTS = ("source", "version", "providers", "count", "for_each", "depen
 
 
 class _Call(NamedTuple):
-    """A module that is called: its folder, its address, its variables as far as they are known, and those it gets."""
+    """A called module: its folder, its address, its known variables, and the variables that the call sets."""
 
     folder: Path
     address: str = ""

@@ -16,7 +16,7 @@ _MISSING = object()
 
 
 class Steps(NamedTuple):
-    """The keys that a reference leads along, and what it gives if they lead nowhere."""
+    """The keys of a reference, and its value if they do not exist."""
 
     keys: Sequence[str]
     default: Any = _MISSING
