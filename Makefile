@@ -86,7 +86,10 @@ clients: $(VENV)/installed
 # the order function of samples/functions: its program in Go, its packages for Node.js
 functions:
 	cd samples/functions/order/go && GOFLAGS=-mod=mod go build -o bootstrap .
-	cd samples/functions/order/node && npm install --no-audit --no-fund
+	@# with the headers of the installed Node.js npm does not download them
+	cd samples/functions/order/node && prefix=$$(dirname $$(dirname $$(readlink -f $$(command -v node)))) && \
+	    if [ -e $$prefix/include/node/node.h ]; then export npm_config_nodedir=$$prefix; fi && \
+	    npm install --no-audit --no-fund
 
 # real clients of `evtool serve` for its tests: CLIENTS="aws-cli javascript go-sdk"
 serve-clients: $(VENV)/installed
