@@ -15,7 +15,7 @@ def serve(
     session: Session,
     *,
     listen: Annotated[
-        str, Option("--listen", f"where it listens: {DEFAULT_ADDRESS} if not given", "HOST:PORT")
+        str, Option("--listen", f"the address to listen on (default {DEFAULT_ADDRESS})", "HOST:PORT")
     ] = DEFAULT_ADDRESS,
     deliver: Annotated[bool, Option("--deliver", "call the handlers, as `evtool deliver --watch` does")] = False,
     validate: Annotated[bool, Option("--validate", "PutEvents refuses entries that do not fit their schemas")] = False,
@@ -23,18 +23,20 @@ def serve(
     token_file: Annotated[
         str | None, Option("--token-file", "a file with the token that requests must have", "FILE")
     ] = None,
-    workers: Annotated[int, Option("--workers", "how many handlers are called at a time", "N", least=1)] = MAX_HANDLERS,
+    workers: Annotated[
+        int, Option("--workers", "maximum number of handlers that run at the same time", "N", least=1)
+    ] = MAX_HANDLERS,
 ) -> int:
-    """Take events over HTTP, and store each before it is acknowledged.
+    """Accept events over HTTP, and store each one before the response.
 
-    PutEvents and TestEventPattern of AWS's SDKs are answered as EventBridge does. CloudEvents are taken at / and
-    /events, and whatever `evtool publish` reads at /events. It runs until a signal ends it. Beyond this computer it
-    listens only with --token-file.
+    It answers PutEvents and TestEventPattern of AWS's SDKs as EventBridge does. It accepts CloudEvents at / and
+    /events, and all other forms that `evtool publish` reads at /events. It runs until a signal ends it. An address
+    that other computers can reach needs --token-file.
 
     Example: evtool serve --deliver
     """
     if session.output and not deliver:
-        raise UsageError("-o reports deliveries, and they are made with --deliver only")
+        raise UsageError("-o reports deliveries, which only --deliver makes")
     try:
         from evtool.commands import serve_endpoint  # noqa: PLC0415  (its packages are an extra)
     except ModuleNotFoundError as error:

@@ -127,7 +127,7 @@ def test_port_in_use_is_exit_code_2(evtool: Evtool, tmp_path: Path) -> None:
         (["--token-file", "nope"], "nope cannot be read: No such file or directory"),
         (["--token-file", "short"], "short has no token: a token is one line of at least 16 letters"),
         (["--token-file", "."], ". cannot be read: Is a directory"),
-        (["-o", "json"], "-o reports deliveries, and they are made with --deliver only"),
+        (["-o", "json"], "-o reports deliveries, which only --deliver makes"),
         (["--workers", "0"], "0 is less than 1"),
         (["--routes", "nope.yaml"], "nope.yaml"),
     ],
