@@ -130,7 +130,7 @@ def _choose_fast_path(session: Session, rules: Rules, progress: Progress, jobs: 
 
 
 def _load_project(session: Session, *, needed: bool) -> Project | None:
-    """Reads the project and checks routes.yaml; None if there is no project and none is needed.
+    """Reads the project and checks routes.yaml. Returns None for a folder without a project, unless one is needed.
 
     Raises ConfigError if routes.yaml is not valid.
     """

@@ -70,7 +70,8 @@ def _iter_elements(values: Iterable[Any], path: str, trail: Trail, array: int) -
             yield path, value, trail + ((array, index),)
 
 
-def _parse_object(event: Mapping[str, Any] | str | bytes) -> Any:
+def parse_object(event: Mapping[str, Any] | str | bytes) -> Any:
+    """Returns an event as a mapping, from a mapping or from JSON text. Raises EventError if it is not an object."""
     document: Any = event
     if isinstance(event, (str, bytes)):
         try:
@@ -93,7 +94,7 @@ def flatten_event(
     and arrays are added to `containers`, each one before its content.
     Raises EventError if the event is not a JSON object.
     """
-    document = _parse_object(event)
+    document = parse_object(event)
     leaves: defaultdict[str, list[Leaf]] = defaultdict(list)
     array_numbers = count()
     # A stack instead of recursion: the nesting of an event may exceed Python's recursion limit.

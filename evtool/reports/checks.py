@@ -8,6 +8,7 @@ deliver           a delivery that failed, then     one check that passed: only t
 all               a finding in the tail            a check with one problem
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -153,7 +154,7 @@ class CheckReader:
         yield Check(result.file, f"{name} (line {result.line})", problems, file=result.file, line=result.line)
 
 
-class CheckReport(Report):
+class CheckReport(Report, ABC):
     """The base of reports that show the checks of any command."""
 
     def __init__(self, command: str):
@@ -171,8 +172,9 @@ class CheckReport(Report):
         """Takes the remaining checks."""
         self._take(self._reader.read_tail(tail))
 
+    @abstractmethod
     def _take(self, checks: Iterable[Check]) -> None:
-        raise NotImplementedError
+        """Shows or collects checks."""
 
 
 def list_problems(checks: Iterable[Check]) -> Iterator[Problem]:

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from evtool.patterns.conditions import Field
 from evtool.patterns.explain.descriptions import quote
 from evtool.patterns.explain.mismatches import Mismatch
-from evtool.patterns.flatten import Container, EventError, Leaves, Trail, flatten_event
+from evtool.patterns.flatten import Container, Leaves, Trail, flatten_event, parse_object
 from evtool.patterns.hints import suggest_operator_list
-from evtool.patterns.json_values import members_of, parse_lossless
+from evtool.patterns.json_values import members_of
 from evtool.patterns.pattern import Pattern
 
 # Keys and indices that lead to a value.
@@ -69,12 +69,7 @@ class EventStructure(NamedTuple):
 
 def read_structure(event: Mapping[str, Any] | str | bytes) -> EventStructure:
     """Returns the parts of an event. Raises EventError if it is not a JSON object."""
-    document: Any = event
-    if isinstance(event, (str, bytes)):
-        try:
-            document = parse_lossless(event)
-        except ValueError as error:
-            raise EventError(f"the event is {error}") from None
+    document = parse_object(event)
     containers: list[Container] = []
     leaves = flatten_event(document, containers=containers)
     by_path: dict[str, list[Container]] = defaultdict(list)
